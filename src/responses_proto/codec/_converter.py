@@ -1,0 +1,161 @@
+"""The converter: a cattrs ``Converter`` that knows every model of the protocol."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any, TypeVar, cast, get_args, overload
+
+import cattrs
+
+from ..anomalies import Anomaly
+from ..exceptions import DecodeError, LimitExceeded, LocalProtocolError
+from ..models._base import Model, Unknown
+from ._dump import Dumpers, dump_or_raise
+from ._json import JSONBackend, default_backend
+from ._load import MISFIT, Finding, Loader, Loaders
+from ._shapes import is_model, is_model_union, plan_of, shape_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..typing import JSONValue
+
+__all__ = ["Converter", "default_converter", "make_converter"]
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Model)
+_MAX_NESTING = 256
+
+
+class Converter(cattrs.Converter):
+    """Turns JSON values into models and back.
+
+    ``load``, ``loads``, ``dump`` and ``dumps`` are the verbs; ``structure`` and ``unstructure`` of cattrs work too, also
+    for classes of yours that contain models. ``register`` adds classes for tags that the protocol does not define.
+    """
+
+    def __init__(self, *, strict: bool = False, json: JSONBackend | None = None) -> None:
+        super().__init__()
+        self.strict = strict
+        """Whether a finding is an error."""
+        self.json = json if json is not None else default_backend()
+        """The JSON library in use."""
+        self._loaders = Loaders()
+        self._dumpers = Dumpers()
+        self._by_type: dict[Any, Loader] = {}
+        self.register_structure_hook_factory(_is_ours, lambda _tp: self.load)
+        self.register_unstructure_hook_factory(is_model, lambda _tp: self.dump)
+        self.register_unstructure_hook_factory(is_model_union, lambda _tp: self.dump)
+
+    def register(self, cls: type[Model], into: Any) -> None:
+        """Decode objects of ``cls.type`` as ``cls``, wherever the open union ``into`` is due, in this converter only.
+
+        For the ``slug:name`` types that servers may add: ``converter.register(AcmeSearchCall, Item)``. ``into`` is one of
+        the unions (``Event``, ``Item``, ``Tool``, ``Content``, …) or its ``Unknown*`` class. Raises ``LocalProtocolError``
+        if ``cls`` has no wire string of its own or ``into`` is not open.
+        """
+        tag = plan_of(cls).constants.get("type") if is_model(cls) else None
+        if tag is None:
+            message = f"{getattr(cls, '__name__', cls)} is no model with a wire string: give it `type: ClassVar[Literal['slug:name']]`"
+            raise LocalProtocolError(message)
+        unknown = next((arm for arm in (into, *get_args(into)) if isinstance(arm, type) and issubclass(arm, Unknown)), None)
+        if unknown is None:
+            raise LocalProtocolError(f"{into!r} is no open union: it has no Unknown* member")
+        self._loaders.register(unknown, tag, cls)
+        self._by_type.clear()
+
+    def loader(self, tp: Any) -> Loader:
+        """Give the bare loader of a class or union, for loops: ``loader(value, found) -> instance``.
+
+        Findings are appended to ``found``, whatever the mode; a value of the wrong JSON kind gives ``MISFIT``.
+        """
+        loader = self._by_type.get(tp)
+        if loader is None:
+            loader = self._by_type[tp] = self._loaders.of_shape(shape_of(tp))
+        return loader
+
+    def loaders(self, union: Any) -> Mapping[str, Loader]:
+        """Give the bare loaders of a union of models by their wire string, for loops that have looked at the tag."""
+        return self._loaders.of_tags(shape_of(union))
+
+    @overload
+    def load(self, data: JSONValue, cls: type[T], *, anomalies: list[Anomaly] | None = None) -> T: ...
+    @overload
+    def load(self, data: JSONValue, cls: Any, *, anomalies: list[Anomaly] | None = None) -> Any: ...
+    def load(self, data: JSONValue, cls: Any, *, anomalies: list[Anomaly] | None = None) -> Any:
+        """Make a model of a JSON value.
+
+        ``cls`` is a model class, one of the unions (``load(data, Event)``), or a list or dict of these. Lenient mode
+        appends what it finds to ``anomalies``; strict mode raises the first finding as ``DecodeError``. A value that is
+        not of the JSON kind of ``cls`` at all (a number for a model) is a ``DecodeError`` in both.
+        """
+        found: list[Finding] = []
+        try:
+            loaded = self.loader(cls)(data, found)
+        except RecursionError as error:
+            raise LimitExceeded("max_nesting", _MAX_NESTING) from error
+        if loaded is MISFIT:
+            raise DecodeError("wrong JSON type", type_name=_name(cls), excerpt=Finding("", "", "", data).excerpt)
+        if found:
+            if self.strict:
+                raise as_error(found[0])
+            if anomalies is not None:
+                anomalies += [Anomaly(finding.code, f"${finding.path}", finding.detail) for finding in found]
+        return loaded
+
+    @overload
+    def loads(
+        self, text: bytes | bytearray | memoryview | str, cls: type[T], *, anomalies: list[Anomaly] | None = None
+    ) -> T: ...
+    @overload
+    def loads(
+        self, text: bytes | bytearray | memoryview | str, cls: Any, *, anomalies: list[Anomaly] | None = None
+    ) -> Any: ...
+    def loads(
+        self, text: bytes | bytearray | memoryview | str, cls: Any, *, anomalies: list[Anomaly] | None = None
+    ) -> Any:
+        """Make a model of JSON text; as :meth:`load`, and ``DecodeError`` for what is not JSON."""
+        return self.load(self.json.loads(text), cls, anomalies=anomalies)
+
+    def dump(self, obj: Any) -> Any:
+        """Make a JSON value of a model, or of lists and dicts of models and raw wire values. Raises ``EncodeError``."""
+        return dump_or_raise(self._dumpers, obj)
+
+    def dumps(self, obj: Any) -> bytes:
+        """Make JSON text of a model: UTF-8, without spaces. Raises ``EncodeError``."""
+        return self.json.dumps(self.dump(obj))
+
+
+def as_error(finding: Finding) -> DecodeError:
+    """Make the strict mode's error of a finding."""
+    return DecodeError(
+        {"missing-field": "required field missing", "wrong-constant": "wrong constant"}.get(finding.code, "wrong JSON type"),
+        path=f"${finding.path}",
+        type_name=finding.type_name,
+        excerpt=finding.excerpt,
+    )
+
+
+def _is_ours(tp: Any) -> bool:
+    return is_model(tp) or is_model_union(tp)
+
+
+def _name(tp: Any) -> str:
+    return tp.__name__ if isinstance(tp, type) else str(tp)[:80]
+
+
+def make_converter(strict: bool = False, *, json: JSONBackend | None = None) -> Converter:  # noqa: FBT001, FBT002 - a public contract
+    """Make a converter of your own: strict, or with another JSON library, or to :meth:`~Converter.register` classes in."""
+    return Converter(strict=strict, json=json)
+
+
+@functools.cache
+def default_converter(*, strict: bool = False) -> Converter:
+    """Give the shared converter of a mode. Nothing can be registered in it."""
+    return cast("Converter", _Shared(strict=strict))
+
+
+class _Shared(Converter):
+    def register(self, cls: type[Model], into: Any) -> None:  # noqa: ARG002 - the signature is the base's
+        """Refuse: it would change every caller's decoding."""
+        raise LocalProtocolError("the shared converter cannot be changed: register in one of make_converter()")

@@ -1,0 +1,171 @@
+"""What an annotation admits: the JSON kinds of a field, read once per class.
+
+A *shape* is an annotation sorted by JSON kind. Since JSON tells its kinds apart, a union needs no trial and error:
+the kind of the value picks the arm, and among objects the ``type`` does.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import functools
+import inspect
+import types
+from typing import Any, ClassVar, Final, Literal, TypeVar, Union, get_args, get_origin
+
+import attrs
+
+from ..models._base import Model, Unknown
+from ..typing import UNSET, Unset
+
+__all__ = ["Field", "Plan", "Shape", "is_model", "is_model_union", "plan_of", "shape_of"]
+
+_SCALARS: Final = (str, int, float, bool)
+_LISTS: Final = (list, collections.abc.Sequence, tuple)
+_MAPS: Final = (dict, collections.abc.Mapping)
+_NOTHING: Final = attrs.NOTHING
+
+
+@attrs.frozen
+class Shape:
+    """The JSON kinds that an annotation admits."""
+
+    scalars: frozenset[type] = frozenset()
+    null: bool = False
+    unset: bool = False
+    anything: bool = False
+    items: Shape | None = None
+    """Shape of the elements, where an array is admitted."""
+    values: Shape | None = None
+    """Shape of the values, where an object with free keys is admitted."""
+    models: tuple[type[Model], ...] = ()
+    unknown: type[Unknown] | None = None
+    """The class for objects that fit none of ``models``."""
+
+    @property
+    def plain(self) -> bool:
+        """Whether a test of the value's Python type is all there is to decoding."""
+        return not (self.anything or self.models or self.unknown or self.values or self.items)
+
+    def neutral(self) -> Any:
+        """Make the value of a field that the wire left out, or filled with something else."""
+        if self.unset:
+            return UNSET
+        if self.null or self.anything:
+            return None
+        if self.scalars:
+            kind = next(scalar for scalar in (str, float, int, bool) if scalar in self.scalars)
+            return 0 if kind is float else kind()
+        if self.items is not None:
+            return []
+        if self.unknown is not None:
+            return self.unknown()
+        if self.models:
+            return plan_of(self.models[0]).blank()
+        return {}
+
+
+def is_model(tp: Any) -> bool:
+    """Whether ``tp`` is a model class that the codec decodes field by field."""
+    return isinstance(tp, type) and issubclass(tp, Model)
+
+
+def is_model_union(tp: Any) -> bool:
+    """Whether ``tp`` is a union with at least one model in it."""
+    return get_origin(tp) in (Union, types.UnionType) and any(is_model(arm) for arm in get_args(tp))
+
+
+@functools.lru_cache(maxsize=None)
+def shape_of(tp: Any) -> Shape:
+    """Sort an annotation by JSON kind. Raises ``TypeError`` for one that JSON cannot tell apart."""
+    if tp is Any or isinstance(tp, TypeVar):
+        return Shape(anything=True)
+    if tp is None or tp is type(None):
+        return Shape(null=True)
+    if tp is Unset:
+        return Shape(unset=True)
+    if tp in _SCALARS:
+        # JSON writes 1.0 as 1 where it likes, so a float field admits an int, and keeps it one.
+        return Shape(scalars=frozenset({float, int} if tp is float else {tp}))
+    if is_model(tp):
+        return Shape(unknown=tp) if issubclass(tp, Unknown) else Shape(models=(tp,))
+    origin, args = get_origin(tp), get_args(tp)
+    if origin is Literal:
+        return Shape(scalars=frozenset(type(value) for value in args if value is not None), null=None in args)
+    if origin in (Union, types.UnionType):
+        return functools.reduce(_either, map(shape_of, args))
+    if origin in _LISTS or tp in _LISTS:
+        return Shape(items=shape_of(args[0]) if args else Shape(anything=True))
+    if origin in _MAPS or tp in _MAPS:
+        return Shape(values=shape_of(args[1]) if args else Shape(anything=True))
+    message = f"the codec has no rule for the annotation {tp!r}"
+    raise TypeError(message)
+
+
+def _either(one: Shape, other: Shape) -> Shape:
+    return Shape(
+        scalars=one.scalars | other.scalars,
+        null=one.null or other.null,
+        unset=one.unset or other.unset,
+        anything=one.anything or other.anything,
+        items=_both(one.items, other.items),
+        values=_both(one.values, other.values),
+        models=tuple(dict.fromkeys(one.models + other.models)),
+        unknown=one.unknown or other.unknown,
+    )
+
+
+def _both(one: Shape | None, other: Shape | None) -> Shape | None:
+    return _either(one, other) if one is not None and other is not None else one or other
+
+
+@attrs.frozen
+class Field:
+    """One field of a model, as the wire sees it."""
+
+    name: str
+    wire: str
+    required: bool
+    shape: Shape
+
+
+@attrs.frozen
+class Plan:
+    """A model, as the wire sees it."""
+
+    cls: type[Model]
+    constants: dict[str, str]
+    """Wire name -> the one string it has."""
+    fields: tuple[Field, ...]
+
+    @functools.cached_property
+    def by_wire(self) -> dict[str, Field]:
+        """Wire name -> field."""
+        return {field.wire: field for field in self.fields}
+
+    def blank(self) -> Model:
+        """Make an instance with every field neutral."""
+        return self.cls(**{field.name: field.shape.neutral() for field in self.fields if field.required})
+
+
+@functools.lru_cache(maxsize=None)
+def plan_of(cls: type[Model]) -> Plan:
+    """Read a model class once."""
+    hints: dict[str, Any] = {}
+    for base in reversed(cls.__mro__[: cls.__mro__.index(Model)]):
+        hints.update(inspect.get_annotations(base, eval_str=True))
+    constants = {
+        name.removesuffix("_"): getattr(cls, name)
+        for name, hint in hints.items()
+        if get_origin(hint) is ClassVar and isinstance(getattr(cls, name, None), str) and not name.startswith("_")
+    }
+    for a in cls.__attrs_attrs__:
+        if a.name != "extra" and a.default is not _NOTHING and a.default is not UNSET:
+            message = f"{cls.__name__}.{a.name}: a field that may be absent has the default UNSET, nothing else"
+            raise TypeError(message)
+    fields = tuple(
+        Field(a.name, a.name.removesuffix("_"), a.default is _NOTHING, shape_of(hints[a.name]))
+        for a in cls.__attrs_attrs__
+        if a.name != "extra"
+    )
+    return Plan(cls, constants, fields)
+

@@ -1,0 +1,47 @@
+"""Every bound that the library keeps against what the peer sends, by name.
+
+A bound that is passed raises :class:`~responses_proto.exceptions.LimitExceeded` with the bound's name.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from .exceptions import LimitExceeded, LocalProtocolError
+
+__all__ = ["Limits"]
+
+
+def _positive(limits: Limits, attribute: attrs.Attribute[int], value: int) -> None:
+    if type(value) is not int or value < 1:
+        message = f"Limits.{attribute.name} has to be a whole number of at least 1, not {value!r}"
+        raise LocalProtocolError(message)
+
+
+@attrs.frozen(kw_only=True)
+class Limits:
+    """What one stream, or one body, may cost. Immutable; pass it to ``ResponseStream`` or ``ResponsesClient``.
+
+    Raises ``LocalProtocolError`` when a bound is not a positive ``int``.
+    """
+
+    max_event_bytes: int = attrs.field(default=64 * 1024 * 1024, validator=_positive)
+    """Bytes of one event: all its ``data:`` lines together, or the unfinished tail of a frame. An image
+    generated in one event is tens of megabytes in Base64, hence the generous default."""
+    max_buffered_bytes: int = attrs.field(default=128 * 1024 * 1024, validator=_positive)
+    """Bytes of undecoded input and of a body that is held whole (a JSON response, an error page)."""
+    max_nesting: int = attrs.field(default=256, validator=_positive)
+    """Levels of arrays and objects inside each other in one JSON text."""
+    max_output_items: int = attrs.field(default=10_000, validator=_positive)
+    """Output items of one response."""
+    max_content_parts: int = attrs.field(default=10_000, validator=_positive)
+    """Content parts, summary parts, commands or logs of one output item."""
+    max_item_bytes: int = attrs.field(default=256 * 1024 * 1024, validator=_positive)
+    """Characters that the deltas of one item may add up to (text, arguments, code, audio)."""
+    max_anomalies: int = attrs.field(default=1_000, validator=_positive)
+    """Different findings kept in ``stream.anomalies``; later new ones are counted, not kept. Raises nothing."""
+
+    def check(self, limit: str, value: int) -> None:
+        """Raise ``LimitExceeded`` if ``value`` is over the bound called ``limit``."""
+        if value > getattr(self, limit):
+            raise LimitExceeded(limit, value, maximum=getattr(self, limit))

@@ -1,0 +1,602 @@
+"""Every item: what goes into a response, comes out of it, and is kept in a conversation.
+
+One class per wire ``type``, whichever way it travels: an item of ``response.output`` is an input item as it stands.
+:data:`Item` is the open union of them all.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, Literal, TypeAlias, get_args
+
+from ..typing import UNSET, JSONValue, Unset
+from ._base import Model, Unknown, model
+from .actions import (
+    ApplyPatchOperation,
+    Caller,
+    CodeInterpreterOutput,
+    ComputerAction,
+    FileSearchResult,
+    ImageGenerationError,
+    LocalShellAction,
+    McpError,
+    McpListedTool,
+    SafetyCheck,
+    ShellAction,
+    ShellOutput,
+    SvgUsage,
+    WebSearchAction,
+)
+from .config import ReasoningConfig, TextConfig
+from .content import (
+    ComputerScreenshot,
+    Content,
+    InputText,
+    OutputText,
+    ReasoningText,
+    SummaryText,
+    Text,
+    UnknownObject,
+)
+from .tools import ContainerReference, LocalEnvironment, Tool
+
+__all__ = [
+    "ITEM_TYPES",
+    "AdditionalTools",
+    "ApplyPatchCall",
+    "ApplyPatchCallOutput",
+    "CodeInterpreterCall",
+    "Compaction",
+    "CompactionTrigger",
+    "ComputerCall",
+    "ComputerCallOutput",
+    "ConfigurationUpdate",
+    "CustomToolCall",
+    "CustomToolCallOutput",
+    "FileSearchCall",
+    "FunctionCall",
+    "FunctionCallOutput",
+    "ImageGenerationCall",
+    "Item",
+    "ItemReference",
+    "ItemStatus",
+    "LocalShellCall",
+    "LocalShellCallOutput",
+    "McpApprovalRequest",
+    "McpApprovalResponse",
+    "McpCall",
+    "McpListTools",
+    "Message",
+    "MessagePhase",
+    "MessageRole",
+    "Program",
+    "ProgramOutput",
+    "Reasoning",
+    "ShellCall",
+    "ShellCallOutput",
+    "ToolSearchCall",
+    "ToolSearchOutput",
+    "UnknownItem",
+    "WebSearchCall",
+    "XSearchCall",
+]
+
+ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"] | str
+"""How far an item has come. Kinds of items with more stages name them at the field."""
+
+MessageRole: TypeAlias = (
+    Literal["user", "assistant", "system", "developer", "tool", "critic", "discriminator", "unknown"] | str
+)
+"""Who speaks. Input knows the first four; stored conversations may have the others."""
+
+MessagePhase: TypeAlias = Literal["commentary", "final_answer"] | str
+"""Whether an assistant message is said along the way or is the answer."""
+
+
+@model
+class UnknownItem(Unknown):
+    """An item whose ``type`` has no class here, such as one of a provider's own (`slug:name`)."""
+
+
+# ---- messages and reasoning
+
+
+@model(optional=("type",))
+class Message(Model):
+    """What somebody said: `message` (Items, Message). Input, output and conversation messages alike."""
+
+    type: ClassVar[Literal["message"]] = "message"
+    id: str | None | Unset = UNSET
+    role: MessageRole
+    content: str | list[Content]
+    """Output is always a list; a string is short for one `input_text` part (`output_text` for the assistant)."""
+    status: ItemStatus | None | Unset = UNSET
+    phase: MessagePhase | None | Unset = UNSET
+
+    @property
+    def text(self) -> str:
+        """All text of the message in one string: ``input_text``, ``output_text`` and ``text`` parts, nothing between."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text for part in self.content if isinstance(part, OutputText | InputText | Text))
+
+    @property
+    def parts(self) -> list[Content]:
+        """The content as a list: a plain string becomes one :class:`InputText`."""
+        return [InputText(text=self.content)] if isinstance(self.content, str) else self.content
+
+
+@model
+class Reasoning(Model):
+    """What the model thought: `reasoning` (Items, Reasoning). Give it back with the calls it led to."""
+
+    type: ClassVar[Literal["reasoning"]] = "reasoning"
+    id: str | None | Unset = UNSET
+    summary: list[Content]
+    """`summary_text` parts; empty if none was asked for or none was made."""
+    content: list[Content] | None | Unset = UNSET
+    """`reasoning_text` parts: the reasoning itself, from models that show it."""
+    encrypted_content: str | None | Unset = UNSET
+    """The reasoning for the server's eyes only, so that a client can keep it for a stateless server."""
+    status: ItemStatus | None | Unset = UNSET
+
+    @property
+    def text(self) -> str:
+        """The reasoning in one string if the model shows it; else its summary, a blank line between the parts."""
+        shown = "".join(part.text for part in self.content or () if isinstance(part, ReasoningText))
+        return shown or "\n\n".join(part.text for part in self.summary if isinstance(part, SummaryText))
+
+
+@model(optional=("type",))
+class ItemReference(Model):
+    """Stands for an item that the server has stored: `item_reference` (Items, Item reference)."""
+
+    type: ClassVar[Literal["item_reference"]] = "item_reference"
+    id: str
+
+
+# ---- the caller's functions and tools
+
+
+@model
+class FunctionCall(Model):
+    """A call of one of the caller's functions: `function_call` (Items, Function calling)."""
+
+    type: ClassVar[Literal["function_call"]] = "function_call"
+    id: str | None | Unset = UNSET
+    call_id: str
+    """What the output refers to; not the item's `id`."""
+    name: str
+    arguments: str
+    """A JSON object, written out, as the model wrote it: it need not be valid."""
+    namespace: str | None | Unset = UNSET
+    """The namespace tool that the function is part of."""
+    caller: Caller | None | Unset = UNSET
+    async_: bool | None | Unset = UNSET
+    """The model goes on without waiting for the output."""
+    status: ItemStatus | None | Unset = UNSET
+    created_by: str | None | Unset = UNSET
+
+
+@model
+class FunctionCallOutput(Model):
+    """What the caller's function gave: `function_call_output` (Items, Function calling)."""
+
+    type: ClassVar[Literal["function_call_output"]] = "function_call_output"
+    id: str | None | Unset = UNSET
+    call_id: str | None | Unset = UNSET
+    """The `call_id` of the call; an output without a call has `name` instead."""
+    output: str | list[Content]
+    name: str | None | Unset = UNSET
+    namespace: str | None | Unset = UNSET
+    caller: Caller | None | Unset = UNSET
+    status: ItemStatus | None | Unset = UNSET
+    created_by: str | None | Unset = UNSET
+
+
+@model
+class CustomToolCall(Model):
+    """A call of a tool that takes free text: `custom_tool_call` (Items, Custom tools)."""
+
+    type: ClassVar[Literal["custom_tool_call"]] = "custom_tool_call"
+    id: str | None | Unset = UNSET
+    call_id: str
+    """What the output refers to; not the item's `id`."""
+    name: str
+    input: str
+    namespace: str | None | Unset = UNSET
+    """The namespace tool that the tool is part of."""
+    caller: Caller | None | Unset = UNSET
+    async_: bool | None | Unset = UNSET
+    """The model goes on without waiting for the output."""
+    status: ItemStatus | None | Unset = UNSET
+    created_by: str | None | Unset = UNSET
+
+
+@model
+class CustomToolCallOutput(Model):
+    """What the caller's custom tool gave: `custom_tool_call_output` (Items, Custom tools)."""
+
+    type: ClassVar[Literal["custom_tool_call_output"]] = "custom_tool_call_output"
+    id: str | None | Unset = UNSET
+    call_id: str
+    output: str | list[Content]
+    caller: Caller | None | Unset = UNSET
+    status: ItemStatus | None | Unset = UNSET
+    created_by: str | None | Unset = UNSET
+
+
+# ---- tools found and tools added
+
+
+@model
+class ToolSearchCall(Model):
+    """A search for tools that were deferred: `tool_search_call` (Items, Tool search)."""
+
+    type: ClassVar[Literal["tool_search_call"]] = "tool_search_call"
+    id: str | None | Unset = UNSET
+    call_id: str | None | Unset = UNSET
+    """Null where the server searches by itself."""
+    arguments: JSONValue
+    """What to look for: an object, unlike the text of a function call."""
+    execution: Literal["server", "client"] | str | None | Unset = UNSET
+    """Who searches. At `client`, the caller owes a :class:`ToolSearchOutput`."""
+    status: ItemStatus | None | Unset = UNSET
+    created_by: str | None | Unset = UNSET
+
+
+@model
+class ToolSearchOutput(Model):
+    """The tools that a search found, usable from here on: `tool_search_output` (Items, Tool search)."""
+
+    type: ClassVar[Literal["tool_search_output"]] = "tool_search_output"
+    id: str | None | Unset = UNSET
+    call_id: str | None | Unset = UNSET
+    tools: list[Tool]
+    execution: Literal["server", "client"] | str | None | Unset = UNSET
+    status: ItemStatus | None | Unset = UNSET
+    created_by: str | None | Unset = UNSET
+
+
+@model
+class AdditionalTools(Model):
+    """Tools that are usable from here on: `additional_tools` (Items, Tools)."""
+
+    type: ClassVar[Literal["additional_tools"]] = "additional_tools"
+    id: str | None | Unset = UNSET
+    role: MessageRole
+    """Who adds them; input knows `developer` only."""
+    tools: list[Tool]
+
+
+@model
+class ConfigurationUpdate(Model):
+    """Settings that hold from here on: `configuration_update` (Items, Configuration)."""
+
+    type: ClassVar[Literal["configuration_update"]] = "configuration_update"
+    id: str | None | Unset = UNSET
+    reasoning: ReasoningConfig | None | Unset = UNSET
+    text: TextConfig | None | Unset = UNSET
+
+
+# ---- the server's searches
+
+
+@model
+class WebSearchCall(Model):
+    """A step of a web search by the server: `web_search_call` (Items, Web search)."""
+
+    type: ClassVar[Literal["web_search_call"]] = "web_search_call"
+    id: str
+    action: WebSearchAction
+    status: Literal["in_progress", "searching", "completed", "incomplete", "failed"] | str
+
+
+@model
+class XSearchCall(Model):
+    """A search on X by xAI's server: `x_search_call` (a provider's item, beyond the specification)."""
+
+    type: ClassVar[Literal["x_search_call"]] = "x_search_call"
+    id: str
+    call_id: str | None | Unset = UNSET
+    name: str | None | Unset = UNSET
+    """Which of the server's search functions it was."""
+    arguments: str | None | Unset = UNSET
+    """A JSON object, written out."""
+    status: ItemStatus | None | Unset = UNSET
+
+
+@model
+class FileSearchCall(Model):
+    """A search of the caller's vector stores by the server: `file_search_call` (Items, File search)."""
+
+    type: ClassVar[Literal["file_search_call"]] = "file_search_call"
+    id: str
+    queries: list[str]
+    results: list[FileSearchResult] | None | Unset = UNSET
+    """Only if the request includes `file_search_call.results`."""
+    status: Literal["in_progress", "searching", "completed", "incomplete", "failed"] | str
+
+
+# ---- computer, shell, code, patches, images
+
+
+@model
+class ComputerCall(Model):
+    """Something to do to a computer, for the caller to do: `computer_call` (Items, Computer use)."""
+
+    type: ClassVar[Literal["computer_call"]] = "computer_call"
+    id: str
+    call_id: str
+    action: ComputerAction | None | Unset = UNSET
+    """The one action of the preview tool."""
+    actions: list[ComputerAction] | None | Unset = UNSET
+    """The actions of the current tool, to be done in turn."""
+    pending_safety_checks: list[SafetyCheck]
+    """Warnings that the output has to acknowledge."""
+    status: ItemStatus
+
+
+@model
+class ComputerCallOutput(Model):
+    """The screen after a computer call: `computer_call_output` (Items, Computer use)."""
+
+    type: ClassVar[Literal["computer_call_output"]] = "computer_call_output"
+    id: str | None | Unset = UNSET
+    call_id: str
+    output: ComputerScreenshot
+    acknowledged_safety_checks: list[SafetyCheck] | None | Unset = UNSET
+    status: Literal["in_progress", "completed", "incomplete", "failed"] | str | None | Unset = UNSET
+    created_by: str | None | Unset = UNSET
+
+
+@model
+class ShellCall(Model):
+    """Commands for a shell, the caller's or a hosted one: `shell_call` (Items, Shell)."""
+
+    type: ClassVar[Literal["shell_call"]] = "shell_call"
+    id: str | None | Unset = UNSET
+    call_id: str
+    action: ShellAction
+    environment: LocalEnvironment | ContainerReference | UnknownObject | None | Unset = UNSET
+    """Where to run them. In a local one, the caller runs them and owes a :class:`ShellCallOutput`."""
+    caller: Caller | None | Unset = UNSET
+    status: ItemStatus | None | Unset = UNSET
+    created_by: str | None | Unset = UNSET
+
+
+@model
+class ShellCallOutput(Model):
+    """What the commands gave, one entry for each: `shell_call_output` (Items, Shell)."""
+
+    type: ClassVar[Literal["shell_call_output"]] = "shell_call_output"
+    id: str | None | Unset = UNSET
+    call_id: str
+    output: list[ShellOutput]
+    max_output_length: int | None | Unset = UNSET
+    """The limit of the call, in characters."""
+    caller: Caller | None | Unset = UNSET
+    status: ItemStatus | None | Unset = UNSET
+    created_by: str | None | Unset = UNSET
+
+
+@model
+class LocalShellCall(Model):
+    """A command for the caller to run: `local_shell_call` (Items, Local shell; `shell_call` is its successor)."""
+
+    type: ClassVar[Literal["local_shell_call"]] = "local_shell_call"
+    id: str
+    call_id: str
+    action: LocalShellAction
+    status: ItemStatus
+
+
+@model
+class LocalShellCallOutput(Model):
+    """What the command gave: `local_shell_call_output` (Items, Local shell)."""
+
+    type: ClassVar[Literal["local_shell_call_output"]] = "local_shell_call_output"
+    id: str
+    """The `call_id` of the call: this item has no other place for it."""
+    output: str
+    status: ItemStatus | None | Unset = UNSET
+
+
+@model
+class ApplyPatchCall(Model):
+    """A change of one file, for the caller to make: `apply_patch_call` (Items, Apply patch)."""
+
+    type: ClassVar[Literal["apply_patch_call"]] = "apply_patch_call"
+    id: str | None | Unset = UNSET
+    call_id: str
+    operation: ApplyPatchOperation
+    caller: Caller | None | Unset = UNSET
+    status: ItemStatus
+    created_by: str | None | Unset = UNSET
+
+
+@model
+class ApplyPatchCallOutput(Model):
+    """Whether the change was made: `apply_patch_call_output` (Items, Apply patch)."""
+
+    type: ClassVar[Literal["apply_patch_call_output"]] = "apply_patch_call_output"
+    id: str | None | Unset = UNSET
+    call_id: str
+    output: str | None | Unset = UNSET
+    """For the model to read: what went wrong, for example."""
+    caller: Caller | None | Unset = UNSET
+    status: Literal["completed", "failed"] | str
+    created_by: str | None | Unset = UNSET
+
+
+@model
+class CodeInterpreterCall(Model):
+    """Code that the server ran for the model: `code_interpreter_call` (Items, Code interpreter)."""
+
+    type: ClassVar[Literal["code_interpreter_call"]] = "code_interpreter_call"
+    id: str
+    container_id: str
+    code: str | None | Unset = UNSET
+    outputs: list[CodeInterpreterOutput] | None | Unset = UNSET
+    """Only if the request includes `code_interpreter_call.outputs`."""
+    status: Literal["in_progress", "interpreting", "completed", "incomplete", "failed"] | str
+
+
+@model
+class ImageGenerationCall(Model):
+    """An image that the server made for the model: `image_generation_call` (Items, Image generation)."""
+
+    type: ClassVar[Literal["image_generation_call"]] = "image_generation_call"
+    id: str
+    result: str | None | Unset = UNSET
+    """The image in Base64."""
+    revised_prompt: str | None | Unset = UNSET
+    action: Literal["generate", "edit", "auto"] | str | None | Unset = UNSET
+    size: Literal["1024x1024", "1024x1536", "1536x1024"] | str | None | Unset = UNSET
+    """Width and height in pixels."""
+    quality: Literal["low", "medium", "high", "xhigh", "max", "auto"] | str | None | Unset = UNSET
+    background: Literal["transparent", "opaque", "auto"] | str | None | Unset = UNSET
+    output_format: Literal["png", "webp", "jpeg", "gif", "svg"] | str | None | Unset = UNSET
+    svg_usage: SvgUsage | None | Unset = UNSET
+    error: ImageGenerationError | None | Unset = UNSET
+    status: Literal["in_progress", "generating", "completed", "failed"] | str
+
+
+# ---- remote MCP
+
+
+@model
+class McpListTools(Model):
+    """What an MCP server offers, as the server of the model saw it: `mcp_list_tools` (Items, MCP)."""
+
+    type: ClassVar[Literal["mcp_list_tools"]] = "mcp_list_tools"
+    id: str
+    server_label: str
+    tools: list[McpListedTool]
+    error: McpError | None | Unset = UNSET
+
+
+@model
+class McpCall(Model):
+    """A call of an MCP tool by the server of the model: `mcp_call` (Items, MCP)."""
+
+    type: ClassVar[Literal["mcp_call"]] = "mcp_call"
+    id: str
+    server_label: str
+    name: str
+    arguments: str
+    """A JSON object, written out, as the model wrote it."""
+    output: str | None | Unset = UNSET
+    error: McpError | None | Unset = UNSET
+    approval_request_id: str | None | Unset = UNSET
+    """The approval that the call waits for or has got."""
+    status: Literal["in_progress", "calling", "completed", "incomplete", "failed"] | str | None | Unset = UNSET
+
+
+@model
+class McpApprovalRequest(Model):
+    """An MCP call that waits for the caller's consent: `mcp_approval_request` (Items, MCP)."""
+
+    type: ClassVar[Literal["mcp_approval_request"]] = "mcp_approval_request"
+    id: str
+    server_label: str
+    name: str
+    arguments: str
+    """A JSON object, written out, as the model wrote it."""
+
+
+@model
+class McpApprovalResponse(Model):
+    """The caller's consent or refusal: `mcp_approval_response` (Items, MCP)."""
+
+    type: ClassVar[Literal["mcp_approval_response"]] = "mcp_approval_response"
+    id: str | None | Unset = UNSET
+    approval_request_id: str
+    """The `id` of the request."""
+    approve: bool
+    reason: str | None | Unset = UNSET
+
+
+# ---- programs, compaction
+
+
+@model
+class Program(Model):
+    """Code that the model wrote to call tools: `program` (Items, Programmatic tool calling)."""
+
+    type: ClassVar[Literal["program"]] = "program"
+    id: str
+    call_id: str
+    """Calls that the program makes name it as `caller.caller_id`."""
+    code: str
+    fingerprint: str
+    """The server's check that the program comes back unchanged."""
+
+
+@model
+class ProgramOutput(Model):
+    """What the program gave: `program_output` (Items, Programmatic tool calling)."""
+
+    type: ClassVar[Literal["program_output"]] = "program_output"
+    id: str
+    call_id: str
+    result: str
+    status: Literal["completed", "incomplete"] | str
+
+
+@model
+class Compaction(Model):
+    """A conversation so far, shortened by the server: `compaction` (Items, Compaction). Stands for what it replaces."""
+
+    type: ClassVar[Literal["compaction"]] = "compaction"
+    id: str | None | Unset = UNSET
+    encrypted_content: str
+    created_by: str | None | Unset = UNSET
+
+
+@model
+class CompactionTrigger(Model):
+    """Asks the server to shorten the conversation here: `compaction_trigger` (Items, Compaction)."""
+
+    type: ClassVar[Literal["compaction_trigger"]] = "compaction_trigger"
+    id: str | None | Unset = UNSET
+
+
+Item: TypeAlias = (
+    Message
+    | Reasoning
+    | FunctionCall
+    | FunctionCallOutput
+    | CustomToolCall
+    | CustomToolCallOutput
+    | McpListTools
+    | McpCall
+    | McpApprovalRequest
+    | McpApprovalResponse
+    | WebSearchCall
+    | FileSearchCall
+    | CodeInterpreterCall
+    | ImageGenerationCall
+    | ComputerCall
+    | ComputerCallOutput
+    | ShellCall
+    | ShellCallOutput
+    | LocalShellCall
+    | LocalShellCallOutput
+    | ApplyPatchCall
+    | ApplyPatchCallOutput
+    | ToolSearchCall
+    | ToolSearchOutput
+    | AdditionalTools
+    | ConfigurationUpdate
+    | Program
+    | ProgramOutput
+    | Compaction
+    | CompactionTrigger
+    | XSearchCall
+    | ItemReference
+    | UnknownItem
+)
+"""Any item, in any direction; open."""
+
+ITEM_TYPES: Final[dict[str, type[Item]]] = {item.type: item for item in get_args(Item) if not issubclass(item, Unknown)}
+"""Wire ``type`` of an item -> its class."""

@@ -1,0 +1,519 @@
+"""The response, what it says about itself, and what the other endpoints under `/responses` answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Literal, TypeAlias
+
+from ..typing import UNSET, Unset
+from ._base import Model, model
+from .config import (
+    AccessPrograms,
+    ConversationReference,
+    ImageConfig,
+    Prompt,
+    PromptCacheOptions,
+    PromptCacheRetention,
+    ReasoningConfig,
+    ServiceTier,
+    TextConfig,
+    Truncation,
+)
+from .content import Content, OutputText, Refusal, UnknownObject
+from .items import (
+    ApplyPatchCall,
+    ApplyPatchCallOutput,
+    ComputerCall,
+    ComputerCallOutput,
+    CustomToolCall,
+    CustomToolCallOutput,
+    FunctionCall,
+    FunctionCallOutput,
+    Item,
+    LocalShellCall,
+    LocalShellCallOutput,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    Message,
+    Reasoning,
+    ShellCall,
+    ShellCallOutput,
+    ToolSearchCall,
+    ToolSearchOutput,
+)
+from .tools import LocalEnvironment, Tool, ToolChoice
+
+__all__ = [
+    "CacheComparisonNotFound",
+    "CacheDiagnosticsUnavailable",
+    "CacheHit",
+    "CacheMiss",
+    "CacheWriteTokensDetails",
+    "CachedImageTokens",
+    "CompactedResponse",
+    "DeletedResponse",
+    "ImageTokens",
+    "ImageUsage",
+    "IncompleteDetails",
+    "InputTokenCount",
+    "InputTokensDetails",
+    "InputTransformation",
+    "Misalignment",
+    "MisalignmentSteer",
+    "Moderation",
+    "ModerationError",
+    "ModerationOutcome",
+    "ModerationResult",
+    "OutputTokensDetails",
+    "PendingCall",
+    "PromptCacheDiagnostics",
+    "Response",
+    "ResponseError",
+    "ResponseItemList",
+    "ResponseStatus",
+    "ToolUsage",
+    "Usage",
+    "WebSearchUsage",
+]
+
+ResponseStatus: TypeAlias = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"] | str
+"""Where a response is: the last four are final."""
+
+
+# ---- how it went
+
+
+@model
+class CacheWriteTokensDetails(Model):
+    """Tokens written to the prompt cache, by how long they stay (Responses, Usage)."""
+
+    ttl_30m_tokens: int
+    ttl_12h_tokens: int
+
+
+@model
+class InputTokensDetails(Model):
+    """What the input tokens were: `input_tokens_details` (Responses, Usage)."""
+
+    cached_tokens: int
+    """Read from the prompt cache."""
+    cache_write_tokens: int | Unset = UNSET
+    """Written to the prompt cache."""
+    cache_write_tokens_details: CacheWriteTokensDetails | None | Unset = UNSET
+
+
+@model
+class OutputTokensDetails(Model):
+    """What the output tokens were: `output_tokens_details` (Responses, Usage)."""
+
+    reasoning_tokens: int
+
+
+@model
+class Usage(Model):
+    """Tokens read and written: `usage` (Responses, Usage)."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    input_tokens_details: InputTokensDetails
+    output_tokens_details: OutputTokensDetails
+
+
+@model
+class ImageTokens(Model):
+    """Tokens of image generation, by what they stand for (Responses, Tool usage)."""
+
+    image_tokens: int
+    text_tokens: int
+
+
+@model
+class CachedImageTokens(Model):
+    """Cached tokens of image generation, by what they stand for (Responses, Tool usage)."""
+
+    cached_image_tokens: int
+    cached_text_tokens: int
+
+
+@model
+class ImageUsage(Model):
+    """Tokens that image generation took: `image_gen` (Responses, Tool usage)."""
+
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    input_tokens_details: ImageTokens
+    output_tokens_details: ImageTokens | None | Unset = UNSET
+    cached_tokens: int | None | Unset = UNSET
+    cached_tokens_details: CachedImageTokens | None | Unset = UNSET
+
+
+@model
+class WebSearchUsage(Model):
+    """Requests that web search made: `web_search` (Responses, Tool usage)."""
+
+    num_requests: int
+
+
+@model
+class ToolUsage(Model):
+    """What the hosted tools used up, beside the model's tokens: `tool_usage` (Responses, Tool usage)."""
+
+    image_gen: ImageUsage
+    web_search: WebSearchUsage
+
+
+@model
+class MisalignmentSteer(Model):
+    """What may be said to the model to bring it back (Errors, `misalignment`)."""
+
+    message: str
+
+
+@model
+class Misalignment(Model):
+    """Why the model was stopped for doing what it should not: `misalignment` (Errors)."""
+
+    error_type: (
+        Literal[
+            "potentially_unintended_data_transfer",
+            "potentially_unintended_data_access",
+            "potentially_unintended_destructive_activity",
+            "other",
+        ]
+        | str
+        | None
+        | Unset
+    ) = UNSET
+    detailed_explanation: str | None | Unset = UNSET
+    review_target: str | None | Unset = UNSET
+    steer: MisalignmentSteer | None | Unset = UNSET
+
+
+@model
+class ResponseError(Model):
+    """Why a response failed: `error` (Responses)."""
+
+    code: (
+        Literal[
+            "server_error",
+            "rate_limit_exceeded",
+            "invalid_prompt",
+            "data_residency_mismatch",
+            "bio_policy",
+            "misalignment_policy_violation",
+            "vector_store_timeout",
+            "invalid_image",
+            "invalid_image_format",
+            "invalid_base64_image",
+            "invalid_image_url",
+            "image_too_large",
+            "image_too_small",
+            "image_parse_error",
+            "image_content_policy_violation",
+            "invalid_image_mode",
+            "image_file_too_large",
+            "unsupported_image_media_type",
+            "empty_image_file",
+            "failed_to_download_image",
+            "image_file_not_found",
+        ]
+        | str
+    )
+    message: str
+    type: str | None | Unset = UNSET
+    param: str | None | Unset = UNSET
+    misalignment: Misalignment | None | Unset = UNSET
+
+
+@model
+class IncompleteDetails(Model):
+    """Why a response stopped early: `incomplete_details` (Responses)."""
+
+    reason: Literal["max_output_tokens", "max_messages", "content_filter", "steered"] | str | None | Unset = UNSET
+
+
+@model
+class InputTransformation(Model):
+    """A change that the server made to an item of the input: `input_transformations` (Responses)."""
+
+    id: str
+    type: Literal["reasoning"] | str
+    """The kind of the item, not of this object."""
+    action: Literal["removed"] | str
+    reason: (
+        Literal[
+            "organization_mismatch",
+            "end_user_mismatch",
+            "model_mismatch",
+            "prefix_mismatch",
+            "turn_boundary",
+        ]
+        | str
+    )
+
+
+@model
+class ModerationResult(Model):
+    """What moderation found, by category: `moderation_result` (Responses, Moderation)."""
+
+    type: ClassVar[Literal["moderation_result"]] = "moderation_result"
+    model: str
+    flagged: bool
+    categories: Mapping[str, bool]
+    category_scores: Mapping[str, float]
+    """From 0 to 1."""
+    category_applied_input_types: Mapping[str, list[Literal["text", "image"] | str]]
+
+
+@model
+class ModerationError(Model):
+    """Moderation did not work: `error` (Responses, Moderation)."""
+
+    type: ClassVar[Literal["error"]] = "error"
+    code: str
+    message: str
+
+
+ModerationOutcome: TypeAlias = ModerationResult | ModerationError | UnknownObject
+"""How the moderation of one side ended."""
+
+
+@model
+class Moderation(Model):
+    """The moderation of what went in and what came out: `moderation` (Responses, Moderation)."""
+
+    input: ModerationOutcome
+    output: ModerationOutcome
+
+
+@model
+class CacheHit(Model):
+    """The prefix was found in the cache: `cache_hit` (Responses, Prompt cache diagnostics)."""
+
+    type: ClassVar[Literal["cache_hit"]] = "cache_hit"
+
+
+@model
+class CacheMiss(Model):
+    """The prefix was not found, or not all of it, and why: `cache_miss` (Responses, Prompt cache diagnostics)."""
+
+    type: ClassVar[Literal["cache_miss"]] = "cache_miss"
+    reason: (
+        Literal[
+            "model_changed",
+            "prompt_cache_key_changed",
+            "tools_changed",
+            "text_format_changed",
+            "reasoning_effort_changed",
+            "verbosity_changed",
+            "context_compacted",
+            "input_changed",
+            "service_tier_changed",
+        ]
+        | str
+    )
+    cache_missed_tokens: int
+    comparison_reusable_tokens: int | None | Unset = UNSET
+
+
+@model
+class CacheComparisonNotFound(Model):
+    """There is no response to compare with: `comparison_response_not_found` (Responses, Prompt cache diagnostics)."""
+
+    type: ClassVar[Literal["comparison_response_not_found"]] = "comparison_response_not_found"
+
+
+@model
+class CacheDiagnosticsUnavailable(Model):
+    """Nothing can be said about the cache: `unavailable` (Responses, Prompt cache diagnostics)."""
+
+    type: ClassVar[Literal["unavailable"]] = "unavailable"
+
+
+PromptCacheDiagnostics: TypeAlias = (
+    CacheHit | CacheMiss | CacheComparisonNotFound | CacheDiagnosticsUnavailable | UnknownObject
+)
+"""What became of the cached prefix."""
+
+
+# ---- the response
+
+PendingCall: TypeAlias = (
+    FunctionCall
+    | CustomToolCall
+    | ComputerCall
+    | ShellCall
+    | LocalShellCall
+    | ApplyPatchCall
+    | ToolSearchCall
+    | McpApprovalRequest
+)
+"""An item that the client has to answer with another."""
+
+
+@model
+class Response(Model):
+    """One turn of a model, whole or still growing: `response` (Responses)."""
+
+    object: ClassVar[Literal["response"]] = "response"
+    id: str
+    status: ResponseStatus | None | Unset = UNSET
+    model: str
+    output: list[Item]
+    error: ResponseError | None | Unset = UNSET
+    incomplete_details: IncompleteDetails | None | Unset = UNSET
+    usage: Usage | None | Unset = UNSET
+    created_at: float
+    """Seconds since 1970."""
+    completed_at: float | None | Unset = UNSET
+    """Seconds since 1970."""
+    previous_response_id: str | None | Unset = UNSET
+    conversation: ConversationReference | None | Unset = UNSET
+    instructions: str | list[Item] | None | Unset = UNSET
+    tools: list[Tool]
+    tool_choice: ToolChoice
+    parallel_tool_calls: bool
+    max_tool_calls: int | None | Unset = UNSET
+    text: TextConfig | None | Unset = UNSET
+    reasoning: ReasoningConfig | None | Unset = UNSET
+    max_output_tokens: int | None | Unset = UNSET
+    temperature: float | None | Unset = UNSET
+    top_p: float | None | Unset = UNSET
+    top_logprobs: int | None | Unset = UNSET
+    presence_penalty: float | None | Unset = UNSET
+    frequency_penalty: float | None | Unset = UNSET
+    truncation: Truncation | None | Unset = UNSET
+    store: bool | None | Unset = UNSET
+    background: bool | None | Unset = UNSET
+    service_tier: ServiceTier | None | Unset = UNSET
+    metadata: Mapping[str, str] | None | Unset = UNSET
+    prompt: Prompt | None | Unset = UNSET
+    prompt_cache_key: str | None | Unset = UNSET
+    prompt_cache_options: PromptCacheOptions | None | Unset = UNSET
+    prompt_cache_retention: PromptCacheRetention | None | Unset = UNSET
+    prompt_cache_diagnostics: PromptCacheDiagnostics | None | Unset = UNSET
+    tool_usage: ToolUsage | None | Unset = UNSET
+    moderation: Moderation | None | Unset = UNSET
+    input_transformations: list[InputTransformation] | None | Unset = UNSET
+    image: ImageConfig | None | Unset = UNSET
+    access_programs: AccessPrograms | None | Unset = UNSET
+    safety_identifier: str | None | Unset = UNSET
+    user: str | None | Unset = UNSET
+
+    @property
+    def output_text(self) -> str:
+        """All text of all messages, joined without a separator; empty if there is none."""
+        return "".join(part.text for part in self._message_parts() if isinstance(part, OutputText))
+
+    @property
+    def refusal(self) -> str:
+        """What the model said in declining, joined without a separator; empty if it did not decline."""
+        return "".join(part.refusal for part in self._message_parts() if isinstance(part, Refusal))
+
+    def _message_parts(self) -> Iterator[Content]:
+        for item in self.output:
+            if isinstance(item, Message):
+                # Content as a plain string is input's short form; where a server answers in it, it is the model's text.
+                yield from [OutputText(text=item.content)] if isinstance(item.content, str) else item.content
+
+    @property
+    def reasoning_text(self) -> str:
+        """The reasoning, or its summary where a model shows no more; a blank line between items; empty if none."""
+        return "\n\n".join(text for item in self.output if isinstance(item, Reasoning) and (text := item.text))
+
+    @property
+    def function_calls(self) -> list[FunctionCall]:
+        """The calls of the caller's functions, in order, answered or not."""
+        return [item for item in self.output if isinstance(item, FunctionCall)]
+
+    @property
+    def pending_calls(self) -> list[PendingCall]:
+        """The items that wait for the client, in order: those whose answer is not in the output.
+
+        What the server runs itself does not wait (hosted tools, a shell in a container, a tool search on the server),
+        nor does a call that the model did not finish (status `incomplete`): its arguments are cut off.
+        """
+        answered = {key for item in self.output if (key := _answers(item))}
+        return [item for item in self.output if isinstance(item, PendingCall) and _waits(item, answered)]
+
+
+def _answers(item: Item) -> str:
+    """Tell what the item answers: a call by its call id, an approval request by its id; empty if nothing."""
+    match item:
+        case McpApprovalResponse():
+            return item.approval_request_id
+        case LocalShellCallOutput():
+            return item.id  # the call id: this kind of output has no other place for it
+        case (
+            FunctionCallOutput()
+            | CustomToolCallOutput()
+            | ComputerCallOutput()
+            | ShellCallOutput()
+            | ApplyPatchCallOutput()
+            | ToolSearchOutput()
+        ):
+            return item.call_id or ""
+        case _:
+            return ""
+
+
+def _waits(call: PendingCall, answered: set[str]) -> bool:
+    if isinstance(call, McpApprovalRequest):
+        return call.id not in answered
+    if call.status == "incomplete" or call.call_id in answered:
+        return False
+    if isinstance(call, ToolSearchCall):
+        return call.execution == "client"
+    if isinstance(call, ShellCall):
+        # An environment that is new to this package is not taken for the caller's machine.
+        return not call.environment or isinstance(call.environment, LocalEnvironment)
+    return True
+
+
+# ---- the other answers
+
+
+@model
+class CompactedResponse(Model):
+    """A conversation, shortened: `response.compaction` (Responses, Compact). Its output is the next input."""
+
+    object: ClassVar[Literal["response.compaction"]] = "response.compaction"
+    id: str
+    created_at: int
+    """Seconds since 1970."""
+    output: list[Item]
+    usage: Usage
+    image: ImageConfig | None | Unset = UNSET
+
+
+@model
+class InputTokenCount(Model):
+    """How long an input is: `response.input_tokens` (Responses, Input tokens)."""
+
+    object: ClassVar[Literal["response.input_tokens"]] = "response.input_tokens"
+    input_tokens: int
+
+
+@model
+class DeletedResponse(Model):
+    """A response is gone: the answer to its deletion (Responses, Delete)."""
+
+    object: Literal["response.deleted", "response"] | str | Unset = UNSET
+    """Servers differ."""
+    id: str
+    deleted: bool
+
+
+@model
+class ResponseItemList(Model):
+    """A page of the items that a response was made from: `list` (Responses, Input items)."""
+
+    object: ClassVar[Literal["list"]] = "list"
+    data: list[Item]
+    first_id: str | None
+    """Null on an empty page."""
+    last_id: str | None
+    """Null on an empty page; the cursor for the next one (`after`) on others."""
+    has_more: bool

@@ -1,0 +1,450 @@
+"""The client's side of the protocol, without a socket: bytes in, typed events out.
+
+::
+
+    stream = ResponseStream()
+    for chunk in chunks:
+        stream.receive_data(chunk)              # any chunking, any newline
+        for event in stream.events_received():  # whole, typed, with resolved positions
+            ...
+        if stream.ended:                        # a terminal event or [DONE]: nothing more is needed
+            break
+    stream.receive_eof()                        # idempotent; silence becomes `truncated`
+    stream.outcome                              # never None from here on
+
+A response ends at its terminal event, or at ``[DONE]``, whichever is first. An end of input before that is the outcome
+``truncated``: silence is never success. What came until then is in ``outcome.response``.
+
+What was asked for as a stream may come as one JSON object. A response object counts as the whole result, an error object as
+the error; anything else is none of this module's business (:attr:`ResponseStream.body` has the start of it).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import attrs
+
+from .accumulator import Accumulator
+from .anomalies import Anomaly
+from .apierrors import api_error_from
+from .codec import default_converter
+from .codec._json import check_nesting
+from .codec._load import MISFIT, Finding
+from .cursor import Cursor
+from .exceptions import (
+    APIError,
+    DecodeError,
+    LimitExceeded,
+    LocalProtocolError,
+    ResponseCancelled,
+    ResponseFailed,
+    ResponseIncomplete,
+    ResponsesProtoError,
+    StreamTruncated,
+)
+from .limits import Limits
+from .models.events import EVENT_TYPES, ErrorEvent, Event, UnknownEvent
+from .models.response import IncompleteDetails, Response
+from .sse import SSEDecoder
+
+if TYPE_CHECKING:
+    from .codec import Converter
+
+__all__ = ["Outcome", "OutcomeStatus", "ResponseStream"]
+
+OutcomeStatus = Literal["completed", "incomplete", "failed", "cancelled", "error", "truncated"]
+"""How a stream ended. ``error``: an error event and nothing after it; ``truncated``: nothing at all."""
+
+_DONE: Final = b"[DONE]"
+_SPACE: Final = b" \t\n\r"
+_BODY_SHOWN: Final = 64 * 1024
+# What the `event:` line of the common block says -> the type that it promises, and all that the block has before its data.
+_PREAMBLES: Final = {b"event: " + name.encode(): name for name in EVENT_TYPES}
+
+
+@attrs.frozen(kw_only=True)
+class Outcome:
+    """How a stream ended, and with what."""
+
+    status: OutcomeStatus
+    response: Response
+    """Final if the status is ``completed``, ``incomplete``, ``failed`` or ``cancelled``; else as far as it came."""
+    error: APIError | None = None
+    """What went wrong, for ``failed`` and ``error``."""
+    cursor: Cursor | None = None
+    """Where the stream stood at the end; ``None`` if the response never got an id."""
+
+    def exception(self) -> ResponsesProtoError | None:
+        """Make the exception of an outcome, with ``response`` and ``cursor`` in it; ``None`` for ``completed``."""
+        error = self._exception()
+        if error is not None:
+            error.response = self.response
+            error.cursor = self.cursor
+            if error.replay is None:
+                error.replay = "unsafe"
+        return error
+
+    def _exception(self) -> ResponsesProtoError | None:
+        match self.status:
+            case "completed":
+                return None
+            case "incomplete":
+                details = self.response.incomplete_details
+                reason = details.reason if isinstance(details, IncompleteDetails) else ""
+                return ResponseIncomplete(f"the response is incomplete: {reason or 'the server does not say why'}")
+            case "failed":
+                failed = ResponseFailed(f"the response failed: {self.error or 'the server does not say why'}")
+                failed.__cause__ = self.error
+                return failed
+            case "cancelled":
+                return ResponseCancelled("the response was cancelled")
+            case "error":
+                return self.error or APIError("the server reported an error without saying which")
+            case "truncated":
+                after = f" after event {self.cursor.sequence_number}" if self.cursor else " before any event"
+                return StreamTruncated(f"the stream ended{after} without a terminal event; what arrived is in .response")
+
+
+class ResponseStream:
+    """One response, read from the wire. Verbs: :meth:`receive_data`, :meth:`events_received`, :meth:`receive_eof`.
+
+    ``strict`` raises at the first thing that the protocol does not provide for; lenient mode reports it in
+    :attr:`anomalies` and goes on. A ``converter`` of yours decodes the types registered in it. With the ``cursor`` and
+    the ``accumulator`` of an interrupted stream, this one goes on where that stopped: events up to the cursor are dropped.
+    """
+
+    def __init__(
+        self,
+        *,
+        strict: bool = False,
+        limits: Limits | None = None,
+        converter: Converter | None = None,
+        cursor: Cursor | None = None,
+        accumulator: Accumulator | None = None,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._converter = converter or default_converter()
+        self._strict = strict
+        self._load = self._converter.loader(Event)
+        self._loaders = self._converter.loaders(Event)
+        self._sse = SSEDecoder(self._limits)
+        self._accumulator = accumulator or Accumulator(strict=strict, limits=self._limits)
+        self._resume_after = cursor.sequence_number if cursor is not None else None
+        self._resumed = cursor
+        self._events: list[Event] = []
+        self._outcome: Outcome | None = None
+        self._eof = False
+        self._done = False
+        self._error: ResponsesProtoError | None = None
+        self._framed = False
+        self._body: list[bytes] | None = None
+        self._body_size = 0
+
+    # What it has
+
+    @property
+    def response(self) -> Response:
+        """The snapshot: complete as of the last event that was received. Cheap to ask for, built only when asked."""
+        return self._accumulator.response
+
+    @property
+    def accumulator(self) -> Accumulator:
+        """What the events add up to, with the text, the audio and the output as streamed."""
+        return self._accumulator
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the response ended; ``None`` as long as it did not."""
+        if self._outcome is None:
+            status = self._accumulator.status
+            if status is not None:
+                self._outcome = self._end(status)
+            elif self._eof or self._done:
+                self._outcome = self._end("error" if self._accumulator.error is not None else "truncated")
+        return self._outcome
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """Where the stream stands; ``None`` before the response has an id."""
+        response_id = self._accumulator.response_id
+        if not response_id:
+            return self._resumed
+        return Cursor(response_id, self._accumulator.last_sequence_number)
+
+    @property
+    def anomalies(self) -> list[Anomaly]:
+        """What the peer sent that the protocol does not provide for, each finding once."""
+        return self._accumulator.anomalies
+
+    @property
+    def ended(self) -> bool:
+        """Whether a terminal event, ``[DONE]`` or the end of input was seen: nothing more is needed from the peer."""
+        return self._accumulator.status is not None or self._done or self._eof
+
+    @property
+    def error_seen(self) -> bool:
+        """Whether an ``error`` event came. ``response.failed`` may follow it, or nothing: wait only briefly for more."""
+        return self._accumulator.error is not None
+
+    @property
+    def comments(self) -> int:
+        """How many comment lines came: signs of life of a server that has nothing to say."""
+        return self._sse.comments
+
+    @property
+    def body(self) -> bytes | None:
+        """The start of what came, 64 KiB at most, if it is no event stream but looks like JSON or HTML; else ``None``."""
+        return None if self._body is None else b"".join(self._body)[:_BODY_SHOWN]
+
+    # What it takes and gives
+
+    def receive_data(self, data: bytes) -> None:
+        """Take the next bytes, however cut.
+
+        Raises ``LimitExceeded``; in strict mode also ``RemoteProtocolError`` and ``DecodeError``. Events that came before
+        the offending one can still be had from :meth:`events_received`; every later call raises the same again.
+        """
+        if self._error is not None:
+            raise self._error
+        if self._eof:
+            raise LocalProtocolError("receive_data() after receive_eof(): this stream has ended; make another one")
+        try:
+            self._receive(data)
+        except ResponsesProtoError as error:
+            self._error = self._equip(error)
+            raise
+
+    def events_received(self) -> list[Event]:
+        """Give the events that came since the last call, in order."""
+        received = self._events
+        self._events = []
+        return received
+
+    def receive_eof(self) -> None:
+        """Take the end of input. Idempotent. From here on :attr:`outcome` is not ``None``.
+
+        Raises, in strict mode, ``RemoteProtocolError`` for an end in the middle of something.
+        """
+        if self._eof:
+            return
+        self._eof = True
+        try:
+            if self._body is not None:
+                self._take_body(b"".join(self._body))
+            elif not self.ended:
+                self._take_rest(self._sse.eof())
+            if self.outcome is not None and self.outcome.status == "truncated":
+                self._accumulator.report(Anomaly("no-terminal", "$", "the input ended without a terminal event"))
+        except ResponsesProtoError as error:
+            self._error = self._equip(error)
+            raise
+
+    # Inside
+
+    def _receive(self, data: bytes) -> None:
+        if not self._framed and (self._body is not None or self._looks_like_a_body(data)):
+            self._keep_body(data)
+            return
+        sse, accumulator, events = self._sse, self._accumulator, self._events
+        parse, loaders, push = self._converter.json.parse, self._loaders, accumulator.push
+        # A text of depth n is at least 2n characters long.
+        flat, maximum = 2 * self._limits.max_nesting, self._limits.max_event_bytes
+        preambles = _PREAMBLES
+        found: list[Finding] = []
+        for block in sse.blocks(data):
+            # The straight road, for what nearly every block is: an `event:` line (or none) and one `data:` line.
+            preamble, separator, text = block.partition(b"\ndata: ")
+            promised = preambles.get(preamble)
+            if not separator and preamble.startswith(b"data: {"):
+                promised, text = "", block[6:]
+            if promised is None or b"\n" in text or len(text) > flat or self._resume_after is not None or self._done:
+                if len(block) > maximum:
+                    raise LimitExceeded("max_event_bytes", len(block), maximum=maximum)
+                self._take_block(block)
+                continue
+            try:
+                value = parse(text)
+                kind = value["type"]
+                event = loaders[kind](value, found)
+            except (ValueError, LookupError, TypeError, RecursionError):
+                # Not JSON, no object, no type, or none that has a class.
+                self._take_block(block)
+                continue
+            if found or (promised and kind != promised):
+                found.clear()
+                self._take_block(block)
+                continue
+            push(event)
+            events.append(event)
+
+    def _take_block(self, block: bytes) -> None:
+        """The long way: any block of lines."""
+        frame = self._sse.parse(block)
+        if frame is None or not frame.data:
+            return
+        if frame.data == _DONE:
+            self._done = True
+            return
+        if self._done:
+            self._report("late-data", "$", "a frame after [DONE]")
+            return
+        self._take_data(frame.data, frame.event.decode("utf-8", "replace"))
+
+    def _take_data(self, data: bytes, name: str) -> None:
+        """One frame's data, which should be one event."""
+        if len(data) > 2 * self._limits.max_nesting:
+            check_nesting(data, self._limits.max_nesting)
+        try:
+            value = self._converter.json.parse(data)
+        except (ValueError, RecursionError):
+            value = self._mend(data, name)
+        if isinstance(value, dict):
+            value = self._with_type(value, name)
+            kind = value.get("type")
+        else:
+            self._report("invalid-json" if value is None else "not-an-object", f"{name or 'frame'} $", repr(data[:80]))
+            value = value if value is not None else data.decode("utf-8", "replace")
+            kind = None
+        found: list[Finding] = []
+        event: Any = MISFIT
+        if kind is not None:
+            event = self._load(value, found)
+        if event is MISFIT:
+            event = UnknownEvent(type=name, raw=value)
+        for finding in found:
+            self._report(finding.code, f"{event.type} ${finding.path}", finding.detail, event)
+        if self._already_seen(event):
+            return
+        self._accumulator.push(event)
+        self._events.append(event)
+
+    def _mend(self, data: bytes, name: str) -> Any:
+        """Read what is not JSON only because some of its bytes are not UTF-8; ``None`` if that is not the reason."""
+        text = data.decode("utf-8", "replace")
+        try:
+            data.decode()
+        except UnicodeDecodeError:
+            self._report("invalid-utf8", f"{name or 'frame'} $", repr(data[:80]))
+        else:
+            return None
+        try:
+            return self._converter.json.parse(text)
+        except (ValueError, RecursionError):
+            return None
+
+    def _with_type(self, value: dict[str, Any], name: str) -> dict[str, Any]:
+        kind = value.get("type")
+        if isinstance(kind, str) and kind:
+            if name and name not in (kind, "message"):
+                self._report("event-name", f"{kind} $", f"the event: line says {name!r}")
+            return value
+        error = value.get("error")
+        if error is not None and (not name or name == ErrorEvent.type):
+            self._report("error-untyped", "error $.type", repr(value)[:80])
+            body = error if isinstance(error, dict) else {"message": error if isinstance(error, str) else repr(error)}
+            return {**value, "type": ErrorEvent.type, "error": body}
+        if name in EVENT_TYPES:
+            self._report("missing-type", f"{name} $.type", "taken from the event: line")
+            return {**value, "type": name}
+        self._report("missing-type", "$.type", repr(value)[:80])
+        return {**value, "type": ""}
+
+    def _already_seen(self, event: Event) -> bool:
+        """Whether a resumed stream repeats what the interrupted one had."""
+        after = self._resume_after
+        if after is None:
+            return False
+        number = getattr(event, "sequence_number", None)
+        if type(number) is int and number <= after:
+            return True
+        if type(number) is int:
+            self._resume_after = None
+            if self._accumulator.next_sequence_number is None:
+                self._accumulator.next_sequence_number = after + 1
+        return False
+
+    def _looks_like_a_body(self, data: bytes) -> bool:
+        """Whether the input begins like JSON or HTML, which no line of an event stream does."""
+        start = data.lstrip(_SPACE)
+        if not start:
+            return False
+        self._framed = start[:1] not in (b"{", b"[", b"<")
+        return not self._framed
+
+    def _keep_body(self, data: bytes) -> None:
+        self._body = self._body if self._body is not None else []
+        self._body.append(data)
+        self._body_size += len(data)
+        self._limits.check("max_buffered_bytes", self._body_size)
+
+    def _take_body(self, body: bytes) -> None:
+        try:
+            value = self._converter.json.loads(body, self._limits.max_nesting)
+        except DecodeError:
+            value = None
+        if not isinstance(value, dict):
+            self._report("not-an-object", "$", repr(body[:80]))
+            return
+        if value.get("object") == "response" or "output" in value:
+            kind = {"incomplete": "response.incomplete", "failed": "response.failed", "cancelled": "response.failed"}
+            status = value.get("status")
+            self._report("json-body", "$", "a response object where a stream was asked for")
+            terminal = kind.get(status, "response.completed") if isinstance(status, str) else "response.completed"
+            if status in ("queued", "in_progress"):
+                terminal = "response.created"
+            self._deliver({"type": terminal, "sequence_number": 0, "response": value})
+        else:
+            self._report("json-body", "$", "a JSON object where a stream was asked for")
+            self._deliver({"type": ErrorEvent.type, "error": value.get("error", value)})
+
+    def _deliver(self, value: dict[str, Any]) -> None:
+        found: list[Finding] = []
+        error = value.get("error")
+        if error is not None and not isinstance(error, dict):
+            value = {**value, "error": {"message": error if isinstance(error, str) else repr(error)}}
+        event = self._load(value, found)
+        for finding in found:
+            self._report(finding.code, f"{event.type} ${finding.path}", finding.detail)
+        self._accumulator.push(event)
+        self._events.append(event)
+
+    def _take_rest(self, rest: bytes) -> None:
+        """The lines of a frame that the input ended in."""
+        if not rest:
+            return
+        frame = self._sse.parse(rest)
+        if frame is None or not frame.data:
+            return
+        if frame.data == _DONE:
+            self._done = True
+            return
+        try:
+            readable = isinstance(self._converter.json.loads(frame.data, self._limits.max_nesting), dict)
+        except DecodeError:
+            readable = False
+        if not readable:
+            self._report("dropped-frame", "$", repr(rest[:80]))
+            return
+        self._report("unfinished-frame", "$", "the last frame lacks its blank line")
+        self._take_data(frame.data, frame.event.decode("utf-8", "replace"))
+
+    def _report(self, code: str, path: str, detail: str, event: Event | None = None) -> None:
+        self._accumulator.report(Anomaly(code, path, detail), event)
+
+    def _equip(self, error: ResponsesProtoError) -> ResponsesProtoError:
+        error.response = self.response
+        error.cursor = self.cursor
+        return error
+
+    def _end(self, status: str) -> Outcome:
+        response = self.response
+        error: APIError | None = None
+        if status == "error" and self._accumulator.error is not None:
+            error = api_error_from(self._converter.dump(self._accumulator.error))
+        elif status == "failed":
+            if response.error:
+                error = api_error_from(self._converter.dump(response.error))
+            elif self._accumulator.error is not None:
+                error = api_error_from(self._converter.dump(self._accumulator.error))
+        return Outcome(status=status, response=response, error=error, cursor=self.cursor)

@@ -1,0 +1,267 @@
+"""Items: one class per wire type, for both directions."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import typing
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+from tests.support import NO_SHARED, shared
+
+from responses_proto.models import items
+from responses_proto.models.actions import (
+    ClickAction,
+    CreateFile,
+    DirectCaller,
+    ExitOutcome,
+    LocalShellAction,
+    McpProtocolError,
+    SearchAction,
+    ShellAction,
+    ShellOutput,
+)
+from responses_proto.models.config import PlainTextFormat, ReasoningConfig, TextConfig
+from responses_proto.models.content import (
+    ComputerScreenshot,
+    Content,
+    InputImage,
+    InputText,
+    OutputText,
+    ReasoningText,
+    Refusal,
+    SummaryText,
+    Text,
+    UnknownContent,
+)
+from responses_proto.models.items import ITEM_TYPES, Item, Message, Reasoning, UnknownItem
+from responses_proto.models.tools import ContainerReference, FunctionTool
+from responses_proto.typing import UNSET
+
+if TYPE_CHECKING:
+    from responses_proto.models._base import Model
+    from responses_proto.typing import JSONObject
+
+SPEC = shared("spec")
+needs_spec = pytest.mark.skipif(not SPEC.is_dir(), reason=NO_SHARED)
+
+BEYOND_THE_SPECIFICATION = {"x_search_call"}  # xAI's own item, recorded
+
+SAMPLES: list[Item] = [
+    Message(role="user", content="Hello"),
+    Message(id="msg_1", role="assistant", content=[OutputText(text="Hi")], status="completed", phase="final_answer"),
+    Reasoning(id="rs_1", summary=[SummaryText(text="Thinks.")], encrypted_content=None),
+    items.ItemReference(id="msg_1"),
+    items.FunctionCall(call_id="call_1", name="roll", arguments="{}", caller=DirectCaller(), async_=True),
+    items.FunctionCallOutput(call_id="call_1", output=[InputText(text="6")]),
+    items.CustomToolCall(call_id="call_1", name="sql", input="SELECT 1"),
+    items.CustomToolCallOutput(call_id="call_1", output="1"),
+    items.ToolSearchCall(arguments={"query": "dice"}, call_id=None, execution="server"),
+    items.ToolSearchOutput(tools=[FunctionTool(name="roll", parameters={}, strict=True)]),
+    items.AdditionalTools(role="developer", tools=[]),
+    items.ConfigurationUpdate(reasoning=ReasoningConfig(effort="high"), text=TextConfig(format=PlainTextFormat())),
+    items.WebSearchCall(id="ws_1", action=SearchAction(query="cats"), status="completed"),
+    items.XSearchCall(id="xs_1", name="x_user_search", arguments="{}"),
+    items.FileSearchCall(id="fs_1", queries=["cats"], status="searching"),
+    items.ComputerCall(
+        id="cu_1",
+        call_id="call_1",
+        action=ClickAction(x=1, y=2, button="left"),
+        pending_safety_checks=[],
+        status="completed",
+    ),
+    items.ComputerCallOutput(call_id="call_1", output=ComputerScreenshot(image_url="https://example.org/s.png")),
+    items.ShellCall(
+        call_id="call_1", action=ShellAction(commands=["ls"]), environment=ContainerReference(container_id="cntr_1")
+    ),
+    items.ShellCallOutput(
+        call_id="call_1", output=[ShellOutput(outcome=ExitOutcome(exit_code=0), stdout="", stderr="")]
+    ),
+    items.LocalShellCall(
+        id="ls_1", call_id="call_1", action=LocalShellAction(command=["ls"], env={}), status="completed"
+    ),
+    items.LocalShellCallOutput(id="call_1", output="{}"),
+    items.ApplyPatchCall(call_id="call_1", operation=CreateFile(path="a", diff="+a"), status="completed"),
+    items.ApplyPatchCallOutput(call_id="call_1", status="failed", output="no such file"),
+    items.CodeInterpreterCall(id="ci_1", container_id="cntr_1", code="1 + 1", outputs=None, status="interpreting"),
+    items.ImageGenerationCall(id="ig_1", result=None, status="generating"),
+    items.McpListTools(id="mcpl_1", server_label="dice", tools=[]),
+    items.McpCall(
+        id="mcp_1", server_label="dice", name="roll", arguments="{}", error=McpProtocolError(code=-32600, message="bad")
+    ),
+    items.McpApprovalRequest(id="mcpr_1", server_label="dice", name="roll", arguments="{}"),
+    items.McpApprovalResponse(approval_request_id="mcpr_1", approve=False),
+    items.Program(id="pr_1", call_id="call_1", code="roll()", fingerprint="f"),
+    items.ProgramOutput(id="po_1", call_id="call_1", result="6", status="completed"),
+    items.Compaction(encrypted_content="gAAA"),
+    items.CompactionTrigger(),
+    UnknownItem(type="acme:trace", raw={"type": "acme:trace", "id": "t_1"}),
+]
+
+
+# ---- the union and its registry
+
+
+def test_registry_is_the_union_by_wire_string() -> None:
+    assert set(ITEM_TYPES.values()) == set(typing.get_args(Item)) - {UnknownItem}
+    assert all(cls.type == tag for tag, cls in ITEM_TYPES.items())
+
+
+def test_the_union_is_open() -> None:
+    assert typing.get_args(Item)[-1] is UnknownItem
+
+
+def test_samples_leave_out_no_class() -> None:
+    assert {type(sample) for sample in SAMPLES} == set(typing.get_args(Item))
+
+
+def test_every_model_of_the_module_is_public() -> None:
+    models = {n for n, v in vars(items).items() if isinstance(v, type) and v.__module__ == items.__name__}
+    assert models <= set(items.__all__)
+
+
+@needs_spec
+def test_every_item_of_openai_has_a_class() -> None:
+    facts = json.loads((SPEC / "openai-sdk-3.54.types.json").read_text())
+    received, sent = facts["received"], facts["sent"]
+    tags: set[str] = set()
+    for root in ("ResponseItem", "ResponseOutputItem", "ConversationItem"):
+        tags |= _tags(received["roots"][root], received["$defs"])
+    for root, field in (
+        ("ResponseCreateParamsStreaming", "input"),
+        ("ResponseCompactParams", "input"),
+        ("InputTokenCountParams", "input"),
+        ("ConversationItemCreateParams", "items"),
+    ):
+        tags |= _tags(sent["roots"][root]["properties"][field], sent["$defs"])
+    assert set(ITEM_TYPES) - BEYOND_THE_SPECIFICATION == tags
+
+
+@needs_spec
+def test_every_item_of_open_responses_has_a_class() -> None:
+    defs = json.loads((SPEC / "openresponses-2026-04-24.openapi.json").read_text())["components"]["schemas"]
+    tags = _tags(defs["ItemParam"], defs) | _tags(defs["ItemField"], defs)
+    assert "function_call" in tags
+    assert tags <= set(ITEM_TYPES)
+
+
+def _tags(schema: dict[str, Any], defs: dict[str, Any]) -> set[str]:
+    """Collect the ``type`` constants of all objects in a union."""
+    if "$ref" in schema:
+        return _tags(defs[schema["$ref"].rpartition("/")[2]], defs)
+    if "properties" in schema:
+        return _strings(schema["properties"].get("type", {}))
+    arms = [*schema.get("anyOf", []), *schema.get("oneOf", []), *schema.get("allOf", [])]
+    if "items" in schema:
+        arms.append(schema["items"])
+    return set[str]().union(*(_tags(arm, defs) for arm in arms))
+
+
+def _strings(schema: dict[str, Any]) -> set[str]:
+    found = {schema["const"]} if "const" in schema else set(schema.get("enum", ()))
+    return found.union(*(_strings(arm) for arm in schema.get("anyOf", [])))
+
+
+# ---- the classes
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: type(sample).__name__)
+def test_pickles_to_an_equal_object(sample: Model) -> None:
+    copy = pickle.loads(pickle.dumps(sample))  # noqa: S301 - our own bytes
+    assert copy == sample
+    assert repr(copy) == repr(sample)
+
+
+@pytest.mark.parametrize(
+    ("cls", "required"),
+    [
+        (Message, {"role", "content"}),
+        (Reasoning, {"summary"}),
+        (items.FunctionCall, {"call_id", "name", "arguments"}),
+        (items.FunctionCallOutput, {"output"}),
+        (items.CustomToolCall, {"call_id", "name", "input"}),
+        (items.ItemReference, {"id"}),
+        (items.McpCall, {"id", "server_label", "name", "arguments"}),
+        (items.WebSearchCall, {"id", "action", "status"}),
+        (items.ImageGenerationCall, {"id", "status"}),
+        (items.CompactionTrigger, set[str]()),
+    ],
+)
+def test_fields_are_required_where_every_specification_says_so(cls: type[Model], required: set[str]) -> None:
+    assert {a.name for a in attrs.fields(cls) if a.default is attrs.NOTHING} == required
+
+
+def test_only_messages_and_references_may_come_without_type() -> None:
+    assert {tag for tag, cls in ITEM_TYPES.items() if "type" in cls.wire_optional} == {"message", "item_reference"}
+
+
+def test_an_unknown_item_keeps_its_object() -> None:
+    raw: JSONObject = {"type": "acme:trace", "spans": [1, 2]}
+    assert UnknownItem(type="acme:trace", raw=raw).raw == raw
+
+
+def test_items_match_by_class_and_fields() -> None:
+    match SAMPLES[4]:
+        case items.FunctionCall(name="roll", call_id=call_id):
+            assert call_id == "call_1"
+        case other:
+            pytest.fail(f"no match for {other!r}")
+
+
+# ---- Message
+
+
+def test_text_of_a_message_is_its_string() -> None:
+    assert Message(role="user", content="Hello").text == "Hello"
+
+
+def test_text_of_a_message_joins_all_text_parts_and_nothing_else() -> None:
+    content: list[Content] = [
+        InputText(text="a"),
+        OutputText(text="b"),
+        Refusal(refusal="no"),
+        Text(text="c"),
+        InputImage(image_url="https://example.org/cat.png"),
+        ReasoningText(text="hm"),
+        UnknownContent(type="hologram", raw={"text": "x"}),
+    ]
+    assert Message(role="user", content=content).text == "abc"
+
+
+def test_text_of_an_empty_message_is_empty() -> None:
+    assert Message(role="assistant", content=[]).text == ""
+
+
+def test_parts_of_a_string_are_one_input_text() -> None:
+    assert Message(role="user", content="Hello").parts == [InputText(text="Hello")]
+
+
+def test_parts_of_a_list_are_that_list() -> None:
+    message = Message(role="assistant", content=[OutputText(text="Hi")])
+    assert message.parts is message.content
+
+
+def test_a_message_has_no_status_until_said() -> None:
+    assert Message(role="user", content="Hello").status is UNSET
+
+
+# ---- Reasoning
+
+
+def test_text_of_reasoning_is_the_reasoning_where_it_is_shown() -> None:
+    reasoning = Reasoning(
+        summary=[SummaryText(text="Short.")], content=[ReasoningText(text="Long"), ReasoningText(text="er.")]
+    )
+    assert reasoning.text == "Longer."
+
+
+@pytest.mark.parametrize("content", [UNSET, None, []])
+def test_text_of_reasoning_is_else_the_summary(content: Any) -> None:
+    reasoning = Reasoning(summary=[SummaryText(text="First."), SummaryText(text="Then.")], content=content)
+    assert reasoning.text == "First.\n\nThen."
+
+
+def test_text_of_silent_reasoning_is_empty() -> None:
+    assert Reasoning(summary=[], encrypted_content="gAAA").text == ""
