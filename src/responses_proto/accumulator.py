@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import copy
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from .anomalies import Anomaly
 from .codec import load
@@ -208,7 +208,7 @@ class Accumulator:
         self._transcript = _Text()
         self.next_sequence_number: int | None = None
         """What the next event's number should be; ``None`` before the first one."""
-        self.status: str | None = None
+        self.status: Literal["completed", "incomplete", "failed", "cancelled"] | None = None
         """The outcome's status, once a terminal event came."""
         self.error: ErrorEvent | None = None
         """The last ``error`` event."""
@@ -318,6 +318,10 @@ class Accumulator:
                     self._state = "in_progress"
                     self._report("created-missing", event, "", "the first event is not response.created")
             fold(self, event)
+
+    def begin(self) -> None:
+        """Expect the response as if it had been created: for one that comes whole, without a stream."""
+        self._state = "in_progress"
 
     # Numbering
 

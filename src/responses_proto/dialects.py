@@ -62,9 +62,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         Dialect(name="groq", base_url="https://api.groq.com/openai/v1", key_env=("GROQ_API_KEY",)),
         Dialect(name="together", base_url="https://api.together.xyz/v1", key_env=("TOGETHER_API_KEY",)),
         Dialect(name="fireworks", base_url="https://api.fireworks.ai/inference/v1", key_env=("FIREWORKS_API_KEY",)),
-        Dialect(
-            name="ollama", base_url="http://localhost:11434/v1", key_env=("OLLAMA_API_KEY",), key_needed=False
-        ),
+        Dialect(name="ollama", base_url="http://localhost:11434/v1", key_env=("OLLAMA_API_KEY",), key_needed=False),
         Dialect(name="lmstudio", base_url="http://localhost:1234/v1", key_env=("LM_API_TOKEN",), key_needed=False),
         Dialect(name="vllm", base_url="http://localhost:8000/v1", key_env=("VLLM_API_KEY",), key_needed=False),
         Dialect(name="llamacpp", base_url="http://localhost:8080/v1", key_env=("LLAMA_API_KEY",), key_needed=False),

@@ -41,7 +41,7 @@ stream it ended: ``response`` (the partial or final snapshot), ``cursor`` and ``
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -255,14 +255,12 @@ class APIError(ResponsesProtoError):
         facts += [f"request {request_id}"] if request_id else []
         super().__init__(f"{message} ({', '.join(facts)})" if facts else message)
 
-    _by_status: ClassVar[dict[int, type[APIError]]] = {}
-
     @staticmethod
     def for_status(status: int | None) -> type[APIError]:
         """Give the class for an HTTP status code; ``APIError`` itself when there is none."""
         if status is None:
             return APIError
-        return APIError._by_status.get(status) or (
+        return _BY_STATUS.get(status) or (
             ServerError if status >= 500 else BadRequestError if status >= 400 else APIError  # noqa: PLR2004 - HTTP's families
         )
 
@@ -307,19 +305,17 @@ class ServerError(APIError):
     """5xx: the server failed."""
 
 
-APIError._by_status.update(  # noqa: SLF001 - the table of the class above, filled once its subclasses exist
-    {
-        400: BadRequestError,
-        401: AuthenticationError,
-        403: PermissionDeniedError,
-        404: NotFoundError,
-        408: RequestTimeoutError,
-        409: ConflictError,
-        413: PayloadTooLargeError,
-        422: UnprocessableEntityError,
-        429: RateLimitError,
-    }
-)
+_BY_STATUS: Final[dict[int, type[APIError]]] = {
+    400: BadRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    408: RequestTimeoutError,
+    409: ConflictError,
+    413: PayloadTooLargeError,
+    422: UnprocessableEntityError,
+    429: RateLimitError,
+}
 
 
 class ResponseNotCompleted(ResponsesProtoError):

@@ -21,7 +21,7 @@ the error; anything else is none of this module's business (:attr:`ResponseStrea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import attrs
 
@@ -30,12 +30,11 @@ from .anomalies import Anomaly
 from .apierrors import api_error_from
 from .codec import default_converter
 from .codec._json import check_nesting
-from .codec._load import MISFIT, Finding
+from .codec._load import Finding
 from .cursor import Cursor
 from .exceptions import (
     APIError,
     DecodeError,
-    LimitExceeded,
     LocalProtocolError,
     ResponseCancelled,
     ResponseFailed,
@@ -53,13 +52,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Outcome", "OutcomeStatus", "ResponseStream"]
 
-OutcomeStatus = Literal["completed", "incomplete", "failed", "cancelled", "error", "truncated"]
+OutcomeStatus: TypeAlias = Literal["completed", "incomplete", "failed", "cancelled", "error", "truncated"]
 """How a stream ended. ``error``: an error event and nothing after it; ``truncated``: nothing at all."""
 
 _DONE: Final = b"[DONE]"
 _SPACE: Final = b" \t\n\r"
 _BODY_SHOWN: Final = 64 * 1024
-# What the `event:` line of the common block says -> the type that it promises, and all that the block has before its data.
+# The `event:` line of a common block -> the type that it promises.
+_POSITIONS: Final = frozenset({".sequence_number", ".output_index", ".content_index", ".summary_index", ".item_id"})
+_TERMINAL_OF: Final = {
+    "queued": "response.created",
+    "in_progress": "response.created",
+    "incomplete": "response.incomplete",
+    "failed": "response.failed",
+    "cancelled": "response.failed",
+}
+"""A response's status -> the event that says it. Anything else is as good as completed."""
 _PREAMBLES: Final = {b"event: " + name.encode(): name for name in EVENT_TYPES}
 
 
@@ -246,37 +254,40 @@ class ResponseStream:
         if not self._framed and (self._body is not None or self._looks_like_a_body(data)):
             self._keep_body(data)
             return
-        sse, accumulator, events = self._sse, self._accumulator, self._events
-        parse, loaders, push = self._converter.json.parse, self._loaders, accumulator.push
-        # A text of depth n is at least 2n characters long.
-        flat, maximum = 2 * self._limits.max_nesting, self._limits.max_event_bytes
-        preambles = _PREAMBLES
+        parse, loaders = self._converter.json.parse, self._loaders
+        push, keep = self._accumulator.push, self._events.append
+        # A text of depth n is at least 2n characters long, so what is shorter than that needs no look.
+        flat = 2 * self._limits.max_nesting
         found: list[Finding] = []
-        for block in sse.blocks(data):
+        for block in self._sse.blocks(data):
             # The straight road, for what nearly every block is: an `event:` line (or none) and one `data:` line.
             preamble, separator, text = block.partition(b"\ndata: ")
-            promised = preambles.get(preamble)
+            promised = _PREAMBLES.get(preamble)
             if not separator and preamble.startswith(b"data: {"):
                 promised, text = "", block[6:]
-            if promised is None or b"\n" in text or len(text) > flat or self._resume_after is not None or self._done:
-                if len(block) > maximum:
-                    raise LimitExceeded("max_event_bytes", len(block), maximum=maximum)
+            if promised is None or len(text) > flat or b"\n" in text or self._done or self._resume_after is not None:
                 self._take_block(block)
                 continue
             try:
                 value = parse(text)
+            except (ValueError, RecursionError):
+                self._take_data(text, promised)
+                continue
+            try:
                 kind = value["type"]
-                event = loaders[kind](value, found)
-            except (ValueError, LookupError, TypeError, RecursionError):
-                # Not JSON, no object, no type, or none that has a class.
-                self._take_block(block)
+                loader = loaders[kind]
+            except (LookupError, TypeError):  # no object, no type, or none that has a class
+                self._take_value(value, promised)
                 continue
-            if found or (promised and kind != promised):
+            if promised and kind != promised:
+                self._take_value(value, promised)
+                continue
+            event = loader(value, found)
+            if found:
+                self._note(found, event)
                 found.clear()
-                self._take_block(block)
-                continue
             push(event)
-            events.append(event)
+            keep(event)
 
     def _take_block(self, block: bytes) -> None:
         """The long way: any block of lines."""
@@ -292,46 +303,47 @@ class ResponseStream:
         self._take_data(frame.data, frame.event.decode("utf-8", "replace"))
 
     def _take_data(self, data: bytes, name: str) -> None:
-        """One frame's data, which should be one event."""
+        """One frame's data, which should be one JSON object."""
         if len(data) > 2 * self._limits.max_nesting:
             check_nesting(data, self._limits.max_nesting)
         try:
             value = self._converter.json.parse(data)
         except (ValueError, RecursionError):
             value = self._mend(data, name)
-        if isinstance(value, dict):
-            value = self._with_type(value, name)
-            kind = value.get("type")
-        else:
-            self._report("invalid-json" if value is None else "not-an-object", f"{name or 'frame'} $", repr(data[:80]))
-            value = value if value is not None else data.decode("utf-8", "replace")
-            kind = None
+        self._take_value(value, name)
+
+    def _take_value(self, value: Any, name: str) -> None:
+        """One JSON value, which should be one event."""
         found: list[Finding] = []
-        event: Any = MISFIT
-        if kind is not None:
-            event = self._load(value, found)
-        if event is MISFIT:
+        if isinstance(value, dict):
+            event = self._load(self._with_type(cast("dict[str, Any]", value), name), found)
+        elif isinstance(value, _Undecodable):
+            event = UnknownEvent(type=name, raw=str(value))
+        else:
             event = UnknownEvent(type=name, raw=value)
+            self._report("not-an-object", f"{name or 'frame'} $", repr(value)[:80])
+        self._note(found, event)
+        if not self._already_seen(event):
+            self._accumulator.push(event)
+            self._events.append(event)
+
+    def _note(self, found: list[Finding], event: Event) -> None:
+        """Report what the decoder found, but for the positions: those are worked out, and reported, when folded in."""
         for finding in found:
-            self._report(finding.code, f"{event.type} ${finding.path}", finding.detail, event)
-        if self._already_seen(event):
-            return
-        self._accumulator.push(event)
-        self._events.append(event)
+            if finding.path not in _POSITIONS:
+                self._report(finding.code, f"{event.type} ${finding.path}", finding.detail, event)
 
     def _mend(self, data: bytes, name: str) -> Any:
-        """Read what is not JSON only because some of its bytes are not UTF-8; ``None`` if that is not the reason."""
+        """Read data that is not JSON as what it may have been; give its text, marked as such, if it was nothing."""
         text = data.decode("utf-8", "replace")
-        try:
-            data.decode()
-        except UnicodeDecodeError:
+        if text.encode() != data:
             self._report("invalid-utf8", f"{name or 'frame'} $", repr(data[:80]))
-        else:
-            return None
-        try:
-            return self._converter.json.parse(text)
-        except (ValueError, RecursionError):
-            return None
+            try:
+                return self._converter.json.parse(text)
+            except (ValueError, RecursionError):
+                pass
+        self._report("invalid-json", f"{name or 'frame'} $", repr(data[:80]))
+        return _Undecodable(text)
 
     def _with_type(self, value: dict[str, Any], name: str) -> dict[str, Any]:
         kind = value.get("type")
@@ -342,8 +354,7 @@ class ResponseStream:
         error = value.get("error")
         if error is not None and (not name or name == ErrorEvent.type):
             self._report("error-untyped", "error $.type", repr(value)[:80])
-            body = error if isinstance(error, dict) else {"message": error if isinstance(error, str) else repr(error)}
-            return {**value, "type": ErrorEvent.type, "error": body}
+            return {**value, "type": ErrorEvent.type, "error": _as_object(error)}
         if name in EVENT_TYPES:
             self._report("missing-type", f"{name} $.type", "taken from the event: line")
             return {**value, "type": name}
@@ -386,28 +397,17 @@ class ResponseStream:
         if not isinstance(value, dict):
             self._report("not-an-object", "$", repr(body[:80]))
             return
-        if value.get("object") == "response" or "output" in value:
-            kind = {"incomplete": "response.incomplete", "failed": "response.failed", "cancelled": "response.failed"}
-            status = value.get("status")
+        body_object = cast("dict[str, Any]", value)
+        event: dict[str, Any]
+        if body_object.get("object") == "response" or "output" in body_object:
             self._report("json-body", "$", "a response object where a stream was asked for")
-            terminal = kind.get(status, "response.completed") if isinstance(status, str) else "response.completed"
-            if status in ("queued", "in_progress"):
-                terminal = "response.created"
-            self._deliver({"type": terminal, "sequence_number": 0, "response": value})
+            status = str(body_object.get("status"))
+            self._accumulator.begin()
+            event = {"type": _TERMINAL_OF.get(status, "response.completed"), "sequence_number": 0, "response": body_object}
         else:
             self._report("json-body", "$", "a JSON object where a stream was asked for")
-            self._deliver({"type": ErrorEvent.type, "error": value.get("error", value)})
-
-    def _deliver(self, value: dict[str, Any]) -> None:
-        found: list[Finding] = []
-        error = value.get("error")
-        if error is not None and not isinstance(error, dict):
-            value = {**value, "error": {"message": error if isinstance(error, str) else repr(error)}}
-        event = self._load(value, found)
-        for finding in found:
-            self._report(finding.code, f"{event.type} ${finding.path}", finding.detail)
-        self._accumulator.push(event)
-        self._events.append(event)
+            event = {"type": ErrorEvent.type, "error": _as_object(body_object.get("error", body_object))}
+        self._take_value(event, "")
 
     def _take_rest(self, rest: bytes) -> None:
         """The lines of a frame that the input ended in."""
@@ -420,10 +420,8 @@ class ResponseStream:
             self._done = True
             return
         try:
-            readable = isinstance(self._converter.json.loads(frame.data, self._limits.max_nesting), dict)
+            self._converter.json.loads(frame.data, self._limits.max_nesting)
         except DecodeError:
-            readable = False
-        if not readable:
             self._report("dropped-frame", "$", repr(rest[:80]))
             return
         self._report("unfinished-frame", "$", "the last frame lacks its blank line")
@@ -437,14 +435,20 @@ class ResponseStream:
         error.cursor = self.cursor
         return error
 
-    def _end(self, status: str) -> Outcome:
-        response = self.response
-        error: APIError | None = None
-        if status == "error" and self._accumulator.error is not None:
-            error = api_error_from(self._converter.dump(self._accumulator.error))
-        elif status == "failed":
-            if response.error:
-                error = api_error_from(self._converter.dump(response.error))
-            elif self._accumulator.error is not None:
-                error = api_error_from(self._converter.dump(self._accumulator.error))
-        return Outcome(status=status, response=response, error=error, cursor=self.cursor)
+    def _end(self, status: OutcomeStatus) -> Outcome:
+        said = self.response.error if status == "failed" and self.response.error else self._accumulator.error
+        error = api_error_from(self._converter.dump(said)) if said and status in ("failed", "error") else None
+        return Outcome(status=status, response=self.response, error=error, cursor=self.cursor)
+
+
+class _Undecodable(str):
+    """The text of a frame that is not JSON, told from a JSON string."""
+
+    __slots__ = ()
+
+
+def _as_object(error: Any) -> dict[str, Any]:
+    """Give an error's body as the object that it should be."""
+    if isinstance(error, dict):
+        return cast("dict[str, Any]", error)
+    return {"message": error if isinstance(error, str) else repr(error)}

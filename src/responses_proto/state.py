@@ -188,7 +188,7 @@ RESPONSE_LIFE: Final[dict[ResponseState, dict[str, ResponseState]]] = {
 }
 """state -> lifecycle event -> next state. What is not here is out of order. Items belong into ``in_progress``."""
 
-TERMINAL: Final = {
+TERMINAL: Final[dict[str, Literal["completed", "incomplete", "failed"]]] = {
     "response.completed": "completed",
     "response.incomplete": "incomplete",
     "response.failed": "failed",

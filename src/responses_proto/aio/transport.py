@@ -7,7 +7,7 @@ A transport knows HTTP and nothing of responses or events. It raises errors of t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 import attrs
 
@@ -63,7 +63,6 @@ class WireReply(Protocol):
         ...
 
 
-@runtime_checkable
 class Transport(Protocol):
     """Sends requests; for any number of tasks at a time."""
 

@@ -25,11 +25,20 @@ from ..typing import UNSET, JSONValue
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    # mypy knows what may go into `attrs.evolve` by attrs' own decorator only, on the class or on a base of it.
+    from attrs import define as _seen_by_mypy
+else:
+
+    def _seen_by_mypy(**_options: object) -> Callable[[_T], _T]:
+        return lambda cls: cls
+
+
 __all__ = ["EMPTY", "Extra", "Model", "Unknown", "model", "secret"]
 
 _T = TypeVar("_T", bound=type)
 
 _SHOWN = 200  # characters of a string that a repr shows: an image in Base64 would bury everything else
+_SHOWN_LEVELS = 16  # of nested JSON
 
 
 class Extra(dict[str, Any]):
@@ -44,14 +53,16 @@ class Extra(dict[str, Any]):
     __slots__ = ("absent",)
     absent: frozenset[str]
 
-    def __init__(self, items: Iterable[tuple[str, object]] | Mapping[str, object] = (), absent: Iterable[str] = ()) -> None:
+    def __init__(
+        self, items: Iterable[tuple[str, object]] | Mapping[str, object] = (), absent: Iterable[str] = ()
+    ) -> None:
         super().__init__(items)
         self.absent = frozenset(absent)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Extra):
-            return self.absent == other.absent and dict.__eq__(self, other)
-        return dict.__eq__(self, other)
+            return self.absent == other.absent and super().__eq__(other)
+        return super().__eq__(other)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -69,8 +80,8 @@ class Extra(dict[str, Any]):
         message = "extra is read-only: build the model with extra={...}, or use attrs.evolve"
         raise TypeError(message)
 
-    __setitem__ = __delitem__ = __ior__ = _read_only  # type: ignore[assignment] # narrowed on purpose: it always raises
-    clear = pop = popitem = setdefault = update = _read_only  # type: ignore[assignment] # as above
+    __setitem__ = __delitem__ = __ior__ = _read_only
+    clear = pop = popitem = setdefault = update = _read_only  # pyright: ignore[reportAssignmentType] # narrowed on purpose
 
 
 def _extra(items: dict[str, object], absent: tuple[str, ...]) -> Extra:
@@ -81,7 +92,7 @@ EMPTY = Extra()
 """The one empty ``Extra``."""
 
 
-def secret(**kwargs: Any) -> Any:  # noqa: ANN401 - a field specifier: attrs.field itself is typed this way
+def secret(**kwargs: Any) -> Any:
     """Declare a field whose value is a secret: it goes to the wire, never into a repr."""
     return attrs.field(repr=False, **kwargs)
 
@@ -106,6 +117,7 @@ def model(cls: _T | None = None, /, *, optional: Iterable[str] = ()) -> _T | Cal
 
 
 @model
+@_seen_by_mypy(kw_only=True, eq=False, repr=False)
 class Model:
     """The base of every model: equality by class and fields, a repr that leaves out what is absent.
 
@@ -130,20 +142,29 @@ class Model:
 
     def __repr__(self) -> str:
         shown: list[str] = []
+        secrets: set[str] = set()
         for a in self.__attrs_attrs__:
             value = getattr(self, a.name)
+            if not a.repr:
+                secrets.add(a.name.removesuffix("_"))
             if value is UNSET or a.name == "extra":
                 continue
             shown.append(f"{a.name}={_show(value) if a.repr else '***'}")
-        if self.extra or (isinstance(self.extra, Extra) and self.extra.absent):
-            shown.append(f"extra={self.extra!r}")
+        absent = self.extra.absent if isinstance(self.extra, Extra) else None
+        if self.extra or absent:
+            beyond = {wire: "***" if wire in secrets else value for wire, value in self.extra.items()}
+            shown.append(f"extra={_show(beyond)}" + (f", absent={sorted(absent)}" if absent else ""))
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def _show(value: object) -> str:
+def _show(value: Any, levels: int = _SHOWN_LEVELS) -> str:
     if isinstance(value, str) and len(value) > _SHOWN:
         return f"{value[:_SHOWN]!r}…(+{len(value) - _SHOWN})"
-    return repr(value)
+    if levels and isinstance(value, dict):
+        return f"{{{', '.join(f'{key!r}: {_show(element, levels - 1)}' for key, element in value.items())}}}"
+    if levels and type(value) is list:
+        return f"[{', '.join(_show(element, levels - 1) for element in value)}]"
+    return "…" if isinstance(value, (dict, list)) else repr(value)
 
 
 @model
@@ -152,5 +173,5 @@ class Unknown(Model):
 
     type: str = ""
     """The wire string; empty if there was none."""
-    raw: JSONValue = attrs.field(factory=dict)
+    raw: JSONValue = attrs.field(factory=dict[str, Any])
     """The object as it came (or, where an object was due, whatever came instead)."""

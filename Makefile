@@ -1,0 +1,42 @@
+# Everything runs in .venv, which is made once and made again when pyproject.toml changes.
+#   make demo    stream a story from the embedded server (or, with HF_TOKEN, from the Hugging Face router)
+#   make test    run the test suite          make check   lint, types, layers
+#   make fuzz    a long random run           make bench   speed and memory beside the peers
+# PYTHON names the interpreter; ARGS is passed on to pytest or to the demo.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
+VENV := .venv
+BIN := $(VENV)/bin
+EXTRAS := speed,server,cli
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check fuzz bench clean
+
+help:
+	@sed -n '2,4s/^#   //p' Makefile
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+	@echo "Installing into $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]' --group dev
+	@touch $@
+
+demo: install
+	@$(BIN)/python -m responses_proto demo $(ARGS)
+
+test: install
+	$(BIN)/python -m pytest $(ARGS)
+
+check: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_layers.py tests/typing
+
+clean:
+	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,100 @@
+"""Where a client sends to, and as whom."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from ..dialects import DIALECTS, Dialect, find_dialect
+from ..exceptions import LocalProtocolError
+from .http import origin
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["check_headers", "checked_url", "endpoint", "settle", "shown"]
+
+_CUSTOM: Final = Dialect(name="server", key_needed=False)
+_BASE_URL: Final = "RESPONSES_BASE_URL"
+_API_KEY: Final = "RESPONSES_API_KEY"
+
+
+def settle(base_url: str | None, api_key: str | None, dialect: Dialect | str | None) -> tuple[Dialect, str, str]:
+    env = os.environ
+    if dialect is not None:
+        found = find_dialect(dialect) if isinstance(dialect, str) else dialect
+        url = base_url or _first(found.base_url_env) or found.base_url
+        if not url:
+            names = " or ".join(found.base_url_env)
+            raise LocalProtocolError(f"{found.name} has no address of its own: pass base_url=..., or set {names}")
+        key = api_key if api_key is not None else _first(found.key_env)
+    else:
+        url = base_url or env.get(_BASE_URL, "").strip()
+        found = (_dialect_at(url) or _CUSTOM) if url else DIALECTS["openai"]
+        url = url or _first(found.base_url_env) or cast("str", found.base_url)
+        key = api_key if api_key is not None else env.get(_API_KEY, "").strip() or _first(found.key_env)
+    return found, url, key.strip()
+
+
+def _first(names: tuple[str, ...]) -> str:
+    return next((value for name in names if (value := os.environ.get(name, "").strip())), "")
+
+
+def _dialect_at(url: str) -> Dialect | None:
+    """Find the provider that a URL belongs to: the one that its key may be sent to."""
+    return next((d for d in DIALECTS.values() if d.key_needed and d.base_url and _same_origin(d.base_url, url)), None)
+
+
+def _same_origin(one: str, other: str) -> bool:
+    try:
+        return origin(one) == origin(other)
+    except ValueError:  # no URL at all, which is found out later
+        return False
+
+
+def checked_url(url: str, dialect: Dialect) -> str:
+    url = url.strip()
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        parts, fine = urlsplit(""), False
+    if not fine or parts.fragment or any(character.isspace() or not character.isprintable() for character in url):
+        raise LocalProtocolError(f"base_url has to be like https://host/v1, not {shown(url)!r}")
+    path = parts.path.rstrip("/") or dialect.base_url_path
+    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+
+
+def endpoint(base_url: str, *segments: str) -> str:
+    """Give the URL of an endpoint. Each segment stays one segment, whatever characters are in it.
+
+    Raises ``LocalProtocolError`` for a segment that is empty, ``.`` or ``..``, which no quoting keeps in its place.
+    """
+    for segment in segments:
+        if segment.strip() in ("", ".", ".."):
+            raise LocalProtocolError(f"{segment!r} cannot be an id")
+    parts = urlsplit(base_url)
+    path = "/".join((parts.path, *(quote(segment, safe="") for segment in segments)))
+    return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
+
+
+def shown(url: str) -> str:
+    """Give a URL without what it may hold of secrets: user name, password, query."""
+    address = url.split("?", maxsplit=1)[0]
+    scheme, mark, rest = address.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else address.rpartition("@")[2]
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    # Here rather than in the HTTP library, whose error would quote the value.
+    for name, value in headers.items():
+        try:
+            value.encode("latin-1")
+            fine = name.isascii() and name.isprintable() and " " not in name and ":" not in name and name
+        except UnicodeEncodeError:
+            fine = False
+        if not fine or any(character in value for character in "\r\n\0"):
+            raise LocalProtocolError(
+                f"the header {name!r} has characters that no header may have (its value is not shown)"
+            )

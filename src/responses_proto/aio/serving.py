@@ -1,0 +1,62 @@
+"""Running an application on a socket of this machine: uvicorn, in the foreground or in a thread of its own.
+
+Needs the extra ``server`` (uvicorn).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator
+
+    import uvicorn
+
+__all__ = ["listen", "serve", "serving", "url_of"]
+
+_GRACE = 1  # seconds that open streams get at the end
+
+
+def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
+    """Open a listening socket; port 0 takes a free one. From here on clients can connect. Raises ``OSError``."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
+
+
+def url_of(listener: socket.socket) -> str:
+    """Give the base URL of the API on this socket."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
+
+
+def serve(app: Callable[..., Awaitable[None]], listener: socket.socket) -> None:
+    """Serve on this socket until the process is interrupted. Raises ``ImportError`` if uvicorn is not installed."""
+    with listener:
+        _server(app).run(sockets=[listener])
+
+
+@contextlib.contextmanager
+def serving(app: Callable[..., Awaitable[None]], *, host: str = "127.0.0.1", port: int = 0) -> Generator[str]:
+    """Serve in a thread for the length of the block, which gets the base URL. Ends cleanly, within about a second."""
+    server = _server(app)
+    with listen(host, port) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],), name="responses-proto", daemon=True)
+        thread.start()
+        try:
+            yield url_of(listener)
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def _server(app: Any) -> uvicorn.Server:
+    try:
+        import uvicorn  # noqa: PLC0415 - an extra: imported when it is needed
+    except ImportError as error:
+        raise ImportError("serving needs uvicorn: pip install 'responses-proto[server]'") from error
+    return uvicorn.Server(
+        uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE)
+    )

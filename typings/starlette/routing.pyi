@@ -1,0 +1,9 @@
+from collections.abc import Callable, Collection
+from typing import Any
+
+class BaseRoute: ...
+
+class Route(BaseRoute):
+    def __init__(
+        self, path: str, endpoint: Callable[..., Any], *, methods: Collection[str] | None = None
+    ) -> None: ...

@@ -1,0 +1,5 @@
+# The parts of uvicorn (extra `server`) that this project touches. tests/tools/check_stubs.py proves them.
+from uvicorn.config import Config as Config
+from uvicorn.server import Server as Server
+
+__all__ = ["Config", "Server"]
