@@ -38,5 +38,9 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py tests/typing
 
+bench: install
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
+	$(BIN)/python benchmarks/engine.py
+
 clean:
 	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -15,20 +15,21 @@ Servers disagree most about *where* an event belongs, so that is settled first, 
 Then the event is given the position that was found: after ``push``, its ``output_index``, ``item_id``, part index and
 ``sequence_number`` are the resolved ones, whatever the wire said.
 
-The cost of an event does not depend on how many came before: text is kept in pieces and joined when somebody asks.
+The cost of an event does not depend on how many came before: text grows in a buffer, and models are built when somebody asks.
 """
 
 from __future__ import annotations
 
 import copy
 import sys
-from typing import TYPE_CHECKING, Any, Final, Literal
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
+from ._slots import TEXT_FIELDS, Output, Part, Slot, Text, at_path, field_of, list_at, part_of, put_at, text_of
 from .anomalies import Anomaly
 from .codec import load
 from .exceptions import LimitExceeded, RemoteProtocolError
 from .models._base import EMPTY, Extra
-from .models.actions import ShellOutput
 from .models.content import Content, OutputText
 from .models.events import (
     LIFECYCLE_TYPES,
@@ -48,10 +49,22 @@ from .models.events import (
 )
 from .models.items import Item
 from .models.response import Response
-from .state import DELTAS, DONES, PART_EVENTS, PARTS, PROGRESS, RESPONSE_LIFE, TERMINAL, Channel, PartEvent, ResponseState
+from .state import (
+    DELTAS,
+    DONES,
+    OVERRULED_BY,
+    PART_EVENTS,
+    PARTS,
+    PROGRESS,
+    RESPONSE_LIFE,
+    TERMINAL,
+    Channel,
+    PartEvent,
+    ResponseState,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Mapping
 
     from .limits import Limits
     from .models.events import Event
@@ -60,128 +73,6 @@ __all__ = ["Accumulator"]
 
 _UNBOUNDED: Final = sys.maxsize
 _BESIDE_THE_SEQUENCE: Final = (Keepalive, RateLimitsUpdated)
-
-
-class _Text:
-    """A text that grows."""
-
-    __slots__ = ("pieces", "size", "whole")
-
-    def __init__(self, start: str = "") -> None:
-        self.pieces = [start] if start else []
-        self.size = len(start)
-        self.whole = False
-
-    def set(self, text: str) -> None:
-        self.pieces = [text]
-        self.size = len(text)
-        self.whole = True
-
-    def value(self) -> str:
-        if len(self.pieces) > 1:
-            self.pieces = [_joined(self.pieces)]
-        return self.pieces[0] if self.pieces else ""
-
-
-def _joined(pieces: list[str]) -> str:
-    text = "".join(pieces)
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        # A server that cuts UTF-16 in the middle of a character sends half of it in each of two deltas.
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
-    return text
-
-
-class _Part:
-    """A place in a container of an item."""
-
-    __slots__ = ("annotations", "closed", "field", "kind", "logprobs", "model", "text")
-
-    def __init__(self, kind: str, model: Content | None, field: str, text: str) -> None:
-        self.kind = kind
-        self.model = model
-        self.field = field
-        self.text = _Text(text)
-        self.annotations: list[Any] = []
-        self.logprobs: list[Any] = []
-        self.closed = False
-
-    def build(self) -> Any:
-        if self.model is None:
-            return self.text.value()
-        part: Any = copy.copy(self.model)
-        if self.field:
-            setattr(part, self.field, self.text.value())
-        if self.kind == OutputText.type:
-            # The part's own last word may leave these out, as it may its text; then what was streamed stands.
-            if self.annotations and not part.annotations:
-                part.annotations = [*self.annotations]
-            if self.logprobs and not part.logprobs:
-                part.logprobs = [*self.logprobs]
-        return part
-
-
-class _Slot:
-    """A place in the output, and the item in it."""
-
-    __slots__ = (
-        "built", "call_id", "closed", "containers", "fields", "id", "ids", "implied", "index", "item", "kind", "outputs", "status",
-    )  # fmt: skip
-
-    def __init__(self, index: int, item: Any, *, implied: bool) -> None:
-        self.index = index
-        self.kind: str = item.type
-        self.id = ""
-        self.ids: set[str] = set()
-        self.call_id = ""
-        self.closed = False
-        self.implied = implied
-        self.take(item)
-
-    def take(self, item: Any) -> None:
-        """Begin (again) from an item as the server gave it."""
-        self.item = item
-        self.containers: dict[str, list[_Part]] = {}
-        self.fields: dict[str, _Text] = {}
-        self.outputs: dict[int, Any] = {}
-        self.status = ""
-        self.built: Any = None
-        self.call_id = _text_of(item, "call_id") or self.call_id
-
-    def parts(self, container: str) -> list[_Part]:
-        """The parts of a container, begun with those that the item came with."""
-        parts = self.containers.get(container)
-        if parts is None:
-            parts = self.containers[container] = [_part_of(given) for given in _list_at(self.item, container)]
-        return parts
-
-    def field(self, path: str) -> _Text:
-        """The text of a field, begun with what the item came with."""
-        text = self.fields.get(path)
-        if text is None:
-            given = _at(self.item, path)
-            text = self.fields[path] = _Text(given if isinstance(given, str) else "")
-        return text
-
-    def build(self) -> Any:
-        """Make the item as of now. Items that were handed out are not touched again."""
-        if self.built is None:
-            item = self.item
-            if self.containers or self.fields or self.status or self.outputs:
-                item = copy.copy(item)
-                for container, parts in self.containers.items():
-                    _put(item, container, [part.build() for part in parts])
-                for path, text in self.fields.items():
-                    _put(item, path, text.value())
-                if self.outputs:
-                    _put(item, "output", [self.outputs[index] for index in sorted(self.outputs)])
-                if self.status and hasattr(item, "status"):
-                    item.status = self.status
-            self.built = item
-        return self.built
 
 
 class Accumulator:
@@ -201,11 +92,14 @@ class Accumulator:
         self._state: ResponseState = "awaited"
         self._base: Response | None = None
         self._snapshot: Response | None = None
-        self._slots: list[_Slot] = []
-        self._by_index: dict[int, _Slot] = {}
-        self._by_id: dict[str, _Slot] = {}
-        self._audio = _Text()
-        self._transcript = _Text()
+        self._slots: list[Slot] = []
+        self._by_index: dict[int, Slot] = {}  # what the server calls them; `_slots` is what they are
+        self._by_id: dict[str, Slot] = {}
+        self._by_call_id: dict[str, Slot] = {}
+        self._open_ones: dict[str, dict[int, Slot]] = {}  # kind -> place -> slot, without the closed ones
+        self._from_the_start = True
+        self._audio = Text()
+        self._transcript = Text()
         self.next_sequence_number: int | None = None
         """What the next event's number should be; ``None`` before the first one."""
         self.status: Literal["completed", "incomplete", "failed", "cancelled"] | None = None
@@ -214,6 +108,8 @@ class Accumulator:
         """The last ``error`` event."""
         self.delivered_output = False
         """Whether any event of an output item came."""
+        self.findings = 0
+        """How many findings were reported, those included that are not kept because they are known or too many."""
         # The straight road: the place of the last delta. See `push`.
         self._hot_class: Any = None
         self._hot_id = ""
@@ -233,12 +129,13 @@ class Accumulator:
         Before anything came it is a response with nothing in it.
         """
         if self._snapshot is None:
-            base = self._base if self._base is not None else load({}, Response)
+            base: Response = self._base if self._base is not None else load({}, Response)
             if self.status is None and self._slots:
                 snapshot: Any = copy.copy(base)
                 snapshot.output = self.streamed_output
                 base = snapshot
             self._snapshot = base
+            return base
         return self._snapshot
 
     @property
@@ -278,35 +175,31 @@ class Accumulator:
 
     # What it takes
 
+    def begin(self) -> None:
+        """Expect no beginning: what comes is the rest of a response, or the whole of it at once. Before the first event."""
+        if self._state == "awaited":
+            self._state = "in_progress"
+            self._from_the_start = False
+
     def push(self, event: Event) -> None:
         """Fold one event in, and give it the position that was found for it.
 
         Raises ``RemoteProtocolError`` in strict mode, ``LimitExceeded`` if there are limits.
         """
-        delta: Any = event
-        if (
-            delta.__class__ is self._hot_class
-            and delta.extra is EMPTY
-            and delta.item_id == self._hot_id
-            and delta.sequence_number == self.next_sequence_number
-            and delta.output_index == self._hot_index
-            and (not self._hot_at or getattr(delta, self._hot_at) == self._hot_part)
-        ):
+        if event.__class__ is self._hot_class and self.goes_on_with(event):
             # Nineteen events of twenty are one more delta of the text that the last one was of.
-            self.next_sequence_number += 1
-            delta.item_id = self._hot_id  # one string for all of them, so that kept events stay small
-            text = self._hot_text
-            piece = delta.delta
-            text.pieces.append(piece)
-            text.size += len(piece)
-            if text.size > self._max_text:
-                raise LimitExceeded("max_item_bytes", text.size, maximum=self._max_text)
-            if self._hot_logprobs is not None and delta.logprobs:
-                self._hot_logprobs += delta.logprobs
-            self._hot_slot.built = self._snapshot = None
-            return
+            delta: Any = event
+            if delta.sequence_number == self.next_sequence_number:
+                self.next_sequence_number = delta.sequence_number + 1
+                delta.item_id = self._hot_id  # one string for all of them, so that kept events stay small
+                if self._hot_logprobs is not None and delta.logprobs:
+                    self._hot_logprobs += delta.logprobs
+                self._hot_slot.built = self._snapshot = None
+                self._grow(self._hot_text, delta.delta)
+                return
         self._number(event)
-        fold = _FOLDS.get(event.type)
+        # An unknown event may well have a known type: a frame with that `event:` line whose data is no object.
+        fold = None if isinstance(event, UnknownEvent) else self._FOLDS.get(event.type)
         if self.status is not None:
             if fold is not None:
                 self._report("late-event", event, "", "after the terminal event")
@@ -319,9 +212,24 @@ class Accumulator:
                     self._report("created-missing", event, "", "the first event is not response.created")
             fold(self, event)
 
-    def begin(self) -> None:
-        """Expect the response as if it had been created: for one that comes whole, without a stream."""
-        self._state = "in_progress"
+    def goes_on_with(self, event: Any) -> bool:
+        """Whether an event is one more delta of the text that the last one was of, in every respect but its number."""
+        return (
+            event.__class__ is self._hot_class
+            and event.extra is EMPTY
+            and event.item_id == self._hot_id
+            and event.output_index == self._hot_index
+            and (not self._hot_at or getattr(event, self._hot_at) == self._hot_part)
+        )
+
+    def extend(self, deltas: list[str]) -> None:
+        """Fold in more deltas of the text that the last one was of, numbered on from it: a :meth:`push` of each, in bulk.
+
+        Only after :meth:`goes_on_with` said so. Raises ``LimitExceeded``.
+        """
+        self.next_sequence_number = (self.next_sequence_number or 0) + len(deltas)
+        self._hot_slot.built = self._snapshot = None
+        self._grow(self._hot_text, "".join(deltas))
 
     # Numbering
 
@@ -357,8 +265,11 @@ class Accumulator:
         kind: str = event.type
         following = RESPONSE_LIFE[self._state].get(kind)
         if following is None:
-            self._report("lifecycle", event, "", f"{kind} while {self._state.replace('_', ' ')}")
-            following = "ended" if kind in TERMINAL_TYPES else "in_progress"
+            code = "created-missing" if self._state == "awaited" else "lifecycle"
+            self._report(code, event, "", f"{kind} while {self._state.replace('_', ' ')}")
+            # Without a beginning it goes on as if it had one; but there is no step back.
+            skips = self._state == "awaited" or kind in TERMINAL_TYPES
+            following = RESPONSE_LIFE["created"][kind] if skips else self._state
         self._state = following
         response: Any = event.response
         if self._base is not None and response.id and response.id != self._base.id and self._base.id:
@@ -376,32 +287,38 @@ class Accumulator:
         for slot in self._slots if status == "completed" else ():
             if not slot.closed:
                 self._report("item-unfinished", event, f".response.output[{slot.index}]", f"{slot.kind} was never done")
-        if self._slots and not response.output:
-            self._report("output-empty", event, ".response.output", f"{len(self._slots)} items were streamed")
+        ours, theirs = sorted(slot.kind for slot in self._slots), sorted(item.type for item in response.output)
+        if ours and not theirs:
+            if status != "failed":  # a failed response has no output, by right
+                self._report("output-empty", event, ".response.output", f"{len(ours)} items were streamed")
             final: Any = copy.copy(response)
             final.output = self.streamed_output
             self._base = final
-        elif self._slots:
-            ours, theirs = sorted(slot.kind for slot in self._slots), sorted(item.type for item in response.output)
-            if ours != theirs:
-                self._report("output-differs", event, ".response.output", f"streamed {ours}, finally {theirs}")
-        self.status = "cancelled" if response.status == "cancelled" else status
+        elif ours != theirs and self._from_the_start:
+            self._report("output-differs", event, ".response.output", f"streamed {ours}, finally {theirs}")
+        if response.status in OVERRULED_BY[status]:
+            if response.status != "cancelled":  # which has no event of its own
+                self._report(
+                    "status-contradicted", event, ".response.status", f"{event.type} of one that is {response.status}"
+                )
+            status = response.status
+        self.status = status
 
     # Items
 
     def _item_added(self, event: Any) -> None:
         item = event.item
-        index, item_id = self._index(event), _text_of(item, "id")
-        call_id = _text_of(item, "call_id")
-        at = self._by_index.get(index) if index is not None else self._by_id.get(item_id)
-        if at is not None and at.kind == item.type and not at.closed and not (call_id and at.call_id and call_id != at.call_id):
+        index, item_id = self._index(event), text_of(item, "id")
+        call_id = text_of(item, "call_id")
+        at = self._by_id.get(item_id) if index is None else self._added_at(index)
+        if at is not None and self._is_again(at, item, item_id, call_id):
             # Said again, or said at last for an item that deltas had opened: what was streamed stays.
             if at.implied:
                 at.implied = False
                 at.item, at.built = item, None
             else:
                 self._report("item-repeated", event, ".item", f"slot {at.index} was open")
-            at.call_id = call_id or at.call_id
+            self._learn_call_id(at, call_id)
             self._learn_id(at, item_id, event)
             self._place(event, at)
             return
@@ -409,105 +326,157 @@ class Accumulator:
             self._report("index-missing", event, ".output_index", f"taken as {len(self._slots)}")
         elif at is not None:
             self._report("index-occupied", event, ".output_index", f"{index} is {at.kind}; taken as {len(self._slots)}")
-        elif index > len(self._slots):
-            self._report("index-skipped", event, ".output_index", f"{index} is past {len(self._slots)}")
-        slot = self._open(item, implied=False)
-        if at is None and index is not None:
-            self._by_index[index] = slot
+        elif index != len(self._slots):
+            self._report("index-skipped", event, ".output_index", f"{index} is not {len(self._slots)}, the next one")
+        slot = self._open(item, index, implied=False)
         self._learn_id(slot, item_id, event)
         self._place(event, slot)
 
+    def _added_at(self, index: int) -> Slot | None:
+        """Give the item that is already where another one is added."""
+        slot = self._by_index.get(index)
+        if slot is None and index < len(self._slots) and not self._slots[index].indexed:
+            slot = self._slots[index]
+        return slot
+
+    def _is_again(self, at: Slot, item: Any, item_id: str, call_id: str) -> bool:
+        """Whether an item that is added at an occupied place is the one that is there."""
+        if at.kind != item.type or at.closed:
+            return False
+        if at.implied or item_id in at.ids:
+            return True
+        # Ids rotate, but not so long that something else is added in between: then it is a server that counts wrongly.
+        return (not item_id or not at.ids or at is self._slots[-1]) and (
+            not call_id or not at.call_id or call_id == at.call_id
+        )
+
     def _item_done(self, event: Any) -> None:
         item = event.item
-        item_id, call_id = _text_of(item, "id"), _text_of(item, "call_id")
+        item_id, call_id = text_of(item, "id"), text_of(item, "call_id")
         slot = self._locate(event, (item.type,), item_id, call_id)
         if slot is None:
             self._report("item-implied", event, ".item", f"{item.type} was never added")
-            slot = self._open(item, implied=True)
+            slot = self._open(item, self._index(event), implied=True)
         if slot.closed:
             self._report("item-repeated", event, ".item", f"slot {slot.index} was done")
         self._learn_id(slot, item_id, event)
+        self._learn_call_id(slot, call_id)
         slot.take(self._with_streamed(event, item, slot))
         slot.closed = True
+        self._open_ones[slot.kind].pop(slot.index, None)
         if self._hot_slot is slot:
             self._hot_class = None
         self._place(event, slot)
 
-    def _with_streamed(self, event: Any, item: Any, slot: _Slot) -> Any:
-        """The item's last word, with what was streamed where it says nothing."""
-        merged = item
+    def _with_streamed(self, event: Any, item: Any, slot: Slot) -> Any:
+        """Give the item's last word, with what was streamed where it says nothing."""
+        merged: dict[str, Any] = {}
         for container, parts in slot.containers.items():
-            said = _list_at(item, container)
-            if not said and any(part.text.size for part in parts):
-                merged = copy.copy(item) if merged is item else merged
-                _put(merged, container, [part.build() for part in parts])
-            elif any(_part_of(one).text.value() != part.text.value() for one, part in zip(said, parts, strict=False)):
-                self._report("delta-mismatch", event, f".item.{container}", "the item says another text than was streamed")
+            said = list_at(item, container)
+            whole = self._whole_parts(event, container, said, parts)
+            if whole != said:
+                merged[container] = whole
         for path, text in slot.fields.items():
-            if not _at(item, path) and text.size:
-                merged = copy.copy(item) if merged is item else merged
-                _put(merged, path, text.value())
-            elif _at(item, path) != text.value() and slot.kind != "image_generation_call":
+            given = at_path(item, path)
+            if not given and text.size:
+                merged[path] = text.value()
+            elif given != text.value() and slot.kind != "image_generation_call":
                 self._report("delta-mismatch", event, f".item.{path}", "the item says another text than was streamed")
-        return merged
+        if slot.outputs and not at_path(item, "output"):
+            merged["output"] = [slot.outputs[index].build() for index in sorted(slot.outputs)]
+        if merged:
+            item = copy.copy(item)
+            for path, value in merged.items():
+                put_at(item, path, value)
+        return item
 
-    def _open(self, item: Any, *, implied: bool) -> _Slot:
+    def _whole_parts(self, event: Any, container: str, said: list[Any], parts: list[Part]) -> list[Any]:
+        if not said:
+            return [part.build() for part in parts] if any(part.text.size for part in parts) else said
+        whole = [*said]
+        for index, (part, streamed) in enumerate(zip(map(part_of, said), parts, strict=False)):
+            if part.text.value() != streamed.text.value():
+                self._report(
+                    "delta-mismatch", event, f".item.{container}", "the item says another text than was streamed"
+                )
+                if part.kind == streamed.kind and not part.text.size:
+                    whole[index] = streamed.build()
+        return whole
+
+    def _open(self, item: Any, index: int | None, *, implied: bool) -> Slot:
+        """Put an item into the next place; ``index`` is what the server calls it from now on."""
         if len(self._slots) >= self._max_items:
             raise LimitExceeded("max_output_items", len(self._slots) + 1, maximum=self._max_items)
-        slot = _Slot(len(self._slots), item, implied=implied)
+        slot = Slot(len(self._slots), item, implied=implied)
         self._slots.append(slot)
-        self._by_index[slot.index] = slot
+        self._open_ones.setdefault(slot.kind, {})[slot.index] = slot
+        self._learn_call_id(slot, slot.call_id)
+        if index is not None and self._added_at(index) in (None, slot):
+            self._by_index[index] = slot
+            slot.indexed = True
         return slot
 
-    def _imply(self, event: Any, kind: str, item_id: str) -> _Slot:
+    def _imply(self, event: Any, kind: str, item_id: str) -> Slot:
         """Open an item that the server never added (rule 5)."""
         self._report("item-implied", event, "", f"{kind} was never added")
-        known: dict[str, Any] = {"type": kind, "status": "in_progress", **({"id": item_id} if item_id else {})}
-        if kind == "message":
-            known |= {"role": "assistant", "content": []}
-        return self._open(load(known, Item), implied=True)
+        item: Any = load({"type": kind, **({"id": item_id} if item_id else {}), **_IMPLIED.get(kind, {})}, Item)
+        if hasattr(item, "status"):
+            item.status = "in_progress"
+        return self._open(item, self._index(event), implied=True)
 
-    def _learn_id(self, slot: _Slot, item_id: str, event: Any) -> None:
+    def _learn_id(self, slot: Slot, item_id: str, event: Any) -> None:
         if not item_id or item_id in slot.ids:
             return
-        if slot.ids:
+        owner = self._by_id.setdefault(item_id, slot)
+        if owner is not slot:
+            self._report("id-contradicted", event, ".item_id", f"{item_id} is slot {owner.index}")
+            if slot.ids:
+                return
+        elif slot.ids:
             self._report("id-rotated", event, ".item_id", f"{slot.id} is also {item_id}")
-        else:
-            slot.id = item_id
+        slot.id = slot.id or item_id
         slot.ids.add(item_id)
-        self._by_id[item_id] = slot
 
-    def _locate(self, event: Any, kinds: tuple[str, ...], item_id: str, call_id: str = "") -> _Slot | None:
+    def _learn_call_id(self, slot: Slot, call_id: str) -> None:
+        if call_id:
+            slot.call_id = call_id
+            self._by_call_id.setdefault(call_id, slot)
+
+    def _locate(self, event: Any, kinds: tuple[str, ...], item_id: str, call_id: str = "") -> Slot | None:
         """Find the item that an event belongs to, by rules 1 to 4; ``None`` leaves rule 5 to the caller."""
         index = self._index(event)
-        slot = self._by_index.get(index) if index is not None else None
-        if slot is not None and _takes(slot, kinds, item_id, call_id):
-            return slot
+        slot = None
         if index is None:
             self._report("index-missing", event, ".output_index", "")
-        elif slot is not None:
-            self._report("index-contradicted", event, ".output_index", f"{index} is {slot.kind}")
-        slot = self._by_id.get(item_id) if item_id else None
+        else:
+            slot = self._by_index.get(index) or (self._slots[index] if index < len(self._slots) else None)
+            if slot is not None:
+                if _takes(slot, kinds, item_id, call_id):
+                    return slot
+                self._report("index-contradicted", event, ".output_index", f"{index} is {slot.kind}")
+        slot = self._by_id.get(item_id)
         if slot is not None and slot.kind in kinds:
             self._report("found-by-id", event, ".item_id", f"{item_id} is slot {slot.index}")
             return slot
-        if call_id:
-            for slot in self._slots:
-                if slot.call_id == call_id and slot.kind in kinds:
-                    self._report("found-by-call-id", event, ".item.call_id", f"{call_id} is slot {slot.index}")
-                    return slot
-        fitting = [slot for slot in self._slots if not slot.closed and _takes(slot, kinds, item_id, call_id)]
-        if len(fitting) == 1:
-            self._report("found-by-kind", event, "", f"slot {fitting[0].index} is the only open {fitting[0].kind}")
-            return fitting[0]
-        return None
+        slot = self._by_call_id.get(call_id)
+        if slot is not None and slot.kind in kinds:
+            self._report("found-by-call-id", event, ".item.call_id", f"{call_id} is slot {slot.index}")
+            return slot
+        only = [slot for kind in kinds for slot in islice(self._open_ones.get(kind, {}).values(), 2)]
+        if len(only) != 1 or not _takes(only[0], kinds, item_id, call_id):
+            return None
+        if index == len(self._slots) and item_id and only[0].ids:
+            return None  # the next place and a new id: that is the next item, unannounced
+        self._report("found-by-kind", event, "", f"slot {only[0].index} is the only open {only[0].kind}")
+        return only[0]
 
-    def _item_of(self, event: Any, kinds: tuple[str, ...], kind: str) -> _Slot:
+    def _item_of(self, event: Any, kinds: tuple[str, ...], kind: str) -> Slot:
         """Find or open the item that an event belongs to, and write its position into the event."""
-        item_id = _text_of(event, "item_id")
-        if not item_id and _missing(event, "item_id"):
-            misnamed = event.extra.get("id")  # open-responses-server calls it so
-            item_id = misnamed if isinstance(misnamed, str) else ""
+        item_id = text_of(event, "item_id")
+        if not item_id and event.extra is not EMPTY:
+            # Events that have no such field may say it all the same, and open-responses-server calls it `id`.
+            said = (event.extra.get(name) for name in ("item_id", "id"))
+            item_id = next((name for name in said if isinstance(name, str)), "")
         slot = self._locate(event, kinds, item_id)
         if slot is None:
             slot = self._imply(event, kind, item_id)
@@ -516,10 +485,10 @@ class Accumulator:
         slot.built = None
         return slot
 
-    def _place(self, event: Any, slot: _Slot) -> None:
+    def _place(self, event: Any, slot: Slot) -> None:
         if event.output_index != slot.index or _missing(event, "output_index"):
             _settle(event, "output_index", slot.index)
-        if getattr(event, "item_id", slot.id) != slot.id or _missing(event, "item_id"):
+        if hasattr(event, "item_id") and (event.item_id != slot.id or _missing(event, "item_id")):
             if not event.item_id:
                 self._report("id-missing", event, ".item_id", f"taken as {slot.id!r}")
             _settle(event, "item_id", slot.id)
@@ -530,8 +499,15 @@ class Accumulator:
 
     # Parts and texts
 
-    def _part(self, event: Any, slot: _Slot, container: str, index_name: str, kind: str, *, grows: bool) -> _Part | None:
-        """Find or open the part that an event belongs to; ``None`` if it is a delta for one that is closed."""
+    def _place_in(self, event: Any, slot: Slot, container: str, index_name: str) -> None:
+        """Give an event that comes too late to be folded in a part index, where it has none."""
+        if index_name and (_missing(event, index_name) or getattr(event, index_name) < 0):
+            place = max(len(list_at(slot.item, container)) - 1, 0)
+            self._report("part-index", event, f".{index_name}", f"taken as {place}")
+            _settle(event, index_name, place)
+
+    def _part(self, event: Any, slot: Slot, container: str, index_name: str, kind: str, *, grows: bool = False) -> Part:
+        """Find or open the part that an event belongs to; an open one if there is one and the part is to grow."""
         parts = slot.parts(container)
         index: int = -1 if _missing(event, index_name) else getattr(event, index_name)
         place = index
@@ -545,33 +521,36 @@ class Accumulator:
         if place != index:
             self._report("part-index", event, f".{index_name}", f"taken as {place}")
             _settle(event, index_name, place)
-        part = parts[place]
-        if grows and (part.closed or part.text.whole):
-            self._report("delta-after-done", event, f".{index_name}", f"part {place} was done")
-            return None
-        return part
+        return parts[place]
 
-    def _open_part(self, parts: list[_Part], kind: str, model: Any, text: str) -> _Part:
+    def _open_part(self, parts: list[Part], kind: str, model: Any, text: str) -> Part:
         if len(parts) >= self._max_parts:
             raise LimitExceeded("max_content_parts", len(parts) + 1, maximum=self._max_parts)
         if model is None and kind:
-            model = load({"type": kind, **({"annotations": []} if kind == "output_text" else {})}, Content)
-        part = _Part(kind, model, _field_of(model), text)
+            known: dict[str, Any] = {"type": kind}
+            if kind in TEXT_FIELDS:
+                known[TEXT_FIELDS[kind]] = ""
+            if kind == OutputText.type:
+                known["annotations"] = []
+            model = load(known, Content)
+        part = Part(kind, model, field_of(model), text)
         parts.append(part)
         return part
 
     def _delta(self, event: Any) -> None:
         channel = DELTAS[event.type]
         slot = self._item_of(event, (channel.item,), channel.item)
-        part: _Part | None = None
+        part: Part | None = None
         if slot.closed:
             self._report("delta-after-done", event, "", f"slot {slot.index} was done")
+            self._place_in(event, slot, channel.container, channel.index)
             return
         if channel.index:
             part = self._part(event, slot, channel.container, channel.index, channel.part, grows=True)
-            if part is None:
-                return
             text = part.text
+            if part.closed or text.whole:
+                self._report("delta-after-done", event, f".{channel.index}", "the part was done")
+                return
             if getattr(event, "logprobs", None):
                 part.logprobs += event.logprobs
         else:
@@ -579,10 +558,7 @@ class Accumulator:
             if text.whole:
                 self._report("delta-after-done", event, "", f"{channel.field} was done")
                 return
-        text.pieces.append(event.delta)
-        text.size += len(event.delta)
-        if text.size > self._max_text:
-            raise LimitExceeded("max_item_bytes", text.size, maximum=self._max_text)
+        self._grow(text, event.delta)
         if hasattr(event, "item_id"):
             self._hot_class, self._hot_slot, self._hot_text = event.__class__, slot, text
             self._hot_id, self._hot_index = event.item_id, event.output_index
@@ -596,11 +572,10 @@ class Accumulator:
         whole: str = getattr(event, channel.value)
         self._hot_class = None
         if slot.closed:
+            self._place_in(event, slot, channel.container, channel.index)
             return
         if channel.index:
-            part = self._part(event, slot, channel.container, channel.index, channel.part, grows=False)
-            if part is None:
-                return
+            part = self._part(event, slot, channel.container, channel.index, channel.part)
             text = part.text
             if getattr(event, "logprobs", None):
                 part.logprobs = [*event.logprobs]
@@ -608,10 +583,12 @@ class Accumulator:
             text = slot.field(channel.field)
         self._settle_text(event, text, whole, channel)
 
-    def _settle_text(self, event: Any, text: _Text, whole: str, channel: Channel | PartEvent) -> None:
+    def _settle_text(self, event: Any, text: Text, whole: str, channel: Channel | PartEvent) -> None:
         streamed = text.value()
         if streamed and streamed != whole:
-            self._report("delta-mismatch", event, f".{channel.value}", f"{len(streamed)} characters streamed, {len(whole)} said")
+            self._report(
+                "delta-mismatch", event, f".{channel.value}", f"{len(streamed)} characters streamed, {len(whole)} said"
+            )
         # An empty last word is a server that leaves it out, not one that takes everything back.
         text.set(whole or streamed)
 
@@ -619,42 +596,45 @@ class Accumulator:
         rule = PART_EVENTS[event.type]
         given: Any = getattr(event, rule.value)
         kind = "" if isinstance(given, str) else given.type
-        kinds = tuple(item for item in rule.items if len(rule.items) == 1 or _home(rule.container, kind) in ("", item))
-        slot = self._item_of(event, kinds or rule.items, (kinds or rule.items)[0])
+        home = PARTS.get((rule.container, kind))
+        kinds = (home.item,) if home is not None and home.item in rule.items else rule.items
+        slot = self._item_of(event, kinds, kinds[0])
         if slot.closed:
-            return
+            self._place_in(event, slot, rule.container, rule.index)
+        elif rule.opens:
+            self._part_added(event, slot, rule, given, kind)
+        else:
+            self._hot_class = None
+            part = self._part(event, slot, rule.container, rule.index, kind)
+            streamed = part.text.size
+            if part.field:
+                self._settle_text(event, part.text, text_of(given, part.field), rule)
+            if streamed and not text_of(given, part.field):
+                part.closed = True  # its other fields would be as empty as its text
+            else:
+                part.close(given)
+
+    def _part_added(self, event: Any, slot: Slot, rule: PartEvent, given: Any, kind: str) -> None:
         parts = slot.parts(rule.container)
         index: int = -1 if _missing(event, rule.index) else getattr(event, rule.index)
-        text = given if isinstance(given, str) else _text_of(given, _field_of(given))
-        if not rule.opens:
-            self._hot_class = None
-            part = self._part(event, slot, rule.container, rule.index, kind, grows=False)
-            if part is not None and not isinstance(given, str):
-                streamed = part.text.value()
-                if part.field:
-                    self._settle_text(event, part.text, text, rule)
-                if not text and streamed:
-                    part.closed = True  # its other fields would be as empty as its text
-                    return
-                part.model, part.closed = given, True
-            return
-        if 0 <= index < len(parts) and parts[index].kind == kind:
-            if parts[index].text.size or parts[index].closed:
-                self._report("part-repeated", event, f".{rule.index}", f"part {index} is there")
-                return
-            parts[index].model = None if isinstance(given, str) else given
-            return
-        if index != len(parts):
-            self._report("part-index", event, f".{rule.index}", f"taken as {len(parts)}")
-            _settle(event, rule.index, len(parts))
-        self._open_part(parts, kind, None if isinstance(given, str) else given, text)
+        model, text = (None, given) if isinstance(given, str) else (given, text_of(given, field_of(given)))
+        if not 0 <= index < len(parts) or parts[index].kind != kind:
+            if index != len(parts):
+                self._report("part-index", event, f".{rule.index}", f"taken as {len(parts)}")
+                _settle(event, rule.index, len(parts))
+            self._open_part(parts, kind, model, text)
+        elif parts[index].text.size or parts[index].closed:
+            self._report("part-repeated", event, f".{rule.index}", f"part {index} is there")
+        else:
+            parts[index] = Part(kind, model, field_of(model), text)
 
     def _annotation(self, event: Any) -> None:
         slot = self._item_of(event, ("message",), "message")
         if slot.closed:
+            self._place_in(event, slot, "content", "content_index")
             return
-        part = self._part(event, slot, "content", "content_index", "output_text", grows=False)
-        if part is not None and event.annotation:
+        part = self._part(event, slot, "content", "content_index", "output_text")
+        if event.annotation:
             part.annotations.append(event.annotation)
             if len(part.annotations) > self._max_parts:
                 raise LimitExceeded("max_content_parts", len(part.annotations), maximum=self._max_parts)
@@ -674,33 +654,39 @@ class Accumulator:
     def _image(self, event: Any) -> None:
         slot = self._item_of(event, ("image_generation_call",), "image_generation_call")
         if not slot.closed:
-            slot.fields["result"] = text = _Text()
+            slot.fields["result"] = text = Text()
             text.set(event.partial_image_b64)
 
     def _shell_output(self, event: Any) -> None:
         slot = self._item_of(event, ("shell_call_output",), "shell_call_output")
-        index = max(event.command_index, 0)
+        index: int = event.command_index
+        if _missing(event, "command_index") or index < 0:
+            index = max(slot.outputs, default=0)
+            self._report("part-index", event, ".command_index", f"taken as {index}")
+            _settle(event, "command_index", index)
         if slot.closed:
+            self._report("delta-after-done", event, "", f"slot {slot.index} was done")
             return
         if len(slot.outputs) >= self._max_parts and index not in slot.outputs:
             raise LimitExceeded("max_content_parts", len(slot.outputs) + 1, maximum=self._max_parts)
         if isinstance(event, ShellCallOutputContentDone):
-            for place, output in enumerate(event.output, index):
-                slot.outputs[place] = output
+            for place, whole in enumerate(event.output, index):
+                slot.outputs[place] = Output(whole)
             return
-        before = slot.outputs.get(index)
-        wrote = {name: getattr(event.delta, name) or "" for name in ("stdout", "stderr")}
-        total = {name: (getattr(before, name) if before is not None else "") + text for name, text in wrote.items()}
-        if sum(map(len, total.values())) > self._max_text:
-            raise LimitExceeded("max_item_bytes", sum(map(len, total.values())), maximum=self._max_text)
-        slot.outputs[index] = load(total, ShellOutput)
+        output = slot.outputs.setdefault(index, Output())
+        for text, piece in ((output.stdout, event.delta.stdout), (output.stderr, event.delta.stderr)):
+            if piece:
+                self._grow(text, piece)
+                output.built = None
 
-    def _sound(self, event: Any) -> None:
-        text = self._audio if event.type == AudioDelta.type else self._transcript
-        text.pieces.append(event.delta)
-        text.size += len(event.delta)
+    def _grow(self, text: Text, piece: str) -> None:
+        text.write(piece)
+        text.size += len(piece)
         if text.size > self._max_text:
             raise LimitExceeded("max_item_bytes", text.size, maximum=self._max_text)
+
+    def _sound(self, event: Any) -> None:
+        self._grow(self._audio if event.type == AudioDelta.type else self._transcript, event.delta)
 
     # Findings
 
@@ -710,19 +696,46 @@ class Accumulator:
     def report(self, anomaly: Anomaly, event: Event | None = None) -> None:
         """Keep a finding; each once. Raises ``RemoteProtocolError`` in strict mode."""
         key = (anomaly.code, anomaly.path)
+        self.findings += 1
         if key not in self._anomalies and len(self._anomalies) < self._max_anomalies:
             self._anomalies[key] = anomaly
         if self._strict:
             number: Any = getattr(event, "sequence_number", None)
             raise RemoteProtocolError(
-                f"{anomaly.code} @ {anomaly.path}: {anomaly.detail}" if anomaly.detail else f"{anomaly.code} @ {anomaly.path}",
+                f"{anomaly.code} @ {anomaly.path}: {anomaly.detail}"
+                if anomaly.detail
+                else f"{anomaly.code} @ {anomaly.path}",
                 sequence_number=number if type(number) is int else None,
                 event_type=event.type if event is not None else None,
                 code=anomaly.code,
             )
 
+    _FOLDS: ClassVar[Mapping[str, Callable[[Any, Any], None]]] = {
+        **dict.fromkeys(LIFECYCLE_TYPES, _lifecycle),
+        **dict.fromkeys(DELTAS, _delta),
+        **dict.fromkeys(DONES, _text_done),
+        **dict.fromkeys(PART_EVENTS, _part_event),
+        **dict.fromkeys(PROGRESS, _progress),
+        ErrorEvent.type: _failed,
+        OutputItemAdded.type: _item_added,
+        OutputItemDone.type: _item_done,
+        OutputTextAnnotationAdded.type: _annotation,
+        ImageGenerationCallPartialImage.type: _image,
+        ShellCallOutputContentDelta.type: _shell_output,
+        ShellCallOutputContentDone.type: _shell_output,
+        AudioDelta.type: _sound,
+        AudioTranscriptDelta.type: _sound,
+    }
+
 
 # Reading and writing events and items
+
+
+_IMPLIED: Final[dict[str, dict[str, Any]]] = {
+    "message": {"role": "assistant", "content": []},
+    "apply_patch_call": {"operation": {"type": "update_file", "diff": ""}},
+}
+"""Type of item -> what one that was never added has, so that there is a place for its text."""
 
 
 def _missing(event: Any, name: str) -> bool:
@@ -741,80 +754,12 @@ def _settle(event: Any, name: str, value: object) -> None:
         event.extra = Extra(rest, absent) if rest or absent else EMPTY
 
 
-def _text_of(model: Any, name: str) -> str:
-    value = getattr(model, name, "") if name else ""
-    return value if isinstance(value, str) else ""
-
-
-def _at(item: Any, path: str) -> Any:
-    for name in path.split("."):
-        item = getattr(item, name, None)
-    return item
-
-
-def _list_at(item: Any, path: str) -> list[Any]:
-    value = _at(item, path)
-    return value if isinstance(value, list) else []
-
-
-def _put(item: Any, path: str, value: object) -> None:
-    """Write into an item that is ours; what is nested in it may not be, and is copied first."""
-    name, _, rest = path.partition(".")
-    if rest:
-        inner = copy.copy(getattr(item, name, None))
-        _put(inner, rest, value)
-        value = inner
-    if hasattr(item, name):
-        setattr(item, name, value)
-
-
-def _takes(slot: _Slot, kinds: tuple[str, ...], item_id: str, call_id: str) -> bool:
+def _takes(slot: Slot, kinds: tuple[str, ...], item_id: str, call_id: str) -> bool:
     """Whether the slot's item can take an event for such kinds, with these ids (empty if it has none)."""
-    if slot.kind not in kinds or (call_id and slot.call_id and call_id != slot.call_id):
+    if slot.kind not in kinds:
         return False
-    return not (slot.closed and item_id and slot.ids and item_id not in slot.ids)
-
-
-def _field_of(part: Any) -> str:
-    return _TEXT_FIELDS.get(part.type, "") if part is not None and not isinstance(part, str) else ""
-
-
-def _part_of(given: Any) -> _Part:
-    if isinstance(given, str):
-        return _Part("", None, "", given)
-    field = _field_of(given)
-    return _Part(given.type, given, field, _text_of(given, field))
-
-
-_TEXT_FIELDS: Final = {part: channel.field for (_, part), channel in PARTS.items()}
-
-
-def _home(container: str, part: str) -> str:
-    """The type of item that such a part belongs to; empty if any."""
-    channel = PARTS.get((container, part))
-    return channel.item if channel is not None else ""
-
-
-def _folds() -> Iterator[tuple[str, Callable[[Accumulator, Any], None]]]:
-    for kind in LIFECYCLE_TYPES:
-        yield kind, Accumulator._lifecycle
-    for kind in DELTAS:
-        yield kind, Accumulator._delta
-    for kind in DONES:
-        yield kind, Accumulator._text_done
-    for kind in PART_EVENTS:
-        yield kind, Accumulator._part_event
-    for kind in PROGRESS:
-        yield kind, Accumulator._progress
-    yield ErrorEvent.type, Accumulator._failed
-    yield OutputItemAdded.type, Accumulator._item_added
-    yield OutputItemDone.type, Accumulator._item_done
-    yield OutputTextAnnotationAdded.type, Accumulator._annotation
-    yield ImageGenerationCallPartialImage.type, Accumulator._image
-    yield ShellCallOutputContentDelta.type, Accumulator._shell_output
-    yield ShellCallOutputContentDone.type, Accumulator._shell_output
-    yield AudioDelta.type, Accumulator._sound
-    yield AudioTranscriptDelta.type, Accumulator._sound
-
-
-_FOLDS: Final = dict(_folds())
+    if item_id in slot.ids:
+        return True  # whatever the call id: OpenAI's tool searches are done under another one than they were added with
+    if call_id and slot.call_id and call_id != slot.call_id:
+        return False
+    return not (slot.closed and item_id and slot.ids)

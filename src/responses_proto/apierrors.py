@@ -97,7 +97,8 @@ def api_error_from(
     if status is None:
         status = facts.status
     # A 200 with an error in its body tells no more of the error's class than a stream does.
-    error_class = APIError.for_status(status if status is not None and status >= _FIRST_ERROR else _implied(facts))
+    is_telling = status is not None and status >= _FIRST_ERROR
+    error_class = APIError.for_status(status if is_telling else facts.status or _implied(facts))
     message = facts.message or _phrase(status)
     return error_class(
         message,
@@ -164,8 +165,7 @@ def _read_object(value: Mapping[str, JSONValue], depth: int) -> _Facts:
     lesser = message or _first_text(value, _LESSER_MESSAGE)
     headers = value.get("headers")
     kind = _first_text(value, _TYPE)
-    own = _Facts(
-        message=readable(lesser) if lesser else None,
+    facts = _Facts(
         code=_code(value),
         # An event's type is no type of error, nor is the address of a page about it (RFC 9457).
         type=None if kind is None or kind == "error" or kind.startswith(("response.", "about:", "http")) else kind,
@@ -175,21 +175,19 @@ def _read_object(value: Mapping[str, JSONValue], depth: int) -> _Facts:
         headers=headers if isinstance(headers, Mapping) else {},
         hints=value,
     )
-    if depth <= 0:
-        return own
-    for key in _INNER:
+    if lesser:
+        facts = _read_text(lesser, depth - 1).over(facts)
+    for key in _INNER if depth > 0 else ():
         inner = value.get(key)
-        if isinstance(inner, str):
-            if key == "error" and message and _is_name(inner):  # {"error": "invalid_token", "message": "It expired."}
-                return attrs.evolve(own, code=own.code or inner)
-            found = _read_text(inner, depth - 1)
-        elif isinstance(inner, (Mapping, Sequence)) and inner:
-            found = _read(inner, depth - 1)
-        else:
+        if not inner or not isinstance(inner, (str, Mapping, Sequence)) or inner == lesser:
             continue
-        if found.message or found.code:
-            return found.over(own) if key in _BEFORE_MESSAGE or not message else own.over(found)
-    return own
+        if key == "error" and isinstance(inner, str) and message and _is_name(inner):
+            return attrs.evolve(facts, code=facts.code or inner)  # {"error": "invalid_token", "message": "It expired."}
+        found = _read(inner, depth - 1)
+        facts = found.over(facts) if key in _BEFORE_MESSAGE or not message else facts.over(found)
+        if facts.message:
+            break
+    return facts
 
 
 def _read_list(values: Sequence[JSONValue], depth: int) -> _Facts:

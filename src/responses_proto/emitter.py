@@ -64,7 +64,7 @@ __all__ = [
 Ids: TypeAlias = "Callable[[str], str]"
 """Makes an id that begins with the given prefix (``resp``, ``msg``, ``rs``, ``fc``, ``call``) and is not in use yet."""
 
-_WORD: Final = re.compile(r"\s*\S+\s*|\s+")
+_WORD: Final = re.compile(r"\s*\S+|\s+")
 
 
 def random_id(prefix: str) -> str:
@@ -73,7 +73,7 @@ def random_id(prefix: str) -> str:
 
 
 def split_words(text: str) -> list[str]:
-    """Cut a text into words, each with the spaces around it, as models do. Joined again they are the text."""
+    """Cut a text into words, each with the spaces before it, as models do. Joined again they are the text."""
     return _WORD.findall(text)
 
 
@@ -220,18 +220,15 @@ _STATES: Final[dict[ResponseState, str]] = {
 # ---- items
 
 
-_OPENERS: Final = {
-    (item, event.container): type_
-    for type_, event in reversed(PART_EVENTS.items())
-    if event.opens
-    for item in event.items
-}
-_CLOSERS: Final = {
-    (item, event.container): type_
-    for type_, event in reversed(PART_EVENTS.items())
-    if not event.opens
-    for item in event.items
-}
+_OPENERS, _CLOSERS = (
+    {
+        (item, event.container): type_
+        for type_, event in reversed(PART_EVENTS.items())
+        if type_.endswith(ending)
+        for item in event.items
+    }
+    for ending in (".added", ".done")
+)
 # ^ (type of item, container) -> the event that opens or closes a part in it; the specification's name where there are two
 
 _ITEM_PROGRESS: Final = {

@@ -20,6 +20,8 @@ __all__ = ["fill"]
 _DEEP: Final = 24  # levels, after which optional parts of a schema that contains itself are left out
 _TOO_DEEP: Final = 96  # levels, after which even required ones are
 
+_MOST_STEPS: Final = 10_000  # references and alternatives followed; a schema of a few lines can ask for 2**96
+
 _FORMATS: Final = {
     "date-time": "2025-01-01T12:00:00Z",
     "date": "2025-01-01",
@@ -56,6 +58,7 @@ def fill(schema: Mapping[str, JSONValue]) -> JSONValue:
 class _Filler:
     def __init__(self, root: Mapping[str, JSONValue]) -> None:
         self._root = root
+        self._steps = _MOST_STEPS
 
     def make(self, schema: JSONValue, name: str, nth: int, depth: int = 0) -> JSONValue:  # noqa: PLR0911 - one per type
         """Make the ``nth`` value for a schema; different ones where it allows that. ``name`` is where it will stand."""
@@ -79,15 +82,18 @@ class _Filler:
 
     def _resolved(self, schema: Mapping[str, JSONValue], depth: int) -> Mapping[str, JSONValue]:
         """Put together what a schema says by reference, by parts and by alternatives."""
+        self._steps -= 1
+        if depth > _TOO_DEEP or self._steps < 0:
+            return _NOTHING  # it goes round in circles
         reference = schema.get("$ref")
-        if isinstance(reference, str) and depth <= _TOO_DEEP:
+        if isinstance(reference, str):
             others = {key: value for key, value in schema.items() if key != "$ref"}
             return self._resolved(_merged(self._at(reference), others), depth + 1)
         for keyword in ("anyOf", "oneOf", "allOf"):
             arms = schema.get(keyword)
-            if not _listed(arms) or depth > _TOO_DEEP:
+            if not _listed(arms):
                 continue
-            rest: Mapping[str, JSONValue] = {key: value for key, value in schema.items() if key != keyword}
+            schema = {key: value for key, value in schema.items() if key != keyword}
             known = [arm for arm in arms if isinstance(arm, Mapping)]
             if keyword != "allOf":
                 # Null, and once it gets deep anything that goes on, only if there is nothing else.
@@ -98,8 +104,7 @@ class _Filler:
                 )
                 known = (leaf or [arm for arm in known if arm.get("type") != "null"] or known)[:1]
             for arm in known:
-                rest = _merged(rest, self._resolved(arm, depth + 1))
-            return self._resolved(rest, depth + 1)
+                schema = _merged(schema, self._resolved(arm, depth + 1))
         return schema
 
     def _at(self, reference: str) -> Mapping[str, JSONValue]:

@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import attrs
 
+from ._repeats import Run
 from .accumulator import Accumulator
 from .anomalies import Anomaly
 from .apierrors import api_error_from
 from .codec import default_converter
 from .codec._json import check_nesting
-from .codec._load import Finding
 from .cursor import Cursor
 from .exceptions import (
     APIError,
@@ -43,12 +43,14 @@ from .exceptions import (
     StreamTruncated,
 )
 from .limits import Limits
-from .models.events import EVENT_TYPES, ErrorEvent, Event, UnknownEvent
+from .models._base import Extra
+from .models.events import EVENT_TYPES, TERMINAL_TYPES, ErrorEvent, Event, UnknownEvent
 from .models.response import IncompleteDetails, Response
 from .sse import SSEDecoder
 
 if TYPE_CHECKING:
     from .codec import Converter
+    from .codec._load import Finding
 
 __all__ = ["Outcome", "OutcomeStatus", "ResponseStream"]
 
@@ -56,10 +58,13 @@ OutcomeStatus: TypeAlias = Literal["completed", "incomplete", "failed", "cancell
 """How a stream ended. ``error``: an error event and nothing after it; ``truncated``: nothing at all."""
 
 _DONE: Final = b"[DONE]"
+_LESSONS: Final = 64  # runs that are begun at most in one stream: a server that changes its form all the time has none
 _SPACE: Final = b" \t\n\r"
+_BOM: Final = b"\xef\xbb\xbf"
 _BODY_SHOWN: Final = 64 * 1024
-# The `event:` line of a common block -> the type that it promises.
-_POSITIONS: Final = frozenset({".sequence_number", ".output_index", ".content_index", ".summary_index", ".item_id"})
+_POSITIONS: Final = frozenset(
+    {".sequence_number", ".output_index", ".item_id", ".content_index", ".summary_index", ".command_index"}
+)
 _TERMINAL_OF: Final = {
     "queued": "response.created",
     "in_progress": "response.created",
@@ -68,6 +73,7 @@ _TERMINAL_OF: Final = {
     "cancelled": "response.failed",
 }
 """A response's status -> the event that says it. Anything else is as good as completed."""
+# The `event:` line of a common block -> the type that it promises.
 _PREAMBLES: Final = {b"event: " + name.encode(): name for name in EVENT_TYPES}
 
 
@@ -109,9 +115,8 @@ class Outcome:
                 return ResponseCancelled("the response was cancelled")
             case "error":
                 return self.error or APIError("the server reported an error without saying which")
-            case "truncated":
-                after = f" after event {self.cursor.sequence_number}" if self.cursor else " before any event"
-                return StreamTruncated(f"the stream ended{after} without a terminal event; what arrived is in .response")
+        after = f" after event {self.cursor.sequence_number}" if self.cursor else " before any event"
+        return StreamTruncated(f"the stream ended{after} without a terminal event; what arrived is in .response")
 
 
 class ResponseStream:
@@ -140,7 +145,13 @@ class ResponseStream:
         self._accumulator = accumulator or Accumulator(strict=strict, limits=self._limits)
         self._resume_after = cursor.sequence_number if cursor is not None else None
         self._resumed = cursor
+        if cursor is not None:
+            self._accumulator.begin()
         self._events: list[Event] = []
+        self._run: Run | None = None
+        self._lessons = _LESSONS
+        self._parse = self._converter.json.parse
+        self._flat = 2 * self._limits.max_nesting
         self._outcome: Outcome | None = None
         self._eof = False
         self._done = False
@@ -175,10 +186,11 @@ class ResponseStream:
     @property
     def cursor(self) -> Cursor | None:
         """Where the stream stands; ``None`` before the response has an id."""
-        response_id = self._accumulator.response_id
-        if not response_id:
-            return self._resumed
-        return Cursor(response_id, self._accumulator.last_sequence_number)
+        resumed, number = self._resumed, self._accumulator.last_sequence_number
+        response_id = self._accumulator.response_id or (resumed.response_id if resumed is not None else "")
+        if number is None and resumed is not None:
+            number = resumed.sequence_number
+        return Cursor(response_id, number) if response_id else None
 
     @property
     def anomalies(self) -> list[Anomaly]:
@@ -236,11 +248,13 @@ class ResponseStream:
         """
         if self._eof:
             return
-        self._eof = True
+        ended, self._eof = self.ended, True
+        if self._error is not None:
+            return
         try:
             if self._body is not None:
                 self._take_body(b"".join(self._body))
-            elif not self.ended:
+            elif not ended:
                 self._take_rest(self._sse.eof())
             if self.outcome is not None and self.outcome.status == "truncated":
                 self._accumulator.report(Anomaly("no-terminal", "$", "the input ended without a terminal event"))
@@ -254,47 +268,70 @@ class ResponseStream:
         if not self._framed and (self._body is not None or self._looks_like_a_body(data)):
             self._keep_body(data)
             return
-        parse, loaders = self._converter.json.parse, self._loaders
-        push, keep = self._accumulator.push, self._events.append
+        data = self._sse.whole(data)
+        position = 0
+        while position < len(data):
+            run = self._run
+            if run is not None:
+                after = run.read(data, position, self._accumulator, self._events)
+                if after > position:
+                    position = after
+                    continue
+            end = data.find(b"\n\n", position)
+            if end < 0:
+                break  # an odd line end that a blank line left over
+            self._take(data[position:end])
+            position = end + 2
+
+    def _take(self, block: bytes) -> None:
+        """Take the straight road, for what nearly every block is: an ``event:`` line, or none, and one ``data:`` line."""
+        preamble, separator, text = block.partition(b"\ndata: ")
+        promised = _PREAMBLES.get(preamble)
+        if not separator and preamble.startswith(b"data: {"):
+            promised, text = "", block[6:]
         # A text of depth n is at least 2n characters long, so what is shorter than that needs no look.
-        flat = 2 * self._limits.max_nesting
+        if promised is None or len(text) > self._flat or b"\n" in text or self._done or self._resume_after is not None:
+            self._take_block(block)
+            return
+        try:
+            value = self._parse(text)
+        except (ValueError, RecursionError):
+            self._take_data(text, promised)
+            return
+        try:
+            kind = value["type"]
+            load = self._loaders[kind]
+        except (LookupError, TypeError):  # no object, no type, or none that has a class
+            self._take_value(value, promised)
+            return
+        if promised and kind != promised:
+            self._take_value(value, promised)
+            return
         found: list[Finding] = []
-        for block in self._sse.blocks(data):
-            # The straight road, for what nearly every block is: an `event:` line (or none) and one `data:` line.
-            preamble, separator, text = block.partition(b"\ndata: ")
-            promised = _PREAMBLES.get(preamble)
-            if not separator and preamble.startswith(b"data: {"):
-                promised, text = "", block[6:]
-            if promised is None or len(text) > flat or b"\n" in text or self._done or self._resume_after is not None:
-                self._take_block(block)
-                continue
-            try:
-                value = parse(text)
-            except (ValueError, RecursionError):
-                self._take_data(text, promised)
-                continue
-            try:
-                kind = value["type"]
-                loader = loaders[kind]
-            except (LookupError, TypeError):  # no object, no type, or none that has a class
-                self._take_value(value, promised)
-                continue
-            if promised and kind != promised:
-                self._take_value(value, promised)
-                continue
-            event = loader(value, found)
-            if found:
-                self._note(found, event)
-                found.clear()
-            push(event)
-            keep(event)
+        event = load(value, found)
+        if found:
+            self._note(found, event)
+        accumulator = self._accumulator
+        again = accumulator.goes_on_with(event)
+        accumulator.push(event)
+        self._events.append(event)
+        if again and not found:
+            self._learn(block, event)
+        elif self._run is not None and not accumulator.goes_on_with(self._run.event):
+            self._run = None
+
+    def _learn(self, block: bytes, event: Event) -> None:
+        """Begin a run with the second delta in one place, in the hope of more."""
+        if self._run is None and self._lessons:
+            self._lessons -= 1
+            self._run = Run.like(block, event, self._parse)
 
     def _take_block(self, block: bytes) -> None:
-        """The long way: any block of lines."""
+        """Take the long way, with any block of lines."""
         frame = self._sse.parse(block)
         if frame is None or not frame.data:
             return
-        if frame.data == _DONE:
+        if frame.data.strip() == _DONE:
             self._done = True
             return
         if self._done:
@@ -307,7 +344,7 @@ class ResponseStream:
         if len(data) > 2 * self._limits.max_nesting:
             check_nesting(data, self._limits.max_nesting)
         try:
-            value = self._converter.json.parse(data)
+            value = self._parse(data)
         except (ValueError, RecursionError):
             value = self._mend(data, name)
         self._take_value(value, name)
@@ -339,7 +376,7 @@ class ResponseStream:
         if text.encode() != data:
             self._report("invalid-utf8", f"{name or 'frame'} $", repr(data[:80]))
             try:
-                return self._converter.json.parse(text)
+                return self._parse(text)
             except (ValueError, RecursionError):
                 pass
         self._report("invalid-json", f"{name or 'frame'} $", repr(data[:80]))
@@ -352,24 +389,24 @@ class ResponseStream:
                 self._report("event-name", f"{kind} $", f"the event: line says {name!r}")
             return value
         error = value.get("error")
-        if error is not None and (not name or name == ErrorEvent.type):
+        if error is not None and name in ("", "message", ErrorEvent.type):
             self._report("error-untyped", "error $.type", repr(value)[:80])
             return {**value, "type": ErrorEvent.type, "error": _as_object(error)}
         if name in EVENT_TYPES:
             self._report("missing-type", f"{name} $.type", "taken from the event: line")
             return {**value, "type": name}
-        self._report("missing-type", "$.type", repr(value)[:80])
-        return {**value, "type": ""}
+        self._report("missing-type", f"{name or 'frame'} $.type", repr(value)[:80])
+        return value
 
     def _already_seen(self, event: Event) -> bool:
         """Whether a resumed stream repeats what the interrupted one had."""
         after = self._resume_after
         if after is None:
             return False
-        number = getattr(event, "sequence_number", None)
-        if type(number) is int and number <= after:
+        number = _wire_number(event)
+        if number is not None and number <= after:
             return True
-        if type(number) is int:
+        if number is not None:
             self._resume_after = None
             if self._accumulator.next_sequence_number is None:
                 self._accumulator.next_sequence_number = after + 1
@@ -377,7 +414,7 @@ class ResponseStream:
 
     def _looks_like_a_body(self, data: bytes) -> bool:
         """Whether the input begins like JSON or HTML, which no line of an event stream does."""
-        start = data.lstrip(_SPACE)
+        start = data.removeprefix(_BOM).lstrip(_SPACE)
         if not start:
             return False
         self._framed = start[:1] not in (b"{", b"[", b"<")
@@ -391,7 +428,7 @@ class ResponseStream:
 
     def _take_body(self, body: bytes) -> None:
         try:
-            value = self._converter.json.loads(body, self._limits.max_nesting)
+            value = self._converter.json.loads(body.removeprefix(_BOM), self._limits.max_nesting)
         except DecodeError:
             value = None
         if not isinstance(value, dict):
@@ -401,22 +438,23 @@ class ResponseStream:
         event: dict[str, Any]
         if body_object.get("object") == "response" or "output" in body_object:
             self._report("json-body", "$", "a response object where a stream was asked for")
-            status = str(body_object.get("status"))
-            self._accumulator.begin()
-            event = {"type": _TERMINAL_OF.get(status, "response.completed"), "sequence_number": 0, "response": body_object}
+            kind = _TERMINAL_OF.get(str(body_object.get("status")), "response.completed")
+            if kind in TERMINAL_TYPES:
+                self._accumulator.begin()
+            event = {"type": kind, "sequence_number": 0, "response": body_object}
         else:
             self._report("json-body", "$", "a JSON object where a stream was asked for")
             event = {"type": ErrorEvent.type, "error": _as_object(body_object.get("error", body_object))}
         self._take_value(event, "")
 
     def _take_rest(self, rest: bytes) -> None:
-        """The lines of a frame that the input ended in."""
+        """Take the lines of a frame that the input ended in."""
         if not rest:
             return
         frame = self._sse.parse(rest)
         if frame is None or not frame.data:
             return
-        if frame.data == _DONE:
+        if frame.data.strip() == _DONE:
             self._done = True
             return
         try:
@@ -431,7 +469,8 @@ class ResponseStream:
         self._accumulator.report(Anomaly(code, path, detail), event)
 
     def _equip(self, error: ResponsesProtoError) -> ResponsesProtoError:
-        error.response = self.response
+        if self._accumulator.last_sequence_number is not None:  # else there was none yet
+            error.response = self.response
         error.cursor = self.cursor
         return error
 
@@ -439,6 +478,16 @@ class ResponseStream:
         said = self.response.error if status == "failed" and self.response.error else self._accumulator.error
         error = api_error_from(self._converter.dump(said)) if said and status in ("failed", "error") else None
         return Outcome(status=status, response=self.response, error=error, cursor=self.cursor)
+
+
+def _wire_number(event: Any) -> int | None:
+    """Give the sequence number that the wire says, if any."""
+    if isinstance(event, UnknownEvent):
+        number: Any = event.raw.get("sequence_number") if isinstance(event.raw, dict) else None
+    else:
+        unsaid = isinstance(event.extra, Extra) and "sequence_number" in (event.extra.absent | event.extra.keys())
+        number = None if unsaid else event.sequence_number
+    return number if type(number) is int else None
 
 
 class _Undecodable(str):

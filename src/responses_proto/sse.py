@@ -62,47 +62,49 @@ class SSEDecoder:
         return [frame for block in self.blocks(data) if (frame := self.parse(block)) is not None]
 
     def blocks(self, data: bytes) -> list[bytes]:
-        """Take the next bytes; give the blocks of lines that are now whole, with LF between lines.
+        """Take the next bytes; give the blocks of lines that are now whole, with LF between lines."""
+        return self.whole(data).split(b"\n\n")[:-1]
+
+    def whole(self, data: bytes) -> bytes:
+        """Take the next bytes; give those of all blocks that are now whole, each with LF between lines and LF LF behind it.
 
         This is the half of :meth:`receive` that is worth having in bulk: most blocks are an ``event:`` and a ``data:``
         line, which a caller can tell faster than :meth:`parse`.
         """
         if not self._started:
             data = self._skip_bom(data)
-            if not data:
-                return []
-        if self._after_cr:
-            self._after_cr = False
-            if data[:1] == b"\n":
-                data = data[1:]
-        if b"\r" in data:
-            # JSON escapes control characters, so a raw CR is a line end, wherever it stands.
-            self._after_cr = data[-1:] == b"\r"
-            data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        if not data:
+            return b""
+        if self._after_cr or b"\r" in data:
+            data = self._with_lf(data)
         pieces = self._pieces
         if pieces:
             # A frame that comes in many chunks is joined once, at its end, and only the seam is looked at twice.
             if not data:
-                return []
+                return b""  # the LF of a CRLF that was cut in two
             if b"\n\n" not in data and not (data[0] == 10 and pieces[-1][-1] == 10):  # noqa: PLR2004 - LF
                 pieces.append(data)
                 self._size += len(data)
                 self._check(self._size)
-                return []
+                return b""
             pieces.append(data)
             data = b"".join(pieces)
             pieces.clear()
-        blocks = data.split(b"\n\n")
-        rest = blocks.pop()
+        end = data.rfind(b"\n\n") + 2
+        if end < 2:  # noqa: PLR2004 - none was found
+            end = 0
+        rest = data[end:]
         self._size = len(rest)
         if rest:
             pieces.append(rest)
-            self._check(self._size)
-        return blocks
+            if not end:  # else what is whole goes first: the next call, or the end, will tell
+                self._check(self._size)
+        return data[:end]
 
     def parse(self, block: bytes) -> Frame | None:
         """Read the lines of one block; ``None`` if there is no data in it. Raises ``LimitExceeded``."""
-        event, lines = b"", []
+        event = b""
+        lines: list[bytes] = []
         retry: int | None = None
         for line in block.split(b"\n"):
             if not line:
@@ -127,7 +129,11 @@ class SSEDecoder:
         return Frame(event, data, self.last_id, retry)
 
     def eof(self) -> bytes:
-        """Take the end of input; give the lines of the unfinished last frame, empty if there are none."""
+        """Take the end of input; give the lines of the unfinished last frame, empty if there are none.
+
+        Raises ``LimitExceeded`` if these are too long.
+        """
+        self._check(self._size)
         rest = b"".join(self._pieces)
         self._pieces.clear()
         self._size = 0
@@ -141,6 +147,13 @@ class SSEDecoder:
             return b""
         self._started = True
         return data.removeprefix(_BOM)
+
+    def _with_lf(self, data: bytes) -> bytes:
+        # JSON escapes control characters, so a raw CR is a line end, wherever it stands.
+        if self._after_cr:
+            data = data.removeprefix(b"\n")
+        self._after_cr = data[-1:] == b"\r"
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     def _check(self, size: int) -> None:
         if size > self._maximum:
@@ -161,7 +174,7 @@ def _fields(data: bytes, event: str | None, id_: str | None, retry: int | None) 
         if text is not None:
             if any(character in text for character in "\r\n\0"):
                 raise LocalProtocolError(f"the {name} field of a frame cannot contain line ends or NUL: {text!r}")
-            yield f"{name}: {text}".encode()
+            yield f"{name}: ".encode() + _utf8(text)
     if retry is not None:
         if retry < 0:
             raise LocalProtocolError(f"the retry field of a frame is milliseconds, not {retry}")
@@ -172,7 +185,17 @@ def _fields(data: bytes, event: str | None, id_: str | None, retry: int | None) 
         yield b"data: " + line
 
 
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError(f"half of a character cannot be written as UTF-8: {text!r}") from error
+
+
 def encode_comment(text: str = "") -> bytes:
-    """Write a comment, the sign of life of a quiet stream. Line ends in it become more comment lines."""
+    """Write a comment, the sign of life of a quiet stream. Line ends in it become more comment lines.
+
+    Raises ``LocalProtocolError`` if the text has no UTF-8.
+    """
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return "".join(f": {line}\n" if line else ":\n" for line in lines).encode() + b"\n"
+    return _utf8("".join(f": {line}\n" if line else ":\n" for line in lines)) + b"\n"

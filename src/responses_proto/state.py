@@ -37,6 +37,7 @@ __all__ = [
     "DELTAS",
     "DONES",
     "ITEM_CHANNELS",
+    "OVERRULED_BY",
     "PARTS",
     "PART_EVENTS",
     "PROGRESS",
@@ -94,7 +95,8 @@ DELTAS: Final = {channel.delta: channel for channel in CHANNELS}
 DONES: Final = {channel.done: channel for channel in CHANNELS}
 """Done event -> its channel."""
 ITEM_CHANNELS: Final = {
-    item: tuple(channel for channel in CHANNELS if channel.item == item) for item in {channel.item for channel in CHANNELS}
+    item: tuple(channel for channel in CHANNELS if channel.item == item)
+    for item in {channel.item for channel in CHANNELS}
 }
 """Type of item -> the texts that grow in it. Kinds that are not here come whole."""
 
@@ -108,25 +110,26 @@ class PartEvent:
     """The event's attribute that says which part."""
     value: str
     """The event's attribute that has the part, or the part's text."""
-    opens: bool
     items: tuple[str, ...]
     """The types of items that it can belong to; where there are several, the part's type decides."""
+    opens: bool
+    """Whether it announces the part; if not, it says the whole of it."""
 
 
+# fmt: off
 PART_EVENTS: Final = {
-    "response.content_part.added": PartEvent("content", "content_index", "part", True, ("message", "reasoning")),
-    "response.content_part.done": PartEvent("content", "content_index", "part", False, ("message", "reasoning")),
-    "response.reasoning_part.added": PartEvent("content", "content_index", "part", True, ("reasoning",)),
-    "response.reasoning_part.done": PartEvent("content", "content_index", "part", False, ("reasoning",)),
-    "response.reasoning_summary_part.added": PartEvent("summary", "summary_index", "part", True, ("reasoning",)),
-    "response.reasoning_summary_part.done": PartEvent("summary", "summary_index", "part", False, ("reasoning",)),
-    "response.shell_call_command.added": PartEvent("action.commands", "command_index", "command", True, ("shell_call",)),
+    "response.content_part.added": PartEvent("content", "content_index", "part", ("message", "reasoning"), opens=True),
+    "response.content_part.done": PartEvent("content", "content_index", "part", ("message", "reasoning"), opens=False),
+    "response.reasoning_part.added": PartEvent("content", "content_index", "part", ("reasoning",), opens=True),
+    "response.reasoning_part.done": PartEvent("content", "content_index", "part", ("reasoning",), opens=False),
+    "response.reasoning_summary_part.added": PartEvent("summary", "summary_index", "part", ("reasoning",), opens=True),
+    "response.reasoning_summary_part.done": PartEvent("summary", "summary_index", "part", ("reasoning",), opens=False),
+    "response.shell_call_command.added": PartEvent("action.commands", "command_index", "command", ("shell_call",), opens=True),
 }
+# fmt: on
 """The events that open and close parts. (A shell command has no event of its own that closes it: its text's does.)"""
 
-PARTS: Final = {
-    (channel.container, channel.part): channel for channel in reversed(CHANNELS) if channel.part
-}
+PARTS: Final = {(channel.container, channel.part): channel for channel in reversed(CHANNELS) if channel.part}
 """(container, type of part) -> the text that grows in it."""
 
 
@@ -193,4 +196,14 @@ TERMINAL: Final[dict[str, Literal["completed", "incomplete", "failed"]]] = {
     "response.incomplete": "incomplete",
     "response.failed": "failed",
 }
-"""Terminal event -> the outcome's status, unless the response in it says ``cancelled``."""
+"""Terminal event -> the outcome's status, unless :data:`OVERRULED_BY` the response's own."""
+
+OVERRULED_BY: Final[dict[str, frozenset[Literal["incomplete", "failed", "cancelled"]]]] = {
+    "completed": frozenset({"incomplete", "failed", "cancelled"}),
+    "incomplete": frozenset({"failed", "cancelled"}),
+    "failed": frozenset({"cancelled"}),
+}
+"""What the terminal event says -> the statuses of its response that are believed instead, because they are worse.
+
+vLLM sends `response.completed` whatever happened. Cancelling has no event of its own.
+"""

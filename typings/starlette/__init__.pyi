@@ -1,1 +1,1 @@
-# The parts of starlette (extra `server`) that this project touches. tests/tools/check_stubs.py proves them.
+# The parts of starlette (extra `server`) that this project touches. tests/test_stubs.py proves them true.

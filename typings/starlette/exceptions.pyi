@@ -4,3 +4,6 @@ class HTTPException(Exception):
     status_code: int
     detail: str
     headers: Mapping[str, str] | None
+    def __init__(
+        self, status_code: int, detail: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> None: ...

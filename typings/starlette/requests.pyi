@@ -1,9 +1,12 @@
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 from starlette.datastructures import URL, Headers
 
-class HTTPConnection:
+class HTTPConnection(Mapping[str, Any]):
+    def __getitem__(self, key: str) -> Any: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
     @property
     def url(self) -> URL: ...
     @property

@@ -1,4 +1,4 @@
-# The parts of uvicorn (extra `server`) that this project touches. tests/tools/check_stubs.py proves them.
+# The parts of uvicorn (extra `server`) that this project touches. tests/test_stubs.py proves them true.
 from uvicorn.config import Config as Config
 from uvicorn.server import Server as Server
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -20,25 +19,30 @@ _BASE_URL: Final = "RESPONSES_BASE_URL"
 _API_KEY: Final = "RESPONSES_API_KEY"
 
 
-def settle(base_url: str | None, api_key: str | None, dialect: Dialect | str | None) -> tuple[Dialect, str, str]:
-    env = os.environ
+def settle(
+    base_url: str | None, api_key: str | None, dialect: Dialect | str | None, env: Mapping[str, str]
+) -> tuple[Dialect, str, str]:
+    """Find the dialect, the address as given, and the key, which may be empty. ``env`` is the environment.
+
+    Raises ``LocalProtocolError`` for a provider that is not known, or that has no address of its own and was given none.
+    """
     if dialect is not None:
         found = find_dialect(dialect) if isinstance(dialect, str) else dialect
-        url = base_url or _first(found.base_url_env) or found.base_url
+        url = base_url or _first(env, found.base_url_env) or found.base_url
         if not url:
             names = " or ".join(found.base_url_env)
             raise LocalProtocolError(f"{found.name} has no address of its own: pass base_url=..., or set {names}")
-        key = api_key if api_key is not None else _first(found.key_env)
+        key = api_key if api_key is not None else _first(env, found.key_env)
     else:
-        url = base_url or env.get(_BASE_URL, "").strip()
+        url = base_url or _first(env, (_BASE_URL,))
         found = (_dialect_at(url) or _CUSTOM) if url else DIALECTS["openai"]
-        url = url or _first(found.base_url_env) or cast("str", found.base_url)
-        key = api_key if api_key is not None else env.get(_API_KEY, "").strip() or _first(found.key_env)
+        url = url or _first(env, found.base_url_env) or cast("str", found.base_url)
+        key = api_key if api_key is not None else _first(env, (_API_KEY, *found.key_env))
     return found, url, key.strip()
 
 
-def _first(names: tuple[str, ...]) -> str:
-    return next((value for name in names if (value := os.environ.get(name, "").strip())), "")
+def _first(env: Mapping[str, str], names: tuple[str, ...]) -> str:
+    return next((value for name in names if (value := env.get(name, "").strip())), "")
 
 
 def _dialect_at(url: str) -> Dialect | None:
@@ -54,6 +58,10 @@ def _same_origin(one: str, other: str) -> bool:
 
 
 def checked_url(url: str, dialect: Dialect) -> str:
+    """Give the base URL in one form: with the path that the dialect needs, without a trailing slash.
+
+    Raises ``LocalProtocolError`` for what is no http(s) URL.
+    """
     url = url.strip()
     try:
         parts = urlsplit(url)
@@ -87,14 +95,10 @@ def shown(url: str) -> str:
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    # Here rather than in the HTTP library, whose error would quote the value.
+    """Raise ``LocalProtocolError`` for a header that cannot be sent; the HTTP library's own error would quote its value."""
     for name, value in headers.items():
-        try:
-            value.encode("latin-1")
-            fine = name.isascii() and name.isprintable() and " " not in name and ":" not in name and name
-        except UnicodeEncodeError:
-            fine = False
-        if not fine or any(character in value for character in "\r\n\0"):
+        named = name.isascii() and name.isprintable() and name and not set(name) & set(" :")
+        if not named or not value.isascii() or set(value) & set("\r\n\0"):
             raise LocalProtocolError(
                 f"the header {name!r} has characters that no header may have (its value is not shown)"
             )

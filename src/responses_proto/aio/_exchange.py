@@ -71,8 +71,19 @@ class Exchange:
         reply = self._reply
         if reply is None:
             return b""
-        kind, seconds = self._tightest(("between_bytes", self._request.timeouts.between_bytes), (kind, allowed))
+        timeouts = self._request.timeouts
+        between = timeouts.between_bytes
         begun = time.monotonic()
+        if (
+            between is not None
+            and reply.keeps_time
+            and (allowed is None or allowed >= between)
+            and (timeouts.total is None or timeouts.total - (begun - self._started) >= between)
+        ):  # the transport's timer runs out first, so that another one would be for nothing
+            bounded = await reply.receive()
+            self.waited += time.monotonic() - begun
+            return bounded
+        kind, seconds = self._tightest(("between_bytes", between), (kind, allowed))
         if seconds is None:
             piece: bytes | None = await reply.receive()
         else:

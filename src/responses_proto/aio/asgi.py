@@ -91,18 +91,17 @@ class ResponsesApp:
             from starlette.routing import Route  # noqa: PLC0415 - as above
         except ImportError as error:
             raise ImportError("ResponsesApp needs starlette: pip install 'responses-proto[server]'") from error
-        paths: list[tuple[str, str, Callable[[Request], Awaitable[_ASGI]]]] = [
-            ("POST", "/responses", self._create),
-            ("GET", "/responses/{response_id}", self._stored),
-            ("DELETE", "/responses/{response_id}", self._stored),
-            ("POST", "/responses/{response_id}/cancel", self._stored),
-            ("GET", "/responses/{response_id}/input_items", self._stored),
+        paths: list[tuple[list[str], str, Callable[[Request], Awaitable[_ASGI]]]] = [
+            (["POST"], "/responses", self._create),
+            (["GET", "DELETE"], "/responses/{response_id}", self._stored),
+            (["POST"], "/responses/{response_id}/cancel", self._stored),
+            (["GET"], "/responses/{response_id}/input_items", self._stored),
         ]
         return Starlette(
             routes=[
-                Route(prefix + path, endpoint, methods=[method])
+                Route(prefix + path, endpoint, methods=methods)
                 for prefix in ("/v1", "")
-                for method, path, endpoint in paths
+                for methods, path, endpoint in paths
             ],
             exception_handlers={HTTPException: self._refuse, Exception: self._refuse},
         )
@@ -252,7 +251,7 @@ async def _answer(whole: _Whole, send: _Send) -> None:
 
 
 def _head(status: int, headers: Mapping[str, str]) -> _Message:
-    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     return {"type": "http.response.start", "status": status, "headers": raw}
 
 

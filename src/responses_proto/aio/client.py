@@ -15,6 +15,7 @@ tasks and left at any point.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Self, Unpack, cast
 
 import attrs
@@ -73,7 +74,7 @@ class ResponsesClient:
         dialect: Dialect | str | None = None,
     ) -> None:
         own = {name.lower(): value for name, value in (headers or {}).items()}
-        found, url, key = settle(base_url, api_key, dialect)
+        found, url, key = settle(base_url, api_key, dialect, os.environ)
         if not key and found.key_needed and found.key_header not in own and http_client is None:
             names = " or ".join(("RESPONSES_API_KEY", *found.key_env) if dialect is None else found.key_env)
             raise LocalProtocolError(f"{found.name} needs an API key: pass api_key=..., or set {names}")

@@ -6,8 +6,11 @@ classes, which all of these libraries share, so that none of them needs to be im
 
 from __future__ import annotations
 
+import errno
+import functools
 import importlib
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+import os
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 from urllib.parse import urljoin, urlsplit
 
 from ..exceptions import (
@@ -18,11 +21,12 @@ from ..exceptions import (
     StreamTruncated,
     TransportError,
 )
+from ..timeouts import Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
-    from ..timeouts import Timeouts
+    from ..exceptions import Replay
     from .transport import WireReply, WireRequest
 
 __all__ = ["HTTPClient", "HTTPReply", "HTTPResponse", "HTTPTransport", "origin"]
@@ -82,7 +86,7 @@ class HTTPTransport:
             raise LocalProtocolError("the client is closed: make another one, or stay inside its `async with` block")
         url = request.url
         for _ in range(_REDIRECTS + 1):
-            response = await self._send(client, request, url)
+            sent, response = await self._send(client, request, url)
             target = response.headers.get("location")
             if response.status_code not in _KEEPS_METHOD or not target:
                 break
@@ -93,32 +97,30 @@ class HTTPTransport:
             url = target
         else:
             raise TransportError(f"{origin(url)} redirects in circles")
-        return HTTPReply(response, raw=request.stream)
+        between_bytes = request.timeouts.between_bytes if _bound_reads(sent, response, request.timeouts) else None
+        return HTTPReply(response, raw=request.stream, between_bytes=between_bytes)
 
-    async def _send(self, client: HTTPClient, request: WireRequest, url: str) -> HTTPResponse:
+    async def _send(self, client: HTTPClient, request: WireRequest, url: str) -> tuple[Any, HTTPResponse]:
         timeouts = request.timeouts
         headers = dict(request.headers)
-        content: bytes | AsyncIterable[bytes] = request.body
         if request.stream:
             # A compressor holds bytes back until it has enough of them.
             headers.setdefault("accept-encoding", "identity")
-        if len(request.body) > _PIECE:
-            # In pieces, so that `write` bounds each of them and the event loop is not held up by the copy.
-            headers["content-length"] = str(len(request.body))
-            content = _Pieces(request.body)
         try:
             sent = client.build_request(
                 request.method,
                 url,
                 headers=headers,
-                content=content or None,
-                # In the order of httpx: connect, read, write, pool. What is read is bounded by whoever reads.
-                timeout=(timeouts.connect, None, timeouts.write, timeouts.connect),
+                content=request.body or None,
+                # In the order of httpx: connect, read, write, pool.
+                timeout=(timeouts.connect, _longest_read(timeouts), timeouts.write, timeouts.connect),
             )
+            if request.body:
+                _cut(sent, request.body)
             response: HTTPResponse = await client.send(sent, stream=True, follow_redirects=False)
         except Exception as error:
             raise _translated(error, url, timeouts, sending=True) from error
-        return response
+        return sent, response
 
     async def aclose(self) -> None:
         """Close the client if it is this transport's own."""
@@ -134,9 +136,11 @@ class HTTPTransport:
 class HTTPReply:
     """An answer of an httpx-shaped client, as a :class:`~responses_proto.aio.transport.WireReply`."""
 
-    __slots__ = ("_closed", "_next", "_pieces", "_response", "headers", "status")
+    __slots__ = ("_between_bytes", "_closed", "_next", "_pieces", "_response", "headers", "keeps_time", "status")
 
-    def __init__(self, response: HTTPResponse, *, raw: bool) -> None:
+    def __init__(self, response: HTTPResponse, *, raw: bool, between_bytes: float | None = None) -> None:
+        self.keeps_time = between_bytes is not None
+        self._between_bytes = between_bytes
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
         # Some servers and proxies compress what they were asked not to.
@@ -156,7 +160,8 @@ class HTTPReply:
         except StopAsyncIteration:
             return b""
         except Exception as error:
-            raise _translated(error, "", None, sending=False) from error
+            timeouts = Timeouts(between_bytes=self._between_bytes)
+            raise _translated(error, "", timeouts, sending=False) from error
 
     async def aclose(self) -> None:
         """Let go of the connection."""
@@ -184,16 +189,52 @@ class HTTPReply:
 _BUFFERED_PIECES: Final = 64 * 1024  # as many as fit into one read of httpcore's, at a byte each
 
 
+def _longest_read(timeouts: Timeouts) -> float | None:
+    # For the head of the answer, whose bound is kept by whoever waits for it: this one is the net below that.
+    bounds = (timeouts.first_byte, timeouts.between_bytes)
+    return None if None in bounds else max(bound for bound in bounds if bound is not None) + 1
+
+
+def _bound_reads(sent: Any, response: Any, timeouts: Timeouts) -> bool:
+    """Have the reads of the body bounded by the library's own timer. Tells whether that is so.
+
+    httpcore looks at the request's timeouts again when the body is read. It is at work where an answer comes with its
+    network stream; behind other transports the caller's timer has to do.
+    """
+    known = sent.extensions.get("timeout")
+    if timeouts.between_bytes is None or not isinstance(known, dict) or "network_stream" not in response.extensions:
+        return False
+    known["read"] = timeouts.between_bytes
+    return True
+
+
+def _cut(sent: Any, body: bytes) -> None:
+    """Have the body of an httpx-shaped request written in pieces, so that `write` bounds each of them.
+
+    Not by way of ``content``, which such a library wraps into an async generator: where writing fails, that would be left
+    to the garbage collector, and trio warns of it.
+    """
+    base = next((cls for cls in type(sent.stream).__mro__ if cls.__name__ == "AsyncByteStream"), None)
+    if base is not None:
+        sent.stream = _pieces_class(base)(body)
+
+
+@functools.cache
+def _pieces_class(base: type) -> Callable[[bytes], object]:
+    return type("Pieces", (_Pieces, base), {})
+
+
 class _Pieces:
     """A body, cut. Can be iterated again, for clients that have to send it twice."""
-
-    __slots__ = ("_body",)
 
     def __init__(self, body: bytes) -> None:
         self._body = body
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return _PieceIterator(self._body)
+
+    async def aclose(self) -> None:
+        """Do nothing: there is nothing open."""
 
 
 class _PieceIterator:
@@ -232,33 +273,51 @@ def origin(url: str) -> str:
 
 # ---- errors
 
-_CONNECT: Final = frozenset({"ConnectError", "ProxyError"})
-_CONNECT_TIMEOUT: Final = frozenset({"ConnectTimeout", "PoolTimeout"})
-_OURS_TO_BLAME: Final = frozenset({"UnsupportedProtocol", "InvalidURL", "LocalProtocolError", "CookieConflict"})
-
 
 def _translated(error: Exception, url: str, timeouts: Timeouts | None, *, sending: bool) -> ResponsesProtoError:
-    names = {cls.__name__ for cls in type(error).__mro__}
-    reason = _reason(error)
     if isinstance(error, ResponsesProtoError):
-        return error  # from a transport of the caller's own making
-    if names & _CONNECT_TIMEOUT:
-        limit = timeouts.connect if timeouts else None
-        deadline = DeadlineExceeded("connect", limit or 0.0, limit=limit)
-        deadline.replay = "safe"
-        return deadline
-    if "WriteTimeout" in names:
-        limit = timeouts.write if timeouts else None
-        return _unsafe(DeadlineExceeded("write", limit or 0.0, limit=limit))
-    if names & _CONNECT and sending:
-        return ConnectError(f"cannot connect to {origin(url)}: {reason}")
-    if names & _OURS_TO_BLAME and sending:
-        return LocalProtocolError(f"the request cannot be sent: {reason}")
-    if "RemoteProtocolError" in names and not sending:
-        return _unsafe(StreamTruncated(f"the server closed the connection before the end of its answer: {reason}"))
-    if sending:
-        return _unsafe(TransportError(f"no answer from {origin(url)}: {reason}"))
-    return _unsafe(TransportError(f"the connection broke: {reason}"))
+        return error  # a client of the caller's own making may speak our language
+    names = {cls.__name__ for cls in type(error).__mro__}
+    reason, is_systems = _reason(error)
+    if is_systems and "ConnectTimeout" in names:
+        names = {"ConnectError", "Exception"}  # httpx-aiohttp calls every failure to connect a timeout
+    rules = _SENDING if sending else _READING
+    make = next(make for name, make in rules if name in names)
+    return make(reason, origin(url) if url else "", timeouts)
+
+
+def _late(kind: str, timeouts: Timeouts | None, replay: Replay) -> DeadlineExceeded:
+    limit: float | None = getattr(timeouts, kind, None)
+    error = DeadlineExceeded(kind, limit or 0.0, limit=limit)
+    error.replay = replay
+    return error
+
+
+# Name of a class, or of one that it inherits from -> what becomes of it, given the reason, the origin and the timeouts. The
+# first that fits counts; every exception is an Exception.
+_Rules: TypeAlias = "tuple[tuple[str, Callable[[str, str, Timeouts | None], ResponsesProtoError]], ...]"
+_SENDING: Final[_Rules] = (
+    ("ConnectTimeout", lambda _why, _where, timeouts: _late("connect", timeouts, "safe")),
+    ("PoolTimeout", lambda _why, _where, timeouts: _late("connect", timeouts, "safe")),
+    ("WriteTimeout", lambda _why, _where, timeouts: _late("write", timeouts, "unsafe")),
+    ("ReadTimeout", lambda _why, _where, timeouts: _late("first_byte", timeouts, "unsafe")),
+    ("ConnectError", lambda why, where, _timeouts: ConnectError(f"cannot connect to {where}: {why}")),
+    ("ProxyError", lambda why, where, _timeouts: ConnectError(f"the proxy does not connect to {where}: {why}")),
+    ("UnsupportedProtocol", lambda why, _where, _timeouts: LocalProtocolError(f"the request cannot be sent: {why}")),
+    ("InvalidURL", lambda why, _where, _timeouts: LocalProtocolError(f"the request cannot be sent: {why}")),
+    ("LocalProtocolError", lambda why, _where, _timeouts: LocalProtocolError(f"the request cannot be sent: {why}")),
+    ("Exception", lambda why, where, _timeouts: _unsafe(TransportError(f"no answer from {where}: {why}"))),
+)
+_READING: Final[_Rules] = (
+    ("ReadTimeout", lambda _why, _where, timeouts: _late("between_bytes", timeouts, "unsafe")),
+    (
+        "RemoteProtocolError",
+        lambda why, _where, _timeouts: _unsafe(
+            StreamTruncated(f"the server closed the connection before the end of its answer: {why}")
+        ),
+    ),
+    ("Exception", lambda why, _where, _timeouts: _unsafe(TransportError(f"the connection broke: {why}"))),
+)
 
 
 def _unsafe(error: TransportError) -> TransportError:
@@ -266,28 +325,36 @@ def _unsafe(error: TransportError) -> TransportError:
     return error
 
 
-def _reason(error: BaseException) -> str:
-    """Find the sentence that says most: the operating system's, which clients bury under several of their own."""
+def _reason(error: BaseException) -> tuple[str, bool]:
+    """Find the sentence that says most, and tell whether it is the operating system's, which clients bury under theirs."""
     told = str(error) or type(error).__name__
-    queue: list[BaseException] = [error]
-    for cause in _walk(queue):
+    for cause in _walk(error):
         if isinstance(cause, OSError) and cause.strerror:
-            told = cause.strerror
-    return " ".join(told.split())
+            # Event loops write their own sentence next to the number. The numbers of TLS errors are not the system's.
+            is_systems = cause.errno in errno.errorcode and not hasattr(cause, "reason")
+            told = os.strerror(cast("int", cause.errno)) if is_systems else cause.strerror
+            # The nearest counts: what is farther may be what the caller was handling when it called.
+            return " ".join(told.split()), is_systems
+    return " ".join(told.split()), False
 
 
-def _walk(queue: list[BaseException]) -> Iterable[BaseException]:
+def _walk(error: BaseException) -> Iterable[BaseException]:
+    """Give an exception and what is behind it, in the order of a traceback's story, the nearest first."""
+    stack: list[BaseException] = [error]
     seen: set[int] = set()
-    while queue and len(seen) < _DEEPEST:
-        error = queue.pop(0)
+    while stack and len(seen) < _DEEPEST:
+        error = stack.pop()
         if id(error) in seen:
             continue
         seen.add(id(error))
         yield error
-        under: Sequence[BaseException | None] = (error.__cause__, error.__context__)
-        queue += [one for one in under if one is not None]
+        behind = (
+            error.__cause__ or error.__context__
+        )  # also where that is suppressed: httpcore's pool hides the cause so
+        if behind is not None:
+            stack.append(behind)
         if isinstance(error, BaseExceptionGroup):
-            queue += cast("BaseExceptionGroup[BaseException]", error).exceptions
+            stack += cast("BaseExceptionGroup[BaseException]", error).exceptions
 
 
 _DEEPEST: Final = 50  # exceptions under an exception that are looked at

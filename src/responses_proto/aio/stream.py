@@ -232,9 +232,8 @@ class EventStream:
         try:
             piece = await (self._drain() if self._engine.ended else self._read())
             self._take(piece)
-        except BaseException:  # cancelled: what the transport had read is lost
-            if self._failure is None:
-                self._fail(LocalProtocolError("a read of this stream was cancelled, which closed its connection"))
+        except BaseException:  # cancelled, most likely: what the transport was reading is lost
+            self._give_up(LocalProtocolError("a read of this stream was cancelled, which closed its connection"))
             raise
         finally:
             self._reading = False
@@ -285,12 +284,20 @@ class EventStream:
                 if engine.body is not None and engine.outcome is not None and engine.outcome.status == "truncated":
                     self._fail(self._no_stream(engine.body))
         except ResponsesProtoError as error:
-            self._fail(error)
+            self._give_up(error)
         events = engine.events_received()
         if events:
             self._begun = True
             self._exchange.waited = 0.0
             self._ready = iter(events)
+
+    def _give_up(self, failure: ResponsesProtoError) -> None:
+        """Stop reading: with an error, unless the response was there already and only the rest of the body was not."""
+        outcome = self._engine.outcome
+        if outcome is not None and outcome.status not in ("truncated", "error"):
+            self._finished = True
+        else:
+            self._fail(failure)
 
     def _fail(self, failure: ResponsesProtoError) -> None:
         """Remember what to raise once the events that came before are handed out."""

@@ -2,7 +2,7 @@
 
 A transport knows HTTP and nothing of responses or events. It raises errors of this package only
 (``ConnectError``, ``DeadlineExceeded`` for the kinds ``connect`` and ``write``, ``TransportError``), with the original as
-``__cause__``, and lets cancellation through. Other waits are the caller's to bound.
+``__cause__``, and lets cancellation through. Other waits are the caller's to bound, see :attr:`WireReply.keeps_time`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class WireRequest:
     stream: bool = False
     """Whether the answer is wanted as it comes: then its pieces must not be held back, by compression or otherwise."""
     timeouts: Timeouts = attrs.field(factory=Timeouts)
-    """A transport keeps ``connect`` and ``write`` of these."""
+    """A transport keeps ``connect`` and ``write`` of these; ``between_bytes`` if its replies say so."""
 
 
 class WireReply(Protocol):
@@ -48,6 +48,14 @@ class WireReply(Protocol):
     @property
     def headers(self) -> Mapping[str, str]:
         """Names in lower case; values of a repeated header joined by a comma."""
+        ...
+
+    @property
+    def keeps_time(self) -> bool:
+        """Whether :meth:`receive` itself raises ``DeadlineExceeded`` when ``between_bytes`` of the request runs out.
+
+        Most transports have a timer for each read anyway; a second one on top of it would cost as much as the reading.
+        """
         ...
 
     async def receive(self) -> bytes:

@@ -16,6 +16,8 @@ from ._converter import Converter, default_converter, make_converter
 from ._json import ORJSON, STDLIB, JSONBackend, default_backend
 
 if TYPE_CHECKING:
+    from typing_extensions import TypeForm  # for the type checker, which brings it
+
     from ..anomalies import Anomaly
     from ..typing import JSONValue
 
@@ -39,7 +41,7 @@ T = TypeVar("T")
 @overload
 def load(data: JSONValue, cls: type[T], *, anomalies: list[Anomaly] | None = None) -> T: ...
 @overload
-def load(data: JSONValue, cls: Any, *, anomalies: list[Anomaly] | None = None) -> Any: ...
+def load(data: JSONValue, cls: TypeForm[T], *, anomalies: list[Anomaly] | None = None) -> T: ...
 def load(data: JSONValue, cls: Any, *, anomalies: list[Anomaly] | None = None) -> Any:
     """Make a model of a JSON value with the shared lenient converter; see :meth:`Converter.load`."""
     return default_converter().load(data, cls, anomalies=anomalies)
@@ -48,7 +50,9 @@ def load(data: JSONValue, cls: Any, *, anomalies: list[Anomaly] | None = None) -
 @overload
 def loads(text: bytes | bytearray | memoryview | str, cls: type[T], *, anomalies: list[Anomaly] | None = None) -> T: ...
 @overload
-def loads(text: bytes | bytearray | memoryview | str, cls: Any, *, anomalies: list[Anomaly] | None = None) -> Any: ...
+def loads(
+    text: bytes | bytearray | memoryview | str, cls: TypeForm[T], *, anomalies: list[Anomaly] | None = None
+) -> T: ...
 def loads(text: bytes | bytearray | memoryview | str, cls: Any, *, anomalies: list[Anomaly] | None = None) -> Any:
     """Make a model of JSON text with the shared lenient converter; see :meth:`Converter.loads`."""
     return default_converter().loads(text, cls, anomalies=anomalies)

@@ -18,6 +18,8 @@ from ._shapes import is_model, is_model_union, plan_of, shape_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from typing_extensions import TypeForm  # for the type checker, which brings it
+
     from ..typing import JSONValue
 
 __all__ = ["Converter", "default_converter", "make_converter"]
@@ -38,29 +40,33 @@ class Converter(cattrs.Converter):
         super().__init__()
         self.strict = strict
         """Whether a finding is an error."""
-        self.json = json if json is not None else default_backend()
+        self.json: JSONBackend = json if json is not None else default_backend()
         """The JSON library in use."""
         self._loaders = Loaders()
         self._dumpers = Dumpers()
         self._by_type: dict[Any, Loader] = {}
-        self.register_structure_hook_factory(_is_ours, lambda _tp: self.load)
-        self.register_unstructure_hook_factory(is_model, lambda _tp: self.dump)
-        self.register_unstructure_hook_factory(is_model_union, lambda _tp: self.dump)
+        self.register_structure_hook_func(_is_ours, self.load)
+        self.register_unstructure_hook_func(_is_ours, self.dump)
 
     def register(self, cls: type[Model], into: Any) -> None:
         """Decode objects of ``cls.type`` as ``cls``, wherever the open union ``into`` is due, in this converter only.
 
         For the ``slug:name`` types that servers may add: ``converter.register(AcmeSearchCall, Item)``. ``into`` is one of
         the unions (``Event``, ``Item``, ``Tool``, ``Content``, …) or its ``Unknown*`` class. Raises ``LocalProtocolError``
-        if ``cls`` has no wire string of its own or ``into`` is not open.
+        if ``cls`` has no wire string of its own, ``into`` is not open, or has another class for that string already.
         """
-        tag = plan_of(cls).constants.get("type") if is_model(cls) else None
+        tag = plan_of(cls).constants.get("type") if is_model(cls) and not issubclass(cls, Unknown) else None
         if tag is None:
             message = f"{getattr(cls, '__name__', cls)} is no model with a wire string: give it `type: ClassVar[Literal['slug:name']]`"
             raise LocalProtocolError(message)
-        unknown = next((arm for arm in (into, *get_args(into)) if isinstance(arm, type) and issubclass(arm, Unknown)), None)
+        unknown = next(
+            (arm for arm in (into, *get_args(into)) if isinstance(arm, type) and issubclass(arm, Unknown)), None
+        )
         if unknown is None:
             raise LocalProtocolError(f"{into!r} is no open union: it has no Unknown* member")
+        known = next((arm for arm in shape_of(into).models if plan_of(arm).constants.get("type") == tag), None)
+        if known is not None and not issubclass(cls, known):
+            raise LocalProtocolError(f"{tag!r} is a {known.__name__}: only a subclass of it can take its place")
         self._loaders.register(unknown, tag, cls)
         self._by_type.clear()
 
@@ -81,7 +87,7 @@ class Converter(cattrs.Converter):
     @overload
     def load(self, data: JSONValue, cls: type[T], *, anomalies: list[Anomaly] | None = None) -> T: ...
     @overload
-    def load(self, data: JSONValue, cls: Any, *, anomalies: list[Anomaly] | None = None) -> Any: ...
+    def load(self, data: JSONValue, cls: TypeForm[T], *, anomalies: list[Anomaly] | None = None) -> T: ...
     def load(self, data: JSONValue, cls: Any, *, anomalies: list[Anomaly] | None = None) -> Any:
         """Make a model of a JSON value.
 
@@ -109,8 +115,8 @@ class Converter(cattrs.Converter):
     ) -> T: ...
     @overload
     def loads(
-        self, text: bytes | bytearray | memoryview | str, cls: Any, *, anomalies: list[Anomaly] | None = None
-    ) -> Any: ...
+        self, text: bytes | bytearray | memoryview | str, cls: TypeForm[T], *, anomalies: list[Anomaly] | None = None
+    ) -> T: ...
     def loads(
         self, text: bytes | bytearray | memoryview | str, cls: Any, *, anomalies: list[Anomaly] | None = None
     ) -> Any:
@@ -129,7 +135,9 @@ class Converter(cattrs.Converter):
 def as_error(finding: Finding) -> DecodeError:
     """Make the strict mode's error of a finding."""
     return DecodeError(
-        {"missing-field": "required field missing", "wrong-constant": "wrong constant"}.get(finding.code, "wrong JSON type"),
+        {"missing-field": "required field missing", "wrong-constant": "wrong constant"}.get(
+            finding.code, "wrong JSON type"
+        ),
         path=f"${finding.path}",
         type_name=finding.type_name,
         excerpt=finding.excerpt,

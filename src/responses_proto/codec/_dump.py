@@ -7,8 +7,8 @@ list, str, int, float, bool, None), or ``EncodeError`` says where it is not.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..exceptions import EncodeError
 from ..models._base import EMPTY, Extra, Model, Unknown
@@ -16,7 +16,7 @@ from ..typing import UNSET
 from ._shapes import Plan, plan_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
 __all__ = ["Dumpers"]
 
@@ -36,33 +36,38 @@ class Dumpers:
         }
         self._get = self._by_type.get
 
-    def dump(self, value: Any) -> Any:
-        """Give the JSON value of a model, of a raw wire value, or of a list or dict of both. Raises ``EncodeError``."""
+    def dump(self, value: object) -> Any:
+        """Give the JSON value of a model, of a raw wire value, or of a list or dict of both. Raises ``_NotJSON``."""
         dumper = self._get(type(value))
         return dumper(value) if dumper is not None else self._other(value)
 
-    def _list(self, value: list[Any]) -> list[Any]:
+    def _list(self, value: list[object]) -> list[Any]:
         dumped: list[Any] = []
+        get = self._get
         for index, element in enumerate(value):
+            # As `dump`, without its call: the walk needs one frame of the stack for a level of nesting, not two.
+            dumper = get(type(element))
             try:
-                dumped.append(self.dump(element))
+                dumped.append(dumper(element) if dumper is not None else self._other(element))
             except _NotJSON as error:
                 raise error.under(f"[{index}]") from None
         return dumped
 
-    def _dict(self, value: Mapping[Any, Any]) -> dict[str, Any]:
+    def _dict(self, value: Mapping[object, object]) -> dict[str, Any]:
         dumped: dict[str, Any] = {}
+        get = self._get
         for key, element in value.items():
             if not isinstance(key, str):
                 raise _NotJSON(f"a key of a JSON object is a string, not {type(key).__name__}")
+            dumper = get(type(element))
             try:
-                dumped[key] = self.dump(element)
+                dumped[str.__str__(key)] = dumper(element) if dumper is not None else self._other(element)
             except _NotJSON as error:
                 raise error.under(f".{key}") from None
         return dumped
 
-    def _other(self, value: Any) -> Any:
-        cls: type[Any] = type(value)
+    def _other(self, value: object) -> Any:
+        cls = type(value)
         if issubclass(cls, Unknown):
             self._by_type[cls] = lambda unknown: self.dump(unknown.raw)
         elif issubclass(cls, Model):
@@ -71,7 +76,8 @@ class Dumpers:
             return self._foreign(value)
         return self._by_type[cls](value)
 
-    def _foreign(self, value: Any) -> Any:
+    def _foreign(self, value: object) -> Any:
+        name = type(value).__name__
         # Subclasses (a StrEnum, an IntEnum, a defaultdict) are written as what they are kinds of.
         if isinstance(value, str):
             return str.__str__(value)
@@ -80,12 +86,12 @@ class Dumpers:
         if isinstance(value, float):
             return _finite(float(value))
         if isinstance(value, Mapping):
-            return self._dict(value)  # type: ignore[arg-type,unused-ignore] # isinstance cannot know the type arguments
-        if isinstance(value, (list, tuple)):
-            return self._list(list(value))  # type: ignore[arg-type,unused-ignore] # as above
+            return self._dict(cast("Mapping[object, object]", value))
+        if isinstance(value, Sequence) and not isinstance(value, _BINARY):
+            return self._list(list(cast("Sequence[object]", value)))
         if value is UNSET:
             raise _NotJSON("UNSET means absent: it can be the value of a field, not a JSON value")
-        raise _NotJSON(f"{type(value).__name__} is not a JSON type")
+        raise _NotJSON(f"{name} is not a JSON type")
 
     def _generate(self, plan: Plan) -> Callable[[Any], dict[str, Any]]:
         names: dict[str, Any] = {"UNSET": UNSET, "EMPTY": EMPTY, "dump": self.dump, "overlay": self._overlay(plan)}
@@ -163,4 +169,44 @@ def dump_or_raise(dumpers: Dumpers, value: Any) -> Any:
     except _NotJSON as error:
         raise error.public() from None
     except RecursionError as error:
-        raise EncodeError("nested too deep, or contains itself") from error
+        cycle = _find_cycle(value)
+        raise EncodeError("nested too deep" if cycle is None else f"contains itself @ ${cycle}") from error
+
+
+def _find_cycle(value: object) -> str | None:
+    """Give the path of the first place where a value contains itself. Without recursion, since that is used up."""
+    around = {id(value)}
+    steps: list[str] = []
+    levels: list[tuple[int, Iterator[tuple[str, object]]]] = [(id(value), iter(_children(value)))]
+    while levels:
+        inside, children = levels[-1]
+        step, child = next(children, ("", _NO_MORE))
+        if child is _NO_MORE:
+            around.discard(inside)
+            levels.pop()
+            del steps[-1:]
+        elif id(child) in around:
+            return "".join([*steps, step])
+        elif isinstance(child, _NESTING):
+            around.add(id(child))
+            steps.append(step)
+            levels.append((id(child), iter(_children(child))))
+    return None
+
+
+def _children(value: object) -> Iterable[tuple[str, object]]:
+    if isinstance(value, Unknown):
+        return _children(value.raw)
+    if isinstance(value, Model):
+        fields = [(f".{field.wire}", getattr(value, field.name)) for field in plan_of(type(value)).fields]
+        return [*fields, *_children(value.extra)]
+    if isinstance(value, Mapping):
+        return [(f".{key}", element) for key, element in cast("Mapping[object, object]", value).items()]
+    if isinstance(value, (list, tuple)):
+        return [(f"[{index}]", element) for index, element in enumerate(cast("Sequence[object]", value))]
+    return []
+
+
+_NO_MORE = object()
+_BINARY: Final[tuple[type, ...]] = (bytes, bytearray, memoryview)
+_NESTING: Final[tuple[type, ...]] = (Model, Mapping, list, tuple)

@@ -24,10 +24,11 @@ from ..exceptions import DecodeError, EncodeError, LimitExceeded
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+_orjson: Any
 try:
-    import orjson
+    import orjson as _orjson
 except ImportError:  # the extra `speed` is not installed
-    orjson = None  # type: ignore[assignment,unused-ignore] # the module's absence is tested below
+    _orjson = None
 
 __all__ = ["ORJSON", "STDLIB", "JSONBackend", "default_backend"]
 
@@ -75,16 +76,17 @@ def _stdlib_dumps(value: Any) -> bytes:
 
 def _orjson_loads(text: bytes | bytearray | memoryview | str) -> Any:
     try:
-        return orjson.loads(text)
+        return _orjson.loads(text)
     except ValueError:
         return _stdlib_loads(text)
 
 
 def _orjson_dumps(value: Any) -> bytes:
     try:
-        return orjson.dumps(value)
+        written: bytes = _orjson.dumps(value)
     except TypeError:  # what it cannot write: integers beyond 64 bits, lone surrogates, 255 levels
         return _stdlib_dumps(value)
+    return written
 
 
 @attrs.frozen
@@ -138,7 +140,7 @@ def check_nesting(text: bytes | bytearray | memoryview | str, maximum: int) -> N
 
 STDLIB: Final = JSONBackend("stdlib", _stdlib_loads, _stdlib_dumps)
 """The standard library's ``json``."""
-ORJSON: Final = JSONBackend("orjson", _orjson_loads, _orjson_dumps) if orjson is not None else None
+ORJSON: Final = JSONBackend("orjson", _orjson_loads, _orjson_dumps) if _orjson is not None else None
 """orjson, or ``None`` when it is not installed."""
 
 

@@ -30,8 +30,16 @@ class _Misfit:
     """What a loader returns for a value of the wrong JSON kind. No JSON value is it."""
 
 
+class _Secret:
+    """Stands in a finding for a value that must not be shown."""
+
+    def __repr__(self) -> str:
+        return "***"
+
+
 MISFIT: Final = _Misfit()
 _MISSING: Final = object()
+_SECRET: Final = _Secret()
 
 
 @attrs.define
@@ -94,7 +102,7 @@ class Loaders:
         loader = self._models.get(cls)
         if loader is None:
             # Registered before it is made: a class may contain itself, and then finds this stand-in.
-            self._models[cls] = lambda value, found: self._models[cls](value, found)
+            self._models[cls] = lambda value, found: self._models[cls](value, found)  # noqa: PLW0108 - looked up when called
             loader = self._models[cls] = self._generate(plan_of(cls))
         return loader
 
@@ -107,7 +115,7 @@ class Loaders:
         """Give the loader of a shape; it takes any JSON value and returns ``MISFIT`` for one of the wrong kind."""
         loader = self._shapes.get(shape)
         if loader is None:
-            self._shapes[shape] = lambda value, found: self._shapes[shape](value, found)
+            self._shapes[shape] = lambda value, found: self._shapes[shape](value, found)  # noqa: PLW0108 - looked up when called
             loader = self._shapes[shape] = self._kinds(shape)
         return loader
 
@@ -127,7 +135,7 @@ class Loaders:
             kinds[dict] = self._map(shape.values)
         get = kinds.get
 
-        def load(value: Any, found: list[Finding]) -> Any:
+        def load(value: object, found: list[Finding]) -> Any:
             return get(type(value), _misfit)(value, found)
 
         return load
@@ -178,7 +186,9 @@ class Loaders:
         tags = {plan_of(cls).constants["type"]: cls for cls in shape.models if "type" in plan_of(cls).constants}
         bare = [cls for cls in shape.models if "type" not in plan_of(cls).constants]
         if len(bare) > 1 or len(tags) + len(bare) < len(shape.models):
-            message = f"objects without a type of their own cannot be told apart: {[cls.__name__ for cls in shape.models]}"
+            message = (
+                f"objects without a type of their own cannot be told apart: {[cls.__name__ for cls in shape.models]}"
+            )
             raise TypeError(message)
         if shape.unknown is not None:
             tags.update(self._registered.get(shape.unknown, {}))
@@ -222,7 +232,10 @@ class Loaders:
         lines += [f"        {local[field.name]} = o[{field.wire!r}]" for field in required]
         tests = [simple[field.name] for field in required if field.name in simple]
         tests += [f"o[{wire!r}] == {text!r}" for wire, text in plan.constants.items()]
-        lines += [f"        if not ({' and '.join(tests)}):" if tests else "        if False:", "            return odd(o, found)"]
+        lines += [
+            f"        if not ({' and '.join(tests)}):" if tests else "        if False:",
+            "            return odd(o, found)",
+        ]
         lines += ["    except KeyError:", "        return odd(o, found)"]
         sure = len(required) + len(plan.constants)
         lines += [f"    n = {sure}"]
@@ -232,7 +245,11 @@ class Loaders:
             lines += ["    else:", "        get = o.get"]
             for field in optional:
                 v = local[field.name]
-                lines += [f"        {v} = get({field.wire!r}, MISSING)", f"        if {v} is MISSING:", f"            {v} = UNSET"]
+                lines += [
+                    f"        {v} = get({field.wire!r}, MISSING)",
+                    f"        if {v} is MISSING:",
+                    f"            {v} = UNSET",
+                ]
                 if field.name in simple:
                     lines += [f"        elif {simple[field.name]}:", "            n += 1"]
                     lines += ["        else:", "            return odd(o, found)"]
@@ -294,7 +311,7 @@ class Loaders:
                 if wire not in cls.wire_optional or (value is not _MISSING and value is not None):
                     code = "missing-field" if value is _MISSING else "wrong-constant"
                     found.append(Finding(code, f".{wire}", cls.__name__, value))
-            e: Any = object.__new__(cls)  # Any: models are frozen for the type checker, and this is their maker
+            e = object.__new__(cls)
             for field in plan.fields:
                 value = o.get(field.wire, _MISSING)
                 if value is _MISSING:
@@ -311,7 +328,7 @@ class Loaders:
                         loaded = field.shape.neutral()
                 setattr(e, field.name, loaded)
             beyond = {**bad, **{wire: value for wire, value in o.items() if wire not in known}}
-            e.extra = Extra(beyond, absent) if beyond or absent else EMPTY
+            object.__setattr__(e, "extra", Extra(beyond, absent) if beyond or absent else EMPTY)  # frozen, by type
             return e
 
         return load
@@ -345,10 +362,13 @@ def _known(plan: Plan) -> frozenset[str]:
     return frozenset([*plan.constants, *plan.by_wire])
 
 
-def _note_misfit(bad: dict[str, Any] | None, found: list[Finding], cls: type[Model], wire: str, value: Any) -> dict[str, Any]:
+def _note_misfit(
+    bad: dict[str, Any] | None, found: list[Finding], cls: type[Model], wire: str, value: Any
+) -> dict[str, Any]:
     bad = {} if bad is None else bad
     bad[wire] = value
-    found.append(Finding("wrong-type", f".{wire}", cls.__name__, value))
+    shown = _SECRET if plan_of(cls).by_wire[wire].secret else value
+    found.append(Finding("wrong-type", f".{wire}", cls.__name__, shown))
     return bad
 
 

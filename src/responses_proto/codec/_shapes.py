@@ -24,6 +24,10 @@ _LISTS: Final = (list, collections.abc.Sequence, tuple)
 _MAPS: Final = (dict, collections.abc.Mapping)
 _NOTHING: Final = attrs.NOTHING
 
+# By hand rather than with functools: mypy takes a class without instances that hash for one that does not hash itself.
+_SHAPES: Final[dict[Any, Shape]] = {}
+_PLANS: Final[dict[type[Model], Plan]] = {}
+
 
 @attrs.frozen
 class Shape:
@@ -46,7 +50,7 @@ class Shape:
         """Whether a test of the value's Python type is all there is to decoding."""
         return not (self.anything or self.models or self.unknown or self.values or self.items)
 
-    def neutral(self) -> Any:
+    def neutral(self) -> Any:  # noqa: PLR0911 - one line for each kind
         """Make the value of a field that the wire left out, or filled with something else."""
         if self.unset:
             return UNSET
@@ -74,9 +78,15 @@ def is_model_union(tp: Any) -> bool:
     return get_origin(tp) in (Union, types.UnionType) and any(is_model(arm) for arm in get_args(tp))
 
 
-@functools.lru_cache(maxsize=None)
 def shape_of(tp: Any) -> Shape:
-    """Sort an annotation by JSON kind. Raises ``TypeError`` for one that JSON cannot tell apart."""
+    """Sort an annotation by JSON kind, once. Raises ``TypeError`` for one that JSON cannot tell apart."""
+    shape = _SHAPES.get(tp)
+    if shape is None:
+        shape = _SHAPES[tp] = _sorted(tp)
+    return shape
+
+
+def _sorted(tp: Any) -> Shape:  # noqa: PLR0911 - one line for each form of annotation
     if tp is Any or isinstance(tp, TypeVar):
         return Shape(anything=True)
     if tp is None or tp is type(None):
@@ -90,7 +100,8 @@ def shape_of(tp: Any) -> Shape:
         return Shape(unknown=tp) if issubclass(tp, Unknown) else Shape(models=(tp,))
     origin, args = get_origin(tp), get_args(tp)
     if origin is Literal:
-        return Shape(scalars=frozenset(type(value) for value in args if value is not None), null=None in args)
+        kinds: set[type] = {kind for kind in _SCALARS if any(type(value) is kind for value in args)}
+        return Shape(scalars=frozenset(kinds), null=None in args)
     if origin in (Union, types.UnionType):
         return functools.reduce(_either, map(shape_of, args))
     if origin in _LISTS or tp in _LISTS:
@@ -125,6 +136,8 @@ class Field:
     name: str
     wire: str
     required: bool
+    secret: bool
+    """Whether its value must not be shown, in a finding as little as in a repr."""
     shape: Shape
 
 
@@ -147,9 +160,15 @@ class Plan:
         return self.cls(**{field.name: field.shape.neutral() for field in self.fields if field.required})
 
 
-@functools.lru_cache(maxsize=None)
 def plan_of(cls: type[Model]) -> Plan:
-    """Read a model class once."""
+    """Read a model class, once."""
+    plan = _PLANS.get(cls)
+    if plan is None:
+        plan = _PLANS[cls] = _read(cls)
+    return plan
+
+
+def _read(cls: type[Model]) -> Plan:
     hints: dict[str, Any] = {}
     for base in reversed(cls.__mro__[: cls.__mro__.index(Model)]):
         hints.update(inspect.get_annotations(base, eval_str=True))
@@ -163,9 +182,8 @@ def plan_of(cls: type[Model]) -> Plan:
             message = f"{cls.__name__}.{a.name}: a field that may be absent has the default UNSET, nothing else"
             raise TypeError(message)
     fields = tuple(
-        Field(a.name, a.name.removesuffix("_"), a.default is _NOTHING, shape_of(hints[a.name]))
+        Field(a.name, a.name.removesuffix("_"), a.default is _NOTHING, not a.repr, shape_of(hints[a.name]))
         for a in cls.__attrs_attrs__
         if a.name != "extra"
     )
     return Plan(cls, constants, fields)
-

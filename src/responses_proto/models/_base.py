@@ -16,7 +16,7 @@ Everything beyond that goes to ``extra``, so that dumping gives back exactly wha
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, dataclass_transform, overload
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, cast, dataclass_transform, overload
 
 import attrs
 
@@ -67,7 +67,7 @@ class Extra(dict[str, Any]):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    __hash__ = None  # a mapping with JSON values cannot be hashed, as dict says too
+    __hash__: ClassVar[None] = None  # a mapping with JSON values cannot be hashed, as dict says too
 
     def __repr__(self) -> str:
         absent = f", absent={sorted(self.absent)}" if self.absent else ""
@@ -80,8 +80,8 @@ class Extra(dict[str, Any]):
         message = "extra is read-only: build the model with extra={...}, or use attrs.evolve"
         raise TypeError(message)
 
-    __setitem__ = __delitem__ = __ior__ = _read_only
-    clear = pop = popitem = setdefault = update = _read_only  # pyright: ignore[reportAssignmentType] # narrowed on purpose
+    if not TYPE_CHECKING:  # a type checker is told by the type of the field, which is Mapping
+        __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _read_only
 
 
 def _extra(items: dict[str, object], absent: tuple[str, ...]) -> Extra:
@@ -138,7 +138,7 @@ class Model:
             return NotImplemented
         return all(getattr(self, a.name) == getattr(other, a.name) for a in self.__attrs_attrs__)
 
-    __hash__ = None  # type: ignore[assignment] # fields hold lists and dicts
+    __hash__: ClassVar[None] = None  # type: ignore[assignment] # fields hold lists and dicts
 
     def __repr__(self) -> str:
         shown: list[str] = []
@@ -161,9 +161,10 @@ def _show(value: Any, levels: int = _SHOWN_LEVELS) -> str:
     if isinstance(value, str) and len(value) > _SHOWN:
         return f"{value[:_SHOWN]!r}…(+{len(value) - _SHOWN})"
     if levels and isinstance(value, dict):
-        return f"{{{', '.join(f'{key!r}: {_show(element, levels - 1)}' for key, element in value.items())}}}"
+        pairs = cast("Any", value).items()
+        return f"{{{', '.join(f'{key!r}: {_show(element, levels - 1)}' for key, element in pairs)}}}"
     if levels and type(value) is list:
-        return f"[{', '.join(_show(element, levels - 1) for element in value)}]"
+        return f"[{', '.join(_show(element, levels - 1) for element in cast('Any', value))}]"
     return "…" if isinstance(value, (dict, list)) else repr(value)
 
 

@@ -1,0 +1,244 @@
+"""Speed and memory of the engine, beside its peers: ``make bench``.
+
+Peers: ``openai`` (the same bytes through its own client, over an in-memory transport) and ``msgspec`` (the limit: the same frames
+straight into a tagged struct, with nothing checked and nothing added up).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import tracemalloc
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import msgspec
+import openai
+from measure import alternate, row, timed
+from streams import chunked, frames, sse
+
+from responses_proto import ResponsesClient, ResponseStream, codec
+from responses_proto.models import Event, OutputTextDelta
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+DELTAS = 5_000
+ROUNDS = 7
+STREAM = sse(DELTAS)
+FRAMES = frames(DELTAS)
+EVENTS = len(FRAMES)
+CHUNKS = chunked(STREAM, 4096)
+_URL = "http://bench.invalid/v1"
+
+
+class _Body(httpx.AsyncByteStream):
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in CHUNKS:
+            yield chunk
+
+
+class _Memory(httpx.AsyncBaseTransport):
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=_Body(), request=request)
+
+
+def _client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=_Memory())
+
+
+async def ours(*, snapshot: bool = False) -> None:
+    """Iterate over the typed events; with the accumulated response if asked."""
+    async with ResponsesClient(base_url=_URL, api_key="none", http_client=_client()) as client:
+        async with client.stream(model="bench", input="") as stream:
+            seen = 0
+            async for _ in stream:
+                seen += 1
+            if snapshot:
+                assert (await stream.result()).output_text  # noqa: S101 - the work is done only if asked for
+            assert seen == EVENTS  # noqa: S101 - a benchmark that skips work is none
+
+
+async def theirs(*, snapshot: bool = False) -> None:
+    """Iterate over openai's events; with its own accumulator if asked."""
+    async with openai.AsyncOpenAI(base_url=_URL, api_key="none", http_client=_client()) as client:
+        seen = 0
+        if snapshot:
+            async with client.responses.stream(model="bench", input="") as helper:
+                async for _ in helper:
+                    seen += 1
+                assert (await helper.get_final_response()).output_text  # noqa: S101 - as above
+        else:
+            async for _ in await client.responses.create(model="bench", input="", stream=True):
+                seen += 1
+        assert seen >= EVENTS  # noqa: S101 - as above
+
+
+def engine(converter: codec.Converter | None = None) -> None:
+    """Bytes to typed events, without a client."""
+    stream = ResponseStream(converter=converter)
+    for chunk in CHUNKS:
+        stream.receive_data(chunk)
+        for _ in stream.events_received():
+            pass
+    stream.receive_eof()
+
+
+class _Delta(msgspec.Struct, tag="response.output_text.delta", tag_field="type"):
+    sequence_number: int
+    item_id: str
+    output_index: int
+    content_index: int
+    delta: str
+    logprobs: list[Any] = []
+    obfuscation: str = ""
+
+
+class _Done(msgspec.Struct, tag="response.output_text.done", tag_field="type"):
+    sequence_number: int
+    item_id: str
+    output_index: int
+    content_index: int
+    text: str
+
+
+_decoder = msgspec.json.Decoder(_Delta | _Done)
+_DELTA_STREAM = b"".join(b"event: %b\ndata: %b\n\n" % (name.encode(), data) for name, data in FRAMES if name == OutputTextDelta.type)
+_DELTA_CHUNKS = chunked(_DELTA_STREAM, 4096)
+
+
+def limit() -> None:
+    """Cut the frames as simply as can be, and decode each with msgspec."""
+    rest = b""
+    decode = _decoder.decode
+    for chunk in _DELTA_CHUNKS:
+        *blocks, rest = (rest + chunk).split(b"\n\n")
+        for block in blocks:
+            decode(block.partition(b"\ndata: ")[2])
+
+
+def ours_at_the_limit() -> None:
+    """Read the same deltas with the engine."""
+    stream = ResponseStream()
+    for chunk in _DELTA_CHUNKS:
+        stream.receive_data(chunk)
+        stream.events_received()
+
+
+def per_event(deltas: int) -> float:
+    """Give seconds per event of a stream of so many."""
+    chunks = chunked(sse(deltas), 65_536)
+
+    def work() -> None:
+        stream = ResponseStream()
+        for chunk in chunks:
+            stream.receive_data(chunk)
+            stream.events_received()
+
+    return timed(work) / deltas
+
+
+def one_event(size: int) -> float:
+    """Give seconds for one event of so many bytes, in chunks of 1 KiB."""
+    data = json.dumps({"type": "response.output_text.done", "sequence_number": 0, "item_id": "m", "output_index": 0, "content_index": 0, "text": "x" * size})
+    chunks = chunked(f"event: response.output_text.done\ndata: {data}\n\n".encode(), 1024)
+
+    def work() -> None:
+        stream = ResponseStream()
+        for chunk in chunks:
+            stream.receive_data(chunk)
+
+    return min(timed(work) for _ in range(3))
+
+
+def bytes_per_kept(keep: Callable[[], list[Any]]) -> float:
+    """Give the bytes that one kept delta event costs."""
+    tracemalloc.start()
+    kept = keep()
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return size / len(kept)
+
+
+def keep_ours() -> list[Any]:
+    """Keep every delta event that the engine gives."""
+    stream = ResponseStream()
+    kept: list[Any] = []
+    for chunk in CHUNKS:
+        stream.receive_data(chunk)
+        kept += [event for event in stream.events_received() if isinstance(event, OutputTextDelta)]
+    return kept
+
+
+def keep_theirs() -> list[Any]:
+    """Keep every delta event that openai gives."""
+
+    async def run() -> list[Any]:
+        async with openai.AsyncOpenAI(base_url=_URL, api_key="none", http_client=_client()) as client:
+            stream = await client.responses.create(model="bench", input="", stream=True)
+            return [event async for event in stream if event.type == OutputTextDelta.type]
+
+    return asyncio.run(run())
+
+
+def grown() -> float:
+    """Give the MiB by which a stream of a million events, kept by nobody, grows the process."""
+    chunks = chunked(b"".join(b"data: %b\n\n" % data for _, data in FRAMES[4:1004]), 65_536)
+    stream = ResponseStream()
+    before = 0
+    for turn in range(1_000):
+        for chunk in chunks:
+            stream.receive_data(chunk)
+            stream.events_received()
+        if turn == 1:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    text = sum(len(json.loads(data)["delta"]) for _, data in FRAMES[4:1004]) * 1_000 / 2**20
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 - text
+
+
+def import_times() -> tuple[float, float]:
+    """Give the seconds that importing us takes over our dependencies, and that importing openai takes."""
+    deps = "import anyio, attrs, cattrs, httpx, httpx_sse, orjson"
+    everything = "from responses_proto import ResponsesClient, ResponseStream, models, codec"
+
+    def seconds(code: str) -> float:
+        return min(timed(lambda: subprocess.run([sys.executable, "-c", code], check=True)) for _ in range(5))  # noqa: S603 - our own code
+
+    return seconds(f"{deps}; {everything}") - seconds(deps), seconds("import openai") - seconds("pass")
+
+
+def main() -> int:
+    """Measure everything; give the number of bars that were missed."""
+    has_orjson = codec.ORJSON is not None
+    missed = 0
+
+    def say(*args: Any, **kwargs: Any) -> None:
+        nonlocal missed
+        missed += not row(*args, **kwargs)
+
+    us, them = alternate(lambda: asyncio.run(ours()), lambda: asyncio.run(theirs()), rounds=ROUNDS)
+    say("async for, in memory: openai / us", them / us, 20 if has_orjson else 12, at_least=True, note=f"{us / EVENTS * 1e6:.2f} us an event")
+    us, them = alternate(lambda: asyncio.run(ours(snapshot=True)), lambda: asyncio.run(theirs(snapshot=True)), rounds=3)
+    say("the same with the snapshot: openai / us", them / us, 30, at_least=True)
+    standard = codec.make_converter(json=codec.STDLIB)
+    fast, slow = alternate(engine, lambda: engine(standard), rounds=ROUNDS)
+    print(f"     engine alone: {fast / EVENTS * 1e6:.2f} us an event; with the standard library's json {slow / EVENTS * 1e6:.2f} us")
+    us, them = alternate(ours_at_the_limit, limit, rounds=ROUNDS)
+    say("distance to the limit: us / msgspec", us / them, 2.1, at_least=False, note=f"{them / DELTAS * 1e6:.2f} us an event at the limit")
+    per_event(10_000)
+    say("growth: an event of 1 000 000 / of 10 000", per_event(1_000_000) / min(per_event(10_000) for _ in range(5)), 1.2, at_least=False)
+    say("growth: an event of 8 MiB / of 1 MiB, in 1 KiB chunks", one_event(8 * 2**20) / one_event(2**20), 10, at_least=False)
+    say("memory: a kept delta event, openai / us", bytes_per_kept(keep_theirs) / bytes_per_kept(keep_ours), 4, at_least=True)
+    say("memory: growth over 1 000 000 events, MiB beside the text", grown(), 5, at_least=False)
+    over, peer = import_times()
+    say("import: ms over the dependencies", over * 1e3, 60, at_least=False)
+    say("import: us / openai", over / peer, 1 / 3, at_least=False)
+    codec.load({}, Event)
+    return missed
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(), 1))

@@ -1,0 +1,62 @@
+"""Synthetic traffic of realistic shape, of any length."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ITEM_ID = "msg_" + "0123456789abcdef" * 3
+_WORDS = (" the", " unicorn", " walked", " into", " a", " silver", " wood", ",", " and", " nobody", " saw", " her", ".")
+
+
+def response(status: str, output: list[dict[str, Any]]) -> dict[str, Any]:
+    """Make a response of the usual size."""
+    return {
+        "id": "resp_" + "0123456789abcdef" * 3, "object": "response", "created_at": 1_760_000_000, "status": status, "background": False,
+        "error": None, "incomplete_details": None, "instructions": None, "max_output_tokens": None, "model": "bench",
+        "output": output, "parallel_tool_calls": True, "previous_response_id": None, "reasoning": {"effort": None, "summary": None},
+        "store": True, "temperature": 1.0, "text": {"format": {"type": "text"}}, "tool_choice": "auto", "tools": [], "top_p": 1.0,
+        "truncation": "disabled", "usage": None, "user": None, "metadata": {},
+    }  # fmt: skip
+
+
+def event_dicts(deltas: int) -> Iterator[dict[str, Any]]:
+    """Make the events of a response with one message of so many deltas."""
+    yield {"type": "response.created", "response": response("in_progress", [])}
+    yield {"type": "response.in_progress", "response": response("in_progress", [])}
+    item: dict[str, Any] = {"id": ITEM_ID, "type": "message", "status": "in_progress", "content": [], "role": "assistant"}
+    part: dict[str, Any] = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
+    place = {"item_id": ITEM_ID, "output_index": 0, "content_index": 0}
+    yield {"type": "response.output_item.added", "output_index": 0, "item": item}
+    yield {"type": "response.content_part.added", **place, "part": part}
+    for number in range(deltas):
+        word = _WORDS[number % len(_WORDS)]
+        yield {"type": "response.output_text.delta", **place, "delta": word, "logprobs": [], "obfuscation": "x" * (15 - len(word))}
+    text = "".join(_WORDS[number % len(_WORDS)] for number in range(deltas))
+    part = {**part, "text": text}
+    item = {**item, "status": "completed", "content": [part]}
+    yield {"type": "response.output_text.done", **place, "text": text, "logprobs": []}
+    yield {"type": "response.content_part.done", **place, "part": part}
+    yield {"type": "response.output_item.done", "output_index": 0, "item": item}
+    yield {"type": "response.completed", "response": response("completed", [item])}
+
+
+def frames(deltas: int) -> list[tuple[str, bytes]]:
+    """Make (type, JSON) of each event, numbered."""
+    return [
+        (event["type"], json.dumps({"type": event["type"], "sequence_number": number, **event}, separators=(",", ":")).encode())
+        for number, event in enumerate(event_dicts(deltas))
+    ]
+
+
+def sse(deltas: int) -> bytes:
+    """Make the stream."""
+    return b"".join(b"event: %b\ndata: %b\n\n" % (name.encode(), data) for name, data in frames(deltas))
+
+
+def chunked(data: bytes, size: int) -> list[bytes]:
+    """Cut bytes as a socket might."""
+    return [data[start : start + size] for start in range(0, len(data), size)]

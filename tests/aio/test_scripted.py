@@ -1,0 +1,190 @@
+"""The embedded model: what it answers to what."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.support_server import both_loops, run
+
+from responses_proto.aio.reply import Reply
+from responses_proto.aio.scripted import Scripted
+from responses_proto.codec import dump, load
+from responses_proto.emitter import Emitter, encode_event
+from responses_proto.models.items import FunctionCall, Message, Reasoning
+from responses_proto.models.request import CreateResponse
+from responses_proto.protocol import ResponseStream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from responses_proto.models.events import Event
+    from responses_proto.models.response import Response
+
+WEATHER = {
+    "type": "function",
+    "name": "get_weather",
+    "parameters": {
+        "type": "object",
+        "properties": {"city": {"type": "string"}, "unit": {"enum": ["C", "F"]}, "days": {"type": "integer"}},
+        "required": ["city", "unit"],
+    },
+}
+OTHER = {"type": "function", "name": "other"}
+
+
+def answer(backend: str = "asyncio", **request: Any) -> Response:
+    """What a strict client hears when the model answers this."""
+    asked = load({"model": "scripted", "input": "hello there", **request}, CreateResponse)
+    stream = ResponseStream(strict=True)
+
+    async def send(events: Sequence[Event]) -> None:
+        for event in events:
+            stream.receive_data(encode_event(event))
+
+    async def main() -> None:
+        await Scripted()(asked, Reply(Emitter(asked, now=0), send, lambda: 1))
+
+    run(backend, main)
+    assert stream.ended
+    return stream.response
+
+
+def user(text: str) -> dict[str, Any]:
+    return {"role": "user", "content": [{"type": "input_text", "text": text}]}
+
+
+@both_loops
+def test_it_says_the_last_user_message_again(backend: str) -> None:
+    response = answer(backend, input=[user("first"), {"role": "assistant", "content": "no"}, user("the  last\none ")])
+    assert response.output_text == "the  last\none "
+    assert response.status == "completed"
+    assert len(response.output) == 1
+
+
+def test_it_tells_a_story_of_three_sentences_about_what_is_asked_for() -> None:
+    text = answer(input="Tell me a three-sentence bedtime story about a unicorn.").output_text
+    assert text.count(".") == 3
+    assert "a unicorn" in text
+    assert "the unicorn" in text
+    assert "a dragon" in answer(input="a story about a dragon, please").output_text
+    assert "a unicorn" in answer(input="any story").output_text
+
+
+def test_the_same_request_gets_the_same_answer() -> None:
+    request: dict[str, Any] = {"input": "story", "reasoning": {"effort": "high"}}
+    one, two = answer(**request), answer(**request)
+    assert (one.output_text, one.reasoning_text, one.usage) == (two.output_text, two.reasoning_text, two.usage)
+
+
+def test_tokens_are_words() -> None:
+    usage = answer(input=[user("one two three")], instructions="Be brief.").usage
+    assert usage
+    assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (5, 3, 8)
+
+
+# ---- functions
+
+
+@pytest.mark.parametrize(
+    ("choice", "called"),
+    [
+        (None, "get_weather"),
+        ("auto", "get_weather"),
+        ("required", "get_weather"),
+        ("none", None),
+        ({"type": "function", "name": "other"}, "other"),
+        ({"type": "function", "name": "missing"}, None),
+        ({"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "other"}]}, "other"),
+        ({"type": "allowed_tools", "mode": "none", "tools": [{"type": "function", "name": "other"}]}, None),
+    ],
+)
+def test_it_calls_the_function_that_the_choice_is_for(choice: object, called: str | None) -> None:
+    response = answer(tools=[{"type": "web_search"}, WEATHER, OTHER], tool_choice=choice)
+    assert [call.name for call in response.function_calls] == ([called] if called else [])
+    assert response.output_text == ("" if called else "hello there")
+
+
+def test_arguments_fit_the_schema() -> None:
+    call = answer(tools=[WEATHER]).function_calls[0]
+    assert json.loads(call.arguments) == {"city": "city", "unit": "C"}
+    assert call.status == "completed"
+    assert call.call_id != call.id
+
+
+def test_it_says_what_the_tool_gave_instead_of_calling_again() -> None:
+    first = answer(tools=[WEATHER])
+    call = first.function_calls[0]
+    output = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny, 20 degrees"}
+    second = answer(tools=[WEATHER], input=[user("weather?"), *map(dump, first.output), output])
+    assert second.function_calls == []
+    assert second.output_text == "The tool says: sunny, 20 degrees"
+
+
+def test_a_new_question_after_a_tool_is_answered_by_a_call_again() -> None:
+    output = {"type": "function_call_output", "call_id": "c", "output": "sunny"}
+    assert answer(tools=[WEATHER], input=[output, user("and tomorrow?")]).function_calls
+
+
+# ---- formats and reasoning
+
+
+def test_it_fills_the_schema_of_the_text_format() -> None:
+    shape = {"type": "json_schema", "name": "weather", "schema": WEATHER["parameters"], "strict": True}
+    assert json.loads(answer(text={"format": shape}).output_text) == {"city": "city", "unit": "C"}
+    assert json.loads(answer(text={"format": {"type": "json_object"}}).output_text) == {"answer": "hello there"}
+
+
+@pytest.mark.parametrize(("reasoning", "thinks"), [({"effort": "low"}, True), ({"effort": "none"}, False), ({}, False)])
+def test_it_thinks_when_asked_to(reasoning: dict[str, str], *, thinks: bool) -> None:
+    response = answer(reasoning=reasoning)
+    kinds = [type(item) for item in response.output]
+    assert kinds == ([Reasoning, Message] if thinks else [Message])
+    assert bool(response.reasoning_text) is thinks
+    assert response.usage
+    assert (response.usage.output_tokens_details.reasoning_tokens > 0) is thinks
+
+
+def test_reasoning_can_be_kept_by_the_client() -> None:
+    item = answer(reasoning={"effort": "low"}, include=["reasoning.encrypted_content"]).output[0]
+    assert isinstance(item, Reasoning)
+    assert item.encrypted_content
+
+
+# ---- other ends
+
+
+def test_it_stops_at_the_bound() -> None:
+    response = answer(input="one two three four", max_output_tokens=2)
+    assert response.output_text == "one two"
+    assert response.status == "incomplete"
+    assert response.incomplete_details
+    assert response.incomplete_details.reason == "max_output_tokens"
+    assert response.usage
+    assert response.usage.output_tokens == 2
+
+
+def test_the_bound_counts_reasoning_and_calls() -> None:
+    thinking = answer(reasoning={"effort": "low"}, max_output_tokens=3)
+    assert [item.type for item in thinking.output] == ["reasoning"]
+    assert thinking.usage
+    assert thinking.usage.output_tokens_details.reasoning_tokens == 3
+    call = answer(tools=[WEATHER], max_output_tokens=1).output[0]
+    assert isinstance(call, FunctionCall)
+    assert call.status == "incomplete"
+
+
+def test_it_refuses_on_request() -> None:
+    response = answer(input="[refuse] this")
+    assert response.refusal
+    assert response.output_text == ""
+    assert response.status == "completed"
+
+
+def test_it_fails_on_request_halfway() -> None:
+    response = answer(input="[fail] now")
+    assert response.status == "failed"
+    assert response.error
+    assert response.error.code == "server_error"
+    assert response.output_text == "This is as far as I"

@@ -1,0 +1,67 @@
+"""Serving on a socket, in a thread of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+import httpx
+import pytest
+
+from responses_proto.aio.asgi import ResponsesApp
+from responses_proto.aio.scripted import Scripted
+from responses_proto.aio.serving import listen, serving, url_of
+
+if TYPE_CHECKING:
+    from responses_proto.aio.reply import Reply
+    from responses_proto.models.request import CreateResponse
+
+BODY = {"model": "m", "input": "hello", "stream": True}
+
+
+def test_a_free_port_is_found_and_told() -> None:
+    with listen() as one, listen() as other:
+        assert url_of(one) == f"http://127.0.0.1:{one.getsockname()[1]}/v1"
+        assert url_of(one) != url_of(other)
+
+
+def test_an_address_of_the_newer_kind_is_put_in_brackets() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    try:
+        listener = listen("::1")
+    except OSError as error:
+        pytest.skip(f"this machine has no IPv6: {error}")
+    with listener:
+        assert url_of(listener).startswith("http://[::1]:")
+
+
+def test_a_taken_port_is_refused() -> None:
+    with listen() as taken, pytest.raises(OSError, match="in use"):
+        listen(port=taken.getsockname()[1])
+
+
+def test_it_serves_as_long_as_the_block_and_leaves_no_thread() -> None:
+    before = threading.active_count()
+    with serving(ResponsesApp(Scripted())) as url:
+        assert httpx.post(f"{url}/responses", json=BODY, timeout=10).status_code == 200
+    with pytest.raises(httpx.ConnectError):
+        httpx.post(f"{url}/responses", json=BODY, timeout=10)
+    assert threading.active_count() == before
+
+
+def test_it_ends_while_a_client_still_listens() -> None:
+    async def handler(_request: CreateResponse, reply: Reply) -> None:
+        await reply.start()
+        await anyio.sleep_forever()
+
+    with httpx.Client(timeout=10) as client:
+        with serving(ResponsesApp(handler)) as url:
+            answer = client.send(client.build_request("POST", f"{url}/responses", json=BODY), stream=True)
+            assert answer.status_code == 200
+            since = time.monotonic()
+        assert time.monotonic() - since < 5
+        answer.close()

@@ -1,0 +1,136 @@
+"""Annotations by JSON kind, and classes as the wire sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import pytest
+
+from responses_proto.codec._shapes import Shape, is_model, is_model_union, plan_of, shape_of
+from responses_proto.models import FunctionCall, Item, McpTool, Message, Model, UnknownItem
+from responses_proto.models._base import Unknown, model
+from responses_proto.typing import UNSET, JSONValue, Unset
+
+
+@model
+class Point(Model):
+    type: ClassVar[Literal["point"]] = "point"
+    x: int
+    async_: str | Unset | None = UNSET
+
+
+@model
+class Line(Model):
+    start: Point
+    others: Sequence[Point]
+
+
+@model
+class Wild(Model):
+    value: int = 7
+
+
+@pytest.mark.parametrize(
+    ("annotation", "shape"),
+    [
+        (str, Shape(scalars=frozenset({str}))),
+        (int, Shape(scalars=frozenset({int}))),
+        (float, Shape(scalars=frozenset({int, float}))),
+        (bool, Shape(scalars=frozenset({bool}))),
+        (None, Shape(null=True)),
+        (Any, Shape(anything=True)),
+        (JSONValue, Shape(anything=True)),
+        (Literal["a", 3] | None, Shape(scalars=frozenset({str, int}), null=True)),
+        (str | None | Unset, Shape(scalars=frozenset({str}), null=True, unset=True)),
+        (list[int], Shape(items=Shape(scalars=frozenset({int})))),
+        (Sequence[int] | list[str], Shape(items=Shape(scalars=frozenset({int, str})))),
+        (list, Shape(items=Shape(anything=True))),
+        (Mapping[str, bool], Shape(values=Shape(scalars=frozenset({bool})))),
+        (dict, Shape(values=Shape(anything=True))),
+        (Message | FunctionCall | UnknownItem, Shape(models=(Message, FunctionCall), unknown=UnknownItem)),
+    ],
+    ids=str,
+)
+def test_an_annotation_is_sorted_by_json_kind(annotation: Any, shape: Shape) -> None:
+    assert shape_of(annotation) == shape
+
+
+@pytest.mark.parametrize("annotation", [bytes, set[int], object, complex])
+def test_an_annotation_that_json_does_not_have_is_an_error(annotation: Any) -> None:
+    with pytest.raises(TypeError, match="no rule"):
+        shape_of(annotation)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "neutral"),
+    [
+        (str | Unset, UNSET),
+        (str | None, None),
+        (JSONValue, None),
+        (str, ""),
+        (int, 0),
+        (float, 0),
+        (bool, False),
+        (str | list[int], ""),
+        (list[int], []),
+        (dict[str, int], {}),
+        (Point, Point(x=0)),
+        (Line, Line(start=Point(x=0), others=[])),
+        (Message | UnknownItem, UnknownItem()),
+    ],
+    ids=str,
+)
+def test_the_neutral_value_is_of_the_type(annotation: Any, neutral: Any) -> None:
+    made = shape_of(annotation).neutral()
+    assert made == neutral
+    assert type(made) is type(neutral)
+
+
+def test_neutral_lists_and_objects_are_not_shared() -> None:
+    shape = shape_of(list[int])
+    assert shape.neutral() is not shape.neutral()
+
+
+def test_a_plan_has_constants_and_fields() -> None:
+    plan = plan_of(Point)
+    assert plan.constants == {"type": "point"}
+    assert [(field.name, field.wire, field.required) for field in plan.fields] == [
+        ("x", "x", True),
+        ("async_", "async", False),
+    ]
+    assert plan.by_wire["async"].name == "async_"
+
+
+def test_a_plan_is_made_once() -> None:
+    assert plan_of(Point) is plan_of(Point)
+
+
+def test_a_default_other_than_unset_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Wild\.value"):
+        plan_of(Wild)
+
+
+def test_what_is_a_model() -> None:
+    assert is_model(Message)
+    assert not is_model(Item)
+    assert not is_model(Message(role="user", content=""))
+    assert is_model_union(Item)
+    assert is_model_union(str | Message)
+    assert not is_model_union(str | None)
+    assert not is_model_union(list[Message])
+
+
+def test_every_model_has_a_plan() -> None:
+    def below(cls: type[Model]) -> list[type[Model]]:
+        return [inner for sub in cls.__subclasses__() for inner in (sub, *below(sub))]
+
+    own = [cls for cls in below(Model) if cls.__module__.startswith("responses_proto.models.")]
+    assert len(own) > 200
+    for cls in own:
+        if not issubclass(cls, Unknown):
+            assert plan_of(cls).cls is cls
+
+
+def test_a_secret_is_known_to_the_plan() -> None:
+    assert {field.name for field in plan_of(McpTool).fields if field.secret} == {"authorization", "headers"}

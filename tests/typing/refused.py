@@ -1,0 +1,67 @@
+"""What must not type-check, in pyright and mypy alike: each line is an error that both are told to expect.
+
+An ignore that is not needed is an error itself, so a line that became acceptable is found. Never run.
+"""
+# pyright: reportUnnecessaryTypeIgnoreComment=error
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Unpack, assert_never
+
+from responses_proto.codec import load
+from responses_proto.models import (
+    CreateResponse,
+    CreateResponseFields,
+    FunctionCall,
+    FunctionCallOutput,
+    Message,
+    OutputTextDelta,
+    Reasoning,
+    Response,
+    UnknownItem,
+)
+
+if TYPE_CHECKING:
+    from responses_proto.typing import JSONValue
+
+
+def create(**fields: Unpack[CreateResponseFields]) -> None:
+    """Stand for every function with typed keyword fields."""
+
+
+def a_model_is_frozen(call: FunctionCall, event: OutputTextDelta) -> None:
+    call.name = "g"  # type: ignore[misc] # frozen
+    event.type = "x"  # type: ignore[assignment,misc] # a constant
+    call.extra["x"] = 1  # type: ignore[index] # read-only
+
+
+def required_fields_are_required() -> None:
+    FunctionCall(call_id="c", name="f")  # type: ignore[call-arg] # no arguments
+    FunctionCallOutput("c", output="")  # type: ignore[call-arg,arg-type] # keywords only
+    Message(role="user", content="", contents="")  # type: ignore[call-arg] # no such field
+
+
+def fields_have_types() -> None:
+    FunctionCall(call_id=None, name="f", arguments="")  # type: ignore[arg-type] # not null
+    CreateResponse(model=7)  # type: ignore[arg-type] # not a number
+    create(model=7)  # type: ignore[arg-type] # not a number
+    create(modle="m")  # type: ignore[call-arg] # no such field
+    create(input=7)  # type: ignore[arg-type] # not an input
+
+
+def absence_has_to_be_looked_at(response: Response) -> int:
+    return response.usage.input_tokens  # type: ignore[union-attr] # may be absent or null
+
+
+def a_match_that_forgets_a_class_does_not_end(item: FunctionCall | Reasoning | UnknownItem) -> str:
+    match item:
+        case FunctionCall() | UnknownItem():
+            return ""
+        case _:
+            assert_never(item)  # type: ignore[arg-type] # Reasoning is left
+
+
+def what_is_loaded_is_not_anything(data: JSONValue) -> None:
+    call: FunctionCall = load(data, Message)  # type: ignore[assignment] # another class
+    load(object(), Message)  # type: ignore[call-overload] # not JSON
+    load(data, call)  # type: ignore[call-overload] # not a type
