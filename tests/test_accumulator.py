@@ -681,19 +681,19 @@ def test_an_event_costs_the_same_however_many_came_before() -> None:
     costs: set[tuple[tuple[str, int], ...]] = set()
     for number, event in enumerate(ready(plain(deltas)[:-4])):
         cost = work(lambda event=event: accumulator.push(event))  # type: ignore[misc] # mypy cannot infer a lambda with a default
-        assert cost["join"] == 0
+        assert cost["join"] == cost["getvalue"] == 0
         if number > 10:
             costs.add(tuple(sorted(cost.items())))
     assert len(costs) == 1
     assert accumulator.output_text == "x" * 3000
 
 
-def test_asking_twice_joins_once() -> None:
+def test_asking_twice_does_the_work_once() -> None:
     accumulator = fold(plain(["x"] * 100)[:-4])
-    assert work(lambda: accumulator.response)["join"] == 1
-    assert work(lambda: accumulator.response)["join"] == 0
+    assert sum(work(lambda: accumulator.response).values()) > 10
+    assert sum(work(lambda: accumulator.response).values()) < 4
     accumulator.push(load({**text_delta("y"), "sequence_number": accumulator.next_sequence_number}, Event))
-    assert work(lambda: accumulator.response)["join"] == 1
+    assert sum(work(lambda: accumulator.response).values()) > 10
 
 
 @pytest.mark.parametrize("positions", [("output_index",), ("output_index", "item_id"), ()])

@@ -482,9 +482,10 @@ def test_a_request_is_repeated_in_its_response() -> None:
         CreateResponse,
     )
     wire = dump(response_to(request, now=0, id="resp_1"))
-    for name in ("temperature", "parallel_tool_calls", "store", "tools", "tool_choice", "metadata"):
+    for name in ("temperature", "parallel_tool_calls", "store", "tool_choice", "metadata"):
         assert wire[name] == dump(request)[name]
     assert wire["id"] == "resp_1"
+    assert wire["tools"] == [{"type": "function", "name": "f", "description": None, "parameters": None, "strict": True}]
     assert wire["conversation"] == {"id": "conv_1"}
     assert wire["text"] == {"format": {"type": "text"}, "verbosity": "low"}
 

@@ -10,12 +10,12 @@ from responses_proto.models.items import Item, Message, UnknownItem
 PATCH = {"type": "apply_patch_call", "call_id": "c", "status": "x", "operation": {"type": "delete_file", "path": "p"}}
 
 
-def test_a_text_is_joined_once_and_goes_on() -> None:
+def test_a_text_grows_until_it_is_said_whole() -> None:
     text = Text("a")
     assert (text.value(), text.size, text.whole) == ("a", 1, False)
-    text.pieces += ["b", "c"]
-    assert text.value() == "abc"
-    assert text.pieces == ["abc"]
+    for piece in ("b", "c\u00e9"):
+        text.size += text.write(piece)
+    assert (text.value(), text.value(), text.size) == ("abc\u00e9", "abc\u00e9", 4)
     text.set("x")
     assert (text.value(), text.size, text.whole) == ("x", 1, True)
     assert Text().value() == ""
@@ -24,7 +24,7 @@ def test_a_text_is_joined_once_and_goes_on() -> None:
 def test_a_part_builds_anew_and_leaves_its_model_alone() -> None:
     model = OutputText(text="a")
     part = part_of(model)
-    part.text.pieces.append("b")
+    part.text.write("b")
     assert (part.build().text, model.text) == ("ab", "a")
     assert part.build() is not model
     assert part_of("ls").build() == "ls"

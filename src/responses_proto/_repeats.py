@@ -50,14 +50,12 @@ class Run:
 
     event: Event
     """The event that the run began with: the others differ from it in the three values only."""
-    pieces: tuple[str, ...]
-    """What stays: up to the first string gap, between the gaps (empty if there is one only), and after the last."""
-    numbered: int
-    """Which of the pieces has the number in it, as ``%d``."""
-    padding_first: bool
-    """Whether the first string gap is the padding, and not the delta."""
-    make: Callable[..., Event]
+    literals: tuple[str, ...]
+    """What stays: one more than there are gaps."""
+    scan: Callable[..., int]
+    """Reads text that goes on with the run; see :func:`_scanner`."""
     shared: tuple[Any, ...]
+    """The values of the event's other fields."""
 
     @classmethod
     def like(cls, block: bytes, event: Any, parse: Callable[[bytes], Any]) -> Run | None:
@@ -78,16 +76,12 @@ class Run:
         text += block[last:]
         if not _gaps_are_values(text, order, event, parse):
             return None
-        pieces = (text.decode() + "\n\n").split("%b")
-        if "obfuscation" not in gaps:
-            pieces.insert(1, "")
+        fields = [field.name for field in plan_of(type(event)).fields if field.name not in _VARYING]
         return cls(
             event=event,
-            pieces=tuple(pieces),
-            numbered=next(index for index, piece in enumerate(pieces) if "%d" in piece),
-            padding_first="obfuscation" in gaps and order.index("obfuscation") < order.index("delta"),
-            make=_maker(type(event)),
-            shared=tuple(getattr(event, field.name) for field in plan_of(type(event)).fields if field.name not in _VARYING),
+            literals=tuple((text.decode() + "\n\n").replace("%d", "%b").split("%b")),
+            scan=_scanner(type(event), tuple(order)),
+            shared=tuple(getattr(event, name) for name in fields),
         )
 
     def read(self, data: bytes, position: int, accumulator: Accumulator, events: list[Event]) -> int:
@@ -99,45 +93,8 @@ class Run:
             text, _ = codecs.utf_8_decode(data[position : position + _WINDOW], "strict", False)  # noqa: FBT003 - its own signature
         except UnicodeDecodeError:
             return position
-        starts, find = text.startswith, text.find
-        numbered, padding_first, make, shared = self.numbered, self.padding_first, self.make, self.shared
-        opening, middle, closing = self.pieces
-        before, _, after = self.pieces[numbered].partition("%d")
-        number = accumulator.next_sequence_number or 0
-        padded = bool(middle)
         deltas: list[str] = []
-        at = 0
-        while True:
-            # One of the pieces has the number that is due in it.
-            if numbered == 0:
-                opening = f"{before}{number}{after}"
-            elif numbered == 1:
-                middle = f"{before}{number}{after}"
-            else:
-                closing = f"{before}{number}{after}"
-            if not starts(opening, at):
-                break
-            start = at + len(opening)
-            stop = find('"', start)
-            delta = text[start:stop]
-            padding: Any = UNSET
-            if padded:
-                if not starts(middle, stop):
-                    break
-                start = stop + len(middle)
-                stop = find('"', start)
-                padding = text[start:stop]
-                if padding_first:
-                    delta, padding = padding, delta
-                if "\\" in padding or not padding.isprintable():
-                    break
-            # Printable leaves out some harmless characters too; these then go the long way, which reads them all.
-            if not starts(closing, stop) or "\\" in delta or not delta.isprintable():
-                break
-            events.append(make(number, delta, padding, *shared))
-            deltas.append(delta)
-            number += 1
-            at = stop + len(closing)
+        at = self.scan(text, accumulator.next_sequence_number, self.literals, self.shared, events.append, deltas.append)
         if not deltas:
             return position
         accumulator.extend(deltas)
@@ -159,18 +116,44 @@ def _gaps_are_values(text: bytes, order: list[str], event: Any, parse: Callable[
 
 
 @functools.cache
-def _maker(cls: type[Any]) -> Callable[..., Any]:
-    """Give a function that makes an event of a class from values that are known to fit."""
+def _scanner(cls: type[Any], order: tuple[str, ...]) -> Callable[..., int]:
+    """Give the function that reads a run of a class whose gaps are in this order.
+
+    ``scan(text, number, literals, shared, keep, grow) -> position`` reads from the start of the text as many blocks as go
+    on with the run, numbered from ``number``. It passes each event to ``keep``, each delta to ``grow``, and gives the position
+    after the last. Generated, because it is where a client spends its time: no test is made twice, no call is made in vain.
+    """
+    literals = [f"l{index}" for index in range(len(order) + 1)]
+    fields = [field for field in plan_of(cls).fields if field.name not in _VARYING]
+    lines = ["def scan(text, number, literals, shared, keep, grow):", f"    {', '.join(literals)} = literals"]
+    lines += [f"    {', '.join(field.name for field in fields)}, = shared"]
+    lines += ["    obfuscation = UNSET", "    starts, find, at = text.startswith, text.find, 0"]
+    lines += ["    escaped = '\\\\' in text", "    while True:"]
+    # The number is due, so it is part of what has to stand before, between or behind the strings.
+    pieces: list[tuple[str, str]] = []  # (expression, gap that follows)
+    index = 0
+    while index <= len(order):
+        if index < len(order) and order[index] == "sequence_number":
+            pieces.append((f"f'{{{literals[index]}}}{{number}}{{{literals[index + 1]}}}'", order[index + 1] if index + 1 < len(order) else ""))
+            index += 2
+        else:
+            pieces.append((literals[index], order[index] if index < len(order) else ""))
+            index += 1
+    for expression, gap in pieces:
+        lines += [f"        piece = {expression}", "        if not starts(piece, at):", "            return done"]
+        lines += ["        at += len(piece)"]
+        if gap:
+            lines += ["        stop = find('\"', at)", f"        {gap} = text[at:stop]", "        at = stop"]
+            # Printable leaves out some harmless characters too; these then go the long way, which reads them all.
+            lines += [f"        if not {gap}.isprintable() or (escaped and '\\\\' in {gap}):", "            return done"]
+    lines += ["        e = new(cls)"] + [f"        e.{name} = {'number' if name == 'sequence_number' else name}" for name in _VARYING]
+    for field in fields:
+        # A list is one event's own. It is empty, or there would be no run.
+        value = f"{field.name} if {field.name} is UNSET else []" if field.shape.items is not None else field.name
+        lines.append(f"        e.{field.name} = {value}")
+    lines += ["        e.extra = EMPTY", "        keep(e)", "        grow(delta)", "        number += 1", "        done = at"]
+    lines.insert(1, "    done = 0")
     names: dict[str, Any] = {"new": object.__new__, "cls": cls, "EMPTY": EMPTY, "UNSET": UNSET}
-    lines = ["    e = new(cls)"] + [f"    e.{name} = {name}" for name in _VARYING]
-    parameters = list(_VARYING)
-    for field in plan_of(cls).fields:
-        if field.name not in _VARYING:
-            parameters.append(field.name)
-            # A list is one event's own. It is empty, or there would be no run.
-            value = f"{field.name} if {field.name} is UNSET else []" if field.shape.items is not None else field.name
-            lines.append(f"    e.{field.name} = {value}")
-    lines = [f"def make({', '.join(parameters)}):", *lines, "    e.extra = EMPTY", "    return e"]
-    exec(compile("\n".join(lines), f"<maker of {cls.__name__}>", "exec"), names)  # noqa: S102 - built from field names only
-    make: Callable[..., Any] = names["make"]
-    return make
+    exec(compile("\n".join(lines), f"<scanner of {cls.__name__}>", "exec"), names)  # noqa: S102 - built from field names only
+    scan: Callable[..., int] = names["scan"]
+    return scan

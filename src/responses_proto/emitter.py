@@ -31,12 +31,13 @@ import attrs
 from .codec import dumps
 from .exceptions import LocalProtocolError
 from .models._base import Model
-from .models.config import ConversationReference, PlainTextFormat, ReasoningConfig, TextConfig
+from .models.config import ConversationReference, JsonSchemaFormat, PlainTextFormat, ReasoningConfig, TextConfig
 from .models.content import Annotation, Content, OutputText, ReasoningText, Refusal, SummaryText
 from .models.event_parts import ErrorBody
 from .models.events import EVENT_TYPES, Event
 from .models.items import FunctionCall, Item, Message, MessagePhase, Reasoning
 from .models.response import IncompleteDetails, Response, ResponseError, Usage
+from .models.tools import FunctionTool, Tool
 from .sse import encode_frame
 from .state import ITEM_CHANNELS, PART_EVENTS, PARTS, PROGRESS, RESPONSE_LIFE, TERMINAL, Channel, ResponseState
 from .typing import UNSET
@@ -140,7 +141,7 @@ def response_to(request: CreateResponse, *, now: float, id: str | None = None) -
         temperature=1.0 if request.temperature is None or request.temperature is UNSET else request.temperature,
         text=_text(request.text or None),
         tool_choice=request.tool_choice or "auto",
-        tools=list(request.tools or ()),
+        tools=[_tool(tool) for tool in request.tools or ()],
         top_logprobs=request.top_logprobs or 0,
         top_p=1.0 if request.top_p is None or request.top_p is UNSET else request.top_p,
         truncation=request.truncation or "disabled",
@@ -157,7 +158,17 @@ def _reasoning(asked: ReasoningConfig | None) -> ReasoningConfig:
 
 def _text(asked: TextConfig | None) -> TextConfig:
     asked = asked or TextConfig()
-    return _evolve(asked, format=asked.format or PlainTextFormat())
+    shape = asked.format or PlainTextFormat()
+    if isinstance(shape, JsonSchemaFormat):
+        shape = _evolve(shape, description=shape.description or None, strict=shape.strict or False)
+    return _evolve(asked, format=shape)
+
+
+def _tool(asked: Tool) -> Tool:
+    if not isinstance(asked, FunctionTool):
+        return asked
+    strict = True if asked.strict is UNSET else asked.strict
+    return _evolve(asked, description=asked.description or None, parameters=asked.parameters or None, strict=strict)
 
 
 def _begun(response: Response, status: str) -> Response:

@@ -289,10 +289,12 @@ class ResponseStream:
         promised = _PREAMBLES.get(preamble)
         if not separator and preamble.startswith(b"data: {"):
             promised, text = "", block[6:]
-        # A text of depth n is at least 2n characters long, so what is shorter than that needs no look.
-        if promised is None or len(text) > self._flat or b"\n" in text or self._done or self._resume_after is not None:
+        if promised is None or b"\n" in text or self._done or self._resume_after is not None:
             self._take_block(block)
             return
+        if len(text) > self._flat:  # a text of depth n is at least 2n characters long: what is shorter needs no look
+            self._limits.check("max_event_bytes", len(text))
+            check_nesting(text, self._limits.max_nesting)
         try:
             value = self._parse(text)
         except (ValueError, RecursionError):

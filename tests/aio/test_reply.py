@@ -62,10 +62,13 @@ def test_starting_twice_is_starting_once(backend: str) -> None:
 @both_loops
 def test_a_block_that_is_left_by_an_error_leaves_the_item_open(backend: str) -> None:
     async def use(reply: Reply, types: list[str]) -> None:
-        with pytest.raises(ValueError, match="broke"):
+        async def call() -> None:
             async with reply.function_call("f") as call:
                 await call.arguments("{")
                 raise ValueError("broke")
+
+        with pytest.raises(ValueError, match="broke"):
+            await call()
         assert types[-1] == "function_call_arguments.delta"
         await reply.incomplete()
         item = reply.response.output[0]

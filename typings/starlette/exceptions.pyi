@@ -1,3 +1,4 @@
+# ruff: noqa: N818 - the name is starlette's
 from collections.abc import Mapping
 
 class HTTPException(Exception):

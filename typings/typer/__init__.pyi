@@ -1,3 +1,4 @@
+# ruff: noqa: A002, N802, N818 - the names are typer's
 # The parts of typer (extra `cli`) that this project touches. tests/test_stubs.py proves them true.
 from collections.abc import Callable
 from typing import Any, TypeVar

@@ -1,0 +1,41 @@
+"""Absence: falsy, one of a kind, and the same after every copy."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import get_type_hints
+
+import attrs
+
+from responses_proto import typing as wire_typing
+from responses_proto.typing import UNSET, Unset
+
+
+def test_absent_is_falsy_and_not_null() -> None:
+    assert not UNSET
+    assert UNSET is not None
+    assert repr(UNSET) == "UNSET"
+
+
+def test_absent_is_one_of_a_kind() -> None:
+    for again in (copy.copy(UNSET), copy.deepcopy([UNSET])[0], pickle.loads(pickle.dumps(UNSET)), Unset("UNSET")):  # noqa: S301 - our own bytes
+        assert again is UNSET
+    assert list(Unset) == [UNSET]
+
+
+def test_json_types_can_be_read_at_run_time() -> None:
+    @attrs.define
+    class Holder:
+        value: wire_typing.JSONValue
+        mapping: wire_typing.JSONObject
+
+    hints = get_type_hints(Holder)
+    assert set(hints) == {"value", "mapping"}
+
+
+def test_if_narrows_absence_away() -> None:
+    def length(value: str | Unset) -> int:
+        return len(value) if value else 0  # the type checkers agree, or this file does not pass
+
+    assert (length("abc"), length(UNSET), length("")) == (3, 0, 0)
