@@ -80,7 +80,7 @@ def channel_event(channel: Channel, name: str, **fields: Any) -> Wire:
 def part_of(channel: Channel, text: str) -> Any:
     if not channel.part:
         return text
-    extra = {"annotations": []} if channel.part == "output_text" else {}
+    extra: Wire = {"annotations": []} if channel.part == "output_text" else {}
     return {"type": channel.part, channel.field: text, **extra}
 
 
@@ -564,7 +564,7 @@ def test_an_error_event_ends_nothing() -> None:
 
 
 def numbers(*given_numbers: Any) -> tuple[list[Any], list[str]]:
-    accumulator, seen = Accumulator(), []
+    accumulator, seen = Accumulator(), list[Any]()
     accumulator.begin()
     for number in given_numbers:
         event: Any = load(
@@ -719,7 +719,7 @@ def test_limits_are_kept() -> None:
         return caught.value.limit
 
     begun = [added(0, message("", status="in_progress")), part_event("content_part.added", output_text())]
-    noted = {
+    noted: Wire = {
         **without(text_delta(""), "delta"),
         "type": "response.output_text.annotation.added",
         "annotation": {},
@@ -753,7 +753,7 @@ def test_findings_are_kept_once_each_and_not_without_end() -> None:
 
 
 def test_strict_raises_what_lenient_reports() -> None:
-    with pytest.raises(RemoteProtocolError, match="sequence-gap @ response.in_progress") as caught:
+    with pytest.raises(RemoteProtocolError, match=r"sequence-gap @ response\.in_progress") as caught:
         fold([{**event, "sequence_number": 2 * number} for number, event in enumerate(opening())], strict=True)
     error = caught.value
     assert (error.code, error.event_type, error.sequence_number) == ("sequence-gap", "response.in_progress", 2)
@@ -761,136 +761,9 @@ def test_strict_raises_what_lenient_reports() -> None:
         fold(numbered([*opening(), *message_events()[:-1], ending([message("".join(TEXT))])]), strict=True)
 
 
-# ---- totality
-
-IDS: Final = st.sampled_from(["a", "b", "c", ""])
-ODD: Final = (
-    st.none() | st.booleans() | st.integers(-2, 4) | st.just(2**70) | st.just("odd") | st.just([1]) | st.just({"x": 1})
-)
-PIECE: Final = st.sampled_from(["x", "", "é", "\ud83d", "\ude00", "{}"])
-PART: Final = st.one_of(
-    st.builds(lambda text: {"type": "output_text", "text": text, "annotations": []}, PIECE),
-    st.builds(lambda text: {"type": "reasoning_text", "text": text}, PIECE),
-    st.builds(lambda text: {"type": "summary_text", "text": text}, PIECE),
-    st.builds(lambda text: {"type": "refusal", "refusal": text}, PIECE),
-    st.sampled_from([{"type": "acme:x"}, {"type": "input_image"}, {}]),
-    ODD,
-)
-ITEM: Final = st.one_of(
-    st.builds(
-        lambda blank, name, status: {**blank, "id": name, "status": status},
-        st.sampled_from(
-            [*BLANK.values(), SHELL, {"type": "image_generation_call"}, {"type": "web_search_call"}, {"type": "acme:x"}]
-        ),
-        IDS,
-        st.sampled_from(["in_progress", "completed", None]),
-    ),
-    st.builds(lambda text, name: message(text, name), PIECE, IDS),
-    st.builds(lambda text, name, of: call(text, name, of), PIECE, IDS, IDS),
-    st.sampled_from(
-        [{"type": "message"}, {"type": "message", "content": "text"}, {"type": "reasoning", "content": None}, {}]
-    ),
-    ODD,
-)
-FIELDS: Final[dict[str, Any]] = {
-    "sequence_number": st.integers(-1, 9) | ODD,
-    "output_index": st.integers(0, 3) | ODD,
-    "content_index": st.integers(0, 2) | ODD,
-    "summary_index": st.integers(0, 2) | ODD,
-    "command_index": st.integers(0, 2) | ODD,
-    "annotation_index": ODD,
-    "item_id": IDS | ODD,
-    "id": IDS | ODD,
-    "delta": PIECE | st.fixed_dictionaries({"stdout": PIECE, "stderr": PIECE}) | ODD,
-    "text": PIECE | ODD,
-    "arguments": PIECE | ODD,
-    "input": PIECE | ODD,
-    "code": PIECE | ODD,
-    "diff": PIECE | ODD,
-    "refusal": PIECE | ODD,
-    "command": PIECE | ODD,
-    "output": st.lists(st.just({"stdout": "a", "stderr": "b", "outcome": {"type": "timeout"}}), max_size=2) | ODD,
-    "partial_image_b64": PIECE | ODD,
-    "partial_image_index": ODD,
-    "logprobs": st.just([]) | st.just([{"token": "a", "logprob": 0.0}]) | ODD,
-    "annotation": st.just({"type": "file_path", "file_id": "f", "index": 0}) | ODD,
-    "part": PART,
-    "item": ITEM,
-    "response": st.builds(
-        lambda name, status, output: response(id=name, status=status, output=output),
-        IDS,
-        st.sampled_from(["in_progress", "completed", "failed", "cancelled", "incomplete", None]),
-        st.lists(ITEM, max_size=2) | st.none(),
-    )
-    | ODD,
-}
-
-
-@st.composite
-def odd_event(draw: st.DrawFn) -> Wire:
-    """Draw an event of any type, with the fields of its class, each of them fitting, odd or missing."""
-    # Terminal events are rare, else most of the sequence would come too late to matter.
-    name = draw(
-        st.sampled_from([name for name in EVENT_TYPES if name != "response.completed"] * 3 + ["response.completed"])
-    )
-    names = {field.name for field in attrs.fields(EVENT_TYPES[name])} & FIELDS.keys() | {"id"}
-    fields = {field: draw(FIELDS[field]) for field in sorted(names) if draw(st.integers(0, 7))}
-    return {"type": name, **fields}
-
-
-@settings(max_examples=400, deadline=None)
-@given(st.lists(odd_event(), max_size=14), st.booleans())
-def test_no_sequence_of_events_makes_it_raise(events: list[Wire], ask: bool) -> None:  # noqa: FBT001 - drawn
-    accumulator = Accumulator()
-    for wire in events:
-        event: Any = load(wire, Event)
-        accumulator.push(event)
-        if ask:
-            assert dumps(accumulator.response)
-        assert dumps(event)
-    assert dumps(accumulator.response)
-    assert dumps(accumulator.streamed_output)
-    assert (accumulator.status is None) or accumulator.response.output is not None
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.randoms(use_true_random=False), st.integers(0, 2))
-def test_shuffled_dropped_and_doubled_events_make_it_raise_as_little(random: Any, kind: int) -> None:
-    events = clean()
-    if kind == 0:
-        random.shuffle(events)
-    elif kind == 1:
-        events = [event for event in events if random.random() < 0.7]
-    else:
-        events = [event for event in events for _ in range(random.choice((1, 1, 2)))]
-    accumulator = fold(events)
-    assert dumps(accumulator.response)
-
-
-def unplaced(events: Sequence[Wire]) -> Iterator[tuple[Wire, Event]]:
-    for wire in events:
-        yield wire, load(wire, Event)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.lists(odd_event(), max_size=10))
-def test_positions_are_resolved_before_the_end_and_never_neutral(events: list[Wire]) -> None:
-    accumulator = Accumulator()
-    for _, event in unplaced(events):
-        over = accumulator.status is not None
-        accumulator.push(event)
-        place: Any = getattr(event, "output_index", None)
-        if place is None or over:
-            continue
-        assert 0 <= place < len(accumulator.streamed_output)
-        absent = getattr(event.extra, "absent", frozenset[str]())
-        positions = {"output_index", "item_id", "content_index", "summary_index", "command_index", "sequence_number"}
-        assert not positions & absent, (event, absent)
-
-
 def test_a_delta_on_the_straight_road_is_the_event_that_was_given() -> None:
     accumulator = fold(plain()[:5])
-    event = load({**plain()[5], "item_id": "".join(["msg", "_1"])}, Event)
+    event = load({**plain()[5], "item_id": plain()[5]["item_id"][:4] + "1"}, Event)
     assert isinstance(event, OutputTextDelta)
     accumulator.push(event)
     assert (event.item_id, event.sequence_number, event.output_index) == ("msg_1", 5, 0)

@@ -25,7 +25,7 @@ from responses_proto.emitter import (
 )
 from responses_proto.exceptions import LocalProtocolError
 from responses_proto.models.content import FilePath, OutputText, Refusal, UrlCitation
-from responses_proto.models.events import ErrorEvent, Event, ResponseFailed
+from responses_proto.models.events import ContentPartAdded, ErrorEvent, Event, ResponseFailed
 from responses_proto.models.items import ITEM_TYPES, FunctionCall, Message, Reasoning
 from responses_proto.models.request import CreateResponse
 from responses_proto.models.response import InputTokensDetails, OutputTokensDetails, Response, Usage
@@ -139,6 +139,27 @@ def test_text_and_refusal_and_a_part_that_was_ended_are_parts_of_their_own() -> 
         OutputText(text="b", annotations=[], logprobs=[]),
         Refusal(refusal="no"),
     ]
+
+
+def test_events_share_no_list_that_a_consumer_could_change() -> None:
+    def parts() -> list[OutputText]:
+        events = emit(load(whole(_ITEMS["message"]), Response), split=lambda text: [text])
+        return [
+            event.part for event in events if isinstance(event, ContentPartAdded) and isinstance(event.part, OutputText)
+        ]
+
+    def written() -> OutputText:
+        e = emitter()
+        e.start()
+        added = e.message().text("a")[1]
+        assert isinstance(added, ContentPartAdded)
+        assert isinstance(added.part, OutputText)
+        return added.part
+
+    for part in (*parts(), written()):
+        if part.annotations is not UNSET:
+            part.annotations.append(FilePath(file_id="f", index=0))
+    assert not any(part.annotations for part in (*parts(), written()))
 
 
 def test_reasoning_has_text_and_summary_parts_and_what_only_the_server_reads() -> None:

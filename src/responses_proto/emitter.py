@@ -22,6 +22,7 @@ bytes of it all over SSE.
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast, overload
@@ -355,7 +356,7 @@ class ItemWriter:
             return part
         self._close_part()
         index = len(cast("Sequence[Content]", getattr(self._item, channel.container) or ()))
-        part = self._part = _Part(channel.container, index, channel, _EMPTY_PARTS[channel.part])
+        part = self._part = _Part(channel.container, index, channel, _EMPTY_PARTS[channel.part]())
         self._open_part(channel.container, index, part.empty)
         return part
 
@@ -407,11 +408,11 @@ class ItemWriter:
             self._say(type_, fields)
 
 
-_EMPTY_PARTS: Final[dict[str, Content]] = {
-    "output_text": OutputText(text="", annotations=[], logprobs=[]),
-    "refusal": Refusal(refusal=""),
-    "reasoning_text": ReasoningText(text=""),
-    "summary_text": SummaryText(text=""),
+_EMPTY_PARTS: Final[dict[str, Callable[[], Content]]] = {
+    "output_text": lambda: OutputText(text="", annotations=[], logprobs=[]),
+    "refusal": lambda: Refusal(refusal=""),
+    "reasoning_text": lambda: ReasoningText(text=""),
+    "summary_text": lambda: SummaryText(text=""),
 }
 
 _TEXT: Final = PARTS["content", "output_text"]
@@ -559,7 +560,7 @@ def _emptied(whole: _M, *texts: str) -> _M:
             whole = _put(whole, name, type(cast("str | list[object]", value))())
     for name, before in _LATE.get(_type(whole), {}).items():
         if getattr(whole, name) is not UNSET:
-            whole = _put(whole, name, before)
+            whole = _put(whole, name, copy.copy(before))  # nobody else's list
     return _put(whole, "status", "in_progress") if isinstance(getattr(whole, "status", None), str) else whole
 
 
