@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from responses_proto.accumulator import Accumulator
 from responses_proto.codec import dump, load
@@ -162,6 +162,28 @@ def thought_events(index: int = 0, id_: str = "rs_1", deltas: Sequence[str] = TH
         part_event("content_part.done", {"type": "reasoning_text", "text": whole}, index, id_),
         done(index, thought(whole, id_)),
     ]
+
+
+# The least that an item of each kind with a growing text is added as.
+BLANK: Final[dict[str, Wire]] = {
+    "message": message("", "it_1", "in_progress"),
+    "reasoning": {"type": "reasoning", "id": "it_1", "summary": []},
+    "function_call": call("", "it_1", status="in_progress"),
+    "custom_tool_call": {"type": "custom_tool_call", "id": "it_1", "call_id": "c", "name": "n", "input": ""},
+    "mcp_call": {"type": "mcp_call", "id": "it_1", "server_label": "s", "name": "n", "arguments": ""},
+    "code_interpreter_call": {
+        "type": "code_interpreter_call", "id": "it_1", "container_id": "c", "code": "", "outputs": None, "status": "in_progress",
+    },
+    "apply_patch_call": {
+        "type": "apply_patch_call", "id": "it_1", "call_id": "c", "status": "in_progress",
+        "operation": {"type": "update_file", "path": "p", "diff": ""},
+    },
+    "shell_call": {
+        "type": "shell_call", "id": "it_1", "call_id": "c",
+        "action": {"commands": [], "timeout_ms": None, "max_output_length": None}, "status": "in_progress",
+    },
+}  # fmt: skip
+SHELL: Final[Wire] = {"type": "shell_call_output", "id": "so", "call_id": "c", "output": []}
 
 
 # ---- whole streams

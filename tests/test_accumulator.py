@@ -6,14 +6,13 @@ import copy
 import pickle
 import sys
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import attrs
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tests.streams import (
+    BLANK,
     CALL,
+    SHELL,
     TEXT,
     THOUGHT,
     Wire,
@@ -44,32 +43,12 @@ from responses_proto.accumulator import Accumulator
 from responses_proto.codec import dump, dumps, load
 from responses_proto.exceptions import LimitExceeded, RemoteProtocolError
 from responses_proto.limits import Limits
-from responses_proto.models.events import EVENT_TYPES, Event, OutputTextDelta, UnknownEvent
+from responses_proto.models.events import Event, OutputTextDelta, UnknownEvent
 from responses_proto.models.items import ShellCallOutput
 from responses_proto.state import CHANNELS, PART_EVENTS, PROGRESS, Channel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-# The least that an item of each kind with a growing text is added as, and the place of the text in its dump.
-BLANK: Final[dict[str, Wire]] = {
-    "message": message("", "it_1", "in_progress"),
-    "reasoning": {"type": "reasoning", "id": "it_1", "summary": []},
-    "function_call": call("", "it_1", status="in_progress"),
-    "custom_tool_call": {"type": "custom_tool_call", "id": "it_1", "call_id": "c", "name": "n", "input": ""},
-    "mcp_call": {"type": "mcp_call", "id": "it_1", "server_label": "s", "name": "n", "arguments": ""},
-    "code_interpreter_call": {
-        "type": "code_interpreter_call", "id": "it_1", "container_id": "c", "code": "", "outputs": None, "status": "in_progress",
-    },
-    "apply_patch_call": {
-        "type": "apply_patch_call", "id": "it_1", "call_id": "c", "status": "in_progress",
-        "operation": {"type": "update_file", "path": "p", "diff": ""},
-    },
-    "shell_call": {
-        "type": "shell_call", "id": "it_1", "call_id": "c",
-        "action": {"commands": [], "timeout_ms": None, "max_output_length": None}, "status": "in_progress",
-    },
-}  # fmt: skip
+    from collections.abc import Callable, Sequence
 
 
 def channel_event(channel: Channel, name: str, **fields: Any) -> Wire:
@@ -325,9 +304,6 @@ def test_images_replace_one_another() -> None:
     accumulator = fold(numbered([*opening(), added(0, item), *parts, done(0, last), parts[0]]))
     assert item_of(accumulator) == last
     assert codes(accumulator) == {}
-
-
-SHELL: Final[Wire] = {"type": "shell_call_output", "id": "so", "call_id": "c", "output": []}
 
 
 def shell_wrote(command: int, **wrote: str | None) -> Wire:

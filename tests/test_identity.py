@@ -145,7 +145,13 @@ def test_rule_3_against_the_index() -> None:
 
 def test_the_same_id_outweighs_another_call_id() -> None:
     # So OpenAI's own tool searches end.
-    search = {"type": "tool_search_call", "id": "ts", "execution": "client", "arguments": {}, "status": "in_progress"}
+    search: Wire = {
+        "type": "tool_search_call",
+        "id": "ts",
+        "execution": "client",
+        "arguments": {},
+        "status": "in_progress",
+    }
     accumulator = begun(
         added(0, {**search, "call_id": "c1"}), done(0, {**search, "call_id": "c2", "status": "completed"})
     )
@@ -280,7 +286,7 @@ def test_the_same_kind_again_after_something_else_is_another_item() -> None:
     accumulator = begun(added(0, message("", "m0", "in_progress")), *call_events(1))
     assert push(accumulator, added(0, message("", "m2", "in_progress"))).output_index == 2
     push(accumulator, text_delta("x", 2, "m2"))
-    assert [item.get("content") for item in streamed_of(accumulator)][2][0]["text"] == "x"
+    assert streamed_of(accumulator)[2]["content"][0]["text"] == "x"
 
 
 def test_added_without_an_index() -> None:
@@ -330,7 +336,7 @@ def test_an_item_id_that_is_called_id() -> None:
 
 
 def test_an_item_id_on_an_event_that_has_none() -> None:
-    shells = [
+    shells: list[Wire] = [
         {"type": "shell_call", "id": f"s{n}", "call_id": f"c{n}", "action": {"commands": []}, "status": "in_progress"}
         for n in (0, 1)
     ]
@@ -417,7 +423,7 @@ def test_a_part_added_elsewhere_than_next() -> None:
 
 def test_too_late_for_a_part_but_not_for_a_place() -> None:
     accumulator = begun(*message_events())
-    for wire in (
+    wires: list[Wire] = [
         text_delta("x"),
         part_event("content_part.added", output_text("x")),
         part_event("content_part.done", output_text("x")),
@@ -428,7 +434,8 @@ def test_too_late_for_a_part_but_not_for_a_place() -> None:
             "annotation": {},
             "annotation_index": 0,
         },
-    ):
+    ]
+    for wire in wires:
         event = push(accumulator, {**wire, "content_index": -1})
         assert event.content_index == 0
         assert push(accumulator, wire).content_index == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import TYPE_CHECKING, Any, Final
 
@@ -561,25 +562,25 @@ def test_an_error_before_anything_came_has_no_response() -> None:
 # ---- strict
 
 
-@pytest.mark.parametrize(
-    ("damage", "code"),
-    [
-        (lambda events: wire(events[1:]), "created-missing"),
-        (lambda events: wire([*events[:3], *events[4:]]), "sequence-gap"),
-        (lambda events: wire(events[:-1]), "no-terminal"),
-        (lambda events: wire(events)[:-1], "unfinished-frame"),
-        (lambda events: wire(events)[:-9], "dropped-frame"),
-        (lambda events: wire(events[:3]) + b"data: {\n\n", "invalid-json"),
-        (lambda events: wire(events[:3]) + b"data: 1\n\n", "not-an-object"),
-        (lambda events: wire(events[:3]) + b"data: {}\n\n", "missing-type"),
-        (lambda events: wire(events[:3]) + b'data: {"error": 1}\n\n', "error-untyped"),
-        (lambda events: wire([*events[:4], without(events[4], "delta")]), "missing-field"),
-        (lambda events: wire([*events[:4], {**events[4], "delta": 1}]), "wrong-type"),
-        (lambda events: wire(events, finish=b"data: [DONE]\n\ndata: x\n\n"), "late-data"),
-        (lambda _: b"<html>", "not-an-object"),
-        (lambda _: json.dumps(response(status="completed")).encode(), "json-body"),
-    ],
-)
+DAMAGES: Final[list[tuple[Callable[[list[Wire]], bytes], str]]] = [
+    (lambda events: wire(events[1:]), "created-missing"),
+    (lambda events: wire([*events[:3], *events[4:]]), "sequence-gap"),
+    (lambda events: wire(events[:-1]), "no-terminal"),
+    (lambda events: wire(events)[:-1], "unfinished-frame"),
+    (lambda events: wire(events)[:-9], "dropped-frame"),
+    (lambda events: wire(events[:3]) + b"data: {\n\n", "invalid-json"),
+    (lambda events: wire(events[:3]) + b"data: 1\n\n", "not-an-object"),
+    (lambda events: wire(events[:3]) + b"data: {}\n\n", "missing-type"),
+    (lambda events: wire(events[:3]) + b'data: {"error": 1}\n\n', "error-untyped"),
+    (lambda events: wire([*events[:4], without(events[4], "delta")]), "missing-field"),
+    (lambda events: wire([*events[:4], {**events[4], "delta": 1}]), "wrong-type"),
+    (lambda events: wire(events, finish=b"data: [DONE]\n\ndata: x\n\n"), "late-data"),
+    (lambda _: b"<html>", "not-an-object"),
+    (lambda _: json.dumps(response(status="completed")).encode(), "json-body"),
+]
+
+
+@pytest.mark.parametrize(("damage", "code"), DAMAGES)
 def test_strict_raises_what_lenient_reports(damage: Callable[[list[Wire]], bytes], code: str) -> None:
     data = damage(plain())
     assert code in codes(read(data))
@@ -617,6 +618,7 @@ def test_a_stream_is_taken_up_where_it_stopped(at: int) -> None:
     assert cursor == Cursor("resp_1", at - 1)
     for again in (0, at // 2, at):  # the server may repeat what came before the cursor
         accumulator = read(plain()[:at]).accumulator
+        assert cursor is not None
         events, stream = resumed(plain()[again:], cursor, accumulator)
         assert [dump(event) for event in events] == plain()[at:]
         assert dump(stream.response) == plain()[-1]["response"]
@@ -729,7 +731,7 @@ def test_never_everything_again_when_resuming() -> None:
 
 def test_never_nulls_invented_when_dumped() -> None:
     assert [dump(item) for item in read(clean()).response.output] == clean_output()
-    bare = {"type": "message", "role": "assistant", "content": []}
+    bare: Wire = {"type": "message", "role": "assistant", "content": []}
     stream = read(numbered([*opening(), added(0, bare)]))
     assert dump(stream.response.output[0]) == bare
 
@@ -915,7 +917,7 @@ def test_a_run_gives_each_event_lists_of_its_own() -> None:
 def test_any_bytes_end_in_an_outcome(pieces: list[bytes], places: list[int]) -> None:
     data = b"".join(pieces)
     edges = [0, *sorted(min(place, len(data)) for place in places), len(data)]
-    events, stream = feed(data[start:stop] for start, stop in zip(edges, edges[1:], strict=False))
+    events, stream = feed(data[start:stop] for start, stop in itertools.pairwise(edges))
     outcome = outcome_of(stream)
     assert dumps(outcome.response)
     assert all(dumps(event) for event in events if not isinstance(event, UnknownEvent))

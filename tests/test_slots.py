@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from responses_proto._slots import TEXT_FIELDS, Part, Slot, Text, at_path, field_of, list_at, part_of, put_at, text_of
 from responses_proto.codec import dump, load
 from responses_proto.models.content import OutputText, UnknownContent
 from responses_proto.models.items import Item, Message, UnknownItem
 
-PATCH = {"type": "apply_patch_call", "call_id": "c", "status": "x", "operation": {"type": "delete_file", "path": "p"}}
+PATCH: dict[str, Any] = {
+    "type": "apply_patch_call",
+    "call_id": "c",
+    "status": "x",
+    "operation": {"type": "delete_file", "path": "p"},
+}
 
 
 def test_a_text_grows_until_it_is_said_whole() -> None:
@@ -56,7 +63,7 @@ def test_texts_are_read_where_they_are() -> None:
 
 
 def test_writing_copies_what_is_nested_and_skips_what_is_not_there() -> None:
-    item = load({**PATCH, "operation": {"type": "update_file", "path": "p", "diff": ""}}, Item)
+    item: Any = load({**PATCH, "operation": {"type": "update_file", "path": "p", "diff": ""}}, Item)
     before = item.operation
     put_at(item, "operation.diff", "+a")
     assert dump(item)["operation"]["diff"] == "+a"
