@@ -40,7 +40,7 @@ check: install
 
 bench: install
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
-	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python -m benchmarks.engine
 
 clean:
 	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
+import os
 import subprocess
 import sys
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import httpx2
 import msgspec
 import openai
-from measure import alternate, row, timed
-from streams import chunked, frames, sse
+from benchmarks.measure import alternate, row, timed
+from benchmarks.streams import chunked, frames, sse
 
 from responses_proto import ResponsesClient, ResponseStream, codec
-from responses_proto.models import Event, OutputTextDelta
+from responses_proto.models import OutputTextDelta
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -35,31 +35,33 @@ CHUNKS = chunked(STREAM, 4096)
 _URL = "http://bench.invalid/v1"
 
 
-class _Body(httpx.AsyncByteStream):
+class _Body(httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for chunk in CHUNKS:
             yield chunk
 
 
-class _Memory(httpx.AsyncBaseTransport):
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=_Body(), request=request)
+class _Memory(httpx2.AsyncBaseTransport):
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=_Body(), request=request)
 
 
-def _client() -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=_Memory())
+def _client() -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=_Memory())
 
 
 async def ours(*, snapshot: bool = False) -> None:
     """Iterate over the typed events; with the accumulated response if asked."""
-    async with ResponsesClient(base_url=_URL, api_key="none", http_client=_client()) as client:
-        async with client.stream(model="bench", input="") as stream:
-            seen = 0
-            async for _ in stream:
-                seen += 1
-            if snapshot:
-                assert (await stream.result()).output_text  # noqa: S101 - the work is done only if asked for
-            assert seen == EVENTS  # noqa: S101 - a benchmark that skips work is none
+    async with (
+        ResponsesClient(base_url=_URL, api_key="none", http_client=_client()) as client,
+        client.stream(model="bench", input="") as stream,
+    ):
+        seen = 0
+        async for _ in stream:
+            seen += 1
+        if snapshot:
+            assert (await stream.result()).output_text  # noqa: S101 - the work is done only if asked for
+        assert seen == EVENTS  # noqa: S101 - a benchmark that skips work is none
 
 
 async def theirs(*, snapshot: bool = False) -> None:
@@ -106,7 +108,9 @@ class _Done(msgspec.Struct, tag="response.output_text.done", tag_field="type"):
 
 
 _decoder = msgspec.json.Decoder(_Delta | _Done)
-_DELTA_STREAM = b"".join(b"event: %b\ndata: %b\n\n" % (name.encode(), data) for name, data in FRAMES if name == OutputTextDelta.type)
+_DELTA_STREAM = b"".join(
+    b"event: %b\ndata: %b\n\n" % (name.encode(), data) for name, data in FRAMES if name == OutputTextDelta.type
+)
 _DELTA_CHUNKS = chunked(_DELTA_STREAM, 4096)
 
 
@@ -143,7 +147,16 @@ def per_event(deltas: int) -> float:
 
 def one_event(size: int) -> float:
     """Give seconds for one event of so many bytes, in chunks of 1 KiB."""
-    data = json.dumps({"type": "response.output_text.done", "sequence_number": 0, "item_id": "m", "output_index": 0, "content_index": 0, "text": "x" * size})
+    data = json.dumps(
+        {
+            "type": "response.output_text.done",
+            "sequence_number": 0,
+            "item_id": "m",
+            "output_index": 0,
+            "content_index": 0,
+            "text": "x" * size,
+        }
+    )
     chunks = chunked(f"event: response.output_text.done\ndata: {data}\n\n".encode(), 1024)
 
     def work() -> None:
@@ -185,29 +198,45 @@ def keep_theirs() -> list[Any]:
 
 
 def grown() -> float:
-    """Give the MiB by which a stream of a million events, kept by nobody, grows the process."""
-    chunks = chunked(b"".join(b"data: %b\n\n" % data for _, data in FRAMES[4:1004]), 65_536)
+    """Give the MiB by which a stream of a million events, kept by nobody, grows a process: its text, and little else."""
+    code = (
+        "import resource; from benchmarks.engine import read_a_million; peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+        "read_a_million(10); before = peak(); read_a_million(1000); print((peak() - before) / 1024)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603 - our own code
+    return float(done.stdout)
+
+
+def read_a_million(thousands: int) -> None:
+    """Read so many thousand deltas, made on the way."""
     stream = ResponseStream()
-    before = 0
-    for turn in range(1_000):
-        for chunk in chunks:
-            stream.receive_data(chunk)
-            stream.events_received()
-        if turn == 1:
-            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    text = sum(len(json.loads(data)["delta"]) for _, data in FRAMES[4:1004]) * 1_000 / 2**20
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 - text
+    before = b"".join(b"data: %b\n\n" % data for _, data in FRAMES[:4])
+    stream.receive_data(before)
+    template = FRAMES[4][1].replace(b'"sequence_number":4,', b'"sequence_number":%d,')
+    for thousand in range(thousands):
+        first = 4 + thousand * 1000
+        stream.receive_data(b"".join(b"data: %b\n\n" % (template % number) for number in range(first, first + 1000)))
+        assert len(stream.events_received()) >= 1000  # noqa: PLR2004, S101 - as above
 
 
-def import_times() -> tuple[float, float]:
-    """Give the seconds that importing us takes over our dependencies, and that importing openai takes."""
-    deps = "import anyio, attrs, cattrs, httpx, httpx_sse, orjson"
+def import_times() -> tuple[float, float, float]:
+    """Give the seconds that importing us takes over our dependencies, the same with all of it used, and importing openai."""
+    # As installed: with bytecode, which the first of the runs writes.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    code = "import time; {before}; begin = time.perf_counter(); {work}; print(time.perf_counter() - begin)"
+
+    def seconds(before: str, work: str) -> float:
+        command = [sys.executable, "-c", code.format(before=before, work=work)]
+        runs = [subprocess.run(command, check=True, env=environment, capture_output=True) for _ in range(7)]  # noqa: S603 - our own code
+        return min(float(run.stdout) for run in runs)
+
+    deps = (
+        "import anyio, attrs, cattrs, httpx, httpx_sse, orjson"
+        if codec.ORJSON
+        else "import anyio, attrs, cattrs, httpx, httpx_sse"
+    )
     everything = "from responses_proto import ResponsesClient, ResponseStream, models, codec"
-
-    def seconds(code: str) -> float:
-        return min(timed(lambda: subprocess.run([sys.executable, "-c", code], check=True)) for _ in range(5))  # noqa: S603 - our own code
-
-    return seconds(f"{deps}; {everything}") - seconds(deps), seconds("import openai") - seconds("pass")
+    return seconds(deps, "import responses_proto"), seconds(deps, everything), seconds("pass", "import openai")
 
 
 def main() -> int:
@@ -220,23 +249,52 @@ def main() -> int:
         missed += not row(*args, **kwargs)
 
     us, them = alternate(lambda: asyncio.run(ours()), lambda: asyncio.run(theirs()), rounds=ROUNDS)
-    say("async for, in memory: openai / us", them / us, 20 if has_orjson else 12, at_least=True, note=f"{us / EVENTS * 1e6:.2f} us an event")
+    say(
+        "async for, in memory: openai / us",
+        them / us,
+        20 if has_orjson else 12,
+        at_least=True,
+        note=f"{us / EVENTS * 1e6:.2f} us an event",
+    )
     us, them = alternate(lambda: asyncio.run(ours(snapshot=True)), lambda: asyncio.run(theirs(snapshot=True)), rounds=3)
     say("the same with the snapshot: openai / us", them / us, 30, at_least=True)
     standard = codec.make_converter(json=codec.STDLIB)
     fast, slow = alternate(engine, lambda: engine(standard), rounds=ROUNDS)
-    print(f"     engine alone: {fast / EVENTS * 1e6:.2f} us an event; with the standard library's json {slow / EVENTS * 1e6:.2f} us")
+    print(
+        f"     engine alone: {fast / EVENTS * 1e6:.2f} us an event; with the standard library's json {slow / EVENTS * 1e6:.2f} us"
+    )
     us, them = alternate(ours_at_the_limit, limit, rounds=ROUNDS)
-    say("distance to the limit: us / msgspec", us / them, 2.1, at_least=False, note=f"{them / DELTAS * 1e6:.2f} us an event at the limit")
+    say(
+        "distance to the limit: us / msgspec",
+        us / them,
+        2.1,
+        at_least=False,
+        note=f"{them / DELTAS * 1e6:.2f} us an event at the limit",
+    )
     per_event(10_000)
-    say("growth: an event of 1 000 000 / of 10 000", per_event(1_000_000) / min(per_event(10_000) for _ in range(5)), 1.2, at_least=False)
-    say("growth: an event of 8 MiB / of 1 MiB, in 1 KiB chunks", one_event(8 * 2**20) / one_event(2**20), 10, at_least=False)
-    say("memory: a kept delta event, openai / us", bytes_per_kept(keep_theirs) / bytes_per_kept(keep_ours), 4, at_least=True)
-    say("memory: growth over 1 000 000 events, MiB beside the text", grown(), 5, at_least=False)
-    over, peer = import_times()
-    say("import: ms over the dependencies", over * 1e3, 60, at_least=False)
-    say("import: us / openai", over / peer, 1 / 3, at_least=False)
-    codec.load({}, Event)
+    say(
+        "growth: an event of 1 000 000 / of 10 000",
+        per_event(1_000_000) / min(per_event(10_000) for _ in range(5)),
+        1.2,
+        at_least=False,
+    )
+    say(
+        "growth: an event of 8 MiB / of 1 MiB, in 1 KiB chunks",
+        one_event(8 * 2**20) / one_event(2**20),
+        10,
+        at_least=False,
+    )
+    say(
+        "memory: a kept delta event, openai / us",
+        bytes_per_kept(keep_theirs) / bytes_per_kept(keep_ours),
+        4,
+        at_least=True,
+    )
+    say("memory: growth over 1 000 000 events, MiB with the text", grown(), 5, at_least=False)
+    bare, everything, peer = import_times()
+    say("import responses_proto: ms over the dependencies", bare * 1e3, 60, at_least=False)
+    say("the same with client, engine, models and codec used", everything * 1e3, 60, at_least=False)
+    say("the same: us / openai", everything / peer, 1 / 3, at_least=False)
     return missed
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import statistics
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Seconds = float
+Seconds: TypeAlias = float
 
 
 def timed(work: Callable[[], object]) -> Seconds:

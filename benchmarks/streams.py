@@ -27,14 +27,26 @@ def event_dicts(deltas: int) -> Iterator[dict[str, Any]]:
     """Make the events of a response with one message of so many deltas."""
     yield {"type": "response.created", "response": response("in_progress", [])}
     yield {"type": "response.in_progress", "response": response("in_progress", [])}
-    item: dict[str, Any] = {"id": ITEM_ID, "type": "message", "status": "in_progress", "content": [], "role": "assistant"}
+    item: dict[str, Any] = {
+        "id": ITEM_ID,
+        "type": "message",
+        "status": "in_progress",
+        "content": [],
+        "role": "assistant",
+    }
     part: dict[str, Any] = {"type": "output_text", "annotations": [], "logprobs": [], "text": ""}
     place = {"item_id": ITEM_ID, "output_index": 0, "content_index": 0}
     yield {"type": "response.output_item.added", "output_index": 0, "item": item}
     yield {"type": "response.content_part.added", **place, "part": part}
     for number in range(deltas):
         word = _WORDS[number % len(_WORDS)]
-        yield {"type": "response.output_text.delta", **place, "delta": word, "logprobs": [], "obfuscation": "x" * (15 - len(word))}
+        yield {
+            "type": "response.output_text.delta",
+            **place,
+            "delta": word,
+            "logprobs": [],
+            "obfuscation": "x" * (15 - len(word)),
+        }
     text = "".join(_WORDS[number % len(_WORDS)] for number in range(deltas))
     part = {**part, "text": text}
     item = {**item, "status": "completed", "content": [part]}
@@ -47,7 +59,10 @@ def event_dicts(deltas: int) -> Iterator[dict[str, Any]]:
 def frames(deltas: int) -> list[tuple[str, bytes]]:
     """Make (type, JSON) of each event, numbered."""
     return [
-        (event["type"], json.dumps({"type": event["type"], "sequence_number": number, **event}, separators=(",", ":")).encode())
+        (
+            event["type"],
+            json.dumps({"type": event["type"], "sequence_number": number, **event}, separators=(",", ":")).encode(),
+        )
         for number, event in enumerate(event_dicts(deltas))
     ]
 

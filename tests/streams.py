@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from responses_proto.accumulator import Accumulator
 from responses_proto.codec import dump, load
 from responses_proto.models.events import Event
-from responses_proto.protocol import ResponseStream
+from responses_proto.protocol import Outcome, ResponseStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -334,6 +334,20 @@ def read(data: bytes | Iterable[Wire], *, strict: bool = False, limits: Limits |
     stream.receive_data(data if isinstance(data, bytes) else wire(data))
     stream.receive_eof()
     return stream
+
+
+def feed(chunks: Iterable[bytes], **options: Any) -> tuple[list[Event], ResponseStream]:
+    stream, events = ResponseStream(**options), list[Event]()
+    for chunk in chunks:
+        stream.receive_data(chunk)
+        events += stream.events_received()
+    stream.receive_eof()
+    return events + stream.events_received(), stream
+
+
+def outcome_of(stream: ResponseStream) -> Outcome:
+    assert stream.outcome is not None
+    return stream.outcome
 
 
 def fold(events: Iterable[Wire], *, strict: bool = False, limits: Limits | None = None) -> Accumulator:

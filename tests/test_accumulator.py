@@ -362,12 +362,13 @@ def test_sound_is_beside_the_output() -> None:
 def test_what_is_beside_the_sequence_changes_nothing() -> None:
     accumulator = fold(clean(), strict=True)
     before = accumulator.response
-    for extra in (
+    beside: list[Wire] = [
         {"type": "keepalive"},
         {"type": "response.rate_limits.updated"},
         {"type": "keepalive", "sequence_number": 3},
-    ):
-        accumulator.push(load(extra, Event))
+    ]
+    for wire in beside:
+        accumulator.push(load(wire, Event))
     assert accumulator.response is before
     assert accumulator.last_sequence_number == len(clean()) - 1
     assert codes(accumulator) == {}
@@ -384,7 +385,8 @@ def test_unknown_events_count_but_change_nothing() -> None:
     assert fold(numbered(events), strict=True).last_sequence_number == len(events) - 1
     accumulator = fold(numbered(opening()))
     before = accumulator.response
-    for raw in ([1], {"type": "x"}, {"type": "x", "sequence_number": "2"}, {"type": "x", "sequence_number": 9}):
+    raws: list[Any] = [[1], {"type": "x"}, {"type": "x", "sequence_number": "2"}, {"type": "x", "sequence_number": 9}]
+    for raw in raws:
         accumulator.push(UnknownEvent(type="x", raw=raw))
     assert accumulator.response is before
     assert accumulator.next_sequence_number == 2

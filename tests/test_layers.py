@@ -37,6 +37,8 @@ LAYERS: Final = {
     "emitter": 3,
     "dialects": 3,
     "filler": 3,
+    "partial": 3,
+    "history": 3,
     "aio": 4,
     "testing": 5,
     "cli": 5,
@@ -53,7 +55,7 @@ def modules() -> Iterator[tuple[str, Path]]:
 
 
 def layer_of(module: str) -> int | None:
-    return LAYERS.get(module, LAYERS.get(module.split("/")[0]))
+    return LAYERS.get(module, LAYERS.get(module.split("/", maxsplit=1)[0]))
 
 
 def imported(path: Path) -> Iterator[tuple[str, bool]]:
@@ -143,9 +145,7 @@ def test_optional_packages_are_not_loaded_by_the_client() -> None:
     found = loaded_by(
         "from responses_proto import ResponsesClient; ResponsesClient(base_url='http://localhost', api_key='k')"
     )
-    assert found.isdisjoint(
-        {"httpx_ws", "mcp", "openai", "pydantic", "starlette", "typer", "uvicorn", "httpx_sse"}
-    )
+    assert found.isdisjoint({"httpx_ws", "mcp", "openai", "pydantic", "starlette", "typer", "uvicorn", "httpx_sse"})
 
 
 def loaded_by(statement: str) -> set[str]:

@@ -22,17 +22,42 @@ LAYOUTS = [
     ("delta", "sequence_number", "obfuscation", "type", "item_id", "output_index", "content_index"),
     ("type", "item_id", "output_index", "content_index", "delta", "obfuscation", "sequence_number", "logprobs"),
 ]
-TEXTS = st.one_of(st.text(), st.sampled_from(["", " word", "\n", '"', "\\", '","delta":"x', "é", "日本", "👩\u200d🚀", "\u2028", "%d", "%b", "{", "}\n"]))
+TEXTS = st.one_of(
+    st.text(),
+    st.sampled_from(
+        ["", " word", "\n", '"', "\\", '","delta":"x', "é", "日本", "👩\u200d🚀", "\u2028", "%d", "%b", "{", "}\n"]
+    ),
+)
 
 
 def delta(number: int, text: str, padding: str = "pad", **more: Any) -> dict[str, Any]:
     place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
-    return {"type": "response.output_text.delta", "sequence_number": number, **place, "delta": text, "obfuscation": padding, "logprobs": [], "stream_id": "s", **more}
+    return {
+        "type": "response.output_text.delta",
+        "sequence_number": number,
+        **place,
+        "delta": text,
+        "obfuscation": padding,
+        "logprobs": [],
+        "stream_id": "s",
+        **more,
+    }
 
 
-def wire(event: dict[str, Any], layout: tuple[str, ...] = LAYOUTS[0], *, named: bool = True, spaced: bool = False, ascii_only: bool = False) -> bytes:
-    data = json.dumps({key: event[key] for key in layout}, separators=(", ", ": ") if spaced else (",", ":"), ensure_ascii=ascii_only)
-    return (f"event: {event['type']}\n" if named else "").encode() + f"data: {data}\n\n".encode("utf-8", "surrogatepass")
+def wire(
+    event: dict[str, Any],
+    layout: tuple[str, ...] = LAYOUTS[0],
+    *,
+    named: bool = True,
+    spaced: bool = False,
+    ascii_only: bool = False,
+) -> bytes:
+    data = json.dumps(
+        {key: event[key] for key in layout}, separators=(", ", ": ") if spaced else (",", ":"), ensure_ascii=ascii_only
+    )
+    return (f"event: {event['type']}\n" if named else "").encode() + f"data: {data}\n\n".encode(
+        "utf-8", "surrogatepass"
+    )
 
 
 def read(stream: bytes, size: int = 1 << 20, **options: Any) -> tuple[ResponseStream, list[Event]]:

@@ -99,7 +99,7 @@ def odd_event(draw: st.DrawFn) -> Wire:
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(odd_event(), max_size=14), st.booleans())
-def test_no_sequence_of_events_makes_it_raise(events: list[Wire], ask: bool) -> None:  # noqa: FBT001 - drawn
+def test_no_sequence_of_events_makes_it_raise(events: list[Wire], ask: bool) -> None:
     accumulator = Accumulator()
     for wire in events:
         event: Any = load(wire, Event)

@@ -8,8 +8,7 @@ from typing import get_type_hints
 
 import attrs
 
-from responses_proto import typing as wire_typing
-from responses_proto.typing import UNSET, Unset
+from responses_proto.typing import UNSET, JSONObject, JSONValue, Unset
 
 
 def test_absent_is_falsy_and_not_null() -> None:
@@ -27,8 +26,8 @@ def test_absent_is_one_of_a_kind() -> None:
 def test_json_types_can_be_read_at_run_time() -> None:
     @attrs.define
     class Holder:
-        value: wire_typing.JSONValue
-        mapping: wire_typing.JSONObject
+        value: JSONValue
+        mapping: JSONObject
 
     hints = get_type_hints(Holder)
     assert set(hints) == {"value", "mapping"}

@@ -17,14 +17,13 @@ Whatever does not fit, and any frame that is not alone on its line, goes the lon
 from __future__ import annotations
 
 import codecs
-import functools
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from .codec._shapes import plan_of
-from .models._base import EMPTY
+from .models._base import EMPTY, Model
 from .typing import UNSET
 
 if TYPE_CHECKING:
@@ -33,9 +32,10 @@ if TYPE_CHECKING:
     from .accumulator import Accumulator
     from .models.events import Event
 
-__all__ = ["Run"]
+__all__ = ["WINDOW", "Run"]
 
-_WINDOW: Final = 16 * 1024  # bytes that are decoded at a time: a run may end after any block, and the rest was in vain
+_scanners: dict[tuple[type[Model], tuple[str, ...]], Callable[..., int]] = {}
+WINDOW: Final = 16 * 1024  # bytes that are decoded at a time: a run may end after any block, and the rest was in vain
 _MAX_BLOCK: Final = 2048  # bytes of a block that a run may begin with
 _NUMBER: Final = re.compile(rb'"sequence_number": ?(\d+)(?=[,}])')
 _DELTA: Final = re.compile(rb'"delta": ?"([^"\\]*)"')
@@ -76,11 +76,12 @@ class Run:
         text += block[last:]
         if not _gaps_are_values(text, order, event, parse):
             return None
-        fields = [field.name for field in plan_of(type(event)).fields if field.name not in _VARYING]
+        cls_: type[Model] = event.__class__
+        fields = [field.name for field in plan_of(cls_).fields if field.name not in _VARYING]
         return cls(
             event=event,
             literals=tuple((text.decode() + "\n\n").replace("%d", "%b").split("%b")),
-            scan=_scanner(type(event), tuple(order)),
+            scan=_scanners.get((cls_, tuple(order))) or _scanner(cls_, tuple(order)),
             shared=tuple(getattr(event, name) for name in fields),
         )
 
@@ -90,7 +91,7 @@ class Run:
         The accumulator has to be where the run is. Raises ``LimitExceeded``.
         """
         try:
-            text, _ = codecs.utf_8_decode(data[position : position + _WINDOW], "strict", False)  # noqa: FBT003 - its own signature
+            text, _ = codecs.utf_8_decode(data[position : position + WINDOW], "strict", False)  # noqa: FBT003 - its own signature
         except UnicodeDecodeError:
             return position
         deltas: list[str] = []
@@ -115,8 +116,7 @@ def _gaps_are_values(text: bytes, order: list[str], event: Any, parse: Callable[
     return bool(seen[0] == seen[1])
 
 
-@functools.cache
-def _scanner(cls: type[Any], order: tuple[str, ...]) -> Callable[..., int]:
+def _scanner(cls: type[Model], order: tuple[str, ...]) -> Callable[..., int]:
     """Give the function that reads a run of a class whose gaps are in this order.
 
     ``scan(text, number, literals, shared, keep, grow) -> position`` reads from the start of the text as many blocks as go
@@ -134,7 +134,12 @@ def _scanner(cls: type[Any], order: tuple[str, ...]) -> Callable[..., int]:
     index = 0
     while index <= len(order):
         if index < len(order) and order[index] == "sequence_number":
-            pieces.append((f"f'{{{literals[index]}}}{{number}}{{{literals[index + 1]}}}'", order[index + 1] if index + 1 < len(order) else ""))
+            pieces.append(
+                (
+                    f"f'{{{literals[index]}}}{{number}}{{{literals[index + 1]}}}'",
+                    order[index + 1] if index + 1 < len(order) else "",
+                )
+            )
             index += 2
         else:
             pieces.append((literals[index], order[index] if index < len(order) else ""))
@@ -145,15 +150,27 @@ def _scanner(cls: type[Any], order: tuple[str, ...]) -> Callable[..., int]:
         if gap:
             lines += ["        stop = find('\"', at)", f"        {gap} = text[at:stop]", "        at = stop"]
             # Printable leaves out some harmless characters too; these then go the long way, which reads them all.
-            lines += [f"        if not {gap}.isprintable() or (escaped and '\\\\' in {gap}):", "            return done"]
-    lines += ["        e = new(cls)"] + [f"        e.{name} = {'number' if name == 'sequence_number' else name}" for name in _VARYING]
+            lines += [
+                f"        if not {gap}.isprintable() or (escaped and '\\\\' in {gap}):",
+                "            return done",
+            ]
+    lines += ["        e = new(cls)"] + [
+        f"        e.{name} = {'number' if name == 'sequence_number' else name}" for name in _VARYING
+    ]
     for field in fields:
         # A list is one event's own. It is empty, or there would be no run.
         value = f"{field.name} if {field.name} is UNSET else []" if field.shape.items is not None else field.name
         lines.append(f"        e.{field.name} = {value}")
-    lines += ["        e.extra = EMPTY", "        keep(e)", "        grow(delta)", "        number += 1", "        done = at"]
+    lines += [
+        "        e.extra = EMPTY",
+        "        keep(e)",
+        "        grow(delta)",
+        "        number += 1",
+        "        done = at",
+    ]
     lines.insert(1, "    done = 0")
     names: dict[str, Any] = {"new": object.__new__, "cls": cls, "EMPTY": EMPTY, "UNSET": UNSET}
     exec(compile("\n".join(lines), f"<scanner of {cls.__name__}>", "exec"), names)  # noqa: S102 - built from field names only
     scan: Callable[..., int] = names["scan"]
+    _scanners[cls, order] = scan
     return scan

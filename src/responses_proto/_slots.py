@@ -34,31 +34,40 @@ __all__ = [
 
 
 class Text:
-    """A text that grows. Verbs: :attr:`write` a piece; :meth:`set` the whole; ask for its :meth:`value`.
+    """A text that grows. Verbs: :meth:`write` a piece; :meth:`set` the whole; ask for its :meth:`value`.
 
     A buffer, not a list of pieces: a million small strings take ten times the memory of what they say.
     """
 
-    __slots__ = ("_buffer", "size", "whole", "write")
+    __slots__ = ("_buffer", "_said", "size", "whole")
 
     def __init__(self, start: str = "") -> None:
+        self._buffer: io.StringIO | None = None
+        self._said: str | None = start
+        self.size = len(start)
+        """Its length by now."""
         self.whole = False
-        self._begin(start)
+        """Whether the whole of it was said."""
 
-    def _begin(self, start: str) -> None:
-        self._buffer = io.StringIO()
-        self.write = self._buffer.write
-        """Append a piece. Whoever does adds its length to ``size``."""
-        self.size = self.write(start)
+    def write(self, piece: str) -> None:
+        """Append a piece."""
+        if self._buffer is None:
+            self._buffer = io.StringIO()
+            self._buffer.write(self._said or "")
+        self.size += self._buffer.write(piece)
+        self._said = None
 
     def set(self, text: str) -> None:
         """Say what the whole of it is."""
-        self._begin(text)
+        self._buffer, self._said = None, text
+        self.size = len(text)
         self.whole = True
 
     def value(self) -> str:
-        """What it says by now."""
-        return _mended(self._buffer.getvalue())
+        """Give what it says by now. Asking again costs nothing."""
+        if self._said is None:
+            self._said = _mended(self._buffer.getvalue()) if self._buffer is not None else ""
+        return self._said
 
 
 def _mended(text: str) -> str:

@@ -9,8 +9,12 @@ Servers disagree most about *where* an event belongs, so that is settled first, 
 1. the slot at the event's ``output_index``, if its item can take this kind of event;
 2. the item that has, or once had, the event's ``item_id``;
 3. the item that has its ``call_id``;
-4. the only open item of a kind that can take it;
+4. the only open item of a kind that can take it, unless the event has the next free index and an id that nobody has:
+   then it is of the next item, which was not announced;
 5. a new item of the fitting kind, opened on the spot.
+
+An item that is added where another one is takes the next place, unless it is the same one said again: of the same kind,
+still open, and with the same id, or with another one while nothing else was added in between (ids rotate).
 
 Then the event is given the position that was found: after ``push``, its ``output_index``, ``item_id``, part index and
 ``sequence_number`` are the resolved ones, whatever the wire said.
@@ -681,7 +685,6 @@ class Accumulator:
 
     def _grow(self, text: Text, piece: str) -> None:
         text.write(piece)
-        text.size += len(piece)
         if text.size > self._max_text:
             raise LimitExceeded("max_item_bytes", text.size, maximum=self._max_text)
 

@@ -144,7 +144,12 @@ class RemoteProtocolError(ProtocolError):
     """The peer sent something that the protocol does not allow. Lenient mode reports an anomaly instead."""
 
     def __init__(
-        self, message: str, *, sequence_number: int | None = None, event_type: str | None = None, code: str | None = None
+        self,
+        message: str,
+        *,
+        sequence_number: int | None = None,
+        event_type: str | None = None,
+        code: str | None = None,
     ) -> None:
         self.sequence_number = sequence_number
         """Of the offending event; ``None`` if it has none."""

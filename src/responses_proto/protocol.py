@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import attrs
 
-from ._repeats import Run
+from ._repeats import WINDOW, Run
 from .accumulator import Accumulator
 from .anomalies import Anomaly
 from .apierrors import api_error_from
@@ -74,7 +74,9 @@ _TERMINAL_OF: Final = {
 }
 """A response's status -> the event that says it. Anything else is as good as completed."""
 # The `event:` line of a common block -> the type that it promises.
-_PREAMBLES: Final = {b"event: " + name.encode(): name for name in EVENT_TYPES}
+_PREAMBLES: Final = {b"": "", **{b"event: " + name.encode(): name for name in EVENT_TYPES}}
+_LARGE: Final = 256 * 1024  # bytes from which on a block is not copied
+_FIRST_LINE: Final = 128  # bytes in which the data of a large block has to begin
 
 
 @attrs.frozen(kw_only=True)
@@ -115,8 +117,11 @@ class Outcome:
                 return ResponseCancelled("the response was cancelled")
             case "error":
                 return self.error or APIError("the server reported an error without saying which")
-        after = f" after event {self.cursor.sequence_number}" if self.cursor else " before any event"
-        return StreamTruncated(f"the stream ended{after} without a terminal event; what arrived is in .response")
+            case _:  # truncated
+                after = f" after event {self.cursor.sequence_number}" if self.cursor else " before any event"
+                return StreamTruncated(
+                    f"the stream ended{after} without a terminal event; what arrived is in .response"
+                )
 
 
 class ResponseStream:
@@ -151,7 +156,7 @@ class ResponseStream:
         self._run: Run | None = None
         self._lessons = _LESSONS
         self._parse = self._converter.json.parse
-        self._flat = 2 * self._limits.max_nesting
+        self._flat = min(2 * self._limits.max_nesting, self._limits.max_event_bytes)
         self._outcome: Outcome | None = None
         self._eof = False
         self._done = False
@@ -280,25 +285,22 @@ class ResponseStream:
             end = data.find(b"\n\n", position)
             if end < 0:
                 break  # an odd line end that a blank line left over
-            self._take(data[position:end])
+            self._take(data, position, end)
             position = end + 2
 
-    def _take(self, block: bytes) -> None:
+    def _take(self, data: bytes, start: int, end: int) -> None:
         """Take the straight road, for what nearly every block is: an ``event:`` line, or none, and one ``data:`` line."""
-        preamble, separator, text = block.partition(b"\ndata: ")
-        promised = _PREAMBLES.get(preamble)
-        if not separator and preamble.startswith(b"data: {"):
-            promised, text = "", block[6:]
-        if promised is None or b"\n" in text or self._done or self._resume_after is not None:
-            self._take_block(block)
+        promised, text = _outline(data, start, end)
+        if promised is None or self._done or self._resume_after is not None:
+            self._take_block(data[start:end])
             return
         if len(text) > self._flat:  # a text of depth n is at least 2n characters long: what is shorter needs no look
             self._limits.check("max_event_bytes", len(text))
-            check_nesting(text, self._limits.max_nesting)
+            check_nesting(data, self._limits.max_nesting, end - len(text), end)
         try:
             value = self._parse(text)
         except (ValueError, RecursionError):
-            self._take_data(text, promised)
+            self._take_data(bytes(text), promised)
             return
         try:
             kind = value["type"]
@@ -318,15 +320,21 @@ class ResponseStream:
         accumulator.push(event)
         self._events.append(event)
         if again and not found:
-            self._learn(block, event)
-        elif self._run is not None and not accumulator.goes_on_with(self._run.event):
-            self._run = None
+            self._learn(data[start:end], event)
+        else:
+            self._leave_run()
 
     def _learn(self, block: bytes, event: Event) -> None:
         """Begin a run with the second delta in one place, in the hope of more."""
-        if self._run is None and self._lessons:
+        # A run does not look at the size of each event: none of them is longer than what it looks at at once.
+        if self._run is None and self._lessons and self._limits.max_event_bytes >= WINDOW:
             self._lessons -= 1
             self._run = Run.like(block, event, self._parse)
+
+    def _leave_run(self) -> None:
+        """Forget the run, if what came ended it."""
+        if self._run is not None and not self._accumulator.goes_on_with(self._run.event):
+            self._run = None
 
     def _take_block(self, block: bytes) -> None:
         """Take the long way, with any block of lines."""
@@ -335,6 +343,7 @@ class ResponseStream:
             return
         if frame.data.strip() == _DONE:
             self._done = True
+            self._run = None
             return
         if self._done:
             self._report("late-data", "$", "a frame after [DONE]")
@@ -365,6 +374,7 @@ class ResponseStream:
         if not self._already_seen(event):
             self._accumulator.push(event)
             self._events.append(event)
+            self._leave_run()
 
     def _note(self, found: list[Finding], event: Event) -> None:
         """Report what the decoder found, but for the positions: those are worked out, and reported, when folded in."""
@@ -490,6 +500,24 @@ def _wire_number(event: Any) -> int | None:
         unsaid = isinstance(event.extra, Extra) and "sequence_number" in (event.extra.absent | event.extra.keys())
         number = None if unsaid else event.sequence_number
     return number if type(number) is int else None
+
+
+def _outline(data: bytes, start: int, end: int) -> tuple[str | None, bytes | memoryview]:
+    """Give the type that a block's ``event:`` line promises (empty without such a line), and its JSON text.
+
+    The promise is ``None`` if the block has other lines than these two, or names no known type.
+    """
+    if end - start < _LARGE:
+        block = data[start:end]
+        preamble, separator, text = block.partition(b"\ndata: ")
+        if not separator and block.startswith(b"data: {"):
+            preamble, text = b"", block[6:]
+        return (None if b"\n" in text else _PREAMBLES.get(preamble)), text
+    # Megabytes are looked at where they are: each copy of them costs more than reading them.
+    at = data.find(b"data: ", start, start + _FIRST_LINE)
+    if at < 0 or data.find(b"\n", at, end) >= 0:
+        return None, b""
+    return _PREAMBLES.get(data[start : max(at - 1, start)]), memoryview(data)[at + 6 : end]
 
 
 class _Undecodable(str):

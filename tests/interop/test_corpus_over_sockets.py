@@ -34,7 +34,10 @@ def recorded_events(recording: bytes) -> Iterator[dict[str, Any]]:
 
 
 def text_of(items: list[dict[str, Any]]) -> str:
-    parts = [part for item in items if item.get("type") == "message" for part in item.get("content") or []]
+    parts: list[dict[str, Any]] = []
+    for item in items:
+        if item.get("type") == "message":
+            parts += item.get("content") or []
     return "".join(part["text"] for part in parts if part.get("type") == "output_text")
 
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
@@ -122,13 +123,15 @@ class JSONBackend:
 _STRINGS_OR_BRACKETS = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
 
 
-def check_nesting(text: bytes | bytearray | memoryview | str, maximum: int) -> None:
-    """Raise ``LimitExceeded`` if arrays and objects are nested deeper than ``maximum`` levels."""
+def check_nesting(
+    text: bytes | bytearray | memoryview | str, maximum: int, start: int = 0, end: int = sys.maxsize
+) -> None:
+    """Raise ``LimitExceeded`` if arrays and objects are nested deeper than ``maximum`` levels, between two positions."""
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
-    if data.count(b"[") + data.count(b"{") <= maximum:
+    if data.count(b"[", start, end) + data.count(b"{", start, end) <= maximum:
         return
     depth = 0
-    for match in _STRINGS_OR_BRACKETS.finditer(data):
+    for match in _STRINGS_OR_BRACKETS.finditer(data, start, end):
         first = data[match.start()]
         if first in b"[{":
             depth += 1
