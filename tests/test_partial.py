@@ -47,17 +47,16 @@ def begins(whole: Any, partial: Any) -> bool:
     """Whether a value can grow into another one without taking anything back."""
     if partial is UNSET:
         return True
-    if type(partial) is not type(whole):
+    kind: type[object] = type(whole)
+    if type(partial) is not kind:
         return False
-    if isinstance(partial, str):
+    if kind is str:
         return bool(whole.startswith(partial))
-    if isinstance(partial, list):
+    if kind is list:
         return len(partial) <= len(whole) and all_but_last_equal(whole, partial)
-    if isinstance(partial, dict):
-        keys = list(partial)
-        return list(whole)[: len(keys)] == keys and all_but_last_equal(
-            [whole[key] for key in keys], [*partial.values()]
-        )
+    if kind is dict:
+        same_keys = [*whole][: len(partial)] == [*partial]
+        return same_keys and all_but_last_equal([*whole.values()], [*partial.values()])
     return bool(partial == whole)
 
 

@@ -140,6 +140,29 @@ def test_types_of_ones_own_are_decoded_with_the_converter_given() -> None:
     assert stream.ended
 
 
+@pytest.mark.parametrize("as_text", [True, False])
+def test_frames_that_another_framer_cut_out(as_text: bool) -> None:
+    stream = ResponseStream(strict=True, limits=Limits(max_event_bytes=4000))
+    for event in clean():
+        text = json.dumps(event)
+        stream.receive_event(text if as_text else text.encode(), event["type"])
+    stream.receive_event("[DONE]")
+    assert [dump(event) for event in stream.events_received()] == clean()
+    assert outcome_of(stream).status == "completed"
+    stream = ResponseStream(limits=Limits(max_event_bytes=10))
+    with pytest.raises(LimitExceeded) as caught:
+        stream.receive_event("x" * 11)
+    with pytest.raises(LimitExceeded) as again:
+        stream.receive_event("x")
+    assert again.value is caught.value
+    stream = ResponseStream()
+    stream.receive_event("\ud83d", "acme:x")
+    assert [event.type for event in stream.events_received()] == ["acme:x"]
+    stream.receive_eof()
+    with pytest.raises(LocalProtocolError, match="receive_event"):
+        stream.receive_event("x")
+
+
 # ---- the endings
 
 
@@ -475,6 +498,41 @@ def test_many_data_lines_make_one_event() -> None:
     events, stream = feed([data])
     assert [type(event) for event in events] == [Keepalive, Keepalive]
     assert codes(stream) == {"no-terminal": 1}
+
+
+HUGE: Final = "x" * 300_000
+
+
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_large_frame_is_read_where_it_is(newline: bytes, named: bool) -> None:
+    events = [*plain()[:4], {**plain()[4], "delta": HUGE}, *plain([HUGE])[5:]]
+    data = wire(events, named=named).replace(b"\n", newline)
+    for size in (len(data), 4096):
+        seen, stream = feed((data[at : at + size] for at in range(0, len(data), size)), strict=True)
+        assert [dump(event) for event in seen] == events
+        assert stream.response.output_text == HUGE
+
+
+@pytest.mark.parametrize(
+    ("block", "types"),
+    [
+        ('data: {"type": "acme:x", "a": "%s"}', ["acme:x"]),
+        ('event: acme:x\ndata: {"type": "acme:x", "a": "%s"}', ["acme:x"]),
+        ('data: {"type": "acme:x",\ndata: "a": "%s"}', ["acme:x"]),
+        ('data:{"type": "acme:x", "data: ": "%s"}', ["acme:x"]),
+        ('data: {"a": "%s', [""]),
+        ("event: keepalive\ndata: 1%s", ["keepalive"]),
+        ('xdata: {"type": "acme:x", "a": "%s"}', []),
+        (': data: {"type": "acme:x", "a": "%s"}', []),
+        ('event: response.completedXdata: {"type": "response.completed", "a": "%s"}', []),
+        ("retry: 1\n: %s", []),
+    ],
+)
+def test_a_large_frame_means_what_a_small_one_does(block: str, types: list[str]) -> None:
+    for text in ("x", HUGE):
+        events, _ = feed([(block % text + "\n\n").encode()])
+        assert [event.type for event in events] == types
 
 
 def test_empty_data_is_nothing() -> None:

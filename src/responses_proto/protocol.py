@@ -75,6 +75,7 @@ _TERMINAL_OF: Final = {
 """A response's status -> the event that says it. Anything else is as good as completed."""
 # The `event:` line of a common block -> the type that it promises.
 _PREAMBLES: Final = {b"": "", **{b"event: " + name.encode(): name for name in EVENT_TYPES}}
+_LF: Final = 10
 _LARGE: Final = 256 * 1024  # bytes from which on a block is not copied
 _FIRST_LINE: Final = 128  # bytes in which the data of a large block has to begin
 
@@ -230,12 +231,23 @@ class ResponseStream:
         Raises ``LimitExceeded``; in strict mode also ``RemoteProtocolError`` and ``DecodeError``. Events that came before
         the offending one can still be had from :meth:`events_received`; every later call raises the same again.
         """
-        if self._error is not None:
-            raise self._error
-        if self._eof:
-            raise LocalProtocolError("receive_data() after receive_eof(): this stream has ended; make another one")
+        self._require_open("receive_data")
         try:
             self._receive(data)
+        except ResponsesProtoError as error:
+            self._error = self._equip(error)
+            raise
+
+    def receive_event(self, data: str | bytes, event: str = "") -> None:
+        """Take the data of one event that another framer cut out, and the name on its ``event:`` line.
+
+        Instead of :meth:`receive_data`, not mixed with it; goes on like it, with :meth:`events_received`, and raises the same.
+        """
+        self._require_open("receive_event")
+        data = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
+        try:
+            self._limits.check("max_event_bytes", len(data))
+            self._take_frame(data, event)
         except ResponsesProtoError as error:
             self._error = self._equip(error)
             raise
@@ -268,6 +280,12 @@ class ResponseStream:
             raise
 
     # Inside
+
+    def _require_open(self, verb: str) -> None:
+        if self._error is not None:
+            raise self._error
+        if self._eof:
+            raise LocalProtocolError(f"{verb}() after receive_eof(): this stream has ended; make another one")
 
     def _receive(self, data: bytes) -> None:
         if not self._framed and (self._body is not None or self._looks_like_a_body(data)):
@@ -339,16 +357,21 @@ class ResponseStream:
     def _take_block(self, block: bytes) -> None:
         """Take the long way, with any block of lines."""
         frame = self._sse.parse(block)
-        if frame is None or not frame.data:
+        if frame is not None:
+            self._take_frame(frame.data, frame.event.decode("utf-8", "replace"))
+
+    def _take_frame(self, data: bytes, name: str) -> None:
+        """One frame, which may be no event: some are empty, and one says that there are no more."""
+        if not data:
             return
-        if frame.data.strip() == _DONE:
+        if data.strip() == _DONE:
             self._done = True
             self._run = None
             return
         if self._done:
             self._report("late-data", "$", "a frame after [DONE]")
             return
-        self._take_data(frame.data, frame.event.decode("utf-8", "replace"))
+        self._take_data(data, name)
 
     def _take_data(self, data: bytes, name: str) -> None:
         """One frame's data, which should be one JSON object."""
@@ -515,7 +538,7 @@ def _outline(data: bytes, start: int, end: int) -> tuple[str | None, bytes | mem
         return (None if b"\n" in text else _PREAMBLES.get(preamble)), text
     # Megabytes are looked at where they are: each copy of them costs more than reading them.
     at = data.find(b"data: ", start, start + _FIRST_LINE)
-    if at < 0 or data.find(b"\n", at, end) >= 0:
+    if at < 0 or (at > start and data[at - 1] != _LF) or data.find(b"\n", at, end) >= 0:
         return None, b""
     return _PREAMBLES.get(data[start : max(at - 1, start)]), memoryview(data)[at + 6 : end]
 
