@@ -38,6 +38,9 @@ check: install
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py tests/typing
 
+fuzz: install
+	$(BIN)/python -m pytest tests/test_damage.py --hypothesis-profile=fuzz $(ARGS)
+
 bench: install
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
 	$(BIN)/python -m benchmarks.engine

@@ -169,7 +169,7 @@ def test_a_hundred_thousand_empty_data_lines_count() -> None:
     decoder = SSEDecoder(Limits(max_event_bytes=50_000))
     with pytest.raises(LimitExceeded) as caught:
         decoder.receive(b"data:\n" * 100_000 + b"\n")
-    assert (caught.value.limit, caught.value.value, caught.value.maximum) == ("max_event_bytes", 99_999, 50_000)
+    assert (caught.value.limit, caught.value.value, caught.value.maximum) == ("max_event_bytes", 600_000 - 1, 50_000)
 
 
 def test_the_unfinished_tail_counts_in_one_chunk_and_in_many() -> None:
@@ -181,10 +181,15 @@ def test_the_unfinished_tail_counts_in_one_chunk_and_in_many() -> None:
         decoder.receive(b"1234567")
 
 
-def test_data_up_to_the_limit_is_let_through() -> None:
-    assert SSEDecoder(Limits(max_event_bytes=4)).receive(b"data: 1234\n\n") == list(frames(b"1234"))
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_an_event_up_to_the_limit_is_let_through_however_it_is_cut(size: int) -> None:
+    def read(wire: bytes) -> list[Frame]:
+        decoder = SSEDecoder(Limits(max_event_bytes=10))
+        return [frame for start in range(0, len(wire), size) for frame in decoder.receive(wire[start : start + size])]
+
+    assert read(b"data: 1234\n\n") == list(frames(b"1234"))
     with pytest.raises(LimitExceeded):
-        SSEDecoder(Limits(max_event_bytes=4)).receive(b"data: 12345\n\n")
+        read(b"data: 12345\n\n")
 
 
 def test_frames_before_a_tail_that_is_too_long_are_not_lost() -> None:

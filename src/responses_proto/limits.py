@@ -12,7 +12,7 @@ from .exceptions import LimitExceeded, LocalProtocolError
 __all__ = ["Limits"]
 
 
-def _positive(limits: Limits, attribute: attrs.Attribute[int], value: int) -> None:
+def _positive(_limits: Limits, attribute: attrs.Attribute[int], value: int) -> None:
     if type(value) is not int or value < 1:
         message = f"Limits.{attribute.name} has to be a whole number of at least 1, not {value!r}"
         raise LocalProtocolError(message)
@@ -26,8 +26,8 @@ class Limits:
     """
 
     max_event_bytes: int = attrs.field(default=64 * 1024 * 1024, validator=_positive)
-    """Bytes of one event: all its ``data:`` lines together, or the unfinished tail of a frame. An image
-    generated in one event is tens of megabytes in Base64, hence the generous default."""
+    """Bytes of one event: its lines, whole or so far. An image generated in one event is tens of megabytes in
+    Base64, hence the generous default."""
     max_buffered_bytes: int = attrs.field(default=128 * 1024 * 1024, validator=_positive)
     """Bytes of undecoded input and of a body that is held whole (a JSON response, an error page)."""
     max_nesting: int = attrs.field(default=256, validator=_positive)
@@ -37,9 +37,9 @@ class Limits:
     max_content_parts: int = attrs.field(default=10_000, validator=_positive)
     """Content parts, summary parts, commands or logs of one output item."""
     max_item_bytes: int = attrs.field(default=256 * 1024 * 1024, validator=_positive)
-    """Characters that the deltas of one item may add up to (text, arguments, code, audio)."""
+    """Characters that the deltas of one text may add up to (of a part, of arguments, of code, of sound)."""
     max_anomalies: int = attrs.field(default=1_000, validator=_positive)
-    """Different findings kept in ``stream.anomalies``; later new ones are counted, not kept. Raises nothing."""
+    """Different findings kept in ``stream.anomalies``; ``Accumulator.findings`` counts the later ones too. Raises nothing."""
 
     def check(self, limit: str, value: int) -> None:
         """Raise ``LimitExceeded`` if ``value`` is over the bound called ``limit``."""

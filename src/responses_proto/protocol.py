@@ -312,8 +312,8 @@ class ResponseStream:
         if promised is None or self._done or self._resume_after is not None:
             self._take_block(data[start:end])
             return
-        if len(text) > self._flat:  # a text of depth n is at least 2n characters long: what is shorter needs no look
-            self._limits.check("max_event_bytes", len(text))
+        if end - start > self._flat:  # a text of depth n is at least 2n characters long: what is shorter needs no look
+            self._limits.check("max_event_bytes", end - start)
             check_nesting(data, self._limits.max_nesting, end - len(text), end)
         try:
             value = self._parse(text)

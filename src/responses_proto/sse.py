@@ -85,7 +85,7 @@ class SSEDecoder:
             if b"\n\n" not in data and not (data[0] == 10 and pieces[-1][-1] == 10):  # noqa: PLR2004 - LF
                 pieces.append(data)
                 self._size += len(data)
-                self._check(self._size)
+                self._check(self._size - data.endswith(b"\n"))  # which may be half of the blank line
                 return b""
             pieces.append(data)
             data = b"".join(pieces)
@@ -98,11 +98,12 @@ class SSEDecoder:
         if rest:
             pieces.append(rest)
             if not end:  # else what is whole goes first: the next call, or the end, will tell
-                self._check(self._size)
+                self._check(self._size - rest.endswith(b"\n"))
         return data[:end]
 
     def parse(self, block: bytes) -> Frame | None:
         """Read the lines of one block; ``None`` if there is no data in it. Raises ``LimitExceeded``."""
+        self._check(len(block))
         event = b""
         lines: list[bytes] = []
         retry: int | None = None
@@ -125,7 +126,6 @@ class SSEDecoder:
         if not lines:
             return None
         data = b"\n".join(lines)
-        self._check(len(data))
         return Frame(event, data, self.last_id, retry)
 
     def eof(self) -> bytes:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["UNSET", "JSONObject", "JSONValue", "Unset"]
 
 if TYPE_CHECKING:
-    JSONValue: TypeAlias = "None | bool | int | float | str | Sequence[JSONValue] | Mapping[str, JSONValue]"
+    JSONValue: TypeAlias = "bool | int | float | str | Sequence[JSONValue] | Mapping[str, JSONValue] | None"
     """Anything that JSON can say. Read-only by type, so that lists of narrower things fit."""
     JSONObject: TypeAlias = Mapping[str, JSONValue]
     """A JSON object, as the wire has it: a plain ``dict`` when it comes from this package."""

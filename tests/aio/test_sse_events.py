@@ -15,7 +15,7 @@ from tests.support_server import LAST, Peer, both_loops, chunk, events, frame, f
 from responses_proto import Limits
 from responses_proto.aio.sse_events import SourceEvents, events_from
 from responses_proto.exceptions import LimitExceeded, LocalProtocolError, RemoteProtocolError
-from responses_proto.models.events import Event, OutputTextDelta
+from responses_proto.models.events import OutputTextDelta
 from responses_proto.protocol import ResponseStream
 
 if TYPE_CHECKING:
@@ -26,9 +26,12 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def source_of(script: Script | bytes) -> AsyncGenerator[EventSource]:
-    async with serve(script) as server, httpx.AsyncClient(timeout=5) as client:
-        async with aconnect_sse(client, "POST", f"{server.url}/responses", json={}) as source:
-            yield source
+    async with (
+        serve(script) as server,
+        httpx.AsyncClient(timeout=5) as client,
+        aconnect_sse(client, "POST", f"{server.url}/responses", json={}) as source,
+    ):
+        yield source
 
 
 def streamed(body: bytes) -> bytes:
@@ -129,15 +132,14 @@ def test_an_error_of_the_connection_comes_out_as_it_is_and_the_response_is_at_ha
         await peer.reset()
 
     async def main() -> None:
-        got: list[Event] = []
         async with source_of(answer) as source, events_from(source) as stream:
+            got = [await anext(stream) for _ in range(5)]
+            assert isinstance(got[-1], OutputTextDelta)
             with pytest.raises(httpx.TransportError):
-                async for event in stream:
-                    got.append(event)  # noqa: PERF401 - what came before the error is what counts
+                await anext(stream)
             assert stream.outcome is not None
             assert (stream.outcome.status, stream.response.output_text) == ("truncated", "Hel")
             assert [event async for event in stream] == []
-        assert len(got) == 5
 
     run(backend, main)
 
@@ -176,14 +178,34 @@ def test_leaving_in_the_middle_leaves_no_outcome_and_closes_the_source(backend: 
 
 
 @both_loops
-def test_any_iterable_of_events_will_do_and_is_read_no_further_than_needed(backend: str) -> None:
+def test_any_iterable_of_events_will_do_and_is_read_when_asked(backend: str) -> None:
     async def main() -> None:
-        listed = [sse(event) for event in events("Hi")]
-        source = Frames([*listed, *listed])
+        source = Frames(map(sse, events("Hi")))
         stream = events_from(source)
         assert source.read == 0
         assert [event.type async for event in stream] == [event["type"] for event in events("Hi")]
-        assert source.read == len(listed)
+        assert source.read == len(events("Hi"))
+
+    run(backend, main)
+
+
+@both_loops
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_late_events_are_given_within_bounds_and_what_breaks_then_is_no_error(backend: str, size: int) -> None:
+    late = {"type": "x:late", "sequence_number": 9, "note": "." * size}
+
+    async def broken() -> AsyncGenerator[ServerSentEvent]:
+        for event in [*events("Hi"), late]:
+            yield sse(event)
+        message = "the line is dead"
+        raise OSError(message)
+
+    async def main() -> None:
+        stream = events_from(broken())
+        types = [event.type async for event in stream]
+        assert types[-1] == ("x:late" if size == 10 else "response.completed")
+        assert stream.outcome is not None
+        assert stream.outcome.status == "completed"
 
     run(backend, main)
 
@@ -217,7 +239,7 @@ def test_limits_hold(backend: str) -> None:
 
 
 @pytest.mark.parametrize("as_bytes", [False, True])
-def test_framed_events_are_read_like_bytes(as_bytes: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_framed_events_are_read_like_bytes(as_bytes: bool) -> None:
     by_frame, by_bytes = ResponseStream(), ResponseStream()
     for event in events("Hé", "llo"):
         data = json.dumps(event, ensure_ascii=False)

@@ -18,9 +18,11 @@ that is no event stream, come out as they are.
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self
 
+import anyio
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from ..exceptions import ResponsesProtoError
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
 
 __all__ = ["EventSource", "SSEError", "ServerSentEvent", "SourceEvents", "events_from"]
 
+_DRAIN_SECONDS: Final = 0.1  # after the end of the response, as in the client's own stream
+_DRAIN_BYTES: Final = 64 * 1024
+
 
 def events_from(
     event_source: EventSource | AsyncIterable[ServerSentEvent], *, strict: bool = False, limits: Limits | None = None
@@ -53,7 +58,8 @@ def events_from(
 class SourceEvents:
     """The typed events of one response, as they come. From :func:`events_from`.
 
-    Iterating ends with the response, even if the source goes on, and raises for no way in which a response may end: see
+    Iterating ends with the response, even if the source goes on: what comes within a tenth of a second is still given, as
+    late events. It raises for no way in which a response may end: see
     :attr:`outcome`. It raises what the source raises, ``LimitExceeded``, and in strict mode what ``ResponseStream`` does; after
     that it is over. Use it as an async context manager, or call :meth:`aclose`, to let go of the source.
     """
@@ -63,6 +69,8 @@ class SourceEvents:
         self._source = aiter(source)
         self._engine = engine
         self._over = False
+        self._drained = 0
+        self._drained_since = 0.0
 
     @property
     def response(self) -> Response:
@@ -89,11 +97,13 @@ class SourceEvents:
 
     async def __anext__(self) -> Event:
         while not self._over:
-            if self._engine.ended:
-                await self.aclose()
-                break
             try:
-                await self._read()
+                frame = await (self._drain() if self._engine.ended else anext(self._source, None))
+                if frame is None:
+                    self._engine.receive_eof()
+                    await self.aclose()
+                else:
+                    self._engine.receive_event(frame.data, frame.event)
             except BaseException:
                 # Whatever broke the source, or the reading of it: the response has ended here, and can be asked how.
                 with suppress(ResponsesProtoError):
@@ -104,13 +114,15 @@ class SourceEvents:
                 return event
         raise StopAsyncIteration
 
-    async def _read(self) -> None:
-        try:
-            frame = await anext(self._source)
-        except StopAsyncIteration:
-            self._engine.receive_eof()
-            return
-        self._engine.receive_event(frame.data, frame.event)
+    async def _drain(self) -> ServerSentEvent | None:
+        """Read on for a moment: so the source comes to its end by itself, and the connection can be used again."""
+        now = time.monotonic()
+        self._drained_since = self._drained_since or now
+        frame = None
+        with anyio.move_on_after(_DRAIN_SECONDS - (now - self._drained_since)), suppress(Exception):
+            frame = await anext(self._source, None)  # the response is whole; what breaks now is not worth an error
+        self._drained += len(frame.data) if frame else 0
+        return frame if self._drained <= _DRAIN_BYTES else None
 
     async def __aenter__(self) -> Self:
         return self
