@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _LONGEST: Final = 64 * 1024  # bytes of a recording that is worth damaging: longer ones only repeat themselves
-_RECORDED: Final = [path for path in sorted(shared("corpus", "streams").glob("*.sse")) if path.stat().st_size <= _LONGEST]
+_RECORDED: Final = [
+    path for path in sorted(shared("corpus", "streams").glob("*.sse")) if path.stat().st_size <= _LONGEST
+]
 _CAPTURED: Final = sorted(shared("dialects").glob("*/*-stream.http"))
 
 
@@ -33,7 +35,23 @@ def _streams() -> list[list[bytes]]:
 
 
 _STREAMS: Final = _streams()
-_SPLICES: Final = [b"", b"\n", b"\n\n", b"\r", b": ping\n\n", b"data: [DONE]\n\n", b"data: {}\n\n", b"data: null\n\n", b"\xff", b"\x00", b"\xef\xbb\xbf", b'"', b"}", b"retry: 1\n", b"id: x\n"]
+_SPLICES: Final = [
+    b"",
+    b"\n",
+    b"\n\n",
+    b"\r",
+    b": ping\n\n",
+    b"data: [DONE]\n\n",
+    b"data: {}\n\n",
+    b"data: null\n\n",
+    b"\xff",
+    b"\x00",
+    b"\xef\xbb\xbf",
+    b'"',
+    b"}",
+    b"retry: 1\n",
+    b"id: x\n",
+]
 
 
 class DamagedStream(RuleBasedStateMachine):

@@ -1,7 +1,7 @@
 """The providers of the Responses API, and what each does differently in being called, as data.
 
-A dialect is where a server is, where its key is found and how the key is sent. What servers deviate by in
-their answers needs no entry here: the engine works it out from the stream itself.
+A dialect is where a server is, where its key is found, how the key is sent, and what input it takes back. What servers
+deviate by in their answers needs no entry here: the engine works it out from the stream itself.
 """
 
 from __future__ import annotations
@@ -37,7 +37,16 @@ class Dialect:
     """The header, in lower case, that carries the key."""
     key_prefix: str = "Bearer "
     """What stands before the key in that header."""
+    stores: bool = True
+    """Whether responses are kept, unless a request says otherwise, so that items can be known by their ids alone."""
+    checks_items: bool = False
+    """Whether the ids of input items are looked up in the store, and reasoning is refused without what it led to."""
+    input_items: frozenset[str] = frozenset()
+    """The kinds of items that are taken as input; empty where all are."""
 
+
+# What a server on top of chat completions has a place for.
+_CHAT: Final = frozenset({"message", "function_call", "function_call_output"})
 
 DIALECTS: Final[Mapping[str, Dialect]] = {
     dialect.name: dialect
@@ -47,8 +56,15 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             base_url="https://api.openai.com/v1",
             base_url_env=("OPENAI_BASE_URL",),
             key_env=("OPENAI_API_KEY",),
+            checks_items=True,
         ),
-        Dialect(name="huggingface", base_url="https://router.huggingface.co/v1", key_env=("HF_TOKEN",)),
+        Dialect(
+            name="huggingface",
+            base_url="https://router.huggingface.co/v1",
+            key_env=("HF_TOKEN",),
+            stores=False,
+            input_items=_CHAT | {"mcp_list_tools", "mcp_call", "mcp_approval_request", "mcp_approval_response"},
+        ),
         Dialect(
             name="azure",
             base_url_env=("AZURE_OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT"),
@@ -56,16 +72,32 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             key_env=("AZURE_OPENAI_API_KEY",),
             key_header="api-key",
             key_prefix="",
+            checks_items=True,
         ),
         Dialect(name="openrouter", base_url="https://openrouter.ai/api/v1", key_env=("OPENROUTER_API_KEY",)),
         Dialect(name="xai", base_url="https://api.x.ai/v1", key_env=("XAI_API_KEY",)),
         Dialect(name="groq", base_url="https://api.groq.com/openai/v1", key_env=("GROQ_API_KEY",)),
         Dialect(name="together", base_url="https://api.together.xyz/v1", key_env=("TOGETHER_API_KEY",)),
         Dialect(name="fireworks", base_url="https://api.fireworks.ai/inference/v1", key_env=("FIREWORKS_API_KEY",)),
-        Dialect(name="ollama", base_url="http://localhost:11434/v1", key_env=("OLLAMA_API_KEY",), key_needed=False),
+        Dialect(
+            name="ollama",
+            base_url="http://localhost:11434/v1",
+            key_env=("OLLAMA_API_KEY",),
+            key_needed=False,
+            stores=False,
+        ),
         Dialect(name="lmstudio", base_url="http://localhost:1234/v1", key_env=("LM_API_TOKEN",), key_needed=False),
-        Dialect(name="vllm", base_url="http://localhost:8000/v1", key_env=("VLLM_API_KEY",), key_needed=False),
-        Dialect(name="llamacpp", base_url="http://localhost:8080/v1", key_env=("LLAMA_API_KEY",), key_needed=False),
+        Dialect(
+            name="vllm", base_url="http://localhost:8000/v1", key_env=("VLLM_API_KEY",), key_needed=False, stores=False
+        ),
+        Dialect(
+            name="llamacpp",
+            base_url="http://localhost:8080/v1",
+            key_env=("LLAMA_API_KEY",),
+            key_needed=False,
+            stores=False,
+            input_items=_CHAT | {"reasoning"},
+        ),
     )
 }
 """Name -> dialect. Each has a Responses endpoint of its own, under ``base_url``."""

@@ -635,7 +635,7 @@ def test_a_stream_that_is_compressed_all_the_same_is_read(backend: str) -> None:
         ("total", BEGUN, True),
     ],
 )
-def test_each_deadline_says_its_name(backend: str, kind: str, said: bytes, goes_on: bool) -> None:  # noqa: FBT001 - a parameter of the table
+def test_each_deadline_says_its_name(backend: str, kind: str, said: bytes, goes_on: bool) -> None:
     async def test() -> None:
         async def script(peer: Peer) -> None:
             if said:

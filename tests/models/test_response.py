@@ -282,11 +282,11 @@ def test_an_empty_response_says_nothing() -> None:
 # ---- calls
 
 
-def call(call_id: str = "call_1", status: str | None | Unset = UNSET) -> FunctionCall:
+def call(call_id: str = "call_1", status: str | Unset | None = UNSET) -> FunctionCall:
     return FunctionCall(call_id=call_id, name="roll", arguments="{}", status=status)
 
 
-def shell(environment: LocalEnvironment | ContainerReference | UnknownObject | None | Unset = UNSET) -> ShellCall:
+def shell(environment: LocalEnvironment | ContainerReference | UnknownObject | Unset | None = UNSET) -> ShellCall:
     return ShellCall(call_id="call_2", action=ShellAction(commands=["ls"]), environment=environment)
 
 
@@ -346,12 +346,12 @@ def test_an_unfinished_call_does_not_wait() -> None:
 
 
 @pytest.mark.parametrize("status", [UNSET, None, "completed", "in_progress"])
-def test_a_call_waits_whatever_else_the_server_says_of_its_progress(status: str | None | Unset) -> None:
+def test_a_call_waits_whatever_else_the_server_says_of_its_progress(status: str | Unset | None) -> None:
     assert make(call(status=status)).pending_calls == [call(status=status)]
 
 
 @pytest.mark.parametrize("environment", [UNSET, None, LocalEnvironment()])
-def test_a_shell_call_waits_on_the_machine_of_the_caller(environment: LocalEnvironment | None | Unset) -> None:
+def test_a_shell_call_waits_on_the_machine_of_the_caller(environment: LocalEnvironment | Unset | None) -> None:
     assert make(shell(environment)).pending_calls == [shell(environment)]
 
 

@@ -281,7 +281,7 @@ def test_a_filter_is_told_by_its_type(wire: JSONObject, cls: type[Model]) -> Non
 
 
 @pytest.mark.parametrize("value", ["en", 3, 0.5, True, ["en", 3]])
-def test_a_filter_compares_with_any_kind_of_value(value: str | float | bool | list[str | float]) -> None:  # noqa: FBT001 - a value, no switch
+def test_a_filter_compares_with_any_kind_of_value(value: str | float | bool | list[str | float]) -> None:
     wire = dump(ComparisonFilter(type="eq", key="k", value=value))
     again = load(wire, ComparisonFilter)
     assert again.value == value
