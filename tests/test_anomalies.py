@@ -23,7 +23,9 @@ def test_codes_are_words_with_a_sentence() -> None:
 
 
 def test_the_table_has_each_code_that_is_reported_and_no_other() -> None:
-    sources = [path.read_text() for path in PACKAGE.rglob("*.py") if path.name != "anomalies.py"]
+    # Histories are not wire traffic: what is wrong with them has a table of its own.
+    elsewhere = {"anomalies.py", "history.py"}
+    sources = [path.read_text() for path in PACKAGE.rglob("*.py") if path.name not in elsewhere]
     reported = {
         code
         for source in sources

@@ -11,8 +11,8 @@ from tests.support import NO_SHARED, shared
 from responses_proto.codec import dump, load
 from responses_proto.dialects import DIALECTS, Dialect
 from responses_proto.exceptions import LocalProtocolError
-from responses_proto.history import PAIRS, RULES, as_input, check_history
-from responses_proto.models.items import ITEM_TYPES, Item
+from responses_proto.history import RULES, as_input, check_history
+from responses_proto.models.items import ITEM_TYPES, PAIRS, Item
 from responses_proto.models.response import Response
 
 if TYPE_CHECKING:

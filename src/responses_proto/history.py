@@ -4,7 +4,7 @@ An item that came out of a response may go into the next request as it stands: o
 stricter than that about a few fields and a few kinds of items; :func:`as_input` takes those out, and nothing else.
 :func:`check_history` says what a server will refuse about a history, or will not understand, before it is sent.
 
-What is refused where is in the tables: :data:`RULES`, :data:`PAIRS`, and the fields of ``Dialect``.
+What is refused where is in the tables: :data:`RULES`, ``models.items.PAIRS``, and the fields of ``Dialect``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import attrs
 from .dialects import Dialect, find_dialect
 from .models._base import Extra
 from .models.content import OutputText
-from .models.items import McpApprovalRequest, Message, Reasoning
+from .models.items import PAIRS, McpApprovalRequest, Message, Reasoning
 from .models.response import PendingCall, Response
 from .typing import UNSET
 
@@ -26,31 +26,8 @@ if TYPE_CHECKING:
 
     from .models.items import Item
 
-__all__ = ["PAIRS", "RULES", "HistoryFinding", "HistoryRule", "Pair", "as_input", "check_history"]
+__all__ = ["RULES", "HistoryFinding", "HistoryRule", "as_input", "check_history"]
 
-
-@attrs.frozen
-class Pair:
-    """A kind of call, the kind of item that answers it, and the fields that tie them together."""
-
-    call: str
-    output: str
-    call_key: str = "call_id"
-    output_key: str = "call_id"
-
-
-PAIRS: Final = (
-    Pair("function_call", "function_call_output"),
-    Pair("custom_tool_call", "custom_tool_call_output"),
-    Pair("computer_call", "computer_call_output"),
-    Pair("shell_call", "shell_call_output"),
-    Pair("local_shell_call", "local_shell_call_output", output_key="id"),
-    Pair("apply_patch_call", "apply_patch_call_output"),
-    Pair("tool_search_call", "tool_search_output"),
-    Pair("program", "program_output"),
-    Pair("mcp_approval_request", "mcp_approval_response", call_key="id", output_key="approval_request_id"),
-)
-"""Every kind of call that is answered by an item of its own."""
 
 _OF_CALL: Final = {pair.call: pair for pair in PAIRS}
 _OF_OUTPUT: Final = {pair.output: pair for pair in PAIRS}

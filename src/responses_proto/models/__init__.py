@@ -211,6 +211,7 @@ from .events import (
 )
 from .items import (
     ITEM_TYPES,
+    PAIRS,
     AdditionalTools,
     ApplyPatchCall,
     ApplyPatchCallOutput,
@@ -238,6 +239,7 @@ from .items import (
     Message,
     MessagePhase,
     MessageRole,
+    Pair,
     Program,
     ProgramOutput,
     Reasoning,
@@ -367,6 +369,7 @@ __all__ = [
     "EVENT_TYPES",
     "ITEM_TYPES",
     "LIFECYCLE_TYPES",
+    "PAIRS",
     "TERMINAL_TYPES",
     "TOOL_TYPES",
     "AccessPrograms",
@@ -566,6 +569,7 @@ __all__ = [
     "OutputTextDelta",
     "OutputTextDone",
     "OutputTokensDetails",
+    "Pair",
     "PendingCall",
     "PlainTextFormat",
     "Point",

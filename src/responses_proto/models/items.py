@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
+import attrs
+
 from ..typing import UNSET, JSONValue, Unset
 from ._base import Model, Unknown, model
 from .actions import (
@@ -41,6 +43,7 @@ from .tools import ContainerReference, LocalEnvironment, Tool
 
 __all__ = [
     "ITEM_TYPES",
+    "PAIRS",
     "AdditionalTools",
     "ApplyPatchCall",
     "ApplyPatchCallOutput",
@@ -68,6 +71,7 @@ __all__ = [
     "Message",
     "MessagePhase",
     "MessageRole",
+    "Pair",
     "Program",
     "ProgramOutput",
     "Reasoning",
@@ -600,3 +604,27 @@ Item: TypeAlias = (
 
 ITEM_TYPES: Final[dict[str, type[Item]]] = {item.type: item for item in get_args(Item) if not issubclass(item, Unknown)}
 """Wire ``type`` of an item -> its class."""
+
+
+@attrs.frozen
+class Pair:
+    """A kind of call, the kind of item that answers it, and the fields that tie them together."""
+
+    call: str
+    output: str
+    call_key: str = "call_id"
+    output_key: str = "call_id"
+
+
+PAIRS: Final = (
+    Pair("function_call", "function_call_output"),
+    Pair("custom_tool_call", "custom_tool_call_output"),
+    Pair("computer_call", "computer_call_output"),
+    Pair("shell_call", "shell_call_output"),
+    Pair("local_shell_call", "local_shell_call_output", output_key="id"),
+    Pair("apply_patch_call", "apply_patch_call_output"),
+    Pair("tool_search_call", "tool_search_output"),
+    Pair("program", "program_output"),
+    Pair("mcp_approval_request", "mcp_approval_response", call_key="id", output_key="approval_request_id"),
+)
+"""Every kind of call that is answered by an item of its own."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
 from ..typing import UNSET, Unset
 from ._base import Model, model
@@ -21,25 +21,18 @@ from .config import (
 )
 from .content import Content, OutputText, Refusal, UnknownObject
 from .items import (
+    PAIRS,
     ApplyPatchCall,
-    ApplyPatchCallOutput,
     ComputerCall,
-    ComputerCallOutput,
     CustomToolCall,
-    CustomToolCallOutput,
     FunctionCall,
-    FunctionCallOutput,
     Item,
     LocalShellCall,
-    LocalShellCallOutput,
     McpApprovalRequest,
-    McpApprovalResponse,
     Message,
     Reasoning,
     ShellCall,
-    ShellCallOutput,
     ToolSearchCall,
-    ToolSearchOutput,
 )
 from .tools import LocalEnvironment, Tool, ToolChoice
 
@@ -441,22 +434,12 @@ class Response(Model):
 
 def _answers(item: Item) -> str:
     """Tell what the item answers: a call by its call id, an approval request by its id; empty if nothing."""
-    match item:
-        case McpApprovalResponse():
-            return item.approval_request_id
-        case LocalShellCallOutput():
-            return item.id  # the call id: this kind of output has no other place for it
-        case (
-            FunctionCallOutput()
-            | CustomToolCallOutput()
-            | ComputerCallOutput()
-            | ShellCallOutput()
-            | ApplyPatchCallOutput()
-            | ToolSearchOutput()
-        ):
-            return item.call_id or ""
-        case _:
-            return ""
+    pair = _OF_OUTPUT.get(item.type)
+    key = getattr(item, pair.output_key, None) if pair is not None else None
+    return key if isinstance(key, str) else ""
+
+
+_OF_OUTPUT: Final = {pair.output: pair for pair in PAIRS}
 
 
 def _waits(call: PendingCall, answered: set[str]) -> bool:
