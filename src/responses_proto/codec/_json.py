@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
 _orjson: Any
 try:
-    import orjson as _orjson
+    import orjson
 except ImportError:  # the extra `speed` is not installed
     _orjson = None
+else:
+    _orjson = orjson
 
 __all__ = ["ORJSON", "STDLIB", "JSONBackend", "default_backend"]
 
