@@ -110,9 +110,9 @@ class Accumulator:
         """The outcome's status, once a terminal event came."""
         self.error: ErrorEvent | None = None
         """The last ``error`` event."""
-        self.delivered_output = False
+        self.delivered_output: bool = False
         """Whether any event of an output item came."""
-        self.findings = 0
+        self.findings: int = 0
         """How many findings were reported, those included that are not kept because they are known or too many."""
         # The straight road: the place of the last delta. See `push`.
         self._hot_class: Any = None

@@ -60,7 +60,7 @@ _MODELS: Final = {"openai": "gpt-5-mini", "huggingface": _HUGGINGFACE_MODEL}
 _EMBEDDED: Final = "scripted"
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="responses-proto",
     help="The Responses API from the command line.",
     no_args_is_help=True,

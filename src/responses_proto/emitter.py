@@ -192,7 +192,7 @@ class _Recorder:
 
     def __init__(self) -> None:
         self.state: ResponseState = "awaited"
-        self.next_number = 0
+        self.next_number: int = 0
         self._waiting: list[Event] = []
 
     def record(self, type_: str, **fields: Any) -> None:
@@ -295,7 +295,7 @@ class ItemWriter:
         """The item's place in ``response.output``."""
         self.id: str = getattr(item, "id", None) or ""
         """The item's id."""
-        self.closed = False
+        self.closed: bool = False
         """Whether the item is done."""
         recorder.record("response.output_item.added", output_index=output_index, item=item)
 
@@ -480,7 +480,7 @@ class FunctionCallWriter(ItemWriter):
 
     def __init__(self, recorder: _Recorder, output_index: int, item: FunctionCall) -> None:
         super().__init__(recorder, output_index, item)
-        self.call_id = item.call_id
+        self.call_id: str = item.call_id
         """What the output of the call will refer to."""
 
     def arguments(self, delta: str) -> list[Event]:

@@ -50,11 +50,11 @@ class SSEDecoder:
         self._size = 0
         self._started = False
         self._after_cr = False
-        self.last_id = b""
+        self.last_id: bytes = b""
         """The last ``id:`` seen."""
         self.retry: int | None = None
         """The last ``retry:`` seen, in milliseconds."""
-        self.comments = 0
+        self.comments: int = 0
         """How many comment lines were seen."""
 
     def receive(self, data: bytes) -> list[Frame]:
