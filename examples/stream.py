@@ -23,12 +23,12 @@ async def main() -> None:
     hugging_face = "HF_TOKEN" in os.environ
     model = os.environ.get("MODEL", "openai/gpt-oss-120b:groq" if hugging_face else "scripted")
     prompt = "Tell me a three-sentence bedtime story about a unicorn."
-    async with ResponsesClient.for_provider("huggingface") if hugging_face else ResponsesClient() as client:
-        async with client.stream(model=model, input=prompt) as stream:
-            async for event in stream:
-                if isinstance(event, OutputTextDelta):
-                    print(event.delta, end="", flush=True)
-            response = await stream.result()
+    client = ResponsesClient.for_provider("huggingface") if hugging_face else ResponsesClient()
+    async with client, client.stream(model=model, input=prompt) as stream:
+        async for event in stream:
+            if isinstance(event, OutputTextDelta):
+                print(event.delta, end="", flush=True)
+        response = await stream.result()
     print(f"\n\n{response.model}: {response.status}")
 
 

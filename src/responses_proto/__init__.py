@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from . import codec as codec
     from . import exceptions as exceptions
     from . import models as models
+    from . import testing as testing
     from ._version import __version__ as __version__
     from .accumulator import Accumulator as Accumulator
     from .aio.client import EventStream as EventStream
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .models.response import Response as Response
     from .protocol import Outcome as Outcome
     from .protocol import ResponseStream as ResponseStream
+    from .retry import RetryPolicy as RetryPolicy
     from .timeouts import Timeouts as Timeouts
     from .typing import UNSET as UNSET
 
@@ -36,11 +38,13 @@ __all__ = [
     "Response",
     "ResponseStream",
     "ResponsesClient",
+    "RetryPolicy",
     "Timeouts",
     "__version__",
     "codec",
     "exceptions",
     "models",
+    "testing",
 ]
 
 # Name -> the module that has it. A module itself stands under its own name.
@@ -55,11 +59,13 @@ _HOMES: Final[dict[str, str]] = {
     "Response": ".models.response",
     "ResponseStream": ".protocol",
     "ResponsesClient": ".aio.client",
+    "RetryPolicy": ".retry",
     "Timeouts": ".timeouts",
     "__version__": "._version",
     "codec": ".codec",
     "exceptions": ".exceptions",
     "models": ".models",
+    "testing": ".testing",
 }
 
 

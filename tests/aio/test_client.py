@@ -10,7 +10,7 @@ import httpx
 import pytest
 from tests.support_server import Peer, Server, both_loops, head, response, run, serve, whole
 
-from responses_proto import CreateResponse, Limits, ResponsesClient, Timeouts
+from responses_proto import CreateResponse, Limits, ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.dialects import Dialect
 from responses_proto.exceptions import (
     APIError,
@@ -34,6 +34,7 @@ HELLO = whole(json.dumps(response("completed", "Hello")).encode(), kind="applica
 
 
 def client(server: Server, **options: Any) -> ResponsesClient:
+    options.setdefault("retry", RetryPolicy(attempts=1))
     return ResponsesClient(server.url, KEY, **options)
 
 

@@ -11,7 +11,7 @@ import anyio
 import pytest
 from tests.support_server import LAST, Peer, both_loops, chunk, events, frame, frames, head, response, run, serve, whole
 
-from responses_proto import Limits, ResponsesClient, Timeouts
+from responses_proto import Limits, ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.exceptions import (
     APIError,
     AuthenticationError,
@@ -62,6 +62,7 @@ async def streaming(script: Script | bytes, **options: Any) -> AsyncGenerator[Ev
 
 
 def client(url: str, **options: Any) -> ResponsesClient:
+    options.setdefault("retry", RetryPolicy(attempts=1))
     return ResponsesClient(url, KEY, **options)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack, assert_never, assert_type
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Unpack, assert_never, assert_type
 
 import attrs
 
@@ -26,10 +26,23 @@ from responses_proto.models import (
     UnknownEvent,
     UnknownItem,
 )
+from responses_proto.structured import (
+    Incomplete,
+    Invalid,
+    Parsed,
+    ParseResult,
+    Refused,
+    Structured,
+    parse_response,
+    structure,
+)
 from responses_proto.typing import JSONObject, JSONValue, Unset
 
 if TYPE_CHECKING:
+    from responses_proto import EventStream, ResponsesClient
     from responses_proto.anomalies import Anomaly
+
+T = TypeVar("T")
 
 
 def create(**fields: Unpack[CreateResponseFields]) -> None:
@@ -118,6 +131,60 @@ def matching_items_ends(item: FunctionCall | Reasoning | UnknownItem) -> str:
             return item.type
         case _:
             assert_never(item)
+
+
+# --- structured output ------------------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Fair:
+    """Something to be parsed."""
+
+    name: str
+
+
+@attrs.frozen
+class Party:
+    """Something else."""
+
+    guests: int
+
+
+class Film(TypedDict):
+    """As a typed dictionary."""
+
+    title: str
+
+
+async def parsing_knows_the_type(client: ResponsesClient, stream: EventStream, response: Response) -> None:
+    assert_type(await client.parse(Fair, model="m", input="x"), ParseResult[Fair])
+    assert_type(await client.parse(Film, CreateResponse(model="m"), temperature=0.0), ParseResult[Film])
+    assert_type(await client.parse(list[Fair], {"model": "m"}), ParseResult[list[Fair]])
+    assert_type(await client.parse(Fair | Party, model="m"), ParseResult[Fair | Party])
+    assert_type(await stream.parse(Literal["yes", "no"]), ParseResult[Literal["yes", "no"]])
+    assert_type(parse_response(response, Fair | None), ParseResult[Fair | None])
+    assert_type(structure("{}", Film), Film)
+    assert_type(Structured(Fair).structure("{}"), Fair)
+    assert_type(Structured(Fair | Party).parse_text("{}"), Parsed[Fair | Party] | Invalid)
+
+
+def a_class_to_parse_may_come_as_a_variable(response: Response, cls: type[T]) -> ParseResult[T]:
+    return parse_response(response, cls)
+
+
+def matching_results_ends(result: ParseResult[Fair]) -> str:
+    match result:
+        case Parsed(value):
+            assert_type(value, Fair)
+            return value.name
+        case Refused(text):
+            return text
+        case Incomplete(reason, partial):
+            return f"{reason} {partial}"
+        case Invalid(path, message):
+            return f"{path} {message}"
+        case _:
+            assert_never(result)
 
 
 # --- changing ---------------------------------------------------------------------------------------------------------

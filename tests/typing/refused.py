@@ -20,6 +20,7 @@ from responses_proto.models import (
     Response,
     UnknownItem,
 )
+from responses_proto.structured import Incomplete, Invalid, Parsed, ParseResult, Refused, structure
 
 if TYPE_CHECKING:
     from responses_proto.typing import JSONValue
@@ -65,3 +66,22 @@ def what_is_loaded_is_not_anything(data: JSONValue) -> None:
     call: FunctionCall = load(data, Message)  # type: ignore[assignment] # another class
     load(object(), Message)  # type: ignore[call-overload] # not JSON
     load(data, call)  # type: ignore[call-overload] # not a type
+
+
+def a_result_has_to_be_looked_at(result: ParseResult[int]) -> int:
+    return result.value  # type: ignore[union-attr] # may be refused, incomplete or invalid
+
+
+def a_match_that_forgets_a_result_does_not_end(result: ParseResult[int]) -> int:
+    match result:
+        case Parsed(value):
+            return value
+        case Refused() | Incomplete():
+            return 0
+        case _:
+            assert_never(result)  # type: ignore[arg-type] # Invalid is left
+
+
+def what_is_structured_is_of_the_type() -> None:
+    number: int = structure("1", str)  # type: ignore[assignment] # another type
+    Invalid(number)  # type: ignore[call-arg,arg-type] # no message

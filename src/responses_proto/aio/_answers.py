@@ -20,6 +20,7 @@ __all__ = [
     "FIRST_ERROR",
     "FIRST_REDIRECT",
     "description",
+    "hide",
     "is_error",
     "is_json",
     "is_response",
@@ -66,6 +67,17 @@ def is_error(value: Mapping[str, Any]) -> bool:
 def without(body: bytes, secret: bytes) -> bytes:
     """Take out the key, which some servers quote when they refuse it."""
     return body.replace(secret, b"***") if len(secret) >= _SHORTEST_SECRET else body
+
+
+def hide(error: APIError, secret: bytes) -> None:
+    """Take the key out of an error that came inside a stream. Idempotent."""
+    text = secret.decode()
+    if len(secret) < _SHORTEST_SECRET or text not in f"{error} {error.body}":
+        return
+    json = default_converter().json
+    error.args = tuple(str(argument).replace(text, "***") for argument in error.args)
+    error.message = error.message.replace(text, "***")
+    error.body = json.loads(without(json.dumps(error.body), secret))
 
 
 _SHORTEST_SECRET: Final = 6  # bytes; "x" or "none", as one gives to servers that take any key, is no secret

@@ -6,6 +6,7 @@ body is walked here, and the library gets pieces that it is done with in well un
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
@@ -22,11 +23,10 @@ if TYPE_CHECKING:
 
     from ..codec import Converter
 
-__all__ = ["LargeBody", "SmallBody", "is_large"]
+__all__ = ["Body", "LargeBody", "SmallBody", "is_large"]
 
-_LARGE: Final = 256 * 1024  # characters, about, from which on a body is written in slices
-_NODE: Final = 32  # characters that a value counts for besides its text: the work per value, not the bytes
-_SLICE: Final = 128 * 1024  # characters of a string that are written at a time
+_SLICE: Final = 128 * 1024  # characters, about, that are written at a time; a body of more is a large one
+_NODE: Final = 64  # characters that a value counts for besides its text: the work per value, not the bytes
 _TURN: Final = 0.001  # seconds of work after which others get their turn
 _DEEPEST: Final = 200  # levels; what is deeper goes to the codec in one piece, which says what is wrong with it
 
@@ -62,12 +62,17 @@ class LargeBody:
         """Write the body, in slices. Raises ``EncodeError``."""
         if self._data is None:
             pieces: list[bytes] = []
+            small = bytearray()  # gathers them: letting go of a hundred thousand pieces takes its time, too
             turn = time.perf_counter()
             for piece in _pieces(self._wire, self._converter, 0):
-                pieces.append(piece)
+                small += piece
+                if len(small) > _SLICE:
+                    pieces.append(bytes(small))
+                    small.clear()
                 if time.perf_counter() - turn > _TURN:
                     await anyio.lowlevel.checkpoint()
                     turn = time.perf_counter()
+            pieces.append(bytes(small))
             # Joining megabytes of bytes is what the interpreter does without holding on to its lock.
             self._data = await anyio.to_thread.run_sync(b"".join, pieces)
             self._wire = None
@@ -76,7 +81,7 @@ class LargeBody:
 
 def is_large(value: object) -> bool:
     """Tell whether writing a value may take long. Looks at no more of it than it needs to tell."""
-    return _weigh(value, _LARGE, 0) <= 0
+    return _weigh(value, _SLICE, 0) <= 0
 
 
 def _weigh(value: object, left: int, depth: int) -> int:
@@ -156,11 +161,13 @@ def _shallow(value: Model, converter: Converter) -> dict[str, Any]:
     The names on the wire, the constants and the fields of ``extra`` are the codec's business: it dumps the model with
     small stand-ins, which then give way to the real values.
     """
-    large: dict[str, Any] = {}
     thin = copy.copy(value)
-    for attribute in value.__attrs_attrs__:
+    large: dict[int, Any] = {}
+    for index, attribute in enumerate(value.__attrs_attrs__):
         element = getattr(value, attribute.name)
         if attribute.name != "extra" and _weigh(element, _SLICE, 0) <= 0:
-            large[attribute.name] = element
-            object.__setattr__(thin, attribute.name, _STAND_IN)
-    return converter.dump(thin)
+            stand_in = f"stand-in for {index}"
+            large[id(stand_in)] = (stand_in, element)  # which keeps it alive, and with it its identity
+            setattr(thin, attribute.name, stand_in)
+    written = cast("dict[str, Any]", converter.dump(thin))
+    return {key: large[id(short)][1] if id(short) in large else short for key, short in written.items()}

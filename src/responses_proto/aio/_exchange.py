@@ -33,11 +33,12 @@ class Exchange:
 
     __slots__ = ("_reply", "_request", "_started", "_transport", "waited")
 
-    def __init__(self, transport: Transport, request: WireRequest) -> None:
+    def __init__(self, transport: Transport, request: WireRequest, *, started: float | None = None) -> None:
+        # ``started``: when the total deadline began, if not with this very sending.
         self._transport = transport
         self._request = request
         self._reply: WireReply | None = None
-        self._started = 0.0
+        self._started = time.monotonic() if started is None else started
         self.waited = 0.0
         """Seconds that this waited for the peer since its user last set this to 0: only they count against the peer."""
 
@@ -53,15 +54,15 @@ class Exchange:
 
     async def open(self) -> None:
         """Send the request and wait for the head of the answer. Raises errors of the transport, and ``DeadlineExceeded``."""
-        self._started = time.monotonic()
+        begun = time.monotonic()
         kind, seconds = self._tightest(("first_byte", self._request.timeouts.first_byte))
         with anyio.move_on_after(seconds) as scope:
             self._reply = await self._transport.send(self._request)
         if self._reply is None:
-            raise self._late(kind, time.monotonic() - self._started)
+            raise self._late(kind, time.monotonic() - (self._started if kind == "total" else begun))
         if scope.cancelled_caught:  # the head came at the last moment, and the deadline too
             await self.aclose()
-            raise self._late(kind, time.monotonic() - self._started)
+            raise self._late(kind, time.monotonic() - (self._started if kind == "total" else begun))
 
     async def receive(self, kind: str = "", allowed: float | None = None) -> bytes:
         """Wait for the next piece of the body; empty at its end.

@@ -16,35 +16,53 @@ tasks and left at any point.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Self, Unpack, cast
+import time
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, cast, overload
 
+import anyio
 import attrs
 
 from .._version import __version__
-from ..codec import default_converter
+from ..cursor import Cursor
 from ..dialects import Dialect, find_dialect
-from ..exceptions import APIError, LocalProtocolError
-from ..headers import request_id
+from ..exceptions import DeadlineExceeded, LocalProtocolError, ResponsesProtoError
 from ..limits import Limits
-from ..models.request import CreateResponse
-from ..models.response import Response
+from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
+from ..models.response import CompactedResponse, DeletedResponse, InputTokenCount, Response, ResponseItemList
+from ..protocol import ResponseStream
+from ..retry import RetryPolicy
 from ..timeouts import Timeouts
-from ._address import check_headers, checked_url, endpoint, settle, shown
-from ._answers import ERROR_BODY, FIRST_ERROR, FIRST_REDIRECT, description, read_object, refusal, without
-from ._exchange import Exchange, shut
+from ..typing import UNSET
+from ._address import check_headers, checked_url, settle, shown
+from ._calls import Caller, merged, query
+from ._exchange import shut
+from .conversations import Conversations
+from .hooks import Hooks
 from .http import HTTPTransport
+from .pages import ItemPages
 from .stream import EventStream, StreamMeta
-from .transport import Transport, WireRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
-    from ..models.request import CreateResponseFields
-    from ..typing import JSONObject
-    from .http import HTTPClient
+    from typing_extensions import TypeForm  # for the type checker, which brings it
 
-__all__ = ["EventStream", "ResponsesClient", "StreamMeta"]
+    from ..models.config import Include, Order
+    from ..models.request import CompactFields, CreateResponseFields, InputTokensFields
+    from ..structured import ParseResult
+    from ..typing import JSONObject
+    from ._calls import Plan
+    from .http import HTTPClient
+    from .stream import OnAbandon
+    from .transport import Transport
+
+__all__ = ["EventStream", "Hooks", "ResponsesClient", "StreamMeta"]
+
+T = TypeVar("T")
+
+_RUNNING: Final = frozenset({"queued", "in_progress"})
+_POLL_GROWTH: Final = 1.5
 
 
 class ResponsesClient:
@@ -57,7 +75,8 @@ class ResponsesClient:
 
     ``http_client`` is an ``httpx.AsyncClient``, or anything shaped like one, or a
     :class:`~responses_proto.aio.transport.Transport`; it stays the caller's to close. ``headers`` are
-    sent with every request and win over this library's own.
+    sent with every request and win over this library's own. ``timeouts`` and ``retry`` hold for every call; the methods
+    take ``timeouts`` of their own, and ``headers`` that are sent with one call only, such as an ``Idempotency-Key`` of yours.
 
     Raises ``LocalProtocolError`` for a base URL that is not http(s), and for a missing key where the provider needs one.
     """
@@ -69,9 +88,11 @@ class ResponsesClient:
         *,
         http_client: HTTPClient | Transport | None = None,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         limits: Limits | None = None,
         headers: Mapping[str, str] | None = None,
         dialect: Dialect | str | None = None,
+        hooks: Hooks | None = None,
     ) -> None:
         own = {name.lower(): value for name, value in (headers or {}).items()}
         found, url, key = settle(base_url, api_key, dialect, os.environ)
@@ -80,20 +101,29 @@ class ResponsesClient:
             raise LocalProtocolError(f"{found.name} needs an API key: pass api_key=..., or set {names}")
         self._dialect = found
         self._base_url = checked_url(url, found)
-        self._secret = key
-        self._timeouts = timeouts or Timeouts()
-        self._limits = limits or Limits()
-        self._headers = {"user-agent": f"responses-proto/{__version__}"}
+        sent = {"user-agent": f"responses-proto/{__version__}"}
         if key:
-            self._headers[found.key_header] = f"{found.key_prefix}{key}"
-        self._headers |= own
-        check_headers(self._headers)
+            sent[found.key_header] = f"{found.key_prefix}{key}"
+        sent |= own
+        check_headers(sent)
         # A transport of the caller's is the caller's to close; HTTPTransport knows itself whose its client is.
         self._owned = http_client is None or hasattr(http_client, "build_request")
         self._transport = (
             HTTPTransport(cast("HTTPClient | None", http_client)) if self._owned else cast("Transport", http_client)
         )
         self._closed = False
+        self._settings = Caller(
+            transport=self._transport,
+            base_url=self._base_url,
+            headers=sent,
+            secret=key.encode(),
+            timeouts=timeouts or Timeouts(),
+            limits=limits or Limits(),
+            retry=retry or RetryPolicy(),
+            hooks=hooks or Hooks(),
+        )
+        self.conversations: Final = Conversations(self._caller)
+        """The conversations that the server keeps."""
 
     @classmethod
     def for_provider(
@@ -105,8 +135,10 @@ class ResponsesClient:
         api_key: str | None = None,
         http_client: HTTPClient | Transport | None = None,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         limits: Limits | None = None,
         headers: Mapping[str, str] | None = None,
+        hooks: Hooks | None = None,
     ) -> Self:
         """Make a client of a provider by its name in :data:`responses_proto.dialects.DIALECTS`, such as ``huggingface``.
 
@@ -117,9 +149,11 @@ class ResponsesClient:
             api_key,
             http_client=http_client,
             timeouts=timeouts,
+            retry=retry,
             limits=limits,
             headers=headers,
             dialect=find_dialect(name),
+            hooks=hooks,
         )
 
     @property
@@ -149,91 +183,319 @@ class ResponsesClient:
             await shut(self._transport)
 
     async def create(
-        self, request: CreateResponse | JSONObject | None = None, /, **fields: Unpack[CreateResponseFields]
+        self,
+        request: CreateResponse | JSONObject | None = None,
+        /,
+        *,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+        **fields: Unpack[CreateResponseFields],
     ) -> Response:
         """Ask for a response and wait for all of it (Responses, Create).
 
         ``fields`` are those of :class:`~responses_proto.models.request.CreateResponse`; they win over ``request``. A raw
         wire object is sent as it is, but for ``stream``. What comes back may be of any status, ``failed`` and ``incomplete``
-        included: look at ``response.status``. Raises ``APIError``, ``DecodeError`` and errors of the transport.
+        included: look at ``response.status``. With ``background=True`` it comes back at once, see :meth:`wait`.
+        Raises ``APIError``, ``DecodeError`` and errors of the transport.
         """
-        exchange = self._exchange(self._body(request, fields, stream=False), stream=False)
-        try:
-            await exchange.open()
-            if exchange.status >= FIRST_ERROR:
-                raise refusal(exchange, await exchange.read_start(ERROR_BODY), self._secret.encode())
-            body = await exchange.read(self._limits)
-        finally:
-            await exchange.aclose()
-        return self._answer(exchange, body)
+        content = _with_stream(merged(CreateResponse, request, cast("Any", fields)), stream=False)
+        plan = self._plan("responses.create", "POST", content=content, timeouts=timeouts, headers=headers)
+        return cast("Response", await self._caller().fetch(plan, Response))
+
+    async def parse(
+        self,
+        output: TypeForm[T],
+        request: CreateResponse | JSONObject | None = None,
+        /,
+        *,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+        **fields: Unpack[CreateResponseFields],
+    ) -> ParseResult[T]:
+        """Ask for a response whose text is a value of a type, and give the value (Responses, Structured outputs).
+
+        ``output`` is a class or another type that :mod:`responses_proto.structured` can put into a schema; the rest is
+        what :meth:`create` takes, without a format of the text. The result is ``Parsed``, ``Refused``,
+        ``Incomplete`` or ``Invalid``, each with ``.response``. Raises ``LocalProtocolError`` for a type that the strict subset
+        of JSON Schema cannot say, before anything is sent; and what :meth:`create` raises.
+        """
+        from ..structured import Structured, asking_for  # noqa: PLC0415 - only who parses pays for it
+
+        wanted = Structured(output)
+        response = await self.create(request, timeouts=timeouts, headers=headers, **asking_for(wanted, request, fields))
+        return wanted.parse_response(response)
 
     def stream(
-        self, request: CreateResponse | JSONObject | None = None, /, **fields: Unpack[CreateResponseFields]
+        self,
+        request: CreateResponse | JSONObject | None = None,
+        /,
+        *,
+        on_abandon: OnAbandon = "close",
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+        **fields: Unpack[CreateResponseFields],
     ) -> EventStream:
         """Ask for a response as a stream of events (Responses, Create, ``stream``); takes what :meth:`create` takes.
 
-        Nothing is sent until the stream is entered: ``async with client.stream(...) as stream``.
+        Nothing is sent until the stream is entered: ``async with client.stream(...) as stream``; a large request is also only
+        written then, in slices that leave the event loop free. A response with
+        ``background=True`` goes on without its stream; ``on_abandon="cancel_response"`` has it cancelled when
+        the block is left before the end, unless that is because the connection broke.
         """
-        body = self._body(request, fields, stream=True)
-        return EventStream(self._transport, self._request(body, stream=True), limits=self._limits, secret=self._secret)
+        content = _with_stream(merged(CreateResponse, request, cast("Any", fields)), stream=True)
+        plan = self._plan("responses.stream", "POST", content=content, stream=True, timeouts=timeouts, headers=headers)
+        return EventStream(self._caller(), plan, cancel=self._cancelling(on_abandon))
+
+    def resume(
+        self,
+        interrupted: Cursor | EventStream | ResponsesProtoError,
+        /,
+        *,
+        on_abandon: OnAbandon = "close",
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> EventStream:
+        """Take up the stream of a background response again, behind the last event that came (Responses, Retrieve, ``stream``).
+
+        Given the interrupted stream itself, the new one goes on with its snapshot, which in the end is what it would have been
+        without the interruption; the old stream is not to be used any more. Given a cursor, or an error that
+        has one, the snapshot has only what comes from here on, until the terminal event brings the whole response.
+        Events that came before are left out if the server repeats them. ``Cursor(id)`` is a response from its first event on.
+
+        Raises ``LocalProtocolError`` if there is no cursor, or nothing left to come.
+        """
+        accumulator = None
+        if isinstance(interrupted, EventStream):
+            cursor, accumulator = interrupted.taken_over()
+        elif isinstance(interrupted, Cursor):
+            cursor = interrupted
+        else:
+            cursor = interrupted.cursor
+        if cursor is None:
+            raise LocalProtocolError("there is nothing to resume: no event with the id of a response had come")
+        plan = self._plan(
+            "responses.resume",
+            "GET",
+            cursor.response_id,
+            params=query(stream=True, starting_after=cursor.sequence_number),
+            stream=True,
+            timeouts=timeouts,
+            headers=headers,
+        )
+        caller = self._caller()
+        engine = ResponseStream(limits=caller.limits, cursor=cursor, accumulator=accumulator)
+        return EventStream(caller, plan, cancel=self._cancelling(on_abandon), engine=engine)
+
+    async def retrieve(
+        self,
+        response_id: str,
+        /,
+        *,
+        include: Sequence[Include] | None = None,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Fetch a response that the server keeps (Responses, Retrieve). For its events, see :meth:`resume`."""
+        plan = self._plan(
+            "responses.retrieve",
+            "GET",
+            response_id,
+            params=query(include=include),
+            timeouts=timeouts,
+            headers=headers,
+        )
+        return cast("Response", await self._caller().fetch(plan, Response))
+
+    async def wait(
+        self,
+        response: Response | str,
+        /,
+        *,
+        poll: float = 1.0,
+        longest_poll: float = 10.0,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Fetch a background response, by itself or by its id, again and again until it is neither queued nor in progress.
+
+        ``poll`` is the first pause between two requests, in seconds; it grows by half each time, up to ``longest_poll``.
+        What comes back may be of any final status. ``Timeouts.total`` bounds the whole wait: ``DeadlineExceeded`` then has the
+        response as it was last. Raises ``LocalProtocolError`` for a ``poll`` that is not above 0.
+        """
+        if not (0 < poll < float("inf") and longest_poll > 0):
+            raise LocalProtocolError(f"poll has to be a number of seconds above 0, not {poll!r}")
+        bounds = timeouts or self._settings.timeouts
+        started = time.monotonic()
+        known = response if isinstance(response, Response) else None
+        response_id = response.id if isinstance(response, Response) else response
+        while known is None or known.status in _RUNNING:
+            if known is not None:
+                await anyio.sleep(poll if bounds.total is None else min(poll, _left(bounds, started)))
+                poll = max(poll, min(poll * _POLL_GROWTH, longest_poll))
+            left = _left(bounds, started)
+            if left <= 0:
+                raise _late(bounds, started, known)
+            try:
+                asking = bounds if bounds.total is None else attrs.evolve(bounds, total=left)
+                known = await self.retrieve(response_id, timeouts=asking, headers=headers)
+            except DeadlineExceeded as error:
+                if error.kind != "total":
+                    raise
+                raise _late(bounds, started, known) from error
+        return known
+
+    async def cancel(
+        self, response_id: str, /, *, timeouts: Timeouts | None = None, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """Have the server stop a background response (Responses, Cancel)."""
+        caller = self._caller()
+        path = ["responses", response_id, "cancel"]
+        plan = caller.plan("responses.cancel", "POST", path, timeouts=timeouts, headers=headers)
+        return cast("Response", await caller.fetch(plan, Response))
+
+    async def delete(
+        self, response_id: str, /, *, timeouts: Timeouts | None = None, headers: Mapping[str, str] | None = None
+    ) -> DeletedResponse:
+        """Delete a response that the server keeps (Responses, Delete)."""
+        plan = self._plan("responses.delete", "DELETE", response_id, timeouts=timeouts, headers=headers)
+        gone: JSONObject = {"id": response_id, "deleted": True}
+        return cast("DeletedResponse", await self._caller().fetch(plan, DeletedResponse, empty=gone))
+
+    @overload
+    async def compact(
+        self,
+        request: CompactRequest | JSONObject,
+        /,
+        *,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> CompactedResponse: ...
+    @overload
+    async def compact(
+        self,
+        /,
+        *,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+        **fields: Unpack[CompactFields],
+    ) -> CompactedResponse: ...
+    async def compact(
+        self,
+        request: CompactRequest | JSONObject | None = None,
+        /,
+        *,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+        **fields: Any,
+    ) -> CompactedResponse:
+        """Have a conversation shortened (Responses, Compact). The output is the input of what follows.
+
+        Takes a request, or the fields of :class:`~responses_proto.models.request.CompactRequest`, of which ``model`` is required.
+        """
+        content = merged(CompactRequest, request, fields)
+        caller = self._caller()
+        path = ["responses", "compact"]
+        plan = caller.plan("responses.compact", "POST", path, content=content, timeouts=timeouts, headers=headers)
+        return cast("CompactedResponse", await caller.fetch(plan, CompactedResponse))
+
+    async def count_input_tokens(
+        self,
+        request: InputTokensRequest | JSONObject | None = None,
+        /,
+        *,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+        **fields: Unpack[InputTokensFields],
+    ) -> InputTokenCount:
+        """Ask how many tokens an input has (Responses, Input tokens).
+
+        Takes the fields of :class:`~responses_proto.models.request.InputTokensRequest` as :meth:`create` takes its own.
+        """
+        content = merged(InputTokensRequest, request, cast("Any", fields))
+        caller = self._caller()
+        path = ["responses", "input_tokens"]
+        plan = caller.plan("responses.input_tokens", "POST", path, content=content, timeouts=timeouts, headers=headers)
+        return cast("InputTokenCount", await caller.fetch(plan, InputTokenCount))
+
+    def input_items(
+        self,
+        response_id: str,
+        /,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        order: Order | None = None,
+        include: Sequence[Include] | None = None,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> ItemPages:
+        """Iterate over the items that a response was made from, fetched in pages of ``limit`` (Responses, Input items).
+
+        ``after`` is the id of the item to begin behind. OpenAI's order is ``desc``, the newest first, unless said otherwise.
+        """
+        caller = self._caller()
+        path = ["responses", response_id, "input_items"]
+
+        async def fetch(after: str | None) -> ResponseItemList:
+            params = query(after=after, limit=limit, order=order, include=include)
+            plan = caller.plan("responses.input_items", "GET", path, params=params, timeouts=timeouts, headers=headers)
+            return cast("ResponseItemList", await caller.fetch(plan, ResponseItemList))
+
+        return ItemPages(fetch, after=after)
 
     # Inside
 
-    def _body(
-        self, request: CreateResponse | JSONObject | None, fields: CreateResponseFields, *, stream: bool
-    ) -> bytes:
-        converter = default_converter()
-        given = cast("dict[str, Any]", fields)
-        wire: dict[str, Any]
-        if request is None:
-            wire = converter.dump(CreateResponse(**given))
-        elif isinstance(request, CreateResponse):
-            wire = converter.dump(attrs.evolve(cast("Any", request), **given))
-        else:
-            wire = {**request, **(converter.dump(CreateResponse(**given)) if given else {})}
-        if stream:
-            wire["stream"] = True
-        else:
-            wire.pop("stream", None)
-        return converter.json.dumps(wire)
-
-    def _request(self, body: bytes, *, stream: bool) -> WireRequest:
+    def _caller(self) -> Caller:
         if self._closed:
             raise LocalProtocolError("this client is closed: make another one, or stay inside its `async with` block")
-        accept = "text/event-stream" if stream else "application/json"
-        return WireRequest(
-            method="POST",
-            url=endpoint(self._base_url, "responses"),
-            headers={"accept": accept, "content-type": "application/json", **self._headers},
-            body=body,
+        return self._settings
+
+    def _plan(
+        self,
+        operation: str,
+        method: str,
+        *path: str,
+        content: object = None,
+        params: Sequence[tuple[str, str]] = (),
+        stream: bool = False,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Plan:
+        return self._caller().plan(
+            operation,
+            method,
+            ["responses", *path],
+            content=content,
+            params=params,
             stream=stream,
-            timeouts=self._timeouts,
+            timeouts=timeouts,
+            headers=headers,
         )
 
-    def _exchange(self, body: bytes, *, stream: bool) -> Exchange:
-        return Exchange(self._transport, self._request(body, stream=stream))
-
-    def _answer(self, exchange: Exchange, body: bytes) -> Response:
-        secret = self._secret.encode()
-        value = read_object(body)
-        is_error = (
-            value is not None and value.get("object") != "response" and "output" not in value and value.get("error")
-        )
-        if is_error:
-            raise refusal(exchange, body, secret)
-        if value is None or exchange.status >= FIRST_REDIRECT:
-            start = without(body, secret)[:ERROR_BODY]
-            raise APIError(
-                f"a response was asked for, but {description(exchange, start)}",
-                status=exchange.status,
-                request_id=request_id(exchange.headers),
-                headers=exchange.headers,
-                body=start.decode("utf-8", "replace"),
-            )
-        return default_converter().load(value, Response)
+    def _cancelling(self, on_abandon: OnAbandon) -> Callable[[str], Awaitable[object]] | None:
+        return self.cancel if on_abandon == "cancel_response" else None
 
     def __repr__(self) -> str:
         # The key is not shown, nor are headers, which may hold one.
         return (
             f"<{type(self).__name__} {self._dialect.name} {shown(self._base_url)}{' closed' if self._closed else ''}>"
         )
+
+
+def _with_stream(content: CreateResponse | dict[str, Any], *, stream: bool) -> CreateResponse | dict[str, Any]:
+    if isinstance(content, CreateResponse):
+        return attrs.evolve(content, stream=True if stream else UNSET)
+    kept = {name: value for name, value in content.items() if name != "stream"}
+    return {**kept, "stream": True} if stream else kept
+
+
+def _left(bounds: Timeouts, started: float) -> float:
+    return float("inf") if bounds.total is None else bounds.total - (time.monotonic() - started)
+
+
+def _late(bounds: Timeouts, started: float, known: Response | None) -> DeadlineExceeded:
+    error = DeadlineExceeded("total", time.monotonic() - started, limit=bounds.total)
+    error.response = known
+    error.cursor = Cursor(known.id) if known is not None and known.id else None
+    error.replay = "safe"
+    return error

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..sse import Frame
     from .transport import WireRequest
 
-__all__ = ["CallEnd", "How", "Hooks", "RetryNotice"]
+__all__ = ["CallEnd", "Hooks", "How", "RetryNotice"]
 
 How: TypeAlias = Literal["ended", "left", "cancelled", "failed"]
 """How a call was over. ``ended``: with an answer, be it one that says ``failed``; ``left``: the block was left before the end;

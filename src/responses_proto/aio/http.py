@@ -139,7 +139,7 @@ class HTTPReply:
     __slots__ = ("_between_bytes", "_closed", "_next", "_pieces", "_response", "headers", "keeps_time", "status")
 
     def __init__(self, response: HTTPResponse, *, raw: bool, between_bytes: float | None = None) -> None:
-        self.keeps_time = between_bytes is not None
+        self.keeps_time: bool = between_bytes is not None
         self._between_bytes = between_bytes
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
@@ -281,9 +281,29 @@ def _translated(error: Exception, url: str, timeouts: Timeouts | None, *, sendin
     reason, is_systems = _reason(error)
     if is_systems and "ConnectTimeout" in names:
         names = {"ConnectError", "Exception"}  # httpx-aiohttp calls every failure to connect a timeout
+    if not sending and _ended_early(error):
+        names = {"RemoteProtocolError", "Exception"}
+    names = _unmixed(names, error.__cause__)
     rules = _SENDING if sending else _READING
     make = next(make for name, make in rules if name in names)
     return make(reason, origin(url) if url else "", timeouts)
+
+
+def _ended_early(error: Exception) -> bool:
+    """Whether aiohttp met a proper end of the connection before the end of the body.
+
+    It has one exception for that and for a connection that broke; only the words tell them apart, which then quote the error.
+    """
+    payload = next((cause for cause in _walk(error) if type(cause).__name__ == "ClientPayloadError"), None)
+    return payload is not None and "Error(" not in str(payload)
+
+
+def _unmixed(names: set[str], cause: BaseException | None) -> set[str]:
+    """Tell apart what httpx-aiohttp gives one name: aiohttp's own errors, behind it, say whether there ever was a connection."""
+    behind = {cls.__name__ for cls in type(cause).__mro__}
+    if "ServerDisconnectedError" in behind or ("ClientOSError" in behind and "ClientConnectorError" not in behind):
+        return {"Exception"}  # it broke later than while connecting: the request may have done something
+    return names
 
 
 def _late(kind: str, timeouts: Timeouts | None, replay: Replay) -> DeadlineExceeded:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar, cast, overload
 
+import anyio
 import attrs
 
+from ..apierrors import api_error_from
+from ..codec import default_converter
 from ..exceptions import (
+    APIError,
     DeadlineExceeded,
     LocalProtocolError,
     NotAnEventStream,
@@ -17,13 +22,25 @@ from ..exceptions import (
     TransportError,
 )
 from ..headers import RateLimit, rate_limits, request_id
+from ..models.events import (
+    ErrorEvent,
+    Event,
+    Keepalive,
+    RateLimitsUpdated,
+    ResponseCreated,
+    ResponseFailed,
+    ResponseInProgress,
+    ResponseQueued,
+)
 from ..protocol import ResponseStream
+from ..sse import SSEDecoder
 from ._address import shown
 from ._answers import (
     ERROR_BODY,
     FIRST_ERROR,
     FIRST_REDIRECT,
     description,
+    hide,
     is_error,
     is_json,
     is_response,
@@ -32,25 +49,42 @@ from ._answers import (
     refusal,
     without,
 )
+from ._calls import Attempts
 from ._exchange import Exchange
+from .views import Batches, Events, TextDeltas
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
     from types import TracebackType
 
+    from typing_extensions import TypeForm  # for the type checker, which brings it
+
+    from ..accumulator import Accumulator
     from ..anomalies import Anomaly
     from ..cursor import Cursor
-    from ..limits import Limits
-    from ..models.events import Event
     from ..models.response import Response
     from ..protocol import Outcome
-    from .transport import Transport, WireRequest
+    from ..retry import Retry
+    from ..sse import Frame
+    from ..structured import ParseResult
+    from ._calls import Caller, Plan
+    from .partials import PartialValues
 
-__all__ = ["EventStream", "StreamMeta"]
+__all__ = ["EventStream", "OnAbandon", "StreamMeta"]
+
+OnAbandon: TypeAlias = Literal["close", "cancel_response"]
+"""What leaving a stream before its end does: close the connection, or also have the server cancel the response."""
+
+_E = TypeVar("_E", bound=Event)
+_F = TypeVar("_F", bound=Event)
+_G = TypeVar("_G", bound=Event)
+T = TypeVar("T")
 
 _AFTER_ERROR: Final = 1.0  # seconds in which `response.failed` may follow an `error` event
 _DRAIN_SECONDS: Final = 0.1  # after the terminal event, for the rest of the body: then the connection can be used again
 _DRAIN_BYTES: Final = 64 * 1024
+_CANCELLING: Final = 3.0  # seconds for having an abandoned response cancelled
+_BEFORE_OUTPUT: Final = (ResponseCreated, ResponseQueued, ResponseInProgress, Keepalive, RateLimitsUpdated)
 
 
 @attrs.frozen(kw_only=True)
@@ -76,38 +110,69 @@ class EventStream:
     raises ``DeadlineExceeded`` and errors of the connection, after all that had come before. :meth:`result` raises for
     everything but ``completed``. Leaving the block closes the connection at once, however it is left.
 
+    As long as there was no output, what the client's :class:`~responses_proto.retry.RetryPolicy` allows is sent again: the
+    response then begins anew, with another ``response.created``, and :attr:`meta` is that of the new answer. Once there was, nothing
+    is; a background response can be taken up again with :meth:`ResponsesClient.resume`.
+
     One task reads at a time.
     """
 
     __slots__ = (
+        "_again",
+        "_attempts",
         "_begun",
+        "_caller",
+        "_cancel",
         "_cause",
-        "_converter",
         "_drained",
         "_drained_since",
         "_engine",
         "_exchange",
         "_failure",
         "_finished",
+        "_frames",
+        "_fresh",
         "_limits",
         "_meta",
+        "_on_event",
+        "_plan",
         "_reading",
         "_ready",
         "_redact",
         "_request",
+        "_settled",
         "_state",
     )
 
-    def __init__(self, transport: Transport, request: WireRequest, *, limits: Limits, secret: str = "") -> None:
-        self._request = request
-        self._exchange = Exchange(transport, request)
-        self._limits = limits
-        self._redact = secret.encode()
-        self._engine = ResponseStream(limits=limits)
+    def __init__(
+        self,
+        caller: Caller,
+        plan: Plan,
+        *,
+        cancel: Callable[[str], Awaitable[object]] | None = None,
+        engine: ResponseStream | None = None,
+    ) -> None:
+        # `cancel` has the server cancel a response, if that is what abandoning one means; `engine` is there already where a
+        # response is taken up again.
+        self._caller = caller
+        self._plan = plan
+        self._cancel = cancel
+        self._request = plan.request
+        self._attempts: Attempts | None = None
+        self._exchange = Exchange(caller.transport, plan.request)
+        self._limits = caller.limits
+        self._redact = caller.secret
+        self._engine = engine if engine is not None else ResponseStream(limits=caller.limits)
+        self._on_event = caller.hooks.on_event
+        self._frames: SSEDecoder | None = None
+        self._again: tuple[ResponsesProtoError, Retry] | None = None
+        # Whether an error in the stream is there to stay: output came, or the response is not of this request's making.
+        self._settled = engine is not None
         self._ready: Iterator[Event] = iter(())
         self._meta: StreamMeta | None = None
         self._state = "new"  # then "open", then "closed"
         self._reading = False
+        self._fresh = False  # whether the last read brought events
         self._begun = False
         self._finished = False
         self._failure: ResponsesProtoError | None = None
@@ -125,7 +190,10 @@ class EventStream:
     @property
     def outcome(self) -> Outcome | None:
         """How the response ended; ``None`` as long as it did not, or if the block was left before."""
-        return self._engine.outcome
+        outcome = self._engine.outcome
+        if outcome is not None and outcome.error is not None:
+            hide(outcome.error, self._redact)  # some servers quote the key when they refuse it
+        return outcome
 
     @property
     def cursor(self) -> Cursor | None:
@@ -150,11 +218,12 @@ class EventStream:
         if self._state != "new":
             raise LocalProtocolError("a stream can be entered once: ask client.stream() for another one")
         self._state = "open"
+        self._attempts = Attempts(self._caller, self._plan)
         try:
-            await self._exchange.open()
-            await self._check()
-        except BaseException:
-            await self._close()
+            await self._begin(self._attempts)
+        except BaseException as error:
+            self._failure = error if isinstance(error, ResponsesProtoError) else None
+            await self._close(error)
             raise
         return self
 
@@ -166,7 +235,7 @@ class EventStream:
                 while self._engine.ended and not self._finished:
                     await self._fill()  # for the sake of the connection, which the next request can use
         finally:
-            await self._close()
+            await self._close(exc)
 
     async def aclose(self) -> None:
         """Close the connection now, as leaving the block does. Idempotent."""
@@ -180,14 +249,35 @@ class EventStream:
     async def __anext__(self) -> Event:
         for event in self._ready:  # takes one; the cheapest way to, and most events come this way
             return event
-        self._require_open()
-        while not self._finished:
-            await self._fill()
+        if await self._more():
             for event in self._ready:
                 return event
-        if self._failure is not None:
-            raise self._failure
         raise StopAsyncIteration
+
+    @overload
+    def events(self) -> Events[Event]: ...
+    @overload
+    def events(self, kind: type[_E], /) -> Events[_E]: ...
+    @overload  # mypy does not make a union of several classes by itself
+    def events(self, first: type[_E], second: type[_F], /) -> Events[_E | _F]: ...
+    @overload
+    def events(self, first: type[_E], second: type[_F], third: type[_G], /) -> Events[_E | _F | _G]: ...
+    @overload
+    def events(self, *kinds: type[Event] | str) -> Events[Event]: ...
+    def events(self, *kinds: Any) -> Events[Any]:
+        """Iterate over the events of some kinds only: classes, or wire strings; all of them if none is named.
+
+        Reads the stream itself: what is passed over is gone, and the stream goes on where this was left.
+        """
+        return Events(self._waiting, self._more, kinds)
+
+    def text_deltas(self) -> TextDeltas:
+        """Iterate over the pieces of the text as they come: the ``delta`` of each ``response.output_text.delta``."""
+        return TextDeltas(self._waiting, self._more)
+
+    def batches(self) -> Batches:
+        """Iterate over lists of events: those that came with one read, never an empty list. For high throughput."""
+        return Batches(self._waiting, self._more)
 
     async def result(self) -> Response:
         """Read to the end, and give the response if it is complete.
@@ -196,15 +286,14 @@ class EventStream:
         ``StreamTruncated``, each with the response so far in ``.response``; and what iterating raises. Events that were not
         iterated by then are gone. After the block it still works if the response had ended inside.
         """
-        engine = self._engine
-        if self._state == "new" or (self._state == "closed" and engine.outcome is None and self._failure is None):
+        if self._state == "new" or (self._state == "closed" and self._engine.outcome is None and self._failure is None):
             self._require_open()
-        while not self._finished and not engine.ended:
+        while not self._finished and not self._engine.ended:
             await self._fill()
         self._ready = iter(())
         if self._failure is not None:
             raise self._failure
-        outcome = engine.outcome
+        outcome = self.outcome
         if outcome is None:
             raise LocalProtocolError("the stream has no outcome: it was left before its end")
         error = outcome.exception()
@@ -214,7 +303,62 @@ class EventStream:
             raise error from self._cause
         raise error
 
+    async def parse(self, output: TypeForm[T], /) -> ParseResult[T]:
+        """Read to the end, and give the value of a type that the text is (Responses, Structured outputs).
+
+        The request is what asked for it: ``client.stream(..., text=TextConfig(format=text_format(T)))``, with what is in
+        :mod:`responses_proto.structured`. However the response ended, that is the result and not an error; nothing is parsed
+        but the text of a completed one. Raises what iterating raises. Still works after the block, as :meth:`result` does.
+        """
+        from ..structured import Structured  # noqa: PLC0415 - only who parses pays for it
+
+        try:
+            await self.result()
+        except ResponsesProtoError:
+            if self._failure is not None or self._engine.outcome is None:
+                raise
+        return Structured(output).parse_outcome(cast("Outcome", self._engine.outcome))
+
+    def partial(self, output: Any = None, /) -> PartialValues:
+        """Iterate over what the text amounts to as JSON so far: plain values, each time that more is certain.
+
+        ``output`` is the type that was asked for; it makes a difference if its values are no JSON objects, which come inside
+        one and are taken out of it. Reads the stream itself; :meth:`parse` afterwards gives the typed value.
+        """
+        from ..structured import Structured  # noqa: PLC0415 - as above
+        from .partials import PartialValues  # noqa: PLC0415 - as above
+
+        return PartialValues(self, Structured[Any](output) if output is not None else None, self._limits)
+
+    def taken_over(self) -> tuple[Cursor | None, Accumulator]:
+        """Close the books on this stream, for :meth:`ResponsesClient.resume`: give where it stands and what it added up to.
+
+        Raises ``LocalProtocolError`` if the stream is in use, or the response has ended.
+        """
+        if self._state != "closed" and not self._finished:
+            raise LocalProtocolError("this stream is still open: leave its block before it is resumed")
+        outcome = self._engine.outcome
+        if outcome is not None and outcome.status not in ("truncated", "error"):
+            raise LocalProtocolError(f"there is nothing to resume: the response is {outcome.status}")
+        self._engine.accumulator.error = None  # that was the end of this stream, not of the response
+        return self._engine.cursor, self._engine.accumulator
+
     # Inside
+
+    def _waiting(self) -> Iterator[Event]:
+        return self._ready
+
+    async def _more(self) -> bool:
+        # Waits until there are events to hand out, and tells so; at the end, raises what is to be raised there.
+        self._require_open()
+        self._fresh = False
+        while not self._finished:
+            await self._fill()
+            if self._fresh:
+                return True
+        if self._failure is not None:
+            raise self._failure
+        return False
 
     def _require_open(self) -> None:
         if self._state == "new":
@@ -230,8 +374,10 @@ class EventStream:
             raise LocalProtocolError("another task is reading this stream: one at a time can")
         self._reading = True
         try:
-            piece = await (self._drain() if self._engine.ended else self._read())
-            self._take(piece)
+            if self._again is not None:
+                await self._restart(*self._again)
+            else:
+                self._take(await (self._drain() if self._engine.ended else self._read()))
         except BaseException:  # cancelled, most likely: what the transport was reading is lost
             self._give_up(LocalProtocolError("a read of this stream was cancelled, which closed its connection"))
             raise
@@ -239,6 +385,51 @@ class EventStream:
             self._reading = False
         if self._finished:
             await self._exchange.aclose()
+
+    async def _begin(self, attempts: Attempts) -> None:
+        """Send, as often as it takes and is allowed, until there is the head of a stream."""
+        while True:
+            self._exchange = attempts.exchange(await self._plan.body.bytes())
+            self._frames = SSEDecoder(self._limits) if self._caller.hooks.on_frame is not None else None
+            try:
+                await self._exchange.open()
+                await self._check()
+            except ResponsesProtoError as error:
+                await self._exchange.aclose()
+                await attempts.again(error)
+            else:
+                return
+
+    async def _restart(self, error: ResponsesProtoError, decision: Retry) -> None:
+        attempts = cast("Attempts", self._attempts)
+        self._again = None
+        await self._exchange.aclose()
+        try:
+            await attempts.pause(error, decision)
+            await self._begin(attempts)
+        except ResponsesProtoError as failure:
+            self._fail(failure)
+
+    def _settle(self, events: list[Event]) -> list[Event]:
+        """Look whether the response fails before there is any output, so that it can be asked for again.
+
+        Gives the events to hand out: without the failure, if it is not to stay.
+        """
+        for index, event in enumerate(events):
+            if isinstance(event, _BEFORE_OUTPUT):
+                continue
+            self._settled = True
+            error = _failure(event, self._redact)
+            decision = cast("Attempts", self._attempts).decide(error) if error is not None else None
+            if error is not None and decision is not None:
+                self._settled = False
+                self._again = error, decision
+                self._engine = ResponseStream(limits=self._limits)
+                self._finished = False
+                self._begun = False
+                return events[:index]
+            break
+        return events
 
     async def _read(self) -> bytes:
         engine, exchange, timeouts = self._engine, self._exchange, self._request.timeouts
@@ -276,6 +467,10 @@ class EventStream:
     def _take(self, piece: bytes) -> None:
         engine = self._engine
         try:
+            if self._frames is not None and piece:
+                on_frame = cast("Callable[[Frame], object]", self._caller.hooks.on_frame)
+                for frame in self._frames.receive(piece):
+                    on_frame(frame)
             if piece:
                 engine.receive_data(piece)
             else:
@@ -289,6 +484,12 @@ class EventStream:
         if events:
             self._begun = True
             self._exchange.waited = 0.0
+            if not self._settled:
+                events = self._settle(events)
+            self._fresh = bool(events)
+            if self._on_event is not None:
+                for event in events:
+                    self._on_event(event)
             self._ready = iter(events)
 
     def _give_up(self, failure: ResponsesProtoError) -> None:
@@ -318,10 +519,33 @@ class EventStream:
         interrupted.__cause__ = error
         return interrupted
 
-    async def _close(self) -> None:
-        self._state = "closed"
+    async def _close(self, error: BaseException | None = None) -> None:
+        was, self._state = self._state, "closed"
         self._ready = iter(())
-        await self._exchange.aclose()
+        try:
+            await self._exchange.aclose()
+            if was == "open" and self._cancel is not None:
+                await self._abandon(self._cancel)
+        finally:
+            if self._attempts is not None:
+                outcome = self.outcome
+                error = error or self._failure
+                self._attempts.response = self._engine.response if self._engine.cursor is not None else None
+                self._attempts.over(
+                    error,
+                    how="ended" if outcome is not None and self._failure is None else None,
+                    outcome=outcome,
+                    cursor=self._engine.cursor,
+                )
+
+    async def _abandon(self, cancel: Callable[[str], Awaitable[object]]) -> None:
+        # A connection that broke is no decision of the caller's: the response can be taken up again.
+        cursor = self._engine.cursor
+        if cursor is None or self._engine.outcome is not None or isinstance(self._failure, (TransportError, APIError)):
+            return
+        # Nobody is there any more to be told that it did not work.
+        with anyio.move_on_after(_CANCELLING, shield=True), contextlib.suppress(ResponsesProtoError):
+            await cancel(cursor.response_id)
 
     # The head
 
@@ -348,6 +572,7 @@ class EventStream:
             raise refusal(exchange, body, self._redact)
         if value is None or not is_response(value):
             raise self._no_stream(body)
+        self._frames = None
         self._take(body)
         self._take(b"")
         await exchange.aclose()
@@ -364,3 +589,15 @@ class EventStream:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._request.method} {shown(self._request.url)} {self._state}>"
+
+
+def _failure(event: Event, secret: bytes) -> APIError | None:
+    # The error of an event that says that there will be no response.
+    said: object = event if isinstance(event, ErrorEvent) else None
+    if isinstance(event, ResponseFailed) and not event.response.output:
+        said = event.response.error
+    if not said:
+        return None
+    error = api_error_from(default_converter().dump(said))
+    hide(error, secret)
+    return error

@@ -6,10 +6,14 @@ open union of all parts; a consumer matches on the classes it knows and keeps th
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Literal, TypeAlias, get_args
+from base64 import b64encode
+from os import PathLike, fspath
+from pathlib import Path
+from typing import ClassVar, Final, Literal, Self, TypeAlias, get_args
 
 from ..typing import UNSET, Unset
 from ._base import Model, Unknown, model
+from ._media import MAX_BYTES, check_size, data_url, media_type_of, read_file
 
 __all__ = [
     "CONTENT_TYPES",
@@ -171,6 +175,28 @@ class InputImage(Model):
     detail: ImageDetail | None | Unset = UNSET
     prompt_cache_breakpoint: PromptCacheBreakpoint | None | Unset = UNSET
 
+    @classmethod
+    def from_bytes(
+        cls, data: bytes, *, media_type: str = "", detail: ImageDetail | Unset = UNSET, max_bytes: int = MAX_BYTES
+    ) -> Self:
+        """Put an image into a ``data:`` URL; what it is, its first bytes tell. Raises ``LocalProtocolError``."""
+        check_size(data, max_bytes, "the image")
+        return cls(image_url=data_url(data, media_type or media_type_of(data, family="image")), detail=detail)
+
+    @classmethod
+    def from_path(
+        cls,
+        path: str | PathLike[str],
+        *,
+        media_type: str = "",
+        detail: ImageDetail | Unset = UNSET,
+        max_bytes: int = MAX_BYTES,
+    ) -> Self:
+        """Read an image, of ``max_bytes`` at most, into a ``data:`` URL. Raises ``LocalProtocolError``."""
+        data = read_file(path, max_bytes)
+        media_type = media_type or media_type_of(data, fspath(path), family="image")
+        return cls.from_bytes(data, media_type=media_type, detail=detail, max_bytes=max_bytes)
+
 
 @model
 class InputFile(Model):
@@ -184,6 +210,19 @@ class InputFile(Model):
     filename: str | None | Unset = UNSET
     detail: FileDetail | None | Unset = UNSET
     prompt_cache_breakpoint: PromptCacheBreakpoint | None | Unset = UNSET
+
+    @classmethod
+    def from_bytes(cls, data: bytes, filename: str, *, media_type: str = "", max_bytes: int = MAX_BYTES) -> Self:
+        """Put a file into the request, under a name. Raises ``LocalProtocolError``."""
+        check_size(data, max_bytes, filename)
+        media_type = media_type or media_type_of(data, filename)
+        return cls(file_data=data_url(data, media_type), filename=filename)
+
+    @classmethod
+    def from_path(cls, path: str | PathLike[str], *, media_type: str = "", max_bytes: int = MAX_BYTES) -> Self:
+        """Read a file, of ``max_bytes`` at most, into the request, under its own name. Raises ``LocalProtocolError``."""
+        data = read_file(path, max_bytes)
+        return cls.from_bytes(data, Path(path).name, media_type=media_type, max_bytes=max_bytes)
 
 
 @model
@@ -210,6 +249,21 @@ class InputAudio(Model):
 
     type: ClassVar[Literal["input_audio"]] = "input_audio"
     input_audio: InputAudioData
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, format: str = "", max_bytes: int = MAX_BYTES) -> Self:  # noqa: A002 - the wire's own name for it
+        """Put sound into the request; its format, its first bytes tell. Raises ``LocalProtocolError``."""
+        check_size(data, max_bytes, "the sound")
+        subtype = format or media_type_of(data, family="audio").removeprefix("audio/")
+        sound = b64encode(data).decode()
+        return cls(input_audio=InputAudioData(data=sound, format={"mpeg": "mp3"}.get(subtype, subtype)))
+
+    @classmethod
+    def from_path(cls, path: str | PathLike[str], *, format: str = "", max_bytes: int = MAX_BYTES) -> Self:  # noqa: A002 - as above
+        """Read sound, of ``max_bytes`` at most, into the request. Raises ``LocalProtocolError``."""
+        data = read_file(path, max_bytes)
+        format = format or media_type_of(data, fspath(path), family="audio").removeprefix("audio/")  # noqa: A001 - as above
+        return cls.from_bytes(data, format=format, max_bytes=max_bytes)
 
 
 @model

@@ -7,7 +7,6 @@ An :class:`Answer` is a value. Whatever goes wrong with it on the way is said by
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, cast
 
 import attrs
@@ -110,18 +109,15 @@ class Answer:
     """The content type of the body; ``None`` leaves the header out."""
     listed: tuple[JSONObject, ...] | None = None
     """The events, as wire objects; ``None`` if the answer is not made of events."""
-    pieces: tuple[bytes, ...] = ()
-    """The body of an answer that is not made of events, as it is cut."""
+    pieces: tuple[Step, ...] = ()
+    """The body of an answer that is not made of events, as it is cut, and what happens in between."""
     faults: tuple[Fault, ...] = ()
     """What goes wrong with it."""
 
     @classmethod
     def text(cls, text: str, *, model: str = "fake") -> Self:
         """Answer with one message, a delta for each word. Ids are ``resp_1`` and ``msg_1``."""
-        numbers = itertools.count()
-        emitter = Emitter(
-            CreateResponse(model=model), now=1_700_000_000.0, ids=lambda prefix: f"{prefix}_{next(numbers) // 2 + 1}"
-        )
+        emitter = Emitter(CreateResponse(model=model), now=1_700_000_000.0, ids="{}_1".format)
         events = emitter.start()
         message = emitter.message()
         for word in split_words(text):
@@ -143,9 +139,9 @@ class Answer:
         return cls(content_type=_SSE, listed=tuple(_wire(event) for event in events))
 
     @classmethod
-    def stream(cls, *pieces: bytes, content_type: str | None = _SSE, headers: Mapping[str, str] | None = None) -> Self:
-        """Answer with these bytes as an event stream, each piece sent on its own."""
-        return cls(content_type=content_type, headers=_lower(headers), pieces=pieces)
+    def stream(cls, *steps: Step, content_type: str | None = _SSE, headers: Mapping[str, str] | None = None) -> Self:
+        """Answer with these bytes as an event stream, each piece sent on its own; other steps can be in between."""
+        return cls(content_type=content_type, headers=_lower(headers), pieces=steps)
 
     @classmethod
     def json(cls, value: JSONValue | Response, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Self:
@@ -192,7 +188,11 @@ class Answer:
     def draft(self, *, stream: bool = True) -> Draft:
         """Work out what is sent, faults included, to who asked for a stream or did not."""
         draft = Draft(
-            status=self.status, headers=dict(self.headers), content_type=self.content_type, events=None, steps=[*self.pieces]
+            status=self.status,
+            headers=dict(self.headers),
+            content_type=self.content_type,
+            events=None,
+            steps=[*self.pieces],
         )
         if self.listed is not None:
             copies: list[Wire] = default_converter().json.loads(default_converter().json.dumps(list(self.listed)))

@@ -65,7 +65,7 @@ class Fault:
 
     @classmethod
     def missing(cls, field: PositionField) -> Self:
-        """No event has the field."""
+        """Take the field out of every event."""
 
         def change(events: list[Wire]) -> None:
             for event in events:
@@ -75,7 +75,7 @@ class Fault:
 
     @classmethod
     def repeated(cls, field: PositionField) -> Self:
-        """Every event has the value that the first one has."""
+        """Give every event the value that the first one has."""
 
         def change(events: list[Wire]) -> None:
             having = [event for event in events if field in event]
@@ -86,7 +86,7 @@ class Fault:
 
     @classmethod
     def rotating(cls, field: PositionField) -> Self:
-        """Every event has another value: ids get a new ending, indices alternate between one too few and one too many."""
+        """Give every event another value: ids get a new ending, indices alternate between one too few and one too many."""
 
         def change(events: list[Wire]) -> None:
             for number, event in enumerate(events):
@@ -100,12 +100,12 @@ class Fault:
 
     @classmethod
     def dropped(cls, at: Place) -> Self:
-        """An event is left out."""
+        """Leave an event out."""
         return cls._in_events(f"dropped {at}", lambda events: events.__delitem__(_place(events, at)))
 
     @classmethod
     def doubled(cls, at: Place) -> Self:
-        """An event comes twice."""
+        """Send an event twice."""
 
         def change(events: list[Wire]) -> None:
             place = _place(events, at)
@@ -115,7 +115,7 @@ class Fault:
 
     @classmethod
     def swapped(cls, at: Place) -> Self:
-        """An event comes after the one that should follow it."""
+        """Send an event after the one that should follow it."""
 
         def change(events: list[Wire]) -> None:
             place = _place(events, at)
@@ -125,7 +125,7 @@ class Fault:
 
     @classmethod
     def empty_output(cls) -> Self:
-        """The terminal event says that there is no output: the items were only streamed."""
+        """Say in the terminal event that there is no output: the items were only streamed."""
 
         def change(events: list[Wire]) -> None:
             for event in events:
@@ -136,7 +136,7 @@ class Fault:
 
     @classmethod
     def late_events(cls, *events: Mapping[str, Any]) -> Self:
-        """Events follow the terminal one; a ``keepalive`` if none are given. They are numbered on if they have no number."""
+        """Go on after the terminal event: with a ``keepalive`` if no events are given. They are numbered on if they have no number."""
         late = events or ({"type": "keepalive"},)
 
         def change(listed: list[Wire]) -> None:
@@ -147,7 +147,7 @@ class Fault:
 
     @classmethod
     def no_terminal(cls) -> Self:
-        """The terminal event is missing; ``[DONE]`` comes all the same, unless :meth:`no_done` takes it away."""
+        """Leave out the terminal event; ``[DONE]`` comes all the same, unless :meth:`no_done` takes it away."""
 
         def change(events: list[Wire]) -> None:
             events[:] = [event for event in events if event.get("type") not in TERMINAL]
@@ -158,44 +158,44 @@ class Fault:
 
     @classmethod
     def no_event_lines(cls) -> Self:
-        """No frame has an ``event:`` line."""
+        """Send frames without ``event:`` lines."""
         return cls("no event lines", (Change(lambda draft: setattr(draft, "event_lines", False), on_events=True),))
 
     @classmethod
     def no_done(cls) -> Self:
-        """There is no ``[DONE]`` at the end."""
+        """Leave out the ``[DONE]`` at the end."""
         return cls("no done", (Change(lambda draft: setattr(draft, "done", False), on_events=True),))
 
     @classmethod
     def bad_json(cls, at: Place = 1) -> Self:
-        """The data of a frame breaks off in the middle, and the frame ends."""
+        """Break off the data of a frame in the middle, and end the frame."""
         return cls._in_frame(f"bad JSON {at}", at, lambda frame: frame[: len(frame) // 2].rstrip(b"\n") + b"\n\n")
 
     @classmethod
     def phantom_ping(cls, after: Place = 0) -> Self:
-        """A comment after an ``id:`` line comes in a block of its own: no event, though some parsers make one of it."""
+        """Send a comment behind an ``id:`` line, in a block of their own: no event, though some parsers make one of it."""
         return cls._in_frame(f"phantom ping {after}", after, lambda frame: frame + b"id: 7\n: ping\n\n")
 
     @classmethod
     def comments(cls, text: str = "PROCESSING") -> Self:
-        """A comment comes before every frame."""
+        """Send a comment before every frame."""
         return cls._in_frames("comments", lambda frame: f": {text}\n\n".encode() + frame)
 
     @classmethod
     def line_ends(cls, newline: Literal["\r\n", "\r"] = "\r\n") -> Self:
-        """Lines end in another way than with LF."""
+        """End lines in another way than with LF."""
         return cls._in_frames(f"line ends {newline!r}", lambda frame: frame.replace(b"\n", newline.encode()))
 
     @classmethod
     def byte_order_mark(cls) -> Self:
-        """The stream begins with one."""
+        """Begin the stream with one."""
         return cls._in_frame("byte order mark", 0, lambda frame: b"\xef\xbb\xbf" + frame)
 
     # In the bytes
 
     @classmethod
     def split_at(cls, byte: int) -> Self:
-        """The body is cut before this byte, wherever that is. What is before it comes as one piece, and what is behind it."""
+        """Cut the body before this byte, wherever that is, into two pieces."""
 
         def change(draft: Draft) -> None:
             body = _join(draft)
@@ -205,7 +205,7 @@ class Fault:
 
     @classmethod
     def split_every(cls, size: int) -> Self:
-        """The body comes in pieces of so many bytes, however that cuts its frames."""
+        """Cut what is sent into pieces of so many bytes, however that cuts a frame."""
 
         def change(draft: Draft) -> None:
             draft.steps = [part for step in draft.steps for part in _cut(step, size)]
@@ -214,7 +214,7 @@ class Fault:
 
     @classmethod
     def joined(cls) -> Self:
-        """The body comes in one piece."""
+        """Send the body in one piece."""
 
         def change(draft: Draft) -> None:
             draft.steps[:0] = [_join(draft)]
@@ -223,7 +223,7 @@ class Fault:
 
     @classmethod
     def compressed(cls) -> Self:
-        """The body comes as gzip, though nobody asked for it."""
+        """Send the body as gzip, though nobody asked for it."""
 
         def change(draft: Draft) -> None:
             draft.headers["content-encoding"] = "gzip"
@@ -235,7 +235,7 @@ class Fault:
 
     @classmethod
     def delayed(cls, seconds: float, at: Place | None = None) -> Self:
-        """A pause comes before a frame; before each of them if none is named."""
+        """Wait before a frame; before each of them if none is named."""
 
         def change(draft: Draft) -> None:
             if at is not None:
@@ -247,41 +247,41 @@ class Fault:
 
     @classmethod
     def slow_head(cls, seconds: float) -> Self:
-        """The head of the answer takes its time."""
+        """Wait before the head of the answer."""
         return cls(f"slow head {seconds}", (Change(lambda draft: draft.before.append(Pause(seconds))),))
 
     @classmethod
     def stall(cls, after: Place) -> Self:
-        """After this event nothing more comes, and the connection stays open."""
+        """Say nothing more after this event, and leave the connection open."""
         return cls._ending("stall", after, Stall())
 
     @classmethod
     def open_socket(cls) -> Self:
-        """Everything comes, but the body never ends: the connection is left open behind ``[DONE]``."""
+        """Send everything, but never end the body: the connection is left open behind ``[DONE]``."""
         return cls("open socket", (Change(lambda draft: draft.steps.append(Stall())),))
 
     # In the connection
 
     @classmethod
     def reset(cls, after: Place) -> Self:
-        """The connection breaks after this event."""
+        """Break the connection after this event."""
         return cls._ending("reset", after, Reset())
 
     @classmethod
     def eof(cls, after: Place) -> Self:
-        """The connection is closed after this event, before the body is whole."""
+        """Close the connection after this event, before the body is whole."""
         return cls._ending("EOF", after, Close())
 
     @classmethod
     def no_answer(cls) -> Self:
-        """The connection is closed instead of an answer."""
+        """Close the connection instead of answering."""
         return cls("no answer", (Change(lambda draft: draft.before.append(Close())),))
 
     # In the head
 
     @classmethod
     def content_type(cls, content_type: str | None) -> Self:
-        """The body is said to be something else, or nothing at all."""
+        """Say that the body is something else, or do not say what it is."""
         return cls(
             f"content type {content_type}", (Change(lambda draft: setattr(draft, "content_type", content_type)),)
         )
@@ -295,7 +295,7 @@ class Fault:
         *,
         content_type: str | None = "text/html",
     ) -> Self:
-        """Something in between answers instead, with this status, body and headers."""
+        """Let something in between answer instead, with this status, body and headers."""
 
         def change(draft: Draft) -> None:
             draft.status, draft.content_type, draft.steps = status, content_type, [body] if body else []

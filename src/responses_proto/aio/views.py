@@ -1,0 +1,83 @@
+"""Other ways to iterate over a stream: some kinds of events only, the text only, whole batches.
+
+Each reads the stream itself and keeps nothing, so that one can change from one way to another in the middle.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
+
+from ..models.events import Event, OutputTextDelta
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+__all__ = ["Batches", "Events", "TextDeltas"]
+
+_E = TypeVar("_E")
+
+
+class _View:
+    __slots__ = ("_more", "_ready")
+
+    def __init__(self, ready: Callable[[], Iterator[Event]], more: Callable[[], Awaitable[bool]]) -> None:
+        # `ready` gives what was read already; `more` reads on when that is used up, and is false at the end.
+        self._ready = ready
+        self._more = more
+
+    def __aiter__(self) -> Self:
+        return self
+
+
+class Events(_View, Generic[_E]):
+    """The events of some kinds. From :meth:`EventStream.events`."""
+
+    __slots__ = ("_classes", "_names")
+
+    def __init__(
+        self,
+        ready: Callable[[], Iterator[Event]],
+        more: Callable[[], Awaitable[bool]],
+        kinds: tuple[type[Event] | str, ...],
+    ) -> None:
+        super().__init__(ready, more)
+        classes = tuple(kind for kind in kinds if not isinstance(kind, str))
+        self._classes: tuple[type[object], ...] = classes if kinds else (object,)
+        self._names = frozenset(kind for kind in kinds if isinstance(kind, str))
+
+    async def __anext__(self) -> _E:
+        classes, names = self._classes, self._names
+        while True:
+            for event in self._ready():
+                if isinstance(event, classes) or event.type in names:
+                    return cast("_E", event)
+            if not await self._more():
+                raise StopAsyncIteration
+
+
+class TextDeltas(_View):
+    """The pieces of the text. From :meth:`EventStream.text_deltas`."""
+
+    __slots__ = ()
+
+    async def __anext__(self) -> str:
+        while True:
+            for event in self._ready():
+                if isinstance(event, OutputTextDelta):
+                    return event.delta
+            if not await self._more():
+                raise StopAsyncIteration
+
+
+class Batches(_View):
+    """The events, in lists as they were read. From :meth:`EventStream.batches`."""
+
+    __slots__ = ()
+
+    async def __anext__(self) -> list[Event]:
+        while True:
+            batch = list(self._ready())
+            if batch:
+                return batch
+            if not await self._more():
+                raise StopAsyncIteration

@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from tests.structured_cases import CASES, Case, Num
+from tests.support_server import (
+    LAST,
+    Peer,
+    both_loops,
+    chunk,
+    events,
+    frame,
+    frames,
+    head,
+    response,
+    run,
+    serve,
+    whole,
+)
+
+from responses_proto import ResponsesClient
+from responses_proto.exceptions import APIError, LocalProtocolError, StreamInterrupted
+from responses_proto.models.config import TextConfig
+from responses_proto.structured import Incomplete, Invalid, Parsed, ParseResult, Refused, json_schema, text_format
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from responses_proto import EventStream
+    from responses_proto.typing import JSONObject
+
+KEY = "key-that-nobody-may-see"
+
+
+def client(url: str) -> ResponsesClient:
+    return ResponsesClient(url, KEY)
+
+
+# ---- the matrix: what the server says, and what it is
+
+
+def refused(case: Case) -> dict[str, Any]:
+    made = response("completed", case.text)
+    made["output"][0]["content"].insert(0, {"type": "refusal", "refusal": "I would rather not."})
+    return made
+
+
+ANSWERS: dict[str, Callable[[Case], dict[str, Any]]] = {
+    "ok": lambda case: response("completed", case.text),
+    "refusal": refused,
+    "truncated": lambda case: response(
+        "incomplete", case.text[:-1], incomplete_details={"reason": "max_output_tokens"}
+    ),
+    "invalid-json": lambda case: response("completed", case.text[:-1]),
+    "wrong-shape": lambda case: response("completed", case.wrong),
+    "fenced": lambda case: response("completed", f"```json\n{case.text}\n```"),
+}
+
+
+def check(result: ParseResult[Any], answer: str, case: Case) -> None:
+    match answer, result:
+        case "ok" | "fenced", Parsed(value):
+            assert value == case.value
+            assert type(value) is type(case.value)
+        case "refusal", Refused(text):
+            assert text == "I would rather not."
+        case "truncated", Incomplete(reason):
+            assert reason == "max_output_tokens"
+        case "invalid-json", Invalid(path, _, text):
+            assert (path, text) == ("$", case.text[:-1])
+        case "wrong-shape", Invalid(path, _, text):
+            assert (path, text) == (case.path, case.wrong)
+        case _:
+            pytest.fail(f"{answer}: {result}")
+    assert result.response
+    assert result.response.id == "resp_1"
+
+
+def streamed(made: dict[str, Any]) -> bytes:
+    """Give a response as the events of a stream."""
+    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    item = made["output"][0]
+    listed = events()[:3]
+    for at, part in enumerate(item["content"]):
+        kind, key = ("output_text", "text") if part["type"] == "output_text" else ("refusal", "refusal")
+        said = {**place, "content_index": at}
+        listed += [
+            {"type": "response.content_part.added", **said, "part": {**part, key: ""}},
+            *(
+                {"type": f"response.{kind}.delta", **said, "delta": part[key][i : i + 5]}
+                for i in range(0, len(part[key]), 5)
+            ),
+            {"type": f"response.{kind}.done", **said, key: part[key]},
+            {"type": "response.content_part.done", **said, "part": part},
+        ]
+    listed += [
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": f"response.{made['status']}", "response": made},
+    ]
+    return b"".join(frame({**event, "sequence_number": number}) for number, event in enumerate(listed))
+
+
+@both_loops
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_the_matrix_over_a_socket(backend: str, answer: str) -> None:
+    async def test() -> None:
+        said: list[bytes] = []
+
+        async def script(peer: Peer) -> None:
+            await peer.send(said[-1])
+
+        async with serve(script) as server, client(server.url) as c:
+            for case in CASES:
+                made = ANSWERS[answer](case)
+                said.append(whole(json.dumps(made).encode(), kind="application/json"))
+                check(await c.parse(case.type, model="m", input="x"), answer, case)
+                wanted = server.requests[-1].json["text"]["format"]
+                assert (wanted["type"], wanted["strict"]) == ("json_schema", True)
+                assert wanted["schema"] == json_schema(case.type)
+                said.append(head() + chunk(streamed(made)) + LAST)
+                async with c.stream(model="m", input="x", text=TextConfig(format=text_format(case.type))) as stream:
+                    check(await stream.parse(case.type), answer, case)
+                assert server.requests[-1].json["text"]["format"] == wanted
+
+    run(backend, test)
+
+
+# ---- requests
+
+
+@both_loops
+def test_the_format_joins_what_the_request_says_of_the_text(backend: str) -> None:
+    async def test() -> None:
+        answer = whole(json.dumps(response("completed", '{"number": 1}')).encode(), kind="application/json")
+        async with serve(answer) as server, client(server.url) as c:
+            raw: JSONObject = {"model": "m", "input": "x", "text": {"verbosity": "low"}, "vendor": 1}
+            assert await c.parse(Num, raw, temperature=0.0) == Parsed(Num(1))
+            sent = server.requests[0].json
+            assert sent["text"].pop("format")["name"] == "Num"
+            assert sent == {**raw, "temperature": 0.0}
+            assert raw["text"] == {"verbosity": "low"}
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_type_that_cannot_be_asked_for_sends_nothing(backend: str) -> None:
+    async def test() -> None:
+        async with serve(b"") as server, client(server.url) as c:
+            with pytest.raises(LocalProtocolError, match="free keys"):
+                await c.parse(dict[str, int], model="m", input="x")
+            with pytest.raises(LocalProtocolError, match="already"):
+                await c.parse(Num, model="m", text={"format": {"type": "text"}})
+            assert server.requests == []
+
+    run(backend, test)
+
+
+@both_loops
+def test_an_error_of_the_server_is_raised(backend: str) -> None:
+    async def test() -> None:
+        answer = whole(b'{"error": {"message": "No."}}', 400, kind="application/json")
+        async with serve(answer) as server, client(server.url) as c:
+            with pytest.raises(APIError, match="No"):
+                await c.parse(Num, model="m", input="x")
+
+    run(backend, test)
+
+
+# ---- streams
+
+
+@both_loops
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (frames('{"number"', ": 1}", last=None), Incomplete("truncated", {"number": 1})),
+        (frames('{"number"', ": 1", last="incomplete"), Incomplete("incomplete", {})),
+        (frames('{"number"', ": 1}", last="failed", error={"code": "server_error", "message": "x"}),
+         Incomplete("server_error", {"number": 1})),
+        (frames('{"number"', ": 1}"), Parsed(Num(1))),
+    ],
+)  # fmt: skip
+def test_only_a_completed_stream_is_parsed(backend: str, body: bytes, expected: object) -> None:
+    async def test() -> None:
+        async with serve(head() + chunk(body) + LAST) as server, client(server.url) as c:
+            async with c.stream(model="m", input="x") as stream:
+                assert await stream.parse(Num) == expected
+            assert await stream.parse(Num) == expected  # and after the block
+
+    run(backend, test)
+
+
+@both_loops
+def test_parsing_waits_for_the_terminal_event(backend: str) -> None:
+    async def test() -> None:
+        whole_text, go_on = anyio.Event(), anyio.Event()
+        results: list[ParseResult[Num]] = []
+
+        async def script(peer: Peer) -> None:
+            listed = events('{"number": 1}')
+            await peer.send(head() + chunk(b"".join(map(frame, listed[:-1]))))
+            whole_text.set()
+            await go_on.wait()
+            await peer.send(chunk(frame(listed[-1])) + LAST)
+
+        async with (
+            serve(script) as server,
+            client(server.url) as c,
+            c.stream(model="m", input="x") as stream,
+            anyio.create_task_group() as tasks,
+        ):
+
+            async def parse() -> None:
+                results.append(await stream.parse(Num))
+
+            tasks.start_soon(parse)
+            await whole_text.wait()
+            await anyio.sleep(0.05)
+            assert results == []
+            go_on.set()
+        assert results == [Parsed(Num(1))]
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_connection_that_breaks_is_an_error_and_no_result(backend: str) -> None:
+    async def test() -> None:
+        async def script(peer: Peer) -> None:
+            await peer.send(head() + chunk(frames('{"number": 1}', last=None)))
+            await anyio.sleep(0.05)
+            await peer.reset()
+
+        async with serve(script) as server, client(server.url) as c, c.stream(model="m", input="x") as stream:
+            with pytest.raises(StreamInterrupted):
+                await stream.parse(Num)
+
+    run(backend, test)
+
+
+@asynccontextmanager
+async def streaming(body: bytes) -> AsyncGenerator[EventStream]:
+    async with (
+        serve(head() + chunk(body) + LAST) as server,
+        client(server.url) as c,
+        c.stream(model="m", input="x") as stream,
+    ):
+        yield stream
+
+
+async def partials(stream: EventStream, output: Any = None) -> list[Any]:
+    return [value async for value in stream.partial(output)]
+
+
+@both_loops
+def test_partial_values_come_as_the_text_does_and_the_typed_one_at_the_end(backend: str) -> None:
+    async def test() -> None:
+        body = frames('{"na', 'me": "F', "air", '", "tags": [', '"a"', ", ", '"b', '"]}')
+        async with streaming(body) as stream:
+            assert await partials(stream) == [
+                {},
+                {"name": "F"},
+                {"name": "Fair"},
+                {"name": "Fair", "tags": []},
+                {"name": "Fair", "tags": ["a"]},
+                {"name": "Fair", "tags": ["a", "b"]},
+            ]
+            assert isinstance(await stream.parse(Num), Invalid)
+
+    run(backend, test)
+
+
+@both_loops
+def test_partial_values_are_taken_out_of_their_object(backend: str) -> None:
+    async def test() -> None:
+        body = frames("```json\n", '{"value": [1', ", 2", "]}", "\n```")
+        async with streaming(body) as stream:
+            assert await partials(stream, list[int]) == [[], [1], [1, 2]]
+            assert await stream.parse(list[int]) == Parsed([1, 2])
+
+    run(backend, test)

@@ -1,0 +1,651 @@
+"""Streams that are retried, resumed, abandoned, watched, and read in other ways than event by event."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+import anyio
+import pytest
+from tests.support_server import (
+    LAST,
+    Peer,
+    Server,
+    both_loops,
+    chunk,
+    events,
+    frame,
+    frames,
+    head,
+    response,
+    run,
+    serve,
+    whole,
+)
+
+from responses_proto import Cursor, ResponsesClient, RetryPolicy, Timeouts
+from responses_proto.aio.hooks import CallEnd, Hooks, RetryNotice
+from responses_proto.exceptions import (
+    APIError,
+    LocalProtocolError,
+    NotFoundError,
+    ResponseFailed,
+    ResponsesProtoError,
+    ServerError,
+    StreamInterrupted,
+    StreamTruncated,
+    TransportError,
+)
+from responses_proto.models.events import (
+    Event,
+    OutputTextDelta,
+    OutputTextDone,
+    ResponseCompleted,
+    ResponseCreated,
+    UnknownEvent,
+)
+
+if TYPE_CHECKING:
+    from tests.support_server import Script, Wire
+
+    from responses_proto.aio.transport import WireRequest
+    from responses_proto.sse import Frame
+
+KEY = "key-that-nobody-may-see"
+QUICK = RetryPolicy(first_pause=0.01)
+HELLO = head() + chunk(frames("Hel", "lo")) + LAST
+OVERLOADED: Wire = {"type": "error", "code": "server_error", "message": "Overloaded.", "param": None}
+
+
+def client(server: Server, **options: Any) -> ResponsesClient:
+    options.setdefault("retry", QUICK)
+    return ResponsesClient(server.url, KEY, **options)
+
+
+def stream_of(*listed: Wire) -> bytes:
+    numbered = [{**event, "sequence_number": number} for number, event in enumerate(listed)]
+    return head() + chunk(b"".join(map(frame, numbered))) + LAST
+
+
+def failed(**more: Any) -> Wire:
+    body = response("failed", error={"code": "server_error", "message": "Overloaded."}, **more)
+    return {"type": "response.failed", "response": body}
+
+
+def in_turn(*answers: bytes) -> Script:
+    left = list(answers)
+
+    async def script(peer: Peer) -> None:
+        await peer.send(left.pop(0) if len(left) > 1 else left[0])
+
+    return script
+
+
+def background(length: int) -> list[Wire]:
+    deltas = [f"{number} " for number in range(length - 8)]
+    listed = events(*deltas, background=True)
+    assert len(listed) == length
+    return listed
+
+
+def number(event: Event) -> int:
+    assert not isinstance(event, UnknownEvent)
+    assert isinstance(event.sequence_number, int)
+    return event.sequence_number
+
+
+# ---- resume
+
+
+@both_loops
+@pytest.mark.parametrize(("overlap", "bare"), [(0, False), (3, False), (0, True)])
+def test_resuming_at_every_event_boundary_gives_the_identical_snapshot(
+    backend: str,
+    overlap: int,
+    bare: bool,
+) -> None:
+    listed = background(200)
+    if bare:  # some servers say nothing of the output again: it is only in what was streamed, before and after
+        listed[-1]["response"]["output"] = []
+
+    async def test() -> None:
+        at = 0
+
+        async def script(peer: Peer) -> None:
+            query = parse_qs(urlsplit(peer.request.target).query)
+            if peer.request.method == "POST":
+                await peer.send(head() + chunk(b"".join(map(frame, listed[:at]))))
+                await peer.socket.aclose()
+            else:
+                after = int(query["starting_after"][0])
+                assert after == at - 1
+                await peer.send(head() + chunk(b"".join(map(frame, listed[max(at - overlap, 0) :]))) + LAST)
+
+        async with serve(script) as server, client(server) as c:
+            whole_stream = at = len(listed)
+            async with c.stream(model="m", input="x", background=True) as stream:
+                expected = await stream.result()
+            assert expected.output_text == "".join(f"{number} " for number in range(192))
+            for boundary in range(1, whole_stream):
+                at = boundary
+                seen: list[int] = []
+                async with c.stream(model="m", input="x", background=True) as first:
+                    seen += [number(event) async for event in first]
+                async with c.resume(first) as second:
+                    seen += [number(event) async for event in second]
+                    assert await second.result() == expected
+                assert seen == list(range(whole_stream))
+                assert second.cursor == Cursor("resp_1", whole_stream - 1)
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_stream_cut_inside_an_event_is_resumed_behind_the_last_whole_one(backend: str) -> None:
+    listed = background(12)
+    data = b"".join(map(frame, listed))
+
+    async def test() -> None:
+        size = 0
+
+        async def script(peer: Peer) -> None:
+            if peer.request.method == "POST":
+                await peer.send(head() + chunk(data[:size]))
+                await peer.socket.aclose()
+            else:
+                after = int(parse_qs(urlsplit(peer.request.target).query)["starting_after"][0])
+                await peer.send(head() + chunk(b"".join(map(frame, listed[after + 1 :]))) + LAST)
+
+        async with serve(script) as server, client(server) as c:
+            for cut in range(len(frame(listed[0])) + 1, len(data) - len(frame(listed[-1])), 97):
+                size = cut
+                async with c.stream(model="m", input="x", background=True) as first:
+                    async for _ in first:
+                        pass
+                async with c.resume(first) as second:
+                    assert (await second.result()).output_text == "0 1 2 3 "
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_cursor_or_an_error_is_enough(backend: str) -> None:
+    listed = background(20)
+
+    async def script(peer: Peer) -> None:
+        query = parse_qs(urlsplit(peer.request.target).query)
+        if peer.request.method == "POST":
+            await peer.send(head() + chunk(b"".join(map(frame, listed[:9]))))
+            await anyio.sleep(0.05)
+            await peer.reset()
+        else:
+            after = int(query["starting_after"][0]) if "starting_after" in query else -1
+            await peer.send(head() + chunk(b"".join(map(frame, listed[after + 1 :]))) + LAST)
+
+    async def test() -> None:
+        async with serve(script) as server, client(server) as c:
+            stream = c.stream(model="m", input="x", background=True)
+            with pytest.raises(StreamInterrupted) as caught:
+                async with stream:
+                    await stream.result()
+            assert caught.value.replay == "resumable"
+            for place in (caught.value, caught.value.cursor, stream):
+                assert place is not None
+                async with c.resume(place) as resumed:
+                    kinds = [event.type async for event in resumed]
+                    assert kinds == [event["type"] for event in listed[9:]]
+                    result = await resumed.result()
+                assert result.output_text == "".join(f"{number} " for number in range(12))
+            async with c.resume(Cursor("resp_1")) as again:
+                assert len([event async for event in again]) == 20
+                assert "starting_after" not in server.requests[-1].target
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_cannot_be_resumed_says_so(backend: str) -> None:
+    async def test() -> None:
+        async with serve(HELLO) as server, client(server) as c:
+            with pytest.raises(LocalProtocolError, match="nothing to resume"):
+                c.resume(TransportError("never began"))
+            fresh = c.stream(model="m", input="x")
+            with pytest.raises(LocalProtocolError, match="still open"):
+                c.resume(fresh)
+            async with fresh:
+                await fresh.result()
+            with pytest.raises(LocalProtocolError, match="the response is completed"):
+                c.resume(fresh)
+        gone = whole(b'{"error": {"message": "No response."}}', 404, kind="application/json")
+        async with serve(gone) as server, client(server) as c:
+            with pytest.raises(NotFoundError):
+                await c.resume(Cursor("resp_1", 3), on_abandon="cancel_response").__aenter__()
+            assert len(server.requests) == 1  # nor is anything cancelled then
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_failure_that_comes_with_the_rest_is_the_outcome_and_no_reason_to_retry(backend: str) -> None:
+    async def test() -> None:
+        async with serve(stream_of(failed())) as server, client(server) as c:
+            async with c.resume(Cursor("resp_1", -1)) as stream:
+                with pytest.raises(ResponseFailed):
+                    await stream.result()
+            assert len(server.requests) == 1
+
+    run(backend, test)
+
+
+# ---- retries
+
+
+@both_loops
+@pytest.mark.parametrize(
+    "first",
+    [
+        stream_of(OVERLOADED),
+        stream_of(events()[0], events()[1], OVERLOADED),
+        stream_of(events()[0], failed()),
+        stream_of(events()[0], {"type": "keepalive"}, OVERLOADED, failed()),
+        whole(json.dumps(failed()["response"]).encode(), kind="application/json"),
+        whole(b'{"error": {"message": "Overloaded."}}', 503, kind="application/json"),
+    ],
+)
+def test_a_failure_before_any_output_is_retried(backend: str, first: bytes) -> None:
+    async def test() -> None:
+        async with serve(in_turn(first, HELLO)) as server, client(server) as c:
+            async with c.stream(model="m", input="x") as stream:
+                kinds = [event.type async for event in stream]
+                assert (await stream.result()).output_text == "Hello"
+            whole_one = [event["type"] for event in events("Hel", "lo")]
+            assert kinds[-len(whole_one) :] == whole_one
+            assert not {"error", "response.failed"} & set(kinds)
+            assert len(server.requests) == 2
+            assert len({request.headers["idempotency-key"] for request in server.requests}) == 1
+            async with c.stream(model="m", input="x") as stream:
+                assert (await stream.result()).output_text == "Hello"
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        ([*events("Hel", last=None), OVERLOADED], ServerError),
+        ([*events("Hel", last=None), failed()], ResponseFailed),
+        ([events()[0], events()[1], events()[2], OVERLOADED], ServerError),
+        ([events()[0], {"type": "acme:output", "x": 1}, OVERLOADED], ServerError),  # who knows what that was
+        ([events()[0], {**OVERLOADED, "code": "invalid_prompt"}], APIError),
+        ([events()[0]], StreamTruncated),
+    ],
+)
+def test_after_output_or_with_a_lasting_error_nothing_is_retried(
+    backend: str, listed: list[Wire], expected: type[ResponsesProtoError]
+) -> None:
+    async def test() -> None:
+        async with serve(stream_of(*listed)) as server, client(server) as c:
+            async with c.stream(model="m", input="x") as stream:
+                assert [event.type async for event in stream] == [event["type"] for event in listed]
+                with pytest.raises(expected):
+                    await stream.result()
+            assert len(server.requests) == 1
+
+    run(backend, test)
+
+
+@both_loops
+def test_the_last_failure_is_an_event_like_any_other(backend: str) -> None:
+    async def test() -> None:
+        async with serve(stream_of(events()[0], OVERLOADED)) as server, client(server) as c:
+            async with c.stream(model="m", input="x") as stream:
+                kinds = [event.type async for event in stream]
+                assert kinds == ["response.created"] * 3 + ["error"]
+                with pytest.raises(ServerError, match="Overloaded"):
+                    await stream.result()
+            assert len(server.requests) == 3
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_retry_that_fails_raises_what_it_failed_with(backend: str) -> None:
+    async def test() -> None:
+        refusal = whole(b'{"error": {"message": "Who are you?"}}', 401, kind="application/json")
+        async with serve(in_turn(stream_of(events()[0], OVERLOADED), refusal)) as server, client(server) as c:
+            async with c.stream(model="m", input="x") as stream:
+                assert isinstance(await anext(stream), ResponseCreated)
+                for _ in range(2):
+                    with pytest.raises(APIError, match="Who are you"):
+                        await anext(stream)
+            assert len(server.requests) == 2
+
+    run(backend, test)
+
+
+@both_loops
+def test_leaving_before_the_retry_sends_nothing_more(backend: str) -> None:
+    async def test() -> None:
+        async with serve(stream_of(events()[0], OVERLOADED)) as server, client(server) as c:
+            async with c.stream(model="m", input="x") as stream:
+                await anext(stream)
+            assert stream.outcome is None
+            assert len(server.requests) == 1
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_error_in_a_stream_does_not_show_the_key(backend: str, nested: bool) -> None:
+    async def test() -> None:
+        told = Told()
+        facts = {"code": "server_error", "message": f"Not with {KEY}."}
+        error: Wire = {"type": "error", "error": facts} if nested else {"type": "error", **facts}
+        broken = {"type": "response.failed", "response": response("failed", error=facts)}
+        for last in (error, broken):
+            async with serve(stream_of(events()[0], last)) as server, client(server, hooks=told.hooks) as c:
+                async with c.stream(model="m", input="x") as stream:
+                    with pytest.raises(ResponsesProtoError, match=r"Not with \*\*\*") as caught:
+                        await stream.result()
+                for shown in (caught.value, caught.value.__cause__, *told.retries):
+                    assert KEY not in f"{shown!r} {getattr(shown, 'body', None)} {getattr(shown, 'message', '')}"
+                assert stream.outcome is not None
+                assert KEY not in repr(stream.outcome.error)
+        assert len(told.retries) == 4
+
+    run(backend, test)
+
+
+# ---- abandoning
+
+
+@both_loops
+@pytest.mark.parametrize("way", ["break", "raise", "cancel"])
+def test_an_abandoned_response_can_be_cancelled(backend: str, way: str) -> None:
+    async def test() -> None:
+        async def script(peer: Peer) -> None:
+            if peer.request.target.endswith("/cancel"):
+                await peer.send(whole(json.dumps(response("cancelled")).encode(), kind="application/json"))
+                return
+            await peer.send(head() + chunk(frames("Hel", last=None, background=True)))
+            await peer.until_closed()
+
+        async with serve(script) as server, client(server) as c:
+            with anyio.move_on_after(0.3 if way == "cancel" else 5):
+                try:
+                    async with c.stream(model="m", background=True, on_abandon="cancel_response") as stream:
+                        await anext(stream)
+                        if way == "raise":
+                            raise KeyError(way)  # noqa: TRY301 - what the caller does
+                        if way == "cancel":
+                            await stream.result()
+                except KeyError:
+                    assert way == "raise"
+            assert [(request.method, request.target) for request in server.requests] == [
+                ("POST", "/v1/responses"),
+                ("POST", "/v1/responses/resp_1/cancel"),
+            ]
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_ended_or_broke_or_was_not_asked_for_is_not_cancelled(backend: str) -> None:
+    async def test() -> None:
+        async def script(peer: Peer) -> None:
+            if peer.request.json["input"] == "ends":
+                await peer.send(HELLO)
+            else:
+                await peer.send(head() + chunk(frames("Hel", last=None, background=True)))
+                if peer.request.json["input"] == "breaks":
+                    await anyio.sleep(0.05)
+                    await peer.reset()
+                else:
+                    await peer.until_closed()
+
+        async with serve(script) as server, client(server) as c:
+            async with c.stream(model="m", input="ends", on_abandon="cancel_response") as stream:
+                await stream.result()
+            with pytest.raises(StreamInterrupted):
+                async with c.stream(model="m", input="breaks", on_abandon="cancel_response") as stream:
+                    await stream.result()
+            async with c.stream(model="m", input="stays") as stream:
+                await anext(stream)
+            assert all(request.target == "/v1/responses" for request in server.requests)
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_server_that_does_not_cancel_does_not_hold_up(backend: str) -> None:
+    async def test() -> None:
+        async def script(peer: Peer) -> None:
+            if peer.request.target.endswith("/cancel"):
+                await peer.reset()
+            else:
+                await peer.send(head() + chunk(frames("Hel", last=None, background=True)))
+                await peer.until_closed()
+
+        async with serve(script) as server, client(server) as c:
+            async with c.stream(model="m", background=True, on_abandon="cancel_response") as stream:
+                await anext(stream)
+            assert len(server.requests) == 2
+
+    run(backend, test)
+
+
+# ---- hooks
+
+
+class Told:
+    def __init__(self) -> None:
+        self.requests: list[WireRequest] = []
+        self.frames: list[Frame] = []
+        self.events: list[Event] = []
+        self.ends: list[CallEnd] = []
+        self.retries: list[RetryNotice] = []
+        self.hooks = Hooks(
+            on_request=self.requests.append,
+            on_frame=self.frames.append,
+            on_event=self.events.append,
+            on_retry=self.retries.append,
+            on_outcome=self.ends.append,
+        )
+
+
+@both_loops
+def test_hooks_are_told_what_happens(backend: str) -> None:
+    async def test() -> None:
+        told = Told()
+        async with serve(in_turn(stream_of(OVERLOADED), HELLO)) as server, client(server, hooks=told.hooks) as c:
+            async with c.stream(model="m", input="x") as stream:
+                seen = [event async for event in stream]
+            assert told.events == seen
+            assert [found.event.decode() for found in told.frames] == ["error", *(event.type for event in seen)]
+            assert [json.loads(request.body)["model"] for request in told.requests] == ["m", "m"]
+            assert KEY not in repr(told.requests) + repr(told.ends)
+            (end,) = told.ends
+            assert (end.operation, end.how, end.attempts, end.error) == ("responses.stream", "ended", 2, None)
+            assert end.outcome is not None
+            assert end.outcome.status == "completed"
+            assert end.response is end.outcome.response
+            assert end.elapsed > 0
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize(
+    ("way", "how", "error"),
+    [
+        ("end", "ended", None),
+        ("break", "left", None),
+        ("raise", "failed", KeyError),
+        ("cancel", "cancelled", BaseException),
+        ("reset", "failed", StreamInterrupted),
+        ("swallowed reset", "failed", StreamInterrupted),
+        ("refused", "failed", APIError),
+        ("aclose", "left", None),
+    ],
+)
+def test_the_outcome_is_told_once_on_every_way_out(  # noqa: C901 - a script for each way
+    backend: str, way: str, how: str, error: type[BaseException] | None
+) -> None:
+    async def leave(c: ResponsesClient) -> None:
+        async with c.stream(model="m", input=way) as stream:
+            await anext(stream)
+            match way:
+                case "raise":
+                    raise KeyError(way)
+                case "end" | "cancel" | "reset":
+                    await stream.result()
+                case "swallowed reset":
+                    with pytest.raises(StreamInterrupted):
+                        await stream.result()
+                case "aclose":
+                    await stream.aclose()
+                    await stream.aclose()
+                case _:
+                    pass
+
+    async def script(peer: Peer) -> None:
+        if way == "refused":
+            await peer.send(whole(b'{"error": {"message": "No."}}', 400, kind="application/json"))
+        elif way == "end":
+            await peer.send(HELLO)
+        else:
+            await peer.send(head() + chunk(frames("Hel", last=None)))
+            if "reset" in way:
+                await anyio.sleep(0.05)
+                await peer.reset()
+            else:
+                await peer.until_closed()
+
+    async def test() -> None:
+        told = Told()
+        async with serve(script) as server, client(server, hooks=told.hooks) as c:
+            with anyio.move_on_after(0.3 if way == "cancel" else 5):
+                try:
+                    await leave(c)
+                except (KeyError, APIError, StreamInterrupted):
+                    assert how == "failed"
+            (end,) = told.ends
+            assert end.how == how
+            assert end.error is None if error is None else isinstance(end.error, error)
+            if way not in ("end", "refused"):
+                assert end.outcome is None or end.outcome.status == "truncated"
+                assert end.response is not None
+                assert end.response.output_text == "Hel"
+                assert end.cursor is not None
+
+    run(backend, test)
+
+
+@both_loops
+def test_calls_that_are_no_streams_tell_their_end_too(backend: str) -> None:
+    async def test() -> None:
+        told = Told()
+        body = whole(json.dumps(response("completed", "Hi")).encode(), kind="application/json")
+        refusal = whole(b'{"error": {"message": "No."}}', 400, kind="application/json")
+        async with serve(in_turn(body, refusal)) as server, client(server, hooks=told.hooks) as c:
+            made = await c.create(model="m", input="x")
+            with pytest.raises(APIError) as caught:
+                await c.delete("resp_1")
+            first, second = told.ends
+            assert (first.operation, first.how, first.response) == ("responses.create", "ended", made)
+            assert (second.operation, second.how, second.error) == ("responses.delete", "failed", caught.value)
+
+        async def silent(peer: Peer) -> None:
+            await peer.until_closed()
+
+        async with serve(silent) as server, client(server, hooks=told.hooks) as c:
+            with anyio.move_on_after(0.1):
+                await c.retrieve("resp_1")
+            with pytest.raises(TransportError):
+                await c.create(model="m", timeouts=Timeouts(first_byte=0.05))
+            assert [end.how for end in told.ends] == ["ended", "failed", "cancelled", "failed"]
+
+    run(backend, test)
+
+
+# ---- views
+
+
+@both_loops
+def test_events_of_some_kinds_only(backend: str) -> None:
+    async def test() -> None:
+        async with serve(HELLO) as server, client(server) as c:
+            async with c.stream(model="m", input="x") as stream:
+                deltas = [event.delta async for event in stream.events(OutputTextDelta)]
+                assert deltas == ["Hel", "lo"]
+                assert (await stream.result()).output_text == "Hello"
+            async with c.stream(model="m", input="x") as stream:
+                kinds = [
+                    event.type
+                    async for event in stream.events("response.created", OutputTextDone, "response.completed")
+                ]
+                assert kinds == ["response.created", "response.output_text.done", "response.completed"]
+            async with c.stream(model="m", input="x") as stream:
+                assert len([event async for event in stream.events()]) == len(events("Hel", "lo"))
+
+    run(backend, test)
+
+
+@both_loops
+def test_one_way_of_reading_goes_on_where_another_was_left(backend: str) -> None:
+    async def test() -> None:
+        async with serve(HELLO) as server, client(server) as c, c.stream(model="m", input="x") as stream:
+            async for text in stream.text_deltas():
+                assert text == "Hel"
+                break
+            assert isinstance(await anext(stream), OutputTextDelta)
+            rest = [event async for batch in stream.batches() for event in batch]
+            assert isinstance(rest[-1], ResponseCompleted)
+            assert [text async for text in stream.text_deltas()] == []
+
+    run(backend, test)
+
+
+@both_loops
+def test_batches_are_what_came_together(backend: str) -> None:
+    async def test() -> None:
+        async def script(peer: Peer) -> None:
+            await peer.send(head())
+            for event in events("a", "b"):
+                await peer.send(chunk(frame(event)))
+                await anyio.sleep(0.005)
+            await peer.send(LAST)
+
+        async with serve(script) as server, client(server) as c, c.stream(model="m", input="x") as stream:
+            batches = [batch async for batch in stream.batches()]
+            assert all(batches)
+            assert len(batches) > 1
+            assert [event.type for batch in batches for event in batch] == [event["type"] for event in events("a", "b")]
+        async with serve(HELLO) as server, client(server) as c:
+            async with c.stream(model="m", input="x") as stream:
+                assert "".join([text async for text in stream.text_deltas()]) == "Hello"
+            with pytest.raises(LocalProtocolError, match="closed"):
+                await anext(stream.batches())
+
+    run(backend, test)
+
+
+@both_loops
+def test_other_ways_of_reading_raise_what_iterating_raises(backend: str) -> None:
+    async def test() -> None:
+        async def script(peer: Peer) -> None:
+            await peer.send(head() + chunk(frames("Hel", last=None)))
+            await anyio.sleep(0.05)
+            await peer.reset()
+
+        async with serve(script) as server, client(server) as c, c.stream(model="m", input="x") as stream:
+            texts = stream.text_deltas()
+            assert await anext(texts) == "Hel"
+            for _ in range(2):
+                with pytest.raises(StreamInterrupted):
+                    await anext(texts)
+
+    run(backend, test)

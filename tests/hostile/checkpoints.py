@@ -1,0 +1,61 @@
+"""Cancelling a coroutine at each of the points at which it can be cancelled, one after the other."""
+
+from __future__ import annotations
+
+import types
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Generator
+
+__all__ = ["cancel_at_each_checkpoint"]
+
+
+async def cancel_at_each_checkpoint(
+    run: Callable[[], Coroutine[Any, Any, None]], after: Callable[[], Awaitable[None]]
+) -> int:
+    """Run a coroutine again and again, cancelled at the first time that it waits, at the second, … until it gets through.
+
+    ``after`` looks whether anything is left behind. Gives the number of points at which it was cancelled.
+    """
+    number = 0
+    while True:
+        number += 1
+        with anyio.CancelScope() as scope:
+            await _cancelled_at(run(), number, scope)
+        await after()
+        if not scope.cancel_called:
+            return number - 1
+
+
+@types.coroutine
+def _cancelled_at(
+    coroutine: Coroutine[Any, Any, None], number: int, scope: anyio.CancelScope
+) -> Generator[Any, Any, None]:
+    """Await a coroutine, and cancel the scope when it waits for the n-th time."""
+    waits = 0
+    step: Callable[[], Any] = lambda: coroutine.send(None)  # noqa: E731 - it changes with every step
+    while True:
+        try:
+            wanted = step()
+        except StopIteration:
+            return
+        waits += 1
+        if waits == number:
+            scope.cancel()
+        try:
+            given = yield wanted
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the coroutine's
+            step = _thrower(coroutine, error)
+        else:
+            step = _sender(coroutine, given)
+
+
+def _sender(coroutine: Coroutine[Any, Any, object], value: object) -> Callable[[], Any]:
+    return lambda: coroutine.send(value)
+
+
+def _thrower(coroutine: Coroutine[Any, Any, object], error: BaseException) -> Callable[[], Any]:
+    return lambda: coroutine.throw(error)

@@ -1,0 +1,53 @@
+"""The ways a client can reach the fake server: each HTTP library on each event loop that it runs on, and memory."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.support_server import run
+
+from responses_proto import ResponsesClient, RetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Awaitable, Callable
+
+    from responses_proto.testing import FakeServer
+
+SOCKETS = ["asyncio-httpx", "trio-httpx", "asyncio-httpx2", "trio-httpx2", "asyncio-aiohttp"]
+ALL = [*SOCKETS, "asyncio-memory", "trio-memory"]
+over_sockets = pytest.mark.parametrize("engine", SOCKETS)
+"""For a test that takes ``engine`` and gives it to :func:`connect` and :func:`run_on`."""
+everywhere = pytest.mark.parametrize("engine", ALL)
+"""The same, with memory."""
+
+KEY = "key-that-nobody-may-see"
+ONCE = RetryPolicy(attempts=1)
+
+
+def run_on(engine: str, test: Callable[[], Awaitable[None]]) -> None:
+    """Run a test on the event loop of an engine."""
+    run(engine.partition("-")[0], test)
+
+
+@asynccontextmanager
+async def connect(engine: str, server: FakeServer, **options: Any) -> AsyncGenerator[ResponsesClient]:
+    """Make a client that tries everything once, unless the options say otherwise."""
+    options = {"retry": ONCE, **options}
+    library = engine.partition("-")[2]
+    if library == "memory":
+        async with ResponsesClient(server.url, KEY, http_client=server.transport, **options) as client:
+            yield client
+        return
+    if library == "httpx":  # the default
+        async with ResponsesClient(server.url, KEY, **options) as client:
+            yield client
+        return
+    make: Any = (
+        pytest.importorskip("httpx_aiohttp").HttpxAiohttpClient
+        if library == "aiohttp"
+        else pytest.importorskip("httpx2").AsyncClient
+    )
+    async with make() as http, ResponsesClient(server.url, KEY, http_client=http, **options) as client:
+        yield client

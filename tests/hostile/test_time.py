@@ -1,0 +1,229 @@
+"""Servers that are slow, silent or do not stop, and clients that are."""
+
+from __future__ import annotations
+
+import gc
+import time
+import tracemalloc
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from tests.hostile.engines import connect, everywhere, over_sockets, run_on
+
+from responses_proto import EventStream, Timeouts
+from responses_proto.exceptions import DeadlineExceeded
+from responses_proto.models.events import OutputTextDelta
+from responses_proto.testing import Answer, FakeServer, Fault, Pause, Peer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator
+
+TEXT = "One two three four five."
+STARTED = "response.output_text.delta"
+
+
+def steps() -> list[bytes]:
+    return [step for step in Answer.text(TEXT).draft().steps if isinstance(step, bytes)]
+
+
+async def comments_for_ever(peer: Peer, *before: bytes) -> None:
+    await peer.start()
+    for step in before:
+        await peer.send(step)
+    while True:
+        await peer.send(b": wait\n\n")
+        await anyio.sleep(0.02)
+
+
+async def only_comments(peer: Peer) -> None:
+    await comments_for_ever(peer)
+
+
+async def comments_in_the_middle(peer: Peer) -> None:
+    await comments_for_ever(peer, *steps()[:5])
+
+
+SILENT: dict[str, Any] = {
+    "first_byte": Answer.text(TEXT).with_faults(Fault.slow_head(10)),
+    "first_event": only_comments,
+    "between_bytes": Answer.text(TEXT).with_faults(Fault.stall(after=STARTED)),
+    "between_events": comments_in_the_middle,
+    "total": comments_in_the_middle,
+}
+
+
+@everywhere
+@pytest.mark.parametrize("kind", SILENT)
+def test_each_deadline_names_itself_and_has_what_came(engine: str, kind: str) -> None:
+    async def test() -> None:
+        patience: Any = {kind: 0.15}
+        async with FakeServer(SILENT[kind]) as server, connect(engine, server, timeouts=Timeouts(**patience)) as client:
+            started = time.monotonic()
+            with pytest.raises(DeadlineExceeded) as caught:
+                async with client.stream(model="m", input="x") as stream:
+                    await stream.result()
+            assert (caught.value.kind, caught.value.limit) == (kind, 0.15)
+            assert time.monotonic() - started < 1.5
+            if kind not in ("first_byte", "first_event"):
+                assert caught.value.response is not None
+                assert caught.value.response.output_text == "One"
+
+    run_on(engine, test)
+
+
+@everywhere
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.delayed(0.02),
+        Fault.split_every(40) + Fault.delayed(0.002),
+        Fault.split_every(1),
+        Fault.compressed(),
+        Fault.slow_head(0.1),
+    ],
+    ids=repr,
+)
+def test_a_slow_server_is_waited_for(engine: str, fault: Fault) -> None:
+    async def test() -> None:
+        patience = Timeouts(first_byte=5, first_event=5, between_bytes=5, between_events=5)
+        answer = Answer.text(TEXT).with_faults(fault)
+        async with (
+            FakeServer(answer) as server,
+            connect(engine, server, timeouts=patience) as client,
+            client.stream(model="m", input="x") as stream,
+        ):
+            assert (await stream.result()).output_text == TEXT
+
+    run_on(engine, test)
+
+
+@everywhere
+def test_a_client_that_reads_slowly_holds_the_server_back_and_no_memory(engine: str) -> None:
+    frame = steps()[4]
+
+    async def test() -> None:
+        peers: list[Peer] = []
+
+        async def script(peer: Peer) -> None:
+            peers.append(peer)
+            for step in steps()[:5]:
+                await peer.send(step)
+            while True:
+                await peer.send(frame * 300)
+
+        async with (
+            FakeServer(script) as server,
+            connect(engine, server) as client,
+            client.stream(model="m", input="x") as stream,
+        ):
+            await anext(stream)
+            sent = -1
+            while peers[0].sent != sent:  # until nothing more goes out
+                sent = peers[0].sent
+                await anyio.sleep(0.2)
+            tracemalloc.start()
+            try:
+                for _ in range(10):
+                    await anext(stream)
+                    await anyio.sleep(0.02)
+                held, _ = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            assert peers[0].sent - sent < 4 * 1024 * 1024
+            assert held < 4 * 1024 * 1024
+
+    run_on(engine, test)
+
+
+@everywhere
+def test_completed_on_an_open_socket_is_the_end(engine: str) -> None:
+    async def test() -> None:
+        answer = Answer.text(TEXT).with_faults(Fault.open_socket(), Fault.joined())
+        async with FakeServer(answer) as server, connect(engine, server) as client:
+            took: list[float] = []
+            for _ in range(3):  # the shortest counts: others use this machine, too
+                async with client.stream(model="m", input="x") as stream:
+                    await anext(stream)  # the connection is made, and everything has come
+                    started = time.monotonic()
+                    async for _ in stream:
+                        pass
+                    assert (await stream.result()).output_text == TEXT
+                took.append(time.monotonic() - started)
+            assert min(took) < 0.2
+
+    run_on(engine, test)
+
+
+@over_sockets
+def test_a_connection_is_used_again(engine: str) -> None:
+    async def test() -> None:
+        late = Answer.stream(b"".join(steps()), Pause(0.02))  # the end of the body comes on its own
+        async with FakeServer(late) as server, connect(engine, server) as client:
+            for _ in range(3):
+                async with client.stream(model="m", input="x") as stream:
+                    assert (await stream.result()).output_text == TEXT
+            assert [request.connection for request in server.requests] == [0, 0, 0]
+
+    run_on(engine, test)
+
+
+# ---- leaving
+
+
+class Leave(Exception):  # noqa: N818 - no error of anybody's
+    pass
+
+
+async def by_break(stream: EventStream) -> None:
+    async for event in stream:
+        if isinstance(event, OutputTextDelta):
+            break
+
+
+async def by_raise(stream: EventStream) -> None:
+    await anext(stream)
+    raise Leave
+
+
+async def by_cancel(stream: EventStream) -> None:
+    with anyio.move_on_after(0.05):
+        await stream.result()
+
+
+@contextmanager
+def no_gc() -> Generator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@everywhere
+@pytest.mark.parametrize("leave", [by_break, by_raise, by_cancel])
+def test_leaving_closes_the_connection_at_once_without_the_garbage_collector(
+    engine: str, leave: Callable[[EventStream], Awaitable[None]]
+) -> None:
+    async def test() -> None:
+        gone = anyio.Event()
+
+        async def script(peer: Peer) -> None:
+            try:
+                for step in steps()[:6]:
+                    await peer.send(step)
+                await peer.until_closed()
+            finally:
+                gone.set()
+
+        async with FakeServer(script) as server, connect(engine, server) as client:
+            with no_gc():
+                with suppress(Leave):
+                    async with client.stream(model="m", input="x") as stream:
+                        await leave(stream)
+                with anyio.fail_after(0.1):
+                    await gone.wait()
+
+    run_on(engine, test)

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+import attrs
+import httpx
+import pytest
+from tests.support_server import both_loops, run
+
+from responses_proto import ResponsesClient, Timeouts
+from responses_proto.exceptions import (
+    BadRequestError,
+    DeadlineExceeded,
+    LocalProtocolError,
+    StreamInterrupted,
+    StreamTruncated,
+    TransportError,
+)
+from responses_proto.models.tools import McpTool
+from responses_proto.testing import Answer, Cassette, FakeServer, Fault, Pause, Script, record, replay
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+KEY = "sk-not-to-be-seen-anywhere"
+TOKEN = 'mcp/token+with "odd" characters é'  # noqa: S105 - a made-up one
+TEXT = "Grüße an die Welt 🌍."
+
+
+async def say(client: ResponsesClient) -> str:
+    async with client.stream(model="m", input="x") as stream:
+        return (await stream.result()).output_text
+
+
+@both_loops
+def test_what_was_recorded_is_what_is_replayed(backend: str, tmp_path: Path) -> None:
+    path = tmp_path / "tape.json"
+
+    async def test() -> None:
+        script = Script(Answer.text(TEXT).with_faults(Fault.split_every(7)), Answer.text("Whole."))
+        async with (
+            FakeServer(script) as server,
+            record(path) as transport,
+            ResponsesClient(server.url, KEY, http_client=transport) as client,
+        ):
+            assert await say(client) == TEXT
+            assert (await client.create(model="m", input="y")).output_text == "Whole."
+        tape = Cassette.load(path)
+        first, second = tape.exchanges
+        assert (first.method, first.path, first.status, first.end) == ("POST", "/responses", 200, "finished")
+        assert json.loads(second.request_body) == {"model": "m", "input": "y"}
+        assert b"".join(piece for _, piece in first.pieces) == b"".join(
+            step for step in Answer.text(TEXT).draft().steps if isinstance(step, bytes)
+        )
+        assert [at for at, _ in first.pieces] == sorted(at for at, _ in first.pieces)
+        for way in ("socket", "memory"):
+            async with FakeServer(replay(path)) as server:
+                through = server.transport if way == "memory" else None
+                async with ResponsesClient(server.url, http_client=through) as client:
+                    assert await say(client) == TEXT
+                    assert (await client.create(model="m", input="y")).output_text == "Whole."
+
+    run(backend, test)
+
+
+@both_loops
+def test_pieces_and_pauses_are_those_of_the_recording(backend: str, tmp_path: Path) -> None:
+    path = tmp_path / "tape.json"
+
+    async def test() -> None:
+        stream = Answer.stream(
+            *(part for step in Answer.text("One two.").draft().steps for part in (Pause(0.03), step))
+        )
+        async with (
+            FakeServer(stream) as server,
+            record(path, server.transport) as transport,
+            ResponsesClient(server.url, http_client=transport) as client,
+        ):
+            await say(client)
+        (exchange,) = Cassette.load(path).exchanges
+        pieces = [piece for _, piece in exchange.pieces]
+        assert pieces == Answer.text("One two.").draft().steps[: len(pieces)]
+        assert exchange.pieces[3][0] - exchange.pieces[0][0] > 0.08
+        for speed, least, most in ((1.0, 0.25, 5.0), (None, 0.0, 0.2)):
+            async with (
+                FakeServer(replay(path, speed=speed)) as server,
+                ResponsesClient(server.url, http_client=server.transport) as client,
+            ):
+                started = time.monotonic()
+                assert await say(client) == "One two."
+                assert least < time.monotonic() - started < most
+
+    run(backend, test)
+
+
+@both_loops
+def test_no_secret_gets_into_the_file(backend: str, tmp_path: Path) -> None:
+    path = tmp_path / "tape.json"
+
+    async def test() -> None:
+        said = f"Your key is {KEY}, your token {TOKEN}, your cookie chocolate-chip."
+        answer = Answer.text(said).with_faults(Fault.split_every(11))
+
+        def script(_: object) -> Answer:
+            return attrs.evolve(
+                answer,
+                headers={
+                    "set-cookie": "session=chocolate-chip",
+                    "x-request-id": "req_1",
+                    "openai-organization": "acme",
+                },
+            )
+
+        headers = {"cookie": "session=chocolate-chip", "x-team": "blue-team", "user-agent": f"me {KEY}"}
+        tool = McpTool(
+            server_label="s",
+            server_url="https://h",
+            authorization=TOKEN,
+            headers={"X-Odd": "odd-secret-value", "X-Mode": "response"},
+        )
+        async with FakeServer(script) as server, record(path) as transport:
+            url = server.url.replace("http://", "http://user:hidden-password@") + "?api-version=1&sig=signature-value"
+            async with (
+                ResponsesClient(url, KEY, http_client=transport, headers=headers) as client,
+                client.stream(model="m", input=f"my key is {KEY}", tools=[tool]) as stream,
+            ):
+                assert (await stream.result()).output_text == said
+        text = path.read_text(encoding="utf-8")
+        tape = Cassette.load(path)
+        (exchange,) = tape.exchanges
+        whole = b"".join(piece for _, piece in exchange.pieces).decode() + exchange.request_body.decode() + text
+        for secret in (KEY, TOKEN, TOKEN.replace('"', '\\"'), "chocolate", "odd-secret", "hidden-password", "signature-value",
+                       "blue-team", "acme", "Bearer"):  # fmt: skip
+            assert secret not in whole, secret
+        assert json.loads(exchange.request_body)["tools"][0]["headers"]["X-Mode"] == "********"
+        assert exchange.headers["x-request-id"] == "req_1"
+        assert exchange.query == "api-version=1&sig=%2A%2A%2A"
+        assert KEY not in repr(tape)
+        async with FakeServer(replay(path)) as server, ResponsesClient(server.url) as client:
+            assert "Your key is" in await say(client)
+
+    run(backend, test)
+
+
+@both_loops
+def test_each_end_is_recorded_and_comes_again(backend: str, tmp_path: Path) -> None:
+    path = tmp_path / "tape.json"
+    broken = [
+        (Answer.text("x").with_faults(Fault.eof(after=3)), StreamTruncated, "closed"),
+        (Answer.text("x").with_faults(Fault.reset(after=3)), StreamInterrupted, "reset"),
+        (Answer.text("x").with_faults(Fault.no_answer()), TransportError, "unanswered"),
+        (Answer.text("x").with_faults(Fault.stall(after=3)), DeadlineExceeded, "left"),
+        (Answer.error(400, "No."), BadRequestError, "finished"),
+    ]
+    patience = Timeouts(between_bytes=0.2)
+
+    async def all_of_them(client: ResponsesClient) -> None:
+        for _, expected, _ in broken:
+            with pytest.raises(expected):
+                await say(client)
+
+    async def test() -> None:
+        async with (
+            FakeServer(Script(*(answer for answer, _, _ in broken))) as server,
+            record(path) as transport,
+            ResponsesClient(server.url, http_client=transport, timeouts=patience) as client,
+        ):
+            await all_of_them(client)
+        assert [exchange.end for exchange in Cassette.load(path).exchanges] == [end for _, _, end in broken]
+        async with FakeServer(replay(path)) as server, ResponsesClient(server.url, timeouts=patience) as client:
+            await all_of_them(client)
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_cassette_that_is_used_up_says_so(backend: str, tmp_path: Path) -> None:
+    path = tmp_path / "tape.json"
+
+    async def use() -> None:
+        async with FakeServer(replay(path)) as server, ResponsesClient(server.url) as client:
+            assert await say(client) == "x"
+            with pytest.raises(TransportError):
+                await say(client)
+
+    async def test() -> None:
+        async with (
+            FakeServer("x") as server,
+            record(path) as transport,
+            ResponsesClient(server.url, http_client=transport) as client,
+        ):
+            await say(client)
+        with pytest.raises(LocalProtocolError, match="no more answers to POST"):
+            await use()
+
+    run(backend, test)
+
+
+@both_loops
+def test_it_is_written_when_the_block_breaks_and_the_callers_client_stays_open(backend: str, tmp_path: Path) -> None:
+    path = tmp_path / "tape.json"
+
+    async def test() -> None:
+        async with FakeServer("x") as server, httpx.AsyncClient() as http:
+            with anyio.CancelScope() as scope:
+                async with (
+                    record(path, http) as transport,
+                    ResponsesClient(server.url, http_client=transport) as client,
+                ):
+                    await say(client)
+                    scope.cancel()
+                    await anyio.sleep(1)
+            assert not http.is_closed
+        assert len(Cassette.load(path).exchanges) == 1
+
+    run(backend, test)
+    assert [each.name for each in tmp_path.iterdir()] == ["tape.json"]  # and nothing else
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "other/1", "exchanges": []}', '{"format": 1}'])
+def test_a_file_that_is_no_cassette_says_so(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "tape.json"
+    path.write_text(content)
+    with pytest.raises(LocalProtocolError, match="cassette"):
+        replay(path)

@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import json
+
+import anyio
+import httpx
+import pytest
+from tests.support_server import both_loops, run
+
+from responses_proto import ResponsesClient
+from responses_proto.exceptions import LocalProtocolError, TransportError
+from responses_proto.testing import Answer, FakeServer, Peer, Request
+
+
+@pytest.mark.parametrize(
+    ("request_", "wanted"),
+    [
+        (Request(method="POST", target="/v1/responses", headers={}, body=b'{"stream": true}'), True),
+        (Request(method="POST", target="/v1/responses", headers={}, body=b'{"stream": 1}'), False),
+        (Request(method="POST", target="/v1/responses", headers={}, body=b"[true]"), False),
+        (Request(method="POST", target="/v1/responses", headers={}, body=b"{"), False),
+        (Request(method="GET", target="/v1/responses/resp_1?stream=true&starting_after=3", headers={}), True),
+        (Request(method="GET", target="/v1/responses/resp_1", headers={}), False),
+    ],
+)
+def test_a_request_tells_whether_a_stream_is_wanted(request_: Request, wanted: bool) -> None:
+    assert request_.wants_stream is wanted
+
+
+def test_a_request_shows_its_parts() -> None:
+    request = Request(
+        method="GET", target="/v1/responses/a%2Fb?after=x&include[]=y", headers={"authorization": "secret"}
+    )
+    assert request.path == "/v1/responses/a%2Fb"
+    assert request.query == [("after", "x"), ("include[]", "y")]
+    assert "secret" not in repr(request)
+
+
+@both_loops
+def test_a_script_can_leave_http_behind(backend: str) -> None:
+    async def test() -> None:
+        async def script(peer: Peer) -> None:
+            await peer.raw(b"HTTP/1.1 200 Fine\r\ncontent-length: 2\r\n\r\n{}")
+
+        async with FakeServer(script) as server, httpx.AsyncClient() as http:
+            for _ in range(2):
+                answer = await http.post(server.url)
+                assert (answer.reason_phrase, answer.json()) == ("Fine", {})
+            assert server.connections == 1
+
+    run(backend, test)
+
+
+@both_loops
+def test_in_memory_there_is_no_http_to_leave(backend: str) -> None:
+    async def use() -> None:
+        async with (
+            FakeServer(lambda peer: peer.raw(b"HTTP/1.1 200 Fine\r\n\r\n")) as server,
+            ResponsesClient(server.url, http_client=server.transport) as client,
+        ):
+            with pytest.raises(TransportError):
+                await client.create(model="m", input="x")
+
+    async def test() -> None:
+        with pytest.raises(LocalProtocolError, match="in memory"):
+            await use()
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize("way", ["socket", "memory"])
+def test_what_is_sent_after_the_client_left_says_so(backend: str, way: str) -> None:
+    async def test() -> None:
+        told = anyio.Event()
+
+        async def script(peer: Peer) -> None:
+            await peer.start()
+            await peer.until_closed()
+            try:
+                while True:
+                    await peer.send(b": still here\n\n" * 1000)
+            except anyio.BrokenResourceError:
+                told.set()
+                raise
+
+        async with FakeServer(script) as server:
+            through = server.transport if way == "memory" else None
+            async with ResponsesClient(server.url, http_client=through) as client:
+                async with client.stream(model="m", input="x"):
+                    pass
+                with anyio.fail_after(1):
+                    await told.wait()
+        assert server.errors == []  # leaving is the client's right
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize("way", ["socket", "memory"])
+def test_a_head_has_what_it_was_given(backend: str, way: str) -> None:
+    async def test() -> None:
+        async def script(peer: Peer) -> None:
+            body = json.dumps({"error": {"message": "No."}}).encode()
+            await peer.start(
+                418, headers={"X-Request-ID": "req_1", "Content-Length": str(len(body))}, content_type=None
+            )
+            await peer.send(body[:5])
+            await peer.send(body[5:])
+            assert peer.sent == len(body)
+            await peer.finish()
+            assert peer.ended
+
+        async with FakeServer(script) as server:
+            through = server.transport if way == "memory" else None
+            async with ResponsesClient(server.url, http_client=through) as client:
+                with pytest.raises(Exception, match=r"No\.") as caught:
+                    await client.create(model="m", input="x")
+                assert getattr(caught.value, "status", None) == 418
+                assert getattr(caught.value, "request_id", None) == "req_1"
+
+    run(backend, test)
+
+
+@both_loops
+def test_an_answer_can_be_given_by_hand(backend: str) -> None:
+    async def test() -> None:
+        async def script(peer: Peer) -> None:
+            await peer.answer(Answer.text("By hand."))
+
+        async with FakeServer(script) as server, ResponsesClient(server.url) as client:
+            assert (await client.create(model="m", input="x")).output_text == "By hand."
+
+    run(backend, test)

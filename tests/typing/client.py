@@ -1,0 +1,84 @@
+"""What the client's methods take and give, in pyright and mypy alike. Checked by test_typing.py, never run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, assert_type
+
+from responses_proto import Cursor, ResponsesClient, RetryPolicy, Timeouts
+from responses_proto.aio.hooks import CallEnd, Hooks
+from responses_proto.models import (
+    CompactedResponse,
+    CompactRequest,
+    Conversation,
+    ConversationItemList,
+    CreateResponse,
+    DeletedResponse,
+    Event,
+    InputTokenCount,
+    Item,
+    OutputTextDelta,
+    Response,
+    ResponseCompleted,
+)
+
+if TYPE_CHECKING:
+    from responses_proto import EventStream
+    from responses_proto.exceptions import StreamInterrupted
+    from responses_proto.typing import JSONObject
+
+
+def report(_end: CallEnd) -> None:
+    """Take what a hook gets."""
+
+
+async def every_endpoint_is_typed_both_ways(client: ResponsesClient, raw: JSONObject) -> None:
+    assert_type(await client.create(model="m", input="x", background=True, timeouts=Timeouts(total=1)), Response)
+    assert_type(await client.create(CreateResponse(model="m"), temperature=1.0), Response)
+    assert_type(await client.create(raw, headers={"x": "y"}), Response)
+    assert_type(await client.retrieve("r", include=["reasoning.encrypted_content"]), Response)
+    assert_type(await client.wait("r", poll=1), Response)
+    assert_type(await client.cancel("r"), Response)
+    assert_type(await client.delete("r"), DeletedResponse)
+    assert_type(await client.compact(model="m", input="x"), CompactedResponse)
+    assert_type(await client.compact(CompactRequest(model="m")), CompactedResponse)
+    assert_type(await client.compact(raw), CompactedResponse)
+    assert_type(await client.count_input_tokens(model="m"), InputTokenCount)
+    async for item in client.input_items("r", order="asc"):
+        assert_type(item, Item)
+    items = client.conversations.items
+    assert_type(await client.conversations.create(items=[{"role": "user"}], metadata={"a": "b"}), Conversation)
+    assert_type(await items.create("c", [raw]), ConversationItemList)
+    assert_type(await items.retrieve("c", "i"), Item)
+
+
+async def output_goes_back_into_a_conversation(client: ResponsesClient, response: Response) -> None:
+    await client.conversations.items.create("c", response.output)
+    await client.create(model="m", input=response.output)
+
+
+async def streams_are_read_in_every_way(client: ResponsesClient, error: StreamInterrupted) -> None:
+    async with client.stream(model="m", on_abandon="cancel_response") as stream:
+        async for event in stream:
+            assert_type(event, Event)
+        async for delta in stream.events(OutputTextDelta):
+            assert_type(delta, OutputTextDelta)
+        async for either in stream.events(OutputTextDelta, ResponseCompleted):
+            assert_type(either, OutputTextDelta | ResponseCompleted)
+        async for named in stream.events("response.completed", OutputTextDelta):
+            assert_type(named, Event)
+        async for anything in stream.events():
+            assert_type(anything, Event)
+        async for text in stream.text_deltas():
+            assert_type(text, str)
+        async for batch in stream.batches():
+            assert_type(batch, list[Event])
+    for place in (stream, error, Cursor("r", 1)):
+        resumed: EventStream = client.resume(place)
+        assert_type(await resumed.result(), Response)
+
+
+def what_a_client_is_made_of() -> None:
+    ResponsesClient(retry=RetryPolicy(attempts=1), hooks=Hooks(on_outcome=report))
+    ResponsesClient.for_provider("huggingface", retry=RetryPolicy(), hooks=Hooks(on_event=print))
+    ResponsesClient().compact()  # type: ignore[call-overload] # pyright: ignore[reportCallIssue] - a model is required
+    ResponsesClient().stream(on_abandon="ignore")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - no such way
