@@ -152,7 +152,7 @@ def test_writing(backend: JSONBackend, value: Any, text: str) -> None:
 
 
 @each_backend
-@pytest.mark.parametrize("value", [{1, 2}, object(), b"bytes", 1j], ids=repr)
+@pytest.mark.parametrize("value", [{1, 2}, object(), b"bytes", 1j], ids=lambda value: type(value).__name__)
 def test_what_json_does_not_have_is_an_encode_error(backend: JSONBackend, value: Any) -> None:
     with pytest.raises(EncodeError):
         backend.dumps(value)

@@ -1,0 +1,184 @@
+"""Speed over a loopback socket, beside peers that read the same bytes: ``make bench``.
+
+    python -m benchmarks.loopback [--rounds 7] [--deltas 5000]
+
+The server is a process of its own, that sends what it prepared. It is always ahead of its client, so what is measured is the client's
+work alone. The HTTP chunks are of two sizes: one event each, as most servers write them, and 4 KiB, as proxies join them. Peers:
+``openai`` with its default engine, and the HTTP clients themselves, reading the same bytes and doing nothing with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import subprocess
+import sys
+from contextlib import AsyncExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+import httpx
+import httpx_aiohttp
+import openai
+from benchmarks.measure import alternate, row
+from benchmarks.streams import chunked, frames
+
+from responses_proto import ResponsesClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
+
+SIZES: Final = {"event": "one event per chunk", "4k": "4 KiB per chunk"}
+_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+_REQUEST: Final = {"model": "bench", "input": "", "stream": True}
+
+
+# ---- the server
+
+
+async def serve(deltas: int) -> None:
+    """Serve until the input is closed; print the port first."""
+    blocks = [b"event: %b\ndata: %b\n\n" % (name.encode(), data) for name, data in frames(deltas)]
+    bodies = {"event": framed(blocks), "4k": framed(chunked(b"".join(blocks), 4096))}
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                _, _, length = head.partition(b"\r\ncontent-length:")
+                await reader.readexactly(int(length.split(b"\r\n", 1)[0]))
+                writer.write(_HEAD + bodies[head.split(b"/")[1].decode()])
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):  # the client has gone
+            writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+    server.close()
+
+
+def framed(chunks: list[bytes]) -> bytes:
+    """Write a body in HTTP chunks (RFC 9112, section 7.1)."""
+    return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
+
+
+@contextmanager
+def served(deltas: int) -> Generator[str]:
+    """Run the server; give its origin."""
+    command = [sys.executable, "-m", "benchmarks.loopback", "--serve", "--deltas", str(deltas)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as server:  # noqa: S603 - this very file
+        if server.stdout is None or server.stdin is None:
+            raise RuntimeError("no pipes")
+        try:
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        finally:
+            server.stdin.close()  # which ends it
+
+
+# ---- the clients
+
+
+async def ours(client: ResponsesClient, events: int) -> None:
+    """Iterate over the typed events."""
+    seen = 0
+    async with client.stream(model="bench", input="") as stream:
+        async for _ in stream:
+            seen += 1
+        await stream.result()
+    expect(seen, events)
+
+
+async def theirs(client: openai.AsyncOpenAI, events: int) -> None:
+    """Iterate over openai's typed events."""
+    seen = 0
+    async for _ in await client.responses.create(model="bench", input="", stream=True):
+        seen += 1
+    expect(seen, events)
+
+
+async def bare_httpx(client: httpx.AsyncClient, url: str, size: int) -> None:
+    """Read the bytes as httpx gives them."""
+    seen = 0
+    async with client.stream("POST", url, json=_REQUEST) as response:
+        async for piece in response.aiter_raw():
+            seen += len(piece)
+    expect(seen, size)
+
+
+async def bare_aiohttp(session: aiohttp.ClientSession, url: str, size: int) -> None:
+    """Read the bytes as aiohttp gives them."""
+    seen = 0
+    async with session.post(url, json=_REQUEST) as response:
+        async for piece in response.content.iter_any():
+            seen += len(piece)
+    expect(seen, size)
+
+
+def expect(seen: int, there: int) -> None:
+    """Make sure of the work: a benchmark that skips some is none."""
+    if seen != there:
+        raise RuntimeError(f"{seen} came, not {there}")
+
+
+# ---- the measurement
+
+
+async def opened(stack: AsyncExitStack) -> tuple[httpx.AsyncClient, httpx.AsyncClient, aiohttp.ClientSession]:
+    """Open one client of each kind, for all rounds: their making is not what is measured."""
+    plain = await stack.enter_async_context(httpx.AsyncClient())
+    over_aiohttp = await stack.enter_async_context(httpx_aiohttp.HttpxAiohttpClient())
+    return plain, over_aiohttp, await stack.enter_async_context(aiohttp.ClientSession())
+
+
+def compare(runner: asyncio.Runner, origin: str, name: str, deltas: int, rounds: int) -> int:
+    """Measure one size of chunks; give the number of bars that were missed."""
+    url, there = f"{origin}/{name}", frames(deltas)
+    events = len(there)
+    size = sum(len(b"event: \ndata: \n\n") + len(kind) + len(data) for kind, data in there)
+    stack = AsyncExitStack()
+    plain, over_aiohttp, session = runner.run(opened(stack))
+    ours_plain = ResponsesClient(url, "none")
+    ours_aiohttp = ResponsesClient(url, "none", http_client=over_aiohttp)
+    peer = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
+    for closable in (ours_plain.aclose, ours_aiohttp.aclose, peer.close):
+        stack.push_async_callback(closable)
+    works: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+        "openai, default engine": lambda: theirs(peer, events),
+        "us, default engine": lambda: ours(ours_plain, events),
+        "us, aiohttp": lambda: ours(ours_aiohttp, events),
+        "httpx alone": lambda: bare_httpx(plain, f"{url}/responses", size),
+        "aiohttp alone": lambda: bare_aiohttp(session, f"{url}/responses", size),
+    }
+    try:
+        took = alternate(*(lambda work=work: runner.run(work()) for work in works.values()), rounds=rounds)
+    finally:
+        runner.run(stack.aclose())
+    print(f"     {SIZES[name]}, us an event:")
+    for work, seconds in zip(works, took, strict=True):
+        print(f"       {work:<24} {seconds / events * 1e6:8.2f}")
+    them, us, us_aiohttp, httpx_alone, aiohttp_alone = took
+    met = [
+        row(f"over loopback, {SIZES[name]}: openai / us", them / us, 6, at_least=True),
+        row("the same: us / httpx alone", us / httpx_alone, 1.3, at_least=False),
+        row("the same with aiohttp: openai / us", them / us_aiohttp, 12, at_least=True, note=f"us / aiohttp alone {us_aiohttp / aiohttp_alone:.2f}"),
+    ]  # fmt: skip
+    return met.count(False)
+
+
+def main() -> int:
+    """Measure both sizes; give the number of bars that were missed."""
+    parser = argparse.ArgumentParser(description="Speed over a loopback socket.")
+    parser.add_argument("--deltas", type=int, default=5_000)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.serve:
+        asyncio.run(serve(options.deltas))
+        return 0
+    with served(options.deltas) as origin, asyncio.Runner() as runner:
+        return sum(compare(runner, origin, name, options.deltas, options.rounds) for name in SIZES)
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(), 1))
