@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.streams import (
     TEXT,
@@ -785,6 +785,8 @@ def test_never_nulls_invented_when_dumped() -> None:
 # ---- whatever comes
 
 
+@example([frame(clean()[0]), b"\r", b"data: [DONE]\n\n"], [])
+@example([b"event: response.completed\ndata: [DONE]\n\n"], [])
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(
@@ -819,6 +821,8 @@ def test_any_bytes_end_in_an_outcome(pieces: list[bytes], places: list[int]) -> 
     assert outcome.exception() is None or isinstance(outcome.exception(), ResponsesProtoError)
     whole, reference = feed([data])
     assert (whole, outcome_of(reference).status) == (events, outcome.status)
+    singly, reference = feed(data[at : at + 1] for at in range(len(data)))
+    assert (whole, outcome_of(reference).status) == (singly, outcome.status)
 
 
 @settings(max_examples=100, deadline=None)

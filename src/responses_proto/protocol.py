@@ -318,7 +318,7 @@ class ResponseStream:
         try:
             value = self._parse(text)
         except (ValueError, RecursionError):
-            self._take_data(bytes(text), promised)
+            self._take_block(data[start:end])
             return
         try:
             kind = value["type"]
