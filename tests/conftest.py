@@ -1,4 +1,4 @@
-"""How long Hypothesis looks: a while in `make test`, long in `make fuzz`."""
+"""How Hypothesis looks: a while and always the same way in `make test`, long and anew in `make fuzz`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from hypothesis import HealthCheck, settings
 
 # No deadlines: how fast something is, `make bench` says, beside its peers.
 _SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much)
-settings.register_profile("test", deadline=None, suppress_health_check=_SLOW)
+settings.register_profile("test", deadline=None, suppress_health_check=_SLOW, derandomize=True)
 settings.register_profile("fuzz", deadline=None, suppress_health_check=_SLOW, max_examples=100_000)
 settings.load_profile("test")  # --hypothesis-profile wins over this
