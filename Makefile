@@ -43,7 +43,8 @@ fuzz: install
 
 bench: install
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
-	$(BIN)/python -m benchmarks.engine
+	@missed=0; for part in engine loopback concurrent; do \
+	  $(BIN)/python -m benchmarks.$$part || missed=1; done; exit $$missed
 
 clean:
 	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

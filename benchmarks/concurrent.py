@@ -2,89 +2,128 @@
 
     python -m benchmarks.concurrent [--streams 1000] [--deltas 100] [--backend asyncio|trio] [--client ours|openai]
 
-The server is a process of its own. It holds every stream in its middle until all of them are there; then the memory is read. What it takes
-from there to the end of the last stream gives the rate. Events come ten to a piece, as they do when a server is ahead of its client.
+Each client is a process of its own, and so is its server. That holds every stream in its middle until all of them are there; then the
+memory is read. What it takes from there to the end of the last stream gives the rate. Events come ten to a piece, as they do when a server
+is ahead of its client. Without ``--client``, both run in turn, and what counts is their ratio.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
+import json
 import resource
+import statistics
 import subprocess
 import sys
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import anyio
-from benchmarks.streams import event_dicts
+from benchmarks.measure import row
+from benchmarks.server import END, HEAD, framed, serve, served
+from benchmarks.streams import frames
 
 from responses_proto import ResponsesClient, Timeouts
-from responses_proto.testing import Answer, FakeServer, Peer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
+_ROUNDS: Final = 3
+_PATIENCE: Final = 60  # seconds until the server goes on without those that are missing
 
-def main() -> None:
+
+class Figures(NamedTuple):
+    """What one client took."""
+
+    failed: int
+    rate: float
+    """Events per second."""
+    weight: float
+    """Bytes per stream."""
+
+
+def main() -> int:
     parser = argparse.ArgumentParser(description="A thousand streams at a time.")
     parser.add_argument("--streams", type=int, default=1_000)
     parser.add_argument("--deltas", type=int, default=100)
     parser.add_argument("--backend", default="asyncio", choices=["asyncio", "trio"])
-    parser.add_argument("--client", default="ours", choices=["ours", "openai"])
+    parser.add_argument("--client", choices=["ours", "openai"])
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    size = ["--streams", str(options.streams), "--deltas", str(options.deltas)]
     if options.serve:
-        anyio.run(serve, options.streams, options.deltas)
-        return
-    command = [sys.executable, "-m", "benchmarks.concurrent", "--serve", "--streams", str(options.streams)]
-    command += ["--deltas", str(options.deltas)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as server:  # noqa: S603 - this very file
-        if server.stdout is None or server.stdin is None:
-            raise RuntimeError("no pipes")
-        url = server.stdout.readline().strip()
-        anyio.run(measure, url, options.streams, options.deltas, options.client, backend=options.backend)
-        server.stdin.close()  # which ends it
+        asyncio.run(serve_halves(options.streams, options.deltas))
+        return 0
+    if options.client is None:
+        return compare([*size, "--backend", options.backend])
+    with served("benchmarks.concurrent", *size) as url:
+        figures = anyio.run(measure, url, options.streams, options.deltas, options.client, backend=options.backend)
+    print(json.dumps(figures))
+    return figures.failed
 
 
-async def serve(streams: int, deltas: int) -> None:
-    """Serve until the input is closed; print the URL first."""
-    numbered = [{**event, "sequence_number": number} for number, event in enumerate(event_dicts(deltas))]
-    frames = [step for step in Answer.events(numbered).draft().steps if isinstance(step, bytes)]
-    middle = len(frames) // 2
-    first, second = pieces(frames[:middle]), pieces(frames[middle:])
-    everybody = anyio.Event()
+def compare(options: list[str]) -> int:
+    """Run both clients in turn; give the number of bars that were missed."""
+    ours, theirs = zip(*((alone("ours", options), alone("openai", options)) for _ in range(_ROUNDS)), strict=True)
+    us, them = (statistics.median(figures.rate for figures in column) for column in (ours, theirs))
+    weights = [min(figures.weight for figures in column) / 1024 for column in (ours, theirs)]
+    print(
+        f"     streams at once: us {us:,.0f} events/s, openai {them:,.0f}; KiB per stream {weights[0]:.1f}, {weights[1]:.1f}"
+    )
+    met = [
+        row("streams at once: those of ours that failed", max(figures.failed for figures in ours), 0, at_least=False),
+        row("streams at once: events per second, us / openai", us / them, 5, at_least=True),
+    ]
+    return met.count(False)
 
-    async def script(peer: Peer) -> None:
-        for piece in first:
-            await peer.send(piece)
-        if peer.request.json["input"] == "many":
-            if server.active == streams:
-                await anyio.sleep(0.5)  # for what is on the way
+
+def alone(client: str, options: list[str]) -> Figures:
+    """Run one client in a fresh process."""
+    command = [sys.executable, "-m", "benchmarks.concurrent", "--client", client, *options]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)  # noqa: S603 - this very file
+    return Figures(*json.loads(done.stdout.splitlines()[-1]))
+
+
+async def serve_halves(streams: int, deltas: int) -> None:
+    """Serve each stream to its middle, and the rest of it when as many as are expected are there."""
+    blocks = [b"event: %b\ndata: %b\n\n" % (name.encode(), data) for name, data in frames(deltas)]
+    middle = len(blocks) // 2
+    first, second = pieces(blocks[:middle]), pieces(blocks[middle:])
+    everybody = asyncio.Event()
+    waiting = 0
+
+    async def respond(_path: str, body: bytes, writer: asyncio.StreamWriter) -> None:
+        nonlocal waiting
+        writer.write(HEAD + first)
+        if json.loads(body)["input"] == "many":
+            waiting += 1
+            if waiting == streams:
+                await asyncio.sleep(0.5)  # for what is on the way
                 everybody.set()
-            await everybody.wait()
-        for piece in second:
-            await peer.send(piece)
+            with suppress(TimeoutError):  # some failed to come, which the client counts
+                async with asyncio.timeout(_PATIENCE):
+                    await everybody.wait()
+        writer.write(second + END)
 
-    async with FakeServer(script) as server:
-        print(server.url, flush=True)
-        await anyio.to_thread.run_sync(sys.stdin.read)
-
-
-def pieces(frames: list[bytes]) -> list[bytes]:
-    """Put ten frames at a time together."""
-    return [b"".join(frames[at : at + 10]) for at in range(0, len(frames), 10)]
+    await serve(respond)
 
 
-async def measure(url: str, streams: int, deltas: int, library: str) -> None:
-    """Run all streams at once; print what they took."""
+def pieces(blocks: list[bytes]) -> bytes:
+    """Write ten blocks at a time as one HTTP chunk."""
+    return framed([b"".join(blocks[at : at + 10]) for at in range(0, len(blocks), 10)])
+
+
+async def measure(url: str, streams: int, deltas: int, library: str) -> Figures:
+    """Run all streams at once; print and give what they took."""
     failed: list[BaseException] = []
     begun = events = weighed = 0
-    middle = (deltas + 9) // 2 - 1
+    middle = len(frames(deltas)) // 2  # as the server has it
     released = 0.0
 
     async def one(stream: Stream) -> None:
@@ -122,6 +161,7 @@ async def measure(url: str, streams: int, deltas: int, library: str) -> None:
     )
     for error in failed[:3]:
         print(f"  {error!r}")
+    return Figures(len(failed), rate, weighed / streams)
 
 
 Stream: TypeAlias = "Callable[[str], AsyncIterator[object]]"
@@ -168,4 +208,4 @@ def resident() -> int:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(min(main(), 1))

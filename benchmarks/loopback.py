@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import subprocess
 import sys
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -21,62 +20,31 @@ import httpx
 import httpx_aiohttp
 import openai
 from benchmarks.measure import alternate, row
+from benchmarks.server import END, HEAD, framed, serve, served
 from benchmarks.streams import chunked, frames
 
 from responses_proto import ResponsesClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine
 
 SIZES: Final = {"event": "one event per chunk", "4k": "4 KiB per chunk"}
-_HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 _REQUEST: Final = {"model": "bench", "input": "", "stream": True}
 
 
-# ---- the server
-
-
-async def serve(deltas: int) -> None:
-    """Serve until the input is closed; print the port first."""
+async def serve_prepared(deltas: int) -> None:
+    """Serve the stream, in chunks of the size that the path names."""
     blocks = [b"event: %b\ndata: %b\n\n" % (name.encode(), data) for name, data in frames(deltas)]
-    bodies = {"event": framed(blocks), "4k": framed(chunked(b"".join(blocks), 4096))}
+    answers = {
+        name: HEAD + framed(chunks) + END
+        for name, chunks in (("event", blocks), ("4k", chunked(b"".join(blocks), 4096)))
+    }
 
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).lower()
-                _, _, length = head.partition(b"\r\ncontent-length:")
-                await reader.readexactly(int(length.split(b"\r\n", 1)[0]))
-                writer.write(_HEAD + bodies[head.split(b"/")[1].decode()])
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):  # the client has gone
-            writer.close()
+    async def respond(path: str, _body: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(answers[path.split("/")[1]])
+        await writer.drain()
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await asyncio.to_thread(sys.stdin.read)
-    server.close()
-
-
-def framed(chunks: list[bytes]) -> bytes:
-    """Write a body in HTTP chunks (RFC 9112, section 7.1)."""
-    return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
-
-
-@contextmanager
-def served(deltas: int) -> Generator[str]:
-    """Run the server; give its origin."""
-    command = [sys.executable, "-m", "benchmarks.loopback", "--serve", "--deltas", str(deltas)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as server:  # noqa: S603 - this very file
-        if server.stdout is None or server.stdin is None:
-            raise RuntimeError("no pipes")
-        try:
-            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
-        finally:
-            server.stdin.close()  # which ends it
-
-
-# ---- the clients
+    await serve(respond)
 
 
 async def ours(client: ResponsesClient, events: int) -> None:
@@ -121,9 +89,6 @@ def expect(seen: int, there: int) -> None:
         raise RuntimeError(f"{seen} came, not {there}")
 
 
-# ---- the measurement
-
-
 async def opened(stack: AsyncExitStack) -> tuple[httpx.AsyncClient, httpx.AsyncClient, aiohttp.ClientSession]:
     """Open one client of each kind, for all rounds: their making is not what is measured."""
     plain = await stack.enter_async_context(httpx.AsyncClient())
@@ -150,8 +115,12 @@ def compare(runner: asyncio.Runner, origin: str, name: str, deltas: int, rounds:
         "httpx alone": lambda: bare_httpx(plain, f"{url}/responses", size),
         "aiohttp alone": lambda: bare_aiohttp(session, f"{url}/responses", size),
     }
+
+    def once(work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+        return lambda: runner.run(work())
+
     try:
-        took = alternate(*(lambda work=work: runner.run(work()) for work in works.values()), rounds=rounds)
+        took = alternate(*map(once, works.values()), rounds=rounds)
     finally:
         runner.run(stack.aclose())
     print(f"     {SIZES[name]}, us an event:")
@@ -174,9 +143,9 @@ def main() -> int:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        asyncio.run(serve(options.deltas))
+        asyncio.run(serve_prepared(options.deltas))
         return 0
-    with served(options.deltas) as origin, asyncio.Runner() as runner:
+    with served("benchmarks.loopback", "--deltas", str(options.deltas)) as origin, asyncio.Runner() as runner:
         return sum(compare(runner, origin, name, options.deltas, options.rounds) for name in SIZES)
 
 

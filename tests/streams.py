@@ -52,6 +52,11 @@ def response(**fields: Any) -> Wire:
     }
 
 
+def saying(text: str, status: str = "completed", **fields: Any) -> Wire:
+    """Give a response that is one message."""
+    return response(status=status, output=[message(text)], **fields)
+
+
 def opening(**fields: Any) -> list[Wire]:
     return [
         {"type": "response.created", "response": response(**fields)},
@@ -202,9 +207,12 @@ def clean() -> list[Wire]:
     return numbered([*opening(), *thought_events(0), *message_events(1), *call_events(2), ending(clean_output())])
 
 
-def plain(deltas: Sequence[str] = TEXT) -> list[Wire]:
-    """A response that is one message."""
-    return numbered([*opening(), *message_events(deltas=deltas), ending([message("".join(deltas))])])
+def plain(deltas: Sequence[str] = TEXT, last: str | None = "completed", **fields: Any) -> list[Wire]:
+    """A response that is one message; cut after its last delta if ``last``, the status at the end, is None."""
+    said = message_events(deltas=deltas)
+    if last is None:
+        return numbered([*opening(**fields), *said[:-3]])
+    return numbered([*opening(**fields), *said, ending([message("".join(deltas))], last, **fields)])
 
 
 # ---- what servers make of it

@@ -150,7 +150,9 @@ def test_optional_packages_are_not_loaded_by_the_client() -> None:
     found = loaded_by(
         "from responses_proto import ResponsesClient; ResponsesClient(base_url='http://localhost', api_key='k')"
     )
-    assert found.isdisjoint({"httpx_ws", "mcp", "openai", "pydantic", "starlette", "typer", "uvicorn", "httpx_sse"})
+    assert found.isdisjoint(
+        {"httpx_ws", "mcp", "openai", "opentelemetry", "pydantic", "starlette", "typer", "uvicorn", "httpx_sse"}
+    )
 
 
 def loaded_by(statement: str) -> set[str]:

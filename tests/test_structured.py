@@ -10,7 +10,7 @@ import pydantic
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.streams import ending, message, numbered, opening, outcome_of, read, text_delta
+from tests.streams import ending, message, numbered, opening, outcome_of, plain, read, response, saying, text_delta
 from tests.structured_cases import (
     CASES,
     Author,
@@ -28,7 +28,6 @@ from tests.structured_cases import (
     Square,
     Tree,
 )
-from tests.support_server import events, response
 
 from responses_proto.codec import load
 from responses_proto.exceptions import DecodeError, LocalProtocolError
@@ -58,8 +57,8 @@ if TYPE_CHECKING:
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
 
-def answered(text: str | None, status: str = "completed", **more: Any) -> Response:
-    return load(response(status, text, **more), Response)
+def answered(text: str, status: str = "completed", **more: Any) -> Response:
+    return load(saying(text, status, **more), Response)
 
 
 # ---- the strict subset, as a table
@@ -565,12 +564,12 @@ def test_a_completed_response_is_parsed(case: Case) -> None:
 def test_a_refusal_counts_before_everything_else(case: Case) -> None:
     for status in ("completed", "incomplete"):
         made = answered(case.text, status)
-        refused = load({**response(status), "output": [refusal("No."), dump_of(made)]}, Response)
+        refused = load(response(status=status, output=[refusal("No."), dump_of(made)]), Response)
         assert parse_response(refused, case.type) == Refused("No.")
 
 
 def dump_of(made: Response) -> Any:
-    return response("completed", made.output_text)["output"][0]
+    return message(made.output_text)
 
 
 def refusal(words: str) -> dict[str, Any]:
@@ -616,19 +615,21 @@ def test_a_completed_response_of_another_shape_is_invalid(case: Case) -> None:
     ],
 )
 def test_the_reason_is_the_nearest_that_is_known(status: str, more: dict[str, Any], reason: str) -> None:
-    result = parse_response(answered(None, status, **more), Num)
+    result = parse_response(load(response(status=status, **more), Response), Num)
     assert result == Incomplete(reason, UNSET)
     assert result.response
 
 
 def test_a_response_without_a_status_counts_as_completed() -> None:
-    wire = response("completed", '{"number": 1}')
+    wire = saying('{"number": 1}')
     del wire["status"]
     assert parse_response(load(wire, Response), Num) == Parsed(Num(1))
 
 
 def test_a_response_without_text_is_invalid() -> None:
-    assert parse_response(answered(None), Num) == Invalid("$", "the response has no text", "")
+    assert parse_response(load(response(status="completed"), Response), Num) == Invalid(
+        "$", "the response has no text", ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -647,7 +648,7 @@ def test_the_answer_is_the_last_message_that_is_meant_as_one(
     messages: Sequence[tuple[str, str | None]], expected: str
 ) -> None:
     output = [{**message(text), "phase": phase} for text, phase in messages]
-    assert answer_text(load({**response("completed"), "output": output}, Response)) == expected
+    assert answer_text(load(response(status="completed", output=output), Response)) == expected
 
 
 @pytest.mark.parametrize(
@@ -701,7 +702,7 @@ def load_event(wire: dict[str, Any]) -> StreamEvent:
 
 
 def followed(follower: PartialOutput, *deltas: str) -> list[Any]:
-    wires = [wire for wire in events(*deltas) if wire["type"] == "response.output_text.delta"]
+    wires = [wire for wire in plain(deltas) if wire["type"] == "response.output_text.delta"]
     return [follower.value for wire in wires if follower.push(load_event(wire))]
 
 

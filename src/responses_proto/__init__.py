@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .accumulator import Accumulator as Accumulator
     from .aio.client import EventStream as EventStream
     from .aio.client import ResponsesClient as ResponsesClient
+    from .aio.hooks import Hooks as Hooks
     from .cursor import Cursor as Cursor
     from .limits import Limits as Limits
     from .models.request import CreateResponse as CreateResponse
@@ -33,6 +34,7 @@ __all__ = [
     "CreateResponse",
     "Cursor",
     "EventStream",
+    "Hooks",
     "Limits",
     "Outcome",
     "Response",
@@ -54,6 +56,7 @@ _HOMES: Final[dict[str, str]] = {
     "CreateResponse": ".models.request",
     "Cursor": ".cursor",
     "EventStream": ".aio.client",
+    "Hooks": ".aio.hooks",
     "Limits": ".limits",
     "Outcome": ".protocol",
     "Response": ".models.response",

@@ -23,7 +23,7 @@ from .codec import default_backend
 from .exceptions import DecodeError, LimitExceeded, LocalProtocolError
 from .limits import Limits
 from .models.content import InputText, OutputText, Text
-from .models.items import FunctionCall, McpApprovalRequest, McpCall, Message, XSearchCall
+from .models.items import FunctionCall, Item, McpApprovalRequest, McpCall, Message, XSearchCall
 from .typing import UNSET
 
 if TYPE_CHECKING:
@@ -31,10 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PartialJSON", "PartialSource", "partial_json"]
 
-PartialSource: TypeAlias = (
-    str | FunctionCall | McpCall | McpApprovalRequest | XSearchCall | Message | OutputText | InputText | Text
-)
-"""What JSON can be read from: the arguments of a call, the text of a message or a part, or a text as such."""
+PartialSource: TypeAlias = str | Item | OutputText | InputText | Text
+"""What JSON can be read from: the arguments of a call, the text of a message or a part, or a text as such. Other items have
+none: nothing about them is certain."""
 
 _Step: TypeAlias = Literal["value", "element", "key", "member", "colon", "after", "end", "string", "number", "literal"]
 # What is expected next. "element" and "member" come right after the opening bracket, where it may close as well.
@@ -95,8 +94,11 @@ def _read(source: PartialSource) -> tuple[str, bool]:
         return source.text, False
     if isinstance(source, McpApprovalRequest):
         return source.arguments, True
-    text = source.text if isinstance(source, Message) else source.arguments
-    return text or "", source.status == "completed"
+    if isinstance(source, Message):
+        return source.text, source.status == "completed"
+    if isinstance(source, (FunctionCall, McpCall, XSearchCall)):
+        return source.arguments or "", source.status == "completed"
+    return "", False
 
 
 @attrs.define

@@ -231,6 +231,9 @@ class ResponseStream:
         Raises ``LimitExceeded``; in strict mode also ``RemoteProtocolError`` and ``DecodeError``. Events that came before
         the offending one can still be had from :meth:`events_received`; every later call raises the same again.
         """
+        given: object = data  # httpx hands out text too
+        if isinstance(given, str):
+            raise LocalProtocolError("a stream is bytes: use aiter_bytes(), not aiter_text()")
         self._require_open("receive_data")
         try:
             self._receive(data)

@@ -13,7 +13,7 @@ import anyio
 import attrs
 import httpx
 import pytest
-from tests.support_server import both_loops, run
+from tests.support import both_loops, run
 
 from responses_proto.aio.asgi import ResponsesApp
 from responses_proto.aio.scripted import Scripted

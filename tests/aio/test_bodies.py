@@ -2,23 +2,23 @@ from __future__ import annotations
 
 import gc
 import json
-import socket
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.from_thread
 import anyio.lowlevel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support_server import both_loops, frames, run, whole
+from tests.support import both_loops, run
 
 from responses_proto import CreateResponse, ResponsesClient
 from responses_proto.aio._bodies import LargeBody, is_large
 from responses_proto.codec import ORJSON, STDLIB, JSONBackend, make_converter
 from responses_proto.exceptions import EncodeError, LocalProtocolError
 from responses_proto.models import FunctionCall, InputImage, InputText, Message, UnknownItem
+from responses_proto.testing import FakeServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -108,48 +108,17 @@ def test_a_cycle_is_no_endless_walk() -> None:
         encoded(knot)
 
 
-class Sink:
-    """A server in a thread of its own, so that what it does costs the event loop nothing."""
-
-    def __init__(self, answer: bytes) -> None:
-        self.answer = answer
-        self.bodies: list[bytes] = []
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/v1"
-        self.thread = threading.Thread(target=self.serve)
-        self.thread.start()
-
-    def serve(self) -> None:
-        while True:
-            connection, _ = self.listener.accept()
-            with connection, connection.makefile("rb") as lines:
-                length = 0
-                while (line := lines.readline().lower()) not in (b"\r\n", b""):
-                    if line.startswith(b"content-length:"):
-                        length = int(line.partition(b":")[2])
-                if not line:
-                    return
-                self.bodies.append(lines.read(length))
-                connection.sendall(self.answer)
-
-    def close(self) -> None:
-        with socket.create_connection(self.listener.getsockname()):
-            pass
-        self.thread.join()
-        self.listener.close()
-
-
 @pytest.fixture
-def sink() -> Generator[Sink]:
-    made = Sink(whole(frames("a"), 200, {"connection": "close"}, kind="text/event-stream"))
-    yield made
-    made.close()
+def server() -> Generator[FakeServer]:
+    """Give a server in a thread of its own, so that what it does costs the client's event loop nothing."""
+    with anyio.from_thread.start_blocking_portal() as portal, portal.wrap_async_context_manager(FakeServer()) as made:
+        yield made
 
 
 @both_loops
 @pytest.mark.parametrize("request_", [IMAGES, HISTORY, PROMPT], ids=["images", "history", "prompt"])
 def test_a_request_of_many_megabytes_does_not_stall_the_loop(
-    backend: str, request_: CreateResponse, sink: Sink
+    backend: str, request_: CreateResponse, server: FakeServer
 ) -> None:
     stalls: list[float] = []
 
@@ -165,7 +134,7 @@ def test_a_request_of_many_megabytes_does_not_stall_the_loop(
                 await anyio.lowlevel.checkpoint()
                 worst = max(worst, time.thread_time() - before)
 
-        async with anyio.create_task_group() as tasks, ResponsesClient(sink.url) as client:
+        async with anyio.create_task_group() as tasks, ResponsesClient(server.url) as client:
             tasks.start_soon(tick)
             await anyio.sleep(0.01)
             async with client.stream(request_) as stream:
@@ -180,8 +149,8 @@ def test_a_request_of_many_megabytes_does_not_stall_the_loop(
             run(backend, send)
     finally:
         gc.unfreeze()
-    assert json.loads(sink.bodies[0])["stream"] is True
-    assert len(sink.bodies[0]) > 6 * MIB
+    assert server.requests[0].json["stream"] is True
+    assert len(server.requests[0].body) > 6 * MIB
     assert min(stalls) < 0.005, stalls
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
 
 import anyio
 import pytest
-from tests.support_server import Peer, Server, both_loops, chunk, head, response, run, serve, whole
+from tests.streams import response, saying
+from tests.support import both_loops, run
 
 from responses_proto import Limits, ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.aio.hooks import Hooks, RetryNotice
@@ -25,51 +24,33 @@ from responses_proto.exceptions import (
 )
 from responses_proto.models import Message, Response
 from responses_proto.models.request import CompactRequest, InputTokensRequest
+from responses_proto.testing import Answer, FakeServer, Fault, Peer, Script
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-    from tests.support_server import Script
 
     from responses_proto.typing import JSONObject
 
 KEY = "key-that-nobody-may-see"
 QUICK = RetryPolicy(first_pause=0.01)
+HI = Answer.json(saying("Hi"))
+FAILED = response(status="failed", error={"code": "server_error", "message": "Oops."})
 ODD_IDS = ["../../admin", "a/b", "x?y=1", "x#y", "a\nb", "a b", "ünïcode", "%2e%2e", "日本"]
 
 
-def client(server: Server, **options: Any) -> ResponsesClient:
+def client(server: FakeServer, **options: Any) -> ResponsesClient:
     options.setdefault("retry", QUICK)
     return ResponsesClient(server.url, KEY, **options)
-
-
-def said(value: object, status: int = 200, **headers: str) -> bytes:
-    named = {name.replace("_", "-"): text for name, text in headers.items()}
-    return whole(json.dumps(value).encode(), status, named, kind="application/json")
-
-
-def in_turn(*answers: bytes) -> Script:
-    """Answer each request with the next of these; the last one for ever."""
-    left = list(answers)
-
-    async def script(peer: Peer) -> None:
-        answer = left.pop(0) if len(left) > 1 else left[0]
-        if answer:
-            await peer.send(answer)
-        else:
-            await peer.reset()
-
-    return script
 
 
 def item(number: int) -> JSONObject:
     return {"type": "message", "id": f"msg_{number}", "role": "user", "content": [{"type": "input_text", "text": "x"}]}
 
 
-def page(numbers: range, *, more: bool) -> bytes:
+def page(numbers: range, *, more: bool) -> Answer:
     items = [item(number) for number in numbers]
     ends = {"first_id": items[0]["id"] if items else None, "last_id": items[-1]["id"] if items else None}
-    return said({"object": "list", "data": items, "has_more": more, **ends})
+    return Answer.json({"object": "list", "data": items, "has_more": more, **ends})
 
 
 # ---- endpoints
@@ -78,15 +59,19 @@ def page(numbers: range, *, more: bool) -> bytes:
 @both_loops
 def test_each_endpoint_has_its_method_and_path(backend: str) -> None:
     async def test() -> None:
-        answers = in_turn(
-            said(response("completed", "Hi")),
-            said({"id": "resp_1", "object": "response.deleted", "deleted": True}),
-            said(response("cancelled")),
-            *[said({"id": "c", "object": "response.compaction", "created_at": 1, "output": [item(1)], "usage": {}})]
+        answers = Script(
+            HI,
+            Answer.json({"id": "resp_1", "object": "response.deleted", "deleted": True}),
+            Answer.json(response(status="cancelled")),
+            *[
+                Answer.json(
+                    {"id": "c", "object": "response.compaction", "created_at": 1, "output": [item(1)], "usage": {}}
+                )
+            ]
             * 2,
-            said({"object": "response.input_tokens", "input_tokens": 12}),
+            Answer.json({"object": "response.input_tokens", "input_tokens": 12}),
         )
-        async with serve(answers) as server, client(server) as c:
+        async with FakeServer(answers) as server, client(server) as c:
             got = await c.retrieve("resp_1", include=["message.output_text.logprobs", "reasoning.encrypted_content"])
             assert got.output_text == "Hi"
             assert (await c.delete("resp_1")).deleted is True
@@ -121,7 +106,10 @@ def test_each_endpoint_has_its_method_and_path(backend: str) -> None:
 @both_loops
 def test_a_raw_object_is_passed_through_on_every_endpoint(backend: str) -> None:
     async def test() -> None:
-        async with serve(said({"object": "response.input_tokens", "input_tokens": 1})) as server, client(server) as c:
+        async with (
+            FakeServer(Answer.json({"object": "response.input_tokens", "input_tokens": 1})) as server,
+            client(server) as c,
+        ):
             raw: JSONObject = {"model": "m", "vendor": [{"x": None}]}
             await c.count_input_tokens(raw, input="x", extra={"more": 1})
             await c.count_input_tokens(InputTokensRequest(model="m"), input="x")
@@ -129,7 +117,7 @@ def test_a_raw_object_is_passed_through_on_every_endpoint(backend: str) -> None:
                 {"model": "m", "vendor": [{"x": None}], "input": "x", "more": 1},
                 {"model": "m", "input": "x"},
             ]
-            with pytest.raises(TypeError, match="no field inptu"):
+            with pytest.raises(TypeError, match=r"no field .inptu.: did you mean .input."):
                 await c.count_input_tokens(raw, inptu="x")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue] - the mistake is the point
 
     run(backend, test)
@@ -138,7 +126,7 @@ def test_a_raw_object_is_passed_through_on_every_endpoint(backend: str) -> None:
 @both_loops
 def test_a_deletion_may_be_answered_with_nothing(backend: str) -> None:
     async def test() -> None:
-        async with serve(b"HTTP/1.1 204 No Content\r\n\r\n") as server, client(server) as c:
+        async with FakeServer(Answer.body(b"", 204, content_type=None)) as server, client(server) as c:
             gone = await c.delete("resp_1")
             assert (gone.id, gone.deleted) == ("resp_1", True)
 
@@ -149,7 +137,7 @@ def test_a_deletion_may_be_answered_with_nothing(backend: str) -> None:
 @pytest.mark.parametrize("odd", ODD_IDS)
 def test_an_id_stays_one_segment_whatever_is_in_it(backend: str, odd: str) -> None:
     async def test() -> None:
-        async with serve(said({})) as server, client(server) as c:
+        async with FakeServer(Answer.json({})) as server, client(server) as c:
             await c.retrieve(odd)
             await c.cancel(odd)
             await c.conversations.items.retrieve(odd, odd)
@@ -167,7 +155,7 @@ def test_an_id_stays_one_segment_whatever_is_in_it(backend: str, odd: str) -> No
 @pytest.mark.parametrize("odd", ["", " ", ".", ".."])
 def test_an_id_that_cannot_be_a_segment_is_refused(backend: str, odd: str) -> None:
     async def test() -> None:
-        async with serve(said({})) as server, client(server) as c:
+        async with FakeServer(Answer.json({})) as server, client(server) as c:
             tries: list[Callable[[], Awaitable[object]]] = [
                 lambda: c.retrieve(odd),
                 lambda: c.delete(odd),
@@ -186,12 +174,12 @@ def test_an_id_that_cannot_be_a_segment_is_refused(backend: str, odd: str) -> No
 @both_loops
 def test_a_query_in_the_base_url_is_kept(backend: str) -> None:
     async def test() -> None:
-        async with serve(page(range(1), more=False)) as server:
+        async with FakeServer(page(range(1), more=False)) as server:
             async with ResponsesClient(f"{server.url}?api-version=v1", KEY) as c:
                 assert [i async for i in c.input_items("r", limit=2, order="asc", after="a&b")]
-            parts = urlsplit(server.requests[0].target)
-            assert parts.path == "/v1/responses/r/input_items"
-            assert parse_qsl(parts.query) == [("api-version", "v1"), ("after", "a&b"), ("limit", "2"), ("order", "asc")]
+            (request,) = server.requests
+            assert request.path == "/v1/responses/r/input_items"
+            assert request.query == [("api-version", "v1"), ("after", "a&b"), ("limit", "2"), ("order", "asc")]
 
     run(backend, test)
 
@@ -199,7 +187,7 @@ def test_a_query_in_the_base_url_is_kept(backend: str) -> None:
 @both_loops
 def test_a_call_can_have_its_own_headers_and_timeouts(backend: str) -> None:
     async def test() -> None:
-        async with serve(said(response("completed", "Hi"))) as server, client(server, headers={"x-a": "1"}) as c:
+        async with FakeServer(HI) as server, client(server, headers={"x-a": "1"}) as c:
             await c.create(model="m", input="x", headers={"X-A": "2", "Idempotency-Key": "mine"})
             request = server.requests[0]
             assert (request.headers["x-a"], request.headers["idempotency-key"]) == ("2", "mine")
@@ -207,10 +195,7 @@ def test_a_call_can_have_its_own_headers_and_timeouts(backend: str) -> None:
                 await c.retrieve("r", headers={"x-b": "line\nbreak"})
             assert "break" not in str(caught.value)
 
-        async def silent(peer: Peer) -> None:
-            await peer.until_closed()
-
-        async with serve(silent) as server, client(server) as c:
+        async with FakeServer(HI.with_faults(Fault.slow_head(10))) as server, client(server) as c:
             for call in (
                 c.create(model="m", timeouts=Timeouts(first_byte=0.05)),
                 c.cancel("r", timeouts=Timeouts(first_byte=0.05)),
@@ -229,14 +214,14 @@ def test_a_call_can_have_its_own_headers_and_timeouts(backend: str) -> None:
 @both_loops
 def test_items_come_from_as_many_pages_as_there_are(backend: str) -> None:
     async def test() -> None:
-        answers = in_turn(page(range(2), more=True), page(range(2, 4), more=True), page(range(4, 5), more=False))
-        async with serve(answers) as server, client(server) as c:
+        answers = Script(page(range(2), more=True), page(range(2, 4), more=True), page(range(4, 5), more=False))
+        async with FakeServer(answers) as server, client(server) as c:
             pages = c.input_items("resp_1", limit=2)
             assert (pages.after, pages.has_more) == (None, True)
             seen = [got.id async for got in pages if isinstance(got, Message)]
             assert seen == [f"msg_{n}" for n in range(5)]
             assert (pages.after, pages.has_more) == ("msg_4", False)
-            asked = [parse_qsl(urlsplit(request.target).query) for request in server.requests]
+            asked = [request.query for request in server.requests]
             assert asked == [
                 [("limit", "2")],
                 [("after", "msg_1"), ("limit", "2")],
@@ -253,7 +238,7 @@ def test_items_come_from_as_many_pages_as_there_are(backend: str) -> None:
 def test_an_iteration_can_go_on_where_it_was_left(backend: str) -> None:
     async def test() -> None:
         async with (
-            serve(in_turn(page(range(3), more=True), page(range(2, 3), more=False))) as server,
+            FakeServer(Script(page(range(3), more=True), page(range(2, 3), more=False))) as server,
             client(server) as c,
         ):
             pages = c.input_items("resp_1")
@@ -270,11 +255,11 @@ def test_an_iteration_can_go_on_where_it_was_left(backend: str) -> None:
 @both_loops
 def test_a_server_that_turns_in_circles_is_not_followed(backend: str) -> None:
     async def test() -> None:
-        async with serve(page(range(1), more=True)) as server, client(server) as c:
+        async with FakeServer(page(range(1), more=True)) as server, client(server) as c:
             with pytest.raises(RemoteProtocolError, match="msg_0"):
                 _ = [got async for got in c.input_items("resp_1")]
             assert len(server.requests) == 2
-        async with serve(page(range(0), more=True)) as server, client(server) as c:
+        async with FakeServer(page(range(0), more=True)) as server, client(server) as c:
             assert [got async for got in c.input_items("resp_1")] == []
 
     run(backend, test)
@@ -283,10 +268,8 @@ def test_a_server_that_turns_in_circles_is_not_followed(backend: str) -> None:
 @both_loops
 def test_a_page_that_could_not_be_had_can_be_asked_for_again(backend: str) -> None:
     async def test() -> None:
-        answers = in_turn(
-            page(range(1), more=True), said({"error": {"message": "No."}}, 400), page(range(1, 2), more=False)
-        )
-        async with serve(answers) as server, client(server) as c:
+        answers = Script(page(range(1), more=True), Answer.error(400, "No."), page(range(1, 2), more=False))
+        async with FakeServer(answers) as server, client(server) as c:
             pages = c.input_items("resp_1")
             await anext(pages)
             with pytest.raises(APIError):
@@ -304,11 +287,11 @@ def test_a_page_that_could_not_be_had_can_be_asked_for_again(backend: str) -> No
 @both_loops
 def test_waiting_for_a_background_response(backend: str) -> None:
     async def test() -> None:
-        answers = in_turn(
-            *(said(response(status)) for status in ("queued", "queued", "in_progress")),
-            said(response("completed", "Hi")),
+        answers = Script(
+            *(Answer.json(response(status=status)) for status in ("queued", "queued", "in_progress")),
+            HI,
         )
-        async with serve(answers) as server, client(server) as c:
+        async with FakeServer(answers) as server, client(server) as c:
             begun = await c.create(model="m", input="x", background=True)
             assert begun.status == "queued"
             assert (await c.wait(begun, poll=0.01)).output_text == "Hi"
@@ -323,7 +306,7 @@ def test_waiting_for_a_background_response(backend: str) -> None:
 @both_loops
 def test_waiting_is_bounded_and_tells_the_last_that_was_known(backend: str) -> None:
     async def test() -> None:
-        async with serve(said(response("in_progress", background=True))) as server, client(server) as c:
+        async with FakeServer(Answer.json(response(background=True))) as server, client(server) as c:
             started = time.monotonic()
             with pytest.raises(DeadlineExceeded) as caught:
                 await c.wait("resp_1", poll=0.02, timeouts=Timeouts(total=0.2))
@@ -349,8 +332,8 @@ def test_waiting_is_bounded_and_tells_the_last_that_was_known(backend: str) -> N
 @pytest.mark.parametrize("status", [408, 409, 425, 429, 500, 503])
 def test_a_post_is_sent_again_with_the_same_idempotency_key(backend: str, status: int) -> None:
     async def test() -> None:
-        refusal = said({"error": {"message": "Not now."}}, status)
-        async with serve(in_turn(refusal, refusal, said(response("completed", "Hi")))) as server, client(server) as c:
+        refusal = Answer.error(status, "Not now.")
+        async with FakeServer(Script(refusal, refusal, HI)) as server, client(server) as c:
             assert (await c.create(model="m", input="x")).output_text == "Hi"
             await c.create(model="m", input="x")
             keys = [request.headers["idempotency-key"] for request in server.requests]
@@ -366,7 +349,7 @@ def test_a_post_is_sent_again_with_the_same_idempotency_key(backend: str, status
 def test_attempts_end_with_the_servers_own_error(backend: str) -> None:
     async def test() -> None:
         notices: list[RetryNotice] = []
-        async with serve(said({"error": {"message": "Not now."}}, 503)) as server:
+        async with FakeServer(Answer.error(503, "Not now.")) as server:
             async with client(server, hooks=Hooks(on_retry=notices.append)) as c:
                 with pytest.raises(ServerError, match="Not now"):
                     await c.create(model="m", input="x")
@@ -387,15 +370,15 @@ def test_attempts_end_with_the_servers_own_error(backend: str) -> None:
 @both_loops
 def test_what_may_have_been_done_is_not_done_again(backend: str) -> None:
     async def test() -> None:
-        async with serve(in_turn(b"", said(response("completed", "Hi")))) as server, client(server) as c:
+        async with FakeServer(Script(Peer.reset, HI)) as server, client(server) as c:
             with pytest.raises(TransportError) as caught:
                 await c.create(model="m", input="x")
             assert caught.value.replay == "unsafe"
             assert len(server.requests) == 1
-        async with serve(in_turn(b"", said(response("completed", "Hi")))) as server, client(server) as c:
+        async with FakeServer(Script(Peer.reset, HI)) as server, client(server) as c:
             assert (await c.retrieve("resp_1")).output_text == "Hi"  # a GET does nothing
             assert len(server.requests) == 2
-        async with serve(in_turn(said({"error": {"message": "No."}}, 400))) as server, client(server) as c:
+        async with FakeServer(Answer.error(400, "No.")) as server, client(server) as c:
             with pytest.raises(APIError):
                 await c.create(model="m", input="x")
             assert len(server.requests) == 1
@@ -424,13 +407,13 @@ def test_a_connection_that_does_not_come_about_is_tried_again(backend: str) -> N
 @both_loops
 def test_a_hint_is_waited_for(backend: str) -> None:
     async def test() -> None:
-        refusal = said({"error": {"message": "Not now."}}, 429, retry_after_ms="200")
-        async with serve(in_turn(refusal, said(response("completed", "Hi")))) as server, client(server) as c:
+        refusal = Answer.error(429, "Not now.", headers={"retry-after-ms": "200"})
+        async with FakeServer(Script(refusal, HI)) as server, client(server) as c:
             started = time.monotonic()
             await c.create(model="m", input="x")
             assert 0.19 < time.monotonic() - started < 1
-        refusal = said({"error": {"message": "Not now."}}, 429, retry_after="3600")
-        async with serve(refusal) as server, client(server) as c:
+        refusal = Answer.error(429, "Not now.", headers={"retry-after": "3600"})
+        async with FakeServer(refusal) as server, client(server) as c:
             with pytest.raises(RateLimitError) as caught:
                 await c.create(model="m", input="x")
             assert caught.value.retry_after == 3600
@@ -442,14 +425,8 @@ def test_a_hint_is_waited_for(backend: str) -> None:
 @both_loops
 def test_the_total_deadline_holds_over_all_attempts(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
-            if len(server.requests) == 1:
-                await anyio.sleep(0.3)
-                await peer.send(said({"error": {"message": "Not now."}}, 503))
-            else:
-                await peer.until_closed()
-
-        async with serve(script) as server, client(server, timeouts=Timeouts(total=0.4)) as c:
+        late, never = (Answer.error(503, "Not now.").with_faults(Fault.slow_head(seconds)) for seconds in (0.3, 10))
+        async with FakeServer(Script(late, never)) as server, client(server, timeouts=Timeouts(total=0.4)) as c:
             started = time.monotonic()
             with pytest.raises(DeadlineExceeded) as caught:
                 await c.create(model="m", input="x")
@@ -458,8 +435,8 @@ def test_the_total_deadline_holds_over_all_attempts(backend: str) -> None:
             assert 0.4 <= caught.value.elapsed < 0.65
             assert len(server.requests) == 2
         # A pause that would outlast the deadline is not begun: the server's own error says more.
-        refusal = said({"error": {"message": "Not now."}}, 503, retry_after="1")
-        async with serve(refusal) as server, client(server, timeouts=Timeouts(total=0.3)) as c:
+        refusal = Answer.error(503, "Not now.", headers={"retry-after": "1"})
+        async with FakeServer(refusal) as server, client(server, timeouts=Timeouts(total=0.3)) as c:
             with pytest.raises(ServerError):
                 await c.create(model="m", input="x")
 
@@ -469,19 +446,19 @@ def test_the_total_deadline_holds_over_all_attempts(backend: str) -> None:
 @both_loops
 def test_a_response_that_failed_before_any_output_is_asked_for_again(backend: str) -> None:
     async def test() -> None:
-        failed = said(response("failed", error={"code": "server_error", "message": "Oops."}))
-        async with serve(in_turn(failed, said(response("completed", "Hi")))) as server, client(server) as c:
+        failed = Answer.json(FAILED)
+        async with FakeServer(Script(failed, HI)) as server, client(server) as c:
             assert (await c.create(model="m", input="x")).output_text == "Hi"
-        async with serve(failed) as server, client(server) as c:
+        async with FakeServer(failed) as server, client(server) as c:
             assert (await c.create(model="m", input="x")).status == "failed"  # and in the end it is an answer
             assert len(server.requests) == 3
             assert (await c.retrieve("resp_1")).status == "failed"  # which is what was asked for
             assert len(server.requests) == 4
         for lasting in (
-            response("failed", error={"code": "invalid_prompt", "message": "Oops."}),
-            response("failed", "Half", error={"code": "server_error", "message": "Oops."}),
+            response(status="failed", error={"code": "invalid_prompt", "message": "Oops."}),
+            saying("Half", "failed", error=FAILED["error"]),
         ):
-            async with serve(said(lasting)) as server, client(server) as c:
+            async with FakeServer(Answer.json(lasting)) as server, client(server) as c:
                 assert (await c.create(model="m", input="x")).status == "failed"
                 assert len(server.requests) == 1
 
@@ -491,8 +468,8 @@ def test_a_response_that_failed_before_any_output_is_asked_for_again(backend: st
 @both_loops
 def test_cancelling_a_pause_ends_the_call(backend: str) -> None:
     async def test() -> None:
-        refusal = said({"error": {"message": "Not now."}}, 503, retry_after="20")
-        async with serve(refusal) as server, client(server) as c:
+        refusal = Answer.error(503, "Not now.", headers={"retry-after": "20"})
+        async with FakeServer(refusal) as server, client(server) as c:
             with anyio.move_on_after(0.1) as scope:
                 await c.create(model="m", input="x")
             assert scope.cancelled_caught
@@ -504,8 +481,8 @@ def test_cancelling_a_pause_ends_the_call(backend: str) -> None:
 @both_loops
 def test_no_error_shows_the_key(backend: str) -> None:
     async def test() -> None:
-        quoting = said({"error": {"message": f"Incorrect API key provided: {KEY}"}}, 401)
-        async with serve(quoting) as server, client(server) as c:
+        quoting = Answer.error(401, f"Incorrect API key provided: {KEY}")
+        async with FakeServer(quoting) as server, client(server) as c:
             calls: list[Awaitable[object]] = [
                 c.create(model="m"), c.retrieve("r"), c.delete("r"), c.cancel("r"), c.compact(model="m"),
                 c.count_input_tokens(model="m"), anext(c.input_items("r")), c.wait("r"), c.conversations.create(),
@@ -517,8 +494,13 @@ def test_no_error_shows_the_key(backend: str) -> None:
                 error = caught.value
                 assert KEY not in repr(error) + str(error) + repr(error.body) + repr(error.__dict__)
             assert KEY not in repr(c) + repr(vars(c)) + repr(c.conversations) + repr(vars(c.conversations))
-        cut = head(401, {"content-length": "999"}, kind="application/json") + KEY.encode()
-        async with serve(in_turn(cut)) as server, client(server, timeouts=Timeouts(total=0.2)) as c:
+
+        async def stall(peer: Peer) -> None:
+            await peer.start(401, headers={"content-length": "999"}, content_type="application/json")
+            await peer.send(KEY.encode())
+            await peer.until_closed()
+
+        async with FakeServer(stall) as server, client(server, timeouts=Timeouts(total=0.2)) as c:
             with pytest.raises(APIError) as caught:
                 await c.retrieve("r")
             assert KEY not in repr(caught.value.__dict__)
@@ -532,11 +514,12 @@ def test_an_answer_that_is_not_read_to_its_end_is_closed_at_once(backend: str) -
         closed = anyio.Semaphore(0)
 
         async def script(peer: Peer) -> None:
-            await peer.send(head(400, kind="text/plain") + chunk(b"x" * 100_000))
+            await peer.start(400, content_type="text/plain")
+            await peer.send(b"x" * 100_000)
             await peer.until_closed()
             closed.release()
 
-        async with serve(script) as server, client(server, limits=Limits(max_buffered_bytes=50_000)) as c:
+        async with FakeServer(script) as server, client(server, limits=Limits(max_buffered_bytes=50_000)) as c:
             calls: list[Callable[[], Awaitable[object]]] = [
                 lambda: c.create(model="m"),
                 lambda: c.stream(model="m").__aenter__(),

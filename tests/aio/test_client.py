@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 import pytest
-from tests.support_server import Peer, Server, both_loops, head, response, run, serve, whole
+from tests.streams import response, saying
+from tests.support import both_loops, run
 
 from responses_proto import CreateResponse, Limits, ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.dialects import Dialect
@@ -25,15 +25,16 @@ from responses_proto.exceptions import (
     StreamTruncated,
 )
 from responses_proto.models.config import ReasoningConfig
+from responses_proto.testing import Answer, FakeServer, Fault
 
 if TYPE_CHECKING:
     from responses_proto.typing import JSONObject
 
 KEY = "key-that-nobody-may-see"
-HELLO = whole(json.dumps(response("completed", "Hello")).encode(), kind="application/json")
+HELLO = Answer.json(saying("Hello"))
 
 
-def client(server: Server, **options: Any) -> ResponsesClient:
+def client(server: FakeServer, **options: Any) -> ResponsesClient:
     options.setdefault("retry", RetryPolicy(attempts=1))
     return ResponsesClient(server.url, KEY, **options)
 
@@ -41,7 +42,7 @@ def client(server: Server, **options: Any) -> ResponsesClient:
 @both_loops
 def test_create_gives_the_response(backend: str) -> None:
     async def test() -> None:
-        async with serve(HELLO) as server, client(server) as c:
+        async with FakeServer(HELLO) as server, client(server) as c:
             made = await c.create(model="m", input="x", max_output_tokens=5)
             assert made.output_text == "Hello"
             assert made.status == "completed"
@@ -58,7 +59,7 @@ def test_create_gives_the_response(backend: str) -> None:
 @both_loops
 def test_a_request_can_be_a_model_a_wire_object_or_keywords(backend: str) -> None:
     async def test() -> None:
-        async with serve(HELLO) as server, client(server) as c:
+        async with FakeServer(HELLO) as server, client(server) as c:
             made = CreateResponse(model="m", input="x", reasoning=ReasoningConfig(effort="low"), stream=True)
             await c.create(made)
             await c.create(made, model="other", temperature=0.0)
@@ -89,8 +90,8 @@ def test_what_cannot_be_json_is_refused_before_anything_is_sent() -> None:
 @both_loops
 def test_a_response_of_any_status_is_returned(backend: str) -> None:
     async def test() -> None:
-        failed = json.dumps(response("failed", error={"code": "server_error", "message": "Oops."})).encode()
-        async with serve(whole(failed, kind="application/json")) as server, client(server) as c:
+        failed = response(status="failed", error={"code": "server_error", "message": "Oops."})
+        async with FakeServer(Answer.json(failed)) as server, client(server) as c:
             made = await c.create(model="m", input="x")
             assert made.status == "failed"
             assert made.error
@@ -103,31 +104,25 @@ def test_a_response_of_any_status_is_returned(backend: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "expected", "words"),
     [
+        (Answer.error(400, "No.", param="input"), BadRequestError, "No."),
         (
-            whole(b'{"error": {"message": "No.", "param": "input"}}', 400, kind="application/json"),
+            Answer.body(b'{"error": {"message": "No."}}', 400, content_type="application/octet-stream"),
             BadRequestError,
             "No.",
         ),
-        (whole(b'{"error": {"message": "No."}}', 400, kind="application/octet-stream"), BadRequestError, "No."),
-        (whole(b'{"error": {"message": "No."}}', 200, kind="application/json"), APIError, "No."),
-        (
-            whole(b"<html><title>Hi</title></html>", kind="text/html"),
-            APIError,
-            "text/html came .*Hi.* is base_url right",
-        ),
-        (whole(b"", kind="application/json"), APIError, "empty"),
-        (whole(b"null", kind="application/json"), APIError, "a response was asked for"),
-        (
-            whole(b"", 302, {"location": "https://else/?k=v"}, kind="text/html"),
-            APIError,
-            "redirects to 'https://else/'",
-        ),
-        (whole(b"", 304, kind="text/html"), APIError, "304"),
+        (Answer.json({"error": {"message": "No."}}), APIError, "No."),
+        (Answer.body(b"<html><title>Hi</title></html>"), APIError, "text/html came .*Hi.* is base_url right"),
+        (Answer.body(b"", content_type="application/json"), APIError, "empty"),
+        (Answer.json(None), APIError, "a response was asked for"),
+        (Answer.redirect("https://else/?k=v", 302), APIError, "redirects to 'https://else/'"),
+        (Answer.body(b"", 304), APIError, "304"),
     ],
 )
-def test_what_is_no_response_says_what_it_is(backend: str, answer: bytes, expected: type[APIError], words: str) -> None:
+def test_what_is_no_response_says_what_it_is(
+    backend: str, answer: Answer, expected: type[APIError], words: str
+) -> None:
     async def test() -> None:
-        async with serve(answer) as server, client(server) as c:
+        async with FakeServer(answer) as server, client(server) as c:
             with pytest.raises(expected, match=words) as caught:
                 await c.create(model="m", input="x")
             assert "\n" not in str(caught.value)
@@ -140,17 +135,14 @@ def test_what_is_no_response_says_what_it_is(backend: str, answer: bytes, expect
 def test_broken_json_and_broken_bodies_are_told_apart(backend: str) -> None:
     async def test() -> None:
         async with (
-            serve(whole(b'{"id": ', kind="application/json")) as server,
+            FakeServer(Answer.body(b'{"id": ', content_type="application/json")) as server,
             client(server) as c,
         ):
             with pytest.raises((DecodeError, APIError)):
                 await c.create(model="m", input="x")
 
-        async def cut(peer: Peer) -> None:
-            await peer.send(head(headers={"content-length": "1000"}, kind="application/json") + b'{"id": ')
-            await peer.socket.aclose()
-
-        async with serve(cut) as server, client(server) as c:
+        cut = Answer.body(b'{"id": ', content_type="application/json", headers={"content-length": "1000"})
+        async with FakeServer(cut.with_faults(Fault.eof(after=0))) as server, client(server) as c:
             with pytest.raises(StreamTruncated):
                 await c.create(model="m", input="x")
 
@@ -161,7 +153,7 @@ def test_broken_json_and_broken_bodies_are_told_apart(backend: str) -> None:
 def test_a_body_beyond_the_limit_is_not_held(backend: str) -> None:
     async def test() -> None:
         async with (
-            serve(HELLO) as server,
+            FakeServer(HELLO) as server,
             client(server, limits=Limits(max_buffered_bytes=50)) as c,
         ):
             with pytest.raises(LimitExceeded) as caught:
@@ -174,10 +166,8 @@ def test_a_body_beyond_the_limit_is_not_held(backend: str) -> None:
 @both_loops
 def test_a_model_that_thinks_too_long_is_a_deadline(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
-            await peer.until_closed()
-
-        async with serve(script) as server, client(server, timeouts=Timeouts(first_byte=0.1)) as c:
+        late = HELLO.with_faults(Fault.slow_head(10))
+        async with FakeServer(late) as server, client(server, timeouts=Timeouts(first_byte=0.1)) as c:
             with pytest.raises(DeadlineExceeded) as caught:
                 await c.create(model="m", input="x")
             assert caught.value.kind == "first_byte"
@@ -189,8 +179,7 @@ def test_a_model_that_thinks_too_long_is_a_deadline(backend: str) -> None:
 @both_loops
 def test_a_redirect_of_a_stream_is_named(backend: str) -> None:
     async def test() -> None:
-        answer = whole(b"", 307, {"location": "https://else.example/v1"}, kind="text/html")
-        async with serve(answer) as server, client(server) as c:
+        async with FakeServer(Answer.redirect("https://else.example/v1")) as server, client(server) as c:
             with pytest.raises(NotAnEventStream, match=r"https://else\.example/v1"):
                 await c.stream(model="m", input="x").__aenter__()
 
@@ -201,7 +190,7 @@ def test_a_redirect_of_a_stream_is_named(backend: str) -> None:
 def test_the_callers_headers_win(backend: str) -> None:
     async def test() -> None:
         own = {"User-Agent": "mine", "X-Team": "blue"}
-        async with serve(HELLO) as server, client(server, headers=own) as c:
+        async with FakeServer(HELLO) as server, client(server, headers=own) as c:
             await c.create(model="m", input="x")
             assert server.requests[0].headers["user-agent"] == "mine"
             assert server.requests[0].headers["x-team"] == "blue"
@@ -212,7 +201,7 @@ def test_the_callers_headers_win(backend: str) -> None:
 @both_loops
 def test_a_dialect_says_how_the_key_is_sent(backend: str) -> None:
     async def test() -> None:
-        async with serve(HELLO) as server:
+        async with FakeServer(HELLO) as server:
             async with ResponsesClient.for_provider("azure", base_url=server.origin, api_key=KEY) as c:
                 await c.create(model="m", input="x")
             mine = Dialect(name="mine", base_url=server.url, key_header="x-key", key_prefix="Token ")
@@ -231,7 +220,7 @@ def test_a_dialect_says_how_the_key_is_sent(backend: str) -> None:
 def test_the_callers_http_client_is_used_and_not_closed(backend: str) -> None:
     async def test() -> None:
         async with (
-            serve(HELLO) as server,
+            FakeServer(HELLO) as server,
             httpx.AsyncClient(headers={"x-a": "b"}) as http_client,
         ):
             async with client(server, http_client=http_client) as c:
@@ -292,7 +281,7 @@ def test_the_environment_is_read_when_a_client_is_made() -> None:
     env = {name: value for name, value in env.items() if not name.startswith(("RESPONSES_", "OPENAI_"))}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=env)  # noqa: S603 - our own interpreter and code
     assert done.stdout.splitlines() == [
-        "openai needs an API key: pass api_key=..., or set RESPONSES_API_KEY or OPENAI_API_KEY",
+        "openai needs an API key: pass api_key=..., or set RESPONSES_API_KEY or OPENAI_API_KEY; for another server pass base_url=..., or set RESPONSES_BASE_URL",
         "huggingface needs an API key: pass api_key=..., or set HF_TOKEN",
         "https://router.huggingface.co/v1",
         "http://here/v1",
@@ -307,5 +296,25 @@ def test_the_wrong_url_is_told_in_one_line(backend: str) -> None:
                 await c.create(model="m", input="x")
             assert str(caught.value).startswith("cannot connect to http://nowhere.invalid: ")
             assert "\n" not in str(caught.value)
+
+    run(backend, test)
+
+
+@pytest.mark.parametrize("name", ["timeouts", "retry", "limits", "hooks"])
+def test_a_setting_of_the_wrong_kind_is_refused_at_once(name: str) -> None:
+    wrong: dict[str, Any] = {name: 3}
+    with pytest.raises(LocalProtocolError, match=rf"{name} has to be made by [A-Z]\w+\(\.\.\.\), not 3"):
+        ResponsesClient("http://localhost", "k", **wrong)
+
+
+@both_loops
+def test_a_request_that_is_none_is_told_in_one_line(backend: str) -> None:
+    async def test() -> None:
+        async with ResponsesClient("http://localhost", "k") as c:
+            wrong: Any = "hi"
+            with pytest.raises(LocalProtocolError, match="a request is a CreateResponse or a dict, not 'hi'"):
+                await c.create(wrong)
+            with pytest.raises(LocalProtocolError, match="timeouts has to be made by Timeouts"):
+                await c.create(model="m", timeouts=cast("Any", 5))
 
     run(backend, test)

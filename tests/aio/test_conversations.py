@@ -4,11 +4,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support_server import Peer, both_loops, run, serve, whole
+from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient, RetryPolicy
 from responses_proto.exceptions import NotFoundError
 from responses_proto.models import McpCall, Message
+from responses_proto.testing import Answer, FakeServer, Peer
 
 if TYPE_CHECKING:
     from responses_proto.typing import JSONObject
@@ -35,16 +36,15 @@ ANSWERS: dict[str, Any] = {
 }
 
 
-async def answer(peer: Peer) -> None:
+def answer(peer: Peer) -> Answer:
     known = ANSWERS.get(f"{peer.request.method} {peer.request.target}")
-    value = known if known is not None else {"error": {"message": "No such thing.", "code": "not_found"}}
-    await peer.send(whole(json.dumps(value).encode(), 404 if known is None else 200, kind="application/json"))
+    return Answer.error(404, "No such thing.", code="not_found") if known is None else Answer.json(known)
 
 
 @both_loops
 def test_conversations_are_made_read_changed_and_deleted(backend: str) -> None:
     async def test() -> None:
-        async with serve(answer) as server, ResponsesClient(server.url) as client:
+        async with FakeServer(answer) as server, ResponsesClient(server.url) as client:
             made = await client.conversations.create(
                 items=[Message(role="user", content="Hi"), ITEM], metadata={"a": "b"}
             )
@@ -62,7 +62,7 @@ def test_conversations_are_made_read_changed_and_deleted(backend: str) -> None:
 @both_loops
 def test_items_are_listed_added_read_and_taken_out(backend: str) -> None:
     async def test() -> None:
-        async with serve(answer) as server, ResponsesClient(server.url) as client:
+        async with FakeServer(answer) as server, ResponsesClient(server.url) as client:
             items = client.conversations.items
             listed = [item async for item in items.list("conv_1", limit=5, order="asc")]
             assert [type(item) for item in listed] == [Message]
@@ -80,7 +80,7 @@ def test_items_are_listed_added_read_and_taken_out(backend: str) -> None:
 @both_loops
 def test_what_is_not_there_is_an_error(backend: str) -> None:
     async def test() -> None:
-        async with serve(answer) as server, ResponsesClient(server.url, retry=RetryPolicy(attempts=1)) as client:
+        async with FakeServer(answer) as server, ResponsesClient(server.url, retry=RetryPolicy(attempts=1)) as client:
             with pytest.raises(NotFoundError, match="No such thing"):
                 await client.conversations.retrieve("conv_2")
             with pytest.raises(NotFoundError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 import pytest
-from tests.support_server import LAST, Peer, both_loops, chunk, head, run, serve, whole
+from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient, Timeouts
 from responses_proto.aio.http import HTTPClient, HTTPTransport, origin
@@ -19,6 +19,7 @@ from responses_proto.exceptions import (
     StreamTruncated,
     TransportError,
 )
+from responses_proto.testing import Answer, FakeServer, Peer
 
 if TYPE_CHECKING:
     from responses_proto.aio.transport import WireReply
@@ -51,11 +52,12 @@ def test_an_answer_comes_in_pieces_as_they_arrive(backend: str, shape: str) -> N
         taken = anyio.Event()
 
         async def script(peer: Peer) -> None:
-            await peer.send(head(headers={"X-Named": "One", "x-named": "Two"}) + chunk(b"first"))
+            head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nX-Named: One\r\nx-named: Two\r\n\r\n"
+            await peer.raw(head.encode() + b"5\r\nfirst\r\n")
             await taken.wait()
-            await peer.send(chunk(b"second") + LAST)
+            await peer.raw(b"6\r\nsecond\r\n0\r\n\r\n")
 
-        async with serve(script) as server:
+        async with FakeServer(script) as server:
             client = make(shape)
             reply = await HTTPTransport(client).send(post(server.url))
             assert reply.status == 200
@@ -77,8 +79,7 @@ def test_an_answer_comes_in_pieces_as_they_arrive(backend: str, shape: str) -> N
 def test_a_body_of_many_megabytes_arrives_whole_and_with_its_length(backend: str) -> None:
     async def test() -> None:
         body = bytes(range(256)) * 8 * 1024
-        answer = whole(b"{}", kind="application/json")
-        async with serve(answer) as server:
+        async with FakeServer(Answer.json({})) as server:
             transport = HTTPTransport()
             reply = await transport.send(post(server.url, body=body, stream=False))
             assert await read(reply) == b"{}"
@@ -94,7 +95,7 @@ def test_a_body_of_many_megabytes_arrives_whole_and_with_its_length(backend: str
 @both_shapes
 def test_the_callers_client_is_used_as_it_is_and_stays_open(backend: str, shape: str) -> None:
     async def test() -> None:
-        async with serve(whole(b"", kind="text/event-stream")) as server:
+        async with FakeServer(Answer.stream()) as server:
             client: Any = make(shape, headers={"x-team": "blue", "authorization": "theirs"}, follow_redirects=True)
             transport = HTTPTransport(client)
             await (await transport.send(post(server.url))).aclose()
@@ -116,13 +117,10 @@ def test_the_callers_client_is_used_as_it_is_and_stays_open(backend: str, shape:
 @pytest.mark.parametrize("status", [307, 308])
 def test_a_redirect_within_the_origin_is_followed_with_everything(backend: str, status: int) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
-            if peer.request.target == "/v1":
-                await peer.send(whole(b"", status, {"location": "/v2/responses"}, kind="text/plain"))
-            else:
-                await peer.send(whole(b"data", kind="text/event-stream"))
+        def script(peer: Peer) -> Answer:
+            return Answer.redirect("/v2/responses", status) if peer.request.path == "/v1" else Answer.stream(b"data")
 
-        async with serve(script) as server:
+        async with FakeServer(script) as server:
             transport = HTTPTransport()
             reply = await transport.send(post(server.url, body=b'{"a":1}'))
             assert await read(reply) == b"data"
@@ -138,11 +136,7 @@ def test_a_redirect_within_the_origin_is_followed_with_everything(backend: str, 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_no_redirect_takes_the_key_or_the_request_to_another_origin(backend: str, status: int) -> None:
     async def test() -> None:
-        async def away(peer: Peer) -> None:
-            target = {"location": f"{elsewhere.origin}/v1"}
-            await peer.send(whole(b"", status, target, kind="text/plain"))
-
-        async with serve(whole(b"", kind="text/plain")) as elsewhere, serve(away) as server:
+        async with FakeServer() as elsewhere, FakeServer(Answer.redirect(elsewhere.url, status)) as server:
             async with httpx.AsyncClient(follow_redirects=True) as client:
                 reply = await HTTPTransport(client).send(post(server.url))
                 assert reply.status == status
@@ -155,8 +149,7 @@ def test_no_redirect_takes_the_key_or_the_request_to_another_origin(backend: str
 @both_loops
 def test_a_redirect_that_would_make_a_get_of_a_post_is_not_followed(backend: str) -> None:
     async def test() -> None:
-        answer = whole(b"", 302, {"location": "/v2"}, kind="text/plain")
-        async with serve(answer) as server:
+        async with FakeServer(Answer.redirect("/v2", 302)) as server:
             transport = HTTPTransport()
             reply = await transport.send(post(server.url))
             assert reply.status == 302
@@ -170,8 +163,7 @@ def test_a_redirect_that_would_make_a_get_of_a_post_is_not_followed(backend: str
 @both_loops
 def test_redirects_in_a_circle_end(backend: str) -> None:
     async def test() -> None:
-        answer = whole(b"", 307, {"location": "/v1"}, kind="text/plain")
-        async with serve(answer) as server:
+        async with FakeServer(Answer.redirect("/v1")) as server:
             transport = HTTPTransport()
             with pytest.raises(TransportError, match="circles"):
                 await transport.send(post(server.url))
@@ -197,6 +189,7 @@ def test_a_refused_connection_is_a_connect_error(backend: str, shape: str) -> No
         client: Any = make(shape)
         with pytest.raises(ConnectError, match="Connection refused") as caught:
             await HTTPTransport(client).send(post(url))
+        assert caught.value.replay == "safe"
         assert type(caught.value.__cause__).__name__ == "ConnectError"
         assert "pass" not in str(caught.value)
         await client.aclose()
@@ -223,8 +216,9 @@ def test_a_refused_connection_is_one_over_aiohttp_too() -> None:
     async def test() -> None:
         url = f"http://127.0.0.1:{await closed_port()}/v1"
         async with pytest.importorskip("httpx_aiohttp").HttpxAiohttpClient() as client:
-            with pytest.raises(ConnectError, match="Connection refused"):
+            with pytest.raises(ConnectError, match="Connection refused") as caught:
                 await HTTPTransport(client).send(post(url))
+            assert caught.value.replay == "safe"
 
     run("asyncio", test)
 
@@ -232,10 +226,13 @@ def test_a_refused_connection_is_one_over_aiohttp_too() -> None:
 def test_behind_another_library_the_reads_are_bounded_too() -> None:
     async def test() -> None:
         async def script(peer: Peer) -> None:
-            await peer.send(head() + chunk(b": hello\n\n"))
+            await peer.send(b": hello\n\n")
             await peer.until_closed()
 
-        async with serve(script) as server, pytest.importorskip("httpx_aiohttp").HttpxAiohttpClient() as http_client:
+        async with (
+            FakeServer(script) as server,
+            pytest.importorskip("httpx_aiohttp").HttpxAiohttpClient() as http_client,
+        ):
             patience = Timeouts(between_bytes=0.1)
             async with ResponsesClient(server.url, http_client=http_client, timeouts=patience) as client:
                 async with client.stream(model="m", input="x") as stream:
@@ -283,7 +280,7 @@ def test_tls_with_a_server_that_speaks_none_is_a_connect_error(backend: str) -> 
 @both_shapes
 def test_no_answer_is_a_transport_error(backend: str, shape: str) -> None:
     async def test() -> None:
-        async with serve(lambda peer: peer.socket.aclose()) as server:
+        async with FakeServer(Peer.close) as server:
             client: Any = make(shape)
             with pytest.raises(TransportError, match="no answer") as caught:
                 await HTTPTransport(client).send(post(server.url))
@@ -298,14 +295,14 @@ def test_no_answer_is_a_transport_error(backend: str, shape: str) -> None:
 def test_an_answer_that_breaks_off_is_truncated_and_a_reset_is_not(backend: str, shape: str) -> None:
     async def test() -> None:
         async def script(peer: Peer) -> None:
-            await peer.send(head() + chunk(b"first"))
+            await peer.send(b"first")
             if peer.request.body == b"reset":
                 await anyio.sleep(0.05)
                 await peer.reset()
             else:
-                await peer.socket.aclose()
+                await peer.close()
 
-        async with serve(script) as server:
+        async with FakeServer(script) as server:
             client: Any = make(shape)
             transport = HTTPTransport(client)
             reply = await transport.send(post(server.url))
@@ -345,10 +342,10 @@ def test_a_server_that_takes_nothing_is_a_write_deadline(backend: str) -> None:
 def test_no_free_place_in_the_callers_pool_is_a_connect_deadline(backend: str) -> None:
     async def test() -> None:
         async def script(peer: Peer) -> None:
-            await peer.send(head())
+            await peer.start()
             await peer.until_closed()
 
-        async with serve(script) as server, httpx.AsyncClient(limits=httpx.Limits(max_connections=1)) as client:
+        async with FakeServer(script) as server, httpx.AsyncClient(limits=httpx.Limits(max_connections=1)) as client:
             transport = HTTPTransport(client)
             reply = await transport.send(post(server.url))
             with pytest.raises(DeadlineExceeded) as caught:

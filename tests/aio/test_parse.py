@@ -1,34 +1,24 @@
 from __future__ import annotations
 
-import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from tests.streams import frame, numbered, plain, saying, wire
 from tests.structured_cases import CASES, Case, Num
-from tests.support_server import (
-    LAST,
-    Peer,
-    both_loops,
-    chunk,
-    events,
-    frame,
-    frames,
-    head,
-    response,
-    run,
-    serve,
-    whole,
-)
+from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
 from responses_proto.exceptions import APIError, LocalProtocolError, StreamInterrupted
 from responses_proto.models.config import TextConfig
 from responses_proto.structured import Incomplete, Invalid, Parsed, ParseResult, Refused, json_schema, text_format
+from responses_proto.testing import Answer, FakeServer, Peer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
+
+    from tests.streams import Wire
 
     from responses_proto import EventStream
     from responses_proto.typing import JSONObject
@@ -44,20 +34,18 @@ def client(url: str) -> ResponsesClient:
 
 
 def refused(case: Case) -> dict[str, Any]:
-    made = response("completed", case.text)
+    made = saying(case.text)
     made["output"][0]["content"].insert(0, {"type": "refusal", "refusal": "I would rather not."})
     return made
 
 
 ANSWERS: dict[str, Callable[[Case], dict[str, Any]]] = {
-    "ok": lambda case: response("completed", case.text),
+    "ok": lambda case: saying(case.text),
     "refusal": refused,
-    "truncated": lambda case: response(
-        "incomplete", case.text[:-1], incomplete_details={"reason": "max_output_tokens"}
-    ),
-    "invalid-json": lambda case: response("completed", case.text[:-1]),
-    "wrong-shape": lambda case: response("completed", case.wrong),
-    "fenced": lambda case: response("completed", f"```json\n{case.text}\n```"),
+    "truncated": lambda case: saying(case.text[:-1], "incomplete", incomplete_details={"reason": "max_output_tokens"}),
+    "invalid-json": lambda case: saying(case.text[:-1]),
+    "wrong-shape": lambda case: saying(case.wrong),
+    "fenced": lambda case: saying(f"```json\n{case.text}\n```"),
 }
 
 
@@ -80,11 +68,11 @@ def check(result: ParseResult[Any], answer: str, case: Case) -> None:
     assert result.response.id == "resp_1"
 
 
-def streamed(made: dict[str, Any]) -> bytes:
+def streamed(made: dict[str, Any]) -> Answer:
     """Give a response as the events of a stream."""
     place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
     item = made["output"][0]
-    listed = events()[:3]
+    listed = plain()[:3]
     for at, part in enumerate(item["content"]):
         kind, key = ("output_text", "text") if part["type"] == "output_text" else ("refusal", "refusal")
         said = {**place, "content_index": at}
@@ -101,27 +89,23 @@ def streamed(made: dict[str, Any]) -> bytes:
         {"type": "response.output_item.done", "output_index": 0, "item": item},
         {"type": f"response.{made['status']}", "response": made},
     ]
-    return b"".join(frame({**event, "sequence_number": number}) for number, event in enumerate(listed))
+    return Answer.events(numbered(listed))
 
 
 @both_loops
 @pytest.mark.parametrize("answer", ANSWERS)
 def test_the_matrix_over_a_socket(backend: str, answer: str) -> None:
     async def test() -> None:
-        said: list[bytes] = []
-
-        async def script(peer: Peer) -> None:
-            await peer.send(said[-1])
-
-        async with serve(script) as server, client(server.url) as c:
+        said: list[Answer] = []
+        async with FakeServer(lambda _: said[-1]) as server, client(server.url) as c:
             for case in CASES:
                 made = ANSWERS[answer](case)
-                said.append(whole(json.dumps(made).encode(), kind="application/json"))
+                said.append(Answer.json(made))
                 check(await c.parse(case.type, model="m", input="x"), answer, case)
                 wanted = server.requests[-1].json["text"]["format"]
                 assert (wanted["type"], wanted["strict"]) == ("json_schema", True)
                 assert wanted["schema"] == json_schema(case.type)
-                said.append(head() + chunk(streamed(made)) + LAST)
+                said.append(streamed(made))
                 async with c.stream(model="m", input="x", text=TextConfig(format=text_format(case.type))) as stream:
                     check(await stream.parse(case.type), answer, case)
                 assert server.requests[-1].json["text"]["format"] == wanted
@@ -135,8 +119,7 @@ def test_the_matrix_over_a_socket(backend: str, answer: str) -> None:
 @both_loops
 def test_the_format_joins_what_the_request_says_of_the_text(backend: str) -> None:
     async def test() -> None:
-        answer = whole(json.dumps(response("completed", '{"number": 1}')).encode(), kind="application/json")
-        async with serve(answer) as server, client(server.url) as c:
+        async with FakeServer(Answer.json(saying('{"number": 1}'))) as server, client(server.url) as c:
             raw: JSONObject = {"model": "m", "input": "x", "text": {"verbosity": "low"}, "vendor": 1}
             assert await c.parse(Num, raw, temperature=0.0) == Parsed(Num(1))
             sent = server.requests[0].json
@@ -150,7 +133,7 @@ def test_the_format_joins_what_the_request_says_of_the_text(backend: str) -> Non
 @both_loops
 def test_a_type_that_cannot_be_asked_for_sends_nothing(backend: str) -> None:
     async def test() -> None:
-        async with serve(b"") as server, client(server.url) as c:
+        async with FakeServer() as server, client(server.url) as c:
             with pytest.raises(LocalProtocolError, match="free keys"):
                 await c.parse(dict[str, int], model="m", input="x")
             with pytest.raises(LocalProtocolError, match="already"):
@@ -163,8 +146,7 @@ def test_a_type_that_cannot_be_asked_for_sends_nothing(backend: str) -> None:
 @both_loops
 def test_an_error_of_the_server_is_raised(backend: str) -> None:
     async def test() -> None:
-        answer = whole(b'{"error": {"message": "No."}}', 400, kind="application/json")
-        async with serve(answer) as server, client(server.url) as c:
+        async with FakeServer(Answer.error(400, "No.")) as server, client(server.url) as c:
             with pytest.raises(APIError, match="No"):
                 await c.parse(Num, model="m", input="x")
 
@@ -176,18 +158,18 @@ def test_an_error_of_the_server_is_raised(backend: str) -> None:
 
 @both_loops
 @pytest.mark.parametrize(
-    ("body", "expected"),
+    ("listed", "expected"),
     [
-        (frames('{"number"', ": 1}", last=None), Incomplete("truncated", {"number": 1})),
-        (frames('{"number"', ": 1", last="incomplete"), Incomplete("incomplete", {})),
-        (frames('{"number"', ": 1}", last="failed", error={"code": "server_error", "message": "x"}),
+        (plain(['{"number"', ": 1}"], last=None), Incomplete("truncated", {"number": 1})),
+        (plain(['{"number"', ": 1"], last="incomplete"), Incomplete("incomplete", {})),
+        (plain(['{"number"', ": 1}"], last="failed", error={"code": "server_error", "message": "x"}),
          Incomplete("server_error", {"number": 1})),
-        (frames('{"number"', ": 1}"), Parsed(Num(1))),
+        (plain(['{"number"', ": 1}"]), Parsed(Num(1))),
     ],
 )  # fmt: skip
-def test_only_a_completed_stream_is_parsed(backend: str, body: bytes, expected: object) -> None:
+def test_only_a_completed_stream_is_parsed(backend: str, listed: list[Wire], expected: object) -> None:
     async def test() -> None:
-        async with serve(head() + chunk(body) + LAST) as server, client(server.url) as c:
+        async with FakeServer(Answer.events(listed)) as server, client(server.url) as c:
             async with c.stream(model="m", input="x") as stream:
                 assert await stream.parse(Num) == expected
             assert await stream.parse(Num) == expected  # and after the block
@@ -202,14 +184,14 @@ def test_parsing_waits_for_the_terminal_event(backend: str) -> None:
         results: list[ParseResult[Num]] = []
 
         async def script(peer: Peer) -> None:
-            listed = events('{"number": 1}')
-            await peer.send(head() + chunk(b"".join(map(frame, listed[:-1]))))
+            listed = plain(['{"number": 1}'])
+            await peer.send(wire(listed[:-1]))
             whole_text.set()
             await go_on.wait()
-            await peer.send(chunk(frame(listed[-1])) + LAST)
+            await peer.send(frame(listed[-1]))
 
         async with (
-            serve(script) as server,
+            FakeServer(script) as server,
             client(server.url) as c,
             c.stream(model="m", input="x") as stream,
             anyio.create_task_group() as tasks,
@@ -232,11 +214,11 @@ def test_parsing_waits_for_the_terminal_event(backend: str) -> None:
 def test_a_connection_that_breaks_is_an_error_and_no_result(backend: str) -> None:
     async def test() -> None:
         async def script(peer: Peer) -> None:
-            await peer.send(head() + chunk(frames('{"number": 1}', last=None)))
+            await peer.send(wire(plain(['{"number": 1}'], last=None)))
             await anyio.sleep(0.05)
             await peer.reset()
 
-        async with serve(script) as server, client(server.url) as c, c.stream(model="m", input="x") as stream:
+        async with FakeServer(script) as server, client(server.url) as c, c.stream(model="m", input="x") as stream:
             with pytest.raises(StreamInterrupted):
                 await stream.parse(Num)
 
@@ -244,9 +226,9 @@ def test_a_connection_that_breaks_is_an_error_and_no_result(backend: str) -> Non
 
 
 @asynccontextmanager
-async def streaming(body: bytes) -> AsyncGenerator[EventStream]:
+async def streaming(*deltas: str) -> AsyncGenerator[EventStream]:
     async with (
-        serve(head() + chunk(body) + LAST) as server,
+        FakeServer(Answer.events(plain(deltas))) as server,
         client(server.url) as c,
         c.stream(model="m", input="x") as stream,
     ):
@@ -260,8 +242,7 @@ async def partials(stream: EventStream, output: Any = None) -> list[Any]:
 @both_loops
 def test_partial_values_come_as_the_text_does_and_the_typed_one_at_the_end(backend: str) -> None:
     async def test() -> None:
-        body = frames('{"na', 'me": "F', "air", '", "tags": [', '"a"', ", ", '"b', '"]}')
-        async with streaming(body) as stream:
+        async with streaming('{"na', 'me": "F', "air", '", "tags": [', '"a"', ", ", '"b', '"]}') as stream:
             assert await partials(stream) == [
                 {},
                 {"name": "F"},
@@ -278,8 +259,7 @@ def test_partial_values_come_as_the_text_does_and_the_typed_one_at_the_end(backe
 @both_loops
 def test_partial_values_are_taken_out_of_their_object(backend: str) -> None:
     async def test() -> None:
-        body = frames("```json\n", '{"value": [1', ", 2", "]}", "\n```")
-        async with streaming(body) as stream:
+        async with streaming("```json\n", '{"value": [1', ", 2", "]}", "\n```") as stream:
             assert await partials(stream, list[int]) == [[], [1], [1, 2]]
             assert await stream.parse(list[int]) == Parsed([1, 2])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support_server import both_loops, run
+from tests.support import both_loops, run
 
 from responses_proto.aio.reply import Reply
 from responses_proto.emitter import Emitter

@@ -4,25 +4,11 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
 
 import anyio
 import pytest
-from tests.support_server import (
-    LAST,
-    Peer,
-    Server,
-    both_loops,
-    chunk,
-    events,
-    frame,
-    frames,
-    head,
-    response,
-    run,
-    serve,
-    whole,
-)
+from tests.streams import frame, numbered, plain, response, saying, wire
+from tests.support import both_loops, run
 
 from responses_proto import Cursor, ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.aio.hooks import CallEnd, Hooks, RetryNotice
@@ -45,46 +31,39 @@ from responses_proto.models.events import (
     ResponseCreated,
     UnknownEvent,
 )
+from responses_proto.testing import Answer, Close, FakeServer, Fault, Peer, Reset, Script, Stall
 
 if TYPE_CHECKING:
-    from tests.support_server import Script, Wire
+    from tests.streams import Wire
 
     from responses_proto.aio.transport import WireRequest
     from responses_proto.sse import Frame
 
 KEY = "key-that-nobody-may-see"
 QUICK = RetryPolicy(first_pause=0.01)
-HELLO = head() + chunk(frames("Hel", "lo")) + LAST
+HELLO = Answer.events(plain(["Hel", "lo"]))
+BEGUN = wire(plain(["Hel"], last=None))
+STORED = wire(plain(["Hel"], last=None, background=True))
 OVERLOADED: Wire = {"type": "error", "code": "server_error", "message": "Overloaded.", "param": None}
 
 
-def client(server: Server, **options: Any) -> ResponsesClient:
+def client(server: FakeServer, **options: Any) -> ResponsesClient:
     options.setdefault("retry", QUICK)
     return ResponsesClient(server.url, KEY, **options)
 
 
-def stream_of(*listed: Wire) -> bytes:
-    numbered = [{**event, "sequence_number": number} for number, event in enumerate(listed)]
-    return head() + chunk(b"".join(map(frame, numbered))) + LAST
+def stream_of(*listed: Wire) -> Answer:
+    return Answer.events(numbered(listed))
 
 
 def failed(**more: Any) -> Wire:
-    body = response("failed", error={"code": "server_error", "message": "Overloaded."}, **more)
+    body = response(status="failed", error={"code": "server_error", "message": "Overloaded."}, **more)
     return {"type": "response.failed", "response": body}
-
-
-def in_turn(*answers: bytes) -> Script:
-    left = list(answers)
-
-    async def script(peer: Peer) -> None:
-        await peer.send(left.pop(0) if len(left) > 1 else left[0])
-
-    return script
 
 
 def background(length: int) -> list[Wire]:
     deltas = [f"{number} " for number in range(length - 8)]
-    listed = events(*deltas, background=True)
+    listed = plain(deltas, background=True)
     assert len(listed) == length
     return listed
 
@@ -112,17 +91,13 @@ def test_resuming_at_every_event_boundary_gives_the_identical_snapshot(
     async def test() -> None:
         at = 0
 
-        async def script(peer: Peer) -> None:
-            query = parse_qs(urlsplit(peer.request.target).query)
+        def script(peer: Peer) -> Answer:
             if peer.request.method == "POST":
-                await peer.send(head() + chunk(b"".join(map(frame, listed[:at]))))
-                await peer.socket.aclose()
-            else:
-                after = int(query["starting_after"][0])
-                assert after == at - 1
-                await peer.send(head() + chunk(b"".join(map(frame, listed[max(at - overlap, 0) :]))) + LAST)
+                return Answer.stream(wire(listed[:at]), Close())
+            assert dict(peer.request.query)["starting_after"] == str(at - 1)
+            return Answer.stream(wire(listed[max(at - overlap, 0) :]))
 
-        async with serve(script) as server, client(server) as c:
+        async with FakeServer(script) as server, client(server) as c:
             whole_stream = at = len(listed)
             async with c.stream(model="m", input="x", background=True) as stream:
                 expected = await stream.result()
@@ -144,20 +119,18 @@ def test_resuming_at_every_event_boundary_gives_the_identical_snapshot(
 @both_loops
 def test_a_stream_cut_inside_an_event_is_resumed_behind_the_last_whole_one(backend: str) -> None:
     listed = background(12)
-    data = b"".join(map(frame, listed))
+    data = wire(listed)
 
     async def test() -> None:
         size = 0
 
-        async def script(peer: Peer) -> None:
+        def script(peer: Peer) -> Answer:
             if peer.request.method == "POST":
-                await peer.send(head() + chunk(data[:size]))
-                await peer.socket.aclose()
-            else:
-                after = int(parse_qs(urlsplit(peer.request.target).query)["starting_after"][0])
-                await peer.send(head() + chunk(b"".join(map(frame, listed[after + 1 :]))) + LAST)
+                return Answer.stream(data[:size], Close())
+            after = int(dict(peer.request.query)["starting_after"])
+            return Answer.stream(wire(listed[after + 1 :]))
 
-        async with serve(script) as server, client(server) as c:
+        async with FakeServer(script) as server, client(server) as c:
             for cut in range(len(frame(listed[0])) + 1, len(data) - len(frame(listed[-1])), 97):
                 size = cut
                 async with c.stream(model="m", input="x", background=True) as first:
@@ -173,18 +146,14 @@ def test_a_stream_cut_inside_an_event_is_resumed_behind_the_last_whole_one(backe
 def test_a_cursor_or_an_error_is_enough(backend: str) -> None:
     listed = background(20)
 
-    async def script(peer: Peer) -> None:
-        query = parse_qs(urlsplit(peer.request.target).query)
+    def script(peer: Peer) -> Answer:
         if peer.request.method == "POST":
-            await peer.send(head() + chunk(b"".join(map(frame, listed[:9]))))
-            await anyio.sleep(0.05)
-            await peer.reset()
-        else:
-            after = int(query["starting_after"][0]) if "starting_after" in query else -1
-            await peer.send(head() + chunk(b"".join(map(frame, listed[after + 1 :]))) + LAST)
+            return Answer.stream(wire(listed[:9]), Reset())
+        after = int(dict(peer.request.query).get("starting_after", "-1"))
+        return Answer.stream(wire(listed[after + 1 :]))
 
     async def test() -> None:
-        async with serve(script) as server, client(server) as c:
+        async with FakeServer(script) as server, client(server) as c:
             stream = c.stream(model="m", input="x", background=True)
             with pytest.raises(StreamInterrupted) as caught:
                 async with stream:
@@ -207,7 +176,7 @@ def test_a_cursor_or_an_error_is_enough(backend: str) -> None:
 @both_loops
 def test_what_cannot_be_resumed_says_so(backend: str) -> None:
     async def test() -> None:
-        async with serve(HELLO) as server, client(server) as c:
+        async with FakeServer(HELLO) as server, client(server) as c:
             with pytest.raises(LocalProtocolError, match="nothing to resume"):
                 c.resume(TransportError("never began"))
             fresh = c.stream(model="m", input="x")
@@ -217,8 +186,7 @@ def test_what_cannot_be_resumed_says_so(backend: str) -> None:
                 await fresh.result()
             with pytest.raises(LocalProtocolError, match="the response is completed"):
                 c.resume(fresh)
-        gone = whole(b'{"error": {"message": "No response."}}', 404, kind="application/json")
-        async with serve(gone) as server, client(server) as c:
+        async with FakeServer(Answer.error(404, "No response.")) as server, client(server) as c:
             with pytest.raises(NotFoundError):
                 await c.resume(Cursor("resp_1", 3), on_abandon="cancel_response").__aenter__()
             assert len(server.requests) == 1  # nor is anything cancelled then
@@ -229,7 +197,7 @@ def test_what_cannot_be_resumed_says_so(backend: str) -> None:
 @both_loops
 def test_a_failure_that_comes_with_the_rest_is_the_outcome_and_no_reason_to_retry(backend: str) -> None:
     async def test() -> None:
-        async with serve(stream_of(failed())) as server, client(server) as c:
+        async with FakeServer(stream_of(failed())) as server, client(server) as c:
             async with c.resume(Cursor("resp_1", -1)) as stream:
                 with pytest.raises(ResponseFailed):
                     await stream.result()
@@ -246,20 +214,20 @@ def test_a_failure_that_comes_with_the_rest_is_the_outcome_and_no_reason_to_retr
     "first",
     [
         stream_of(OVERLOADED),
-        stream_of(events()[0], events()[1], OVERLOADED),
-        stream_of(events()[0], failed()),
-        stream_of(events()[0], {"type": "keepalive"}, OVERLOADED, failed()),
-        whole(json.dumps(failed()["response"]).encode(), kind="application/json"),
-        whole(b'{"error": {"message": "Overloaded."}}', 503, kind="application/json"),
+        stream_of(plain()[0], plain()[1], OVERLOADED),
+        stream_of(plain()[0], failed()),
+        stream_of(plain()[0], {"type": "keepalive"}, OVERLOADED, failed()),
+        Answer.json(failed()["response"]),
+        Answer.error(503, "Overloaded."),
     ],
 )
-def test_a_failure_before_any_output_is_retried(backend: str, first: bytes) -> None:
+def test_a_failure_before_any_output_is_retried(backend: str, first: Answer) -> None:
     async def test() -> None:
-        async with serve(in_turn(first, HELLO)) as server, client(server) as c:
+        async with FakeServer(Script(first, HELLO)) as server, client(server) as c:
             async with c.stream(model="m", input="x") as stream:
                 kinds = [event.type async for event in stream]
                 assert (await stream.result()).output_text == "Hello"
-            whole_one = [event["type"] for event in events("Hel", "lo")]
+            whole_one = [event["type"] for event in plain(["Hel", "lo"])]
             assert kinds[-len(whole_one) :] == whole_one
             assert not {"error", "response.failed"} & set(kinds)
             assert len(server.requests) == 2
@@ -274,19 +242,19 @@ def test_a_failure_before_any_output_is_retried(backend: str, first: bytes) -> N
 @pytest.mark.parametrize(
     ("listed", "expected"),
     [
-        ([*events("Hel", last=None), OVERLOADED], ServerError),
-        ([*events("Hel", last=None), failed()], ResponseFailed),
-        ([events()[0], events()[1], events()[2], OVERLOADED], ServerError),
-        ([events()[0], {"type": "acme:output", "x": 1}, OVERLOADED], ServerError),  # who knows what that was
-        ([events()[0], {**OVERLOADED, "code": "invalid_prompt"}], APIError),
-        ([events()[0]], StreamTruncated),
+        ([*plain(["Hel"], last=None), OVERLOADED], ServerError),
+        ([*plain(["Hel"], last=None), failed()], ResponseFailed),
+        ([plain()[0], plain()[1], plain()[2], OVERLOADED], ServerError),
+        ([plain()[0], {"type": "acme:output", "x": 1}, OVERLOADED], ServerError),  # who knows what that was
+        ([plain()[0], {**OVERLOADED, "code": "invalid_prompt"}], APIError),
+        ([plain()[0]], StreamTruncated),
     ],
 )
 def test_after_output_or_with_a_lasting_error_nothing_is_retried(
     backend: str, listed: list[Wire], expected: type[ResponsesProtoError]
 ) -> None:
     async def test() -> None:
-        async with serve(stream_of(*listed)) as server, client(server) as c:
+        async with FakeServer(stream_of(*listed)) as server, client(server) as c:
             async with c.stream(model="m", input="x") as stream:
                 assert [event.type async for event in stream] == [event["type"] for event in listed]
                 with pytest.raises(expected):
@@ -299,7 +267,7 @@ def test_after_output_or_with_a_lasting_error_nothing_is_retried(
 @both_loops
 def test_the_last_failure_is_an_event_like_any_other(backend: str) -> None:
     async def test() -> None:
-        async with serve(stream_of(events()[0], OVERLOADED)) as server, client(server) as c:
+        async with FakeServer(stream_of(plain()[0], OVERLOADED)) as server, client(server) as c:
             async with c.stream(model="m", input="x") as stream:
                 kinds = [event.type async for event in stream]
                 assert kinds == ["response.created"] * 3 + ["error"]
@@ -313,8 +281,8 @@ def test_the_last_failure_is_an_event_like_any_other(backend: str) -> None:
 @both_loops
 def test_a_retry_that_fails_raises_what_it_failed_with(backend: str) -> None:
     async def test() -> None:
-        refusal = whole(b'{"error": {"message": "Who are you?"}}', 401, kind="application/json")
-        async with serve(in_turn(stream_of(events()[0], OVERLOADED), refusal)) as server, client(server) as c:
+        refusal = Answer.error(401, "Who are you?")
+        async with FakeServer(Script(stream_of(plain()[0], OVERLOADED), refusal)) as server, client(server) as c:
             async with c.stream(model="m", input="x") as stream:
                 assert isinstance(await anext(stream), ResponseCreated)
                 for _ in range(2):
@@ -328,7 +296,7 @@ def test_a_retry_that_fails_raises_what_it_failed_with(backend: str) -> None:
 @both_loops
 def test_leaving_before_the_retry_sends_nothing_more(backend: str) -> None:
     async def test() -> None:
-        async with serve(stream_of(events()[0], OVERLOADED)) as server, client(server) as c:
+        async with FakeServer(stream_of(plain()[0], OVERLOADED)) as server, client(server) as c:
             async with c.stream(model="m", input="x") as stream:
                 await anext(stream)
             assert stream.outcome is None
@@ -344,9 +312,9 @@ def test_an_error_in_a_stream_does_not_show_the_key(backend: str, nested: bool) 
         told = Told()
         facts = {"code": "server_error", "message": f"Not with {KEY}."}
         error: Wire = {"type": "error", "error": facts} if nested else {"type": "error", **facts}
-        broken = {"type": "response.failed", "response": response("failed", error=facts)}
+        broken = {"type": "response.failed", "response": response(status="failed", error=facts)}
         for last in (error, broken):
-            async with serve(stream_of(events()[0], last)) as server, client(server, hooks=told.hooks) as c:
+            async with FakeServer(stream_of(plain()[0], last)) as server, client(server, hooks=told.hooks) as c:
                 async with c.stream(model="m", input="x") as stream:
                     with pytest.raises(ResponsesProtoError, match=r"Not with \*\*\*") as caught:
                         await stream.result()
@@ -366,14 +334,9 @@ def test_an_error_in_a_stream_does_not_show_the_key(backend: str, nested: bool) 
 @pytest.mark.parametrize("way", ["break", "raise", "cancel"])
 def test_an_abandoned_response_can_be_cancelled(backend: str, way: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
-            if peer.request.target.endswith("/cancel"):
-                await peer.send(whole(json.dumps(response("cancelled")).encode(), kind="application/json"))
-                return
-            await peer.send(head() + chunk(frames("Hel", last=None, background=True)))
-            await peer.until_closed()
-
-        async with serve(script) as server, client(server) as c:
+        script = Script(Answer.stream(STORED, Stall()))
+        script.on("POST", "/responses/resp_1/cancel", Answer.json(response(status="cancelled")))
+        async with FakeServer(script) as server, client(server) as c:
             with anyio.move_on_after(0.3 if way == "cancel" else 5):
                 try:
                     async with c.stream(model="m", background=True, on_abandon="cancel_response") as stream:
@@ -395,18 +358,10 @@ def test_an_abandoned_response_can_be_cancelled(backend: str, way: str) -> None:
 @both_loops
 def test_what_ended_or_broke_or_was_not_asked_for_is_not_cancelled(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
-            if peer.request.json["input"] == "ends":
-                await peer.send(HELLO)
-            else:
-                await peer.send(head() + chunk(frames("Hel", last=None, background=True)))
-                if peer.request.json["input"] == "breaks":
-                    await anyio.sleep(0.05)
-                    await peer.reset()
-                else:
-                    await peer.until_closed()
-
-        async with serve(script) as server, client(server) as c:
+        async with (
+            FakeServer(Script(HELLO, Answer.stream(STORED, Reset()), Answer.stream(STORED, Stall()))) as server,
+            client(server) as c,
+        ):
             async with c.stream(model="m", input="ends", on_abandon="cancel_response") as stream:
                 await stream.result()
             with pytest.raises(StreamInterrupted):
@@ -422,14 +377,8 @@ def test_what_ended_or_broke_or_was_not_asked_for_is_not_cancelled(backend: str)
 @both_loops
 def test_a_server_that_does_not_cancel_does_not_hold_up(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
-            if peer.request.target.endswith("/cancel"):
-                await peer.reset()
-            else:
-                await peer.send(head() + chunk(frames("Hel", last=None, background=True)))
-                await peer.until_closed()
-
-        async with serve(script) as server, client(server) as c:
+        script = Script(Answer.stream(STORED, Stall())).on("POST", "/responses/resp_1/cancel", Peer.reset)
+        async with FakeServer(script) as server, client(server) as c:
             async with c.stream(model="m", background=True, on_abandon="cancel_response") as stream:
                 await anext(stream)
             assert len(server.requests) == 2
@@ -460,11 +409,15 @@ class Told:
 def test_hooks_are_told_what_happens(backend: str) -> None:
     async def test() -> None:
         told = Told()
-        async with serve(in_turn(stream_of(OVERLOADED), HELLO)) as server, client(server, hooks=told.hooks) as c:
+        async with FakeServer(Script(stream_of(OVERLOADED), HELLO)) as server, client(server, hooks=told.hooks) as c:
             async with c.stream(model="m", input="x") as stream:
                 seen = [event async for event in stream]
             assert told.events == seen
-            assert [found.event.decode() for found in told.frames] == ["error", *(event.type for event in seen)]
+            assert [found.event.decode() for found in told.frames] == [
+                "error",
+                *(event.type for event in seen),
+                "",
+            ]  # [DONE]
             assert [json.loads(request.body)["model"] for request in told.requests] == ["m", "m"]
             assert KEY not in repr(told.requests) + repr(told.ends)
             (end,) = told.ends
@@ -491,7 +444,7 @@ def test_hooks_are_told_what_happens(backend: str) -> None:
         ("aclose", "left", None),
     ],
 )
-def test_the_outcome_is_told_once_on_every_way_out(  # noqa: C901 - a script for each way
+def test_the_outcome_is_told_once_on_every_way_out(
     backend: str, way: str, how: str, error: type[BaseException] | None
 ) -> None:
     async def leave(c: ResponsesClient) -> None:
@@ -511,22 +464,19 @@ def test_the_outcome_is_told_once_on_every_way_out(  # noqa: C901 - a script for
                 case _:
                     pass
 
-    async def script(peer: Peer) -> None:
-        if way == "refused":
-            await peer.send(whole(b'{"error": {"message": "No."}}', 400, kind="application/json"))
-        elif way == "end":
-            await peer.send(HELLO)
-        else:
-            await peer.send(head() + chunk(frames("Hel", last=None)))
-            if "reset" in way:
-                await anyio.sleep(0.05)
-                await peer.reset()
-            else:
-                await peer.until_closed()
+    answers = {
+        "end": HELLO,
+        "refused": Answer.error(400, "No."),
+        "reset": Answer.stream(BEGUN, Reset()),
+        "swallowed reset": Answer.stream(BEGUN, Reset()),
+    }
 
     async def test() -> None:
         told = Told()
-        async with serve(script) as server, client(server, hooks=told.hooks) as c:
+        async with (
+            FakeServer(answers.get(way, Answer.stream(BEGUN, Stall()))) as server,
+            client(server, hooks=told.hooks) as c,
+        ):
             with anyio.move_on_after(0.3 if way == "cancel" else 5):
                 try:
                     await leave(c)
@@ -548,9 +498,10 @@ def test_the_outcome_is_told_once_on_every_way_out(  # noqa: C901 - a script for
 def test_calls_that_are_no_streams_tell_their_end_too(backend: str) -> None:
     async def test() -> None:
         told = Told()
-        body = whole(json.dumps(response("completed", "Hi")).encode(), kind="application/json")
-        refusal = whole(b'{"error": {"message": "No."}}', 400, kind="application/json")
-        async with serve(in_turn(body, refusal)) as server, client(server, hooks=told.hooks) as c:
+        async with (
+            FakeServer(Script(Answer.json(saying("Hi")), Answer.error(400, "No."))) as server,
+            client(server, hooks=told.hooks) as c,
+        ):
             made = await c.create(model="m", input="x")
             with pytest.raises(APIError) as caught:
                 await c.delete("resp_1")
@@ -558,10 +509,7 @@ def test_calls_that_are_no_streams_tell_their_end_too(backend: str) -> None:
             assert (first.operation, first.how, first.response) == ("responses.create", "ended", made)
             assert (second.operation, second.how, second.error) == ("responses.delete", "failed", caught.value)
 
-        async def silent(peer: Peer) -> None:
-            await peer.until_closed()
-
-        async with serve(silent) as server, client(server, hooks=told.hooks) as c:
+        async with FakeServer(HELLO.with_faults(Fault.slow_head(10))) as server, client(server, hooks=told.hooks) as c:
             with anyio.move_on_after(0.1):
                 await c.retrieve("resp_1")
             with pytest.raises(TransportError):
@@ -577,7 +525,7 @@ def test_calls_that_are_no_streams_tell_their_end_too(backend: str) -> None:
 @both_loops
 def test_events_of_some_kinds_only(backend: str) -> None:
     async def test() -> None:
-        async with serve(HELLO) as server, client(server) as c:
+        async with FakeServer(HELLO) as server, client(server) as c:
             async with c.stream(model="m", input="x") as stream:
                 deltas = [event.delta async for event in stream.events(OutputTextDelta)]
                 assert deltas == ["Hel", "lo"]
@@ -589,7 +537,7 @@ def test_events_of_some_kinds_only(backend: str) -> None:
                 ]
                 assert kinds == ["response.created", "response.output_text.done", "response.completed"]
             async with c.stream(model="m", input="x") as stream:
-                assert len([event async for event in stream.events()]) == len(events("Hel", "lo"))
+                assert len([event async for event in stream.events()]) == len(plain(["Hel", "lo"]))
 
     run(backend, test)
 
@@ -597,7 +545,7 @@ def test_events_of_some_kinds_only(backend: str) -> None:
 @both_loops
 def test_one_way_of_reading_goes_on_where_another_was_left(backend: str) -> None:
     async def test() -> None:
-        async with serve(HELLO) as server, client(server) as c, c.stream(model="m", input="x") as stream:
+        async with FakeServer(HELLO) as server, client(server) as c, c.stream(model="m", input="x") as stream:
             async for text in stream.text_deltas():
                 assert text == "Hel"
                 break
@@ -612,19 +560,16 @@ def test_one_way_of_reading_goes_on_where_another_was_left(backend: str) -> None
 @both_loops
 def test_batches_are_what_came_together(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
-            await peer.send(head())
-            for event in events("a", "b"):
-                await peer.send(chunk(frame(event)))
-                await anyio.sleep(0.005)
-            await peer.send(LAST)
-
-        async with serve(script) as server, client(server) as c, c.stream(model="m", input="x") as stream:
+        async with (
+            FakeServer(Answer.events(plain("ab")).with_faults(Fault.delayed(0.005))) as server,
+            client(server) as c,
+            c.stream(model="m", input="x") as stream,
+        ):
             batches = [batch async for batch in stream.batches()]
             assert all(batches)
             assert len(batches) > 1
-            assert [event.type for batch in batches for event in batch] == [event["type"] for event in events("a", "b")]
-        async with serve(HELLO) as server, client(server) as c:
+            assert [event.type for batch in batches for event in batch] == [event["type"] for event in plain("ab")]
+        async with FakeServer(HELLO) as server, client(server) as c:
             async with c.stream(model="m", input="x") as stream:
                 assert "".join([text async for text in stream.text_deltas()]) == "Hello"
             with pytest.raises(LocalProtocolError, match="closed"):
@@ -636,12 +581,11 @@ def test_batches_are_what_came_together(backend: str) -> None:
 @both_loops
 def test_other_ways_of_reading_raise_what_iterating_raises(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
-            await peer.send(head() + chunk(frames("Hel", last=None)))
-            await anyio.sleep(0.05)
-            await peer.reset()
-
-        async with serve(script) as server, client(server) as c, c.stream(model="m", input="x") as stream:
+        async with (
+            FakeServer(Answer.stream(BEGUN, Reset())) as server,
+            client(server) as c,
+            c.stream(model="m", input="x") as stream,
+        ):
             texts = stream.text_deltas()
             assert await anext(texts) == "Hel"
             for _ in range(2):

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support_server import both_loops, run
+from tests.support import both_loops, run
 
 from responses_proto.aio.reply import Reply
 from responses_proto.aio.scripted import Scripted

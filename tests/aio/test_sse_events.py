@@ -10,32 +10,30 @@ import anyio
 import httpx
 import pytest
 from httpx_sse import EventSource, ServerSentEvent, SSEError, aconnect_sse
-from tests.support_server import LAST, Peer, both_loops, chunk, events, frame, frames, head, run, serve, whole
+from tests.streams import frame, plain, wire
+from tests.support import both_loops, run
 
 from responses_proto import Limits
 from responses_proto.aio.sse_events import SourceEvents, events_from
 from responses_proto.exceptions import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from responses_proto.models.events import OutputTextDelta
 from responses_proto.protocol import ResponseStream
+from responses_proto.testing import Answer, FakeServer, Peer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 
-    from tests.support_server import Script
+    from responses_proto.testing import Scriptable
 
 
 @asynccontextmanager
-async def source_of(script: Script | bytes) -> AsyncGenerator[EventSource]:
+async def source_of(script: Scriptable) -> AsyncGenerator[EventSource]:
     async with (
-        serve(script) as server,
+        FakeServer(script) as server,
         httpx.AsyncClient(timeout=5) as client,
-        aconnect_sse(client, "POST", f"{server.url}/responses", json={}) as source,
+        aconnect_sse(client, "POST", f"{server.url}/responses", json={"stream": True}) as source,
     ):
         yield source
-
-
-def streamed(body: bytes) -> bytes:
-    return head() + chunk(body) + LAST
 
 
 def sse(event: Mapping[str, Any]) -> ServerSentEvent:
@@ -61,10 +59,10 @@ class Frames:
 
 @both_loops
 def test_the_events_are_those_of_the_engine(backend: str) -> None:
-    wire = frames("Hel", "lo")
+    body = wire(plain(["Hel", "lo"]))
 
     async def main() -> None:
-        async with source_of(streamed(wire)) as source, events_from(source) as stream:
+        async with source_of(Answer.stream(body)) as source, events_from(source) as stream:
             got = [event async for event in stream]
             assert isinstance(got[4], OutputTextDelta)
             assert stream.response.output_text == "Hello"
@@ -74,7 +72,7 @@ def test_the_events_are_those_of_the_engine(backend: str) -> None:
             assert stream.cursor == stream.outcome.cursor
         assert [event async for event in stream] == []
         engine = ResponseStream()
-        engine.receive_data(wire)
+        engine.receive_data(body)
         assert got == engine.events_received()
 
     run(backend, main)
@@ -85,7 +83,7 @@ def test_it_ends_with_the_response_though_the_server_goes_on(backend: str) -> No
     closed: list[float] = []
 
     async def answer(peer: Peer) -> None:
-        await peer.send(head() + chunk(frames("Hi")))
+        await peer.send(wire(plain(["Hi"])))
         closed.append(await peer.until_closed())
 
     async def main() -> None:
@@ -99,14 +97,14 @@ def test_it_ends_with_the_response_though_the_server_goes_on(backend: str) -> No
 
 @both_loops
 def test_what_httpx_sse_makes_of_comments_done_and_missing_names_does_no_harm(backend: str) -> None:
-    body = b"".join(b"id: 7\n: ping\n\ndata: %b\n\n" % json.dumps(event).encode() for event in events("a", "b"))
+    body = b"".join(b"id: 7\n: ping\n\ndata: %b\n\n" % json.dumps(event).encode() for event in plain("ab"))
 
     async def main() -> None:
         async with (
-            source_of(streamed(body + b"data: [DONE]\n\n")) as source,
+            source_of(Answer.stream(body + b"data: [DONE]\n\n")) as source,
             events_from(source, strict=True) as stream,
         ):
-            assert len([event async for event in stream]) == len(events("a", "b"))
+            assert len([event async for event in stream]) == len(plain("ab"))
             assert stream.outcome is not None
             assert stream.outcome.status == "completed"
 
@@ -116,7 +114,7 @@ def test_what_httpx_sse_makes_of_comments_done_and_missing_names_does_no_harm(ba
 @both_loops
 def test_silence_is_no_success(backend: str) -> None:
     async def main() -> None:
-        async with source_of(streamed(frames("Hel", last=None))) as source, events_from(source) as stream:
+        async with source_of(Answer.stream(wire(plain(["Hel"], last=None)))) as source, events_from(source) as stream:
             assert len([event async for event in stream]) == 5
             assert stream.outcome is not None
             assert stream.outcome.status == "truncated"
@@ -128,7 +126,7 @@ def test_silence_is_no_success(backend: str) -> None:
 @both_loops
 def test_an_error_of_the_connection_comes_out_as_it_is_and_the_response_is_at_hand(backend: str) -> None:
     async def answer(peer: Peer) -> None:
-        await peer.send(head() + chunk(frames("Hel", last=None)))
+        await peer.send(wire(plain(["Hel"], last=None)))
         await peer.reset()
 
     async def main() -> None:
@@ -147,7 +145,7 @@ def test_an_error_of_the_connection_comes_out_as_it_is_and_the_response_is_at_ha
 @both_loops
 def test_what_is_no_event_stream_is_refused_by_httpx_sse(backend: str) -> None:
     async def main() -> None:
-        async with source_of(whole(b"{}", kind="application/json")) as source:
+        async with source_of(Answer.json({})) as source:
             with pytest.raises(SSEError, match="application/json"):
                 await anext(events_from(source))
 
@@ -160,7 +158,7 @@ def test_leaving_in_the_middle_leaves_no_outcome_and_closes_the_source(backend: 
 
     async def generate() -> AsyncGenerator[ServerSentEvent]:
         try:
-            for event in events("Hi"):
+            for event in plain(["Hi"]):
                 yield sse(event)
         finally:
             cleaned_up.append("yes")
@@ -180,11 +178,11 @@ def test_leaving_in_the_middle_leaves_no_outcome_and_closes_the_source(backend: 
 @both_loops
 def test_any_iterable_of_events_will_do_and_is_read_when_asked(backend: str) -> None:
     async def main() -> None:
-        source = Frames(map(sse, events("Hi")))
+        source = Frames(map(sse, plain(["Hi"])))
         stream = events_from(source)
         assert source.read == 0
-        assert [event.type async for event in stream] == [event["type"] for event in events("Hi")]
-        assert source.read == len(events("Hi"))
+        assert [event.type async for event in stream] == [event["type"] for event in plain(["Hi"])]
+        assert source.read == len(plain(["Hi"]))
 
     run(backend, main)
 
@@ -195,7 +193,7 @@ def test_late_events_are_given_within_bounds_and_what_breaks_then_is_no_error(ba
     late = {"type": "x:late", "sequence_number": 9, "note": "." * size}
 
     async def broken() -> AsyncGenerator[ServerSentEvent]:
-        for event in [*events("Hi"), late]:
+        for event in [*plain(["Hi"]), late]:
             yield sse(event)
         message = "the line is dead"
         raise OSError(message)
@@ -213,11 +211,11 @@ def test_late_events_are_given_within_bounds_and_what_breaks_then_is_no_error(ba
 @both_loops
 def test_strict_mode_raises_once_and_then_it_is_over(backend: str) -> None:
     async def main() -> None:
-        early = SourceEvents(Frames(map(sse, events("Hi")[1:])), ResponseStream(strict=True))
+        early = SourceEvents(Frames(map(sse, plain(["Hi"])[1:])), ResponseStream(strict=True))
         with pytest.raises(RemoteProtocolError):
             await anext(early)
         assert [event async for event in early] == []
-        silent = events_from(Frames(map(sse, events("Hi", last=None))), strict=True)
+        silent = events_from(Frames(map(sse, plain(["Hi"], last=None))), strict=True)
         with pytest.raises(RemoteProtocolError):
             [event async for event in silent]
 
@@ -227,7 +225,7 @@ def test_strict_mode_raises_once_and_then_it_is_over(backend: str) -> None:
 @both_loops
 def test_limits_hold(backend: str) -> None:
     async def main() -> None:
-        stream = events_from(Frames(map(sse, events("x" * 5000))), limits=Limits(max_event_bytes=4000))
+        stream = events_from(Frames(map(sse, plain(["x" * 5000]))), limits=Limits(max_event_bytes=4000))
         with pytest.raises(LimitExceeded) as caught:
             [event async for event in stream]
         assert caught.value.limit == "max_event_bytes"
@@ -241,7 +239,7 @@ def test_limits_hold(backend: str) -> None:
 @pytest.mark.parametrize("as_bytes", [False, True])
 def test_framed_events_are_read_like_bytes(as_bytes: bool) -> None:
     by_frame, by_bytes = ResponseStream(), ResponseStream()
-    for event in events("Hé", "llo"):
+    for event in plain(["Hé", "llo"]):
         data = json.dumps(event, ensure_ascii=False)
         by_frame.receive_event(data.encode() if as_bytes else data, event["type"])
         by_bytes.receive_data(frame(event))

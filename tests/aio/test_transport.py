@@ -3,7 +3,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support_server import both_loops, frames, run
+from tests.streams import plain, wire
+from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient, Timeouts
 from responses_proto.aio.http import HTTPTransport
@@ -58,7 +59,7 @@ class CannedReply:
 @both_loops
 def test_any_transport_can_stand_behind_the_client(backend: str) -> None:
     async def test() -> None:
-        canned = Canned(frames("Hel"), b": comment\n\n")
+        canned = Canned(wire(plain(["Hel"])), b": comment\n\n")
         async with ResponsesClient("http://h/v1", http_client=canned, timeouts=Timeouts(connect=3)) as client:
             async with client.stream(model="m", input="x") as stream:
                 assert (await stream.result()).output_text == "Hel"

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support_server import run
+from tests.support import run
 
 from responses_proto import ResponsesClient, RetryPolicy
 

@@ -46,8 +46,9 @@ class Row:
 
 ROWS = {
     "OpenAI": Row(
-        Answer.error(429, "Slow down.", type="requests", code="rate_limit_exceeded", headers={"retry-after": "3"}),
-        RateLimitError, "Slow down", {"status": 429, "code": "rate_limit_exceeded", "type": "requests", "retry_after": 3.0},
+        Answer.error(429, "Slow down.", type="requests", code="rate_limit_exceeded", headers={"retry-after": "3", "x-request-id": "req_1"}),
+        RateLimitError, "Slow down",
+        {"status": 429, "code": "rate_limit_exceeded", "type": "requests", "retry_after": 3.0, "request_id": "req_1", "replay": "safe"},
     ),
     "a code that is null": Row(Answer.error(400, "Bad.", param="input"), BadRequestError, "Bad", {"code": None, "param": "input"}),
     "a code that is a number": Row(Answer.error(500, "Oops.", code="500"), ServerError, "Oops", {"status": 500}),
@@ -62,7 +63,9 @@ ROWS = {
         Answer.json({"success": False, "error": [{"path": ["model"], "message": "Required"}]}, 400), BadRequestError, "Required"
     ),
     "responses.js, a string": Row(Answer.json({"success": False, "error": "Broken."}, 500), ServerError, "Broken"),
-    "a page for a status": Row(Answer.body(b"<title>Not Found</title>", 404), NotFoundError, "Not Found"),
+    "a page for a status": Row(
+        Answer.body(b"<title>Not Found</title>" * 1000, 404, headers={"retry-after": "2"}), NotFoundError, "Not Found", {"retry_after": 2.0}
+    ),
     "a proxy in between": Row(
         Answer.text("x").with_faults(Fault.status(502, b"<title>Bad gateway</title>")), ServerError, "Bad gateway"
     ),
@@ -111,6 +114,7 @@ def test_every_shape_of_error_is_one_of_ours(engine: str, name: str) -> None:
                     await stream.result()
             assert {name: getattr(caught.value, name) for name in row.facts} == row.facts
             assert KEY not in str(caught.value) + repr(caught.value)
+            assert len(str(caught.value)) < 400
             assert len(server.requests) == 1
 
     run_on(engine, test)

@@ -12,7 +12,7 @@ import anyio
 import pytest
 from tests.hostile.engines import connect, everywhere, over_sockets, run_on
 
-from responses_proto import EventStream, Timeouts
+from responses_proto import Cursor, EventStream, Timeouts
 from responses_proto.exceptions import DeadlineExceeded
 from responses_proto.models.events import OutputTextDelta
 from responses_proto.testing import Answer, FakeServer, Fault, Pause, Peer
@@ -65,10 +65,12 @@ def test_each_deadline_names_itself_and_has_what_came(engine: str, kind: str) ->
                 async with client.stream(model="m", input="x") as stream:
                     await stream.result()
             assert (caught.value.kind, caught.value.limit) == (kind, 0.15)
+            assert 0.1 < caught.value.elapsed < 1.5
             assert time.monotonic() - started < 1.5
             if kind not in ("first_byte", "first_event"):
                 assert caught.value.response is not None
                 assert caught.value.response.output_text == "One"
+                assert caught.value.cursor == Cursor("resp_1", 4)
 
     run_on(engine, test)
 
@@ -161,10 +163,19 @@ def test_a_connection_is_used_again(engine: str) -> None:
     async def test() -> None:
         late = Answer.stream(b"".join(steps()), Pause(0.02))  # the end of the body comes on its own
         async with FakeServer(late) as server, connect(engine, server) as client:
-            for _ in range(3):
+            for _ in range(2):
                 async with client.stream(model="m", input="x") as stream:
                     assert (await stream.result()).output_text == TEXT
-            assert [request.connection for request in server.requests] == [0, 0, 0]
+            async with client.stream(model="m", input="x") as stream:
+                async for event in stream:
+                    if event.type == "response.completed":
+                        break
+            async with client.stream(model="m", input="x") as stream:
+                async for _ in stream:
+                    pass
+            async with client.stream(model="m", input="x") as stream:
+                await stream.result()
+            assert [request.connection for request in server.requests] == [0] * 5
 
     run_on(engine, test)
 
@@ -192,6 +203,15 @@ async def by_cancel(stream: EventStream) -> None:
         await stream.result()
 
 
+async def by_aclose(stream: EventStream) -> None:
+    await anext(stream)
+    await stream.aclose()
+
+
+async def unread(stream: EventStream) -> None:
+    assert stream.meta.status == 200
+
+
 @contextmanager
 def no_gc() -> Generator[None]:
     gc.collect()
@@ -203,7 +223,7 @@ def no_gc() -> Generator[None]:
 
 
 @everywhere
-@pytest.mark.parametrize("leave", [by_break, by_raise, by_cancel])
+@pytest.mark.parametrize("leave", [by_break, by_raise, by_cancel, by_aclose, unread])
 def test_leaving_closes_the_connection_at_once_without_the_garbage_collector(
     engine: str, leave: Callable[[EventStream], Awaitable[None]]
 ) -> None:

@@ -7,10 +7,10 @@ import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.support import NO_SHARED, shared
-from tests.support_server import LAST, Peer, both_loops, chunk, head, run, serve
+from tests.support import NO_SHARED, both_loops, run, shared
 
 from responses_proto import ResponsesClient
+from responses_proto.testing import Answer, FakeServer, Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,15 +65,11 @@ async def read_back(paths: list[Path]) -> list[str]:
     recordings = {path.stem: path.read_bytes() for path in paths}
     differences: list[str] = []
 
-    async def replay(peer: Peer) -> None:
+    def replay(peer: Peer) -> Answer:
         name = peer.request.json["model"]
-        chance = random.Random(name)
-        await peer.send(head())
-        for piece in cut(recordings[name], chance):
-            await peer.send(chunk(piece))
-        await peer.send(LAST)
+        return Answer.stream(*cut(recordings[name], random.Random(name)))
 
-    async with serve(replay) as server, ResponsesClient(base_url=server.url, api_key="k") as client:
+    async with FakeServer(replay) as server, ResponsesClient(base_url=server.url, api_key="k") as client:
         for name, recording in recordings.items():
             seen = 0
             async with client.stream(model=name, input="") as stream:

@@ -8,7 +8,7 @@ import anyio
 import attrs
 import httpx
 import pytest
-from tests.support_server import both_loops, run
+from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient, Timeouts
 from responses_proto.exceptions import (

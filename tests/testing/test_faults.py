@@ -4,7 +4,7 @@ import gzip
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.support_server import both_loops, run
+from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient, Timeouts
 from responses_proto.emitter import DONE

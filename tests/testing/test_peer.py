@@ -5,7 +5,7 @@ import json
 import anyio
 import httpx
 import pytest
-from tests.support_server import both_loops, run
+from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
 from responses_proto.exceptions import LocalProtocolError, TransportError
@@ -46,6 +46,19 @@ def test_a_script_can_leave_http_behind(backend: str) -> None:
             for _ in range(2):
                 answer = await http.post(server.url)
                 assert (answer.reason_phrase, answer.json()) == ("Fine", {})
+            assert server.connections == 1
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize("status", [204, 304])
+def test_an_answer_without_a_body_says_nothing_of_its_length(backend: str, status: int) -> None:
+    async def test() -> None:
+        async with FakeServer(Answer.body(b"", status, content_type=None)) as server, httpx.AsyncClient() as http:
+            for _ in range(2):
+                answer = await http.get(server.url)
+                assert (answer.status_code, answer.content, dict(answer.headers)) == (status, b"", {})
             assert server.connections == 1
 
     run(backend, test)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx
 import pytest
-from tests.support_server import both_loops, run
+from tests.support import both_loops, run
 from tests.testing.test_answers import WHOLE
 
 from responses_proto import ResponsesClient

@@ -81,7 +81,7 @@ def endpoint(base_url: str, *segments: str) -> str:
     """
     for segment in segments:
         if segment.strip() in ("", ".", ".."):
-            raise LocalProtocolError(f"{segment!r} cannot be an id")
+            raise LocalProtocolError(f"{segment!r} cannot be an id: it is empty, or would lead elsewhere")
     parts = urlsplit(base_url)
     path = "/".join((parts.path, *(quote(segment, safe="") for segment in segments)))
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import time
 import uuid
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 from urllib.parse import urlencode
 
@@ -12,11 +14,12 @@ import attrs
 
 from ..apierrors import api_error_from
 from ..codec import default_converter
-from ..exceptions import APIError, DeadlineExceeded, ResponsesProtoError
+from ..exceptions import APIError, DeadlineExceeded, LocalProtocolError, ResponsesProtoError
 from ..headers import request_id
 from ..models._base import Model
 from ..models.response import Response
 from ..retry import Retry, RetryPolicy
+from ..timeouts import Timeouts
 from ..typing import UNSET
 from ._address import check_headers, endpoint
 from ._answers import ERROR_BODY, FIRST_ERROR, FIRST_REDIRECT, description, is_error, read_object, refusal, without
@@ -26,13 +29,12 @@ from .hooks import CallEnd, Hooks, How, RetryNotice
 from .transport import Transport, WireRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
     from ..cursor import Cursor
     from ..limits import Limits
     from ..protocol import Outcome
-    from ..timeouts import Timeouts
     from ..typing import JSONObject
 
 __all__ = ["Attempts", "Caller", "Plan", "merged", "query"]
@@ -82,6 +84,10 @@ class Caller:
         Raises ``LocalProtocolError`` for ids and headers that cannot be sent, ``EncodeError`` for content that is not JSON.
         """
         own = {name.lower(): value for name, value in (headers or {}).items()}
+        if timeouts is not None and not isinstance(timeouts, Timeouts):  # pyright: ignore[reportUnnecessaryIsInstance] - a number is what comes to mind
+            raise LocalProtocolError(
+                f"timeouts has to be made by Timeouts(...), such as Timeouts(total=60), not {timeouts!r}"
+            )
         check_headers(own)
         body = _body(content)
         sent = {"accept": "text/event-stream" if stream else "application/json"}
@@ -270,16 +276,21 @@ def _failure(response: Response) -> APIError | None:
 
 def merged(cls: type[_M], request: _M | JSONObject | None, fields: Mapping[str, Any]) -> _M | dict[str, Any]:
     """Give the content of a request: the model with the fields over it, or the raw object with theirs over it."""
+    names = {attribute.name for attribute in cls.__attrs_attrs__}
+    for unknown in sorted(fields.keys() - names):
+        near = difflib.get_close_matches(unknown, names, 1)
+        hint = f"did you mean {near[0]!r}?" if near else "a provider's own field goes into extra={...}"
+        raise TypeError(f"{cls.__name__} has no field {unknown!r}: {hint}")
     if request is None:
         return cls(**fields)
     if isinstance(request, cls):
         return attrs.evolve(cast("Any", request), **fields) if fields else request
-    names = {attribute.name for attribute in cls.__attrs_attrs__}
-    unknown = fields.keys() - names
-    if unknown:
-        raise TypeError(f"{cls.__name__} has no field {', '.join(sorted(unknown))}")
+    if not isinstance(request, Mapping):
+        raise LocalProtocolError(
+            f"a request is a {cls.__name__} or a dict, not {request!r:.60}: name its fields, as in input=..."
+        )
     given = {name.removesuffix("_"): value for name, value in fields.items() if name != "extra" and value is not UNSET}
-    return {**cast("JSONObject", request), **given, **fields.get("extra", {})}
+    return {**request, **given, **fields.get("extra", {})}
 
 
 def query(**values: str | float | bool | Sequence[str] | None) -> list[tuple[str, str]]:

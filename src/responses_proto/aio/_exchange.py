@@ -31,12 +31,13 @@ async def shut(closable: Transport | WireReply) -> None:
 class Exchange:
     """Sends on :meth:`open`; then :meth:`receive` gives the body. No cancel scope outlives a call."""
 
-    __slots__ = ("_reply", "_request", "_started", "_transport", "waited")
+    __slots__ = ("_reply", "_request", "_started", "_timeouts", "_transport", "waited")
 
     def __init__(self, transport: Transport, request: WireRequest, *, started: float | None = None) -> None:
         # ``started``: when the total deadline began, if not with this very sending.
         self._transport = transport
         self._request = request
+        self._timeouts = request.timeouts
         self._reply: WireReply | None = None
         self._started = time.monotonic() if started is None else started
         self.waited = 0.0
@@ -55,7 +56,7 @@ class Exchange:
     async def open(self) -> None:
         """Send the request and wait for the head of the answer. Raises errors of the transport, and ``DeadlineExceeded``."""
         begun = time.monotonic()
-        kind, seconds = self._tightest(("first_byte", self._request.timeouts.first_byte))
+        kind, seconds = self._tightest(("first_byte", self._timeouts.first_byte))
         with anyio.move_on_after(seconds) as scope:
             self._reply = await self._transport.send(self._request)
         if self._reply is None:
@@ -72,7 +73,7 @@ class Exchange:
         reply = self._reply
         if reply is None:
             return b""
-        timeouts = self._request.timeouts
+        timeouts = self._timeouts
         between = timeouts.between_bytes
         begun = time.monotonic()
         if (
@@ -124,7 +125,7 @@ class Exchange:
             await shut(reply)
 
     def _tightest(self, *bounds: tuple[str, float | None]) -> tuple[str, float | None]:
-        total = self._request.timeouts.total
+        total = self._timeouts.total
         left = None if total is None else max(0.0, total - (time.monotonic() - self._started))
         kind, seconds = "total", left
         for name, allowed in bounds:
@@ -133,7 +134,7 @@ class Exchange:
         return kind, seconds
 
     def _late(self, kind: str, elapsed: float) -> DeadlineExceeded:
-        error = DeadlineExceeded(kind, elapsed, limit=getattr(self._request.timeouts, kind, None))
+        error = DeadlineExceeded(kind, elapsed, limit=getattr(self._timeouts, kind, None))
         error.replay = "unsafe"
         return error
 

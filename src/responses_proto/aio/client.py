@@ -94,11 +94,17 @@ class ResponsesClient:
         dialect: Dialect | str | None = None,
         hooks: Hooks | None = None,
     ) -> None:
+        _check_kinds(
+            timeouts=(timeouts, Timeouts), retry=(retry, RetryPolicy), limits=(limits, Limits), hooks=(hooks, Hooks)
+        )
         own = {name.lower(): value for name, value in (headers or {}).items()}
         found, url, key = settle(base_url, api_key, dialect, os.environ)
         if not key and found.key_needed and found.key_header not in own and http_client is None:
             names = " or ".join(("RESPONSES_API_KEY", *found.key_env) if dialect is None else found.key_env)
-            raise LocalProtocolError(f"{found.name} needs an API key: pass api_key=..., or set {names}")
+            elsewhere = (
+                "" if base_url or dialect else "; for another server pass base_url=..., or set RESPONSES_BASE_URL"
+            )
+            raise LocalProtocolError(f"{found.name} needs an API key: pass api_key=..., or set {names}{elsewhere}")
         self._dialect = found
         self._base_url = checked_url(url, found)
         sent = {"user-agent": f"responses-proto/{__version__}"}
@@ -480,6 +486,12 @@ class ResponsesClient:
         return (
             f"<{type(self).__name__} {self._dialect.name} {shown(self._base_url)}{' closed' if self._closed else ''}>"
         )
+
+
+def _check_kinds(**settings: tuple[object, type[object]]) -> None:
+    for name, (value, kind) in settings.items():
+        if value is not None and not isinstance(value, kind):
+            raise LocalProtocolError(f"{name} has to be made by {kind.__name__}(...), not {value!r}")
 
 
 def _with_stream(content: CreateResponse | dict[str, Any], *, stream: bool) -> CreateResponse | dict[str, Any]:

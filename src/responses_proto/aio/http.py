@@ -10,6 +10,7 @@ import errno
 import functools
 import importlib
 import os
+from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 from urllib.parse import urljoin, urlsplit
 
@@ -146,22 +147,22 @@ class HTTPReply:
         # Some servers and proxies compress what they were asked not to.
         plain = raw and self.headers.get("content-encoding", "identity").strip().lower() in ("", "identity")
         self._response = response
-        self._pieces = response.aiter_raw() if plain else response.aiter_bytes()
+        self._pieces = _pieces_of(response) if plain else response.aiter_bytes()
         self._next = self._pieces.__anext__
         self._closed = False
 
     async def receive(self) -> bytes:
         """Wait for the next piece of the body; empty at its end."""
         try:
-            while True:
+            piece = await self._next()
+            while not piece:  # a decoder may have nothing to show yet
                 piece = await self._next()
-                if piece:  # a decoder may have nothing to show yet
-                    return piece
         except StopAsyncIteration:
             return b""
         except Exception as error:
             timeouts = Timeouts(between_bytes=self._between_bytes)
             raise _translated(error, "", timeouts, sending=False) from error
+        return piece
 
     async def aclose(self) -> None:
         """Let go of the connection."""
@@ -184,6 +185,17 @@ class HTTPReply:
                 await self._next()
         except Exception:  # noqa: BLE001, S110 - the read of a closed connection fails, in whatever way; that is what it is for
             pass
+
+
+def _pieces_of(response: HTTPResponse) -> AsyncIterator[bytes]:
+    """Give the body as it comes, from where `aiter_raw` has it, which passes each piece through a layer that does nothing here.
+
+    Not if somebody else, a hook of the caller's client, has read it: `aiter_raw` knows what to say then.
+    """
+    stream = getattr(response, "stream", None)
+    if isinstance(stream, AsyncIterable) and not getattr(response, "is_stream_consumed", True):
+        return aiter(cast("AsyncIterable[bytes]", stream))
+    return response.aiter_raw()
 
 
 _BUFFERED_PIECES: Final = 64 * 1024  # as many as fit into one read of httpcore's, at a byte each

@@ -350,7 +350,8 @@ class EventStream:
 
     async def _more(self) -> bool:
         # Waits until there are events to hand out, and tells so; at the end, raises what is to be raised there.
-        self._require_open()
+        if self._state != "open":
+            self._require_open()
         self._fresh = False
         while not self._finished:
             await self._fill()
@@ -376,8 +377,10 @@ class EventStream:
         try:
             if self._again is not None:
                 await self._restart(*self._again)
+            elif self._engine.ended:
+                self._take(await self._drain())
             else:
-                self._take(await (self._drain() if self._engine.ended else self._read()))
+                self._take(await self._read())
         except BaseException:  # cancelled, most likely: what the transport was reading is lost
             self._give_up(LocalProtocolError("a read of this stream was cancelled, which closed its connection"))
             raise
@@ -440,8 +443,10 @@ class EventStream:
             kind, allowed = "between_events", timeouts.between_events
         else:
             kind, allowed = "first_event", timeouts.first_event
+        if allowed is not None:
+            allowed -= exchange.waited
         try:
-            return await exchange.receive(kind, None if allowed is None else allowed - exchange.waited)
+            return await exchange.receive(kind, allowed)
         except TransportError as error:
             # An end that says why it came too early is still an end; and after an `error` event nothing is owed.
             if isinstance(error, StreamTruncated) or engine.error_seen:

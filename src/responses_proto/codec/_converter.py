@@ -149,7 +149,11 @@ def _is_ours(tp: Any) -> bool:
 
 
 def _name(tp: Any) -> str:
-    return tp.__name__ if isinstance(tp, type) else str(tp)[:80]
+    if isinstance(tp, type):
+        return tp.__name__
+    # An open union is called what its unknown member is unknown of: Event, Item, Tool.
+    unknown = (arm.__name__ for arm in get_args(tp) if isinstance(arm, type) and issubclass(arm, Unknown))
+    return next(unknown, str(tp)[:80]).removeprefix("Unknown")
 
 
 def make_converter(strict: bool = False, *, json: JSONBackend | None = None) -> Converter:  # noqa: FBT001, FBT002 - a public contract

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from ..exceptions import DecodeError, EncodeError, LimitExceeded
+from ..exceptions import DecodeError, EncodeError, LimitExceeded, LocalProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,6 +104,8 @@ class JSONBackend:
 
     def loads(self, text: bytes | bytearray | memoryview | str, max_nesting: int = _MAX_NESTING) -> Any:
         """Read one JSON text. Raises ``DecodeError`` if it is none, ``LimitExceeded`` if it is nested too deep."""
+        if not isinstance(text, (bytes, bytearray, memoryview, str)):  # pyright: ignore[reportUnnecessaryIsInstance] - a dict is what comes to mind
+            raise LocalProtocolError(f"JSON text is str or bytes, not {type(text).__name__}: for a value use load()")
         # A text of depth n is at least 2n characters long, so that short ones need no look.
         if len(text) > 2 * max_nesting:
             check_nesting(text, max_nesting)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio.abc import SocketAttribute
 
-from .peer import Peer, Request, now
+from .peer import NO_BODY, Peer, Request, now
 
 if TYPE_CHECKING:
     from anyio.abc import SocketStream
@@ -108,7 +108,8 @@ class SocketPeer(Peer):
         return now()
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
-        self._chunked = "content-length" not in headers and headers.get("connection") != "close"
+        framed = "content-length" in headers or headers.get("connection") == "close"
+        self._chunked = not framed and status not in NO_BODY
         if self._chunked:
             headers["transfer-encoding"] = "chunked"
         try:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from .answers import Answer, Step
 
-__all__ = ["Peer", "Request"]
+__all__ = ["NO_BODY", "Peer", "Request"]
 
 
 @attrs.frozen(kw_only=True)
@@ -70,7 +70,8 @@ class Request:
         return ("stream", "true") in self.query
 
 
-_NO_BODY: Final = frozenset({204, 304})
+NO_BODY: Final = frozenset({204, 304})
+"""Statuses whose answer ends with its head, and says nothing of a length: RFC 9110, 8.6 and 15."""
 
 
 class Peer(ABC):
@@ -103,8 +104,6 @@ class Peer(ABC):
         """
         fields = {"content-type": content_type} if content_type is not None else {}
         fields |= {name.lower(): value for name, value in (headers or {}).items()}
-        if status in _NO_BODY:
-            fields.setdefault("content-length", "0")
         self.started = True
         await self._start(status, fields)
 
@@ -151,7 +150,8 @@ class Peer(ABC):
         if not await self._play(draft.before):
             return
         headers = draft.headers
-        if draft.events is None and all(isinstance(step, bytes) for step in draft.steps):
+        sized = draft.events is None and draft.status not in NO_BODY
+        if sized and all(isinstance(step, bytes) for step in draft.steps):
             size = sum(len(step) for step in draft.steps if isinstance(step, bytes))
             headers = {"content-length": str(size), **headers}
         await self.start(draft.status, headers=headers, content_type=draft.content_type)

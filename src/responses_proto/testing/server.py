@@ -156,6 +156,8 @@ class FakeServer:
             if isinstance(exc, Exception):
                 # Not handed to the task group, which would wrap it: the block's exception is the block's.
                 await tasks.__aexit__(None, None, None)
+                for error in self.errors:
+                    exc.add_note(f"the fake server's script failed: {type(error).__name__}: {error}")
                 return None
             swallowed = await tasks.__aexit__(exc_type, exc, traceback)
         finally:

@@ -1,0 +1,394 @@
+"""Traces of what a client asks models for, by OpenTelemetry's conventions for generative AI. Needs the extra ``otel``.
+
+::
+
+    client = ResponsesClient(base_url=..., hooks=otel_hooks())
+
+Hooks say when a call is over and how long it took, so that is when its span is made, with the times it had: a span cannot be left
+open, nor ended twice, whatever becomes of the call. What only the request knows waits until then. The span's parent is the
+span that was current when the request was sent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard, TypeVar, cast
+from urllib.parse import SplitResult, urlsplit
+
+import anyio
+import attrs
+
+from .._version import __version__
+from ..codec import default_converter
+from ..dialects import DIALECTS
+from ..exceptions import APIError
+from ..models.events import ResponseCreated, ResponseInProgress, ResponseQueued
+from .hooks import Hooks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from opentelemetry.context import Context
+    from opentelemetry.trace import SpanKind, StatusCode, Tracer, TracerProvider
+
+    from ..models.events import Event
+    from ..models.response import Response, Usage
+    from .hooks import CallEnd
+    from .transport import WireRequest
+
+__all__ = ["otel_hooks"]
+
+_Attributes: TypeAlias = "dict[str, str | bool | int | float | Sequence[str]]"
+_Wire: TypeAlias = dict[str, Any]
+_K = TypeVar("_K")
+
+_OPERATIONS: Final = {"responses.create": "chat", "responses.stream": "chat"}
+"""Our calls that ask a model for something -> what the conventions call that. Resuming is not among them: tokens would count twice."""
+
+_PARAMETERS: Final[Mapping[str, tuple[str, type[str | int | float]]]] = {
+    "model": ("gen_ai.request.model", str),
+    "max_output_tokens": ("gen_ai.request.max_tokens", int),
+    "temperature": ("gen_ai.request.temperature", float),
+    "top_p": ("gen_ai.request.top_p", float),
+    "frequency_penalty": ("gen_ai.request.frequency_penalty", float),
+    "presence_penalty": ("gen_ai.request.presence_penalty", float),
+}
+"""Field of a request -> its attribute and the type of that."""
+
+_OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
+"""Format of the text that was asked for -> ``gen_ai.output.type``."""
+
+_WELL_KNOWN: Final = {"azure": "azure.ai.openai", "xai": "x_ai"}
+"""Our names of providers that have another one in the conventions."""
+
+_FINISH: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
+"""Why a response is incomplete -> its finish reason."""
+
+_OPENING: Final = frozenset({ResponseCreated, ResponseQueued, ResponseInProgress})
+"""The events a stream begins with. They carry the response, by whose id the time is kept."""
+
+_READ_WHOLE: Final = 64 * 1024
+"""Bytes of a request that are parsed for its parameters. Of a longer one only the model is given, if it is the first field,
+where our own models write it: reading megabytes would hold up the event loop."""
+_MODEL_FIRST: Final = re.compile(rb'\s*\{\s*"model"\s*:\s*("(?:[^"\\]|\\.){0,1000}+")')
+
+_REMEMBERED: Final = 10_000
+"""Requests and first events that are kept at most: those of streams that nobody closes are never asked for."""
+
+_SLACK: Final = 0.02
+_SLACK_PER_BYTE: Final = 2e-7
+"""Seconds that lie between the beginning of a call and its first sending at most, in a process that has much else to do; a
+large body is written in between."""
+
+
+@attrs.define(eq=False)
+class _Sent:
+    """A request on its way, as far as the span will want to know it."""
+
+    headers: Mapping[str, str] = attrs.field(repr=False)  # the key is in there
+    stream: bool
+    size: int
+    """Bytes of the body."""
+    task: int
+    context: Context = attrs.field(repr=False)
+    attributes: _Attributes = attrs.field(repr=False)
+    at: float
+    attempts: int = 1
+
+
+def otel_hooks(tracer_provider: TracerProvider | None = None, *, capture_content: bool = False) -> Hooks:
+    """Give hooks that make one span for each ``create``, ``parse`` and ``stream`` of a client; other calls have none.
+
+    A span covers all attempts, from the call to the end of the response, and is named ``chat {model}``. Spans go to
+    ``tracer_provider``, the global one by default. The time to the first chunk is that of a stream's first event, in seconds.
+    An error is told by its code or its type; what it says, and what was asked and answered, is content: it is only
+    recorded with ``capture_content``, as JSON in ``gen_ai.input.messages``, ``gen_ai.system_instructions`` and
+    ``gen_ai.output.messages``, for which every request is parsed. Binary data is left out.
+
+    Raises ``ImportError`` if the extra ``otel`` is not installed.
+    """
+    try:
+        from opentelemetry import context, trace  # noqa: PLC0415 - an extra: imported when it is needed
+    except ImportError as error:
+        raise ImportError("traces need opentelemetry-api: pip install 'responses-proto[otel]'") from error
+
+    tracing = _Tracing(
+        tracer=trace.get_tracer("responses_proto", __version__, tracer_provider),
+        kind=trace.SpanKind.CLIENT,
+        error=trace.StatusCode.ERROR,
+        current_context=context.get_current,
+        capture_content=capture_content,
+        providers=_providers(),
+    )
+    return Hooks(on_request=tracing.on_request, on_event=tracing.on_event, on_outcome=tracing.on_outcome)
+
+
+@attrs.define(eq=False, kw_only=True)
+class _Tracing:
+    """The hooks, and what they share."""
+
+    tracer: Tracer
+    kind: SpanKind
+    error: StatusCode
+    current_context: Callable[[], Context]
+    capture_content: bool
+    providers: Mapping[str, str]
+    sent: dict[int, _Sent] = attrs.field(factory=dict[int, "_Sent"])
+    """Requests whose calls are not over, by the identity of their headers."""
+    first_events: dict[str, float] = attrs.field(factory=dict[str, float])
+    """Response id -> when the first event of its stream came. By the id it is known whose event it is."""
+
+    def on_request(self, request: WireRequest) -> None:
+        now = time.monotonic()
+        url = urlsplit(request.url)
+        if request.method != "POST" or not url.path.endswith("/responses"):
+            return
+        known = self.sent.get(id(request.headers))
+        if known is not None:  # another attempt: those of one call share their headers
+            known.attempts += 1
+            return
+        self.sent[id(request.headers)] = _Sent(
+            headers=request.headers,
+            stream=request.stream,
+            size=len(request.body),
+            task=anyio.get_current_task().id,
+            context=self.current_context(),
+            attributes=_server(url, self.providers) | _parameters(request.body, content=self.capture_content),
+            at=now,
+        )
+        _bound(self.sent)
+
+    def on_event(self, event: Event) -> None:
+        if type(event) in _OPENING:
+            response_id = cast("ResponseCreated", event).response.id
+            if response_id and response_id not in self.first_events:
+                self.first_events[response_id] = time.monotonic()
+                _bound(self.first_events)
+
+    def on_outcome(self, end: CallEnd) -> None:
+        started, now = time.monotonic() - end.elapsed, time.time_ns()
+        first = self._first_event(end)
+        operation = _OPERATIONS.get(end.operation)
+        if operation is None:
+            return
+        sent = self._claim(end, started)
+        failure = _error_type(end)
+        attributes = self._attributes(end, sent)
+        attributes["gen_ai.operation.name"] = operation
+        if first is not None:
+            attributes["gen_ai.response.time_to_first_chunk"] = first - started
+        if failure is not None:
+            attributes["error.type"] = failure
+        model = attributes.get("gen_ai.request.model")
+        span = self.tracer.start_span(
+            f"{operation} {model}" if model else operation,
+            context=sent.context if sent is not None else None,
+            kind=self.kind,
+            attributes=attributes,
+            start_time=now - round(end.elapsed * 1e9),
+        )
+        if failure is not None:
+            span.set_status(self.error, str(end.error) if self.capture_content and end.error is not None else None)
+        span.end(now)
+
+    def _first_event(self, end: CallEnd) -> float | None:
+        if end.response is None or end.operation not in ("responses.stream", "responses.resume"):
+            return None
+        return self.first_events.pop(end.response.id, None)
+
+    def _claim(self, end: CallEnd, started: float) -> _Sent | None:
+        """Find the request of a call that is over; there is none if it never came to sending.
+
+        A hook is told what was sent and what is over, but not which belongs to which: it is the one that was sent as often as the
+        call says, and first when the call began. Of several that fit, it is this task's.
+        """
+        fitting = [
+            sent
+            for sent in list(self.sent.values())
+            if sent.attempts == end.attempts and sent.stream is (end.operation == "responses.stream")
+        ]
+        if not fitting:
+            return None
+        here = anyio.get_current_task().id
+
+        def unlikeness(sent: _Sent) -> tuple[float, bool, float]:
+            late = sent.at - started
+            return max(-_SLACK - late, late - _SLACK - sent.size * _SLACK_PER_BYTE, 0), sent.task != here, abs(late)
+
+        sent = min(fitting, key=unlikeness)
+        self.sent.pop(id(sent.headers), None)
+        return sent
+
+    def _attributes(self, end: CallEnd, sent: _Sent | None) -> _Attributes:
+        attributes: _Attributes = {"gen_ai.provider.name": "openai"}
+        if end.operation == "responses.stream":
+            attributes["gen_ai.request.stream"] = True
+        if sent is not None:
+            attributes |= sent.attributes
+        if end.response is not None:
+            attributes |= _answer(end.response, content=self.capture_content)
+        return attributes
+
+
+def _bound(kept: dict[_K, Any]) -> None:
+    """Forget the oldest if there are too many."""
+    if len(kept) > _REMEMBERED:
+        kept.pop(next(iter(kept)), None)
+
+
+# ---- attributes
+
+
+def _providers() -> Mapping[str, str]:
+    """Give the names of providers by their host."""
+    hosts = {urlsplit(dialect.base_url).hostname: dialect.name for dialect in DIALECTS.values() if dialect.base_url}
+    return {host: _WELL_KNOWN.get(name, name) for host, name in hosts.items() if host and host != "localhost"}
+
+
+def _server(url: SplitResult, providers: Mapping[str, str]) -> _Attributes:
+    host = url.hostname or ""
+    # The conventions want a provider in any case. Of a host that nobody knows, at least the manner of speaking is OpenAI's.
+    name = _WELL_KNOWN["azure"] if host.endswith(".azure.com") else providers.get(host, "openai")
+    return {
+        "gen_ai.provider.name": name,
+        "server.address": host,
+        "server.port": url.port or (443 if url.scheme == "https" else 80),
+    }
+
+
+def _parameters(body: bytes, *, content: bool) -> _Attributes:
+    if len(body) > _READ_WHOLE and not content:
+        found = _MODEL_FIRST.match(body)
+        return {"gen_ai.request.model": json.loads(found[1])} if found else {}
+    asked: object = json.loads(body or b"null")
+    if not _is_object(asked):
+        return {}
+    attributes: _Attributes = {}
+    for field, (name, kind) in _PARAMETERS.items():
+        value = asked.get(field)
+        if isinstance(value, kind) or (kind is float and isinstance(value, int)):
+            attributes[name] = kind(value)
+    text = asked.get("text")
+    shape = text.get("format") if _is_object(text) else None
+    kind_of_output = _OUTPUT_TYPES.get(str(shape.get("type"))) if _is_object(shape) else None
+    if kind_of_output is not None:
+        attributes["gen_ai.output.type"] = kind_of_output
+    if content:
+        if isinstance(asked.get("instructions"), str):
+            attributes["gen_ai.system_instructions"] = _json([_text(asked["instructions"])])
+        given = asked.get("input")
+        items: list[Any] = [{"role": "user", "content": given}] if isinstance(given, str) else given or []
+        attributes["gen_ai.input.messages"] = _json(
+            [{"role": role, "parts": parts} for role, parts in map(_message, filter(_is_object, items))]
+        )
+    return attributes
+
+
+def _answer(response: Response, *, content: bool) -> _Attributes:
+    attributes: _Attributes = {}
+    if response.id:
+        attributes["gen_ai.response.id"] = response.id
+    if response.model:
+        attributes["gen_ai.response.model"] = response.model
+    if response.conversation:
+        attributes["gen_ai.conversation.id"] = response.conversation.id
+    finish = _finish_reason(response)
+    if finish is not None:
+        attributes["gen_ai.response.finish_reasons"] = [finish]
+    if response.usage:
+        attributes |= _usage(response.usage)
+    if content and response.output:
+        items = [default_converter().dump(item) for item in response.output]
+        parts = [part for item in items for part in _message(item)[1]]
+        message = {"role": "assistant", "parts": parts, "finish_reason": finish or ""}
+        attributes["gen_ai.output.messages"] = _json([message])
+    return attributes
+
+
+def _usage(usage: Usage) -> _Attributes:
+    return {
+        "gen_ai.usage.input_tokens": usage.input_tokens,
+        "gen_ai.usage.output_tokens": usage.output_tokens,
+        "gen_ai.usage.cache_read.input_tokens": usage.input_tokens_details.cached_tokens,
+        "gen_ai.usage.reasoning.output_tokens": usage.output_tokens_details.reasoning_tokens,
+    }
+
+
+def _finish_reason(response: Response) -> str | None:
+    match response.status:
+        case "completed":
+            return "tool_call" if response.function_calls else "stop"
+        case "incomplete":
+            reason = (response.incomplete_details.reason if response.incomplete_details else None) or "incomplete"
+            return _FINISH.get(reason, reason)
+        case "failed":
+            return "error"
+        case _:
+            return None
+
+
+def _error_type(end: CallEnd) -> str | None:
+    """Say what went wrong in a word that is the same each time; ``None`` if nothing did."""
+    match end.how:
+        case "left":
+            return None
+        case "cancelled":
+            return "cancelled"  # asyncio and trio have exceptions of their own for it
+        case "failed":
+            return _name_of(end.error) if end.error is not None else "_OTHER"
+        case _:  # with an answer: what the caller's block raised after it is not the model's doing
+            if end.outcome is not None and end.outcome.status in ("error", "truncated"):
+                return _name_of(cast("BaseException", end.outcome.exception()))
+            if end.response is None or end.response.status not in ("failed", "cancelled"):
+                return None
+            return end.response.error.code if end.response.error else str(end.response.status)
+
+
+def _name_of(error: BaseException) -> str:
+    if isinstance(error, APIError) and (error.code or error.status):
+        return error.code or str(error.status)
+    return type(error).__name__
+
+
+# ---- content
+
+
+def _message(item: _Wire) -> tuple[str, list[_Wire]]:
+    """Give an item as the role and the parts of a message."""
+    kind, role = item.get("type", "message"), item.get("role", "assistant")
+    if kind == "message":
+        inside = item.get("content")
+        if isinstance(inside, str):
+            return role, [_text(inside)]
+        return role, [_part(part) for part in filter(_is_object, inside or [])]
+    if kind == "function_call":
+        call = {"id": item.get("call_id"), "name": item.get("name"), "arguments": item.get("arguments")}
+        return role, [{"type": "tool_call", **call}]
+    if kind == "function_call_output":
+        output = item.get("output")
+        if isinstance(output, list):
+            output = [_part(part) for part in filter(_is_object, cast("list[object]", output))]
+        return "tool", [{"type": "tool_call_response", "id": item.get("call_id"), "response": output}]
+    if kind == "reasoning":
+        inside = [*(item.get("summary") or ()), *(item.get("content") or ())]
+        return role, [{"type": "reasoning", "content": part.get("text", "")} for part in filter(_is_object, inside)]
+    return role, [{"type": kind}]
+
+
+def _part(part: _Wire) -> _Wire:
+    said = part.get("text", part.get("refusal"))
+    return _text(said) if isinstance(said, str) else {"type": part.get("type")}
+
+
+def _text(text: str) -> _Wire:
+    return {"type": "text", "content": text}
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _is_object(value: object) -> TypeGuard[_Wire]:
+    return isinstance(value, dict)

@@ -1,0 +1,1 @@
+# In truth a namespace without a module of its own; here one, so that these stubs are all that a checker sees of it.

@@ -1,0 +1,6 @@
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SpanExporter
+
+class InMemorySpanExporter(SpanExporter):
+    def __init__(self) -> None: ...
+    def get_finished_spans(self) -> tuple[ReadableSpan, ...]: ...
