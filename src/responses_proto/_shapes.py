@@ -12,6 +12,7 @@ A union is read in two passes: an *exact* one, in which nothing is converted or 
 
 from __future__ import annotations
 
+import abc
 import datetime as dt
 import decimal
 import re
@@ -133,15 +134,15 @@ def _wrong(expects: str, value: object) -> Misfit:
     return Misfit(f"expected {expects}, got {_shown(value)}", near=False)
 
 
-class Shape:
+class Shape(abc.ABC):
     """The base of all shapes."""
 
     __slots__ = ()
 
     @property
+    @abc.abstractmethod
     def expects(self) -> str:
         """What a message calls a value of this shape."""
-        raise NotImplementedError
 
     def inner(self) -> Iterable[Shape]:
         """Give the shapes that this one is made of."""
@@ -151,13 +152,13 @@ class Shape:
         """Tell at a glance whether reading is worth a try: the tags fit, and if it is to be exact, the keys do."""
         return True
 
+    @abc.abstractmethod
     def schema(self, names: Names) -> Schema:
         """Write the schema of this shape; ``names`` knows which of its parts stand in ``$defs``."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def read(self, value: Any, reading: Reading, *, exact: bool) -> Any:
         """Make the Python value of a JSON value. Raises :class:`Misfit`."""
-        raise NotImplementedError
 
 
 class Reading:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from .transport import Transport, WireReply, WireRequest
 
-__all__ = ["CLOSING", "Exchange", "shut"]
+__all__ = ["CLOSING", "Drain", "Exchange", "shut"]
 
 CLOSING: Final = 1.0  # seconds that closing a connection may take before it is left to the operating system
 
@@ -26,6 +26,28 @@ async def shut(closable: Transport | WireReply) -> None:
     # An error of closing is none of the caller's: the connection was broken already, and nothing is lost with it.
     with anyio.move_on_after(CLOSING, shield=True), contextlib.suppress(ResponsesProtoError):
         await closable.aclose()
+
+
+class Drain:
+    """How much may still be read after the end of a response, so that the connection can be used again: 0.1 s, 64 KiB."""
+
+    __slots__ = ("_bytes", "_until")
+
+    def __init__(self) -> None:
+        self._bytes = 64 * 1024
+        self._until: float | None = None
+
+    def left(self) -> float:
+        """Give the seconds that are left; none once the bytes are used up. The first call starts the clock."""
+        now = time.monotonic()
+        if self._until is None:
+            self._until = now + 0.1
+        return self._until - now if self._bytes > 0 else 0.0
+
+    def count(self, size: int) -> bool:
+        """Say that so many bytes were read; tell whether that was within the bound."""
+        self._bytes -= size
+        return self._bytes >= 0
 
 
 class Exchange:

@@ -18,15 +18,15 @@ that is no event stream, come out as they are.
 
 from __future__ import annotations
 
-import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import anyio
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from ..exceptions import ResponsesProtoError
 from ..protocol import ResponseStream
+from ._exchange import Drain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
@@ -40,9 +40,6 @@ if TYPE_CHECKING:
     from ..protocol import Outcome
 
 __all__ = ["EventSource", "SSEError", "ServerSentEvent", "SourceEvents", "events_from"]
-
-_DRAIN_SECONDS: Final = 0.1  # after the end of the response, as in the client's own stream
-_DRAIN_BYTES: Final = 64 * 1024
 
 
 def events_from(
@@ -69,8 +66,7 @@ class SourceEvents:
         self._source = aiter(source)
         self._engine = engine
         self._over = False
-        self._drained = 0
-        self._drained_since = 0.0
+        self._drain = Drain()
 
     @property
     def response(self) -> Response:
@@ -98,7 +94,7 @@ class SourceEvents:
     async def __anext__(self) -> Event:
         while not self._over:
             try:
-                frame = await (self._drain() if self._engine.ended else anext(self._source, None))
+                frame = await (self._read_on() if self._engine.ended else anext(self._source, None))
                 if frame is None:
                     self._engine.receive_eof()
                     await self.aclose()
@@ -114,15 +110,12 @@ class SourceEvents:
                 return event
         raise StopAsyncIteration
 
-    async def _drain(self) -> ServerSentEvent | None:
+    async def _read_on(self) -> ServerSentEvent | None:
         """Read on for a moment: so the source comes to its end by itself, and the connection can be used again."""
-        now = time.monotonic()
-        self._drained_since = self._drained_since or now
         frame = None
-        with anyio.move_on_after(_DRAIN_SECONDS - (now - self._drained_since)), suppress(Exception):
+        with anyio.move_on_after(self._drain.left()), suppress(Exception):
             frame = await anext(self._source, None)  # the response is whole; what breaks now is not worth an error
-        self._drained += len(frame.data) if frame else 0
-        return frame if self._drained <= _DRAIN_BYTES else None
+        return frame if self._drain.count(len(frame.data) if frame else 0) else None
 
     async def __aenter__(self) -> Self:
         return self

@@ -50,7 +50,7 @@ from ._answers import (
     without,
 )
 from ._calls import Attempts
-from ._exchange import Exchange
+from ._exchange import Drain, Exchange
 from .views import Batches, Events, TextDeltas
 
 if TYPE_CHECKING:
@@ -81,8 +81,6 @@ _G = TypeVar("_G", bound=Event)
 T = TypeVar("T")
 
 _AFTER_ERROR: Final = 1.0  # seconds in which `response.failed` may follow an `error` event
-_DRAIN_SECONDS: Final = 0.1  # after the terminal event, for the rest of the body: then the connection can be used again
-_DRAIN_BYTES: Final = 64 * 1024
 _CANCELLING: Final = 3.0  # seconds for having an abandoned response cancelled
 _BEFORE_OUTPUT: Final = (ResponseCreated, ResponseQueued, ResponseInProgress, Keepalive, RateLimitsUpdated)
 
@@ -124,8 +122,7 @@ class EventStream:
         "_caller",
         "_cancel",
         "_cause",
-        "_drained",
-        "_drained_since",
+        "_drain",
         "_engine",
         "_exchange",
         "_failure",
@@ -177,8 +174,7 @@ class EventStream:
         self._finished = False
         self._failure: ResponsesProtoError | None = None
         self._cause: TransportError | None = None
-        self._drained = 0
-        self._drained_since = 0.0
+        self._drain = Drain()
 
     # What it has
 
@@ -378,7 +374,7 @@ class EventStream:
             if self._again is not None:
                 await self._restart(*self._again)
             elif self._engine.ended:
-                self._take(await self._drain())
+                self._take(await self._read_on())
             else:
                 self._take(await self._read())
         except BaseException:  # cancelled, most likely: what the transport was reading is lost
@@ -455,18 +451,15 @@ class EventStream:
                 self._fail(self._interruption(error))
             return b""
 
-    async def _drain(self) -> bytes:
-        now = time.monotonic()
-        if not self._drained_since:
-            self._drained_since = now
-        left = _DRAIN_SECONDS - (now - self._drained_since)
-        if left <= 0 or self._drained >= _DRAIN_BYTES:
+    async def _read_on(self) -> bytes:
+        left = self._drain.left()
+        if left <= 0:
             return b""
         try:
             piece = await self._exchange.receive("drain", left)
         except TransportError:
             return b""  # the response is whole; the connection is not worth an error
-        self._drained += len(piece)
+        self._drain.count(len(piece))
         return piece
 
     def _take(self, piece: bytes) -> None:
