@@ -76,7 +76,7 @@ def test_inputs_that_a_steer_waits_for_are_stubs_of_any_kind() -> None:
         {"type": "function_call_output", "call_id": "call_1"},
         {"type": "acme:answer", "key": 1},
     ]
-    wire = {
+    wire: dict[str, Any] = {
         "type": "response.steer.pending",
         "sequence_number": 3,
         "steer": STEER,
