@@ -7,7 +7,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := speed,server,cli
+EXTRAS := speed,server,cli,ws,mcp
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check fuzz bench clean

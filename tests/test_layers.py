@@ -44,6 +44,8 @@ LAYERS: Final = {
     "_shapes": 3,
     "structured": 3,
     "history": 3,
+    "toolloop": 3,
+    "wsprotocol": 3,
     "aio": 4,
     "testing": 5,
     "cli": 5,
