@@ -11,11 +11,12 @@ from tests.streams import response, saying
 from tests.support import both_loops, run
 
 from responses_proto import Limits, ResponsesClient, RetryPolicy, Timeouts
-from responses_proto.aio.hooks import Hooks, RetryNotice
+from responses_proto.aio.hooks import CallEnd, Hooks, RetryNotice
 from responses_proto.exceptions import (
     APIError,
     ConnectError,
     DeadlineExceeded,
+    EncodeError,
     LocalProtocolError,
     RateLimitError,
     RemoteProtocolError,
@@ -29,6 +30,7 @@ from responses_proto.testing import Answer, FakeServer, Fault, Peer, Script
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from responses_proto.aio.transport import WireRequest
     from responses_proto.typing import JSONObject
 
 KEY = "key-that-nobody-may-see"
@@ -529,5 +531,29 @@ def test_an_answer_that_is_not_read_to_its_end_is_closed_at_once(backend: str) -
                     await call()
                 with anyio.fail_after(1):
                     await closed.acquire()
+
+    run(backend, test)
+
+
+@both_loops
+def test_the_end_of_a_call_has_its_first_request_and_the_time_of_its_first_event(backend: str) -> None:
+    async def test() -> None:
+        requests: list[WireRequest] = []
+        ends: list[CallEnd] = []
+        hooks = Hooks(on_request=requests.append, on_outcome=ends.append)
+        script = Script(Answer.error(503, "Busy."), Answer.text("Hi"), HI)
+        async with FakeServer(script) as server, client(server, hooks=hooks) as c:
+            async with c.stream(model="m", input="x") as stream:
+                await stream.result()
+            await c.create(model="m", input="x")
+            with pytest.raises(EncodeError):
+                await c.create(model="m", input="x", metadata={"x": object()})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType] # what is refused
+        streamed, whole = ends
+        assert len(requests) == 3
+        assert streamed.request is requests[0]
+        assert streamed.first_event is not None
+        assert 0 < streamed.first_event <= streamed.elapsed
+        assert whole.request is requests[2]
+        assert whole.first_event is None
 
     run(backend, test)

@@ -480,15 +480,21 @@ class EventStream:
             self._give_up(error)
         events = engine.events_received()
         if events:
+            self._hand_on(events)
+
+    def _hand_on(self, events: list[Event]) -> None:
+        """Get events ready for whoever iterates."""
+        if not self._begun:
             self._begun = True
-            self._exchange.waited = 0.0
-            if not self._settled:
-                events = self._settle(events)
-            self._fresh = bool(events)
-            if self._on_event is not None:
-                for event in events:
-                    self._on_event(event)
-            self._ready = iter(events)
+            cast("Attempts", self._attempts).event_came()
+        self._exchange.waited = 0.0
+        if not self._settled:
+            events = self._settle(events)
+        self._fresh = bool(events)
+        if self._on_event is not None:
+            for event in events:
+                self._on_event(event)
+        self._ready = iter(events)
 
     def _give_up(self, failure: ResponsesProtoError) -> None:
         """Stop reading: with an error, unless the response was there already and only the rest of the body was not."""
