@@ -497,6 +497,22 @@ def test_events_of_some_kinds_only(backend: str) -> None:
 
 
 @both_loops
+def test_a_misspelt_kind_is_refused_and_a_servers_own_is_not(backend: str) -> None:
+    async def test() -> None:
+        listed = [*plain(last=None), {"type": "acme:output"}, *plain()[-1:]]
+        async with (
+            FakeServer(stream_of(*listed)) as server,
+            client(server) as c,
+            c.stream(model="m", input="x") as stream,
+        ):
+            with pytest.raises(LocalProtocolError, match=r"did you mean 'response\.completed'"):
+                stream.events("response.complete")
+            assert [event.type async for event in stream.events("acme:output")] == ["acme:output"]
+
+    run(backend, test)
+
+
+@both_loops
 def test_one_way_of_reading_goes_on_where_another_was_left(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(HELLO) as server, client(server) as c, c.stream(model="m", input="x") as stream:

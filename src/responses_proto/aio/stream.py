@@ -263,7 +263,8 @@ class EventStream:
     def events(self, *kinds: Any) -> Events[Any]:
         """Iterate over the events of some kinds only: classes, or wire strings; all of them if none is named.
 
-        Reads the stream itself: what is passed over is gone, and the stream goes on where this was left.
+        Reads the stream itself: what is passed over is gone, and the stream goes on where this was left. Raises
+        ``LocalProtocolError`` for a string that is an event's name but for a letter or two.
         """
         return Events(self._waiting, self._more, kinds)
 
@@ -585,7 +586,7 @@ class EventStream:
         exchange = self._exchange
         body = without(body, self._redact)[:ERROR_BODY]
         return NotAnEventStream(
-            f"a stream was asked for, but {description(exchange, body)}",
+            f"a stream was asked for, but {description(exchange, body)} (HTTP {exchange.status})",
             status=exchange.status,
             headers=exchange.headers,
             body=body,
