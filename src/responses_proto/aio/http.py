@@ -14,6 +14,7 @@ import os
 from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies
 
 import anyio
 
@@ -111,8 +112,9 @@ class HTTPTransport:
         if request.stream:
             # A compressor holds bytes back until it has enough of them.
             headers.setdefault("accept-encoding", "identity")
-        body = _Pieces(request.body, timeouts.write) if len(request.body) > _PIECE else None
-        if body is not None:
+        body = _Pieces(request.body, timeouts.write)
+        large = len(request.body) > _PIECE
+        if large:
             headers["content-length"] = str(len(request.body))  # else it would go in HTTP chunks
         response: HTTPResponse | None = None
         try:
@@ -120,16 +122,14 @@ class HTTPTransport:
                 request.method,
                 url,
                 headers=headers,
-                content=body or request.body or None,
+                content=body if large else request.body or None,
                 # In the order of httpx: connect, read, write, pool.
                 timeout=(timeouts.connect, _longest_read(timeouts), timeouts.write, timeouts.connect),
             )
-            if body is None:
-                response = await client.send(sent, stream=True, follow_redirects=False)
-            else:
+            if request.body:
                 _take_over(sent, body)
-                with body.scope:
-                    response = await client.send(sent, stream=True, follow_redirects=False)
+            with body.scope:
+                response = await client.send(sent, stream=True, follow_redirects=False)
         except Exception as error:
             raise _translated(error, url, timeouts, sending=True) from error
         if response is None:
@@ -234,7 +234,7 @@ def _bound_reads(sent: Any, response: Any, timeouts: Timeouts) -> bool:
 
 
 class _Pieces:
-    """A large body in pieces. Each has to be written within ``write`` seconds, or :attr:`scope` is cancelled.
+    """A body in pieces. Each has to be written within ``write`` seconds, or :attr:`scope` is cancelled.
 
     Not every library has a timer for writing. Can be iterated again, for clients that have to send it twice.
     """
@@ -255,7 +255,6 @@ class _Pieces:
 
 
 class _PieceIterator:
-    # No async generator: where writing fails, that would be left to the garbage collector, and trio warns of it.
     __slots__ = ("_at", "_pieces")
 
     def __init__(self, pieces: _Pieces) -> None:
@@ -274,7 +273,10 @@ class _PieceIterator:
 
 
 def _take_over(sent: Any, body: _Pieces) -> None:
-    """Have an httpx-shaped request iterate over the pieces themselves, and not over the async generator that it wraps them into."""
+    """Have an httpx-shaped request iterate over the pieces themselves, not over an async generator of that library's.
+
+    Where writing fails, or is cancelled, that would be left to the garbage collector, and trio warns of it.
+    """
     base = next((cls for cls in type(sent.stream).__mro__ if cls.__name__ == "AsyncByteStream"), None)
     if base is not None:
         sent.stream = _stream_class(base)(body)
@@ -298,8 +300,13 @@ class _PiecesStream:
 
 def _new_client() -> HTTPClient:
     httpx = importlib.import_module("httpx")
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=_IDLE, keepalive_expiry=_KEEPALIVE)
-    client: HTTPClient = httpx.AsyncClient(limits=limits, follow_redirects=False)
+    if getproxies():  # which only a transport that httpx makes itself knows to use
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=_IDLE, keepalive_expiry=_KEEPALIVE)
+        proxied: HTTPClient = httpx.AsyncClient(limits=limits, follow_redirects=False)
+        return proxied
+    coalesce = importlib.import_module("responses_proto.aio._coalesce")
+    transport = coalesce.CoalescingTransport(keepalive=_IDLE, keepalive_expiry=_KEEPALIVE)
+    client: HTTPClient = httpx.AsyncClient(transport=transport, follow_redirects=False)
     return client
 
 
