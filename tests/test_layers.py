@@ -38,6 +38,8 @@ LAYERS: Final = {
     "emitter": 3,
     "dialects": 3,
     "filler": 3,
+    "_patterns": 3,
+    "embedded": 3,
     "partial": 3,
     "_annotations": 3,
     "_foreign": 3,

@@ -1,0 +1,304 @@
+"""What the embedded model answers to a turn.
+
+An answer is found by going down :data:`_ANSWERS`: what the last user message demands by a marker, what follows from an approval,
+calls of tools, and at last words.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import TYPE_CHECKING, Final
+
+from ..codec import dumps
+from ..exceptions import APIError
+from ..filler import fill
+from ..models.config import JsonObjectFormat, JsonSchemaFormat
+from ..models.items import CustomToolCall, FunctionCall, McpApprovalRequest, McpApprovalResponse, McpCall, Message
+from ..models.response import Response
+from ..models.tools import CustomTool, CustomToolGrammarFormat, FunctionTool, McpTool
+from ..typing import UNSET
+from .grammars import write
+from .hosted import HOSTED
+from .mcp import answer_approvals, call_tool, list_tools
+from .offers import choose
+from .steps import Call, Fail, Plan, Put, Refuse, Say, Step, Stop, Think, Wait
+from .turn import output_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from ..models.items import Item
+    from .offers import Wanted
+    from .script import Script
+    from .turn import Turn
+
+__all__ = ["plan"]
+
+_TOPIC: Final = re.compile(r"\babout\s+((?:an?\s+|the\s+)?[\w' -]{1,60})", re.IGNORECASE)
+_STORY: Final = re.compile(r"\bstory\b", re.IGNORECASE)
+_QUESTION: Final = re.compile(r"\?|^\s*(?:what|which|who|where|when|how|tell me|repeat|recall|remind)\b", re.IGNORECASE)
+_OF_MINE: Final = re.compile(
+    r"\b(?:I|my|mine|we|our|was|were|earlier|before|previous\w*|remember|recall)\b", re.IGNORECASE
+)
+_OF_YOURS: Final = re.compile(
+    r"\b(?:you (?:say|said|answer\w*|tell|told|write|wrote)|your (?:last|first|previous))\b", re.IGNORECASE
+)
+
+_HALF: Final = "This is as far as I"
+_SLOW: Final = 0.2  # seconds between two words
+_SOON: Final = 1.0  # seconds, for a Retry-After that the marker leaves open
+_ENCRYPTED: Final = "c2NyaXB0ZWQ="
+
+_THOUGHTS: Final[Mapping[str, int]] = {"minimal": 1, "low": 1, "medium": 2, "high": 3}
+"""Effort -> how many thoughts; any other effort has them all."""
+
+_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
+    401: ("invalid_request_error", "invalid_api_key"),
+    403: ("invalid_request_error", "permission_denied"),
+    404: ("invalid_request_error", "model_not_found"),
+    429: ("rate_limit_error", "rate_limit_exceeded"),
+    503: ("server_error", "overloaded"),
+}
+"""Status -> type and code of the error; others go by their family."""
+
+
+def plan(turn: Turn, ids: Callable[[str], str], script: Script | None = None) -> Plan:
+    """Decide what to answer. ``ids`` makes an id of a prefix.
+
+    Raises the ``APIError`` that a marker, or a rule of the script, asks for.
+    """
+    if "error" in turn.marks:
+        raise _error(*turn.marks["error"].split())
+    wait = [Wait(seconds=float(turn.marks["wait"]))] if "wait" in turn.marks else []
+    pause = float(turn.marks["slow"] or _SLOW) if "slow" in turn.marks else None
+    scripted = script.answer(turn, ids) if script else None
+    if scripted is not None:
+        return Plan(steps=(*wait, *scripted), pause=pause)
+    answer = next(steps for find in _ANSWERS if (steps := list(find(turn, ids))))
+    return Plan(steps=(*wait, *_thoughts(turn), *_phased(turn, answer)), pause=pause)
+
+
+def _error(status: str, seconds: str = "") -> APIError:
+    number = int(status)
+    type_, code = _ERRORS.get(number, ("invalid_request_error", None) if number < 500 else ("server_error",) * 2)  # noqa: PLR2004 - HTTP's family of server errors
+    return APIError.for_status(number)(
+        f"The input asks for an error with status {status}.",
+        status=number,
+        type=type_,
+        code=code,
+        retry_after=float(seconds) if seconds else _SOON if number in (429, 503) else None,
+    )
+
+
+def _thoughts(turn: Turn) -> Iterator[Step]:
+    reasoning = turn.request.reasoning
+    if not reasoning or (
+        (reasoning.effort or "none") == "none" and not (reasoning.summary or reasoning.generate_summary)
+    ):
+        return
+    thoughts = (
+        f"The last input has {len(turn.asked.split())} words. I answer by the script.",
+        f"There are {len(turn.context)} items to consider, and {len(turn.request.tools or ())} tools.",
+        "I have looked at it from all sides.",
+    )
+    encrypted = _ENCRYPTED if turn.includes("reasoning.encrypted_content") else None
+    yield Think(summaries=thoughts[: _THOUGHTS.get(reasoning.effort or "low")], encrypted_content=encrypted)
+
+
+# ---- phases
+
+
+def _phased(turn: Turn, steps: Sequence[Step]) -> Iterator[Step]:
+    """Tell what is said along the way from the answer, where the request does so too."""
+    messages = [item for item in turn.context if isinstance(item, Message) and item.phase]
+    if not messages and "commentary" not in turn.marks:
+        yield from steps
+        return
+    told = any(isinstance(item, Message) and item.phase == "commentary" for item in turn.since_asked())
+    calls = ", ".join(name for step in steps if (name := _called(step)))
+    if not told and (calls or "commentary" in turn.marks):
+        yield Say(text=f"I call {calls}." if calls else "Let me see.", phase="commentary")
+    for step in steps:
+        yield (
+            Say(text=step.text, phase="final_answer", cited=step.cited, whole=step.whole)
+            if isinstance(step, Say)
+            else step
+        )
+
+
+def _called(step: Step) -> str:
+    match step:
+        case Call(name=name):
+            return name
+        case Put(
+            item=CustomToolCall(name=name)
+            | FunctionCall(name=name)
+            | McpCall(name=name)
+            | McpApprovalRequest(name=name)
+        ):
+            return name
+        case _:
+            return ""
+
+
+# ---- what to answer, in this order
+
+
+def _demanded(turn: Turn, _ids: Callable[[str], str]) -> Iterator[Step]:
+    marks = turn.marks
+    if "fail" in marks:
+        yield Say(text=_HALF, whole=False)
+        yield Fail(code=marks["fail"] or "server_error", message="The input asks for a failure.")
+    elif "incomplete" in marks:
+        yield Say(text=_HALF, whole=False)
+        yield Stop(reason=marks["incomplete"] or "max_output_tokens")
+    elif "refuse" in marks:
+        yield Refuse(text="I will not do that: the input asks me to refuse.")
+
+
+def _approved(turn: Turn, ids: Callable[[str], str]) -> Iterator[Step]:
+    if not isinstance(turn.last, McpApprovalResponse):
+        return
+    said: list[str] = []
+    for call, words in answer_approvals(turn, ids):
+        if call is not None:
+            yield Put(item=call)
+        said.append(words)
+    yield _say(turn, _words(turn, " ".join(said)))
+
+
+def _calls(turn: Turn, ids: Callable[[str], str]) -> Iterator[Step]:
+    for tool in turn.request.tools or ():
+        if isinstance(tool, McpTool):
+            yield from (Put(item=item) for item in list_tools(turn, tool, ids))
+    chosen = choose(turn)
+    before = [sum(earlier.offer is wanted.offer for earlier in chosen[:n]) for n, wanted in enumerate(chosen)]
+    steps = [step for wanted, nth in zip(chosen, before, strict=True) for step in _call(turn, wanted, nth, ids)]
+    yield from sorted(steps, key=_is_clients)  # what the server runs comes first
+    if not _waits(steps):
+        outputs = [step.item.output or "" for step in steps if isinstance(step, Put) and isinstance(step.item, McpCall)]
+        yield _say(turn, _words(turn, _tools_say(outputs)))
+
+
+def _is_clients(step: Step) -> bool:
+    return isinstance(step, Call) or (isinstance(step, Put) and isinstance(step.item, CustomToolCall | FunctionCall))
+
+
+def _waits(steps: Sequence[Step]) -> bool:
+    """Tell whether the client has to do something before there can be an answer."""
+    items: list[Item] = [step.item for step in steps if isinstance(step, Put)]
+    whole = Response(
+        id="", model="", output=items, created_at=0, tools=[], tool_choice="auto", parallel_tool_calls=True
+    )
+    return bool(whole.pending_calls) or any(map(_is_clients, steps))
+
+
+_ANSWERS: Final = (_demanded, _approved, _calls)
+
+
+# ---- calls
+
+
+def _call(turn: Turn, wanted: Wanted, nth: int, ids: Callable[[str], str]) -> Iterator[Step]:
+    offer = wanted.offer
+    match offer.tool:
+        case FunctionTool() as tool:
+            arguments = wanted.stated or dumps(fill({"type": "object", **(tool.parameters or {})}, nth)).decode()
+            if not offer.namespace:
+                yield Call(name=tool.name, arguments=arguments)
+                return
+            yield Put(
+                item=FunctionCall(
+                    id=ids("fc"),
+                    call_id=ids("call"),
+                    name=tool.name,
+                    namespace=offer.namespace,
+                    arguments=arguments,
+                    status="completed",
+                )
+            )
+        case CustomTool() as tool:
+            yield Put(
+                item=CustomToolCall(
+                    id=ids("ctc"),
+                    call_id=ids("call"),
+                    name=tool.name,
+                    namespace=offer.namespace or UNSET,
+                    input=_custom_input(turn, tool),
+                    status="completed",
+                )
+            )
+        case McpTool() as tool:
+            yield Put(item=call_tool(turn, tool, offer.name, wanted.stated, ids))
+        case tool:
+            yield from (Put(item=item) for item in HOSTED[type(tool)](turn, tool, ids))
+
+
+def _custom_input(turn: Turn, tool: CustomTool) -> str:
+    written = write(tool.format) if isinstance(tool.format, CustomToolGrammarFormat) else None
+    return turn.asked if written is None else written
+
+
+# ---- words
+
+
+def _say(turn: Turn, text: str) -> Say:
+    return Say(text=text, cited="cite" in turn.marks)
+
+
+def _tools_say(outputs: Sequence[str]) -> str:
+    if not outputs:
+        return ""
+    return f"The tool says: {outputs[0]}" if len(outputs) == 1 else f"The tools say: {'; '.join(outputs)}"
+
+
+def _words(turn: Turn, news: str) -> str:  # noqa: PLR0911 - one per kind of answer
+    """Give the text of the answer; ``news`` is what the tools said meanwhile, if anything."""
+    shape = turn.request.text.format if turn.request.text else None
+    if isinstance(shape, JsonSchemaFormat):
+        return dumps(fill(shape.schema or {"type": "object"})).decode()
+    if isinstance(shape, JsonObjectFormat):
+        return dumps({"answer": turn.asked}).decode()
+    if "context" in turn.marks:
+        return "\n".join(_told(turn)) or "nothing"
+    if "long" in turn.marks:
+        words = itertools.cycle(_story("a unicorn").split())
+        return " ".join(itertools.islice(words, int(turn.marks["long"])))
+    if news := news or _tools_say([output_text(output) for output in turn.outputs]):
+        return news
+    if _STORY.search(turn.asked):
+        topic = _TOPIC.search(turn.asked)
+        return _story(topic[1].strip() if topic else "a unicorn")
+    return _echo(turn)
+
+
+def _echo(turn: Turn) -> str:
+    if _QUESTION.search(turn.asked):
+        said = [item.text for item in turn.context if isinstance(item, Message) and item.role == "assistant"]
+        if said and _OF_YOURS.search(turn.asked):
+            return f"I said: {said[-1]}"
+        if turn.before and _OF_MINE.search(turn.asked):
+            return f"You said: {' '.join(turn.before)}"
+    seen = f"(with {', '.join(turn.media)})" if turn.media else ""
+    return " ".join(text for text in (turn.asked, seen) if text) or "There is nothing to answer."
+
+
+def _told(turn: Turn) -> Iterator[str]:
+    if turn.request.instructions:
+        yield f"instructions: {turn.request.instructions}"
+    for item in turn.context:
+        yield (
+            f"{item.role}: {item.text}"
+            if isinstance(item, Message)
+            else f"{item.type}: {output_text(item)}".rstrip(": ")
+        )
+
+
+def _story(about: str) -> str:
+    name = re.sub(r"^(an?|the)\s+", "", about, flags=re.IGNORECASE)
+    return (
+        f"High above the sleeping valley, {about} tiptoed from cloud to cloud and lit the stars, one after the other. "
+        "Far below, a child at a window counted them aloud and forgot, somewhere past twenty, which number came next. "
+        f"So the {name} blew the last star out very softly, the window went dark, and everyone slept until morning."
+    )
