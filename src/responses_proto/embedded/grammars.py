@@ -72,8 +72,8 @@ class _Lark:
                 self._space = " "
         rules = _DIRECTIVE.sub("", definition)
         heads = list(_HEAD.finditer(rules))
-        ends = [head.start() for head in heads[1:]] + [len(rules)]
-        self._rules = {head[1]: rules[head.end() : end] for head, end in zip(heads, ends, strict=True)}
+        ends = [*(head.start() for head in heads[1:]), len(rules)]
+        self._rules = {head[1]: rules[head.end() : end] for head, end in zip(heads, ends, strict=False)}
 
     def write(self) -> str:
         """Find a text for one rule after the other, until there is one for the first rule."""

@@ -154,16 +154,23 @@ def _called(turn: Turn) -> set[str]:
 
 def _named(text: str, offers: list[Offer]) -> list[Wanted]:
     """Find the offers that a text names, in its order. The same one counts again only with arguments of its own."""
-    found: list[tuple[int, Wanted]] = []
-    for offer in offers:
-        name = "[ _-]".join(map(re.escape, re.split("[_-]", offer.name)))
-        stated: list[tuple[int, Wanted]] = []
-        plain: list[tuple[int, Wanted]] = []
-        for match in re.finditer(rf"(?<!\w){name}(?!\w)", text, re.IGNORECASE):
-            arguments = _stated(text, match.end())
-            (plain if arguments is None else stated).append((match.start(), Wanted(offer=offer, stated=arguments)))
-        found += stated or plain[:1]
-    return [wanted for _, wanted in sorted(found, key=lambda one: one[0])]
+    found = [(match.span(), offer) for offer in offers for match in _pattern(offer.name).finditer(text)]
+    spans = [span for span, _ in found]
+    named: list[Wanted] = []
+    # A name within a longer one is not meant: `search` in `web_search`.
+    for (start, end), offer in sorted(found, key=lambda one: one[0]):
+        if any(other != (start, end) and other[0] <= start and end <= other[1] for other in spans):
+            continue
+        named.append(Wanted(offer=offer, stated=_stated(text, end)))
+    # Named with arguments somewhere, or else for the first time.
+    meant = {id(wanted.offer): wanted for wanted in reversed(named)}
+    stated = {id(wanted.offer) for wanted in named if wanted.stated}
+    return [one for one in named if one.stated or (id(one.offer) not in stated and meant[id(one.offer)] is one)]
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    spelled = "[ _-]".join(map(re.escape, re.split("[_-]", name)))
+    return re.compile(rf"(?<!\w){spelled}(?!\w)", re.IGNORECASE)
 
 
 def _stated(text: str, at: int) -> str | None:
