@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from responses_proto.filler import fill
 
@@ -66,12 +69,97 @@ VALUES: list[tuple[dict[str, Any], object]] = [
     ({"$ref": "#/nowhere"}, "example"),
     ({"$ref": "https://elsewhere.example/schema"}, "example"),
     ({"type": "nonsense"}, "example"),
+    ({"type": "string", "pattern": r"^[A-Z]{2}\d{3}$"}, "AA111"),
+    ({"type": "string", "pattern": "^a+$", "minLength": 3}, "aaa"),
+    ({"type": "string", "pattern": "("}, "example"),
+    ({"type": "array", "contains": {"const": 7}, "minContains": 2}, [7, 7]),
+    ({"type": "array", "items": {"format": "date"}, "minItems": 2}, ["2025-01-01", "2025-01-02"]),
+    (
+        {"type": "array", "items": {"properties": {"a": {"type": "integer"}}, "required": ["a"]}, "minItems": 2},
+        [{"a": 1}, {"a": 2}],
+    ),
+    ({"allOf": [{"type": "integer", "minimum": 5}, {"minimum": 2}]}, 5),
+    ({"allOf": [{"type": "string", "minLength": 2}, {"minLength": 9}]}, "example.."),
+    ({"type": "integer", "minimum": 1, "maximum": 2, "multipleOf": 1}, 1),
+    ({"type": "integer", "minimum": 1e999}, 1),
+    ({"$ref": "#/anyOf/1", "anyOf": [{}, {"type": "integer"}]}, 1),
 ]
 
 
 @pytest.mark.parametrize(("schema", "value"), VALUES)
 def test_the_value_fits(schema: dict[str, Any], value: object) -> None:
     assert fill(schema) == value
+
+
+@pytest.mark.parametrize(
+    ("schema", "values"),
+    [
+        ({"type": "string"}, ["example", "example 2", "example 3"]),
+        ({"type": "string", "maxLength": 3}, ["exa", "e 2", "e 3"]),
+        ({"type": "integer", "minimum": 1, "maximum": 2}, [1, 2, 1]),
+        ({"type": "integer", "maximum": 0}, [0, -1, -2]),
+        ({"enum": ["x", "y"]}, ["x", "y", "x"]),
+        ({"type": "boolean"}, [True, False, True]),
+        ({"const": 1}, [1, 1, 1]),
+        ({"properties": {"a": {"type": "integer"}}, "required": ["a"]}, [{"a": 1}, {"a": 2}, {"a": 3}]),
+    ],
+)
+def test_the_next_value_is_another_one_where_there_is_one(schema: dict[str, Any], values: list[object]) -> None:
+    assert [fill(schema, nth) for nth in range(3)] == values
+
+
+_SMALL = st.integers(0, 6)
+_FORMATS = st.sampled_from(["date", "date-time", "email", "uuid", "ipv4", "ipv6", "uri", "hostname", "duration"])
+_PATTERNS = st.sampled_from([r"^[A-Z]{2}\d+$", r"^(a|b)c?$", r"^\w+@\w+\.com$", "x"])
+
+
+def _bounds(low: str, high: str, kind: str) -> st.SearchStrategy[dict[str, Any]]:
+    """A type with bounds, one of which may be missing."""
+    both = st.builds(lambda start, size: {low: start, high: start + size}, _SMALL, _SMALL)
+    some = st.builds(
+        lambda bounds, left: {k: v for k, v in bounds.items() if k != left}, both, st.sampled_from(["", low, high])
+    )
+    return some.map(lambda bounds: {"type": kind, **bounds})
+
+
+def _objects(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
+    def make(properties: dict[str, Any], closed: bool) -> dict[str, Any]:  # noqa: FBT001 - Hypothesis passes by position
+        return {
+            "type": "object",
+            "properties": properties,
+            "required": sorted(properties)[:2],
+            "additionalProperties": not closed,
+        }
+
+    return st.builds(make, st.dictionaries(st.sampled_from("abc"), inner, max_size=3), st.booleans())
+
+
+SCHEMAS: st.SearchStrategy[dict[str, Any]] = st.recursive(
+    st.one_of(
+        _bounds("minLength", "maxLength", "string"),
+        _bounds("minimum", "maximum", "integer"),
+        _bounds("minimum", "maximum", "number"),
+        _FORMATS.map(lambda name: {"type": "string", "format": name}),
+        _PATTERNS.map(lambda pattern: {"type": "string", "pattern": pattern}),
+        st.sampled_from([{"type": "boolean"}, {"type": ["null", "string"]}, {"enum": ["a", 1, None]}, {"const": "c"}]),
+        st.just({"$ref": "#/$defs/known"}),
+    ),
+    lambda inner: st.one_of(
+        _objects(inner),
+        st.lists(inner, min_size=1, max_size=3).map(lambda arms: {"anyOf": arms}),
+        st.builds(lambda bounds, items: {**bounds, "items": items}, _bounds("minItems", "maxItems", "array"), inner),
+    ),
+    max_leaves=12,
+)
+
+
+@given(SCHEMAS, st.integers(0, 5))
+def test_every_value_is_valid(schema: dict[str, Any], nth: int) -> None:
+    whole = {
+        **schema,
+        "$defs": {"known": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}},
+    }
+    assert [error.message for error in Draft202012Validator(whole).iter_errors(fill(whole, nth))] == []
 
 
 def test_a_schema_that_contains_itself_ends() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import jsonschema
 import pytest
+from jsonschema import Draft202012Validator
 from tests.embedded.turns import DOCS, RUN, TIME, WEATHER, call, counted, output, turn
 
 from responses_proto.embedded.plan import plan
@@ -193,7 +193,7 @@ def test_a_comment_is_made_once() -> None:
 def test_a_function_is_called_with_what_its_schema_asks_for() -> None:
     (step,) = steps("x", tools=[WEATHER])
     assert isinstance(step, Call)
-    jsonschema.validate(json.loads(step.arguments), WEATHER["parameters"])
+    assert list(Draft202012Validator(WEATHER["parameters"]).iter_errors(json.loads(step.arguments))) == []
     assert steps("x", tools=[TIME]) == (Call(name="get_time", arguments="{}"),)
     assert steps("x", tools=[{**TIME, "parameters": {}}]) == (Call(name="get_time", arguments="{}"),)
 

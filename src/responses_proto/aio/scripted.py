@@ -27,7 +27,6 @@ from ..embedded.steps import Call, Fail, Put, Refuse, Say, Step, Stop, Think, Wa
 from ..embedded.turn import count_tokens, read_turn
 from ..emitter import random_id, split_words
 from ..models.content import LogProb, TopLogProb, UrlCitation
-from ..models.items import Message
 from ..models.response import InputTokensDetails, OutputTokensDetails, Usage
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from ..embedded.steps import Plan
     from ..embedded.turn import Turn
     from ..models.items import Item
-    from ..models.request import CreateResponse
+    from ..models.request import CreateResponse, InputTokensRequest
     from .reply import MessageReply, Reply
 
 __all__ = ["MODEL", "Scripted"]
@@ -61,15 +60,13 @@ class Scripted:
 
     async def __call__(self, request: CreateResponse, reply: Reply) -> None:
         """Answer one request. Raises the ``APIError`` that the request, or the script, asks for."""
-        turn = read_turn(request, _context(request))
+        turn = read_turn(request, reply.context)
         performance = _Performance(turn, reply, self.delay)
         await performance.play(plan(turn, random_id, self.script))
 
-
-def _context(request: CreateResponse) -> Sequence[Item]:
-    if isinstance(request.input, str):
-        return [Message(role="user", content=request.input)]
-    return request.input or ()
+    async def count(self, request: InputTokensRequest, context: Sequence[Item]) -> int:
+        """Count the tokens of an input: as many as the usage of a response to it would say."""
+        return count_tokens(context, request.instructions or "")
 
 
 class _Full(Exception):  # noqa: N818 - no error: how a bounded answer ends
