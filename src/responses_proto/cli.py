@@ -1,7 +1,8 @@
 """The commands: look at a stream, ask for a response, serve the embedded model, play a recording back.
 
 A command ends with status 0 if the response is complete. Everything that goes wrong is one line on standard error
-that says what it is and what can be done, and status 1; wrong usage is 2, an interruption 130.
+that says what it is and what can be done, and status 1; wrong usage, such as a port or a file that is no good, is 2, an
+interruption 130, a termination 143.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import functools
 import io
 import math
 import os
+import signal
 import socket
 import sys
 import threading
@@ -58,7 +60,9 @@ _PROMPT: Final = "Tell me a three-sentence bedtime story about a unicorn."
 _HUGGINGFACE_MODEL: Final = "openai/gpt-oss-120b:groq"
 _MODELS: Final = {"openai": "gpt-5-mini", "huggingface": _HUGGINGFACE_MODEL}
 _EMBEDDED: Final = "scripted"
+_WRONG_USAGE: Final = 2
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
+_TERMINATED: Final = 143  # 128 + SIGTERM
 
 app: typer.Typer = typer.Typer(
     name="responses-proto",
@@ -79,7 +83,17 @@ def run() -> int:
         app()
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(done.code is not None)
+    except OSError as error:
+        # Whatever else the system refuses, the commands put into words of their own.
+        _give_up_output()
+        _complain(f"cannot write the output: {error.strerror or error}")
+        return 1
     return 0
+
+
+def _give_up_output() -> None:
+    """Write to nowhere from now on, so that the interpreter's last flush does not complain either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 # ---- errors, in one line
@@ -108,6 +122,10 @@ _HINTS: Final[tuple[tuple[type[Exception], str], ...]] = (
 class _Failed(Exception):  # noqa: N818 - never leaves this module
     """Something of the command's own went wrong. Its text is for people."""
 
+    def __init__(self, message: str, *, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
 
 def _explain(error: Exception) -> str:
     hint = next((hint for kind, hint in _HINTS if isinstance(error, kind)), "")
@@ -132,9 +150,10 @@ def _say(text: str) -> None:
 
 
 def _complain(line: str) -> None:
-    rich.console.Console(stderr=True, soft_wrap=True, highlight=False).print(
-        f"error: {line}", style="red", markup=False, emoji=False
-    )
+    with contextlib.suppress(OSError):  # nowhere is left to say that nothing can be said
+        rich.console.Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"error: {line}", style="red", markup=False, emoji=False
+        )
 
 
 def _guarded(command: Callable[..., None]) -> Callable[..., None]:
@@ -147,12 +166,12 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             raise typer.Exit(_INTERRUPTED) from None
         except BrokenPipeError:
-            # Nobody reads any more, as in `responses-proto stream … | head -1`; nor may the interpreter's last flush complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # Nobody reads any more, as in `responses-proto stream … | head -1`.
+            _give_up_output()
             raise typer.Exit(1) from None
         except (ResponsesProtoError, _Failed, ImportError) as error:
             _complain(_explain(error))
-            raise typer.Exit(1) from None
+            raise typer.Exit(error.status if isinstance(error, _Failed) else 1) from None
 
     return guarded
 
@@ -309,9 +328,13 @@ def _plain(response: Response) -> str:
 def serve(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.", min=0, max=65535)] = 8000,
+    store: Annotated[
+        str | None, typer.Option("--store", help="A file that keeps the responses. Without: memory does.")
+    ] = None,
     api_key: Annotated[
         list[str] | None, typer.Option("--api-key", help="A key that is accepted; can be repeated. None: any is.")
     ] = None,
+    script: Annotated[str | None, typer.Option("--script", help="Rules for what to answer: JSON, or .jsonl.")] = None,
     delay: Annotated[float, typer.Option("--delay", help="Seconds between two words.", min=0.0)] = 0.02,
 ) -> None:
     """Serve the embedded model, which needs no network and always says the same."""
@@ -319,13 +342,23 @@ def serve(
     from .aio.scripted import MODEL, Scripted  # noqa: PLC0415 - as above
     from .aio.serving import listen, url_of  # noqa: PLC0415 - as above
     from .aio.serving import serve as serve_on  # noqa: PLC0415 - as above
+    from .aio.stores import SQLiteStore  # noqa: PLC0415 - as above
+    from .embedded.script import Script  # noqa: PLC0415 - nobody else needs it
 
-    application = ResponsesApp(Scripted(delay=delay), keys=api_key or None)
+    try:
+        model = Scripted(delay=delay, script=Script.read(script) if script else None)
+        kept = SQLiteStore(store) if store else None
+    except LocalProtocolError as error:
+        raise _Failed(str(error), status=_WRONG_USAGE) from error
+    application = ResponsesApp(model, store=kept, keys=api_key or None, models=[MODEL])
     try:
         listener = listen(host, port)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else error
-        raise _Failed(f"cannot listen on {host}, port {port}: {why}. Choose others with --host and --port.") from error
+        message = f"cannot listen on {host}, port {port}: {why}. Choose others with --host and --port."
+        raise _Failed(message, status=_WRONG_USAGE) from error
+    # uvicorn gives the signal back when everything is closed; by default, that would kill the process as it stands.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     keys = "the keys given" if api_key else "any API key"
     _say(f"serving on {url_of(listener)} (model {MODEL}, {keys}); Ctrl-C ends it\n")
     serve_on(application, listener)

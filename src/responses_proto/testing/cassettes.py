@@ -135,12 +135,15 @@ class Cassette:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a cassette from a file. Raises ``OSError``, and ``LocalProtocolError`` for a file that is none."""
+        """Read a cassette from a file. Raises ``LocalProtocolError`` for one that is not there, or is none."""
         try:
             value = json.loads(Path(path).read_bytes())
             if value["format"] != FORMAT:
                 raise LocalProtocolError(f"{path} is a cassette of another format: {value['format']!r}")
             return cls([_exchange(each) for each in value["exchanges"]])
+        except OSError as error:
+            message = f"cannot read the cassette {path}: {error.strerror or error}; record() writes one"
+            raise LocalProtocolError(message) from error
         except (ValueError, LookupError, TypeError) as error:
             raise LocalProtocolError(f"{path} is no cassette") from error
 
