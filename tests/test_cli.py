@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import httpx
@@ -25,7 +27,6 @@ from responses_proto.models.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "responses_proto"]
 CLEAN = {
@@ -179,6 +180,54 @@ def test_serve_says_where_it_is_and_ends_by_interruption() -> None:
     assert errors == ""
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_serve_ends_soon_while_it_works(number: signal.Signals, status: int) -> None:
+    body = {"model": "scripted", "input": f"[slow 1] {'word ' * 60}"}
+    with served() as (process, url), httpx.Client(base_url=url, timeout=30) as client:
+        with client.stream("POST", "/responses", json={**body, "stream": True}) as answer:
+            assert next(answer.iter_bytes())
+            assert client.post("/responses", json={**body, "background": True}).json()["status"] == "queued"
+            since = time.monotonic()
+            process.send_signal(number)
+            process.wait(timeout=10)
+        _, errors = process.communicate(timeout=10)
+    assert time.monotonic() - since < 5
+    assert process.returncode == status
+    assert errors == ""
+
+
+def test_serve_keeps_responses_in_a_file(tmp_path: Path) -> None:
+    store = tmp_path / "responses.db"
+    with served("--store", str(store)) as (process, url):
+        body = {"model": "scripted", "input": "My name is Ada."}
+        first = httpx.post(f"{url}/responses", json=body, timeout=30).json()["id"]
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=10)
+    with served("--store", str(store)) as (_, url):
+        body = {"model": "scripted", "input": "What is my name?", "previous_response_id": first}
+        answer = httpx.post(f"{url}/responses", json=body, timeout=30)
+    assert loads(answer.content, Response).output_text == "You said: My name is Ada."
+
+
+def test_serve_answers_by_a_script(tmp_path: Path) -> None:
+    script = tmp_path / "rules.jsonl"
+    script.write_text('{"when": {"contains": "weather"}, "then": "Sunny."}\n')
+    with served("--script", str(script), "--delay", "0") as (_, url):
+        assert command("create", "--base-url", url, "The weather?").stdout == "Sunny.\n"
+        assert command("create", "--base-url", url, "The time?").stdout == "The time?\n"
+
+
+def test_files_that_serve_cannot_use(tmp_path: Path) -> None:
+    file = tmp_path / "rules.json"
+    assert "No such file" in complaint(command("serve", "--port", "0", "--script", str(file)), 2)
+    file.write_text('[{"when": {"contians": "x"}, "then": "y"}]')
+    line = complaint(command("serve", "--port", "0", "--script", str(file)), 2)
+    assert "rules.json: rule 1" in line
+    assert "'contians'" in line
+    assert "rules.json" in complaint(command("serve", "--port", "0", "--store", str(file)), 2)
+    assert str(tmp_path) in complaint(command("serve", "--port", "0", "--store", str(tmp_path)), 2)
+
+
 def test_serve_accepts_the_keys_it_was_given() -> None:
     with served("--api-key", "one", "--api-key", "two") as (_, url):
         assert command("create", "--base-url", url, "--api-key", "two", "hi").returncode == 0
@@ -189,7 +238,7 @@ def test_serve_accepts_the_keys_it_was_given() -> None:
 
 def test_serve_on_a_taken_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        line = complaint(command("serve", "--port", str(taken.getsockname()[1])))
+        line = complaint(command("serve", "--port", str(taken.getsockname()[1])), 2)
     assert "in use" in line
     assert "--port" in line
 
@@ -299,6 +348,28 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
         assert process.stderr is not None
         errors = process.stderr.read()
     assert "Traceback" not in errors
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full on this system")
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["demo"], ["serve", "--port", "0"]])
+def test_an_output_that_is_full(arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device, not a file
+        done = subprocess.run(  # noqa: S603 - this very program
+            [*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60, env=CLEAN
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: cannot write the output: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("closed", "arguments", "status"), [(1, "--version", 0), (1, "demo", 0), (2, "replay nowhere.sse", 1)]
+)
+def test_outputs_that_are_closed(closed: int, arguments: str, status: int) -> None:
+    shell = f'"$@" {arguments} {closed}>&-'
+    done = subprocess.run(  # noqa: S603 - this very program
+        ["/bin/sh", "-c", shell, "sh", *COMMAND], capture_output=True, text=True, check=False, timeout=60, env=CLEAN
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
 
 
 def test_a_missing_extra_is_named() -> None:

@@ -108,47 +108,57 @@ def test_the_next_value_is_another_one_where_there_is_one(schema: dict[str, Any]
     assert [fill(schema, nth) for nth in range(3)] == values
 
 
-_SMALL = st.integers(0, 6)
-_FORMATS = st.sampled_from(["date", "date-time", "email", "uuid", "ipv4", "ipv6", "uri", "hostname", "duration"])
-_PATTERNS = st.sampled_from([r"^[A-Z]{2}\d+$", r"^(a|b)c?$", r"^\w+@\w+\.com$", "x"])
+SMALL = st.integers(0, 6)
+FORMATS = ["date", "date-time", "email", "uuid", "ipv4", "ipv6", "uri", "hostname", "duration"]
+LEAVES: list[dict[str, Any]] = [
+    *({"type": "string", "format": name} for name in FORMATS),
+    *({"type": "string", "pattern": pattern} for pattern in (r"^[A-Z]{2}\d+$", r"^(a|b)c?$", r"^\w+@\w+\.com$", "x")),
+    {"type": "boolean"},
+    {"type": ["null", "string"]},
+    {"enum": ["a", 1, None]},
+    {"const": "c"},
+    {"$ref": "#/$defs/known"},
+]
 
 
-def _bounds(low: str, high: str, kind: str) -> st.SearchStrategy[dict[str, Any]]:
-    """A type with bounds, one of which may be missing."""
-    both = st.builds(lambda start, size: {low: start, high: start + size}, _SMALL, _SMALL)
-    some = st.builds(
-        lambda bounds, left: {k: v for k, v in bounds.items() if k != left}, both, st.sampled_from(["", low, high])
-    )
-    return some.map(lambda bounds: {"type": kind, **bounds})
+@st.composite
+def bounded(draw: st.DrawFn, low: str, high: str, kind: str) -> dict[str, Any]:
+    start = draw(SMALL)
+    bounds = {low: start, high: start + draw(SMALL)}
+    bounds.pop(draw(st.sampled_from([low, high, ""])), None)
+    return {"type": kind, **bounds}
 
 
-def _objects(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    def make(properties: dict[str, Any], closed: bool) -> dict[str, Any]:  # noqa: FBT001 - Hypothesis passes by position
-        return {
-            "type": "object",
-            "properties": properties,
-            "required": sorted(properties)[:2],
-            "additionalProperties": not closed,
-        }
+@st.composite
+def objects(draw: st.DrawFn, inner: st.SearchStrategy[dict[str, Any]]) -> dict[str, Any]:
+    properties = draw(st.dictionaries(st.sampled_from("abc"), inner, max_size=3))
+    required = sorted(properties)[: draw(SMALL)]
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": draw(st.booleans()),
+    }
 
-    return st.builds(make, st.dictionaries(st.sampled_from("abc"), inner, max_size=3), st.booleans())
+
+@st.composite
+def arrays(draw: st.DrawFn, inner: st.SearchStrategy[dict[str, Any]]) -> dict[str, Any]:
+    return {**draw(bounded("minItems", "maxItems", "array")), "items": draw(inner)}
+
+
+@st.composite
+def choices(draw: st.DrawFn, inner: st.SearchStrategy[dict[str, Any]]) -> dict[str, Any]:
+    return {"anyOf": draw(st.lists(inner, min_size=1, max_size=3))}
 
 
 SCHEMAS: st.SearchStrategy[dict[str, Any]] = st.recursive(
     st.one_of(
-        _bounds("minLength", "maxLength", "string"),
-        _bounds("minimum", "maximum", "integer"),
-        _bounds("minimum", "maximum", "number"),
-        _FORMATS.map(lambda name: {"type": "string", "format": name}),
-        _PATTERNS.map(lambda pattern: {"type": "string", "pattern": pattern}),
-        st.sampled_from([{"type": "boolean"}, {"type": ["null", "string"]}, {"enum": ["a", 1, None]}, {"const": "c"}]),
-        st.just({"$ref": "#/$defs/known"}),
+        bounded("minLength", "maxLength", "string"),
+        bounded("minimum", "maximum", "integer"),
+        bounded("minimum", "maximum", "number"),
+        st.sampled_from(LEAVES),
     ),
-    lambda inner: st.one_of(
-        _objects(inner),
-        st.lists(inner, min_size=1, max_size=3).map(lambda arms: {"anyOf": arms}),
-        st.builds(lambda bounds, items: {**bounds, "items": items}, _bounds("minItems", "maxItems", "array"), inner),
-    ),
+    lambda inner: st.one_of(objects(inner), arrays(inner), choices(inner)),
     max_leaves=12,
 )
 

@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import anyio
 import rich.console
@@ -49,6 +49,7 @@ from .models.items import FunctionCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from types import FrameType
 
     from .aio.stream import EventStream
     from .models.events import Event
@@ -75,6 +76,9 @@ app: typer.Typer = typer.Typer(
 
 def run() -> int:
     """Run the command that the arguments name; give the exit status."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started this
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - stays open to the end
     for output in (sys.stdout, sys.stderr):
         # What a model writes may hold characters that the terminal does not know.
         if isinstance(output, io.TextIOWrapper):
@@ -357,11 +361,15 @@ def serve(
         why = os.strerror(error.errno) if error.errno else error
         message = f"cannot listen on {host}, port {port}: {why}. Choose others with --host and --port."
         raise _Failed(message, status=_WRONG_USAGE) from error
-    # uvicorn gives the signal back when everything is closed; by default, that would kill the process as it stands.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
+    signal.signal(signal.SIGTERM, _terminate)
     keys = "the keys given" if api_key else "any API key"
     _say(f"serving on {url_of(listener)} (model {MODEL}, {keys}); Ctrl-C ends it\n")
     serve_on(application, listener)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Leave in good order. uvicorn gives the signal back when it is done, which by default kills the process as it stands."""
+    sys.exit(_TERMINATED)
 
 
 @app.command()

@@ -226,3 +226,10 @@ def test_a_file_that_is_no_cassette_says_so(tmp_path: Path, content: str) -> Non
     path.write_text(content)
     with pytest.raises(LocalProtocolError, match="cassette"):
         replay(path)
+
+
+def test_a_cassette_that_is_not_there_says_so(tmp_path: Path) -> None:
+    with pytest.raises(LocalProtocolError, match=r"cannot read the cassette .*nowhere\.json: No such file"):
+        replay(tmp_path / "nowhere.json")
+    with pytest.raises(LocalProtocolError, match="Is a directory"):
+        replay(tmp_path)
