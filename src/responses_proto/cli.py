@@ -26,6 +26,7 @@ import typer
 
 from ._version import __version__
 from .aio.client import ResponsesClient
+from .aio.demo import HUGGINGFACE_MODEL
 from .apierrors import readable
 from .codec import dumps
 from .exceptions import (
@@ -58,8 +59,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "run"]
 
 _PROMPT: Final = "Tell me a three-sentence bedtime story about a unicorn."
-_HUGGINGFACE_MODEL: Final = "openai/gpt-oss-120b:groq"
-_MODELS: Final = {"openai": "gpt-5-mini", "huggingface": _HUGGINGFACE_MODEL}
+_MODELS: Final = {"openai": "gpt-5-mini", "huggingface": HUGGINGFACE_MODEL}
 _EMBEDDED: Final = "scripted"
 _WRONG_USAGE: Final = 2
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
@@ -438,7 +438,7 @@ def demo() -> None:
 
     if os.environ.get("HF_TOKEN", "").strip():
         client = ResponsesClient.for_provider("huggingface")
-        model = os.environ.get("MODEL") or _HUGGINGFACE_MODEL
+        model = os.environ.get("MODEL") or HUGGINGFACE_MODEL
         _say(f"{model} at {client.base_url}\n> {_PROMPT}\n")
         anyio.run(main, client, model)
         return
