@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -194,6 +194,21 @@ def test_serve_ends_soon_while_it_works(number: signal.Signals, status: int) -> 
     assert time.monotonic() - since < 5
     assert process.returncode == status
     assert errors == ""
+
+
+def test_serve_takes_as_many_connections_as_the_system_allows() -> None:
+    few = ["/bin/sh", "-c", 'ulimit -Sn 60; exec "$@"', "sh", *COMMAND, "serve", "--port", "0"]
+    with subprocess.Popen(few, stdout=subprocess.PIPE, text=True, env=CLEAN) as process:  # noqa: S603 - this very program
+        try:
+            assert process.stdout is not None
+            port = int(process.stdout.readline().split("/v1")[0].rpartition(":")[2])
+            with ExitStack() as stack:
+                for _ in range(100):
+                    connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+                    connection.sendall(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
+                    assert connection.recv(12) == b"HTTP/1.1 200"
+        finally:
+            process.kill()
 
 
 def test_serve_keeps_responses_in_a_file(tmp_path: Path) -> None:
