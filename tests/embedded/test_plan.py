@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
-from tests.embedded.turns import DOCS, RUN, TIME, WEATHER, call, counted, output, turn
+from tests.embedded.turns import DOCS, RUN, TIME, WEATHER, assistant, call, counted, output, turn
 
 from responses_proto.embedded.plan import plan
 from responses_proto.embedded.script import Script
@@ -18,74 +18,6 @@ from responses_proto.models.items import CustomToolCall, FunctionCall, McpCall
 
 def steps(*items: str | dict[str, Any], **request: Any) -> tuple[Step, ...]:
     return plan(turn(*items, **request), counted()).steps
-
-
-def said(*items: str | dict[str, Any], **request: Any) -> str:
-    (step,) = steps(*items, **request)
-    assert isinstance(step, Say)
-    return step.text
-
-
-def assistant(text: str, **fields: str) -> dict[str, Any]:
-    return {"role": "assistant", "content": [{"type": "output_text", "text": text}], **fields}
-
-
-# ---- words
-
-
-def test_it_says_what_was_asked() -> None:
-    assert said("first", assistant("no"), "the  last\none ") == "the  last\none "
-    assert said("") == "There is nothing to answer."
-
-
-def test_it_sees_images_and_files() -> None:
-    content = [{"type": "input_text", "text": "what?"}, {"type": "input_image", "image_url": "data:"}]
-    assert said({"role": "user", "content": content}) == "what? (with image)"
-    assert said({"role": "user", "content": content[1:]}) == "(with image)"
-
-
-@pytest.mark.parametrize(
-    ("question", "answer"),
-    [
-        ("What is my name?", "You said: My name is Ada."),
-        ("what did I tell you", "You said: My name is Ada."),
-        ("Which name was it?", "You said: My name is Ada."),
-        ("Repeat what I said before.", "You said: My name is Ada."),
-        ("What did you say?", "I said: Hello Ada."),
-        ("Do you remember your last answer?", "I said: Hello Ada."),
-        ("How warm is it?", "How warm is it?"),
-        ("I like tea.", "I like tea."),
-    ],
-)
-def test_it_remembers_what_was_said(question: str, answer: str) -> None:
-    assert said("My name is Ada.", assistant("Hello Ada."), question) == answer
-
-
-def test_it_remembers_nothing_that_was_not_said() -> None:
-    assert said("What is my name?") == "What is my name?"
-    assert said("What did you say?") == "What did you say?"
-
-
-def test_it_tells_a_story_about_what_is_asked_for() -> None:
-    assert "a dragon" in said("a story about a dragon, please")
-    assert "a unicorn" in said("any story")
-
-
-def test_what_the_tools_said() -> None:
-    assert said("x", call("f", "1"), output("a", "1")) == "The tool says: a"
-    assert said("x", call("f", "1"), call("f", "2"), output("a", "1"), output("b", "2")) == "The tools say: a; b"
-
-
-SHAPE = {"type": "object", "properties": {"n": {"type": "integer", "minimum": 3}}, "required": ["n"]}
-
-
-def test_json_where_the_format_asks_for_it() -> None:
-    shape = {"format": {"type": "json_schema", "name": "s", "schema": SHAPE}}
-    assert json.loads(said("a story", text=shape)) == {"n": 3}
-    assert json.loads(said("x", call("f", "1"), output("a", "1"), text=shape)) == {"n": 3}
-    assert json.loads(said("x", text={"format": {"type": "json_object"}})) == {"answer": "x"}
-    assert json.loads(said("x", text={"format": {"type": "json_schema", "name": "s"}})) == {}
-    assert said("x", text={"format": {"type": "text"}}) == "x"
 
 
 # ---- markers
@@ -131,17 +63,8 @@ def test_time() -> None:
     assert steps("[wait 1.5] x")[0] == Wait(seconds=1.5)
 
 
-def test_length_citation_and_context() -> None:
-    assert len(said("[long 250]").split()) == 250
+def test_a_citation() -> None:
     assert steps("[cite] x") == (Say(text="x", cited=True),)
-    read = said("one", call("f", "1"), output("a", "1"), "[context]", instructions="Be brief.")
-    assert read.splitlines() == [
-        "instructions: Be brief.",
-        "user: one",
-        "function_call",
-        "function_call_output: a",
-        "user: [context]",
-    ]
 
 
 # ---- reasoning and phases

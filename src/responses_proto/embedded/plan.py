@@ -6,14 +6,11 @@ calls of tools, and at last words.
 
 from __future__ import annotations
 
-import itertools
-import re
 from typing import TYPE_CHECKING, Final
 
 from ..codec import dumps
 from ..exceptions import APIError
 from ..filler import fill
-from ..models.config import JsonObjectFormat, JsonSchemaFormat
 from ..models.items import CustomToolCall, FunctionCall, McpApprovalRequest, McpApprovalResponse, McpCall, Message
 from ..models.response import Response
 from ..models.tools import CustomTool, CustomToolGrammarFormat, FunctionTool, McpTool
@@ -23,7 +20,7 @@ from .hosted import HOSTED
 from .mcp import answer_approvals, call_tool, list_tools
 from .offers import choose
 from .steps import Call, Fail, Plan, Put, Refuse, Say, Step, Stop, Think, Wait
-from .turn import output_text
+from .words import in_words, tools_say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,16 +31,6 @@ if TYPE_CHECKING:
     from .turn import Turn
 
 __all__ = ["plan"]
-
-_TOPIC: Final = re.compile(r"\babout\s+((?:an?\s+|the\s+)?[\w' -]{1,60})", re.IGNORECASE)
-_STORY: Final = re.compile(r"\bstory\b", re.IGNORECASE)
-_QUESTION: Final = re.compile(r"\?|^\s*(?:what|which|who|where|when|how|tell me|repeat|recall|remind)\b", re.IGNORECASE)
-_OF_MINE: Final = re.compile(
-    r"\b(?:I|my|mine|we|our|was|were|earlier|before|previous\w*|remember|recall)\b", re.IGNORECASE
-)
-_OF_YOURS: Final = re.compile(
-    r"\b(?:you (?:say|said|answer\w*|tell|told|write|wrote)|your (?:last|first|previous))\b", re.IGNORECASE
-)
 
 _HALF: Final = "This is as far as I"
 _SLOW: Final = 0.2  # seconds between two words
@@ -165,7 +152,7 @@ def _approved(turn: Turn, ids: Callable[[str], str]) -> Iterator[Step]:
         if call is not None:
             yield Put(item=call)
         said.append(words)
-    yield _say(turn, _words(turn, " ".join(said)))
+    yield _say(turn, in_words(turn, " ".join(said)))
 
 
 def _calls(turn: Turn, ids: Callable[[str], str]) -> Iterator[Step]:
@@ -178,7 +165,7 @@ def _calls(turn: Turn, ids: Callable[[str], str]) -> Iterator[Step]:
     yield from sorted(steps, key=_is_clients)  # what the server runs comes first
     if not _waits(steps):
         outputs = [step.item.output or "" for step in steps if isinstance(step, Put) and isinstance(step.item, McpCall)]
-        yield _say(turn, _words(turn, _tools_say(outputs)))
+        yield _say(turn, in_words(turn, tools_say(outputs)))
 
 
 def _is_clients(step: Step) -> bool:
@@ -240,65 +227,5 @@ def _custom_input(turn: Turn, tool: CustomTool) -> str:
     return turn.asked if written is None else written
 
 
-# ---- words
-
-
 def _say(turn: Turn, text: str) -> Say:
     return Say(text=text, cited="cite" in turn.marks)
-
-
-def _tools_say(outputs: Sequence[str]) -> str:
-    if not outputs:
-        return ""
-    return f"The tool says: {outputs[0]}" if len(outputs) == 1 else f"The tools say: {'; '.join(outputs)}"
-
-
-def _words(turn: Turn, news: str) -> str:  # noqa: PLR0911 - one per kind of answer
-    """Give the text of the answer; ``news`` is what the tools said meanwhile, if anything."""
-    shape = turn.request.text.format if turn.request.text else None
-    if isinstance(shape, JsonSchemaFormat):
-        return dumps(fill(shape.schema or {"type": "object"})).decode()
-    if isinstance(shape, JsonObjectFormat):
-        return dumps({"answer": turn.asked}).decode()
-    if "context" in turn.marks:
-        return "\n".join(_told(turn)) or "nothing"
-    if "long" in turn.marks:
-        words = itertools.cycle(_story("a unicorn").split())
-        return " ".join(itertools.islice(words, int(turn.marks["long"])))
-    if news := news or _tools_say([output_text(output) for output in turn.outputs]):
-        return news
-    if _STORY.search(turn.asked):
-        topic = _TOPIC.search(turn.asked)
-        return _story(topic[1].strip() if topic else "a unicorn")
-    return _echo(turn)
-
-
-def _echo(turn: Turn) -> str:
-    if _QUESTION.search(turn.asked):
-        said = [item.text for item in turn.context if isinstance(item, Message) and item.role == "assistant"]
-        if said and _OF_YOURS.search(turn.asked):
-            return f"I said: {said[-1]}"
-        if turn.before and _OF_MINE.search(turn.asked):
-            return f"You said: {' '.join(turn.before)}"
-    seen = f"(with {', '.join(turn.media)})" if turn.media else ""
-    return " ".join(text for text in (turn.asked, seen) if text) or "There is nothing to answer."
-
-
-def _told(turn: Turn) -> Iterator[str]:
-    if turn.request.instructions:
-        yield f"instructions: {turn.request.instructions}"
-    for item in turn.context:
-        yield (
-            f"{item.role}: {item.text}"
-            if isinstance(item, Message)
-            else f"{item.type}: {output_text(item)}".rstrip(": ")
-        )
-
-
-def _story(about: str) -> str:
-    name = re.sub(r"^(an?|the)\s+", "", about, flags=re.IGNORECASE)
-    return (
-        f"High above the sleeping valley, {about} tiptoed from cloud to cloud and lit the stars, one after the other. "
-        "Far below, a child at a window counted them aloud and forgot, somewhere past twenty, which number came next. "
-        f"So the {name} blew the last star out very softly, the window went dark, and everyone slept until morning."
-    )
