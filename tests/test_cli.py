@@ -143,6 +143,17 @@ def test_replay_plays_a_recording_through_a_socket(tmp_path: Path, chunk: str) -
     assert len(events.stdout.splitlines()) == 10
 
 
+def test_events_whose_names_are_a_slip_are_noticed(tmp_path: Path) -> None:
+    recording = tmp_path / "recording.sse"
+    told_wrong = told().replace(b"response.output_text.delta", b"response.output_txt.delta")
+    recording.write_bytes(told_wrong.replace(b"response.in_progress", b"acme:progress"))
+    done = command("replay", str(recording), "--events")
+    assert len(done.stdout.splitlines()) == 10
+    note, summary = done.stderr.splitlines()
+    assert note == "note: there is no event response.output_txt.delta; did the server mean response.output_text.delta?"
+    assert "10 events" in summary
+
+
 def test_version_and_help() -> None:
     assert command("--version").stdout.startswith("responses-proto ")
     assert "replay" in command("--help").stdout

@@ -8,6 +8,7 @@ interruption 130, a termination 143.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import functools
 import io
 import math
@@ -45,7 +46,7 @@ from .exceptions import (
     StreamInterrupted,
     StreamTruncated,
 )
-from .models.events import OutputItemDone, OutputTextDelta, RefusalDelta
+from .models.events import EVENT_TYPES, OutputItemDone, OutputTextDelta, RefusalDelta, UnknownEvent
 from .models.items import FunctionCall
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ __all__ = ["app", "run"]
 _PROMPT: Final = "Tell me a three-sentence bedtime story about a unicorn."
 _MODELS: Final = {"openai": "gpt-5-mini", "huggingface": HUGGINGFACE_MODEL}
 _EMBEDDED: Final = "scripted"
+_NEAR: Final = 0.9  # of 1: how alike two names of events are if one is a slip for the other
 _WRONG_USAGE: Final = 2
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 _TERMINATED: Final = 143  # 128 + SIGTERM
@@ -203,6 +205,7 @@ class _Teller:
         self._count = 0
         self._told = False
         self._column = False
+        self._strange: set[str] = set()
 
     def tell(self, event: Event) -> None:
         if not self._count:
@@ -210,11 +213,20 @@ class _Teller:
         self._count += 1
         if self._events:
             _say(f"{event!r}\n")
+            if isinstance(event, UnknownEvent):
+                self._wonder(event.type)
         elif isinstance(event, OutputTextDelta | RefusalDelta):
             self._write(event.delta)
         elif isinstance(event, OutputItemDone) and isinstance(event.item, FunctionCall):
             self._end_line()
             self._write(f"{event.item.name}({event.item.arguments})\n")
+
+    def _wonder(self, type_: str) -> None:
+        """Say so, once, if an event that is not known is nearly one that is."""
+        near = difflib.get_close_matches(type_, EVENT_TYPES, 1, _NEAR)
+        if near and type_ not in self._strange:
+            self._strange.add(type_)
+            sys.stderr.write(f"note: there is no event {type_}; did the server mean {near[0]}?\n")
 
     def summarise(self, stream: EventStream) -> None:
         outcome = stream.outcome
