@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from responses_proto._patterns import sample
 
@@ -50,6 +52,21 @@ def test_the_text_can_be_made_longer() -> None:
     assert sample(r"^a{2}$", shortest=5) is None
 
 
+def test_what_looks_around_is_skipped() -> None:
+    assert sample(r"^(?=.*\d)[a-z]+$") == "a"
+
+
+def test_no_pattern_takes_long() -> None:
+    assert sample(r"^(a+)+(?=c)$", shortest=40) is not None
+    assert sample(r"^(a|a){40}$", shortest=50) is None
+
+
+@given(st.text(r"ab01()[]{}^$|*+?.\\d,:=!<>P-", max_size=30), st.integers(0, 40))
+def test_it_never_raises(pattern: str, shortest: int) -> None:
+    text = sample(pattern, shortest=shortest)
+    assert text is None or len(text) >= shortest
+
+
 def test_the_next_text_is_another_one_where_there_is_one() -> None:
     assert sample(r"^[a-z]+$", nth=0) != sample(r"^[a-z]+$", nth=1)
     assert sample(r"^a$", nth=0) == sample(r"^a$", nth=1)
@@ -62,11 +79,17 @@ def test_the_next_text_is_another_one_where_there_is_one() -> None:
         r"a)",
         r"[",
         r"\p{L}+",
-        r"^(?=.*\d)[a-z]+$",
+        r"[^z-a]",
+        r"(?P=x)",
         r"a{99999}",
         r"((a{99}){99}){99}",
         r"(" * 80 + r")" * 80,
         r"(?#x)",
+        r"[^\s\S]",
+        r"\xZZ",
+        r"\2",
+        r"a**",
+        r"(?P=x",
         "\\",
     ],
 )

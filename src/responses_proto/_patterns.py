@@ -1,8 +1,8 @@
 """A text that fits a regular expression: what the filler puts where a schema has a ``pattern``.
 
 Known is what JSON Schema and the common engines share: classes, groups, alternatives, quantifiers, anchors, back references. The
-shortest way through is taken: the first alternative, the fewest repetitions. What looks around is skipped, so the result
-is checked in the end.
+shortest way through is taken: the first alternative, the fewest repetitions. What looks around is skipped, and may not be met.
+The text is not held against the pattern: there are patterns for which that takes forever.
 """
 
 from __future__ import annotations
@@ -32,15 +32,18 @@ class _Unknown(Exception):  # noqa: N818 - never leaves this module
 def sample(pattern: str, *, shortest: int = 0, nth: int = 0) -> str | None:
     """Give a text in which the pattern is found, of at least so many characters, or ``None`` if that is beyond this.
 
-    ``nth`` gives another one where the pattern allows it. Never raises.
+    ``nth`` gives another one where the pattern allows it. Never raises, and takes no longer than the text is long.
     """
     try:
-        compiled = re.compile(pattern)
-        tries = (_Sampler(pattern, nth + more).text() for more in (*range(min(shortest, _TRIES)), shortest))
-        text = next((text for text in tries if len(text) >= shortest), _Sampler(pattern, nth).text())
-        padded = text.ljust(shortest, ".")  # a pattern that is not anchored does not mind
-        return padded if compiled.search(padded) else None
-    except (_Unknown, re.error, OverflowError, RecursionError):
+        text = ""
+        for more in (*range(min(shortest, _TRIES)), shortest):
+            text = _Sampler(pattern, nth + more).text()
+            if len(text) >= shortest:
+                return text
+        if pattern.endswith("$"):
+            return None
+        return text.ljust(shortest, ".")  # what follows does not matter to it
+    except (_Unknown, RecursionError):
         return None
 
 
@@ -123,6 +126,8 @@ class _Sampler:
                 return "a"
             case "^" | "$":
                 return ""
+            case "*" | "+" | "?":
+                raise _Unknown  # there is nothing to repeat
             case _:
                 return char
 
@@ -134,6 +139,8 @@ class _Sampler:
             elif again := re.compile(r"P=(\w+)").match(self.pattern, self.at):
                 self.at = again.end()
                 self._close()
+                if again[1] not in self.names:
+                    raise _Unknown
                 return self.groups[self.names[again[1]]]
             elif around := re.compile(r"<?[=!]").match(self.pattern, self.at):
                 self.at = around.end()
@@ -167,7 +174,10 @@ class _Sampler:
             first = first or char
         if not negated:
             return first
-        taken = re.compile(self.pattern[start - 2 : self.at])
+        try:
+            taken = re.compile(self.pattern[start - 2 : self.at])
+        except re.error:
+            raise _Unknown from None
         found = next((char for char in _CANDIDATES if taken.fullmatch(char)), None)
         if found is None:
             raise _Unknown

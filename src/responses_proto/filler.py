@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final, TypeGuard
 
 from ._patterns import sample
@@ -204,7 +205,7 @@ def _type_of(schema: Mapping[str, JSONValue]) -> str:
 def _number(schema: Mapping[str, JSONValue], nth: int, *, whole: bool) -> JSONValue:
     step = abs(_bound(schema, "multipleOf") or 1.0)
     if whole and step != int(step):
-        step = float(math.lcm(1, math.ceil(step)))
+        step = float(Fraction(str(step)).numerator)  # the first multiple that is whole
     low = _edge(schema, ("minimum", "exclusiveMinimum"), max)
     high = _edge(schema, ("maximum", "exclusiveMaximum"), min)
     # In steps: the first and the last that lie within the bounds.

@@ -56,6 +56,8 @@ def lark(definition: str) -> str | None:
         ('start: "\\n"', "\n"),
         ('start: one\none: two | "1"\ntwo: one', "1"),
         ("start: WORD\n%import common.WORD", "a"),
+        ("%declare OTHER\n%import other.THING\nstart: WORD\n%import common.WORD", "a"),
+        (r'start: "\d"', "\\d"),
     ],
 )
 def test_the_text_fits(definition: str, text: str) -> None:

@@ -85,7 +85,7 @@ def test_what_is_approved_is_called_and_the_rest_is_not() -> None:
 
 
 def test_an_approval_of_nothing_is_said_to_be_one() -> None:
-    ((nothing, why),) = answer_approvals(turn("x", response("mcpr_9", approve=True)), counted())
+    ((nothing, why),) = answer_approvals(turn(response("mcpr_9", approve=True)), counted())
     assert nothing is None
     assert "mcpr_9" in why
 

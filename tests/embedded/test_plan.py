@@ -104,6 +104,12 @@ def test_phases_where_they_are_asked_for_or_were_used_before() -> None:
     assert called == Call(name="get_time", arguments="{}")
 
 
+def test_a_comment_names_whatever_is_called() -> None:
+    assert steps("[commentary] x", tools=[RUN])[0] == Say(text="I call run.", phase="commentary")
+    found = steps("[commentary] x", tools=[{**DOCS, "require_approval": "never"}])
+    assert found[0] == Say(text="I call search.", phase="commentary")
+
+
 def test_a_comment_is_made_once() -> None:
     comment = assistant("I call get_time.", phase="commentary")
     found = steps("[commentary] x", comment, call("get_time", "1"), output("noon", "1"), tools=[TIME])

@@ -95,3 +95,4 @@ def test_the_context() -> None:
         "function_call_output: a",
         "user: [context]",
     ]
+    assert spoken("[context]") == "user: [context]"

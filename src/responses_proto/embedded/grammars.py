@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["write"]
 
+_LONGEST: Final = 4096  # characters
+
 _COMMON: Final = {
     **dict.fromkeys(("DIGIT", "INT", "NUMBER", "SIGNED_INT", "SIGNED_NUMBER", "HEXDIGIT"), "1"),
     **dict.fromkeys(("DECIMAL", "FLOAT", "SIGNED_FLOAT"), "1.0"),
@@ -145,13 +147,17 @@ class _Body:
                 continue
             pieces.append(self._repeated(self._atom()))
         whole = [piece for piece in pieces if piece is not None]
+        if sum(map(len, whole)) > _LONGEST:
+            raise _Unknown
         return self.space.join(piece for piece in whole if piece) if len(whole) == len(pieces) else None
 
     def _repeated(self, piece: str | None) -> str | None:
         while self.kind == "times" or (self.kind == "sign" and self.word in "?*+"):
             if self.kind == "times":
                 count = int(re.findall(r"\d+", self.word)[0])
-                piece = None if piece is None else self.space.join([piece] * min(count, 1000))
+                if count * len(piece or " ") > _LONGEST:
+                    raise _Unknown
+                piece = None if piece is None else self.space.join([piece] * count)
             elif self.word in "?*":
                 piece = ""
             self._step()

@@ -40,7 +40,7 @@ MARKERS: Final = (
     Marker("refuse",     "",                 r"",                          "a refusal"),
     Marker("wait",       "SECONDS",          _SECONDS,                     "nothing happens for so long before the response begins"),
     Marker("slow",       "[SECONDS]",        rf"(?:{_SECONDS})?",          "so much time between two words (0.2)"),
-    Marker("long",       "WORDS",            r"\d{1,6}",                   "a text of so many words"),
+    Marker("long",       "WORDS",            r"\d{1,5}",                   "a text of so many words"),
     Marker("calls",      "NUMBER",           r"\d{1,2}",                   "so many function calls in one response, if it may make several"),
     Marker("answer",     "",                 r"",                          "words, though tools are offered"),
     Marker("commentary", "",                 r"",                          "a message with the phase `commentary` first; the answer has `final_answer`"),
