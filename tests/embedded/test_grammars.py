@@ -69,6 +69,8 @@ def test_the_text_fits(definition: str, text: str) -> None:
     [
         "",
         "other: x",
+        'start: "a"~9999',
+        'start: a a\na: b b\nb: "x"~2000',
         'start: start "a"',
         "start: a{b}",
         "start: missing",
