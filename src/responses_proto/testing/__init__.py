@@ -11,9 +11,10 @@ Everything works on asyncio and trio, and none of it needs a network or a key.
 
 from __future__ import annotations
 
+from ..rules import RULES, Rule
 from .answers import Answer, Close, Draft, Pause, Reset, Stall, Step
 from .cassettes import Cassette, record, replay
-from .conformance import RULES, Finding, Report, check_stream
+from .conformance import Finding, Report, StreamReport, check_stream
 from .faults import FAULTS, Fault
 from .peer import Peer, Request
 from .server import FakeServer, Script, Scriptable
@@ -33,10 +34,12 @@ __all__ = [
     "Report",
     "Request",
     "Reset",
+    "Rule",
     "Script",
     "Scriptable",
     "Stall",
     "Step",
+    "StreamReport",
     "check_stream",
     "record",
     "replay",
