@@ -123,7 +123,7 @@ DONES: Final = {channel.done: channel for channel in CHANNELS}
 """Done event -> its channel."""
 ITEM_CHANNELS: Final = {
     item: tuple(channel for channel in CHANNELS if channel.item == item)
-    for item in {channel.item for channel in CHANNELS}
+    for item in dict.fromkeys(channel.item for channel in CHANNELS)
 }
 """Type of item -> the texts that grow in it. Kinds that are not here come whole."""
 
@@ -211,7 +211,7 @@ PROGRESS: Final = {
 
 ITEM_PROGRESS: Final = {
     item: tuple(name for name, progress in PROGRESS.items() if progress.item == item)
-    for item in {progress.item for progress in PROGRESS.values()}
+    for item in dict.fromkeys(progress.item for progress in PROGRESS.values())
 }
 """Type of item -> the events that report on it, in their order."""
 
