@@ -17,6 +17,7 @@ from .cassettes import Cassette, record, replay
 from .conformance import Finding, Report, StreamReport, check_stream
 from .faults import FAULTS, Fault
 from .peer import Peer, Request
+from .prober import Check, ServerReport, check_server
 from .server import FakeServer, Script, Scriptable
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "RULES",
     "Answer",
     "Cassette",
+    "Check",
     "Close",
     "Draft",
     "FakeServer",
@@ -37,9 +39,11 @@ __all__ = [
     "Rule",
     "Script",
     "Scriptable",
+    "ServerReport",
     "Stall",
     "Step",
     "StreamReport",
+    "check_server",
     "check_stream",
     "record",
     "replay",
