@@ -173,8 +173,9 @@ def _text(asked: TextConfig | None) -> TextConfig:
     asked = asked or TextConfig()
     shape = asked.format or PlainTextFormat()
     if isinstance(shape, JsonSchemaFormat):
-        shape = _evolve(shape, description=shape.description or None, strict=shape.strict or False)
-    return _evolve(asked, format=shape)
+        stated = {"name": shape.name or "", "description": shape.description or None, "strict": shape.strict or False}
+        shape = _evolve(shape, **stated, schema=shape.schema or None, extra=dict(shape.extra))  # its type included
+    return _evolve(asked, format=shape, verbosity=asked.verbosity or UNSET)
 
 
 def _tool(asked: Tool) -> Tool:
@@ -596,7 +597,8 @@ class Emitter:
 
         Of a response that is passed in, the output and how it ended are left out.
         """
-        self._ids = ids
+        self.ids: Ids = ids
+        """Makes the ids of items."""
         if isinstance(about, Response):
             self._response = _begun(about, "in_progress")
         else:
@@ -628,15 +630,16 @@ class Emitter:
     def queue(self) -> list[Event]:
         """Create the response and let it wait: ``response.created``, ``response.queued``. Call :meth:`start` next."""
         self._recorder.advance("response.created", "response.queued")
-        waiting = _begun(self._response, "queued")
-        self._recorder.record("response.created", response=waiting)
-        self._recorder.record("response.queued", response=waiting)
+        self._response = _begun(self._response, "queued")
+        self._recorder.record("response.created", response=self._response)
+        self._recorder.record("response.queued", response=self._response)
         return self.events()
 
     def start(self) -> list[Event]:
         """Begin: ``response.created``, ``response.in_progress``; after :meth:`queue` only the latter."""
         types = ("response.in_progress",) if self.state == "queued" else ("response.created", "response.in_progress")
         self._recorder.advance(*types)
+        self._response = _begun(self._response, "in_progress")
         for type_ in types:
             self._recorder.record(type_, response=self._response)
         return self.events()
@@ -646,13 +649,13 @@ class Emitter:
     def message(self, *, phase: MessagePhase | None = None, id: str | None = None) -> MessageWriter:  # noqa: A002 - the field's name
         """Open a message of the assistant's."""
         item = Message(
-            id=id or self._ids("msg"), role="assistant", content=[], status="in_progress", phase=phase or UNSET
+            id=id or self.ids("msg"), role="assistant", content=[], status="in_progress", phase=phase or UNSET
         )
         return self._add(MessageWriter(self._recorder, len(self._items), item))
 
     def reasoning(self, *, id: str | None = None) -> ReasoningWriter:  # noqa: A002 - the field's name
         """Open a reasoning item."""
-        item = Reasoning(id=id or self._ids("rs"), summary=[])
+        item = Reasoning(id=id or self.ids("rs"), summary=[])
         return self._add(ReasoningWriter(self._recorder, len(self._items), item))
 
     def function_call(
@@ -665,8 +668,8 @@ class Emitter:
     ) -> FunctionCallWriter:
         """Open a call of a function of the client's."""
         item = FunctionCall(
-            id=id or self._ids("fc"),
-            call_id=call_id or self._ids("call"),
+            id=id or self.ids("fc"),
+            call_id=call_id or self.ids("call"),
             name=name,
             namespace=namespace or UNSET,
             arguments="",
@@ -713,6 +716,13 @@ class Emitter:
         error = ResponseError(code=code, message=message)
         body = ErrorBody(type=type, code=code, message=message, param=param)
         return self._end("response.failed", {"status": "failed", "usage": usage, "error": error}, body)
+
+    def cancel(self) -> list[Event]:
+        """End it because somebody asked for that: what is open is closed as incomplete, and the status is ``cancelled``.
+
+        The specification has no event for it; ``response.incomplete`` says it, with the response's status.
+        """
+        return self._end("response.incomplete", {"status": "cancelled"})
 
     def end(self, response: Response) -> list[Event]:
         """End it as this response ended, which is stated as it is.

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import anyio
 
+from .._context import settle
 from ..emitter import Emitter, FunctionCallWriter, ItemWriter, MessageWriter, ReasoningWriter
 
 if TYPE_CHECKING:
@@ -126,8 +127,18 @@ class Reply:
     """
 
     def __init__(
-        self, emitter: Emitter, send: Callable[[Sequence[Event]], Awaitable[None]], clock: Callable[[], float]
+        self,
+        emitter: Emitter,
+        send: Callable[[Sequence[Event]], Awaitable[None]],
+        clock: Callable[[], float],
+        *,
+        context: Sequence[Item] = (),
     ) -> None:
+        self.context: Sequence[Item] = context
+        """What the model sees, in order: the history, wherever it was kept, and the input of this request.
+
+        A string as input is a message of the user's here, and every item that can have an id has one.
+        """
         self._emitter = emitter
         self._clock = clock
         self._deliver = send
@@ -165,9 +176,10 @@ class Reply:
         return FunctionCallReply(self._emitter.function_call(name, call_id), self._send)
 
     async def item(self, item: Item) -> None:
-        """Say a whole item, of any kind."""
+        """Say a whole item, of any kind. What it leaves out and an item of the output has to state is put in: its id, for one."""
         self._begin()
-        await self._send(self._emitter.item(item))
+        (whole,) = settle([item], self._emitter.ids)
+        await self._send(self._emitter.item(whole))
 
     async def complete(self, usage: Usage | None = None) -> None:
         """End the response well."""
@@ -192,8 +204,23 @@ class Reply:
         self._begin()
         await self._send(self._emitter.fail(code, message, type=type, param=param, usage=usage))
 
+    async def cut(self, end: Callable[[], list[Event]], stop: Callable[[], None]) -> None:
+        """End the response from outside, as the server does: with the emitter's verb ``end``.
+
+        What is on its way to the client gets there first; then ``stop`` is called, which is to stop the handler. Does nothing
+        once the response has ended.
+        """
+        async with self._lock:
+            if self._emitter.ended:
+                return
+            stop()
+            self._begin()
+            self._unsent += end()
+            unsent, self._unsent = self._unsent, []
+            await self._deliver(unsent)
+
     def _begin(self) -> None:
-        if self._emitter.state == "awaited":
+        if self._emitter.state in ("awaited", "queued"):
             self._unsent += self._emitter.start()
 
     async def _send(self, events: list[Event]) -> None:
