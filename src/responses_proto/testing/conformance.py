@@ -13,7 +13,7 @@ by what may not, is read off the tables of :mod:`responses_proto.state`; all rul
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import attrs
 
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from ..state import ItemState, PartState, PartStep, ResponseState
     from ..typing import JSONObject
 
-__all__ = ["Finding", "Report", "StreamReport", "check_rules", "check_stream"]
+__all__ = ["Finding", "Report", "StreamReport", "assert_ok", "check_rules", "check_stream"]
 
 _Place: TypeAlias = tuple[int, str, int]
 """Where a part is: output index, container, index in that. A text in no part has an empty container."""
@@ -104,6 +104,20 @@ class StreamReport(Report):
     def __str__(self) -> str:
         head = f"{self.events} events, {self.outcome.status}, {len(self.findings) or 'no'} findings"
         return "\n".join([head, *map(str, self.findings)])
+
+
+R = TypeVar("R", bound=Report)
+
+
+def assert_ok(report: R) -> R:
+    """Give the report back if nothing was found; else fail the test with all that was: ``assert_ok(check_stream(body))``.
+
+    Raises ``AssertionError``.
+    """
+    __tracebackhide__ = True  # pytest shows the caller's line then
+    if not report.ok:
+        raise AssertionError(str(report))
+    return report
 
 
 def check_rules(names: Collection[str]) -> frozenset[str]:
