@@ -34,6 +34,8 @@ from responses_proto.models.response import InputTokensDetails, OutputTokensDeta
 from responses_proto.models.tools import FunctionTool, Tool
 from responses_proto.protocol import ResponseStream
 from responses_proto.sse import SSEDecoder
+from responses_proto.testing import check_stream
+from responses_proto.testing.strategies import streams
 from responses_proto.typing import UNSET
 
 if TYPE_CHECKING:
@@ -465,6 +467,14 @@ def test_what_a_response_does_not_state_is_not_stated_at_its_start_either() -> N
     )
     created = emit(response)[0]
     assert dump(created)["response"].keys() == dump(response).keys()
+
+
+@given(streams(beyond=True).map(lambda stream: stream.response))
+def test_any_response_that_ended_is_emitted_and_heard_again(response: Response) -> None:
+    events = emit(response)
+    report = check_stream(encode_stream(events))
+    assert report.ok, str(report)
+    assert dump(report.outcome.response) == dump(response)
 
 
 def test_every_recorded_response_is_emitted_and_heard_again() -> None:

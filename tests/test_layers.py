@@ -21,6 +21,7 @@ LAYERS: Final = {
     "typing": 0,
     "exceptions": 0,
     "limits": 0,
+    "rules": 0,
     "anomalies": 0,
     "cursor": 0,
     "timeouts": 0,

@@ -40,7 +40,19 @@ from .models.items import FunctionCall, Item, Message, MessagePhase, Reasoning
 from .models.response import IncompleteDetails, Response, ResponseError, Usage
 from .models.tools import FunctionTool, Tool
 from .sse import encode_frame
-from .state import ITEM_CHANNELS, PART_EVENTS, PARTS, PROGRESS, RESPONSE_LIFE, TERMINAL, Channel, ResponseState
+from .state import (
+    ITEM_CHANNELS,
+    ITEM_PROGRESS,
+    PART_CLOSERS,
+    PART_EVENTS,
+    PART_OPENERS,
+    PARTS,
+    PROGRESS,
+    RESPONSE_LIFE,
+    TERMINAL,
+    Channel,
+    ResponseState,
+)
 from .typing import UNSET
 
 if TYPE_CHECKING:
@@ -233,22 +245,6 @@ _STATES: Final[dict[ResponseState, str]] = {
 # ---- items
 
 
-_OPENERS, _CLOSERS = (
-    {
-        (item, event.container): type_
-        for type_, event in reversed(PART_EVENTS.items())
-        if type_.endswith(ending)
-        for item in event.items
-    }
-    for ending in (".added", ".done")
-)
-# ^ (type of item, container) -> the event that opens or closes a part in it; the specification's name where there are two
-
-_ITEM_PROGRESS: Final = {
-    item: [type_ for type_, progress in PROGRESS.items() if progress.item == item]
-    for item in {progress.item for progress in PROGRESS.values()}
-}
-
 _WITH_ITEM_ID: Final = frozenset(
     name for name, cls in EVENT_TYPES.items() if any(a.name == "item_id" for a in cls.__attrs_attrs__)
 )
@@ -379,7 +375,7 @@ class ItemWriter:
     # What follows records single events, for the verbs above and for whole items below.
 
     def _open_part(self, container: str, index: int, part: Content | str) -> None:
-        type_ = _OPENERS.get((self._item.type, container))
+        type_ = PART_OPENERS.get((self._item.type, container))
         if type_ is not None:
             event = PART_EVENTS[type_]
             self._say(type_, {event.index: index, event.value: part})
@@ -405,7 +401,7 @@ class ItemWriter:
         self._say(channel.done, fields)
 
     def _end_part(self, container: str, index: int, part: Content | str, status: str = "completed") -> None:
-        type_ = _CLOSERS.get((self._item.type, container))
+        type_ = PART_CLOSERS.get((self._item.type, container))
         if type_ is not None:
             event = PART_EVENTS[type_]
             fields: dict[str, Any] = {event.index: index, event.value: part}
@@ -502,7 +498,7 @@ class _WholeItemWriter(ItemWriter):
     ) -> None:
         super().__init__(recorder, output_index, _emptied(item))
         self._split = split
-        begins, *others = _ITEM_PROGRESS.get(item.type, [""])
+        begins, *others = ITEM_PROGRESS.get(item.type, ("",))
         if begins:
             self._say(begins, {})
         for container in dict.fromkeys(channel.container for channel in ITEM_CHANNELS.get(item.type, ())):
@@ -549,10 +545,10 @@ def _applies(progress: str, item: Item) -> bool:
     """Tell whether an item that has come this far has been there."""
     status = getattr(item, "status", None) or "completed"
     failed = status == "failed" or bool(getattr(item, "error", None))
-    match progress.rpartition(".")[2]:
-        case "completed":
+    match PROGRESS[progress].step:
+        case "ends":
             return status == "completed" and not failed
-        case "failed":
+        case "fails":
             return failed
         case _:
             return True
