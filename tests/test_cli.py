@@ -269,6 +269,29 @@ def test_serve_on_a_taken_port() -> None:
     assert "--port" in line
 
 
+# ---- check
+
+
+def test_check_finds_nothing_wrong_with_the_embedded_server() -> None:
+    with served("--api-key", "k", "--delay", "0") as (_, url):
+        done = command("check", url, RESPONSES_API_KEY="k")
+        refused = command("check", url, "--only", "create", "--only", "id-unknown")
+    assert (done.returncode, done.stderr) == (0, "")
+    head, *lines = done.stdout.splitlines()
+    assert head.endswith(" 0 failed, 0 skipped")
+    assert "passed  create" in lines
+    assert complaint(refused) == "error: 2 of 2 checks failed"
+    assert refused.stdout.startswith("0 passed, 2 failed")
+
+
+def test_check_needs_a_server_and_rules_that_there_are() -> None:
+    nobody = command("check", "http://127.0.0.1:1/v1", "--only", "create")
+    assert complaint(nobody) == "error: 1 of 1 checks failed"
+    assert "cannot connect to http://127.0.0.1:1" in nobody.stdout
+    assert "'no-rule'" in complaint(command("check", "http://127.0.0.1:1/v1", "--ignore", "no-rule"))
+    assert "https://host/v1" in complaint(command("check", "nonsense"))
+
+
 # ---- what goes wrong
 
 

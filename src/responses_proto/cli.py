@@ -1,4 +1,4 @@
-"""The commands: look at a stream, ask for a response, serve the embedded model, play a recording back.
+"""The commands: look at a stream, ask for a response, serve the embedded model, check a server, play a recording back.
 
 A command ends with status 0 if the response is complete. Everything that goes wrong is one line on standard error
 that says what it is and what can be done, and status 1; wrong usage, such as a port or a file that is no good, is 2, an
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .aio.stream import EventStream
     from .models.events import Event
     from .models.response import Response
+    from .testing.prober import ServerReport
 
 __all__ = ["app", "run"]
 
@@ -382,6 +383,30 @@ def serve(
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     """Leave in good order. uvicorn gives the signal back when it is done, which by default kills the process as it stands."""
     sys.exit(_TERMINATED)
+
+
+@app.command()
+@_guarded
+def check(
+    url: Annotated[str, typer.Argument(help="Where the API is, such as http://127.0.0.1:8000/v1.")],
+    model: Annotated[str, typer.Option("--model", envvar="MODEL", help="The model to ask.")] = _EMBEDDED,
+    api_key: Annotated[str | None, typer.Option("--api-key", envvar="RESPONSES_API_KEY", help="The key.")] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="A check to make; can be repeated.")] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", help="A rule that does not count; can be repeated.")
+    ] = None,
+) -> None:
+    """Check whether a server keeps to the protocol, by small but real requests to every endpoint."""
+    from .testing.prober import check_server  # noqa: PLC0415 - nobody else needs it
+
+    async def main() -> ServerReport:
+        return await check_server(url, key=api_key, model=model, only=only or None, ignore=ignore or ())
+
+    report = anyio.run(main)
+    _say(f"{report}\n")
+    if not report.ok:
+        failed = sum(one.status == "failed" for one in report.checks)
+        raise _Failed(f"{failed} of {len(report.checks)} checks failed")
 
 
 @app.command()
