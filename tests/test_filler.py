@@ -83,6 +83,8 @@ VALUES: list[tuple[dict[str, Any], object]] = [
     ({"type": "integer", "minimum": 1, "maximum": 2, "multipleOf": 1}, 1),
     ({"type": "integer", "minimum": 1e999}, 1),
     ({"type": "integer", "multipleOf": 1.5}, 3),
+    ({"type": "number", "minimum": 1e99, "multipleOf": 1e-300}, 1e99),
+    ({"$ref": "#/anyOf/" + "9" * 5000, "anyOf": [{}]}, "example"),
     ({"type": "integer", "minimum": 2, "multipleOf": 0.1}, 2),
     ({"type": "number", "multipleOf": 0.25}, 0.25),
     ({"$ref": "#/anyOf/1", "anyOf": [{}, {"type": "integer"}]}, 1),

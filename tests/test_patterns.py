@@ -82,6 +82,7 @@ def test_the_next_text_is_another_one_where_there_is_one() -> None:
         r"[^z-a]",
         r"(?P=x)",
         r"a{99999}",
+        f"a{{{'9' * 5000}}}",
         r"((a{99}){99}){99}",
         r"(" * 80 + r")" * 80,
         r"(?#x)",

@@ -43,7 +43,7 @@ def sample(pattern: str, *, shortest: int = 0, nth: int = 0) -> str | None:
         if pattern.endswith("$"):
             return None
         return text.ljust(shortest, ".")  # what follows does not matter to it
-    except (_Unknown, RecursionError):
+    except (_Unknown, RecursionError, ValueError):  # Python reads no number of thousands of digits
         return None
 
 

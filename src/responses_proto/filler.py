@@ -9,6 +9,7 @@ schema that rests on these may get a value that does not fit.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, TypeGuard
@@ -24,7 +25,7 @@ __all__ = ["fill"]
 _DEEP: Final = 24  # levels, after which optional parts of a schema that contains itself are left out
 _TOO_DEEP: Final = 96  # levels, after which even required ones are
 
-_HUGE: Final = 1e300  # a bound beyond that is none
+_HUGE: Final = 1e100  # a bound beyond that is none
 _MOST: Final = 10_000  # of characters, elements or properties, whatever a schema asks for
 _MOST_STEPS: Final = 10_000  # references and alternatives followed; a schema of a few lines can ask for 2**96
 
@@ -43,6 +44,8 @@ _FORMATS: Final[Mapping[str, Callable[[int], str]]] = {
     "uuid": lambda nth: f"00000000-0000-4000-8000-{nth:012x}",
 }
 _VARIETY: Final = 12
+
+_INDEX: Final = re.compile(r"[0-9]{1,9}")
 
 _NOTHING: Final[Mapping[str, JSONValue]] = {}
 
@@ -125,7 +128,7 @@ class _Filler:
             if isinstance(value, Mapping):
                 value = value.get(key)
             else:
-                value = value[int(key)] if _listed(value) and key.isdecimal() and int(key) < len(value) else None
+                value = dict(enumerate(value)).get(int(key)) if _listed(value) and _INDEX.fullmatch(key) else None
         return value if isinstance(value, Mapping) else {}
 
     def _object(self, schema: Mapping[str, JSONValue], nth: int, depth: int) -> JSONValue:
@@ -204,6 +207,8 @@ def _type_of(schema: Mapping[str, JSONValue]) -> str:
 
 def _number(schema: Mapping[str, JSONValue], nth: int, *, whole: bool) -> JSONValue:
     step = abs(_bound(schema, "multipleOf") or 1.0)
+    if step < 1 / _HUGE:
+        step = 1.0
     if whole and step != int(step):
         step = float(Fraction(str(step)).numerator)  # the first multiple that is whole
     low = _edge(schema, ("minimum", "exclusiveMinimum"), max)

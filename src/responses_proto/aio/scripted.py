@@ -45,6 +45,7 @@ MODEL: Final = "scripted"
 """The name that the embedded model goes by. It answers to any other as well."""
 
 _PIECE: Final = 12  # characters of JSON in one delta
+_SURE: Final = -0.01  # logarithm of a probability
 
 
 class Scripted:
@@ -184,6 +185,6 @@ def _pieces(text: str) -> list[str]:
 
 def _logprob(token: str, likeliest: int) -> LogProb:
     """Make up how sure the model is: very, and of the others the less the longer they are."""
-    others = [token, *(f"{token}{'~' * n}" for n in range(1, likeliest))][:likeliest]
-    top = [TopLogProb(token=other, logprob=-0.01 - n, bytes=list(other.encode())) for n, other in enumerate(others)]
-    return LogProb(token=token, logprob=-0.01, bytes=list(token.encode()), top_logprobs=top)
+    others = [token + "~" * n for n in range(likeliest)]
+    top = [TopLogProb(token=other, logprob=_SURE - n, bytes=list(other.encode())) for n, other in enumerate(others)]
+    return LogProb(token=token, logprob=_SURE, bytes=list(token.encode()), top_logprobs=top)

@@ -54,7 +54,7 @@ def write(grammar: CustomToolGrammarFormat) -> str | None:
         return sample(grammar.definition)
     try:
         return _Lark(grammar.definition).write()
-    except (_Unknown, RecursionError):
+    except (_Unknown, RecursionError, ValueError):  # Python reads no number of thousands of digits
         return None
 
 

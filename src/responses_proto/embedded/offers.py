@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..models.tools import AllowedTool, Tool
     from .turn import Turn
 
-__all__ = ["Offer", "Wanted", "choose"]
+__all__ = ["Offer", "Wanted", "choose", "offers_of"]
 
 
 @attrs.frozen(kw_only=True)

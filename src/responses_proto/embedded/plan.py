@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import attrs
+
 from ..codec import dumps
 from ..exceptions import APIError
 from ..filler import fill
+from ..models.config import ReasoningConfig
 from ..models.items import CustomToolCall, FunctionCall, McpApprovalRequest, McpApprovalResponse, McpCall, Message
 from ..models.response import Response
 from ..models.tools import CustomTool, CustomToolGrammarFormat, FunctionTool, McpTool
@@ -40,14 +43,16 @@ _ENCRYPTED: Final = "c2NyaXB0ZWQ="
 _THOUGHTS: Final[Mapping[str, int]] = {"minimal": 1, "low": 1, "medium": 2, "high": 3}
 """Effort -> how many thoughts; any other effort has them all."""
 
-_ERRORS: Final[Mapping[int, tuple[str, str]]] = {
+_ERRORS: Final[Mapping[int, tuple[str, str | None]]] = {
+    400: ("invalid_request_error", None),
     401: ("invalid_request_error", "invalid_api_key"),
     403: ("invalid_request_error", "permission_denied"),
     404: ("invalid_request_error", "model_not_found"),
     429: ("rate_limit_error", "rate_limit_exceeded"),
+    500: ("server_error", "server_error"),
     503: ("server_error", "overloaded"),
 }
-"""Status -> type and code of the error; others go by their family."""
+"""Status -> type and code of the error; what is not here is as the first of its hundred."""
 
 
 def plan(turn: Turn, ids: Callable[[str], str], script: Script | None = None) -> Plan:
@@ -68,7 +73,7 @@ def plan(turn: Turn, ids: Callable[[str], str], script: Script | None = None) ->
 
 def _error(status: str, seconds: str = "") -> APIError:
     number = int(status)
-    type_, code = _ERRORS.get(number, ("invalid_request_error", None) if number < 500 else ("server_error",) * 2)  # noqa: PLR2004 - HTTP's family of server errors
+    type_, code = _ERRORS.get(number) or _ERRORS[number // 100 * 100]
     return APIError.for_status(number)(
         f"The input asks for an error with status {status}.",
         status=number,
@@ -79,10 +84,8 @@ def _error(status: str, seconds: str = "") -> APIError:
 
 
 def _thoughts(turn: Turn) -> Iterator[Step]:
-    reasoning = turn.request.reasoning
-    if not reasoning or (
-        (reasoning.effort or "none") == "none" and not (reasoning.summary or reasoning.generate_summary)
-    ):
+    reasoning = turn.request.reasoning or ReasoningConfig()
+    if (reasoning.effort or "none") == "none" and not (reasoning.summary or reasoning.generate_summary):
         return
     thoughts = (
         f"The last input has {len(turn.asked.split())} words. I answer by the script.",
@@ -107,11 +110,7 @@ def _phased(turn: Turn, steps: Sequence[Step]) -> Iterator[Step]:
     if not told and (calls or "commentary" in turn.marks):
         yield Say(text=f"I call {calls}." if calls else "Let me see.", phase="commentary")
     for step in steps:
-        yield (
-            Say(text=step.text, phase="final_answer", cited=step.cited, whole=step.whole)
-            if isinstance(step, Say)
-            else step
-        )
+        yield attrs.evolve(step, phase="final_answer") if isinstance(step, Say) else step
 
 
 def _called(step: Step) -> str:

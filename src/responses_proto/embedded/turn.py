@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeGuard
 
 import attrs
 
@@ -87,7 +87,7 @@ class Turn:
 
 def read_turn(request: CreateResponse, context: Sequence[Item]) -> Turn:
     """Read a request, whose context ends with its input."""
-    messages = [item for item in context if isinstance(item, Message) and item.role == "user"]
+    messages = [item for item in context if _is_users(item)]
     asked, marks = read_markers(messages[-1].text if messages else "")
     return Turn(
         request=request,
@@ -99,7 +99,7 @@ def read_turn(request: CreateResponse, context: Sequence[Item]) -> Turn:
     )
 
 
-def _is_users(item: Item) -> bool:
+def _is_users(item: Item) -> TypeGuard[Message]:
     return isinstance(item, Message) and item.role == "user"
 
 
