@@ -269,6 +269,12 @@ def test_serve_on_a_taken_port() -> None:
     assert "--port" in line
 
 
+def test_serve_on_a_host_that_there_is_not() -> None:
+    line = complaint(command("serve", "--host", "nowhere.invalid", "--port", "0"), 2)
+    assert "cannot listen on nowhere.invalid, port 0: " in line
+    assert "Unknown error" not in line
+
+
 # ---- check
 
 
