@@ -372,7 +372,8 @@ def serve(
         listener = listen(host, port)
     except OSError as error:
         # Without the address, which the error's own words have; for a name that nobody knows there are no others.
-        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or error
+        number = error.errno or 0
+        why = os.strerror(number) if number > 0 else error.strerror or error
         message = f"cannot listen on {host}, port {port}: {why}. Choose others with --host and --port."
         raise _Failed(message, status=_WRONG_USAGE) from error
     signal.signal(signal.SIGTERM, _terminate)
