@@ -21,7 +21,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, cast, runtime_checkable
 
 import anyio
@@ -271,7 +271,9 @@ class Service:
             raise not_found("response", response_id, "response_id")
         return stored
 
-    async def replay(self, response_id: str, after: int | None = None) -> Callable[[Deliver], Awaitable[None]]:
+    async def replay(
+        self, response_id: str, after: int | None = None
+    ) -> Callable[[Deliver], Coroutine[Any, Any, None]]:
         """Give the events of a response again, from behind a sequence number on, and those to come if it runs.
 
         A response that was not streamed has the events that it would have had. Nothing is delivered until what this gives is

@@ -68,10 +68,10 @@ class Turn:
         self._emitter = Emitter(request, now=service.clock(), ids=service.ids)
         self.id: str = self._emitter.response.id
         """The id of the response."""
-        self.request = request
-        self.input = [*input]
+        self.request: CreateResponse = request
+        self.input: list[Item] = [*input]
         """The items of the request itself, as they are stored."""
-        self.context = context
+        self.context: Sequence[Item] = context
         """What the model sees: the history, then the input."""
         self._service = service
         self._history = None if history is None else [*history]
