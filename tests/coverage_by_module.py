@@ -49,7 +49,18 @@ def run(test: Path, folder: Path) -> dict[str, Any]:
     data, report = folder / f"{test.stem}.data", folder / f"{test.stem}.json"
     env = {**os.environ, "COVERAGE_FILE": str(data)}
     coverage = [sys.executable, "-m", "coverage"]
-    tests = [*coverage, "run", "--branch", f"--source={PACKAGE}", "-m", "pytest", "-q", "-p", "no:cacheprovider", str(test)]
+    tests = [
+        *coverage,
+        "run",
+        "--branch",
+        f"--source={PACKAGE}",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        str(test),
+    ]
     for command in (tests, [*coverage, "json", "--quiet", "-o", str(report)]):
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=900)  # noqa: S603 - our own tools
         if done.returncode:
