@@ -201,3 +201,9 @@ def test_a_schema_that_contains_itself_ends() -> None:
 )
 def test_a_schema_that_makes_no_sense_gets_a_value_nonetheless(schema: dict[str, Any]) -> None:
     assert fill(schema) == fill(schema)
+
+
+def test_a_step_that_is_no_whole_number_gives_whole_numbers_where_they_are_due() -> None:
+    value = fill({"type": "integer", "multipleOf": 0.5, "minimum": 3})
+    assert value == 3
+    assert isinstance(value, int)

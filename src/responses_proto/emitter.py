@@ -375,10 +375,9 @@ class ItemWriter:
     # What follows records single events, for the verbs above and for whole items below.
 
     def _open_part(self, container: str, index: int, part: Content | str) -> None:
-        type_ = PART_OPENERS.get((self._item.type, container))
-        if type_ is not None:
-            event = PART_EVENTS[type_]
-            self._say(type_, {event.index: index, event.value: part})
+        type_ = PART_OPENERS[self._item.type, container]
+        event = PART_EVENTS[type_]
+        self._say(type_, {event.index: index, event.value: part})
 
     def _delta(self, channel: Channel, index: int, delta: str, logprobs: Sequence[LogProb] = ()) -> None:
         fields: dict[str, Any] = {"delta": delta}

@@ -135,3 +135,10 @@ def test_every_model_has_a_plan() -> None:
 
 def test_a_secret_is_known_to_the_plan() -> None:
     assert {field.name for field in plan_of(McpTool).fields if field.secret} == {"authorization", "headers"}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "plain"), [(str | int | None | Unset, True), (list[int], False), (Item, False), (JSONValue, False)]
+)
+def test_plain_is_what_the_type_of_the_value_decides(annotation: Any, plain: bool) -> None:
+    assert shape_of(annotation).plain is plain
