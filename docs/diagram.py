@@ -2,31 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from responses_proto.state import CHANNELS, PART_EVENTS, PROGRESS, RESPONSE_LIFE
+from responses_proto.rules import RULES
+from responses_proto.state import (
+    CHANNELS,
+    GROWTH,
+    ITEM_LIFE,
+    ITEM_RULES,
+    PART_EVENTS,
+    PART_LIFE,
+    PART_RULES,
+    PROGRESS,
+    RESPONSE_LIFE,
+    RESPONSE_RULES,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 def lines() -> Iterator[str]:
     """Give the page, line by line."""
+    yield from lives()
+    yield from kinds()
+    yield from asked()
+
+
+def lives() -> Iterator[str]:
+    """Say what may follow what."""
     yield "# The life of a response"
     yield ""
-    yield "Drawn from the tables of `responses_proto.state`, which the accumulator and the emitter read too."
+    yield "Drawn from the tables of `responses_proto.state`, which the accumulator, the emitter and the checks read too."
     yield ""
-    yield "```mermaid"
-    yield "stateDiagram-v2"
-    yield "    [*] --> awaited"
-    for state, following in RESPONSE_LIFE.items():
-        for event, target in following.items():
-            yield f"    {state} --> {target}: {event}"
-    yield "    ended --> [*]"
-    yield "```"
-    yield ""
+    yield from machine(RESPONSE_LIFE, "awaited", "ended")
     yield "Output items come while it is `in_progress`: `response.output_item.added`, what grows in them, `response.output_item.done`."
     yield ""
+    yield from broken(RESPONSE_RULES)
+    yield "## The life of an item"
+    yield ""
+    yield "`added` and `done` are the events of `response.output_item`; the stages between them are [progress](#progress)."
+    yield ""
+    yield from machine(ITEM_LIFE, "awaited", "done")
+    yield from broken(ITEM_RULES)
+    yield "## The life of a part"
+    yield ""
+    yield "`added` and `done` are the events of [parts](#parts), `delta` and `whole` those of [texts](#texts-that-grow)."
+    yield ""
+    yield from machine(PART_LIFE, "awaited", "done")
+    yield from broken(PART_RULES)
+
+
+def kinds() -> Iterator[str]:
+    """Say what happens to which kind of item."""
     yield "## Texts that grow"
     yield ""
     yield "| item | where | grows by | whole in |"
@@ -34,6 +62,11 @@ def lines() -> Iterator[str]:
     for channel in CHANNELS:
         where = ".".join(name for name in (channel.container, channel.part, channel.field) if name)
         yield f"| `{channel.item}` | `{where}` | `{channel.delta}` | `{channel.done}` |"
+    yield ""
+    yield "In ways of their own grow:"
+    yield ""
+    for name, item in GROWTH.items():
+        yield f"- `{item}` by `{name}`"
     yield ""
     yield "## Parts"
     yield ""
@@ -45,10 +78,48 @@ def lines() -> Iterator[str]:
     yield ""
     yield "## Progress"
     yield ""
-    yield "| event | item | its status then |"
-    yield "|---|---|---|"
+    yield "| event | item | what it is | its status then |"
+    yield "|---|---|---|---|"
     for name, progress in PROGRESS.items():
-        yield f"| `{name}` | `{progress.item}` | {f'`{progress.status}`' if progress.status else 'unchanged'} |"
+        status = f"`{progress.status}`" if progress.status else "unchanged"
+        yield f"| `{name}` | `{progress.item}` | {progress.step} | {status} |"
+    yield ""
+
+
+def asked() -> Iterator[str]:
+    """List the rules."""
+    yield "# The rules"
+    yield ""
+    yield "All that is asked of a server, from `responses_proto.rules`."
+    yield ""
+    yield "| rule | found by | what is the case when it is broken | where it stands |"
+    yield "|---|---|---|---|"
+    for rule in RULES.values():
+        yield f"| `{rule.id}` | {rule.found_by} | {rule.broken} | {rule.section} |"
+
+
+def machine(life: Mapping[Any, Mapping[Any, str]], first: str, last: str) -> Iterator[str]:
+    """Draw one table as a state diagram."""
+    yield "```mermaid"
+    yield "stateDiagram-v2"
+    yield f"    [*] --> {first}"
+    for state, following in life.items():
+        for step, target in following.items():
+            yield f"    {state} --> {target}: {step}"
+    yield f"    {last} --> [*]"
+    yield "```"
+    yield ""
+
+
+def broken(rules: Mapping[Any, Mapping[Any, str]]) -> Iterator[str]:
+    """List what is out of order."""
+    yield "| while it is | what must not come | breaks |"
+    yield "|---|---|---|"
+    for state, steps in rules.items():
+        for rule in dict.fromkeys(steps.values()):
+            named = ", ".join(f"`{step}`" for step, its in steps.items() if its == rule)
+            yield f"| `{state}` | {named} | `{rule}` |"
+    yield ""
 
 
 if __name__ == "__main__":

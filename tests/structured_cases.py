@@ -156,7 +156,18 @@ class Derived(Base):
 
 alias: Any = TypeAliasType  # a checker cannot resolve what is resolved at run time here
 listed: Any = list
+paired: Any = tuple
+generic: Any = Generic
 Nested = alias("Nested", int | listed["Nested"])
+
+U = TypeVar("U")
+Twice = alias("Twice", paired[U, U], type_params=(U,))
+Word = alias("Word", str)
+Boxed: Any = attrs.make_class(
+    "Boxed",
+    {"pairs": attrs.field(type=listed[Twice[U]]), "words": attrs.field(type=paired[Word, Word, listed[Twice[int]]])},
+    bases=(generic[U],),
+)
 
 UserId = NewType("UserId", int)
 

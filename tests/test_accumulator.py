@@ -747,3 +747,91 @@ def test_a_delta_on_the_straight_road_is_the_event_that_was_given() -> None:
     assert (event.item_id, event.sequence_number, event.output_index) == ("msg_1", 5, 0)
     assert accumulator.output_text == "".join(TEXT[:2])
     assert "".join(THOUGHT) not in accumulator.output_text
+
+
+def test_deltas_can_be_taken_in_bulk() -> None:
+    one_by_one, at_once = fold(numbered(message_events()[:3])), fold(numbered(message_events()[:3]))
+    for number, piece in enumerate("abc", 3):
+        delta = load({**text_delta(piece), "sequence_number": number}, Event)
+        assert at_once.goes_on_with(delta)
+        one_by_one.push(delta)
+    at_once.extend(["a", "b", "c"])
+    assert at_once.response == one_by_one.response
+    assert at_once.next_sequence_number == one_by_one.next_sequence_number == 6
+
+
+def test_a_gap_on_the_straight_road_is_found() -> None:
+    accumulator = fold(numbered([*opening(), *message_events()[:3]]))
+    accumulator.push(load({**text_delta("x"), "sequence_number": 9}, Event))
+    assert codes(accumulator) == {"sequence-gap": 1}
+    assert accumulator.output_text == TEXT[0] + "x"
+
+
+# ---- where events belong: each rule in short, see test_identity.py
+
+OPEN: Wire = message("", "m0", "in_progress")
+OTHER: Wire = message("", "m1", "in_progress")
+CALLING: Wire = call("", status="in_progress")
+DELTA: Wire = text_delta("x", 0, "m0")
+LISTING: Wire = {"type": "response.mcp_list_tools.in_progress", "output_index": 0, "item_id": "l"}
+
+PLACES: dict[str, tuple[list[Wire], dict[str, int], int]] = {
+    "added again": ([added(0, OPEN), added(0, OPEN)], {"item-repeated": 1}, 1),
+    "added again by its id": (
+        [added(0, OPEN), without(added(0, OPEN), "output_index")], {"item-repeated": 1}, 1,
+    ),
+    "added again under another id": ([added(0, OPEN), added(0, OTHER)], {"item-repeated": 1, "id-rotated": 1}, 1),
+    "added at last": ([DELTA, added(0, OPEN)], {"item-implied": 1, "part-implied": 1}, 1),
+    "added nowhere": ([without(added(0, OPEN), "output_index")], {"index-missing": 1}, 1),
+    "added where another kind is": ([added(0, OPEN), added(0, CALLING)], {"index-occupied": 1}, 2),
+    "added where another call is": (
+        [added(0, CALLING), added(0, call("", "fc_2", "call_2"))], {"index-occupied": 1}, 2,
+    ),
+    "never added": ([done(0, message("x", "m0"))], {"item-implied": 1}, 1),
+    "of a kind without a status": ([LISTING], {"item-implied": 1}, 1),
+    "done twice": ([added(0, OPEN), done(0, OPEN), done(0, OPEN)], {"item-repeated": 1}, 1),
+    "another id": ([added(0, OPEN), {**DELTA, "item_id": "m9"}], {"id-rotated": 1, "part-implied": 1}, 1),
+    "another item's id": (
+        [added(0, OPEN), added(1, OTHER), {**DELTA, "item_id": "m1"}], {"id-contradicted": 1, "part-implied": 1}, 2,
+    ),
+    "another item's id for one that has none": (
+        [added(0, without(OPEN, "id")), added(1, OTHER), {**DELTA, "item_id": "m1"}],
+        {"id-contradicted": 1, "part-implied": 1}, 2,
+    ),
+    "no id": ([added(0, OPEN), without(DELTA, "item_id")], {"id-missing": 1, "part-implied": 1}, 1),
+    "found by its id": (
+        [added(0, CALLING), added(1, OPEN), DELTA], {"index-contradicted": 1, "found-by-id": 1, "part-implied": 1}, 2,
+    ),
+    "found by its call id": (
+        [added(0, CALLING), without(done(0, call("{}", "fc_9")), "output_index")],
+        {"index-missing": 1, "found-by-call-id": 1, "id-rotated": 1}, 1,
+    ),
+    "found by its kind": (
+        [added(0, OPEN), without(DELTA, "output_index", "item_id")],
+        {"index-missing": 1, "found-by-kind": 1, "id-missing": 1, "part-implied": 1}, 1,
+    ),
+    "found nowhere": ([added(0, OPEN), text_delta("x", 1, "m9")], {"item-implied": 1, "part-implied": 1}, 2),
+    "done as another call": (
+        [added(0, CALLING), done(0, call("{}", "fc_2", "call_2"))], {"index-contradicted": 1, "item-implied": 1}, 2,
+    ),
+    "a part nowhere": (
+        [added(0, OPEN), part_event("content_part.added", output_text(), 0, "m0", 5), DELTA], {"part-index": 1}, 1,
+    ),
+    "a delta in no part": (
+        [added(0, OPEN), part_event("content_part.added", output_text(), 0, "m0"), {**DELTA, "content_index": -1}],
+        {"part-index": 1}, 1,
+    ),
+    "a part too late": (
+        [added(0, OPEN), done(0, message("x", "m0")), part_event("content_part.done", output_text("x"), 0, "m0", -1)],
+        {"part-index": 1}, 1,
+    ),
+}  # fmt: skip
+"""What is wrong -> the events, what is found, and how many items there are then."""
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_an_event_finds_its_place(name: str) -> None:
+    events, found, items = PLACES[name]
+    accumulator = fold(numbered([*opening(), *events]))
+    assert codes(accumulator) == found
+    assert len(accumulator.response.output) == items

@@ -236,3 +236,19 @@ def test_every_recorded_error_gives_its_own_message() -> None:
         assert error.message == expected
         assert type(error) is APIError.for_status(answer["status"])
         assert error.code == (inner["code"] if isinstance(inner, dict) and "code" in inner else body.get("code"))
+
+
+def test_json_in_a_message_that_says_nothing_is_a_message_itself() -> None:
+    assert error_of(502, {"error": {"message": '{"trace": 1}'}}).message == '{"trace": 1}'
+
+
+def test_a_type_says_what_a_code_does_not() -> None:
+    error = error_of(None, {"error": {"message": "No.", "code": "e_17", "type": "rate_limit_error"}})
+    assert isinstance(error, RateLimitError)
+
+
+def test_a_title_that_the_page_repeats_is_said_once() -> None:
+    page = "<html><head><title>Bad Gateway</title></head><body>502 Bad Gateway, sorry</body></html>"
+    assert readable(page) == "502 Bad Gateway, sorry"
+    assert readable("<html><head><title>Moved</title></head><body></body></html>") == "Moved"
+    assert readable("<html><body></body></html>") == ""

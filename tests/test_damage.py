@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Final
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from tests.streams import clean, wire
@@ -16,6 +16,7 @@ from tests.support import shared
 
 from responses_proto import Limits, codec
 from responses_proto.protocol import ResponseStream
+from responses_proto.testing.strategies import DAMAGES, damaged_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,23 +36,6 @@ def _streams() -> list[list[bytes]]:
 
 
 _STREAMS: Final = _streams()
-_SPLICES: Final = [
-    b"",
-    b"\n",
-    b"\n\n",
-    b"\r",
-    b": ping\n\n",
-    b"data: [DONE]\n\n",
-    b"data: {}\n\n",
-    b"data: null\n\n",
-    b"\xff",
-    b"\x00",
-    b"\xef\xbb\xbf",
-    b'"',
-    b"}",
-    b"retry: 1\n",
-    b"id: x\n",
-]
 
 
 class DamagedStream(RuleBasedStateMachine):
@@ -62,42 +46,10 @@ class DamagedStream(RuleBasedStateMachine):
         self.frames = list(_STREAMS[which])
         self.chance = random.Random(seed)
 
-    def _some(self) -> int:
-        return self.chance.randrange(len(self.frames))
-
     @precondition(lambda self: self.frames)
-    @rule()
-    def drop(self) -> None:
-        del self.frames[self._some()]
-
-    @precondition(lambda self: self.frames)
-    @rule()
-    def double(self) -> None:
-        index = self._some()
-        self.frames.insert(self._some(), self.frames[index])
-
-    @precondition(lambda self: self.frames)
-    @rule()
-    def swap(self) -> None:
-        one, other = self._some(), self._some()
-        self.frames[one], self.frames[other] = self.frames[other], self.frames[one]
-
-    @rule()
-    def shuffle(self) -> None:
-        self.chance.shuffle(self.frames)
-
-    @precondition(lambda self: self.frames)
-    @rule(splice=st.sampled_from(_SPLICES), length=st.integers(0, 40))
-    def damage(self, splice: bytes, length: int) -> None:
-        index = self._some()
-        frame = self.frames[index]
-        place = self.chance.randrange(len(frame) + 1)
-        self.frames[index] = frame[:place] + splice + frame[place + length :]
-
-    @precondition(lambda self: self.frames)
-    @rule()
-    def end_early(self) -> None:
-        del self.frames[self._some() :]
+    @rule(name=st.sampled_from(sorted(DAMAGES)))
+    def damage(self, name: str) -> None:
+        DAMAGES[name](self.frames, self.chance)
 
     @rule(which=st.integers(0, len(_STREAMS) - 1))
     def mix(self, which: int) -> None:
@@ -126,6 +78,12 @@ def _read(data: bytes, size: Callable[[], int]) -> tuple[object, ...]:
     outcome = engine.outcome
     assert outcome is not None
     return outcome.status, codec.dumps(outcome.response), codec.dumps(events), engine.cursor, engine.anomalies
+
+
+@given(damaged_streams(), st.randoms(use_true_random=False))
+def test_what_was_made_by_the_tables_survives_damage_as_well(damaged: bytes, chance: random.Random) -> None:
+    whole = _read(damaged, lambda: 1 << 20)
+    assert whole == _read(damaged, lambda: chance.choice((1, 2, 7, 100, 3000)))
 
 
 TestDamagedStream = DamagedStream.TestCase

@@ -34,6 +34,8 @@ from responses_proto.models.response import InputTokensDetails, OutputTokensDeta
 from responses_proto.models.tools import FunctionTool, Tool
 from responses_proto.protocol import ResponseStream
 from responses_proto.sse import SSEDecoder
+from responses_proto.testing import check_stream
+from responses_proto.testing.strategies import streams
 from responses_proto.typing import UNSET
 
 if TYPE_CHECKING:
@@ -467,6 +469,14 @@ def test_what_a_response_does_not_state_is_not_stated_at_its_start_either() -> N
     assert dump(created)["response"].keys() == dump(response).keys()
 
 
+@given(streams(beyond=True).map(lambda stream: stream.response))
+def test_any_response_that_ended_is_emitted_and_heard_again(response: Response) -> None:
+    events = emit(response)
+    report = check_stream(encode_stream(events))
+    assert report.ok, str(report)
+    assert dump(report.outcome.response) == dump(response)
+
+
 def test_every_recorded_response_is_emitted_and_heard_again() -> None:
     folder = shared("corpus", "responses")
     if not folder.exists():
@@ -554,3 +564,31 @@ def test_items_without_an_id_keep_having_none() -> None:
         accumulator.push(event)
     assert accumulator.response.output == [item]
     assert item.id is UNSET
+
+
+def test_a_tool_is_repeated_as_it_was_asked_for() -> None:
+    tools: list[dict[str, Any]] = [{"type": "web_search"}, {"type": "function", "name": "f", "strict": False}]
+    request = load({"model": "m", "input": "x", "tools": tools}, CreateResponse)
+    assert dump(response_to(request, now=0))["tools"] == [
+        {"type": "web_search"},
+        {"type": "function", "name": "f", "description": None, "parameters": None, "strict": False},
+    ]
+
+
+def test_reasoning_need_not_be_kept_by_the_client() -> None:
+    e = emitter()
+    events = e.start()
+    reasoning = e.reasoning()
+    events += reasoning.summary("hm") + reasoning.done() + e.complete()
+    item = heard(events).output[0]
+    assert isinstance(item, Reasoning)
+    assert item.encrypted_content is UNSET
+
+
+def test_a_summary_that_is_cut_off_says_so() -> None:
+    e = emitter()
+    events = e.start()
+    events += e.reasoning().summary("hm") + e.incomplete()
+    (part,) = [event for event in events if event.type == "response.reasoning_summary_part.done"]
+    assert dump(part)["status"] == "incomplete"
+    assert heard(events).status == "incomplete"

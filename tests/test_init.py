@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -60,3 +61,7 @@ def test_making_a_client_loads_all_that_its_first_request_needs() -> None:
 def fresh(code: str) -> list[str]:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - our own interpreter and code
     return [str(name) for name in json.loads(done.stdout)]
+
+
+def test_the_version_is_a_version() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+([a-z.]+\d+)?", responses_proto.__version__)

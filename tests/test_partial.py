@@ -14,7 +14,7 @@ from responses_proto.codec import default_backend
 from responses_proto.exceptions import DecodeError, LimitExceeded, LocalProtocolError
 from responses_proto.limits import Limits
 from responses_proto.models.content import OutputText, Refusal
-from responses_proto.models.items import FunctionCall, McpApprovalRequest, McpCall, Message, XSearchCall
+from responses_proto.models.items import FunctionCall, McpApprovalRequest, McpCall, Message, Reasoning, XSearchCall
 from responses_proto.partial import PartialJSON, partial_json
 from responses_proto.typing import UNSET
 
@@ -239,6 +239,11 @@ def test_nothing_follows_the_end() -> None:
 )
 def test_items_and_parts_are_read_where_their_json_is(source: PartialSource, value: object) -> None:
     assert partial_json(source) == value
+
+
+def test_what_has_no_json_in_it_has_no_value() -> None:
+    source: Any = Reasoning(summary=[])
+    assert partial_json(source) is UNSET
 
 
 @pytest.mark.parametrize("closing", ["", "]" * 300])

@@ -833,3 +833,9 @@ def test_one_damaged_byte_never_raises(place: int, byte: int) -> None:
     data[place % len(data)] = byte
     _, stream = feed([bytes(data)])
     assert dumps(outcome_of(stream).response)
+
+
+def test_text_is_no_input() -> None:
+    text: Any = "data: {}\n\n"
+    with pytest.raises(LocalProtocolError, match=r"a stream is bytes: use aiter_bytes\(\), not aiter_text\(\)"):
+        ResponseStream().receive_data(text)

@@ -172,3 +172,10 @@ def test_no_run_begins_with_a_block_whose_gaps_are_in_doubt(block: bytes) -> Non
         follower = block.replace(b'"sequence_number":1', b'"sequence_number":2') + b"\n\n"
         run.read(follower, 0, accumulator, events)
         assert [codec.dump(event) for event in events] in ([], [{**value, "sequence_number": 2}])
+
+
+def test_padding_that_is_said_twice_is_no_gap() -> None:
+    first = wire(delta(1, "a", "pad")).removesuffix(b"\n\n")
+    block = first.replace(b'"obfuscation":"pad"', b'"obfuscation":"pad","obfuscation":"other"')
+    value = json.loads(block.partition(b"\ndata: ")[2])
+    assert Run.like(block, codec.load(value, Event), json.loads) is None

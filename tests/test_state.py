@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import attrs
 import pytest
@@ -11,21 +11,39 @@ from responses_proto.codec import load
 from responses_proto.models.content import CONTENT_TYPES, Content
 from responses_proto.models.events import DELTA_TYPES, EVENT_TYPES, LIFECYCLE_TYPES, TERMINAL_TYPES
 from responses_proto.models.items import ITEM_TYPES, Item
+from responses_proto.rules import RULES
 from responses_proto.state import (
     CHANNELS,
     DELTAS,
     DONES,
+    GROWTH,
     ITEM_CHANNELS,
+    ITEM_LIFE,
+    ITEM_PROGRESS,
+    ITEM_RULES,
+    ITEM_STEPS,
     OVERRULED_BY,
+    PART_CLOSERS,
     PART_EVENTS,
+    PART_LIFE,
+    PART_OPENERS,
+    PART_RULES,
+    PART_STEPS,
     PARTS,
     PROGRESS,
     RESPONSE_LIFE,
+    RESPONSE_RULES,
     TERMINAL,
     Channel,
+    ItemStep,
+    PartStep,
+    ResponseStep,
 )
 
-# What no table has: events that are like no other, and those that say nothing about the response.
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# What no table has: the two that all items have in common, what is of no item, and what says nothing about the response.
 SINGULAR: Final = {
     "error",
     "keepalive",
@@ -33,13 +51,9 @@ SINGULAR: Final = {
     "response.audio.done",
     "response.audio.transcript.delta",
     "response.audio.transcript.done",
-    "response.image_generation_call.partial_image",
     "response.output_item.added",
     "response.output_item.done",
-    "response.output_text.annotation.added",
     "response.rate_limits.updated",
-    "response.shell_call_output_content.delta",
-    "response.shell_call_output_content.done",
     "response.steer.accepted",
     "response.steer.failed",
     "response.steer.pending",
@@ -52,13 +66,13 @@ def names_of(cls: Any) -> set[str]:
 
 def test_every_event_is_in_one_table() -> None:
     tables: tuple[set[str], ...] = (
-        set(LIFECYCLE_TYPES), set(DELTAS), set(DONES), set(PART_EVENTS), set(PROGRESS), SINGULAR,
+        set(LIFECYCLE_TYPES), set(DELTAS), set(DONES), set(PART_EVENTS), set(PROGRESS), set(GROWTH), SINGULAR,
     )  # fmt: skip
     assert sorted(name for table in tables for name in table) == sorted(EVENT_TYPES)
 
 
 def test_every_delta_has_a_channel_or_is_singular() -> None:
-    assert DELTA_TYPES - set(DELTAS) == {name for name in SINGULAR if name.endswith(".delta")}
+    assert DELTA_TYPES - set(DELTAS) == {name for name in SINGULAR | set(GROWTH) if name.endswith(".delta")}
 
 
 @pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.delta)
@@ -94,6 +108,7 @@ def test_a_progress_event_names_a_kind_of_item(name: str) -> None:
     assert rule.item in ITEM_TYPES
     assert name.startswith(f"response.{rule.item}.")
     assert bool(rule.status) is ("status" in names_of(ITEM_TYPES[rule.item]))
+    assert name in ITEM_PROGRESS[rule.item]
 
 
 def test_kinds_without_a_channel_come_whole() -> None:
@@ -104,17 +119,72 @@ def test_kinds_without_a_channel_come_whole() -> None:
 def test_the_life_of_a_response_begins_once_and_ends_for_good() -> None:
     assert RESPONSE_LIFE["awaited"] == {"response.created": "created"}
     assert RESPONSE_LIFE["ended"] == {}
-    reached = {"awaited"}
-    while (
-        more := {after for state, steps in RESPONSE_LIFE.items() if state in reached for after in steps.values()}
-        - reached
-    ):
-        reached |= more
-    assert reached == set(RESPONSE_LIFE)
     for steps in RESPONSE_LIFE.values():
         assert set(steps) <= LIFECYCLE_TYPES
         assert {after == "ended" for name, after in steps.items() if name in TERMINAL_TYPES} <= {True}
         assert "ended" not in {after for name, after in steps.items() if name not in TERMINAL_TYPES}
+
+
+LIVES: Final[dict[str, tuple[Mapping[Any, Mapping[Any, str]], Mapping[Any, Mapping[Any, str]], Any]]] = {
+    "response": (RESPONSE_LIFE, RESPONSE_RULES, ResponseStep),
+    "item": (ITEM_LIFE, ITEM_RULES, ItemStep),
+    "part": (PART_LIFE, PART_RULES, PartStep),
+}
+
+
+@pytest.mark.parametrize("level", LIVES)
+def test_every_state_can_be_reached(level: str) -> None:
+    life, _, _ = LIVES[level]
+    reached = {"awaited"}
+    while more := {after for state in reached for after in life[state].values()} - reached:
+        reached |= more
+    assert reached == set(life)
+
+
+@pytest.mark.parametrize("level", LIVES)
+def test_whatever_comes_in_whatever_state_is_allowed_or_breaks_a_rule(level: str) -> None:
+    life, rules, steps = LIVES[level]
+    assert list(life) == list(rules)
+    assert {rule for broken in rules.values() for rule in broken.values()} <= set(RULES)
+    # The life of a response goes by events: what else may come of it is said here.
+    allowed = {"in_progress": ["output"]} if level == "response" else life
+    for state in life:
+        # Of a part that is awaited nothing can be missed when its item is done.
+        impossible = ["item done"] if (level, state) == ("part", "awaited") else []
+        assert sorted([*allowed.get(state, ()), *rules[state], *impossible]) == sorted(get_args(steps))
+
+
+def test_every_event_of_an_item_is_a_step_of_its_life() -> None:
+    assert set(ITEM_STEPS) == {name for name, cls in EVENT_TYPES.items() if "output_index" in names_of(cls)}
+    assert set(ITEM_STEPS.values()) == set(get_args(ItemStep))
+    assert {ITEM_STEPS[name] for name in PART_STEPS} == {"grows"}
+    assert {*PART_STEPS.values(), "item done"} == set(get_args(PartStep))
+
+
+@pytest.mark.parametrize("name", GROWTH)
+def test_what_grows_in_a_way_of_its_own_names_a_kind_of_item(name: str) -> None:
+    assert GROWTH[name] in ITEM_TYPES
+    assert ITEM_STEPS[name] == "grows"
+
+
+def test_the_work_on_an_item_goes_forward_only() -> None:
+    life = LIVES["item"][0]
+    for names in ITEM_PROGRESS.values():
+        state = "open"
+        for step in dict.fromkeys(ITEM_STEPS[name] for name in names if ITEM_STEPS[name] != "fails"):
+            state = life[state][step]
+        assert life[state]["done"] == "done"
+
+
+def test_what_is_opened_is_closed_by_an_event_or_with_its_text() -> None:
+    for item, container in PART_OPENERS:
+        assert (item, container) in PART_CLOSERS or container == "action.commands"
+    assert PART_OPENERS["reasoning", "content"] == "response.content_part.added"
+    assert PART_CLOSERS["reasoning", "content"] == "response.content_part.done"
+    assert {*PART_OPENERS.values(), *PART_CLOSERS.values()} | {
+        "response.reasoning_part.added",
+        "response.reasoning_part.done",
+    } == set(PART_EVENTS)
 
 
 def test_terminal_events_say_how_it_ended() -> None:

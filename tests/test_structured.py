@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import datetime as dt
+import decimal
+import enum
 import json
 import pickle
 import re
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
+import typing
+from collections.abc import Callable  # noqa: TC003 - pydantic reads it
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NotRequired, Required, TypeVar
 
 import attrs
 import pydantic
@@ -15,6 +20,7 @@ from tests.structured_cases import (
     CASES,
     Author,
     Book,
+    Boxed,
     Case,
     Circle,
     Colour,
@@ -27,7 +33,10 @@ from tests.structured_cases import (
     Shelf,
     Square,
     Tree,
+    UserId,
+    Word,
 )
+from typing_extensions import ReadOnly
 
 from responses_proto.codec import load
 from responses_proto.exceptions import DecodeError, LocalProtocolError
@@ -52,7 +61,7 @@ from responses_proto.structured import (
 from responses_proto.typing import UNSET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 
@@ -744,3 +753,183 @@ def test_a_new_message_starts_anew() -> None:
 def test_a_typed_dictionary_needs_no_class_to_be_read() -> None:
     movie: Movie = structure('{"title": "Jaws", "year": null}', Movie)
     assert movie == {"title": "Jaws"}
+
+
+# ---- types of other makes, and how values differ from them
+
+
+class Choosing(typing.TypedDict):
+    """The qualifiers of a typed dictionary, which its module writes as strings."""
+
+    always: Required[list[int]]
+    at_times: NotRequired[ReadOnly[str]]
+
+
+def test_a_typed_dictionary_says_what_it_requires() -> None:
+    assert json_schema(Choosing)["properties"] == {
+        "always": {"type": "array", "items": {"type": "integer"}},
+        "at_times": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+    }
+    made: Any = structure('{"always": [1], "at_times": null}', Choosing)
+    assert made == {"always": [1]}
+
+
+def test_an_alias_can_have_parameters_and_be_used_again() -> None:
+    value = structure('{"pairs": [[1, 2]], "words": ["a", "b", [[3, 4]]]}', Boxed[int])
+    assert (value.pairs, value.words) == ([(1, 2)], ("a", "b", [(3, 4)]))
+    result = Structured(Boxed[int]).parse_text('{"pairs": 1, "words": ["a", "b", []]}')
+    assert isinstance(result, Invalid)
+    assert result.path == "$.pairs"
+
+
+def inside(kind: Any) -> Any:
+    """Give the schema of what is no object, out of the object around it."""
+    schema: Any = json_schema(kind)
+    return schema["properties"]["value"]
+
+
+def test_nothing_is_a_value_too() -> None:
+    assert inside(list[None]) == {"type": "array", "items": {"type": "null"}}
+    assert structure('{"value": [null]}', list[None]) == [None]
+
+
+def test_a_description_is_no_part_of_a_name() -> None:
+    assert text_format(Annotated[Num, "how many"]).name == "Num"
+    assert repr(Structured(Num)) == "<Structured Num>"
+
+
+class Nobody(enum.Enum):
+    """An enumeration without members."""
+
+
+@attrs.define
+class Unreadable:
+    x: "int[str]"  # type: ignore[type-arg] # pyright: ignore[reportInvalidTypeArguments] # noqa: UP037 - what is tested
+
+
+class Called(pydantic.BaseModel):
+    hook: Callable[[], int]
+
+
+class Made:
+    """A class that is like pydantic's in what it is asked for, with a schema and a reading of its own."""
+
+    schema: ClassVar[dict[str, Any]]
+
+    @classmethod
+    def model_json_schema(cls) -> dict[str, Any]:
+        return cls.schema
+
+    @classmethod
+    def model_validate_json(cls, text: bytes) -> Any:
+        if b"no" in text:
+            raise ValueError("it says no")
+        return json.loads(text)
+
+
+def made(schema: dict[str, Any]) -> type[Made]:
+    return type("Own", (Made,), {"schema": schema})
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (typing.List["Nowhere"], "$[]: the name 'Nowhere' cannot be asked for"),  # type: ignore[name-defined] # noqa: F821, UP006 - what is tested
+        (Nobody, "$: an enumeration without members leaves nothing to choose"),
+        (Unreadable, "$: the annotations of Unreadable cannot be read"),
+        (Called, "$: Called has no JSON Schema"),
+        (made({"allOf": [{"type": "string"}, {"minLength": 2}]}), "$: the strict subset has no 'allOf'"),
+    ],
+)
+def test_types_of_other_makes_are_refused_with_their_place(kind: Any, words: str) -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        json_schema(kind)
+    assert str(caught.value).startswith(words)
+
+
+def test_a_schema_of_ones_own_is_put_into_the_strict_subset() -> None:
+    assert inside(made({"allOf": [{"type": "string", "pattern": "^a"}]})) == {"type": "string", "pattern": "^a"}
+    assert inside(made({"type": "string", "pattern": "(?=a)"})) == {"type": "string"}
+    assert inside(made({"type": "string"}) | int) == {"anyOf": [{"type": "string"}, {"type": "integer"}]}
+
+
+def test_what_another_make_finds_wrong_is_told() -> None:
+    own = made({"type": "object", "properties": {"a": {"type": "string"}}})
+    result = Structured(own).parse_text('{"a": "no"}')
+    assert isinstance(result, Invalid)
+    assert (result.path, result.message) == ("$", "it says no")
+
+
+class Many(pydantic.BaseModel):
+    rows: list[int | list[str]]
+
+
+def test_the_place_of_what_pydantic_finds_wrong_is_the_values_own() -> None:
+    result = Structured(Many).parse_text('{"rows": [1, {"x": 1}]}')
+    assert isinstance(result, Invalid)
+    assert result.path == "$.rows[1]"  # not the arm of the union that was tried there
+    assert isinstance(Structured(Many | Num).parse_text('"x"'), Invalid)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (dt.datetime | dt.date, '{"value": "2026-01-02"}', dt.date(2026, 1, 2)),
+        (dt.datetime | dt.date, '{"value": "2026-01-02T03:04:05"}', dt.datetime(2026, 1, 2, 3, 4, 5)),  # noqa: DTZ001 - as it is written
+        (decimal.Decimal, '{"value": 1.5}', decimal.Decimal("1.5")),
+        (decimal.Decimal, '{"value": "1.5"}', decimal.Decimal("1.5")),
+        (Literal["a"] | dt.date, '{"value": "a"}', "a"),
+    ],
+)
+def test_values_are_taken_for_what_is_meant(kind: Any, text: str, value: object) -> None:
+    assert structure(text, kind) == value
+
+
+OPTIONAL: Any = typing.Optional[Annotated[int, "how many"]]  # noqa: UP045 - what is tested
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        (dt.datetime, '{"value": 5}', "expected a date and time (ISO 8601), got 5"),
+        (dt.datetime | int, '{"value": "soon"}', "expected a date and time"),
+        (decimal.Decimal, '{"value": []}', "expected a decimal number, got an array"),
+        (decimal.Decimal, '{"value": "NaN"}', "expected a decimal number, got 'NaN'"),
+        (int, f'{{"value": "{"x" * 200}"}}', "expected an integer, got 'xxxx"),
+        (OPTIONAL, '{"value": "x"}', "expected an integer or null"),
+        (Word | int, '{"value": []}', "expected Word or an integer"),
+        (Many | int, '{"value": "x"}', "expected Many or an integer"),
+    ],
+)
+def test_a_message_says_what_was_expected_and_what_came(kind: Any, text: str, message: str) -> None:
+    result = Structured(kind).parse_text(text)
+    assert isinstance(result, Invalid)
+    assert result.message.startswith(message), result.message
+    assert len(result.message) < 150
+
+
+def test_what_two_arms_of_a_union_say_is_said_once() -> None:
+    both: Any = int | UserId
+    assert inside(both) == {"type": "integer"}
+    assert structure('{"value": 1}', both) == 1
+
+
+def test_nesting_beyond_all_bounds_is_no_crash() -> None:
+    deep: Any = 1
+    for _ in range(10_000):
+        deep = {"value": 1, "branches": [deep]}
+    with pytest.raises(DecodeError, match="nested too deep"):
+        Structured(Tree).load(deep)
+    cut = answered("[" * 5_000, "incomplete")
+    assert Structured(list[int]).parse_response(cut) == Incomplete("incomplete", UNSET)
+
+
+def test_a_message_in_the_short_form_is_an_answer_too() -> None:
+    short = response(status="completed", output=[{**message(""), "content": '{"number": 3}'}])
+    assert parse_response(load(short, Response), Num) == Parsed(Num(3))
+
+
+def test_events_without_text_change_nothing() -> None:
+    follower = PartialOutput()
+    assert [follower.push(load(event, StreamEvent)) for event in opening()] == [False, False]
+    assert follower.value is UNSET

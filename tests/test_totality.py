@@ -7,11 +7,12 @@ from typing import Any, Final
 import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.streams import BLANK, SHELL, Wire, call, clean, fold, message, response
+from tests.streams import BLANK, SHELL, Wire, call, fold, message, response
 
 from responses_proto.accumulator import Accumulator
 from responses_proto.codec import dumps, load
 from responses_proto.models.events import EVENT_TYPES, Event
+from responses_proto.testing.strategies import Stream, streams
 
 IDS: Final = st.sampled_from(["a", "b", "c", ""])
 ODD: Final[st.SearchStrategy[Any]] = (
@@ -112,9 +113,9 @@ def test_no_sequence_of_events_makes_it_raise(events: list[Wire], ask: bool) -> 
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.randoms(use_true_random=False), st.integers(0, 2))
-def test_shuffled_dropped_and_doubled_events_make_it_raise_as_little(random: Any, kind: int) -> None:
-    events = clean()
+@given(streams(beyond=True), st.randoms(use_true_random=False), st.integers(0, 2))
+def test_shuffled_dropped_and_doubled_events_make_it_raise_as_little(stream: Stream, random: Any, kind: int) -> None:
+    events = list(stream.wire)
     if kind == 0:
         random.shuffle(events)
     elif kind == 1:

@@ -329,6 +329,6 @@ def _text_of(metadata: Any) -> str:
 
 
 def _shown(annotation: Any) -> str:
-    if isinstance(annotation, (str, ForwardRef)):
-        return f"the name {annotation!r}"
+    if name := _name_in(annotation):
+        return f"the name {name!r}"
     return annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)

@@ -49,7 +49,7 @@ class Foreign(Shape):
         """Make the shape of such a class. Raises ``LocalProtocolError`` for what cannot be put into the strict subset."""
         try:
             original: Schema = foreign.model_json_schema()
-        except (TypeError, ValueError) as error:  # pydantic's errors of this kind are among these
+        except (TypeError, ValueError, RuntimeError) as error:  # pydantic's errors of this kind are among these
             raise LocalProtocolError(f"{path}: {foreign.__name__} has no JSON Schema: {error}") from error
         for name, definition in original.get("$defs", {}).items():
             adapt(definition, f"{path}({name})", str)

@@ -56,11 +56,13 @@ from .models.response import Response
 from .state import (
     DELTAS,
     DONES,
+    GROWTH,
     OVERRULED_BY,
     PART_EVENTS,
     PARTS,
     PROGRESS,
     RESPONSE_LIFE,
+    RESPONSE_RULES,
     TERMINAL,
     Channel,
     PartEvent,
@@ -269,8 +271,8 @@ class Accumulator:
         kind: str = event.type
         following = RESPONSE_LIFE[self._state].get(kind)
         if following is None:
-            code = "created-missing" if self._state == "awaited" else "lifecycle"
-            self._report(code, event, "", f"{kind} while {self._state.replace('_', ' ')}")
+            rule = RESPONSE_RULES[self._state]["lifecycle"]
+            self._report(rule, event, "", f"{kind} while {self._state.replace('_', ' ')}")
             # Without a beginning it goes on as if it had one; but there is no step back.
             skips = self._state == "awaited" or kind in TERMINAL_TYPES
             following = RESPONSE_LIFE["created"][kind] if skips else self._state
@@ -489,6 +491,11 @@ class Accumulator:
         slot.built = None
         return slot
 
+    def _growing(self, event: Any) -> Slot:
+        """Find or open the item of an event that only one kind of item has."""
+        kind = GROWTH[event.type]
+        return self._item_of(event, (kind,), kind)
+
     def _place(self, event: Any, slot: Slot) -> None:
         if event.output_index != slot.index or _missing(event, "output_index"):
             _settle(event, "output_index", slot.index)
@@ -633,7 +640,7 @@ class Accumulator:
             parts[index] = Part(kind, model, field_of(model), text)
 
     def _annotation(self, event: Any) -> None:
-        slot = self._item_of(event, ("message",), "message")
+        slot = self._growing(event)
         if slot.closed:
             self._place_in(event, slot, "content", "content_index")
             return
@@ -656,13 +663,13 @@ class Accumulator:
             slot.status = rule.status
 
     def _image(self, event: Any) -> None:
-        slot = self._item_of(event, ("image_generation_call",), "image_generation_call")
+        slot = self._growing(event)
         if not slot.closed:
             slot.fields["result"] = text = Text()
             text.set(event.partial_image_b64)
 
     def _shell_output(self, event: Any) -> None:
-        slot = self._item_of(event, ("shell_call_output",), "shell_call_output")
+        slot = self._growing(event)
         index: int = event.command_index
         if _missing(event, "command_index") or index < 0:
             index = max(slot.outputs, default=0)

@@ -33,14 +33,26 @@ from .codec import dumps
 from .exceptions import LocalProtocolError
 from .models._base import Model
 from .models.config import ConversationReference, JsonSchemaFormat, PlainTextFormat, ReasoningConfig, TextConfig
-from .models.content import Annotation, Content, OutputText, ReasoningText, Refusal, SummaryText
+from .models.content import Annotation, Content, LogProb, OutputText, ReasoningText, Refusal, SummaryText
 from .models.event_parts import ErrorBody
 from .models.events import EVENT_TYPES, Event
 from .models.items import FunctionCall, Item, Message, MessagePhase, Reasoning
 from .models.response import IncompleteDetails, Response, ResponseError, Usage
 from .models.tools import FunctionTool, Tool
 from .sse import encode_frame
-from .state import ITEM_CHANNELS, PART_EVENTS, PARTS, PROGRESS, RESPONSE_LIFE, TERMINAL, Channel, ResponseState
+from .state import (
+    ITEM_CHANNELS,
+    ITEM_PROGRESS,
+    PART_CLOSERS,
+    PART_EVENTS,
+    PART_OPENERS,
+    PARTS,
+    PROGRESS,
+    RESPONSE_LIFE,
+    TERMINAL,
+    Channel,
+    ResponseState,
+)
 from .typing import UNSET
 
 if TYPE_CHECKING:
@@ -233,22 +245,6 @@ _STATES: Final[dict[ResponseState, str]] = {
 # ---- items
 
 
-_OPENERS, _CLOSERS = (
-    {
-        (item, event.container): type_
-        for type_, event in reversed(PART_EVENTS.items())
-        if type_.endswith(ending)
-        for item in event.items
-    }
-    for ending in (".added", ".done")
-)
-# ^ (type of item, container) -> the event that opens or closes a part in it; the specification's name where there are two
-
-_ITEM_PROGRESS: Final = {
-    item: [type_ for type_, progress in PROGRESS.items() if progress.item == item]
-    for item in {progress.item for progress in PROGRESS.values()}
-}
-
 _WITH_ITEM_ID: Final = frozenset(
     name for name, cls in EVENT_TYPES.items() if any(a.name == "item_id" for a in cls.__attrs_attrs__)
 )
@@ -275,11 +271,14 @@ class _Part:
         self.empty = empty
         self.deltas: list[str] = []
         self.annotations: list[Annotation] = []
+        self.logprobs: list[LogProb] = []
 
     def whole(self) -> Content:
         fields: dict[str, Any] = {self.channel.field: "".join(self.deltas)}
         if self.annotations:
             fields["annotations"] = self.annotations
+        if self.logprobs:
+            fields["logprobs"] = self.logprobs
         return _evolve(self.empty, **fields)
 
 
@@ -341,14 +340,16 @@ class ItemWriter:
             fields["item_id"] = self.id
         self._recorder.record(type_, output_index=self.output_index, **fields)
 
-    def _write(self, channel: Channel, delta: str) -> list[Event]:
+    def _write(self, channel: Channel, delta: str, logprobs: Sequence[LogProb] = ()) -> list[Event]:
         """Let the text of a channel grow, in a part that is opened first if it has to be."""
         self._check_open()
         if channel.container:
-            self._part_of(channel).deltas.append(delta)
+            part = self._part_of(channel)
+            part.deltas.append(delta)
+            part.logprobs += logprobs
         else:
             self._fields.setdefault(channel.field, []).append(delta)
-        self._delta(channel, self._part.index if self._part else 0, delta)
+        self._delta(channel, self._part.index if self._part else 0, delta, logprobs)
         return self._recorder.hand_out()
 
     def _part_of(self, channel: Channel) -> _Part:
@@ -374,17 +375,16 @@ class ItemWriter:
     # What follows records single events, for the verbs above and for whole items below.
 
     def _open_part(self, container: str, index: int, part: Content | str) -> None:
-        type_ = _OPENERS.get((self._item.type, container))
-        if type_ is not None:
-            event = PART_EVENTS[type_]
-            self._say(type_, {event.index: index, event.value: part})
+        type_ = PART_OPENERS[self._item.type, container]
+        event = PART_EVENTS[type_]
+        self._say(type_, {event.index: index, event.value: part})
 
-    def _delta(self, channel: Channel, index: int, delta: str) -> None:
+    def _delta(self, channel: Channel, index: int, delta: str, logprobs: Sequence[LogProb] = ()) -> None:
         fields: dict[str, Any] = {"delta": delta}
         if channel.index:
             fields[channel.index] = index
         if channel.part == "output_text":
-            fields["logprobs"] = []
+            fields["logprobs"] = [*logprobs]
         self._say(channel.delta, fields)
 
     def _annotation(self, index: int, number: int, annotation: Annotation) -> None:
@@ -400,7 +400,7 @@ class ItemWriter:
         self._say(channel.done, fields)
 
     def _end_part(self, container: str, index: int, part: Content | str, status: str = "completed") -> None:
-        type_ = _CLOSERS.get((self._item.type, container))
+        type_ = PART_CLOSERS.get((self._item.type, container))
         if type_ is not None:
             event = PART_EVENTS[type_]
             fields: dict[str, Any] = {event.index: index, event.value: part}
@@ -426,9 +426,9 @@ _ARGUMENTS: Final = ITEM_CHANNELS["function_call"][0]
 class MessageWriter(ItemWriter):
     """A message of the assistant's. Text and refusal are parts of their own: changing over opens the next part."""
 
-    def text(self, delta: str) -> list[Event]:
-        """Say more. Gives the events that were not handed out yet."""
-        return self._write(_TEXT, delta)
+    def text(self, delta: str, *, logprobs: Sequence[LogProb] = ()) -> list[Event]:
+        """Say more, and how sure that is, token by token, if the client asked. Gives the events not handed out yet."""
+        return self._write(_TEXT, delta, logprobs)
 
     def refusal(self, delta: str) -> list[Event]:
         """Decline, in words. Gives the events that were not handed out yet."""
@@ -497,7 +497,7 @@ class _WholeItemWriter(ItemWriter):
     ) -> None:
         super().__init__(recorder, output_index, _emptied(item))
         self._split = split
-        begins, *others = _ITEM_PROGRESS.get(item.type, [""])
+        begins, *others = ITEM_PROGRESS.get(item.type, ("",))
         if begins:
             self._say(begins, {})
         for container in dict.fromkeys(channel.container for channel in ITEM_CHANNELS.get(item.type, ())):
@@ -544,10 +544,10 @@ def _applies(progress: str, item: Item) -> bool:
     """Tell whether an item that has come this far has been there."""
     status = getattr(item, "status", None) or "completed"
     failed = status == "failed" or bool(getattr(item, "error", None))
-    match progress.rpartition(".")[2]:
-        case "completed":
+    match PROGRESS[progress].step:
+        case "ends":
             return status == "completed" and not failed
-        case "failed":
+        case "fails":
             return failed
         case _:
             return True

@@ -1,4 +1,4 @@
-"""The life of a response, as tables.
+"""The life of a response, of its items and of their parts, as tables.
 
 A response is a small machine inside which smaller ones live: it has *items*, an item has *parts*, a part has *text*.
 Each is announced, grows, and is closed, and each level says the whole of what it grew when it closes::
@@ -16,10 +16,21 @@ So every text is said four times, and the later saying is the better one: what i
 reader that trusts only the last word loses everything when the connection breaks; one that trusts only the deltas is
 wrong when a server corrects itself. The accumulator keeps the deltas until something whole replaces them.
 
-Three things vary between kinds of items, and they are the three tables here: which text grows under which event
-(:data:`CHANNELS`), which events open and close a part (:data:`PART_EVENTS`), and which events merely report progress
-(:data:`PROGRESS`). What may follow what is :data:`RESPONSE_LIFE`. The accumulator, the emitter and the checks read the same
-tables, so they cannot disagree.
+What may follow what is the same for all of them, and there is one table for each level: :data:`RESPONSE_LIFE`, :data:`ITEM_LIFE`,
+:data:`PART_LIFE`. Each says, for a state and for what happens in it, the next state. What is not in there must not happen;
+the table of rules beside it (:data:`RESPONSE_RULES`, :data:`ITEM_RULES`, :data:`PART_RULES`) says which rule of :mod:`responses_proto.rules`
+is broken if it does. Together the two have an entry for whatever may come in whatever state: a peer can break a rule, but cannot
+do anything that was not thought of.
+
+Four things vary between kinds of items: which text grows under which event (:data:`CHANNELS`), which events open and close a part
+(:data:`PART_EVENTS`), which events report how far the work on an item has come (:data:`PROGRESS`), and what grows in a way of
+its own (:data:`GROWTH`). They are what happens to items and parts: :data:`ITEM_STEPS` and :data:`PART_STEPS` say which event is
+which step. A kind that none of these tables names is added and done, and that is its life.
+
+The accumulator, the emitter, the checks and the generator of streams read the same tables, so they cannot disagree; the pictures
+in the documentation are drawn from them. An item that the work is done *for* (a search, a call of a remote tool) goes through stages,
+some of which may be left out; it cannot go back. A text is unlike a part in one thing: nobody announces it, it is
+there from the start, and may never grow. So it lives by the table of the parts, but begins ``open``.
 
 Where the text lives in an item is its *container*: ``content`` or ``summary`` for lists of parts; ``action.commands`` for
 the list of strings in a shell call; empty for a field of the item itself (``arguments``, ``code``), which may be inside
@@ -36,17 +47,33 @@ __all__ = [
     "CHANNELS",
     "DELTAS",
     "DONES",
+    "GROWTH",
     "ITEM_CHANNELS",
+    "ITEM_LIFE",
+    "ITEM_PROGRESS",
+    "ITEM_RULES",
+    "ITEM_STEPS",
     "OVERRULED_BY",
     "PARTS",
+    "PART_CLOSERS",
     "PART_EVENTS",
+    "PART_LIFE",
+    "PART_OPENERS",
+    "PART_RULES",
+    "PART_STEPS",
     "PROGRESS",
     "RESPONSE_LIFE",
+    "RESPONSE_RULES",
     "TERMINAL",
     "Channel",
+    "ItemState",
+    "ItemStep",
     "PartEvent",
+    "PartState",
+    "PartStep",
     "Progress",
     "ResponseState",
+    "ResponseStep",
 ]
 
 
@@ -96,7 +123,7 @@ DONES: Final = {channel.done: channel for channel in CHANNELS}
 """Done event -> its channel."""
 ITEM_CHANNELS: Final = {
     item: tuple(channel for channel in CHANNELS if channel.item == item)
-    for item in {channel.item for channel in CHANNELS}
+    for item in dict.fromkeys(channel.item for channel in CHANNELS)
 }
 """Type of item -> the texts that grow in it. Kinds that are not here come whole."""
 
@@ -132,6 +159,21 @@ PART_EVENTS: Final = {
 PARTS: Final = {(channel.container, channel.part): channel for channel in reversed(CHANNELS) if channel.part}
 """(container, type of part) -> the text that grows in it."""
 
+PART_OPENERS: Final = {
+    (item, event.container): name
+    for name, event in reversed(PART_EVENTS.items())
+    if event.opens
+    for item in event.items
+}
+"""(type of item, container) -> the event that opens a part in it; the specification's name where there are two."""
+PART_CLOSERS: Final = {
+    (item, event.container): name
+    for name, event in reversed(PART_EVENTS.items())
+    if not event.opens
+    for item in event.items
+}
+"""(type of item, container) -> the event that closes a part in it."""
+
 
 @attrs.frozen
 class Progress:
@@ -140,30 +182,46 @@ class Progress:
     item: str
     status: str
     """The item's status from then on; empty where that kind of item has none."""
+    step: Literal["begins", "works", "ends", "fails"]
+    """What it is in the item's life."""
 
 
 PROGRESS: Final = {
-    "response.web_search_call.in_progress": Progress("web_search_call", "in_progress"),
-    "response.web_search_call.searching": Progress("web_search_call", "searching"),
-    "response.web_search_call.completed": Progress("web_search_call", "completed"),
-    "response.file_search_call.in_progress": Progress("file_search_call", "in_progress"),
-    "response.file_search_call.searching": Progress("file_search_call", "searching"),
-    "response.file_search_call.completed": Progress("file_search_call", "completed"),
-    "response.code_interpreter_call.in_progress": Progress("code_interpreter_call", "in_progress"),
-    "response.code_interpreter_call.interpreting": Progress("code_interpreter_call", "interpreting"),
-    "response.code_interpreter_call.completed": Progress("code_interpreter_call", "completed"),
-    "response.image_generation_call.in_progress": Progress("image_generation_call", "in_progress"),
-    "response.image_generation_call.generating": Progress("image_generation_call", "generating"),
-    "response.image_generation_call.completed": Progress("image_generation_call", "completed"),
-    "response.mcp_call.in_progress": Progress("mcp_call", "in_progress"),
-    "response.mcp_call.completed": Progress("mcp_call", "completed"),
-    "response.mcp_call.failed": Progress("mcp_call", "failed"),
-    "response.mcp_list_tools.in_progress": Progress("mcp_list_tools", ""),
-    "response.mcp_list_tools.completed": Progress("mcp_list_tools", ""),
-    "response.mcp_list_tools.failed": Progress("mcp_list_tools", ""),
-    "response.compaction.compacting": Progress("compaction", ""),
+    "response.web_search_call.in_progress": Progress("web_search_call", "in_progress", "begins"),
+    "response.web_search_call.searching": Progress("web_search_call", "searching", "works"),
+    "response.web_search_call.completed": Progress("web_search_call", "completed", "ends"),
+    "response.file_search_call.in_progress": Progress("file_search_call", "in_progress", "begins"),
+    "response.file_search_call.searching": Progress("file_search_call", "searching", "works"),
+    "response.file_search_call.completed": Progress("file_search_call", "completed", "ends"),
+    "response.code_interpreter_call.in_progress": Progress("code_interpreter_call", "in_progress", "begins"),
+    "response.code_interpreter_call.interpreting": Progress("code_interpreter_call", "interpreting", "works"),
+    "response.code_interpreter_call.completed": Progress("code_interpreter_call", "completed", "ends"),
+    "response.image_generation_call.in_progress": Progress("image_generation_call", "in_progress", "begins"),
+    "response.image_generation_call.generating": Progress("image_generation_call", "generating", "works"),
+    "response.image_generation_call.completed": Progress("image_generation_call", "completed", "ends"),
+    "response.mcp_call.in_progress": Progress("mcp_call", "in_progress", "begins"),
+    "response.mcp_call.completed": Progress("mcp_call", "completed", "ends"),
+    "response.mcp_call.failed": Progress("mcp_call", "failed", "fails"),
+    "response.mcp_list_tools.in_progress": Progress("mcp_list_tools", "", "begins"),
+    "response.mcp_list_tools.completed": Progress("mcp_list_tools", "", "ends"),
+    "response.mcp_list_tools.failed": Progress("mcp_list_tools", "", "fails"),
+    "response.compaction.compacting": Progress("compaction", "", "works"),
 }
-"""The events that report on an item without changing what it says."""
+"""The events that report on an item without changing what it says; of each kind of item, in their order."""
+
+ITEM_PROGRESS: Final = {
+    item: tuple(name for name, progress in PROGRESS.items() if progress.item == item)
+    for item in dict.fromkeys(progress.item for progress in PROGRESS.values())
+}
+"""Type of item -> the events that report on it, in their order."""
+
+GROWTH: Final = {
+    "response.output_text.annotation.added": "message",
+    "response.image_generation_call.partial_image": "image_generation_call",
+    "response.shell_call_output_content.delta": "shell_call_output",
+    "response.shell_call_output_content.done": "shell_call_output",
+}
+"""The events by which an item grows otherwise than by deltas of strings -> its type."""
 
 ResponseState: TypeAlias = Literal["awaited", "created", "queued", "in_progress", "ended"]
 """Where a response is in its life, seen from its stream."""
@@ -190,6 +248,101 @@ RESPONSE_LIFE: Final[dict[ResponseState, dict[str, ResponseState]]] = {
     "ended": {},
 }
 """state -> lifecycle event -> next state. What is not here is out of order. Items belong into ``in_progress``."""
+
+ResponseStep: TypeAlias = Literal["lifecycle", "output"]
+"""What can come of a response: an event of its own life, or one of an item."""
+
+RESPONSE_RULES: Final[dict[ResponseState, dict[ResponseStep, str]]] = {
+    "awaited": {"lifecycle": "created-missing", "output": "created-missing"},
+    "created": {"lifecycle": "lifecycle", "output": "output-early"},
+    "queued": {"lifecycle": "lifecycle", "output": "output-early"},
+    "in_progress": {"lifecycle": "lifecycle"},
+    "ended": {"lifecycle": "late-event", "output": "late-event"},
+}
+"""state -> what comes out of order -> the rule that it breaks."""
+
+ItemState: TypeAlias = Literal["awaited", "open", "begun", "working", "worked", "done"]
+"""Where an item is in its life. The three in the middle are stages of work, which only some kinds have."""
+ItemStep: TypeAlias = Literal["added", "begins", "works", "ends", "fails", "grows", "done"]
+"""What can happen to an item."""
+
+ITEM_LIFE: Final[dict[ItemState, dict[ItemStep, ItemState]]] = {
+    "awaited": {"added": "open"},
+    "open": {
+        "begins": "begun", "works": "working", "ends": "worked", "fails": "worked", "grows": "open", "done": "done",
+    },
+    "begun": {
+        "begins": "begun", "works": "working", "ends": "worked", "fails": "worked", "grows": "begun", "done": "done",
+    },
+    "working": {"works": "working", "ends": "worked", "fails": "worked", "grows": "working", "done": "done"},
+    "worked": {"done": "done"},
+    "done": {},
+}  # fmt: skip
+"""state -> what happens -> next state, for items of every kind."""
+
+ITEM_RULES: Final[dict[ItemState, dict[ItemStep, str]]] = {
+    "awaited": {
+        "begins": "item-implied", "works": "item-implied", "ends": "item-implied", "fails": "item-implied",
+        "grows": "item-implied", "done": "item-implied",
+    },
+    "open": {"added": "item-repeated"},
+    "begun": {"added": "item-repeated"},
+    "working": {"added": "item-repeated", "begins": "progress-order"},
+    "worked": {
+        "added": "item-repeated", "begins": "progress-order", "works": "progress-order", "ends": "progress-order",
+        "fails": "progress-order", "grows": "progress-order",
+    },
+    "done": {
+        "added": "index-occupied", "begins": "progress-order", "works": "progress-order", "ends": "progress-order",
+        "fails": "progress-order", "grows": "delta-after-done", "done": "item-repeated",
+    },
+}  # fmt: skip
+"""state -> what must not happen in it -> the rule that it breaks."""
+
+ITEM_STEPS: Final[dict[str, ItemStep]] = {
+    "response.output_item.added": "added",
+    "response.output_item.done": "done",
+    **{name: progress.step for name, progress in PROGRESS.items()},
+    **dict.fromkeys((*DELTAS, *DONES, *PART_EVENTS, *GROWTH), "grows"),
+}
+"""Event -> what it is in the life of its item. All events of items are here."""
+
+PartState: TypeAlias = Literal["awaited", "open", "growing", "whole", "done"]
+"""Where a part, or a text, is in its life. ``whole``: the whole of its text was said."""
+PartStep: TypeAlias = Literal["added", "delta", "whole", "done", "item done"]
+"""What can happen to a part; the last is the end of the item that it is in."""
+
+PART_LIFE: Final[dict[PartState, dict[PartStep, PartState]]] = {
+    "awaited": {"added": "open"},
+    "open": {"added": "open", "delta": "growing", "whole": "whole", "done": "done"},
+    "growing": {"delta": "growing", "whole": "whole"},
+    "whole": {"done": "done"},
+    "done": {"item done": "done"},
+}
+"""state -> what happens -> next state, for parts. (An item can be added with parts in it, which are then added once more.)
+
+A part that no event closes, as a shell command has none, and a text in no part may be ``open`` or ``whole`` when their item is done.
+"""
+
+PART_RULES: Final[dict[PartState, dict[PartStep, str]]] = {
+    "awaited": {"delta": "part-implied", "whole": "part-implied", "done": "part-implied"},
+    "open": {"item done": "part-unfinished"},
+    "growing": {"added": "part-repeated", "done": "text-unfinished", "item done": "text-unfinished"},
+    "whole": {
+        "added": "part-repeated", "delta": "delta-after-done", "whole": "part-repeated", "item done": "part-unfinished",
+    },
+    "done": {
+        "added": "part-repeated", "delta": "delta-after-done", "whole": "part-repeated", "done": "part-repeated",
+    },
+}  # fmt: skip
+"""state -> what must not happen in it -> the rule that it breaks."""
+
+PART_STEPS: Final[dict[str, PartStep]] = {
+    **dict.fromkeys(DELTAS, "delta"),
+    **dict.fromkeys(DONES, "whole"),
+    **{name: "added" if event.opens else "done" for name, event in PART_EVENTS.items()},
+}
+"""Event -> what it is in the life of its part, or of its text."""
 
 TERMINAL: Final[dict[str, Literal["completed", "incomplete", "failed"]]] = {
     "response.completed": "completed",

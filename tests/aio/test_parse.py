@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -16,11 +15,10 @@ from responses_proto.structured import Incomplete, Invalid, Parsed, ParseResult,
 from responses_proto.testing import Answer, FakeServer, Peer
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
 
     from tests.streams import Wire
 
-    from responses_proto import EventStream
     from responses_proto.typing import JSONObject
 
 KEY = "key-that-nobody-may-see"
@@ -221,46 +219,5 @@ def test_a_connection_that_breaks_is_an_error_and_no_result(backend: str) -> Non
         async with FakeServer(script) as server, client(server.url) as c, c.stream(model="m", input="x") as stream:
             with pytest.raises(StreamInterrupted):
                 await stream.parse(Num)
-
-    run(backend, test)
-
-
-@asynccontextmanager
-async def streaming(*deltas: str) -> AsyncGenerator[EventStream]:
-    async with (
-        FakeServer(Answer.events(plain(deltas))) as server,
-        client(server.url) as c,
-        c.stream(model="m", input="x") as stream,
-    ):
-        yield stream
-
-
-async def partials(stream: EventStream, output: Any = None) -> list[Any]:
-    return [value async for value in stream.partial(output)]
-
-
-@both_loops
-def test_partial_values_come_as_the_text_does_and_the_typed_one_at_the_end(backend: str) -> None:
-    async def test() -> None:
-        async with streaming('{"na', 'me": "F', "air", '", "tags": [', '"a"', ", ", '"b', '"]}') as stream:
-            assert await partials(stream) == [
-                {},
-                {"name": "F"},
-                {"name": "Fair"},
-                {"name": "Fair", "tags": []},
-                {"name": "Fair", "tags": ["a"]},
-                {"name": "Fair", "tags": ["a", "b"]},
-            ]
-            assert isinstance(await stream.parse(Num), Invalid)
-
-    run(backend, test)
-
-
-@both_loops
-def test_partial_values_are_taken_out_of_their_object(backend: str) -> None:
-    async def test() -> None:
-        async with streaming("```json\n", '{"value": [1', ", 2", "]}", "\n```") as stream:
-            assert await partials(stream, list[int]) == [[], [1], [1, 2]]
-            assert await stream.parse(list[int]) == Parsed([1, 2])
 
     run(backend, test)

@@ -1,17 +1,16 @@
-"""Streams that are retried, resumed, abandoned, watched, and read in other ways than event by event."""
+"""Streams that are retried, resumed and abandoned."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from tests.streams import frame, numbered, plain, response, saying, wire
+from tests.streams import frame, numbered, plain, response, wire
 from tests.support import both_loops, run
 
-from responses_proto import Cursor, ResponsesClient, RetryPolicy, Timeouts
-from responses_proto.aio.hooks import CallEnd, Hooks, RetryNotice
+from responses_proto import Cursor, ResponsesClient, RetryPolicy
+from responses_proto.aio.hooks import Hooks, RetryNotice
 from responses_proto.exceptions import (
     APIError,
     LocalProtocolError,
@@ -24,19 +23,13 @@ from responses_proto.exceptions import (
     TransportError,
 )
 from responses_proto.models.events import (
-    Event,
-    OutputTextDelta,
-    OutputTextDone,
-    ResponseCompleted,
     ResponseCreated,
 )
-from responses_proto.testing import Answer, Close, FakeServer, Fault, Peer, Reset, Script, Stall
+from responses_proto.testing import Answer, Close, FakeServer, Peer, Reset, Script, Stall
 
 if TYPE_CHECKING:
     from tests.streams import Wire
 
-    from responses_proto.aio.transport import WireRequest
-    from responses_proto.sse import Frame
 
 KEY = "key-that-nobody-may-see"
 QUICK = RetryPolicy(first_pause=0.01)
@@ -263,20 +256,21 @@ def test_leaving_before_the_retry_sends_nothing_more(backend: str) -> None:
 @pytest.mark.parametrize("nested", [False, True])
 def test_an_error_in_a_stream_does_not_show_the_key(backend: str, nested: bool) -> None:
     async def test() -> None:
-        told = Told()
+        notices: list[RetryNotice] = []
+        hooks = Hooks(on_retry=notices.append)
         facts = {"code": "server_error", "message": f"Not with {KEY}."}
         error: Wire = {"type": "error", "error": facts} if nested else {"type": "error", **facts}
         broken = {"type": "response.failed", "response": response(status="failed", error=facts)}
         for last in (error, broken):
-            async with FakeServer(stream_of(plain()[0], last)) as server, client(server, hooks=told.hooks) as c:
+            async with FakeServer(stream_of(plain()[0], last)) as server, client(server, hooks=hooks) as c:
                 async with c.stream(model="m", input="x") as stream:
                     with pytest.raises(ResponsesProtoError, match=r"Not with \*\*\*") as caught:
                         await stream.result()
-                for shown in (caught.value, caught.value.__cause__, *told.retries):
+                for shown in (caught.value, caught.value.__cause__, *notices):
                     assert KEY not in f"{shown!r} {getattr(shown, 'body', None)} {getattr(shown, 'message', '')}"
                 assert stream.outcome is not None
                 assert KEY not in repr(stream.outcome.error)
-        assert len(told.retries) == 4
+        assert len(notices) == 4
 
     run(backend, test)
 
@@ -336,230 +330,5 @@ def test_a_server_that_does_not_cancel_does_not_hold_up(backend: str) -> None:
             async with c.stream(model="m", background=True, on_abandon="cancel_response") as stream:
                 await anext(stream)
             assert len(server.requests) == 2
-
-    run(backend, test)
-
-
-# ---- hooks
-
-
-class Told:
-    def __init__(self) -> None:
-        self.requests: list[WireRequest] = []
-        self.frames: list[Frame] = []
-        self.events: list[Event] = []
-        self.ends: list[CallEnd] = []
-        self.retries: list[RetryNotice] = []
-        self.hooks = Hooks(
-            on_request=self.requests.append,
-            on_frame=self.frames.append,
-            on_event=self.events.append,
-            on_retry=self.retries.append,
-            on_outcome=self.ends.append,
-        )
-
-
-@both_loops
-def test_hooks_are_told_what_happens(backend: str) -> None:
-    async def test() -> None:
-        told = Told()
-        async with FakeServer(Script(stream_of(OVERLOADED), HELLO)) as server, client(server, hooks=told.hooks) as c:
-            async with c.stream(model="m", input="x") as stream:
-                seen = [event async for event in stream]
-            assert told.events == seen
-            assert [found.event.decode() for found in told.frames] == [
-                "error",
-                *(event.type for event in seen),
-                "",
-            ]  # [DONE]
-            assert [json.loads(request.body)["model"] for request in told.requests] == ["m", "m"]
-            assert KEY not in repr(told.requests) + repr(told.ends)
-            (end,) = told.ends
-            assert (end.operation, end.how, end.attempts, end.error) == ("responses.stream", "ended", 2, None)
-            assert end.outcome is not None
-            assert end.outcome.status == "completed"
-            assert end.response is end.outcome.response
-            assert end.elapsed > 0
-
-    run(backend, test)
-
-
-@both_loops
-@pytest.mark.parametrize(
-    ("way", "how", "error"),
-    [
-        ("end", "ended", None),
-        ("break", "left", None),
-        ("raise", "failed", KeyError),
-        ("cancel", "cancelled", BaseException),
-        ("reset", "failed", StreamInterrupted),
-        ("swallowed reset", "failed", StreamInterrupted),
-        ("refused", "failed", APIError),
-        ("aclose", "left", None),
-    ],
-)
-def test_the_outcome_is_told_once_on_every_way_out(
-    backend: str, way: str, how: str, error: type[BaseException] | None
-) -> None:
-    async def leave(c: ResponsesClient) -> None:
-        async with c.stream(model="m", input=way) as stream:
-            await anext(stream)
-            match way:
-                case "raise":
-                    raise KeyError(way)
-                case "end" | "cancel" | "reset":
-                    await stream.result()
-                case "swallowed reset":
-                    with pytest.raises(StreamInterrupted):
-                        await stream.result()
-                case "aclose":
-                    await stream.aclose()
-                    await stream.aclose()
-                case _:
-                    pass
-
-    answers = {
-        "end": HELLO,
-        "refused": Answer.error(400, "No."),
-        "reset": Answer.stream(BEGUN, Reset()),
-        "swallowed reset": Answer.stream(BEGUN, Reset()),
-    }
-
-    async def test() -> None:
-        told = Told()
-        async with (
-            FakeServer(answers.get(way, Answer.stream(BEGUN, Stall()))) as server,
-            client(server, hooks=told.hooks) as c,
-        ):
-            with anyio.move_on_after(0.3 if way == "cancel" else 5):
-                try:
-                    await leave(c)
-                except (KeyError, APIError, StreamInterrupted):
-                    assert how == "failed"
-            (end,) = told.ends
-            assert end.how == how
-            assert end.error is None if error is None else isinstance(end.error, error)
-            if way not in ("end", "refused"):
-                assert end.outcome is None or end.outcome.status == "truncated"
-                assert end.response is not None
-                assert end.response.output_text == "Hel"
-                assert end.cursor is not None
-
-    run(backend, test)
-
-
-@both_loops
-def test_calls_that_are_no_streams_tell_their_end_too(backend: str) -> None:
-    async def test() -> None:
-        told = Told()
-        async with (
-            FakeServer(Script(Answer.json(saying("Hi")), Answer.error(400, "No."))) as server,
-            client(server, hooks=told.hooks) as c,
-        ):
-            made = await c.create(model="m", input="x")
-            with pytest.raises(APIError) as caught:
-                await c.delete("resp_1")
-            first, second = told.ends
-            assert (first.operation, first.how, first.response) == ("responses.create", "ended", made)
-            assert (second.operation, second.how, second.error) == ("responses.delete", "failed", caught.value)
-
-        async with FakeServer(HELLO.with_faults(Fault.slow_head(10))) as server, client(server, hooks=told.hooks) as c:
-            with anyio.move_on_after(0.1):
-                await c.retrieve("resp_1")
-            with pytest.raises(TransportError):
-                await c.create(model="m", timeouts=Timeouts(first_byte=0.05))
-            assert [end.how for end in told.ends] == ["ended", "failed", "cancelled", "failed"]
-
-    run(backend, test)
-
-
-# ---- views
-
-
-@both_loops
-def test_events_of_some_kinds_only(backend: str) -> None:
-    async def test() -> None:
-        async with FakeServer(HELLO) as server, client(server) as c:
-            async with c.stream(model="m", input="x") as stream:
-                deltas = [event.delta async for event in stream.events(OutputTextDelta)]
-                assert deltas == ["Hel", "lo"]
-                assert (await stream.result()).output_text == "Hello"
-            async with c.stream(model="m", input="x") as stream:
-                kinds = [
-                    event.type
-                    async for event in stream.events("response.created", OutputTextDone, "response.completed")
-                ]
-                assert kinds == ["response.created", "response.output_text.done", "response.completed"]
-            async with c.stream(model="m", input="x") as stream:
-                assert len([event async for event in stream.events()]) == len(plain(["Hel", "lo"]))
-
-    run(backend, test)
-
-
-@both_loops
-def test_a_misspelt_kind_is_refused_and_a_servers_own_is_not(backend: str) -> None:
-    async def test() -> None:
-        listed = [*plain(last=None), {"type": "acme:output"}, *plain()[-1:]]
-        async with (
-            FakeServer(stream_of(*listed)) as server,
-            client(server) as c,
-            c.stream(model="m", input="x") as stream,
-        ):
-            with pytest.raises(LocalProtocolError, match=r"did you mean 'response\.completed'"):
-                stream.events("response.complete")
-            assert [event.type async for event in stream.events("acme:output")] == ["acme:output"]
-
-    run(backend, test)
-
-
-@both_loops
-def test_one_way_of_reading_goes_on_where_another_was_left(backend: str) -> None:
-    async def test() -> None:
-        async with FakeServer(HELLO) as server, client(server) as c, c.stream(model="m", input="x") as stream:
-            async for text in stream.text_deltas():
-                assert text == "Hel"
-                break
-            assert isinstance(await anext(stream), OutputTextDelta)
-            rest = [event async for batch in stream.batches() for event in batch]
-            assert isinstance(rest[-1], ResponseCompleted)
-            assert [text async for text in stream.text_deltas()] == []
-
-    run(backend, test)
-
-
-@both_loops
-def test_batches_are_what_came_together(backend: str) -> None:
-    async def test() -> None:
-        async with (
-            FakeServer(Answer.events(plain("ab")).with_faults(Fault.delayed(0.005))) as server,
-            client(server) as c,
-            c.stream(model="m", input="x") as stream,
-        ):
-            batches = [batch async for batch in stream.batches()]
-            assert all(batches)
-            assert len(batches) > 1
-            assert [event.type for batch in batches for event in batch] == [event["type"] for event in plain("ab")]
-        async with FakeServer(HELLO) as server, client(server) as c:
-            async with c.stream(model="m", input="x") as stream:
-                assert "".join([text async for text in stream.text_deltas()]) == "Hello"
-            with pytest.raises(LocalProtocolError, match="closed"):
-                await anext(stream.batches())
-
-    run(backend, test)
-
-
-@both_loops
-def test_other_ways_of_reading_raise_what_iterating_raises(backend: str) -> None:
-    async def test() -> None:
-        async with (
-            FakeServer(Answer.stream(BEGUN, Reset())) as server,
-            client(server) as c,
-            c.stream(model="m", input="x") as stream,
-        ):
-            texts = stream.text_deltas()
-            assert await anext(texts) == "Hel"
-            for _ in range(2):
-                with pytest.raises(StreamInterrupted):
-                    await anext(texts)
 
     run(backend, test)

@@ -21,7 +21,7 @@ from responses_proto.codec import (
     loads,
     make_converter,
 )
-from responses_proto.exceptions import DecodeError, LocalProtocolError
+from responses_proto.exceptions import DecodeError, LimitExceeded, LocalProtocolError
 from responses_proto.models import (
     Content,
     Event,
@@ -291,3 +291,26 @@ def test_structure_is_strict_where_the_converter_is() -> None:
     with pytest.raises(Exception, match="structuring") as caught:
         make_converter(strict=True).structure({**TURN, "last": {**WIRE_CALL, "name": 7}}, Turn)
     assert "DecodeError" in repr(caught.value.exceptions)  # type: ignore[attr-defined,unused-ignore] # cattrs raises a group
+
+
+# --- what cannot be loaded --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [(FunctionCall, "FunctionCall"), (Item, "Item"), (list[Item], "list["), (int | None, "int | None")],
+)
+def test_a_value_of_another_kind_altogether_names_what_was_due(target: Any, name: str) -> None:
+    with pytest.raises(DecodeError) as caught:
+        load("text", target)
+    assert caught.value.type_name.startswith(name)
+    assert caught.value.excerpt == "'text'"
+
+
+def test_a_value_nested_too_deep_is_a_limit() -> None:
+    deep: Any = 1
+    for _ in range(5_000):
+        deep = {"type": "and", "filters": [deep]}
+    with pytest.raises(LimitExceeded) as caught:
+        load({"type": "file_search", "filters": deep}, Tool)
+    assert caught.value.limit == "max_nesting"

@@ -232,3 +232,10 @@ def test_an_item_of_a_response_goes_into_a_request_unchanged() -> None:
     ]
     items = [load(item, Item) for item in wire]
     assert dump(CreateResponse(input=items))["input"] == wire
+
+
+def test_a_cycle_inside_an_unknown_object_is_found() -> None:
+    raw: dict[str, Any] = {"type": "acme:x", "steps": ("a", 1)}
+    raw["itself"] = [UnknownItem(type="acme:y", raw="no object"), raw]
+    with pytest.raises(EncodeError, match=r"contains itself @ \$\[0\]\.itself\[1\]"):
+        dump([UnknownItem(type="acme:x", raw=raw)])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import math
 import pickle
+import sys
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 
 from responses_proto.codec import ORJSON, STDLIB, JSONBackend, default_backend
 from responses_proto.codec._json import check_nesting
-from responses_proto.exceptions import DecodeError, EncodeError, LimitExceeded
+from responses_proto.exceptions import DecodeError, EncodeError, LimitExceeded, LocalProtocolError
 
 BACKENDS = [backend for backend in (STDLIB, ORJSON) if backend is not None]
 
@@ -228,3 +230,23 @@ def test_a_float_comes_back_to_the_bit(number: float) -> None:
 def test_orjson_is_the_default_where_it_is_installed() -> None:
     assert default_backend() is (STDLIB if ORJSON is None else ORJSON)
     assert [backend.name for backend in BACKENDS] == ["stdlib", "orjson"][: len(BACKENDS)]
+
+
+@each_backend
+def test_a_value_is_no_text(backend: JSONBackend) -> None:
+    value: Any = {"type": "message"}
+    with pytest.raises(LocalProtocolError, match=r"JSON text is str or bytes, not dict: for a value use load\(\)"):
+        backend.loads(value)
+
+
+def test_without_the_extra_the_standard_library_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "orjson", None)  # as if it was not installed
+    spec = importlib.util.spec_from_file_location(
+        "responses_proto.codec._json_alone", check_nesting.__code__.co_filename
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    alone = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(alone)
+    assert (alone.ORJSON, alone.default_backend()) == (None, alone.STDLIB)
+    assert alone.default_backend().loads(b'{"a": [1, 2.5]}') == {"a": [1, 2.5]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import pytest
 
@@ -364,3 +364,57 @@ def test_an_output_may_be_text_or_contents() -> None:
     )
     assert isinstance(output, FunctionCallOutput)
     assert output.output == [InputText(text="a")]
+
+
+def test_unknown_classes_take_any_object_by_themselves() -> None:
+    assert load({"type": "acme:x", "n": 1}, UnknownItem) == UnknownItem(type="acme:x", raw={"type": "acme:x", "n": 1})
+
+
+def test_values_of_no_kind_in_particular_are_as_they_came() -> None:
+    assert load([1, "a", None], list[Any]) == [1, "a", None]
+    assert load({"a": [1]}, dict[str, Any]) == {"a": [1]}
+    value: Any = load({"a": 1}, Any)
+    assert value == {"a": 1}
+
+
+def test_a_class_that_was_registered_is_loaded_by_its_tag_from_then_on() -> None:
+    @model
+    class AcmeNote(Model):
+        type: ClassVar[Literal["acme:note"]] = "acme:note"
+        text: str
+
+    converter = make_converter()
+    assert isinstance(converter.load({"type": "acme:note", "text": "x"}, Item), UnknownItem)
+    converter.register(AcmeNote, Item)
+    assert converter.load({"type": "acme:note", "text": "x"}, Item) == AcmeNote(text="x")
+    assert set(converter.loaders(Item)) > {"acme:note", "message"}
+
+
+@model
+class Bare(Model):
+    x: int
+
+
+@model
+class Barer(Model):
+    y: int
+
+
+def test_classes_that_cannot_be_told_apart_are_no_union() -> None:
+    with pytest.raises(TypeError, match=r"cannot be told apart: \['Bare', 'Barer'\]"):
+        load({"x": 1}, Bare | Barer)
+
+
+@pytest.mark.parametrize(
+    ("payload", "code", "detail"),
+    [
+        ({"type": "message"}, "missing-field", "Message requires it"),
+        ({"type": "note", "role": "user", "content": ""}, "wrong-constant", "Message does not have 'note' here"),
+        ({"type": "message", "role": 5, "content": ""}, "wrong-type", "5"),
+    ],
+)
+def test_a_finding_says_what_is_wrong(payload: dict[str, Any], code: str, detail: str) -> None:
+    anomalies: list[Anomaly] = []
+    load(payload, Message, anomalies=anomalies)
+    assert anomalies[0].code == code
+    assert detail in anomalies[0].detail

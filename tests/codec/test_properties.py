@@ -18,6 +18,7 @@ from responses_proto.exceptions import DecodeError
 from responses_proto.models import CreateResponse, Event, Item, Model, Response, Unknown
 from responses_proto.models.events import EVENT_TYPES
 from responses_proto.models.items import ITEM_TYPES
+from responses_proto.testing import strategies
 from responses_proto.typing import UNSET
 
 EXPORTED: list[Any] = [getattr(models, name) for name in models.__all__]
@@ -34,52 +35,13 @@ def examples(count: int) -> settings:
     return settings(max_examples=count, deadline=None, suppress_health_check=checks)
 
 
-# Low surrogates only: a high one followed by a low one would be one character when it is read back.
-CHARACTERS = st.characters(codec="utf-8") | st.characters(min_codepoint=0xDC00, max_codepoint=0xDFFF)
-TEXT = st.text(CHARACTERS, max_size=8)
-INTEGERS = st.integers(-(2**63), 2**64 - 1)
-FLOATS = st.floats(allow_nan=False, allow_infinity=False)
-JSON = st.recursive(
-    st.none() | st.booleans() | INTEGERS | FLOATS | TEXT,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-    max_leaves=6,
-)
-# Not the names of fields, nor of what may become one: the specification has no dash in a name.
-UNKNOWN_FIELDS = st.dictionaries(TEXT.map(lambda name: f"x-{name}"), JSON, max_size=2)
-UNKNOWN_OBJECTS = TEXT.flatmap(lambda tag: UNKNOWN_FIELDS.map(lambda more: {**more, "type": f"acme:{tag}"}))
-SCALARS: dict[type, st.SearchStrategy[Any]] = {str: TEXT, int: INTEGERS, float: FLOATS, bool: st.booleans()}
+TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
+JSON = strategies.json_values()
 
 
-@st.composite
-def payloads(draw: st.DrawFn, cls: type[Model], depth: int = 0) -> dict[str, Any]:
+def payloads(cls: type[Model]) -> st.SearchStrategy[dict[str, Any]]:
     """An object that fits ``cls`` and carries more."""
-    plan = plan_of(cls)
-    optional = [field for field in plan.fields if not field.required]
-    chosen = (
-        draw(st.lists(st.sampled_from(optional), max_size=4, unique_by=lambda field: field.wire)) if optional else []
-    )
-    fields = [field for field in plan.fields if field.required or field in chosen]
-    payload = {field.wire: draw(values(field.shape, depth + 1)) for field in fields}
-    return {**plan.constants, **payload, **draw(UNKNOWN_FIELDS)}
-
-
-@st.composite
-def values(draw: st.DrawFn, shape: Shape, depth: int) -> Any:
-    """A value that fits ``shape``."""
-    if shape.anything:
-        return draw(JSON)
-    kinds: list[st.SearchStrategy[Any]] = [SCALARS[kind] for kind in sorted(shape.scalars, key=str)]
-    if shape.null:
-        kinds.append(st.none())
-    if shape.items is not None:
-        kinds.append(st.lists(values(shape.items, depth + 1), max_size=2) if depth < 5 else st.just([]))
-    if shape.values is not None and not shape.models:
-        kinds.append(st.dictionaries(TEXT, values(shape.values, depth + 1), max_size=2))
-    if shape.models and (depth < 5 or not (kinds or shape.unknown)):
-        kinds.append(st.sampled_from(shape.models).flatmap(lambda cls: payloads(cls, depth + 1)))
-    if shape.unknown:
-        kinds.append(UNKNOWN_OBJECTS)
-    return draw(st.one_of(kinds))
+    return strategies.payloads(cls, beyond=True).map(dict)
 
 
 @st.composite
@@ -173,7 +135,11 @@ def test_a_mangled_payload_comes_back_exactly_with_true_types(
 
 
 @examples(100)
-@given(st.sampled_from([Event, Item]), st.dictionaries(TEXT, JSON, max_size=4))
+# A message and a reference may leave out their type: by the fields that they have to have they are known all the same.
+@given(
+    st.sampled_from([Event, Item]),
+    st.dictionaries(TEXT.filter(lambda name: name not in ("id", "role")), JSON, max_size=4),
+)
 def test_any_object_is_kept_whole_where_a_union_is_due(union: Any, payload: dict[str, Any]) -> None:
     loaded = LENIENT.load(payload, union)
     assert isinstance(loaded, Unknown)

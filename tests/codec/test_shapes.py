@@ -41,7 +41,8 @@ class Wild(Model):
         (None, Shape(null=True)),
         (Any, Shape(anything=True)),
         (JSONValue, Shape(anything=True)),
-        (Literal["a", 3] | None, Shape(scalars=frozenset({str, int}), null=True)),
+        (Literal["a", 3] | None, Shape(scalars=frozenset({str, int}), known=("a",), null=True)),
+        (Literal["a", "b"] | list[int], Shape(scalars=frozenset({str}), known=("a", "b"), items=shape_of(int))),
         (str | None | Unset, Shape(scalars=frozenset({str}), null=True, unset=True)),
         (list[int], Shape(items=Shape(scalars=frozenset({int})))),
         (Sequence[int] | list[str], Shape(items=Shape(scalars=frozenset({int, str})))),
@@ -134,3 +135,10 @@ def test_every_model_has_a_plan() -> None:
 
 def test_a_secret_is_known_to_the_plan() -> None:
     assert {field.name for field in plan_of(McpTool).fields if field.secret} == {"authorization", "headers"}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "plain"), [(str | int | None | Unset, True), (list[int], False), (Item, False), (JSONValue, False)]
+)
+def test_plain_is_what_the_type_of_the_value_decides(annotation: Any, plain: bool) -> None:
+    assert shape_of(annotation).plain is plain

@@ -306,3 +306,8 @@ def test_an_unknown_object_of_a_users_own() -> None:
     assert dump(UnknownItem(type="acme:x", raw=raw)) == raw
     assert load(raw, Item) == UnknownItem(type="acme:x", raw=raw)
     assert OutputText(text="a") != UnknownItem()
+
+
+def test_extra_shows_what_it_holds_and_what_was_absent() -> None:
+    assert repr(Extra({"x": 1})) == "{'x': 1}"
+    assert repr(Extra({"x": 1}, ["b", "a"])) == "{'x': 1}, absent=['a', 'b']"

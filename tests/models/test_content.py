@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
+from responses_proto.exceptions import LocalProtocolError
 from responses_proto.models import content
 from responses_proto.models.content import (
     CONTENT_TYPES,
@@ -39,6 +40,8 @@ from responses_proto.models.content import (
 from responses_proto.typing import UNSET
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from responses_proto.models._base import Model
 
 PARTS: dict[str, Content] = {
@@ -142,3 +145,39 @@ def test_parts_match_by_class() -> None:
             case _:
                 pass
     assert seen == ["Hi", "hologram"]
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
+WAV = b"RIFF\0\0\0\0WAVEfmt "
+
+
+def test_an_image_can_be_made_of_bytes_or_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(PNG)
+    made = InputImage.from_bytes(PNG, detail="low")
+    assert made == InputImage.from_path(path, detail="low")
+    assert str(made.image_url).startswith("data:image/png;base64,")
+
+
+def test_a_file_can_be_made_of_bytes_or_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(b"a,b")
+    made = InputFile.from_bytes(b"a,b", "table.csv")
+    assert made == InputFile.from_path(path)
+    assert (made.filename, made.file_data) == ("table.csv", "data:text/csv;base64,YSxi")
+
+
+def test_sound_can_be_made_of_bytes_or_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    path.write_bytes(WAV)
+    made = InputAudio.from_bytes(WAV)
+    assert made == InputAudio.from_path(path) == InputAudio.from_path(path, format="wav")
+    assert made.input_audio.format == "wav"
+
+
+def test_what_is_too_large_is_refused_before_it_is_sent() -> None:
+    for make in (InputImage.from_bytes, InputAudio.from_bytes):
+        with pytest.raises(LocalProtocolError, match=r"has 1[26] bytes, 4 are allowed"):
+            make(PNG, max_bytes=4)
+    with pytest.raises(LocalProtocolError, match=r"table\.csv has 5 bytes"):
+        InputFile.from_bytes(b"a,b,c", "table.csv", max_bytes=4)

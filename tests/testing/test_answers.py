@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import json
 
+import attrs
 import pytest
 
 from responses_proto.codec import load
 from responses_proto.emitter import DONE, emit
-from responses_proto.exceptions import LocalProtocolError
+from responses_proto.exceptions import DecodeError, LocalProtocolError
 from responses_proto.models.items import FunctionCall, Message
 from responses_proto.models.response import Response
 from responses_proto.protocol import ResponseStream
 from responses_proto.testing import Answer, Fault, Pause, check_stream
+from responses_proto.typing import UNSET
 
 WHOLE = load(
     {
@@ -41,6 +43,28 @@ def test_a_text_is_a_stream_of_words_that_conforms() -> None:
 
 def test_a_text_is_the_same_each_time() -> None:
     assert body(Answer.text("One two.")) == body(Answer.text("One two."))
+
+
+def test_items_are_said_one_after_the_other_with_what_every_item_has() -> None:
+    call = FunctionCall(call_id="call_1", name="f", arguments='{"a": 1}')
+    answer = Answer.items("Let me see.", call, {"type": "reasoning", "id": "rs_1", "summary": []}, model="m")
+    report = check_stream(body(answer))
+    assert report.ok, str(report)
+    response = report.outcome.response
+    assert (response.output_text, response.model) == ("Let me see.", "m")
+    assert response.function_calls == [attrs.evolve(call, id="item_2", status="completed")]
+    assert [getattr(item, "id", None) for item in response.output] == ["item_1", "item_2", "rs_1"]
+    assert load(json.loads(body(answer, stream=False)), Response) == response
+    assert call.id is UNSET  # the caller's own is not touched
+
+
+def test_no_items_are_a_response_without_output() -> None:
+    assert check_stream(body(Answer.items())).outcome.response.output == []
+
+
+def test_what_is_no_item_is_refused() -> None:
+    with pytest.raises(DecodeError):
+        Answer.items(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - what is tested
 
 
 def test_a_whole_response_arrives_as_it_is_streamed_or_not() -> None:

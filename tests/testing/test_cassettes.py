@@ -226,3 +226,8 @@ def test_a_file_that_is_no_cassette_says_so(tmp_path: Path, content: str) -> Non
     path.write_text(content)
     with pytest.raises(LocalProtocolError, match="cassette"):
         replay(path)
+
+
+def test_a_cassette_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(LocalProtocolError, match=r"there is no cassette '.*tape\.json': record one, by record\(path\)"):
+        replay(tmp_path / "tape.json")

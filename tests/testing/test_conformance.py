@@ -1,14 +1,28 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final, get_args
 
 import pytest
+from tests.streams import BLANK, Wire, added, done, ending, message, numbered, opening, response
 from tests.testing.test_answers import WHOLE
 
 from responses_proto.codec import dump, load
 from responses_proto.emitter import emit, encode_stream
 from responses_proto.exceptions import LocalProtocolError
+from responses_proto.models.events import LIFECYCLE_TYPES
 from responses_proto.models.response import Response
+from responses_proto.state import (
+    ITEM_LIFE,
+    ITEM_PROGRESS,
+    ITEM_RULES,
+    ITEM_STEPS,
+    PART_LIFE,
+    PART_RULES,
+    RESPONSE_LIFE,
+    RESPONSE_RULES,
+    ItemStep,
+    PartStep,
+)
 from responses_proto.testing import FAULTS, RULES, Answer, Fault, check_stream
 
 # A fault -> a rule that it breaks. What is not here changes nothing that a stream has to keep to.
@@ -119,6 +133,97 @@ def test_rules_of_a_server_beyond_what_a_client_minds() -> None:
     assert rules(without("response.in_progress")) == {"output-early"}
     assert rules([wire()[0], {"type": "response.brand_new"}, *wire()[1:]]) == {"unknown-type"}
     assert rules([wire()[0], {"type": "acme:ping"}, *wire()[1:]]) == frozenset()
+
+
+# What the tables say of each state and step: streams that come to the state, and do the step.
+
+_AT: Final[Wire] = {"item_id": "it_1", "output_index": 0}
+_IN: Final[Wire] = {**_AT, "content_index": 0}
+_PART: Final[Wire] = {"type": "output_text", "text": "x", "annotations": [], "logprobs": []}
+OF_ITEMS: Final[dict[str, dict[str, Wire]]] = {
+    kind: {
+        "added": added(0, BLANK[kind]),
+        "grows": {"type": grows, **_AT, "delta": "x"},
+        **{ITEM_STEPS[name]: {"type": name, **_AT} for name in ITEM_PROGRESS[kind]},
+        "done": done(0, BLANK[kind]),
+    }
+    for kind, grows in (
+        ("mcp_call", "response.mcp_call_arguments.delta"),
+        ("code_interpreter_call", "response.code_interpreter_call_code.delta"),
+    )
+}
+"""Kind of item -> step -> its event: two kinds, which have all steps between them."""
+OF_PARTS: Final[dict[str, Wire]] = {
+    "added": {"type": "response.content_part.added", **_IN, "part": {**_PART, "text": ""}},
+    "delta": {"type": "response.output_text.delta", **_IN, "delta": "x", "logprobs": []},
+    "whole": {"type": "response.output_text.done", **_IN, "text": "x", "logprobs": []},
+    "done": {"type": "response.content_part.done", **_IN, "part": _PART},
+    "item done": done(0, message("x", "it_1")),
+}
+
+
+def way(life: Any, state: str) -> list[str]:
+    """Find the shortest way to a state."""
+    ways: dict[str, list[str]] = {"awaited": []}
+    for here in (found := ["awaited"]):
+        for step, after in life[here].items():
+            if after not in ways:
+                ways[after] = [*ways[here], step]
+                found.append(after)
+    return ways[state]
+
+
+def broken_by_the_last(events: list[Wire], rules: Any) -> set[str]:
+    """Give those rules of a table that the last event breaks."""
+    at_stake = {rule for broken in rules.values() for rule in broken.values()}
+    found = check_stream(numbered(events)).findings
+    return {finding.rule for finding in found if finding.event == len(events) - 1} & at_stake
+
+
+ITEM_CASES: Final = [
+    (kind, state, step)
+    for kind, events in OF_ITEMS.items()
+    for state in ITEM_LIFE
+    for step in get_args(ItemStep)
+    if {*way(ITEM_LIFE, state), step} <= events.keys()
+]
+
+
+def test_the_cases_have_all_that_an_item_must_not_do() -> None:
+    tried = {(state, step) for _, state, step in ITEM_CASES}
+    assert {(state, step) for state, broken in ITEM_RULES.items() for step in broken} <= tried
+
+
+@pytest.mark.parametrize(("kind", "state", "step"), ITEM_CASES)
+def test_an_item_does_what_the_table_says_or_breaks_the_rule(kind: str, state: Any, step: Any) -> None:
+    events = [*opening(), *(OF_ITEMS[kind][each] for each in (*way(ITEM_LIFE, state), step))]
+    broken = ITEM_RULES[state].get(step)
+    assert broken_by_the_last(events, ITEM_RULES) == ({broken} if broken else set())
+
+
+@pytest.mark.parametrize("step", get_args(PartStep))
+@pytest.mark.parametrize("state", PART_LIFE)
+def test_a_part_does_what_the_table_says_or_breaks_the_rule(state: Any, step: Any) -> None:
+    begun = added(0, message("", "it_1", "in_progress"))
+    events = [*opening(), begun, *(OF_PARTS[each] for each in (*way(PART_LIFE, state), step))]
+    broken = PART_RULES[state].get(step)
+    assert broken_by_the_last(events, PART_RULES) == ({broken} if broken else set())
+
+
+@pytest.mark.parametrize("kind", [*sorted(LIFECYCLE_TYPES), "output"])
+@pytest.mark.parametrize("state", RESPONSE_LIFE)
+def test_a_response_does_what_the_table_says_or_breaks_the_rule(state: Any, kind: str) -> None:
+    life: dict[str, Wire] = {
+        "output": added(0, message("", "it_1", "in_progress")),
+        "response.created": opening()[0],
+        "response.queued": {"type": "response.queued", "response": response(status="queued")},
+        "response.in_progress": opening()[1],
+        **{f"response.{status}": ending([], status) for status in ("completed", "incomplete", "failed")},
+    }
+    events = [life[each] for each in (*way(RESPONSE_LIFE, state), kind)]
+    broken = RESPONSE_RULES[state].get("output" if kind == "output" else "lifecycle")
+    allowed = kind in RESPONSE_LIFE[state]
+    assert broken_by_the_last(events, RESPONSE_RULES) == ({broken} if broken and not allowed else set())
 
 
 def test_after_the_end_there_is_a_keepalive_at_most() -> None:

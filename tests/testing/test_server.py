@@ -85,6 +85,24 @@ def test_answers_come_in_turn_and_the_last_one_stays(backend: str, way: str) -> 
 
 
 @both_loops
+@both_ways
+def test_what_it_says_can_be_changed_while_it_runs(backend: str, way: str) -> None:
+    async def test() -> None:
+        async with FakeServer() as server, client(server, way) as c:
+            assert await say(c) == "Hello, world."
+            server.script = Script("One.", lambda _: Answer.text("Two."))
+            assert [await say(c), await say(c), await say(c)] == ["One.", "Two.", "Two."]
+
+    run(backend, test)
+
+
+def test_the_address_is_not_known_before_it_runs() -> None:
+    with pytest.raises(LocalProtocolError, match="does not run: use it inside its `async with` block"):
+        _ = FakeServer().url
+    assert FakeServer(listen=False).url.startswith("http://")
+
+
+@both_loops
 def test_paths_have_answers_of_their_own(backend: str) -> None:
     async def test() -> None:
         script = Script("Else.").on("get", "/responses/resp_1", Answer.json(WHOLE), Answer.error(404))

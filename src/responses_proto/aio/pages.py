@@ -81,7 +81,7 @@ class ItemPages:
         if not self._has_more:
             return None
         page = await self._fetch(self._after)
-        last = page.last_id or (getattr(page.data[-1], "id", None) if page.data else None)
+        last = page.last_id or (getattr(page.data[-1], "id", None) if page.data else None) or None
         if page.has_more and page.data and (not last or last == self._after):
             raise RemoteProtocolError(f"the server says that there is more after {last!r}, but not how to get there")
         self._has_more = page.has_more and bool(page.data)

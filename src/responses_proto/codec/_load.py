@@ -97,8 +97,6 @@ class Loaders:
 
     def of_model(self, cls: type[Model]) -> Loader:
         """Give the loader of a class; it takes a JSON object."""
-        if issubclass(cls, Unknown):
-            return _unknown_loader(cls)
         loader = self._models.get(cls)
         if loader is None:
             # Registered before it is made: a class may contain itself, and then finds this stand-in.

@@ -34,6 +34,8 @@ class Shape:
     """The JSON kinds that an annotation admits."""
 
     scalars: frozenset[type] = frozenset()
+    known: tuple[str, ...] = ()
+    """The strings that an enumeration names. Decoding admits any other as well."""
     null: bool = False
     unset: bool = False
     anything: bool = False
@@ -101,7 +103,8 @@ def _sorted(tp: Any) -> Shape:  # noqa: PLR0911 - one line for each form of anno
     origin, args = get_origin(tp), get_args(tp)
     if origin is Literal:
         kinds: set[type] = {kind for kind in _SCALARS if any(type(value) is kind for value in args)}
-        return Shape(scalars=frozenset(kinds), null=None in args)
+        known = tuple(value for value in args if isinstance(value, str))
+        return Shape(scalars=frozenset(kinds), known=known, null=None in args)
     if origin in (Union, types.UnionType):
         return functools.reduce(_either, map(shape_of, args))
     if origin in _LISTS or tp in _LISTS:
@@ -115,6 +118,7 @@ def _sorted(tp: Any) -> Shape:  # noqa: PLR0911 - one line for each form of anno
 def _either(one: Shape, other: Shape) -> Shape:
     return Shape(
         scalars=one.scalars | other.scalars,
+        known=tuple(dict.fromkeys(one.known + other.known)),
         null=one.null or other.null,
         unset=one.unset or other.unset,
         anything=one.anything or other.anything,

@@ -80,7 +80,7 @@ class Extra(dict[str, Any]):
         message = "extra is read-only: build the model with extra={...}, or use attrs.evolve"
         raise TypeError(message)
 
-    if not TYPE_CHECKING:  # a type checker is told by the type of the field, which is Mapping
+    if not TYPE_CHECKING:  # pragma: no branch - a type checker is told by the type of the field, which is Mapping
         __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _read_only
 
 

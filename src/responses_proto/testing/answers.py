@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, cast
 
 import attrs
 
-from ..codec import default_converter, dump
+from ..codec import default_converter, dump, load
 from ..emitter import DONE, Emitter, emit, split_words
+from ..models._base import Model
+from ..models.content import OutputText
+from ..models.items import Item, Message
 from ..models.request import CreateResponse
 from ..models.response import Response
 from ..sse import encode_frame
+from ..typing import UNSET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -117,12 +121,25 @@ class Answer:
     @classmethod
     def text(cls, text: str, *, model: str = "fake") -> Self:
         """Answer with one message, a delta for each word. Ids are ``resp_1`` and ``msg_1``."""
-        emitter = Emitter(CreateResponse(model=model), now=1_700_000_000.0, ids="{}_1".format)
+        emitter = _emitter(model)
         events = emitter.start()
         message = emitter.message()
         for word in split_words(text):
             events += message.text(word)
         events += message.done()
+        return cls.events([*events, *emitter.complete()])
+
+    @classmethod
+    def items(cls, *items: Item | JSONObject | str, model: str = "fake") -> Self:
+        """Answer with these items, one after the other; a text is a message: ``Answer.items("Let me see.", FunctionCall(...))``.
+
+        What an item does not say of its ``id`` and ``status`` is filled in: ``item_1``, ``item_2``, …, and ``completed``. Raises
+        ``DecodeError`` for a wire object that is no item.
+        """
+        emitter = _emitter(model)
+        events = emitter.start()
+        for number, item in enumerate(items, 1):
+            events += emitter.item(_whole(item, f"item_{number}"))
         return cls.events([*events, *emitter.complete()])
 
     @classmethod
@@ -210,6 +227,20 @@ class Answer:
             if not change.on_events:
                 change.apply(draft)
         return draft
+
+
+def _emitter(model: str) -> Emitter:
+    return Emitter(CreateResponse(model=model), now=1_700_000_000.0, ids="{}_1".format)
+
+
+def _whole(item: Item | JSONObject | str, item_id: str) -> Item:
+    """Give the item that is meant, with what every item of an output has."""
+    if isinstance(item, str):
+        item = Message(role="assistant", content=[OutputText(text=item, annotations=[], logprobs=[])])
+    whole = item if isinstance(item, Model) else load(item, Item)
+    missing = {"id": item_id, "status": "completed"}
+    lacking = {name: value for name, value in missing.items() if getattr(whole, name, None) is UNSET}
+    return cast("Item", attrs.evolve(cast("Any", whole), **lacking))
 
 
 def _wire(event: Event | JSONObject) -> JSONObject:

@@ -135,18 +135,23 @@ class Cassette:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a cassette from a file. Raises ``OSError``, and ``LocalProtocolError`` for a file that is none."""
+        """Read a cassette from a file. Raises ``LocalProtocolError`` if there is none, and ``OSError`` for one that cannot be read."""
         try:
             value = json.loads(Path(path).read_bytes())
             if value["format"] != FORMAT:
                 raise LocalProtocolError(f"{path} is a cassette of another format: {value['format']!r}")
             return cls([_exchange(each) for each in value["exchanges"]])
+        except FileNotFoundError as error:
+            raise LocalProtocolError(
+                f"there is no cassette {os.fspath(path)!r}: record one, by record(path)"
+            ) from error
         except (ValueError, LookupError, TypeError) as error:
             raise LocalProtocolError(f"{path} is no cassette") from error
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the cassette to a file, whole or not at all. Raises ``OSError``."""
+        """Write the cassette to a file, whole or not at all; its folder is made if need be. Raises ``OSError``."""
         target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
         scratch = target.with_name(f"{target.name}.{os.getpid()}.tmp")
         value = {"format": FORMAT, "exchanges": [_wire(each) for each in self.exchanges]}
         scratch.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")

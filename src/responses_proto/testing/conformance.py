@@ -5,85 +5,85 @@
     report = check_stream(body)
     assert report.ok, str(report)
 
-The client's own engine reads the stream, so that its findings (:data:`~responses_proto.anomalies.ANOMALY_CODES`) are rules here under the
-same names. To them come the rules of :data:`STREAM_RULES`, which a client has no need to hold against a server. What may follow what
-is read off the tables of :mod:`responses_proto.state`.
+The client's own engine reads the stream, so that its findings (:data:`~responses_proto.anomalies.ANOMALY_CODES`) are findings here under the
+same names. To them come the rules that a client has no need to hold against a server. What may follow what, and which rule is broken
+by what may not, is read off the tables of :mod:`responses_proto.state`; all rules are in :data:`~responses_proto.rules.RULES`.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import attrs
 
-from ..anomalies import ANOMALY_CODES
 from ..codec import default_converter, dumps
 from ..exceptions import LocalProtocolError
 from ..limits import Limits
 from ..models._base import Model
-from ..models.events import UnknownEvent
+from ..models.events import LIFECYCLE_TYPES, TERMINAL_TYPES, UnknownEvent
 from ..protocol import ResponseStream
+from ..rules import RULES
 from ..sse import SSEDecoder
-from ..state import DELTAS, DONES, PART_EVENTS, PROGRESS, RESPONSE_LIFE, ResponseState
+from ..state import (
+    DELTAS,
+    DONES,
+    ITEM_LIFE,
+    ITEM_RULES,
+    ITEM_STEPS,
+    PART_CLOSERS,
+    PART_EVENTS,
+    PART_LIFE,
+    PART_RULES,
+    PART_STEPS,
+    RESPONSE_LIFE,
+    RESPONSE_RULES,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable
 
     from ..models.events import Event
     from ..protocol import Outcome
+    from ..state import ItemState, PartState, PartStep, ResponseState
     from ..typing import JSONObject
 
-__all__ = ["RULES", "STREAM_RULES", "Finding", "Report", "check_stream"]
+__all__ = ["Finding", "Report", "StreamReport", "assert_ok", "check_rules", "check_stream"]
 
-STREAM_RULES: Final[Mapping[str, str]] = {
-    "event-line": "A frame has no `event:` line; it has to equal the body's `type` (Open Responses).",
-    "no-done": "The last frame is not the literal `[DONE]` (Open Responses). OpenAI leaves it out: ignore the rule there.",
-    "sequence-start": "The first sequence number is not 0.",
-    "unknown-type": "An event is of a type that is neither in the specification nor of the form `slug:name`.",
-    "output-early": "Output comes before `response.in_progress`.",
-    "text-unfinished": "An item was marked done while a text in it had deltas and no `done`.",
-    "part-unfinished": "An item was marked done while a part in it was added and not marked done.",
-}
-"""Rule -> meaning: what is checked here and is none of the engine's business."""
-
-RULES: Final[Mapping[str, str]] = {**ANOMALY_CODES, **STREAM_RULES}
-"""Rule -> meaning, for all rules."""
+_Place: TypeAlias = tuple[int, str, int]
+"""Where a part is: output index, container, index in that. A text in no part has an empty container."""
 
 _EXTENSION: Final = re.compile(r"[\w.-]+:[\w.-]+")
 
 
 @attrs.frozen
 class Finding:
-    """One place where a stream is not as it should be."""
+    """One place where a server does not do as it should."""
 
     rule: str
     """A key of :data:`RULES`."""
-    event: int
-    """The number of the event that showed it, counted from 0 as they came; the number of events if it was the end."""
+    event: int | None
+    """In a stream, the number of the event that showed it, counted from 0 as they came; the number of events if it was the end."""
     path: str
-    """The event's type, and where in it, as JSONPath."""
+    """The event's type, and where in it, as JSONPath; or the request that was answered."""
     detail: str = ""
     """For people."""
 
     def __str__(self) -> str:
-        return f"event {self.event}: {self.rule} at {self.path}" + (f": {self.detail}" if self.detail else "")
+        where = "" if self.event is None else f"event {self.event}: "
+        return f"{where}{self.rule} at {self.path}" + (f": {self.detail}" if self.detail else "")
 
 
 @attrs.frozen
 class Report:
-    """What was found in one stream."""
+    """What was found."""
 
     findings: tuple[Finding, ...]
     """In the order in which they showed; each rule once per place."""
-    events: int
-    """How many events there were."""
-    outcome: Outcome
-    """How a client would say that it ended."""
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found. Says nothing of how the response ended: a response can fail by the rules."""
+        """Whether nothing was found. Says nothing of how a response ended: a response can fail by the rules."""
         return not self.findings
 
     @property
@@ -91,22 +91,51 @@ class Report:
         """The rules that were broken."""
         return frozenset(finding.rule for finding in self.findings)
 
+
+@attrs.frozen
+class StreamReport(Report):
+    """What was found in one stream."""
+
+    events: int
+    """How many events there were."""
+    outcome: Outcome
+    """How a client would say that it ended."""
+
     def __str__(self) -> str:
         head = f"{self.events} events, {self.outcome.status}, {len(self.findings) or 'no'} findings"
         return "\n".join([head, *map(str, self.findings)])
 
 
+R = TypeVar("R", bound=Report)
+
+
+def assert_ok(report: R) -> R:
+    """Give the report back if nothing was found; else fail the test with all that was: ``assert_ok(check_stream(body))``.
+
+    Raises ``AssertionError``.
+    """
+    __tracebackhide__ = True  # pytest shows the caller's line then
+    if not report.ok:
+        raise AssertionError(str(report))
+    return report
+
+
+def check_rules(names: Collection[str]) -> frozenset[str]:
+    """Give the names of rules as a set. Raises ``LocalProtocolError`` for one that is not known."""
+    unknown = sorted(set(names) - RULES.keys())
+    if unknown:
+        raise LocalProtocolError(f"there is no rule {unknown[0]!r}; see RULES")
+    return frozenset(names)
+
+
 def check_stream(
     stream: bytes | Iterable[Event | JSONObject], *, ignore: Collection[str] = (), limits: Limits | None = None
-) -> Report:
+) -> StreamReport:
     """Check one whole stream: its bytes, or its events, as models or wire objects. ``ignore`` names rules that do not count.
 
     Of events, what concerns frames is not checked. Raises ``LimitExceeded``, and ``LocalProtocolError`` for a rule that is not known.
     """
-    unknown = sorted(set(ignore) - RULES.keys())
-    if unknown:
-        raise LocalProtocolError(f"there is no rule {unknown[0]!r}; see RULES")
-    checker = _Checker(limits or Limits(), frozenset(ignore))
+    checker = _Checker(limits or Limits(), check_rules(ignore))
     if isinstance(stream, (bytes, bytearray, memoryview)):
         checker.read(bytes(stream))
     else:
@@ -124,10 +153,10 @@ class _Checker:
         self._known = 0  # anomalies that are among the findings
         self._events = 0
         self._state: ResponseState = "awaited"
-        self._growing: dict[tuple[object, ...], str] = {}
-        """(output index, container, index of the part, field) -> the delta event, for texts that are not finished."""
-        self._parts: dict[tuple[object, ...], str] = {}
-        """(output index, container, index) -> the event that opened it, for parts that are not finished."""
+        self._items: dict[int, ItemState] = {}
+        self._parts: dict[_Place, PartState] = {}
+        self._last: dict[_Place, str] = {}
+        """Place -> the last event that concerned it."""
 
     def read(self, data: bytes) -> None:
         """Take the bytes, block by block, so that each finding has its event."""
@@ -155,13 +184,13 @@ class _Checker:
         self._stream.receive_event(data)
         self._look()
 
-    def report(self) -> Report:
+    def report(self) -> StreamReport:
         self._stream.receive_eof()
         self._look()
         outcome = self._stream.outcome
         if outcome is None:  # not after the end of input
             raise LocalProtocolError("the stream has no outcome")
-        return Report(tuple(self._findings), self._events, outcome)
+        return StreamReport(tuple(self._findings), self._events, outcome)
 
     def _look(self) -> None:
         """Look at what came last."""
@@ -178,37 +207,57 @@ class _Checker:
         first: Any = None if self._events else getattr(event, "sequence_number", None)  # which an unknown event has not
         if first:
             self._find("sequence-start", f"{kind} $.sequence_number", f"it is {first}")
-        if isinstance(event, UnknownEvent) and not _EXTENSION.fullmatch(kind):
-            self._find("unknown-type", f"{kind} $.type")
-        if kind in _BEGUN:
-            # What is out of order the engine has found; without a beginning it goes on as if there was one.
-            states = _BEGUN if self._state == "awaited" else RESPONSE_LIFE[self._state]
-            self._state = states.get(kind, self._state)
-        elif kind == "response.output_item.done":
-            self._close(event)
-        elif kind in DELTAS or kind in DONES or kind in PART_EVENTS or kind in PROGRESS or kind in _ITEM_ADDED:
-            if self._state not in ("in_progress", "ended"):  # what comes too late, the engine has found, too
-                self._find("output-early", f"{kind} $", f"while {self._state.replace('_', ' ')}")
-            self._grow(event)
+        if isinstance(event, UnknownEvent):
+            if not _EXTENSION.fullmatch(kind):
+                self._find("unknown-type", f"{kind} $.type")
+        elif kind in LIFECYCLE_TYPES:
+            # What is out of order the engine has found; it goes on as the engine does.
+            skips = self._state == "awaited" or kind in TERMINAL_TYPES
+            following = RESPONSE_LIFE[self._state].get(kind)
+            self._state = following or (RESPONSE_LIFE["created"].get(kind, self._state) if skips else self._state)
+        elif kind in ITEM_STEPS:
+            self._judge_item(event)
 
-    def _grow(self, event: Any) -> None:
+    def _judge_item(self, event: Any) -> None:
+        """Take an event of an item through the lives of response, item and part."""
         kind: str = event.type
-        channel = DELTAS.get(kind) or DONES.get(kind)
-        if channel is not None:
-            index = getattr(event, channel.index) if channel.index else None
-            _follow(
-                self._growing, (event.output_index, channel.container, index, channel.field), kind, opens=kind in DELTAS
-            )
-        elif kind in PART_EVENTS:
-            part = PART_EVENTS[kind]
-            if part.container in _CLOSED_BY_EVENTS:
-                place = (event.output_index, part.container, getattr(event, part.index))
-                _follow(self._parts, place, kind, opens=part.opens)
+        broken = RESPONSE_RULES[self._state].get("output")
+        if broken:
+            self._break(broken, event, f"while {self._state.replace('_', ' ')}")
+        if self._state == "ended":
+            return
+        if self._state == "awaited":
+            self._state = "in_progress"
+        index: int = event.output_index
+        state, step = self._items.get(index, "awaited"), ITEM_STEPS[kind]
+        following = ITEM_LIFE[state].get(step)
+        if following is None:
+            self._break(ITEM_RULES[state][step], event, f"the item is {state}")
+            following = ITEM_LIFE["open"].get(step, state) if state == "awaited" else state
+        self._items[index] = following
+        if step == "done":
+            for place in [place for place in self._parts if place[0] == index]:
+                self._judge_part(place, "item done", event)
+                del self._parts[place]
+        elif kind in PART_STEPS and state != "done":
+            self._judge_part(_place(event), PART_STEPS[kind], event)
 
-    def _close(self, event: Any) -> None:
-        for rule, open_ones in (("text-unfinished", self._growing), ("part-unfinished", self._parts)):
-            for place in [place for place in open_ones if place[0] == event.output_index]:
-                self._find(rule, f"{event.type} $.item", open_ones.pop(place))
+    def _judge_part(self, place: _Place, step: PartStep, event: Any) -> None:
+        state = self._parts.get(place, "awaited" if place[1] else "open")
+        following = PART_LIFE[state].get(step)
+        if following is None:
+            rule = PART_RULES[state][step]
+            if rule != "part-unfinished" or place[1] in _CLOSED_BY_EVENTS:
+                self._break(rule, event, self._last.get(place, ""))
+            following = PART_LIFE["open"].get(step, state) if state in ("awaited", "growing") else state
+        self._parts[place] = following
+        self._last[place] = event.type
+
+    def _break(self, rule: str, event: Any, detail: str) -> None:
+        """Note what the tables do not allow, unless the engine has noted it of such an event already."""
+        of_type = f"{event.type} $"
+        if not any(finding.rule == rule and finding.path.startswith(of_type) for finding in self._findings):
+            self._find(rule, of_type, detail)
 
     def _find(self, rule: str, path: str, detail: str = "") -> None:
         seen = any((finding.rule, finding.path) == (rule, path) for finding in self._findings)
@@ -216,13 +265,10 @@ class _Checker:
             self._findings.append(Finding(rule, self._events, path, detail))
 
 
-def _follow(open_ones: dict[tuple[object, ...], str], place: tuple[object, ...], kind: str, *, opens: bool) -> None:
-    if opens:
-        open_ones[place] = kind
-    else:
-        open_ones.pop(place, None)
+def _place(event: Any) -> _Place:
+    """Give where the part of an event is."""
+    at = DELTAS.get(event.type) or DONES.get(event.type) or PART_EVENTS[event.type]
+    return event.output_index, at.container, getattr(event, at.index) if at.index else 0
 
 
-_BEGUN: Final = RESPONSE_LIFE["awaited"] | RESPONSE_LIFE["created"]
-_ITEM_ADDED: Final = frozenset({"response.output_item.added"})
-_CLOSED_BY_EVENTS: Final = frozenset(part.container for part in PART_EVENTS.values() if not part.opens)
+_CLOSED_BY_EVENTS: Final = frozenset(container for _, container in PART_CLOSERS)

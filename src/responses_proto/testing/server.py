@@ -49,7 +49,7 @@ Scriptable: TypeAlias = "Plain | Callable[[Peer], Plain | Awaitable[Plain | None
 A function, ``async`` or not, gives one of the former, or has answered by itself and gives ``None``.
 """
 
-_NOT_RUNNING: Final = "http://fake.invalid"
+_NOT_RUNNING: Final = "http://fake.invalid"  # also where it stays, in memory only
 
 
 class Script:
@@ -107,7 +107,8 @@ class FakeServer:
     def __init__(
         self, script: Scriptable = "Hello, world.", *, listen: bool = True, host: str = "127.0.0.1", port: int = 0
     ) -> None:
-        self._script = script
+        self.script: Scriptable = script
+        """What it says. Can be changed while it runs, for the requests from then on."""
         self._listen = listen
         self._host = host
         self._port = port
@@ -129,7 +130,9 @@ class FakeServer:
 
     @property
     def url(self) -> str:
-        """The base URL of the API."""
+        """The base URL of the API. Raises ``LocalProtocolError`` before the block: the port is not known."""
+        if self._listen and self.origin == _NOT_RUNNING:
+            raise closed_server()
         return f"{self.origin}/v1"
 
     async def __aenter__(self) -> Self:
@@ -204,7 +207,7 @@ class FakeServer:
         self.requests.append(peer.request)
         self.active += 1
         try:
-            await (self._script(peer) if isinstance(self._script, Script) else perform(self._script, peer))
+            await (self.script(peer) if isinstance(self.script, Script) else perform(self.script, peer))
             if not peer.ended:
                 await (peer.finish() if peer.started else peer.close())
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):

@@ -1,0 +1,98 @@
+"""How much of each module its own tests reach: ``python -m tests.coverage_by_module [module ...]``, or ``make coverage``.
+
+Each test file runs in a process of its own, so that nothing is reached by what another test did. What counts are branches, of the
+modules that may not await (see CONTRIBUTING.md, The house). Below 100 % it fails and says which lines and branches are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Final
+
+from tests.test_layers import PACKAGE, SANS_IO, layer_of, modules
+
+ROOT: Final = Path(__file__).parents[1]
+TESTS: Final = ROOT / "tests"
+
+# Modules whose tests are not called like them: what is private to another one, and what only hands on names.
+TESTED_BY: Final = {
+    "_version": "test_init.py",
+    "_annotations": "test_structured.py",
+    "_foreign": "test_structured.py",
+    "_shapes": "test_structured.py",
+    "codec/__init__": "codec/test_converter.py",
+    "models/__init__": "models/test_parity.py",
+}
+
+
+def test_file_of(module: str) -> Path:
+    """Give the test file of a module: ``codec/_load`` has ``tests/codec/test_load.py``."""
+    folder, _, name = module.rpartition("/")
+    return TESTS / TESTED_BY.get(module, f"{folder}/test_{name.removeprefix('_')}.py".lstrip("/"))
+
+
+def measured() -> list[str]:
+    """Give the modules that have to be covered."""
+    return [name for name, _ in modules() if (layer := layer_of(name)) is not None and layer <= SANS_IO]
+
+
+def run(test: Path, folder: Path) -> dict[str, Any]:
+    """Run one test file; give what it reached, by file. Raises ``RuntimeError`` if it fails."""
+    data, report = folder / f"{test.stem}.data", folder / f"{test.stem}.json"
+    env = {**os.environ, "COVERAGE_FILE": str(data)}
+    coverage = [sys.executable, "-m", "coverage"]
+    tests = [
+        *coverage,
+        "run",
+        "--branch",
+        f"--source={PACKAGE}",
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        str(test),
+    ]
+    for command in (tests, [*coverage, "json", "--quiet", "-o", str(report)]):
+        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=900)  # noqa: S603 - our own tools
+        if done.returncode:
+            raise RuntimeError(f"{test.relative_to(ROOT)} fails:\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(report.read_text())["files"]
+    return {str((ROOT / path).resolve()): result for path, result in found.items()}
+
+
+def main() -> int:
+    """Measure, and say what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("modules", nargs="*", help="as in test_layers.LAYERS: sse, codec/_load; all if none is given")
+    chosen = parser.parse_args().modules or measured()
+    by_test: defaultdict[Path, list[str]] = defaultdict(list)
+    for module in chosen:
+        by_test[test_file_of(module)].append(module)
+    missing = 0
+    with tempfile.TemporaryDirectory() as scratch, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = {test: pool.submit(run, test, Path(scratch)) for test in by_test}
+        for test, tested in by_test.items():
+            reached = runs[test].result()
+            for module in tested:
+                result = reached[str((PACKAGE / f"{module}.py").resolve())]
+                percent = result["summary"]["percent_covered"]
+                if percent < 100:
+                    missing += 1
+                    lines, branches = result["missing_lines"], [tuple(pair) for pair in result["missing_branches"]]
+                    told = f"{module} by {test.relative_to(TESTS)}: lines {lines}, branches {branches}"
+                    print(f"{percent:6.2f} %  {told}")  # noqa: T201 - a script that prints
+    print(f"{len(chosen) - missing} of {len(chosen)} modules are covered by their own tests")  # noqa: T201 - as above
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

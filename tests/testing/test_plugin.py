@@ -1,0 +1,235 @@
+"""The pytest plugin, in test runs of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import pytest
+
+from responses_proto.testing import FakeServer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ASK: Final = """
+import json, urllib.request
+
+def ask(url):
+    body = json.dumps({"model": "m", "input": "x"}).encode()
+    request = urllib.request.Request(f"{url}/responses", body, {"Authorization": "Bearer key-not-to-be-seen"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["output"][0]["content"][0]["text"]
+"""
+"""A client that knows nothing of this package, nor of event loops."""
+
+
+def run_tests(folder: Path, tests: str, *arguments: str, **env: str) -> str:
+    """Run a file of tests in a process of its own, with the plugin and what else is named; give what it printed."""
+    (folder / "test_it.py").write_text(ASK + tests)
+    options = [
+        "-p",
+        "responses_proto.testing.plugin",
+        "-p",
+        "no:cacheprovider",
+        "-W",
+        "error",
+        "--strict-markers",
+        "-rA",
+    ]
+    done = subprocess.run(  # noqa: S603 - our own interpreter and code
+        [sys.executable, "-m", "pytest", *options, *arguments],
+        cwd=folder,
+        # What is installed beside it is not loaded; nor is the plugin twice, where the package is installed.
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return done.stdout + done.stderr
+
+
+# ---- the server
+
+
+def test_a_plain_test_gets_a_server_that_runs(tmp_path: Path) -> None:
+    said = run_tests(
+        tmp_path,
+        """
+from responses_proto.testing import Answer, Script
+
+def test_it(responses_server):
+    assert ask(responses_server.url) == "Hello, world."
+    responses_server.script = Script("One.", Answer.text("Two."))
+    assert [ask(responses_server.url), ask(responses_server.url)] == ["One.", "Two."]
+    assert [request.json["model"] for request in responses_server.requests] == ["m", "m", "m"]
+
+def test_each_has_its_own(responses_server):
+    assert ask(responses_server.url) == "Hello, world."
+    assert len(responses_server.requests) == 1
+""",
+    )
+    assert "2 passed" in said, said
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_test_on_an_event_loop_gets_one_too(tmp_path: Path, backend: str) -> None:
+    said = run_tests(
+        tmp_path,
+        f"""
+import pytest
+from responses_proto import ResponsesClient
+
+@pytest.fixture
+def anyio_backend():
+    return {backend!r}
+
+@pytest.mark.anyio
+async def test_it(responses_server):
+    responses_server.script = "Hi."
+    async with ResponsesClient(responses_server.url) as client, client.stream(model="m", input="x") as stream:
+        assert (await stream.result()).output_text == "Hi."
+""",
+        "-p",
+        "anyio.pytest_plugin",
+    )
+    assert "1 passed" in said, said
+
+
+def test_what_goes_wrong_in_the_script_fails_the_test(tmp_path: Path) -> None:
+    said = run_tests(
+        tmp_path,
+        """
+import urllib.error, pytest, http.client
+
+def test_it(responses_server):
+    responses_server.script = lambda peer: 1 / 0
+    with pytest.raises((urllib.error.URLError, http.client.HTTPException, ConnectionError)):
+        ask(responses_server.url)
+""",
+    )
+    assert "1 error" in said, said
+    assert "ZeroDivisionError" in said
+
+
+def test_reports_say_what_is_wrong(tmp_path: Path) -> None:
+    said = run_tests(
+        tmp_path,
+        """
+from responses_proto.testing import Answer, Fault, assert_ok, check_stream
+
+def body(*faults):
+    return b"".join(Answer.text("Hi.").with_faults(*faults).draft().steps)
+
+def test_good():
+    assert assert_ok(check_stream(body())).events == 9
+
+def test_bad():
+    assert_ok(check_stream(body(Fault.no_done())))
+""",
+    )
+    assert "1 failed, 1 passed" in said, said
+    assert "event 9: no-done at frame $" in said
+    assert "conformance.py" not in said
+
+
+# ---- cassettes
+
+MARKED: Final = """
+import pytest
+
+@pytest.mark.responses_cassette("tapes/hello.json", base_url={url!r})
+@pytest.mark.parametrize("name", ["one/two"])
+def test_it(responses_cassette, name):
+    assert ask(responses_cassette.url) == "For real."
+"""
+UNMARKED: Final = """
+import pytest
+
+@pytest.mark.parametrize("name", ["one/two", "three"])
+def test_it(responses_cassette, name):
+    assert ask(responses_cassette.url) == "For real."
+"""
+
+
+def with_real_server(test: str, *runs: tuple[Path, str, dict[str, str]]) -> tuple[list[str], int]:
+    """Run tests, one run after the other, beside a server; give what they printed, and how often the server was asked."""
+    printed: list[str] = []
+
+    async def main() -> int:
+        async with FakeServer("For real.") as real:
+            for folder, mode, env in runs:
+                arguments = [f"--responses-record={mode}"] if mode else []
+                told = {name: value.format(url=real.url) for name, value in env.items()}
+                tests = test.format(url=real.url) if "{url" in test else test
+                printed.append(
+                    await anyio.to_thread.run_sync(lambda: run_tests(folder, tests, *arguments, **told))  # noqa: B023 - it is awaited here
+                )
+            return len(real.requests)
+
+    asked = anyio.run(main)
+    return printed, asked
+
+
+def test_a_cassette_is_recorded_once_and_replayed_from_then_on(tmp_path: Path) -> None:
+    nothing: dict[str, str] = {}
+    runs = [(tmp_path, mode, nothing) for mode in ("", "missing", "missing", "never", "all")]
+    printed, asked = with_real_server(MARKED, *runs)
+    assert "1 error" in printed[0], printed[0]
+    assert "there is no cassette" in printed[0]
+    assert "record one, with --responses-record=missing" in printed[0]
+    for said in printed[1:]:
+        assert "1 passed" in said, said
+    assert asked == 2  # by the first of `missing`, and by `all`
+    assert "key-not-to-be-seen" not in (tmp_path / "tapes" / "hello.json").read_text()
+
+
+def test_each_test_has_a_cassette_of_its_own_and_the_environment_says_from_where(tmp_path: Path) -> None:
+    env = {"RESPONSES_BASE_URL": "{url}"}
+    printed, asked = with_real_server(UNMARKED, (tmp_path, "missing", env), (tmp_path, "", {}))
+    for said in printed:
+        assert "2 passed" in said, said
+    assert asked == 2
+    names = sorted(path.name for path in (tmp_path / "cassettes" / "test_it").iterdir())
+    assert names == ["test_it_one_two_.json", "test_it_three_.json"]
+
+
+def test_more_than_the_cassette_has_fails_the_test(tmp_path: Path) -> None:
+    printed, _ = with_real_server(MARKED, (tmp_path, "missing", {}))
+    assert "1 passed" in printed[0]
+    said = run_tests(
+        tmp_path,
+        """
+import pytest
+
+@pytest.mark.responses_cassette("tapes/hello.json")
+def test_it(responses_cassette):
+    ask(responses_cassette.url)
+    with pytest.raises(Exception):
+        ask(responses_cassette.url)
+""",
+    )
+    assert "the cassette has no more answers to POST /v1/responses" in said
+    assert "1 error" in said
+
+
+# ---- what it costs
+
+
+def test_pytest_starts_without_what_only_the_fixtures_need() -> None:
+    heavy = {"anyio", "attrs", "cattrs", "httpx", "hypothesis", "responses_proto.models"}
+    code = f"import sys, responses_proto.testing.plugin; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - our own interpreter and code
+    assert done.stdout == "[]\n"
+
+
+def test_it_says_what_there_is(tmp_path: Path) -> None:
+    assert "responses_cassette(path=" in run_tests(tmp_path, "", "--markers")
+    assert "--responses-record={never,missing,all}" in run_tests(tmp_path, "", "--help")
+    said = run_tests(tmp_path, "", "--fixtures")
+    assert "responses_server" in said
+    assert "responses_cassette" in said
