@@ -45,6 +45,7 @@ LAYERS: Final = {
     "structured": 3,
     "history": 3,
     "toolloop": 3,
+    "tooloutput": 3,
     "wsprotocol": 3,
     "aio": 4,
     "testing": 5,
