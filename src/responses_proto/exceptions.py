@@ -359,6 +359,11 @@ class ToolNotFound(ToolError):
 class ToolArgumentsInvalid(ToolError):
     """The model's arguments do not fit the tool's parameters."""
 
+    def __init__(self, message: str, *, call: object = None, path: str = "$") -> None:
+        self.path = path
+        """Where, in JSONPath; ``$`` for arguments that are no JSON."""
+        super().__init__(message, call=call)
+
 
 class ApprovalRequired(ToolError):
     """The call needs an approval that nobody gave."""
