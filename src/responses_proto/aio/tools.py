@@ -157,6 +157,16 @@ server runs, or that are for the caller to answer."""
 # ---- what is made of functions
 
 
+async def call_function(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function of the caller's: here if it is a coroutine function, else in a worker thread."""
+    written = function.func if isinstance(function, functools.partial) else function
+    call = functools.partial(function, *args, **kwargs)
+    is_async = inspect.iscoroutinefunction(written) or inspect.iscoroutinefunction(getattr(written, "__call__", None))  # noqa: B004 - how it can be called, not whether
+    # A thread cannot be cancelled; one that is given up is left to come to its end, and nobody looks at what it gives.
+    result = call() if is_async else await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
+    return await result if inspect.isawaitable(result) else result
+
+
 class _Called:
     """A function, and how it is called."""
 
@@ -168,10 +178,6 @@ class _Called:
         self.parameters = parameters.listed
         self._context = parameters.context
         self._bound = parameters.bound
-        called = function.func if isinstance(function, functools.partial) else function
-        self._is_async = inspect.iscoroutinefunction(called) or inspect.iscoroutinefunction(
-            getattr(called, "__call__", None)  # noqa: B004 - not whether it can be called, but how
-        )
 
     def bound(self, instance: object) -> _Called:
         made = copy.copy(self)
@@ -187,12 +193,9 @@ class _Called:
 
     async def __call__(self, context: ToolContext, *args: Any, **kwargs: Any) -> ToolOutput:
         self.require_bound()
-        call = functools.partial(self.function, *((context,) if self._context else ()), *args, **kwargs)
-        # A thread cannot be cancelled; one that is given up is left to come to its end, and nobody looks at what it gives.
-        result = await call() if self._is_async else await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
-        if inspect.isawaitable(result):
-            result = await result
-        return tool_output(result)
+        if self._context:
+            args = (context, *args)
+        return tool_output(await call_function(self.function, *args, **kwargs))
 
 
 class Function(Generic[_P, _R]):
@@ -288,7 +291,7 @@ class Handler:
             [definition] if isinstance(definition, (Model, Mapping)) else definition or (),
         )
         self._definitions: list[Tool] = [load(tool, Tool) if isinstance(tool, Mapping) else tool for tool in given]
-        self._names = set(_names(self._definitions))
+        self._names = set(names_of(self._definitions))
 
     def definitions(self) -> list[Tool]:
         """Give what is offered to the model."""
@@ -315,12 +318,13 @@ def _name(call: FunctionCall | CustomToolCall) -> tuple[str, str]:
     return call.namespace or "", call.name
 
 
-def _names(tools: Iterable[Tool], namespace: str = "") -> Iterable[tuple[str, str]]:
+def names_of(tools: Iterable[Tool], namespace: str = "") -> Iterable[tuple[str, str]]:
+    """Give what calls of the caller's tools name: the namespace, which may be empty, and the tool."""
     for tool in tools:
         if isinstance(tool, FunctionTool | CustomTool):
             yield namespace, tool.name
         elif isinstance(tool, NamespaceTool):
-            yield from _names(tool.tools, tool.name)
+            yield from names_of(tool.tools, tool.name)
 
 
 def _named(name: str | None, function: Callable[..., Any]) -> str:
