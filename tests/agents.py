@@ -1,0 +1,106 @@
+"""What tests of tools are made of: responses that call, and executors that answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from responses_proto import Response, ResponsesClient
+from responses_proto.models.content import OutputText
+from responses_proto.models.items import CustomToolCall, FunctionCall, McpApprovalRequest, Message
+from responses_proto.models.response import InputTokensDetails, OutputTokensDetails, Usage
+from responses_proto.models.tools import FunctionTool
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
+
+    from responses_proto import Limits
+    from responses_proto.aio.tools import ToolContext, ToolOutput
+    from responses_proto.models.items import Item
+    from responses_proto.models.response import PendingCall
+    from responses_proto.models.tools import Tool
+    from responses_proto.testing import FakeServer
+
+SAID = "All done."
+
+
+def usage(read: int, written: int) -> Usage:
+    return Usage(
+        input_tokens=read,
+        output_tokens=written,
+        total_tokens=read + written,
+        input_tokens_details=InputTokensDetails(cached_tokens=1),
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=2),
+    )
+
+
+def turn(*output: Item, number: int = 1, status: str = "completed", **fields: Any) -> Response:
+    """Give a response, ``resp_<number>``."""
+    return Response(
+        id=f"resp_{number}",
+        model="m",
+        status=status,
+        output=list(output),
+        created_at=1,
+        tools=[],
+        tool_choice="auto",
+        parallel_tool_calls=True,
+        usage=usage(10, number),
+        **fields,
+    )
+
+
+def said(text: str = SAID, number: int = 9) -> Response:
+    """Give a response that is one message, and calls nothing."""
+    content = [OutputText(text=text, annotations=[])]
+    return turn(Message(id=f"msg_{number}", role="assistant", status="completed", content=[*content]), number=number)
+
+
+def function_call(number: int = 1, arguments: str = '{"n": 1}', name: str = "work") -> FunctionCall:
+    return FunctionCall(id=f"fc_{number}", call_id=f"call_{number}", name=name, arguments=arguments, status="completed")
+
+
+def custom_call(number: int = 1, text: str = "1", name: str = "work") -> CustomToolCall:
+    return CustomToolCall(id=f"ctc_{number}", call_id=f"call_{number}", name=name, input=text)
+
+
+def approval_request(number: int = 1, arguments: str = '{"n": 1}', name: str = "work") -> McpApprovalRequest:
+    return McpApprovalRequest(id=f"mcpr_{number}", server_label="server", name=name, arguments=arguments)
+
+
+def client_of(server: FakeServer, *, dialect: str | None = None, limits: Limits | None = None) -> ResponsesClient:
+    """Make a client that talks to a fake server in memory."""
+    return ResponsesClient(server.url, "key", http_client=server.transport, dialect=dialect, limits=limits)
+
+
+@attrs.define(eq=False)
+class Source:
+    """An executor that has to be opened, as one that holds a connection has: it answers calls of the function ``work``."""
+
+    work: Callable[[ToolContext], Awaitable[ToolOutput]]
+    entered: bool = False
+    times_entered: int = 0
+    name: str = "work"
+
+    async def __aenter__(self) -> None:
+        self.entered = True
+        self.times_entered += 1
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.entered = False
+
+    def definitions(self) -> list[Tool]:
+        assert self.entered
+        return [FunctionTool(name=self.name, parameters={"type": "object"}, strict=False)]
+
+    def handles(self, item: Item) -> bool:
+        return isinstance(item, FunctionCall) and item.name == self.name
+
+    async def execute(self, call: PendingCall, context: ToolContext) -> ToolOutput:
+        assert self.entered
+        assert context.call is call
+        return await self.work(context)
