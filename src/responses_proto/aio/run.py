@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from .stream import EventStream
     from .tools import ToolContext, Tools
 
-__all__ = ["Approval", "Approve", "Run", "RunResult", "Start", "Stopped"]
+__all__ = ["Approve", "Run", "RunResult", "Start", "Stopped"]
 
 Start: TypeAlias = Literal["response_done", "item_done", "manual"]
 """When a call is executed: once its response is whole; as soon as the call is, while the response goes on (what a tool did is then
@@ -314,6 +314,8 @@ class Run:
             raise LocalProtocolError("the run has not begun: use it in `async with client.run(...) as run`")
 
     def _require_waiting(self, call: PendingCall) -> None:
+        if not isinstance(call, PendingCall):
+            raise LocalProtocolError(f"this is no call that waits for the client: {call!r:.200}")
         if self._state != "open" or self._over:
             raise LocalProtocolError(
                 "the run is over: answer it with run.loop.answer(), and go on with client.run(run.loop)"

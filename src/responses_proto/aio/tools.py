@@ -47,7 +47,7 @@ from ..models._base import Model
 from ..models.items import CustomToolCall, FunctionCall, McpApprovalRequest
 from ..models.response import PendingCall
 from ..models.tools import CustomTool, FunctionTool, NamespaceTool, Tool
-from ..tooloutput import ToolOutput, ToolResult, tool_output
+from ..tooloutput import Approval, ToolOutput, ToolResult, tool_output
 from ..typing import UNSET
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from ..typing import JSONObject
 
 __all__ = [
+    "Approval",
     "Function",
     "Handler",
     "Progress",
@@ -159,12 +160,18 @@ server runs, or that are for the caller to answer."""
 
 async def call_function(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call a function of the caller's: here if it is a coroutine function, else in a worker thread."""
-    written = function.func if isinstance(function, functools.partial) else function
-    call = functools.partial(function, *args, **kwargs)
-    is_async = inspect.iscoroutinefunction(written) or inspect.iscoroutinefunction(getattr(written, "__call__", None))  # noqa: B004 - how it can be called, not whether
-    # A thread cannot be cancelled; one that is given up is left to come to its end, and nobody looks at what it gives.
-    result = call() if is_async else await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
+    if _is_async(function):
+        return await function(*args, **kwargs)
+    # A thread cannot be cancelled; one that is given up is left to come to its end, and nobody looks at what it gives. What it
+    # gives is put into something, since trio refuses what is to be awaited.
+    (result,) = await anyio.to_thread.run_sync(lambda: (function(*args, **kwargs),), abandon_on_cancel=True)
     return await result if inspect.isawaitable(result) else result
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    written = function.func if isinstance(function, functools.partial) else function
+    call = getattr(written, "__call__", None)  # noqa: B004 - not whether it can be called, but how
+    return inspect.iscoroutinefunction(written) or inspect.iscoroutinefunction(call)
 
 
 class _Called:
