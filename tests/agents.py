@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import anyio
+import anyio.lowlevel
 import attrs
 
 from responses_proto import Response, ResponsesClient
+from responses_proto.aio.run_events import LocalEvent
+from responses_proto.aio.tools import function_tool
 from responses_proto.models.content import OutputText
 from responses_proto.models.items import CustomToolCall, FunctionCall, McpApprovalRequest, Message
 from responses_proto.models.response import InputTokensDetails, OutputTokensDetails, Usage
 from responses_proto.models.tools import FunctionTool
+from responses_proto.testing import FakeServer, Script
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from types import TracebackType
 
-    from responses_proto import Limits
-    from responses_proto.aio.tools import ToolContext, ToolOutput
+    from responses_proto import Limits, RetryPolicy
+    from responses_proto.aio.run import Run, RunResult
+    from responses_proto.aio.run_events import RunEvent
+    from responses_proto.aio.tools import ToolContext, ToolOutput, Tools
     from responses_proto.models.items import Item
     from responses_proto.models.response import PendingCall
     from responses_proto.models.tools import Tool
-    from responses_proto.testing import FakeServer
+    from responses_proto.testing import Scriptable
+    from responses_proto.toolloop import ToolLoop
 
 SAID = "All done."
 
@@ -70,9 +79,11 @@ def approval_request(number: int = 1, arguments: str = '{"n": 1}', name: str = "
     return McpApprovalRequest(id=f"mcpr_{number}", server_label="server", name=name, arguments=arguments)
 
 
-def client_of(server: FakeServer, *, dialect: str | None = None, limits: Limits | None = None) -> ResponsesClient:
+def client_of(
+    server: FakeServer, *, dialect: str | None = None, limits: Limits | None = None, retry: RetryPolicy | None = None
+) -> ResponsesClient:
     """Make a client that talks to a fake server in memory."""
-    return ResponsesClient(server.url, "key", http_client=server.transport, dialect=dialect, limits=limits)
+    return ResponsesClient(server.url, "key", http_client=server.transport, dialect=dialect, limits=limits, retry=retry)
 
 
 @attrs.define(eq=False)
@@ -104,3 +115,66 @@ class Source:
         assert self.entered
         assert context.call is call
         return await self.work(context)
+
+
+# ---- runs
+
+ASKED: dict[str, Any] = {"model": "m", "input": "Go."}
+
+
+@function_tool
+async def work(n: int) -> str:
+    """Do the work."""
+    await anyio.lowlevel.checkpoint()
+    return f"done {n}"
+
+
+@function_tool
+async def fail() -> str:
+    """Do not do it."""
+    await anyio.lowlevel.checkpoint()
+    raise ValueError("it broke")
+
+
+@function_tool
+async def wait_forever() -> str:
+    """Never come to an end."""
+    await anyio.sleep_forever()
+    return "never"
+
+
+def failing(number: int = 1) -> FunctionCall:
+    return function_call(number, "{}", "fail")
+
+
+def waiting(number: int = 1) -> FunctionCall:
+    return function_call(number, "{}", "wait_forever")
+
+
+TOOLS: Tools = [work, fail, wait_forever]
+
+
+@asynccontextmanager
+async def serving(*answers: Scriptable, **options: Any) -> AsyncGenerator[tuple[FakeServer, ResponsesClient]]:
+    """Serve these answers, in turn, to a client in memory."""
+    async with FakeServer(Script(*answers), listen=False) as server, client_of(server, **options) as client:
+        yield server, client
+
+
+async def finish(agent: Run) -> tuple[list[RunEvent], RunResult]:
+    async with agent:
+        events = [event async for event in agent]
+        return events, await agent.result()
+
+
+def names(events: Sequence[object]) -> list[str]:
+    return [type(event).__name__ for event in events]
+
+
+def local(events: Sequence[RunEvent]) -> list[LocalEvent]:
+    return [event for event in events if isinstance(event, LocalEvent)]
+
+
+def texts(loop: ToolLoop) -> list[str]:
+    """What the calls were answered with, in order."""
+    return [str(getattr(item, "output", item)) for turn_ in loop.turns for item in turn_.outputs]

@@ -221,7 +221,7 @@ class Function(Generic[_P, _R]):
         self._read = read
         self.definition: FunctionTool | CustomTool = definition
         """What is offered to the model."""
-        self.timeout: float | None = _checked(timeout)
+        self.timeout: float | None = checked_timeout("timeout", timeout)
         """Seconds that a call may take; ``None`` leaves it to the run."""
         functools.update_wrapper(cast("Any", self), function, updated=())
 
@@ -291,7 +291,7 @@ class Handler:
             raise LocalProtocolError(f"no call of kind {self.kind!r} waits for a handler, only {', '.join(_KINDS)}")
         self._called = _Called(function)
         _require_one(function, self._called, "the call")
-        self.timeout: float | None = _checked(timeout)
+        self.timeout: float | None = checked_timeout("timeout", timeout)
         """Seconds that a call may take; ``None`` leaves it to the run."""
         given = cast(
             "Sequence[Tool | JSONObject]",
@@ -343,9 +343,10 @@ def _named(name: str | None, function: Callable[..., Any]) -> str:
     return found
 
 
-def _checked(timeout: float | None) -> float | None:
+def checked_timeout(name: str, timeout: float | None) -> float | None:
+    """Give a timeout back. Raises ``LocalProtocolError`` for one that is none."""
     if timeout is not None and not 0 < timeout < float("inf"):
-        raise LocalProtocolError(f"timeout has to be a number of seconds above 0, not {timeout!r}")
+        raise LocalProtocolError(f"{name} has to be a number of seconds above 0, not {timeout!r}")
     return timeout
 
 
