@@ -279,11 +279,11 @@ class Run:
             raise self._failure
         if not self._over:
             raise LocalProtocolError("the run has no result: it was left before its end; what there is, is in run.loop")
-        stopped: Stopped = self.loop.stopped or "handed_over"
         error = self._equipped(self.loop.turns[-1].outcome.exception()) if self.loop.turns else None
-        if error is not None and stopped not in _RESULTS:
+        is_result = self._stopped in _RESULTS
+        if error is not None and not is_result:
             raise error
-        return RunResult(stopped=stopped, loop=self.loop, error=error)
+        return RunResult(stopped=self._stopped, loop=self.loop, error=error)
 
     # What the caller can do meanwhile
 
@@ -330,12 +330,19 @@ class Run:
 
     async def _drive(self) -> None:
         try:
+            self._stopped = self.loop.stopped or "handed_over"
+            going_on = (
+                self.loop.state == "answer"
+            )  # with calls that the caller wants to be answered, whatever stopped the loop
             while self.loop.state != "over":
                 if self.loop.state == "ask":
                     await self._respond()
-                await self._work()
+                stopped = None if going_on else self.loop.stopped
+                going_on = False
+                await self._work(begin=stopped is None)
+                self._stopped = stopped or self.loop.stopped or "handed_over"
                 self._channel.put(TurnFinished(self.loop.turns[-1]))
-                if self.loop.state != "ask":
+                if stopped is not None or self.loop.state != "ask":
                     break
                 await self._channel.asked()
                 if self._handing_over:
@@ -383,10 +390,9 @@ class Run:
         self._stream = None
         self.loop.receive(outcome)
 
-    async def _work(self) -> None:
-        """Have everything answered that is to be answered."""
-        if self._executing.failure is None and (self.loop.stopped is None or self._goes_on):
-            self._goes_on = False
+    async def _work(self, *, begin: bool) -> None:
+        """Have answered what is to be answered: all that waits, or, where the loop is to stop, only what was begun."""
+        if begin and self._executing.failure is None:
             await self._channel.asked()
             if not self._handing_over and self._start != "manual":
                 for call in self.pending:
