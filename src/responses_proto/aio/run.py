@@ -78,7 +78,7 @@ Ask: TypeAlias = "Callable[[CreateResponse | JSONObject], EventStream]"
 
 _MOST_UNREAD: Final = 1024  # events that wait for the reader; from there on, progress is not worth the memory
 # Of these a run gives a result; the others are errors of it.
-_RESULTS: Final = frozenset({"completed", "incomplete", "max_turns", "handed_over"})
+_RESULTS: Final[frozenset[Stopped]] = frozenset({"completed", "incomplete", "max_turns", "handed_over"})
 
 
 @attrs.frozen(kw_only=True)
@@ -280,8 +280,7 @@ class Run:
         if not self._over:
             raise LocalProtocolError("the run has no result: it was left before its end; what there is, is in run.loop")
         error = self._equipped(self.loop.turns[-1].outcome.exception()) if self.loop.turns else None
-        is_result = self._stopped in _RESULTS
-        if error is not None and not is_result:
+        if error is not None and self._stopped not in _RESULTS:
             raise error
         return RunResult(stopped=self._stopped, loop=self.loop, error=error)
 
