@@ -113,7 +113,7 @@ def test_events_match_by_class(backend: str) -> None:
         seen: list[str] = []
         async with (
             serving(turn(function_call(1), failing(2)), said()) as (_, client),
-            client.run(**ASKED, tools=TOOLS) as agent,
+            client.run(**ASKED, tools=TOOLS, concurrency=1) as agent,
         ):
             async for event in agent:
                 match event:
@@ -130,8 +130,8 @@ def test_events_match_by_class(backend: str) -> None:
         assert seen == [
             "turn 1 CreateResponse",
             "begin work",
-            "begin fail",
             "end work 'done 1' False",
+            "begin fail",
             "end fail 'The tool failed: ValueError: it broke' True",
             "turn 1 2",
             "turn 2 CreateResponse",

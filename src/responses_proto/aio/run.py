@@ -29,7 +29,14 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar, cast
 import anyio
 import attrs
 
-from ..exceptions import ApprovalRequired, LocalProtocolError, RemoteProtocolError, ResponsesProtoError, ToolNotFound
+from ..exceptions import (
+    ApprovalRequired,
+    LocalProtocolError,
+    RemoteProtocolError,
+    ResponseIncomplete,
+    ResponsesProtoError,
+    ToolNotFound,
+)
 from ..limits import Limits
 from ..models.events import OutputItemDone
 from ..models.items import McpApprovalRequest
@@ -77,8 +84,6 @@ _E = TypeVar("_E", bound="Exception | None")
 Ask: TypeAlias = "Callable[[CreateResponse | JSONObject], EventStream]"
 
 _MOST_UNREAD: Final = 1024  # events that wait for the reader; from there on, progress is not worth the memory
-# Of these a run gives a result; the others are errors of it.
-_RESULTS: Final[frozenset[Stopped]] = frozenset({"completed", "incomplete", "max_turns", "handed_over"})
 
 
 @attrs.frozen(kw_only=True)
@@ -90,7 +95,7 @@ class RunResult:
     loop: ToolLoop
     """All that was, as a value: answer what is :attr:`pending`, and give it to ``client.run`` to go on."""
     error: ResponsesProtoError | None = None
-    """For ``incomplete``, the error that says why; else ``None``."""
+    """If the last response is incomplete, the error that says why; else ``None``."""
 
     @property
     def response(self) -> Response:
@@ -280,7 +285,7 @@ class Run:
         if not self._over:
             raise LocalProtocolError("the run has no result: it was left before its end; what there is, is in run.loop")
         error = self._equipped(self.loop.turns[-1].outcome.exception()) if self.loop.turns else None
-        if error is not None and self._stopped not in _RESULTS:
+        if error is not None and not isinstance(error, ResponseIncomplete):
             raise error
         return RunResult(stopped=self._stopped, loop=self.loop, error=error)
 
