@@ -178,10 +178,10 @@ class Run:
         self._state: Literal["new", "open", "closed"] = "new"
         self._stack = contextlib.AsyncExitStack()
         self._stream: EventStream | None = None  # of the turn that is not in the loop yet
-        self._goes_on = (
             loop.state == "answer"
         )  # the caller wants what is pending to be answered, whatever stopped the loop
         self._handing_over = False
+        self._stopped: Stopped = "handed_over"
         self._over = False
         self._failure: Exception | None = None
 
