@@ -178,8 +178,6 @@ class Run:
         self._state: Literal["new", "open", "closed"] = "new"
         self._stack = contextlib.AsyncExitStack()
         self._stream: EventStream | None = None  # of the turn that is not in the loop yet
-            loop.state == "answer"
-        )  # the caller wants what is pending to be answered, whatever stopped the loop
         self._handing_over = False
         self._stopped: Stopped = "handed_over"
         self._over = False
