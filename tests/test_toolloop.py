@@ -231,7 +231,10 @@ def test_calls_that_cannot_be_told_apart_are_refused(calls: tuple[FunctionCall, 
 
 
 def test_at_the_last_turn_the_calls_are_left_pending() -> None:
-    loop = after(ToolLoop(REQUEST, max_turns=2), turn(function_call(1)))
+    loop = ToolLoop(REQUEST, max_turns=2)
+    assert not loop.at_last_turn
+    after(loop, turn(function_call(1)))
+    assert loop.at_last_turn
     assert (loop.state, loop.stopped) == ("ask", None)
     assert loop.receive(turn(function_call(2), number=2)) == [function_call(2)]
     assert (loop.state, loop.stopped) == ("answer", "max_turns")

@@ -168,6 +168,11 @@ class ToolLoop:
         return None if self._may_ask else "max_turns"
 
     @property
+    def at_last_turn(self) -> bool:
+        """Whether no other response may follow the next one, so that there is no use in executing what it calls."""
+        return self.max_turns is not None and len(self.turns) + 1 >= self.max_turns
+
+    @property
     def _may_ask(self) -> bool:
         return self.max_turns is None or len(self.turns) < self.max_turns
 
