@@ -127,7 +127,7 @@ def test_handlers_answer_the_kinds_that_have_no_names(backend: str) -> None:
         return InputImage(image_url="https://x.example/screen.png")
 
     def look_for(call: ToolSearchCall) -> list[FunctionTool]:
-        return [work.definition] if call.arguments else []  # type: ignore[list-item] # it is one of a function
+        return [work.definition] if call.arguments else []
 
     calls: list[Item] = [
         SHELL,
