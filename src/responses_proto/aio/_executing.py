@@ -269,6 +269,10 @@ def _is_cancellation(raised: BaseException) -> bool:
 
 def _said(error: Exception) -> str:
     """Put into words for the model why a call failed."""
+    inner: tuple[Exception, ...] = (error,)
+    while len(inner) == 1:  # of a tool that has a task group
+        error = inner[0]
+        inner = getattr(error, "exceptions", ())
     if isinstance(error, LimitExceeded):
         text = f"The output was too large: {error.value} bytes, and at most {error.maximum} can be taken. Ask for less."
     elif isinstance(error, DeadlineExceeded):
