@@ -183,7 +183,7 @@ class _Called:
             raise LocalProtocolError(f"a tool is made of a function or a method, not of {function!r}")
         parameters = parameters_of(function, ToolContext)
         self.function = function
-        self.parameters = parameters.listed
+        self.parameters: tuple[inspect.Parameter, ...] = parameters.listed
         self._context = parameters.context
         self._bound = parameters.bound
 
