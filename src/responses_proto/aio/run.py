@@ -332,9 +332,8 @@ class Run:
     async def _drive(self) -> None:
         try:
             self._stopped = self.loop.stopped or "handed_over"
-            going_on = (
-                self.loop.state == "answer"
-            )  # with calls that the caller wants to be answered, whatever stopped the loop
+            # Whoever goes on from calls that wait wants them to be answered, whatever it was that stopped the loop.
+            going_on = self.loop.state == "answer"
             while self.loop.state != "over":
                 if self.loop.state == "ask":
                     await self._respond()
@@ -378,13 +377,11 @@ class Run:
                                 self._begin_early(event.item)
                         await self._channel.asked()
         except Exception:
-            await self._executing.wait()
+            await self._executing.wait()  # what a tool has begun, it shall bring to an end
             self._keep()
             raise
         outcome = stream.outcome
-        if outcome is None or self._executing.failure is not None:
-            await self._executing.wait()
-            self._keep()
+        if outcome is None:  # a tool's failure put an end to it
             return
         if outcome.status != "completed":
             outcome = attrs.evolve(outcome, response=self._marked(outcome.response))
