@@ -1,0 +1,13 @@
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
+
+from mcp.client.session import ClientSession
+
+class ListenNotSupportedError(RuntimeError):
+    def __init__(self, negotiated_version: str | None) -> None: ...
+
+class SubscriptionLost(RuntimeError): ...  # noqa: N818 - its own name
+
+def listen(
+    session: ClientSession, *, tools_list_changed: bool = False
+) -> AbstractAsyncContextManager[AsyncIterator[object]]: ...
