@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mcp.server import Server
     from mcp.server.mcpserver import MCPServer
 
+    from ..exceptions import Replay
     from .http import HTTPClient
 
 __all__ = ["HTTP", "InProcess", "Opened", "Peer", "Session", "Stdio", "Transport"]
@@ -52,12 +53,15 @@ _PAGES: Final = 100
 """Pages of one listing that are asked for; more is a server that never says that it is through."""
 _SETTLING: Final = 5.0
 """Seconds that a call waits for the new list of tools, if it changed the list."""
+_SUBSCRIBING: Final = 2.0
+"""Seconds that the first listing waits for the subscription to changes."""
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 60.0
 """Seconds before a subscription that was lost is made again."""
 _QUICK: Final = 30.0
-_PATIENT: Final = 300.0
-"""Seconds that HTTP may take: to connect and to write, and until the next byte of an answer."""
+"""Seconds that HTTP may take to connect and to write. How long an answer may take, says who asks."""
+_LISTING: Final = 60.0
+"""Seconds that listing the tools anew may take, when the server says that they changed."""
 _UNWINDING: Final = 0.5
 """Seconds in which the task that holds a broken connection may say what broke it."""
 _CLOSED: Final = (-32000, "Connection closed")
@@ -155,7 +159,7 @@ class HTTP:
         http: Any = self.http_client
         if http is None:
             httpx2 = _httpx2()
-            http = httpx2.AsyncClient(headers=self.headers, timeout=httpx2.Timeout(_QUICK, read=_PATIENT))
+            http = httpx2.AsyncClient(headers=self.headers, timeout=httpx2.Timeout(_QUICK, read=None))
             await stack.enter_async_context(http)
         # The SDK's own bound, 1 MiB, is less than an image.
         longest = Limits().max_event_bytes
@@ -215,18 +219,33 @@ async def _open(
 class Session:
     """A session with a server, held by a task of its own, which also hears of changes."""
 
-    __slots__ = ("_changed", "_gone", "_make_offer", "_settled", "_transport", "offer", "owner", "peer")
+    __slots__ = (
+        "_changed",
+        "_gone",
+        "_listed",
+        "_make_offer",
+        "_name",
+        "_settled",
+        "_subscribed",
+        "_transport",
+        "offer",
+        "owner",
+        "peer",
+    )
 
     peer: Peer
     """What requests are made of, once it is open."""
 
     def __init__(self, transport: Transport, make_offer: Callable[[Sequence[Mapping[str, Any]]], Offer]) -> None:
         self._transport = transport
+        self._name = transport.name
         self._make_offer = make_offer
         self._changed = anyio.Event()
         self._settled = anyio.Event()
         self._settled.set()
+        self._subscribed = anyio.Event()
         self._gone = False
+        self._listed = False  # or about to be
         self.owner = Owner(self._hold)
         self.offer = Offer()
 
@@ -249,19 +268,20 @@ class Session:
             raise
         except TimeoutError:
             self._gone = True
-            raise ConnectError(f"no MCP session with {self._transport.name} within {seconds:g} s") from None
+            raise ConnectError(f"no MCP session with {self._name} within {seconds:g} s") from None
         except Exception as error:  # noqa: BLE001 - from the SDK, the HTTP client or the operating system
-            raise ConnectError(f"no MCP session with {self._transport.name}: {self._told(error)}") from self._cause(
-                error
-            )
+            raise ConnectError(f"no MCP session with {self._name}: {self._told(error)}") from self._cause(error)
 
     async def _hold(self, owner: Owner) -> None:
         async with contextlib.AsyncExitStack() as stack:
             self.peer = await self._transport.open(stack, self._heard)
-            await self.list_tools()
             async with anyio.create_task_group() as group:
                 group.start_soon(self._follow)
                 group.start_soon(self._subscribe)
+                # What changes after the listing is to be heard of, so the subscription comes first, if it comes soon.
+                with anyio.move_on_after(_SUBSCRIBING):
+                    await self._subscribed.wait()
+                await self.list_tools()
                 await owner.hold()
                 group.cancel_scope.cancel()
 
@@ -270,34 +290,39 @@ class Session:
     async def ask(self, request: Callable[[], Awaitable[T]], seconds: float | None) -> T:
         """Make a request of the session, and tell what becomes of it in errors of this package.
 
-        Raises ``APIError`` if the server refuses, ``DeadlineExceeded`` or another ``TransportError`` without an answer, and
-        ``RemoteProtocolError`` for an answer that cannot be.
+        Raises ``APIError`` if the server refuses, ``TransportError`` without an answer, and ``RemoteProtocolError`` for one that
+        cannot be. Their ``replay`` says whether the server may have done what it was asked for.
         """
-        name = self._transport.name
         if self.lost:
-            raise self._loss()
+            raise self._loss("safe")
         try:
             with anyio.fail_after(seconds):
                 return await request()
+        except MCPError as error:
+            failure, cause = await self._refusal(error)
+        except TimeoutError as error:
+            failure, cause = TransportError(f"{self._name} did not answer within {seconds:g} s"), error
         except ResponsesProtoError:
             raise
-        except TimeoutError as error:
-            raise TransportError(f"{name} did not answer within {seconds:g} s") from error
-        except MCPError as error:
-            if (error.code, error.message) != _CLOSED:
-                raise APIError(self._hidden(error.message), code=str(error.code)) from self._cause(error)
-            self._gone = True
-            self.owner.leave()  # what there is of it need not wait for the end of the block
-            await self.owner.ended(_UNWINDING)
-            raise self._loss() from self._cause(self.owner.failure or error)
         except Exception as error:  # noqa: BLE001 - what the SDK raises has no common base
-            raise RemoteProtocolError(f"{name}: {self._told(error)}") from self._cause(error)
+            failure, cause = RemoteProtocolError(f"{self._name}: {self._told(error)}"), error
+        failure.replay = "unsafe"
+        raise failure from self._cause(cause)
+
+    async def _refusal(self, error: MCPError) -> tuple[ResponsesProtoError, Exception]:
+        if (error.code, error.message) != _CLOSED:
+            return APIError(self._hidden(error.message), code=str(error.code)), error
+        self._gone = True
+        self.owner.leave()  # what there is of it need not wait for the end of the block
+        await self.owner.ended(_UNWINDING)
+        return self._loss("unsafe"), self.owner.failure or error
 
     async def list_tools(self) -> None:
         """List the tools, and offer those from now on."""
         capabilities = self.session.server_capabilities
         if capabilities is not None and capabilities.tools is None:
             return  # a server of resources or prompts alone
+        self._listed = True
         tools = await self.pages(lambda session, params: session.list_tools(params=params), "tools")
         self.offer = self._make_offer(tools)
 
@@ -313,13 +338,15 @@ class Session:
             cursor = page.next_cursor
             if cursor is None:
                 return collected
-        raise RemoteProtocolError(f"{self._transport.name} lists {entries} on more than {_PAGES} pages")
+        raise RemoteProtocolError(f"{self._name} lists {entries} on more than {_PAGES} pages")
 
     # What is said of errors
 
-    def _loss(self) -> TransportError:
+    def _loss(self, replay: Replay) -> TransportError:
         why = self.owner.failure
-        return TransportError(f"the MCP server {self._transport.name} is gone{': ' + self._told(why) if why else ''}")
+        loss = TransportError(f"the MCP server {self._name} is gone{f': {self._told(why)}' if why else ''}")
+        loss.replay = replay
+        return loss
 
     def _told(self, error: Exception) -> str:
         return self._hidden(readable(str(error), _LONGEST_REASON) or type(error).__name__)
@@ -354,7 +381,7 @@ class Session:
             await self._changed.wait()
             self._changed = anyio.Event()
             with contextlib.suppress(ResponsesProtoError):  # the old list stands; what is wrong, the next call says
-                await self.ask(self.list_tools, _PATIENT)
+                await self.ask(self.list_tools, _LISTING)
             if not self._changed.is_set():
                 self._settled.set()
 
@@ -364,11 +391,13 @@ class Session:
         while True:
             try:
                 async with listen(self.session, tools_list_changed=True) as changes:
-                    if pause > _FIRST_PAUSE:
+                    self._subscribed.set()
+                    if self._listed:
                         self._note_change()  # it may have, meanwhile
                     async for _ in changes:
                         self._note_change()
             except (ListenNotSupportedError, MCPError):
+                self._subscribed.set()  # as far as it can be
                 return
             except (SubscriptionLost, TimeoutError):
                 pass

@@ -285,7 +285,7 @@ class McpServer:
             return ToolOutput(refusal.message, failed=True)
         except ResponsesProtoError as error:
             failure = ToolError(str(error), call=call)
-            failure.replay = "unsafe"  # what was asked for may have been done
+            failure.replay = error.replay
             raise failure from error
         await session.settled()
         return output_of(result.model_dump(by_alias=True, mode="json"))
