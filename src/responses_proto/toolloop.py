@@ -44,6 +44,7 @@ from .models.items import (
 from .models.tools import CustomTool, FunctionTool, NamespaceTool, Tool
 from .protocol import Outcome
 from .tooloutput import Approval, ToolOutput, call_key, output_item
+from .typing import UNSET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -270,8 +271,8 @@ class ToolLoop:
             raise LocalProtocolError(f"no response was asked for: the loop is at {self.state!r}")
         outcome = ended if isinstance(ended, Outcome) else _outcome_of(ended)
         calls = outcome.response.pending_calls
-        if outcome.status != "completed":  # what is still being said there, never will be
-            calls = [call for call in calls if getattr(call, "status", "in_progress") != "in_progress"]
+        if outcome.status != "completed":  # what is not known to be whole there may be cut off
+            calls = [call for call in calls if getattr(call, "status", UNSET) == "completed"]
         keys = [call_key(call) for call in calls]
         if "" in keys or len(set(keys)) < len(keys):
             error = RemoteProtocolError(f"the calls of {outcome.response.id} cannot be told apart by their ids: {keys}")
@@ -295,9 +296,14 @@ class ToolLoop:
         item = output_item(waiting, given, limits=limits)
         turn = self.turns[-1]
         self.turns[-1] = attrs.evolve(turn, answers={**turn.answers, key: item})
-        if isinstance(given, Approval) and isinstance(waiting, McpApprovalRequest) and given.remember:
-            self._approvals[waiting.server_label, waiting.name] = given
+        if isinstance(given, Approval) and isinstance(waiting, McpApprovalRequest):
+            self.remember(waiting, given)
         return item
+
+    def remember(self, request: McpApprovalRequest, approval: Approval) -> None:
+        """Keep the answer for later requests for the same tool, if it says so."""
+        if approval.remember:
+            self._approvals[request.server_label, request.name] = approval
 
     def remembered(self, request: McpApprovalRequest) -> Approval | None:
         """Give the answer to an earlier request for the same tool, if that was to be remembered."""

@@ -46,6 +46,7 @@ __all__ = [
     "ResponseCreateMessage",
     "ResponseSteer",
     "RetrieveParams",
+    "RunFields",
 ]
 
 
@@ -110,13 +111,12 @@ class CreateResponse(_ResponseParameters):
     """Whether the call returns at once and the response is fetched later."""
 
 
-class CreateResponseFields(TypedDict, total=False):
-    """The fields of :class:`CreateResponse`, as keyword arguments."""
+class RunFields(TypedDict, total=False):
+    """The fields of :class:`CreateResponse` that are the caller's in a run, which streams and has its own ``tools``."""
 
     model: str | None
     input: str | Sequence[Item | JSONObject] | None
     instructions: str | None
-    tools: Sequence[Tool | JSONObject] | None
     tool_choice: ToolChoice | JSONObject | None
     parallel_tool_calls: bool | None
     max_tool_calls: int | None
@@ -146,10 +146,16 @@ class CreateResponseFields(TypedDict, total=False):
     access_programs: AccessPrograms | JSONObject
     safety_identifier: str | None
     user: str
-    stream: bool | None
     stream_options: StreamOptions | JSONObject | None
     background: bool | None
     extra: JSONObject
+
+
+class CreateResponseFields(RunFields, total=False):
+    """The fields of :class:`CreateResponse`, as keyword arguments."""
+
+    tools: Sequence[Tool | JSONObject] | None
+    stream: bool | None
 
 
 # ---- the other endpoints
