@@ -52,11 +52,16 @@ def function_call(name: str, arguments: Any = None) -> FunctionCall:
 
 
 async def call(
-    tools: McpServer, name: str, arguments: Any = None, *, progress: list[Progress] | None = None
+    tools: McpServer,
+    name: str,
+    arguments: Any = None,
+    *,
+    progress: list[Progress] | None = None,
+    timeout: float | None = None,  # noqa: ASYNC109 - what the context says
 ) -> ToolOutput:
     """Have a server carry out a call by hand."""
     made = function_call(name, arguments)
-    context = ToolContext(made, on_progress=progress.append if progress is not None else None)
+    context = ToolContext(made, timeout=timeout, on_progress=progress.append if progress is not None else None)
     return await tools.execute(made, context)
 
 

@@ -73,7 +73,7 @@ def _give_content(server: MCPServer[Any]) -> None:
         """Add two numbers."""
         return a + b
 
-    @server.tool("files.read/all")
+    @server.tool("files.read")
     def read(path: str) -> str:
         return f"what is in {path}"
 

@@ -45,7 +45,7 @@ async def refused(server: McpServer) -> str:
     with pytest.raises(ConnectError) as caught:
         async with server:
             pass
-    assert not server.entered
+    assert not server.connected
     return str(caught.value)
 
 
@@ -130,7 +130,7 @@ def test_entering_can_be_cancelled(backend: str) -> None:
             async with server:
                 pass
         assert scope.cancelled_caught
-        assert not server.entered
+        assert not server.connected
         assert children() == before
 
     run(backend, test)
@@ -143,6 +143,8 @@ def test_entering_can_be_cancelled(backend: str) -> None:
         (lambda: McpServer.stdio("server", [1]), "its arguments a list of texts"),  # type: ignore[list-item]
         (lambda: McpServer.stdio("server", env={"KEY": 1}), r"env\['KEY'\] has to be a text"),  # type: ignore[dict-item]
         (lambda: McpServer.stdio("server", prefix="git:"), "a prefix has letters, digits, _ and -"),
+        (lambda: McpServer.stdio("server", timeout=0), "seconds above 0"),
+        (lambda: McpServer.stdio("server", start_timeout=-1), "seconds above 0"),
         (lambda: McpServer.stdio("server", allowed="read"), r"allowed is a list of names: \['read'\]"),
         (
             lambda: McpServer.http("http://x", headers={"authorization": f"Bearer {NOT_SHOWN}\n"}),
@@ -306,7 +308,7 @@ def test_a_url_that_is_gone_is_said_to_be(backend: str) -> None:
                     with pytest.raises(ToolError, match=r"is gone: .*disconnected") as caught:
                         await call(tools, "die")
                     assert caught.value.replay == replay
-                assert not tools.entered
+                assert not tools.connected
                 with pytest.raises(ConnectError):
                     await tools.__aenter__()
 

@@ -301,7 +301,7 @@ class Session:
         except MCPError as error:
             failure, cause = await self._refusal(error)
         except TimeoutError as error:
-            failure, cause = TransportError(f"{self._name} did not answer within {seconds:g} s"), error
+            failure, cause = TransportError(f"{self._name} did not answer within {seconds:.3g} s"), error
         except ResponsesProtoError:
             raise
         except Exception as error:  # noqa: BLE001 - what the SDK raises has no common base

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 __all__ = ["McpResource", "McpServer"]
 
 _TIMEOUT: Final = 300.0
+"""Seconds that an answer may take where nobody says how long."""
 _START_TIMEOUT: Final = 60.0
 
 
@@ -75,8 +76,9 @@ class McpServer:
 
     Made by :meth:`stdio`, :meth:`http`, :meth:`in_process` or :meth:`session`. Nothing is started before the block is entered, which
     raises ``ConnectError`` if no session comes about. Entered again while it is open, it is the same session, which ends when the
-    last one leaves, from whatever task; entered anew after that, or after the server was lost, it is a new one. However the block
-    is left, the connection is closed then and a child process has ended, within seconds.
+    last one leaves, from whatever task; entered anew after that, or after the server was lost, it is a new one. So runs enter it
+    for themselves, whether it is open or not, and may share it. However the block is left, the connection is closed then and a child
+    process has ended, within seconds.
 
     The tools are listed on entering, and again whenever the server says that they changed. A tool that fails, and a call that
     the server refuses, are outputs for the model to read; where there is no answer, ``ToolError`` is raised. A call that is
@@ -89,9 +91,9 @@ class McpServer:
         "_prefix",
         "_session",
         "_start_timeout",
-        "_timeout",
         "_transport",
         "_users",
+        "timeout",
     )
 
     def __init__(
@@ -106,6 +108,8 @@ class McpServer:
         # `transport` is what the class methods make.
         if isinstance(allowed, str):
             raise LocalProtocolError(f"allowed is a list of names: [{allowed!r}]")
+        if start_timeout <= 0 or (timeout is not None and timeout <= 0):
+            raise LocalProtocolError("timeouts are numbers of seconds above 0")
         if not fits_name(prefix):
             raise LocalProtocolError(
                 f"a prefix has letters, digits, _ and -, as names of functions have: not {prefix!r}"
@@ -114,13 +118,14 @@ class McpServer:
         self._name = transport.name
         self._allowed = allowed
         self._prefix = prefix
-        self._timeout = timeout
         self._start_timeout = start_timeout
         self._session: Session | None = None
         self._users = 0
+        self.timeout: float | None = timeout
+        """Seconds that a call may take; ``None`` leaves it to the run."""
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._name}{'' if self.entered else ', not open'}>"
+        return f"<{type(self).__name__} {self._name}{'' if self.connected else ', not connected'}>"
 
     # Where the server is
 
@@ -135,7 +140,7 @@ class McpServer:
         errlog: TextIO | None = None,
         allowed: Collection[str] | None = None,
         prefix: str = "",
-        timeout: float | None = _TIMEOUT,
+        timeout: float | None = None,
         start_timeout: float = _START_TIMEOUT,
     ) -> Self:
         """Use a program that talks over its standard input and output, and runs as long as the block (MCP, Transports: stdio).
@@ -144,8 +149,9 @@ class McpServer:
         goes to ``errlog``, a file with a descriptor, or else where this process's goes.
 
         ``allowed``: the tools that are offered, by the names the server has for them; each has to be there. ``prefix``: what the
-        names begin with that the model gets to see, so that those of several servers do not clash. ``timeout``: seconds that an
-        answer may take. ``start_timeout``: seconds until the tools are listed, which may include a download.
+        names begin with that the model gets to see, so that those of several servers do not clash. ``timeout``: seconds that a
+        call may take; ``None`` leaves it to the run, and where that has no bound either, it is 300. ``start_timeout``: seconds until
+        the tools are listed, which may include a download.
 
         Raises ``LocalProtocolError`` for what makes no sense, and ``ImportError`` if the extra ``mcp`` is not installed.
         """
@@ -161,7 +167,7 @@ class McpServer:
         http_client: HTTPClient | None = None,
         allowed: Collection[str] | None = None,
         prefix: str = "",
-        timeout: float | None = _TIMEOUT,
+        timeout: float | None = None,
         start_timeout: float = _START_TIMEOUT,
     ) -> Self:
         """Use a server at a URL (MCP, Transports: Streamable HTTP).
@@ -180,7 +186,7 @@ class McpServer:
         *,
         allowed: Collection[str] | None = None,
         prefix: str = "",
-        timeout: float | None = _TIMEOUT,
+        timeout: float | None = None,
         start_timeout: float = _START_TIMEOUT,
     ) -> Self:
         """Use a server object of this process, without a connection. The rest is as in :meth:`stdio`."""
@@ -194,7 +200,7 @@ class McpServer:
         *,
         allowed: Collection[str] | None = None,
         prefix: str = "",
-        timeout: float | None = _TIMEOUT,
+        timeout: float | None = None,
         start_timeout: float = _START_TIMEOUT,
     ) -> Self:
         """Use a session that the caller opened, set up as it likes, and closes after the block.
@@ -208,8 +214,8 @@ class McpServer:
     # The block
 
     @property
-    def entered(self) -> bool:
-        """Whether there is a session, and the server is there as far as is known."""
+    def connected(self) -> bool:
+        """Whether there is a session, and the server is still there as far as is known."""
         return self._session is not None and not self._session.lost
 
     async def __aenter__(self) -> Self:
@@ -277,10 +283,9 @@ class McpServer:
         async def tell(progress: float, total: float | None, message: str | None) -> None:
             context.progress(message or "", done=progress, total=total)
 
+        seconds = self._patience if context.timeout is None else context.seconds_left
         try:
-            result = await session.ask(
-                lambda: session.peer.call_tool(name, arguments, progress_callback=tell), self._timeout
-            )
+            result = await session.ask(lambda: session.peer.call_tool(name, arguments, progress_callback=tell), seconds)
         except APIError as refusal:
             return ToolOutput(refusal.message, failed=True)
         except ResponsesProtoError as error:
@@ -289,6 +294,10 @@ class McpServer:
             raise failure from error
         await session.settled()
         return output_of(result.model_dump(by_alias=True, mode="json"))
+
+    @property
+    def _patience(self) -> float:
+        return _TIMEOUT if self.timeout is None else self.timeout
 
     def _server_name(self, item: object) -> str | None:
         """Give the server's name for the tool that is called; ``None`` if it is no call of one of these tools."""
@@ -306,13 +315,13 @@ class McpServer:
     async def refresh(self) -> None:
         """List the tools anew. Raises ``APIError`` if the server refuses, and ``TransportError`` if it does not answer."""
         session = self._open()
-        await session.ask(session.list_tools, self._timeout)
+        await session.ask(session.list_tools, self._patience)
 
     async def list_resources(self) -> list[McpResource]:
         """List what the server has to read. Raises as :meth:`refresh` does."""
         session = self._open()
         found = await session.ask(
-            lambda: session.pages(lambda peer, params: peer.list_resources(params=params), "resources"), self._timeout
+            lambda: session.pages(lambda peer, params: peer.list_resources(params=params), "resources"), self._patience
         )
         return [
             McpResource(
@@ -329,7 +338,7 @@ class McpServer:
     async def read_resource(self, uri: str) -> list[Content]:
         """Read a resource, as content parts that can go into a message. Raises as :meth:`refresh` does."""
         session = self._open()
-        result = await session.ask(lambda: session.session.read_resource(uri), self._timeout)
+        result = await session.ask(lambda: session.session.read_resource(uri), self._patience)
         contents = result.model_dump(by_alias=True, mode="json")["contents"]
         return parts_of({"type": "resource", "resource": each} for each in contents)
 
