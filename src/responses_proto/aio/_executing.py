@@ -169,7 +169,8 @@ class Executing:
         )
         started = time.monotonic()
         given: ToolOutput | Approval | None = None
-        error: Exception | None = ToolError(_CANCELLED, call=job.call)
+        # A question that was not answered can be put again; a tool that was at work may have done something.
+        error: Exception | None = ToolError(_CANCELLED, call=job.call) if job.is_tool else None
         try:
             with scope:
                 await anyio.lowlevel.checkpoint_if_cancelled()  # before anything is done that has effects
@@ -263,7 +264,7 @@ def _said(error: Exception) -> str:
     if isinstance(error, LimitExceeded):
         text = f"The output was too large: {error.value} bytes, and at most {error.maximum} can be taken. Ask for less."
     elif isinstance(error, DeadlineExceeded):
-        text = f"The tool was stopped, because it took too long: {error}."
+        text = f"The tool took too long, and was stopped after {error.elapsed:.3g} seconds."
     elif isinstance(error, ToolError):
         text = str(error)
     else:

@@ -40,7 +40,7 @@ from ._channel import Channel
 from ._executing import Executing, Job
 from ._toolbox import Toolbox
 from .run_events import ApprovalRequested, ToolProgress, TurnFinished, TurnStarted
-from .tools import call_function
+from .tools import call_function, checked_timeout
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from .stream import EventStream
     from .tools import ToolContext, Tools
 
-__all__ = ["Approval", "Approve", "Run", "RunResult", "Start", "Stopped"]
+__all__ = ["Approve", "Run", "RunResult", "Start", "Stopped"]
 
 Start: TypeAlias = Literal["response_done", "item_done", "manual"]
 """When a call is executed: once its response is whole; as soon as the call is, while the response goes on (what a tool did is then
@@ -159,6 +159,7 @@ class Run:
     ) -> None:
         if concurrency < 1:
             raise LocalProtocolError(f"concurrency has to be 1 at least, not {concurrency!r}")
+        checked_timeout("tool_timeout", tool_timeout)
         self._ask = ask
         self.loop: ToolLoop = loop
         """All that was, at any time."""
@@ -313,7 +314,9 @@ class Run:
         if self._state == "new":
             raise LocalProtocolError("the run has not begun: use it in `async with client.run(...) as run`")
 
-    def _require_waiting(self, call: PendingCall) -> None:
+    def _require_waiting(self, call: object) -> None:
+        if not isinstance(call, PendingCall):
+            raise LocalProtocolError(f"this is no call that waits for the client: {call!r:.200}")
         if self._state != "open" or self._over:
             raise LocalProtocolError(
                 "the run is over: answer it with run.loop.answer(), and go on with client.run(run.loop)"

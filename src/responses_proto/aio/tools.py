@@ -47,7 +47,7 @@ from ..models._base import Model
 from ..models.items import CustomToolCall, FunctionCall, McpApprovalRequest
 from ..models.response import PendingCall
 from ..models.tools import CustomTool, FunctionTool, NamespaceTool, Tool
-from ..tooloutput import ToolOutput, ToolResult, tool_output
+from ..tooloutput import Approval, ToolOutput, ToolResult, tool_output
 from ..typing import UNSET
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from ..typing import JSONObject
 
 __all__ = [
+    "Approval",
     "Function",
     "Handler",
     "Progress",
@@ -159,12 +160,18 @@ server runs, or that are for the caller to answer."""
 
 async def call_function(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call a function of the caller's: here if it is a coroutine function, else in a worker thread."""
-    written = function.func if isinstance(function, functools.partial) else function
-    call = functools.partial(function, *args, **kwargs)
-    is_async = inspect.iscoroutinefunction(written) or inspect.iscoroutinefunction(getattr(written, "__call__", None))  # noqa: B004 - how it can be called, not whether
-    # A thread cannot be cancelled; one that is given up is left to come to its end, and nobody looks at what it gives.
-    result = call() if is_async else await anyio.to_thread.run_sync(call, abandon_on_cancel=True)
+    if _is_async(function):
+        return await function(*args, **kwargs)
+    # A thread cannot be cancelled; one that is given up is left to come to its end, and nobody looks at what it gives. What it
+    # gives is put into something, since trio refuses what is to be awaited.
+    (result,) = await anyio.to_thread.run_sync(lambda: (function(*args, **kwargs),), abandon_on_cancel=True)
     return await result if inspect.isawaitable(result) else result
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    written = function.func if isinstance(function, functools.partial) else function
+    call = getattr(written, "__call__", None)  # noqa: B004 - not whether it can be called, but how
+    return inspect.iscoroutinefunction(written) or inspect.iscoroutinefunction(call)
 
 
 class _Called:
@@ -214,7 +221,7 @@ class Function(Generic[_P, _R]):
         self._read = read
         self.definition: FunctionTool | CustomTool = definition
         """What is offered to the model."""
-        self.timeout: float | None = _checked(timeout)
+        self.timeout: float | None = checked_timeout("timeout", timeout)
         """Seconds that a call may take; ``None`` leaves it to the run."""
         functools.update_wrapper(cast("Any", self), function, updated=())
 
@@ -284,7 +291,7 @@ class Handler:
             raise LocalProtocolError(f"no call of kind {self.kind!r} waits for a handler, only {', '.join(_KINDS)}")
         self._called = _Called(function)
         _require_one(function, self._called, "the call")
-        self.timeout: float | None = _checked(timeout)
+        self.timeout: float | None = checked_timeout("timeout", timeout)
         """Seconds that a call may take; ``None`` leaves it to the run."""
         given = cast(
             "Sequence[Tool | JSONObject]",
@@ -336,9 +343,10 @@ def _named(name: str | None, function: Callable[..., Any]) -> str:
     return found
 
 
-def _checked(timeout: float | None) -> float | None:
+def checked_timeout(name: str, timeout: float | None) -> float | None:
+    """Give a timeout back. Raises ``LocalProtocolError`` for one that is none."""
     if timeout is not None and not 0 < timeout < float("inf"):
-        raise LocalProtocolError(f"timeout has to be a number of seconds above 0, not {timeout!r}")
+        raise LocalProtocolError(f"{name} has to be a number of seconds above 0, not {timeout!r}")
     return timeout
 
 
