@@ -35,9 +35,9 @@ def stdio(*options: str, **how: Any) -> McpServer:
 
 
 @contextlib.contextmanager
-def over_http() -> Generator[str]:
+def over_http(*options: str) -> Generator[str]:
     """Run `mcp_server.py` on a socket for the length of the block, which gets the URL."""
-    with subprocess.Popen([sys.executable, SERVER, "http"], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
+    with subprocess.Popen([sys.executable, SERVER, "http", *options], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
         try:
             assert process.stdout is not None
             yield process.stdout.readline().strip()

@@ -154,6 +154,20 @@ async def serve_old(server: Server[Any]) -> None:
         await serve_loop(server, read, write, lifespan_state=state)
 
 
+class OldOverHTTP:
+    """An application that refuses, as older ones do, a version of the protocol that it does not know."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if (b"mcp-protocol-version", b"2026-07-28") in scope.get("headers", ()):
+            await send({"type": "http.response.start", "status": 400, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await self.app(scope, receive, send)
+
+
 def main(how: str, *options: str) -> None:
     server = build(old="--old" in options)
     if how == "stdio":
@@ -168,7 +182,10 @@ def main(how: str, *options: str) -> None:
         return
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp", flush=True)  # noqa: T201 - so that the test knows
-        config = uvicorn.Config(server.streamable_http_app(), log_level="error", timeout_graceful_shutdown=1)
+        app: Any = server.streamable_http_app()
+        if "--old" in options:
+            app = OldOverHTTP(app)
+        config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
         uvicorn.Server(config).run(sockets=[listener])
 
 

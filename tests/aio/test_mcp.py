@@ -107,12 +107,17 @@ async def is_cancelled(tools: McpServer) -> None:
 
 
 async def has_bad_arguments(tools: McpServer) -> None:
-    for arguments in ("[1]", "{", ""):
-        with pytest.raises(ToolArgumentsInvalid, match="the arguments of add"):
+    for arguments in ("[1]", "{"):
+        with pytest.raises(ToolArgumentsInvalid, match="the arguments do not fit") as caught:
             await call(tools, "add", arguments)
-    output = await call(tools, "add", {"a": "one", "b": 2})  # JSON, but not as the server wants it
-    assert output.failed
-    assert "integer" in str(output.output)
+        assert caught.value.call == function_call("add", arguments)
+    for object_, complaint in (
+        ({"a": "one", "b": 2}, "integer"),
+        ("", "required"),
+    ):  # JSON, but not as the server wants it
+        output = await call(tools, "add", object_)
+        assert output.failed
+        assert complaint in str(output.output)
 
 
 async def is_unknown(tools: McpServer) -> None:
@@ -174,6 +179,17 @@ def test_its_tools_are_function_tools(backend: str) -> None:
             assert add.parameters["required"] == ["a", "b"]
             assert read.name == "demo_files_read"
             assert (await call(tools, "demo_add", {"a": 1, "b": 2})).output == "3"
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_is_allowed_has_to_be_there(backend: str) -> None:
+    async def test() -> None:
+        tools = McpServer.in_process(build(), allowed=["ad", "add"])
+        with pytest.raises(LocalProtocolError, match=r"demo has no tool ad to allow; it has: add, files\.read, "):
+            await tools.__aenter__()
+        assert not tools.connected
 
     run(backend, test)
 

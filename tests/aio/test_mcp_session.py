@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -143,6 +145,7 @@ def test_entering_can_be_cancelled(backend: str) -> None:
         (lambda: McpServer.stdio("server", [1]), "its arguments a list of texts"),  # type: ignore[list-item]
         (lambda: McpServer.stdio("server", env={"KEY": 1}), r"env\['KEY'\] has to be a text"),  # type: ignore[dict-item]
         (lambda: McpServer.stdio("server", prefix="git:"), "a prefix has letters, digits, _ and -"),
+        (lambda: McpServer.stdio("server", errlog=io.StringIO()), "errlog has to be an open file"),
         (lambda: McpServer.stdio("server", timeout=0), "seconds above 0"),
         (lambda: McpServer.stdio("server", start_timeout=-1), "seconds above 0"),
         (lambda: McpServer.stdio("server", allowed="read"), r"allowed is a list of names: \['read'\]"),
@@ -263,6 +266,38 @@ def test_new_tools_are_offered_when_the_server_says_so(backend: str) -> None:
                 while not tools.handles(function_call("grown")):  # noqa: ASYNC110 - as a run does: it asks before each request
                     await anyio.sleep(0.01)
             assert (await call(tools, "grown")).output == "new"
+
+    run(backend, test)
+
+
+@quiet_on_trio
+@both_loops
+def test_a_server_of_old_over_http(backend: str) -> None:
+    async def test() -> None:
+        with over_http("--old") as url:
+            async with McpServer.http(url) as tools:
+                await call(tools, "grow", {"name": "grown"})
+                with anyio.fail_after(5):
+                    while not tools.handles(function_call("grown")):  # noqa: ASYNC110 - as above
+                        await anyio.sleep(0.01)
+                assert (await call(tools, "grown")).output == "new"
+                with anyio.move_on_after(0.2):
+                    await call(tools, "slow", {"seconds": 30})
+                assert int(str((await call(tools, "cancelled")).output)) == 1
+                for said in ("did not answer: SSE stream ended", "is gone"):
+                    with pytest.raises(ToolError, match=said) as caught:
+                        await call(tools, "die")
+                    assert caught.value.replay == "unsafe"
+
+    run(backend, test)
+
+
+@both_loops
+def test_where_standard_error_is_no_file_nothing_is_written_to_it(backend: str) -> None:
+    async def test() -> None:
+        with contextlib.redirect_stderr(io.StringIO()):  # as in a notebook
+            async with stdio() as tools:
+                assert (await call(tools, "add", {"a": 1, "b": 2})).output == "3"
 
     run(backend, test)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import subprocess
 import sys
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, cast
 
 import anyio
 import attrs
 from mcp import Client, ClientSession, MCPError, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.client.subscriptions import ListenNotSupportedError, SubscriptionLost, listen
+from mcp.client.subscriptions import SubscriptionLost, listen
 from mcp.types import Implementation, PaginatedRequestParams, ToolListChangedNotification
 
 from .._version import __version__
@@ -64,8 +65,11 @@ _LISTING: Final = 60.0
 """Seconds that listing the tools anew may take, when the server says that they changed."""
 _UNWINDING: Final = 0.5
 """Seconds in which the task that holds a broken connection may say what broke it."""
-_CLOSED: Final = (-32000, "Connection closed")
-"""What the SDK says for a server that is gone: code and message. Servers use the code alone for errors of their own."""
+_CLOSED: Final = -32000
+_GONE: Final = "Connection closed"
+_CUT: Final = "SSE stream "
+"""What the SDK says in the server's place: this code, and for a connection that is over, or for an answer that was cut off, a message
+that begins like this. Servers use the code for errors of their own."""
 _SHORTEST_SECRET: Final = 6  # characters; "1" or "no" is no secret
 _LONGEST_REASON: Final = 300  # characters
 
@@ -109,6 +113,8 @@ class Stdio:
         for name, value in dict[str, object](self.env).items():
             if not isinstance(value, str):
                 raise LocalProtocolError(f"env[{name!r}] has to be a text (its value is not shown)")
+        if self.errlog is not None and not _has_descriptor(self.errlog):
+            raise LocalProtocolError("errlog has to be an open file of the system: a program writes to it")
 
     @property
     def name(self) -> str:
@@ -122,8 +128,9 @@ class Stdio:
         server = StdioServerParameters(
             command=self.command, args=[*self.args], env=dict(self.env), cwd=None if self.cwd is None else str(self.cwd)
         )
-        # Which stream that is, is asked now: the SDK's own default is the one of the time when it was imported.
-        return await _open(stack, stdio_client(server, self.errlog or sys.stderr), heard)
+        # Asked for now: the SDK's own default is what it was when that was imported. In notebooks, say, it is no file.
+        errlog: Any = self.errlog or (sys.stderr if _has_descriptor(sys.stderr) else subprocess.DEVNULL)
+        return await _open(stack, stdio_client(server, errlog), heard)
 
 
 @attrs.frozen
@@ -153,7 +160,9 @@ class HTTP:
 
     @property
     def secrets(self) -> Sequence[str]:
-        return [part for value in self.headers.values() for part in (value, value.rpartition(" ")[2])]
+        user = self.url.partition("://")[2].partition("/")[0].rpartition("@")[0]
+        values = [part for value in self.headers.values() for part in (value, value.rpartition(" ")[2])]
+        return [*values, user, user.partition(":")[2], self.url.partition("?")[2]]
 
     async def open(self, stack: contextlib.AsyncExitStack, heard: _Heard) -> Peer:
         http: Any = self.http_client
@@ -191,6 +200,13 @@ class Opened:
 
     async def open(self, stack: contextlib.AsyncExitStack, heard: _Heard) -> Peer:  # noqa: ARG002 - a transport has them
         return self.session
+
+
+def _has_descriptor(stream: object) -> bool:
+    try:
+        return cast("TextIO", stream).fileno() >= 0
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def _httpx2() -> Any:
@@ -260,17 +276,14 @@ class Session:
         return self._gone or self.owner.over
 
     async def opened(self, seconds: float) -> None:
-        """Wait until it is open. Raises ``ConnectError`` if that fails or takes too long; ``LocalProtocolError`` of the offer."""
+        """Wait until it is open. Raises ``ConnectError`` if that fails, or takes too long."""
         try:
-            with anyio.fail_after(seconds):
-                await self.owner.opened()
-        except LocalProtocolError:
-            raise
-        except TimeoutError:
-            self._gone = True
-            raise ConnectError(f"no MCP session with {self._name} within {seconds:g} s") from None
+            with anyio.move_on_after(seconds):
+                return await self.owner.opened()
         except Exception as error:  # noqa: BLE001 - from the SDK, the HTTP client or the operating system
             raise ConnectError(f"no MCP session with {self._name}: {self._told(error)}") from self._cause(error)
+        self._gone = True
+        raise ConnectError(f"no MCP session with {self._name} within {seconds:g} s")
 
     async def _hold(self, owner: Owner) -> None:
         async with contextlib.AsyncExitStack() as stack:
@@ -310,8 +323,10 @@ class Session:
         raise failure from self._cause(cause)
 
     async def _refusal(self, error: MCPError) -> tuple[ResponsesProtoError, Exception]:
-        if (error.code, error.message) != _CLOSED:
+        if error.code != _CLOSED or not error.message.startswith((_GONE, _CUT)):
             return APIError(self._hidden(error.message), code=str(error.code)), error
+        if error.message.startswith(_CUT):
+            return TransportError(f"{self._name} did not answer: {self._told(error)}"), error
         self._gone = True
         self.owner.leave()  # what there is of it need not wait for the end of the block
         await self.owner.ended(_UNWINDING)
@@ -349,7 +364,7 @@ class Session:
         return loss
 
     def _told(self, error: Exception) -> str:
-        return self._hidden(readable(str(error), _LONGEST_REASON) or type(error).__name__)
+        return readable(self._hidden(str(error)), _LONGEST_REASON) or type(error).__name__
 
     def _hidden(self, text: str) -> str:
         for secret in self._transport.secrets:
@@ -396,10 +411,10 @@ class Session:
                         self._note_change()  # it may have, meanwhile
                     async for _ in changes:
                         self._note_change()
-            except (ListenNotSupportedError, MCPError):
+            except SubscriptionLost:
+                pass
+            except Exception:  # noqa: BLE001 - whatever keeps it from being told of changes, its tools can be called
                 self._subscribed.set()  # as far as it can be
                 return
-            except (SubscriptionLost, TimeoutError):
-                pass
             await anyio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import attrs
 
 from ..codec import default_backend
-from ..exceptions import LocalProtocolError
 from ..models.content import InputFile, InputImage, InputText
 from ..models.tools import FunctionTool
 from ..tooloutput import ToolOutput
@@ -46,6 +45,8 @@ class Offer:
     definitions: Sequence[FunctionTool] = ()
     names: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """The name that the model calls -> the name that the server knows."""
+    listed: Sequence[str] = ()
+    """What the server has, also what is not offered."""
 
 
 def fits_name(text: str) -> bool:
@@ -58,15 +59,8 @@ def make_offer(tools: Iterable[_Wire], *, prefix: str = "", allowed: Collection[
 
     A name that a function cannot have is made one: other characters become ``_``, and what then is too long or the same as
     another name ends in a piece of a hash of the server's name instead, the same one each time.
-
-    Raises ``LocalProtocolError`` if a name of ``allowed`` is not among the tools.
     """
     listed = {str(tool["name"]): tool for tool in tools}
-    missing = sorted(set(allowed or ()) - set(listed))
-    if missing:
-        raise LocalProtocolError(
-            f"allowed names {', '.join(missing)}, but the server has {', '.join(listed) or 'no tools'}"
-        )
     kept = [name for name in listed if allowed is None or name in allowed]
     # Names that need no change come first, so that no other one takes them.
     names: dict[str, str] = {prefix + name: name for name in kept if name and fits_name(prefix + name)}
@@ -75,7 +69,7 @@ def make_offer(tools: Iterable[_Wire], *, prefix: str = "", allowed: Collection[
         if name not in unchanged:
             names[_function_name(prefix, name, names)] = name
     called = {name: function for function, name in names.items()}
-    return Offer([_function_tool(called[name], listed[name]) for name in kept], names)
+    return Offer([_function_tool(called[name], listed[name]) for name in kept], names, [*listed])
 
 
 def _function_name(prefix: str, name: str, taken: Mapping[str, str]) -> str:

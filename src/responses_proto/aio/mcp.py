@@ -16,11 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 
 import attrs
 
-from ..codec import default_backend
+from .._signatures import object_in
 from ..exceptions import (
     APIError,
-    DecodeError,
-    LimitExceeded,
     LocalProtocolError,
     ResponsesProtoError,
     ToolArgumentsInvalid,
@@ -241,6 +239,10 @@ class McpServer:
             if former is not None:
                 await former.owner.close()
         await session.opened(self._start_timeout)
+        missing = sorted(set(self._allowed or ()).difference(session.offer.listed))
+        if missing:
+            there = ", ".join(session.offer.listed) or "none"
+            raise LocalProtocolError(f"{self._name} has no tool {', '.join(missing)} to allow; it has: {there}")
 
     async def _leave(self) -> None:
         self._users -= 1
@@ -278,7 +280,11 @@ class McpServer:
         name = self._server_name(call)
         if name is None:
             raise ToolNotFound(f"{self._name} offers no tool for this call", call=call)
-        arguments = _arguments(cast("FunctionCall", call))
+        try:
+            arguments = object_in(cast("FunctionCall", call).arguments)
+        except ToolArgumentsInvalid as error:
+            error.call = call
+            raise
 
         async def tell(progress: float, total: float | None, message: str | None) -> None:
             context.progress(message or "", done=progress, total=total)
@@ -341,16 +347,6 @@ class McpServer:
         result = await session.ask(lambda: session.session.read_resource(uri), self._patience)
         contents = result.model_dump(by_alias=True, mode="json")["contents"]
         return parts_of({"type": "resource", "resource": each} for each in contents)
-
-
-def _arguments(call: FunctionCall) -> dict[str, Any]:
-    try:
-        value: Any = default_backend().loads(call.arguments)
-    except (DecodeError, LimitExceeded) as error:
-        raise ToolArgumentsInvalid(f"the arguments of {call.name} are no JSON: {error}", call=call) from error
-    if not isinstance(value, dict):
-        raise ToolArgumentsInvalid(f"the arguments of {call.name} have to be a JSON object", call=call)
-    return cast("dict[str, Any]", value)
 
 
 def _sdk() -> ModuleType:

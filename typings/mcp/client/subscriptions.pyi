@@ -3,9 +3,6 @@ from contextlib import AbstractAsyncContextManager
 
 from mcp.client.session import ClientSession
 
-class ListenNotSupportedError(RuntimeError):
-    def __init__(self, negotiated_version: str | None) -> None: ...
-
 class SubscriptionLost(RuntimeError): ...  # noqa: N818 - its own name
 
 def listen(
