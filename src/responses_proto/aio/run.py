@@ -29,7 +29,14 @@ from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar, cast
 import anyio
 import attrs
 
-from ..exceptions import ApprovalRequired, LocalProtocolError, RemoteProtocolError, ResponsesProtoError, ToolNotFound
+from ..exceptions import (
+    ApprovalRequired,
+    LocalProtocolError,
+    RemoteProtocolError,
+    ResponseIncomplete,
+    ResponsesProtoError,
+    ToolNotFound,
+)
 from ..limits import Limits
 from ..models.events import OutputItemDone
 from ..models.items import McpApprovalRequest
@@ -77,8 +84,6 @@ _E = TypeVar("_E", bound="Exception | None")
 Ask: TypeAlias = "Callable[[CreateResponse | JSONObject], EventStream]"
 
 _MOST_UNREAD: Final = 1024  # events that wait for the reader; from there on, progress is not worth the memory
-# Of these a run gives a result; the others are errors of it.
-_RESULTS: Final = frozenset({"completed", "incomplete", "max_turns", "handed_over"})
 
 
 @attrs.frozen(kw_only=True)
@@ -90,7 +95,7 @@ class RunResult:
     loop: ToolLoop
     """All that was, as a value: answer what is :attr:`pending`, and give it to ``client.run`` to go on."""
     error: ResponsesProtoError | None = None
-    """For ``incomplete``, the error that says why; else ``None``."""
+    """If the last response is incomplete, the error that says why; else ``None``."""
 
     @property
     def response(self) -> Response:
@@ -173,10 +178,8 @@ class Run:
         self._state: Literal["new", "open", "closed"] = "new"
         self._stack = contextlib.AsyncExitStack()
         self._stream: EventStream | None = None  # of the turn that is not in the loop yet
-        self._goes_on = (
-            loop.state == "answer"
-        )  # the caller wants what is pending to be answered, whatever stopped the loop
         self._handing_over = False
+        self._stopped: Stopped = "handed_over"
         self._over = False
         self._failure: Exception | None = None
 
@@ -279,11 +282,10 @@ class Run:
             raise self._failure
         if not self._over:
             raise LocalProtocolError("the run has no result: it was left before its end; what there is, is in run.loop")
-        stopped: Stopped = self.loop.stopped or "handed_over"
         error = self._equipped(self.loop.turns[-1].outcome.exception()) if self.loop.turns else None
-        if error is not None and stopped not in _RESULTS:
+        if error is not None and not isinstance(error, ResponseIncomplete):
             raise error
-        return RunResult(stopped=stopped, loop=self.loop, error=error)
+        return RunResult(stopped=self._stopped, loop=self.loop, error=error)
 
     # What the caller can do meanwhile
 
@@ -330,12 +332,19 @@ class Run:
 
     async def _drive(self) -> None:
         try:
+            self._stopped = self.loop.stopped or "handed_over"
+            going_on = (
+                self.loop.state == "answer"
+            )  # with calls that the caller wants to be answered, whatever stopped the loop
             while self.loop.state != "over":
                 if self.loop.state == "ask":
                     await self._respond()
-                await self._work()
+                stopped = None if going_on else self.loop.stopped
+                going_on = False
+                await self._work(begin=stopped is None)
+                self._stopped = stopped or self.loop.stopped or "handed_over"
                 self._channel.put(TurnFinished(self.loop.turns[-1]))
-                if self.loop.state != "ask":
+                if stopped is not None or self.loop.state != "ask":
                     break
                 await self._channel.asked()
                 if self._handing_over:
@@ -383,10 +392,9 @@ class Run:
         self._stream = None
         self.loop.receive(outcome)
 
-    async def _work(self) -> None:
-        """Have everything answered that is to be answered."""
-        if self._executing.failure is None and (self.loop.stopped is None or self._goes_on):
-            self._goes_on = False
+    async def _work(self, *, begin: bool) -> None:
+        """Have answered what is to be answered: all that waits, or, where the loop is to stop, only what was begun."""
+        if begin and self._executing.failure is None:
             await self._channel.asked()
             if not self._handing_over and self._start != "manual":
                 for call in self.pending:
