@@ -8,12 +8,9 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
-import httpx2
 import pytest
-from mcp import Client, ClientSession, StdioServerParameters, stdio_client
 from tests.hostile.checkpoints import cancel_at_each_checkpoint
 from tests.mcp_peers import SERVER, call, children, function_call, over_http, quiet_on_trio, stdio
-from tests.mcp_server import build
 from tests.support import both_loops, run
 
 from responses_proto import Limits
@@ -38,6 +35,12 @@ from responses_proto.models import (
     InputText,
 )
 from responses_proto.tooloutput import ToolOutput, output_item
+
+pytest.importorskip("mcp")
+
+import httpx2
+from mcp import Client, ClientSession, StdioServerParameters, stdio_client
+from tests.mcp_server import build
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
@@ -86,7 +89,7 @@ async def is_refused(tools: McpServer) -> None:
 
 
 async def times_out(tools: McpServer) -> None:
-    with pytest.raises(ToolError, match=r"did not answer within 0\.(5|49\d) s") as caught:
+    with pytest.raises(ToolError, match=r"did not answer within 0\.\d+ s") as caught:
         await call(tools, "slow", {"seconds": 30}, timeout=0.5)
     assert caught.value.call == function_call("slow", {"seconds": 30})
     assert caught.value.replay == "unsafe"
@@ -268,9 +271,9 @@ def test_several_calls_run_at_once(backend: str, make: Make) -> None:
         async with make() as tools:
             began = time.monotonic()
             async with anyio.create_task_group() as group:
-                for _ in range(8):
+                for _ in range(12):
                     group.start_soon(call, tools, "slow", {"seconds": 0.5})
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 5  # and not 6, and whatever else there is to do
 
     run(backend, test)
 

@@ -364,6 +364,8 @@ class Session:
         return loss
 
     def _told(self, error: Exception) -> str:
+        if isinstance(error, MCPError) and error.message == _GONE:
+            return "it closed the connection; what it wrote to its standard error, or its log, may say why"
         return readable(self._hidden(str(error)), _LONGEST_REASON) or type(error).__name__
 
     def _hidden(self, text: str) -> str:
