@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from typing import TYPE_CHECKING, Any
 
@@ -231,7 +232,11 @@ def test_calls_that_cannot_be_told_apart_are_refused(calls: tuple[FunctionCall, 
 
 
 def test_at_the_last_turn_the_calls_are_left_pending() -> None:
-    loop = after(ToolLoop(REQUEST, max_turns=2), turn(function_call(1)))
+    loop = ToolLoop(REQUEST, max_turns=2)
+    last = [loop.at_last_turn]
+    after(loop, turn(function_call(1)))
+    last.append(loop.at_last_turn)
+    assert last == [False, True]
     assert (loop.state, loop.stopped) == ("ask", None)
     assert loop.receive(turn(function_call(2), number=2)) == [function_call(2)]
     assert (loop.state, loop.stopped) == ("answer", "max_turns")
@@ -323,6 +328,17 @@ def test_a_loop_is_a_value_that_can_be_gone_on_with_elsewhere() -> None:
         "previous_response_id": "resp_1",
     }
     assert loop.state == "answer"
+
+
+def test_a_copy_goes_its_own_way() -> None:
+    loop = ToolLoop(REQUEST)
+    loop.receive(turn(approval_request(1)))
+    other = copy.copy(loop)
+    other.answer(approval_request(1), Approval(approve=True, remember=True))
+    other.receive(said())
+    assert (other.stopped, len(other.turns), loop.state, len(loop.turns)) == ("completed", 2, "answer", 1)
+    assert loop.remembered(approval_request(1)) is None
+    assert loop.turns[0].outputs == []
 
 
 def test_what_has_no_answer_is_said_not_to_have_been_run() -> None:

@@ -188,7 +188,7 @@ class DeadlineExceeded(TransportError):
 
     def __init__(self, kind: str, elapsed: float, *, limit: float | None = None) -> None:
         self.kind = kind
-        """Which field of ``Timeouts`` ran out: ``connect``, ``write``, ``first_byte``, …"""
+        """Which field of ``Timeouts`` ran out: ``connect``, ``write``, ``first_byte``, …; or ``tool``, for a call of a tool."""
         self.elapsed = elapsed
         """Seconds that had passed."""
         self.limit = limit

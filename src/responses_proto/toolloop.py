@@ -9,8 +9,8 @@
             loop.answer(call, my_tools(call))             # text, parts, a ToolOutput, a ready item; an Approval
     loop.stopped                                          # completed | max_turns | incomplete | failed | ...
 
-A loop is a plain value: it can be pickled at any point, given to somebody else, and gone on with there. What is asked next is
-worked out from it, in one of three ways (:data:`Continuation`):
+A loop is a plain value: it can be copied and pickled at any point, given to somebody else, and gone on with there. What is asked
+next is worked out from it, in one of three ways (:data:`Continuation`):
 
 =================  ==========================================================================
 ``response``       ``previous_response_id`` of the last response, and the answers
@@ -168,6 +168,11 @@ class ToolLoop:
         return None if self._may_ask else "max_turns"
 
     @property
+    def at_last_turn(self) -> bool:
+        """Whether no other response may follow the next one, so that there is no use in executing what it calls."""
+        return self.max_turns is not None and len(self.turns) + 1 >= self.max_turns
+
+    @property
     def _may_ask(self) -> bool:
         return self.max_turns is None or len(self.turns) < self.max_turns
 
@@ -308,6 +313,14 @@ class ToolLoop:
     def remembered(self, request: McpApprovalRequest) -> Approval | None:
         """Give the answer to an earlier request for the same tool, if that was to be remembered."""
         return self._approvals.get((request.server_label, request.name))
+
+    def __copy__(self) -> ToolLoop:
+        """Give one that goes its own way from here on."""
+        made = type(self).__new__(type(self))
+        made.__dict__ |= self.__dict__
+        made.turns = [*self.turns]
+        made._approvals = {**self._approvals}  # noqa: SLF001 - its own
+        return made
 
     # Inside
 

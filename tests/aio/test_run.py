@@ -30,7 +30,7 @@ from tests.agents import (
 )
 from tests.support import both_loops, run
 
-from responses_proto import CreateResponse, RetryPolicy
+from responses_proto import CreateResponse, ResponsesClient, RetryPolicy
 from responses_proto.aio.run_events import (
     LocalEvent,
     ToolFinished,
@@ -61,7 +61,7 @@ from responses_proto.toolloop import ToolLoop
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from responses_proto import Response, ResponsesClient
+    from responses_proto import Response
     from responses_proto.models.response import PendingCall
     from responses_proto.typing import JSONObject
 
@@ -258,7 +258,8 @@ def gated(response: Response, gate: anyio.Event) -> Callable[[Peer], Awaitable[N
 
 
 @both_loops
-def test_an_eager_tool_starts_while_the_response_goes_on(backend: str) -> None:
+@pytest.mark.parametrize("where", ["memory", "socket"])
+def test_an_eager_tool_starts_while_the_response_goes_on(backend: str, where: str) -> None:
     async def test() -> None:
         gate = anyio.Event()
 
@@ -268,8 +269,11 @@ def test_an_eager_tool_starts_while_the_response_goes_on(backend: str) -> None:
             return "open"
 
         call = function_call(1, "{}", "open_gate")
-        async with serving(gated(turn(call, function_call(2, '{"n": 2}')), gate), said()) as (_, client):
-            events, result = await finish(client.run(**ASKED, tools=[open_gate, work], start="item_done"))
+        script = Script(gated(turn(call, function_call(2, '{"n": 2}')), gate), said())
+        async with FakeServer(script) as server:
+            transport = server.transport if where == "memory" else None
+            async with ResponsesClient(server.url, "key", http_client=transport) as client:
+                events, result = await finish(client.run(**ASKED, tools=[open_gate, work], start="item_done"))
         order = names(events)
         first = order.index("OutputItemDone")
         assert order[first : first + 3] == ["OutputItemDone", "ToolStarted", "ToolFinished"]

@@ -21,7 +21,7 @@ from responses_proto.codec import load
 from responses_proto.exceptions import ToolArgumentsInvalid
 from responses_proto.history import check_history
 from responses_proto.models.items import CustomToolCallOutput, FunctionCallOutput, Item, McpApprovalResponse
-from responses_proto.models.tools import McpTool
+from responses_proto.models.tools import FunctionTool, McpTool
 from responses_proto.testing import FakeServer, Script
 from responses_proto.tooloutput import call_key
 
@@ -282,7 +282,7 @@ def blocking(n: int) -> str:
     return "blocking"
 
 
-TOOLS: list[Function[..., Any]] = [quick, careful, branching, blocking]
+TOOLS: list[Function[..., Any, FunctionTool]] = [quick, careful, branching, blocking]
 
 
 def random_agent(chance: random.Random) -> tuple[Script, dict[str, Any]]:

@@ -49,11 +49,19 @@ class Job:
     turn: int
     timeout: float | None = None
     is_tool: bool = True
-    """Whether it takes one of the places, and has effects; asking for an approval does neither."""
+    """Whether it has effects; else it is a question, and questions are put one after the other."""
 
     @property
     def key(self) -> str:
         return call_key(self.call)
+
+
+@attrs.define
+class _Lane:
+    """Places, and who waits for one."""
+
+    free: int
+    queue: deque[Job] = attrs.field(factory=deque[Job])
 
 
 class Executing:
@@ -74,11 +82,10 @@ class Executing:
     ) -> None:
         self._tasks = tasks
         self._tell = tell
-        self._free = concurrency
+        self._lanes = {True: _Lane(concurrency), False: _Lane(1)}  # of tools, and of questions
         self._on_error = on_error
         self._limits = limits
         self._on_failure = on_failure
-        self._queue: deque[Job] = deque()
         self._running: dict[str, anyio.CancelScope] = {}
         self._known: set[str] = set()
         self._idle = anyio.Event()
@@ -106,10 +113,11 @@ class Executing:
         self._learn(job.call)
         if self._idle.is_set():
             self._idle = anyio.Event()
-        if job.is_tool and self._free <= 0:
-            self._queue.append(job)
+        lane = self._lanes[job.is_tool]
+        if lane.free <= 0:
+            lane.queue.append(job)
         else:
-            self._begin(job)
+            self._begin(lane, job)
 
     def settle(self, call: PendingCall, given: ToolOutput | Approval | Exception) -> None:
         """Answer a call without executing anything. Raises as :meth:`start` does, and for what cannot answer the call."""
@@ -135,9 +143,9 @@ class Executing:
     def stop(self) -> None:
         """Begin with nothing that has not begun."""
         self._stopping = True
-        for job in self._queue:
-            self._known.discard(job.key)
-        self._queue.clear()
+        for lane in self._lanes.values():
+            self._known.difference_update(job.key for job in lane.queue)
+            lane.queue.clear()
         self._rest()
 
     # Inside
@@ -148,9 +156,9 @@ class Executing:
             raise LocalProtocolError(f"the call {key!r} has been started or answered already")
         self._known.add(key)
 
-    def _begin(self, job: Job) -> None:
+    def _begin(self, lane: _Lane, job: Job) -> None:
+        lane.free -= 1
         if job.is_tool:
-            self._free -= 1
             self.began = True
             self._tell(ToolStarted(job.call))
         # Known from here on, so that it can be cancelled before it takes its first step.
@@ -194,14 +202,14 @@ class Executing:
 
     def _leave(self, job: Job) -> None:
         del self._running[job.key]
-        if job.is_tool:
-            self._free += 1
-        while self._queue and self._free > 0:
-            self._begin(self._queue.popleft())
+        lane = self._lanes[job.is_tool]
+        lane.free += 1
+        if lane.queue:
+            self._begin(lane, lane.queue.popleft())
         self._rest()
 
     def _rest(self) -> None:
-        if not self._running and not self._queue:
+        if not self._running and not any(lane.queue for lane in self._lanes.values()):
             self._idle.set()
 
     def _end(
@@ -261,6 +269,10 @@ def _is_cancellation(raised: BaseException) -> bool:
 
 def _said(error: Exception) -> str:
     """Put into words for the model why a call failed."""
+    inner: tuple[Exception, ...] = (error,)
+    while len(inner) == 1:  # of a tool that has a task group
+        error = inner[0]
+        inner = getattr(error, "exceptions", ())
     if isinstance(error, LimitExceeded):
         text = f"The output was too large: {error.value} bytes, and at most {error.maximum} can be taken. Ask for less."
     elif isinstance(error, DeadlineExceeded):

@@ -15,6 +15,7 @@ tasks and left at any point.
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, cast, overload
@@ -276,7 +277,7 @@ class ResponsesClient:
         """Ask for a response, have the tools that it calls executed, ask again with what they gave, until the model is done.
 
         To be used in ``async with``; see :class:`~responses_proto.aio.run.Run`. Takes what :meth:`stream` takes, or a loop (of an earlier run, say),
-        which is gone on with, for ``max_turns`` more responses.
+        which is gone on from, for ``max_turns`` more responses, and itself stays as it is.
 
         ``tools`` are functions, executors (:mod:`responses_proto.aio.tools`), and definitions of tools that are not executed here. A function
         that the model invents is told not to exist; calls that were offered and that nothing here handles are handed over: the run ends, and
@@ -297,7 +298,7 @@ class ResponsesClient:
         if isinstance(request, ToolLoop):
             if fields or continuation is not None:
                 raise LocalProtocolError("a loop has its request already: no fields, and no continuation, go with it")
-            loop = request
+            loop = copy.copy(request)
             loop.max_turns = None if max_turns is None else len(loop.turns) + max_turns
         else:
             content = _with_stream(merged(CreateResponse, request, cast("Any", fields)), stream=False)

@@ -211,7 +211,6 @@ class Run:
             if self.loop.state == "ask":
                 self._toolbox.offered_with(self.loop.request)  # to find out here what is wrong with them
             self._channel: Channel[RunEvent] = Channel()
-            self._approving = anyio.Lock()
             self._reading = anyio.CancelScope()
             self._tasks = anyio.create_task_group()
             await self._tasks.__aenter__()
@@ -333,9 +332,8 @@ class Run:
     async def _drive(self) -> None:
         try:
             self._stopped = self.loop.stopped or "handed_over"
-            going_on = (
-                self.loop.state == "answer"
-            )  # with calls that the caller wants to be answered, whatever stopped the loop
+            # Whoever goes on from calls that wait wants them to be answered, whatever it was that stopped the loop.
+            going_on = self.loop.state == "answer"
             while self.loop.state != "over":
                 if self.loop.state == "ask":
                     await self._respond()
@@ -379,13 +377,11 @@ class Run:
                                 self._begin_early(event.item)
                         await self._channel.asked()
         except Exception:
-            await self._executing.wait()
+            await self._executing.wait()  # what a tool has begun, it shall bring to an end
             self._keep()
             raise
         outcome = stream.outcome
-        if outcome is None or self._executing.failure is not None:
-            await self._executing.wait()
-            self._keep()
+        if outcome is None:  # a tool's failure put an end to it
             return
         if outcome.status != "completed":
             outcome = attrs.evolve(outcome, response=self._marked(outcome.response))
@@ -441,7 +437,9 @@ class Run:
         """Begin with a call whose response goes on; approvals are not asked for before it is whole."""
         stream = cast("EventStream", self._stream)
         ended = stream.outcome is not None and stream.outcome.status != "completed"
-        if self._handing_over or ended or not isinstance(item, PendingCall) or isinstance(item, McpApprovalRequest):
+        if self._handing_over or ended or self.loop.at_last_turn:
+            return
+        if not isinstance(item, PendingCall) or isinstance(item, McpApprovalRequest):
             return
         # The event may be terse; what was streamed is in the snapshot.
         known = (call for call in self.pending if call.type == item.type and call_key(call) == call_key(item))
@@ -490,16 +488,16 @@ class Run:
         self._executing.start(job)
 
     async def _ask_for_approval(self, request: McpApprovalRequest, _context: ToolContext) -> Approval | None:
-        async with self._approving:  # one question at a time, since an answer may be meant for the next one too
-            known = self.loop.remembered(request)
-            if known is not None:
-                return known
-            self._channel.put(ApprovalRequested(request))
-            given = await call_function(cast("Approve", self._approve), request)
-            approval = Approval(given) if isinstance(given, bool) else given
-            if approval is not None:
-                self.loop.remember(request, approval)
-            return approval
+        # One question is put at a time: the answer may be meant for the next one too.
+        known = self.loop.remembered(request)
+        if known is not None:
+            return known
+        self._channel.put(ApprovalRequested(request))
+        given = await call_function(cast("Approve", self._approve), request)
+        approval = Approval(given) if isinstance(given, bool) else given
+        if approval is not None:
+            self.loop.remember(request, approval)
+        return approval
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._state} {self.loop!r}>"

@@ -76,6 +76,7 @@ _P = ParamSpec("_P")
 _Q = ParamSpec("_Q")
 _R = TypeVar("_R")
 _C = TypeVar("_C", bound=PendingCall)
+_D = TypeVar("_D", bound=FunctionTool | CustomTool)
 
 
 # ---- the hook
@@ -182,7 +183,7 @@ class _Called:
             raise LocalProtocolError(f"a tool is made of a function or a method, not of {function!r}")
         parameters = parameters_of(function, ToolContext)
         self.function = function
-        self.parameters = parameters.listed
+        self.parameters: tuple[inspect.Parameter, ...] = parameters.listed
         self._context = parameters.context
         self._bound = parameters.bound
 
@@ -205,21 +206,21 @@ class _Called:
         return tool_output(await call_function(self.function, *args, **kwargs))
 
 
-class Function(Generic[_P, _R]):
+class Function(Generic[_P, _R, _D]):
     """A function that the model can call, by :func:`function_tool` or :func:`custom_tool`. To everybody else it still is one."""
 
     def __init__(
         self,
         function: Callable[_P, _R],
         called: _Called,
-        definition: FunctionTool | CustomTool,
+        definition: _D,
         read: Callable[[Any], tuple[Sequence[Any], Mapping[str, Any]]],
         timeout: float | None,
     ) -> None:
         # `read` makes the arguments of the function of a call.
         self._called = called
         self._read = read
-        self.definition: FunctionTool | CustomTool = definition
+        self.definition: _D = definition
         """What is offered to the model."""
         self.timeout: float | None = checked_timeout("timeout", timeout)
         """Seconds that a call may take; ``None`` leaves it to the run."""
@@ -238,8 +239,8 @@ class Function(Generic[_P, _R]):
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
     @overload
     def __get__(
-        self: Function[Concatenate[Any, _Q], _R], instance: object, owner: type | None = None
-    ) -> Function[_Q, _R]: ...
+        self: Function[Concatenate[Any, _Q], _R, _D], instance: object, owner: type | None = None
+    ) -> Function[_Q, _R, _D]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Be a method."""
         if instance is None:
@@ -370,7 +371,7 @@ def function_tool(
     timeout: float | None = None,
     allowed_callers: Sequence[AllowedCaller] | None = None,
     defer_loading: bool | None = None,
-) -> Function[_P, _R]: ...
+) -> Function[_P, _R, FunctionTool]: ...
 @overload
 def function_tool(
     *,
@@ -380,7 +381,7 @@ def function_tool(
     timeout: float | None = None,
     allowed_callers: Sequence[AllowedCaller] | None = None,
     defer_loading: bool | None = None,
-) -> Callable[[Callable[_P, _R]], Function[_P, _R]]: ...
+) -> Callable[[Callable[_P, _R]], Function[_P, _R, FunctionTool]]: ...
 def function_tool(
     function: Callable[..., Any] | None = None,
     /,
@@ -407,7 +408,7 @@ def function_tool(
     for a name that is none.
     """
 
-    def make(function: Callable[..., Any]) -> Function[..., Any]:
+    def make(function: Callable[..., Any]) -> Function[..., Any, FunctionTool]:
         called = _Called(function)
         signature = signature_of(function, called.parameters)
         definition = FunctionTool(
@@ -434,7 +435,7 @@ def custom_tool(
     timeout: float | None = None,
     allowed_callers: Sequence[AllowedCaller] | None = None,
     defer_loading: bool | None = None,
-) -> Function[_P, _R]: ...
+) -> Function[_P, _R, CustomTool]: ...
 @overload
 def custom_tool(
     *,
@@ -444,7 +445,7 @@ def custom_tool(
     timeout: float | None = None,
     allowed_callers: Sequence[AllowedCaller] | None = None,
     defer_loading: bool | None = None,
-) -> Callable[[Callable[_P, _R]], Function[_P, _R]]: ...
+) -> Callable[[Callable[_P, _R]], Function[_P, _R, CustomTool]]: ...
 def custom_tool(
     function: Callable[..., Any] | None = None,
     /,
@@ -462,7 +463,7 @@ def custom_tool(
     function that does not take one text, and for a name that is none.
     """
 
-    def make(function: Callable[..., Any]) -> Function[..., Any]:
+    def make(function: Callable[..., Any]) -> Function[..., Any, CustomTool]:
         called = _Called(function)
         _require_one(function, called, "the text")
         definition = CustomTool(
