@@ -402,9 +402,11 @@ def test_tools_are_those_of_the_request_of_the_response_and_those_that_were_foun
     assert sorted(tool.name for tool in loop.tools if isinstance(tool, FunctionTool)) == ["a", "b", "c", "d"]
 
 
-def test_an_unknown_dialect_is_refused() -> None:
+def test_unknown_dialects_and_no_turns_are_refused() -> None:
     with pytest.raises(LocalProtocolError, match="no provider 'acme'"):
         ToolLoop(REQUEST, dialect="acme")
+    with pytest.raises(LocalProtocolError, match="max_turns has to be 1 at least, not 0"):
+        ToolLoop(REQUEST, max_turns=0)
 
 
 def test_it_shows_where_it_is() -> None:

@@ -118,7 +118,7 @@ class ToolLoop:
     if ``dialect`` is a server that stores nothing or if the server says that it stored nothing, else ``response``. After
     ``max_turns`` responses no request follows, and the calls of the last one are left pending.
 
-    Raises ``LocalProtocolError`` for an unknown dialect, and for ``conversation`` where the request names none.
+    Raises ``LocalProtocolError`` for an unknown dialect, for ``conversation`` where the request names none, and for less than one turn.
     """
 
     def __init__(
@@ -136,6 +136,8 @@ class ToolLoop:
         self._approvals: dict[tuple[str, str], Approval] = {}
         if continuation == "conversation" and not _field(request, "conversation"):
             raise LocalProtocolError("to continue a conversation, the request has to name it: conversation=...")
+        if max_turns is not None and max_turns < 1:
+            raise LocalProtocolError(f"max_turns has to be 1 at least, not {max_turns!r}")
         self.max_turns: int | None = max_turns
         """How many responses there may be; ``None`` for any number. Raise it to go on."""
         self.turns: list[Turn] = []

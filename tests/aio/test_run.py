@@ -330,6 +330,20 @@ def test_a_terse_item_is_executed_with_what_was_streamed(backend: str) -> None:
 
 
 @both_loops
+@pytest.mark.parametrize("start", ["response_done", "item_done"])
+def test_calls_that_the_server_answers_itself_are_none_of_the_runs(backend: str, start: Any) -> None:
+    async def test() -> None:
+        theirs = function_call(1, "{}", "theirs")
+        answered = FunctionCallOutput(id="fco_1", call_id="call_1", output="done there")
+        async with serving(turn(theirs, answered, *said().output)) as (server, client):
+            events, result = await finish(client.run(**ASKED, tools=[work], start=start, on_error="raise"))
+        assert names(local(events)) == ["TurnStarted", "TurnFinished"]
+        assert (result.stopped, len(server.requests)) == ("completed", 1)
+
+    run(backend, test)
+
+
+@both_loops
 def test_tools_run_at_the_same_time(backend: str) -> None:
     async def test() -> None:
         arrived: list[int] = []
@@ -598,6 +612,8 @@ def test_bad_options_are_refused(backend: str) -> None:
                 client.run(**ASKED, concurrency=0)
             with pytest.raises(LocalProtocolError, match="tool_timeout has to be a number of seconds above 0"):
                 client.run(**ASKED, tool_timeout=-1)
+            with pytest.raises(LocalProtocolError, match="max_turns has to be 1 at least"):
+                client.run(loop, max_turns=0)
             with pytest.raises(LocalProtocolError, match="a loop has its request already"):
                 client.run(loop, temperature=0.5)
             with pytest.raises(TypeError, match="did you mean 'instructions'"):

@@ -12,6 +12,7 @@ import anyio.lowlevel
 import attrs
 import pytest
 from tests.agents import Source, approval_request, client_of, custom_call, function_call, said, turn
+from tests.hostile.checkpoints import cancel_at_each_checkpoint
 from tests.support import both_loops, run
 
 from responses_proto import Limits
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from responses_proto.aio.tools import ToolContext
     from responses_proto.models.items import McpApprovalRequest
     from responses_proto.models.response import PendingCall, Response
+    from responses_proto.testing import Peer
 
 LIMIT = 300
 
@@ -337,3 +339,33 @@ def test_runs_cancelled_at_any_moment_leave_nothing_and_lose_nothing(backend: st
     without_orphans(backend, test)
     assert len(ends) == 50
     assert sum(ends) > 10
+
+
+@both_loops
+def test_cancelling_the_reader_at_each_checkpoint_leaves_nothing_and_loses_nothing(backend: str) -> None:
+    async def test() -> None:
+        agents: list[Run] = []
+        calls = [function_call(number, '{"n": 1}', tool.name) for number, tool in enumerate(TOOLS, 1)]
+
+        def script(peer: Peer) -> Response:
+            return said() if "previous_response_id" in peer.request.json else turn(*calls)
+
+        async with FakeServer(script, listen=False) as server, client_of(server) as client:
+
+            async def once() -> None:
+                agents.append(client.run(model="m", input="Go.", tools=TOOLS, start="item_done"))
+                await read(agents[-1])
+
+            async def after() -> None:
+                while server.active:
+                    await anyio.lowlevel.checkpoint()
+                assert len(anyio.get_running_tasks()) == before
+                loop = agents[-1].loop
+                assert check_history(loop.history) == []
+                assert all(call_key(call) not in turn_.answers for turn_ in loop.turns for call in turn_.pending)
+
+            before = len(anyio.get_running_tasks())
+            assert await cancel_at_each_checkpoint(once, after) > 10
+        assert agents[-1].loop.stopped == "completed"
+
+    run(backend, test)

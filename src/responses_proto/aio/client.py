@@ -295,6 +295,8 @@ class ResponsesClient:
         from .run import Run  # noqa: PLC0415 - as above
 
         self._caller()
+        if max_turns is not None and max_turns < 1:
+            raise LocalProtocolError(f"max_turns has to be 1 at least, not {max_turns!r}")
         if isinstance(request, ToolLoop):
             if fields or continuation is not None:
                 raise LocalProtocolError("a loop has its request already: no fields, and no continuation, go with it")

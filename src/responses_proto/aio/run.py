@@ -434,7 +434,7 @@ class Run:
     # Calls
 
     def _begin_early(self, item: Item) -> None:
-        """Begin with a call whose response goes on; approvals are not asked for before it is whole."""
+        """Execute a call whose response goes on. What else there is to do about calls waits until it is whole."""
         stream = cast("EventStream", self._stream)
         ended = stream.outcome is not None and stream.outcome.status != "completed"
         if self._handing_over or ended or self.loop.at_last_turn:
@@ -444,7 +444,7 @@ class Run:
         # The event may be terse; what was streamed is in the snapshot.
         known = (call for call in self.pending if call.type == item.type and call_key(call) == call_key(item))
         call = next(known, None)
-        if call is not None and call_key(call):
+        if call is not None and call_key(call) and self._toolbox.executor_of(call) is not None:
             self._begin(call)
 
     def _begin(self, call: PendingCall) -> bool:
