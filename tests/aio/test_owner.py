@@ -125,6 +125,29 @@ def test_closing_what_still_opens_cancels_it(backend: str) -> None:
 
 
 @both_loops
+def test_what_must_not_be_left_half_way_is_not(backend: str) -> None:
+    async def test() -> None:
+        steps: list[str] = []
+
+        async def opens_in_steps(owner: Owner) -> None:
+            with owner.undivided():
+                await anyio.sleep(0.1)
+                steps.append("the first")
+            await anyio.sleep(0.1)
+            steps.append("the second")
+            await owner.hold()
+
+        owner = Owner(opens_in_steps)
+        owner.start()
+        await anyio.sleep(0.01)
+        await owner.close()
+        assert steps == ["the first"]
+        assert owner.over
+
+    run(backend, test)
+
+
+@both_loops
 def test_who_is_cancelled_waits_for_the_end_all_the_same(backend: str) -> None:
     async def test() -> None:
         held = Held()

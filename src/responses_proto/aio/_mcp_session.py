@@ -7,7 +7,7 @@ import importlib
 import subprocess
 import sys
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 import anyio
 import attrs
@@ -77,24 +77,6 @@ _LONGEST_REASON: Final = 300  # characters
 # ---- where a server is
 
 
-class Transport(Protocol):
-    """A way to a server."""
-
-    @property
-    def name(self) -> str:
-        """What to call the server in messages."""
-        ...
-
-    @property
-    def secrets(self) -> Sequence[str]:
-        """What no message may have in it."""
-        ...
-
-    async def open(self, stack: contextlib.AsyncExitStack, heard: _Heard) -> Peer:
-        """Open a session. What has to be closed again goes onto the stack; ``heard`` gets what the server tells unasked."""
-        ...
-
-
 @attrs.frozen
 class Stdio:
     """A program that is started, and talks over its standard input and output."""
@@ -124,13 +106,15 @@ class Stdio:
     def secrets(self) -> Sequence[str]:
         return [*self.env.values()]
 
-    async def open(self, stack: contextlib.AsyncExitStack, heard: _Heard) -> Peer:
+    async def open(self, stack: contextlib.AsyncExitStack, owner: Owner, heard: _Heard) -> Peer:
         server = StdioServerParameters(
             command=self.command, args=[*self.args], env=dict(self.env), cwd=None if self.cwd is None else str(self.cwd)
         )
         # Asked for now: the SDK's own default is what it was when that was imported. In notebooks, say, it is no file.
         errlog: Any = self.errlog or (sys.stderr if _has_descriptor(sys.stderr) else subprocess.DEVNULL)
-        return await _open(stack, stdio_client(server, errlog), heard)
+        with owner.undivided():  # a program that is half started is nobody's to end
+            streams = await stack.enter_async_context(stdio_client(server, errlog))
+        return await _open(stack, contextlib.nullcontext(streams), heard)
 
 
 @attrs.frozen
@@ -164,7 +148,7 @@ class HTTP:
         values = [part for value in self.headers.values() for part in (value, value.rpartition(" ")[2])]
         return [*values, user, user.partition(":")[2], self.url.partition("?")[2]]
 
-    async def open(self, stack: contextlib.AsyncExitStack, heard: _Heard) -> Peer:
+    async def open(self, stack: contextlib.AsyncExitStack, owner: Owner, heard: _Heard) -> Peer:  # noqa: ARG002 - a transport has it
         http: Any = self.http_client
         if http is None:
             httpx2 = _httpx2()
@@ -186,7 +170,7 @@ class InProcess:
     def name(self) -> str:
         return self.server.name
 
-    async def open(self, stack: contextlib.AsyncExitStack, heard: _Heard) -> Peer:
+    async def open(self, stack: contextlib.AsyncExitStack, owner: Owner, heard: _Heard) -> Peer:  # noqa: ARG002 - as above
         return await _open(stack, self.server, heard)
 
 
@@ -198,8 +182,13 @@ class Opened:
     name: str = "session"
     secrets: Sequence[str] = ()
 
-    async def open(self, stack: contextlib.AsyncExitStack, heard: _Heard) -> Peer:  # noqa: ARG002 - a transport has them
+    async def open(self, stack: contextlib.AsyncExitStack, owner: Owner, heard: _Heard) -> Peer:  # noqa: ARG002 - as above
         return self.session
+
+
+Transport: TypeAlias = Stdio | HTTP | InProcess | Opened
+"""A way to a server. ``name`` is what messages call it, ``secrets`` what none may have in it. ``open`` opens a session, in the
+owner's task: what has to be closed again goes onto the stack, and ``heard`` gets what the server tells unasked."""
 
 
 def _has_descriptor(stream: object) -> bool:
@@ -287,7 +276,7 @@ class Session:
 
     async def _hold(self, owner: Owner) -> None:
         async with contextlib.AsyncExitStack() as stack:
-            self.peer = await self._transport.open(stack, self._heard)
+            self.peer = await self._transport.open(stack, owner, self._heard)
             async with anyio.create_task_group() as group:
                 group.start_soon(self._follow)
                 group.start_soon(self._subscribe)

@@ -8,6 +8,7 @@ held and left by a task of its own, which is nobody's child: no scope stands aro
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import sys
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import anyio
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Generator
 
 __all__ = ["Owner"]
 
@@ -32,7 +33,7 @@ class Owner:
     before or after, that is the :attr:`failure`, as one error even if it came in a group.
     """
 
-    __slots__ = ("_leave", "_opened", "_over", "_scope", "_task", "_work", "failure")
+    __slots__ = ("_leave", "_opened", "_over", "_scope", "_task", "_undivided", "_work", "failure")
 
     def __init__(self, work: Callable[[Owner], Awaitable[None]]) -> None:
         self._work = work
@@ -40,6 +41,7 @@ class Owner:
         self._leave = anyio.Event()
         self._over = anyio.Event()
         self._scope = anyio.CancelScope()
+        self._undivided = False
         self._task: object = None  # event loops keep weak references only
         self.failure: Exception | None = None
 
@@ -63,6 +65,20 @@ class Owner:
         self._opened.set()
         await self._leave.wait()
 
+    @contextlib.contextmanager
+    def undivided(self) -> Generator[None]:
+        """Let nobody cancel the task, while it opens, within a block of its that is short and must not be left half way.
+
+        Unlike a shielded scope, it leaves scopes that are entered in the block free to stay.
+        """
+        self._undivided = True
+        try:
+            yield
+        finally:
+            self._undivided = False
+            if self._leave.is_set():
+                self._scope.cancel()
+
     async def ended(self, seconds: float) -> bool:
         """Wait for the end of the task, for so many seconds at most, and tell whether it came."""
         with anyio.move_on_after(seconds):
@@ -76,7 +92,7 @@ class Owner:
     async def close(self) -> None:
         """Have the task close what it opened, and wait for it; within bounds, and shielded from cancellation. Idempotent."""
         self.leave()
-        if not self._opened.is_set():
+        if not self._opened.is_set() and not self._undivided:
             self._scope.cancel()  # nobody waits for it to open any more
         with anyio.CancelScope(shield=True):
             if not await self.ended(_GRACE):
