@@ -10,7 +10,7 @@
             response = await stream.result()
 
 Nothing here keeps a cancel scope or a task group open between two calls, so streams can be nested, handed to other
-tasks and left at any point.
+tasks and left at any point. A run is the exception: its tools need a place to work, so its block is entered and left in one task.
 """
 
 from __future__ import annotations

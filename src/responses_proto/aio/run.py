@@ -14,7 +14,8 @@ bring the responses, and executors (:mod:`.tools`) answer the calls. What is spe
 
 **Tasks.** Between entering the block and leaving it there is one task that asks and reads, and one for each tool at work. None of
 their errors comes out as a group: what a tool raises becomes the answer to its call, or the one error of the run. Leaving the block,
-for whatever reason, cancels them all and waits until they are gone; only a thread is not waited for.
+for whatever reason, cancels them all and waits until they are gone; only a thread is not waited for. So the block holds a task group:
+enter and leave it in one task, and do not ``yield`` inside of it from an async generator that others may drop.
 
 **Pace.** Nothing is asked, and no tool of a whole response is started, before the reader has had everything that came before and wants
 more. So whoever stops reading stops the run, too; tools at work go on.
