@@ -351,8 +351,8 @@ class Run:
             self._over = True
         except Exception as error:  # noqa: BLE001 - whatever it is, it is raised where the run is read
             self._failure = self._equipped(error)
-        finally:
-            self._channel.close()
+        # Not where this is cancelled: the reader is so too, and is not to take it for the end. Leaving the block closes it then.
+        self._channel.close()
 
     def _tell(self, event: ToolEvent) -> None:
         if not isinstance(event, ToolProgress) or len(self._channel) < _MOST_UNREAD:
