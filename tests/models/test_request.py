@@ -28,6 +28,7 @@ from responses_proto.models.request import (
     InputTokensFields,
     InputTokensRequest,
     ListParams,
+    ResponseCreateFields,
     ResponseCreateMessage,
     ResponseSteer,
     RetrieveParams,
@@ -94,6 +95,7 @@ TWINS = [
     (CreateResponse, CreateResponseFields),
     (CompactRequest, CompactFields),
     (InputTokensRequest, InputTokensFields),
+    (ResponseCreateMessage, ResponseCreateFields),
 ]
 
 

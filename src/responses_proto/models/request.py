@@ -43,6 +43,7 @@ __all__ = [
     "InputTokensFields",
     "InputTokensRequest",
     "ListParams",
+    "ResponseCreateFields",
     "ResponseCreateMessage",
     "ResponseSteer",
     "RetrieveParams",
@@ -100,18 +101,8 @@ class _ResponseParameters(Model):
     """The former name of `safety_identifier` and `prompt_cache_key`."""
 
 
-@model
-class CreateResponse(_ResponseParameters):
-    """The body that makes a response (Responses, Create)."""
-
-    stream: bool | None | Unset = UNSET
-    stream_options: StreamOptions | None | Unset = UNSET
-    background: bool | None | Unset = UNSET
-    """Whether the call returns at once and the response is fetched later."""
-
-
-class CreateResponseFields(TypedDict, total=False):
-    """The fields of :class:`CreateResponse`, as keyword arguments."""
+class _ParameterFields(TypedDict, total=False):
+    # The twin of _ResponseParameters.
 
     model: str | None
     input: str | Sequence[Item | JSONObject] | None
@@ -146,6 +137,21 @@ class CreateResponseFields(TypedDict, total=False):
     access_programs: AccessPrograms | JSONObject
     safety_identifier: str | None
     user: str
+
+
+@model
+class CreateResponse(_ResponseParameters):
+    """The body that makes a response (Responses, Create)."""
+
+    stream: bool | None | Unset = UNSET
+    stream_options: StreamOptions | None | Unset = UNSET
+    background: bool | None | Unset = UNSET
+    """Whether the call returns at once and the response is fetched later."""
+
+
+class CreateResponseFields(_ParameterFields, total=False):
+    """The fields of :class:`CreateResponse`, as keyword arguments."""
+
     stream: bool | None
     stream_options: StreamOptions | JSONObject | None
     background: bool | None
@@ -256,6 +262,14 @@ class ResponseCreateMessage(_ResponseParameters):
     """The lane of the connection, named by the client."""
     generate: bool | Unset = UNSET
     """False: prepare only, so that the next response starts sooner."""
+
+
+class ResponseCreateFields(_ParameterFields, total=False):
+    """The fields of :class:`ResponseCreateMessage`, as keyword arguments."""
+
+    stream_id: str
+    generate: bool
+    extra: JSONObject
 
 
 @model
