@@ -37,6 +37,8 @@ LAYERS: Final = {
     "retry": 3,
     "emitter": 3,
     "dialects": 3,
+    "_requests": 3,
+    "_context": 3,
     "filler": 3,
     "partial": 3,
     "_annotations": 3,

@@ -632,15 +632,16 @@ class Emitter:
     def queue(self) -> list[Event]:
         """Create the response and let it wait: ``response.created``, ``response.queued``. Call :meth:`start` next."""
         self._recorder.advance("response.created", "response.queued")
-        waiting = _begun(self._response, "queued")
-        self._recorder.record("response.created", response=waiting)
-        self._recorder.record("response.queued", response=waiting)
+        self._response = _begun(self._response, "queued")
+        self._recorder.record("response.created", response=self._response)
+        self._recorder.record("response.queued", response=self._response)
         return self.events()
 
     def start(self) -> list[Event]:
         """Begin: ``response.created``, ``response.in_progress``; after :meth:`queue` only the latter."""
         types = ("response.in_progress",) if self.state == "queued" else ("response.created", "response.in_progress")
         self._recorder.advance(*types)
+        self._response = _begun(self._response, "in_progress")
         for type_ in types:
             self._recorder.record(type_, response=self._response)
         return self.events()
@@ -717,6 +718,13 @@ class Emitter:
         error = ResponseError(code=code, message=message)
         body = ErrorBody(type=type, code=code, message=message, param=param)
         return self._end("response.failed", {"status": "failed", "usage": usage, "error": error}, body)
+
+    def cancel(self) -> list[Event]:
+        """End it because somebody asked for that: what is open is closed as incomplete, and the status is ``cancelled``.
+
+        The specification has no event for it; ``response.incomplete`` says it, with the response's status.
+        """
+        return self._end("response.incomplete", {"status": "cancelled"})
 
     def end(self, response: Response) -> list[Event]:
         """End it as this response ended, which is stated as it is.

@@ -126,8 +126,18 @@ class Reply:
     """
 
     def __init__(
-        self, emitter: Emitter, send: Callable[[Sequence[Event]], Awaitable[None]], clock: Callable[[], float]
+        self,
+        emitter: Emitter,
+        send: Callable[[Sequence[Event]], Awaitable[None]],
+        clock: Callable[[], float],
+        *,
+        context: Sequence[Item] = (),
     ) -> None:
+        self.context: Sequence[Item] = context
+        """What the model sees, in order: the history, wherever it was kept, and the input of this request.
+
+        A string as input is a message of the user's here, and every item that can have an id has one.
+        """
         self._emitter = emitter
         self._clock = clock
         self._deliver = send
@@ -192,8 +202,23 @@ class Reply:
         self._begin()
         await self._send(self._emitter.fail(code, message, type=type, param=param, usage=usage))
 
+    async def cut(self, end: Callable[[], list[Event]], stop: Callable[[], None]) -> None:
+        """End the response from outside, as the server does: with the emitter's verb ``end``.
+
+        What is on its way to the client gets there first; then ``stop`` is called, which is to stop the handler. Does nothing
+        once the response has ended.
+        """
+        async with self._lock:
+            if self._emitter.ended:
+                return
+            stop()
+            self._begin()
+            self._unsent += end()
+            unsent, self._unsent = self._unsent, []
+            await self._deliver(unsent)
+
     def _begin(self) -> None:
-        if self._emitter.state == "awaited":
+        if self._emitter.state in ("awaited", "queued"):
             self._unsent += self._emitter.start()
 
     async def _send(self, events: list[Event]) -> None:

@@ -1,0 +1,202 @@
+"""What a model sees: the items of a request and of its history, made whole.
+
+A client may write its input short (a string; a message without an id), may have had it compacted, and may send outputs of
+calls that were never made. :func:`settle` gives every item what a stored one has, :func:`expand` puts back what
+:func:`compact` folded away, and :func:`check_outputs` finds the outputs that answer nothing.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import copy
+import zlib
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import attrs
+
+from ._requests import id_of, invalid
+from .codec import default_converter, dump, dumps
+from .exceptions import DecodeError, LimitExceeded
+from .history import check_history
+from .models._base import Model
+from .models.items import Compaction, Item, Message, UnknownItem
+from .typing import UNSET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+__all__ = ["check_outputs", "compact", "count_words", "expand", "settle"]
+
+_M = TypeVar("_M", bound=Model)
+
+# ---- items as they are stored
+
+_PREFIXES: Final[Mapping[str, str]] = {
+    "message": "msg",
+    "reasoning": "rs",
+    "function_call": "fc",
+    "function_call_output": "fco",
+    "custom_tool_call": "ctc",
+    "custom_tool_call_output": "ctco",
+    "compaction": "cmp",
+    "mcp_approval_response": "mcpr",
+}
+"""Type of an item -> what its id begins with; ``item`` for the others."""
+
+_NEEDED: Final[Mapping[str, Mapping[str, object]]] = {
+    "message": {"status": "completed"},
+    "function_call": {"status": "completed"},
+    "function_call_output": {"status": "completed"},
+    "output_text": {"annotations": []},
+    "input_image": {"detail": "auto", "image_url": None},
+}
+"""Type of an item or a part -> what it has to state once it is stored, though not in input (Open Responses, Items)."""
+
+_PARTS: Final = ("content", "output", "summary")
+"""The fields of items that hold parts."""
+
+
+def settle(items: str | Iterable[Item] | None, ids: Callable[[str], str], *, taken: Iterable[str] = ()) -> list[Item]:
+    """Make the items of an input what they are once they are stored: with ids, a status, and content in parts.
+
+    ``taken`` are ids that other items have: where an id repeats, the later item gets another one.
+    """
+    if isinstance(items, str):
+        items = [Message(role="user", content=items)]
+    seen = set(taken)
+    settled: list[Item] = []
+    for item in items or ():
+        whole = _settle(item, ids, seen)
+        seen.add(id_of(whole))
+        settled.append(whole)
+    return settled
+
+
+def _settle(item: Item, ids: Callable[[str], str], seen: set[str]) -> Item:
+    if isinstance(item, Message) and isinstance(item.content, str):
+        item = attrs.evolve(item, content=_plain(item))
+    changes: dict[str, Any] = {}
+    for name in _PARTS:
+        parts = getattr(item, name, None)
+        if isinstance(parts, list):
+            changes[name] = [_complete(part) for part in cast("list[Model]", parts)]
+    item = _complete(attrs.evolve(item, **changes) if changes else item)
+    known = id_of(item)
+    if known and known not in seen:
+        return item
+    made = ids(_PREFIXES.get(item.type, "item"))
+    if isinstance(item, UnknownItem):
+        return attrs.evolve(item, raw={**item.raw, "id": made}) if isinstance(item.raw, dict) else item
+    # Where the id is required, something refers to it.
+    optional = any(field.name == "id" and field.default is UNSET for field in item.__attrs_attrs__)
+    named: dict[str, Any] = {"id": made}
+    return attrs.evolve(item, **named) if optional else item
+
+
+def _plain(message: Message) -> list[Any]:
+    type_ = "output_text" if message.role == "assistant" else "input_text"
+    content: Any = [{"type": type_, "text": message.content}]
+    whole: Message = default_converter().load({"role": message.role, "content": content}, Message)
+    return cast("list[Any]", whole.content)
+
+
+def _complete(model: _M) -> _M:
+    """Leave out the nulls of what may be absent, and put in what is needed."""
+    changes: dict[str, Any] = {
+        field.name: UNSET
+        for field in model.__attrs_attrs__
+        if field.default is UNSET and getattr(model, field.name) is None
+    }
+    for name, value in _NEEDED.get(str(getattr(model, "type", "")), {}).items():
+        if changes.get(name, getattr(model, name)) is UNSET:
+            changes[name] = copy.copy(value)  # nobody else's list
+    return attrs.evolve(model, **changes) if changes else model
+
+
+# ---- compaction
+
+_SEAL: Final = "rp1."  # what the content of our own compactions begins with; the number is that of the format
+_LONGEST: Final = 64 * 1024 * 1024  # bytes that one may unfold to
+
+
+def compact(items: Sequence[Item], ids: Callable[[str], str]) -> list[Item]:
+    """Shorten a history without a model: the user's messages stay, the rest is folded into one ``compaction`` item.
+
+    Nothing is lost: :func:`expand` gives the items again, in their order.
+    """
+    kept = [item for item in items if isinstance(item, Message) and item.role == "user" and item.id]
+    names = {id_of(item) for item in kept}
+    folded = dumps([name if (name := id_of(item)) in names else dump(item) for item in items])
+    content = _SEAL + base64.urlsafe_b64encode(zlib.compress(folded)).decode()
+    return [*kept, Compaction(id=ids("cmp"), encrypted_content=content)]
+
+
+def expand(items: Sequence[Item]) -> list[Item]:
+    """Put what was folded away by :func:`compact` back where it was. Compactions of other servers stay as they are.
+
+    Raises ``APIError`` for one of ours that was damaged.
+    """
+    expanded: list[Item] = []
+    for item in items:
+        if not isinstance(item, Compaction) or not item.encrypted_content.startswith(_SEAL):
+            expanded.append(item)
+            continue
+        entries = _unfold(item.encrypted_content)
+        before = {id_of(known): known for known in expanded}
+        names = {entry for entry in entries if isinstance(entry, str)}
+        expanded = [known for known in expanded if id_of(known) not in names]
+        for entry in entries:
+            found = before.get(entry) if isinstance(entry, str) else default_converter().load(entry, Item)
+            if found is not None:
+                expanded.append(found)
+    return expanded
+
+
+def _unfold(content: str) -> list[str | dict[str, Any]]:
+    try:
+        unpacking = zlib.decompressobj()
+        folded = unpacking.decompress(base64.urlsafe_b64decode(content.removeprefix(_SEAL)), _LONGEST)
+        entries: Any = default_converter().json.loads(folded)
+    except (binascii.Error, ValueError, zlib.error, DecodeError, LimitExceeded):
+        entries = None
+    if not isinstance(entries, list) or not all(isinstance(entry, str | dict) for entry in entries):  # pyright: ignore[reportUnknownVariableType] - that is what is being checked
+        message = "The encrypted content of a compaction is not what this server wrote: send it back unchanged."
+        raise invalid(message, "input", "invalid_encrypted_content")
+    return cast("list[str | dict[str, Any]]", entries)
+
+
+# ---- checks and counts
+
+_ORPHANS: Final = frozenset({"output-orphan", "output-early", "output-kind"})
+
+
+def check_outputs(items: Sequence[Item]) -> None:
+    """Raise an ``APIError`` if an output of a tool answers no call that came before it."""
+    # A compaction that cannot be read may hold the call.
+    continued = any(isinstance(item, Compaction) for item in items)
+    for finding in check_history(items, continued=continued):
+        if finding.rule in _ORPHANS:
+            item = items[finding.index]
+            key = getattr(item, "call_id", None) or getattr(item, "approval_request_id", None) or id_of(item)
+            kind = item.type.replace("_", " ")
+            raise invalid(f"No tool call found for {kind} with call_id {key}.", "input", None)
+
+
+_WORDY: Final = frozenset(
+    {"arguments", "code", "description", "input", "instructions", "name", "output", "refusal", "text"}
+)
+"""The keys whose strings a model reads."""
+
+
+def count_words(*values: object) -> int:
+    """Count the words that a model would read in models or JSON values: what a token is, to a server without a tokenizer."""
+    return sum(_words(dump(value)) for value in values if value)
+
+
+def _words(value: object, key: str = "text") -> int:
+    if isinstance(value, str):
+        return len(value.split()) if key in _WORDY else 0
+    if isinstance(value, dict):
+        return sum(_words(inner, name) for name, inner in cast("dict[str, object]", value).items())
+    return sum(_words(inner, key) for inner in cast("list[object]", value)) if isinstance(value, list) else 0
