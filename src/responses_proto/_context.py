@@ -57,7 +57,7 @@ _PARTS: Final = ("content", "output", "summary")
 """The fields of items that hold parts."""
 
 
-def settle(items: str | Iterable[Item] | None, ids: Callable[[str], str], *, taken: Iterable[str] = ()) -> list[Item]:
+def settle(items: str | Iterable[Item], ids: Callable[[str], str], *, taken: Iterable[str] = ()) -> list[Item]:
     """Make the items of an input what they are once they are stored: with ids, a status, and content in parts.
 
     ``taken`` are ids that other items have: where an id repeats, the later item gets another one.
@@ -66,7 +66,7 @@ def settle(items: str | Iterable[Item] | None, ids: Callable[[str], str], *, tak
         items = [Message(role="user", content=items)]
     seen = set(taken)
     settled: list[Item] = []
-    for item in items or ():
+    for item in items:
         whole = _settle(item, ids, seen)
         seen.add(id_of(whole))
         settled.append(whole)

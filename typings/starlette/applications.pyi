@@ -1,4 +1,5 @@
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from starlette.routing import BaseRoute
@@ -10,6 +11,7 @@ class Starlette:
         routes: Sequence[BaseRoute] | None = None,
         *,
         exception_handlers: Mapping[Any, Callable[..., Any]] | None = None,
+        lifespan: Callable[[Any], AbstractAsyncContextManager[None]] | None = None,
     ) -> None: ...
     async def __call__(
         self,

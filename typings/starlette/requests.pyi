@@ -1,7 +1,7 @@
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
-from starlette.datastructures import URL, Headers
+from starlette.datastructures import URL, Headers, QueryParams
 
 class HTTPConnection(Mapping[str, Any]):
     def __getitem__(self, key: str) -> Any: ...
@@ -11,6 +11,8 @@ class HTTPConnection(Mapping[str, Any]):
     def url(self) -> URL: ...
     @property
     def headers(self) -> Headers: ...
+    @property
+    def query_params(self) -> QueryParams: ...
     @property
     def path_params(self) -> dict[str, Any]: ...
 

@@ -1,119 +1,145 @@
 """A Responses server as an ASGI application: ``ResponsesApp(handler)``, for uvicorn, hypercorn or a test client.
 
-    POST /v1/responses      a response, as JSON or (``"stream": true``) as server-sent events
+    POST   /responses                      a response, as JSON or (``"stream": true``) as server-sent events
+    GET    /responses/{id}                 a stored response, or its events (``?stream=true&starting_after=7``)
+    DELETE /responses/{id}
+    POST   /responses/{id}/cancel          end a response that runs in the background
+    GET    /responses/{id}/input_items     what it was made from, in pages
+    POST   /responses/compact              a shorter history
+    POST   /responses/input_tokens         how long an input is
+           /conversations...               conversations and their items
+    GET    /models, /models/{id}           the names that the server was told
 
-The paths work with and without ``/v1``. Errors have the documented shape, ``{"error": {"message", "type", "param", "code"}}``:
+All paths work with and without ``/v1``. Errors have the documented shape, ``{"error": {"message", "type", "param", "code"}}``:
 400 for what is not JSON or does not fit (``param`` says where), 401 where keys are asked for, 404, 405, 413 for a body over
 the bound, 500 when the handler breaks. An error after the first event cannot change the status any more; it becomes
 ``error`` and ``response.failed`` in the stream.
 
-When the client goes away, the handler is cancelled at once.
+When the client goes away, the handler is cancelled at once, unless the response runs in the background. For that, the application has
+to be open, by the lifespan of ASGI (uvicorn's ``--lifespan on``) or by itself::
+
+    async with ResponsesApp(handler, store=SQLiteStore("responses.db")) as app:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://local/v1") as http_client: ...
+
+Whoever has a key sees all that is stored: there are no tenants.
 
 Needs the extra ``server`` (starlette); what runs it is up to you, see :func:`responses_proto.aio.serving.serving`.
 """
 
 from __future__ import annotations
 
+import functools
 import hmac
-import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
-import anyio
 import attrs
 
-from ..codec import Converter, dumps, make_converter
-from ..emitter import DONE, Emitter, encode_event, random_id
-from ..exceptions import APIError, DecodeError, LimitExceeded
-from ..models.items import UnknownItem
-from ..models.request import CreateResponse
-from .reply import Reply
+from .._requests import INVALID, not_found, page_of, read_body, read_list_params, read_retrieve_params
+from ..codec import make_converter
+from ..emitter import random_id
+from ..exceptions import APIError
+from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
+from ..models.response import DeletedResponse, ResponseItemList
+from ..typing import UNSET
+from ._asgi_conversations import ConversationPaths
+from ._asgi_messages import ClientGone, Streaming, Waiting, or_refusal, read_bytes, refusal, silence, whole
+from .service import Handler, Service
+from .turns import BROKEN
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from types import TracebackType
+
     from starlette.requests import Request
 
-    from ..models.events import Event
-    from ..typing import JSONValue
+    from ._asgi_messages import ASGI, Message, Receive, Scope, Send, Whole
+    from .stores import Store
+    from .turns import Turn
 
 __all__ = ["Handler", "ResponsesApp"]
 
-Handler: TypeAlias = Callable[[CreateResponse, Reply], Awaitable[None]]
-"""Answers one request; see :mod:`responses_proto.aio.reply`. May raise an ``APIError``."""
+_Endpoint: TypeAlias = "Callable[[Request], Awaitable[ASGI]]"
 
-_Scope: TypeAlias = MutableMapping[str, Any]
-_Message: TypeAlias = MutableMapping[str, Any]
-_Receive: TypeAlias = Callable[[], Awaitable[_Message]]
-_Send: TypeAlias = Callable[[_Message], Awaitable[None]]
-_ASGI: TypeAlias = Callable[[_Scope, _Receive, _Send], Awaitable[None]]
-
-_log: Final = logging.getLogger(__name__)
-
-_JSON: Final = {"content-type": "application/json"}
-_SSE: Final = {
-    "content-type": "text/event-stream; charset=utf-8",
-    "cache-control": "no-cache",
-    "x-accel-buffering": "no",  # nginx would hold the stream back
-}
 _MAX_BODY_BYTES: Final = 64 * 1024 * 1024
-_INVALID: Final = "invalid_request_error"
 
 
 class ResponsesApp:
     """The application. ``handler`` answers the requests; it is called once for each, from any number of tasks at a time.
 
-    ``keys``: who may use it, by ``Authorization: Bearer``; ``None`` lets everybody in, an empty collection nobody.
-    ``max_body_bytes``: the longest request body that is read. ``clock`` gives seconds since 1970; ``ids`` makes an id of
-    a prefix. Raises ``ImportError`` if the extra ``server`` is not installed.
+    ``store``: where responses and conversations are kept; a :class:`~.stores.MemoryStore` if it is left out, and closed with the
+    application. ``keys``: who may use it, by ``Authorization: Bearer``; ``None`` lets everybody in, an empty collection nobody.
+    ``models``: the names that ``/models`` lists; requests may name others. ``max_body_bytes``: the longest request body that is
+    read. ``clock`` gives seconds since 1970; ``ids`` makes an id of a prefix. Raises ``ImportError`` if the extra ``server`` is
+    not installed.
     """
 
     def __init__(
         self,
         handler: Handler,
         *,
+        store: Store | None = None,
         keys: Iterable[str] | None = None,
+        models: Iterable[str] = (),
         max_body_bytes: int = _MAX_BODY_BYTES,
         clock: Callable[[], float] = time.time,
         ids: Callable[[str], str] = random_id,
     ) -> None:
-        self._handler = handler
+        self.service: Service = Service(handler, store=store, clock=clock, ids=ids)
+        """What does the work, for transports other than HTTP."""
         self._keys = None if keys is None else [key.encode() for key in keys]
+        self._models = [
+            {"id": name, "object": "model", "created": int(clock()), "owned_by": "responses_proto"} for name in models
+        ]
         self._max_body_bytes = max_body_bytes
-        self._clock = clock
-        self._ids = ids
         self._converter = make_converter(strict=True)
         self._app = self._route()
 
-    def _route(self) -> _ASGI:
+    def _route(self) -> ASGI:
         try:
             from starlette.applications import Starlette  # noqa: PLC0415 - an extra: imported when it is needed
             from starlette.exceptions import HTTPException  # noqa: PLC0415 - as above
             from starlette.routing import Route  # noqa: PLC0415 - as above
         except ImportError as error:
             raise ImportError("ResponsesApp needs starlette: pip install 'responses-proto[server]'") from error
-        paths: list[tuple[list[str], str, Callable[[Request], Awaitable[_ASGI]]]] = [
-            (["POST"], "/responses", self._create),
-            (["GET", "DELETE"], "/responses/{response_id}", self._stored),
-            (["POST"], "/responses/{response_id}/cancel", self._stored),
-            (["GET"], "/responses/{response_id}/input_items", self._stored),
-        ]
+        paths: dict[str, Mapping[str, _Endpoint]] = {
+            "/responses": {"POST": self._create},
+            "/responses/compact": {"POST": self._compact},
+            "/responses/input_tokens": {"POST": self._count},
+            "/responses/{response_id}": {"GET": self._retrieve, "DELETE": self._delete},
+            "/responses/{response_id}/cancel": {"POST": self._cancel},
+            "/responses/{response_id}/input_items": {"GET": self._input_items},
+            **ConversationPaths(self.service, self._converter, self._body).paths(),
+            "/models": {"GET": self._list_models},
+            "/models/{model:path}": {"GET": self._model},
+        }
         return Starlette(
             routes=[
-                Route(prefix + path, endpoint, methods=methods)
+                Route(prefix + path, functools.partial(self._dispatch, endpoints), methods=[*endpoints])
                 for prefix in ("/v1", "")
-                for methods, path, endpoint in paths
+                for path, endpoints in paths.items()
             ],
-            exception_handlers={HTTPException: self._refuse, Exception: self._refuse},
+            exception_handlers={HTTPException: self._refuse},
+            lifespan=lambda _: _Lifespan(self),
         )
 
-    async def __call__(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
+    async def __aenter__(self) -> Self:
+        await self.service.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.service.__aexit__(exc_type, exc, traceback)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, as ASGI 3 has it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = self._ids("req")
+        request_id = self.service.ids("req")
 
-        async def named_send(message: _Message) -> None:
+        async def named_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
@@ -121,7 +147,7 @@ class ResponsesApp:
         if self._admits(dict(scope["headers"]).get(b"authorization", b"")):
             await self._app(scope, receive, named_send)
         else:
-            await _answer(_error_of(_not_admitted()), named_send)
+            await refusal(_not_admitted())(scope, receive, named_send)
 
     def _admits(self, authorization: bytes) -> bool:
         if self._keys is None:
@@ -131,234 +157,115 @@ class ResponsesApp:
         found = [hmac.compare_digest(given.strip(), key) for key in self._keys]
         return scheme.lower() == b"bearer" and any(found)
 
-    # -- endpoints
-
-    async def _create(self, request: Request) -> _ASGI:
+    @staticmethod
+    async def _dispatch(endpoints: Mapping[str, _Endpoint], request: Request) -> ASGI:
+        endpoint = endpoints["GET" if request.method == "HEAD" else request.method]
         try:
-            asked = _read_request(await self._body(request), self._converter)
-        except APIError as error:
-            return _Answer(_error_of(error))
-        except _ClientGone:
-            return _silence
-        return _Exchange(self._handler, asked, Emitter(asked, now=self._clock(), ids=self._ids), self._clock)
+            return await or_refusal(endpoint(request))
+        except ClientGone:
+            return silence
 
-    async def _stored(self, request: Request) -> _ASGI:
-        # Nothing is kept, so there is nothing to be found.
-        response_id = str(request.path_params["response_id"])
-        message = f"There is no response with id {response_id!r}: this server keeps none."
-        return _Answer(_error_of(APIError(message, status=404, type=_INVALID, param="response_id")))
-
-    async def _refuse(self, request: Request, error: Exception) -> _ASGI:
-        # What the router refuses, and what broke outside of a handler.
+    @staticmethod
+    async def _refuse(request: Request, error: Exception) -> ASGI:
+        # What the router refuses.
         status = getattr(error, "status_code", 500)
         where = f"{request.method} {request.url.path}"
-        if status == 404:  # noqa: PLR2004 - HTTP's number for it
-            message, code = f"There is nothing at {where}.", "unknown_url"
-        elif status == 405:  # noqa: PLR2004 - HTTP's number for it
-            message, code = f"{where} is not allowed: the path takes other methods.", "method_not_allowed"
-        else:
-            message, code = _BROKEN, "server_error"
-        type_ = _INVALID if status < 500 else "server_error"  # noqa: PLR2004 - HTTP's family of server errors
+        message, code = {
+            404: (f"There is nothing at {where}.", "unknown_url"),
+            405: (f"{where} is not allowed: the path takes other methods.", "method_not_allowed"),
+        }.get(status, (BROKEN, "server_error"))
         headers: Mapping[str, str] = getattr(error, "headers", None) or {}
-        return _Answer(_error_of(APIError(message, status=status, type=type_, code=code, headers=headers)))
+        return refusal(APIError(message, status=status, type=INVALID, code=code, headers=headers))
 
     async def _body(self, request: Request) -> bytes:
-        too_long = APIError(
-            f"The body is longer than {self._max_body_bytes} bytes, which is all this server reads.",
-            status=413,
-            type=_INVALID,
-            code="request_too_large",
+        return await read_bytes(request.receive, request.headers, self._max_body_bytes)
+
+    # -- responses
+
+    async def _create(self, request: Request) -> ASGI:
+        asked = read_body(await self._body(request), CreateResponse, self._converter)
+        turn = await self.service.turn(asked)
+        if asked.background:
+            await self.service.start(turn)
+            return Streaming(functools.partial(self.service.follow, turn, 0)) if asked.stream else whole(turn.response)
+        return Streaming(turn.run) if asked.stream else Waiting(functools.partial(_run, turn))
+
+    async def _retrieve(self, request: Request) -> ASGI:
+        params = read_retrieve_params(request.query_params.multi_items())
+        name = _response_id(request)
+        if not params.stream:
+            return whole((await self.service.existing(name)).response)
+        after = None if params.starting_after is UNSET else params.starting_after
+        return Streaming(await self.service.replay(name, after))
+
+    async def _delete(self, request: Request) -> ASGI:
+        name = _response_id(request)
+        await self.service.delete(name)
+        return whole(DeletedResponse(id=name, object="response.deleted", deleted=True))
+
+    async def _cancel(self, request: Request) -> ASGI:
+        return whole(await self.service.cancel(_response_id(request)))
+
+    async def _input_items(self, request: Request) -> ASGI:
+        params = read_list_params(request.query_params.multi_items())
+        page = page_of((await self.service.existing(_response_id(request))).input, params)
+        return whole(
+            ResponseItemList(data=page.data, first_id=page.first_id, last_id=page.last_id, has_more=page.has_more)
         )
-        stated = request.headers.get("content-length", "")
-        if stated.isdigit() and int(stated[:18]) > self._max_body_bytes:
-            raise too_long
-        pieces: list[bytes] = []
-        size = 0
-        more = True
-        while more:
-            message = await request.receive()
-            if message["type"] == "http.disconnect":
-                raise _ClientGone
-            pieces.append(message.get("body", b""))
-            more = message.get("more_body", False)
-            size += len(pieces[-1])
-            if size > self._max_body_bytes:
-                raise too_long
-        return b"".join(pieces)
+
+    async def _compact(self, request: Request) -> ASGI:
+        asked = read_body(await self._body(request), CompactRequest, self._converter, required=["model"])
+
+        async def compact() -> Whole:
+            return whole(await self.service.compact(asked))
+
+        return Waiting(compact)
+
+    async def _count(self, request: Request) -> ASGI:
+        asked = read_body(await self._body(request), InputTokensRequest, self._converter)
+
+        async def count() -> Whole:
+            return whole(await self.service.count(asked))
+
+        return Waiting(count)
+
+    # -- models
+
+    async def _list_models(self, _request: Request) -> ASGI:
+        return whole({"object": "list", "data": self._models})
+
+    async def _model(self, request: Request) -> ASGI:
+        name = str(request.path_params["model"])
+        for model in self._models:
+            if model["id"] == name:
+                return whole(model)
+        raise not_found("model", name, "model")
 
 
-# ---- reading requests
+def _response_id(request: Request) -> str:
+    return str(request.path_params["response_id"])
 
 
-def _read_request(body: bytes, converter: Converter) -> CreateResponse:
-    try:
-        value = converter.json.loads(body)
-    except (DecodeError, LimitExceeded) as error:
-        raise APIError(f"The body is not JSON that can be read: {error}", status=400, type=_INVALID) from error
-    try:
-        asked = converter.load(value, CreateResponse)
-    except DecodeError as error:
-        param = error.path.removeprefix("$").removeprefix(".") or None
-        raise _invalid(f"{param or 'The body'} does not fit: {error}", param, "invalid_type") from error
-    for field in asked.extra:
-        raise _invalid(f"There is no parameter {field!r}.", field, "unknown_parameter")
-    if not asked.model and not asked.prompt:
-        raise _invalid("The parameter 'model' is missing.", "model", "missing_required_parameter")
-    for index, item in enumerate(() if isinstance(asked.input, str) else asked.input or ()):
-        if isinstance(item, UnknownItem) and not item.type:
-            raise _invalid("An input item has no type.", f"input[{index}].type", "missing_required_parameter")
-    if asked.background:
-        raise _invalid("This server does not work in the background.", "background", "unsupported_parameter")
-    if asked.previous_response_id:
-        message = f"There is no response with id {asked.previous_response_id!r}: this server keeps none."
-        raise _invalid(message, "previous_response_id", "previous_response_not_found")
-    if asked.conversation:
-        raise _invalid("This server keeps no conversations.", "conversation", "unsupported_parameter")
-    return asked
-
-
-def _invalid(message: str, param: str | None, code: str) -> APIError:
-    return APIError(message, status=400, type=_INVALID, param=param, code=code)
+async def _run(turn: Turn) -> Whole:
+    await turn.run()
+    return whole(turn.response)
 
 
 def _not_admitted() -> APIError:
-    headers = {"www-authenticate": "Bearer"}
-    return APIError(
-        "The API key is missing or not known here.",
-        status=401,
-        type=_INVALID,
-        code="invalid_api_key",
-        headers=headers,
-    )
-
-
-# ---- writing answers
+    message, headers = "The API key is missing or not known here.", {"www-authenticate": "Bearer"}
+    return APIError(message, status=401, type=INVALID, code="invalid_api_key", headers=headers)
 
 
 @attrs.frozen
-class _Whole:
-    """An answer that is known as a whole."""
+class _Lifespan:
+    """What Starlette enters when the server starts: it would take what the application's own ``__aenter__`` gives for state."""
 
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+    app: ResponsesApp
 
+    async def __aenter__(self) -> None:
+        await self.app.__aenter__()
 
-async def _answer(whole: _Whole, send: _Send) -> None:
-    headers = {**whole.headers, "content-length": str(len(whole.body))}
-    await send(_head(whole.status, headers))
-    await send({"type": "http.response.body", "body": whole.body})
-
-
-def _head(status: int, headers: Mapping[str, str]) -> _Message:
-    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    return {"type": "http.response.start", "status": status, "headers": raw}
-
-
-def _error_of(error: APIError) -> _Whole:
-    body: JSONValue = {
-        "error": {"message": error.message, "type": error.type or _INVALID, "param": error.param, "code": error.code}
-    }
-    headers = {**error.headers, **_JSON}
-    if error.retry_after is not None:
-        headers.setdefault("retry-after", f"{max(0.0, error.retry_after):.0f}")
-    return _Whole(error.status or 500, headers, dumps(body))
-
-
-@attrs.frozen
-class _Answer:
-    """An ASGI application that gives one whole answer."""
-
-    whole: _Whole
-
-    async def __call__(self, _scope: _Scope, _receive: _Receive, send: _Send) -> None:
-        await _answer(self.whole, send)
-
-
-async def _silence(_scope: _Scope, _receive: _Receive, _send: _Send) -> None:
-    """Answer nobody."""
-
-
-_BROKEN: Final = "The server met an error while it worked on the request."
-
-
-class _ClientGone(Exception):  # noqa: N818 - no error: the client may leave when it likes
-    """Writing failed because nobody reads any more."""
-
-
-class _Exchange:
-    """One request and its answer: an ASGI application that runs the handler for as long as the client is there."""
-
-    def __init__(self, handler: Handler, request: CreateResponse, emitter: Emitter, clock: Callable[[], float]) -> None:
-        self._handler = handler
-        self._request = request
-        self._emitter = emitter
-        self._clock = clock
-        self._begun = False
-
-    async def __call__(self, _scope: _Scope, receive: _Receive, send: _Send) -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch, receive, tasks.cancel_scope)
-            try:
-                await self._run(send)
-            except _ClientGone:
-                pass
-            finally:
-                tasks.cancel_scope.cancel()
-
-    @staticmethod
-    async def _watch(receive: _Receive, scope: anyio.CancelScope) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        scope.cancel()
-
-    async def _run(self, send: _Send) -> None:
-        streaming = bool(self._request.stream)
-
-        async def deliver(events: Sequence[Event]) -> None:
-            if streaming:
-                await self._put(b"".join(map(encode_event, events)), send, more=True)
-
-        reply = Reply(self._emitter, deliver, self._clock)
-        refused = await self._work(reply)
-        if refused is not None and not self._begun:
-            await self._whole(_error_of(refused), send)
-        elif not streaming:
-            await self._whole(_Whole(200, _JSON, dumps(self._emitter.response)), send)
-        else:
-            if refused is not None and not reply.ended:
-                code, type_ = refused.code or "server_error", refused.type or "server_error"
-                await reply.fail(code, refused.message, type=type_, param=refused.param)
-            await self._put(DONE, send, more=False)
-
-    async def _work(self, reply: Reply) -> APIError | None:
-        """Let the handler answer; give what it raised, in a form that may be shown to the client."""
-        try:
-            await self._handler(self._request, reply)
-            if not reply.ended:
-                await reply.complete()
-        except _ClientGone:
-            raise
-        except APIError as error:
-            return error
-        except Exception:  # noqa: BLE001 - whatever a handler does wrong, the client gets an answer
-            # What a handler raises may hold anything, keys included, so that only the log gets it.
-            _log.exception("the handler of %s failed", self._emitter.response.id)
-            return APIError(_BROKEN, status=500, type="server_error", code="server_error")
-        return None
-
-    async def _put(self, data: bytes, send: _Send, *, more: bool) -> None:
-        try:
-            if not self._begun:
-                self._begun = True
-                await send(_head(200, _SSE))
-            await send({"type": "http.response.body", "body": data, "more_body": more})
-        except OSError as error:
-            raise _ClientGone from error
-
-    @staticmethod
-    async def _whole(whole: _Whole, send: _Send) -> None:
-        try:
-            await _answer(whole, send)
-        except OSError as error:
-            raise _ClientGone from error
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.app.__aexit__(exc_type, exc, traceback)

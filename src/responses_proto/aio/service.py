@@ -18,6 +18,7 @@ A response that the client was told of and that was cut short is stored as ``can
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -44,7 +45,7 @@ from ..models.response import (
     Usage,
 )
 from .reply import Reply
-from .stores import MemoryStore, Store, StoredResponse, WireEvent, wire_event
+from .stores import MemoryStore, Store, StoredResponse, wire_event
 from .turns import Deliver, Turn, failure_events
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class Service:
             )
             raise invalid(message, "background", "unsupported_parameter")
         past = await self._past(request.previous_response_id or None, request.conversation or None, earlier)
-        own = await self._own(request.input or None, past.items)
+        own = await self.settled(request.input or (), past.items)
         context = expand([*past.items, *own])
         check_outputs(context)
         return Turn(self, request, input=own, context=context, history=None if past.kept else past.items)
@@ -226,9 +227,13 @@ class Service:
         end = next((index for index, item in enumerate(items) if id_of(item) in own), len(items))
         return items[:end]
 
-    async def _own(self, given: str | Sequence[Item] | None, history: Sequence[Item]) -> list[Item]:
+    async def settled(self, given: str | Sequence[Item], history: Sequence[Item], param: str = "input") -> list[Item]:
+        """Make items that follow a history what they are once they are stored, references replaced by what they stand for.
+
+        Raises ``APIError`` for a reference to what is not there, at ``param``.
+        """
         taken = {id_of(item) for item in history}
-        if given is None or isinstance(given, str):
+        if isinstance(given, str):
             return settle(given, self.ids, taken=taken)
         found: list[Item] = []
         for index, item in enumerate(given):
@@ -237,7 +242,7 @@ class Service:
             elif item.id not in taken:  # what is in the history is there already
                 kept = await self.store.find_item(item.id)
                 if kept is None:
-                    raise not_found("item", item.id, f"input[{index}].id")
+                    raise not_found("item", item.id, f"{param}[{index}].id")
                 found.append(kept)
         return settle(found, self.ids, taken=taken)
 
@@ -276,10 +281,33 @@ class Service:
             raise not_found("response", response_id, "response_id")
         return stored
 
-    async def events(self, stored: StoredResponse) -> list[WireEvent]:
-        """Give all events of a response that has ended: those that were sent, or those that would have been."""
-        events = await self.store.events(stored.response.id)
-        return events or [wire_event(event) for event in emit(stored.response)]
+    async def replay(self, response_id: str, after: int | None = None) -> Callable[[Deliver], Awaitable[None]]:
+        """Give the events of a response again, from behind a sequence number on, and those to come if it runs.
+
+        A response that was not streamed has the events that it would have had. Nothing is delivered until what this gives is
+        called. Raises ``APIError`` for a response that is not there, and for a number that none of its events has had.
+        """
+        turn = self.turns.get(response_id)
+        if turn is not None:
+            _check_number(after, turn.number)
+            return functools.partial(self.follow, turn, 0 if after is None else after + 1)
+        stored = await self.existing(response_id)
+        events = await self.store.events(response_id) or [wire_event(event) for event in emit(stored.response)]
+        _check_number(after, events[-1].sequence_number)
+        rest = [event for event in events if after is None or event.sequence_number > after]
+
+        async def again(deliver: Deliver) -> None:
+            if rest:
+                await deliver(rest)
+
+        return again
+
+    @staticmethod
+    async def follow(turn: Turn, number: int, deliver: Deliver) -> None:
+        """Deliver the events of a turn from a sequence number on, those to come included."""
+        while said := await turn.more(number):
+            number += len(said)
+            await deliver(said)
 
     async def cancel(self, response_id: str) -> Response:
         """Cancel a response in the background, and give it; one that has ended stays as it is. Raises ``APIError``."""
@@ -335,7 +363,13 @@ class Service:
     async def _context(self, request: CompactRequest | InputTokensRequest) -> list[Item]:
         conversation = request.conversation if isinstance(request, InputTokensRequest) else None
         past = await self._past(request.previous_response_id or None, conversation or None)
-        return expand([*past.items, *await self._own(request.input or None, past.items)])
+        return expand([*past.items, *await self.settled(request.input or (), past.items)])
+
+
+def _check_number(after: int | None, last: int) -> None:
+    if after is not None and not 0 <= after <= last:
+        message = f"No event with sequence number {after} has been sent: the last one had {last}."
+        raise invalid(message, "starting_after", "invalid_value")
 
 
 def _unfinished(item: Item) -> Item:

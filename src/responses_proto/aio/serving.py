@@ -58,5 +58,5 @@ def _server(app: Any) -> uvicorn.Server:
     except ImportError as error:
         raise ImportError("serving needs uvicorn: pip install 'responses-proto[server]'") from error
     return uvicorn.Server(
-        uvicorn.Config(app, lifespan="off", log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE)
+        uvicorn.Config(app, lifespan="on", log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE)
     )

@@ -17,13 +17,13 @@ import attrs
 from .._requests import id_of
 from ..codec import default_converter, dumps
 from ..exceptions import LocalProtocolError
-from ..models.conversations import Conversation
 from ..models.items import Item
 from ..models.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ..models.conversations import Conversation
     from ..models.events import Event
 
 __all__ = ["MemoryStore", "Store", "StoredResponse", "WireEvent", "wire_event"]

@@ -114,6 +114,11 @@ class Turn:
         return self._emitter.ended
 
     @property
+    def number(self) -> int:
+        """The sequence number of the last event that was told of; -1 before the first."""
+        return self._visible - 1
+
+    @property
     def in_background(self) -> bool:
         """Whether it goes on without anybody listening."""
         return bool(self.request.background)

@@ -1,0 +1,218 @@
+"""ASGI as the server speaks it: bodies in; whole answers and streams out, for as long as the client is there."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+
+import anyio
+import attrs
+
+from .._requests import INVALID
+from ..codec import dumps
+from ..emitter import DONE
+from ..exceptions import APIError
+from ..sse import encode_frame
+from .turns import broken
+
+if TYPE_CHECKING:
+    from ..typing import JSONValue
+    from .stores import WireEvent
+    from .turns import Deliver
+
+__all__ = [
+    "ASGI",
+    "ClientGone",
+    "Message",
+    "Receive",
+    "Scope",
+    "Send",
+    "Streaming",
+    "Waiting",
+    "Whole",
+    "or_refusal",
+    "read_bytes",
+    "refusal",
+    "silence",
+    "whole",
+]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGI: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_JSON: Final = {"content-type": "application/json"}
+_SSE: Final = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache",
+    "x-accel-buffering": "no",  # nginx would hold the stream back
+}
+
+_T = TypeVar("_T")
+
+_log: Final = logging.getLogger(__name__)
+
+
+class ClientGone(Exception):  # noqa: N818 - no error: the client may leave when it likes
+    """Nobody reads any more, or nobody writes."""
+
+
+# ---- reading
+
+
+async def read_bytes(receive: Receive, headers: Mapping[str, str], maximum: int) -> bytes:
+    """Read the body of a request. Raises ``ClientGone``, and ``APIError`` (413) for one that is longer than ``maximum``."""
+    stated = headers.get("content-length", "")
+    if stated.isdigit() and int(stated[:18]) > maximum:
+        raise _too_long(maximum)
+    pieces: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        pieces.append(message.get("body", b""))
+        more = message.get("more_body", False)
+        size += len(pieces[-1])
+        if size > maximum:
+            raise _too_long(maximum)
+    return b"".join(pieces)
+
+
+def _too_long(maximum: int) -> APIError:
+    message = f"The body is longer than {maximum} bytes, which is all this server reads."
+    return APIError.for_status(413)(message, status=413, type=INVALID, code="request_too_large")
+
+
+# ---- answering
+
+
+@attrs.frozen
+class Whole:
+    """An answer that is known as a whole; an ASGI application that gives it."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send it."""
+        await send(_head(self.status, {**self.headers, "content-length": str(len(self.body))}))
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def whole(value: object) -> Whole:
+    """Answer with a model, or another value that is JSON."""
+    return Whole(200, _JSON, dumps(value))
+
+
+def refusal(error: APIError) -> Whole:
+    """Answer with an error, in the documented shape."""
+    body: JSONValue = {
+        "error": {"message": error.message, "type": error.type or INVALID, "param": error.param, "code": error.code}
+    }
+    headers = {**error.headers, **_JSON}
+    if error.retry_after is not None:
+        headers.setdefault("retry-after", f"{max(0.0, error.retry_after):.0f}")
+    return Whole(error.status or 500, headers, dumps(body))
+
+
+def _head(status: int, headers: Mapping[str, str]) -> Message:
+    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    return {"type": "http.response.start", "status": status, "headers": raw}
+
+
+async def or_refusal(work: Awaitable[_T]) -> _T | Whole:
+    """Do some work; give the answer to an error of it, if there is one. Raises ``ClientGone`` only."""
+    try:
+        return await work
+    except ClientGone:
+        raise
+    except APIError as error:
+        return refusal(error)
+    except Exception:  # noqa: BLE001 - whatever breaks, the client gets an answer
+        _log.exception("the server broke")
+        return refusal(broken())
+
+
+async def silence(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """Answer nobody."""
+
+
+async def _while_listening(receive: Receive, work: Callable[[], Awaitable[None]]) -> None:
+    """Work for as long as the client is there; cancel the work at once when it leaves."""
+
+    async def watch(scope: anyio.CancelScope) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch, tasks.cancel_scope)
+        try:
+            await work()
+        except ClientGone:
+            pass
+        finally:
+            tasks.cancel_scope.cancel()
+
+
+@attrs.frozen
+class Waiting:
+    """An ASGI application that works, and then gives one whole answer."""
+
+    work: Callable[[], Awaitable[Whole]]
+    """May raise an ``APIError``, which is the answer then."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Work and answer."""
+
+        async def answer() -> None:
+            found = await or_refusal(self.work())
+            try:
+                await found(scope, receive, send)
+            except OSError as error:
+                raise ClientGone from error
+
+        await _while_listening(receive, answer)
+
+
+@attrs.define
+class Streaming:
+    """An ASGI application that sends events as they are delivered, and ``[DONE]`` behind them."""
+
+    work: Callable[[Deliver], Awaitable[None]]
+    """Delivers the events. May raise an ``APIError`` before the first one, which is the answer then."""
+    begun: bool = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Work and stream."""
+
+        async def stream() -> None:
+            refused = await or_refusal(self._deliver_all(send))
+            if refused is not None and not self.begun:
+                await refused(scope, receive, send)
+            else:  # without [DONE], where it broke in the middle
+                await self._put(DONE if refused is None else b"", send, more=False)
+
+        await _while_listening(receive, stream)
+
+    async def _deliver_all(self, send: Send) -> None:
+        async def deliver(events: Sequence[WireEvent]) -> None:
+            # One message for whatever is due: what an event costs is mostly what a message costs.
+            await self._put(b"".join([encode_frame(event.data, event.type) for event in events]), send, more=True)
+
+        await self.work(deliver)
+
+    async def _put(self, data: bytes, send: Send, *, more: bool) -> None:
+        try:
+            if not self.begun:
+                self.begun = True
+                await send(_head(200, _SSE))
+            await send({"type": "http.response.body", "body": data, "more_body": more})
+        except OSError as error:
+            raise ClientGone from error
