@@ -70,6 +70,8 @@ ANOMALY_CODES: Final[dict[str, str]] = {
     "output-empty": "The terminal event has no output; the streamed items stand.",
     "status-contradicted": "The terminal event and the status of its response differ; the worse is believed.",
     "output-differs": "The terminal event's output has other items than were streamed; it is believed.",
+    # Over WebSocket.
+    "unasked-message": "A message belongs to no response that was asked for; it was dropped.",
     # The end.
     "error-untyped": "An error came without a `type`; it was taken as an error event.",
     "late-event": "An event came after the terminal one; it is handed out but not folded in.",
