@@ -12,7 +12,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 import anyio
 import attrs
@@ -39,7 +39,15 @@ if TYPE_CHECKING:
     from .http import NetworkStream
     from .transport import WireRequest
 
-__all__ = ["Channel", "accepted", "require", "upgrade"]
+try:
+    from httpx_ws import AsyncWebSocketSession, WebSocketDisconnect
+    from wsproto.connection import ConnectionState
+    from wsproto.events import CloseConnection, Event, Message, Ping, TextMessage
+    from wsproto.utilities import generate_accept_token
+except ImportError as missing:
+    raise ImportError("WebSocket needs httpx-ws: pip install 'responses-proto[ws]'") from missing
+
+__all__ = ["Channel", "accepted", "upgrade"]
 
 _SWITCHED: Final = 101
 _READ: Final = 64 * 1024  # bytes
@@ -47,15 +55,6 @@ _PIECE: Final = 64 * 1024  # bytes of a message in one frame: what `Timeouts.wri
 _FAREWELL: Final = 0.5  # seconds for writing that the connection is closed
 _CONTINUES: Final = 0x80  # the upper bits of a byte inside a character …
 _CONTINUATION: Final = 0xC0  # … and where they are
-
-
-def require() -> Any:
-    """Import httpx-ws. Raises ``ImportError`` if it is not installed."""
-    try:
-        import httpx_ws  # noqa: PLC0415 - an extra: imported when it is needed
-    except ImportError as error:
-        raise ImportError("WebSocket needs httpx-ws: pip install 'responses-proto[ws]'") from error
-    return httpx_ws
 
 
 # ---- the handshake (RFC 6455, 4)
@@ -96,8 +95,6 @@ async def accepted(exchange: Exchange, key: str, secret: bytes) -> HTTPReply:
     reply = exchange.reply
     if not isinstance(reply, HTTPReply) or reply.network_stream is None:
         raise LocalProtocolError("this HTTP client does not hand over connections for WebSocket: use httpx.AsyncClient")
-    from wsproto.utilities import generate_accept_token  # noqa: PLC0415 - comes with the extra
-
     if exchange.headers.get("sec-websocket-accept", "") != generate_accept_token(key.encode()).decode():
         raise RemoteProtocolError("the server's handshake does not answer this one: is something caching in between?")
     return reply
@@ -113,15 +110,10 @@ class Channel:
     """
 
     def __init__(self, reply: HTTPReply, *, limits: Limits, keepalive: float | None = None) -> None:
-        httpx_ws = require()
-        from wsproto import events  # noqa: PLC0415 - comes with the extra
-
-        self._events = events
-        self._closed_by: Any = httpx_ws.WebSocketDisconnect
         self._reply = reply
         self._stream = cast("NetworkStream", reply.network_stream)
         # Its pings are off, and its context is never entered, so that it starts no task.
-        self._session = httpx_ws.AsyncWebSocketSession(self._stream, keepalive_ping_interval_seconds=None)
+        self._session = AsyncWebSocketSession(self._stream, keepalive_ping_interval_seconds=None)
         self._limits = limits
         # What is emulated in memory has no socket, and nothing that could be lost on the way.
         self._keepalive = keepalive if self._stream.get_extra_info("socket") is not None else None
@@ -151,14 +143,14 @@ class Channel:
         if not data:
             raise _cut_off("the server closed the connection without a word")
         messages: list[bytes] = []
-        connection, events = self._session.connection, self._events
+        connection = self._session.connection
         connection.receive_data(data)
         for event in connection.events():
-            if isinstance(event, events.Message):
+            if isinstance(event, Message):
                 self._collect(event, messages)
-            elif isinstance(event, events.Ping):
+            elif isinstance(event, Ping):
                 await self._write(event.response())
-            elif isinstance(event, events.CloseConnection):
+            elif isinstance(event, CloseConnection):
                 self._end = await self._closing(event)
                 break
         if self._end is not None and not messages:
@@ -178,7 +170,7 @@ class Channel:
             for piece, last in _pieces(message):
                 kind = "write"
                 with anyio.move_on_after(write):
-                    await self._write(self._events.TextMessage(data=piece, message_finished=last))
+                    await self._write(TextMessage(data=piece, message_finished=last))
                     kind = ""
                 if kind:
                     late = DeadlineExceeded(kind, write or 0.0, limit=write)
@@ -189,7 +181,7 @@ class Channel:
     async def farewell(self, code: int = 1000) -> None:
         """Say that there is nothing more to say; :meth:`receive` then waits for the server to say so too."""
         with anyio.move_on_after(_FAREWELL), contextlib.suppress(TransportError):
-            await self._write(self._events.CloseConnection(code=code))
+            await self._write(CloseConnection(code=code))
 
     async def aclose(self) -> None:
         """Close the connection, now. Idempotent."""
@@ -223,20 +215,20 @@ class Channel:
                     f"the server gave no sign of life for {2 * (self._keepalive or 0):g} s, though it was asked"
                 )
             self._asked = True
-            await self._write(self._events.Ping(payload=b""))
+            await self._write(Ping(payload=b""))
 
-    async def _write(self, event: Any) -> None:
+    async def _write(self, event: Event) -> None:
         try:
             await self._session.send(event)
         except Exception as error:
             raise self._unwritten(event, error) from error
 
-    def _unwritten(self, event: Any, error: Exception) -> ResponsesProtoError:
+    def _unwritten(self, event: Event, error: Exception) -> ResponsesProtoError:
         if type(error).__name__ == "LocalProtocolError":  # wsproto's, which quotes the message
             return TransportError(f"the connection is being closed: no {type(event).__name__} can be sent any more")
         return broken(error)
 
-    def _collect(self, event: Any, messages: list[bytes]) -> None:
+    def _collect(self, event: Message, messages: list[bytes]) -> None:
         """Put a message together."""
         piece = event.data.encode() if isinstance(event.data, str) else bytes(event.data)
         self._size += len(piece)
@@ -248,9 +240,9 @@ class Channel:
             self._partial.clear()
             self._size = 0
 
-    async def _closing(self, event: Any) -> ResponsesProtoError:
+    async def _closing(self, event: CloseConnection) -> ResponsesProtoError:
         """Answer the end of the connection, and make the error of it."""
-        ours = self._session.connection.state.name == "OPEN"  # wsproto met what it cannot read
+        ours = self._session.connection.state is ConnectionState.OPEN  # wsproto met what it cannot read
         await self.farewell(event.code if ours else 1000)
         reason = f": {event.reason}" if event.reason else ""
         if ours:
@@ -260,7 +252,7 @@ class Channel:
             f"the server closed the connection{said and f', saying that {said}'} (code {event.code}{reason})",
             StreamTruncated,
         )
-        error.__cause__ = self._closed_by(event.code, event.reason)
+        error.__cause__ = WebSocketDisconnect(event.code, event.reason)
         return error
 
 

@@ -50,7 +50,7 @@ from ._address import shown
 from ._answers import hide, refused
 from ._calls import Attempts, Caller, Plan, merged
 from ._exchange import Exchange, shut
-from ._frames import Channel, accepted, require, upgrade
+from ._frames import Channel, accepted, upgrade
 from ._links import LaneReply, Link
 from .stream import EventStream, StreamMeta
 
@@ -89,7 +89,6 @@ class WebSocketSession:
 
     def __init__(self, caller: Caller, plan: Plan, *, keepalive: float | None) -> None:
         # `plan` is the handshake's, as a plain request; `keepalive` is in seconds.
-        require()
         if keepalive is not None and not 0 < keepalive < math.inf:
             raise LocalProtocolError(f"keepalive has to be a number of seconds above 0, or None, not {keepalive!r}")
         self._caller = caller
