@@ -19,7 +19,7 @@ from ._requests import id_of, invalid
 from .codec import default_converter, dump, dumps
 from .exceptions import DecodeError, LimitExceeded
 from .history import check_history
-from .models._base import Model
+from .models._base import Extra, Model
 from .models.items import Compaction, Item, Message, UnknownItem
 from .typing import UNSET
 
@@ -102,7 +102,7 @@ def _plain(message: Message) -> list[Any]:
 
 
 def _complete(model: _M) -> _M:
-    """Leave out the nulls of what may be absent, and put in what is needed."""
+    """Leave out the nulls of what may be absent, and put in what is needed, the type included."""
     changes: dict[str, Any] = {
         field.name: UNSET
         for field in model.__attrs_attrs__
@@ -111,6 +111,8 @@ def _complete(model: _M) -> _M:
     for name, value in _NEEDED.get(str(getattr(model, "type", "")), {}).items():
         if changes.get(name, getattr(model, name)) is UNSET:
             changes[name] = copy.copy(value)  # nobody else's list
+    if isinstance(model.extra, Extra) and model.extra.absent:
+        changes["extra"] = Extra(model.extra)
     return attrs.evolve(model, **changes) if changes else model
 
 

@@ -123,8 +123,6 @@ class Service:
         self.ids: Callable[[str], str] = ids
         self.turns: dict[str, Turn] = {}
         """The responses that are running and that somebody may ask for, by id. Turns come and go by themselves."""
-        self.closing: bool = False
-        """Whether what ends now ends because the server does."""
         self._tasks: TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
@@ -134,18 +132,18 @@ class Service:
             )
         tasks = anyio.create_task_group()
         await tasks.__aenter__()
-        self._tasks, self.closing = tasks, False
+        self._tasks = tasks
         return self
 
     async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+        self, _exc_type: type[BaseException] | None, _exc: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         tasks, self._tasks = self._tasks, None
-        self.closing = True
         try:
             if tasks is not None:
                 tasks.cancel_scope.cancel()
-                await tasks.__aexit__(exc_type, exc, traceback)
+                # What the block raised is none of the tasks' business: it goes on as it is, not as one of a group.
+                await tasks.__aexit__(None, None, None)
         finally:
             with anyio.CancelScope(shield=True):
                 await self.store.aclose()

@@ -253,12 +253,13 @@ class Turn:
         if not self._told or not self._stored or self._saved:
             return
         self._deliver = None
-        closing = functools.partial(self._emitter.fail, "server_error", _SHUT_DOWN)
+        # Nobody but the server itself cancels a task in the background; others end with their client.
+        shut_down = functools.partial(self._emitter.fail, "server_error", _SHUT_DOWN)
         with anyio.move_on_after(_SAVING, shield=True):
             if self.ended:
                 await self._keep()
             else:
-                await self._reply.cut(closing if self._service.closing else self._emitter.cancel, self._scope.cancel)
+                await self._reply.cut(shut_down if self.in_background else self._emitter.cancel, self._scope.cancel)
 
     def _wake(self) -> None:
         news, self._news = self._news, anyio.Event()

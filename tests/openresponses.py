@@ -1,0 +1,198 @@
+"""The Open Responses schema as a judge of what a server sends: every body, and every event of a stream.
+
+::
+
+    async with judged(app) as app:      # whatever goes out of the application is looked at; at the end of the block it is told
+        ...
+    check(value)                        # or one body or event, as JSON
+
+The schema is in ``../shared``; without it everything passes, and the tests of this module say so by being skipped.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, cast
+
+import attrs
+import jsonschema
+from jsonschema.exceptions import best_match
+from tests.support import shared
+
+from responses_proto.models.events import EVENT_TYPES
+from responses_proto.models.items import ITEM_TYPES
+from responses_proto.sse import SSEDecoder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from types import TracebackType
+
+SCHEMA: Final = shared("spec", "openresponses-2026-04-24.openapi.json")
+
+_Message: TypeAlias = MutableMapping[str, Any]
+_App: TypeAlias = Callable[
+    [Any, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]], Awaitable[None]
+]
+
+_BODIES: Final[Mapping[str, str]] = {
+    "response": "ResponseResource",
+    "response.compaction": "CompactResource",
+    # What Open Responses does not have; OpenAI's specification does.
+    "conversation": "",
+    "conversation.deleted": "",
+    "list": "",
+    "model": "",
+    "response.deleted": "",
+    "response.input_tokens": "",
+}
+"""What ``object`` says -> name of the schema."""
+
+_ITEMS: Final = {"message", "function_call", "function_call_output", "reasoning", "compaction"}
+_LISTS: Final = {
+    "output": _ITEMS,
+    "data": _ITEMS,
+    "tools": {"function"},
+    "annotations": {"url_citation"},
+    "content": {
+        "input_text", "output_text", "text", "summary_text", "reasoning_text", "refusal", "input_image", "input_file",
+        "input_video",
+    },
+}  # fmt: skip
+"""Key -> the types that the schema knows in that list. Servers may have others, which it would refuse."""
+
+
+@functools.cache
+def _schema() -> dict[str, Any] | None:
+    return cast("dict[str, Any]", json.loads(SCHEMA.read_text())) if SCHEMA.exists() else None
+
+
+@functools.cache
+def _events() -> dict[str, str]:
+    """Give the events that the schema has: type -> name of the schema."""
+    document = _schema() or {}
+    stream: Any = document["paths"]["/responses"]["post"]["responses"]["200"]["content"]["text/event-stream"]
+    names = [str(one["$ref"]).rpartition("/")[2] for one in stream["schema"]["oneOf"]]
+    return {document["components"]["schemas"][name]["properties"]["type"]["enum"][0]: name for name in names}
+
+
+@functools.cache
+def _validator(name: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator({**(_schema() or {}), "$ref": f"#/components/schemas/{name}"})
+
+
+def _known(value: Any, key: str = "") -> Any:
+    """Leave out what the schema does not have and servers may have all the same."""
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        known = {name: _known(inner, name) for name, inner in members.items()}
+        if key == "format" and "schema" in known:
+            known["schema"] = None  # the only value that the schema has for the schema of a JSON format
+        return known
+    if isinstance(value, list):
+        types = _LISTS.get(key)
+        elements = cast("Any", value)
+        return [_known(one) for one in elements if types is None or not isinstance(one, dict) or _type(one) in types]
+    return value
+
+
+def _faults(name: str, value: Any) -> Iterator[str]:
+    error = best_match(_validator(name).iter_errors(_known(value)))
+    if error is not None:
+        yield f"{name} {error.json_path}: {error.message[:300]}"
+
+
+def _type(value: Any) -> str:
+    return str(value.get("type"))
+
+
+def _schema_of(value: Mapping[str, Any]) -> str | None:
+    """Name the schema of a body or an event; empty if it has none, ``None`` for what nobody knows."""
+    type_ = _type(value)
+    if "object" in value:
+        return _BODIES.get(value["object"])
+    if type_ == "error":
+        return "WebSocketErrorEvent" if "status" in value else "ErrorStreamingEvent"
+    if type_ in _ITEMS:
+        return "ItemField"
+    known = type_ in EVENT_TYPES or type_ in ITEM_TYPES or ":" in type_
+    return _events().get(type_, "" if known else None)
+
+
+def faults(value: Any) -> list[str]:
+    """Say what the schema finds wrong with a body or an event; nothing without the schema."""
+    if _schema() is None:
+        return []
+    if not isinstance(value, dict):
+        return [f"no object: {value!r}"]
+    members = cast("dict[str, Any]", value)
+    if isinstance(members.get("error"), dict) and not members.keys() & {"object", "type"}:
+        return [*_faults("ErrorPayload", members["error"])]
+    name = _schema_of(members)
+    if name is None:
+        return [f"neither a body nor an event: {str(members)[:200]}"]
+    inner = [fault for item in _known(members.get("data", []), "data") for fault in _faults("ItemField", item)]
+    return [*(_faults(name, members) if name else ()), *inner]
+
+
+def check(value: Any) -> None:
+    """Fail if the schema finds something wrong with a body or an event."""
+    assert faults(value) == []
+
+
+def stream_faults(body: bytes) -> list[str]:
+    """Say what is wrong with the events of a stream, as far as it came; their ``event:`` lines are read even without the schema."""
+    found: list[str] = []
+    for frame in SSEDecoder().receive(body):
+        if frame.data != b"[DONE]":
+            event = json.loads(frame.data)
+            found += [] if frame.event.decode() == event["type"] else [f"{frame.event!r} is a {event['type']}"]
+            found += faults(event)
+    return found
+
+
+@attrs.define
+class judged:  # noqa: N801 - used as a verb
+    """An ASGI application whose every answer is looked at. ``async with`` enters the application too, and tells at its end."""
+
+    app: Any
+    found: list[str] = attrs.field(factory=list[str])
+    answers: int = 0
+
+    async def __aenter__(self) -> Self:
+        await self.app.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.app.__aexit__(exc_type, exc, traceback)
+        if exc is None:
+            assert self.found == []
+
+    async def __call__(
+        self, scope: Any, receive: Callable[[], Awaitable[_Message]], send: Callable[[_Message], Awaitable[None]]
+    ) -> None:
+        """Serve, and keep what was sent."""
+        pieces: list[bytes] = []
+        headers: dict[bytes, bytes] = {}
+
+        async def noted(message: _Message) -> None:
+            if message["type"] == "http.response.start":
+                headers.update(message["headers"])
+            elif message["type"] == "http.response.body":
+                pieces.append(message.get("body", b""))
+            await send(message)
+
+        try:
+            await cast("_App", self.app)(scope, receive, noted)
+        finally:
+            body = b"".join(pieces)
+            if body:
+                self.answers += 1
+                self.found += self._look(headers.get(b"content-type", b""), body)
+
+    @staticmethod
+    def _look(kind: bytes, body: bytes) -> list[str]:
+        return stream_faults(body) if kind.startswith(b"text/event-stream") else faults(json.loads(body))
