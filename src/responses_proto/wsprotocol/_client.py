@@ -1,150 +1,44 @@
-"""One WebSocket connection of the Responses API, without a socket: what may be said when, and what belongs to what.
-
-Over HTTP a connection carries one response. A WebSocket stays, and carries many: *turns*, each begun by a ``response.create`` of the
-client's and answered by the same events as over HTTP, one per message. Turns that follow one another share a *lane*, which a
-``stream_id`` names (a turn without one is on a lane of its own kind); lanes go side by side. So there are three things to
-keep apart, and each is a table here:
-
-* where a turn is in its life, seen from the client (:data:`TURN_LIFE`). It ends with the event that ends its response, or with
-  a *refusal*: an ``error`` that states an HTTP status, which comes in place of a response. An ``error`` without one came out of
-  a response that was begun, and ``response.failed`` may follow it. There is no message to stop a turn: whoever does not want the rest of one
-  has to close the connection (:data:`LEAVING`).
-* what became of a *steer*: input for a response that is running (:data:`STEER_LIFE`). The server owns it once it says ``accepted``.
-  When the response ends, a *successor* begins by itself, on the same lane and with the same settings, and its
-  ``response.created`` commits what was steered. If the response ended in calls that the client has to answer, the server
-  says ``pending`` instead, and the client's next ``response.create`` after that response takes the steered input along.
-* what closed the connection (:data:`CLOSE_CODES`).
-
-What is kept on the connection alone goes with it: the last response of each chain, which a turn with ``store: false`` may
-still follow by ``previous_response_id``, as long as none that did so failed.
-
-Whose a message is, by the first rule that tells: the turn of the lane that its ``stream_id`` names; without one, the turn of the lane
-that has none; the oldest turn under way, because a server that knows no lanes answers in order; nobody's. The end of a turn that was over
-already, with an error, is nobody's either.
-"""
+"""The client's end of a WebSocket connection. See :mod:`responses_proto.wsprotocol`."""
 
 from __future__ import annotations
 
 import copy
-import re
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import attrs
 
-from .anomalies import Anomaly
-from .apierrors import api_error_from
-from .codec import default_converter
-from .exceptions import APIError, LimitExceeded, LocalProtocolError, ResponsesProtoError
-from .limits import Limits
-from .models.events import TERMINAL_TYPES, Event, SteerAccepted, SteerFailed, SteerPending
-from .models.response import Response
+from ..anomalies import Anomaly
+from ..apierrors import api_error_from
+from ..codec import default_converter
+from ..exceptions import APIError, LimitExceeded, LocalProtocolError, ResponsesProtoError
+from ..limits import Limits
+from ..models.events import Event, SteerAccepted, SteerFailed, SteerPending
+from ..models.response import Response
+from ._tables import (
+    CONNECTION_LIMIT,
+    LEAVING,
+    STEER_LIFE,
+    TURN_LIFE,
+    MessageKind,
+    SteerState,
+    TurnState,
+    code_of,
+    kind_of,
+    look,
+    parent_of,
+    response_id_of,
+    stream_id_of,
+    text_at,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .typing import JSONObject
+    from ..typing import JSONObject
 
-__all__ = [
-    "CLOSE_CODES",
-    "CONNECTION_LIMIT",
-    "LEAVING",
-    "MESSAGE_KINDS",
-    "PREVIOUS_NOT_FOUND",
-    "STEER_LIFE",
-    "STREAM_ID",
-    "TURN_LIFE",
-    "ClientSession",
-    "MessageKind",
-    "SteerState",
-    "Steering",
-    "Turn",
-    "TurnState",
-    "again",
-]
+__all__ = ["ClientSession", "Steering", "Turn", "again"]
 
 _E = TypeVar("_E", bound=ResponsesProtoError)
-
-CONNECTION_LIMIT: Final = "websocket_connection_limit_reached"
-"""The code of the error that says that a connection is too old for another turn."""
-PREVIOUS_NOT_FOUND: Final = "previous_response_not_found"
-"""The code of the error that says that there is nothing to follow."""
-
-MessageKind: TypeAlias = Literal["created", "event", "terminal", "error", "refused", "beside", "steer", "done"]
-"""What a message of the server's means for its turn. ``refused``: an error with an HTTP status; ``beside``: it may come at any time;
-``done``: the ``[DONE]`` that some servers say, as over SSE."""
-
-MESSAGE_KINDS: Final[dict[str, MessageKind]] = {
-    "response.created": "created",
-    **dict.fromkeys(TERMINAL_TYPES, "terminal"),
-    "error": "error",
-    "keepalive": "beside",
-    "response.rate_limits.updated": "beside",
-    SteerAccepted.type: "steer",
-    SteerPending.type: "steer",
-    SteerFailed.type: "steer",
-}
-"""Type of event -> its kind. All others are an ``event``, and so is what cannot be read."""
-
-TurnState: TypeAlias = Literal["due", "asked", "answered", "failing", "ended"]
-"""Where a turn is. ``due``: a successor that was not asked for and will begin by itself; ``failing``: it met an error, and may yet say
-that it failed."""
-
-# fmt: off
-TURN_LIFE: Final[dict[TurnState, dict[MessageKind, TurnState]]] = {
-    "due":      {"created": "answered"},
-    "asked":    {"created": "answered", "event": "answered", "beside": "asked",    "terminal": "ended", "error": "failing", "refused": "ended"},
-    "answered": {"created": "answered", "event": "answered", "beside": "answered", "terminal": "ended", "error": "failing", "refused": "ended", "steer": "answered", "done": "ended"},
-    "failing":  {"created": "failing",  "event": "failing",  "beside": "failing",  "terminal": "ended", "error": "failing", "refused": "ended", "steer": "failing",  "done": "ended"},
-    "ended":    {},
-}
-# fmt: on
-"""state -> kind of message -> next state. A message of a kind that is not here is not this turn's."""
-
-LEAVING: Final[dict[TurnState, bool]] = {
-    "due": True,
-    "asked": True,
-    "answered": True,
-    "failing": False,
-    "ended": False,
-}
-"""state -> whether leaving the turn there takes closing the connection: whether more of it would come."""
-
-SteerState: TypeAlias = Literal["sent", "accepted", "pending", "committed", "failed"]
-"""Where a steer is. From ``accepted`` on its input is the server's; with ``failed`` it is the client's again."""
-
-STEER_LIFE: Final[dict[SteerState, dict[str, SteerState]]] = {
-    "sent": {SteerAccepted.type: "accepted", SteerFailed.type: "failed"},
-    "accepted": {SteerPending.type: "pending", SteerFailed.type: "failed", "response.created": "committed"},
-    "pending": {SteerFailed.type: "failed", "response.created": "committed"},
-    "committed": {},
-    "failed": {},
-}
-"""state -> event -> next state. The ``response.created`` is that of the response that follows the steered one."""
-
-STREAM_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}")
-"""What may name a lane."""
-
-CLOSE_CODES: Final[dict[int, str]] = {
-    1000: "it is done",
-    1001: "it is going away",
-    1002: "it met a breach of the WebSocket protocol",
-    1003: "it cannot take this kind of message",
-    1005: "it did not say why",
-    1006: "the connection was lost",
-    1007: "it met a message that is not UTF-8",
-    1008: "it does not allow this",
-    1009: "it met a message that is too large for it",
-    1010: "it needs an extension that was not offered",
-    1011: "it met an error of its own",
-    1012: "it is being restarted",
-    1013: "it is overloaded: try again later",
-    1014: "the server behind it gave no good answer",
-    1015: "TLS failed",
-}
-"""Close code -> what the one that closed says with it (RFC 6455, 7.4.1, and IANA's registry)."""
-
-
-# ---- the client's end
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -313,22 +207,24 @@ class ClientSession:
     def receive_message(self, data: bytes) -> list[Turn | Steering]:
         """Take a message; give the turns and the steers that something changed for."""
         value = self._read(data)
-        kind = _kind_of(value)
-        self._lanes_named |= _stream_id(value) is not None
+        kind = kind_of(value)
+        self._lanes_named |= stream_id_of(value) is not None
         changed: list[Turn | Steering] = []
         if kind == "steer":
             changed += self._note_steer(value)
-        if kind == "refused" and _code_of(value) == CONNECTION_LIMIT:
-            self.expired = True
-            if _stream_id(value) is None:  # it concerns all that is under way
-                return [turn for turn in list(self._turns) if self._give(turn, kind, value, data)]
         turn = self._turn_of(value, kind)
+        if kind == "refused" and code_of(value) == CONNECTION_LIMIT:
+            self.expired = True
+            if turn is None or turn.state != "asked":  # no answer to one of them: it concerns all that is under way
+                return [turn for turn in list(self._turns) if self._give(turn, kind, value, data)]
         if turn is not None and self._give(turn, kind, value, data):
             changed.append(turn)
             if kind == "created":
                 changed += self._commit(turn)
         elif kind not in _MAY_BE_NOBODYS and len(self.anomalies) < self._limits.max_anomalies:
-            self.anomalies.append(Anomaly("unasked-message", f"{_text(value, 'type') or 'message'} $", repr(data[:80])))
+            self.anomalies.append(
+                Anomaly("unasked-message", f"{text_at(value, 'type') or 'message'} $", repr(data[:80]))
+            )
         return changed
 
     def messages_received(self, turn: Turn) -> list[bytes]:
@@ -369,16 +265,16 @@ class ClientSession:
 
     def _turn_of(self, value: Any, kind: MessageKind) -> Turn | None:
         if kind == "steer":
-            return self._turn_called(_text(value, "steer", "previous_response_id"))
-        stream_id = _stream_id(value)
+            return self._turn_called(text_at(value, "steer", "previous_response_id"))
+        stream_id = stream_id_of(value)
         lane = self._lanes.get(stream_id)
         if lane is not None and self._is_late(lane, value, kind):
             return None
         if lane is not None and lane.turn is not None:
             return lane.turn
-        if kind == "created" and self._is_steered(_parent_of(value)):
+        if kind == "created" and self._is_steered(parent_of(value)):
             # A successor that could not be foreseen.
-            return self._add(Turn(stream_id=stream_id, state="due", parent=_parent_of(value), claimed=False))
+            return self._add(Turn(stream_id=stream_id, state="due", parent=parent_of(value), claimed=False))
         return self._turns[0] if self._turns and not self._lanes_named and kind != "done" else None
 
     def _turn_called(self, response_id: str) -> Turn | None:
@@ -390,7 +286,7 @@ class ClientSession:
         if before is None or (lane.turn is not None and lane.turn.state != "asked"):
             lane.failing = None
             return False
-        return kind == "terminal" and before.response_id in ("", _response_id(value))
+        return kind == "terminal" and before.response_id in ("", response_id_of(value))
 
     def _give(self, turn: Turn, kind: MessageKind, value: Any, data: bytes) -> bool:
         """Let a turn have a message, unless it is none of its."""
@@ -400,11 +296,11 @@ class ClientSession:
         if kind == "refused" and turn.state == "asked":
             turn.refusal = value
         turn.state = following
-        turn.response_id = _response_id(value) or turn.response_id
+        turn.response_id = response_id_of(value) or turn.response_id
         self._keep(turn, data)
         if following == "ended":
             if turn.response_id in self._steers:
-                turn.waits = bool(default_converter().load(_look(value, "response"), Response).pending_calls)
+                turn.waits = bool(default_converter().load(look(value, "response"), Response).pending_calls)
             self._end(turn)
             self._foresee(turn)
         return True
@@ -493,43 +389,3 @@ def again(error: _E) -> _E:
 
 def _named(stream_id: str | None) -> str:
     return "the lane without a stream_id" if stream_id is None else f"the lane {stream_id!r}"
-
-
-def _kind_of(value: Any) -> MessageKind:
-    if value == "[DONE]":
-        return "done"
-    kind = MESSAGE_KINDS.get(_text(value, "type"), "event")
-    if kind == "event" and not _look(value, "type") and _look(value, "error"):
-        kind = "error"  # some servers leave out what it is
-    status = _look(value, "status")
-    return "refused" if kind == "error" and type(status) is int and status >= _FIRST_ERROR else kind
-
-
-_FIRST_ERROR: Final = 400  # of the HTTP status codes
-
-
-def _look(value: Any, *path: str) -> Any:
-    for name in path:
-        value = cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
-    return value
-
-
-def _text(value: Any, *path: str) -> str:
-    found = _look(value, *path)
-    return found if isinstance(found, str) else ""
-
-
-def _stream_id(value: Any) -> str | None:
-    return _text(value, "stream_id") or None
-
-
-def _response_id(value: Any) -> str:
-    return _text(value, "response", "id")
-
-
-def _parent_of(value: Any) -> str:
-    return _text(value, "response", "previous_response_id")
-
-
-def _code_of(value: Any) -> str:
-    return _text(value, "error", "code") or _text(value, "code")
