@@ -161,8 +161,9 @@ def _text(asked: TextConfig | None) -> TextConfig:
     asked = asked or TextConfig()
     shape = asked.format or PlainTextFormat()
     if isinstance(shape, JsonSchemaFormat):
-        shape = _evolve(shape, description=shape.description or None, strict=shape.strict or False)
-    return _evolve(asked, format=shape)
+        stated = {"name": shape.name or "", "description": shape.description or None, "strict": shape.strict or False}
+        shape = _evolve(shape, **stated, schema=shape.schema or None, extra=dict(shape.extra))  # its type included
+    return _evolve(asked, format=shape, verbosity=asked.verbosity or UNSET)
 
 
 def _tool(asked: Tool) -> Tool:
@@ -600,7 +601,8 @@ class Emitter:
 
         Of a response that is passed in, the output and how it ended are left out.
         """
-        self._ids = ids
+        self.ids: Ids = ids
+        """Makes the ids of items."""
         if isinstance(about, Response):
             self._response = _begun(about, "in_progress")
         else:
@@ -651,13 +653,13 @@ class Emitter:
     def message(self, *, phase: MessagePhase | None = None, id: str | None = None) -> MessageWriter:  # noqa: A002 - the field's name
         """Open a message of the assistant's."""
         item = Message(
-            id=id or self._ids("msg"), role="assistant", content=[], status="in_progress", phase=phase or UNSET
+            id=id or self.ids("msg"), role="assistant", content=[], status="in_progress", phase=phase or UNSET
         )
         return self._add(MessageWriter(self._recorder, len(self._items), item))
 
     def reasoning(self, *, id: str | None = None) -> ReasoningWriter:  # noqa: A002 - the field's name
         """Open a reasoning item."""
-        item = Reasoning(id=id or self._ids("rs"), summary=[])
+        item = Reasoning(id=id or self.ids("rs"), summary=[])
         return self._add(ReasoningWriter(self._recorder, len(self._items), item))
 
     def function_call(
@@ -670,8 +672,8 @@ class Emitter:
     ) -> FunctionCallWriter:
         """Open a call of a function of the client's."""
         item = FunctionCall(
-            id=id or self._ids("fc"),
-            call_id=call_id or self._ids("call"),
+            id=id or self.ids("fc"),
+            call_id=call_id or self.ids("call"),
             name=name,
             namespace=namespace or UNSET,
             arguments="",

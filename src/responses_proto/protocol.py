@@ -151,7 +151,7 @@ class ResponseStream:
         self._accumulator = accumulator or Accumulator(strict=strict, limits=self._limits)
         self._resume_after = cursor.sequence_number if cursor is not None else None
         self._resumed = cursor
-        if cursor is not None:
+        if self._resume_after is not None:  # without it, all events are to come
             self._accumulator.begin()
         self._events: list[Event] = []
         self._run: Run | None = None

@@ -1,8 +1,7 @@
-"""The server: what it answers to good and bad requests, live, and what it does when the client leaves."""
+"""The server: creating responses, by good and bad requests, and what it does when the client leaves."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import threading
@@ -10,9 +9,9 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import attrs
 import httpx
 import pytest
+from tests.asgi import Client, asked, body, connected, heard
 from tests.support import both_loops, run
 
 from responses_proto.aio.asgi import ResponsesApp
@@ -20,7 +19,8 @@ from responses_proto.aio.scripted import Scripted
 from responses_proto.aio.serving import serving
 from responses_proto.codec import loads
 from responses_proto.exceptions import RateLimitError
-from responses_proto.models.items import Message
+from responses_proto.models.content import OutputText
+from responses_proto.models.items import FunctionCall, Message
 from responses_proto.models.response import Response
 from responses_proto.protocol import ResponseStream
 
@@ -29,98 +29,6 @@ if TYPE_CHECKING:
 
     from responses_proto.aio.reply import Reply
     from responses_proto.models.request import CreateResponse
-
-
-def body(**fields: Any) -> bytes:
-    return json.dumps({"model": "m", "input": "hello there", **fields}).encode()
-
-
-@attrs.define
-class Client:
-    """The client's end of ASGI: sends one request, takes what comes, and leaves when told to."""
-
-    app: ResponsesApp
-    pieces: list[bytes] = attrs.field(factory=list[bytes])
-    status: int = 0
-    headers: dict[str, str] = attrs.field(factory=dict[str, str])
-    leave: anyio.Event = attrs.field(factory=anyio.Event)
-    arrived: anyio.Event = attrs.field(factory=anyio.Event)
-    ended: bool = False
-
-    async def ask(
-        self,
-        content: bytes = b"",
-        *,
-        method: str = "POST",
-        path: str = "/v1/responses",
-        headers: dict[str, str] | None = None,
-        chunk: int = 1 << 20,
-    ) -> Client:
-        raw = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
-        scope: MutableMapping[str, Any] = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
-            "root_path": "",
-            "headers": raw,
-        }
-        chunks = [content[at : at + chunk] for at in range(0, len(content), chunk)] or [b""]
-        messages = [
-            {"type": "http.request", "body": piece, "more_body": n < len(chunks) - 1} for n, piece in enumerate(chunks)
-        ]
-
-        async def receive() -> MutableMapping[str, Any]:
-            if messages:
-                return messages.pop(0)
-            await self.leave.wait()
-            return {"type": "http.disconnect"}
-
-        await self.app(scope, receive, self._take)
-        return self
-
-    async def _take(self, message: MutableMapping[str, Any]) -> None:
-        await anyio.lowlevel.checkpoint()
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
-        else:
-            self.pieces.append(message["body"])
-            self.ended = not message.get("more_body", False)
-            self.arrived.set()
-
-    @property
-    def content(self) -> bytes:
-        return b"".join(self.pieces)
-
-    @property
-    def error(self) -> dict[str, Any]:
-        answer = json.loads(self.content)
-        assert answer.keys() == {"error"}
-        assert answer["error"].keys() == {"message", "type", "param", "code"}
-        return dict(answer["error"])
-
-
-def asked(backend: str, app: ResponsesApp, content: bytes = b"", **how: Any) -> Client:
-    """Send one request and take the whole answer."""
-    found: list[Client] = []
-
-    async def main() -> None:
-        found.append(await Client(app).ask(content, **how))
-
-    run(backend, main)
-    return found[0]
-
-
-def heard(content: bytes) -> ResponseStream:
-    stream = ResponseStream(strict=True)
-    stream.receive_data(content)
-    stream.receive_eof()
-    return stream
 
 
 # ---- good requests
@@ -202,6 +110,155 @@ def test_several_tasks_of_a_handler_may_write(backend: str) -> None:
     assert stream.anomalies == []
     texts = [item.text for item in stream.response.output if isinstance(item, Message)]
     assert sorted(texts) == ["a" * 20, "b" * 20, "c" * 20]
+
+
+FUNCTION = {"type": "function", "name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "string"}}}}
+
+
+REQUESTS: list[dict[str, Any]] = [
+    {"reasoning": {"effort": "low"}, "include": ["reasoning.encrypted_content"]},
+    {"reasoning": None, "tools": None, "tool_choice": None, "text": None, "metadata": None},
+    {"tools": [FUNCTION], "tool_choice": {"type": "function", "name": "f"}},
+    {
+        "tools": [FUNCTION],
+        "tool_choice": {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]},
+    },
+    {"tools": [{"type": "mcp", "server_label": "s", "server_url": "https://mcp.invalid"}]},
+    {"input": "[refuse]"},
+    {"input": "[fail]"},
+    {"max_output_tokens": 1},
+    {"text": {"format": None, "verbosity": None}},
+    {"text": {"format": {"type": "json_object"}, "verbosity": "low"}},
+    {"text": {"format": {"name": "n", "schema": {"type": "object"}}}},
+    {
+        "background": False,
+        "frequency_penalty": 0.5,
+        "include": ["message.output_text.logprobs"],
+        "instructions": "Be brief.",
+        "max_tool_calls": 2,
+        "metadata": {"a": "b"},
+        "parallel_tool_calls": False,
+        "presence_penalty": -0.5,
+        "prompt_cache_key": "k",
+        "safety_identifier": "s",
+        "service_tier": "flex",
+        "store": False,
+        "stream_options": {"include_obfuscation": False},
+        "temperature": 0,
+        "top_logprobs": 3,
+        "top_p": 0.5,
+        "truncation": "auto",
+        "user": "u",
+    },
+    {
+        "input": [
+            {"role": "system", "content": "s"},
+            {"role": "assistant", "content": "a", "phase": "commentary"},
+            {"role": "assistant", "content": [{"type": "output_text", "text": "b"}], "phase": None},
+            {"type": "reasoning", "summary": [], "encrypted_content": None},
+            {"type": "function_call", "name": "f", "call_id": "c", "arguments": "{}"},
+            {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_image", "image_url": "u"}]},
+            {
+                "role": "user",
+                "content": [{"type": "input_text", "text": "hi"}, {"type": "input_image", "file_id": "f"}],
+            },
+        ]
+    },
+]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("fields", REQUESTS)
+def test_whatever_is_asked_the_answer_fits_the_schema(fields: dict[str, Any], *, stream: bool) -> None:
+    client = asked("asyncio", ResponsesApp(Scripted()), body(stream=stream, **fields))  # which looks at it
+    assert client.status == 200
+    response = heard(client.content).response if stream else loads(client.content, Response)
+    asked_for = {name: value for name, value in fields.items() if name in ("metadata", "temperature", "store", "user")}
+    assert {name: getattr(response, name) or {} for name in asked_for} == {k: v or {} for k, v in asked_for.items()}
+
+
+@both_loops
+def test_items_said_whole_get_what_output_has_to_have(backend: str) -> None:
+    async def handler(_request: CreateResponse, reply: Reply) -> None:
+        await reply.item(Message(role="assistant", content="in short"))
+        await reply.item(FunctionCall(call_id="c", name="f", arguments="{}"))
+
+    client = asked(backend, ResponsesApp(handler), body(stream=True))
+    message, call = heard(client.content).response.output
+    assert isinstance(message, Message)
+    assert isinstance(call, FunctionCall)
+    assert message.id
+    assert call.id
+    assert (message.content, message.status) == ([OutputText(text="in short", annotations=[])], "completed")
+
+
+@both_loops
+def test_the_handler_sees_history_and_input_in_one(backend: str) -> None:
+    seen: list[list[tuple[str, str]]] = []
+
+    async def handler(_request: CreateResponse, reply: Reply) -> None:
+        seen.append([(item.role, item.text) for item in reply.context if isinstance(item, Message)])
+        async with reply.message() as message:
+            await message.text(f"answer {len(seen)}")
+
+    async def main() -> None:
+        async with connected(ResponsesApp(handler)) as client:
+            first = await client.create(model="m", input="one", instructions="for this one only")
+            second = await client.create(model="m", input="two", previous_response_id=first.id)
+            branch = await client.create(model="m", input="three", previous_response_id=second.id)
+            await client.create(model="m", input="also two", previous_response_id=first.id)
+            assert (branch.previous_response_id, branch.instructions) == (second.id, None)
+
+    run(backend, main)
+    one = [("user", "one"), ("assistant", "answer 1")]
+    two = [*one, ("user", "two"), ("assistant", "answer 2")]
+    assert seen == [one[:1], [*one, ("user", "two")], [*two, ("user", "three")], [*one, ("user", "also two")]]
+
+
+@both_loops
+def test_a_request_that_is_repeated_gets_the_same_response(backend: str) -> None:
+    calls: list[object] = []
+
+    async def handler(request: CreateResponse, reply: Reply) -> None:
+        calls.append(request)
+        await Scripted()(request, reply)
+
+    async def main() -> None:
+        async with connected(ResponsesApp(handler)) as client:
+            key = {"Idempotency-Key": "one"}
+            first = await client.create(model="m", input="x", headers=key)
+            assert await client.create(model="m", input="x", headers=key) == first
+            others = [
+                await client.create(model="m", input="x", headers={"Idempotency-Key": "two"}),
+                await client.create(model="m", input="y", headers=key),
+                await client.create(model="m", input="x", headers=key | {"Authorization": "Bearer another"}),
+            ]
+            assert len({first.id, *(other.id for other in others)}) == 4
+            async with client.stream(model="m", input="s", headers=key) as stream:
+                streamed = await stream.result()
+            async with client.stream(model="m", input="s", headers=key) as stream:
+                assert await stream.result() == streamed
+            await client.delete(first.id)
+            assert (await client.create(model="m", input="x", headers=key)).id != first.id
+
+    run(backend, main)
+    assert len(calls) == 6
+
+
+# ---- models
+
+
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+def test_models_are_listed_by_the_names_that_the_server_was_told(prefix: str) -> None:
+    app = ResponsesApp(Scripted(), models=["one", "owner/two:fast"], clock=lambda: 1.5)
+    listed = asked("asyncio", app, method="GET", path=f"{prefix}/models").json
+    assert listed["object"] == "list"
+    assert [model["id"] for model in listed["data"]] == ["one", "owner/two:fast"]
+    found = asked("asyncio", app, method="GET", path=f"{prefix}/models/owner/two:fast").json
+    assert found == {"id": "owner/two:fast", "object": "model", "created": 1, "owned_by": "responses_proto"}
+    lost = asked("asyncio", app, method="GET", path=f"{prefix}/models/three")
+    assert (lost.status, lost.error["param"]) == (404, "model")
+    assert asked("asyncio", app, body(model="three"), path=f"{prefix}/responses").status == 200
 
 
 # ---- the client leaves
@@ -306,7 +363,22 @@ def test_a_broken_connection_ends_the_handler_quietly(backend: str) -> None:
         (b'{"input": "x"}', "model", "missing_required_parameter"),
         (b'{"model": "m", "background": true}', "background", "unsupported_parameter"),
         (b'{"model": "m", "previous_response_id": "resp_1"}', "previous_response_id", "previous_response_not_found"),
-        (b'{"model": "m", "conversation": "conv_1"}', "conversation", "unsupported_parameter"),
+        (
+            b'{"model": "m", "previous_response_id": "resp_1", "conversation": "conv_1"}',
+            "previous_response_id",
+            "mutually_exclusive_parameters",
+        ),
+        (b'{"model": "m", "background": true, "store": false}', "store", "unsupported_value"),
+        (
+            b'{"model": "m", "input": [{"type": "function_call_output", "call_id": "c", "output": "x"}]}',
+            "input",
+            None,
+        ),
+        (
+            b'{"model": "m", "input": [{"type": "compaction", "encrypted_content": "rp1.x"}]}',
+            "input",
+            "invalid_encrypted_content",
+        ),
     ],
 )
 def test_a_bad_request_is_told_where_it_is_bad(content: bytes, param: str | None, code: str | None) -> None:
@@ -342,6 +414,12 @@ def test_keys(authorization: str | None, status: int) -> None:
         assert "one" not in client.content.decode()
 
 
+def test_keys_are_asked_for_everywhere() -> None:
+    app = ResponsesApp(Scripted(), keys=["one"])
+    for method, path in [("GET", "/models"), ("GET", "/responses/r"), ("POST", "/conversations"), ("GET", "/nowhere")]:
+        assert asked("asyncio", app, method=method, path=path).status == 401
+
+
 def test_without_keys_everybody_may_come_and_with_none_of_them_nobody() -> None:
     headers = {"authorization": "Bearer anything"}
     assert asked("asyncio", ResponsesApp(Scripted()), body(), headers=headers).status == 200
@@ -359,6 +437,12 @@ def test_without_keys_everybody_may_come_and_with_none_of_them_nobody() -> None:
         ("DELETE", "/responses/resp_1", 404, None),
         ("POST", "/v1/responses/resp_1/cancel", 404, None),
         ("GET", "/v1/responses/resp_1/input_items", 404, None),
+        ("GET", "/v1/responses/resp_1?stream=true", 404, None),
+        ("GET", "/v1/responses/compact", 404, None),
+        ("PUT", "/v1/responses/compact", 405, "method_not_allowed"),
+        ("GET", "/v1/conversations", 405, "method_not_allowed"),
+        ("GET", "/v1/conversations/conv_1", 404, None),
+        ("POST", "/v1/models", 405, "method_not_allowed"),
     ],
 )
 def test_what_is_not_there(method: str, path: str, status: int, code: str | None) -> None:

@@ -21,6 +21,9 @@ to be open, by the lifespan of ASGI (uvicorn's ``--lifespan on``) or by itself::
     async with ResponsesApp(handler, store=SQLiteStore("responses.db")) as app:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://local/v1") as http_client: ...
 
+A request that repeats one with the same ``Idempotency-Key``, key and body gets the same response, as long as that is stored and the
+process lives; not if the first one was cut off by its client.
+
 Whoever has a key sees all that is stored: there are no tenants.
 
 Needs the extra ``server`` (starlette); what runs it is up to you, see :func:`responses_proto.aio.serving.serving`.
@@ -29,6 +32,7 @@ Needs the extra ``server`` (starlette); what runs it is up to you, see :func:`re
 from __future__ import annotations
 
 import functools
+import hashlib
 import hmac
 import time
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
@@ -55,13 +59,14 @@ if TYPE_CHECKING:
 
     from ._asgi_messages import ASGI, Message, Receive, Scope, Send, Whole
     from .stores import Store
-    from .turns import Turn
+    from .turns import Deliver, Turn
 
 __all__ = ["Handler", "ResponsesApp"]
 
 _Endpoint: TypeAlias = "Callable[[Request], Awaitable[ASGI]]"
 
 _MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+_REMEMBERED: Final = 1024  # requests with an `Idempotency-Key`
 
 
 class ResponsesApp:
@@ -92,6 +97,7 @@ class ResponsesApp:
             {"id": name, "object": "model", "created": int(clock()), "owned_by": "responses_proto"} for name in models
         ]
         self._max_body_bytes = max_body_bytes
+        self._answered: dict[bytes, str] = {}  # what tells a repeated request -> the id of the response to it
         self._converter = make_converter(strict=True)
         self._app = self._route()
 
@@ -183,12 +189,35 @@ class ResponsesApp:
     # -- responses
 
     async def _create(self, request: Request) -> ASGI:
-        asked = read_body(await self._body(request), CreateResponse, self._converter)
+        body = await self._body(request)
+        asked = read_body(body, CreateResponse, self._converter)
+        given = _idempotency(request.headers, body)
+        if given in self._answered and (known := await self.service.find(self._answered[given])) is not None:
+            return Streaming(await self.service.replay(known.response.id)) if asked.stream else whole(known.response)
         turn = await self.service.turn(asked)
         if asked.background:
             await self.service.start(turn)
+            self._remember(given, turn)
             return Streaming(functools.partial(self.service.follow, turn, 0)) if asked.stream else whole(turn.response)
-        return Streaming(turn.run) if asked.stream else Waiting(functools.partial(_run, turn))
+
+        async def run(deliver: Deliver | None = None) -> None:
+            try:
+                await turn.run(deliver)
+            finally:
+                if turn.response.status == "completed":
+                    self._remember(given, turn)
+
+        async def answer() -> Whole:
+            await run()
+            return whole(turn.response)
+
+        return Streaming(run) if asked.stream else Waiting(answer)
+
+    def _remember(self, given: bytes, turn: Turn) -> None:
+        if given:
+            self._answered[given] = turn.id
+            if len(self._answered) > _REMEMBERED:
+                del self._answered[next(iter(self._answered))]
 
     async def _retrieve(self, request: Request) -> ASGI:
         params = read_retrieve_params(request.query_params.multi_items())
@@ -246,9 +275,11 @@ def _response_id(request: Request) -> str:
     return str(request.path_params["response_id"])
 
 
-async def _run(turn: Turn) -> Whole:
-    await turn.run()
-    return whole(turn.response)
+def _idempotency(headers: Mapping[str, str], body: bytes) -> bytes:
+    """Tell what makes a request the same as another: its key, who sends it, and the body; empty without a key."""
+    key = headers.get("idempotency-key", "")
+    who = headers.get("authorization", "")
+    return hashlib.sha256(f"{key}\n{who}\n".encode() + body).digest() if key else b""
 
 
 def _not_admitted() -> APIError:

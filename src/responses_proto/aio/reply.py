@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import anyio
 
+from .._context import settle
 from ..emitter import Emitter, FunctionCallWriter, ItemWriter, MessageWriter, ReasoningWriter
 
 if TYPE_CHECKING:
@@ -175,9 +176,10 @@ class Reply:
         return FunctionCallReply(self._emitter.function_call(name, call_id), self._send)
 
     async def item(self, item: Item) -> None:
-        """Say a whole item, of any kind."""
+        """Say a whole item, of any kind. What it leaves out and an item of the output has to state is put in: its id, for one."""
         self._begin()
-        await self._send(self._emitter.item(item))
+        (whole,) = settle([item], self._emitter.ids)
+        await self._send(self._emitter.item(whole))
 
     async def complete(self, usage: Usage | None = None) -> None:
         """End the response well."""

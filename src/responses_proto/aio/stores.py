@@ -528,7 +528,7 @@ def _writing(connection: sqlite3.Connection, synchronous: str) -> Generator[None
 
 def _insert_events(connection: sqlite3.Connection, response_id: str, events: Sequence[WireEvent]) -> None:
     rows = [(response_id, event.sequence_number, event.type, event.data.decode()) for event in events]
-    connection.executemany("INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?)", rows)
+    connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
 
 def _insert_items(connection: sqlite3.Connection, conversation_id: str, items: Sequence[Item]) -> bool:

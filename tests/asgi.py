@@ -1,0 +1,145 @@
+"""The other end of the server in tests: a client without a socket, raw or as the library has it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import attrs
+import httpx
+from tests.openresponses import faults, judged, stream_faults
+from tests.support import run
+
+from responses_proto import ResponsesClient, RetryPolicy
+from responses_proto.protocol import ResponseStream
+from responses_proto.sse import SSEDecoder
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, MutableMapping
+
+    from responses_proto.aio.asgi import ResponsesApp
+
+
+def body(**fields: Any) -> bytes:
+    return json.dumps({"model": "m", "input": "hello there", **fields}).encode()
+
+
+@attrs.define
+class Client:
+    """The client's end of ASGI: sends one request, takes what comes, and leaves when told to."""
+
+    app: ResponsesApp
+    pieces: list[bytes] = attrs.field(factory=list[bytes])
+    status: int = 0
+    headers: dict[str, str] = attrs.field(factory=dict[str, str])
+    leave: anyio.Event = attrs.field(factory=anyio.Event)
+    arrived: anyio.Event = attrs.field(factory=anyio.Event)
+    ended: bool = False
+
+    async def ask(
+        self,
+        content: bytes = b"",
+        *,
+        method: str = "POST",
+        path: str = "/v1/responses",
+        headers: dict[str, str] | None = None,
+        chunk: int = 1 << 20,
+    ) -> Client:
+        raw = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+        scope: MutableMapping[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path.partition("?")[0],
+            "raw_path": path.encode(),
+            "query_string": path.partition("?")[2].encode(),
+            "root_path": "",
+            "headers": raw,
+        }
+        chunks = [content[at : at + chunk] for at in range(0, len(content), chunk)] or [b""]
+        messages = [
+            {"type": "http.request", "body": piece, "more_body": n < len(chunks) - 1} for n, piece in enumerate(chunks)
+        ]
+
+        async def receive() -> MutableMapping[str, Any]:
+            if messages:
+                return messages.pop(0)
+            await self.leave.wait()
+            return {"type": "http.disconnect"}
+
+        await self.app(scope, receive, self._take)
+        return self
+
+    async def _take(self, message: MutableMapping[str, Any]) -> None:
+        await anyio.lowlevel.checkpoint()
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+        else:
+            self.pieces.append(message["body"])
+            self.ended = not message.get("more_body", False)
+            self.arrived.set()
+
+    async def until(self, text: bytes) -> None:
+        """Wait for a text to have come."""
+        while text not in self.content:
+            self.arrived = anyio.Event()
+            await self.arrived.wait()
+
+    @property
+    def content(self) -> bytes:
+        return b"".join(self.pieces)
+
+    @property
+    def types(self) -> list[str]:
+        """The types of the events that came."""
+        return [frame.event.decode() for frame in SSEDecoder().receive(self.content) if frame.event]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.content)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        answer = json.loads(self.content)
+        assert answer.keys() == {"error"}
+        assert answer["error"].keys() == {"message", "type", "param", "code"}
+        return dict(answer["error"])
+
+
+def asked(backend: str, app: ResponsesApp, content: bytes = b"", **how: Any) -> Client:
+    """Send one request and take the whole answer."""
+    found: list[Client] = []
+
+    async def main() -> None:
+        found.append(await Client(app).ask(content, **how))
+
+    run(backend, main)
+    client = found[0]
+    streamed = client.headers["content-type"].startswith("text/event-stream")
+    assert (stream_faults(client.content) if streamed else faults(json.loads(client.content))) == []
+    return client
+
+
+def heard(content: bytes, *, strict: bool = True) -> ResponseStream:
+    stream = ResponseStream(strict=strict)
+    stream.receive_data(content)
+    stream.receive_eof()
+    return stream
+
+
+@contextlib.asynccontextmanager
+async def connected(app: ResponsesApp) -> AsyncGenerator[ResponsesClient]:
+    """Connect a client to an application that is open as it is. (httpx gives an answer when it is whole, streams included.)"""
+    judge = judged(app)
+    transport = httpx.ASGITransport(judge, raise_app_exceptions=False)
+    async with (
+        httpx.AsyncClient(transport=transport) as http_client,
+        ResponsesClient("http://local/v1", "key", http_client=http_client, retry=RetryPolicy(attempts=1)) as client,
+    ):
+        yield client
+    assert judge.found == []
