@@ -32,13 +32,13 @@ from ._tables import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ..typing import JSONObject
 
 __all__ = ["ClientSession", "Steering", "Turn", "again"]
 
 _E = TypeVar("_E", bound=ResponsesProtoError)
+
+_REMEMBERED: Final = 256  # idle lanes
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -147,7 +147,7 @@ class ClientSession:
 
     def begin(self, stream_id: str | None = None, previous_response_id: str | None = None) -> Turn:
         """Take a lane for a turn. Raises ``LocalProtocolError`` if another response has it."""
-        lane = self._lanes.setdefault(stream_id, _Lane())
+        lane = self._lanes.get(stream_id, _Lane())
         for taken in (lane.turn, lane.last):
             if taken is not None and not taken.claimed:
                 raise LocalProtocolError(
@@ -161,6 +161,7 @@ class ClientSession:
             )
         if lane.last is not None and all(steering.state == "failed" for steering in self._steers_of(lane.last)):
             self._steers.pop(lane.last.response_id, None)
+        self._forget_lanes()
         return self._add(Turn(stream_id=stream_id, parent=previous_response_id or ""))
 
     def steer(self, response_id: str) -> Steering:
@@ -235,13 +236,15 @@ class ClientSession:
         return messages
 
     def leave(self, turn: Turn) -> bool:
-        """Stop reading a turn, wherever it is. Tells whether the connection has to be closed for that."""
+        """Stop reading a turn, wherever it is. Tells whether the connection has to be closed for that.
+
+        A turn that passed a bound is read to its end and thrown away, because somebody else is being served meanwhile.
+        """
         self.messages_received(turn)
-        if turn.ended or LEAVING[turn.state]:
-            return not turn.ended
-        self._lanes[turn.stream_id].failing = turn
-        self._end(turn)
-        return False
+        if turn.state == "failing":
+            self._lanes[turn.stream_id].failing = turn
+            self._end(turn)
+        return turn.failure is None and LEAVING[turn.state]
 
     def connection_lost(self, error: ResponsesProtoError) -> list[Turn | Steering]:
         """Take the end of the connection, which cuts off what is under way. Gives the turns and the steers that it concerns."""
@@ -299,7 +302,7 @@ class ClientSession:
         turn.response_id = response_id_of(value) or turn.response_id
         self._keep(turn, data)
         if following == "ended":
-            if turn.response_id in self._steers:
+            if kind == "terminal" and turn.response_id in self._steers:
                 turn.waits = bool(default_converter().load(look(value, "response"), Response).pending_calls)
             self._end(turn)
             self._foresee(turn)
@@ -322,6 +325,14 @@ class ClientSession:
         self._turns.append(turn)
         return turn
 
+    def _forget_lanes(self) -> None:
+        """Forget the lanes that were not used for long: some clients name a new one each time."""
+        idle = [
+            name for name, lane in self._lanes.items() if lane.turn is None and (lane.last is None or lane.last.claimed)
+        ]
+        for name in idle[:-_REMEMBERED]:
+            del self._lanes[name]
+
     def _end(self, turn: Turn) -> None:
         turn.state = "ended"
         lane = self._lanes[turn.stream_id]
@@ -343,21 +354,20 @@ class ClientSession:
         if accepted and not turn.waits and self._lanes[turn.stream_id].turn is None:
             self._add(Turn(stream_id=turn.stream_id, state="due", parent=turn.response_id, claimed=False))
 
-    def _note_steer(self, value: Any) -> Iterable[Steering]:
+    def _note_steer(self, value: Any) -> list[Steering]:
         event = default_converter().load(value, Event)
         if not isinstance(event, SteerAccepted | SteerPending | SteerFailed):
-            return
+            return []
         parent, name = event.steer.previous_response_id, event.steer.id or ""
         steers = self._steers.get(parent, [])
         known = next((steering for steering in steers if name and steering.id == name), None)
         steering = known or next((steering for steering in steers if steering.state == "sent"), None)
         following = STEER_LIFE[steering.state].get(event.type) if steering is not None else None
         if steering is None or following is None:
-            return
+            return []
         steering.state, steering.event, steering.id = following, event, name or steering.id
         if isinstance(event, SteerAccepted):
             steering.accepted = event
-        yield steering
         lane = self._lanes.get(steering.stream_id, _Lane())
         due = lane.turn
         if due is None and lane.last is not None and lane.last.response_id == parent:
@@ -365,16 +375,16 @@ class ClientSession:
         elif due is not None and due.state == "due" and not any(steering.state == "accepted" for steering in steers):
             lane.turn = None  # nothing is left that would begin by itself
             self._turns.remove(due)
+        return [steering]
 
-    def _commit(self, turn: Turn) -> Iterable[Steering]:
-        """Take the steers of the response before as done, now that the one that follows it has begun."""
-        for steering in self._steers.get(turn.parent, ()):
-            following = STEER_LIFE[steering.state].get("response.created")
-            if following is not None and steering.stream_id == turn.stream_id:
-                steering.state = following
-                yield steering
-        if turn.claimed and all(steering.state == "committed" for steering in self._steers.get(turn.parent, ())):
-            self._steers.pop(turn.parent, None)  # the client asked for it, so that nobody will look for it
+    def _commit(self, turn: Turn) -> list[Steering]:
+        """Take the steers of the response before as done, now that the one that follows it has begun on their lane."""
+        steers = [steering for steering in self._steers.get(turn.parent, ()) if steering.stream_id == turn.stream_id]
+        for steering in steers:
+            steering.state = STEER_LIFE[steering.state].get("response.created", steering.state)
+        if turn.claimed and steers:
+            del self._steers[turn.parent]  # the client asked for it, so that nobody will look for it
+        return steers
 
 
 _MAY_BE_NOBODYS: Final = frozenset({"beside", "steer", "done"})
