@@ -17,3 +17,6 @@ class TextMessage(Message):
 class Ping(Event):
     def __init__(self, payload: bytes = b"") -> None: ...
     def response(self) -> Event: ...
+
+class Pong(Event):
+    payload: bytes | bytearray

@@ -26,7 +26,7 @@ from ..exceptions import (
     TransportError,
 )
 from ..headers import request_id
-from ..wsprotocol import CLOSE_CODES, again
+from ..wsprotocol import CLOSE_CODES
 from ._answers import ERROR_BODY, FIRST_ERROR, description, refusal, without
 from .http import HTTPReply, broken
 
@@ -43,6 +43,7 @@ try:
     from httpx_ws import AsyncWebSocketSession, WebSocketDisconnect
     from wsproto.connection import ConnectionState
     from wsproto.events import CloseConnection, Event, Message, Ping, TextMessage
+    from wsproto.utilities import LocalProtocolError as WSLocalProtocolError
     from wsproto.utilities import generate_accept_token
 except ImportError as missing:
     raise ImportError("WebSocket needs httpx-ws: pip install 'responses-proto[ws]'") from missing
@@ -127,6 +128,11 @@ class Channel:
         """Whether what was written are whole messages."""
 
     @property
+    def open(self) -> bool:
+        """Whether messages can still be sent."""
+        return not self._closed and self._end is None and self._session.connection.state is ConnectionState.OPEN
+
+    @property
     def emulated(self) -> bool:
         """Whether there is no network behind it, and nobody who would answer a farewell."""
         return self._stream.get_extra_info("socket") is None
@@ -141,7 +147,7 @@ class Channel:
             raise self._end
         data = await self._read()
         if not data:
-            raise _cut_off("the server closed the connection without a word")
+            raise _cut_off("the server closed the connection without a word", StreamTruncated)
         messages: list[bytes] = []
         connection = self._session.connection
         connection.receive_data(data)
@@ -164,8 +170,10 @@ class Channel:
         is false from then on, and the connection is of no more use.
         """
         async with self._sending:
-            if self._closed or self._end is not None:
-                raise again(self._end) if self._end is not None else TransportError("the connection is closed")
+            if not self.open:
+                closed = TransportError("the connection was closed before the message could be sent")
+                closed.replay = "safe"
+                raise closed
             self.sound = False
             for piece, last in _pieces(message):
                 kind = "write"
@@ -220,13 +228,10 @@ class Channel:
     async def _write(self, event: Event) -> None:
         try:
             await self._session.send(event)
+        except WSLocalProtocolError:  # which quotes the message
+            raise _cut_off("the connection is being closed") from None
         except Exception as error:
-            raise self._unwritten(event, error) from error
-
-    def _unwritten(self, event: Event, error: Exception) -> ResponsesProtoError:
-        if type(error).__name__ == "LocalProtocolError":  # wsproto's, which quotes the message
-            return TransportError(f"the connection is being closed: no {type(event).__name__} can be sent any more")
-        return broken(error)
+            raise broken(error) from error
 
     def _collect(self, event: Message, messages: list[bytes]) -> None:
         """Put a message together."""

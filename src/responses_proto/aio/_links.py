@@ -49,7 +49,7 @@ class Link:
     @property
     def usable(self) -> bool:
         """Whether another turn may begin on it."""
-        return self.protocol.lost is None and not self.protocol.expired
+        return self.protocol.lost is None and not self.protocol.expired and self._channel.open
 
     async def read(self) -> None:
         """Take what comes, until the connection ends or is closed."""

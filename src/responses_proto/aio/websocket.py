@@ -33,14 +33,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Self, Unpack, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, Unpack, cast, overload
 from urllib.parse import urlsplit, urlunsplit
 
 import anyio
 import attrs
 
 from ..codec import dumps
-from ..exceptions import DeadlineExceeded, LocalProtocolError, ResponsesProtoError
+from ..exceptions import DeadlineExceeded, LocalProtocolError, ResponsesProtoError, TransportError
 from ..headers import rate_limits, request_id
 from ..models.request import CreateResponse, ResponseCreateMessage, ResponseSteer
 from ..models.response import Response
@@ -323,9 +323,8 @@ class _Asking:
 
     async def send(self, request: WireRequest) -> WireReply:
         reply = await self._ask(request)
-        if _code(reply) == CONNECTION_LIMIT:
-            await shut(reply)  # nothing was done with it: the next connection gets it
-            reply = await self._ask(request)
+        if reply is None:  # nothing was done with it: the next connection gets it
+            reply = await self._ask(request, last=True)
         why = self._session.lost_with(self._previous) if self._previous is not None else None
         if why is not None and _code(reply) == PREVIOUS_NOT_FOUND:
             error = await self._session.refusal(reply)
@@ -333,15 +332,25 @@ class _Asking:
             raise error
         return reply
 
-    async def _ask(self, request: WireRequest) -> LaneReply:
+    @overload
+    async def _ask(self, request: WireRequest) -> LaneReply | None: ...
+    @overload
+    async def _ask(self, request: WireRequest, *, last: Literal[True]) -> LaneReply: ...
+    async def _ask(self, request: WireRequest, *, last: bool = False) -> LaneReply | None:
+        """Ask once; ``None`` if the connection is not to be used any more, and it was not the last chance."""
         link = await self._session.link(request.timeouts)
         reply = LaneReply(link, link.protocol.begin(self._stream_id, self._previous))
         try:
             await link.send(request.body, request.timeouts.write)
             await reply.begin()
-        except BaseException:
+        except BaseException as error:
             await shut(reply)
+            if isinstance(error, TransportError) and error.replay == "safe" and not last:
+                return None
             raise
+        if _code(reply) == CONNECTION_LIMIT and not last:
+            await shut(reply)
+            return None
         return reply
 
     async def aclose(self) -> None:

@@ -69,6 +69,7 @@ class WebSocket:
         self.gone = anyio.Event()
         """Set when the client is gone."""
         self._writing = anyio.Lock()
+        self._pings: dict[bytes, anyio.Event] = {}
 
     async def read(self, take: Callable[[Request], None]) -> None:
         """Take the client's messages until it is gone, and answer its pings."""
@@ -91,11 +92,19 @@ class WebSocket:
                             pieces.clear()
                     elif isinstance(event, events.Ping):
                         await self.write(parser.send(event.response()))
+                    elif isinstance(event, events.Pong):
+                        self._pings.pop(bytes(event.payload), anyio.Event()).set()
                     elif isinstance(event, events.CloseConnection):
                         await self.close(1000, "")
                         return
         finally:
             self.gone.set()
+
+    async def ping(self, payload: bytes) -> None:
+        """Send a ping, and wait for its pong."""
+        answered = self._pings.setdefault(payload, anyio.Event())
+        await self.write(frame(payload, _PING))
+        await answered.wait()
 
     async def write(self, *pieces: bytes) -> None:
         """Send pieces, each on its own, with nothing of others in between."""
@@ -147,7 +156,9 @@ class MessagePeer(Peer):
         self._body = b""
         self._pieces = 0
         self._comments = 0
+        self._answering = False  # whether there is an answer, whose end would be the end of the body
         self._over = False  # whether the client has been told how the response ended
+        self.started = True  # there is no head to be sent
 
     async def message(self, message: bytes | str | JSONObject) -> None:
         text = message if isinstance(message, bytes | str) else json.dumps(message)
@@ -156,10 +167,9 @@ class MessagePeer(Peer):
         await self._socket.write(frame(data, opcode))
 
     async def ping(self, payload: bytes = b"") -> None:
-        await self._socket.write(frame(payload, _PING))
+        await self._socket.ping(payload)
 
     async def raw(self, data: bytes) -> None:
-        self.started = self._over = True
         await self._socket.write(data)
 
     async def until_closed(self) -> float:
@@ -167,7 +177,7 @@ class MessagePeer(Peer):
         return now()
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
-        self._status, self._headers = status, headers
+        self._status, self._headers, self._answering = status, headers, True
         if headers.get("content-encoding", "identity") in ("gzip", "deflate"):
             self._expand = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress
         if status >= _FIRST_ERROR or "json" in headers.get("content-type", ""):
@@ -175,6 +185,7 @@ class MessagePeer(Peer):
         await anyio.lowlevel.checkpoint()
 
     async def _send(self, data: bytes) -> None:
+        self._answering = True
         data = self._expand(data)
         if self._decoder is None:
             self._body += data
@@ -196,7 +207,7 @@ class MessagePeer(Peer):
             await self.message(_refusal(self._status, self._headers, self._body))
         elif self._decoder is None:
             await self.message(self._body.decode())
-        if not self._over:
+        if self._answering and not self._over:
             await self._close()
 
     async def _close(self, code: int = 1000, reason: str = "") -> None:

@@ -87,7 +87,8 @@ class Peer(ABC):
     """One exchange, seen from the server. Verbs: :meth:`start`, :meth:`send`, then one of the endings.
 
     What is sent when the client is gone raises ``anyio.BrokenResourceError``, which a script may leave to the server. A script that
-    returns after :meth:`start` has finished its answer; one that returns before it has closed the connection.
+    returns after :meth:`start` has finished its answer; one that returns before it has closed the connection. Over WebSocket
+    there is no head, and the connection stays, unless an answer was given that does not tell how its response ended.
     """
 
     def __init__(self, request: Request) -> None:
@@ -157,7 +158,7 @@ class Peer(ABC):
         raise LocalProtocolError(f"{message!r:.40} cannot be sent over HTTP: only a WebSocket has messages")
 
     async def ping(self, payload: bytes = b"") -> None:
-        """Ask the client for a sign of life, over WebSocket. Raises ``LocalProtocolError`` over HTTP."""
+        """Ask the client for a sign of life, over WebSocket, and wait for it. Raises ``LocalProtocolError`` over HTTP."""
         raise LocalProtocolError(f"a ping ({payload!r:.40}) cannot be sent over HTTP: only a WebSocket has them")
 
     @abstractmethod
