@@ -203,10 +203,14 @@ class MessagePeer(Peer):
             await self._socket.write(*pings, *(piece for pieces in whole for piece in pieces))
 
     async def _finish(self) -> None:
-        if self._decoder is None and self._status >= _FIRST_ERROR:
+        if self._decoder is not None:
+            rest = self._decoder.parse(self._decoder.eof())
+            if rest is not None and _object(rest.data):  # servers end on an event without its blank line
+                await self._socket.write(*self._written(rest.data, 1))
+        elif self._status >= _FIRST_ERROR:
             await self.message(_refusal(self._status, self._headers, self._body))
-        elif self._decoder is None:
-            await self.message(self._body.decode())
+        else:
+            await self.message(self._body.decode("utf-8", "replace"))
         if self._answering and not self._over:
             await self._close()
 
