@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 import httpx
-from tests.openresponses import faults, judged, stream_faults
+from tests.openresponses import Judge, check, faults, stream_faults
 from tests.support import run
 
-from responses_proto import ResponsesClient, RetryPolicy
+from responses_proto import CreateResponse, ResponsesClient, RetryPolicy
+from responses_proto.models.items import Message
 from responses_proto.protocol import ResponseStream
 from responses_proto.sse import SSEDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, MutableMapping
+    from collections.abc import AsyncGenerator, MutableMapping, Sequence
 
     from responses_proto.aio.asgi import ResponsesApp
+    from responses_proto.aio.stores import WireEvent
+    from responses_proto.models.items import Item
 
 
 def body(**fields: Any) -> bytes:
@@ -135,7 +138,7 @@ def heard(content: bytes, *, strict: bool = True) -> ResponseStream:
 @contextlib.asynccontextmanager
 async def connected(app: ResponsesApp) -> AsyncGenerator[ResponsesClient]:
     """Connect a client to an application that is open as it is. (httpx gives an answer when it is whole, streams included.)"""
-    judge = judged(app)
+    judge = Judge(app)
     transport = httpx.ASGITransport(judge, raise_app_exceptions=False)
     async with (
         httpx.AsyncClient(transport=transport) as http_client,
@@ -143,3 +146,35 @@ async def connected(app: ResponsesApp) -> AsyncGenerator[ResponsesClient]:
     ):
         yield client
     assert judge.found == []
+
+
+class Listener:
+    """Takes what is delivered, and may have had enough of it."""
+
+    def __init__(self, *, at_most: int = 1000) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.batches = 0
+        self.at_most = at_most
+
+    async def __call__(self, events: Sequence[WireEvent]) -> None:
+        await anyio.lowlevel.checkpoint()
+        if len(self.events) >= self.at_most:
+            raise ConnectionResetError("gone")
+        self.batches += 1
+        for event in events:
+            self.events.append(json.loads(event.data))
+            check(self.events[-1])
+            assert (event.type, event.sequence_number) == (self.events[-1]["type"], len(self.events) - 1)
+
+    @property
+    def types(self) -> list[str]:
+        return [event["type"].removeprefix("response.") for event in self.events]
+
+
+def asking(text: str = "hello", **fields: Any) -> CreateResponse:
+    given: dict[str, Any] = {"model": "m", "input": text, "stream": True, **fields}
+    return CreateResponse(**given)
+
+
+def texts(items: Sequence[Item]) -> list[str]:
+    return [item.text for item in items if isinstance(item, Message)]

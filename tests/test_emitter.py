@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.openresponses import faults
 from tests.support import NO_SHARED, shared
 
 from responses_proto.accumulator import Accumulator
@@ -24,11 +25,13 @@ from responses_proto.emitter import (
     split_words,
 )
 from responses_proto.exceptions import LocalProtocolError
+from responses_proto.models.config import JsonSchemaFormat, TextConfig
 from responses_proto.models.content import FilePath, OutputText, Refusal, UrlCitation
 from responses_proto.models.events import ContentPartAdded, ErrorEvent, Event, ResponseFailed
 from responses_proto.models.items import ITEM_TYPES, FunctionCall, Message, Reasoning
 from responses_proto.models.request import CreateResponse
 from responses_proto.models.response import InputTokensDetails, OutputTokensDetails, Response, Usage
+from responses_proto.models.tools import FunctionTool, Tool
 from responses_proto.protocol import ResponseStream
 from responses_proto.sse import SSEDecoder
 from responses_proto.typing import UNSET
@@ -179,7 +182,10 @@ def test_a_queued_response_is_created_once() -> None:
     e = emitter()
     events = e.queue()
     assert [dump(event)["response"]["status"] for event in events] == ["queued", "queued"]
-    events += e.start() + e.complete()
+    assert e.response.status == "queued"
+    events += e.start()
+    assert e.response.status == "in_progress"
+    events += e.complete()
     assert types(events) == ["created", "queued", "in_progress", "completed"]
     assert heard(events).status == "completed"
 
@@ -202,6 +208,34 @@ def test_an_early_end_closes_what_is_open_as_incomplete() -> None:
     assert response.incomplete_details
     assert response.incomplete_details.reason == "max_output_tokens"
     assert response.output_text == "half"
+
+
+@pytest.mark.parametrize("begin", ["start", "queue"])
+def test_one_that_is_cancelled_stopped_early(begin: str) -> None:
+    e = emitter()
+    events = e.queue() if begin == "queue" else e.start() + e.message().text("half")
+    events += e.cancel()
+    response = heard(events)
+    assert types(events)[-1] == "incomplete"
+    assert (response.status, response.incomplete_details) == ("cancelled", None)
+    assert [dump(item)["status"] for item in response.output] == ["incomplete"][: len(response.output)]
+    assert e.ended
+
+
+def test_a_response_says_all_that_it_has_to_however_little_was_asked() -> None:
+    text = TextConfig(format=JsonSchemaFormat(schema={"type": "object"}), verbosity=None)
+    tools: list[Tool] = [FunctionTool(name="f", parameters=None, strict=None)]
+    made = response_to(CreateResponse(text=text, tools=tools, reasoning=None, metadata=None, tool_choice=None), now=1)
+    assert faults(dump(made)) == []
+    assert dump(made)["text"] == {
+        "format": {
+            "type": "json_schema",
+            "name": "",
+            "schema": {"type": "object"},
+            "description": None,
+            "strict": False,
+        }
+    }
 
 
 def test_a_failure_is_an_error_in_both_shapes_and_then_failed() -> None:

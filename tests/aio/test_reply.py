@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 from tests.support import both_loops, run
 
@@ -91,6 +92,73 @@ def test_an_item_that_was_closed_in_its_block_is_not_closed_again(backend: str) 
         assert item.encrypted_content == "e"
 
     assert sent_by(backend, use).count("output_item.done") == 1
+
+
+@both_loops
+def test_the_context_is_what_it_was_given(backend: str) -> None:
+    async def main() -> None:
+        async def send(_events: Sequence[Event]) -> None:
+            raise NotImplementedError
+
+        said = [Message(role="user", content="x")]
+        emitter = Emitter(CreateResponse(model="m"), now=1)
+        assert Reply(emitter, send, lambda: 2, context=said).context == said
+        assert Reply(emitter, send, lambda: 2).context == ()
+
+    run(backend, main)
+
+
+@both_loops
+def test_cutting_it_lets_what_is_on_its_way_arrive_first(backend: str) -> None:
+    types: list[str] = []
+
+    async def main() -> None:
+        sending, proceed, stopped = anyio.Event(), anyio.Event(), anyio.Event()
+
+        async def send(events: Sequence[Event]) -> None:
+            if not sending.is_set():
+                sending.set()
+                await proceed.wait()
+            types.extend(event.type.removeprefix("response.") for event in events)
+
+        emitter = Emitter(CreateResponse(model="m"), now=1)
+        reply = Reply(emitter, send, lambda: 2)
+
+        async def cut() -> None:
+            await reply.cut(emitter.cancel, stopped.set)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(reply.start)
+            await sending.wait()
+            tasks.start_soon(cut)
+            await anyio.wait_all_tasks_blocked()
+            assert not stopped.is_set()
+            proceed.set()
+        assert stopped.is_set()
+        await cut()
+
+    run(backend, main)
+    assert types == ["created", "in_progress", "incomplete"]
+
+
+@both_loops
+@pytest.mark.parametrize(("begin", "types"), [("", ["created", "in_progress"]), ("queue", ["created", "queued"])])
+def test_one_that_says_nothing_yet_can_be_cut_too(backend: str, begin: str, types: list[str]) -> None:
+    said: list[str] = []
+
+    async def main() -> None:
+        async def send(events: Sequence[Event]) -> None:
+            said.extend(event.type.removeprefix("response.") for event in events)
+
+        emitter = Emitter(CreateResponse(model="m"), now=1)
+        reply = Reply(emitter, send, lambda: 2)
+        if begin:
+            await send(emitter.queue())
+        await reply.cut(emitter.cancel, lambda: None)
+        assert reply.response.status == "cancelled"
+
+    run(backend, main)
+    assert said == [*types, "incomplete"]
 
 
 @both_loops

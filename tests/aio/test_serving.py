@@ -14,6 +14,7 @@ import pytest
 from responses_proto.aio.asgi import ResponsesApp
 from responses_proto.aio.scripted import Scripted
 from responses_proto.aio.serving import listen, serving, url_of
+from responses_proto.exceptions import LocalProtocolError
 
 if TYPE_CHECKING:
     from responses_proto.aio.reply import Reply
@@ -44,6 +45,13 @@ def test_a_taken_port_is_refused() -> None:
         listen(port=taken.getsockname()[1])
 
 
+def test_small_pieces_are_not_held_back() -> None:
+    with listen() as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_it_serves_as_long_as_the_block_and_leaves_no_thread() -> None:
     before = threading.active_count()
     with serving(ResponsesApp(Scripted())) as url:
@@ -51,6 +59,13 @@ def test_it_serves_as_long_as_the_block_and_leaves_no_thread() -> None:
     with pytest.raises(httpx.ConnectError):
         httpx.post(f"{url}/responses", json=BODY, timeout=10)
     assert threading.active_count() == before
+
+
+def test_an_application_that_cannot_start_is_told_of(capfd: pytest.CaptureFixture[str]) -> None:
+    app = ResponsesApp(Scripted())
+    with serving(app), pytest.raises(LocalProtocolError, match="did not start"), serving(app):
+        pass
+    assert "open already" in capfd.readouterr().err
 
 
 def test_it_ends_while_a_client_still_listens() -> None:

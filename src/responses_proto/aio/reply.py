@@ -214,7 +214,8 @@ class Reply:
             if self._emitter.ended:
                 return
             stop()
-            self._begin()
+            if self._emitter.state == "awaited":
+                self._unsent += self._emitter.start()
             self._unsent += end()
             unsent, self._unsent = self._unsent, []
             await self._deliver(unsent)

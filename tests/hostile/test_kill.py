@@ -1,0 +1,168 @@
+"""A server that is killed while it works: what it told of is still there when it is started again."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from tests.support import both_loops, run
+
+from responses_proto import CreateResponse, Cursor, ResponsesClient, RetryPolicy
+from responses_proto.exceptions import ResponsesProtoError
+from responses_proto.models.events import OutputTextDelta, ResponseCreated
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from responses_proto.models.response import Response
+
+SERVER = """
+import sys
+from responses_proto.aio.asgi import ResponsesApp
+from responses_proto.aio.scripted import Scripted
+from responses_proto.aio.serving import listen, serve, url_of
+from responses_proto.aio.stores import SQLiteStore
+
+listener = listen()
+print(url_of(listener), flush=True)
+serve(ResponsesApp(Scripted(delay=float(sys.argv[2])), store=SQLiteStore(sys.argv[1])), listener)
+"""
+CLIENTS = 16
+ENOUGH = 200  # responses
+
+
+@contextlib.contextmanager
+def killed(store: Path, delay: float) -> Generator[tuple[str, subprocess.Popen[str]]]:
+    """Run a server in a process of its own, which is killed at the end, if it is not before."""
+    command = [sys.executable, "-c", SERVER, str(store), str(delay)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 - our own code
+        try:
+            yield (server.stdout.readline().strip() if server.stdout else ""), server
+        finally:
+            server.kill()
+
+
+def client_of(url: str) -> ResponsesClient:
+    return ResponsesClient(url, "any", retry=RetryPolicy(attempts=1))
+
+
+class Busy:
+    """Clients that ask one thing after the other until the server is gone, and note what they were told."""
+
+    def __init__(self) -> None:
+        self.told: list[Response] = []
+        self.begun: set[str] = set()
+        self.enough = anyio.Event()
+
+    async def use(self, url: str, server: subprocess.Popen[str]) -> None:
+        async with client_of(url) as client, anyio.create_task_group() as tasks:
+            for number in range(CLIENTS):
+                tasks.start_soon(self._ask, client, f"client {number} asks", number % 2 == 0)
+            await self.enough.wait()
+            server.kill()  # in the middle of what they do
+
+    async def _ask(self, client: ResponsesClient, text: str, streams: bool) -> None:
+        with contextlib.suppress(ResponsesProtoError):  # the server is gone
+            while True:
+                self.told.append(
+                    await (self._stream(client, text) if streams else client.create(model="m", input=text))
+                )
+                if len(self.told) == ENOUGH:
+                    self.enough.set()
+
+    async def _stream(self, client: ResponsesClient, text: str) -> Response:
+        async with client.stream(model="m", input=text) as stream:
+            async for event in stream:
+                if isinstance(event, ResponseCreated):
+                    self.begun.add(event.response.id)
+            return await stream.result()
+
+    async def look(self, url: str) -> None:
+        async with client_of(url) as client:
+            for response in self.told:
+                assert await client.retrieve(response.id) == response
+            for name in self.begun:
+                assert (await client.retrieve(name)).status in ("completed", "failed")
+            followed = await client.create(model="m", input="again", previous_response_id=self.told[-1].id)
+            assert followed.output_text == "again"
+
+
+@both_loops
+def test_no_response_is_lost_whose_end_was_told(backend: str, tmp_path: Path) -> None:
+    busy = Busy()
+    path = tmp_path / "store.db"
+    with killed(path, 0.001) as (url, server):
+        run(backend, lambda: busy.use(url, server))
+    assert len(busy.told) >= ENOUGH
+    with killed(path, 0) as (url, _):
+        run(backend, lambda: busy.look(url))
+
+
+@both_loops
+@pytest.mark.parametrize("background", [True, False])
+def test_what_was_in_progress_has_failed_and_says_why(backend: str, tmp_path: Path, *, background: bool) -> None:
+    names: list[str] = []
+    texts: list[str] = []
+
+    async def use(url: str, server: subprocess.Popen[str]) -> None:
+        asked = CreateResponse(model="m", input="tell me a story", background=background)
+        async with client_of(url) as client, client.stream(asked) as stream:
+            with contextlib.suppress(ResponsesProtoError):
+                async for event in stream:
+                    if isinstance(event, OutputTextDelta) and len(stream.response.output_text) > 50:
+                        server.kill()
+            names.append(stream.response.id)
+            texts.append(stream.response.output_text)
+            assert stream.response.status == "in_progress"
+
+    async def look(url: str) -> None:
+        async with client_of(url) as client:
+            dead = await client.retrieve(names[0])
+            assert dead.status == "failed"
+            assert dead.error
+            assert "stopped" in dead.error.message
+            # Of one in the background, what was said until then is there as well; its events can be had once more.
+            assert dead.output_text.startswith(texts[0] if background else "")
+            async with client.resume(Cursor(names[0])) as stream:
+                assert [event.type async for event in stream][-1] == "response.failed"
+            assert (stream.response, stream.anomalies) == (dead, [])
+
+    path = tmp_path / "store.db"
+    with killed(path, 0.005) as (url, server):
+        run(backend, lambda: use(url, server))
+    with killed(path, 0) as (url, _):
+        run(backend, lambda: look(url))
+
+
+@both_loops
+def test_a_server_that_is_told_to_end_says_so_of_what_it_leaves(backend: str, tmp_path: Path) -> None:
+    names: list[str] = []
+
+    async def use(url: str, server: subprocess.Popen[str]) -> None:
+        asked = CreateResponse(model="m", input="tell me a story", background=True)
+        async with client_of(url) as client, client.stream(asked) as stream:
+            async for event in stream:
+                if isinstance(event, OutputTextDelta):
+                    break
+            names.append(stream.response.id)
+        server.terminate()
+
+    async def look(url: str) -> None:
+        async with client_of(url) as client:
+            left = await client.retrieve(names[0])
+            assert left.status == "failed"
+            assert left.error
+            assert "shut down" in left.error.message
+            assert left.output[0].type == "message"
+
+    path = tmp_path / "store.db"
+    with killed(path, 0.1) as (url, server):
+        run(backend, lambda: use(url, server))
+        assert server.wait(10) is not None
+    with killed(path, 0) as (url, _):
+        run(backend, lambda: look(url))

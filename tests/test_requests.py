@@ -1,0 +1,164 @@
+"""From bodies and queries to typed requests, and the errors that say what is wrong with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from responses_proto import CreateResponse
+from responses_proto._requests import (
+    check_create,
+    id_of,
+    page_of,
+    read_body,
+    read_list_params,
+    read_retrieve_params,
+)
+from responses_proto.codec import make_converter
+from responses_proto.exceptions import APIError, BadRequestError
+from responses_proto.models.items import Item, Message, UnknownItem
+from responses_proto.models.request import CompactRequest, ListParams, RetrieveParams
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STRICT = make_converter(strict=True)
+
+
+def refused(call: Callable[[], object]) -> APIError:
+    with pytest.raises(BadRequestError) as caught:
+        call()
+    assert (caught.value.status, caught.value.type) == (400, "invalid_request_error")
+    return caught.value
+
+
+# ---- bodies
+
+
+def test_a_body_becomes_a_model() -> None:
+    asked = read_body(b'{"model": "m", "input": "x"}', CreateResponse, STRICT, required=["model"])
+    assert asked == CreateResponse(model="m", input="x")
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "code"),
+    [
+        (b"", None, None),
+        (b"{", None, None),
+        (b"\xff", None, None),
+        (b"[" * 1000, None, None),
+        (b"null", None, "invalid_type"),
+        (b"{}", "model", "missing_required_parameter"),
+        (b'{"model": null}', "model", "missing_required_parameter"),
+        (b'{"model": ""}', "model", "missing_required_parameter"),
+        (b'{"model": 5}', "model", "invalid_type"),
+        (b'{"model": "m", "input": [5]}', "input[0]", "invalid_type"),
+        (b'{"model": "m", "input": [{"role": "user", "content": 5}]}', "input[0].content", "invalid_type"),
+        (
+            b'{"model": "m", "input": [{"role": "user", "content": ""}, {}]}',
+            "input[1].type",
+            "missing_required_parameter",
+        ),
+        (b'{"model": "m", "temperature": 1}', "temperature", "unknown_parameter"),
+    ],
+)
+def test_a_body_that_does_not_fit_is_told_where(body: bytes, param: str | None, code: str | None) -> None:
+    error = refused(lambda: read_body(body, CompactRequest, STRICT, required=["model"]))
+    assert (error.param, error.code) == (param, code)
+    assert (param or "") in error.message
+
+
+@pytest.mark.parametrize(
+    ("request_", "param"),
+    [
+        (CreateResponse(input="x"), "model"),
+        (CreateResponse(model="m", previous_response_id="r", conversation="c"), "previous_response_id"),
+        (CreateResponse(model="m", background=True, store=False), "store"),
+    ],
+)
+def test_what_the_types_do_not_say_is_checked(request_: CreateResponse, param: str) -> None:
+    assert refused(lambda: check_create(request_)).param == param
+
+
+# ---- queries
+
+
+def test_queries_become_parameters() -> None:
+    assert read_list_params([]) == ListParams()
+    query = [("after", "a"), ("limit", "5"), ("order", "asc"), ("include", "x"), ("include[]", "y"), ("stream", "1")]
+    assert read_list_params(query) == ListParams(after="a", limit=5, order="asc", include=["x", "y"])
+    query = [("stream", "True"), ("starting_after", "0"), ("include_obfuscation", "false"), ("api-version", "1")]
+    expected = RetrieveParams(stream=True, starting_after=0, include_obfuscation=False)
+    assert read_retrieve_params(query) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("limit", "0"),
+        ("limit", "101"),
+        ("limit", "1.5"),
+        ("limit", ""),
+        ("order", "ASC"),
+        ("order", ""),
+    ],
+)
+def test_a_wrong_page_is_told(name: str, text: str) -> None:
+    error = refused(lambda: read_list_params([(name, text)]))
+    assert error.param == name
+    assert name in error.message
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ([("stream", "yes")], "stream"),
+        ([("stream", "true"), ("starting_after", "x")], "starting_after"),
+        ([("starting_after", "1")], "starting_after"),
+        ([("stream", "false"), ("starting_after", "1")], "starting_after"),
+    ],
+)
+def test_a_wrong_stream_is_told(query: list[tuple[str, str]], param: str) -> None:
+    assert refused(lambda: read_retrieve_params(query)).param == param
+
+
+# ---- pages
+
+THREE: list[Item] = [Message(id=name, role="user", content=name) for name in "abc"]
+
+
+@pytest.mark.parametrize(
+    ("params", "names", "has_more"),
+    [
+        (ListParams(), "cba", False),
+        (ListParams(order="asc"), "abc", False),
+        (ListParams(limit=2), "cb", True),
+        (ListParams(limit=2, order="asc", after="a"), "bc", False),
+        (ListParams(limit=1, order="asc", after="a"), "b", True),
+        (ListParams(after="b"), "a", False),
+        (ListParams(after="a"), "", False),
+    ],
+)
+def test_pages(params: ListParams, names: str, *, has_more: bool) -> None:
+    page = page_of(THREE, params)
+    assert ("".join(id_of(item) for item in page.data), page.has_more) == (names, has_more)
+    assert (page.first_id, page.last_id) == ((names[0], names[-1]) if names else (None, None))
+
+
+def test_a_page_behind_nothing_is_refused() -> None:
+    assert refused(lambda: page_of(THREE, ListParams(after="d"))).param == "after"
+
+
+@pytest.mark.parametrize(
+    ("item", "name"),
+    [
+        (Message(role="user", content="x"), ""),
+        (Message(id=None, role="user", content="x"), ""),
+        (UnknownItem(type="a:b", raw={"id": "i"}), "i"),
+        (UnknownItem(type="a:b", raw={"id": 5}), ""),
+        (UnknownItem(type="", raw="text"), ""),
+    ],
+)
+def test_ids_of_items(item: Item, name: str) -> None:
+    assert id_of(item) == name
