@@ -87,7 +87,8 @@ def make_script() -> Script:
 
     async def script(peer: Peer) -> None:
         asked = str(peer.request.json["input"])[:20]
-        first, _ = asked not in said, said.add(asked)
+        first = asked not in said
+        said.add(asked)
         if asked == "endless":
             await send(peer, opened())
             await peer.until_closed()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WebSockets", "denying"]
 
-_DONE, _TOO_LARGE = 1000, 1009  # close codes (RFC 6455, 7.4.1)
+_DONE, _REFUSED, _TOO_LARGE = 1000, 1008, 1009  # close codes (RFC 6455, 7.4.1)
 
 _log: Final = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def denying(answer: ASGI) -> ASGI:
         if "websocket.http.response" in scope.get("extensions", {}):
             await answer(scope, receive, renamed)
         else:
-            await send({"type": "websocket.close"})  # which is 403, without a body
+            await send({"type": "websocket.close", "code": _REFUSED, "reason": ""})  # which is 403, without a body
 
     return deny
 

@@ -44,7 +44,7 @@ _Attributes: TypeAlias = "dict[str, str | bool | int | float | Sequence[str]]"
 _Wire: TypeAlias = dict[str, Any]
 _K = TypeVar("_K")
 
-_OPERATIONS: Final = {"responses.create": "chat", "responses.stream": "chat"}
+_OPERATIONS: Final = {"responses.create": "chat", "responses.stream": "chat", "responses.successor": "chat"}
 """Our calls that ask a model for something -> what the conventions call that. Resuming is not among them: tokens would count twice."""
 
 _PARAMETERS: Final[Mapping[str, tuple[str, type[str | int | float]]]] = {
@@ -143,7 +143,7 @@ class _Tracing:
     def on_request(self, request: WireRequest) -> None:
         now = time.monotonic()
         url = urlsplit(request.url)
-        if request.method != "POST" or not url.path.endswith("/responses"):
+        if request.method not in ("POST", "SEND") or not url.path.endswith("/responses"):
             return
         known = self.sent.get(id(request.headers))
         if known is not None:  # another attempt: those of one call share their headers
@@ -254,7 +254,7 @@ def _server(url: SplitResult, providers: Mapping[str, str]) -> _Attributes:
     return {
         "gen_ai.provider.name": name,
         "server.address": host,
-        "server.port": url.port or (443 if url.scheme == "https" else 80),
+        "server.port": url.port or (443 if url.scheme in ("https", "wss") else 80),
     }
 
 
