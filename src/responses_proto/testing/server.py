@@ -9,6 +9,8 @@
             ...
     server.requests[0].json
 
+Over its socket it also speaks WebSocket, where each message is a request of its own: ``async with client.connect() as session``.
+
 What a script is made of, the simplest first: a text; a ``Response``; an :class:`~.answers.Answer` of events, bytes or JSON, with its
 :class:`~.faults.Fault`; a function of the :class:`~.peer.Peer` that gives one of these, or that talks to the client itself. :class:`Script`
 puts them together: in turn, and by method and path.
@@ -107,6 +109,8 @@ class FakeServer:
     """A server of the Responses API that follows a script, inside an ``async with`` block. On asyncio and trio.
 
     It listens on a socket of this machine, and takes requests in memory as well; without ``listen`` only the latter. ``port`` 0 takes a free one.
+    A WebSocket is accepted unless a :class:`Script` has an answer for its handshake, ``on("GET", "/responses", ...)``; what is said on it
+    gets the same answers as over HTTP, a message for each event.
     Leaving the block ends all that is still going on. Should the script break, with any exception, that request's
     connection is closed, and leaving the block raises the exception (the first, if there were several), unless the
     block raises one of its own.
