@@ -883,6 +883,20 @@ def test_a_successor_that_cannot_be_made_raises(backend: str) -> None:
 
 
 @both_loops
+def test_a_response_has_to_have_an_id_to_be_steered(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(Answer.events(plain())) as server, session_with(server) as session:
+            async with session.stream(model="m", input="x") as stream:
+                with pytest.raises(LocalProtocolError, match="has no id yet: read the first event"):
+                    await session.steer(stream.response, "x")
+                await stream.result()
+            with pytest.raises(LocalProtocolError, match="has no id yet"):
+                session.successor("")
+
+    run(backend, test)
+
+
+@both_loops
 @pytest.mark.parametrize("end", ["close", "silence"])
 def test_a_steer_whose_fate_is_not_known_raises(backend: str, end: str) -> None:
     async def test() -> None:

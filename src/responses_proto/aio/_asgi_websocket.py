@@ -41,7 +41,7 @@ def denying(answer: ASGI) -> ASGI:
             await send({**message, "type": f"websocket.{message['type']}"})
 
         await receive()  # the wish to connect
-        if "websocket.http.response" in scope.get("extensions", {}):
+        if "websocket.http.response" in (scope.get("extensions") or {}):
             await answer(scope, receive, renamed)
         else:
             await send({"type": "websocket.close", "code": _REFUSED, "reason": ""})  # which is 403, without a body
@@ -85,7 +85,8 @@ class _Connection:
                 message = await self._receive()
                 if message["type"] == "websocket.disconnect":
                     return
-                data = cast("str | bytes", message.get("text") or message.get("bytes") or b"")
+                text = cast("str | None", message.get("text"))
+                data = cast("bytes", message.get("bytes") or b"") if text is None else text.encode()
                 if len(data) > self._maximum:
                     await self._close(_TOO_LARGE)
                     return

@@ -96,8 +96,7 @@ class Link:
         if self.usable and not self.protocol.busy and not self._channel.emulated:
             with anyio.move_on_after(CLOSING):
                 await self._channel.farewell()
-                self._room.set()
-                await self._done.wait()
+                await self._wait(self._done)
         await self.aclose("the session was left")
 
     async def aclose(self, why: str) -> None:

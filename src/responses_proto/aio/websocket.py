@@ -381,7 +381,10 @@ def _code(reply: LaneReply) -> str | None:
 
 
 def _id_of(response: Response | str) -> str:
-    return response.id if isinstance(response, Response) else response
+    name = response.id if isinstance(response, Response) else response
+    if not name:
+        raise LocalProtocolError("the response has no id yet: read the first event of its stream")
+    return name
 
 
 def _content(

@@ -147,6 +147,7 @@ class ServerSession:
             turn.ended = type_
             self._keep(turn, history)
             following = self._settle(turn, data)
+            turn.request = attrs.evolve(turn.request, input=UNSET)  # which may be large, and is remembered here
             self._advance(turn, following)
 
     def refuse(self, turn: ServerTurn, error: APIError) -> None:

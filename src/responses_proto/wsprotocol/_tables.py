@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from ..models.events import TERMINAL_TYPES, SteerAccepted, SteerFailed, SteerPending
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = [
     "CLOSE_CODES",
@@ -38,7 +41,7 @@ MessageKind: TypeAlias = Literal["created", "event", "terminal", "error", "refus
 """What a message of the server's means for its turn. ``refused``: an error with an HTTP status; ``beside``: it may come at any time;
 ``done``: the ``[DONE]`` that some servers say, as over SSE."""
 
-MESSAGE_KINDS: Final[dict[str, MessageKind]] = {
+MESSAGE_KINDS: Final[Mapping[str, MessageKind]] = {
     "response.created": "created",
     **dict.fromkeys(TERMINAL_TYPES, "terminal"),
     "error": "error",
@@ -55,7 +58,7 @@ TurnState: TypeAlias = Literal["due", "asked", "answered", "failing", "ended"]
 that it failed."""
 
 # fmt: off
-TURN_LIFE: Final[dict[TurnState, dict[MessageKind, TurnState]]] = {
+TURN_LIFE: Final[Mapping[TurnState, Mapping[MessageKind, TurnState]]] = {
     "due":      {"created": "answered"},
     "asked":    {"created": "answered", "event": "answered", "beside": "asked",    "terminal": "ended", "error": "failing", "refused": "ended"},
     "answered": {"created": "answered", "event": "answered", "beside": "answered", "terminal": "ended", "error": "failing", "refused": "ended", "steer": "answered", "done": "ended"},
@@ -65,7 +68,7 @@ TURN_LIFE: Final[dict[TurnState, dict[MessageKind, TurnState]]] = {
 # fmt: on
 """state -> kind of message -> next state. A message of a kind that is not here is not this turn's."""
 
-LEAVING: Final[dict[TurnState, bool]] = {
+LEAVING: Final[Mapping[TurnState, bool]] = {
     "due": True,
     "asked": True,
     "answered": True,
@@ -77,7 +80,7 @@ LEAVING: Final[dict[TurnState, bool]] = {
 SteerState: TypeAlias = Literal["sent", "accepted", "pending", "committed", "failed"]
 """Where a steer is. From ``accepted`` on its input is the server's; with ``failed`` it is the client's again."""
 
-STEER_LIFE: Final[dict[SteerState, dict[str, SteerState]]] = {
+STEER_LIFE: Final[Mapping[SteerState, Mapping[str, SteerState]]] = {
     "sent": {SteerAccepted.type: "accepted", SteerFailed.type: "failed"},
     "accepted": {SteerPending.type: "pending", SteerFailed.type: "failed", "response.created": "committed"},
     "pending": {SteerFailed.type: "failed", "response.created": "committed"},
@@ -89,7 +92,7 @@ STEER_LIFE: Final[dict[SteerState, dict[str, SteerState]]] = {
 STREAM_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}")
 """What may name a lane."""
 
-CLOSE_CODES: Final[dict[int, str]] = {
+CLOSE_CODES: Final[Mapping[int, str]] = {
     1000: "it is done",
     1001: "it is going away",
     1002: "it met a breach of the WebSocket protocol",
@@ -108,7 +111,7 @@ CLOSE_CODES: Final[dict[int, str]] = {
 }
 """Close code -> what the one that closed says with it (RFC 6455, 7.4.1, and IANA's registry)."""
 
-STEER_ERRORS: Final[dict[str, str]] = {
+STEER_ERRORS: Final[Mapping[str, str]] = {
     "response_not_found": "There is no such response on this connection.",
     "invalid_input": "A steer has 'previous_response_id' and 'input', which is a text or messages of the user's, and nothing else.",
     "steering_not_supported": "A response that belongs to a conversation, is compacted by itself, or only warms up cannot be steered.",
