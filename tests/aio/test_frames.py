@@ -128,16 +128,17 @@ def test_a_message_that_is_too_large_passes_a_bound(backend: str, how: str) -> N
         gone = anyio.Event()
 
         async def script(peer: Peer) -> None:
-            await send(peer, opened())
+            before = b"".join(frame(message, TEXT_FRAME) for message in bare(opened()))
             data = json.dumps({"type": "response.output_text.delta", "delta": "x" * 20_000}).encode()
             cuts = range(0, len(data), 100)
+            fragments = b"".join(frame(data[at : at + 100], 0 if at else TEXT_FRAME, final=False) for at in cuts)
             try:
                 if how == "one frame":
-                    await peer.raw(frame(data, TEXT_FRAME))
+                    await peer.raw(before + frame(data, TEXT_FRAME))
                 elif how == "fragments":
-                    await peer.raw(b"".join(frame(data[at : at + 100], 0 if at else 1, final=False) for at in cuts))
+                    await peer.raw(before + fragments)
                 else:
-                    await peer.raw(frame(b"x", TEXT_FRAME, final=False))
+                    await peer.raw(before + frame(b"x", TEXT_FRAME, final=False))
                     while True:
                         await peer.raw(frame(b"x" * 1000, 0, final=False))
                 await peer.until_closed()
@@ -306,8 +307,7 @@ def test_how_a_connection_may_end_in_the_middle(
         async def script(peer: Peer) -> str | None:
             if peer.request.connection:
                 return "Well."
-            await send(peer, opened())
-            await peer.raw(data)
+            await peer.raw(b"".join(frame(message, TEXT_FRAME) for message in bare(opened())) + data)
             await peer.until_closed()
             return None
 

@@ -20,6 +20,7 @@ import attrs
 from ..exceptions import (
     APIError,
     DeadlineExceeded,
+    LimitExceeded,
     LocalProtocolError,
     RemoteProtocolError,
     StreamTruncated,
@@ -53,6 +54,7 @@ __all__ = ["Channel", "accepted", "upgrade"]
 _SWITCHED: Final = 101
 _READ: Final = 64 * 1024  # bytes
 _PIECE: Final = 64 * 1024  # bytes of a message in one frame: what `Timeouts.write` bounds
+_TOO_LARGE: Final = 1009  # the close code for it (RFC 6455, 7.4.1)
 _FAREWELL: Final = 0.5  # seconds for writing that the connection is closed
 _CONTINUES: Final = 0x80  # the upper bits of a byte inside a character …
 _CONTINUATION: Final = 0xC0  # … and where they are
@@ -149,17 +151,22 @@ class Channel:
         if not data:
             raise _cut_off("the server closed the connection without a word", StreamTruncated)
         messages: list[bytes] = []
-        connection = self._session.connection
-        connection.receive_data(data)
-        for event in connection.events():
-            if isinstance(event, Message):
-                self._collect(event, messages)
-            elif isinstance(event, Ping):
-                await self._write(event.response())
-            elif isinstance(event, CloseConnection):
-                self._end = await self._closing(event)
-                break
-        if self._end is not None and not messages:
+        self._session.connection.receive_data(data)
+        try:
+            for event in self._session.connection.events():
+                if isinstance(event, Message):
+                    self._collect(event, messages)
+                elif isinstance(event, Ping):
+                    await self._write(event.response())
+                elif isinstance(event, CloseConnection):
+                    self._end = await self._closing(event)
+                    break
+        except LimitExceeded as error:
+            self._end = error
+            await self.farewell(_TOO_LARGE)
+        except TransportError as error:
+            self._end = error
+        if self._end is not None and not messages:  # else what came before the end goes first
             raise self._end
         return messages
 
@@ -176,12 +183,10 @@ class Channel:
                 raise closed
             self.sound = False
             for piece, last in _pieces(message):
-                kind = "write"
-                with anyio.move_on_after(write):
+                with anyio.move_on_after(write) as scope:
                     await self._write(TextMessage(data=piece, message_finished=last))
-                    kind = ""
-                if kind:
-                    late = DeadlineExceeded(kind, write or 0.0, limit=write)
+                if scope.cancelled_caught:
+                    late = DeadlineExceeded("write", write or 0.0, limit=write)
                     late.replay = "unsafe"
                     raise late
             self.sound = True

@@ -16,11 +16,12 @@ request goes out, and is all in the transports here. Retries, too, are the same:
 What is peculiar to a WebSocket:
 
 * **Lanes.** Streams that are open at the same time need a ``stream_id`` each. One that is opened on a busy lane raises
-  ``LocalProtocolError``. A lane that nobody reads holds up the others only in that the server is not read any faster than somebody
-  wants to; its messages wait, up to ``Limits.max_buffered_bytes``, and ``LimitExceeded`` is then its own.
-* **Leaving** a stream before its end closes the connection, because there is no message that stops a response. Streams on other lanes
-  then raise ``StreamInterrupted`` (or ``TransportError``, if they had no output yet); what may be left early, or cancelled, is better off with a session
-  of its own.
+  ``LocalProtocolError``. A stream that is not read holds up no other: its messages wait for it, up to
+  ``Limits.max_buffered_bytes``, and only it raises ``LimitExceeded`` after that. As long as nobody waits for anything, little is read ahead,
+  so that a slow consumer slows the server down, as over HTTP.
+* **Leaving** a stream before its end closes the connection, because there is no message that stops a response. Streams on other
+  lanes then raise ``StreamInterrupted`` (or ``TransportError``, if they had no output yet): what may be left early, or
+  cancelled, is better off with a session of its own.
 * **Reconnecting.** Whatever ended the connection, leaving included, the next stream opens another one. What the server kept
   on the old one alone (a response with ``store=False``) is gone then: following it is refused with ``previous_response_not_found``.
 * **Warming up.** ``stream(..., generate=False)`` gives a response without output, whose id the next one may follow.
@@ -130,17 +131,13 @@ class WebSocketSession:
         if self._state != "new":
             raise LocalProtocolError("a session can be entered once: ask client.connect() for another one")
         self._state = "open"
-        plan = attrs.evolve(self._plan, request=upgrade(self._plan.request))
-        async with Attempts(self._caller, plan) as attempts:
-            link: Link | None = None
-            while link is None:
-                exchange = attempts.exchange(b"")
-                try:
-                    link = await self._dial(exchange, plan.request)
-                except ResponsesProtoError as error:
-                    await attempts.again(error)
-        self._tasks = anyio.create_task_group()
-        await self._tasks.__aenter__()
+        try:
+            link = await self._connect()
+            self._tasks = anyio.create_task_group()
+            await self._tasks.__aenter__()
+        except BaseException:
+            self._state = "closed"
+            raise
         self._use(link)
         return self
 
@@ -243,6 +240,16 @@ class WebSocketSession:
         raise late
 
     # Inside
+
+    async def _connect(self) -> Link:
+        """Connect for the first time, as a call of its own."""
+        plan = attrs.evolve(self._plan, request=upgrade(self._plan.request))
+        async with Attempts(self._caller, plan) as attempts:
+            while True:
+                try:
+                    return await self._dial(attempts.exchange(b""), plan.request)
+                except ResponsesProtoError as error:
+                    await attempts.again(error)
 
     async def link(self, timeouts: Timeouts) -> Link:
         """Give the connection to begin a turn on; another one, if the last one is of no use any more."""
