@@ -1,4 +1,4 @@
-"""Draws the life of a response from the tables of `responses_proto.state`: ``python docs/diagram.py > docs/life.md``."""
+"""Draws the life of a response, and of a turn over WebSocket, from the tables: ``python docs/diagram.py > docs/life.md``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from responses_proto.state import (
     RESPONSE_LIFE,
     RESPONSE_RULES,
 )
+from responses_proto.wsprotocol import STEER_LIFE, TURN_LIFE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,6 +27,7 @@ def lines() -> Iterator[str]:
     """Give the page, line by line."""
     yield from lives()
     yield from kinds()
+    yield from websocket()
     yield from asked()
 
 
@@ -35,7 +37,7 @@ def lives() -> Iterator[str]:
     yield ""
     yield "Drawn from the tables of `responses_proto.state`, which the accumulator, the emitter and the checks read too."
     yield ""
-    yield from machine(RESPONSE_LIFE, "awaited", "ended")
+    yield from machine(RESPONSE_LIFE, "awaited")
     yield "Output items come while it is `in_progress`: `response.output_item.added`, what grows in them, `response.output_item.done`."
     yield ""
     yield from broken(RESPONSE_RULES)
@@ -43,13 +45,13 @@ def lives() -> Iterator[str]:
     yield ""
     yield "`added` and `done` are the events of `response.output_item`; the stages between them are [progress](#progress)."
     yield ""
-    yield from machine(ITEM_LIFE, "awaited", "done")
+    yield from machine(ITEM_LIFE, "awaited")
     yield from broken(ITEM_RULES)
     yield "## The life of a part"
     yield ""
     yield "`added` and `done` are the events of [parts](#parts), `delta` and `whole` those of [texts](#texts-that-grow)."
     yield ""
-    yield from machine(PART_LIFE, "awaited", "done")
+    yield from machine(PART_LIFE, "awaited")
     yield from broken(PART_RULES)
 
 
@@ -86,6 +88,18 @@ def kinds() -> Iterator[str]:
     yield ""
 
 
+def websocket() -> Iterator[str]:
+    """Say what may follow what on a connection that has many responses."""
+    yield "## A turn over WebSocket"
+    yield ""
+    yield "By the kinds of messages of `responses_proto.wsprotocol`; `due` is the successor of a steered response, `asked` any other turn."
+    yield ""
+    yield from machine(TURN_LIFE, "due", "asked")
+    yield "What becomes of a steer; the `response.created` is that of the response that follows:"
+    yield ""
+    yield from machine(STEER_LIFE, "sent")
+
+
 def asked() -> Iterator[str]:
     """List the rules."""
     yield "# The rules"
@@ -98,15 +112,17 @@ def asked() -> Iterator[str]:
         yield f"| `{rule.id}` | {rule.found_by} | {rule.broken} | {rule.section} |"
 
 
-def machine(life: Mapping[Any, Mapping[Any, str]], first: str, last: str) -> Iterator[str]:
+def machine(life: Mapping[Any, Mapping[Any, str]], *first: str) -> Iterator[str]:
     """Draw one table as a state diagram."""
     yield "```mermaid"
     yield "stateDiagram-v2"
-    yield f"    [*] --> {first}"
+    for state in first:
+        yield f"    [*] --> {state}"
     for state, following in life.items():
         for step, target in following.items():
             yield f"    {state} --> {target}: {step}"
-    yield f"    {last} --> [*]"
+        if set(following.values()) <= {state}:
+            yield f"    {state} --> [*]"
     yield "```"
     yield ""
 

@@ -172,6 +172,9 @@ class Judge:
                 headers.update(message["headers"])
             elif message["type"] == "http.response.body":
                 pieces.append(message.get("body", b""))
+            elif message["type"] == "websocket.send":
+                self.answers += 1
+                self.found += faults(json.loads(message["text"]))
             await send(message)
 
         try:

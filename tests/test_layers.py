@@ -145,7 +145,7 @@ def test_no_file_is_too_long() -> None:
     assert {name: n for name, path in modules() if (n := len(path.read_text().splitlines())) > 900} == {}
 
 
-@pytest.mark.parametrize("module", ["protocol", "accumulator", "sse", "emitter", "codec", "models"])
+@pytest.mark.parametrize("module", ["protocol", "accumulator", "sse", "emitter", "wsprotocol", "codec", "models"])
 def test_the_engine_loads_no_io(module: str) -> None:
     found = loaded_by(f"import responses_proto.{module}")
     assert found.isdisjoint(FORBIDDEN_BELOW_AIO), found & FORBIDDEN_BELOW_AIO

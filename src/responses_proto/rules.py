@@ -93,6 +93,7 @@ _RULES: Final = (
     # The end.
     Rule("error-untyped", "engine", "An error came without a `type`; it was taken as an error event.", "Open Responses, Errors"),
     Rule("late-event", "engine", "An event came after the terminal one; it is handed out but not folded in.", "Open Responses, Streaming"),
+    Rule("unasked-message", "engine", "A message over WebSocket belongs to no response that was asked for; it was dropped.", "Open Responses, WebSocket"),
     Rule("late-data", "engine", "Data came after the end of the stream; it was dropped.", "Open Responses, Streaming"),
     Rule("no-terminal", "engine", "The input ended without a terminal event: the outcome is `truncated`.", "Open Responses, Streaming"),
     # What a server answers to which request.

@@ -72,6 +72,13 @@ def test_a_base_url_is_brought_to_one_form() -> None:
     assert checked_url("https://h/v1?api-version=1", PLAIN) == "https://h/v1?api-version=1"
 
 
+def test_a_websocket_url_means_the_server_that_it_is_on() -> None:
+    assert checked_url("ws://h:1/v1", PLAIN) == "http://h:1/v1"
+    assert checked_url("WSS://h/v1/", PLAIN) == "https://h/v1"
+    assert settled("wss://api.openai.com/v1", OPENAI_API_KEY="o")[2] == "o"
+    assert settled("ws://api.openai.com/v1", OPENAI_API_KEY="o")[2] == ""
+
+
 @pytest.mark.parametrize(
     "url",
     [

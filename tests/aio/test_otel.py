@@ -572,3 +572,21 @@ def test_nothing_of_it_is_loaded_before_it_is_asked_for() -> None:
     code = "import sys, responses_proto.aio.otel; print('opentelemetry' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - our own interpreter and code
     assert done.stdout.strip() == "False"
+
+
+@both_loops
+def test_a_turn_over_a_websocket_is_a_call_like_any(backend: str) -> None:
+    async def test() -> None:
+        traced = Traced()
+        async with FakeServer(HI) as server, traced.client(server.url) as client, client.connect() as session:
+            async with session.stream(model="m", input=PRIVATE, temperature=0.5) as stream:
+                await stream.result()
+            span = traced.span
+            attributes = said(span)
+            assert (span.name, span.kind) == ("chat m", SpanKind.CLIENT)
+            assert attributes["gen_ai.request.temperature"] == 0.5
+            assert attributes["server.port"] == int(server.origin.rpartition(":")[2])
+            assert attributes["gen_ai.response.id"] == "resp_1"
+            assert PRIVATE not in str(attributes)
+
+    run(backend, test)

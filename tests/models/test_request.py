@@ -28,6 +28,7 @@ from responses_proto.models.request import (
     InputTokensFields,
     InputTokensRequest,
     ListParams,
+    ResponseCreateFields,
     ResponseCreateMessage,
     ResponseSteer,
     RetrieveParams,
@@ -95,6 +96,7 @@ TWINS = [
     (CreateResponse, CreateResponseFields),
     (CompactRequest, CompactFields),
     (InputTokensRequest, InputTokensFields),
+    (ResponseCreateMessage, ResponseCreateFields),
 ]
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_type
 
-from responses_proto import Cursor, ResponsesClient, RetryPolicy, Timeouts
+from responses_proto import Cursor, EventStream, ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.aio.hooks import CallEnd, Hooks
+from responses_proto.aio.websocket import WebSocketSession
 from responses_proto.models import (
     CompactedResponse,
     CompactRequest,
@@ -19,10 +20,12 @@ from responses_proto.models import (
     OutputTextDelta,
     Response,
     ResponseCompleted,
+    ResponseCreateMessage,
+    SteerAccepted,
+    SteerPending,
 )
 
 if TYPE_CHECKING:
-    from responses_proto import EventStream
     from responses_proto.exceptions import StreamInterrupted
     from responses_proto.typing import JSONObject
 
@@ -75,6 +78,21 @@ async def streams_are_read_in_every_way(client: ResponsesClient, error: StreamIn
     for place in (stream, error, Cursor("r", 1)):
         resumed: EventStream = client.resume(place)
         assert_type(await resumed.result(), Response)
+
+
+async def a_session_gives_the_streams_that_http_gives(client: ResponsesClient, raw: JSONObject, spoken: Item) -> None:
+    async with client.connect(timeouts=Timeouts(connect=1), headers={"x": "y"}, keepalive=None) as session:
+        assert_type(session, WebSocketSession)
+        assert_type(session.stream(model="m", input=[spoken], stream_id="a", generate=False), EventStream)
+        assert_type(session.stream(ResponseCreateMessage(model="m", stream_id="a"), temperature=1.0), EventStream)
+        assert_type(session.stream(CreateResponse(model="m"), timeouts=Timeouts(total=1)), EventStream)
+        async with session.stream(raw) as stream:
+            assert_type(await session.steer(stream.response, [spoken, raw]), SteerAccepted)
+            assert_type(await stream.result(), Response)
+        assert_type(session.successor("resp_1"), EventStream)
+        assert_type(session.pending, list[SteerPending])
+        session.stream(model="m", background=True)  # type: ignore[call-arg] # pyright: ignore[reportCallIssue] - over HTTP only
+        session.stream(stream_id=None)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - leave it out
 
 
 def what_a_client_is_made_of() -> None:

@@ -12,4 +12,5 @@ class Config:
         log_level: str | int | None = None,
         access_log: bool = True,
         timeout_graceful_shutdown: int | None = None,
+        ws_max_size: int = 16777216,
     ) -> None: ...

@@ -17,6 +17,7 @@ __all__ = ["check_headers", "checked_url", "endpoint", "settle", "shown"]
 _CUSTOM: Final = Dialect(name="server", key_needed=False)
 _BASE_URL: Final = "RESPONSES_BASE_URL"
 _API_KEY: Final = "RESPONSES_API_KEY"
+_OF_WEBSOCKET: Final = {"ws": "http", "wss": "https"}
 
 
 def settle(
@@ -45,8 +46,15 @@ def _first(env: Mapping[str, str], names: tuple[str, ...]) -> str:
     return next((value for name in names if (value := env.get(name, "").strip())), "")
 
 
+def _as_http(url: str) -> str:
+    """Give a WebSocket URL as that of the server it is on: one server speaks both."""
+    scheme, mark, rest = url.partition("://")
+    return f"{_OF_WEBSOCKET.get(scheme.lower(), scheme)}{mark}{rest}"
+
+
 def _dialect_at(url: str) -> Dialect | None:
     """Find the provider that a URL belongs to: the one that its key may be sent to."""
+    url = _as_http(url.strip())
     return next((d for d in DIALECTS.values() if d.key_needed and d.base_url and _same_origin(d.base_url, url)), None)
 
 
@@ -60,9 +68,9 @@ def _same_origin(one: str, other: str) -> bool:
 def checked_url(url: str, dialect: Dialect) -> str:
     """Give the base URL in one form: with the path that the dialect needs, without a trailing slash.
 
-    Raises ``LocalProtocolError`` for what is no http(s) URL, or is that of an endpoint.
+    Raises ``LocalProtocolError`` for what is no http(s) or ws(s) URL, or is that of an endpoint.
     """
-    url = url.strip()
+    url = _as_http(url.strip())
     try:
         parts = urlsplit(url)
         fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -27,6 +27,7 @@ __all__ = [
     "media_type",
     "read_object",
     "refusal",
+    "refused",
     "without",
 ]
 
@@ -84,7 +85,11 @@ _SHORTEST_SECRET: Final = 6  # bytes; "x" or "none", as one gives to servers tha
 
 
 def refusal(exchange: Exchange, body: bytes, secret: bytes) -> APIError:
-    error = api_error(exchange.status, exchange.headers, without(body, secret), now=time.time())
+    return refused(exchange.status, exchange.headers, body, secret)
+
+
+def refused(status: int, headers: Mapping[str, str], body: bytes, secret: bytes) -> APIError:
+    error = api_error(status, headers, without(body, secret), now=time.time())
     error.replay = "safe"
     return error
 

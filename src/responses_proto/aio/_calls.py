@@ -84,10 +84,6 @@ class Caller:
         Raises ``LocalProtocolError`` for ids and headers that cannot be sent, ``EncodeError`` for content that is not JSON.
         """
         own = {name.lower(): value for name, value in (headers or {}).items()}
-        if timeouts is not None and not isinstance(timeouts, Timeouts):  # pyright: ignore[reportUnnecessaryIsInstance] - a number is what comes to mind
-            raise LocalProtocolError(
-                f"timeouts has to be made by Timeouts(...), such as Timeouts(total=60), not {timeouts!r}"
-            )
         check_headers(own)
         body = _body(content)
         sent = {"accept": "text/event-stream" if stream else "application/json"}
@@ -105,9 +101,21 @@ class Caller:
             url=url,
             headers={**sent, **self.headers, **own},
             stream=stream,
-            timeouts=timeouts or self.timeouts,
+            timeouts=self._bounds(timeouts),
         )
         return Plan(operation=operation, request=request, body=body)
+
+    def message(self, operation: str, url: str, *, content: object = None, timeouts: Timeouts | None = None) -> Plan:
+        """Make a plan to say something over a WebSocket, or if there is no content to listen. Raises what :meth:`plan` does."""
+        request = WireRequest(method="SEND", url=url, headers={}, stream=True, timeouts=self._bounds(timeouts))
+        return Plan(operation=operation, request=request, body=_body(content))
+
+    def _bounds(self, timeouts: Timeouts | None) -> Timeouts:
+        if timeouts is not None and not isinstance(timeouts, Timeouts):  # pyright: ignore[reportUnnecessaryIsInstance] - a number is what comes to mind
+            raise LocalProtocolError(
+                f"timeouts has to be made by Timeouts(...), such as Timeouts(total=60), not {timeouts!r}"
+            )
+        return timeouts or self.timeouts
 
     async def fetch(self, plan: Plan, cls: Any, *, empty: JSONObject | None = None) -> Any:
         """Carry out a plan; give the answer as ``cls``. ``empty`` is what an answer without a body means."""

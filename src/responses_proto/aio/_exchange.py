@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
@@ -16,12 +16,20 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from .transport import Transport, WireReply, WireRequest
 
-__all__ = ["CLOSING", "Drain", "Exchange", "shut"]
+__all__ = ["CLOSING", "Closable", "Drain", "Exchange", "shut"]
 
 CLOSING: Final = 1.0  # seconds that closing a connection may take before it is left to the operating system
 
 
-async def shut(closable: Transport | WireReply) -> None:
+class Closable(Protocol):
+    """Anything that holds a connection."""
+
+    async def aclose(self) -> None:
+        """Let go of it."""
+        ...
+
+
+async def shut(closable: Closable) -> None:
     """Close, whatever happens around: cancellation does not stop it, and it does not hang."""
     # An error of closing is none of the caller's: the connection was broken already, and nothing is lost with it.
     with anyio.move_on_after(CLOSING, shield=True), contextlib.suppress(ResponsesProtoError):
@@ -74,6 +82,11 @@ class Exchange:
     def headers(self) -> Mapping[str, str]:
         """The headers of the answer, names in lower case; none before it."""
         return self._reply.headers if self._reply is not None else {}
+
+    @property
+    def reply(self) -> WireReply | None:
+        """The answer itself; ``None`` before it."""
+        return self._reply
 
     async def open(self) -> None:
         """Send the request and wait for the head of the answer. Raises errors of the transport, and ``DeadlineExceeded``."""

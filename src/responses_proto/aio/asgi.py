@@ -9,6 +9,7 @@
     POST   /responses/input_tokens         how long an input is
            /conversations...               conversations and their items
     GET    /models, /models/{id}           the names that the server was told
+    WebSocket /responses                   the same as POST, many times, with lanes and steering
 
 All paths work with and without ``/v1``. Errors have the documented shape, ``{"error": {"message", "type", "param", "code"}}``:
 400 for what is not JSON or does not fit (``param`` says where), 401 where keys are asked for, 404, 405, 413 for a body over
@@ -48,6 +49,7 @@ from ..models.response import DeletedResponse, ResponseItemList
 from ..typing import UNSET
 from ._asgi_conversations import ConversationPaths
 from ._asgi_messages import ClientGone, Streaming, Waiting, or_refusal, read_bytes, refusal, silence, whole
+from ._asgi_websocket import WebSockets, denying
 from .service import Handler, Service
 from .turns import BROKEN
 
@@ -65,6 +67,7 @@ __all__ = ["Handler", "ResponsesApp"]
 
 _Endpoint: TypeAlias = "Callable[[Request], Awaitable[ASGI]]"
 
+_HEADS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 _REMEMBERED: Final = 1024  # requests with an `Idempotency-Key`
 
@@ -74,8 +77,8 @@ class ResponsesApp:
 
     ``store``: where responses and conversations are kept; a :class:`~.stores.MemoryStore` if it is left out, and closed with the
     application. ``keys``: who may use it, by ``Authorization: Bearer``; ``None`` lets everybody in, an empty collection nobody.
-    ``models``: the names that ``/models`` lists; requests may name others. ``max_body_bytes``: the longest request body that is
-    read. ``clock`` gives seconds since 1970; ``ids`` makes an id of a prefix. Raises ``ImportError`` if the extra ``server`` is
+    ``models``: the names that ``/models`` lists; requests may name others. ``max_body_bytes``: the longest request body, or
+    WebSocket message, that is read. ``websocket_lasts``: seconds after which a WebSocket takes no more requests. ``clock`` gives seconds since 1970; ``ids`` makes an id of a prefix. Raises ``ImportError`` if the extra ``server`` is
     not installed.
     """
 
@@ -87,6 +90,7 @@ class ResponsesApp:
         keys: Iterable[str] | None = None,
         models: Iterable[str] = (),
         max_body_bytes: int = _MAX_BODY_BYTES,
+        websocket_lasts: float = 3600.0,
         clock: Callable[[], float] = time.time,
         ids: Callable[[str], str] = random_id,
     ) -> None:
@@ -97,6 +101,7 @@ class ResponsesApp:
             {"id": name, "object": "model", "created": int(clock()), "owned_by": "responses_proto"} for name in models
         ]
         self._max_body_bytes = max_body_bytes
+        self._websockets = WebSockets(self.service, websocket_lasts, max_body_bytes)
         self._answered: dict[bytes, str] = {}  # what tells a repeated request -> the id of the response to it
         self._converter = make_converter(strict=True)
         self._app = self._route()
@@ -105,7 +110,7 @@ class ResponsesApp:
         try:
             from starlette.applications import Starlette  # noqa: PLC0415 - an extra: imported when it is needed
             from starlette.exceptions import HTTPException  # noqa: PLC0415 - as above
-            from starlette.routing import Route  # noqa: PLC0415 - as above
+            from starlette.routing import Route, WebSocketRoute  # noqa: PLC0415 - as above
         except ImportError as error:
             raise ImportError("ResponsesApp needs starlette: pip install 'responses-proto[server]'") from error
         paths: dict[str, Mapping[str, _Endpoint]] = {
@@ -121,9 +126,12 @@ class ResponsesApp:
         }
         return Starlette(
             routes=[
-                Route(prefix + path, functools.partial(self._dispatch, endpoints), methods=[*endpoints])
-                for prefix in ("/v1", "")
-                for path, endpoints in paths.items()
+                *(
+                    Route(prefix + path, functools.partial(self._dispatch, endpoints), methods=[*endpoints])
+                    for prefix in ("/v1", "")
+                    for path, endpoints in paths.items()
+                ),
+                *(WebSocketRoute(prefix + "/responses", self._websockets) for prefix in ("/v1", "")),
             ],
             exception_handlers={HTTPException: self._refuse},
             lifespan=lambda _: _Lifespan(self),
@@ -140,20 +148,21 @@ class ResponsesApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, as ASGI 3 has it."""
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         request_id = self.service.ids("req")
 
         async def named_send(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in _HEADS:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
         if self._admits(dict(scope["headers"]).get(b"authorization", b"")):
             await self._app(scope, receive, named_send)
         else:
-            await refusal(_not_admitted())(scope, receive, named_send)
+            answer = refusal(_not_admitted())
+            await (denying(answer) if scope["type"] == "websocket" else answer)(scope, receive, named_send)
 
     def _admits(self, authorization: bytes) -> bool:
         if self._keys is None:

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from .stream import OnAbandon
     from .tools import Tools
     from .transport import Transport
+    from .websocket import WebSocketSession
 
 __all__ = ["EventStream", "Hooks", "ResponsesClient", "StreamMeta"]
 
@@ -364,6 +365,30 @@ class ResponsesClient:
         caller = self._caller()
         engine = ResponseStream(limits=caller.limits, cursor=cursor, accumulator=accumulator)
         return EventStream(caller, plan, cancel=self._cancelling(on_abandon), engine=engine)
+
+    def connect(
+        self,
+        *,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+        keepalive: float | None = 20.0,
+    ) -> WebSocketSession:
+        """Talk over a WebSocket, which carries any number of responses (Responses, WebSocket).
+
+        Nothing is sent until the session is entered: ``async with client.connect() as session``; then ``session.stream(...)``. ``headers`` go
+        with the handshake, which ``timeouts`` is for; the streams have their own. ``keepalive``: after so many seconds of silence the
+        server is asked whether it is still there, ``None`` never asks. See :mod:`responses_proto.aio.websocket`.
+
+        Raises ``ImportError`` if the extra ``ws`` is not installed, and ``LocalProtocolError`` behind a transport that is no HTTP client.
+        """
+        from .websocket import WebSocketSession  # noqa: PLC0415 - only who connects pays for it
+
+        if not isinstance(self._transport, HTTPTransport):
+            raise LocalProtocolError(
+                f"a WebSocket needs a network: {type(self._transport).__name__} has none; use an httpx.AsyncClient as http_client"
+            )
+        plan = self._plan("responses.connect", "GET", timeouts=timeouts, headers=headers)
+        return WebSocketSession(self._caller(), plan, keepalive=keepalive)
 
     async def retrieve(
         self,

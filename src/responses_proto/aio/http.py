@@ -34,12 +34,13 @@ if TYPE_CHECKING:
     from ..exceptions import Replay
     from .transport import WireReply, WireRequest
 
-__all__ = ["HTTPClient", "HTTPReply", "HTTPResponse", "HTTPTransport", "origin"]
+__all__ = ["HTTPClient", "HTTPReply", "HTTPResponse", "HTTPTransport", "NetworkStream", "broken", "origin"]
 
 _PIECE: Final = 64 * 1024  # bytes of a request's body that are written at a time; one of more is a large one
 _REDIRECTS: Final = 3  # followed, within one origin; more is a loop
 _KEEPS_METHOD: Final = frozenset({307, 308})  # the redirects that repeat a POST as a POST
 _KEEPALIVE: Final = 15.0  # seconds; below what servers and their proxies allow, so that they are not the first to close
+_SWITCHED: Final = 101  # HTTP's number for a protocol that follows this one
 _IDLE: Final = 100  # connections kept for reuse
 
 
@@ -70,6 +71,22 @@ class HTTPClient(Protocol):
 
     async def aclose(self) -> None:
         """Close it; called only if the transport made it."""
+        ...
+
+
+class NetworkStream(Protocol):
+    """A connection, as such a client hands it over: an ``AsyncNetworkStream`` of httpcore's fits."""
+
+    async def read(self, max_bytes: int) -> bytes:
+        """Wait for the next bytes; empty at the end."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close it."""
+        ...
+
+    def get_extra_info(self, info: str) -> Any:
+        """Give something of what it is made of, such as its ``socket``."""
         ...
 
 
@@ -163,6 +180,13 @@ class HTTPReply:
         self._pieces = _pieces_of(response) if plain else response.aiter_bytes()
         self._next = self._pieces.__anext__
         self._closed = False
+
+    @property
+    def network_stream(self) -> NetworkStream | None:
+        """The connection itself, once the server has changed over to another protocol (101); ``None`` if it did not."""
+        extensions: Mapping[str, Any] = getattr(self._response, "extensions", {})
+        stream: NetworkStream | None = extensions.get("network_stream")
+        return stream if self.status == _SWITCHED else None
 
     async def receive(self) -> bytes:
         """Wait for the next piece of the body; empty at its end."""
@@ -335,6 +359,11 @@ def _translated(error: Exception, url: str, timeouts: Timeouts | None, *, sendin
     rules = _SENDING if sending else _READING
     make = next(make for name, make in rules if name in names)
     return make(reason, origin(url) if url else "", timeouts)
+
+
+def broken(error: Exception) -> ResponsesProtoError:
+    """Make the error of a connection that broke while it was used, as the client's library tells of it."""
+    return _translated(error, "", None, sending=False)
 
 
 def _ended_early(error: Exception) -> bool:

@@ -40,7 +40,7 @@ __all__ = ["otel_hooks"]
 _Attributes: TypeAlias = "dict[str, str | bool | int | float | Sequence[str]]"
 _Wire: TypeAlias = dict[str, Any]
 
-_OPERATIONS: Final = {"responses.create": "chat", "responses.stream": "chat"}
+_OPERATIONS: Final = {"responses.create": "chat", "responses.stream": "chat", "responses.successor": "chat"}
 """Our calls that ask a model for something -> what the conventions call that. Resuming is not among them: tokens would count twice."""
 
 _PARAMETERS: Final[Mapping[str, tuple[str, type[str | int | float]]]] = {
@@ -114,6 +114,8 @@ class _Tracing:
     """Requests whose calls are not over, and where they were sent from; by identity, which is why they are kept."""
 
     def on_request(self, request: WireRequest) -> None:
+        if request.method == "GET":  # which asks no model
+            return
         self.sent[id(request)] = request, self.current_context()
         if len(self.sent) > _REMEMBERED:
             self.sent.pop(next(iter(self.sent)), None)
@@ -172,7 +174,7 @@ def _server(url: SplitResult, providers: Mapping[str, str]) -> _Attributes:
     return {
         "gen_ai.provider.name": name,
         "server.address": host,
-        "server.port": url.port or (443 if url.scheme == "https" else 80),
+        "server.port": url.port or (443 if url.scheme in ("https", "wss") else 80),
     }
 
 

@@ -21,6 +21,7 @@ __all__ = ["listen", "serve", "serving", "url_of"]
 
 _STARTING = 0.005  # seconds between two looks at a server that starts
 _GRACE = 1  # seconds that open streams get at the end
+_LARGEST = 65 * 1024 * 1024  # bytes of a WebSocket message: over what an application refuses by itself
 
 
 def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
@@ -92,5 +93,12 @@ def _server(app: Any) -> uvicorn.Server:
     except ImportError as error:
         raise ImportError("serving needs uvicorn: pip install 'responses-proto[server]'") from error
     return uvicorn.Server(
-        uvicorn.Config(app, lifespan="on", log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE)
+        uvicorn.Config(
+            app,
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=_GRACE,
+            ws_max_size=_LARGEST,
+        )
     )

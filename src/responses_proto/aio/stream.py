@@ -14,6 +14,7 @@ from ..codec import default_converter
 from ..exceptions import (
     APIError,
     DeadlineExceeded,
+    LimitExceeded,
     LocalProtocolError,
     NotAnEventStream,
     ResponsesProtoError,
@@ -450,6 +451,9 @@ class EventStream:
                 self._cause = error
             else:
                 self._fail(self._interruption(error))
+            return b""
+        except LimitExceeded as error:  # of a transport that reads ahead
+            self._fail(error)
             return b""
 
     async def _read_on(self) -> bytes:

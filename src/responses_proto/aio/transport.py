@@ -24,7 +24,7 @@ class WireRequest:
     """One HTTP request, ready to send."""
 
     method: str
-    """In capitals."""
+    """In capitals. ``SEND`` is a message over a WebSocket, with the body as its text."""
     url: str
     """Absolute, quoted."""
     headers: Mapping[str, str] = attrs.field(repr=False)  # the key is in there

@@ -43,6 +43,7 @@ __all__ = [
     "InputTokensFields",
     "InputTokensRequest",
     "ListParams",
+    "ResponseCreateFields",
     "ResponseCreateMessage",
     "ResponseSteer",
     "RetrieveParams",
@@ -278,6 +279,14 @@ class ResponseCreateMessage(_ResponseParameters):
     """The lane of the connection, named by the client."""
     generate: bool | Unset = UNSET
     """False: prepare only, so that the next response starts sooner."""
+
+
+class ResponseCreateFields(_Said, _Tools, _Settings, total=False):
+    """The fields of :class:`ResponseCreateMessage`, as keyword arguments."""
+
+    stream_id: str
+    generate: bool
+    extra: JSONObject
 
 
 @model

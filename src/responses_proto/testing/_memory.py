@@ -64,7 +64,7 @@ class MemoryPeer(Peer):
     async def _finish(self) -> None:
         self._end("finished")
 
-    async def _close(self) -> None:
+    async def _close(self, code: int = 1000, reason: str = "") -> None:  # noqa: ARG002 - HTTP has no word for it
         self._end("finished" if self.headers.get("connection") == "close" else "closed")
 
     async def _reset(self) -> None:

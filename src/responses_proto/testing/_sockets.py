@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio.abc import SocketAttribute
 
-from .peer import NO_BODY, Peer, Request, now
+from ._websockets import handshake_headers
+from .peer import NO_BODY, SWITCHED, Peer, Request, now
 
 if TYPE_CHECKING:
     from anyio.abc import SocketStream
@@ -33,7 +34,7 @@ class Connection:
     async def request(self) -> Request | None:
         """Wait for the next request; ``None`` if the client closes the connection."""
         while b"\r\n\r\n" not in self.buffer:
-            if len(self.buffer) > _HEAD_LIMIT or not await self._more():
+            if len(self.buffer) > _HEAD_LIMIT or not await self.more():
                 return None
         head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -56,7 +57,7 @@ class Connection:
         pieces, have = [self.buffer], len(self.buffer)
         self.buffer = b""
         while have < size:
-            if not await self._more():
+            if not await self.more():
                 return None
             pieces.append(self.buffer)
             have += len(self.buffer)
@@ -69,7 +70,7 @@ class Connection:
         body = bytearray()
         while True:
             while b"\r\n" not in self.buffer:
-                if not await self._more():
+                if not await self.more():
                     return None
             line, _, self.buffer = self.buffer.partition(b"\r\n")
             size = int(line.partition(b";")[0], 16)
@@ -78,7 +79,8 @@ class Connection:
                 return None if piece is None else bytes(body)
             body += piece[:size]
 
-    async def _more(self) -> bool:
+    async def more(self) -> bool:
+        """Read on; tell whether there is a connection to read from."""
         try:
             self.buffer += await self.stream.receive()
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
@@ -87,8 +89,22 @@ class Connection:
 
     async def gone(self) -> None:
         """Wait until the client closes the connection. What it sends meanwhile is kept."""
-        while await self._more():
+        while await self.more():
             pass
+
+    async def close(self) -> None:
+        """End it in good order."""
+        self.open = False
+        with contextlib.suppress(OSError, anyio.BrokenResourceError):
+            await self.stream.send_eof()  # so that what was sent arrives, even if the client still sends
+        await self.stream.aclose()
+
+    async def reset(self) -> None:
+        """Break it."""
+        self.open = False
+        raw = self.stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - anyio's, not Django's
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await self.stream.aclose()
 
 
 class SocketPeer(Peer):
@@ -98,6 +114,8 @@ class SocketPeer(Peer):
         super().__init__(request)
         self._connection = connection
         self._chunked = True
+        self.upgraded: bool = False
+        """Whether the connection is a WebSocket from here on."""
 
     async def raw(self, data: bytes) -> None:
         self.started = self.ended = True  # as far as it is the server's to say
@@ -108,6 +126,9 @@ class SocketPeer(Peer):
         return now()
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
+        if status == SWITCHED:
+            self.upgraded = True
+            headers = {**handshake_headers(self.request), **headers}
         framed = "content-length" in headers or headers.get("connection") == "close"
         self._chunked = not framed and status not in NO_BODY
         if self._chunked:
@@ -130,14 +151,8 @@ class SocketPeer(Peer):
         elif not self._connection.open:
             await self._close()
 
-    async def _close(self) -> None:
-        self._connection.open = False
-        with contextlib.suppress(OSError, anyio.BrokenResourceError):
-            await self._connection.stream.send_eof()  # so that what was sent arrives, even if the client still sends
-        await self._connection.stream.aclose()
+    async def _close(self, code: int = 1000, reason: str = "") -> None:  # noqa: ARG002 - HTTP has no word for it
+        await self._connection.close()
 
     async def _reset(self) -> None:
-        self._connection.open = False
-        raw = self._connection.stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - anyio's, not Django's
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        await self._connection.stream.aclose()
+        await self._connection.reset()

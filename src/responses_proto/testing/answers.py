@@ -58,6 +58,10 @@ class Reset:
 class Close:
     """The connection ends in good order, but before the body does."""
 
+    code: int = 1000
+    """The close code, over WebSocket."""
+    reason: str = ""
+
 
 Step: TypeAlias = bytes | Pause | Stall | Reset | Close
 """What is done next: a piece of the body is sent, or something happens to the connection."""
@@ -192,6 +196,11 @@ class Answer:
         """Answer with an error of the documented shape."""
         error = {"message": message, "type": type, "param": param, "code": code}
         return cls.json({"error": error}, status, headers=headers)
+
+    @classmethod
+    def upgrade(cls, *, headers: Mapping[str, str] | None = None) -> Self:
+        """Accept a WebSocket, as a server does by itself if its script says nothing of the handshake."""
+        return cls(status=101, headers=_lower(headers), content_type=None)
 
     @classmethod
     def redirect(cls, location: str, status: int = 307) -> Self:

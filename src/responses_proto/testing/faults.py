@@ -268,9 +268,9 @@ class Fault:
         return cls._ending("reset", after, Reset())
 
     @classmethod
-    def eof(cls, after: Place) -> Self:
-        """Close the connection after this event, before the body is whole."""
-        return cls._ending("EOF", after, Close())
+    def eof(cls, after: Place, code: int = 1000, reason: str = "") -> Self:
+        """Close the connection after this event, before the body is whole; over WebSocket with this code and reason."""
+        return cls._ending("EOF", after, Close(code, reason))
 
     @classmethod
     def no_answer(cls) -> Self:

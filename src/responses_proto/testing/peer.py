@@ -1,6 +1,6 @@
 """The server's end of one exchange: the request, and the verbs to answer it with.
 
-The same for a request that came over a socket and for one that came from memory. A script that needs more than an
+The same for a request that came over a socket, for one that came from memory, and for a message over a WebSocket. A script that needs more than an
 :class:`~.answers.Answer`, such as to wait for what the client does, is a function that takes a :class:`Peer`::
 
     async def script(peer: Peer) -> None:
@@ -20,14 +20,16 @@ from urllib.parse import parse_qsl, urlsplit
 import anyio
 import attrs
 
+from ..exceptions import LocalProtocolError
 from .answers import Close, Pause, Reset, Stall
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ..typing import JSONObject
     from .answers import Answer, Step
 
-__all__ = ["NO_BODY", "Peer", "Request"]
+__all__ = ["NO_BODY", "SWITCHED", "Peer", "Request"]
 
 
 @attrs.frozen(kw_only=True)
@@ -42,6 +44,9 @@ class Request:
     body: bytes = attrs.field(default=b"", repr=False)
     connection: int = 0
     """The number of the connection that it came over, from 0. In memory each request has its own."""
+    message: bool = False
+    """Whether it is a message over a WebSocket, and ``body`` the text of that. Target and headers are the handshake's; the method is
+    ``POST`` for a ``response.create``, and otherwise the type of the message, in capitals."""
 
     @property
     def path(self) -> str:
@@ -60,7 +65,9 @@ class Request:
 
     @property
     def wants_stream(self) -> bool:
-        """Whether a stream was asked for: in the body, or in the query of a ``GET``."""
+        """Whether a stream was asked for: in the body, in the query of a ``GET``, or by way of a WebSocket."""
+        if self.message:
+            return True
         if self.body:
             try:
                 value = self.json
@@ -70,7 +77,9 @@ class Request:
         return ("stream", "true") in self.query
 
 
-NO_BODY: Final = frozenset({204, 304})
+SWITCHED: Final = 101
+"""The status that opens a WebSocket."""
+NO_BODY: Final = frozenset({SWITCHED, 204, 304})
 """Statuses whose answer ends with its head, and says nothing of a length: RFC 9110, 8.6 and 15."""
 
 
@@ -78,7 +87,8 @@ class Peer(ABC):
     """One exchange, seen from the server. Verbs: :meth:`start`, :meth:`send`, then one of the endings.
 
     What is sent when the client is gone raises ``anyio.BrokenResourceError``, which a script may leave to the server. A script that
-    returns after :meth:`start` has finished its answer; one that returns before it has closed the connection.
+    returns after :meth:`start` has finished its answer; one that returns before it has closed the connection. Over WebSocket
+    there is no head, and the connection stays, unless an answer was given that does not tell how its response ended.
     """
 
     def __init__(self, request: Request) -> None:
@@ -123,10 +133,10 @@ class Peer(ABC):
             self.ended = True
             await self._finish()
 
-    async def close(self) -> None:
-        """Close the connection, wherever the answer is."""
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the connection, wherever the answer is. Over WebSocket, with this code and reason."""
         self.ended = True
-        await self._close()
+        await self._close(code, reason)
 
     async def reset(self) -> None:
         """Break the connection, so that the client sees an error and no end."""
@@ -139,6 +149,17 @@ class Peer(ABC):
 
         Raises ``LocalProtocolError`` in memory, where there is no HTTP.
         """
+
+    async def message(self, message: bytes | str | JSONObject) -> None:
+        """Send a message as it is, over WebSocket: an object as JSON, bytes as a binary message. It need not belong to the answer.
+
+        Raises ``LocalProtocolError`` over HTTP.
+        """
+        raise LocalProtocolError(f"{message!r:.40} cannot be sent over HTTP: only a WebSocket has messages")
+
+    async def ping(self, payload: bytes = b"") -> None:
+        """Ask the client for a sign of life, over WebSocket, and wait for it. Raises ``LocalProtocolError`` over HTTP."""
+        raise LocalProtocolError(f"a ping ({payload!r:.40}) cannot be sent over HTTP: only a WebSocket has them")
 
     @abstractmethod
     async def until_closed(self) -> float:
@@ -178,7 +199,7 @@ class Peer(ABC):
                 await anyio.sleep(_ARRIVAL)
                 await self.reset()
             case Close():
-                await self.close()
+                await self.close(step.code, step.reason)
             case _:
                 await self.send(step)
 
@@ -189,7 +210,7 @@ class Peer(ABC):
     @abstractmethod
     async def _finish(self) -> None: ...
     @abstractmethod
-    async def _close(self) -> None: ...
+    async def _close(self, code: int = 1000, reason: str = "") -> None: ...
     @abstractmethod
     async def _reset(self) -> None: ...
 

@@ -9,6 +9,8 @@
             ...
     server.requests[0].json
 
+Over its socket it also speaks WebSocket, where each message is a request of its own: ``async with client.connect() as session``.
+
 What a script is made of, the simplest first: a text; a ``Response``; an :class:`~.answers.Answer` of events, bytes or JSON, with its
 :class:`~.faults.Fault`; a function of the :class:`~.peer.Peer` that gives one of these, or that talks to the client itself. :class:`Script`
 puts them together: in turn, and by method and path.
@@ -27,6 +29,7 @@ from ..exceptions import LocalProtocolError
 from ..models.response import Response
 from ._memory import MemoryTransport, closed_server
 from ._sockets import Connection, SocketPeer
+from ._websockets import MessagePeer, WebSocket, wants_websocket
 from .answers import Answer
 
 if TYPE_CHECKING:
@@ -68,15 +71,22 @@ class Script:
         self._special.setdefault((method.upper(), path), []).extend(answers)
         return self
 
+    def answers(self, request: Request) -> bool:
+        """Tell whether there is an answer for just this method and path."""
+        return _place(request) in self._special
+
     async def __call__(self, peer: Peer) -> None:
         """Answer one request."""
         request = peer.request
-        path = request.path.removeprefix("/v1")
-        waiting = self._special.get((request.method, path), self._general)
+        waiting = self._special.get(_place(request), self._general)
         if not waiting:
             raise LocalProtocolError(f"the script has no answer to {request.method} {request.path}")
         said = waiting[0] if len(waiting) == 1 else waiting.pop(0)
         await perform(said, peer)
+
+
+def _place(request: Request) -> tuple[str, str]:
+    return request.method, request.path.removeprefix("/v1")
 
 
 async def perform(said: Scriptable, peer: Peer) -> None:
@@ -99,6 +109,8 @@ class FakeServer:
     """A server of the Responses API that follows a script, inside an ``async with`` block. On asyncio and trio.
 
     It listens on a socket of this machine, and takes requests in memory as well; without ``listen`` only the latter. ``port`` 0 takes a free one.
+    A WebSocket is accepted unless a :class:`Script` has an answer for its handshake, ``on("GET", "/responses", ...)``; what is said on it
+    gets the same answers as over HTTP, a message for each event.
     Leaving the block ends all that is still going on. Should the script break, with any exception, that request's
     connection is closed, and leaving the block raises the exception (the first, if there were several), unless the
     block raises one of its own.
@@ -187,7 +199,27 @@ class FakeServer:
                 if request is None:
                     return
                 peer = SocketPeer(connection, request)
-                await self._serve(peer)
+                if not wants_websocket(request):
+                    await self._serve(peer, self.script)
+                    continue
+                known = isinstance(self.script, Script) and self.script.answers(request)
+                await self._serve(peer, self.script if known else Answer.upgrade())
+                if peer.upgraded:
+                    await self._talk_in_messages(WebSocket(connection, request))
+
+    async def _talk_in_messages(self, socket: WebSocket) -> None:
+        async with anyio.create_task_group() as tasks:
+
+            def take(request: Request) -> None:
+                # Each on its own, so that lanes go side by side; their order is the order of arrival.
+                tasks.start_soon(self._serve, MessagePeer(socket, request), self.script)
+
+            try:
+                await socket.read(take)
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+                pass  # the client left, which is its right
+            except Exception as error:  # noqa: BLE001 - kept for the end of the block
+                self.errors.append(error)
 
     def _begin(self, peer: MemoryPeer) -> None:
         if self._tasks is None:
@@ -198,16 +230,16 @@ class FakeServer:
 
     async def _serve_in_memory(self, peer: MemoryPeer) -> None:
         try:
-            await self._serve(peer)
+            await self._serve(peer, self.script)
         finally:
             self._in_memory.discard(peer)
             peer.output.close()
 
-    async def _serve(self, peer: Peer) -> None:
+    async def _serve(self, peer: Peer, script: Scriptable | Script) -> None:
         self.requests.append(peer.request)
         self.active += 1
         try:
-            await (self.script(peer) if isinstance(self.script, Script) else perform(self.script, peer))
+            await (script(peer) if isinstance(script, Script) else perform(script, peer))
             if not peer.ended:
                 await (peer.finish() if peer.started else peer.close())
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
