@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 import httpx
-from tests.openresponses import check, faults, judged, stream_faults
+from tests.openresponses import Judge, check, faults, stream_faults
 from tests.support import run
 
 from responses_proto import CreateResponse, ResponsesClient, RetryPolicy
@@ -138,7 +138,7 @@ def heard(content: bytes, *, strict: bool = True) -> ResponseStream:
 @contextlib.asynccontextmanager
 async def connected(app: ResponsesApp) -> AsyncGenerator[ResponsesClient]:
     """Connect a client to an application that is open as it is. (httpx gives an answer when it is whole, streams included.)"""
-    judge = judged(app)
+    judge = Judge(app)
     transport = httpx.ASGITransport(judge, raise_app_exceptions=False)
     async with (
         httpx.AsyncClient(transport=transport) as http_client,

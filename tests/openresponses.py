@@ -2,9 +2,10 @@
 
 ::
 
-    async with judged(app) as app:      # whatever goes out of the application is looked at; at the end of the block it is told
-        ...
-    check(value)                        # or one body or event, as JSON
+    judge = Judge(app)      # to be used instead of the application
+    ...
+    assert judge.found == []
+    check(value)            # or look at one body or event, as JSON
 
 The schema is in ``../shared``; without it everything passes, and the tests of this module say so by being skipped.
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import attrs
 import jsonschema
@@ -27,14 +28,10 @@ from responses_proto.sse import SSEDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from types import TracebackType
 
 SCHEMA: Final = shared("spec", "openresponses-2026-04-24.openapi.json")
 
 _Message: TypeAlias = MutableMapping[str, Any]
-_App: TypeAlias = Callable[
-    [Any, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]], Awaitable[None]
-]
 
 _BODIES: Final[Mapping[str, str]] = {
     "response": "ResponseResource",
@@ -116,6 +113,8 @@ def _schema_of(value: Mapping[str, Any]) -> str | None:
         return "WebSocketErrorEvent" if "status" in value else "ErrorStreamingEvent"
     if type_ in _ITEMS:
         return "ItemField"
+    if "item" in value and _type(value["item"]) not in _ITEMS:
+        return ""  # the event carries what the schema does not have
     known = type_ in EVENT_TYPES or type_ in ITEM_TYPES or ":" in type_
     return _events().get(type_, "" if known else None)
 
@@ -153,23 +152,13 @@ def stream_faults(body: bytes) -> list[str]:
 
 
 @attrs.define
-class judged:  # noqa: N801 - used as a verb
-    """An ASGI application whose every answer is looked at. ``async with`` enters the application too, and tells at its end."""
+class Judge:
+    """An ASGI application around another, that looks at every answer of it."""
 
-    app: Any
+    app: Callable[..., Awaitable[None]]
     found: list[str] = attrs.field(factory=list[str])
+    """What is wrong with the answers so far."""
     answers: int = 0
-
-    async def __aenter__(self) -> Self:
-        await self.app.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.app.__aexit__(exc_type, exc, traceback)
-        if exc is None:
-            assert self.found == []
 
     async def __call__(
         self, scope: Any, receive: Callable[[], Awaitable[_Message]], send: Callable[[_Message], Awaitable[None]]
@@ -186,7 +175,7 @@ class judged:  # noqa: N801 - used as a verb
             await send(message)
 
         try:
-            await cast("_App", self.app)(scope, receive, noted)
+            await self.app(scope, receive, noted)
         finally:
             body = b"".join(pieces)
             if body:

@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager, suppress
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import httpx
@@ -25,7 +27,6 @@ from responses_proto.models.response import Response
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "responses_proto"]
 CLEAN = {
@@ -142,6 +143,17 @@ def test_replay_plays_a_recording_through_a_socket(tmp_path: Path, chunk: str) -
     assert len(events.stdout.splitlines()) == 10
 
 
+def test_events_whose_names_are_a_slip_are_noticed(tmp_path: Path) -> None:
+    recording = tmp_path / "recording.sse"
+    told_wrong = told().replace(b"response.output_text.delta", b"response.output_txt.delta")
+    recording.write_bytes(told_wrong.replace(b"response.in_progress", b"acme:progress"))
+    done = command("replay", str(recording), "--events")
+    assert len(done.stdout.splitlines()) == 10
+    note, summary = done.stderr.splitlines()
+    assert note == "note: there is no event response.output_txt.delta; did the server mean response.output_text.delta?"
+    assert "10 events" in summary
+
+
 def test_version_and_help() -> None:
     assert command("--version").stdout.startswith("responses-proto ")
     assert "replay" in command("--help").stdout
@@ -179,6 +191,69 @@ def test_serve_says_where_it_is_and_ends_by_interruption() -> None:
     assert errors == ""
 
 
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_serve_ends_soon_while_it_works(number: signal.Signals, status: int) -> None:
+    body = {"model": "scripted", "input": f"[slow 1] {'word ' * 60}"}
+    with served() as (process, url), httpx.Client(base_url=url, timeout=30) as client:
+        with client.stream("POST", "/responses", json={**body, "stream": True}) as answer:
+            assert next(answer.iter_bytes())
+            assert client.post("/responses", json={**body, "background": True}).json()["status"] == "queued"
+            since = time.monotonic()
+            process.send_signal(number)
+            process.wait(timeout=10)
+        _, errors = process.communicate(timeout=10)
+    assert time.monotonic() - since < 5
+    assert process.returncode == status
+    assert errors == ""
+
+
+def test_serve_takes_as_many_connections_as_the_system_allows() -> None:
+    few = ["/bin/sh", "-c", 'ulimit -Sn 60; exec "$@"', "sh", *COMMAND, "serve", "--port", "0"]
+    with subprocess.Popen(few, stdout=subprocess.PIPE, text=True, env=CLEAN) as process:  # noqa: S603 - this very program
+        try:
+            assert process.stdout is not None
+            port = int(process.stdout.readline().split("/v1")[0].rpartition(":")[2])
+            with ExitStack() as stack:
+                for _ in range(100):
+                    connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
+                    connection.sendall(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
+                    assert connection.recv(12) == b"HTTP/1.1 200"
+        finally:
+            process.kill()
+
+
+def test_serve_keeps_responses_in_a_file(tmp_path: Path) -> None:
+    store = tmp_path / "responses.db"
+    with served("--store", str(store)) as (process, url):
+        body = {"model": "scripted", "input": "My name is Ada."}
+        first = httpx.post(f"{url}/responses", json=body, timeout=30).json()["id"]
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=10)
+    with served("--store", str(store)) as (_, url):
+        body = {"model": "scripted", "input": "What is my name?", "previous_response_id": first}
+        answer = httpx.post(f"{url}/responses", json=body, timeout=30)
+    assert loads(answer.content, Response).output_text == "You said: My name is Ada."
+
+
+def test_serve_answers_by_a_script(tmp_path: Path) -> None:
+    script = tmp_path / "rules.jsonl"
+    script.write_text('{"when": {"contains": "weather"}, "then": "Sunny."}\n')
+    with served("--script", str(script), "--delay", "0") as (_, url):
+        assert command("create", "--base-url", url, "The weather?").stdout == "Sunny.\n"
+        assert command("create", "--base-url", url, "The time?").stdout == "The time?\n"
+
+
+def test_files_that_serve_cannot_use(tmp_path: Path) -> None:
+    file = tmp_path / "rules.json"
+    assert "No such file" in complaint(command("serve", "--port", "0", "--script", str(file)), 2)
+    file.write_text('[{"when": {"contians": "x"}, "then": "y"}]')
+    line = complaint(command("serve", "--port", "0", "--script", str(file)), 2)
+    assert "rules.json: rule 1" in line
+    assert "'contians'" in line
+    assert "rules.json" in complaint(command("serve", "--port", "0", "--store", str(file)), 2)
+    assert str(tmp_path) in complaint(command("serve", "--port", "0", "--store", str(tmp_path)), 2)
+
+
 def test_serve_accepts_the_keys_it_was_given() -> None:
     with served("--api-key", "one", "--api-key", "two") as (_, url):
         assert command("create", "--base-url", url, "--api-key", "two", "hi").returncode == 0
@@ -189,9 +264,38 @@ def test_serve_accepts_the_keys_it_was_given() -> None:
 
 def test_serve_on_a_taken_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        line = complaint(command("serve", "--port", str(taken.getsockname()[1])))
+        line = complaint(command("serve", "--port", str(taken.getsockname()[1])), 2)
     assert "in use" in line
     assert "--port" in line
+
+
+def test_serve_on_a_host_that_there_is_not() -> None:
+    line = complaint(command("serve", "--host", "nowhere.invalid", "--port", "0"), 2)
+    assert "cannot listen on nowhere.invalid, port 0: " in line
+    assert "Unknown error" not in line
+
+
+# ---- check
+
+
+def test_check_finds_nothing_wrong_with_the_embedded_server() -> None:
+    with served("--api-key", "k", "--delay", "0") as (_, url):
+        done = command("check", url, RESPONSES_API_KEY="k")
+        refused = command("check", url, "--only", "create", "--only", "id-unknown")
+    assert (done.returncode, done.stderr) == (0, "")
+    head, *lines = done.stdout.splitlines()
+    assert head.endswith(" 0 failed, 0 skipped")
+    assert "passed  create" in lines
+    assert complaint(refused) == "error: 2 of 2 checks failed"
+    assert refused.stdout.startswith("0 passed, 2 failed")
+
+
+def test_check_needs_a_server_and_rules_that_there_are() -> None:
+    nobody = command("check", "http://127.0.0.1:1/v1", "--only", "create")
+    assert complaint(nobody) == "error: 1 of 1 checks failed"
+    assert "cannot connect to http://127.0.0.1:1" in nobody.stdout
+    assert "'no-rule'" in complaint(command("check", "http://127.0.0.1:1/v1", "--ignore", "no-rule"))
+    assert "https://host/v1" in complaint(command("check", "nonsense"))
 
 
 # ---- what goes wrong
@@ -299,6 +403,28 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
         assert process.stderr is not None
         errors = process.stderr.read()
     assert "Traceback" not in errors
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full on this system")
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["demo"], ["serve", "--port", "0"]])
+def test_an_output_that_is_full(arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device, not a file
+        done = subprocess.run(  # noqa: S603 - this very program
+            [*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60, env=CLEAN
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: cannot write the output: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("closed", "arguments", "status"), [(1, "--version", 0), (1, "demo", 0), (2, "replay nowhere.sse", 1)]
+)
+def test_outputs_that_are_closed(closed: int, arguments: str, status: int) -> None:
+    shell = f'"$@" {arguments} {closed}>&-'
+    done = subprocess.run(  # noqa: S603 - this very program
+        ["/bin/sh", "-c", shell, "sh", *COMMAND], capture_output=True, text=True, check=False, timeout=60, env=CLEAN
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
 
 
 def test_a_missing_extra_is_named() -> None:

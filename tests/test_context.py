@@ -76,6 +76,12 @@ def test_a_string_is_a_message_of_the_users() -> None:
             Message(id="msg_0", role="user", content=[], status="incomplete"),
         ),
         (
+            FunctionCall(call_id="c", name="f", arguments="", async_=False, namespace=""),
+            FunctionCall(
+                id="fc_0", call_id="c", name="f", arguments="", async_=False, namespace="", status="completed"
+            ),
+        ),
+        (
             FunctionCall(call_id="c", name="f", arguments="{}", namespace=None),
             FunctionCall(id="fc_0", call_id="c", name="f", arguments="{}", status="completed"),
         ),
@@ -87,7 +93,7 @@ def test_a_string_is_a_message_of_the_users() -> None:
         ),
         (
             CustomToolCallOutput(call_id="c", output="x", status=None),
-            CustomToolCallOutput(id="ctco_0", call_id="c", output="x"),
+            CustomToolCallOutput(id="ctco_0", call_id="c", output="x", status=None),
         ),
         (
             Reasoning(summary=[], content=None, encrypted_content=None),

@@ -6,6 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from responses_proto.embedded.markers import MARKERS
+from responses_proto.embedded.script import Condition, RuleStep, Script, ScriptError
+
 DOCS = Path(__file__).parents[1] / "docs"
 
 
@@ -14,3 +17,17 @@ def test_the_drawn_life_of_a_response_is_the_one_in_the_tables() -> None:
         [sys.executable, DOCS / "diagram.py"], capture_output=True, text=True, check=True, timeout=60
     )
     assert (DOCS / "life.md").read_text() == drawn.stdout, "run: python docs/diagram.py > docs/life.md"
+
+
+def test_the_page_of_the_embedded_server_has_every_marker() -> None:
+    page = (DOCS / "embedded.md").read_text()
+    rows = [line for line in page.split("## Markers")[1].split("## Scripts")[0].splitlines() if line.startswith("| `[")]
+    assert rows == [f"| `[{f'{marker.name} {marker.takes}'.strip()}]` | {marker.does} |" for marker in MARKERS]
+
+
+def test_the_page_of_the_embedded_server_tells_of_every_condition_and_step() -> None:
+    page = (DOCS / "embedded.md").read_text().split("## Scripts")[1]
+    names = {field.name for cls in (Condition, RuleStep, ScriptError) for field in cls.__attrs_attrs__} - {"extra"}
+    assert {name for name in names if f"`{name}`" not in page} == set()
+    example = page.split("```json\n")[1].split("```")[0]
+    assert len(Script.parse(example).rules) == 5

@@ -2,35 +2,92 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
 
 from responses_proto.aio.asgi import ResponsesApp
 from responses_proto.aio.scripted import Scripted
 from responses_proto.aio.serving import serving
 
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg==")
+
+# What each of them prints, as far as it matters. Those that others test are in a list of their own.
+PRINTS = {
+    "text.py": ["unicorn", "tokens in"],
+    "image.py": ["What is in this image? (with image)"],
+    "conversation.py": ["> What did I ask you before?\nYou said: Are semicolons optional in JavaScript?"],
+    "stream.py": ["[response resp_", "[message]\n", "unicorn", "scripted: completed\n"],
+    "functions.py": ['get_current_weather({"location":', "The tool says: Sunny in"],
+    "structured.py": ["name, date: participants"],
+    "remote_mcp.py": [
+        "gitmcp offers search_tiktoken_documentation, fetch_tiktoken_documentation",
+        'approved: search_tiktoken_documentation({"query":"How does tiktoken work?"})',
+        "The tool says:",
+    ],
+    "reasoning.py": ["effort low", "effort high", "-> Say hello to the world."],
+    "routing.py": ["scripted: Say", "scripted:groq: Say", "scripted:fastest: Say"],
+}
+TESTED_ELSEWHERE = {"agent.py"}
 
 
-def run_example(name: str, base_url: str) -> subprocess.CompletedProcess[str]:
-    environment = {key: value for key, value in os.environ.items() if key not in ("HF_TOKEN", "MODEL")}
-    environment |= {"RESPONSES_BASE_URL": base_url, "RESPONSES_API_KEY": "any"}
+def run_example(name: str, base_url: str = "", *arguments: str) -> subprocess.CompletedProcess[str]:
+    clean = ("HF_", "MODEL", "OPENAI_", "RESPONSES_")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(clean)}
+    if base_url:
+        environment |= {"RESPONSES_BASE_URL": base_url, "RESPONSES_API_KEY": "any"}
     return subprocess.run(  # noqa: S603 - our own interpreter and code
-        [sys.executable, EXAMPLES / name], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, EXAMPLES / name, *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
 
-def test_stream_tells_a_story() -> None:
-    with serving(ResponsesApp(Scripted())) as url:
-        done = run_example("stream.py", url)
-    assert done.returncode == 0, done.stderr
+@pytest.fixture(scope="module")
+def url() -> Generator[str]:
+    with serving(ResponsesApp(Scripted())) as address:
+        yield address
+
+
+@pytest.mark.parametrize("name", PRINTS)
+def test_an_example_prints_what_it_is_about(name: str, url: str) -> None:
+    done = run_example(name, url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [text for text in PRINTS[name] if text not in done.stdout] == []
+
+
+def test_every_example_is_tested() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} - TESTED_ELSEWHERE == set(PRINTS)
+
+
+def test_an_example_needs_no_server() -> None:
+    done = run_example("text.py")
+    assert (done.returncode, done.stderr) == (0, "")
     assert "unicorn" in done.stdout
-    assert done.stdout.endswith("scripted: completed\n")
 
 
-def test_stream_says_in_a_line_what_is_wrong() -> None:
+def test_an_image_of_ones_own(url: str, tmp_path: Path) -> None:
+    image = tmp_path / "pixel.png"
+    image.write_bytes(PIXEL)
+    assert run_example("image.py", url, str(image)).stdout == "What is in this image? (with image)\n"
+    missing = run_example("image.py", url, str(tmp_path / "nowhere.png"))
+    assert missing.returncode == 1
+    assert missing.stderr.startswith("error: cannot read ")
+
+
+def test_an_example_says_in_a_line_what_is_wrong() -> None:
     done = run_example("stream.py", "http://127.0.0.1:1/v1")
     assert done.returncode == 1
     assert done.stderr.startswith("error: cannot connect to http://127.0.0.1:1")

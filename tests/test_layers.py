@@ -41,6 +41,8 @@ LAYERS: Final = {
     "_requests": 3,
     "_context": 3,
     "filler": 3,
+    "_patterns": 3,
+    "embedded": 3,
     "partial": 3,
     "_annotations": 3,
     "_foreign": 3,

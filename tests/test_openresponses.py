@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+import json
+from typing import TYPE_CHECKING, Any, cast
 
+import httpx
 import pytest
-from tests.openresponses import SCHEMA, faults, stream_faults
-from tests.support import NO_SHARED
+from tests.openresponses import SCHEMA, Judge, faults, stream_faults
+from tests.support import NO_SHARED, both_loops, run
 
 from responses_proto.codec import dump
 from responses_proto.emitter import Emitter, encode_event
 from responses_proto.models.request import CreateResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 needs_schema = pytest.mark.skipif(not SCHEMA.exists(), reason=NO_SHARED)
 
@@ -68,3 +73,30 @@ def test_an_event_whose_line_says_another_type_is_told() -> None:
     good = b"".join(map(encode_event, emitter.start()))
     assert stream_faults(good) == []
     assert "response.created" in stream_faults(good.replace(b"event: response.created", b"event: response.made"))[0]
+
+
+@needs_schema
+@both_loops
+def test_an_application_is_judged_by_all_that_it_sends(backend: str) -> None:
+    body = response()
+    bad = {**body, "metadata": None, "temperature": None}
+
+    async def app(scope: dict[str, Any], _receive: object, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        streams = scope["path"] == "/stream"
+        kind = b"text/event-stream" if streams else b"application/json"
+        event = {"type": "response.completed", "sequence_number": 0, "response": bad}
+        content = b"event: x\ndata: " + json.dumps(event).encode() + b"\n\n" if streams else json.dumps(bad).encode()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
+        await send({"type": "http.response.body", "body": content[:10], "more_body": True})
+        await send({"type": "http.response.body", "body": content[10:]})
+
+    async def main() -> None:
+        judge = Judge(app)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(judge), base_url="http://local") as client:
+            await client.get("/")
+            assert [fault for fault in judge.found if "temperature" in fault] == judge.found != []
+            await client.get("/stream")
+        assert judge.answers == 2
+        assert len(judge.found) == 3
+
+    run(backend, main)

@@ -694,6 +694,7 @@ def test_the_cursor_moves_while_the_id_is_known_from_before_only() -> None:
 def test_a_cursor_without_a_number_drops_nothing() -> None:
     events, stream = resumed(plain(), Cursor("resp_1"))
     assert len(events) == len(plain())
+    assert stream.anomalies == []  # it begins where every response does
     assert stream.cursor == Cursor("resp_1", len(plain()) - 1)
     assert ResponseStream(cursor=Cursor("resp_1")).cursor == Cursor("resp_1")
 

@@ -20,6 +20,7 @@ from .codec import default_converter, dump, dumps
 from .exceptions import DecodeError, LimitExceeded
 from .history import check_history
 from .models._base import Extra, Model
+from .models.content import Content, InputText, OutputText
 from .models.items import Compaction, Item, Message, UnknownItem
 from .typing import UNSET
 
@@ -46,12 +47,17 @@ _PREFIXES: Final[Mapping[str, str]] = {
 
 _NEEDED: Final[Mapping[str, Mapping[str, object]]] = {
     "message": {"status": "completed"},
+    "reasoning": {},
     "function_call": {"status": "completed"},
     "function_call_output": {"status": "completed"},
     "output_text": {"annotations": []},
     "input_image": {"detail": "auto", "image_url": None},
+    "input_file": {},
 }
-"""Type of an item or a part -> what it has to state once it is stored, though not in input (Open Responses, Items)."""
+"""Type of an item or a part -> what it has to state once it is stored, though not in input (Open Responses, Items).
+
+What else may be absent may not be null in these. Kinds that are not here stay as they are.
+"""
 
 _PARTS: Final = ("content", "output", "summary")
 """The fields of items that hold parts."""
@@ -75,7 +81,8 @@ def settle(items: str | Iterable[Item], ids: Callable[[str], str], *, taken: Ite
 
 def _settle(item: Item, ids: Callable[[str], str], seen: set[str]) -> Item:
     if isinstance(item, Message) and isinstance(item.content, str):
-        item = attrs.evolve(item, content=_plain(item))
+        text: Content = OutputText(text=item.content) if item.role == "assistant" else InputText(text=item.content)
+        item = attrs.evolve(item, content=[text])
     changes: dict[str, Any] = {}
     for name in _PARTS:
         parts = getattr(item, name, None)
@@ -94,23 +101,17 @@ def _settle(item: Item, ids: Callable[[str], str], seen: set[str]) -> Item:
     return attrs.evolve(item, **named) if optional else item
 
 
-def _plain(message: Message) -> list[Any]:
-    type_ = "output_text" if message.role == "assistant" else "input_text"
-    content: Any = [{"type": type_, "text": message.content}]
-    whole: Message = default_converter().load({"role": message.role, "content": content}, Message)
-    return cast("list[Any]", whole.content)
-
-
 def _complete(model: _M) -> _M:
     """Leave out the nulls of what may be absent, and put in what is needed, the type included."""
-    changes: dict[str, Any] = {
-        field.name: UNSET
-        for field in model.__attrs_attrs__
-        if field.default is UNSET and getattr(model, field.name) is None
-    }
-    for name, value in _NEEDED.get(str(getattr(model, "type", "")), {}).items():
-        if changes.get(name, getattr(model, name)) is UNSET:
-            changes[name] = copy.copy(value)  # nobody else's list
+    changes: dict[str, Any] = {}
+    needed = _NEEDED.get(str(getattr(model, "type", "")))
+    if needed is not None:
+        missing = [
+            field.name
+            for field in model.__attrs_attrs__
+            if field.default is UNSET and ((value := getattr(model, field.name)) is None or value is UNSET)
+        ]
+        changes = {name: copy.copy(needed.get(name, UNSET)) for name in missing}  # nobody else's list
     if isinstance(model.extra, Extra) and model.extra.absent:
         changes["extra"] = Extra(model.extra)
     return attrs.evolve(model, **changes) if changes else model

@@ -35,6 +35,7 @@ __all__ = [
     "read_body",
     "read_list_params",
     "read_retrieve_params",
+    "read_value",
 ]
 
 INVALID: Final = "invalid_request_error"

@@ -1,22 +1,25 @@
-"""The commands: look at a stream, ask for a response, serve the embedded model, play a recording back.
+"""The commands: look at a stream, ask for a response, serve the embedded model, check a server, play a recording back.
 
 A command ends with status 0 if the response is complete. Everything that goes wrong is one line on standard error
-that says what it is and what can be done, and status 1; wrong usage is 2, an interruption 130.
+that says what it is and what can be done, and status 1; wrong usage, such as a port or a file that is no good, is 2, an
+interruption 130, a termination 143.
 """
 
 from __future__ import annotations
 
 import contextlib
+import difflib
 import functools
 import io
 import math
 import os
+import signal
 import socket
 import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import anyio
 import rich.console
@@ -24,6 +27,7 @@ import typer
 
 from ._version import __version__
 from .aio.client import ResponsesClient
+from .aio.demo import HUGGINGFACE_MODEL
 from .apierrors import readable
 from .codec import dumps
 from .exceptions import (
@@ -42,23 +46,27 @@ from .exceptions import (
     StreamInterrupted,
     StreamTruncated,
 )
-from .models.events import OutputItemDone, OutputTextDelta, RefusalDelta
+from .models.events import EVENT_TYPES, OutputItemDone, OutputTextDelta, RefusalDelta, UnknownEvent
 from .models.items import FunctionCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from types import FrameType
 
     from .aio.stream import EventStream
     from .models.events import Event
     from .models.response import Response
+    from .testing.prober import ServerReport
 
 __all__ = ["app", "run"]
 
 _PROMPT: Final = "Tell me a three-sentence bedtime story about a unicorn."
-_HUGGINGFACE_MODEL: Final = "openai/gpt-oss-120b:groq"
-_MODELS: Final = {"openai": "gpt-5-mini", "huggingface": _HUGGINGFACE_MODEL}
+_MODELS: Final = {"openai": "gpt-5-mini", "huggingface": HUGGINGFACE_MODEL}
 _EMBEDDED: Final = "scripted"
+_NEAR: Final = 0.9  # of 1: how alike two names of events are if one is a slip for the other
+_WRONG_USAGE: Final = 2
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
+_TERMINATED: Final = 143  # 128 + SIGTERM
 
 app: typer.Typer = typer.Typer(
     name="responses-proto",
@@ -71,6 +79,9 @@ app: typer.Typer = typer.Typer(
 
 def run() -> int:
     """Run the command that the arguments name; give the exit status."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started this
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - stays open to the end
     for output in (sys.stdout, sys.stderr):
         # What a model writes may hold characters that the terminal does not know.
         if isinstance(output, io.TextIOWrapper):
@@ -79,7 +90,17 @@ def run() -> int:
         app()
     except SystemExit as done:
         return done.code if isinstance(done.code, int) else int(done.code is not None)
+    except OSError as error:
+        # Whatever else the system refuses, the commands put into words of their own.
+        _give_up_output()
+        _complain(f"cannot write the output: {error.strerror or error}")
+        return 1
     return 0
+
+
+def _give_up_output() -> None:
+    """Write to nowhere from now on, so that the interpreter's last flush does not complain either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 # ---- errors, in one line
@@ -108,6 +129,10 @@ _HINTS: Final[tuple[tuple[type[Exception], str], ...]] = (
 class _Failed(Exception):  # noqa: N818 - never leaves this module
     """Something of the command's own went wrong. Its text is for people."""
 
+    def __init__(self, message: str, *, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
 
 def _explain(error: Exception) -> str:
     hint = next((hint for kind, hint in _HINTS if isinstance(error, kind)), "")
@@ -132,9 +157,10 @@ def _say(text: str) -> None:
 
 
 def _complain(line: str) -> None:
-    rich.console.Console(stderr=True, soft_wrap=True, highlight=False).print(
-        f"error: {line}", style="red", markup=False, emoji=False
-    )
+    with contextlib.suppress(OSError):  # nowhere is left to say that nothing can be said
+        rich.console.Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"error: {line}", style="red", markup=False, emoji=False
+        )
 
 
 def _guarded(command: Callable[..., None]) -> Callable[..., None]:
@@ -147,12 +173,12 @@ def _guarded(command: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             raise typer.Exit(_INTERRUPTED) from None
         except BrokenPipeError:
-            # Nobody reads any more, as in `responses-proto stream … | head -1`; nor may the interpreter's last flush complain.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # Nobody reads any more, as in `responses-proto stream … | head -1`.
+            _give_up_output()
             raise typer.Exit(1) from None
         except (ResponsesProtoError, _Failed, ImportError) as error:
             _complain(_explain(error))
-            raise typer.Exit(1) from None
+            raise typer.Exit(error.status if isinstance(error, _Failed) else 1) from None
 
     return guarded
 
@@ -180,6 +206,7 @@ class _Teller:
         self._count = 0
         self._told = False
         self._column = False
+        self._strange: set[str] = set()
 
     def tell(self, event: Event) -> None:
         if not self._count:
@@ -187,11 +214,20 @@ class _Teller:
         self._count += 1
         if self._events:
             _say(f"{event!r}\n")
+            if isinstance(event, UnknownEvent):
+                self._wonder(event.type)
         elif isinstance(event, OutputTextDelta | RefusalDelta):
             self._write(event.delta)
         elif isinstance(event, OutputItemDone) and isinstance(event.item, FunctionCall):
             self._end_line()
             self._write(f"{event.item.name}({event.item.arguments})\n")
+
+    def _wonder(self, type_: str) -> None:
+        """Say so, once, if an event that is not known is nearly one that is."""
+        near = difflib.get_close_matches(type_, EVENT_TYPES, 1, _NEAR)
+        if near and type_ not in self._strange:
+            self._strange.add(type_)
+            sys.stderr.write(f"note: there is no event {type_}; did the server mean {near[0]}?\n")
 
     def summarise(self, stream: EventStream) -> None:
         outcome = stream.outcome
@@ -309,9 +345,13 @@ def _plain(response: Response) -> str:
 def serve(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.", min=0, max=65535)] = 8000,
+    store: Annotated[
+        str | None, typer.Option("--store", help="A file that keeps the responses. Without: memory does.")
+    ] = None,
     api_key: Annotated[
         list[str] | None, typer.Option("--api-key", help="A key that is accepted; can be repeated. None: any is.")
     ] = None,
+    script: Annotated[str | None, typer.Option("--script", help="Rules for what to answer: JSON, or .jsonl.")] = None,
     delay: Annotated[float, typer.Option("--delay", help="Seconds between two words.", min=0.0)] = 0.02,
 ) -> None:
     """Serve the embedded model, which needs no network and always says the same."""
@@ -319,16 +359,56 @@ def serve(
     from .aio.scripted import MODEL, Scripted  # noqa: PLC0415 - as above
     from .aio.serving import listen, url_of  # noqa: PLC0415 - as above
     from .aio.serving import serve as serve_on  # noqa: PLC0415 - as above
+    from .aio.stores import SQLiteStore  # noqa: PLC0415 - as above
+    from .embedded.script import Script  # noqa: PLC0415 - nobody else needs it
 
-    application = ResponsesApp(Scripted(delay=delay), keys=api_key or None)
+    try:
+        model = Scripted(delay=delay, script=Script.read(script) if script else None)
+        kept = SQLiteStore(store) if store else None
+    except LocalProtocolError as error:
+        raise _Failed(str(error), status=_WRONG_USAGE) from error
+    application = ResponsesApp(model, store=kept, keys=api_key or None, models=[MODEL])
     try:
         listener = listen(host, port)
     except OSError as error:
-        why = os.strerror(error.errno) if error.errno else error
-        raise _Failed(f"cannot listen on {host}, port {port}: {why}. Choose others with --host and --port.") from error
+        # Without the address, which the error's own words have; for a name that nobody knows there are no others.
+        number = error.errno or 0
+        why = os.strerror(number) if number > 0 else error.strerror or error
+        message = f"cannot listen on {host}, port {port}: {why}. Choose others with --host and --port."
+        raise _Failed(message, status=_WRONG_USAGE) from error
+    signal.signal(signal.SIGTERM, _terminate)
     keys = "the keys given" if api_key else "any API key"
     _say(f"serving on {url_of(listener)} (model {MODEL}, {keys}); Ctrl-C ends it\n")
     serve_on(application, listener)
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Leave in good order. uvicorn gives the signal back when it is done, which by default kills the process as it stands."""
+    sys.exit(_TERMINATED)
+
+
+@app.command()
+@_guarded
+def check(
+    url: Annotated[str, typer.Argument(help="Where the API is, such as http://127.0.0.1:8000/v1.")],
+    model: Annotated[str, typer.Option("--model", envvar="MODEL", help="The model to ask.")] = _EMBEDDED,
+    api_key: Annotated[str | None, typer.Option("--api-key", envvar="RESPONSES_API_KEY", help="The key.")] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="A check to make; can be repeated.")] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option("--ignore", help="A rule that does not count; can be repeated.")
+    ] = None,
+) -> None:
+    """Check whether a server keeps to the protocol, by small but real requests to every endpoint."""
+    from .testing.prober import check_server  # noqa: PLC0415 - nobody else needs it
+
+    async def main() -> ServerReport:
+        return await check_server(url, key=api_key, model=model, only=only or None, ignore=ignore or ())
+
+    report = anyio.run(main)
+    _say(f"{report}\n")
+    if not report.ok:
+        failed = sum(one.status == "failed" for one in report.checks)
+        raise _Failed(f"{failed} of {len(report.checks)} checks failed")
 
 
 @app.command()
@@ -397,7 +477,7 @@ def demo() -> None:
 
     if os.environ.get("HF_TOKEN", "").strip():
         client = ResponsesClient.for_provider("huggingface")
-        model = os.environ.get("MODEL") or _HUGGINGFACE_MODEL
+        model = os.environ.get("MODEL") or HUGGINGFACE_MODEL
         _say(f"{model} at {client.base_url}\n> {_PROMPT}\n")
         anyio.run(main, client, model)
         return

@@ -33,7 +33,7 @@ from .codec import dumps
 from .exceptions import LocalProtocolError
 from .models._base import Model
 from .models.config import ConversationReference, JsonSchemaFormat, PlainTextFormat, ReasoningConfig, TextConfig
-from .models.content import Annotation, Content, OutputText, ReasoningText, Refusal, SummaryText
+from .models.content import Annotation, Content, LogProb, OutputText, ReasoningText, Refusal, SummaryText
 from .models.event_parts import ErrorBody
 from .models.events import EVENT_TYPES, Event
 from .models.items import FunctionCall, Item, Message, MessagePhase, Reasoning
@@ -271,11 +271,14 @@ class _Part:
         self.empty = empty
         self.deltas: list[str] = []
         self.annotations: list[Annotation] = []
+        self.logprobs: list[LogProb] = []
 
     def whole(self) -> Content:
         fields: dict[str, Any] = {self.channel.field: "".join(self.deltas)}
         if self.annotations:
             fields["annotations"] = self.annotations
+        if self.logprobs:
+            fields["logprobs"] = self.logprobs
         return _evolve(self.empty, **fields)
 
 
@@ -337,14 +340,16 @@ class ItemWriter:
             fields["item_id"] = self.id
         self._recorder.record(type_, output_index=self.output_index, **fields)
 
-    def _write(self, channel: Channel, delta: str) -> list[Event]:
+    def _write(self, channel: Channel, delta: str, logprobs: Sequence[LogProb] = ()) -> list[Event]:
         """Let the text of a channel grow, in a part that is opened first if it has to be."""
         self._check_open()
         if channel.container:
-            self._part_of(channel).deltas.append(delta)
+            part = self._part_of(channel)
+            part.deltas.append(delta)
+            part.logprobs += logprobs
         else:
             self._fields.setdefault(channel.field, []).append(delta)
-        self._delta(channel, self._part.index if self._part else 0, delta)
+        self._delta(channel, self._part.index if self._part else 0, delta, logprobs)
         return self._recorder.hand_out()
 
     def _part_of(self, channel: Channel) -> _Part:
@@ -374,12 +379,12 @@ class ItemWriter:
         event = PART_EVENTS[type_]
         self._say(type_, {event.index: index, event.value: part})
 
-    def _delta(self, channel: Channel, index: int, delta: str) -> None:
+    def _delta(self, channel: Channel, index: int, delta: str, logprobs: Sequence[LogProb] = ()) -> None:
         fields: dict[str, Any] = {"delta": delta}
         if channel.index:
             fields[channel.index] = index
         if channel.part == "output_text":
-            fields["logprobs"] = []
+            fields["logprobs"] = [*logprobs]
         self._say(channel.delta, fields)
 
     def _annotation(self, index: int, number: int, annotation: Annotation) -> None:
@@ -421,9 +426,9 @@ _ARGUMENTS: Final = ITEM_CHANNELS["function_call"][0]
 class MessageWriter(ItemWriter):
     """A message of the assistant's. Text and refusal are parts of their own: changing over opens the next part."""
 
-    def text(self, delta: str) -> list[Event]:
-        """Say more. Gives the events that were not handed out yet."""
-        return self._write(_TEXT, delta)
+    def text(self, delta: str, *, logprobs: Sequence[LogProb] = ()) -> list[Event]:
+        """Say more, and how sure that is, token by token, if the client asked. Gives the events not handed out yet."""
+        return self._write(_TEXT, delta, logprobs)
 
     def refusal(self, delta: str) -> list[Event]:
         """Decline, in words. Gives the events that were not handed out yet."""

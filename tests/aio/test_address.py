@@ -84,6 +84,13 @@ def test_what_is_no_base_url_is_refused(url: str) -> None:
         checked_url(url, PLAIN)
 
 
+def test_the_url_of_an_endpoint_is_no_base_url() -> None:
+    for url in ("https://api.openai.com/v1/responses", "https://u:p@h/v1/responses/"):
+        with pytest.raises(LocalProtocolError, match=r"before /responses: 'https://.*/v1'$") as caught:
+            checked_url(url, DIALECTS["openai"])
+        assert "u:p" not in str(caught.value)
+
+
 def test_a_password_in_a_base_url_is_not_shown() -> None:
     assert shown("https://user:pass@h/v1?key=secret") == "https://h/v1"
     with pytest.raises(LocalProtocolError) as caught:

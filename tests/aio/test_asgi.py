@@ -367,6 +367,20 @@ def test_an_error_of_the_handler_before_anything_is_said_is_the_answer(*, stream
     assert client.headers["retry-after"] == "7"
 
 
+def test_of_an_error_from_elsewhere_only_the_headers_that_help_are_passed_on() -> None:
+    headers = {
+        "Content-Encoding": "gzip",
+        "content-length": "7",
+        "set-cookie": "a=b",
+        "x-ratelimit-limit-requests": "5",
+    }
+    error = RateLimitError("Slow down.", status=429, headers=headers)
+    client = asked("asyncio", ResponsesApp(failing(error, after=False)), body())
+    passed = {"content-type", "content-length", "x-ratelimit-limit-requests", "x-request-id"}
+    assert client.headers.keys() == passed
+    assert client.headers["content-length"] == str(len(client.content))
+
+
 def test_an_error_of_the_handler_later_ends_the_stream() -> None:
     error = RateLimitError("Slow down.", status=429, code="rate_limit_exceeded")
     client = asked("asyncio", ResponsesApp(failing(error, after=True)), body(stream=True))

@@ -12,7 +12,7 @@ from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.aio.hooks import CallEnd, Hooks, RetryNotice
-from responses_proto.exceptions import APIError, LocalProtocolError, StreamInterrupted, TransportError
+from responses_proto.exceptions import APIError, EncodeError, LocalProtocolError, StreamInterrupted, TransportError
 from responses_proto.testing import Answer, FakeServer, Fault, Reset, Script, Stall
 
 if TYPE_CHECKING:
@@ -59,11 +59,9 @@ def test_hooks_are_told_what_happens(backend: str) -> None:
             async with c.stream(model="m", input="x") as stream:
                 seen = [event async for event in stream]
             assert told.events == seen
-            assert [found.event.decode() for found in told.frames] == [
-                "error",
-                *(event.type for event in seen),
-                "",
-            ]  # [DONE]
+            names = [found.event.decode() for found in told.frames]
+            assert [name for name in names if name] == ["error", *(event.type for event in seen)]
+            assert names[-1] == ""  # [DONE]
             assert [json.loads(request.body)["model"] for request in told.requests] == ["m", "m"]
             assert KEY not in repr(told.requests) + repr(told.ends)
             (end,) = told.ends
@@ -207,3 +205,27 @@ def test_what_a_hook_raises_the_call_raises(backend: str, name: str) -> None:
 def test_hooks_are_told_by_what_makes_them() -> None:
     with pytest.raises(LocalProtocolError, match=r"hooks has to be made by Hooks\(\.\.\.\)"):
         ResponsesClient("http://127.0.0.1:9/v1", hooks=print)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - what is tested
+
+
+@both_loops
+def test_the_end_of_a_call_has_its_first_request_and_the_time_of_its_first_event(backend: str) -> None:
+    async def test() -> None:
+        requests: list[WireRequest] = []
+        ends: list[CallEnd] = []
+        hooks = Hooks(on_request=requests.append, on_outcome=ends.append)
+        script = Script(Answer.error(503, "Busy."), Answer.text("Hi"), Answer.json(saying("Hi")))
+        async with FakeServer(script) as server, client(server, hooks=hooks) as c:
+            async with c.stream(model="m", input="x") as stream:
+                await stream.result()
+            await c.create(model="m", input="x")
+            with pytest.raises(EncodeError):
+                await c.create(model="m", input="x", metadata={"x": object()})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType] # what is refused
+        streamed, whole = ends
+        assert len(requests) == 3
+        assert streamed.request is requests[0]
+        assert streamed.first_event is not None
+        assert 0 < streamed.first_event <= streamed.elapsed
+        assert whole.request is requests[2]
+        assert whole.first_event is None
+
+    run(backend, test)

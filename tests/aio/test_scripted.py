@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,9 +12,12 @@ from tests.support import both_loops, run
 from responses_proto.aio.reply import Reply
 from responses_proto.aio.scripted import Scripted
 from responses_proto.codec import dump, load
+from responses_proto.embedded.script import Script
 from responses_proto.emitter import Emitter, encode_event
+from responses_proto.exceptions import RateLimitError
+from responses_proto.models.content import OutputText, UrlCitation
 from responses_proto.models.items import FunctionCall, Message, Reasoning
-from responses_proto.models.request import CreateResponse
+from responses_proto.models.request import CreateResponse, InputTokensRequest
 from responses_proto.protocol import ResponseStream
 
 if TYPE_CHECKING:
@@ -34,7 +38,7 @@ WEATHER = {
 OTHER = {"type": "function", "name": "other"}
 
 
-def answer(backend: str = "asyncio", **request: Any) -> Response:
+def answer(backend: str = "asyncio", *, script: Script | None = None, delay: float = 0.0, **request: Any) -> Response:
     """What a strict client hears when the model answers this."""
     asked = load({"model": "scripted", "input": "hello there", **request}, CreateResponse)
     stream = ResponseStream(strict=True)
@@ -43,8 +47,13 @@ def answer(backend: str = "asyncio", **request: Any) -> Response:
         for event in events:
             stream.receive_data(encode_event(event))
 
+    given = asked.input or ()
+    context = [Message(role="user", content=given)] if isinstance(given, str) else given
+
     async def main() -> None:
-        await Scripted()(asked, Reply(Emitter(asked, now=0), send, lambda: 1))
+        await Scripted(script=script, delay=delay)(
+            asked, Reply(Emitter(asked, now=0), send, lambda: 1, context=context)
+        )
 
     run(backend, main)
     assert stream.ended
@@ -188,3 +197,99 @@ def test_it_fails_on_request_halfway() -> None:
     assert response.error
     assert response.error.code == "server_error"
     assert response.output_text == "This is as far as I"
+
+
+def test_it_stops_and_fails_as_it_is_told() -> None:
+    response = answer(input="[incomplete content_filter]")
+    assert response.incomplete_details
+    assert (response.status, response.incomplete_details.reason) == ("incomplete", "content_filter")
+    message = response.output[0]
+    assert isinstance(message, Message)
+    assert message.status == "incomplete"
+    response = answer(input="[fail rate_limit_exceeded]")
+    assert response.error
+    assert response.error.code == "rate_limit_exceeded"
+
+
+def test_an_error_comes_before_anything_else() -> None:
+    with pytest.raises(RateLimitError) as caught:
+        answer(input="[error 429 7] now")
+    assert caught.value.retry_after == 7
+
+
+def test_what_does_not_fit_the_bound_any_more_is_not_said() -> None:
+    tools = [{"type": "custom", "name": "run"}]
+    response = answer(input="one two three", tools=tools, max_output_tokens=2)
+    assert (response.status, response.output) == ("incomplete", [])
+    assert answer(input="one two three", tools=tools, max_output_tokens=3).status == "completed"
+
+
+# ---- the rest of what can be asked for
+
+
+def test_log_probabilities_of_every_token() -> None:
+    response = answer(input="one two", include=["message.output_text.logprobs"], top_logprobs=2)
+    part = response.output[0].content[0] if isinstance(response.output[0], Message) else None
+    assert isinstance(part, OutputText)
+    assert [entry.token for entry in part.logprobs or ()] == ["one", " two"]
+    for entry in part.logprobs or ():
+        likeliest = entry.top_logprobs or []
+        assert [other.logprob for other in likeliest] == [entry.logprob, entry.logprob - 1]
+        assert likeliest[0].token == entry.token
+        assert bytes(entry.bytes or ()).decode() == entry.token
+    plain = answer(input="one two", top_logprobs=2).output[0]
+    assert isinstance(plain, Message)
+    assert dump(plain)["content"][0]["logprobs"] == []
+
+
+def test_a_citation_of_the_whole_text() -> None:
+    message = answer(input="[cite] hello there").output[0]
+    assert isinstance(message, Message)
+    part = message.parts[0]
+    assert isinstance(part, OutputText)
+    cited = [(a.start_index, a.end_index) for a in part.annotations or () if isinstance(a, UrlCitation)]
+    assert cited == [(0, len("hello there"))]
+
+
+def test_several_messages_and_calls_in_one_response() -> None:
+    response = answer(input="[commentary] get_weather and other", tools=[WEATHER, OTHER])
+    assert [item.type for item in response.output] == ["message", "function_call", "function_call"]
+    assert [getattr(item, "phase", None) for item in response.output] == ["commentary", None, None]
+    assert len({call.call_id for call in response.function_calls}) == 2
+
+
+def test_hosted_tools_show_their_items() -> None:
+    response = answer(tools=[{"type": "web_search"}])
+    assert [item.type for item in response.output] == ["web_search_call", "message"]
+    assert response.output_text == "hello there"
+
+
+@both_loops
+def test_it_can_be_slow(backend: str) -> None:
+    start = time.monotonic()
+    answer(backend, input="[wait 0.1] [slow 0.05] one two three")
+    assert time.monotonic() - start >= 0.25
+
+
+def test_the_pace_of_the_server_holds_where_nothing_is_said() -> None:
+    start = time.monotonic()
+    answer(input="one two three", delay=0.05)
+    assert time.monotonic() - start >= 0.15
+
+
+def test_a_script_answers_instead() -> None:
+    script = Script.parse('[{"when": {"contains": "hello"}, "then": ["Hi.", {"call": "other"}]}]')
+    response = answer(script=script, tools=[WEATHER])
+    assert response.output_text == "Hi."
+    assert [call.name for call in response.function_calls] == ["other"]
+    assert [call.name for call in answer(script=script, input="bye", tools=[WEATHER]).function_calls] == ["get_weather"]
+
+
+@both_loops
+def test_it_counts_an_input_as_its_usage_does(backend: str) -> None:
+    async def main() -> None:
+        context = [Message(role="user", content="one two three")]
+        request = InputTokensRequest(model="scripted", instructions="Be brief.")
+        assert await Scripted().count(request, context) == 5
+
+    run(backend, main)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 from tests.asgi import Listener, asking, texts
 from tests.support import both_loops, run
 
 from responses_proto.aio.scripted import Scripted
 from responses_proto.aio.service import Service
-from responses_proto.exceptions import BadRequestError, LocalProtocolError
+from responses_proto.exceptions import BadRequestError, LocalProtocolError, NotFoundError
 from responses_proto.models.items import FunctionCallOutput, Message
 from responses_proto.models.request import CompactRequest, InputTokensRequest
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from responses_proto import CreateResponse
+    from responses_proto.aio.reply import Reply
     from responses_proto.aio.turns import Turn
     from responses_proto.models.items import Item
 
@@ -85,6 +87,58 @@ def test_the_connection_is_asked_before_the_store(backend: str) -> None:
 
 
 # ---- the service's own verbs
+
+
+class Slow:
+    """A handler that says a word, waits to be told to go on, and says another."""
+
+    def __init__(self) -> None:
+        self.waits = anyio.Event()
+        self.proceed = anyio.Event()
+
+    async def __call__(self, _request: CreateResponse, reply: Reply) -> None:
+        async with reply.message() as message:
+            await message.text("one")
+            self.waits.set()
+            await self.proceed.wait()
+            await message.text(" two")
+
+
+@both_loops
+def test_one_that_runs_can_be_followed_by_others(backend: str) -> None:
+    async def main() -> None:
+        slow, first, second = Slow(), Listener(), Listener()
+        service = Service(slow)
+        turn = await service.turn(asking())
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(turn.run, first)
+            await slow.waits.wait()
+            tasks.start_soon(await service.replay(turn.id), second)
+            await anyio.wait_all_tasks_blocked()
+            assert second.events == first.events
+            slow.proceed.set()
+        assert second.events == first.events
+        assert second.types[-1] == "completed"
+
+    run(backend, main)
+
+
+@both_loops
+def test_one_that_is_deleted_while_somebody_listens_ends_there(backend: str) -> None:
+    async def main() -> None:
+        slow, listener = Slow(), Listener()
+        service = Service(slow)
+        turn = await service.turn(asking())
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(turn.run, listener)
+            await slow.waits.wait()
+            await service.delete(turn.id)
+        assert (listener.types[-1], listener.events[-1]["response"]["status"]) == ("incomplete", "cancelled")
+        assert await service.find(turn.id) is None
+        with pytest.raises(NotFoundError):
+            await service.delete(turn.id)
+
+    run(backend, main)
 
 
 @both_loops

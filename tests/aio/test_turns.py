@@ -126,6 +126,22 @@ def test_it_can_be_stopped_from_another_task(backend: str, reason: str | None, s
 
 
 @both_loops
+def test_whoever_stops_it_is_not_told_that_the_client_has_gone(backend: str) -> None:
+    async def main() -> None:
+        slow, listener = Slow(), Listener(at_most=4)
+        service = Service(slow)
+        turn = await service.turn(asking())
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(turn.run, listener)
+            await slow.waits.wait()
+            await turn.stop()
+        assert "incomplete" not in listener.types
+        assert (await service.existing(turn.id)).response.status == "cancelled"
+
+    run(backend, main)
+
+
+@both_loops
 def test_one_that_is_stopped_before_it_began_calls_no_handler(backend: str) -> None:
     called: list[object] = []
 

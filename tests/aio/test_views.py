@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.streams import Wire, plain, wire
+from tests.streams import Wire, numbered, plain, wire
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
@@ -106,5 +106,21 @@ def test_events_can_be_asked_for_by_a_name_that_nobody_knows(backend: str) -> No
         ):
             found: list[Event] = [event async for event in stream.events("acme:ping")]
             assert [type(event) for event in found] == [UnknownEvent]
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_misspelt_kind_is_refused_and_a_servers_own_is_not(backend: str) -> None:
+    async def test() -> None:
+        listed = [*plain(last=None), {"type": "acme:output"}, *plain()[-1:]]
+        async with (
+            FakeServer(Answer.events(numbered(listed))) as server,
+            client(server) as c,
+            c.stream(model="m", input="x") as stream,
+        ):
+            with pytest.raises(LocalProtocolError, match=r"did you mean 'response\.completed'"):
+                stream.events("response.complete")
+            assert [event.type async for event in stream.events("acme:output")] == ["acme:output"]
 
     run(backend, test)

@@ -137,3 +137,32 @@ def test_what_was_in_progress_has_failed_and_says_why(backend: str, tmp_path: Pa
         run(backend, lambda: use(url, server))
     with killed(path, 0) as (url, _):
         run(backend, lambda: look(url))
+
+
+@both_loops
+def test_a_server_that_is_told_to_end_says_so_of_what_it_leaves(backend: str, tmp_path: Path) -> None:
+    names: list[str] = []
+
+    async def use(url: str, server: subprocess.Popen[str]) -> None:
+        asked = CreateResponse(model="m", input="tell me a story", background=True)
+        async with client_of(url) as client, client.stream(asked) as stream:
+            async for event in stream:
+                if isinstance(event, OutputTextDelta):
+                    break
+            names.append(stream.response.id)
+        server.terminate()
+
+    async def look(url: str) -> None:
+        async with client_of(url) as client:
+            left = await client.retrieve(names[0])
+            assert left.status == "failed"
+            assert left.error
+            assert "shut down" in left.error.message
+            assert left.output[0].type == "message"
+
+    path = tmp_path / "store.db"
+    with killed(path, 0.1) as (url, server):
+        run(backend, lambda: use(url, server))
+        assert server.wait(10) is not None
+    with killed(path, 0) as (url, _):
+        run(backend, lambda: look(url))

@@ -60,7 +60,7 @@ def _same_origin(one: str, other: str) -> bool:
 def checked_url(url: str, dialect: Dialect) -> str:
     """Give the base URL in one form: with the path that the dialect needs, without a trailing slash.
 
-    Raises ``LocalProtocolError`` for what is no http(s) URL.
+    Raises ``LocalProtocolError`` for what is no http(s) URL, or is that of an endpoint.
     """
     url = url.strip()
     try:
@@ -71,6 +71,10 @@ def checked_url(url: str, dialect: Dialect) -> str:
     if not fine or parts.fragment or any(character.isspace() or not character.isprintable() for character in url):
         raise LocalProtocolError(f"base_url has to be like https://host/v1, not {shown(url)!r}")
     path = parts.path.rstrip("/") or dialect.base_url_path
+    if path.endswith("/responses"):
+        raise LocalProtocolError(
+            f"base_url is what stands before /responses: {shown(url).rstrip('/').removesuffix('/responses')!r}"
+        )
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 

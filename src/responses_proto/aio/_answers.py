@@ -92,8 +92,8 @@ def refusal(exchange: Exchange, body: bytes, secret: bytes) -> APIError:
 def description(exchange: Exchange, body: bytes) -> str:
     status, target = exchange.status, exchange.headers.get("location")
     if target and status >= FIRST_REDIRECT:
-        return f"the server redirects to {shown(target)!r}, which is not followed; is base_url right? (HTTP {status})"
+        return f"the server redirects to {shown(target)!r}, which is not followed; is base_url right?"
     kind = media_type(exchange.headers) or "an answer without a content type"
     text = readable(body.decode("utf-8", "replace"), 120)
     quoted = f" ({text!r})" if text else ", empty"
-    return f"{kind} came{quoted}; is base_url right? (HTTP {status})"
+    return f"{kind} came{quoted}; is base_url right?"

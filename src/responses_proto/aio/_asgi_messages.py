@@ -51,6 +51,9 @@ _SSE: Final = {
     "x-accel-buffering": "no",  # nginx would hold the stream back
 }
 
+_PASSED: Final = ("allow", "retry-after", "www-authenticate", "x-ratelimit-", "x-should-retry")
+"""The beginnings of the headers of an error that go to the client. Others may be another server's, about another body."""
+
 _T = TypeVar("_T")
 
 _log: Final = logging.getLogger(__name__)
@@ -115,7 +118,7 @@ def refusal(error: APIError) -> Whole:
     body: JSONValue = {
         "error": {"message": error.message, "type": error.type or INVALID, "param": error.param, "code": error.code}
     }
-    headers = {**error.headers, **_JSON}
+    headers = {name: value for name, value in error.headers.items() if name.lower().startswith(_PASSED)} | _JSON
     if error.retry_after is not None:
         headers.setdefault("retry-after", f"{max(0.0, error.retry_after):.0f}")
     return Whole(error.status or 500, headers, dumps(body))
@@ -143,7 +146,7 @@ async def silence(_scope: Scope, _receive: Receive, _send: Send) -> None:
     """Answer nobody."""
 
 
-async def _while_listening(receive: Receive, work: Callable[[], Awaitable[None]]) -> None:
+async def _while_listening(receive: Receive, send: Send, work: Callable[[Send], Awaitable[None]]) -> None:
     """Work for as long as the client is there; cancel the work at once when it leaves."""
 
     async def watch(scope: anyio.CancelScope) -> None:
@@ -151,10 +154,16 @@ async def _while_listening(receive: Receive, work: Callable[[], Awaitable[None]]
             pass
         scope.cancel()
 
+    async def put(message: Message) -> None:
+        try:
+            await send(message)
+        except OSError as error:
+            raise ClientGone from error
+
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch, tasks.cancel_scope)
         try:
-            await work()
+            await work(put)
         except ClientGone:
             pass
         finally:
@@ -171,48 +180,41 @@ class Waiting:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Work and answer."""
 
-        async def answer() -> None:
+        async def answer(put: Send) -> None:
             found = await or_refusal(self.work())
-            try:
-                await found(scope, receive, send)
-            except OSError as error:
-                raise ClientGone from error
+            await found(scope, receive, put)
 
-        await _while_listening(receive, answer)
+        await _while_listening(receive, send, answer)
 
 
-@attrs.define
+@attrs.frozen
 class Streaming:
     """An ASGI application that sends events as they are delivered, and ``[DONE]`` behind them."""
 
     work: Callable[[Deliver], Awaitable[None]]
     """Delivers the events. May raise an ``APIError`` before the first one, which is the answer then."""
-    begun: bool = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Work and stream."""
 
-        async def stream() -> None:
-            refused = await or_refusal(self._deliver_all(send))
-            if refused is not None and not self.begun:
-                await refused(scope, receive, send)
+        async def stream(put: Send) -> None:
+            begun = False
+
+            async def write(data: bytes, *, more: bool = True) -> None:
+                nonlocal begun
+                if not begun:
+                    begun = True
+                    await put(_head(200, _SSE))
+                await put({"type": "http.response.body", "body": data, "more_body": more})
+
+            async def deliver(events: Sequence[WireEvent]) -> None:
+                # One message for whatever is due: what an event costs is mostly what a message costs.
+                await write(b"".join([encode_frame(event.data, event.type) for event in events]))
+
+            refused = await or_refusal(self.work(deliver))
+            if refused is not None and not begun:
+                await refused(scope, receive, put)
             else:  # without [DONE], where it broke in the middle
-                await self._put(DONE if refused is None else b"", send, more=False)
+                await write(DONE if refused is None else b"", more=False)
 
-        await _while_listening(receive, stream)
-
-    async def _deliver_all(self, send: Send) -> None:
-        async def deliver(events: Sequence[WireEvent]) -> None:
-            # One message for whatever is due: what an event costs is mostly what a message costs.
-            await self._put(b"".join([encode_frame(event.data, event.type) for event in events]), send, more=True)
-
-        await self.work(deliver)
-
-    async def _put(self, data: bytes, send: Send, *, more: bool) -> None:
-        try:
-            if not self.begun:
-                self.begun = True
-                await send(_head(200, _SSE))
-            await send({"type": "http.response.body", "body": data, "more_body": more})
-        except OSError as error:
-            raise ClientGone from error
+        await _while_listening(receive, send, stream)

@@ -160,7 +160,7 @@ class Caller:
 class Attempts:
     """One logical call: counts its attempts, keeps its clock, tells the hooks. In ``async with``, or :meth:`over` ends it."""
 
-    __slots__ = ("_caller", "_over", "_paused", "_plan", "_started", "count", "response")
+    __slots__ = ("_caller", "_first_event", "_over", "_paused", "_plan", "_sent", "_started", "count", "response")
 
     def __init__(self, caller: Caller, plan: Plan) -> None:
         self._caller = caller
@@ -168,6 +168,8 @@ class Attempts:
         self._started = time.monotonic()
         self._paused = 0.0
         self._over = False
+        self._sent: WireRequest | None = None
+        self._first_event: float | None = None
         self.count = 0
         self.response: Response | None = None
 
@@ -183,9 +185,15 @@ class Attempts:
         """Begin the next attempt. The clock of ``Timeouts.total`` runs from the first one on."""
         self.count += 1
         request = attrs.evolve(self._plan.request, body=body) if body else self._plan.request
+        if self._sent is None:
+            self._sent = request
         if self._caller.hooks.on_request is not None:
             self._caller.hooks.on_request(request)
         return Exchange(self._caller.transport, request, started=self._started)
+
+    def event_came(self) -> None:
+        """Take the time of the first event of this attempt."""
+        self._first_event = time.monotonic() - self._started
 
     def decide(self, error: ResponsesProtoError, *, output: bool = False) -> Retry | None:
         """Say whether there is to be another attempt after an error."""
@@ -247,7 +255,9 @@ class Attempts:
                 response=response,
                 error=error,
                 cursor=cursor,
+                request=self._sent,
                 attempts=self.count,
+                first_event=self._first_event,
                 elapsed=time.monotonic() - self._started,
             )
         )

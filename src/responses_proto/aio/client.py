@@ -20,6 +20,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, cast, overload
 
 import anyio
+import anyio.lowlevel
 import attrs
 
 from .._version import __version__
@@ -175,6 +176,9 @@ class ResponsesClient:
     async def __aenter__(self) -> Self:
         if self._closed:
             raise LocalProtocolError("this client is closed: make another one")
+        await (
+            anyio.lowlevel.checkpoint()
+        )  # has anyio load what it needs on this loop, so that the first request need not
         return self
 
     async def __aexit__(

@@ -57,8 +57,12 @@ class CallEnd:
     """What was raised; ``None`` if nothing was."""
     cursor: Cursor | None = None
     """Where a stream stood."""
+    request: WireRequest | None = None
+    """The request as it was first sent, the very object that ``on_request`` was given; ``None`` if nothing was sent. Its headers hold the key."""
     attempts: int = 1
     """How often the request was sent."""
+    first_event: float | None = None
+    """Seconds from the beginning of the call to the first event of its stream; ``None`` if none came, or it is no stream."""
     elapsed: float = 0.0
     """Seconds from the beginning of the call to here."""
 

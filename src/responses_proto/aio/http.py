@@ -9,10 +9,14 @@ from __future__ import annotations
 import errno
 import functools
 import importlib
+import math
 import os
 from collections.abc import AsyncIterable
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 from urllib.parse import urljoin, urlsplit
+from urllib.request import getproxies
+
+import anyio
 
 from ..exceptions import (
     ConnectError,
@@ -32,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HTTPClient", "HTTPReply", "HTTPResponse", "HTTPTransport", "origin"]
 
-_PIECE: Final = 64 * 1024  # bytes of a request's body that are written at a time
+_PIECE: Final = 64 * 1024  # bytes of a request's body that are written at a time; one of more is a large one
 _REDIRECTS: Final = 3  # followed, within one origin; more is a loop
 _KEEPS_METHOD: Final = frozenset({307, 308})  # the redirects that repeat a POST as a POST
 _KEEPALIVE: Final = 15.0  # seconds; below what servers and their proxies allow, so that they are not the first to close
@@ -73,7 +77,8 @@ class HTTPTransport:
     """A :class:`~responses_proto.aio.transport.Transport` over a client of the caller's, or one of its own.
 
     The caller's client is used as it is set up (proxies, certificates, headers, pool) but for timeouts and redirects, and never
-    closed. Redirects are followed to the same origin only, and only those that repeat the request as it was.
+    closed. Redirects are followed to the same origin only, and only those that repeat the request as it was. A hook of the
+    caller's client that wants to see the body of a large request has to ``aread()`` it.
     """
 
     def __init__(self, client: HTTPClient | None = None) -> None:
@@ -107,20 +112,28 @@ class HTTPTransport:
         if request.stream:
             # A compressor holds bytes back until it has enough of them.
             headers.setdefault("accept-encoding", "identity")
+        body = _Pieces(request.body, timeouts.write)
+        large = len(request.body) > _PIECE
+        if large:
+            headers["content-length"] = str(len(request.body))  # else it would go in HTTP chunks
+        response: HTTPResponse | None = None
         try:
             sent = client.build_request(
                 request.method,
                 url,
                 headers=headers,
-                content=request.body or None,
+                content=body if large else request.body or None,
                 # In the order of httpx: connect, read, write, pool.
                 timeout=(timeouts.connect, _longest_read(timeouts), timeouts.write, timeouts.connect),
             )
             if request.body:
-                _cut(sent, request.body)
-            response: HTTPResponse = await client.send(sent, stream=True, follow_redirects=False)
+                _take_over(sent, body)
+            with body.scope:
+                response = await client.send(sent, stream=True, follow_redirects=False)
         except Exception as error:
             raise _translated(error, url, timeouts, sending=True) from error
+        if response is None:
+            raise _late("write", timeouts, "unsafe")
         return sent, response
 
     async def aclose(self) -> None:
@@ -220,57 +233,80 @@ def _bound_reads(sent: Any, response: Any, timeouts: Timeouts) -> bool:
     return True
 
 
-def _cut(sent: Any, body: bytes) -> None:
-    """Have the body of an httpx-shaped request written in pieces, so that `write` bounds each of them.
-
-    Not by way of ``content``, which such a library wraps into an async generator: where writing fails, that would be left
-    to the garbage collector, and trio warns of it.
-    """
-    base = next((cls for cls in type(sent.stream).__mro__ if cls.__name__ == "AsyncByteStream"), None)
-    if base is not None:
-        sent.stream = _pieces_class(base)(body)
-
-
-@functools.cache
-def _pieces_class(base: type) -> Callable[[bytes], object]:
-    return type("Pieces", (_Pieces, base), {})
-
-
 class _Pieces:
-    """A body, cut. Can be iterated again, for clients that have to send it twice."""
+    """A body in pieces. Each has to be written within ``write`` seconds, or :attr:`scope` is cancelled.
 
-    def __init__(self, body: bytes) -> None:
+    Not every library has a timer for writing. Can be iterated again, for clients that have to send it twice.
+    """
+
+    def __init__(self, body: bytes, write: float | None) -> None:
         self._body = body
+        self._write = math.inf if write is None else write
+        self.scope = anyio.CancelScope()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        return _PieceIterator(self._body)
+        return _PieceIterator(self)
 
-    async def aclose(self) -> None:
-        """Do nothing: there is nothing open."""
+    def piece(self, at: int) -> bytes:
+        """Give the piece that begins at an offset, empty behind the last: then everything is written."""
+        piece = self._body[at : at + _PIECE]
+        self.scope.deadline = anyio.current_time() + self._write if piece else math.inf
+        return piece
 
 
 class _PieceIterator:
-    __slots__ = ("_at", "_body")
+    __slots__ = ("_at", "_pieces")
 
-    def __init__(self, body: bytes) -> None:
-        self._body = body
+    def __init__(self, pieces: _Pieces) -> None:
+        self._pieces = pieces
         self._at = 0
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
-        piece = self._body[self._at : self._at + _PIECE]
+        piece = self._pieces.piece(self._at)
         if not piece:
             raise StopAsyncIteration
-        self._at += _PIECE
+        self._at += len(piece)
         return piece
+
+
+def _take_over(sent: Any, body: _Pieces) -> None:
+    """Have an httpx-shaped request iterate over the pieces themselves, not over an async generator of that library's.
+
+    Where writing fails, or is cancelled, that would be left to the garbage collector, and trio warns of it.
+    """
+    base = next((cls for cls in type(sent.stream).__mro__ if cls.__name__ == "AsyncByteStream"), None)
+    if base is not None:
+        sent.stream = _stream_class(base)(body)
+
+
+@functools.cache
+def _stream_class(base: type) -> Callable[[_Pieces], object]:
+    return type("PiecesStream", (_PiecesStream, base), {})
+
+
+class _PiecesStream:
+    def __init__(self, pieces: _Pieces) -> None:
+        self._pieces = pieces
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._pieces)
+
+    async def aclose(self) -> None:
+        """Do nothing: there is nothing open."""
 
 
 def _new_client() -> HTTPClient:
     httpx = importlib.import_module("httpx")
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=_IDLE, keepalive_expiry=_KEEPALIVE)
-    client: HTTPClient = httpx.AsyncClient(limits=limits, follow_redirects=False)
+    if getproxies():  # which only a transport that httpx makes itself knows to use
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=_IDLE, keepalive_expiry=_KEEPALIVE)
+        proxied: HTTPClient = httpx.AsyncClient(limits=limits, follow_redirects=False)
+        return proxied
+    coalesce = importlib.import_module("responses_proto.aio._coalesce")
+    transport = coalesce.CoalescingTransport(keepalive=_IDLE, keepalive_expiry=_KEEPALIVE)
+    client: HTTPClient = httpx.AsyncClient(transport=transport, follow_redirects=False)
     return client
 
 

@@ -14,17 +14,15 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard, cast
 from urllib.parse import SplitResult, urlsplit
 
-import anyio
 import attrs
 
 from .._version import __version__
 from ..codec import default_converter
 from ..dialects import DIALECTS
 from ..exceptions import APIError
-from ..models.events import ResponseCreated, ResponseInProgress, ResponseQueued
 from .hooks import Hooks
 
 if TYPE_CHECKING:
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.trace import SpanKind, StatusCode, Tracer, TracerProvider
 
-    from ..models.events import Event
     from ..models.response import Response, Usage
     from .hooks import CallEnd
     from .transport import WireRequest
@@ -42,7 +39,6 @@ __all__ = ["otel_hooks"]
 
 _Attributes: TypeAlias = "dict[str, str | bool | int | float | Sequence[str]]"
 _Wire: TypeAlias = dict[str, Any]
-_K = TypeVar("_K")
 
 _OPERATIONS: Final = {"responses.create": "chat", "responses.stream": "chat"}
 """Our calls that ask a model for something -> what the conventions call that. Resuming is not among them: tokens would count twice."""
@@ -66,36 +62,13 @@ _WELL_KNOWN: Final = {"azure": "azure.ai.openai", "xai": "x_ai"}
 _FINISH: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
 """Why a response is incomplete -> its finish reason."""
 
-_OPENING: Final = frozenset({ResponseCreated, ResponseQueued, ResponseInProgress})
-"""The events a stream begins with. They carry the response, by whose id the time is kept."""
-
 _READ_WHOLE: Final = 64 * 1024
 """Bytes of a request that are parsed for its parameters. Of a longer one only the model is given, if it is the first field,
 where our own models write it: reading megabytes would hold up the event loop."""
 _MODEL_FIRST: Final = re.compile(rb'\s*\{\s*"model"\s*:\s*("(?:[^"\\]|\\.){0,1000}+")')
 
 _REMEMBERED: Final = 10_000
-"""Requests and first events that are kept at most: those of streams that nobody closes are never asked for."""
-
-_SLACK: Final = 0.02
-_SLACK_PER_BYTE: Final = 2e-7
-"""Seconds that lie between the beginning of a call and its first sending at most, in a process that has much else to do; a
-large body is written in between."""
-
-
-@attrs.define(eq=False)
-class _Sent:
-    """A request on its way, as far as the span will want to know it."""
-
-    headers: Mapping[str, str] = attrs.field(repr=False)  # the key is in there
-    stream: bool
-    size: int
-    """Bytes of the body."""
-    task: int
-    context: Context = attrs.field(repr=False)
-    attributes: _Attributes = attrs.field(repr=False)
-    at: float
-    attempts: int = 1
+"""Requests that are kept at most: those of streams that nobody closes are never asked for."""
 
 
 def otel_hooks(tracer_provider: TracerProvider | None = None, *, capture_content: bool = False) -> Hooks:
@@ -122,7 +95,7 @@ def otel_hooks(tracer_provider: TracerProvider | None = None, *, capture_content
         capture_content=capture_content,
         providers=_providers(),
     )
-    return Hooks(on_request=tracing.on_request, on_event=tracing.on_event, on_outcome=tracing.on_outcome)
+    return Hooks(on_request=tracing.on_request, on_outcome=tracing.on_outcome)
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -135,56 +108,34 @@ class _Tracing:
     current_context: Callable[[], Context]
     capture_content: bool
     providers: Mapping[str, str]
-    sent: dict[int, _Sent] = attrs.field(factory=dict[int, "_Sent"])
-    """Requests whose calls are not over, by the identity of their headers."""
-    first_events: dict[str, float] = attrs.field(factory=dict[str, float])
-    """Response id -> when the first event of its stream came. By the id it is known whose event it is."""
+    sent: dict[int, tuple[WireRequest, Context]] = attrs.field(
+        factory=dict[int, "tuple[WireRequest, Context]"], repr=False
+    )
+    """Requests whose calls are not over, and where they were sent from; by identity, which is why they are kept."""
 
     def on_request(self, request: WireRequest) -> None:
-        now = time.monotonic()
-        url = urlsplit(request.url)
-        if request.method != "POST" or not url.path.endswith("/responses"):
-            return
-        known = self.sent.get(id(request.headers))
-        if known is not None:  # another attempt: those of one call share their headers
-            known.attempts += 1
-            return
-        self.sent[id(request.headers)] = _Sent(
-            headers=request.headers,
-            stream=request.stream,
-            size=len(request.body),
-            task=anyio.get_current_task().id,
-            context=self.current_context(),
-            attributes=_server(url, self.providers) | _parameters(request.body, content=self.capture_content),
-            at=now,
-        )
-        _bound(self.sent)
-
-    def on_event(self, event: Event) -> None:
-        if type(event) in _OPENING:
-            response_id = cast("ResponseCreated", event).response.id
-            if response_id and response_id not in self.first_events:
-                self.first_events[response_id] = time.monotonic()
-                _bound(self.first_events)
+        self.sent[id(request)] = request, self.current_context()
+        if len(self.sent) > _REMEMBERED:
+            self.sent.pop(next(iter(self.sent)), None)
 
     def on_outcome(self, end: CallEnd) -> None:
-        started, now = time.monotonic() - end.elapsed, time.time_ns()
-        first = self._first_event(end)
+        now = time.time_ns()
+        request = end.request
+        _, context = self.sent.pop(id(request), (None, None))
         operation = _OPERATIONS.get(end.operation)
         if operation is None:
             return
-        sent = self._claim(end, started)
         failure = _error_type(end)
-        attributes = self._attributes(end, sent)
+        attributes = self._attributes(end)
         attributes["gen_ai.operation.name"] = operation
-        if first is not None:
-            attributes["gen_ai.response.time_to_first_chunk"] = first - started
+        if end.first_event is not None:
+            attributes["gen_ai.response.time_to_first_chunk"] = end.first_event
         if failure is not None:
             attributes["error.type"] = failure
         model = attributes.get("gen_ai.request.model")
         span = self.tracer.start_span(
             f"{operation} {model}" if model else operation,
-            context=sent.context if sent is not None else None,
+            context=context,
             kind=self.kind,
             attributes=attributes,
             start_time=now - round(end.elapsed * 1e9),
@@ -193,49 +144,16 @@ class _Tracing:
             span.set_status(self.error, str(end.error) if self.capture_content and end.error is not None else None)
         span.end(now)
 
-    def _first_event(self, end: CallEnd) -> float | None:
-        if end.response is None or end.operation not in ("responses.stream", "responses.resume"):
-            return None
-        return self.first_events.pop(end.response.id, None)
-
-    def _claim(self, end: CallEnd, started: float) -> _Sent | None:
-        """Find the request of a call that is over; there is none if it never came to sending.
-
-        A hook is told what was sent and what is over, but not which belongs to which: it is the one that was sent as often as the
-        call says, and first when the call began. Of several that fit, it is this task's.
-        """
-        fitting = [
-            sent
-            for sent in list(self.sent.values())
-            if sent.attempts == end.attempts and sent.stream is (end.operation == "responses.stream")
-        ]
-        if not fitting:
-            return None
-        here = anyio.get_current_task().id
-
-        def unlikeness(sent: _Sent) -> tuple[float, bool, float]:
-            late = sent.at - started
-            return max(-_SLACK - late, late - _SLACK - sent.size * _SLACK_PER_BYTE, 0), sent.task != here, abs(late)
-
-        sent = min(fitting, key=unlikeness)
-        self.sent.pop(id(sent.headers), None)
-        return sent
-
-    def _attributes(self, end: CallEnd, sent: _Sent | None) -> _Attributes:
+    def _attributes(self, end: CallEnd) -> _Attributes:
         attributes: _Attributes = {"gen_ai.provider.name": "openai"}
         if end.operation == "responses.stream":
             attributes["gen_ai.request.stream"] = True
-        if sent is not None:
-            attributes |= sent.attributes
+        if end.request is not None:
+            attributes |= _server(urlsplit(end.request.url), self.providers)
+            attributes |= _parameters(end.request.body, content=self.capture_content)
         if end.response is not None:
             attributes |= _answer(end.response, content=self.capture_content)
         return attributes
-
-
-def _bound(kept: dict[_K, Any]) -> None:
-    """Forget the oldest if there are too many."""
-    if len(kept) > _REMEMBERED:
-        kept.pop(next(iter(kept)), None)
 
 
 # ---- attributes

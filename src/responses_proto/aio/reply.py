@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from types import TracebackType
 
-    from ..models.content import Annotation
+    from ..models.content import Annotation, LogProb
     from ..models.events import Event
     from ..models.items import Item, MessagePhase
     from ..models.response import Response, Usage
@@ -68,9 +68,9 @@ class ItemReply(Generic[W]):
 class MessageReply(ItemReply[MessageWriter]):
     """A message of the assistant's; see :class:`~responses_proto.emitter.MessageWriter`."""
 
-    async def text(self, delta: str) -> None:
-        """Say more."""
-        await self._send(self._writer.text(delta))
+    async def text(self, delta: str, *, logprobs: Sequence[LogProb] = ()) -> None:
+        """Say more, and how sure that is, token by token, if the client asked (``include``)."""
+        await self._send(self._writer.text(delta, logprobs=logprobs))
 
     async def refusal(self, delta: str) -> None:
         """Decline, in words."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, cast, runtime_checkable
 
 import anyio
@@ -92,14 +92,6 @@ _DIED: Final = "The server stopped while it worked on the response, and has been
 _log: Final = logging.getLogger(__name__)
 
 
-@attrs.frozen
-class _Past:
-    """What came before a request, and whether it can be looked up again."""
-
-    items: list[Item]
-    kept: bool = True
-
-
 class Service:
     """Makes the responses of a server, and looks after those that run and those that are kept.
 
@@ -162,18 +154,26 @@ class Service:
                 "or use it inside 'async with'."
             )
             raise invalid(message, "background", "unsupported_parameter")
-        past = await self._past(request.previous_response_id or None, request.conversation or None, earlier)
-        own = await self.settled(request.input or (), past.items)
-        context = expand([*past.items, *own])
+        previous = request.previous_response_id or None
+        cached = earlier(previous) if earlier is not None and previous else None
+        past = await self._past(previous, request.conversation or None) if cached is None else cached
+        own = await self.settled(request.input or (), past)
+        context = expand([*past, *own])
         check_outputs(context)
-        return Turn(self, request, input=own, context=context, history=None if past.kept else past.items)
+        lost = cached is not None and request.store is not False and await self.store.find(previous or "") is None
+        return Turn(self, request, input=own, context=context, history=past if lost else None)
 
     async def start(self, turn: Turn) -> None:
         """Run a turn in the background. Returns once the response is queued and stored."""
-        if self._tasks is None:
+        tasks = self._tasks
+        if tasks is None:
             raise LocalProtocolError("to work in the background, the server has to be open: use it inside `async with`")
-        await turn.queue()
-        self._tasks.start_soon(self._run_in_background, turn)
+        try:
+            await turn.queue()
+        except BaseException:
+            turn.forget()
+            raise
+        tasks.start_soon(self._run_in_background, turn)
 
     @staticmethod
     async def _run_in_background(turn: Turn) -> None:
@@ -184,20 +184,12 @@ class Service:
 
     # -- what came before
 
-    async def _past(
-        self, previous: str | None, conversation: str | ConversationReference | None, earlier: Earlier | None = None
-    ) -> _Past:
+    async def _past(self, previous: str | None, conversation: str | ConversationReference | None) -> list[Item]:
         if conversation:
             name = conversation if isinstance(conversation, str) else conversation.id
             if await self.store.find_conversation(name) is None:
                 raise not_found("conversation", name, "conversation")
-            return _Past(await self.store.items(name))
-        known = earlier(previous) if earlier is not None and previous else None
-        if known is not None and previous:
-            return _Past([*known], kept=await self.store.find(previous) is not None)
-        return _Past(await self._chain(previous))
-
-    async def _chain(self, previous: str | None) -> list[Item]:
+            return await self.store.items(name)
         asked, parts = previous, list[list[Item]]()
         while previous:
             stored = await self.find(previous)
@@ -279,7 +271,9 @@ class Service:
             raise not_found("response", response_id, "response_id")
         return stored
 
-    async def replay(self, response_id: str, after: int | None = None) -> Callable[[Deliver], Awaitable[None]]:
+    async def replay(
+        self, response_id: str, after: int | None = None
+    ) -> Callable[[Deliver], Coroutine[Any, Any, None]]:
         """Give the events of a response again, from behind a sequence number on, and those to come if it runs.
 
         A response that was not streamed has the events that it would have had. Nothing is delivered until what this gives is
@@ -361,7 +355,7 @@ class Service:
     async def _context(self, request: CompactRequest | InputTokensRequest) -> list[Item]:
         conversation = request.conversation if isinstance(request, InputTokensRequest) else None
         past = await self._past(request.previous_response_id or None, conversation or None)
-        return expand([*past.items, *await self.settled(request.input or (), past.items)])
+        return expand([*past, *await self.settled(request.input or (), past)])
 
 
 def _check_number(after: int | None, last: int) -> None:

@@ -40,7 +40,11 @@ def url_of(listener: socket.socket) -> str:
 
 
 def serve(app: Callable[..., Awaitable[None]], listener: socket.socket) -> None:
-    """Serve on this socket until the process is interrupted. Raises ``ImportError`` if uvicorn is not installed."""
+    """Serve on this socket until the process is interrupted, with as many connections as the system allows the process.
+
+    Raises ``ImportError`` if uvicorn is not installed.
+    """
+    _allow_many_files()
     with listener:
         _server(app).run(sockets=[listener])
 
@@ -69,6 +73,17 @@ def serving(app: Callable[..., Awaitable[None]], *, host: str = "127.0.0.1", por
         finally:
             server.should_exit = True
             thread.join()
+
+
+def _allow_many_files() -> None:
+    # Each open stream is one, and many systems start a process with 1024 or fewer.
+    try:
+        import resource  # noqa: PLC0415 - Unix has it
+    except ImportError:
+        return
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # what the system then refuses it has refused before
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _server(app: Any) -> uvicorn.Server:

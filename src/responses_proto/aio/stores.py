@@ -14,7 +14,7 @@ import os
 import sqlite3
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar
 
 import anyio
 import attrs
@@ -36,8 +36,7 @@ __all__ = ["MemoryStore", "SQLiteStore", "Store", "StoredResponse", "WireEvent",
 _T = TypeVar("_T")
 
 
-@attrs.frozen
-class WireEvent:
+class WireEvent(NamedTuple):
     """An event as it goes over the wire, encoded once for everybody that it goes to."""
 
     sequence_number: int

@@ -263,7 +263,8 @@ class EventStream:
     def events(self, *kinds: Any) -> Events[Any]:
         """Iterate over the events of some kinds only: classes, or wire strings; all of them if none is named.
 
-        Reads the stream itself: what is passed over is gone, and the stream goes on where this was left.
+        Reads the stream itself: what is passed over is gone, and the stream goes on where this was left. Raises
+        ``LocalProtocolError`` for a string that is an event's name but for a letter or two.
         """
         return Events(self._waiting, self._more, kinds)
 
@@ -480,15 +481,21 @@ class EventStream:
             self._give_up(error)
         events = engine.events_received()
         if events:
+            self._hand_on(events)
+
+    def _hand_on(self, events: list[Event]) -> None:
+        """Get events ready for whoever iterates."""
+        if not self._begun:
             self._begun = True
-            self._exchange.waited = 0.0
-            if not self._settled:
-                events = self._settle(events)
-            self._fresh = bool(events)
-            if self._on_event is not None:
-                for event in events:
-                    self._on_event(event)
-            self._ready = iter(events)
+            cast("Attempts", self._attempts).event_came()
+        self._exchange.waited = 0.0
+        if not self._settled:
+            events = self._settle(events)
+        self._fresh = bool(events)
+        if self._on_event is not None:
+            for event in events:
+                self._on_event(event)
+        self._ready = iter(events)
 
     def _give_up(self, failure: ResponsesProtoError) -> None:
         """Stop reading: with an error, unless the response was there already and only the rest of the body was not."""
@@ -579,7 +586,7 @@ class EventStream:
         exchange = self._exchange
         body = without(body, self._redact)[:ERROR_BODY]
         return NotAnEventStream(
-            f"a stream was asked for, but {description(exchange, body)}",
+            f"a stream was asked for, but {description(exchange, body)} (HTTP {exchange.status})",
             status=exchange.status,
             headers=exchange.headers,
             body=body,

@@ -65,14 +65,16 @@ class Turn:
         history: Sequence[Item] | None = None,
     ) -> None:
         # `history` is given where it cannot be looked up again, and is stored with the response.
-        self.request = request
-        self.input = [*input]
+        self._emitter = Emitter(request, now=service.clock(), ids=service.ids)
+        self.id: str = self._emitter.response.id
+        """The id of the response."""
+        self.request: CreateResponse = request
+        self.input: list[Item] = [*input]
         """The items of the request itself, as they are stored."""
-        self.context = context
+        self.context: Sequence[Item] = context
         """What the model sees: the history, then the input."""
         self._service = service
         self._history = None if history is None else [*history]
-        self._emitter = Emitter(request, now=service.clock(), ids=service.ids)
         self._reply = Reply(self._emitter, self._say, service.clock, context=context)
         self._scope = anyio.CancelScope()
         self._deliver: Deliver | None = None
@@ -86,12 +88,7 @@ class Turn:
         self._log: list[WireEvent] = []
         self._visible = 0
         self._over = False
-        self._news = anyio.Event()
-
-    @property
-    def id(self) -> str:
-        """The id of the response."""
-        return self._emitter.response.id
+        self._news: anyio.Event | None = None  # while somebody waits for more
 
     @property
     def response(self) -> Response:
@@ -157,7 +154,11 @@ class Turn:
         What was said so far is delivered first, then the end. The handler is cancelled at once. Idempotent.
         """
         end = self._emitter.cancel if reason is None else functools.partial(self._emitter.incomplete, reason)
-        await self._reply.cut(end, self._scope.cancel)
+        try:
+            await self._reply.cut(end, self._scope.cancel)
+        except Exception as error:
+            if error is not self._undelivered:  # that the client has gone is nothing to whoever stops it
+                raise
 
     def forget(self) -> None:
         """Have the response neither stored nor found from here on."""
@@ -167,6 +168,7 @@ class Turn:
     async def more(self, number: int) -> Sequence[WireEvent]:
         """Wait for the events from a sequence number on, of a response that is stored; empty if none will come any more."""
         while number >= self._visible and not self._over:
+            self._news = self._news or anyio.Event()
             await self._news.wait()
         return self._log[number : self._visible]
 
@@ -241,7 +243,9 @@ class Turn:
     def _unkept(self, said: list[WireEvent]) -> list[WireEvent]:
         """Have it failed instead; give the events that say so."""
         error = ResponseError(code="server_error", message="The response could not be stored.")
-        self._final = attrs.evolve(self.response, status="failed", error=error, incomplete_details=None)
+        self._final = attrs.evolve(
+            self.response, status="failed", error=error, incomplete_details=None, completed_at=None
+        )
         if not said:
             return []
         last = failure_events(self._final, said[-1].sequence_number)
@@ -262,5 +266,6 @@ class Turn:
                 await self._reply.cut(shut_down if self.in_background else self._emitter.cancel, self._scope.cancel)
 
     def _wake(self) -> None:
-        news, self._news = self._news, anyio.Event()
-        news.set()
+        if self._news is not None:
+            self._news.set()
+            self._news = None

@@ -5,9 +5,11 @@ Each reads the stream itself and keeps nothing, so that one can change from one 
 
 from __future__ import annotations
 
+import difflib
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
-from ..models.events import Event, OutputTextDelta
+from ..exceptions import LocalProtocolError
+from ..models.events import EVENT_TYPES, Event, OutputTextDelta
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -43,7 +45,7 @@ class Events(_View, Generic[_E]):
         super().__init__(ready, more)
         classes = tuple(kind for kind in kinds if not isinstance(kind, str))
         self._classes: tuple[type[object], ...] = classes if kinds else (object,)
-        self._names = frozenset(kind for kind in kinds if isinstance(kind, str))
+        self._names = frozenset(_checked(kind) for kind in kinds if isinstance(kind, str))
 
     async def __anext__(self) -> _E:
         classes, names = self._classes, self._names
@@ -53,6 +55,14 @@ class Events(_View, Generic[_E]):
                     return cast("_E", event)
             if not await self._more():
                 raise StopAsyncIteration
+
+
+def _checked(name: str) -> str:
+    """Give a name of events. One that nobody knows may be a server's own, but hardly if it is another one's but for a letter or two."""
+    near = () if name in EVENT_TYPES else difflib.get_close_matches(name, EVENT_TYPES, 1, 0.95)
+    if near:
+        raise LocalProtocolError(f"no event is called {name!r}: did you mean {near[0]!r}?")
+    return name
 
 
 class TextDeltas(_View):

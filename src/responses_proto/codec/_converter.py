@@ -13,7 +13,7 @@ from ..models._base import Model, Unknown
 from ._dump import Dumpers, dump_or_raise
 from ._json import JSONBackend, default_backend
 from ._load import MISFIT, Finding, Loader, Loaders
-from ._shapes import is_model, is_model_union, plan_of, shape_of
+from ._shapes import is_model, is_model_union, shape_of, tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +55,7 @@ class Converter(cattrs.Converter):
         the unions (``Event``, ``Item``, ``Tool``, ``Content``, …) or its ``Unknown*`` class. Raises ``LocalProtocolError``
         if ``cls`` has no wire string of its own, ``into`` is not open, or has another class for that string already.
         """
-        tag = plan_of(cls).constants.get("type") if is_model(cls) and not issubclass(cls, Unknown) else None
+        tag = tag_of(cls) if is_model(cls) and not issubclass(cls, Unknown) else None
         if tag is None:
             message = f"{getattr(cls, '__name__', cls)} is no model with a wire string: give it `type: ClassVar[Literal['slug:name']]`"
             raise LocalProtocolError(message)
@@ -64,7 +64,7 @@ class Converter(cattrs.Converter):
         )
         if unknown is None:
             raise LocalProtocolError(f"{into!r} is no open union: it has no Unknown* member")
-        known = next((arm for arm in shape_of(into).models if plan_of(arm).constants.get("type") == tag), None)
+        known = next((arm for arm in shape_of(into).models if tag_of(arm) == tag), None)
         if known is not None and not issubclass(cls, known):
             raise LocalProtocolError(f"{tag!r} is a {known.__name__}: only a subclass of it can take its place")
         self._loaders.register(unknown, tag, cls)

@@ -18,7 +18,7 @@ import attrs
 
 from ..models._base import EMPTY, Extra, Model, Unknown
 from ..typing import UNSET
-from ._shapes import Plan, Shape, plan_of
+from ._shapes import Plan, Shape, plan_of, tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -181,8 +181,8 @@ class Loaders:
         return load
 
     def _object(self, shape: Shape) -> Loader:
-        tags = {plan_of(cls).constants["type"]: cls for cls in shape.models if "type" in plan_of(cls).constants}
-        bare = [cls for cls in shape.models if "type" not in plan_of(cls).constants]
+        tags = {tag: cls for cls in shape.models if (tag := tag_of(cls)) is not None}
+        bare = [cls for cls in shape.models if tag_of(cls) is None]
         if len(bare) > 1 or len(tags) + len(bare) < len(shape.models):
             message = (
                 f"objects without a type of their own cannot be told apart: {[cls.__name__ for cls in shape.models]}"
@@ -259,7 +259,7 @@ class Loaders:
             if field.name in simple:
                 lines += [f"    e.{field.name} = {v}"]
                 continue
-            names[f"load_{v}"] = self.of_shape(field.shape)
+            names[f"load_{v}"] = self._first(names, f"load_{v}", field.shape)
             names[f"neutral_{v}"] = field.shape.neutral
             indent, word = "    ", "if"
             if not field.required:
@@ -288,6 +288,18 @@ class Loaders:
         names["beyond"] = _beyond
         exec(compile("\n".join(lines), f"<loader of {plan.cls.__name__}>", "exec"), names)  # noqa: S102 - built from field names only
         load: Loader = names["load"]
+        return load
+
+    def _first(self, names: dict[str, Any], name: str, shape: Shape) -> Loader:
+        """Make a loader that makes the real one when it is first called, and puts that into the names of a generated function.
+
+        So a first event costs what is in it, not all that could be.
+        """
+
+        def load(value: Any, found: list[Finding]) -> Any:
+            loader = names[name] = self.of_shape(shape)
+            return loader(value, found)
+
         return load
 
     def _odd(self, plan: Plan) -> Loader:

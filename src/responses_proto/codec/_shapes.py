@@ -17,7 +17,7 @@ import attrs
 from ..models._base import Model, Unknown
 from ..typing import UNSET, Unset
 
-__all__ = ["Field", "Plan", "Shape", "is_model", "is_model_union", "plan_of", "shape_of"]
+__all__ = ["Field", "Plan", "Shape", "is_model", "is_model_union", "plan_of", "shape_of", "tag_of"]
 
 _SCALARS: Final = (str, int, float, bool)
 _LISTS: Final = (list, collections.abc.Sequence, tuple)
@@ -170,6 +170,15 @@ def plan_of(cls: type[Model]) -> Plan:
     if plan is None:
         plan = _PLANS[cls] = _read(cls)
     return plan
+
+
+def tag_of(cls: type[Model]) -> str | None:
+    """Give the wire string that tells a class from others in a union; ``None`` if it has none. Reads no annotations.
+
+    Unions have a hundred members, and reading the annotations of all would be most of the time of a first decoding.
+    """
+    tag: object = getattr(cls, "type", None)  # of a class where it is a field, this is a descriptor
+    return tag if isinstance(tag, str) else None
 
 
 def _read(cls: type[Model]) -> Plan:

@@ -1,0 +1,53 @@
+"""Let the model call a function: the model says which and with what, this program runs it and sends back what it gave."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from responses_proto.aio.demo import run
+from responses_proto.history import as_input
+from responses_proto.models import FunctionCallOutput, FunctionTool, Message
+
+if TYPE_CHECKING:
+    from responses_proto import ResponsesClient
+    from responses_proto.models import Item
+
+WEATHER = FunctionTool(
+    name="get_current_weather",
+    description="The weather at a place, now.",
+    parameters={
+        "type": "object",
+        "properties": {
+            "location": {"type": "string", "description": "City and state, such as Boston, MA"},
+            "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]},
+        },
+        "required": ["location", "unit"],
+        "additionalProperties": False,
+    },
+    strict=True,
+)
+
+
+def get_current_weather(location: str, unit: str) -> str:
+    """Say what the weather is; a real one would look it up."""
+    return f"Sunny in {location}, {22 if unit == 'celsius' else 72} degrees {unit}."
+
+
+async def main(client: ResponsesClient, model: str) -> None:
+    """Ask for the weather, until there is an answer in words."""
+    items: list[Item] = [Message(role="user", content="What is the weather like in Boston today?")]
+    while True:
+        response = await client.create(model=model, input=items, tools=[WEATHER], tool_choice="auto", store=False)
+        items += as_input(response.output, client.dialect, stored=False)
+        if not response.function_calls:
+            print(response.output_text)
+            return
+        for call in response.function_calls:
+            output = get_current_weather(**json.loads(call.arguments))
+            print(f"{call.name}({call.arguments}) -> {output}")
+            items.append(FunctionCallOutput(call_id=call.call_id, output=output))
+
+
+if __name__ == "__main__":
+    run(main, model="moonshotai/Kimi-K2-Instruct-0905:groq")

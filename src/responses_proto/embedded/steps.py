@@ -1,0 +1,89 @@
+"""The steps of an answer, in the order in which they are said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import attrs
+
+if TYPE_CHECKING:
+    from ..models.items import Item, MessagePhase
+
+__all__ = ["Call", "Fail", "Plan", "Put", "Refuse", "Say", "Step", "Stop", "Think", "Wait"]
+
+
+@attrs.frozen(kw_only=True)
+class Think:
+    """A reasoning item."""
+
+    summaries: tuple[str, ...]
+    encrypted_content: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Say:
+    """A message."""
+
+    text: str
+    phase: MessagePhase | None = None
+    cited: bool = False
+    """Whether a citation is attached to the text."""
+    whole: bool = True
+    """If not, the message stays open: the response ends in the middle of it."""
+
+
+@attrs.frozen(kw_only=True)
+class Refuse:
+    """A message that declines."""
+
+    text: str
+
+
+@attrs.frozen(kw_only=True)
+class Call:
+    """A call of one of the client's functions."""
+
+    name: str
+    arguments: str
+    """A JSON object, written out."""
+
+
+@attrs.frozen(kw_only=True)
+class Put:
+    """An item of any other kind, which comes in one go."""
+
+    item: Item
+
+
+@attrs.frozen(kw_only=True)
+class Wait:
+    """Nothing, for some seconds."""
+
+    seconds: float
+
+
+@attrs.frozen(kw_only=True)
+class Stop:
+    """The response ends early."""
+
+    reason: str
+
+
+@attrs.frozen(kw_only=True)
+class Fail:
+    """The response fails."""
+
+    code: str
+    message: str
+
+
+Step: TypeAlias = Think | Say | Refuse | Call | Put | Wait | Stop | Fail
+
+
+@attrs.frozen(kw_only=True)
+class Plan:
+    """A whole answer."""
+
+    steps: tuple[Step, ...]
+    pause: float | None = None
+    """Seconds between two words; ``None`` leaves that to the server."""

@@ -1,0 +1,72 @@
+"""Servers that do not take the connection, or the request: the two deadlines that a transport keeps itself."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.hostile.engines import KEY, over_sockets, run_on, using
+
+from responses_proto import ResponsesClient, RetryPolicy, Timeouts
+from responses_proto.exceptions import ConnectError, DeadlineExceeded
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+
+@contextlib.contextmanager
+def deaf(*, full: bool) -> Generator[str]:
+    """Give the URL of a server that accepts nobody, with room in its queue or, if it is `full`, without."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0 if full else 8))
+        address = listener.getsockname()
+        for _ in range(3 if full else 0):  # the kernel takes one or two more than it was told to
+            waiting = stack.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(address)
+        yield f"http://127.0.0.1:{address[1]}/v1"
+
+
+@over_sockets
+@pytest.mark.parametrize("kind", ["connect", "write"])
+def test_a_deaf_server_is_a_deadline_that_names_itself(engine: str, kind: str) -> None:
+    async def test() -> None:
+        patience: Any = {kind: 0.2}
+        with deaf(full=kind == "connect") as url:
+            async with (
+                using(engine) as http,
+                ResponsesClient(
+                    url, KEY, http_client=http, retry=RetryPolicy(attempts=1), timeouts=Timeouts(**patience)
+                ) as client,
+            ):
+                started = time.monotonic()
+                with pytest.raises(DeadlineExceeded) as caught:
+                    async with client.stream(model="m", input="x" * (64 * 1024 * 1024 if kind == "write" else 1)):
+                        pass
+        assert (caught.value.kind, caught.value.limit) == (kind, 0.2)
+        assert caught.value.replay == ("safe" if kind == "connect" else "unsafe")
+        assert time.monotonic() - started < 10
+
+    run_on(engine, test)
+
+
+@over_sockets
+def test_nobody_there_is_a_connect_error_which_is_safe_to_repeat(engine: str) -> None:
+    async def test() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        async with (
+            using(engine) as http,
+            ResponsesClient(
+                f"http://127.0.0.1:{port}/v1", KEY, http_client=http, retry=RetryPolicy(attempts=1)
+            ) as client,
+        ):
+            with pytest.raises(ConnectError, match="refused") as caught:
+                await client.create(model="m", input="x")
+        assert caught.value.replay == "safe"
+        assert KEY not in repr(caught.value)
+
+    run_on(engine, test)
