@@ -29,6 +29,8 @@ TESTED_BY: Final = {
     "_foreign": "test_structured.py",
     "_shapes": "test_structured.py",
     "codec/__init__": "codec/test_converter.py",
+    "embedded/__init__": "embedded/test_turn.py",
+    "embedded/steps": "embedded/test_plan.py",
     "models/__init__": "models/test_parity.py",
 }
 

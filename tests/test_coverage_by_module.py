@@ -10,7 +10,7 @@ from tests.coverage_by_module import ROOT, TESTED_BY, measured, where_tested
 
 
 @pytest.mark.parametrize("module", measured())
-def test_every_module_that_may_not_await_has_where_tested_its_own(module: str) -> None:
+def test_every_module_that_may_not_await_has_tests_of_its_own(module: str) -> None:
     assert where_tested(module).exists()
 
 
