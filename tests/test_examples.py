@@ -92,3 +92,15 @@ def test_an_example_says_in_a_line_what_is_wrong() -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("error: cannot connect to http://127.0.0.1:1")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_agent_looks_into_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("a secret")
+    with serving(ResponsesApp(Scripted())) as url:
+        done = run_example("agent.py", url, "What is in here?", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ('[list_files {}]\nThe tool says: ["notes.txt"]\n\ncompleted after 2 turns\n')
+
+
+def test_the_agent_is_a_whole_program_on_one_page() -> None:
+    assert len((EXAMPLES / "agent.py").read_text(encoding="utf-8").splitlines()) < 60

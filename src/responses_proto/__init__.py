@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .aio.client import EventStream as EventStream
     from .aio.client import ResponsesClient as ResponsesClient
     from .aio.hooks import Hooks as Hooks
+    from .aio.tools import function_tool as function_tool
     from .cursor import Cursor as Cursor
     from .limits import Limits as Limits
     from .models.request import CreateResponse as CreateResponse
@@ -45,6 +46,7 @@ __all__ = [
     "__version__",
     "codec",
     "exceptions",
+    "function_tool",
     "models",
     "testing",
 ]
@@ -67,6 +69,7 @@ _HOMES: Final[dict[str, str]] = {
     "__version__": "._version",
     "codec": ".codec",
     "exceptions": ".exceptions",
+    "function_tool": ".aio.tools",
     "models": ".models",
     "testing": ".testing",
 }

@@ -188,7 +188,7 @@ class DeadlineExceeded(TransportError):
 
     def __init__(self, kind: str, elapsed: float, *, limit: float | None = None) -> None:
         self.kind = kind
-        """Which field of ``Timeouts`` ran out: ``connect``, ``write``, ``first_byte``, …"""
+        """Which field of ``Timeouts`` ran out: ``connect``, ``write``, ``first_byte``, …; or ``tool``, for a call of a tool."""
         self.elapsed = elapsed
         """Seconds that had passed."""
         self.limit = limit
@@ -358,6 +358,11 @@ class ToolNotFound(ToolError):
 
 class ToolArgumentsInvalid(ToolError):
     """The model's arguments do not fit the tool's parameters."""
+
+    def __init__(self, message: str, *, call: object = None, path: str = "$") -> None:
+        self.path = path
+        """Where, in JSONPath; ``$`` for arguments that are no JSON."""
+        super().__init__(message, call=call)
 
 
 class ApprovalRequired(ToolError):

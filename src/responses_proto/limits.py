@@ -1,4 +1,4 @@
-"""Every bound that the library keeps against what the peer sends, by name.
+"""Every bound that the library keeps against what the peer sends, and what tools give, by name.
 
 A bound that is passed raises :class:`~responses_proto.exceptions.LimitExceeded` with the bound's name.
 """
@@ -38,6 +38,8 @@ class Limits:
     """Content parts, summary parts, commands or logs of one output item."""
     max_item_bytes: int = attrs.field(default=256 * 1024 * 1024, validator=_positive)
     """Characters that the deltas of one text may add up to (of a part, of arguments, of code, of sound)."""
+    max_tool_output_bytes: int = attrs.field(default=10 * 1024 * 1024, validator=_positive)
+    """Bytes of the item that answers a tool call, as JSON; OpenAI takes as much."""
     max_anomalies: int = attrs.field(default=1_000, validator=_positive)
     """Different findings kept in ``stream.anomalies``; ``Accumulator.findings`` counts the later ones too. Raises nothing."""
 

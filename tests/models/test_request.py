@@ -31,6 +31,7 @@ from responses_proto.models.request import (
     ResponseCreateMessage,
     ResponseSteer,
     RetrieveParams,
+    RunFields,
 )
 from responses_proto.models.tools import FunctionTool, ToolChoiceFunction
 from responses_proto.typing import UNSET, Unset
@@ -178,6 +179,11 @@ def test_every_client_event_of_openai_has_a_class() -> None:
 @pytest.mark.parametrize(("cls", "fields"), TWINS)
 def test_keywords_are_the_fields_in_their_order_and_extra(cls: type[Model], fields: Any) -> None:
     assert list(fields.__annotations__) == [*_names(cls), "extra"]
+
+
+def test_a_run_has_the_same_keywords_but_for_its_own() -> None:
+    all_ = CreateResponseFields.__annotations__
+    assert {name: all_[name] for name in all_ if name not in ("tools", "stream")} == RunFields.__annotations__
 
 
 @pytest.mark.parametrize(("cls", "fields"), TWINS)

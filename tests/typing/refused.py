@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack, assert_never
 
+from responses_proto.aio.tools import ToolContext, function_tool, handler
 from responses_proto.codec import load
 from responses_proto.models import (
+    ComputerCall,
     CreateResponse,
     CreateResponseFields,
     FunctionCall,
@@ -18,11 +20,14 @@ from responses_proto.models import (
     OutputTextDelta,
     Reasoning,
     Response,
+    ShellCall,
     UnknownItem,
 )
 from responses_proto.structured import Incomplete, Invalid, Parsed, ParseResult, Refused, structure
 
 if TYPE_CHECKING:
+    from responses_proto import ResponsesClient
+    from responses_proto.toolloop import ToolLoop
     from responses_proto.typing import JSONValue
 
 
@@ -85,3 +90,36 @@ def a_match_that_forgets_a_result_does_not_end(result: ParseResult[int]) -> int:
 def what_is_structured_is_of_the_type() -> None:
     number: int = structure("1", str)  # type: ignore[assignment] # another type
     Invalid(number)  # type: ignore[call-arg,arg-type] # no message
+
+
+@function_tool
+def double(n: int) -> int:
+    """Double a number."""
+    return 2 * n
+
+
+def move(call: ComputerCall) -> str:
+    """Move the mouse."""
+    return call.call_id
+
+
+def a_tool_takes_what_its_function_takes() -> None:
+    double("2")  # type: ignore[arg-type] # a number
+    double(n=2, m=3)  # type: ignore[call-arg] # one
+    text: str = double(2)  # type: ignore[assignment] # gives a number
+    function_tool(text)  # type: ignore[call-overload] # no function
+    function_tool(double, strikt=True)  # type: ignore[call-overload] # no such option
+    handler(ShellCall, move)  # type: ignore[arg-type] # of another kind of call
+
+
+def a_run_takes_what_it_takes(client: ResponsesClient, loop: ToolLoop) -> None:
+    client.run(model="m", tools=[3])  # type: ignore[list-item] # no tool
+    client.run(model="m", start="now")  # type: ignore[arg-type] # no such time
+    client.run(model="m", on_error="ignore")  # type: ignore[arg-type] # nothing is ignored
+    client.run(model="m", approve=move)  # type: ignore[arg-type] # approves nothing
+    client.run(model="m", stream=True)  # type: ignore[call-arg] # it always does
+    loop.answer("call_1", "x")  # type: ignore[arg-type] # the call itself
+
+
+def progress_is_named(context: ToolContext) -> None:
+    context.progress("half", 1, 2)  # type: ignore[call-arg] # by name only

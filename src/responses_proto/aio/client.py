@@ -10,11 +10,12 @@
             response = await stream.result()
 
 Nothing here keeps a cancel scope or a task group open between two calls, so streams can be nested, handed to other
-tasks and left at any point.
+tasks and left at any point. A run is the exception: its tools need a place to work, so its block is entered and left in one task.
 """
 
 from __future__ import annotations
 
+import copy
 import os
 import time
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, cast, overload
@@ -50,12 +51,16 @@ if TYPE_CHECKING:
     from typing_extensions import TypeForm  # for the type checker, which brings it
 
     from ..models.config import Include, Order
-    from ..models.request import CompactFields, CreateResponseFields, InputTokensFields
+    from ..models.request import CompactFields, CreateResponseFields, InputTokensFields, RunFields
     from ..structured import ParseResult
+    from ..toolloop import Continuation, ToolLoop
     from ..typing import JSONObject
     from ._calls import Plan
+    from ._executing import OnError
     from .http import HTTPClient
+    from .run import Approve, Run, Start
     from .stream import OnAbandon
+    from .tools import Tools
     from .transport import Transport
 
 __all__ = ["EventStream", "Hooks", "ResponsesClient", "StreamMeta"]
@@ -255,6 +260,70 @@ class ResponsesClient:
         content = _with_stream(merged(CreateResponse, request, cast("Any", fields)), stream=True)
         plan = self._plan("responses.stream", "POST", content=content, stream=True, timeouts=timeouts, headers=headers)
         return EventStream(self._caller(), plan, cancel=self._cancelling(on_abandon))
+
+    def run(
+        self,
+        request: CreateResponse | JSONObject | ToolLoop | None = None,
+        /,
+        *,
+        tools: Tools = (),
+        approve: Approve | None = None,
+        max_turns: int | None = 32,
+        start: Start = "response_done",
+        concurrency: int = 16,
+        tool_timeout: float | None = None,
+        on_error: OnError = "tell_model",
+        continuation: Continuation | None = None,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+        **fields: Unpack[RunFields],
+    ) -> Run:
+        """Ask for a response, have the tools that it calls executed, ask again with what they gave, until the model is done.
+
+        To be used in ``async with``; see :class:`~responses_proto.aio.run.Run`. Takes what :meth:`stream` takes, or a loop (of an earlier run, say),
+        which is gone on from, for ``max_turns`` more responses, and itself stays as it is.
+
+        ``tools`` are functions, executors (:mod:`responses_proto.aio.tools`), and definitions of tools that are not executed here. A function
+        that the model invents is told not to exist; calls that were offered and that nothing here handles are handed over: the run ends, and
+        they are pending in its result. ``approve`` is asked about calls of remote MCP servers; without it, none is approved.
+
+        ``start`` says when a call is executed, ``concurrency`` how many are at once, ``tool_timeout`` how long each may take, in seconds
+        (a tool's own ``timeout`` wins; ``None`` is no bound), and ``on_error`` whether the model is told of one that failed or the run ends with the
+        error. Outputs are bounded by ``Limits.max_tool_output_bytes``. ``continuation`` is how the next request says what came
+        before, see :class:`~responses_proto.toolloop.ToolLoop`; ``timeouts`` hold for each response. Other fields of the request hold for all of
+        them: with ``tool_choice="required"``, the model never comes to an end by itself.
+
+        Raises ``LocalProtocolError``, here or on entering, for what cannot be a tool, and for two tools of one name.
+        """
+        from ..toolloop import ToolLoop  # noqa: PLC0415 - only who runs tools pays for it
+        from .run import Run  # noqa: PLC0415 - as above
+
+        self._caller()
+        if max_turns is not None and max_turns < 1:
+            raise LocalProtocolError(f"max_turns has to be 1 at least, not {max_turns!r}")
+        if isinstance(request, ToolLoop):
+            if fields or continuation is not None:
+                raise LocalProtocolError("a loop has its request already: no fields, and no continuation, go with it")
+            loop = copy.copy(request)
+            loop.max_turns = None if max_turns is None else len(loop.turns) + max_turns
+        else:
+            content = _with_stream(merged(CreateResponse, request, cast("Any", fields)), stream=False)
+            loop = ToolLoop(content, continuation=continuation, dialect=self._dialect, max_turns=max_turns)
+
+        def ask(request: CreateResponse | JSONObject) -> EventStream:
+            return self.stream(request, timeouts=timeouts, headers=headers)
+
+        return Run(
+            ask,
+            loop,
+            tools=tools,
+            approve=approve,
+            start=start,
+            concurrency=concurrency,
+            tool_timeout=tool_timeout,
+            on_error=on_error,
+            limits=self._settings.limits,
+        )
 
     def resume(
         self,

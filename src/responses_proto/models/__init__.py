@@ -264,6 +264,7 @@ from .request import (
     ResponseCreateMessage,
     ResponseSteer,
     RetrieveParams,
+    RunFields,
 )
 from .response import (
     CacheComparisonNotFound,
@@ -615,6 +616,7 @@ __all__ = [
     "ResponseStatus",
     "ResponseSteer",
     "RetrieveParams",
+    "RunFields",
     "SafetyCheck",
     "ScreenshotAction",
     "ScrollAction",

@@ -46,6 +46,7 @@ __all__ = [
     "ResponseCreateMessage",
     "ResponseSteer",
     "RetrieveParams",
+    "RunFields",
 ]
 
 
@@ -110,13 +111,20 @@ class CreateResponse(_ResponseParameters):
     """Whether the call returns at once and the response is fetched later."""
 
 
-class CreateResponseFields(TypedDict, total=False):
-    """The fields of :class:`CreateResponse`, as keyword arguments."""
+# In pieces, since a run has tools of its own, and always streams.
 
+
+class _Said(TypedDict, total=False):
     model: str | None
     input: str | Sequence[Item | JSONObject] | None
     instructions: str | None
+
+
+class _Tools(TypedDict, total=False):
     tools: Sequence[Tool | JSONObject] | None
+
+
+class _Settings(TypedDict, total=False):
     tool_choice: ToolChoice | JSONObject | None
     parallel_tool_calls: bool | None
     max_tool_calls: int | None
@@ -146,10 +154,24 @@ class CreateResponseFields(TypedDict, total=False):
     access_programs: AccessPrograms | JSONObject
     safety_identifier: str | None
     user: str
+
+
+class _Stream(TypedDict, total=False):
     stream: bool | None
+
+
+class _Ways(TypedDict, total=False):
     stream_options: StreamOptions | JSONObject | None
     background: bool | None
     extra: JSONObject
+
+
+class CreateResponseFields(_Said, _Tools, _Settings, _Stream, _Ways, total=False):
+    """The fields of :class:`CreateResponse`, as keyword arguments."""
+
+
+class RunFields(_Said, _Settings, _Ways, total=False):
+    """The fields of :class:`CreateResponse` that can be said of a run, as keyword arguments."""
 
 
 # ---- the other endpoints
