@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 
     from .typing import JSONObject, JSONValue
 
-__all__ = ["Parameters", "Signature", "description_of", "label_of", "name_of", "parameters_of", "signature_of"]
+__all__ = [
+    "Parameters",
+    "Signature",
+    "description_of",
+    "label_of",
+    "name_of",
+    "object_in",
+    "parameters_of",
+    "signature_of",
+]
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _EMPTY: Final = inspect.Parameter.empty
@@ -51,7 +60,7 @@ class Signature:
 
     def bind(self, arguments: str) -> tuple[list[Any], dict[str, Any]]:
         """Make the arguments of the call that a model's JSON means. Raises ``ToolArgumentsInvalid``, with its path."""
-        value = _object_in(arguments)
+        value = object_in(arguments)
         names = [parameter.name for parameter in self.parameters]
         for unknown in value.keys() - names:
             known = ", ".join(names) or "none"
@@ -72,7 +81,8 @@ class Signature:
         return by_place, by_name
 
 
-def _object_in(arguments: str) -> dict[str, JSONValue]:
+def object_in(arguments: str) -> dict[str, JSONValue]:
+    """Read the arguments of a call, whatever is called. Raises ``ToolArgumentsInvalid`` for what is no JSON object."""
     try:
         # Where there is nothing to say, some models say nothing.
         value: Any = default_backend().loads(arguments) if arguments.strip() else {}

@@ -1,0 +1,78 @@
+"""What tests of MCP need: servers to talk to, calls to make, and a look at what is left."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from responses_proto.aio.mcp import McpServer
+from responses_proto.aio.tools import ToolContext
+from responses_proto.models import FunctionCall
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from responses_proto.aio.tools import Progress
+    from responses_proto.tooloutput import ToolOutput
+
+SERVER = str(Path(__file__).parent / "mcp_server.py")
+"""The program that `stdio` and `over_http` run."""
+
+quiet_on_trio = pytest.mark.filterwarnings("ignore:Async generator 'http:ResourceWarning")
+"""For tests over HTTP: httpx2 leaves its readers of event streams to the garbage collector, which trio alone remarks upon."""
+
+
+def stdio(*options: str, **how: Any) -> McpServer:
+    """Give `mcp_server.py` as a child of this process."""
+    return McpServer.stdio(sys.executable, [SERVER, "stdio", *options], **how)
+
+
+@contextlib.contextmanager
+def over_http(*options: str) -> Generator[str]:
+    """Run `mcp_server.py` on a socket for the length of the block, which gets the URL."""
+    with subprocess.Popen([sys.executable, SERVER, "http", *options], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
+
+
+def function_call(name: str, arguments: Any = None) -> FunctionCall:
+    """Make a call as a model makes it; arguments that are a text stand as they are."""
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
+    return FunctionCall(call_id="call_1", name=name, arguments=text)
+
+
+async def call(
+    tools: McpServer,
+    name: str,
+    arguments: Any = None,
+    *,
+    progress: list[Progress] | None = None,
+    timeout: float | None = None,  # noqa: ASYNC109 - what the context says
+) -> ToolOutput:
+    """Have a server carry out a call by hand."""
+    made = function_call(name, arguments)
+    context = ToolContext(made, timeout=timeout, on_progress=progress.append if progress is not None else None)
+    return await tools.execute(made, context)
+
+
+def children() -> set[int]:
+    """Give the processes that are children of this one, also those that have ended and that nobody has asked for."""
+    if not Path("/proc/self/stat").exists():
+        pytest.skip("what children a process has is only known here where there is /proc")
+    found: set[int] = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if int((entry / "stat").read_text().rpartition(")")[2].split()[1]) == os.getpid():
+                    found.add(int(entry.name))
+    return found

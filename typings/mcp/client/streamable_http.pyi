@@ -1,0 +1,6 @@
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+def streamable_http_client(
+    url: str, *, http_client: Any = None, max_sse_event_size: int | None = ...
+) -> AbstractAsyncContextManager[Any]: ...

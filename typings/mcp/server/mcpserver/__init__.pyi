@@ -1,0 +1,4 @@
+from mcp.server.mcpserver.context import Context
+from mcp.server.mcpserver.server import MCPServer
+
+__all__ = ["Context", "MCPServer"]

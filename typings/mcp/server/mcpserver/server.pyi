@@ -1,0 +1,23 @@
+from collections.abc import Callable
+from typing import Any, Generic, Literal, TypeVar
+
+from mcp.server.lowlevel.server import Server
+from starlette.applications import Starlette
+
+_L = TypeVar("_L")
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+class MCPServer(Generic[_L]):
+    _lowlevel_server: Server[Any]
+    def __init__(
+        self, name: str | None = None, *, instructions: str | None = None, log_level: str = "INFO"
+    ) -> None: ...
+    @property
+    def name(self) -> str: ...
+    def tool(self, name: str | None = None) -> Callable[[_F], _F]: ...
+    def add_tool(self, fn: Callable[..., Any], name: str | None = None) -> None: ...
+    def resource(
+        self, uri: str, *, name: str | None = None, title: str | None = None, mime_type: str | None = None
+    ) -> Callable[[_F], _F]: ...
+    def run(self, transport: Literal["stdio"] = "stdio") -> None: ...
+    def streamable_http_app(self) -> Starlette: ...
