@@ -8,8 +8,10 @@ from responses_proto.rules import RULES
 from responses_proto.state import (
     CHANNELS,
     GROWTH,
+    ITEM_EVENTS,
     ITEM_LIFE,
     ITEM_RULES,
+    ITEM_STEPS,
     PART_EVENTS,
     PART_LIFE,
     PART_RULES,
@@ -57,6 +59,17 @@ def lives() -> Iterator[str]:
 
 def kinds() -> Iterator[str]:
     """Say what happens to which kind of item."""
+    yield "## Kinds of items"
+    yield ""
+    yield "What can come of them between `added` and `done`, and which step it is. Other kinds are added and done."
+    yield ""
+    yield "| item | step | events |"
+    yield "|---|---|---|"
+    for kind, names in ITEM_EVENTS.items():
+        for step in dict.fromkeys(ITEM_STEPS[name] for name in names):
+            listed = ", ".join(f"`{name}`" for name in names if ITEM_STEPS[name] == step)
+            yield f"| `{kind}` | {step} | {listed} |"
+    yield ""
     yield "## Texts that grow"
     yield ""
     yield "| item | where | grows by | whole in |"

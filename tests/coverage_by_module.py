@@ -29,11 +29,13 @@ TESTED_BY: Final = {
     "_foreign": "test_structured.py",
     "_shapes": "test_structured.py",
     "codec/__init__": "codec/test_converter.py",
+    "embedded/__init__": "embedded/test_turn.py",
+    "embedded/steps": "embedded/test_plan.py",
     "models/__init__": "models/test_parity.py",
 }
 
 
-def test_file_of(module: str) -> Path:
+def where_tested(module: str) -> Path:
     """Give the test file of a module: ``codec/_load`` has ``tests/codec/test_load.py``."""
     folder, _, name = module.rpartition("/")
     return TESTS / TESTED_BY.get(module, f"{folder}/test_{name.removeprefix('_')}.py".lstrip("/"))
@@ -76,7 +78,7 @@ def main() -> int:
     chosen = parser.parse_args().modules or measured()
     by_test: defaultdict[Path, list[str]] = defaultdict(list)
     for module in chosen:
-        by_test[test_file_of(module)].append(module)
+        by_test[where_tested(module)].append(module)
     missing = 0
     with tempfile.TemporaryDirectory() as scratch, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = {test: pool.submit(run, test, Path(scratch)) for test in by_test}

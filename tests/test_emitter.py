@@ -26,7 +26,7 @@ from responses_proto.emitter import (
 )
 from responses_proto.exceptions import LocalProtocolError
 from responses_proto.models.config import JsonSchemaFormat, TextConfig
-from responses_proto.models.content import FilePath, OutputText, Refusal, UrlCitation
+from responses_proto.models.content import FilePath, LogProb, OutputText, Refusal, UrlCitation
 from responses_proto.models.events import ContentPartAdded, ErrorEvent, Event, ResponseFailed
 from responses_proto.models.items import ITEM_TYPES, FunctionCall, Message, Reasoning
 from responses_proto.models.request import CreateResponse
@@ -178,6 +178,18 @@ def test_reasoning_has_text_and_summary_parts_and_what_only_the_server_reads() -
     assert item.text == "hm"
     assert [dump(part)["text"] for part in item.summary] == ["one", "two"]
     assert item.encrypted_content == "xyz"
+
+
+def test_what_is_known_of_each_token_is_said_with_its_text() -> None:
+    e = emitter()
+    events = e.start()
+    message = e.message()
+    likely = [load({"token": word, "logprob": -0.5, "bytes": [], "top_logprobs": []}, LogProb) for word in ("a", "b")]
+    events += message.text("a", logprobs=likely[:1]) + message.text("b", logprobs=likely[1:])
+    events += message.done() + e.complete()
+    item = heard(events).output[0]
+    assert isinstance(item, Message)
+    assert item.content == [OutputText(text="ab", annotations=[], logprobs=likely)]
 
 
 def test_a_queued_response_is_created_once() -> None:

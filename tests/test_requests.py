@@ -10,6 +10,7 @@ from responses_proto import CreateResponse
 from responses_proto._requests import (
     check_create,
     id_of,
+    not_found,
     page_of,
     read_body,
     read_list_params,
@@ -82,6 +83,18 @@ def test_what_the_types_do_not_say_is_checked(request_: CreateResponse, param: s
 
 
 # ---- queries
+
+
+def test_a_request_that_says_enough_is_let_through() -> None:
+    for fine in (CreateResponse(model="m"), CreateResponse(model="m", background=True, store=True)):
+        check_create(fine)
+        assert fine.model == "m"
+
+
+def test_what_is_not_there_is_named() -> None:
+    error = not_found("response", "resp_1", "response_id")
+    assert (error.status, error.type, error.param) == (404, "invalid_request_error", "response_id")
+    assert error.message == "There is no response with id 'resp_1' here."
 
 
 def test_queries_become_parameters() -> None:

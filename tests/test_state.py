@@ -18,6 +18,7 @@ from responses_proto.state import (
     DONES,
     GROWTH,
     ITEM_CHANNELS,
+    ITEM_EVENTS,
     ITEM_LIFE,
     ITEM_PROGRESS,
     ITEM_RULES,
@@ -159,6 +160,18 @@ def test_every_event_of_an_item_is_a_step_of_its_life() -> None:
     assert set(ITEM_STEPS.values()) == set(get_args(ItemStep))
     assert {ITEM_STEPS[name] for name in PART_STEPS} == {"grows"}
     assert {*PART_STEPS.values(), "item done"} == set(get_args(PartStep))
+
+
+def test_each_kind_of_item_has_its_own_events_and_all_of_them_have_a_kind() -> None:
+    assert {name for names in ITEM_EVENTS.values() for name in names} | {
+        "response.output_item.added",
+        "response.output_item.done",
+    } == set(ITEM_STEPS)
+    assert set(ITEM_EVENTS) < set(ITEM_TYPES)
+    shared = {name for name, event in PART_EVENTS.items() if len(event.items) > 1}
+    single = [name for names in ITEM_EVENTS.values() for name in names if name not in shared]
+    assert len(single) == len(set(single))
+    assert [ITEM_STEPS[name] for name in ITEM_EVENTS["mcp_call"]] == ["begins", "ends", "fails", "grows", "grows"]
 
 
 @pytest.mark.parametrize("name", GROWTH)

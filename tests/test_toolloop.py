@@ -384,6 +384,7 @@ FUNCTION = FunctionTool(name="work")
         (custom_call(1), [CustomTool(name="work")], True),
         (function_call(1), [{"type": "function", "name": "work"}], True),
         (function_call(1), [NamespaceTool(name="n", description="", tools=[FUNCTION])], True),
+        (function_call(1), [NamespaceTool(name="n", description="", tools=[]), FUNCTION], True),
         (approval_request(1), [], True),
     ],
 )
@@ -396,10 +397,17 @@ def test_tools_are_those_of_the_request_of_the_response_and_those_that_were_foun
         AdditionalTools(role="developer", tools=[FunctionTool(name="b")]),
         ToolSearchOutput(call_id="call_1", tools=[FunctionTool(name="c")], status="completed"),
     ]
-    raw: Any = {"model": "m", "input": found, "tools": [{"type": "function", "name": "a"}]}
+    raw: Any = {"model": "m", "input": [ORDER, *found], "tools": [{"type": "function", "name": "a"}]}
     loop = ToolLoop(raw)
     loop.receive(attrs.evolve(turn(), tools=[FunctionTool(name="d")]))
     assert sorted(tool.name for tool in loop.tools if isinstance(tool, FunctionTool)) == ["a", "b", "c", "d"]
+
+
+def test_a_turn_that_says_no_usage_adds_none() -> None:
+    loop = after(ToolLoop(REQUEST), attrs.evolve(turn(function_call(1)), usage=UNSET))
+    assert loop.usage is None
+    loop.receive(said())
+    assert loop.usage == said().usage
 
 
 def test_unknown_dialects_and_no_turns_are_refused() -> None:

@@ -25,7 +25,7 @@ do anything that was not thought of.
 Four things vary between kinds of items: which text grows under which event (:data:`CHANNELS`), which events open and close a part
 (:data:`PART_EVENTS`), which events report how far the work on an item has come (:data:`PROGRESS`), and what grows in a way of
 its own (:data:`GROWTH`). They are what happens to items and parts: :data:`ITEM_STEPS` and :data:`PART_STEPS` say which event is
-which step. A kind that none of these tables names is added and done, and that is its life.
+which step, and :data:`ITEM_EVENTS` puts together what each kind has. One that is not there is added and done, and that is its life.
 
 The accumulator, the emitter, the checks and the generator of streams read the same tables, so they cannot disagree; the pictures
 in the documentation are drawn from them. An item that the work is done *for* (a search, a call of a remote tool) goes through stages,
@@ -49,6 +49,7 @@ __all__ = [
     "DONES",
     "GROWTH",
     "ITEM_CHANNELS",
+    "ITEM_EVENTS",
     "ITEM_LIFE",
     "ITEM_PROGRESS",
     "ITEM_RULES",
@@ -306,6 +307,17 @@ ITEM_STEPS: Final[dict[str, ItemStep]] = {
     **dict.fromkeys((*DELTAS, *DONES, *PART_EVENTS, *GROWTH), "grows"),
 }
 """Event -> what it is in the life of its item. All events of items are here."""
+
+ITEM_EVENTS: Final = {
+    item: (
+        *ITEM_PROGRESS.get(item, ()),
+        *(name for name, event in PART_EVENTS.items() if item in event.items),
+        *(name for channel in ITEM_CHANNELS.get(item, ()) for name in (channel.delta, channel.done)),
+        *(name for name, kind in GROWTH.items() if kind == item),
+    )
+    for item in dict.fromkeys((*ITEM_CHANNELS, *ITEM_PROGRESS, *GROWTH.values()))
+}
+"""Type of item -> what can come of it between ``added`` and ``done``: the steps of :data:`ITEM_LIFE` that its kind has."""
 
 PartState: TypeAlias = Literal["awaited", "open", "growing", "whole", "done"]
 """Where a part, or a text, is in its life. ``whole``: the whole of its text was said."""

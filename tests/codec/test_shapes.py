@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from responses_proto.codec._shapes import Shape, is_model, is_model_union, plan_of, shape_of
+from responses_proto.codec._shapes import Shape, is_model, is_model_union, plan_of, shape_of, tag_of
 from responses_proto.models import FunctionCall, Item, McpTool, Message, Model, UnknownItem
 from responses_proto.models._base import Unknown, model
 from responses_proto.typing import UNSET, JSONValue, Unset
@@ -142,3 +142,7 @@ def test_a_secret_is_known_to_the_plan() -> None:
 )
 def test_plain_is_what_the_type_of_the_value_decides(annotation: Any, plain: bool) -> None:
     assert shape_of(annotation).plain is plain
+
+
+def test_a_class_is_told_by_its_wire_string_if_it_has_one() -> None:
+    assert [tag_of(cls) for cls in (Point, Line, FunctionCall, UnknownItem)] == ["point", None, "function_call", None]

@@ -21,6 +21,7 @@ from ...models.items import ITEM_TYPES
 from ...models.response import Response
 from ...state import (
     ITEM_CHANNELS,
+    ITEM_EVENTS,
     ITEM_LIFE,
     ITEM_PROGRESS,
     ITEM_STEPS,
@@ -57,7 +58,7 @@ _GROWN: Final = {"image_generation_call": "result", "shell_call_output": "output
 """Type of item -> the field that grows by events of its own."""
 _ALWAYS: Final = {("message", "content"), ("reasoning", "summary"), ("shell_call", "action.commands")}
 """(type of item, container): those that no item is without."""
-_KINDS: Final = (*ITEM_CHANNELS, *ITEM_PROGRESS, *_GROWN, *ITEM_CHANNELS, *ITEM_TYPES)
+_KINDS: Final = (*ITEM_EVENTS, *ITEM_EVENTS, *ITEM_EVENTS, *ITEM_TYPES)
 """Types of items to choose from: those more often that have more to tell."""
 
 

@@ -1,0 +1,32 @@
+"""The measuring of each module by its own tests, which itself takes too long to be among the tests."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from tests.coverage_by_module import ROOT, TESTED_BY, measured, where_tested
+
+
+@pytest.mark.parametrize("module", measured())
+def test_every_module_that_may_not_await_has_tests_of_its_own(module: str) -> None:
+    assert where_tested(module).exists()
+
+
+def test_the_table_has_no_module_that_is_gone_or_would_be_found_anyway() -> None:
+    assert set(TESTED_BY) <= set(measured())
+    for module, test in TESTED_BY.items():
+        assert not where_tested(module).name.endswith(f"{module.rpartition('/')[2].lstrip('_')}.py"), test
+
+
+def test_a_module_is_measured_by_its_tests() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.coverage_by_module", "cursor", "timeouts"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.stdout == "2 of 2 modules are covered by their own tests\n", done.stdout + done.stderr
