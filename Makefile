@@ -2,6 +2,7 @@
 #   make demo    stream a story from the embedded server (or, with HF_TOKEN, from the Hugging Face router)
 #   make test    run the test suite          make check   lint, types, layers
 #   make fuzz    a long random run           make bench   speed and memory beside the peers
+#   make coverage   the branches of each module without I/O, by its own tests
 # PYTHON names the interpreter; ARGS is passed on to pytest or to the demo.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
@@ -10,10 +11,10 @@ BIN := $(VENV)/bin
 EXTRAS := speed,server,cli,ws,mcp
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check fuzz bench clean
+.PHONY: help install demo test check coverage fuzz bench clean
 
 help:
-	@sed -n '2,4s/^#   //p' Makefile
+	@sed -n '2,5s/^#   //p' Makefile
 
 install: $(VENV)/.installed
 
@@ -37,6 +38,9 @@ check: install
 	$(BIN)/pyright
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py tests/typing
+
+coverage: install
+	$(BIN)/python -m tests.coverage_by_module $(ARGS)
 
 fuzz: install
 	$(BIN)/python -m pytest tests/test_damage.py --hypothesis-profile=fuzz $(ARGS)

@@ -32,6 +32,7 @@ TESTED_BY: Final = {
     "embedded/__init__": "embedded/test_turn.py",
     "embedded/steps": "embedded/test_plan.py",
     "models/__init__": "models/test_parity.py",
+    "wsprotocol/__init__": "wsprotocol/test_both_ends.py",
 }
 
 
