@@ -24,6 +24,8 @@ What is peculiar to a WebSocket:
   cancelled, is better off with a session of its own.
 * **Reconnecting.** Whatever ended the connection, leaving included, the next stream opens another one. What the server kept
   on the old one alone (a response with ``store=False``) is gone then: following it is refused with ``previous_response_not_found``.
+* **Silence.** The server's pings and pongs, and messages on other lanes, are what comments are over HTTP: signs of life, which count
+  for ``Timeouts.between_bytes`` and not for ``between_events``. After ``keepalive`` seconds without any, the server is asked for one.
 * **Warming up.** ``stream(..., generate=False)`` gives a response without output, whose id the next one may follow.
 * **Steering.** :meth:`WebSocketSession.steer` gives more input to a response that is running, and
   :meth:`WebSocketSession.successor` is the stream of the response that then follows it by itself.

@@ -194,13 +194,12 @@ class MessagePeer(Peer):
         frames = self._decoder.receive(data)
         pings = [frame(b"", _PING)] * (self._decoder.comments - self._comments)
         self._comments = self._decoder.comments
-        whole = [self._written(frame.data, self._pieces if not number else 1) for number, frame in enumerate(frames)]
+        written = [*pings]
+        for number, event in enumerate(frames):
+            written += self._written(event.data, 1 if number else self._pieces)
         if frames:
             self._pieces = 0
-        if len(whole) > 1:
-            await self._socket.write(b"".join([*pings, *(piece for pieces in whole for piece in pieces)]))
-        else:
-            await self._socket.write(*pings, *(piece for pieces in whole for piece in pieces))
+        await self._socket.write(*([b"".join(written)] if len(frames) > 1 else written))
 
     async def _finish(self) -> None:
         if self._decoder is not None:
