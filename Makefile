@@ -30,7 +30,7 @@ demo: install
 	@$(BIN)/python -m responses_proto demo $(ARGS)
 
 test: install
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: install
 	$(BIN)/ruff check
