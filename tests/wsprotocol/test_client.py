@@ -450,6 +450,20 @@ def test_a_lane_that_was_kept_for_a_successor_is_free_once_that_waits() -> None:
     session.begin(previous_response_id="resp_1")
 
 
+def test_a_successor_that_nothing_announced_is_kept_for_whoever_asks() -> None:
+    session, turn = running()
+    steering = session.steer("resp_1")
+    hear(session, accepted(), ended("resp_1", "completed", call("{}")), pending())
+    assert steering.state == "pending"
+    changed = hear(session, created("resp_2", previous_response_id="resp_1"))  # the server did not wait for the outputs
+    successor = session.successor("resp_1")
+    assert successor is not None
+    assert successor is not turn
+    assert changed == [successor, steering]
+    assert steering.state == "committed"
+    assert types(session, successor) == ["response.created"]
+
+
 def test_only_the_lane_of_the_response_takes_its_steers_along() -> None:
     session, _ = running()
     steering = session.steer("resp_1")

@@ -14,7 +14,7 @@ from responses_proto.aio.stores import wire_event
 from responses_proto.codec import dump
 from responses_proto.emitter import Emitter
 from responses_proto.exceptions import APIError
-from responses_proto.models.items import FunctionCallOutput, Item, McpApprovalRequest, Message
+from responses_proto.models.items import FunctionCallOutput, Item, McpApprovalRequest, Message, ToolSearchCall
 from responses_proto.wsprotocol import CONNECTION_LIMIT, STEER_ERRORS, ServerSession, ServerTurn
 
 if TYPE_CHECKING:
@@ -351,6 +351,10 @@ def test_a_response_that_needs_outputs_keeps_what_was_steered(server: Server) ->
     steer(server)
     server.say(turn, emitter.function_call("weather", "call_1").done())
     server.say(turn, emitter.item(McpApprovalRequest(id="mcpr_1", server_label="s", name="n", arguments="{}")))
+    server.say(
+        turn,
+        emitter.item(ToolSearchCall(id="ts_1", call_id="call_2", arguments={}, execution="client", status="completed")),
+    )
     server.say(turn, emitter.complete())
     said = server.said()
     assert types(said)[-2:] == ["response.completed", "response.steer.pending"]
@@ -359,6 +363,7 @@ def test_a_response_that_needs_outputs_keeps_what_was_steered(server: Server) ->
     assert said[-1]["required_input"] == [
         {"type": "function_call_output", "call_id": "call_1", "name": "weather"},
         {"type": "mcp_approval_response", "approval_request_id": "mcpr_1"},
+        {"type": "tool_search_output", "call_id": "call_2", "execution": "client"},
     ]
     assert server.turns == []
     output = FunctionCallOutput(call_id="call_1", output="sunny")

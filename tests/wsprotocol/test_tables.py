@@ -20,7 +20,7 @@ from responses_proto.wsprotocol import (
     SteerState,
     TurnState,
 )
-from responses_proto.wsprotocol._tables import kind_of
+from responses_proto.wsprotocol._tables import code_of, kind_of, parent_of, response_id_of, stream_id_of
 
 
 def test_each_state_has_its_row() -> None:
@@ -95,3 +95,12 @@ def test_what_may_not(name: str) -> None:
 )
 def test_what_a_message_means(value: object, kind: str) -> None:
     assert kind_of(value) == kind
+
+
+def test_what_a_message_says_is_found_wherever_servers_put_it() -> None:
+    event = {"stream_id": "a", "response": {"id": "resp_2", "previous_response_id": "resp_1"}}
+    assert (stream_id_of(event), response_id_of(event), parent_of(event)) == ("a", "resp_2", "resp_1")
+    for other in ({}, {"stream_id": 1, "response": "resp_2"}, {"response": {"id": None}}, "[DONE]", None):
+        assert (stream_id_of(other), response_id_of(other), parent_of(other), code_of(other)) == (None, "", "", "")
+    assert code_of({"error": {"code": "a"}, "code": "b"}) == "a"
+    assert code_of({"code": "b"}) == "b"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import attrs
 
@@ -355,9 +355,9 @@ class ClientSession:
             self._add(Turn(stream_id=turn.stream_id, state="due", parent=turn.response_id, claimed=False))
 
     def _note_steer(self, value: Any) -> list[Steering]:
-        event = default_converter().load(value, Event)
-        if not isinstance(event, SteerAccepted | SteerPending | SteerFailed):
-            return []
+        event = cast(
+            "SteerAccepted | SteerPending | SteerFailed", default_converter().load(value, Event)
+        )  # by its kind
         parent, name = event.steer.previous_response_id, event.steer.id or ""
         steers = self._steers.get(parent, [])
         known = next((steering for steering in steers if name and steering.id == name), None)
