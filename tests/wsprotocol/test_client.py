@@ -454,7 +454,7 @@ def test_a_successor_that_nothing_announced_is_kept_for_whoever_asks() -> None:
     session, turn = running()
     steering = session.steer("resp_1")
     hear(session, accepted(), ended("resp_1", "completed", call("{}")), pending())
-    assert steering.state == "pending"
+    assert (steering.state, session.busy) == ("pending", False)
     changed = hear(session, created("resp_2", previous_response_id="resp_1"))  # the server did not wait for the outputs
     successor = session.successor("resp_1")
     assert successor is not None
