@@ -347,12 +347,12 @@ def test_data_after_done_is_dropped() -> None:
         (None, "completed"),
     ],
 )
-@pytest.mark.parametrize("head", [b"", b" \r\n\t", BOM])
+@pytest.mark.parametrize("head", [b"", b" \r\n\t", BOM, BOM + b"\n "])
 def test_a_response_instead_of_a_stream(status: str | None, outcome: str, head: bytes) -> None:
     body = response(status=status, output=[message("a"), call("{}")])
     data = head + json.dumps(body, indent=1).encode()
-    for chunks in ([data], [data[:9], b"", data[9:]]):
-        events, stream = feed(chunks)
+    for cut in (0, 1, 2, 3, 4, 5, 9):
+        events, stream = feed([data[:cut], b"", data[cut:]])
         assert outcome_of(stream).status == outcome
         assert dump(stream.response) == body
         assert len(events) == 1
@@ -360,8 +360,7 @@ def test_a_response_instead_of_a_stream(status: str | None, outcome: str, head: 
         assert codes(stream) == (
             {**found, "wrong-type": 1} if status is None and "wrong-type" in codes(stream) else found
         )
-    assert stream.body is not None
-    assert stream.body.lstrip(head) == data.lstrip(head)
+        assert stream.body == data.removeprefix(head)
 
 
 @pytest.mark.parametrize(
@@ -374,6 +373,22 @@ def test_an_error_instead_of_a_stream(body: Wire) -> None:
     assert outcome.error is not None
     assert "m" in outcome.error.message
     assert codes(stream)["json-body"] == 1
+
+
+@pytest.mark.parametrize("head", [b" ", BOM, b"\n\n\t"])
+def test_what_is_no_stream_is_told_in_the_same_words_however_it_is_cut(head: bytes) -> None:
+    data = head + b"[DONE]\n\ndata: {}\n\n"
+    _, whole = feed([data])
+    assert [found.code for found in whole.anomalies] == ["not-an-object", "no-terminal"]
+    for cut in range(1, len(data)):
+        _, stream = feed([data[:cut], data[cut:]])
+        assert (stream.anomalies, stream.body) == (whole.anomalies, whole.body)
+
+
+@pytest.mark.parametrize("head", [b"\xef", b"\xef\xbb", BOM, b" "])
+def test_a_mark_alone_is_neither(head: bytes) -> None:
+    events, stream = feed([head[:1], head[1:]])
+    assert (events, stream.body, outcome_of(stream).status) == ([], None, "truncated")
 
 
 @pytest.mark.parametrize("body", [b"<!doctype html><p>no</p>", b"[1, 2]", b'{"id": "resp', b"{" * 10])

@@ -163,6 +163,7 @@ class ResponseStream:
         self._done = False
         self._error: ResponsesProtoError | None = None
         self._framed = False
+        self._undecided = b""
         self._body: list[bytes] | None = None
         self._body_size = 0
 
@@ -291,9 +292,11 @@ class ResponseStream:
             raise LocalProtocolError(f"{verb}() after receive_eof(): this stream has ended; make another one")
 
     def _receive(self, data: bytes) -> None:
-        if not self._framed and (self._body is not None or self._looks_like_a_body(data)):
-            self._keep_body(data)
-            return
+        if not self._framed:
+            body = data if self._body is not None else self._start_of_body(data)
+            if body:
+                self._keep_body(body)
+                return
         data = self._sse.whole(data)
         position = 0
         while position < len(data):
@@ -450,13 +453,18 @@ class ResponseStream:
                 self._accumulator.next_sequence_number = after + 1
         return False
 
-    def _looks_like_a_body(self, data: bytes) -> bool:
-        """Whether the input begins like JSON or HTML, which no line of an event stream does."""
-        start = data.removeprefix(_BOM).lstrip(_SPACE)
-        if not start:
-            return False
+    def _start_of_body(self, data: bytes) -> bytes:
+        """Give what the input begins with if that is JSON or HTML, as no line of an event stream is; else nothing.
+
+        Without the mark and the white space before it, which may have come earlier, and which the framer has then.
+        """
+        given = self._undecided + data
+        self._undecided = given if len(given) < len(_BOM) and _BOM.startswith(given) else b""
+        start = given.removeprefix(_BOM).lstrip(_SPACE)
+        if self._undecided or not start:
+            return b""
         self._framed = start[:1] not in (b"{", b"[", b"<")
-        return not self._framed
+        return b"" if self._framed else start
 
     def _keep_body(self, data: bytes) -> None:
         self._body = self._body if self._body is not None else []
@@ -466,7 +474,7 @@ class ResponseStream:
 
     def _take_body(self, body: bytes) -> None:
         try:
-            value = self._converter.json.loads(body.removeprefix(_BOM), self._limits.max_nesting)
+            value = self._converter.json.loads(body, self._limits.max_nesting)
         except DecodeError:
             value = None
         if not isinstance(value, dict):
