@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
-from tests.agents import approval_request, custom_call, function_call, said, turn, usage
+from tests.tool_runs import approval_request, custom_call, function_call, said, turn, usage
 
 from responses_proto import CreateResponse
 from responses_proto.codec import dump

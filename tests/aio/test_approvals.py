@@ -9,8 +9,8 @@ import anyio
 import anyio.lowlevel
 import attrs
 import pytest
-from tests.agents import ASKED, approval_request, finish, function_call, names, said, serving, turn, work
 from tests.support import both_loops, run
+from tests.tool_runs import ASKED, approval_request, finish, function_call, names, said, serving, turn, work
 
 from responses_proto.aio.run_events import ApprovalRequested, ToolFinished
 from responses_proto.aio.tools import Approval

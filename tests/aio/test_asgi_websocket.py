@@ -10,8 +10,8 @@ import anyio
 import httpx
 import pytest
 from httpx_ws.transport import ASGIWebSocketTransport
+from tests.sockets import KEY, ONCE, Talk, eventually, say
 from tests.support import both_loops, run
-from tests.websockets import KEY, ONCE, Talk, eventually, say
 
 from responses_proto import ResponsesClient
 from responses_proto.aio.asgi import ResponsesApp

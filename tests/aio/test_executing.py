@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 import pytest
-from tests.agents import approval_request, function_call, names
 from tests.support import both_loops, run
+from tests.tool_runs import approval_request, function_call, names
 
 from responses_proto import Limits
 from responses_proto.aio._executing import Executing, Job

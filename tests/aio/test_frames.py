@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from tests.sockets import KEY, TEXT, eventually, messages, opened, say, send, session_with
 from tests.streams import plain
 from tests.support import both_loops, run
-from tests.websockets import KEY, TEXT, eventually, messages, opened, say, send, session_with
 
 from responses_proto import Limits, Timeouts
 from responses_proto.exceptions import (

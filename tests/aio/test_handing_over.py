@@ -6,8 +6,8 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.agents import ASKED, finish, function_call, names, said, serving, texts, turn, work
 from tests.support import both_loops, run
+from tests.tool_runs import ASKED, finish, function_call, names, said, serving, texts, turn, work
 
 from responses_proto.aio.run_events import ToolFinished, ToolStarted
 from responses_proto.aio.tools import handler

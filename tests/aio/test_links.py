@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
+from tests.sockets import TEXT, eventually, messages, opened, say, send, session_with
 from tests.streams import done, ending, message, numbered, opening, plain, text_delta
 from tests.support import both_loops, run
-from tests.websockets import TEXT, eventually, messages, opened, say, send, session_with
 
 from responses_proto import Limits
 from responses_proto.exceptions import APIError, LimitExceeded, LocalProtocolError

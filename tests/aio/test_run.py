@@ -9,7 +9,8 @@ import anyio
 import anyio.lowlevel
 import attrs
 import pytest
-from tests.agents import (
+from tests.support import both_loops, run
+from tests.tool_runs import (
     ASKED,
     SAID,
     TOOLS,
@@ -28,7 +29,6 @@ from tests.agents import (
     turn,
     work,
 )
-from tests.support import both_loops, run
 
 from responses_proto import CreateResponse, ResponsesClient, RetryPolicy
 from responses_proto.aio.run_events import (

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
-from tests.agents import client_of, finish
 from tests.streams import (
     clean,
     codex,
@@ -18,6 +17,7 @@ from tests.streams import (
     vllm_unannounced,
 )
 from tests.support import NO_SHARED, both_loops, run, shared
+from tests.tool_runs import client_of, finish
 
 from responses_proto.aio.tools import Approval, function_tool
 from responses_proto.codec import load

@@ -11,7 +11,8 @@ import anyio
 import anyio.lowlevel
 import attrs
 import pytest
-from tests.agents import (
+from tests.support import both_loops, run
+from tests.tool_runs import (
     ASKED,
     TOOLS,
     Source,
@@ -26,7 +27,6 @@ from tests.agents import (
     waiting,
     work,
 )
-from tests.support import both_loops, run
 
 from responses_proto import Hooks, ResponsesClient, RetryPolicy
 from responses_proto.aio.run_events import ToolFinished, ToolStarted, TurnFinished

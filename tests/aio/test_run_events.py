@@ -6,7 +6,7 @@ from typing import get_args
 
 import attrs
 import pytest
-from tests.agents import function_call
+from tests.tool_runs import function_call
 
 from responses_proto.aio import run_events
 from responses_proto.aio.run_events import LocalEvent, ToolEvent, ToolFinished, ToolStarted

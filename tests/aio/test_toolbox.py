@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.agents import function_call, work
+from tests.tool_runs import function_call, work
 
 from responses_proto import CreateResponse
 from responses_proto.aio._toolbox import Toolbox

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from tests.agents import approval_request, custom_call, function_call
 from tests.support import both_loops, run
+from tests.tool_runs import approval_request, custom_call, function_call
 
 from responses_proto.aio.tools import (
     Function,

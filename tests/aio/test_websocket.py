@@ -10,9 +10,7 @@ import anyio
 import attrs
 import httpx
 import pytest
-from tests.streams import call_events, ending, numbered, opening, plain
-from tests.support import both_loops, run
-from tests.websockets import (
+from tests.sockets import (
     KEY,
     NOT_FOUND,
     ONCE,
@@ -26,6 +24,8 @@ from tests.websockets import (
     send,
     session_with,
 )
+from tests.streams import call_events, ending, numbered, opening, plain
+from tests.support import both_loops, run
 
 from responses_proto import CreateResponse, Hooks, ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.exceptions import (

@@ -11,9 +11,9 @@ import anyio
 import anyio.lowlevel
 import attrs
 import pytest
-from tests.agents import Source, approval_request, client_of, custom_call, function_call, said, turn
 from tests.hostile.checkpoints import cancel_at_each_checkpoint
 from tests.support import both_loops, run
+from tests.tool_runs import Source, approval_request, client_of, custom_call, function_call, said, turn
 
 from responses_proto import Limits
 from responses_proto.aio.run_events import ToolFinished

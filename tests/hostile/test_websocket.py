@@ -11,9 +11,9 @@ import anyio.lowlevel
 import httpx
 import pytest
 from tests.hostile.checkpoints import cancel_at_each_checkpoint
+from tests.sockets import KEY, NOT_FOUND, TEXT, TOO_OLD, named, opened, say, send, session_with
 from tests.streams import ending, plain
 from tests.support import both_loops, run
-from tests.websockets import KEY, NOT_FOUND, TEXT, TOO_OLD, named, opened, say, send, session_with
 
 from responses_proto import Hooks, ResponsesClient, RetryPolicy
 from responses_proto.exceptions import APIError, TransportError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.sockets import KEY, TEXT, eventually, messages
 from tests.support import run
-from tests.websockets import KEY, TEXT, eventually, messages
 
 from responses_proto.aio.asgi import ResponsesApp
 from responses_proto.aio.scripted import Scripted

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from tests import streams
+from tests.sockets import KEY, ONCE, messages, session_with
 from tests.streams import call_events, clean, ending, numbered, opening, plain, wire
 from tests.support import NO_SHARED, both_loops, run, shared
-from tests.websockets import KEY, ONCE, messages, session_with
 
 from responses_proto import ResponsesClient
 from responses_proto.codec import dump

@@ -9,10 +9,10 @@ import anyio
 import httpx
 import httpx_ws
 import pytest
+from tests.sockets import TEXT, eventually, session_with
 from tests.streams import plain
 from tests.support import both_loops, run
 from tests.testing.test_answers import WHOLE
-from tests.websockets import TEXT, eventually, session_with
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
