@@ -18,12 +18,21 @@ from responses_proto.models.content import InputImage
 from responses_proto.models.events import OutputItemDone, ResponseCompleted
 from responses_proto.models.items import (
     ComputerCall,
+    CustomToolCall,
     FunctionCall,
     Item,
     ShellCall,
     ToolSearchCall,
 )
-from responses_proto.models.tools import ComputerTool, FunctionTool, LocalEnvironment, ShellTool, ToolSearchTool
+from responses_proto.models.tools import (
+    ComputerTool,
+    CustomTool,
+    FunctionTool,
+    LocalEnvironment,
+    ShellTool,
+    ToolSearchTool,
+)
+from responses_proto.tooloutput import call_key
 
 if TYPE_CHECKING:
     from responses_proto.aio.run import Run
@@ -280,5 +289,38 @@ def test_max_turns_leaves_the_last_calls_pending(backend: str) -> None:
         assert result.stopped == "completed"
         assert texts(result.loop) == ["done 1", "done 1"]
         assert len(server.requests) == 3
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_call_that_is_started_on_hearing_of_another_ones_end_has_its_output_too(backend: str) -> None:
+    async def test() -> None:
+        calls = [function_call(number, f'{{"n": {number}}}') for number in (1, 2, 3)]
+        async with serving(turn(*calls), said()) as (_, client):
+            started: list[str] = []
+            async with client.run(**ASKED, tools=[work], start="manual") as agent:
+                async for event in agent:
+                    if isinstance(event, ResponseCompleted | ToolFinished) and agent.pending:
+                        started.append(call_key(agent.pending[0]))
+                        agent.start(agent.pending[0])
+                result = await agent.result()
+            assert started == [call_key(call) for call in calls]
+            assert (result.stopped, texts(result.loop)) == ("completed", ["done 1", "done 2", "done 3"])
+            assert check_history(result.history) == []
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_call_does_not_wait_before_all_of_it_has_come(backend: str) -> None:
+    async def test() -> None:
+        query = CustomToolCall(id="ctc_1", call_id="call_1", name="sql", input="DROP TABLE x")  # which has no status
+        async with serving(turn(query), said()) as (_, client):
+            seen: list[tuple[str, str]] = []
+            async with client.run(**ASKED, tools=[CustomTool(name="sql")], start="manual") as agent:
+                async for event in agent:
+                    seen += [(event.type, call.input) for call in agent.pending if isinstance(call, CustomToolCall)]
+            assert seen[0] == ("response.output_item.done", "DROP TABLE x")
 
     run(backend, test)

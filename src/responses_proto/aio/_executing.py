@@ -130,6 +130,11 @@ class Executing:
             failed = isinstance(given, ToolOutput) and given.failed
             self._tell_finished(ToolFinished(call, item, failed=failed))
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way."""
+        return self._idle.is_set()
+
     async def wait(self) -> None:
         """Wait until nothing is under way."""
         await self._idle.wait()

@@ -179,6 +179,7 @@ class Run:
         self._state: Literal["new", "open", "closed"] = "new"
         self._stack = contextlib.AsyncExitStack()
         self._stream: EventStream | None = None  # of the turn that is not in the loop yet
+        self._done: set[str] = set()  # the calls of the response on its way whose items are done
         self._handing_over = False
         self._stopped: Stopped = "handed_over"
         self._over = False
@@ -197,7 +198,7 @@ class Run:
         stream = self._stream
         waiting = self.loop.pending if stream is None else stream.response.pending_calls
         if stream is not None and (stream.outcome is None or stream.outcome.status != "completed"):
-            waiting = [call for call in waiting if _is_whole(call)]
+            waiting = [call for call in waiting if _is_whole(call) and call_key(call) in self._done]
         return [call for call in waiting if self._state == "new" or not self._executing.knows(call)]
 
     # The block
@@ -364,6 +365,7 @@ class Run:
     async def _respond(self) -> None:
         """Ask for a response, and put it into the loop."""
         self._executing.forget()
+        self._done.clear()
         request = self._toolbox.offered_with(self.loop.request)
         self._channel.put(TurnStarted(len(self.loop.turns) + 1, request))
         stream = self._stream = self._ask(request)
@@ -374,8 +376,10 @@ class Run:
                     async for batch in stream.batches():
                         for event in batch:
                             self._channel.put(event)
-                            if self._start == "item_done" and isinstance(event, OutputItemDone):
-                                self._begin_early(event.item)
+                            if isinstance(event, OutputItemDone) and isinstance(event.item, PendingCall):
+                                self._done.add(call_key(event.item))
+                                if self._start == "item_done":
+                                    self._begin_early(event.item)
                         await self._channel.asked()
         except Exception:
             await self._executing.wait()  # what a tool has begun, it shall bring to an end
@@ -397,6 +401,13 @@ class Run:
                 for call in self.pending:
                     self._begin(call)
         await self._executing.wait()
+        while begin and self._executing.failure is None and (self.pending or not self._executing.idle):
+            # Whoever starts or answers calls by hand may well do so on hearing that another one is finished.
+            waiting = len(self.pending)
+            await self._channel.asked()
+            if self._executing.idle and len(self.pending) == waiting:
+                break
+            await self._executing.wait()
         self._keep()
         if self._executing.failure is not None:
             raise self._executing.failure
