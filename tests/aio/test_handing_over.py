@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.support import both_loops, run
-from tests.tool_runs import ASKED, finish, function_call, names, said, serving, texts, turn, work
+from tests.tool_runs import ASKED, approval_request, finish, function_call, names, said, serving, texts, turn, work
 
 from responses_proto.aio.run_events import ToolFinished, ToolStarted
-from responses_proto.aio.tools import handler
+from responses_proto.aio.tools import Approval, handler
 from responses_proto.exceptions import LocalProtocolError, ToolNotFound
 from responses_proto.history import check_history
 from responses_proto.models.actions import ProgramCaller, ShellAction
@@ -21,6 +21,8 @@ from responses_proto.models.items import (
     CustomToolCall,
     FunctionCall,
     Item,
+    McpApprovalRequest,
+    McpApprovalResponse,
     ShellCall,
     ToolSearchCall,
 )
@@ -29,6 +31,7 @@ from responses_proto.models.tools import (
     CustomTool,
     FunctionTool,
     LocalEnvironment,
+    McpTool,
     ShellTool,
     ToolSearchTool,
 )
@@ -322,5 +325,29 @@ def test_a_call_does_not_wait_before_all_of_it_has_come(backend: str) -> None:
                 async for event in agent:
                     seen += [(event.type, call.input) for call in agent.pending if isinstance(call, CustomToolCall)]
             assert seen[0] == ("response.output_item.done", "DROP TABLE x")
+
+    run(backend, test)
+
+
+@both_loops
+def test_an_approval_that_was_given_by_hand_is_remembered_where_nobody_is_asked(backend: str) -> None:
+    async def test() -> None:
+        def not_now(_: McpApprovalRequest) -> None:
+            """Leave it to the caller of the run."""
+
+        tools = [McpTool(server_label="server", server_url="https://mcp.example")]
+        async with serving(turn(approval_request(1)), turn(approval_request(2), number=2), said()) as (_, client):
+            _, result = await finish(client.run(**ASKED, tools=tools, approve=not_now))
+            assert result.stopped == "handed_over"
+            result.loop.answer(result.pending[0], Approval(approve=True, remember=True))
+            _, further = await finish(client.run(result.loop, tools=tools))
+            assert further.stopped == "completed"
+            answers = [
+                output.approve
+                for turn_ in further.turns
+                for output in turn_.outputs
+                if isinstance(output, McpApprovalResponse)
+            ]
+            assert answers == [True, True]
 
     run(backend, test)

@@ -480,9 +480,8 @@ class Run:
 
     def _begin_approval(self, request: McpApprovalRequest) -> None:
         if self._approve is None:
-            self._executing.settle(
-                request, ApprovalRequired("Nobody is here who could approve the call.", call=request)
-            )
+            nobody = ApprovalRequired("Nobody is here who could approve the call.", call=request)
+            self._executing.settle(request, self.loop.remembered(request) or nobody)
         else:
             self._start_job(request, functools.partial(self._ask_for_approval, request), is_tool=False)
 
