@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from tests.support import both_loops, run
@@ -39,6 +39,9 @@ from responses_proto.tooloutput import call_key
 
 if TYPE_CHECKING:
     from responses_proto.aio.run import Run
+    from responses_proto.aio.tools import ToolContext, ToolOutput
+    from responses_proto.models.response import PendingCall
+    from responses_proto.models.tools import Tool
     from responses_proto.toolloop import ToolLoop
 
 SHELL = ShellCall(
@@ -349,5 +352,34 @@ def test_an_approval_that_was_given_by_hand_is_remembered_where_nobody_is_asked(
                 if isinstance(output, McpApprovalResponse)
             ]
             assert answers == [True, True]
+
+    run(backend, test)
+
+
+class Forgetful:
+    """An executor whose author forgot to return anything."""
+
+    def __init__(self) -> None:
+        self.executed = 0
+
+    def definitions(self) -> list[Tool]:
+        return [FunctionTool(name="work", parameters={"type": "object"}, strict=False)]
+
+    def handles(self, item: Item) -> bool:
+        return isinstance(item, FunctionCall)
+
+    async def execute(self, call: PendingCall, context: ToolContext) -> ToolOutput:  # noqa: ARG002 - the hook's signature
+        self.executed += 1
+        return cast("ToolOutput", None)
+
+
+@both_loops
+def test_an_executor_that_gives_nothing_has_failed_and_is_not_run_again(backend: str) -> None:
+    async def test() -> None:
+        forgetful = Forgetful()
+        async with serving(turn(function_call(1)), said()) as (_, client):
+            _, result = await finish(client.run(**ASKED, tools=[forgetful]))
+        assert (result.stopped, forgetful.executed) == ("completed", 1)
+        assert texts(result.loop) == ["The tool gave no output: an executor has to return a ToolOutput."]
 
     run(backend, test)

@@ -34,6 +34,7 @@ __all__ = ["Executing", "Job", "OnError"]
 OnError: TypeAlias = Literal["tell_model", "raise"]
 """What becomes of a call that failed: the model is told why, or the run ends with the error."""
 
+_NOTHING: Final = "The tool gave no output: an executor has to return a ToolOutput."
 _CANCELLED: Final = "The call was cancelled. It may have done a part of its work."
 _SHOWN: Final = 4096  # characters of an error that the model is told
 
@@ -188,7 +189,7 @@ class Executing:
             with scope:
                 await anyio.lowlevel.checkpoint_if_cancelled()  # before anything is done that has effects
                 given = await job.work(context)
-                error = None
+                error = ToolError(_NOTHING, call=job.call) if given is None and job.is_tool else None
             if scope.cancelled_caught and not self._stopping and job.timeout is not None:
                 error = DeadlineExceeded("tool", time.monotonic() - started, limit=job.timeout)
         except Exception as raised:  # noqa: BLE001 - whatever a tool raises, it is the tool's
