@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -80,6 +80,43 @@ def test_a_body_that_does_not_fit_is_told_where(body: bytes, param: str | None, 
 )
 def test_what_the_types_do_not_say_is_checked(request_: CreateResponse, param: str) -> None:
     assert refused(lambda: check_create(request_)).param == param
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"truncation": "bogus"}, "truncation"),
+        ({"service_tier": "bogus"}, "service_tier"),
+        ({"tool_choice": "bogus"}, "tool_choice"),
+        ({"reasoning": {"effort": "bogus"}}, "reasoning.effort"),
+        ({"reasoning": {"summary": "bogus"}}, "reasoning.summary"),
+        ({"text": {"verbosity": "bogus"}}, "text.verbosity"),
+        ({"text": {"format": {"type": "bogus"}}}, "text.format.type"),
+        ({"input": [{"role": "user", "content": ""}, {"role": "bogus", "content": ""}]}, "input[1].role"),
+        ({"temperature": 2.1}, "temperature"),
+        ({"temperature": -1}, "temperature"),
+        ({"top_p": 1.5}, "top_p"),
+        ({"presence_penalty": 3}, "presence_penalty"),
+        ({"frequency_penalty": -3}, "frequency_penalty"),
+        ({"top_logprobs": 21}, "top_logprobs"),
+        ({"max_output_tokens": 0}, "max_output_tokens"),
+        ({"max_tool_calls": -5}, "max_tool_calls"),
+    ],
+)
+def test_a_value_that_there_is_not_is_refused(body: dict[str, Any], param: str) -> None:
+    asked = STRICT.load({"model": "m", **body}, CreateResponse)
+    error = refused(lambda: check_create(asked))
+    assert (error.status, error.param, error.code) == (400, param, "invalid_value")
+
+
+def test_the_values_at_the_edges_are_taken() -> None:
+    body: dict[str, Any] = {
+        "model": "m", "truncation": "auto", "tool_choice": "required", "temperature": 2, "top_p": 0, "top_logprobs": 20, "max_output_tokens": 1,
+        "max_tool_calls": 1, "presence_penalty": -2, "reasoning": {"effort": "minimal", "summary": None}, "text": {"verbosity": None},
+    }  # fmt: skip
+    asked = STRICT.load(body, CreateResponse)
+    check_create(asked)
+    assert asked.top_logprobs == 20
 
 
 # ---- queries

@@ -6,13 +6,15 @@ status, a ``code``, and the ``param`` at fault, by its path in the body (``input
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+import math
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
 
 import attrs
 
 from .exceptions import APIError, DecodeError, LimitExceeded
-from .models._base import Model
-from .models.items import UnknownItem
+from .models._base import Model, Unknown
+from .models.config import ReasoningEffort, ServiceTier, Truncation, Verbosity
+from .models.items import Message, MessageRole, UnknownItem
 from .models.request import ListParams, RetrieveParams
 from .typing import UNSET
 
@@ -116,6 +118,61 @@ def check_create(request: CreateResponse) -> None:
             "store",
             "unsupported_value",
         )
+    _check_values(request)
+
+
+def _known(alias: object) -> frozenset[object]:
+    """Give the values that an open enumeration names."""
+    return frozenset(value for arm in get_args(alias) for value in get_args(arm))
+
+
+_CHOICES: Final[Mapping[str, frozenset[object]]] = {
+    "truncation": _known(Truncation),
+    "service_tier": _known(ServiceTier),
+    "reasoning.effort": _known(ReasoningEffort),
+    "reasoning.summary": frozenset({"auto", "concise", "detailed"}),
+    "text.verbosity": _known(Verbosity),
+    "tool_choice": frozenset({"none", "auto", "required"}),
+}
+"""Parameter -> the values that there are, where it is a text (Open Responses, Schema). What is echoed has to be one of them."""
+
+_RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "temperature": (0, 2),
+    "top_p": (0, 1),
+    "presence_penalty": (-2, 2),
+    "frequency_penalty": (-2, 2),
+    "top_logprobs": (0, 20),
+    "max_output_tokens": (1, math.inf),
+    "max_tool_calls": (1, math.inf),
+}
+"""Parameter -> the least and the greatest number that it can be (Responses, Create)."""
+
+
+def _check_values(request: CreateResponse) -> None:
+    for param, known in _CHOICES.items():
+        value: object = request
+        for name in param.split("."):
+            value = getattr(value, name, None)
+        if isinstance(value, str) and value not in known:
+            raise _no_value(param, value, f"one of {', '.join(sorted(map(str, known)))}")
+    for param, (least, most) in _RANGES.items():
+        number = getattr(request, param)
+        if isinstance(number, int | float) and not least <= number <= most:
+            bounds = f"at least {least:g}" if most == math.inf else f"from {least:g} to {most:g}"
+            raise _no_value(param, number, bounds)
+    shape = request.text.format if request.text else None
+    if isinstance(shape, Unknown):
+        raise _no_value("text.format.type", shape.type, "one of json_object, json_schema, text")
+    for index, item in enumerate(() if isinstance(request.input, str) else request.input or ()):
+        if isinstance(item, Message) and item.role not in _ROLES:
+            raise _no_value(f"input[{index}].role", item.role, f"one of {', '.join(sorted(map(str, _ROLES)))}")
+
+
+_ROLES: Final = _known(MessageRole)
+
+
+def _no_value(param: str, value: object, wanted: str) -> APIError:
+    return invalid(f"{param!r} is {wanted}, not {str(value)[:80]!r}.", param, "invalid_value")
 
 
 # ---- queries
