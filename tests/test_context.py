@@ -178,6 +178,41 @@ def test_nothing_is_lost(some: list[Item]) -> None:
     assert expand(compact(some, ids())) == some
 
 
+UNFIT: dict[str, list[Any]] = {
+    "nothing": [{}, {}],
+    "no type": [{"type": 1}],
+    "too many": [{"type": "message", "role": "user", "content": "x"}] * 10_001,
+    "twice": ["msg_1", "msg_1"],
+    "too long": [{"type": "message", "role": "user", "content": "x" * (33 * 1024 * 1024)}],
+    "no item": [[]],
+}
+
+
+@pytest.mark.parametrize("entries", UNFIT.values(), ids=UNFIT)
+def test_a_small_compaction_that_unfolds_to_too_much_is_refused(entries: list[Any]) -> None:
+    message = Message(id="msg_1", role="user", content="x")
+    with pytest.raises(BadRequestError) as caught:
+        expand([message, Compaction(encrypted_content=folded(entries))])
+    assert (caught.value.status, caught.value.code) == (400, "invalid_encrypted_content")
+
+
+def test_what_compactions_unfold_to_is_bounded_for_all_of_them_together() -> None:
+    item = {"type": "message", "role": "user", "content": "x"}
+    two = [Compaction(encrypted_content=folded([item] * 5_001)) for _ in range(2)]
+    assert len(expand(two[:1])) == 5_001
+    with pytest.raises(BadRequestError, match="send it back unchanged"):
+        expand(two)
+    named = [Compaction(encrypted_content=folded(["msg_1"])) for _ in range(2)]
+    with pytest.raises(BadRequestError, match="and once"):
+        expand(named)
+
+
+def test_a_history_that_could_not_be_unfolded_is_not_folded_up() -> None:
+    with pytest.raises(BadRequestError) as caught:
+        compact([Message(id=f"msg_{number}", role="assistant", content="x") for number in range(10_001)], ids())
+    assert (caught.value.status, caught.value.param) == (400, "input")
+
+
 def test_compactions_of_others_stay_as_they_are() -> None:
     foreign = Compaction(encrypted_content="gAAAAAB")
     assert expand([foreign]) == [foreign]

@@ -27,6 +27,8 @@ from .typing import UNSET
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from .exceptions import APIError
+
 __all__ = ["check_outputs", "compact", "count_words", "expand", "settle"]
 
 _M = TypeVar("_M", bound=Model)
@@ -120,17 +122,20 @@ def _complete(model: _M) -> _M:
 # ---- compaction
 
 _SEAL: Final = "rp1."  # what the content of our own compactions begins with; the number is that of the format
-_LONGEST: Final = 64 * 1024 * 1024  # bytes that one may unfold to
+_LONGEST: Final = 32 * 1024 * 1024  # bytes that the compactions of a request may unfold to …
+_MOST: Final = 10_000  # … and items: they come from clients, and a few kilobytes can be made to say anything
 
 
 def compact(items: Sequence[Item], ids: Callable[[str], str]) -> list[Item]:
     """Shorten a history without a model: the user's messages stay, the rest is folded into one ``compaction`` item.
 
-    Nothing is lost: :func:`expand` gives the items again, in their order.
+    Nothing is lost: :func:`expand` gives the items again, in their order. Raises ``APIError`` for more than that would unfold.
     """
     kept = [item for item in items if isinstance(item, Message) and item.role == "user" and item.id]
     names = {id_of(item) for item in kept}
     folded = dumps([name if (name := id_of(item)) in names else dump(item) for item in items])
+    if len(items) > _MOST or len(folded) > _LONGEST:
+        raise invalid("The history is longer than this server can fold up.", "input", "context_length_exceeded")
     content = _SEAL + base64.urlsafe_b64encode(zlib.compress(folded)).decode()
     return [*kept, Compaction(id=ids("cmp"), encrypted_content=content)]
 
@@ -138,35 +143,70 @@ def compact(items: Sequence[Item], ids: Callable[[str], str]) -> list[Item]:
 def expand(items: Sequence[Item]) -> list[Item]:
     """Put what was folded away by :func:`compact` back where it was. Compactions of other servers stay as they are.
 
-    Raises ``APIError`` for one of ours that was damaged.
+    Raises ``APIError`` for one of ours that was damaged, and for more than a request may unfold.
     """
-    expanded: list[Item] = []
+    unfolding = _Unfolding()
+    expanded: list[Item | None] = []
+    places: dict[str, int] = {}
     for item in items:
-        if not isinstance(item, Compaction) or not item.encrypted_content.startswith(_SEAL):
-            expanded.append(item)
-            continue
-        entries = _unfold(item.encrypted_content)
-        before = {id_of(known): known for known in expanded}
-        names = {entry for entry in entries if isinstance(entry, str)}
-        expanded = [known for known in expanded if id_of(known) not in names]
+        entries: list[str | Item] = [item]
+        if isinstance(item, Compaction) and item.encrypted_content.startswith(_SEAL):
+            entries = unfolding.entries(item.encrypted_content)
         for entry in entries:
-            found = before.get(entry) if isinstance(entry, str) else default_converter().load(entry, Item)
-            if found is not None:
-                expanded.append(found)
-    return expanded
+            if isinstance(entry, str):  # the name of a message that was kept, and whose place is here
+                at = places.get(entry)
+                if at is None:
+                    continue  # left out by the client, which is its right
+                moved, expanded[at] = expanded[at], None
+            else:
+                moved = entry
+            if moved is not None and (name := id_of(moved)):
+                places[name] = len(expanded)
+            expanded.append(moved)
+    return [item for item in expanded if item is not None]
 
 
-def _unfold(content: str) -> list[str | dict[str, Any]]:
-    try:
-        unpacking = zlib.decompressobj()
-        folded = unpacking.decompress(base64.urlsafe_b64decode(content.removeprefix(_SEAL)), _LONGEST)
-        entries: Any = default_converter().json.loads(folded)
-    except (binascii.Error, ValueError, zlib.error, DecodeError, LimitExceeded):
-        entries = None
-    if not isinstance(entries, list) or not all(isinstance(entry, str | dict) for entry in entries):  # pyright: ignore[reportUnknownVariableType] - that is what is being checked
-        message = "The encrypted content of a compaction is not what this server wrote: send it back unchanged."
-        raise invalid(message, "input", "invalid_encrypted_content")
-    return cast("list[str | dict[str, Any]]", entries)
+class _Unfolding:
+    """Reads the contents of compactions, as much as one request may have."""
+
+    def __init__(self) -> None:
+        self._left = _LONGEST
+        self._names: set[str] = set()
+        self._count = 0
+
+    def entries(self, content: str) -> list[str | Item]:
+        """Give what a compaction stands for: items, and the ids of messages that are there already."""
+        read: list[str | Item] = []
+        for entry in self._listed(content):
+            self._count += 1
+            if isinstance(entry, str) and entry not in self._names:
+                self._names.add(entry)
+                read.append(entry)
+            elif isinstance(entry, dict) and isinstance(cast("dict[str, Any]", entry).get("type"), str):
+                read.append(default_converter().load(cast("dict[str, Any]", entry), Item))
+            else:
+                raise _damaged()
+            if self._count > _MOST:
+                raise _damaged()
+        return read
+
+    def _listed(self, content: str) -> list[object]:
+        try:
+            packed = base64.urlsafe_b64decode(content.removeprefix(_SEAL))
+            unpacking = zlib.decompressobj()
+            folded = unpacking.decompress(packed, self._left + 1)
+            self._left -= len(folded)
+            entries: Any = default_converter().json.loads(folded) if self._left >= 0 else None
+        except (binascii.Error, ValueError, zlib.error, DecodeError, LimitExceeded):
+            entries = None
+        if not isinstance(entries, list) or len(cast("list[object]", entries)) > _MOST:
+            raise _damaged()
+        return cast("list[object]", entries)
+
+
+def _damaged() -> APIError:
+    message = "The encrypted content of a compaction is not what this server wrote: send it back unchanged, and once."
+    return invalid(message, "input", "invalid_encrypted_content")
 
 
 # ---- checks and counts
