@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from responses_proto import CreateResponse
+from responses_proto import UNSET, CreateResponse
 from responses_proto._requests import (
     check_create,
     id_of,
@@ -194,6 +194,22 @@ def test_pages(params: ListParams, names: str, *, has_more: bool) -> None:
     page = page_of(THREE, params)
     assert ("".join(id_of(item) for item in page.data), page.has_more) == (names, has_more)
     assert (page.first_id, page.last_id) == ((names[0], names[-1]) if names else (None, None))
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_a_call_and_its_output_that_have_one_id_are_on_one_page(order: str, limit: int) -> None:
+    names = ["a", "b", "b", "c", "d", "d"]
+    items: list[Item] = [UnknownItem(type="x:y", raw={"type": "x:y", "id": name}) for name in names]
+    seen: list[str] = []
+    after: str | None = None
+    more = True
+    while more:
+        page = page_of(items, ListParams(limit=limit, order=order, after=after or UNSET))
+        seen += [id_of(item) for item in page.data]
+        after, more = page.last_id, page.has_more
+        assert len(seen) <= len(names)
+    assert seen == (names if order == "asc" else names[::-1])
 
 
 def test_a_page_behind_nothing_is_refused() -> None:

@@ -273,10 +273,12 @@ def page_of(items: Sequence[Item], params: ListParams) -> Page:
     """
     found = [*items] if params.order == "asc" else [*reversed(items)]
     if params.after:
-        places = (index for index, item in enumerate(found) if id_of(item) == params.after)
-        start = next(places, None)
-        if start is None:
+        places = [index for index, item in enumerate(found) if id_of(item) == params.after]
+        if not places:
             raise invalid(f"There is no item with id {params.after[:80]!r} in the list.", "after", "invalid_value")
-        found = found[start + 1 :]
-    limit = params.limit or _PAGE
-    return Page(found[:limit], has_more=len(found) > limit)
+        found = found[places[-1] + 1 :]
+    end = params.limit or _PAGE
+    # Some outputs have the id of their call. They are on one page, since the next one begins behind the last of them.
+    while 0 < end < len(found) and id_of(found[end]) and id_of(found[end]) == id_of(found[end - 1]):
+        end += 1
+    return Page(found[:end], has_more=len(found) > end)

@@ -9,11 +9,13 @@ import pytest
 from tests.asgi import asked, body, connected
 from tests.support import both_loops, run
 
+from responses_proto._requests import id_of
 from responses_proto.aio.asgi import ResponsesApp
 from responses_proto.aio.scripted import Scripted
 from responses_proto.exceptions import BadRequestError, NotFoundError
+from responses_proto.models.actions import SearchAction
 from responses_proto.models.config import ConversationReference
-from responses_proto.models.items import Message
+from responses_proto.models.items import Message, WebSearchCall
 
 if TYPE_CHECKING:
     from responses_proto import ResponsesClient
@@ -166,18 +168,42 @@ def test_a_conversation_that_is_deleted_meanwhile_stays_deleted(backend: str) ->
 
 
 @both_loops
-def test_items_that_come_again_get_ids_of_their_own(backend: str) -> None:
+def test_every_item_is_listed_once_however_often_it_is_said(backend: str) -> None:
+    search: Item = WebSearchCall(id="ws_1", status="completed", action=SearchAction(query="x", queries=["x"]))
+    same: list[Item] = [Message(id="msg_1", role="user", content="x")] * 2
+
+    async def names(client: ResponsesClient, conversation: str, order: Order) -> list[str]:
+        with anyio.fail_after(10):
+            return [id_of(item) async for item in client.conversations.items.list(conversation, limit=1, order=order)]
+
     async def main() -> None:
         async with connected(ResponsesApp(Scripted())) as client:
-            same: list[Item] = [Message(id="msg_1", role="user", content="x")] * 2
-            made = await client.conversations.create(items=same)
-            await client.conversations.items.create(made.id, same)
-            ids = [
-                item.id async for item in client.conversations.items.list(made.id, limit=1) if isinstance(item, Message)
-            ]
-            assert len(ids) == 4
-            assert len({*ids}) == 4
-            assert ids[-1] == "msg_1"
+            made = await client.conversations.create(items=[*same, search])
+            with pytest.raises(BadRequestError, match="already") as refused:
+                await client.conversations.items.create(made.id, [search, same[0]])
+            assert (refused.value.code, refused.value.param) == ("duplicate_item", "items")
+            first = await client.create(model="m", input="one", conversation=made.id)
+            # What a client that keeps the history itself does too: it is there already.
+            again: list[Item] = [search, *first.output, Message(role="user", content="two")]
+            await client.create(model="m", input=again, conversation=made.id)
+            forward = await names(client, made.id, "asc")
+            assert len(forward) == len({*forward}) == 7
+            assert await names(client, made.id, "desc") == forward[::-1]
+
+    run(backend, main)
+
+
+@both_loops
+def test_ids_that_are_needed_are_told_apart(backend: str) -> None:
+    def search(name: str) -> Item:
+        return WebSearchCall(id=name, status="completed", action=SearchAction(query="x", queries=["x"]))
+
+    async def main() -> None:
+        async with connected(ResponsesApp(Scripted())) as client:
+            for names, code in ((["a", "a"], "duplicate_item"), (["a", ""], "invalid_value")):
+                with pytest.raises(BadRequestError) as refused:
+                    await client.create(model="m", input=[search(name) for name in names])
+                assert (refused.value.code, refused.value.param) == (code, "input[1].id")
 
     run(backend, main)
 

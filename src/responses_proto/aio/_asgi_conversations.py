@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from .._requests import id_of, not_found, page_of, read_body, read_list_params
+from .._requests import id_of, invalid, not_found, page_of, read_body, read_list_params
 from ..models.conversations import (
     Conversation,
     ConversationItemList,
@@ -90,7 +90,10 @@ class ConversationPaths:
         asked = read_body(await self._read(request), CreateConversationItems, self._converter, required=["items"])
         found = await self._found(request)
         items = await self._service.settled(asked.items, await self._store.items(found.id), "items")
-        await self._store.add_items(found.id, items)
+        if not items:
+            raise invalid("The items are in the conversation already.", "items", "duplicate_item")
+        if not await self._store.add_items(found.id, items):
+            raise not_found("conversation", found.id, "conversation_id")  # it has been deleted meanwhile
         return whole(
             ConversationItemList(data=items, first_id=id_of(items[0]), last_id=id_of(items[-1]), has_more=False)
         )

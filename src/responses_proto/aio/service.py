@@ -220,21 +220,35 @@ class Service:
     async def settled(self, given: str | Sequence[Item], history: Sequence[Item], param: str = "input") -> list[Item]:
         """Make items that follow a history what they are once they are stored, references replaced by what they stand for.
 
-        Raises ``APIError`` for a reference to what is not there, at ``param``.
+        What is in the history already is left out. Raises ``APIError`` for a reference to what is not there, and for two items
+        with one id that they have to keep, at ``param``.
         """
         taken = {id_of(item) for item in history}
         if isinstance(given, str):
             return settle(given, self.ids, taken=taken)
+        known = {(item.type, id_of(item)) for item in history if id_of(item)}
         found: list[Item] = []
+        places: list[int] = []
         for index, item in enumerate(given):
-            if not isinstance(item, ItemReference):
-                found.append(item)
-            elif item.id not in taken:  # what is in the history is there already
-                kept = await self.store.find_item(item.id)
-                if kept is None:
+            if isinstance(item, ItemReference):
+                kept = await self.store.find_item(item.id) if item.id not in taken else None
+                if kept is None and item.id not in taken:
                     raise not_found("item", item.id, f"{param}[{index}].id")
+            else:
+                kept = item if (item.type, id_of(item)) not in known else None
+            if kept is not None:
                 found.append(kept)
-        return settle(found, self.ids, taken=taken)
+                places.append(index)
+        made = settle(found, self.ids, taken=taken)
+        seen: set[tuple[str, str]] = set()
+        for place, item in zip(places, made, strict=True):
+            name = id_of(item)
+            if not name and hasattr(item, "id"):
+                raise invalid(f"An item of type {item.type} has an id.", f"{param}[{place}].id", "invalid_value")
+            if name and (item.type, name) in seen:
+                raise invalid(f"Duplicate item found with id {name!r}.", f"{param}[{place}].id", "duplicate_item")
+            seen.add((item.type, name))
+        return made
 
     # -- what is kept
 
