@@ -365,9 +365,9 @@ def serve(
     try:
         model = Scripted(delay=delay, script=Script.read(script) if script else None)
         kept = SQLiteStore(store) if store else None
+        application = ResponsesApp(model, store=kept, keys=api_key or None, models=[MODEL])
     except LocalProtocolError as error:
         raise _Failed(str(error), status=_WRONG_USAGE) from error
-    application = ResponsesApp(model, store=kept, keys=api_key or None, models=[MODEL])
     try:
         listener = listen(host, port)
     except OSError as error:

@@ -260,6 +260,13 @@ class APIError(ResponsesProtoError):
         facts += [f"request {request_id}"] if request_id else []
         super().__init__(f"{message} ({', '.join(facts)})" if facts else message)
 
+    @property
+    def answer_status(self) -> int:
+        """The HTTP status that a server answers with: its own, if that is one of an error; else its class's; else 500."""
+        if self.status is not None and self.status >= 400:  # noqa: PLR2004 - HTTP's families
+            return self.status
+        return next((status for status, cls in _BY_STATUS.items() if isinstance(self, cls)), 500)
+
     @staticmethod
     def for_status(status: int | None) -> type[APIError]:
         """Give the class for an HTTP status code; ``APIError`` itself when there is none."""

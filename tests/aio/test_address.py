@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -89,6 +90,19 @@ def test_a_websocket_url_means_the_server_that_it_is_on() -> None:
 def test_what_is_no_base_url_is_refused(url: str) -> None:
     with pytest.raises(LocalProtocolError, match="base_url has to be like"):
         checked_url(url, PLAIN)
+
+
+@pytest.mark.parametrize(("url", "key"), [("", "k"), ("  ", "k"), (5, "k"), (b"https://h", "k"), ("https://h", 5)])
+def test_an_address_that_is_none_does_not_send_a_key_elsewhere(url: Any, key: Any) -> None:
+    for dialect in (None, "openai"):
+        with pytest.raises(LocalProtocolError, match=r"base_url is empty|has to be a str"):
+            settle(url, key, dialect, {"RESPONSES_BASE_URL": "https://other.example"})
+
+
+@pytest.mark.parametrize("headers", [{"a": 1}, {1: "a"}, {"a": None}])
+def test_a_header_is_text(headers: Any) -> None:
+    with pytest.raises(LocalProtocolError, match="has to be text"):
+        check_headers(headers)
 
 
 def test_the_url_of_an_endpoint_is_no_base_url() -> None:

@@ -14,7 +14,7 @@ from tests.support import both_loops, run
 from responses_proto.aio.asgi import ResponsesApp
 from responses_proto.aio.scripted import Scripted
 from responses_proto.codec import loads
-from responses_proto.exceptions import RateLimitError
+from responses_proto.exceptions import APIError, LocalProtocolError, NotFoundError, RateLimitError, ServerError
 from responses_proto.models.content import OutputText
 from responses_proto.models.items import FunctionCall, Message
 from responses_proto.models.response import Response
@@ -424,3 +424,38 @@ def test_a_missing_extra_is_named() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603 - fixed text
     assert done.stdout.count("responses-proto[server]") == 2
+
+
+@pytest.mark.parametrize("keys", ["secret", b"secret", [""], ["k", " "], [None], [5]])
+def test_keys_that_are_none_are_refused(keys: Any) -> None:
+    with pytest.raises(LocalProtocolError, match=r"keys=\['k'\]"):
+        ResponsesApp(Scripted(), keys=keys)
+
+
+@both_loops
+@pytest.mark.parametrize(
+    ("error", "status", "type_"),
+    [
+        (NotFoundError("no such model"), 404, "invalid_request_error"),
+        (RateLimitError("slow down"), 429, "invalid_request_error"),
+        (ServerError("oops"), 500, "server_error"),
+        (APIError("oops"), 500, "server_error"),
+        (APIError("odd", status=200), 500, "server_error"),
+        (APIError("odd", status=418, type="teapot"), 418, "teapot"),
+        (ExceptionGroup("tasks", [ExceptionGroup("tasks", [NotFoundError("no such model")])]), 404, "invalid_request_error"),
+        (RateLimitError("slow", headers={"retry-after": "\u65e5"}), 429, "invalid_request_error"),
+    ],
+)  # fmt: skip
+def test_what_a_handler_raises_has_the_status_of_its_class(
+    backend: str, error: Exception, status: int, type_: str
+) -> None:
+    async def handler(_request: CreateResponse, _reply: Reply) -> None:
+        raise error
+
+    async def main() -> None:
+        async with connected(ResponsesApp(handler)) as client:
+            with pytest.raises(APIError) as caught:
+                await client.create(model="m", input="x")
+            assert (caught.value.status, caught.value.type) == (status, type_)
+
+    run(backend, main)

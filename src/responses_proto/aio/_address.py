@@ -25,8 +25,15 @@ def settle(
 ) -> tuple[Dialect, str, str]:
     """Find the dialect, the address as given, and the key, which may be empty. ``env`` is the environment.
 
-    Raises ``LocalProtocolError`` for a provider that is not known, or that has no address of its own and was given none.
+    Raises ``LocalProtocolError`` for a provider that is not known, or that has no address of its own and was given none, and for
+    what is no text, or an empty address: a variable that is not set must not send a key elsewhere.
     """
+    asked: dict[str, object] = {"base_url": base_url, "api_key": api_key}
+    for name, given in asked.items():
+        if given is not None and not isinstance(given, str):
+            raise LocalProtocolError(f"{name} has to be a str, not {type(given).__name__}")
+    if base_url is not None and not base_url.strip():
+        raise LocalProtocolError("base_url is empty: leave it out for the default, or say where the server is")
     if dialect is not None:
         found = find_dialect(dialect) if isinstance(dialect, str) else dialect
         url = base_url or _first(env, found.base_url_env) or found.base_url
@@ -109,6 +116,9 @@ def shown(url: str) -> str:
 def check_headers(headers: Mapping[str, str]) -> None:
     """Raise ``LocalProtocolError`` for a header that cannot be sent; the HTTP library's own error would quote its value."""
     for name, value in headers.items():
+        given: list[object] = [name, value]
+        if [kind for kind in given if not isinstance(kind, str)]:
+            raise LocalProtocolError(f"the header {name!r} has to be text, its name as well (its value is not shown)")
         named = name.isascii() and name.isprintable() and name and not set(name) & set(" :")
         if not named or not value.isascii() or set(value) & set("\r\n\0"):
             raise LocalProtocolError(

@@ -94,6 +94,9 @@ def _too_long(maximum: int) -> APIError:
 # ---- answering
 
 
+_FIRST_OF_SERVERS: Final = 500  # the HTTP status codes from here on are the server's own fault
+
+
 @attrs.frozen
 class Whole:
     """An answer that is known as a whole; an ASGI application that gives it."""
@@ -115,13 +118,16 @@ def whole(value: object) -> Whole:
 
 def refusal(error: APIError) -> Whole:
     """Answer with an error, in the documented shape."""
-    body: JSONValue = {
-        "error": {"message": error.message, "type": error.type or INVALID, "param": error.param, "code": error.code}
+    status = error.answer_status
+    type_ = error.type or (INVALID if status < _FIRST_OF_SERVERS else "server_error")
+    body: JSONValue = {"error": {"message": error.message, "type": type_, "param": error.param, "code": error.code}}
+    passed = {
+        name: value for name, value in error.headers.items() if name.lower().startswith(_PASSED) and value.isascii()
     }
-    headers = {name: value for name, value in error.headers.items() if name.lower().startswith(_PASSED)} | _JSON
+    headers = passed | _JSON
     if error.retry_after is not None:
         headers.setdefault("retry-after", f"{max(0.0, error.retry_after):.0f}")
-    return Whole(error.status or 500, headers, dumps(body))
+    return Whole(status, headers, dumps(body))
 
 
 def _head(status: int, headers: Mapping[str, str]) -> Message:

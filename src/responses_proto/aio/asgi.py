@@ -43,7 +43,7 @@ import attrs
 from .._requests import INVALID, not_found, page_of, read_body, read_list_params, read_retrieve_params
 from ..codec import make_converter
 from ..emitter import random_id
-from ..exceptions import APIError
+from ..exceptions import APIError, LocalProtocolError
 from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
 from ..models.response import DeletedResponse, ResponseItemList
 from ..typing import UNSET
@@ -78,8 +78,9 @@ class ResponsesApp:
     ``store``: where responses and conversations are kept; a :class:`~.stores.MemoryStore` if it is left out, and closed with the
     application. ``keys``: who may use it, by ``Authorization: Bearer``; ``None`` lets everybody in, an empty collection nobody.
     ``models``: the names that ``/models`` lists; requests may name others. ``max_body_bytes``: the longest request body, or
-    WebSocket message, that is read. ``websocket_lasts``: seconds after which a WebSocket takes no more requests. ``clock`` gives seconds since 1970; ``ids`` makes an id of a prefix. Raises ``ImportError`` if the extra ``server`` is
-    not installed.
+    WebSocket message, that is read. ``websocket_lasts``: seconds after which a WebSocket takes no more requests. ``clock`` gives
+    seconds since 1970; ``ids`` makes an id of a prefix. Raises ``ImportError`` if the extra ``server`` is not installed, and
+    ``LocalProtocolError`` for keys that are none.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class ResponsesApp:
     ) -> None:
         self.service: Service = Service(handler, store=store, clock=clock, ids=ids)
         """What does the work, for transports other than HTTP."""
-        self._keys = None if keys is None else [key.encode() for key in keys]
+        self._keys = None if keys is None else [*map(_key, keys if not isinstance(keys, str | bytes) else [None])]
         self._models = [
             {"id": name, "object": "model", "created": int(clock()), "owned_by": "responses_proto"} for name in models
         ]
@@ -278,6 +279,12 @@ class ResponsesApp:
             if model["id"] == name:
                 return whole(model)
         raise not_found("model", name, "model")
+
+
+def _key(given: object) -> bytes:
+    if not isinstance(given, str) or not given.strip():
+        raise LocalProtocolError("a key is a text that is not empty, and keys is a collection of them: keys=['k']")
+    return given.strip().encode()
 
 
 def _response_id(request: Request) -> str:

@@ -13,7 +13,8 @@ HTTP and WebSocket are two ways to talk to one :class:`Service`. What they need 
 * Cancelling the task that is in ``run`` cancels the handler at once. :meth:`Turn.stop` ends a response from another task.
 * ``service.start(turn)`` runs a response in the background instead, for :meth:`Turn.more` to follow; it needs ``async with service``.
 
-A response that the client was told of and that was cut short is stored as ``cancelled``, or as ``failed`` where the server itself went down.
+A response that the client was told of and that was cut short is stored as ``cancelled``; as ``failed``, if it ran in the background and
+the server itself went down.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import anyio
 import attrs
@@ -50,6 +50,12 @@ def failure_events(response: Response, number: int) -> list[WireEvent]:
     body = ErrorBody(type="server_error", code=error.code, message=error.message, param=None)
     said = ErrorEvent(sequence_number=number, message=error.message, code=error.code, param=None, error=body)
     return [wire_event(said), wire_event(ResponseFailed(sequence_number=number + 1, response=response))]
+
+
+def _single(error: Exception) -> Exception:
+    """Give what a handler raised, where a task group of its own has wrapped it."""
+    inner: Sequence[Exception] = cast("Any", error).exceptions if isinstance(error, ExceptionGroup) else ()
+    return _single(inner[0]) if len(inner) == 1 else error
 
 
 class Turn:
@@ -184,8 +190,11 @@ class Turn:
         except Exception as error:
             if self._undelivered is not None:
                 raise self._undelivered from error
-            if isinstance(error, APIError):
-                return error
+            if self.ended and self._scope.cancel_called:
+                return None  # it was stopped, and tried to say one thing more
+            refused = _single(error)
+            if isinstance(refused, APIError):
+                return refused
             # What a handler raises may hold anything, keys included, so that only the log gets it.
             _log.exception("the handler of %s failed", self.id)
             return broken()

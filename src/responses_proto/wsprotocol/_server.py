@@ -246,7 +246,7 @@ class ServerSession:
             "param": error.param,
         }
         lane = {} if stream_id is None else {"stream_id": stream_id}
-        self._unsent.append(dumps({"type": "error", "status": error.status or 500, "error": body, **lane}))
+        self._unsent.append(dumps({"type": "error", "status": error.answer_status, "error": body, **lane}))
 
     # Steering
 
