@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import anyio
 import attrs
@@ -52,10 +52,11 @@ def failure_events(response: Response, number: int) -> list[WireEvent]:
     return [wire_event(said), wire_event(ResponseFailed(sequence_number=number + 1, response=response))]
 
 
-def _single(error: Exception) -> Exception:
-    """Give what a handler raised, where a task group of its own has wrapped it."""
-    inner: Sequence[Exception] = cast("Any", error).exceptions if isinstance(error, ExceptionGroup) else ()
-    return _single(inner[0]) if len(inner) == 1 else error
+def _refusal_in(raised: Any) -> APIError | None:
+    """Give the ``APIError`` that a handler raised, also where a task group of its own has wrapped it."""
+    if isinstance(raised, ExceptionGroup) and len(raised.exceptions) == 1:
+        return _refusal_in(raised.exceptions[0])
+    return raised if isinstance(raised, APIError) else None
 
 
 class Turn:
@@ -192,8 +193,8 @@ class Turn:
                 raise self._undelivered from error
             if self.ended and self._scope.cancel_called:
                 return None  # it was stopped, and tried to say one thing more
-            refused = _single(error)
-            if isinstance(refused, APIError):
+            refused = _refusal_in(error)
+            if refused is not None:
                 return refused
             # What a handler raises may hold anything, keys included, so that only the log gets it.
             _log.exception("the handler of %s failed", self.id)
