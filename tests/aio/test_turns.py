@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from tests.asgi import Listener, asking, texts
 from tests.support import both_loops, run
@@ -16,8 +17,11 @@ from responses_proto.aio.stores import MemoryStore, StoredResponse
 from responses_proto.exceptions import APIError, RateLimitError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from responses_proto import CreateResponse
     from responses_proto.aio.reply import Reply
+    from responses_proto.aio.stores import WireEvent
 
 
 class Slow:
@@ -222,6 +226,33 @@ class Watched(MemoryStore):
             raise OSError("the disk is full")
         self.notes.append((status, len(self.listener.events)))
         await super().save(stored, **more)
+
+
+@both_loops
+@pytest.mark.parametrize("last", ["response.output_item.done", "response.content_part.done", "response.completed"])
+def test_a_client_that_leaves_near_the_end_leaves_a_whole_record(backend: str, last: str) -> None:
+    async def main() -> None:
+        service = Service(Scripted())
+        turn = await service.turn(asking(stream=True))
+        told: list[str] = []
+        with anyio.CancelScope() as scope:
+
+            async def deliver(events: Sequence[WireEvent]) -> None:
+                told.extend(event.type for event in events)
+                if last in told:
+                    scope.cancel()
+                    await anyio.lowlevel.checkpoint()
+
+            await turn.run(deliver)
+        assert last in told
+        stored = await service.existing(turn.id)
+        events = await service.store.events(turn.id)
+        assert [event.sequence_number for event in events] == list(range(len(events)))
+        status = stored.response.status
+        assert (status, events[-1].type) in (("completed", "response.completed"), ("cancelled", "response.incomplete"))
+        assert json.loads(events[-1].data)["response"]["status"] == status
+
+    run(backend, main)
 
 
 @both_loops

@@ -217,7 +217,16 @@ class Reply:
             if self._emitter.state == "awaited":
                 self._unsent += self._emitter.start()
             self._unsent += end()
-            unsent, self._unsent = self._unsent, []
+            await self._deliver_unsent()
+
+    async def flush(self) -> None:
+        """Deliver what was said and could not be yet, as the server does for one that was cut off."""
+        async with self._lock:
+            await self._deliver_unsent()
+
+    async def _deliver_unsent(self) -> None:
+        unsent, self._unsent = self._unsent, []
+        if unsent:
             await self._deliver(unsent)
 
     def _begin(self) -> None:
@@ -228,6 +237,4 @@ class Reply:
         # Tasks take turns, and whoever is next takes all there is: the order is that of the numbers.
         self._unsent += events or self._emitter.events()
         async with self._lock:
-            unsent, self._unsent = self._unsent, []
-            if unsent:
-                await self._deliver(unsent)
+            await self._deliver_unsent()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import anyio
 import attrs
@@ -54,8 +54,9 @@ def failure_events(response: Response, number: int) -> list[WireEvent]:
 
 def _refusal_in(raised: Any) -> APIError | None:
     """Give the ``APIError`` that a handler raised, also where a task group of its own has wrapped it."""
-    if isinstance(raised, ExceptionGroup) and len(raised.exceptions) == 1:
-        return _refusal_in(raised.exceptions[0])
+    if isinstance(raised, ExceptionGroup):
+        inner = cast("ExceptionGroup[Exception]", raised).exceptions
+        return _refusal_in(inner[0]) if len(inner) == 1 else None
     return raised if isinstance(raised, APIError) else None
 
 
@@ -271,7 +272,9 @@ class Turn:
         shut_down = functools.partial(self._emitter.fail, "server_error", _SHUT_DOWN)
         with anyio.move_on_after(_SAVING, shield=True):
             if self.ended:
-                await self._keep()
+                await self._reply.flush()  # its last event may not have been told
+                if not self._saved:
+                    await self._keep()
             else:
                 await self._reply.cut(shut_down if self.in_background else self._emitter.cancel, self._scope.cancel)
 
