@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 from tests.asgi import Listener, asking, texts
 from tests.support import both_loops, run
