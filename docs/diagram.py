@@ -5,21 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from responses_proto.rules import RULES
-from responses_proto.state import (
-    CHANNELS,
-    GROWTH,
-    ITEM_EVENTS,
-    ITEM_LIFE,
-    ITEM_RULES,
-    ITEM_STEPS,
-    PART_EVENTS,
-    PART_LIFE,
-    PART_RULES,
-    PROGRESS,
-    RESPONSE_LIFE,
-    RESPONSE_RULES,
-)
-from responses_proto.wsprotocol import STEER_LIFE, TURN_LIFE
+from responses_proto.protocol.state import CHANNELS, GROWTH, ITEM_EVENTS, ITEM_LIFE, ITEM_RULES, ITEM_STEPS, PART_EVENTS, PART_LIFE, PART_RULES, PROGRESS, RESPONSE_LIFE, RESPONSE_RULES
+from responses_proto.protocol.websocket import STEER_LIFE, TURN_LIFE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,7 +24,7 @@ def lives() -> Iterator[str]:
     """Say what may follow what."""
     yield "# The life of a response"
     yield ""
-    yield "Drawn from the tables of `responses_proto.state`, which the accumulator, the emitter and the checks read too."
+    yield "Drawn from the tables of `responses_proto.protocol.state`, which the accumulator, the emitter and the checks read too."
     yield ""
     yield from machine(RESPONSE_LIFE, "awaited")
     yield "Output items come while it is `in_progress`: `response.output_item.added`, what grows in them, `response.output_item.done`."
@@ -105,7 +92,7 @@ def websocket() -> Iterator[str]:
     """Say what may follow what on a connection that has many responses."""
     yield "## A turn over WebSocket"
     yield ""
-    yield "By the kinds of messages of `responses_proto.wsprotocol`; `due` is the successor of a steered response, `asked` any other turn."
+    yield "By the kinds of messages of `responses_proto.protocol.websocket`; `due` is the successor of a steered response, `asked` any other turn."
     yield ""
     yield from machine(TURN_LIFE, "due", "asked")
     yield "What becomes of a steer; the `response.created` is that of the response that follows:"

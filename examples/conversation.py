@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from responses_proto.aio.demo import run
-from responses_proto.history import as_input
+from responses_proto.scripted.demo import run
+from responses_proto.protocol import as_input
 from responses_proto.models import Message
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from responses_proto.aio.demo import run
+from responses_proto.scripted.demo import run
 from responses_proto.models import InputImage, InputText, Message
 
 if TYPE_CHECKING:

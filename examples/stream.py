@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from responses_proto.aio.demo import run
+from responses_proto.scripted.demo import run
 from responses_proto.models import OutputItemAdded, OutputTextDelta, ResponseCreated
 
 if TYPE_CHECKING:

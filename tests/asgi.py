@@ -14,15 +14,13 @@ from tests.support import run
 
 from responses_proto import CreateResponse, ResponsesClient, RetryPolicy
 from responses_proto.models.items import Message
-from responses_proto.protocol import ResponseStream
-from responses_proto.sse import SSEDecoder
+from responses_proto.protocol import ResponseStream, SSEDecoder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, MutableMapping, Sequence
 
-    from responses_proto.aio.asgi import ResponsesApp
-    from responses_proto.aio.stores import WireEvent
     from responses_proto.models.items import Item
+    from responses_proto.server import ResponsesApp, WireEvent
 
 
 def body(**fields: Any) -> bytes:

@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from responses_proto.aio.mcp import McpServer
-from responses_proto.aio.tools import ToolContext
 from responses_proto.models import FunctionCall
+from responses_proto.tools import ToolContext
+from responses_proto.tools.mcp import McpServer
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from responses_proto.aio.tools import Progress
-    from responses_proto.tooloutput import ToolOutput
+    from responses_proto.tools import Progress, ToolOutput
 
 SERVER = str(Path(__file__).parent / "mcp_server.py")
 """The program that `stdio` and `over_http` run."""

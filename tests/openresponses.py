@@ -24,7 +24,7 @@ from tests.support import shared
 
 from responses_proto.models.events import EVENT_TYPES
 from responses_proto.models.items import ITEM_TYPES
-from responses_proto.sse import SSEDecoder
+from responses_proto.protocol import SSEDecoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -23,9 +23,8 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
     from tests.streams import Wire
 
-    from responses_proto.aio.websocket import WebSocketSession
-    from responses_proto.testing import FakeServer, Peer
-    from responses_proto.testing.peer import Request
+    from responses_proto.client import WebSocketSession
+    from responses_proto.testing import FakeServer, Peer, Request
 
 KEY = "key-that-nobody-may-see"
 ONCE = RetryPolicy(attempts=1)

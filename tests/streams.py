@@ -10,10 +10,9 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from responses_proto.accumulator import Accumulator
 from responses_proto.codec import dump, load
 from responses_proto.models.events import Event
-from responses_proto.protocol import Outcome, ResponseStream
+from responses_proto.protocol import Accumulator, Outcome, ResponseStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -8,7 +8,7 @@ import pickle
 import attrs
 import pytest
 
-from responses_proto.cursor import Cursor
+from responses_proto.protocol import Cursor
 
 
 def test_a_cursor_is_a_value() -> None:

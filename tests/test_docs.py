@@ -6,8 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from responses_proto.embedded.markers import MARKERS
-from responses_proto.embedded.script import Condition, RuleStep, Script, ScriptError
+from responses_proto.scripted import MARKERS, Condition, RuleStep, Script, ScriptError
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from responses_proto.aio.asgi import ResponsesApp
-from responses_proto.aio.scripted import Scripted
-from responses_proto.aio.serving import serving
+from responses_proto.scripted import Scripted
+from responses_proto.server import ResponsesApp, serving
 
 if TYPE_CHECKING:
     from collections.abc import Generator

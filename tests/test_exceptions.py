@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from responses_proto import exceptions
-from responses_proto.cursor import Cursor
 from responses_proto.exceptions import (
     APIError,
     BadRequestError,
@@ -32,6 +31,7 @@ from responses_proto.exceptions import (
     ToolError,
 )
 from responses_proto.models.items import FunctionCall
+from responses_proto.protocol import Cursor
 
 CLASSES: dict[str, type[ResponsesProtoError]] = {
     name: thing

@@ -1,159 +1,235 @@
-"""The house rules that can be read off the imports (see CONTRIBUTING.md: Layers)."""
+"""The rules of the house that the code itself shows: see CONTRIBUTING.md, The house.
+
+Folders are layers, in the order of :data:`LAYERS`; imports go down only. The rules are read from the syntax tree, so an import
+inside a function, or for the type checker alone, counts like any other.
+"""
 
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
+from collections import defaultdict
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 PACKAGE: Final = Path(__file__).parents[1] / "src" / "responses_proto"
 
-# The first match says a module's layer: its path below the package, without suffix, or a folder of it.
-LAYERS: Final = {
-    "_version": 0,
-    "typing": 0,
-    "exceptions": 0,
-    "limits": 0,
-    "rules": 0,
-    "anomalies": 0,
-    "cursor": 0,
-    "timeouts": 0,
-    "headers": 0,
-    "models": 1,
-    "codec": 2,
-    "apierrors": 3,
-    "sse": 3,
-    "state": 3,
-    "_slots": 3,
-    "accumulator": 3,
-    "_repeats": 3,
-    "protocol": 3,
-    "retry": 3,
-    "emitter": 3,
-    "dialects": 3,
-    "_requests": 3,
-    "_context": 3,
-    "filler": 3,
-    "_patterns": 3,
-    "embedded": 3,
-    "partial": 3,
-    "_annotations": 3,
-    "_docstrings": 3,
-    "_foreign": 3,
-    "_shapes": 3,
-    "_signatures": 3,
-    "structured": 3,
-    "history": 3,
-    "toolloop": 3,
-    "tooloutput": 3,
-    "wsprotocol": 3,
-    "aio": 4,
-    "testing": 5,
-    "cli": 5,
-    "__main__": 5,
-    "__init__": 5,  # the front door may name anything; it is lazy
-}
-SANS_IO: Final = 3
-FORBIDDEN_BELOW_AIO: Final = {"anyio", "asyncio", "httpx", "httpx2", "httpx_sse", "socket", "ssl", "trio"}
+# Lowest first. A folder stands for all files in it; names without a folder are files at the top.
+LAYERS: Final = (
+    ("_lazy", "_version", "typing"),
+    ("models",),
+    ("exceptions", "limits", "rules", "anomalies", "providers"),
+    ("codec",),
+    ("protocol",),
+    ("schema",),
+    ("client",),
+    ("tools",),
+    ("server",),
+    ("scripted", "chat"),
+    ("testing",),
+    ("cli", "__main__"),
+    ("__init__",),  # exports from everywhere, lazily
+)
+LAYER_OF: Final = {name: layer for layer, names in enumerate(LAYERS) for name in names}
+
+# `client.run` makes a run of a request; runs are a layer above.
+ARROWS_UP: Final = {("client/client", "tools")}
+
+# Folders that never await; and the modules that do not in folders that do.
+SANS_IO: Final = {
+    "_lazy", "_version", "typing", "models", "exceptions", "limits", "rules", "anomalies", "providers", "codec", "protocol", "schema",
+    "tools/_docstring", "tools/_signature", "tools/loop", "tools/output",
+    "scripted/__init__", "scripted/_fill", "scripted/_grammars", "scripted/_hosted", "scripted/_mcp", "scripted/_offers", "scripted/_plan",
+    "scripted/_regex", "scripted/_steps", "scripted/_turn", "scripted/_words", "scripted/markers", "scripted/script",
+    "server/_context", "client/retry", "client/timeouts",
+}  # fmt: skip
+IO_PACKAGES: Final = {"anyio", "asyncio", "httpx", "httpx2", "httpx_sse", "socket", "ssl", "trio"}
 
 
 def modules() -> Iterator[tuple[str, Path]]:
+    """Yield every module as its path below the package, without suffix, and its file."""
     for path in sorted(PACKAGE.rglob("*.py")):
         yield path.relative_to(PACKAGE).with_suffix("").as_posix(), path
 
 
-def layer_of(module: str) -> int | None:
-    return LAYERS.get(module, LAYERS.get(module.split("/", maxsplit=1)[0]))
+NAMES: Final = frozenset(name for name, _ in modules())
 
 
-def imported(path: Path) -> Iterator[tuple[str, bool]]:
-    """Give what a file imports (inside the package as `/`-separated path from it), and whether for types only."""
-    tree = ast.parse(path.read_text())
-    for_types = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
-    here = ("responses_proto", *path.relative_to(PACKAGE).parts[:-1])
-    for node in ast.walk(tree):
+def folder_of(module: str) -> str:
+    return module.split("/", maxsplit=1)[0]
+
+
+def never_awaits(module: str) -> bool:
+    return module in SANS_IO or folder_of(module) in SANS_IO
+
+
+def module_at(parts: Iterable[str]) -> str | None:
+    """Return the module at a path of names below the package; ``None`` if there is none."""
+    path = "/".join(parts)
+    package = f"{path}/__init__" if path else "__init__"
+    return path if path in NAMES else package if package in NAMES else None
+
+
+def imports(name: str, path: Path) -> Iterator[str]:
+    """Yield what a module imports: a module of this package by its path, another package by ``package:`` and its name."""
+    here = name.split("/")[:-1]
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            for alias in node.names:
-                yield alias.name.replace(".", "/"), id(node) in for_types
+            sources = [(alias.name.split("."), "") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = "/".join(here[: len(here) - node.level + 1]) if node.level else ""
-            source = "/".join(part for part in (base, (node.module or "").replace(".", "/")) if part)
-            if source == "responses_proto":
-                for alias in node.names:
-                    yield f"{source}/{alias.name}", id(node) in for_types
-            else:
-                yield source, id(node) in for_types
+            base = ["responses_proto", *here[: len(here) - node.level + 1]] if node.level else []
+            module = [*base, *(node.module or "").split(".")] if node.module else base
+            sources = [(module, alias.name) for alias in node.names]
+        else:
+            continue
+        for (top, *rest), imported in sources:
+            if top != "responses_proto":
+                yield f"package:{top}"
+                continue
+            target = module_at([*rest, imported]) if imported else None
+            target = target or module_at(rest)
+            assert target is not None, f"{name} imports {'.'.join(rest)}, which does not exist"
+            yield target
 
 
 def test_every_module_has_a_layer() -> None:
-    assert [name for name, _ in modules() if layer_of(name) is None] == []
+    assert [name for name in sorted(NAMES) if folder_of(name) not in LAYER_OF] == []
 
 
 def test_imports_go_down_only() -> None:
-    wrong: list[str] = []
-    for name, path in modules():
-        for source, types_only in imported(path):
-            if not source.startswith("responses_proto/"):
-                continue
-            target = source.removeprefix("responses_proto/")
-            layer, here = layer_of(target), layer_of(name)
-            assert layer is not None, f"{name} imports {target}, which has no layer"
-            assert here is not None
-            # An import for types only loads nothing. One rule has need of it: errors carry the response.
-            if layer > here and not (types_only and (name, target) == ("exceptions", "models/response")):
-                wrong.append(f"{name} (L{here}) imports {target} (L{layer})")
-    assert wrong == []
-
-
-def test_what_does_not_await_imports_nothing_that_does() -> None:
-    wrong = [
-        f"{name} imports {source}"
+    up = {
+        (name, folder_of(target))
         for name, path in modules()
-        if (layer := layer_of(name)) is not None and layer <= SANS_IO
-        for source, _ in imported(path)
-        if source.split("/")[0] in FORBIDDEN_BELOW_AIO
+        for target in imports(name, path)
+        if not target.startswith("package:") and LAYER_OF[folder_of(target)] > LAYER_OF[folder_of(name)]
+    }
+    assert up == ARROWS_UP  # an arrow that is not needed any more has to leave the table
+
+
+def test_there_are_no_circles() -> None:
+    graph: defaultdict[str, set[str]] = defaultdict(set)
+    for name, path in modules():
+        lazy = name.endswith("__init__")  # exports its own modules: these do not import it
+        graph[name] |= {
+            target
+            for target in imports(name, path)
+            if not target.startswith("package:") and not (lazy and target == name)
+        }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def test_what_never_awaits_imports_nothing_that_does() -> None:
+    wrong = [
+        f"{name} imports {target}"
+        for name, path in modules()
+        if never_awaits(name)
+        for target in imports(name, path)
+        if target.removeprefix("package:") in IO_PACKAGES
     ]
     assert wrong == []
 
 
-def test_only_aio_and_what_is_above_it_awaits() -> None:
+def test_only_folders_that_may_await_do() -> None:
+    asynchronous = (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith)
     wrong = [
         name
         for name, path in modules()
-        if (layer := layer_of(name)) is not None and layer <= SANS_IO
-        if any(
-            isinstance(node, (ast.AsyncFunctionDef, ast.Await, ast.AsyncFor, ast.AsyncWith))
-            for node in ast.walk(ast.parse(path.read_text()))
-        )
+        if never_awaits(name)
+        if any(isinstance(node, asynchronous) for node in ast.walk(ast.parse(path.read_text())))
     ]
     assert wrong == []
+
+
+def test_the_table_of_what_never_awaits_names_only_what_is_there() -> None:
+    assert {name for name in SANS_IO if name not in NAMES and not (PACKAGE / name).is_dir()} == set()
+
+
+def packages() -> list[str]:
+    found = [
+        name.removesuffix("__init__").rstrip("/").replace("/", ".")
+        for name in sorted(NAMES)
+        if name.endswith("__init__")
+    ]
+    return [f"responses_proto.{name}".rstrip(".") for name in found]
+
+
+@pytest.mark.parametrize("package", packages())
+def test_each_folder_says_what_it_is_for_and_exports_what_it_says(package: str) -> None:
+    module = importlib.import_module(package)
+    assert module.__doc__
+    sentences = len(module.__doc__.strip().split("\n\n")[0].split())
+    assert sentences < 60, "the first paragraph says what the folder is for, in two or three sentences"
+    for name in getattr(module, "__all__", []):
+        assert getattr(module, name) is not None
+
+
+def typed_exports(path: Path) -> dict[str, str]:
+    """Return what a lazy package imports for the type checker: name -> module, relative."""
+    found: dict[str, str] = {}
+    for block in ast.parse(path.read_text()).body:
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING":
+            for node in block.body:
+                if isinstance(node, ast.ImportFrom):
+                    home = "." * node.level + (node.module or "")
+                    found |= {alias.name: home for alias in node.names if alias.asname == alias.name}
+    return found
+
+
+def lazy_exports(path: Path) -> dict[str, str]:
+    """Return what a lazy package loads at run time: name -> module, relative; nothing if it is not lazy."""
+    found: dict[str, str] = {}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "lazy_exports":
+            homes: dict[str, tuple[str, ...]] = ast.literal_eval(node.args[1])
+            found |= {name: home for home, names in homes.items() for name in names}
+            for keyword in node.keywords:
+                found |= dict.fromkeys(ast.literal_eval(keyword.value), ".")
+    return found
+
+
+@pytest.mark.parametrize(
+    "path", [path for _, path in modules() if lazy_exports(path)], ids=lambda path: path.parent.name
+)
+def test_a_lazy_folder_exports_the_same_to_programs_and_to_type_checkers(path: Path) -> None:
+    assert lazy_exports(path) == typed_exports(path)
+    # A function named like a module of its folder would be replaced by that module when the module is loaded.
+    modules_beside = {other.stem for other in path.parent.glob("*.py")}
+    assert {name for name, home in lazy_exports(path).items() if home != "." and name in modules_beside} == set()
 
 
 def test_no_file_is_too_long() -> None:
     assert {name: n for name, path in modules() if (n := len(path.read_text().splitlines())) > 900} == {}
 
 
-@pytest.mark.parametrize("module", ["protocol", "accumulator", "sse", "emitter", "wsprotocol", "codec", "models"])
-def test_the_engine_loads_no_io(module: str) -> None:
-    found = loaded_by(f"import responses_proto.{module}")
-    assert found.isdisjoint(FORBIDDEN_BELOW_AIO), found & FORBIDDEN_BELOW_AIO
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "from responses_proto.protocol import Accumulator, Emitter, ResponseStream, SSEDecoder, as_input",
+        "import responses_proto.protocol.websocket",
+        "import responses_proto.codec, responses_proto.models",
+        "from responses_proto.schema import text_format, partial_json",
+        "from responses_proto.tools import ToolLoop",
+    ],
+)
+def test_what_never_awaits_loads_no_io(statement: str) -> None:
+    found = loaded_by(statement)
+    assert found.isdisjoint(IO_PACKAGES), found & IO_PACKAGES
 
 
 def test_the_package_loads_nothing_but_itself() -> None:
     found = loaded_by("import responses_proto")
-    assert found.isdisjoint({*FORBIDDEN_BELOW_AIO, "attrs", "cattrs", "orjson"}), found
+    assert found.isdisjoint({*IO_PACKAGES, "attrs", "cattrs", "orjson"}), found
 
 
 def test_optional_packages_are_not_loaded_by_the_client() -> None:

@@ -11,8 +11,8 @@ from tests.openresponses import SCHEMA, Judge, faults, stream_faults
 from tests.support import NO_SHARED, both_loops, run
 
 from responses_proto.codec import dump
-from responses_proto.emitter import Emitter, encode_event
 from responses_proto.models.request import CreateResponse
+from responses_proto.protocol import Emitter, encode_event
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -10,27 +10,23 @@ import anyio.lowlevel
 import attrs
 
 from responses_proto import Response, ResponsesClient
-from responses_proto.aio.run_events import LocalEvent
-from responses_proto.aio.tools import function_tool
 from responses_proto.models.content import OutputText
 from responses_proto.models.items import CustomToolCall, FunctionCall, McpApprovalRequest, Message
 from responses_proto.models.response import InputTokensDetails, OutputTokensDetails, Usage
 from responses_proto.models.tools import FunctionTool
 from responses_proto.testing import FakeServer, Script
+from responses_proto.tools import LocalEvent, function_tool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
     from types import TracebackType
 
     from responses_proto import Limits, RetryPolicy
-    from responses_proto.aio.run import Run, RunResult
-    from responses_proto.aio.run_events import RunEvent
-    from responses_proto.aio.tools import ToolContext, ToolOutput, Tools
     from responses_proto.models.items import Item
     from responses_proto.models.response import PendingCall
     from responses_proto.models.tools import Tool
     from responses_proto.testing import Scriptable
-    from responses_proto.toolloop import ToolLoop
+    from responses_proto.tools import Run, RunEvent, RunResult, ToolContext, ToolLoop, ToolOutput, Tools
 
 SAID = "All done."
 

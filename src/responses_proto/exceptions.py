@@ -46,9 +46,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .cursor import Cursor
     from .models.response import Response
-    from .typing import JSONValue
+    from .typing import Cursor, JSONValue
 
 __all__ = [
     "APIError",

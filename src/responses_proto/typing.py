@@ -10,10 +10,12 @@ import enum
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+import attrs
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["UNSET", "JSONObject", "JSONValue", "Unset"]
+__all__ = ["UNSET", "Cursor", "JSONObject", "JSONValue", "Unset"]
 
 if TYPE_CHECKING:
     JSONValue: TypeAlias = "bool | int | float | str | Sequence[JSONValue] | Mapping[str, JSONValue] | None"
@@ -41,3 +43,16 @@ class Unset(enum.Enum):
 
 UNSET: Final = Unset.UNSET
 """The wire did not say (or: do not say it on the wire). Not the same as ``None``, which is JSON's ``null``."""
+
+
+@attrs.frozen
+class Cursor:
+    """A response and the last event of it that was seen: all that resuming needs.
+
+    A plain value: comparable, hashable, picklable, and ``attrs.asdict`` makes JSON of it.
+    """
+
+    response_id: str
+    """The server's id of the response."""
+    sequence_number: int | None = None
+    """The last sequence number seen, the value of ``starting_after``; ``None`` when none was."""

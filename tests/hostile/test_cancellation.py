@@ -18,7 +18,7 @@ from tests.streams import frame, plain, saying
 from tests.support import both_loops, run
 
 from responses_proto import Cursor, ResponsesClient, RetryPolicy
-from responses_proto.aio.hooks import CallEnd, Hooks
+from responses_proto.client import CallEnd, Hooks
 from responses_proto.exceptions import BadRequestError
 from responses_proto.testing import Answer, FakeServer, Peer
 

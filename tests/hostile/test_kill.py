@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 SERVER = """
 import sys
-from responses_proto.aio.asgi import ResponsesApp
-from responses_proto.aio.scripted import Scripted
-from responses_proto.aio.serving import listen, serve, url_of
-from responses_proto.aio.stores import SQLiteStore
+from responses_proto.server import ResponsesApp
+from responses_proto.scripted import Scripted
+from responses_proto.server import listen, serve, url_of
+from responses_proto.server import SQLiteStore
 
 listener = listen()
 print(url_of(listener), flush=True)

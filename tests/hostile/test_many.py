@@ -12,17 +12,15 @@ from tests.hostile.engines import connect, run_on
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient, RetryPolicy
-from responses_proto.aio.asgi import ResponsesApp
-from responses_proto.aio.serving import serving
-from responses_proto.aio.stores import MemoryStore, SQLiteStore, Store
+from responses_proto.server import MemoryStore, ResponsesApp, SQLiteStore, Store, serving
 from responses_proto.testing import Answer, FakeServer, Peer
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from responses_proto.aio.reply import Reply
     from responses_proto.models.request import CreateResponse
+    from responses_proto.server import Reply
 
 STREAMS = 1_000
 TEXT = "One two three four five six seven eight nine ten."

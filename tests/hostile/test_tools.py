@@ -16,24 +16,21 @@ from tests.support import both_loops, run
 from tests.tool_runs import Source, approval_request, client_of, custom_call, function_call, said, turn
 
 from responses_proto import Limits
-from responses_proto.aio.run_events import ToolFinished
-from responses_proto.aio.tools import Approval, Function, ToolOutput, custom_tool, function_tool
 from responses_proto.codec import load
 from responses_proto.exceptions import ToolArgumentsInvalid
-from responses_proto.history import check_history
 from responses_proto.models.items import CustomToolCallOutput, FunctionCallOutput, Item, McpApprovalResponse
 from responses_proto.models.tools import FunctionTool, McpTool
+from responses_proto.protocol import check_history
 from responses_proto.testing import FakeServer, Script
-from responses_proto.tooloutput import call_key
+from responses_proto.tools import Approval, Function, ToolFinished, ToolOutput, call_key, custom_tool, function_tool
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from responses_proto.aio.run import Run
-    from responses_proto.aio.tools import ToolContext
     from responses_proto.models.items import McpApprovalRequest
     from responses_proto.models.response import PendingCall, Response
     from responses_proto.testing import Peer
+    from responses_proto.tools import Run, ToolContext
 
 LIMIT = 300
 

@@ -22,8 +22,7 @@ from responses_proto.testing import Answer, FakeServer, Peer, Script
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from responses_proto.aio.hooks import CallEnd
-    from responses_proto.aio.websocket import WebSocketSession
+    from responses_proto.client import CallEnd, WebSocketSession
 
 needs_files = pytest.mark.skipif(not Path("/dev/fd").exists(), reason="open files cannot be counted here")
 

@@ -8,9 +8,8 @@ import pytest
 from tests.sockets import KEY, TEXT, eventually, messages
 from tests.support import run
 
-from responses_proto.aio.asgi import ResponsesApp
-from responses_proto.aio.scripted import Scripted
-from responses_proto.aio.serving import serving
+from responses_proto.scripted import Scripted
+from responses_proto.server import ResponsesApp, serving
 from responses_proto.testing import FakeServer, Peer
 
 if TYPE_CHECKING:

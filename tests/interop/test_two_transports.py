@@ -15,14 +15,14 @@ from responses_proto import ResponsesClient
 from responses_proto.codec import dump
 from responses_proto.exceptions import ResponsesProtoError
 from responses_proto.models.events import TERMINAL_TYPES
-from responses_proto.sse import SSEDecoder
+from responses_proto.protocol import SSEDecoder
 from responses_proto.testing import Answer, FakeServer, Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from responses_proto.aio.stream import EventStream
+    from responses_proto.client import EventStream
 
 ERROR: Final = {"type": "error", "code": "server_error", "message": "No.", "param": None}
 NESTED: Final = {"type": "error", "error": {"type": "server_error", "code": "server_error", "message": "No."}}

@@ -10,8 +10,7 @@ from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
 from responses_proto.exceptions import LocalProtocolError, RateLimitError, StreamTruncated, TransportError
-from responses_proto.testing import Answer, Cassette, FakeServer, Fault, Script, replay
-from responses_proto.testing.recording import RecordingServer
+from responses_proto.testing import Answer, Cassette, FakeServer, Fault, RecordingServer, Script, replay
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,7 +12,6 @@ from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
-from responses_proto.accumulator import Accumulator
 from responses_proto.codec import dump, dumps, load, loads, make_converter
 from responses_proto.exceptions import LocalProtocolError
 from responses_proto.models.content import CONTENT_TYPES, Content
@@ -21,8 +20,8 @@ from responses_proto.models.items import ITEM_TYPES, Item, ItemStatus
 from responses_proto.models.request import CreateResponse
 from responses_proto.models.response import Response
 from responses_proto.models.tools import TOOL_TYPES, Tool
-from responses_proto.protocol import ResponseStream
-from responses_proto.state import CHANNELS, GROWTH, ITEM_STEPS, PART_EVENTS, PROGRESS
+from responses_proto.protocol import Accumulator, ResponseStream
+from responses_proto.protocol.state import CHANNELS, GROWTH, ITEM_STEPS, PART_EVENTS, PROGRESS
 from responses_proto.testing import check_stream, strategies
 from responses_proto.testing.strategies import Stream, damaged_streams, streams
 

@@ -26,7 +26,7 @@ from responses_proto.models import (
     UnknownEvent,
     UnknownItem,
 )
-from responses_proto.structured import (
+from responses_proto.schema import (
     Incomplete,
     Invalid,
     Parsed,

@@ -4,26 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_type
 
-from responses_proto.aio.run import Run, RunResult, Stopped
-from responses_proto.aio.run_events import (
-    LocalEvent,
-    RunEvent,
-    ToolFinished,
-    ToolProgress,
-    ToolStarted,
-    TurnStarted,
-)
-from responses_proto.aio.tools import (
-    Approval,
-    Function,
-    Handler,
-    ToolContext,
-    ToolExecutor,
-    ToolOutput,
-    custom_tool,
-    function_tool,
-    handler,
-)
 from responses_proto.models import (
     CreateResponse,
     CustomTool,
@@ -39,7 +19,28 @@ from responses_proto.models import (
     Tool,
 )
 from responses_proto.models.response import PendingCall, Usage
-from responses_proto.toolloop import ToolLoop, Turn
+from responses_proto.tools import (
+    Approval,
+    Function,
+    Handler,
+    LocalEvent,
+    Run,
+    RunEvent,
+    RunResult,
+    Stopped,
+    ToolContext,
+    ToolExecutor,
+    ToolFinished,
+    ToolLoop,
+    ToolOutput,
+    ToolProgress,
+    ToolStarted,
+    Turn,
+    TurnStarted,
+    custom_tool,
+    function_tool,
+    handler,
+)
 
 if TYPE_CHECKING:
     from responses_proto import ResponsesClient

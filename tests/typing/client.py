@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_type
 
 from responses_proto import Cursor, EventStream, ResponsesClient, RetryPolicy, Timeouts
-from responses_proto.aio.hooks import CallEnd, Hooks
-from responses_proto.aio.websocket import WebSocketSession
+from responses_proto.client import CallEnd, Hooks, WebSocketSession
 from responses_proto.models import (
     CompactedResponse,
     CompactRequest,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack, assert_never
 
-from responses_proto.aio.tools import ToolContext, function_tool, handler
 from responses_proto.codec import load
 from responses_proto.models import (
     ComputerCall,
@@ -23,11 +22,12 @@ from responses_proto.models import (
     ShellCall,
     UnknownItem,
 )
-from responses_proto.structured import Incomplete, Invalid, Parsed, ParseResult, Refused, structure
+from responses_proto.schema import Incomplete, Invalid, Parsed, ParseResult, Refused, structure
+from responses_proto.tools import ToolContext, function_tool, handler
 
 if TYPE_CHECKING:
     from responses_proto import ResponsesClient
-    from responses_proto.toolloop import ToolLoop
+    from responses_proto.tools import ToolLoop
     from responses_proto.typing import JSONValue
 
 

@@ -7,14 +7,7 @@ beside the classes: ``EVENT_TYPES`` and ``Event``, ``ITEM_TYPES`` and ``Item``, 
 
 from __future__ import annotations
 
-from ._base import (
-    EMPTY,
-    Extra,
-    Model,
-    Unknown,
-    model,
-    secret,
-)
+from ._base import EMPTY, Extra, Model, Unknown, model, secret
 from .actions import (
     ApplyPatchOperation,
     Caller,
@@ -123,14 +116,7 @@ from .conversations import (
     DeletedConversation,
     UpdateConversation,
 )
-from .event_parts import (
-    ErrorBody,
-    FailedSteer,
-    RequiredInput,
-    ShellOutputDelta,
-    Steer,
-    SteerError,
-)
+from .event_parts import ErrorBody, FailedSteer, RequiredInput, ShellOutputDelta, Steer, SteerError
 from .events import (
     DELTA_TYPES,
     EVENT_TYPES,

@@ -7,8 +7,6 @@ import mimetypes
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from ..exceptions import LocalProtocolError
-
 if TYPE_CHECKING:
     import os
 
@@ -35,41 +33,34 @@ _SIGNATURES: Final = (
 
 
 def read_file(path: str | os.PathLike[str], max_bytes: int) -> bytes:
-    """Read a file. Raises ``LocalProtocolError`` if it cannot be read, is empty, or is larger than ``max_bytes``."""
-    try:
-        size = Path(path).stat().st_size
-        if size > max_bytes:
-            raise LocalProtocolError(f"{path} has {size} bytes, {max_bytes} are allowed: raise max_bytes, or upload it")
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise LocalProtocolError(f"cannot read {path}: {error.strerror or error}") from error
+    """Return the bytes of a file. Raises ``OSError`` if it cannot be read, ``ValueError`` if it is empty or too large."""
+    size = Path(path).stat().st_size
+    if size > max_bytes:
+        raise ValueError(f"{path} has {size} bytes; {max_bytes} are allowed: raise max_bytes, or upload the file")
+    data = Path(path).read_bytes()
     check_size(data, max_bytes, str(path))
     return data
 
 
 def check_size(data: bytes, max_bytes: int, what: str) -> None:
-    """Raise ``LocalProtocolError`` for what is empty or too large."""
+    """Raise ``ValueError`` for what is empty or too large."""
     if not data:
-        raise LocalProtocolError(f"{what} is empty")
+        raise ValueError(f"{what} is empty")
     if len(data) > max_bytes:
-        raise LocalProtocolError(
-            f"{what} has {len(data)} bytes, {max_bytes} are allowed: raise max_bytes, or upload it"
-        )
+        raise ValueError(f"{what} has {len(data)} bytes, {max_bytes} are allowed: raise max_bytes, or upload it")
 
 
 def media_type_of(data: bytes, name: str = "", *, family: str = "") -> str:
     """Tell the media type by the first bytes, or else by the name.
 
-    Raises ``LocalProtocolError`` if neither tells, or if it is not of the ``family`` that is due (``image``, ``audio``).
+    Raises ``ValueError`` if neither tells, or if it is not of the ``family`` that is due (``image``, ``audio``).
     """
     told = (media_type for offset, signature, media_type in _SIGNATURES if data.startswith(signature, offset))
     media_type = next(told, None) or mimetypes.guess_type(name)[0]
     if not media_type:
-        raise LocalProtocolError(f"cannot tell what {name or 'this'} is: pass media_type")
+        raise ValueError(f"cannot tell what {name or 'this'} is: pass media_type")
     if family and not media_type.startswith(f"{family}/"):
-        raise LocalProtocolError(
-            f"{name or 'this'} is {media_type}, not {family}: pass media_type if it is one all the same"
-        )
+        raise ValueError(f"{name or 'this'} is {media_type}, not {family}: pass media_type if it is one all the same")
     return media_type
 
 

@@ -7,13 +7,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from ..typing import UNSET, JSONObject, Unset
 from ._base import Model, model
-from .content import (
-    InputFile,
-    InputImage,
-    InputText,
-    UnknownContent,
-    UnknownObject,
-)
+from .content import InputFile, InputImage, InputText, UnknownContent, UnknownObject
 
 __all__ = [
     "AccessPrograms",

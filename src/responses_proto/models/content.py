@@ -179,7 +179,7 @@ class InputImage(Model):
     def from_bytes(
         cls, data: bytes, *, media_type: str = "", detail: ImageDetail | Unset = UNSET, max_bytes: int = MAX_BYTES
     ) -> Self:
-        """Put an image into a ``data:`` URL; what it is, its first bytes tell. Raises ``LocalProtocolError``."""
+        """Put an image into a ``data:`` URL; what it is, its first bytes tell. Raises ``ValueError``."""
         check_size(data, max_bytes, "the image")
         return cls(image_url=data_url(data, media_type or media_type_of(data, family="image")), detail=detail)
 
@@ -192,7 +192,7 @@ class InputImage(Model):
         detail: ImageDetail | Unset = UNSET,
         max_bytes: int = MAX_BYTES,
     ) -> Self:
-        """Read an image, of ``max_bytes`` at most, into a ``data:`` URL. Raises ``LocalProtocolError``."""
+        """Read an image, of ``max_bytes`` at most, into a ``data:`` URL. Raises ``ValueError``."""
         data = read_file(path, max_bytes)
         media_type = media_type or media_type_of(data, fspath(path), family="image")
         return cls.from_bytes(data, media_type=media_type, detail=detail, max_bytes=max_bytes)
@@ -213,14 +213,14 @@ class InputFile(Model):
 
     @classmethod
     def from_bytes(cls, data: bytes, filename: str, *, media_type: str = "", max_bytes: int = MAX_BYTES) -> Self:
-        """Put a file into the request, under a name. Raises ``LocalProtocolError``."""
+        """Put a file into the request, under a name. Raises ``ValueError``."""
         check_size(data, max_bytes, filename)
         media_type = media_type or media_type_of(data, filename)
         return cls(file_data=data_url(data, media_type), filename=filename)
 
     @classmethod
     def from_path(cls, path: str | PathLike[str], *, media_type: str = "", max_bytes: int = MAX_BYTES) -> Self:
-        """Read a file, of ``max_bytes`` at most, into the request, under its own name. Raises ``LocalProtocolError``."""
+        """Read a file, of ``max_bytes`` at most, into the request, under its own name. Raises ``ValueError``."""
         data = read_file(path, max_bytes)
         return cls.from_bytes(data, Path(path).name, media_type=media_type, max_bytes=max_bytes)
 
@@ -252,7 +252,7 @@ class InputAudio(Model):
 
     @classmethod
     def from_bytes(cls, data: bytes, *, format: str = "", max_bytes: int = MAX_BYTES) -> Self:  # noqa: A002 - the wire's own name for it
-        """Put sound into the request; its format, its first bytes tell. Raises ``LocalProtocolError``."""
+        """Put sound into the request; its format, its first bytes tell. Raises ``ValueError``."""
         check_size(data, max_bytes, "the sound")
         subtype = format or media_type_of(data, family="audio").removeprefix("audio/")
         sound = b64encode(data).decode()
@@ -260,7 +260,7 @@ class InputAudio(Model):
 
     @classmethod
     def from_path(cls, path: str | PathLike[str], *, format: str = "", max_bytes: int = MAX_BYTES) -> Self:  # noqa: A002 - as above
-        """Read sound, of ``max_bytes`` at most, into the request. Raises ``LocalProtocolError``."""
+        """Read sound, of ``max_bytes`` at most, into the request. Raises ``ValueError``."""
         data = read_file(path, max_bytes)
         format = format or media_type_of(data, fspath(path), family="audio").removeprefix("audio/")  # noqa: A001 - as above
         return cls.from_bytes(data, format=format, max_bytes=max_bytes)

@@ -29,16 +29,7 @@ from .actions import (
     WebSearchAction,
 )
 from .config import ReasoningConfig, TextConfig
-from .content import (
-    ComputerScreenshot,
-    Content,
-    InputText,
-    OutputText,
-    ReasoningText,
-    SummaryText,
-    Text,
-    UnknownObject,
-)
+from .content import ComputerScreenshot, Content, InputText, OutputText, ReasoningText, SummaryText, Text, UnknownObject
 from .tools import ContainerReference, LocalEnvironment, Tool
 
 __all__ = [

@@ -34,25 +34,26 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 import anyio
 import attrs
 
-from ..aio.http import HTTPTransport
+from ..client.transport.http import HTTPTransport
 from ..exceptions import DeadlineExceeded, LocalProtocolError, StreamTruncated, TransportError
 from ..models.content import CONTENT_TYPES
 from ..models.events import EVENT_TYPES
 from ..models.items import ITEM_TYPES
 from ..models.response import Response
 from ..models.tools import TOOL_TYPES
-from .answers import Answer, Close, Pause, Reset, Stall
-from .faults import Fault
-from .server import Script
+from .fake.answers import Answer
+from .fake.faults import Fault
+from .fake.server import Script
+from .fake.steps import Close, Pause, Reset, Stall
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import TracebackType
 
-    from ..aio.http import HTTPClient
-    from ..aio.transport import Transport, WireReply, WireRequest
-    from .answers import Step
-    from .peer import Peer
+    from ..client.transport.base import Transport, WireReply, WireRequest
+    from ..client.transport.http import HTTPClient
+    from .fake.peer import Peer
+    from .fake.steps import Step
 
 __all__ = ["Cassette", "Exchange", "Recorder", "record", "replay"]
 
@@ -191,7 +192,7 @@ def record(path: str | os.PathLike[str], http_client: HTTPClient | Transport | N
 
 
 class Recorder:
-    """A :class:`~responses_proto.aio.transport.Transport` that notes what goes over another one. From :func:`record`."""
+    """A :class:`~responses_proto.client.transport.Transport` that notes what goes over another one. From :func:`record`."""
 
     def __init__(self, path: str | os.PathLike[str], http_client: HTTPClient | Transport | None = None) -> None:
         self._path = path

@@ -27,7 +27,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from .server import FakeServer
+    from .fake.server import FakeServer
 
 __all__ = ["responses_cassette", "responses_server"]
 
@@ -58,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture
 def responses_server() -> Generator[FakeServer]:
     """Give a fake server that runs; ``responses_server.script`` is what it says, ``"Hello, world."`` at first."""
-    from .server import FakeServer  # noqa: PLC0415 - only who asks for it pays for it
+    from .fake.server import FakeServer  # noqa: PLC0415 - only who asks for it pays for it
 
     with _running(FakeServer()) as server:
         yield server
@@ -71,8 +71,8 @@ def responses_cassette(request: pytest.FixtureRequest) -> Generator[FakeServer]:
     The test fails if the cassette is not there and not to be recorded, and if more is asked than it has.
     """
     from .cassettes import replay  # noqa: PLC0415 - only who asks for it pays for it
+    from .fake.server import FakeServer  # noqa: PLC0415 - as above
     from .recording import RecordingServer  # noqa: PLC0415 - as above
-    from .server import FakeServer  # noqa: PLC0415 - as above
 
     path, base_url = _cassette_of(request)
     mode = request.config.getoption(_OPTION)

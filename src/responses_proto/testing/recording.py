@@ -6,20 +6,20 @@ import os
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from ..aio._address import checked_url, settle
-from ..aio._exchange import shut
-from ..aio.transport import WireRequest
+from ..client._address import checked_url, settle
+from ..client.transport._exchange import shut
+from ..client.transport.base import WireRequest
 from ..exceptions import LocalProtocolError, TransportError
 from .cassettes import record
-from .server import FakeServer
+from .fake.server import FakeServer
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from ..aio.http import HTTPClient
-    from ..aio.transport import Transport
+    from ..client.transport.base import Transport
+    from ..client.transport.http import HTTPClient
     from .cassettes import Recorder
-    from .peer import Peer
+    from .fake.peer import Peer
 
 __all__ = ["RecordingServer"]
 

@@ -12,7 +12,7 @@
 Models are made from the classes themselves, so that there is a strategy for each of them, and ``codec.dump(codec.load(x)) == x``
 for each value. They have what all specifications of a class require, and of enumerations the known values; with ``beyond=True``
 they also carry what no specification has: fields, types and values that nobody knows, as servers add them. Streams are made from
-the tables of :mod:`responses_proto.state`: each is one that a server may send. :func:`damaged_streams` are those that no server should.
+the tables of :mod:`responses_proto.protocol.state`: each is one that a server may send. :func:`damaged_streams` are those that no server should.
 """
 
 from __future__ import annotations

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from ...codec import load
 from ...codec._shapes import plan_of
-from ...emitter import encode_stream
 from ...models.content import CONTENT_TYPES
 from ...models.events import EVENT_TYPES, TERMINAL_TYPES, Event
 from ...models.items import ITEM_TYPES
 from ...models.response import Response
-from ...state import (
+from ...protocol.emitter import encode_stream
+from ...protocol.state import (
     ITEM_CHANNELS,
     ITEM_EVENTS,
     ITEM_LIFE,
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
     from ...models._base import Model
-    from ...protocol import OutcomeStatus
-    from ...state import Channel, ItemState, ItemStep, PartState, PartStep, ResponseState
+    from ...protocol.state import Channel, ItemState, ItemStep, PartState, PartStep, ResponseState
+    from ...protocol.stream import OutcomeStatus
 
 __all__ = ["Stream", "streams"]
 

@@ -1,0 +1,64 @@
+"""The client: requests, streams of events, retries, deadlines, hooks and resuming, on asyncio and trio.
+
+Start with :class:`ResponsesClient`. ``client.transport`` is the layer below it, which sends HTTP requests;
+``client.otel`` makes OpenTelemetry spans.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    __all__: list[str]
+
+    from . import otel as otel
+    from . import transport as transport
+    from . import websocket as websocket
+    from .client import EventStream as EventStream
+    from .client import Hooks as Hooks
+    from .client import ResponsesClient as ResponsesClient
+    from .client import StreamMeta as StreamMeta
+    from .conversations import ConversationItems as ConversationItems
+    from .conversations import Conversations as Conversations
+    from .hooks import CallEnd as CallEnd
+    from .hooks import How as How
+    from .hooks import RetryNotice as RetryNotice
+    from .httpx_sse import EventSource as EventSource
+    from .httpx_sse import ServerSentEvent as ServerSentEvent
+    from .httpx_sse import SourceEvents as SourceEvents
+    from .httpx_sse import SSEError as SSEError
+    from .httpx_sse import events_from as events_from
+    from .pages import ItemPages as ItemPages
+    from .pages import Page as Page
+    from .retry import Decision as Decision
+    from .retry import Retry as Retry
+    from .retry import RetryPolicy as RetryPolicy
+    from .retry import Stop as Stop
+    from .retry import StopReason as StopReason
+    from .stream import OnAbandon as OnAbandon
+    from .timeouts import Timeouts as Timeouts
+    from .views import Batches as Batches
+    from .views import Events as Events
+    from .views import PartialValues as PartialValues
+    from .views import TextDeltas as TextDeltas
+    from .websocket.session import WebSocketSession as WebSocketSession
+else:
+    __all__, __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".": ("transport", "websocket"),
+            ".client": ("EventStream", "Hooks", "ResponsesClient", "StreamMeta"),
+            ".conversations": ("ConversationItems", "Conversations"),
+            ".hooks": ("CallEnd", "How", "RetryNotice"),
+            ".httpx_sse": ("EventSource", "SSEError", "ServerSentEvent", "SourceEvents", "events_from"),
+            ".pages": ("ItemPages", "Page"),
+            ".retry": ("Decision", "Retry", "RetryPolicy", "Stop", "StopReason"),
+            ".stream": ("OnAbandon",),
+            ".timeouts": ("Timeouts",),
+            ".views": ("Batches", "Events", "PartialValues", "TextDeltas"),
+            ".websocket.session": ("WebSocketSession",),
+        },
+        extras=("otel",),
+    )

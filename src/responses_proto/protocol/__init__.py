@@ -1,0 +1,86 @@
+"""The protocol engine, both ends, without I/O: bytes or events in, bytes or events out. Nothing here awaits.
+
+:class:`ResponseStream` reads a stream of server-sent events and keeps a snapshot of the response; :class:`Emitter` writes one.
+The package also prepares and checks histories (:func:`as_input`, :func:`check_history`), reads API errors and rate-limit
+headers, and holds the state tables. ``protocol.websocket`` is the same for a WebSocket connection.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    __all__: list[str]
+
+    from ..typing import Cursor as Cursor
+    from . import websocket as websocket
+    from .accumulator import Accumulator as Accumulator
+    from .api_errors import api_error as api_error
+    from .api_errors import api_error_from as api_error_from
+    from .api_errors import readable as readable
+    from .emitter import DONE as DONE
+    from .emitter import Emitter as Emitter
+    from .emitter import FunctionCallWriter as FunctionCallWriter
+    from .emitter import ItemWriter as ItemWriter
+    from .emitter import MessageWriter as MessageWriter
+    from .emitter import ReasoningWriter as ReasoningWriter
+    from .emitter import emit as emit
+    from .emitter import encode_event as encode_event
+    from .emitter import encode_stream as encode_stream
+    from .emitter import random_id as random_id
+    from .emitter import response_to as response_to
+    from .emitter import split_words as split_words
+    from .headers import REQUEST_ID_HEADERS as REQUEST_ID_HEADERS
+    from .headers import RateLimit as RateLimit
+    from .headers import parse_duration as parse_duration
+    from .headers import rate_limits as rate_limits
+    from .headers import request_id as request_id
+    from .headers import retry_after as retry_after
+    from .history import HistoryFinding as HistoryFinding
+    from .history import HistoryRule as HistoryRule
+    from .history import as_input as as_input
+    from .history import check_history as check_history
+    from .sse import Frame as Frame
+    from .sse import SSEDecoder as SSEDecoder
+    from .sse import encode_comment as encode_comment
+    from .sse import encode_frame as encode_frame
+    from .stream import Outcome as Outcome
+    from .stream import OutcomeStatus as OutcomeStatus
+    from .stream import ResponseStream as ResponseStream
+else:
+    __all__, __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".": ("websocket",),
+            "..typing": ("Cursor",),
+            ".accumulator": ("Accumulator",),
+            ".api_errors": ("api_error", "api_error_from", "readable"),
+            ".emitter": (
+                "DONE",
+                "Emitter",
+                "FunctionCallWriter",
+                "ItemWriter",
+                "MessageWriter",
+                "ReasoningWriter",
+                "emit",
+                "encode_event",
+                "encode_stream",
+                "random_id",
+                "response_to",
+                "split_words",
+            ),
+            ".headers": (
+                "REQUEST_ID_HEADERS",
+                "RateLimit",
+                "parse_duration",
+                "rate_limits",
+                "request_id",
+                "retry_after",
+            ),
+            ".history": ("HistoryFinding", "HistoryRule", "as_input", "check_history"),
+            ".sse": ("Frame", "SSEDecoder", "encode_comment", "encode_frame"),
+            ".stream": ("Outcome", "OutcomeStatus", "ResponseStream"),
+        },
+    )

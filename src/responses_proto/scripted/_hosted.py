@@ -1,0 +1,169 @@
+"""Hosted tools as the embedded model plays them: the least that shows their items.
+
+Nothing is searched, run or drawn. A search finds one page or file, code prints its own input, an image is one white pixel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from ..models.actions import (
+    CodeInterpreterOutput,
+    CreateFile,
+    ExitOutcome,
+    FileSearchResult,
+    LocalShellAction,
+    LogsOutput,
+    ScreenshotAction,
+    SearchAction,
+    SearchSource,
+    ShellAction,
+    ShellOutput,
+    UrlSource,
+)
+from ..models.items import (
+    ApplyPatchCall,
+    CodeInterpreterCall,
+    ComputerCall,
+    FileSearchCall,
+    ImageGenerationCall,
+    Item,
+    LocalShellCall,
+    ShellCall,
+    ShellCallOutput,
+    ToolSearchCall,
+    ToolSearchOutput,
+    WebSearchCall,
+)
+from ..models.tools import (
+    ApplyPatchTool,
+    CodeInterpreterTool,
+    ComputerTool,
+    ComputerUsePreviewTool,
+    ContainerReference,
+    FileSearchTool,
+    ImageGenerationTool,
+    LocalEnvironment,
+    LocalShellTool,
+    ShellTool,
+    ToolSearchTool,
+    WebSearchPreviewTool,
+    WebSearchPreviewTool20250311,
+    WebSearchTool,
+    WebSearchTool20250826,
+)
+from ..typing import UNSET
+
+if TYPE_CHECKING:
+    from ._turn import Turn
+
+__all__ = ["HOSTED", "PAGE"]
+
+Ids: TypeAlias = Callable[[str], str]
+
+PAGE: Final = "https://example.com/"
+"""The page that every search finds, and that every citation is of."""
+
+_PIXEL: Final = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
+_CONTAINER: Final = "cntr_scripted"
+
+
+def _web_search(turn: Turn, _tool: WebSearchTool, ids: Ids) -> list[Item]:
+    sources: list[SearchSource] = [UrlSource(url=PAGE)]
+    shown = sources if turn.includes("web_search_call.action.sources") else UNSET
+    action = SearchAction(query=turn.asked, queries=[turn.asked], sources=shown)
+    return [WebSearchCall(id=ids("ws"), action=action, status="completed")]
+
+
+def _file_search(turn: Turn, _tool: FileSearchTool, ids: Ids) -> list[Item]:
+    found = FileSearchResult(
+        file_id="file_scripted", filename="scripted.txt", text=turn.asked, score=1.0, attributes={}
+    )
+    results = [found] if turn.includes("file_search_call.results") else None
+    return [FileSearchCall(id=ids("fs"), queries=[turn.asked], results=results, status="completed")]
+
+
+def _code(turn: Turn, tool: CodeInterpreterTool, ids: Ids) -> list[Item]:
+    printed: list[CodeInterpreterOutput] = [LogsOutput(logs=turn.asked)]
+    call = CodeInterpreterCall(
+        id=ids("ci"),
+        container_id=tool.container if isinstance(tool.container, str) else _CONTAINER,
+        code=f"print({turn.asked!r})",
+        outputs=printed if turn.includes("code_interpreter_call.outputs") else None,
+        status="completed",
+    )
+    return [call]
+
+
+def _image(_turn: Turn, _tool: ImageGenerationTool, ids: Ids) -> list[Item]:
+    return [ImageGenerationCall(id=ids("ig"), result=_PIXEL, status="completed")]
+
+
+def _shell(turn: Turn, tool: ShellTool, ids: Ids) -> list[Item]:
+    call_id, action = ids("call"), ShellAction(commands=["date"], timeout_ms=None, max_output_length=None)
+    where = tool.environment
+    if not where or isinstance(where, LocalEnvironment):  # the client has to run it
+        here = LocalEnvironment()
+        return [ShellCall(id=ids("sh"), call_id=call_id, action=action, environment=here, status="completed")]
+    there = where if isinstance(where, ContainerReference) else ContainerReference(container_id=_CONTAINER)
+    output = ShellOutput(stdout=f"{turn.asked}\n", stderr="", outcome=ExitOutcome(exit_code=0))
+    return [
+        ShellCall(id=ids("sh"), call_id=call_id, action=action, environment=there, status="completed"),
+        ShellCallOutput(id=ids("sho"), call_id=call_id, output=[output], max_output_length=None, status="completed"),
+    ]
+
+
+def _local_shell(_turn: Turn, _tool: LocalShellTool, ids: Ids) -> list[Item]:
+    action = LocalShellAction(command=["date"], env={})
+    return [LocalShellCall(id=ids("lsh"), call_id=ids("call"), action=action, status="completed")]
+
+
+def _apply_patch(turn: Turn, _tool: ApplyPatchTool, ids: Ids) -> list[Item]:
+    operation = CreateFile(path="scripted.txt", diff=f"+{turn.asked}\n")
+    return [ApplyPatchCall(id=ids("apc"), call_id=ids("call"), operation=operation, status="completed")]
+
+
+def _computer(_turn: Turn, tool: ComputerTool | ComputerUsePreviewTool, ids: Ids) -> list[Item]:
+    look = ScreenshotAction()
+    earlier = isinstance(tool, ComputerUsePreviewTool)
+    return [
+        ComputerCall(
+            id=ids("cu"),
+            call_id=ids("call"),
+            action=look if earlier else UNSET,
+            actions=UNSET if earlier else [look],
+            pending_safety_checks=[],
+            status="completed",
+        )
+    ]
+
+
+def _tool_search(turn: Turn, tool: ToolSearchTool, ids: Ids) -> list[Item]:
+    query = {"query": turn.asked}
+    if tool.execution == "client":
+        call_id = ids("call")
+        return [ToolSearchCall(id=ids("tsc"), call_id=call_id, arguments=query, execution="client", status="completed")]
+    return [
+        ToolSearchCall(id=ids("tsc"), call_id=None, arguments=query, execution="server", status="completed"),
+        ToolSearchOutput(id=ids("tso"), call_id=None, tools=[], execution="server", status="completed"),
+    ]
+
+
+# Type of tool -> its items. The rows differ in the type of their second parameter, which is that of the key.
+HOSTED: Final[Mapping[type, Callable[[Turn, Any, Ids], list[Item]]]] = {
+    WebSearchTool: _web_search,
+    WebSearchTool20250826: _web_search,
+    WebSearchPreviewTool: _web_search,
+    WebSearchPreviewTool20250311: _web_search,
+    FileSearchTool: _file_search,
+    CodeInterpreterTool: _code,
+    ImageGenerationTool: _image,
+    ShellTool: _shell,
+    LocalShellTool: _local_shell,
+    ApplyPatchTool: _apply_patch,
+    ComputerTool: _computer,
+    ComputerUsePreviewTool: _computer,
+    ToolSearchTool: _tool_search,
+}
+"""Every hosted tool that the embedded model can call: its class -> what a call of it looks like."""

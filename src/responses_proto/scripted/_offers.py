@@ -1,0 +1,185 @@
+"""The tools of a request, and which of them the embedded model calls."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from ..models.items import CustomToolCall, FunctionCall, McpCall
+from ..models.tools import (
+    CustomTool,
+    FunctionTool,
+    McpTool,
+    NamespaceTool,
+    ToolChoiceAllowed,
+    ToolChoiceCustom,
+    ToolChoiceFunction,
+    ToolChoiceHosted,
+    ToolChoiceMcp,
+)
+from ..typing import UNSET
+from ._hosted import HOSTED
+from ._mcp import listed_tools
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..models.request import CreateResponse
+    from ..models.tools import AllowedTool, Tool
+    from ._turn import Turn
+
+__all__ = ["Offer", "Wanted", "choose", "offers_of"]
+
+
+@attrs.frozen(kw_only=True)
+class Offer:
+    """Something that can be called."""
+
+    name: str
+    """What it is called: the function's own name, the tool's on an MCP server, the type of a hosted tool."""
+    tool: Tool
+    namespace: str | None = None
+
+    @property
+    def is_clients(self) -> bool:
+        """Whether it is a function, or a custom tool, of the client's."""
+        return isinstance(self.tool, FunctionTool | CustomTool)
+
+
+@attrs.frozen(kw_only=True)
+class Wanted:
+    """A call that is to be made."""
+
+    offer: Offer
+    stated: str | None = None
+    """Its arguments, where the user message states them."""
+
+
+def offers_of(tools: Sequence[Tool]) -> Iterator[Offer]:
+    """Give everything that can be called."""
+    for tool in tools:
+        match tool:
+            case FunctionTool() | CustomTool():
+                yield Offer(name=tool.name, tool=tool)
+            case NamespaceTool():
+                for inner in tool.tools:
+                    if isinstance(inner, FunctionTool | CustomTool):
+                        yield Offer(name=inner.name, tool=inner, namespace=tool.name)
+            case McpTool():
+                for listed in listed_tools(tool):
+                    yield Offer(name=listed.name, tool=tool)
+            case _ if type(tool) in HOSTED:
+                yield Offer(name=tool.type, tool=tool)
+            case _:
+                pass  # what is new here is not called
+
+
+def choose(turn: Turn) -> list[Wanted]:
+    """Give the calls to make in this turn, maybe none.
+
+    Called is what the user message names, or else the first function, or else the first hosted tool; several only where
+    they are named, or by ``[calls N]``, and where the request allows it. Once an output is there, nothing is called, unless
+    the request insists; then what was not called yet.
+    """
+    request = turn.request
+    offers = list(offers_of(request.tools or ()))
+    allowed, required = _allowed(offers, request)
+    if "answer" in turn.marks and not required:
+        return []
+    if turn.outputs:
+        if not required:
+            return []
+        called = _called(turn)
+        return [Wanted(offer=offer) for offer in allowed if offer.name not in called][:1]
+    wanted = _named(turn.asked, allowed)
+    if not wanted:
+        first = next((offer for offer in allowed if offer.is_clients), None) or next(iter(allowed), None)
+        wanted = [Wanted(offer=first)] if first else []
+    if number := int(turn.marks.get("calls", 0)):
+        wanted = [wanted[n % len(wanted)] for n in range(number)] if wanted else []
+    if request.parallel_tool_calls is False:
+        return wanted[:1]
+    most = request.max_tool_calls or len(wanted)  # counts what the server runs
+    hosted = [one for one in wanted if not one.offer.is_clients]
+    return [one for one in wanted if one.offer.is_clients or one in hosted[:most]]
+
+
+# ---- what is allowed
+
+
+def _allowed(offers: list[Offer], request: CreateResponse) -> tuple[list[Offer], bool]:
+    """Give what ``tool_choice`` lets the model call, and whether it has to call something."""
+    match request.tool_choice:
+        case "none":
+            return [], False
+        case "required":
+            return offers, True
+        case ToolChoiceAllowed() as choice:
+            if choice.mode == "none":
+                return [], False
+            found = [offer for offer in offers if any(_is(offer, tool) for tool in choice.tools)]
+            return found, choice.mode == "required"
+        case ToolChoiceFunction() | ToolChoiceCustom() | ToolChoiceMcp() | ToolChoiceHosted() as choice:
+            return [offer for offer in offers if _is(offer, choice)], True
+        case _:
+            return offers, False
+
+
+_SAME: Final = {"computer_use": "computer"}  # tool_choice has a second name for it
+
+
+def _is(offer: Offer, named: AllowedTool) -> bool:
+    match named, offer.tool:
+        case ToolChoiceFunction(), FunctionTool():
+            return offer.name == named.name
+        case ToolChoiceCustom(), CustomTool():
+            return offer.name == named.name
+        case ToolChoiceMcp(), McpTool(server_label=label):
+            return label == named.server_label and named.name in (None, UNSET, offer.name)
+        case ToolChoiceHosted(type=kind), tool:
+            return tool.type == _SAME.get(kind, kind) and not offer.is_clients
+        case _:
+            return False
+
+
+def _called(turn: Turn) -> set[str]:
+    return {item.name for item in turn.since_asked() if isinstance(item, FunctionCall | CustomToolCall | McpCall)}
+
+
+# ---- what is asked for by name
+
+
+def _named(text: str, offers: list[Offer]) -> list[Wanted]:
+    """Find the offers that a text names, in its order. The same one counts again only with arguments of its own."""
+    found = [(match.span(), offer) for offer in offers for match in _pattern(offer.name).finditer(text)]
+    spans = [span for span, _ in found]
+    named: list[Wanted] = []
+    # A name within a longer one is not meant: `search` in `web_search`.
+    for (start, end), offer in sorted(found, key=lambda one: one[0]):
+        if any(other != (start, end) and other[0] <= start and end <= other[1] for other in spans):
+            continue
+        named.append(Wanted(offer=offer, stated=_stated(text, end)))
+    # Named with arguments somewhere, or else for the first time.
+    meant = {id(wanted.offer): wanted for wanted in reversed(named)}
+    stated = {id(wanted.offer) for wanted in named if wanted.stated}
+    return [one for one in named if one.stated or (id(one.offer) not in stated and meant[id(one.offer)] is one)]
+
+
+def _pattern(name: str) -> re.Pattern[str]:
+    spelled = "[ _-]".join(map(re.escape, re.split("[_-]", name)))
+    return re.compile(rf"(?<!\w){spelled}(?!\w)", re.IGNORECASE)
+
+
+def _stated(text: str, at: int) -> str | None:
+    """Read the arguments that stand behind a name, as in ``get_weather({"city": "Paris"})``."""
+    opening = re.compile(r"\s*\(?\s*(?=\{)").match(text, at)
+    if opening is None:
+        return None
+    try:
+        _, end = json.JSONDecoder().raw_decode(text, opening.end())
+    except ValueError:
+        return None
+    return text[opening.end() : end]

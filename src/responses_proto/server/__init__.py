@@ -1,0 +1,47 @@
+"""The server: an ASGI application with every endpoint of the Responses API, and stores for its responses.
+
+Pass a handler to :class:`ResponsesApp`; the handler writes the response through a :class:`Reply`. :func:`serving` runs an app
+on a port for the length of a block.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    __all__: list[str]
+
+    from ._turn import Handler as Handler
+    from .app import ResponsesApp as ResponsesApp
+    from .reply import FunctionCallReply as FunctionCallReply
+    from .reply import ItemReply as ItemReply
+    from .reply import MessageReply as MessageReply
+    from .reply import ReasoningReply as ReasoningReply
+    from .reply import Reply as Reply
+    from .service import Compacting as Compacting
+    from .service import Counting as Counting
+    from .service import Service as Service
+    from .stores import MemoryStore as MemoryStore
+    from .stores import SQLiteStore as SQLiteStore
+    from .stores import Store as Store
+    from .stores import StoredResponse as StoredResponse
+    from .stores import WireEvent as WireEvent
+    from .stores import wire_event as wire_event
+    from .uvicorn import listen as listen
+    from .uvicorn import serve as serve
+    from .uvicorn import serving as serving
+    from .uvicorn import url_of as url_of
+else:
+    __all__, __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "._turn": ("Handler",),
+            ".app": ("ResponsesApp",),
+            ".reply": ("FunctionCallReply", "ItemReply", "MessageReply", "ReasoningReply", "Reply"),
+            ".service": ("Compacting", "Counting", "Service"),
+            ".stores": ("MemoryStore", "SQLiteStore", "Store", "StoredResponse", "WireEvent", "wire_event"),
+            ".uvicorn": ("listen", "serve", "serving", "url_of"),
+        },
+    )

@@ -1,0 +1,114 @@
+"""The paths of conversations and their items (Conversations)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from ..models.conversations import (
+    Conversation,
+    ConversationItemList,
+    CreateConversation,
+    CreateConversationItems,
+    DeletedConversation,
+    UpdateConversation,
+)
+from ..protocol._requests import id_of, invalid, not_found, page_of, read_body, read_list_params
+from ._http import whole
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from starlette.requests import Request
+
+    from ..codec import Converter
+    from ._http import ASGI
+    from .service import Service
+
+__all__ = ["ConversationPaths"]
+
+
+class ConversationPaths:
+    """Answers what is asked about conversations. ``read`` reads the body of a request."""
+
+    def __init__(self, service: Service, converter: Converter, read: Callable[[Request], Awaitable[bytes]]) -> None:
+        self._service = service
+        self._store = service.store
+        self._converter = converter
+        self._read = read
+
+    def paths(self) -> Mapping[str, Mapping[str, Callable[[Request], Awaitable[ASGI]]]]:
+        """Give the endpoints: path -> method -> endpoint."""
+        return {
+            "/conversations": {"POST": self._create},
+            "/conversations/{conversation_id}": {"GET": self._retrieve, "POST": self._update, "DELETE": self._delete},
+            "/conversations/{conversation_id}/items": {"GET": self._list_items, "POST": self._add_items},
+            "/conversations/{conversation_id}/items/{item_id}": {"GET": self._get_item, "DELETE": self._delete_item},
+        }
+
+    async def _found(self, request: Request) -> Conversation:
+        name = str(request.path_params["conversation_id"])
+        found = await self._store.find_conversation(name)
+        if found is None:
+            raise not_found("conversation", name, "conversation_id")
+        return found
+
+    async def _create(self, request: Request) -> ASGI:
+        asked = read_body(await self._read(request) or b"{}", CreateConversation, self._converter)
+        items = await self._service.settled(asked.items or (), (), "items")
+        made = Conversation(
+            id=self._service.ids("conv"), created_at=int(self._service.clock()), metadata=asked.metadata or {}
+        )
+        await self._store.save_conversation(made)
+        await self._store.add_items(made.id, items)
+        return whole(made)
+
+    async def _retrieve(self, request: Request) -> ASGI:
+        return whole(await self._found(request))
+
+    async def _update(self, request: Request) -> ASGI:
+        asked = read_body(await self._read(request), UpdateConversation, self._converter)
+        changed = attrs.evolve(await self._found(request), metadata=asked.metadata or {})
+        await self._store.save_conversation(changed)
+        return whole(changed)
+
+    async def _delete(self, request: Request) -> ASGI:
+        found = await self._found(request)
+        await self._store.delete_conversation(found.id)
+        return whole(DeletedConversation(id=found.id, deleted=True))
+
+    async def _list_items(self, request: Request) -> ASGI:
+        params = read_list_params(request.query_params.multi_items())
+        found = await self._found(request)
+        page = page_of(await self._store.items(found.id), params)
+        return whole(
+            ConversationItemList(data=page.data, first_id=page.first_id, last_id=page.last_id, has_more=page.has_more)
+        )
+
+    async def _add_items(self, request: Request) -> ASGI:
+        asked = read_body(await self._read(request), CreateConversationItems, self._converter, required=["items"])
+        found = await self._found(request)
+        items = await self._service.settled(asked.items, await self._store.items(found.id), "items")
+        if not items:
+            raise invalid("The items are in the conversation already.", "items", "duplicate_item")
+        if not await self._store.add_items(found.id, items):
+            raise not_found("conversation", found.id, "conversation_id")  # it has been deleted meanwhile
+        return whole(
+            ConversationItemList(data=items, first_id=id_of(items[0]), last_id=id_of(items[-1]), has_more=False)
+        )
+
+    async def _get_item(self, request: Request) -> ASGI:
+        found = await self._found(request)
+        name = str(request.path_params["item_id"])
+        for item in await self._store.items(found.id):
+            if id_of(item) == name:
+                return whole(item)
+        raise not_found("item", name, "item_id")
+
+    async def _delete_item(self, request: Request) -> ASGI:
+        found = await self._found(request)
+        name = str(request.path_params["item_id"])
+        if not await self._store.delete_item(found.id, name):
+            raise not_found("item", name, "item_id")
+        return whole(found)

@@ -1,0 +1,20 @@
+"""MCP servers as tools, over stdio or streamable HTTP. Needs the extra ``mcp``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    __all__: list[str]
+
+    from .server import McpResource as McpResource
+    from .server import McpServer as McpServer
+else:
+    __all__, __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".server": ("McpResource", "McpServer"),
+        },
+    )

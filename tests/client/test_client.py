@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, cast
+
+import httpx
+import pytest
+from tests.streams import response, saying
+from tests.support import both_loops, run
+
+from responses_proto import CreateResponse, Limits, ResponsesClient, RetryPolicy, Timeouts
+from responses_proto.exceptions import (
+    APIError,
+    BadRequestError,
+    ConnectError,
+    DeadlineExceeded,
+    DecodeError,
+    EncodeError,
+    LimitExceeded,
+    LocalProtocolError,
+    NotAnEventStream,
+    StreamTruncated,
+)
+from responses_proto.models.config import ReasoningConfig
+from responses_proto.providers import Dialect
+from responses_proto.testing import Answer, FakeServer, Fault
+
+if TYPE_CHECKING:
+    from responses_proto.typing import JSONObject
+
+KEY = "key-that-nobody-may-see"
+HELLO = Answer.json(saying("Hello"))
+
+
+def client(server: FakeServer, **options: Any) -> ResponsesClient:
+    options.setdefault("retry", RetryPolicy(attempts=1))
+    return ResponsesClient(server.url, KEY, **options)
+
+
+@both_loops
+def test_create_gives_the_response(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(HELLO) as server, client(server) as c:
+            made = await c.create(model="m", input="x", max_output_tokens=5)
+            assert made.output_text == "Hello"
+            assert made.status == "completed"
+            request = server.requests[0]
+            assert (request.method, request.target) == ("POST", "/v1/responses")
+            assert request.json == {"model": "m", "input": "x", "max_output_tokens": 5}
+            assert request.headers["accept"] == "application/json"
+            assert request.headers["authorization"] == f"Bearer {KEY}"
+            assert request.headers["user-agent"].startswith("responses-proto/")
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_request_can_be_a_model_a_wire_object_or_keywords(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(HELLO) as server, client(server) as c:
+            made = CreateResponse(model="m", input="x", reasoning=ReasoningConfig(effort="low"), stream=True)
+            await c.create(made)
+            await c.create(made, model="other", temperature=0.0)
+            raw: JSONObject = {"model": "m", "vendor": {"x": None}, "stream": True, "input": [{"type": "new:thing"}]}
+            await c.create(raw)
+            await c.create(raw, model="other", input=[{"role": "user", "content": "hi"}])
+            await c.create(made, extra={"vendor": 1})
+            base = {"model": "m", "input": "x", "reasoning": {"effort": "low"}}
+            assert [request.json for request in server.requests] == [
+                base,
+                {**base, "model": "other", "temperature": 0.0},
+                {"model": "m", "vendor": {"x": None}, "input": [{"type": "new:thing"}]},
+                {"model": "other", "vendor": {"x": None}, "input": [{"role": "user", "content": "hi"}]},
+                {**base, "vendor": 1},
+            ]
+            assert made.stream is True  # what is the caller's is left alone
+            assert raw["stream"] is True
+
+    run(backend, test)
+
+
+def test_what_cannot_be_json_is_refused_before_anything_is_sent() -> None:
+    c = ResponsesClient("http://127.0.0.1:9/v1")
+    with pytest.raises(EncodeError):
+        c.stream(model="m", temperature=float("nan"))
+
+
+@both_loops
+def test_a_response_of_any_status_is_returned(backend: str) -> None:
+    async def test() -> None:
+        failed = response(status="failed", error={"code": "server_error", "message": "Oops."})
+        async with FakeServer(Answer.json(failed)) as server, client(server) as c:
+            made = await c.create(model="m", input="x")
+            assert made.status == "failed"
+            assert made.error
+            assert made.error.message == "Oops."
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize(
+    ("answer", "expected", "words"),
+    [
+        (Answer.error(400, "No.", param="input"), BadRequestError, "No."),
+        (
+            Answer.body(b'{"error": {"message": "No."}}', 400, content_type="application/octet-stream"),
+            BadRequestError,
+            "No.",
+        ),
+        (Answer.json({"error": {"message": "No."}}), APIError, "No."),
+        (Answer.body(b"<html><title>Hi</title></html>"), APIError, "text/html came .*Hi.* is base_url right"),
+        (Answer.body(b"", content_type="application/json"), APIError, "empty"),
+        (Answer.json(None), APIError, "a response was asked for"),
+        (Answer.redirect("https://else/?k=v", 302), APIError, "redirects to 'https://else/'"),
+        (Answer.body(b"", 304), APIError, "304"),
+    ],
+)
+def test_what_is_no_response_says_what_it_is(
+    backend: str, answer: Answer, expected: type[APIError], words: str
+) -> None:
+    async def test() -> None:
+        async with FakeServer(answer) as server, client(server) as c:
+            with pytest.raises(expected, match=words) as caught:
+                await c.create(model="m", input="x")
+            assert "\n" not in str(caught.value)
+            assert KEY not in str(caught.value)
+
+    run(backend, test)
+
+
+@both_loops
+def test_broken_json_and_broken_bodies_are_told_apart(backend: str) -> None:
+    async def test() -> None:
+        async with (
+            FakeServer(Answer.body(b'{"id": ', content_type="application/json")) as server,
+            client(server) as c,
+        ):
+            with pytest.raises((DecodeError, APIError)):
+                await c.create(model="m", input="x")
+
+        cut = Answer.body(b'{"id": ', content_type="application/json", headers={"content-length": "1000"})
+        async with FakeServer(cut.with_faults(Fault.eof(after=0))) as server, client(server) as c:
+            with pytest.raises(StreamTruncated):
+                await c.create(model="m", input="x")
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_body_beyond_the_limit_is_not_held(backend: str) -> None:
+    async def test() -> None:
+        async with (
+            FakeServer(HELLO) as server,
+            client(server, limits=Limits(max_buffered_bytes=50)) as c,
+        ):
+            with pytest.raises(LimitExceeded) as caught:
+                await c.create(model="m", input="x")
+            assert caught.value.limit == "max_buffered_bytes"
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_model_that_thinks_too_long_is_a_deadline(backend: str) -> None:
+    async def test() -> None:
+        late = HELLO.with_faults(Fault.slow_head(10))
+        async with FakeServer(late) as server, client(server, timeouts=Timeouts(first_byte=0.1)) as c:
+            with pytest.raises(DeadlineExceeded) as caught:
+                await c.create(model="m", input="x")
+            assert caught.value.kind == "first_byte"
+            assert caught.value.replay == "unsafe"
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_redirect_of_a_stream_is_named(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(Answer.redirect("https://else.example/v1")) as server, client(server) as c:
+            with pytest.raises(NotAnEventStream, match=r"https://else\.example/v1"):
+                await c.stream(model="m", input="x").__aenter__()
+
+    run(backend, test)
+
+
+@both_loops
+def test_the_callers_headers_win(backend: str) -> None:
+    async def test() -> None:
+        own = {"User-Agent": "mine", "X-Team": "blue"}
+        async with FakeServer(HELLO) as server, client(server, headers=own) as c:
+            await c.create(model="m", input="x")
+            assert server.requests[0].headers["user-agent"] == "mine"
+            assert server.requests[0].headers["x-team"] == "blue"
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_dialect_says_how_the_key_is_sent(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(HELLO) as server:
+            async with ResponsesClient.for_provider("azure", base_url=server.origin, api_key=KEY) as c:
+                await c.create(model="m", input="x")
+            mine = Dialect(name="mine", base_url=server.url, key_header="x-key", key_prefix="Token ")
+            async with ResponsesClient(api_key=KEY, dialect=mine) as c:
+                await c.create(model="m", input="x")
+            first, second = server.requests
+            assert first.target == "/openai/v1/responses"
+            assert first.headers["api-key"] == KEY
+            assert "authorization" not in first.headers
+            assert second.headers["x-key"] == f"Token {KEY}"
+
+    run(backend, test)
+
+
+@both_loops
+def test_the_callers_http_client_is_used_and_not_closed(backend: str) -> None:
+    async def test() -> None:
+        async with (
+            FakeServer(HELLO) as server,
+            httpx.AsyncClient(headers={"x-a": "b"}) as http_client,
+        ):
+            async with client(server, http_client=http_client) as c:
+                await c.create(model="m", input="x")
+            assert not http_client.is_closed
+            assert server.requests[0].headers["x-a"] == "b"
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_closed_client_says_so(backend: str) -> None:
+    async def test() -> None:
+        c = ResponsesClient("http://127.0.0.1:9/v1")
+        await c.aclose()
+        await c.aclose()
+        with pytest.raises(LocalProtocolError, match="closed"):
+            await c.create(model="m", input="x")
+        with pytest.raises(LocalProtocolError, match="closed"):
+            async with c:
+                pass
+
+    run(backend, test)
+
+
+def test_a_client_shows_no_secret() -> None:
+    c = ResponsesClient("https://user:pass@h.example/v1?sig=abc", KEY, headers={"cookie": "crumbs"})
+    assert repr(c) == "<ResponsesClient server https://h.example/v1>"
+    stream = c.stream(model="m", input="x")
+    assert repr(stream) == "<EventStream POST https://h.example/v1/responses new>"
+
+
+def test_a_key_that_cannot_be_a_header_is_not_shown_either() -> None:
+    with pytest.raises(LocalProtocolError) as caught:
+        ResponsesClient("http://h/v1", "secret\nkey")
+    assert "secret" not in str(caught.value)
+
+
+def test_the_environment_is_read_when_a_client_is_made() -> None:
+    code = (
+        "import os\n"
+        "from responses_proto import ResponsesClient\n"
+        "from responses_proto.exceptions import LocalProtocolError\n"
+        "try:\n"
+        "    ResponsesClient()\n"
+        "except LocalProtocolError as error:\n"
+        "    print(error)\n"
+        "try:\n"
+        "    ResponsesClient.for_provider('huggingface')\n"
+        "except LocalProtocolError as error:\n"
+        "    print(error)\n"
+        "os.environ['HF_TOKEN'] = 'h'\n"
+        "print(ResponsesClient.for_provider('huggingface').base_url)\n"
+        "os.environ['RESPONSES_BASE_URL'] = 'http://here/v1'\n"
+        "print(ResponsesClient().base_url)\n"
+    )
+    env = {name: value for name, value in os.environ.items() if name not in ("OPENAI_API_KEY", "HF_TOKEN")}
+    env = {name: value for name, value in env.items() if not name.startswith(("RESPONSES_", "OPENAI_"))}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=env)  # noqa: S603 - our own interpreter and code
+    assert done.stdout.splitlines() == [
+        "openai needs an API key: pass api_key=..., or set RESPONSES_API_KEY or OPENAI_API_KEY; for another server pass base_url=..., or set RESPONSES_BASE_URL",
+        "huggingface needs an API key: pass api_key=..., or set HF_TOKEN",
+        "https://router.huggingface.co/v1",
+        "http://here/v1",
+    ]
+
+
+@both_loops
+def test_the_wrong_url_is_told_in_one_line(backend: str) -> None:
+    async def test() -> None:
+        async with ResponsesClient("http://nowhere.invalid/v1") as c:
+            with pytest.raises(ConnectError) as caught:
+                await c.create(model="m", input="x")
+            assert str(caught.value).startswith("cannot connect to http://nowhere.invalid: ")
+            assert "\n" not in str(caught.value)
+
+    run(backend, test)
+
+
+@pytest.mark.parametrize("name", ["timeouts", "retry", "limits", "hooks"])
+def test_a_setting_of_the_wrong_kind_is_refused_at_once(name: str) -> None:
+    wrong: dict[str, Any] = {name: 3}
+    with pytest.raises(LocalProtocolError, match=rf"{name} has to be made by [A-Z]\w+\(\.\.\.\), not 3"):
+        ResponsesClient("http://localhost", "k", **wrong)
+
+
+@both_loops
+def test_a_request_that_is_none_is_told_in_one_line(backend: str) -> None:
+    async def test() -> None:
+        async with ResponsesClient("http://localhost", "k") as c:
+            wrong: Any = "hi"
+            with pytest.raises(LocalProtocolError, match="a request is a CreateResponse or a dict, not 'hi'"):
+                await c.create(wrong)
+            with pytest.raises(LocalProtocolError, match="timeouts has to be made by Timeouts"):
+                await c.create(model="m", timeouts=cast("Any", 5))
+
+    run(backend, test)

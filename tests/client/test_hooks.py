@@ -1,0 +1,231 @@
+"""What a client tells while it works: every step, and the end of each call exactly once."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from tests.streams import numbered, plain, saying, wire
+from tests.support import both_loops, run
+
+from responses_proto import ResponsesClient, RetryPolicy, Timeouts
+from responses_proto.client import CallEnd, Hooks, RetryNotice
+from responses_proto.exceptions import APIError, EncodeError, LocalProtocolError, StreamInterrupted, TransportError
+from responses_proto.testing import Answer, FakeServer, Fault, Reset, Script, Stall
+
+if TYPE_CHECKING:
+    from tests.streams import Wire
+
+    from responses_proto.client.transport import WireRequest
+    from responses_proto.models.events import Event
+    from responses_proto.protocol import Frame
+
+KEY = "key-that-nobody-may-see"
+HELLO = Answer.events(plain(["Hel", "lo"]))
+BEGUN = wire(plain(["Hel"], last=None))
+OVERLOADED: Wire = {"type": "error", "code": "server_error", "message": "Overloaded.", "param": None}
+
+
+def client(server: FakeServer, **options: Any) -> ResponsesClient:
+    return ResponsesClient(server.url, KEY, retry=RetryPolicy(first_pause=0.01), **options)
+
+
+class Told:
+    def __init__(self) -> None:
+        self.requests: list[WireRequest] = []
+        self.frames: list[Frame] = []
+        self.events: list[Event] = []
+        self.ends: list[CallEnd] = []
+        self.retries: list[RetryNotice] = []
+        self.hooks = Hooks(
+            on_request=self.requests.append,
+            on_frame=self.frames.append,
+            on_event=self.events.append,
+            on_retry=self.retries.append,
+            on_outcome=self.ends.append,
+        )
+
+
+@both_loops
+def test_hooks_are_told_what_happens(backend: str) -> None:
+    async def test() -> None:
+        told = Told()
+        async with (
+            FakeServer(Script(Answer.events(numbered([OVERLOADED])), HELLO)) as server,
+            client(server, hooks=told.hooks) as c,
+        ):
+            async with c.stream(model="m", input="x") as stream:
+                seen = [event async for event in stream]
+            assert told.events == seen
+            names = [found.event.decode() for found in told.frames]
+            assert [name for name in names if name] == ["error", *(event.type for event in seen)]
+            assert names[-1] == ""  # [DONE]
+            assert [json.loads(request.body)["model"] for request in told.requests] == ["m", "m"]
+            assert KEY not in repr(told.requests) + repr(told.ends)
+            (end,) = told.ends
+            assert (end.operation, end.how, end.attempts, end.error) == ("responses.stream", "ended", 2, None)
+            assert end.outcome is not None
+            assert end.outcome.status == "completed"
+            assert end.response is end.outcome.response
+            assert end.elapsed > 0
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize(
+    ("way", "how", "error"),
+    [
+        ("end", "ended", None),
+        ("break", "left", None),
+        ("raise", "failed", KeyError),
+        ("cancel", "cancelled", BaseException),
+        ("reset", "failed", StreamInterrupted),
+        ("swallowed reset", "failed", StreamInterrupted),
+        ("refused", "failed", APIError),
+        ("aclose", "left", None),
+    ],
+)
+def test_the_outcome_is_told_once_on_every_way_out(
+    backend: str, way: str, how: str, error: type[BaseException] | None
+) -> None:
+    async def leave(c: ResponsesClient) -> None:
+        async with c.stream(model="m", input=way) as stream:
+            await anext(stream)
+            match way:
+                case "raise":
+                    raise KeyError(way)
+                case "end" | "cancel" | "reset":
+                    await stream.result()
+                case "swallowed reset":
+                    with pytest.raises(StreamInterrupted):
+                        await stream.result()
+                case "aclose":
+                    await stream.aclose()
+                    await stream.aclose()
+                case _:
+                    pass
+
+    answers = {
+        "end": HELLO,
+        "refused": Answer.error(400, "No."),
+        "reset": Answer.stream(BEGUN, Reset()),
+        "swallowed reset": Answer.stream(BEGUN, Reset()),
+    }
+
+    async def test() -> None:
+        told = Told()
+        async with (
+            FakeServer(answers.get(way, Answer.stream(BEGUN, Stall()))) as server,
+            client(server, hooks=told.hooks) as c,
+        ):
+            with anyio.move_on_after(0.3 if way == "cancel" else 5):
+                try:
+                    await leave(c)
+                except (KeyError, APIError, StreamInterrupted):
+                    assert how == "failed"
+            (end,) = told.ends
+            assert end.how == how
+            assert end.error is None if error is None else isinstance(end.error, error)
+            if way not in ("end", "refused"):
+                assert end.outcome is None or end.outcome.status == "truncated"
+                assert end.response is not None
+                assert end.response.output_text == "Hel"
+                assert end.cursor is not None
+
+    run(backend, test)
+
+
+@both_loops
+def test_calls_that_are_no_streams_tell_their_end_too(backend: str) -> None:
+    async def test() -> None:
+        told = Told()
+        async with (
+            FakeServer(Script(Answer.json(saying("Hi")), Answer.error(400, "No."))) as server,
+            client(server, hooks=told.hooks) as c,
+        ):
+            made = await c.create(model="m", input="x")
+            with pytest.raises(APIError) as caught:
+                await c.delete("resp_1")
+            first, second = told.ends
+            assert (first.operation, first.how, first.response) == ("responses.create", "ended", made)
+            assert (second.operation, second.how, second.error) == ("responses.delete", "failed", caught.value)
+
+        async with FakeServer(HELLO.with_faults(Fault.slow_head(10))) as server, client(server, hooks=told.hooks) as c:
+            with anyio.move_on_after(0.1):
+                await c.retrieve("resp_1")
+            with pytest.raises(TransportError):
+                await c.create(model="m", timeouts=Timeouts(first_byte=0.05))
+            assert [end.how for end in told.ends] == ["ended", "failed", "cancelled", "failed"]
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_retry_is_told_before_its_pause(backend: str) -> None:
+    async def test() -> None:
+        told = Told()
+        refusal = Answer.error(503, "Not now.", headers={"retry-after": "20"})
+        async with FakeServer(refusal) as server, client(server, hooks=told.hooks) as c:
+            with anyio.move_on_after(0.3):
+                await c.create(model="m", input="x")
+        (notice,) = told.retries
+        assert (notice.operation, notice.attempt) == ("responses.create", 1)
+        assert 20 <= notice.after < 21  # what the server asks for, and a little by chance
+        assert isinstance(notice.error, APIError)
+        assert told.ends[0].attempts == 1
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize("name", ["on_request", "on_frame", "on_event", "on_outcome"])
+def test_what_a_hook_raises_the_call_raises(backend: str, name: str) -> None:
+    def broken(_: object) -> None:
+        raise ZeroDivisionError(name)
+
+    async def test() -> None:
+        async def use() -> None:
+            hooks = Hooks(**{name: broken})
+            async with (
+                FakeServer(HELLO) as server,
+                client(server, hooks=hooks) as c,
+                c.stream(model="m", input="x") as stream,
+            ):
+                await stream.result()
+
+        with pytest.raises(ZeroDivisionError, match=name):
+            await use()
+
+    run(backend, test)
+
+
+def test_hooks_are_told_by_what_makes_them() -> None:
+    with pytest.raises(LocalProtocolError, match=r"hooks has to be made by Hooks\(\.\.\.\)"):
+        ResponsesClient("http://127.0.0.1:9/v1", hooks=print)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - what is tested
+
+
+@both_loops
+def test_the_end_of_a_call_has_its_first_request_and_the_time_of_its_first_event(backend: str) -> None:
+    async def test() -> None:
+        requests: list[WireRequest] = []
+        ends: list[CallEnd] = []
+        hooks = Hooks(on_request=requests.append, on_outcome=ends.append)
+        script = Script(Answer.error(503, "Busy."), Answer.text("Hi"), Answer.json(saying("Hi")))
+        async with FakeServer(script) as server, client(server, hooks=hooks) as c:
+            async with c.stream(model="m", input="x") as stream:
+                await stream.result()
+            await c.create(model="m", input="x")
+            with pytest.raises(EncodeError):
+                await c.create(model="m", input="x", metadata={"x": object()})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType] # what is refused
+        streamed, whole = ends
+        assert len(requests) == 3
+        assert streamed.request is requests[0]
+        assert streamed.first_event is not None
+        assert 0 < streamed.first_event <= streamed.elapsed
+        assert whole.request is requests[2]
+        assert whole.first_event is None
+
+    run(backend, test)

@@ -1,0 +1,99 @@
+"""The answer of a stream, piece by piece, as far as it is certain."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.streams import plain, wire
+from tests.structured_cases import Num
+from tests.support import both_loops, run
+
+from responses_proto import ResponsesClient
+from responses_proto.exceptions import StreamInterrupted
+from responses_proto.schema import Invalid, Parsed
+from responses_proto.testing import Answer, FakeServer, Reset
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from responses_proto import EventStream
+
+
+@asynccontextmanager
+async def streaming(*deltas: str) -> AsyncGenerator[EventStream]:
+    async with (
+        FakeServer(Answer.events(plain(deltas))) as server,
+        ResponsesClient(server.url) as c,
+        c.stream(model="m", input="x") as stream,
+    ):
+        yield stream
+
+
+async def partials(stream: EventStream, output: Any = None) -> list[Any]:
+    return [value async for value in stream.partial(output)]
+
+
+@both_loops
+def test_partial_values_come_as_the_text_does_and_the_typed_one_at_the_end(backend: str) -> None:
+    async def test() -> None:
+        async with streaming('{"na', 'me": "F', "air", '", "tags": [', '"a"', ", ", '"b', '"]}') as stream:
+            assert await partials(stream) == [
+                {},
+                {"name": "F"},
+                {"name": "Fair"},
+                {"name": "Fair", "tags": []},
+                {"name": "Fair", "tags": ["a"]},
+                {"name": "Fair", "tags": ["a", "b"]},
+            ]
+            assert isinstance(await stream.parse(Num), Invalid)
+
+    run(backend, test)
+
+
+@both_loops
+def test_partial_values_are_taken_out_of_their_object(backend: str) -> None:
+    async def test() -> None:
+        async with streaming("```json\n", '{"value": [1', ", 2", "]}", "\n```") as stream:
+            assert await partials(stream, list[int]) == [[], [1], [1, 2]]
+            assert await stream.parse(list[int]) == Parsed([1, 2])
+
+    run(backend, test)
+
+
+@both_loops
+def test_text_that_is_no_json_has_no_partial_values(backend: str) -> None:
+    async def test() -> None:
+        async with streaming("Well, ", "I would rather ", "talk.") as stream:
+            assert await partials(stream) == []
+            assert (await stream.result()).output_text == "Well, I would rather talk."
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_value_that_was_handed_out_stays_as_it_was(backend: str) -> None:
+    async def test() -> None:
+        async with streaming('{"a": [1', ", 2", ", 3]}") as stream:
+            kept = [(value, repr(value)) async for value in stream.partial()]
+            assert [repr(value) for value, _ in kept] == [shown for _, shown in kept]
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_connection_that_breaks_is_raised(backend: str) -> None:
+    async def test() -> None:
+        broken = Answer.stream(wire(plain(['{"a": "b"', ","], last=None)), Reset())
+        async with (
+            FakeServer(broken) as server,
+            ResponsesClient(server.url) as c,
+            c.stream(model="m", input="x") as stream,
+        ):
+            values = stream.partial()
+            assert await anext(values) == {"a": "b"}
+            with pytest.raises(StreamInterrupted):
+                await anext(values)
+
+    run(backend, test)

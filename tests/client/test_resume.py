@@ -1,0 +1,332 @@
+"""Streams that are retried, resumed and abandoned."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from tests.streams import frame, numbered, plain, response, wire
+from tests.support import both_loops, run
+
+from responses_proto import Cursor, ResponsesClient, RetryPolicy
+from responses_proto.client import Hooks, RetryNotice
+from responses_proto.exceptions import (
+    APIError,
+    LocalProtocolError,
+    NotFoundError,
+    ResponseFailed,
+    ResponsesProtoError,
+    ServerError,
+    StreamInterrupted,
+    StreamTruncated,
+    TransportError,
+)
+from responses_proto.models.events import ResponseCreated
+from responses_proto.testing import Answer, Close, FakeServer, Peer, Reset, Script, Stall
+
+if TYPE_CHECKING:
+    from tests.streams import Wire
+
+
+KEY = "key-that-nobody-may-see"
+QUICK = RetryPolicy(first_pause=0.01)
+HELLO = Answer.events(plain(["Hel", "lo"]))
+BEGUN = wire(plain(["Hel"], last=None))
+STORED = wire(plain(["Hel"], last=None, background=True))
+OVERLOADED: Wire = {"type": "error", "code": "server_error", "message": "Overloaded.", "param": None}
+
+
+def client(server: FakeServer, **options: Any) -> ResponsesClient:
+    options.setdefault("retry", QUICK)
+    return ResponsesClient(server.url, KEY, **options)
+
+
+def stream_of(*listed: Wire) -> Answer:
+    return Answer.events(numbered(listed))
+
+
+def failed(**more: Any) -> Wire:
+    body = response(status="failed", error={"code": "server_error", "message": "Overloaded."}, **more)
+    return {"type": "response.failed", "response": body}
+
+
+def background(length: int) -> list[Wire]:
+    deltas = [f"{number} " for number in range(length - 8)]
+    listed = plain(deltas, background=True)
+    assert len(listed) == length
+    return listed
+
+
+# ---- resume
+
+
+@both_loops
+def test_a_stream_cut_inside_an_event_is_resumed_behind_the_last_whole_one(backend: str) -> None:
+    listed = background(12)
+    data = wire(listed)
+
+    async def test() -> None:
+        size = 0
+
+        def script(peer: Peer) -> Answer:
+            if peer.request.method == "POST":
+                return Answer.stream(data[:size], Close())
+            after = int(dict(peer.request.query)["starting_after"])
+            return Answer.stream(wire(listed[after + 1 :]))
+
+        async with FakeServer(script) as server, client(server) as c:
+            for cut in range(len(frame(listed[0])) + 1, len(data) - len(frame(listed[-1])), 97):
+                size = cut
+                async with c.stream(model="m", input="x", background=True) as first:
+                    async for _ in first:
+                        pass
+                async with c.resume(first) as second:
+                    assert (await second.result()).output_text == "0 1 2 3 "
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_cursor_or_an_error_is_enough(backend: str) -> None:
+    listed = background(20)
+
+    def script(peer: Peer) -> Answer:
+        if peer.request.method == "POST":
+            return Answer.stream(wire(listed[:9]), Reset())
+        after = int(dict(peer.request.query).get("starting_after", "-1"))
+        return Answer.stream(wire(listed[after + 1 :]))
+
+    async def test() -> None:
+        async with FakeServer(script) as server, client(server) as c:
+            stream = c.stream(model="m", input="x", background=True)
+            with pytest.raises(StreamInterrupted) as caught:
+                async with stream:
+                    await stream.result()
+            assert caught.value.replay == "resumable"
+            for place in (caught.value, caught.value.cursor, stream):
+                assert place is not None
+                async with c.resume(place) as resumed:
+                    kinds = [event.type async for event in resumed]
+                    assert kinds == [event["type"] for event in listed[9:]]
+                    result = await resumed.result()
+                assert result.output_text == "".join(f"{number} " for number in range(12))
+            async with c.resume(Cursor("resp_1")) as again:
+                assert len([event async for event in again]) == 20
+                assert "starting_after" not in server.requests[-1].target
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_cannot_be_resumed_says_so(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(HELLO) as server, client(server) as c:
+            with pytest.raises(LocalProtocolError, match="nothing to resume"):
+                c.resume(TransportError("never began"))
+            fresh = c.stream(model="m", input="x")
+            with pytest.raises(LocalProtocolError, match="still open"):
+                c.resume(fresh)
+            async with fresh:
+                await fresh.result()
+            with pytest.raises(LocalProtocolError, match="the response is completed"):
+                c.resume(fresh)
+        async with FakeServer(Answer.error(404, "No response.")) as server, client(server) as c:
+            with pytest.raises(NotFoundError):
+                await c.resume(Cursor("resp_1", 3), on_abandon="cancel_response").__aenter__()
+            assert len(server.requests) == 1  # nor is anything cancelled then
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_failure_that_comes_with_the_rest_is_the_outcome_and_no_reason_to_retry(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(stream_of(failed())) as server, client(server) as c:
+            async with c.resume(Cursor("resp_1", -1)) as stream:
+                with pytest.raises(ResponseFailed):
+                    await stream.result()
+            assert len(server.requests) == 1
+
+    run(backend, test)
+
+
+# ---- retries
+
+
+@both_loops
+@pytest.mark.parametrize(
+    "first",
+    [
+        stream_of(OVERLOADED),
+        stream_of(plain()[0], plain()[1], OVERLOADED),
+        stream_of(plain()[0], failed()),
+        stream_of(plain()[0], {"type": "keepalive"}, OVERLOADED, failed()),
+        Answer.json(failed()["response"]),
+        Answer.error(503, "Overloaded."),
+    ],
+)
+def test_a_failure_before_any_output_is_retried(backend: str, first: Answer) -> None:
+    async def test() -> None:
+        async with FakeServer(Script(first, HELLO)) as server, client(server) as c:
+            async with c.stream(model="m", input="x") as stream:
+                kinds = [event.type async for event in stream]
+                assert (await stream.result()).output_text == "Hello"
+            whole_one = [event["type"] for event in plain(["Hel", "lo"])]
+            assert kinds[-len(whole_one) :] == whole_one
+            assert not {"error", "response.failed"} & set(kinds)
+            assert len(server.requests) == 2
+            assert len({request.headers["idempotency-key"] for request in server.requests}) == 1
+            async with c.stream(model="m", input="x") as stream:
+                assert (await stream.result()).output_text == "Hello"
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        ([*plain(["Hel"], last=None), OVERLOADED], ServerError),
+        ([*plain(["Hel"], last=None), failed()], ResponseFailed),
+        ([plain()[0], plain()[1], plain()[2], OVERLOADED], ServerError),
+        ([plain()[0], {"type": "acme:output", "x": 1}, OVERLOADED], ServerError),  # who knows what that was
+        ([plain()[0], {**OVERLOADED, "code": "invalid_prompt"}], APIError),
+        ([plain()[0]], StreamTruncated),
+    ],
+)
+def test_after_output_or_with_a_lasting_error_nothing_is_retried(
+    backend: str, listed: list[Wire], expected: type[ResponsesProtoError]
+) -> None:
+    async def test() -> None:
+        async with FakeServer(stream_of(*listed)) as server, client(server) as c:
+            async with c.stream(model="m", input="x") as stream:
+                assert [event.type async for event in stream] == [event["type"] for event in listed]
+                with pytest.raises(expected):
+                    await stream.result()
+            assert len(server.requests) == 1
+
+    run(backend, test)
+
+
+@both_loops
+def test_the_last_failure_is_an_event_like_any_other(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(stream_of(plain()[0], OVERLOADED)) as server, client(server) as c:
+            async with c.stream(model="m", input="x") as stream:
+                kinds = [event.type async for event in stream]
+                assert kinds == ["response.created"] * 3 + ["error"]
+                with pytest.raises(ServerError, match="Overloaded"):
+                    await stream.result()
+            assert len(server.requests) == 3
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_retry_that_fails_raises_what_it_failed_with(backend: str) -> None:
+    async def test() -> None:
+        refusal = Answer.error(401, "Who are you?")
+        async with FakeServer(Script(stream_of(plain()[0], OVERLOADED), refusal)) as server, client(server) as c:
+            async with c.stream(model="m", input="x") as stream:
+                assert isinstance(await anext(stream), ResponseCreated)
+                for _ in range(2):
+                    with pytest.raises(APIError, match="Who are you"):
+                        await anext(stream)
+            assert len(server.requests) == 2
+
+    run(backend, test)
+
+
+@both_loops
+def test_leaving_before_the_retry_sends_nothing_more(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(stream_of(plain()[0], OVERLOADED)) as server, client(server) as c:
+            async with c.stream(model="m", input="x") as stream:
+                await anext(stream)
+            assert stream.outcome is None
+            assert len(server.requests) == 1
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_error_in_a_stream_does_not_show_the_key(backend: str, nested: bool) -> None:
+    async def test() -> None:
+        notices: list[RetryNotice] = []
+        hooks = Hooks(on_retry=notices.append)
+        facts = {"code": "server_error", "message": f"Not with {KEY}."}
+        error: Wire = {"type": "error", "error": facts} if nested else {"type": "error", **facts}
+        broken = {"type": "response.failed", "response": response(status="failed", error=facts)}
+        for last in (error, broken):
+            async with FakeServer(stream_of(plain()[0], last)) as server, client(server, hooks=hooks) as c:
+                async with c.stream(model="m", input="x") as stream:
+                    with pytest.raises(ResponsesProtoError, match=r"Not with \*\*\*") as caught:
+                        await stream.result()
+                for shown in (caught.value, caught.value.__cause__, *notices):
+                    assert KEY not in f"{shown!r} {getattr(shown, 'body', None)} {getattr(shown, 'message', '')}"
+                assert stream.outcome is not None
+                assert KEY not in repr(stream.outcome.error)
+        assert len(notices) == 4
+
+    run(backend, test)
+
+
+# ---- abandoning
+
+
+@both_loops
+@pytest.mark.parametrize("way", ["break", "raise", "cancel"])
+def test_an_abandoned_response_can_be_cancelled(backend: str, way: str) -> None:
+    async def test() -> None:
+        script = Script(Answer.stream(STORED, Stall()))
+        script.on("POST", "/responses/resp_1/cancel", Answer.json(response(status="cancelled")))
+        async with FakeServer(script) as server, client(server) as c:
+            with anyio.move_on_after(0.3 if way == "cancel" else 5):
+                try:
+                    async with c.stream(model="m", background=True, on_abandon="cancel_response") as stream:
+                        await anext(stream)
+                        if way == "raise":
+                            raise KeyError(way)  # noqa: TRY301 - what the caller does
+                        if way == "cancel":
+                            await stream.result()
+                except KeyError:
+                    assert way == "raise"
+            assert [(request.method, request.target) for request in server.requests] == [
+                ("POST", "/v1/responses"),
+                ("POST", "/v1/responses/resp_1/cancel"),
+            ]
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_ended_or_broke_or_was_not_asked_for_is_not_cancelled(backend: str) -> None:
+    async def test() -> None:
+        async with (
+            FakeServer(Script(HELLO, Answer.stream(STORED, Reset()), Answer.stream(STORED, Stall()))) as server,
+            client(server) as c,
+        ):
+            async with c.stream(model="m", input="ends", on_abandon="cancel_response") as stream:
+                await stream.result()
+            with pytest.raises(StreamInterrupted):
+                async with c.stream(model="m", input="breaks", on_abandon="cancel_response") as stream:
+                    await stream.result()
+            async with c.stream(model="m", input="stays") as stream:
+                await anext(stream)
+            assert all(request.target == "/v1/responses" for request in server.requests)
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_server_that_does_not_cancel_does_not_hold_up(backend: str) -> None:
+    async def test() -> None:
+        script = Script(Answer.stream(STORED, Stall())).on("POST", "/responses/resp_1/cancel", Peer.reset)
+        async with FakeServer(script) as server, client(server) as c:
+            async with c.stream(model="m", background=True, on_abandon="cancel_response") as stream:
+                await anext(stream)
+            assert len(server.requests) == 2
+
+    run(backend, test)

@@ -1,0 +1,215 @@
+"""Reading many HTTP chunks as one: h11 says the same with it and without it."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import h11
+import pytest
+import trustme
+from anyio.streams.tls import TLSListener
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.streams import frame, plain, wire
+from tests.support import both_loops, run
+
+from responses_proto import ResponsesClient, RetryPolicy
+from responses_proto.client.transport._coalesce import Chunks
+from responses_proto.exceptions import ConnectError
+from responses_proto.testing import Answer, FakeServer, Fault, Peer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from anyio.streams.tls import TLSStream
+
+HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
+END: Final = b"0\r\n\r\n"
+
+
+def chunk(content: bytes, form: str = "%x") -> bytes:
+    return (form % len(content)).encode() + b"\r\n" + content + b"\r\n"
+
+
+def read(pieces: list[bytes], chunks: Chunks | None) -> tuple[bytes, str]:
+    """Read an answer with h11, by way of the chunks if there are any: give the content, and how it ended."""
+    connection = h11.Connection(h11.CLIENT)
+    connection.send(h11.Request(method="GET", target="/", headers=[("host", "h")]))
+    connection.send(h11.EndOfMessage())
+    if chunks is not None:
+        chunks.request_begins()
+        pieces = [rewritten for piece in pieces if (rewritten := chunks.feed(piece))]
+    content = b""
+    for piece in [*pieces, b""]:
+        try:
+            connection.receive_data(piece)
+            while True:
+                event = connection.next_event()
+                if event is h11.NEED_DATA:
+                    break
+                if isinstance(event, h11.Data):
+                    content += bytes(event.data)
+                if isinstance(event, h11.EndOfMessage):
+                    return content, "whole"
+        except h11.RemoteProtocolError:
+            return content, "broken"
+    return content, "cut"
+
+
+def cut(data: bytes, sizes: list[int]) -> list[bytes]:
+    pieces: list[bytes] = []
+    for size in sizes:
+        pieces.append(data[:size])
+        data = data[size:]
+    return [piece for piece in [*pieces, data] if piece]
+
+
+forms = st.sampled_from(["%x", "%X", "%04x", "%x;name=value", "%x \t", '%x;q="a b"'])
+bodies = st.lists(st.tuples(st.binary(min_size=1, max_size=40), forms), max_size=12)
+cuts = st.lists(st.integers(1, 60), max_size=20)
+ends = st.sampled_from([END, b"00\r\n\r\n", b"0\r\ntrailer: x\r\n\r\n", b"0;last\r\n\r\n", b""])
+
+
+@given(bodies, ends, cuts)
+def test_the_content_is_the_same_however_it_is_framed_and_cut(
+    body: list[tuple[bytes, str]], end: bytes, sizes: list[int]
+) -> None:
+    data = HEAD + b"".join(chunk(content, form) for content, form in body) + end
+    content = b"".join(content for content, _ in body)
+    assert read(cut(data, sizes), Chunks()) == read([data], None) == (content, "whole" if end else "broken")
+
+
+@given(bodies, ends, cuts, st.data())
+def test_what_is_damaged_is_an_error_where_it_was_one(
+    body: list[tuple[bytes, str]], end: bytes, sizes: list[int], data: st.DataObject
+) -> None:
+    whole = b"".join(chunk(content, form) for content, form in body) + end
+    at = data.draw(st.integers(0, len(whole)))
+    gone = data.draw(st.integers(0, 4))
+    added = data.draw(st.one_of(st.binary(max_size=3), st.sampled_from([b"\r\n", b"\r", b"\n", b"5\r\n", b"0", b"+1"])))
+    damaged = HEAD + whole[:at] + added + whole[at + gone :]
+    assert read(cut(damaged, sizes), Chunks()) == read([damaged], None)
+
+
+def test_chunks_that_came_together_are_one() -> None:
+    chunks = Chunks()
+    chunks.request_begins()
+    assert chunks.feed(HEAD + chunk(b"a") + chunk(b"bc") + b"4\r\nde") == HEAD + b"5\r\nabcde\r\n"
+    assert chunks.feed(b"f") == b"1\r\nf\r\n"
+    assert chunks.feed(b"g\r") == b"1\r\ng\r\n"
+    assert chunks.feed(b"\n1") == b""
+    assert chunks.feed(b"\r\nh\r\n" + END) == b"1\r\nh\r\n" + END
+    chunks.request_begins()
+    assert chunks.feed(HEAD[:30]) + chunks.feed(HEAD[30:] + chunk(b"i") + chunk(b"j")) == HEAD + b"2\r\nij\r\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        HEAD.replace(b"200 OK", b"429 No") + chunk(b"a") + chunk(b"b") + END,
+        HEAD.replace(b"text/event-stream", b"application/json") + chunk(b"a") + chunk(b"b") + END,
+        HEAD.replace(b"Transfer-Encoding: chunked", b"Content-Length: 12") + chunk(b"a") + chunk(b"b"),
+        HEAD.replace(b"1.1", b"1.0") + b"a",
+        b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + chunk(b"a") + chunk(b"b") + END,
+        b"\x15\x03\x01" * 1000,
+        b"HTTP/1.1 200 OK\r\nx: " + b"x" * 70_000,
+    ],
+)
+def test_everything_else_goes_through_as_it_came(data: bytes) -> None:
+    for sizes in ([], [1] * 200, [5000] * 20):
+        chunks = Chunks()
+        chunks.request_begins()
+        assert b"".join(map(chunks.feed, cut(data, sizes))) == data
+    assert Chunks().feed(data) == data  # nobody has asked for anything
+
+
+@both_loops
+def test_many_events_are_few_pieces(backend: str) -> None:
+    async def test() -> None:
+        listed = plain([f"{number} " for number in range(500)])
+
+        async def burst(peer: Peer) -> None:
+            await peer.raw(HEAD + b"".join(chunk(frame(event)) for event in listed) + END)
+
+        async with FakeServer(burst) as server, ResponsesClient(server.url, "key") as client:
+            for _ in range(2):  # the second over the same connection
+                async with client.stream(model="m", input="x") as stream:
+                    sizes = [len(batch) async for batch in stream.batches()]
+                    assert (await stream.result()).output_text == "".join(f"{number} " for number in range(500))
+                assert sum(sizes) == len(listed)
+                assert len(sizes) < 20
+            assert {request.connection for request in server.requests} == {0}
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize("fault", [Fault.split_every(1), Fault.split_every(7), Fault.compressed()], ids=repr)
+def test_odd_framing_is_read_all_the_same(backend: str, fault: Fault) -> None:
+    async def test() -> None:
+        answer = Answer.events(plain(["Hel", "lo"])).with_faults(fault)
+        async with (
+            FakeServer(answer) as server,
+            ResponsesClient(server.url, "key") as client,
+            client.stream(model="m", input="x") as stream,
+        ):
+            assert (await stream.result()).output_text == "Hello"
+
+    run(backend, test)
+
+
+@both_loops
+def test_it_works_over_tls_with_a_certificate_that_the_environment_names(
+    backend: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)  # pyright: ignore[reportUnknownMemberType] # it takes a context of pyOpenSSL too, which is not installed
+
+    async def answer(stream: TLSStream) -> None:
+        async with stream:
+            await stream.receive()
+            body = wire(plain(["Hel", "lo"]))
+            await stream.send(HEAD + b"".join(chunk(body[at : at + 50]) for at in range(0, len(body), 50)) + END)
+
+    async def test() -> None:
+        plain_listener = await anyio.create_tcp_listener(local_host="localhost")
+        port = plain_listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - anyio's, not Django's
+        async with (
+            TLSListener(plain_listener, context, standard_compatible=False) as listener,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(listener.serve, answer)
+            async with (
+                ResponsesClient(f"https://localhost:{port}/v1", "key") as client,
+                client.stream(model="m", input="x") as stream,
+            ):
+                assert (await stream.result()).output_text == "Hello"
+            tasks.cancel_scope.cancel()
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_proxy_that_the_environment_names_is_asked(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    for name in ("http_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name.upper(), raising=False)
+        monkeypatch.setenv(name, nobody if name == "http_proxy" else "")
+
+    async def test() -> None:
+        async with (
+            FakeServer("Hi") as server,
+            ResponsesClient(server.url, "key", retry=RetryPolicy(attempts=1)) as client,
+        ):
+            with pytest.raises(ConnectError, match="refused"):
+                await client.create(model="m", input="x")
+            assert server.requests == []
+
+    run(backend, test)

@@ -1,0 +1,230 @@
+"""From bodies and queries to typed requests, and the errors that say what is wrong with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from responses_proto import UNSET, CreateResponse
+from responses_proto.codec import make_converter
+from responses_proto.exceptions import APIError, BadRequestError
+from responses_proto.models.items import Item, Message, UnknownItem
+from responses_proto.models.request import CompactRequest, ListParams, RetrieveParams
+from responses_proto.protocol._requests import (
+    check_create,
+    id_of,
+    not_found,
+    page_of,
+    read_body,
+    read_list_params,
+    read_retrieve_params,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+STRICT = make_converter(strict=True)
+
+
+def refused(call: Callable[[], object]) -> APIError:
+    with pytest.raises(BadRequestError) as caught:
+        call()
+    assert (caught.value.status, caught.value.type) == (400, "invalid_request_error")
+    return caught.value
+
+
+# ---- bodies
+
+
+def test_a_body_becomes_a_model() -> None:
+    asked = read_body(b'{"model": "m", "input": "x"}', CreateResponse, STRICT, required=["model"])
+    assert asked == CreateResponse(model="m", input="x")
+
+
+@pytest.mark.parametrize(
+    ("body", "param", "code"),
+    [
+        (b"", None, None),
+        (b"{", None, None),
+        (b"\xff", None, None),
+        (b"[" * 1000, None, None),
+        (b"null", None, "invalid_type"),
+        (b"{}", "model", "missing_required_parameter"),
+        (b'{"model": null}', "model", "missing_required_parameter"),
+        (b'{"model": ""}', "model", "missing_required_parameter"),
+        (b'{"model": 5}', "model", "invalid_type"),
+        (b'{"model": "m", "input": [5]}', "input[0]", "invalid_type"),
+        (b'{"model": "m", "input": [{"role": "user", "content": 5}]}', "input[0].content", "invalid_type"),
+        (
+            b'{"model": "m", "input": [{"role": "user", "content": ""}, {}]}',
+            "input[1].type",
+            "missing_required_parameter",
+        ),
+        (b'{"model": "m", "temperature": 1}', "temperature", "unknown_parameter"),
+    ],
+)
+def test_a_body_that_does_not_fit_is_told_where(body: bytes, param: str | None, code: str | None) -> None:
+    error = refused(lambda: read_body(body, CompactRequest, STRICT, required=["model"]))
+    assert (error.param, error.code) == (param, code)
+    assert (param or "") in error.message
+
+
+@pytest.mark.parametrize(
+    ("request_", "param"),
+    [
+        (CreateResponse(input="x"), "model"),
+        (CreateResponse(model="m", previous_response_id="r", conversation="c"), "previous_response_id"),
+        (CreateResponse(model="m", background=True, store=False), "store"),
+    ],
+)
+def test_what_the_types_do_not_say_is_checked(request_: CreateResponse, param: str) -> None:
+    assert refused(lambda: check_create(request_)).param == param
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        ({"truncation": "bogus"}, "truncation"),
+        ({"service_tier": "bogus"}, "service_tier"),
+        ({"tool_choice": "bogus"}, "tool_choice"),
+        ({"reasoning": {"effort": "bogus"}}, "reasoning.effort"),
+        ({"reasoning": {"summary": "bogus"}}, "reasoning.summary"),
+        ({"text": {"verbosity": "bogus"}}, "text.verbosity"),
+        ({"text": {"format": {"type": "bogus"}}}, "text.format.type"),
+        ({"input": [{"role": "user", "content": ""}, {"role": "bogus", "content": ""}]}, "input[1].role"),
+        ({"temperature": 2.1}, "temperature"),
+        ({"temperature": -1}, "temperature"),
+        ({"top_p": 1.5}, "top_p"),
+        ({"presence_penalty": 3}, "presence_penalty"),
+        ({"frequency_penalty": -3}, "frequency_penalty"),
+        ({"top_logprobs": 21}, "top_logprobs"),
+        ({"max_output_tokens": 0}, "max_output_tokens"),
+        ({"max_tool_calls": -5}, "max_tool_calls"),
+    ],
+)
+def test_a_value_that_there_is_not_is_refused(body: dict[str, Any], param: str) -> None:
+    asked = STRICT.load({"model": "m", **body}, CreateResponse)
+    error = refused(lambda: check_create(asked))
+    assert (error.status, error.param, error.code) == (400, param, "invalid_value")
+
+
+def test_the_values_at_the_edges_are_taken() -> None:
+    body: dict[str, Any] = {
+        "model": "m", "truncation": "auto", "tool_choice": "required", "temperature": 2, "top_p": 0, "top_logprobs": 20, "max_output_tokens": 1,
+        "max_tool_calls": 1, "presence_penalty": -2, "reasoning": {"effort": "minimal", "summary": None}, "text": {"verbosity": None},
+    }  # fmt: skip
+    asked = STRICT.load(body, CreateResponse)
+    check_create(asked)
+    assert asked.top_logprobs == 20
+
+
+# ---- queries
+
+
+def test_a_request_that_says_enough_is_let_through() -> None:
+    for fine in (CreateResponse(model="m"), CreateResponse(model="m", background=True, store=True)):
+        check_create(fine)
+        assert fine.model == "m"
+
+
+def test_what_is_not_there_is_named() -> None:
+    error = not_found("response", "resp_1", "response_id")
+    assert (error.status, error.type, error.param) == (404, "invalid_request_error", "response_id")
+    assert error.message == "There is no response with id 'resp_1' here."
+
+
+def test_queries_become_parameters() -> None:
+    assert read_list_params([]) == ListParams()
+    query = [("after", "a"), ("limit", "5"), ("order", "asc"), ("include", "x"), ("include[]", "y"), ("stream", "1")]
+    assert read_list_params(query) == ListParams(after="a", limit=5, order="asc", include=["x", "y"])
+    query = [("stream", "True"), ("starting_after", "0"), ("include_obfuscation", "false"), ("api-version", "1")]
+    expected = RetrieveParams(stream=True, starting_after=0, include_obfuscation=False)
+    assert read_retrieve_params(query) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("limit", "0"),
+        ("limit", "101"),
+        ("limit", "1.5"),
+        ("limit", ""),
+        ("order", "ASC"),
+        ("order", ""),
+    ],
+)
+def test_a_wrong_page_is_told(name: str, text: str) -> None:
+    error = refused(lambda: read_list_params([(name, text)]))
+    assert error.param == name
+    assert name in error.message
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [
+        ([("stream", "yes")], "stream"),
+        ([("stream", "true"), ("starting_after", "x")], "starting_after"),
+        ([("starting_after", "1")], "starting_after"),
+        ([("stream", "false"), ("starting_after", "1")], "starting_after"),
+    ],
+)
+def test_a_wrong_stream_is_told(query: list[tuple[str, str]], param: str) -> None:
+    assert refused(lambda: read_retrieve_params(query)).param == param
+
+
+# ---- pages
+
+THREE: list[Item] = [Message(id=name, role="user", content=name) for name in "abc"]
+
+
+@pytest.mark.parametrize(
+    ("params", "names", "has_more"),
+    [
+        (ListParams(), "cba", False),
+        (ListParams(order="asc"), "abc", False),
+        (ListParams(limit=2), "cb", True),
+        (ListParams(limit=2, order="asc", after="a"), "bc", False),
+        (ListParams(limit=1, order="asc", after="a"), "b", True),
+        (ListParams(after="b"), "a", False),
+        (ListParams(after="a"), "", False),
+    ],
+)
+def test_pages(params: ListParams, names: str, *, has_more: bool) -> None:
+    page = page_of(THREE, params)
+    assert ("".join(id_of(item) for item in page.data), page.has_more) == (names, has_more)
+    assert (page.first_id, page.last_id) == ((names[0], names[-1]) if names else (None, None))
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("limit", [1, 2, 3])
+def test_a_call_and_its_output_that_have_one_id_are_on_one_page(order: str, limit: int) -> None:
+    names = ["a", "b", "b", "c", "d", "d"]
+    items: list[Item] = [UnknownItem(type="x:y", raw={"type": "x:y", "id": name}) for name in names]
+    seen: list[str] = []
+    after: str | None = None
+    more = True
+    while more:
+        page = page_of(items, ListParams(limit=limit, order=order, after=after or UNSET))
+        seen += [id_of(item) for item in page.data]
+        after, more = page.last_id, page.has_more
+        assert len(seen) <= len(names)
+    assert seen == (names if order == "asc" else names[::-1])
+
+
+def test_a_page_behind_nothing_is_refused() -> None:
+    assert refused(lambda: page_of(THREE, ListParams(after="d"))).param == "after"
+
+
+@pytest.mark.parametrize(
+    ("item", "name"),
+    [
+        (Message(role="user", content="x"), ""),
+        (Message(id=None, role="user", content="x"), ""),
+        (UnknownItem(type="a:b", raw={"id": "i"}), "i"),
+        (UnknownItem(type="a:b", raw={"id": 5}), ""),
+        (UnknownItem(type="", raw="text"), ""),
+    ],
+)
+def test_ids_of_items(item: Item, name: str) -> None:
+    assert id_of(item) == name

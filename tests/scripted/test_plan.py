@@ -1,0 +1,206 @@
+"""What the embedded model answers: which steps, to which turn."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from tests.scripted.turns import DOCS, RUN, TIME, WEATHER, assistant, call, counted, output, turn
+
+from responses_proto.exceptions import APIError, NotFoundError, RateLimitError, ServerError
+from responses_proto.models.items import CustomToolCall, FunctionCall, McpCall
+from responses_proto.scripted import Script
+from responses_proto.scripted._plan import plan
+from responses_proto.scripted._steps import Call, Fail, Put, Refuse, Say, Step, Stop, Think, Wait
+
+
+def steps(*items: str | dict[str, Any], **request: Any) -> tuple[Step, ...]:
+    return plan(turn(*items, **request), counted()).steps
+
+
+# ---- markers
+
+
+@pytest.mark.parametrize(
+    ("marker", "kind", "status", "code", "after"),
+    [
+        ("[error 429]", RateLimitError, 429, "rate_limit_exceeded", 1.0),
+        ("[error 429 30]", RateLimitError, 429, "rate_limit_exceeded", 30.0),
+        ("[error 503 0.5]", ServerError, 503, "overloaded", 0.5),
+        ("[error 500]", ServerError, 500, "server_error", None),
+        ("[error 404]", NotFoundError, 404, "model_not_found", None),
+        ("[error 418]", APIError, 418, None, None),
+    ],
+)
+def test_an_error_before_anything_is_said(
+    marker: str, kind: type[APIError], status: int, code: str | None, after: float | None
+) -> None:
+    with pytest.raises(kind) as caught:
+        steps(f"{marker} hello", tools=[WEATHER])
+    assert (caught.value.status, caught.value.code, caught.value.retry_after) == (status, code, after)
+
+
+def test_what_ends_in_the_middle() -> None:
+    half = Say(text="This is as far as I", whole=False)
+    failure = "The input asks for a failure."
+    assert steps("[fail]", tools=[WEATHER]) == (half, Fail(code="server_error", message=failure))
+    assert steps("[fail rate_limit_exceeded]") == (half, Fail(code="rate_limit_exceeded", message=failure))
+    assert steps("[incomplete]") == (half, Stop(reason="max_output_tokens"))
+    assert steps("[incomplete content_filter]") == (half, Stop(reason="content_filter"))
+
+
+def test_a_refusal() -> None:
+    (step,) = steps("[refuse] this", tools=[WEATHER])
+    assert isinstance(step, Refuse)
+
+
+def test_time() -> None:
+    assert plan(turn("[wait 1.5] [slow 0.1] x"), counted()).pause == 0.1
+    assert plan(turn("[slow] x"), counted()).pause == 0.2
+    assert plan(turn("x"), counted()).pause is None
+    assert steps("[wait 1.5] x")[0] == Wait(seconds=1.5)
+
+
+def test_a_citation() -> None:
+    assert steps("[cite] x") == (Say(text="x", cited=True),)
+
+
+# ---- reasoning and phases
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "thoughts"),
+    [
+        (None, 0),
+        ({}, 0),
+        ({"effort": "none"}, 0),
+        ({"effort": "low"}, 1),
+        ({"effort": "medium"}, 2),
+        ({"effort": "high"}, 3),
+        ({"effort": "acme"}, 3),
+        ({"summary": "auto"}, 1),
+    ],
+)
+def test_it_thinks_as_hard_as_it_is_asked_to(reasoning: object, thoughts: int) -> None:
+    found = steps("x", reasoning=reasoning)
+    assert [len(step.summaries) for step in found if isinstance(step, Think)] == ([thoughts] if thoughts else [])
+    assert isinstance(found[-1], Say)
+
+
+def test_the_reasoning_can_be_kept_by_the_client() -> None:
+    step = steps("x", reasoning={"effort": "low"}, include=["reasoning.encrypted_content"])[0]
+    assert isinstance(step, Think)
+    assert step.encrypted_content
+
+
+def test_phases_where_they_are_asked_for_or_were_used_before() -> None:
+    assert steps("[commentary] x") == (Say(text="Let me see.", phase="commentary"), Say(text="x", phase="final_answer"))
+    before = assistant("I look.", phase="commentary")
+    assert steps("x", before, "y") == (Say(text="y", phase="final_answer"),)
+    comment, called = steps("x", before, "y", tools=[TIME])
+    assert comment == Say(text="I call get_time.", phase="commentary")
+    assert called == Call(name="get_time", arguments="{}")
+
+
+def test_a_comment_names_whatever_is_called() -> None:
+    assert steps("[commentary] x", tools=[RUN])[0] == Say(text="I call run.", phase="commentary")
+    found = steps("[commentary] x", tools=[{**DOCS, "require_approval": "never"}])
+    assert found[0] == Say(text="I call search.", phase="commentary")
+
+
+def test_a_comment_is_made_once() -> None:
+    comment = assistant("I call get_time.", phase="commentary")
+    found = steps("[commentary] x", comment, call("get_time", "1"), output("noon", "1"), tools=[TIME])
+    assert found == (Say(text="The tool says: noon", phase="final_answer"),)
+
+
+# ---- tools
+
+
+def test_a_function_is_called_with_what_its_schema_asks_for() -> None:
+    (step,) = steps("x", tools=[WEATHER])
+    assert isinstance(step, Call)
+    assert list(Draft202012Validator(WEATHER["parameters"]).iter_errors(json.loads(step.arguments))) == []
+    assert steps("x", tools=[TIME]) == (Call(name="get_time", arguments="{}"),)
+    assert steps("x", tools=[{**TIME, "parameters": {}}]) == (Call(name="get_time", arguments="{}"),)
+
+
+def test_calls_of_the_same_function_differ() -> None:
+    found = steps("[calls 2]", tools=[WEATHER])
+    assert found == (
+        Call(name="get_weather", arguments='{"city":"city"}'),
+        Call(name="get_weather", arguments='{"city":"city 2"}'),
+    )
+
+
+def test_a_custom_tool_gets_text() -> None:
+    (step,) = steps("run this", tools=[RUN])
+    assert isinstance(step, Put)
+    assert step.item == CustomToolCall(id="ctc_1", call_id="call_2", name="run", input="run this", status="completed")
+    grammar = {"type": "grammar", "syntax": "regex", "definition": r"^\d+$"}
+    (step,) = steps("run this", tools=[{**RUN, "format": grammar}])
+    assert isinstance(step, Put)
+    assert isinstance(step.item, CustomToolCall)
+    assert step.item.input == "1"
+
+
+def test_a_function_of_a_namespace() -> None:
+    box = {"type": "namespace", "name": "box", "description": "", "tools": [TIME]}
+    (step,) = steps("x", tools=[box])
+    assert isinstance(step, Put)
+    assert isinstance(step.item, FunctionCall)
+    assert (step.item.name, step.item.namespace, step.item.arguments) == ("get_time", "box", "{}")
+
+
+def kinds(found: tuple[Step, ...]) -> list[str]:
+    return [step.item.type if isinstance(step, Put) else type(step).__name__ for step in found]
+
+
+def test_what_the_server_runs_is_answered_at_once() -> None:
+    assert kinds(steps("x", tools=[{"type": "web_search"}])) == ["web_search_call", "Say"]
+    found = steps("x", tools=[{**DOCS, "require_approval": "never"}])
+    assert kinds(found) == ["mcp_list_tools", "mcp_call", "Say"]
+    assert found[-1] == Say(text='The tool says: {"query":"x"}')
+
+
+def test_what_the_client_runs_is_waited_for() -> None:
+    assert kinds(steps("x", tools=[{"type": "shell"}])) == ["shell_call"]
+    assert kinds(steps("x", tools=[DOCS])) == ["mcp_list_tools", "mcp_approval_request"]
+
+
+def test_what_the_server_runs_comes_before_the_calls_of_functions() -> None:
+    found = steps("get_time, web_search", tools=[TIME, {"type": "web_search"}])
+    assert kinds(found) == ["web_search_call", "Call"]
+
+
+def test_after_an_approval_the_call_is_made() -> None:
+    request = {
+        "type": "mcp_approval_request",
+        "id": "mcpr_1",
+        "server_label": "docs",
+        "name": "search",
+        "arguments": "{}",
+    }
+    approval = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
+    put, answer = steps("x", request, approval, tools=[DOCS])
+    assert isinstance(put, Put)
+    assert isinstance(put.item, McpCall)
+    assert put.item.approval_request_id == "mcpr_1"
+    assert answer == Say(text="The tool says: {}")
+    assert steps("x", request, {**approval, "approve": False}) == (
+        Say(text="I did not call search: that was not approved."),
+    )
+
+
+# ---- scripts
+
+
+def test_a_script_overrules_everything_but_errors_and_time() -> None:
+    script = Script.parse('[{"when": {"contains": "hi"}, "then": "scripted"}]')
+    found = plan(turn("[wait 1] [refuse] Hi", tools=[TIME], reasoning={"effort": "low"}), counted(), script)
+    assert found.steps == (Wait(seconds=1), Say(text="scripted"))
+    assert plan(turn("other"), counted(), script).steps == (Say(text="other"),)
+    with pytest.raises(RateLimitError):
+        plan(turn("[error 429] hi"), counted(), script)

@@ -1,0 +1,308 @@
+"""Responses that go on while nobody listens: queued, followed, cancelled, deleted, and what becomes of them when the server ends."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+from tests.asgi import Client, asked, body, connected, heard
+from tests.support import both_loops, run
+
+from responses_proto import Cursor, ResponsesClient
+from responses_proto.codec import loads
+from responses_proto.exceptions import BadRequestError, LocalProtocolError, NotFoundError
+from responses_proto.models.events import OutputTextDelta
+from responses_proto.models.items import Message
+from responses_proto.models.response import Response
+from responses_proto.scripted import Scripted
+from responses_proto.server import MemoryStore, ResponsesApp, SQLiteStore, Store, serving
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from responses_proto.models.request import CreateResponse
+    from responses_proto.server import Reply
+
+
+class Steps:
+    """A handler that says one word, waits to be told to go on, and says another. It notes how it ended."""
+
+    def __init__(self) -> None:
+        self.waits = anyio.Event()
+        self.proceed = anyio.Event()
+        self.cancelled = anyio.Event()
+
+    async def __call__(self, _request: CreateResponse, reply: Reply) -> None:
+        try:
+            async with reply.message() as message:
+                await message.text("first")
+                self.waits.set()
+                await self.proceed.wait()
+                await message.text(" second")
+        except anyio.get_cancelled_exc_class():
+            self.cancelled.set()
+            raise
+
+
+async def created(app: ResponsesApp, **fields: Any) -> Response:
+    return loads((await Client(app).ask(body(background=True, **fields))).content, Response)
+
+
+@both_loops
+def test_it_is_queued_at_once_and_goes_on_alone(backend: str) -> None:
+    async def main() -> None:
+        steps = Steps()
+        async with ResponsesApp(steps) as app, connected(app) as client:
+            queued = await client.create(model="m", input="x", background=True)
+            assert (queued.status, queued.background, queued.output) == ("queued", True, [])
+            await steps.waits.wait()
+            running = await client.retrieve(queued.id)
+            assert (running.status, running.completed_at) == ("in_progress", None)
+            with pytest.raises(BadRequestError) as refused:
+                await client.create(model="m", input="y", previous_response_id=queued.id)
+            assert (refused.value.param, refused.value.code) == (
+                "previous_response_id",
+                "previous_response_not_completed",
+            )
+            assert [item.text async for item in client.input_items(queued.id) if isinstance(item, Message)] == ["x"]
+            steps.proceed.set()
+            ended = await client.wait(queued, poll=0.01)
+            assert (ended.status, ended.output_text) == ("completed", "first second")
+            assert await client.cancel(queued.id) == ended
+            follower = await client.create(model="m", input="y", previous_response_id=queued.id)
+            assert follower.status == "completed"
+
+    run(backend, main)
+
+
+@both_loops
+def test_a_stream_is_left_and_taken_up_again(backend: str) -> None:
+    async def main() -> None:
+        steps = Steps()
+        async with ResponsesApp(steps) as app:
+            first = Client(app)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(first.ask, body(background=True, stream=True))
+                await first.until(b"first")
+                first.leave.set()
+            assert not first.ended
+            assert not steps.cancelled.is_set()
+            seen = heard(first.content, strict=False)
+            assert [event for event in first.types if "queued" in event] == ["response.queued"]
+            assert seen.cursor
+            assert seen.cursor.sequence_number is not None
+            rest = Client(app)
+            path = f"/responses/{seen.cursor.response_id}?stream=true&starting_after={seen.cursor.sequence_number}"
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(lambda: rest.ask(method="GET", path=path))
+                await anyio.wait_all_tasks_blocked()
+                assert b"second" not in rest.content
+                steps.proceed.set()
+            whole = await Client(app).ask(method="GET", path=f"/responses/{seen.cursor.response_id}?stream=true")
+        assert first.content + rest.content == whole.content
+        assert heard(whole.content).response.output_text == "first second"
+        assert heard(whole.content).anomalies == []
+
+    run(backend, main)
+
+
+@both_loops
+def test_what_has_not_come_yet_cannot_be_known(backend: str) -> None:
+    async def main() -> None:
+        steps = Steps()
+        async with ResponsesApp(steps) as app:
+            queued = await created(app)
+            await steps.waits.wait()
+            client = await Client(app).ask(method="GET", path=f"/responses/{queued.id}?stream=true&starting_after=7")
+            assert (client.status, client.error["param"]) == (400, "starting_after")
+
+    run(backend, main)
+
+
+@both_loops
+def test_cancelling_stops_the_handler_at_once(backend: str) -> None:
+    async def main() -> None:
+        steps = Steps()
+        async with ResponsesApp(steps) as app, connected(app) as client:
+            queued = await client.create(model="m", input="x", background=True)
+            await steps.waits.wait()
+            cancelled = await client.cancel(queued.id)
+            with anyio.fail_after(0.5):
+                await steps.cancelled.wait()
+            assert (cancelled.status, cancelled.output_text) == ("cancelled", "first")
+            (item,) = cancelled.output
+            assert isinstance(item, Message)
+            assert item.status == "incomplete"
+            assert await client.cancel(queued.id) == cancelled
+            assert await client.retrieve(queued.id) == cancelled
+            async with client.resume(Cursor(queued.id)) as stream:
+                events = [event async for event in stream]
+            assert stream.outcome
+            assert (stream.outcome.status, stream.response) == ("cancelled", cancelled)
+            assert [event.delta for event in events if isinstance(event, OutputTextDelta)] == ["first"]
+
+    run(backend, main)
+
+
+@both_loops
+def test_one_that_is_deleted_is_cancelled_and_does_not_come_back(backend: str) -> None:
+    async def main() -> None:
+        steps = Steps()
+        async with ResponsesApp(steps) as app, connected(app) as client:
+            queued = await client.create(model="m", input="x", background=True)
+            await steps.waits.wait()
+            await client.delete(queued.id)
+            await steps.cancelled.wait()
+            await anyio.wait_all_tasks_blocked()
+            with pytest.raises(NotFoundError):
+                await client.retrieve(queued.id)
+
+    run(backend, main)
+
+
+@both_loops
+def test_what_a_handler_raises_is_how_it_ends(backend: str) -> None:
+    async def handler(request: CreateResponse, _reply: Reply) -> None:
+        if request.input == "no":
+            raise BadRequestError("Not that.", status=400, code="invalid_prompt")
+        raise ValueError("secret")
+
+    async def main() -> None:
+        async with ResponsesApp(handler) as app, connected(app) as client:
+            refused = await client.wait(await client.create(model="m", input="no", background=True), poll=0.01)
+            assert refused.status == "failed"
+            assert refused.error
+            assert (refused.error.code, refused.error.message) == ("invalid_prompt", "Not that.")
+            broken = await client.wait(await client.create(model="m", input="x", background=True), poll=0.01)
+            assert broken.error
+            assert (broken.error.code, "secret" in broken.error.message) == ("server_error", False)
+
+    run(backend, main)
+
+
+@both_loops
+def test_a_repeated_request_starts_no_second_one(backend: str) -> None:
+    async def main() -> None:
+        steps = Steps()
+        async with ResponsesApp(steps) as app, connected(app) as client:
+            key = {"Idempotency-Key": "one"}
+            queued = await client.create(model="m", input="x", background=True, headers=key)
+            again = await client.create(model="m", input="x", background=True, headers=key)
+            assert again.id == queued.id
+
+    run(backend, main)
+
+
+# ---- the server's life
+
+
+def test_without_a_lifespan_there_is_no_background() -> None:
+    client = asked("asyncio", ResponsesApp(Scripted()), body(background=True))
+    assert (client.status, client.error["param"]) == (400, "background")
+    assert "lifespan" in client.error["message"]
+    assert "async with" in client.error["message"]
+
+
+@both_loops
+def test_an_application_is_entered_once_at_a_time(backend: str) -> None:
+    async def main() -> None:
+        app = ResponsesApp(Scripted())
+        for _ in range(2):
+            async with app:
+                with pytest.raises(LocalProtocolError, match="open already"):
+                    await app.__aenter__()
+                assert (await created(app)).status == "queued"
+
+    run(backend, main)
+
+
+@both_loops
+def test_what_the_block_raises_comes_out_as_it_is(backend: str) -> None:
+    async def main() -> None:
+        steps = Steps()
+
+        async def use() -> None:
+            async with ResponsesApp(steps) as app:
+                await created(app)
+                await steps.waits.wait()
+                raise KeyError("mine")
+
+        with pytest.raises(KeyError, match="mine"):
+            await use()
+        assert steps.cancelled.is_set()
+
+    run(backend, main)
+
+
+@both_loops
+@pytest.mark.parametrize("kind", ["memory", "sqlite"])
+@pytest.mark.parametrize("by", ["end", "cancellation"])
+def test_what_runs_when_the_server_ends_has_failed(backend: str, kind: str, by: str, tmp_path: Path) -> None:
+    store: Store = MemoryStore() if kind == "memory" else SQLiteStore(tmp_path / "store.db")
+
+    async def main() -> None:
+        steps = Steps()
+        names: list[str] = []
+        with anyio.CancelScope() as scope:
+            async with ResponsesApp(steps, store=store) as app:
+                names.append((await created(app, stream=False)).id)
+                await steps.waits.wait()
+                if by == "cancellation":
+                    scope.cancel()
+                    await anyio.sleep_forever()
+        assert steps.cancelled.is_set()
+        async with connected(ResponsesApp(Scripted(), store=store)) as client:
+            ended = await client.retrieve(names[0])
+            assert (ended.status, ended.output_text) == ("failed", "first")
+            assert ended.error
+            assert "shut down" in ended.error.message
+            async with client.resume(Cursor(ended.id)) as stream:
+                assert [event.type async for event in stream][-2:] == ["error", "response.failed"]
+            assert (stream.response, stream.anomalies) == (ended, [])
+        await store.aclose()
+
+    run(backend, main)
+
+
+@both_loops
+def test_what_died_with_the_process_has_failed(backend: str, tmp_path: Path) -> None:
+    """As after a kill: nothing was told to the store any more."""
+
+    async def main() -> None:
+        store = SQLiteStore(tmp_path / "store.db")
+        steps = Steps()
+        async with ResponsesApp(steps, store=store) as app:
+            name = (await created(app)).id
+            await steps.waits.wait()
+            async with connected(ResponsesApp(Scripted(), store=SQLiteStore(tmp_path / "store.db"))) as client:
+                dead = await client.retrieve(name)
+                assert (dead.status, dead.output_text) == ("failed", "first")
+                assert dead.error
+                assert "stopped" in dead.error.message
+                assert await client.retrieve(name) == dead
+                assert await client.cancel(name) == dead
+                async with client.resume(Cursor(name)) as stream:
+                    types = [event.type async for event in stream]
+                assert types[:3] == ["response.created", "response.queued", "response.in_progress"]
+                assert types[-2:] == ["error", "response.failed"]
+                assert stream.response == dead
+
+    run(backend, main)
+
+
+@both_loops
+def test_on_a_socket_the_lifespan_is_on(backend: str) -> None:
+    async def main(url: str) -> None:
+        async with ResponsesClient(url, "any") as client:
+            stream = client.stream(model="m", input="tell me a story", background=True)
+            async with stream:
+                async for event in stream:
+                    if isinstance(event, OutputTextDelta):
+                        break
+            async with client.resume(stream) as rest:
+                assert (await rest.result()).output_text.endswith("until morning.")
+            assert rest.anomalies == []
+
+    with serving(ResponsesApp(Scripted(delay=0.01))) as url:
+        run(backend, lambda: main(url))

@@ -1,0 +1,173 @@
+"""The reply: what a handler's verbs send, and when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from tests.support import both_loops, run
+
+from responses_proto.exceptions import LocalProtocolError
+from responses_proto.models.items import FunctionCall, Message, Reasoning
+from responses_proto.models.request import CreateResponse
+from responses_proto.protocol import Emitter
+from responses_proto.server import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from responses_proto.models.events import Event
+
+
+def sent_by(backend: str, use: Callable[[Reply, list[str]], Awaitable[None]]) -> list[str]:
+    """Run a handler's body; give the types of the events that it sent, which it can look at itself."""
+    types: list[str] = []
+
+    async def send(events: Sequence[Event]) -> None:
+        types.extend(event.type.removeprefix("response.") for event in events)
+
+    async def main() -> None:
+        await use(Reply(Emitter(CreateResponse(model="m"), now=1), send, lambda: 2), types)
+
+    run(backend, main)
+    return types
+
+
+@both_loops
+def test_a_reply_starts_with_the_first_thing_that_is_said(backend: str) -> None:
+    async def use(reply: Reply, types: list[str]) -> None:
+        message = reply.message()
+        assert types == []
+        async with message:
+            assert types == ["created", "in_progress", "output_item.added"]
+            await message.text("x")
+            assert types[-1] == "output_text.delta"
+        assert types[-1] == "output_item.done"
+        await reply.complete()
+        assert reply.ended
+        assert reply.response.completed_at == 2
+
+    assert sent_by(backend, use)[-1] == "completed"
+
+
+@both_loops
+def test_starting_twice_is_starting_once(backend: str) -> None:
+    async def use(reply: Reply, _types: list[str]) -> None:
+        await reply.start()
+        await reply.start()
+
+    assert sent_by(backend, use) == ["created", "in_progress"]
+
+
+@both_loops
+def test_a_block_that_is_left_by_an_error_leaves_the_item_open(backend: str) -> None:
+    async def use(reply: Reply, types: list[str]) -> None:
+        async def call() -> None:
+            async with reply.function_call("f") as call:
+                await call.arguments("{")
+                raise ValueError("broke")
+
+        with pytest.raises(ValueError, match="broke"):
+            await call()
+        assert types[-1] == "function_call_arguments.delta"
+        await reply.incomplete()
+        item = reply.response.output[0]
+        assert isinstance(item, FunctionCall)
+        assert item.status == "incomplete"
+
+    assert sent_by(backend, use)[-3:] == ["function_call_arguments.done", "output_item.done", "incomplete"]
+
+
+@both_loops
+def test_an_item_that_was_closed_in_its_block_is_not_closed_again(backend: str) -> None:
+    async def use(reply: Reply, _types: list[str]) -> None:
+        async with reply.reasoning() as reasoning:
+            await reasoning.summary("s")
+            await reasoning.end_part()
+            await reasoning.text("t")
+            await reasoning.done(encrypted_content="e")
+        item = reply.response.output[0]
+        assert isinstance(item, Reasoning)
+        assert item.encrypted_content == "e"
+
+    assert sent_by(backend, use).count("output_item.done") == 1
+
+
+@both_loops
+def test_the_context_is_what_it_was_given(backend: str) -> None:
+    async def main() -> None:
+        async def send(_events: Sequence[Event]) -> None:
+            raise NotImplementedError
+
+        said = [Message(role="user", content="x")]
+        emitter = Emitter(CreateResponse(model="m"), now=1)
+        assert Reply(emitter, send, lambda: 2, context=said).context == said
+        assert Reply(emitter, send, lambda: 2).context == ()
+
+    run(backend, main)
+
+
+@both_loops
+def test_cutting_it_lets_what_is_on_its_way_arrive_first(backend: str) -> None:
+    types: list[str] = []
+
+    async def main() -> None:
+        sending, proceed, stopped = anyio.Event(), anyio.Event(), anyio.Event()
+
+        async def send(events: Sequence[Event]) -> None:
+            if not sending.is_set():
+                sending.set()
+                await proceed.wait()
+            types.extend(event.type.removeprefix("response.") for event in events)
+
+        emitter = Emitter(CreateResponse(model="m"), now=1)
+        reply = Reply(emitter, send, lambda: 2)
+
+        async def cut() -> None:
+            await reply.cut(emitter.cancel, stopped.set)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(reply.start)
+            await sending.wait()
+            tasks.start_soon(cut)
+            await anyio.wait_all_tasks_blocked()
+            assert not stopped.is_set()
+            proceed.set()
+        assert stopped.is_set()
+        await cut()
+
+    run(backend, main)
+    assert types == ["created", "in_progress", "incomplete"]
+
+
+@both_loops
+@pytest.mark.parametrize(("begin", "types"), [("", ["created", "in_progress"]), ("queue", ["created", "queued"])])
+def test_one_that_says_nothing_yet_can_be_cut_too(backend: str, begin: str, types: list[str]) -> None:
+    said: list[str] = []
+
+    async def main() -> None:
+        async def send(events: Sequence[Event]) -> None:
+            said.extend(event.type.removeprefix("response.") for event in events)
+
+        emitter = Emitter(CreateResponse(model="m"), now=1)
+        reply = Reply(emitter, send, lambda: 2)
+        if begin:
+            await send(emitter.queue())
+        await reply.cut(emitter.cancel, lambda: None)
+        assert reply.response.status == "cancelled"
+
+    run(backend, main)
+    assert said == [*types, "incomplete"]
+
+
+@both_loops
+def test_whole_items_and_failures(backend: str) -> None:
+    async def use(reply: Reply, _types: list[str]) -> None:
+        await reply.item(Message(id="m", role="assistant", content=[], status="completed"))
+        await reply.fail("server_error", "It broke.")
+        with pytest.raises(LocalProtocolError):
+            reply.message()
+
+    types = sent_by(backend, use)
+    assert types == ["created", "in_progress", "output_item.added", "output_item.done", "error", "failed"]

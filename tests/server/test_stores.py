@@ -1,0 +1,344 @@
+"""Stores: what both kinds keep, how the one in memory forgets, and how the one in a file lasts."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+from tests.support import both_loops, run
+
+from responses_proto import CreateResponse
+from responses_proto.exceptions import LocalProtocolError
+from responses_proto.models.config import ConversationReference
+from responses_proto.models.conversations import Conversation
+from responses_proto.models.items import Item, Message, UnknownItem
+from responses_proto.protocol import Emitter, response_to
+from responses_proto.server import MemoryStore, SQLiteStore, Store, StoredResponse, WireEvent, wire_event
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+both_stores = pytest.mark.parametrize("kind", ["memory", "sqlite"])
+
+
+def made(kind: str, path: Path) -> Store:
+    return MemoryStore() if kind == "memory" else SQLiteStore(path / "store.db")
+
+
+def message(name: str, text: str = "x") -> Message:
+    return Message(id=name, role="user", content=text)
+
+
+def stored(name: str, *, text: str = "x", conversation: str | None = None) -> StoredResponse:
+    request = CreateResponse(
+        model="m", input=text, conversation=ConversationReference(id=conversation) if conversation else None
+    )
+    return StoredResponse(response=response_to(request, now=1, id=name), input=[message(f"in_{name}", text)])
+
+
+def event(number: int, data: bytes = b"{}") -> WireEvent:
+    return WireEvent(number, "response.output_text.delta", data)
+
+
+def used(backend: str, kind: str, path: Path, use: Callable[[Store], Awaitable[None]]) -> None:
+    """Use a store, and close it."""
+
+    async def main() -> None:
+        store = made(kind, path)
+        await use(store)
+        await store.aclose()
+        await store.aclose()
+
+    run(backend, main)
+
+
+# ---- both kinds
+
+
+@both_loops
+@both_stores
+def test_responses(backend: str, kind: str, tmp_path: Path) -> None:
+    async def use(store: Store) -> None:
+        assert await store.find("resp_1") is None
+        first = stored("resp_1", text="a lone surrogate: \ud800, and a nought: \0")
+        await store.save(first)
+        assert await store.find("resp_1") == first
+        odd: list[Item] = [UnknownItem(type="acme:x", raw={"type": "acme:x", "id": "i", "more": [None]})]
+        changed = StoredResponse(response=first.response, input=odd, history=[message("before")])
+        await store.save(changed)
+        assert await store.find("resp_1") == changed
+        assert await store.find("resp_2") is None
+        assert await store.delete("resp_1")
+        assert not await store.delete("resp_1")
+        assert await store.find("resp_1") is None
+
+    used(backend, kind, tmp_path, use)
+
+
+@both_loops
+@both_stores
+def test_events(backend: str, kind: str, tmp_path: Path) -> None:
+    async def use(store: Store) -> None:
+        await store.save(stored("resp_1"), events=[event(0, b'{"a":0}')])
+        await store.save(stored("resp_2"))
+        await store.add_events("resp_1", [event(2), event(1)])
+        await store.add_events("resp_2", [event(0)])
+        await store.save(stored("resp_1"), events=[event(0, b"another"), event(3)])  # what is there stays
+        assert await store.events("resp_1") == [event(0, b'{"a":0}'), event(1), event(2), event(3)]
+        assert await store.events("resp_3") == []
+        await store.delete("resp_1")
+        assert await store.events("resp_1") == []
+        assert await store.events("resp_2") == [event(0)]
+
+    used(backend, kind, tmp_path, use)
+
+
+@both_loops
+@both_stores
+def test_items_of_responses(backend: str, kind: str, tmp_path: Path) -> None:
+    async def use(store: Store) -> None:
+        await store.save(stored("resp_1", text="one"))
+        await store.save(stored("resp_2", text="two"))
+        assert await store.find_item("in_resp_1") == message("in_resp_1", "one")
+        assert await store.find_item("nowhere") is None
+        await store.save(StoredResponse(response=stored("resp_1").response, input=[message("other")]))
+        assert await store.find_item("in_resp_1") is None
+        await store.delete("resp_2")
+        assert await store.find_item("in_resp_2") is None
+
+    used(backend, kind, tmp_path, use)
+
+
+@both_loops
+@both_stores
+def test_conversations(backend: str, kind: str, tmp_path: Path) -> None:
+    async def use(store: Store) -> None:
+        first = Conversation(id="conv_1", created_at=1, metadata={"a": "b"})
+        assert await store.find_conversation("conv_1") is None
+        assert not await store.add_items("conv_1", [message("m")])
+        assert not await store.delete_conversation("conv_1")
+        await store.save_conversation(first)
+        await store.save_conversation(Conversation(id="conv_2", created_at=2, metadata=None))
+        assert await store.find_conversation("conv_1") == first
+        assert await store.add_items("conv_1", [message("one"), message("two")])
+        assert await store.add_items("conv_1", [message("three")])
+        assert await store.items("conv_1") == [message("one"), message("two"), message("three")]
+        assert await store.items("conv_2") == []
+        assert await store.delete_item("conv_1", "two")
+        assert not await store.delete_item("conv_1", "two")
+        assert not await store.delete_item("conv_2", "one")
+        changed = Conversation(id="conv_1", created_at=1, metadata={})
+        await store.save_conversation(changed)
+        assert await store.find_conversation("conv_1") == changed
+        assert await store.items("conv_1") == [message("one"), message("three")]
+        assert await store.delete_conversation("conv_1")
+        assert await store.find_conversation("conv_1") is None
+        assert await store.items("conv_1") == []
+
+    used(backend, kind, tmp_path, use)
+
+
+@both_loops
+@both_stores
+def test_a_response_grows_its_conversation_as_it_is_saved(backend: str, kind: str, tmp_path: Path) -> None:
+    async def use(store: Store) -> None:
+        await store.save_conversation(Conversation(id="conv_1", created_at=1, metadata={}))
+        items = [message("one"), message("two")]
+        await store.save(stored("resp_1", conversation="conv_1"), conversation_items=items)
+        assert await store.items("conv_1") == items
+        await store.save(stored("resp_2", conversation="conv_2"), conversation_items=items)
+        assert await store.find("resp_2") is not None
+        assert await store.items("conv_2") == []
+
+    used(backend, kind, tmp_path, use)
+
+
+@both_loops
+@both_stores
+def test_many_tasks_at_a_time(backend: str, kind: str, tmp_path: Path) -> None:
+    async def use(store: Store) -> None:
+        async def one(number: int) -> None:
+            await store.save(stored(f"resp_{number}"), events=[event(0)])
+            await store.add_events(f"resp_{number}", [event(1)])
+            assert await store.find(f"resp_{number}") == stored(f"resp_{number}")
+            assert await store.events(f"resp_{number}") == [event(0), event(1)]
+            assert await store.delete(f"resp_{number}") is (number % 2 == 0) or number % 2
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(100):
+                tasks.start_soon(one, number)
+        assert await store.find("resp_7") is None
+
+    used(backend, kind, tmp_path, use)
+
+
+def test_events_are_encoded_with_their_number() -> None:
+    emitter = Emitter(CreateResponse(model="m", input="x"), now=1)
+    first, second = [wire_event(event) for event in emitter.start()]
+    assert (first.sequence_number, first.type) == (0, "response.created")
+    assert second.sequence_number == 1
+    assert b'"sequence_number":1' in second.data
+
+
+# ---- in memory
+
+
+@both_loops
+def test_the_oldest_goes_first(backend: str) -> None:
+    async def main() -> None:
+        store = MemoryStore(max_responses=2)
+        for name in ("resp_1", "resp_2", "resp_1", "resp_3"):
+            await store.save(stored(name))
+        assert [await store.find(f"resp_{number}") is not None for number in (1, 2, 3)] == [False, True, True]
+        assert await store.find_item("in_resp_1") is None
+        await store.add_events("resp_1", [event(0)])  # it came too late
+        assert await store.events("resp_1") == []
+        for name in ("conv_1", "conv_2", "conv_3"):
+            await store.save_conversation(Conversation(id=name, created_at=1, metadata={}))
+        assert await store.find_conversation("conv_1") is None
+        assert await store.find_conversation("conv_3") is not None
+
+    run(backend, main)
+
+
+@both_loops
+def test_size_counts_with_input_and_events(backend: str) -> None:
+    async def main() -> None:
+        store = MemoryStore(max_bytes=20_000)
+        await store.save(stored("resp_1", text="x" * 8000))
+        await store.save(stored("resp_2"))
+        await store.add_events("resp_2", [event(0, b"x" * 8000)])
+        assert await store.find("resp_1") is not None
+        await store.save(stored("resp_3"), events=[event(0, b"x" * 4000)])
+        assert [await store.find(f"resp_{number}") is not None for number in (1, 2, 3)] == [False, True, True]
+        await store.save(stored("resp_4", text="x" * 30_000))  # there is always room for one
+        assert [await store.find(f"resp_{number}") is not None for number in (2, 3, 4)] == [False, False, True]
+        await store.delete("resp_4")
+        await store.save(stored("resp_5", text="x" * 8000))
+        await store.save(stored("resp_6", text="x" * 8000))
+        assert await store.find("resp_5") is not None
+
+    run(backend, main)
+
+
+@both_loops
+def test_what_was_given_may_change_afterwards(backend: str) -> None:
+    async def main() -> None:
+        store = MemoryStore()
+        kept = stored("resp_1")
+        await store.save(kept)
+        kept.input.clear()
+        found = await store.find("resp_1")
+        assert found
+        assert len(found.input) == 1
+
+    run(backend, main)
+
+
+@pytest.mark.parametrize("bounds", [{"max_responses": 0}, {"max_bytes": -1}])
+def test_a_store_without_room_is_refused(bounds: dict[str, int]) -> None:
+    with pytest.raises(LocalProtocolError, match="above 0"):
+        MemoryStore(**bounds)
+
+
+# ---- in a file
+
+
+@both_loops
+def test_a_file_outlives_the_store(backend: str, tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    store = SQLiteStore(str(path))
+
+    async def write() -> None:
+        await store.save(stored("resp_1"), events=[event(0)])
+        await store.save_conversation(Conversation(id="conv_1", created_at=1, metadata={}))
+        await store.add_items("conv_1", [message("one")])
+
+    async def read(store: Store) -> None:
+        assert await store.find("resp_1") == stored("resp_1")
+        assert await store.events("resp_1") == [event(0)]
+        assert await store.items("conv_1") == [message("one")]
+        await store.aclose()
+
+    async def both() -> None:
+        await read(SQLiteStore(path))  # while the first one has it open
+        await read(store)
+        await read(store)  # it opens itself again
+
+    run(backend, write)  # another event loop each time
+    run(backend, both)
+    assert [left.name for left in tmp_path.iterdir()] == ["store.db"]
+
+
+@both_loops
+def test_what_was_saved_is_in_the_file_though_nothing_is_closed(backend: str, tmp_path: Path) -> None:
+    def copied() -> SQLiteStore:
+        (tmp_path / "copy").mkdir()
+        for file in tmp_path.glob("store.db*"):
+            shutil.copy(file, tmp_path / "copy")
+        return SQLiteStore(tmp_path / "copy" / "store.db")
+
+    async def main() -> None:
+        store = SQLiteStore(tmp_path / "store.db")
+        await store.save(stored("resp_1"))
+        await store.add_events("resp_1", [event(0)])
+        copy = copied()
+        assert await copy.find("resp_1") == stored("resp_1")
+        assert await copy.events("resp_1") == [event(0)]
+        await copy.aclose()
+        await store.aclose()
+
+    run(backend, main)
+
+
+@both_loops
+def test_saving_is_all_or_nothing(backend: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SQLiteStore(tmp_path / "store.db")
+        await store.save(stored("resp_1", text="before"))
+        with pytest.raises(OverflowError):
+            await store.save(stored("resp_1", text="after"), events=[event(1), event(2**70)])
+        assert await store.find("resp_1") == stored("resp_1", text="before")
+        assert await store.events("resp_1") == []
+        await store.save(stored("resp_1", text="after"))
+        assert await store.find("resp_1") == stored("resp_1", text="after")
+        await store.aclose()
+
+    run(backend, main)
+
+
+def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
+    text = tmp_path / "notes.txt"
+    text.write_text("not a database, but long enough to look like one" * 100)
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    connection.close()
+    newer = tmp_path / "newer.db"
+    run("asyncio", SQLiteStore(newer).aclose)
+    with sqlite3.connect(newer) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    for path, told in [
+        (text, "not a database"),
+        (other, "a file of its own"),
+        (newer, "version 99"),
+        (tmp_path, "unable to open"),
+        (tmp_path / "nowhere" / "store.db", "unable to open"),
+    ]:
+        before = path.read_bytes() if path.is_file() else b""
+        with pytest.raises(LocalProtocolError, match=told) as refused:
+            SQLiteStore(path)
+        assert str(path) in str(refused.value)
+        assert (path.read_bytes() if path.is_file() else b"") == before
+
+
+def test_an_empty_file_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.touch()
+    run("asyncio", SQLiteStore(path).aclose)
+    assert path.stat().st_size > 0

@@ -1,0 +1,81 @@
+"""Serving on a socket, in a thread of its own."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import anyio
+import httpx
+import pytest
+
+from responses_proto.exceptions import LocalProtocolError
+from responses_proto.scripted import Scripted
+from responses_proto.server import ResponsesApp, listen, serving, url_of
+
+if TYPE_CHECKING:
+    from responses_proto.models.request import CreateResponse
+    from responses_proto.server import Reply
+
+BODY = {"model": "m", "input": "hello", "stream": True}
+
+
+def test_a_free_port_is_found_and_told() -> None:
+    with listen() as one, listen() as other:
+        assert url_of(one) == f"http://127.0.0.1:{one.getsockname()[1]}/v1"
+        assert url_of(one) != url_of(other)
+
+
+def test_an_address_of_the_newer_kind_is_put_in_brackets() -> None:
+    if not socket.has_ipv6:
+        pytest.skip("this machine has no IPv6")
+    try:
+        listener = listen("::1")
+    except OSError as error:
+        pytest.skip(f"this machine has no IPv6: {error}")
+    with listener:
+        assert url_of(listener).startswith("http://[::1]:")
+
+
+def test_a_taken_port_is_refused() -> None:
+    with listen() as taken, pytest.raises(OSError, match="in use"):
+        listen(port=taken.getsockname()[1])
+
+
+def test_small_pieces_are_not_held_back() -> None:
+    with listen() as listener, socket.create_connection(listener.getsockname()):
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_it_serves_as_long_as_the_block_and_leaves_no_thread() -> None:
+    before = threading.active_count()
+    with serving(ResponsesApp(Scripted())) as url:
+        assert httpx.post(f"{url}/responses", json=BODY, timeout=10).status_code == 200
+    with pytest.raises(httpx.ConnectError):
+        httpx.post(f"{url}/responses", json=BODY, timeout=10)
+    assert threading.active_count() == before
+
+
+def test_an_application_that_cannot_start_is_told_of(capfd: pytest.CaptureFixture[str]) -> None:
+    app = ResponsesApp(Scripted())
+    with serving(app), pytest.raises(LocalProtocolError, match="did not start"), serving(app):
+        pass
+    assert "open already" in capfd.readouterr().err
+
+
+def test_it_ends_while_a_client_still_listens() -> None:
+    async def handler(_request: CreateResponse, reply: Reply) -> None:
+        await reply.start()
+        await anyio.sleep_forever()
+
+    with httpx.Client(timeout=10) as client:
+        with serving(ResponsesApp(handler)) as url:
+            answer = client.send(client.build_request("POST", f"{url}/responses", json=BODY), stream=True)
+            assert answer.status_code == 200
+            since = time.monotonic()
+        assert time.monotonic() - since < 5
+        answer.close()

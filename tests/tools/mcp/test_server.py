@@ -1,0 +1,511 @@
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+import time
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, TypeAlias
+
+import anyio
+import pytest
+from tests.hostile.checkpoints import cancel_at_each_checkpoint
+from tests.mcp_peers import SERVER, call, children, function_call, over_http, quiet_on_trio, stdio
+from tests.support import both_loops, run
+
+from responses_proto import Limits
+from responses_proto.exceptions import (
+    APIError,
+    LimitExceeded,
+    LocalProtocolError,
+    ToolArgumentsInvalid,
+    ToolError,
+    ToolNotFound,
+    TransportError,
+)
+from responses_proto.models import (
+    CustomToolCall,
+    FunctionCall,
+    FunctionCallOutput,
+    FunctionTool,
+    InputFile,
+    InputImage,
+    InputText,
+)
+from responses_proto.tools import Progress, ToolContext, ToolOutput, output_item
+from responses_proto.tools.mcp import McpResource, McpServer
+
+pytest.importorskip("mcp")
+
+import httpx2
+from mcp import Client, ClientSession, StdioServerParameters, stdio_client
+from tests.mcp_server import build
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Generator
+
+
+KINDS = ["stdio", "http", "in_process"]
+MIB = 1024 * 1024
+
+Make: TypeAlias = "Callable[[], McpServer]"
+
+
+@pytest.fixture(scope="module")
+def url() -> Generator[str]:
+    with over_http() as url:
+        yield url
+
+
+@pytest.fixture
+def make(request: pytest.FixtureRequest, kind: str) -> Make:
+    """Give what makes the test's kind of server."""
+    if kind == "http":
+        url: str = request.getfixturevalue("url")
+        return lambda: McpServer.http(url)
+    return stdio if kind == "stdio" else lambda: McpServer.in_process(build())
+
+
+every_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+# ---- the matrix
+
+
+async def is_ok(tools: McpServer) -> None:
+    assert await call(tools, "add", {"a": 1, "b": 2}) == ToolOutput("3")
+    assert await call(tools, "files_read", {"path": "x"}) == ToolOutput("what is in x")
+
+
+async def raises(tools: McpServer) -> None:
+    output = await call(tools, "fail")
+    assert output.failed
+    assert "no such city" in str(output.output)
+
+
+async def is_refused(tools: McpServer) -> None:
+    assert await call(tools, "refuse") == ToolOutput("not for you", failed=True)
+
+
+async def times_out(tools: McpServer) -> None:
+    with pytest.raises(ToolError, match=r"did not answer within 0\.\d+ s") as caught:
+        await call(tools, "slow", {"seconds": 30}, timeout=0.5)
+    assert caught.value.call == function_call("slow", {"seconds": 30})
+    assert caught.value.replay == "unsafe"
+
+
+async def is_cancelled(tools: McpServer) -> None:
+    before = int(str((await call(tools, "cancelled")).output))
+    progress: list[Progress] = []
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: call(tools, "slow", {"seconds": 30}, progress=progress))
+        with anyio.fail_after(5):
+            while not progress:  # noqa: ASYNC110 - the server has it then
+                await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+    with anyio.fail_after(5):
+        while int(str((await call(tools, "cancelled")).output)) == before:  # noqa: ASYNC110 - what the server says of it
+            await anyio.sleep(0.01)
+
+
+async def has_bad_arguments(tools: McpServer) -> None:
+    for arguments in ("[1]", "{"):
+        with pytest.raises(ToolArgumentsInvalid, match="the arguments do not fit") as caught:
+            await call(tools, "add", arguments)
+        assert caught.value.call == function_call("add", arguments)
+    for object_, complaint in (
+        ({"a": "one", "b": 2}, "integer"),
+        ("", "required"),
+    ):  # JSON, but not as the server wants it
+        output = await call(tools, "add", object_)
+        assert output.failed
+        assert complaint in str(output.output)
+
+
+async def is_unknown(tools: McpServer) -> None:
+    with pytest.raises(ToolNotFound, match="offers no tool for this call"):
+        await call(tools, "subtract")
+
+
+async def is_large(tools: McpServer) -> None:
+    output = await call(tools, "large", {"size": 2 * MIB})
+    item = output_item(function_call("large"), output)
+    assert isinstance(item, FunctionCallOutput)
+    assert len(item.output) == 2 * MIB
+    with pytest.raises(LimitExceeded, match="max_tool_output_bytes"):
+        output_item(function_call("large"), output, limits=Limits(max_tool_output_bytes=MIB))
+
+
+CASES = [is_ok, raises, is_refused, times_out, is_cancelled, has_bad_arguments, is_unknown, is_large]
+
+
+@quiet_on_trio
+@both_loops
+@every_kind
+def test_a_call_is_carried_out_whatever_becomes_of_the_others(backend: str, make: Make) -> None:
+    async def test() -> None:
+        before = children()
+        async with make() as tools:
+            for case in CASES:
+                await case(tools)
+                assert await call(tools, "add", {"a": 20, "b": 22}) == ToolOutput("42")  # the session goes on
+        assert children() == before
+
+    run(backend, test)
+
+
+@both_loops
+def test_how_long_a_call_may_take(backend: str) -> None:
+    async def test() -> None:
+        async with McpServer.in_process(build(), timeout=0.1) as tools:
+            assert tools.timeout == 0.1
+            with pytest.raises(ToolError, match=r"demo did not answer within 0\.1 s"):
+                await call(tools, "slow", {"seconds": 30})
+            assert (await call(tools, "slow", {"seconds": 0.2}, timeout=20)).output == "done"  # the context wins
+
+    run(backend, test)
+
+
+# ---- what is offered
+
+
+@both_loops
+def test_its_tools_are_function_tools(backend: str) -> None:
+    async def test() -> None:
+        async with McpServer.in_process(build(), prefix="demo_", allowed=["add", "files.read"]) as tools:
+            add, read = tools.definitions()
+            assert isinstance(add, FunctionTool)
+            assert isinstance(read, FunctionTool)
+            assert (add.name, add.description, add.strict) == ("demo_add", "Add two numbers.", False)
+            assert isinstance(add.parameters, dict)
+            assert add.parameters["required"] == ["a", "b"]
+            assert read.name == "demo_files_read"
+            assert (await call(tools, "demo_add", {"a": 1, "b": 2})).output == "3"
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_is_allowed_has_to_be_there(backend: str) -> None:
+    async def test() -> None:
+        tools = McpServer.in_process(build(), allowed=["ad", "add"])
+        with pytest.raises(LocalProtocolError, match=r"demo has no tool ad to allow; it has: add, files\.read, "):
+            await tools.__aenter__()
+        assert not tools.connected
+
+    run(backend, test)
+
+
+@both_loops
+def test_only_calls_of_its_functions_are_for_it(backend: str) -> None:
+    async def test() -> None:
+        async with McpServer.in_process(build(), prefix="demo_") as tools:
+            assert tools.handles(function_call("demo_add"))
+            assert not tools.handles(function_call("add"))
+            assert not tools.handles(FunctionCall(call_id="1", name="demo_add", arguments="", namespace="crm"))
+            assert not tools.handles(CustomToolCall(call_id="1", name="demo_add", input=""))
+
+    run(backend, test)
+
+
+@both_loops
+def test_outside_the_block_there_is_nothing(backend: str) -> None:
+    async def test() -> None:
+        tools = McpServer.in_process(build())
+        for _ in range(2):
+            assert not tools.connected
+            assert repr(tools) == "<McpServer demo, not connected>"
+            with pytest.raises(LocalProtocolError, match="no session with demo: use the McpServer in `async with`"):
+                tools.definitions()
+            with pytest.raises(LocalProtocolError, match="no session with demo"):
+                await call(tools, "add")
+            async with tools:
+                assert repr(tools) == "<McpServer demo>"
+
+    run(backend, test)
+
+
+# ---- what comes back
+
+
+@quiet_on_trio
+@both_loops
+@every_kind
+def test_results_of_every_kind(backend: str, make: Make) -> None:
+    async def test() -> None:
+        async with make() as tools:
+            assert (await call(tools, "parts")).output == [
+                InputText(text="See:"),
+                InputImage(image_url="data:image/png;base64,iVBORw=="),
+                InputFile(file_data="data:audio/wav;base64,UklGRg==", filename="audio.wav"),
+                InputText(text="a note"),
+                InputFile(file_data="data:application/pdf;base64,JVBERg==", filename="3.pdf"),
+                InputText(text='{"uri":"file:///q/4.pdf","name":"q4"}'),
+            ]
+            structured = await call(tools, "structured")
+            assert structured == ToolOutput('{"city":"Paris","degrees":null}')
+            assert structured.value == {"city": "Paris", "degrees": None}
+
+    run(backend, test)
+
+
+@quiet_on_trio
+@both_loops
+@every_kind
+def test_progress_is_told(backend: str, make: Make) -> None:
+    async def test() -> None:
+        progress: list[Progress] = []
+        async with make() as tools:
+            assert (await call(tools, "slow", {"seconds": 0.1}, progress=progress)).output == "done"
+        assert progress == [Progress("half way", 1, 2)]
+
+    run(backend, test)
+
+
+@quiet_on_trio
+@both_loops
+@every_kind
+def test_several_calls_run_at_once(backend: str, make: Make) -> None:
+    async def test() -> None:
+        async with make() as tools:
+            began = time.monotonic()
+            async with anyio.create_task_group() as group:
+                for _ in range(12):
+                    group.start_soon(call, tools, "slow", {"seconds": 0.5})
+            assert time.monotonic() - began < 5  # and not 6, and whatever else there is to do
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize("options", [(), ("--old",)])
+def test_what_a_server_asks_for_is_refused(backend: str, options: tuple[str, ...]) -> None:
+    async def test() -> None:
+        async with stdio(*options) as tools:
+            assert await call(tools, "ask") == ToolOutput("Elicitation not supported", failed=True)
+
+    run(backend, test)
+
+
+@quiet_on_trio
+@both_loops
+@every_kind
+def test_resources_can_be_listed_and_read(backend: str, make: Make) -> None:
+    async def test() -> None:
+        async with make() as tools:
+            assert tools.instructions == "Be gentle."
+            assert await tools.list_resources() == [
+                McpResource(uri="image://logo", name="logo", title="The logo", media_type="image/png")
+            ]
+            assert await tools.read_resource("image://logo") == [InputImage(image_url="data:image/png;base64,cG5n")]
+            assert await tools.read_resource("note://x") == [InputText(text="the note x")]
+            with pytest.raises(APIError, match="Unknown resource") as caught:
+                await tools.read_resource("nothing://x")
+            assert caught.value.code == "-32602"
+
+    run(backend, test)
+
+
+# ---- the block
+
+
+@both_loops
+def test_all_who_enter_share_one_session_until_the_last_leaves(backend: str) -> None:
+    async def test() -> None:
+        before = children()
+        tools = stdio()
+
+        async def use() -> None:
+            async with tools:
+                assert (await call(tools, "add", {"a": 1, "b": 2})).output == "3"
+                assert len(children() - before) == 1
+
+        async with tools, anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(use)
+        assert children() == before
+        async with anyio.create_task_group() as group:
+            for _ in range(3):
+                group.start_soon(use)
+        assert children() == before
+
+    run(backend, test)
+
+
+@both_loops
+def test_it_may_be_left_in_another_task_than_it_was_entered_in(backend: str) -> None:
+    async def test() -> None:
+        before = children()
+        tools = stdio()
+        stack = AsyncExitStack()
+        async with anyio.create_task_group() as group:
+            group.start_soon(stack.enter_async_context, tools)
+        assert (await call(tools, "add", {"a": 1, "b": 2})).output == "3"
+        async with anyio.create_task_group() as group:
+            group.start_soon(stack.aclose)
+        assert not tools.connected
+        assert children() == before
+
+    run(backend, test)
+
+
+def test_an_async_generator_may_hold_it_and_be_closed_by_whoever_comes_along() -> None:
+    async def holds() -> AsyncGenerator[McpServer]:
+        async with stdio() as tools:
+            yield tools
+
+    async def test() -> None:
+        before = children()
+        generator = holds()
+        tools = await asyncio.create_task(generator.asend(None))
+        assert (await call(tools, "add", {"a": 1, "b": 2})).output == "3"
+        await asyncio.create_task(generator.aclose())
+        assert children() == before
+
+    asyncio.run(test())
+
+
+@quiet_on_trio
+@both_loops
+@every_kind
+def test_it_is_closed_when_the_block_is_left_by_cancellation(backend: str, make: Make) -> None:
+    async def test() -> None:
+        before = children()
+        tools = make()
+        made = function_call("slow", {"seconds": 30})
+        with anyio.CancelScope() as scope:
+            async with tools:
+                await tools.execute(made, ToolContext(made, on_progress=lambda _: scope.cancel()))
+        assert scope.cancelled_caught
+        assert not tools.connected
+        assert children() == before
+
+    run(backend, test)
+
+
+@quiet_on_trio
+@both_loops
+@every_kind
+def test_an_error_in_the_block_comes_out_as_it_is(backend: str, make: Make) -> None:
+    async def test() -> None:
+        async def use() -> None:
+            async with make() as tools:
+                await call(tools, "add", {"a": 1, "b": 2})
+                raise ValueError("mine")
+
+        with pytest.raises(ValueError, match=r"^mine$"):
+            await use()
+
+    run(backend, test)
+
+
+def test_the_cancellation_that_only_asyncio_knows_closes_it_too() -> None:
+    async def test() -> None:
+        before = children()
+        tools = stdio()
+
+        async def use() -> None:
+            async with tools:
+                await call(tools, "slow", {"seconds": 30})
+
+        for seconds in (0.05, 1):  # while it opens, and while it is open
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(use(), seconds)
+            assert not tools.connected
+            assert children() == before
+
+    asyncio.run(test())
+
+
+@both_loops
+def test_a_program_that_does_not_want_to_end_is_made_to(backend: str) -> None:
+    async def test() -> None:
+        before = children()
+        async with stdio("--stubborn") as tools:
+            assert (await call(tools, "add", {"a": 1, "b": 2})).output == "3"
+        assert children() == before
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_is_never_left_ends_with_the_event_loop(backend: str) -> None:
+    before = children()
+
+    async def test() -> None:
+        assert (await (await stdio().__aenter__()).read_resource("note://x")) == [InputText(text="the note x")]
+
+    run(backend, test)
+    assert children() == before
+
+
+@both_loops
+def test_cancelled_anywhere_it_leaves_nothing(backend: str) -> None:
+    async def test() -> None:
+        tools = McpServer.in_process(build())
+
+        async def use() -> None:
+            async with tools:
+                await call(tools, "slow", {"seconds": 0})
+
+        async def look() -> None:
+            assert not tools.connected
+
+        assert await cancel_at_each_checkpoint(use, look) > 3
+
+    run(backend, test)
+
+
+# ---- sessions of the caller's
+
+
+@both_loops
+def test_a_client_of_the_callers(backend: str) -> None:
+    async def test() -> None:
+        async with Client(build()) as client:
+            async with McpServer.session(client) as tools:
+                assert (await call(tools, "add", {"a": 1, "b": 2})).output == "3"
+            assert not tools.connected
+            assert (await client.call_tool("add", {"a": 1, "b": 2})).model_dump()["structured_content"] == {"result": 3}
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_session_of_the_callers(backend: str) -> None:
+    async def test() -> None:
+        server = StdioServerParameters(command=sys.executable, args=[SERVER, "stdio", "--old"])
+        async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
+            await session.initialize()
+            async with McpServer.session(session, prefix="my_") as tools:
+                await call(tools, "my_grow", {"name": "grown"})
+                assert not tools.handles(function_call("my_grown"))  # it is the caller's session that was told
+                await tools.refresh()
+                assert (await call(tools, "my_grown")).output == "new"
+            assert (await session.list_tools()).next_cursor is None  # and the caller's to close
+
+    run(backend, test)
+
+
+@both_loops
+def test_an_http_client_of_the_callers(backend: str, url: str) -> None:
+    async def test() -> None:
+        async with httpx2.AsyncClient(headers={"x": "y"}) as http_client:
+            async with McpServer.http(url, http_client=http_client) as tools:
+                assert (await call(tools, "add", {"a": 1, "b": 2})).output == "3"
+            assert not http_client.is_closed
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_request_without_an_answer_is_an_error_of_the_transport(backend: str) -> None:
+    async def test() -> None:
+        async with stdio() as tools:
+            with contextlib.suppress(ToolError):
+                await call(tools, "die")
+            for ask in (tools.refresh, tools.list_resources):
+                with pytest.raises(TransportError, match="is gone"):
+                    await ask()
+
+    run(backend, test)

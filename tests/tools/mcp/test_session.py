@@ -1,0 +1,354 @@
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+import pytest
+from tests.mcp_peers import call, children, function_call, over_http, quiet_on_trio, stdio
+from tests.support import both_loops, run
+
+from responses_proto.exceptions import ConnectError, LocalProtocolError, ToolError
+from responses_proto.testing import Answer, FakeServer
+from responses_proto.tools.mcp import McpServer
+
+pytest.importorskip("mcp")
+
+import httpx2
+from mcp.server import Server
+from mcp.types import CallToolResult, ListToolsResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from responses_proto.typing import JSONValue
+
+NOT_SHOWN = "value-that-nobody-may-see"
+
+
+def tools_on_pages(next_page: Callable[[str | None], tuple[str, str | None]]) -> Server[Any]:
+    """Make a server with one tool on each page: of a cursor, what is there and the next cursor."""
+
+    async def list_tools(_: Any, params: Any) -> ListToolsResult:
+        name, cursor = next_page(params.cursor if params else None)
+        tool = {"name": name, "inputSchema": {"type": "object"}}
+        return ListToolsResult.model_validate({"tools": [tool], "nextCursor": cursor})
+
+    async def call_tool(_: Any, params: Any) -> CallToolResult:
+        return CallToolResult.model_validate({"content": [{"type": "text", "text": params.name}]})
+
+    return Server("pages", on_list_tools=list_tools, on_call_tool=call_tool)
+
+
+async def refused(server: McpServer) -> str:
+    """Try to enter, and give what the error says."""
+    with pytest.raises(ConnectError) as caught:
+        async with server:
+            pass
+    assert not server.connected
+    return str(caught.value)
+
+
+# ---- opening
+
+
+@both_loops
+def test_a_program_that_is_not_there(backend: str) -> None:
+    async def test() -> None:
+        said = await refused(McpServer.stdio("/nowhere/mcp-server"))
+        assert said.startswith("no MCP session with mcp-server: ")
+        assert "No such file" in said
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_program_that_ends_at_once(backend: str) -> None:
+    async def test() -> None:
+        before = children()
+        said = await refused(McpServer.stdio(sys.executable, ["-c", "raise SystemExit(1)"]))
+        assert "it closed the connection" in said
+        assert children() == before
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_program_that_says_nothing(backend: str) -> None:
+    async def test() -> None:
+        before = children()
+        server = McpServer.stdio(sys.executable, ["-c", "import sys; sys.stdin.read()"], start_timeout=0.5)
+        assert "within 0.5 s" in await refused(server)
+        assert children() == before
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_program_that_talks_of_other_things(backend: str) -> None:
+    async def test() -> None:
+        program = "import sys; print('Hello! Ready.', flush=True); sys.stdin.read()"
+        server = McpServer.stdio(sys.executable, ["-c", program], start_timeout=0.5)
+        assert "within 0.5 s" in await refused(server)
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_url_where_nobody_listens(backend: str) -> None:
+    async def test() -> None:
+        said = await refused(McpServer.http(f"http://user:{NOT_SHOWN}@127.0.0.1:9/mcp?key={NOT_SHOWN}"))
+        assert said.startswith("no MCP session with http://127.0.0.1:9/mcp: ")
+        assert NOT_SHOWN not in said
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_url_where_no_mcp_is_spoken(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(Answer.error(404)) as server:
+            assert "no MCP session with http://127.0.0.1" in await refused(McpServer.http(server.url))
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_is_no_url(backend: str) -> None:
+    async def test() -> None:
+        assert "no MCP session with localhost: " in await refused(McpServer.http("localhost"))
+
+    run(backend, test)
+
+
+@both_loops
+def test_entering_can_be_cancelled(backend: str) -> None:
+    async def test() -> None:
+        before = children()
+        server = McpServer.stdio(sys.executable, ["-c", "import sys; sys.stdin.read()"])
+        for milliseconds in (*range(20), 200):  # while the program is being started, and after
+            with anyio.move_on_after(milliseconds / 1000) as scope:
+                async with server:
+                    pass
+            assert scope.cancelled_caught
+            assert not server.connected
+            assert children() == before
+
+    run(backend, test)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: McpServer.stdio("server --port 1", "--verbose"), "its arguments a list of texts"),
+        (lambda: McpServer.stdio("server", [1]), "its arguments a list of texts"),  # type: ignore[list-item]
+        (lambda: McpServer.stdio("server", env={"KEY": 1}), r"env\['KEY'\] has to be a text"),  # type: ignore[dict-item]
+        (lambda: McpServer.stdio("server", prefix="git:"), "a prefix has letters, digits, _ and -"),
+        (lambda: McpServer.stdio("server", errlog=io.StringIO()), "errlog has to be an open file"),
+        (lambda: McpServer.stdio("server", timeout=0), "seconds above 0"),
+        (lambda: McpServer.stdio("server", start_timeout=-1), "seconds above 0"),
+        (lambda: McpServer.stdio("server", allowed="read"), r"allowed is a list of names: \['read'\]"),
+        (
+            lambda: McpServer.http("http://x", headers={"authorization": f"Bearer {NOT_SHOWN}\n"}),
+            "its value is not shown",
+        ),
+        (
+            lambda: McpServer.http("http://x", headers={"a": "b"}, http_client=httpx2.AsyncClient()),
+            "headers or http_client, not both",
+        ),
+        (
+            lambda: McpServer.http("http://x", http_client=httpx.AsyncClient()),
+            "has to be an httpx2.AsyncClient, which the SDK works with, not httpx",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said_at_once(make: Callable[[], McpServer], message: str) -> None:
+    with pytest.raises(LocalProtocolError, match=message) as caught:
+        make()
+    assert NOT_SHOWN not in str(caught.value)
+
+
+def test_without_the_sdk_the_extra_is_named() -> None:
+    code = """
+import sys
+sys.modules["mcp"] = None
+from responses_proto.tools.mcp import McpServer
+try:
+    McpServer.stdio("server")
+except ImportError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - our own code
+    assert "pip install 'responses-proto[mcp]'" in done.stdout
+
+
+def test_the_sdk_is_not_loaded_before_it_is_needed() -> None:
+    code = "import sys, responses_proto.tools.mcp.server; print('mcp' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - as above
+    assert done.stdout.strip() == "False"
+
+
+# ---- what nobody may see
+
+
+@both_loops
+def test_a_program_gets_its_environment_and_nobody_else_does(backend: str) -> None:
+    async def test() -> None:
+        assert "PYTEST_CURRENT_TEST" in os.environ
+        async with stdio(env={"TOKEN": NOT_SHOWN}) as tools:
+            assert (await call(tools, "environment", {"name": "TOKEN"})).output == NOT_SHOWN
+            assert (await call(tools, "environment", {"name": "PYTEST_CURRENT_TEST"})).output == ""
+            assert NOT_SHOWN not in repr(tools)
+        program = f"import sys; sys.exit({NOT_SHOWN!r})"
+        assert NOT_SHOWN not in await refused(
+            McpServer.stdio(sys.executable, ["-c", program], env={"TOKEN": NOT_SHOWN})
+        )
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_a_server_quotes_of_the_headers_is_taken_out(backend: str) -> None:
+    async def test() -> None:
+        said: JSONValue = {"code": -32001, "message": f"bad token {NOT_SHOWN}"}
+        error: JSONValue = {"jsonrpc": "2.0", "id": 1, "error": said}
+        async with FakeServer(Answer.json(error, status=401)) as server:
+            tools = McpServer.http(server.url, headers={"Authorization": f"Bearer {NOT_SHOWN}"})
+            with pytest.raises(ConnectError, match=r"bad token \*\*\*") as caught:
+                await tools.__aenter__()
+            assert caught.value.__cause__ is None
+            assert server.requests[0].headers["authorization"] == f"Bearer {NOT_SHOWN}"
+
+    run(backend, test)
+
+
+# ---- listing
+
+
+@both_loops
+def test_tools_are_listed_on_as_many_pages_as_there_are(backend: str) -> None:
+    async def test() -> None:
+        pages: dict[str | None, tuple[str, str | None]] = {None: ("a", "2"), "2": ("b", "3"), "3": ("c", None)}
+        async with McpServer.in_process(tools_on_pages(pages.__getitem__)) as tools:
+            assert [tool.name for tool in tools.definitions()] == ["a", "b", "c"]  # type: ignore[union-attr]
+            assert (await call(tools, "c")).output == "c"
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_listing_without_an_end_is_given_up(backend: str) -> None:
+    async def test() -> None:
+        server = McpServer.in_process(tools_on_pages(lambda cursor: (f"tool{cursor}", "again")))
+        assert "lists tools on more than 100 pages" in await refused(server)
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_server_without_tools_offers_none(backend: str) -> None:
+    async def test() -> None:
+        async with McpServer.in_process(Server("empty")) as tools:
+            assert tools.definitions() == []
+            assert tools.instructions == ""
+
+    run(backend, test)
+
+
+@both_loops
+def test_new_tools_are_offered_when_the_server_says_so(backend: str) -> None:
+    async def test() -> None:
+        async with stdio() as tools:
+            assert not tools.handles(function_call("grown"))
+            await call(tools, "grow", {"name": "grown"})
+            with anyio.fail_after(5):
+                while not tools.handles(function_call("grown")):  # noqa: ASYNC110 - as a run does: it asks before each request
+                    await anyio.sleep(0.01)
+            assert (await call(tools, "grown")).output == "new"
+
+    run(backend, test)
+
+
+@quiet_on_trio
+@both_loops
+def test_a_server_of_old_over_http(backend: str) -> None:
+    async def test() -> None:
+        with over_http("--old") as url:
+            async with McpServer.http(url) as tools:
+                await call(tools, "grow", {"name": "grown"})
+                with anyio.fail_after(5):
+                    while not tools.handles(function_call("grown")):  # noqa: ASYNC110 - as above
+                        await anyio.sleep(0.01)
+                assert (await call(tools, "grown")).output == "new"
+                with anyio.move_on_after(0.2):
+                    await call(tools, "slow", {"seconds": 30})
+                assert int(str((await call(tools, "cancelled")).output)) == 1
+                for said in ("did not answer: SSE stream ended", "is gone"):
+                    with pytest.raises(ToolError, match=said) as caught:
+                        await call(tools, "die")
+                    assert caught.value.replay == "unsafe"
+
+    run(backend, test)
+
+
+@both_loops
+def test_where_standard_error_is_no_file_nothing_is_written_to_it(backend: str) -> None:
+    async def test() -> None:
+        with contextlib.redirect_stderr(io.StringIO()):  # as in a notebook
+            async with stdio() as tools:
+                assert (await call(tools, "add", {"a": 1, "b": 2})).output == "3"
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_a_server_says_before_it_answers_counts_for_the_next_request(backend: str) -> None:
+    async def test() -> None:
+        async with stdio("--old") as tools:
+            await call(tools, "grow", {"name": "grown"})
+            assert tools.handles(function_call("grown"))
+            assert (await call(tools, "grown")).output == "new"
+
+    run(backend, test)
+
+
+# ---- losing
+
+
+@both_loops
+def test_a_program_that_is_gone_is_said_to_be_and_comes_back_when_entered_again(backend: str) -> None:
+    async def test() -> None:
+        before = children()
+        async with stdio() as tools:
+            for replay in ("unsafe", "safe"):  # the second is not even sent
+                with pytest.raises(ToolError, match=r"the MCP server python.* is gone") as caught:
+                    await call(tools, "die")
+                assert caught.value.replay == replay
+            async with tools:
+                assert (await call(tools, "add", {"a": 1, "b": 2})).output == "3"
+            assert (await call(tools, "add", {"a": 1, "b": 2})).output == "3"
+        assert children() == before
+
+    run(backend, test)
+
+
+@quiet_on_trio
+@both_loops
+def test_a_url_that_is_gone_is_said_to_be(backend: str) -> None:
+    async def test() -> None:
+        with over_http() as url:
+            async with McpServer.http(url) as tools:
+                for replay in ("unsafe", "safe"):
+                    with pytest.raises(ToolError, match=r"is gone: .*disconnected") as caught:
+                        await call(tools, "die")
+                    assert caught.value.replay == replay
+                assert not tools.connected
+                with pytest.raises(ConnectError):
+                    await tools.__aenter__()
+
+    run(backend, test)

@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from responses_proto.models import FunctionTool, InputFile, InputImage, InputText
+from responses_proto.tools import ToolOutput
+from responses_proto.tools.mcp._wire import fits_strict, make_offer, output_of, parts_of
+from responses_proto.typing import UNSET
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from responses_proto.models import Content
+    from responses_proto.typing import JSONObject
+
+IMAGE: list[Content] = [InputText(text='{"width":1}'), InputImage(image_url="data:image/png;base64,iVBO")]
+
+STRICT: JSONObject = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "enum": ["Paris"]}, "days": {"type": ["integer", "null"], "minimum": 1}},
+    "required": ["days", "city"],
+    "additionalProperties": False,
+}
+LOOSE: JSONObject = {"type": "object", "properties": {"city": {"type": "string"}}}
+
+
+def tool(name: str, schema: Any = LOOSE, **more: Any) -> dict[str, Any]:
+    return {"name": name, "inputSchema": schema, **more}
+
+
+def names(*listed: str, prefix: str = "", allowed: Collection[str] | None = None) -> dict[str, str]:
+    return dict(make_offer([tool(name) for name in listed], prefix=prefix, allowed=allowed).names)
+
+
+# ---- tools
+
+
+def test_a_tool_is_offered_with_the_schema_that_its_server_has_for_it() -> None:
+    offer = make_offer([tool("weather", description="Look out.", title="Weather")])
+    assert offer.definitions == [FunctionTool(name="weather", description="Look out.", parameters=LOOSE, strict=False)]
+
+
+def test_a_title_stands_in_for_a_description() -> None:
+    assert make_offer([tool("a", title="Weather", description=None)]).definitions[0].description == "Weather"
+    assert make_offer([tool("a", title=None, description=None)]).definitions[0].description is UNSET
+
+
+def test_a_schema_without_properties_gets_some() -> None:
+    schema = {"type": "object"}
+    assert make_offer([tool("now", schema)]).definitions[0].parameters == {"type": "object", "properties": {}}
+    assert schema == {"type": "object"}  # the server's own is left alone
+
+
+def test_the_order_is_that_of_the_server() -> None:
+    assert [definition.name for definition in make_offer([tool("b.c"), tool("a"), tool("b")]).definitions] == [
+        "b_c",
+        "a",
+        "b",
+    ]
+
+
+def test_a_prefix_is_for_the_model_alone() -> None:
+    assert names("read", prefix="files_") == {"files_read": "read"}
+
+
+@pytest.mark.parametrize(
+    ("listed", "expected"),
+    [
+        (["a.b"], {"a_b": "a.b"}),
+        (["wetter für/alle"], {"wetter_f_r_alle": "wetter für/alle"}),
+        (["a_b", "a.b"], {"a_b": "a_b", "a_b_2e7336dc": "a.b"}),
+        (["a.b", "a_b"], {"a_b": "a_b", "a_b_2e7336dc": "a.b"}),  # whatever the order
+    ],
+)
+def test_names_that_functions_cannot_have_are_made_some(listed: list[str], expected: dict[str, str]) -> None:
+    assert names(*listed) == expected
+
+
+def test_long_names_are_cut_and_stay_apart() -> None:
+    found = names("x" * 80 + "1", "x" * 80 + "2", prefix="p_")
+    assert len(found) == 2
+    assert all(len(name) <= 64 and name.startswith("p_xxx") for name in found)
+
+
+def test_even_a_tool_without_a_name_gets_one() -> None:
+    assert all(names(""))
+
+
+def test_only_what_is_allowed_is_offered() -> None:
+    assert names("a.b", "c", "d", allowed=["c", "a.b"]) == {"a_b": "a.b", "c": "c"}
+    assert names("a", allowed=[]) == {}
+    assert make_offer([tool("a"), tool("b")], allowed=["b"]).listed == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "strict"),
+    [
+        (STRICT, True),
+        (LOOSE, False),
+        ({**STRICT, "required": ["city"]}, False),
+        ({**STRICT, "additionalProperties": {}}, False),
+        ({**STRICT, "anyOf": [STRICT]}, False),
+        ({**STRICT, "$schema": "https://json-schema.org/draft/2020-12/schema"}, False),
+        ({"type": "object", "properties": {}, "additionalProperties": False}, True),
+        ({"type": "object", "properties": {}}, False),
+        ({"type": "array", "items": STRICT}, False),
+        ({**STRICT, "properties": {"days": {"type": "array", "items": STRICT}, "city": {"$ref": "#/$defs/c"}}}, True),
+        ({**STRICT, "properties": {"days": {"type": "array", "items": LOOSE}, "city": {"type": "string"}}}, False),
+        ({**STRICT, "properties": {"days": {"anyOf": [STRICT, {"type": "null"}]}, "city": {"const": "x"}}}, True),
+        ({**STRICT, "properties": {"days": {}, "city": {"type": "string"}}}, False),
+        ({**STRICT, "properties": {"days": {"type": "string", "default": ""}, "city": {"type": "string"}}}, False),
+        ({**STRICT, "properties": {"days": {"type": "string", "format": "uri"}, "city": {"type": "string"}}}, False),
+        ({**STRICT, "properties": {"days": {"type": "string", "format": "date"}, "city": {"type": "string"}}}, True),
+        ({**STRICT, "$defs": {"c": LOOSE}}, False),
+        ({**STRICT, "properties": {"days": True, "city": {"type": "string"}}}, False),
+        ({**STRICT, "properties": ["days", "city"]}, False),
+        ({**STRICT, "required": [["days"]]}, False),
+        ({**STRICT, "format": []}, False),
+    ],
+)
+def test_a_schema_says_strict_where_it_is(schema: dict[str, Any], strict: bool) -> None:
+    assert fits_strict(schema) is strict
+
+
+def test_what_is_nested_too_deep_is_not_strict() -> None:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(20):
+        schema = {"type": "object", "properties": {"a": schema}, "required": ["a"], "additionalProperties": False}
+    assert not fits_strict(schema)
+
+
+# ---- results
+
+
+def text(said: str) -> dict[str, Any]:
+    return {"type": "text", "text": said}
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ({"content": [text("sunny")]}, ToolOutput("sunny")),
+        ({"content": [text("sunny"), text("warm")]}, ToolOutput("sunny\nwarm")),
+        ({"content": []}, ToolOutput("")),
+        ({"content": [text("no such city")], "isError": True}, ToolOutput("no such city", failed=True)),
+        ({"content": [], "structuredContent": {"a": None}}, ToolOutput('{"a":null}')),
+        ({"content": [text("3")], "structuredContent": {"result": 3}}, ToolOutput("3")),
+        (
+            {
+                "content": [{"type": "image", "data": "iVBO", "mimeType": "image/png"}],
+                "structuredContent": {"width": 1},
+            },
+            ToolOutput(IMAGE),
+        ),
+    ],
+)
+def test_a_result_is_an_output(result: dict[str, Any], expected: ToolOutput) -> None:
+    output = output_of(result)
+    assert output == expected
+    assert output.value == result.get("structuredContent")
+
+
+@pytest.mark.parametrize(
+    ("block", "part"),
+    [
+        (text("x"), InputText(text="x")),
+        (
+            {"type": "image", "data": "/9j/", "mimeType": "image/jpeg"},
+            InputImage(image_url="data:image/jpeg;base64,/9j/"),
+        ),
+        (
+            {"type": "audio", "data": "UklG", "mimeType": "audio/wav"},
+            InputFile(file_data="data:audio/wav;base64,UklG", filename="audio.wav"),
+        ),
+        ({"type": "resource", "resource": {"uri": "note://1", "text": "a note"}}, InputText(text="a note")),
+        (
+            {"type": "resource", "resource": {"uri": "x://logo", "mimeType": "image/gif", "blob": "R0lG"}},
+            InputImage(image_url="data:image/gif;base64,R0lG"),
+        ),
+        (
+            {"type": "resource", "resource": {"uri": "file:///a/b.pdf", "mimeType": "application/pdf", "blob": "JVBE"}},
+            InputFile(file_data="data:application/pdf;base64,JVBE", filename="b.pdf"),
+        ),
+        (
+            {"type": "resource", "resource": {"uri": "db:rows", "mimeType": None, "blob": "AAAA"}},
+            InputFile(file_data="data:application/octet-stream;base64,AAAA", filename="rows.bin"),
+        ),
+        (
+            {"type": "resource_link", "uri": "file:///a", "name": "a", "title": None, "annotations": {"priority": 1}},
+            InputText(text='{"uri":"file:///a","name":"a"}'),
+        ),
+        ({"type": "hologram", "beams": 3}, InputText(text='{"type":"hologram","beams":3}')),
+    ],
+)
+def test_a_block_is_a_part(block: dict[str, Any], part: Any) -> None:
+    assert parts_of([block]) == [part]

@@ -1,0 +1,420 @@
+"""The loop without I/O: what waits, what is asked next, and when it is over."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+from tests.tool_runs import approval_request, custom_call, function_call, said, turn, usage
+
+from responses_proto import CreateResponse
+from responses_proto.codec import dump
+from responses_proto.exceptions import LocalProtocolError, RemoteProtocolError, ResponseFailed
+from responses_proto.models.items import (
+    AdditionalTools,
+    FunctionCall,
+    FunctionCallOutput,
+    McpApprovalResponse,
+    Message,
+    Reasoning,
+    ToolSearchOutput,
+)
+from responses_proto.models.response import IncompleteDetails, ResponseError
+from responses_proto.models.tools import CustomTool, FunctionTool, NamespaceTool, WebSearchTool
+from responses_proto.protocol import Cursor, Outcome, check_history
+from responses_proto.tools import Approval, Continuation, ToolLoop, is_offered
+from responses_proto.typing import UNSET
+
+if TYPE_CHECKING:
+    from responses_proto.models.items import Item
+    from responses_proto.models.response import Response
+
+REQUEST = CreateResponse(model="m", input="Go.", instructions="Be brief.", tools=[FunctionTool(name="work")])
+THOUGHT = Reasoning(id="rs_1", summary=[], encrypted_content="x", status="completed")
+ORDER: Message = Message(role="user", content="Go.")
+
+
+def output(number: int, text: str = "ok") -> FunctionCallOutput:
+    return FunctionCallOutput(call_id=f"call_{number}", output=text)
+
+
+def after(loop: ToolLoop, response: Response, text: str = "ok") -> ToolLoop:
+    """Take a response, and answer all of it."""
+    for call in loop.receive(response):
+        loop.answer(call, text)
+    return loop
+
+
+def sent(loop: ToolLoop) -> dict[str, Any]:
+    """What would be on the wire next, but for what every request has."""
+    return {name: value for name, value in dump(loop.request).items() if name not in ("model", "instructions", "tools")}
+
+
+# ---- going round
+
+
+def test_a_loop_asks_takes_and_answers_until_nothing_waits() -> None:
+    loop = ToolLoop(REQUEST)
+    assert (loop.state, loop.stopped, loop.response, loop.pending, loop.usage) == ("ask", None, None, [], None)
+    assert loop.request is REQUEST
+    calls = loop.receive(turn(THOUGHT, function_call(1), function_call(2)))
+    assert calls == [function_call(1), function_call(2)] == loop.pending
+    assert (loop.state, loop.stopped) == ("answer", None)
+    loop.answer(calls[1], "two")
+    assert (loop.state, loop.pending) == ("answer", calls[:1])
+    loop.answer(calls[0], "one")
+    assert (loop.state, loop.pending) == ("ask", [])
+    # In the order of the calls, whatever the order of the answers.
+    assert loop.turns[0].outputs == [output(1, "one"), output(2, "two")]
+    assert loop.receive(said()) == []
+    assert (loop.state, loop.stopped) == ("over", "completed")
+    assert loop.usage == attrs.evolve(
+        usage(20, 10),
+        input_tokens_details=attrs.evolve(usage(0, 0).input_tokens_details, cached_tokens=2),
+        output_tokens_details=attrs.evolve(usage(0, 0).output_tokens_details, reasoning_tokens=4),
+    )
+    assert loop.items == [
+        ORDER,
+        THOUGHT,
+        function_call(1),
+        function_call(2),
+        output(1, "one"),
+        output(2, "two"),
+        *said().output,
+    ]
+
+
+@pytest.mark.parametrize("continuation", ["response", None])
+def test_going_on_from_a_stored_response_says_only_the_answers(continuation: Continuation | None) -> None:
+    loop = after(ToolLoop(REQUEST, continuation=continuation), turn(function_call(1), number=1))
+    assert loop.continuation == "response"
+    assert loop.request == attrs.evolve(REQUEST, input=[output(1)], previous_response_id="resp_1")
+    after(loop, turn(function_call(2), number=2))
+    assert loop.request == attrs.evolve(REQUEST, input=[output(2)], previous_response_id="resp_2")
+
+
+def test_without_a_store_everything_is_said_again() -> None:
+    loop = after(ToolLoop(attrs.evolve(REQUEST, store=False), dialect="openai"), turn(THOUGHT, function_call(1)))
+    after(loop, turn(function_call(2), number=2))
+    assert loop.continuation == "history"
+    asked = loop.request
+    assert isinstance(asked, CreateResponse)
+    assert not asked.previous_response_id
+    assert asked.store is False
+    # As that server takes it: without the ids of what it does not have, and what only servers say.
+    assert list(asked.input or ()) == [
+        ORDER,
+        attrs.evolve(THOUGHT, status=UNSET),
+        attrs.evolve(function_call(1), id=UNSET),
+        output(1),
+        attrs.evolve(function_call(2), id=UNSET),
+        output(2),
+    ]
+
+
+def test_in_a_conversation_only_the_answers_are_said() -> None:
+    request = attrs.evolve(REQUEST, conversation="conv_1", store=False)
+    loop = after(ToolLoop(request), turn(function_call(1)))
+    assert loop.continuation == "conversation"
+    assert loop.request == attrs.evolve(request, input=[output(1)])
+    with pytest.raises(LocalProtocolError, match="the request has to name it"):
+        ToolLoop(REQUEST, continuation="conversation")
+
+
+@pytest.mark.parametrize(
+    ("options", "response", "continuation"),
+    [
+        ({}, {}, "response"),
+        ({"dialect": "openai"}, {"store": True}, "response"),
+        ({"dialect": "huggingface"}, {}, "history"),
+        ({"dialect": "vllm"}, {}, "history"),
+        ({}, {"store": False}, "history"),
+        ({"continuation": "response"}, {"store": False}, "response"),
+        ({"continuation": "history"}, {"store": True}, "history"),
+    ],
+)
+def test_the_way_to_go_on_follows_from_who_stores(
+    options: dict[str, Any], response: dict[str, Any], continuation: Continuation
+) -> None:
+    loop = after(ToolLoop(REQUEST, **options), turn(function_call(1), **response))
+    assert loop.continuation == continuation
+    assert ("previous_response_id" in sent(loop)) == (continuation == "response")
+    assert len(sent(loop)["input"]) == (1 if continuation == "response" else 3)
+
+
+def test_what_a_request_says_of_the_store_counts_before_the_dialect() -> None:
+    loop = after(ToolLoop(attrs.evolve(REQUEST, store=True), dialect="huggingface"), turn(function_call(1)))
+    assert loop.continuation == "response"
+
+
+def test_a_response_without_an_id_cannot_be_named() -> None:
+    loop = after(ToolLoop(REQUEST), attrs.evolve(turn(function_call(1)), id=""))
+    assert loop.continuation == "history"
+    loop = after(ToolLoop(REQUEST, continuation="response"), attrs.evolve(turn(function_call(1)), id=""))
+    with pytest.raises(LocalProtocolError, match="no id to go on from"):
+        _ = loop.request
+
+
+def test_raw_requests_stay_raw_and_untouched() -> None:
+    raw: dict[str, Any] = {"model": "m", "input": [{"role": "user", "content": "Go.", "x": None}], "y": [1]}
+    loop = ToolLoop(raw, continuation="history")
+    assert loop.request is raw
+    after(loop, turn(function_call(1)))
+    assert dump(loop.request) == {**raw, "input": [*raw["input"], dump(function_call(1)), dump(output(1))]}
+    assert isinstance(loop.items[0], Message)
+    assert dump(loop.items[0]) == raw["input"][0]
+    loop = after(ToolLoop(raw), turn(function_call(1)))
+    assert dump(loop.request) == {**raw, "input": [dump(output(1))], "previous_response_id": "resp_1"}
+
+
+def test_a_dialect_that_takes_few_kinds_of_items_gets_only_those() -> None:
+    loop = ToolLoop(REQUEST, dialect="huggingface")
+    for call in loop.receive(turn(THOUGHT, function_call(1), custom_call(2))):
+        loop.answer(call, "ok")
+    assert [item["type"] for item in sent(loop)["input"]] == ["message", "function_call", "function_call_output"]
+
+
+# ---- what does not go round
+
+
+def test_what_is_not_asked_for_is_not_taken() -> None:
+    loop = ToolLoop(REQUEST)
+    loop.receive(turn(function_call(1)))
+    with pytest.raises(LocalProtocolError, match="the loop is at 'answer'"):
+        loop.receive(turn())
+    with pytest.raises(LocalProtocolError, match=r"a call has no answer yet \(call_1\)"):
+        _ = loop.request
+    loop.answer(function_call(1), "ok")
+    with pytest.raises(LocalProtocolError, match="no call 'call_1' waits"):
+        loop.answer(function_call(1), "ok")
+    with pytest.raises(LocalProtocolError, match="no call 'call_7' waits"):
+        loop.answer(function_call(7), "ok")
+    loop.receive(said())
+    with pytest.raises(LocalProtocolError, match=r"the loop is over \(completed\)"):
+        _ = loop.request
+    with pytest.raises(LocalProtocolError, match="the loop is at 'over'"):
+        loop.receive(said())
+
+
+def test_an_answer_that_does_not_fit_leaves_the_call_waiting() -> None:
+    loop = ToolLoop(REQUEST)
+    loop.receive(turn(function_call(1)))
+    with pytest.raises(LocalProtocolError, match="is answered with"):
+        loop.answer(function_call(1), Approval(approve=True))
+    assert loop.pending == [function_call(1)]
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress"])
+def test_a_response_has_to_be_over(status: str) -> None:
+    with pytest.raises(LocalProtocolError, match=rf"the response is {status}: wait for it"):
+        ToolLoop(REQUEST).receive(turn(status=status))
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        (function_call(1), attrs.evolve(function_call(2), call_id="call_1")),
+        (attrs.evolve(function_call(1), call_id=""),),
+    ],
+)
+def test_calls_that_cannot_be_told_apart_are_refused(calls: tuple[FunctionCall, ...]) -> None:
+    loop = ToolLoop(REQUEST)
+    with pytest.raises(RemoteProtocolError, match="cannot be told apart") as caught:
+        loop.receive(turn(*calls))
+    assert caught.value.response == turn(*calls)
+    assert loop.state == "ask"
+
+
+def test_at_the_last_turn_the_calls_are_left_pending() -> None:
+    loop = ToolLoop(REQUEST, max_turns=2)
+    last = [loop.at_last_turn]
+    after(loop, turn(function_call(1)))
+    last.append(loop.at_last_turn)
+    assert last == [False, True]
+    assert (loop.state, loop.stopped) == ("ask", None)
+    assert loop.receive(turn(function_call(2), number=2)) == [function_call(2)]
+    assert (loop.state, loop.stopped) == ("answer", "max_turns")
+    loop.answer(function_call(2), "ok")
+    assert (loop.state, loop.stopped) == ("over", "max_turns")
+    with pytest.raises(LocalProtocolError, match=r"the loop is over \(max_turns\): raise max_turns"):
+        _ = loop.request
+    loop.max_turns = 3
+    assert (loop.state, sent(loop)["previous_response_id"]) == ("ask", "resp_2")
+
+
+# ---- responses that did not complete
+
+
+def incomplete(*items: Item) -> Response:
+    return turn(*items, status="incomplete", incomplete_details=IncompleteDetails(reason="max_output_tokens"))
+
+
+def test_an_incomplete_response_stops_the_loop_and_can_be_gone_on_from() -> None:
+    loop = ToolLoop(REQUEST)
+    cut = attrs.evolve(function_call(2, '{"n": '), status="incomplete")
+    open_ = attrs.evolve(function_call(3, '{"n": '), status="in_progress")
+    unsaid = attrs.evolve(function_call(4), status=UNSET)
+    assert loop.receive(incomplete(function_call(1), cut, open_, unsaid)) == [function_call(1)]
+    assert (loop.state, loop.stopped) == ("answer", "incomplete")
+    assert loop.history[1:] == [function_call(1), output(1, "The call was not run.")]
+    loop.answer(function_call(1), "ok")
+    assert (loop.state, loop.stopped) == ("ask", None)
+    assert sent(loop) == {"input": [dump(output(1))], "previous_response_id": "resp_1"}
+    assert check_history(loop.history) == []
+
+
+def test_an_incomplete_response_without_calls_is_the_end() -> None:
+    loop = ToolLoop(REQUEST)
+    assert loop.receive(incomplete(*said("All d").output)) == []
+    assert (loop.state, loop.stopped) == ("over", "incomplete")
+    assert loop.history[1:] == said("All d").output
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled", "truncated", "error"])
+def test_a_response_that_was_cut_short_keeps_what_was_answered(status: Any) -> None:
+    half = attrs.evolve(function_call(2, '{"n": '), status="in_progress")
+    cut = Outcome(
+        status=status,
+        response=turn(THOUGHT, function_call(1), function_call(3), half, status=status),
+        cursor=Cursor("resp_1", 9),
+    )
+    loop = ToolLoop(REQUEST)
+    assert loop.receive(cut) == []
+    assert (loop.state, loop.stopped) == ("over", status)
+    assert loop.history == [ORDER]
+    # A tool that had begun when the response broke: what it gave is not lost, and is all that is kept.
+    loop.answer(function_call(1), "done")
+    assert (loop.state, loop.stopped) == ("over", status)
+    assert [item.type for item in loop.history] == ["message", "reasoning", "function_call", "function_call_output"]
+    assert check_history(loop.history) == []
+    assert loop.turns[0].outcome is cut
+
+
+def test_a_failed_response_says_why() -> None:
+    loop = ToolLoop(REQUEST)
+    loop.receive(turn(status="failed", error=ResponseError(code="server_error", message="It broke.")))
+    error = loop.turns[0].outcome.exception()
+    assert isinstance(error, ResponseFailed)
+    assert "It broke." in str(error)
+
+
+def test_a_status_nobody_knows_is_as_good_as_completed() -> None:
+    loop = ToolLoop(REQUEST)
+    assert loop.receive(turn(function_call(1), status="acme:done")) == [function_call(1)]
+    assert loop.state == "answer"
+
+
+# ---- handing over
+
+
+def test_a_loop_is_a_value_that_can_be_gone_on_with_elsewhere() -> None:
+    loop = ToolLoop(REQUEST, max_turns=5)
+    loop.receive(turn(function_call(1), approval_request(2)))
+    loop.answer(function_call(1), "here")
+    other: ToolLoop = pickle.loads(pickle.dumps(loop))  # noqa: S301 - our own bytes
+    assert other.pending == [approval_request(2)]
+    other.answer(other.pending[0], Approval(approve=True))
+    assert sent(other) == {
+        "input": [
+            {"type": "function_call_output", "call_id": "call_1", "output": "here"},
+            {"type": "mcp_approval_response", "approval_request_id": "mcpr_2", "approve": True},
+        ],
+        "previous_response_id": "resp_1",
+    }
+    assert loop.state == "answer"
+
+
+def test_a_copy_goes_its_own_way() -> None:
+    loop = ToolLoop(REQUEST)
+    loop.receive(turn(approval_request(1)))
+    other = copy.copy(loop)
+    other.answer(approval_request(1), Approval(approve=True, remember=True))
+    other.receive(said())
+    assert (other.stopped, len(other.turns), loop.state, len(loop.turns)) == ("completed", 2, "answer", 1)
+    assert loop.remembered(approval_request(1)) is None
+    assert loop.turns[0].outputs == []
+
+
+def test_what_has_no_answer_is_said_not_to_have_been_run() -> None:
+    loop = ToolLoop(REQUEST)
+    loop.receive(turn(function_call(1), function_call(2), approval_request(3)))
+    loop.answer(function_call(2), "ok")
+    assert loop.history[-3:] == [
+        output(1, "The call was not run."),
+        output(2),
+        McpApprovalResponse(approval_request_id="mcpr_3", approve=False, reason="The call was not run."),
+    ]
+    assert check_history(loop.history) == []
+    # That is said of it, and not done to it.
+    assert loop.pending == [function_call(1), approval_request(3)]
+    assert loop.items[-1] == output(2)
+
+
+# ---- approvals
+
+
+def test_an_approval_is_remembered_for_the_tool_if_it_says_so() -> None:
+    loop = ToolLoop(REQUEST)
+    loop.receive(turn(approval_request(1), approval_request(2, name="other")))
+    loop.answer(approval_request(1), Approval(approve=True, remember=True))
+    loop.answer(approval_request(2, name="other"), Approval(approve=True))
+    assert loop.remembered(approval_request(7)) == Approval(approve=True, remember=True)
+    assert loop.remembered(approval_request(7, name="other")) is None
+    assert loop.remembered(attrs.evolve(approval_request(7), server_label="another")) is None
+
+
+# ---- what the model knows
+
+
+FUNCTION = FunctionTool(name="work")
+
+
+@pytest.mark.parametrize(
+    ("call", "tools", "offered"),
+    [
+        (function_call(1), [], False),
+        (function_call(1), [FUNCTION], True),
+        (function_call(1, name="play"), [FUNCTION, WebSearchTool()], False),
+        (custom_call(1), [CustomTool(name="work")], True),
+        (function_call(1), [{"type": "function", "name": "work"}], True),
+        (function_call(1), [NamespaceTool(name="n", description="", tools=[FUNCTION])], True),
+        (function_call(1), [NamespaceTool(name="n", description="", tools=[]), FUNCTION], True),
+        (approval_request(1), [], True),
+    ],
+)
+def test_a_name_is_offered_or_invented(call: Any, tools: Any, offered: bool) -> None:
+    assert is_offered(call, tools) is offered
+
+
+def test_tools_are_those_of_the_request_of_the_response_and_those_that_were_found() -> None:
+    found = [
+        AdditionalTools(role="developer", tools=[FunctionTool(name="b")]),
+        ToolSearchOutput(call_id="call_1", tools=[FunctionTool(name="c")], status="completed"),
+    ]
+    raw: Any = {"model": "m", "input": [ORDER, *found], "tools": [{"type": "function", "name": "a"}]}
+    loop = ToolLoop(raw)
+    loop.receive(attrs.evolve(turn(), tools=[FunctionTool(name="d")]))
+    assert sorted(tool.name for tool in loop.tools if isinstance(tool, FunctionTool)) == ["a", "b", "c", "d"]
+
+
+def test_a_turn_that_says_no_usage_adds_none() -> None:
+    loop = after(ToolLoop(REQUEST), attrs.evolve(turn(function_call(1)), usage=UNSET))
+    assert loop.usage is None
+    loop.receive(said())
+    assert loop.usage == said().usage
+
+
+def test_unknown_dialects_and_no_turns_are_refused() -> None:
+    with pytest.raises(LocalProtocolError, match="no provider 'acme'"):
+        ToolLoop(REQUEST, dialect="acme")
+    with pytest.raises(LocalProtocolError, match="max_turns has to be 1 at least, not 0"):
+        ToolLoop(REQUEST, max_turns=0)
+
+
+def test_it_shows_where_it_is() -> None:
+    loop = ToolLoop(REQUEST)
+    loop.receive(turn(function_call(1)))
+    assert repr(loop) == "<ToolLoop answer after 1 turns, 1 pending>"

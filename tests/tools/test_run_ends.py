@@ -1,0 +1,570 @@
+"""How runs end that do not complete: tools that fail, responses that break, blocks that are left."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.lowlevel
+import attrs
+import pytest
+from tests.support import both_loops, run
+from tests.tool_runs import (
+    ASKED,
+    TOOLS,
+    Source,
+    failing,
+    finish,
+    function_call,
+    names,
+    said,
+    serving,
+    texts,
+    turn,
+    waiting,
+    work,
+)
+
+from responses_proto import Hooks, ResponsesClient, RetryPolicy
+from responses_proto.exceptions import (
+    APIError,
+    BadRequestError,
+    DeadlineExceeded,
+    LocalProtocolError,
+    RemoteProtocolError,
+    ResponseFailed,
+    ResponseIncomplete,
+    ResponsesProtoError,
+    StreamInterrupted,
+    StreamTruncated,
+    ToolArgumentsInvalid,
+    ToolError,
+    ToolNotFound,
+)
+from responses_proto.models.events import OutputItemDone, OutputTextDelta
+from responses_proto.models.response import IncompleteDetails, ResponseError
+from responses_proto.protocol import check_history, emit, encode_event
+from responses_proto.testing import Answer, FakeServer, Peer, Reset
+from responses_proto.tools import ToolContext, ToolFinished, ToolOutput, ToolStarted, TurnFinished, function_tool
+
+if TYPE_CHECKING:
+    from responses_proto import Response
+    from responses_proto.models.items import FunctionCall
+    from responses_proto.tools import Run
+
+CANCELLED = "The call was cancelled. It may have done a part of its work."
+
+
+async def read_until(agent: Run, kind: type[object]) -> None:
+    """Read up to an event of a kind, and let everything that is at work go as far as it can."""
+    async for event in agent:
+        if isinstance(event, kind):
+            break
+    await anyio.wait_all_tasks_blocked()
+
+
+async def read(agent: Run) -> None:
+    async with agent:
+        async for _ in agent:
+            pass
+
+
+# ---- tools that fail, and the model is not told
+
+
+@both_loops
+@pytest.mark.parametrize("start", ["response_done", "item_done"])
+def test_a_tool_that_fails_can_end_the_run(backend: str, start: Any) -> None:
+    async def test() -> None:
+        async with serving(turn(waiting(1), failing(2)), said()) as (server, client):
+            agent = client.run(**ASKED, tools=TOOLS, on_error="raise", start=start)
+            with pytest.raises(ToolError, match="fail failed: ValueError: it broke") as caught:
+                await read(agent)
+        error = caught.value
+        assert isinstance(error.__cause__, ValueError)
+        assert error.call == failing(2)
+        assert error.replay == "unsafe"
+        assert error.response
+        assert error.response.id == "resp_1"
+        assert len(server.requests) == 1
+        # What was at work then was cancelled, and said so.
+        assert texts(agent.loop) == [CANCELLED, "The tool failed: ValueError: it broke"]
+        assert check_history(agent.loop.history) == []
+        with pytest.raises(ToolError) as again:
+            await agent.result()
+        assert again.value is error
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize(
+    ("call", "kind"),
+    [
+        (function_call(1, '{"n": "x"}'), ToolArgumentsInvalid),
+        (function_call(1, "{}", "invented"), ToolNotFound),
+        (function_call(1, "{}", "wait_forever"), ToolError),
+    ],
+)
+def test_every_kind_of_failure_can(backend: str, call: FunctionCall, kind: type[ToolError]) -> None:
+    async def test() -> None:
+        async with serving(turn(call), said()) as (_, client):
+            agent = client.run(**ASKED, tools=TOOLS, on_error="raise", tool_timeout=0.02)
+            with pytest.raises(ToolError) as caught:
+                await finish(agent)
+        assert type(caught.value) is kind
+        assert caught.value.call == call
+        assert isinstance(caught.value.__cause__, DeadlineExceeded) == (kind is ToolError)
+        assert len(texts(agent.loop)) == 1
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_tool_may_say_itself_that_it_did_not_work(backend: str) -> None:
+    async def test() -> None:
+        @function_tool(name="work")
+        async def honest(n: int) -> ToolOutput:
+            return ToolOutput(f"{n} is too much", failed=True, value={"n": n})
+
+        async with serving(turn(function_call(1)), said()) as (_, client):
+            events, result = await finish(client.run(**ASKED, tools=[honest], on_error="raise"))
+        (finished,) = [event for event in events if isinstance(event, ToolFinished)]
+        assert (finished.failed, finished.error, finished.value) == (True, None, {"n": 1})
+        assert texts(result.loop) == ["1 is too much"]
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_tools_own_timeout_wins(backend: str) -> None:
+    async def test() -> None:
+        @function_tool(timeout=0.02)
+        async def slow(context: ToolContext) -> str:
+            assert context.timeout == 0.02
+            await anyio.sleep_forever()
+            return "never"
+
+        @function_tool(timeout=30)
+        async def patient(context: ToolContext) -> str:
+            assert 0 < (context.seconds_left or 0) <= 30
+            return "fine"
+
+        calls = [function_call(1, "{}", "slow"), function_call(2, "{}", "patient")]
+        async with serving(turn(*calls), said()) as (_, client):
+            events, result = await finish(client.run(**ASKED, tools=[slow, patient], tool_timeout=20))
+        (error,) = [event.error for event in events if isinstance(event, ToolFinished) and event.failed]
+        assert isinstance(error, DeadlineExceeded)
+        assert (error.kind, error.limit) == ("tool", 0.02)
+        assert texts(result.loop)[0].startswith("The tool took too long, and was stopped after 0.")
+        assert texts(result.loop)[1] == "fine"
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_a_tool_may_raise_is_told_in_words_that_can_be_sent(backend: str) -> None:
+    async def test() -> None:
+        @function_tool(name="work")
+        async def odd(n: int) -> str:
+            if n == 1:
+                raise KeyError
+            raise OSError("\udcff" + "x" * 10_000)
+
+        calls = [function_call(1, '{"n": 1}'), function_call(2, '{"n": 2}')]
+        async with serving(turn(*calls), said()) as (_, client):
+            _, result = await finish(client.run(**ASKED, tools=[odd]))
+        assert texts(result.loop)[0] == "The tool failed: KeyError"
+        assert texts(result.loop)[1].startswith("The tool failed: OSError: ?xxx")
+        assert len(texts(result.loop)[1]) == 4096
+
+    run(backend, test)
+
+
+def test_a_tool_that_cancels_itself_takes_nobody_down() -> None:
+    async def test() -> None:
+        @function_tool
+        async def give_up() -> str:
+            raise asyncio.CancelledError
+
+        async with serving(turn(function_call(1, "{}", "give_up"), function_call(2)), said()) as (_, client):
+            _, result = await finish(client.run(**ASKED, tools=[give_up, work], concurrency=1))
+        assert texts(result.loop) == [CANCELLED, "done 1"]
+        assert result.stopped == "completed"
+
+    run("asyncio", test)
+
+
+def test_a_tool_that_ends_the_program_does() -> None:
+    async def test() -> None:
+        @function_tool
+        async def leave() -> str:
+            raise SystemExit(3)
+
+        async with serving(turn(function_call(1, "{}", "leave")), said()) as (_, client):
+            agent = client.run(**ASKED, tools=[leave])
+            with pytest.raises(SystemExit) as caught:  # by itself, and in no group
+                await finish(agent)
+        assert caught.value.code == 3
+        assert texts(agent.loop) == [CANCELLED]
+
+    run("trio", test)  # asyncio ends the loop at once
+
+
+# ---- responses that break after a tool began
+
+
+def begun_with(*items: Any, **fields: Any) -> Response:
+    return turn(function_call(1), *items, **fields)
+
+
+def broken_off(response: Response, *end: Any) -> Answer:
+    """Say a response up to the end of its first item."""
+    pieces: list[Any] = []
+    for event in emit(response):
+        pieces.append(encode_event(event))
+        if isinstance(event, OutputItemDone):
+            break
+    return Answer.stream(*pieces, *end)
+
+
+ERROR = ResponseError(code="server_error", message="It broke.")
+LIMITED = IncompleteDetails(reason="max_output_tokens")
+
+
+@both_loops
+@pytest.mark.parametrize(
+    ("answer", "kind", "stopped", "raises_while_read"),
+    [
+        (begun_with(status="failed", error=ERROR), ResponseFailed, "failed", False),
+        (broken_off(begun_with()), StreamTruncated, "truncated", False),
+        (broken_off(begun_with(), Reset()), StreamInterrupted, "truncated", True),
+        (
+            broken_off(begun_with(), b'data: {"type": "error", "code": "server_error", "message": "It broke."}\n\n'),
+            APIError,
+            "error",
+            False,
+        ),
+    ],
+    ids=["failed", "truncated", "interrupted", "error"],
+)
+def test_what_an_eager_tool_did_is_kept_when_its_response_breaks(
+    backend: str, answer: Any, kind: type[ResponsesProtoError], stopped: str, raises_while_read: bool
+) -> None:
+    async def test() -> None:
+        # Only once the response is broken is the tool done: that is waited for.
+        async with serving(answer, said(), retry=RetryPolicy(attempts=1)) as (server, client):
+            events: list[Any] = []
+            caught: ResponsesProtoError | None = None
+            async with client.run(**ASKED, tools=[work], start="item_done") as agent:
+                try:
+                    async for event in agent:
+                        events.append(event)  # noqa: PERF401 - up to an error
+                except ResponsesProtoError as error:
+                    caught = error
+                assert (caught is not None) == raises_while_read
+                with pytest.raises(kind) as again:
+                    await agent.result()
+        assert again.value.replay == "unsafe"
+        assert again.value.response
+        assert "ToolFinished" in names(events)
+        assert ("TurnFinished" in names(events)) != raises_while_read
+        assert agent.loop.stopped == stopped
+        assert texts(agent.loop) == ["done 1"]
+        assert [item.type for item in agent.loop.history] == ["message", "function_call", "function_call_output"]
+        assert check_history(agent.loop.history) == []
+        assert len(server.requests) == 1
+
+    run(backend, test)
+
+
+@both_loops
+def test_an_incomplete_response_is_a_result_with_its_error(backend: str) -> None:
+    cut = attrs.evolve(function_call(3, '{"n": '), status="incomplete")
+    response = begun_with(function_call(2), cut, status="incomplete", incomplete_details=LIMITED)
+
+    async def test() -> None:
+        async with serving(response, said()) as (server, client):
+            events, result = await finish(client.run(**ASKED, tools=[work], start="item_done"))
+            assert result.stopped == "incomplete"
+            assert isinstance(result.error, ResponseIncomplete)
+            assert result.error.replay == "unsafe"
+            assert texts(result.loop) == ["done 1", "done 1"]
+            # Nothing of a call that was cut off is executed, or said again.
+            assert names(events).count("ToolStarted") == 2
+            assert len(result.history) == 5
+            assert check_history(result.history) == []
+            # And that can be gone on from.
+            _, further = await finish(client.run(result.loop, tools=[work]))
+        assert further.stopped == "completed"
+        assert [item["call_id"] for item in server.requests[1].json["input"]] == ["call_1", "call_2"]
+
+    run(backend, test)
+
+
+@both_loops
+def test_an_incomplete_response_begins_nothing(backend: str) -> None:
+    response = begun_with(status="incomplete", incomplete_details=LIMITED)
+
+    async def test() -> None:
+        async with serving(response, said()) as (server, client):
+            events, result = await finish(client.run(**ASKED, tools=[work]))
+            assert (result.stopped, result.pending) == ("incomplete", [function_call(1)])
+            assert "ToolStarted" not in names(events)
+            assert isinstance(result.error, ResponseIncomplete)
+            # Whoever goes on wants it executed.
+            _, further = await finish(client.run(result.loop, tools=[work]))
+        assert texts(further.loop) == ["done 1"]
+        assert further.stopped == "completed"
+        assert len(server.requests) == 2
+
+    run(backend, test)
+
+
+@both_loops
+def test_before_a_tool_began_errors_are_as_ever(backend: str) -> None:
+    async def test() -> None:
+        refused = Answer.error(400, "No such model.")
+        async with serving(refused) as (_, client):
+            agent = client.run(**ASKED, tools=[work])
+            with pytest.raises(BadRequestError, match="No such model"):
+                await finish(agent)
+        assert (agent.loop.state, agent.loop.turns) == ("ask", [])
+        # After one, the same error says that the run has done something.
+        async with serving(turn(function_call(1)), refused) as (_, client):
+            agent = client.run(**ASKED, tools=[work])
+            with pytest.raises(BadRequestError) as caught:
+                await finish(agent)
+        assert caught.value.replay == "unsafe"
+        assert texts(agent.loop) == ["done 1"]
+        assert agent.loop.state == "ask"  # and can be tried again
+
+    run(backend, test)
+
+
+@both_loops
+def test_calls_that_cannot_be_told_apart_end_the_run(backend: str) -> None:
+    async def test() -> None:
+        same = attrs.evolve(function_call(2), call_id="call_1")
+        async with serving(turn(function_call(1), same)) as (_, client):
+            with pytest.raises(RemoteProtocolError, match="cannot be told apart"):
+                await finish(client.run(**ASKED, tools=[work]))
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_a_hook_raises_the_run_raises(backend: str) -> None:
+    def on_event(event: object) -> None:
+        if isinstance(event, OutputItemDone):
+            raise KeyError("hook")
+
+    async def test() -> None:
+        async with FakeServer(turn(function_call(1)), listen=False) as server:
+            client = ResponsesClient(server.url, "key", http_client=server.transport, hooks=Hooks(on_event=on_event))
+            with pytest.raises(KeyError, match="hook"):
+                await finish(client.run(**ASKED, tools=[work]))
+
+    run(backend, test)
+
+
+# ---- leaving
+
+
+@both_loops
+def test_leaving_cancels_tools_at_once_and_keeps_what_they_say(backend: str) -> None:
+    cleaned: list[str] = []
+
+    @function_tool
+    async def tidy() -> str:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.lowlevel.checkpoint()
+                cleaned.append("tidy")
+        return "never"
+
+    async def test() -> None:
+        calls = [function_call(1, "{}", "tidy"), function_call(2), function_call(3, "{}", "tidy")]
+        async with serving(turn(*calls), said()) as (server, client):
+            async with client.run(**ASKED, tools=[tidy, work], concurrency=2) as agent:
+                await read_until(agent, ToolFinished)
+            with pytest.raises(LocalProtocolError, match="it was left before its end"):
+                await agent.result()
+        assert cleaned == ["tidy", "tidy"]
+        assert texts(agent.loop) == [CANCELLED, "done 1", CANCELLED]
+        assert check_history(agent.loop.history) == []
+        assert len(server.requests) == 1
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_had_not_begun_is_left_pending_and_can_be_gone_on_with(backend: str) -> None:
+    async def test() -> None:
+        async with serving(turn(waiting(1), function_call(2)), said()) as (server, client):
+            async with client.run(**ASKED, tools=TOOLS, concurrency=1) as agent:
+                await read_until(agent, ToolStarted)
+            assert texts(agent.loop) == [CANCELLED]
+            assert agent.loop.pending == [function_call(2)]
+            assert check_history(agent.loop.history) == []
+            _, result = await finish(client.run(agent.loop, tools=TOOLS))
+        assert texts(result.loop) == [CANCELLED, "done 1"]
+        assert result.stopped == "completed"
+        assert len(server.requests) == 2
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_response_that_was_left_before_anything_began_can_be_asked_for_again(backend: str) -> None:
+    async def test() -> None:
+        async with serving(said("One two three."), said()) as (server, client):
+            async with client.run(**ASKED, tools=[work]) as agent:
+                await read_until(agent, OutputTextDelta)
+            assert (agent.loop.state, agent.loop.turns) == ("ask", [])
+            await finish(client.run(agent.loop))
+        assert server.requests[0].json["input"] == server.requests[1].json["input"]
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_response_that_was_left_after_a_tool_began_is_kept_as_far_as_it_matters(backend: str) -> None:
+    async def test() -> None:
+        async def hanging(peer: Peer) -> None:
+            events = emit(turn(function_call(1), function_call(2)))
+            done = 0
+            for event in events:
+                await peer.send(encode_event(event))
+                done += isinstance(event, OutputItemDone)
+                if done == 1 and not isinstance(event, OutputItemDone):
+                    await peer.until_closed()  # in the middle of the second call
+                    return
+
+        async with (
+            serving(hanging, said()) as (_, client),
+            client.run(**ASKED, tools=[work], start="item_done") as agent,
+        ):
+            await read_until(agent, ToolFinished)
+        assert (agent.loop.state, agent.loop.stopped) == ("over", "truncated")
+        assert [item.type for item in agent.loop.history] == ["message", "function_call", "function_call_output"]
+        assert texts(agent.loop) == ["done 1"]
+
+    run(backend, test)
+
+
+@both_loops
+def test_the_exception_of_the_block_is_the_exception_of_the_block(backend: str) -> None:
+    async def test() -> None:
+        async def fall() -> None:
+            async with client.run(**ASKED, tools=TOOLS) as agent:
+                await read_until(agent, ToolStarted)
+                raise KeyError("mine")
+
+        async with serving(turn(waiting(1))) as (_, client):
+            with pytest.raises(KeyError, match="mine"):
+                await fall()
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_thread_that_cannot_be_stopped_does_not_hold_the_run(backend: str) -> None:
+    release, ended = threading.Event(), threading.Event()
+    seen: list[bool] = []
+
+    @function_tool
+    def stubborn(context: ToolContext) -> str:
+        release.wait(20)
+        seen.append(context.cancelled)
+        context.progress("to nobody")
+        ended.set()
+        return "late"
+
+    async def test() -> None:
+        try:
+            calls = turn(function_call(1, "{}", "stubborn"))
+            async with serving(calls, calls, said()) as (_, client):
+                async with client.run(**ASKED, tools=[stubborn]) as agent:
+                    await read_until(agent, ToolStarted)
+                assert texts(agent.loop) == [CANCELLED]
+                _, result = await finish(client.run(**ASKED, tools=[stubborn], tool_timeout=0.05))
+                assert result.stopped == "completed"
+        finally:
+            release.set()
+
+    started = time.monotonic()
+    run(backend, test)
+    assert time.monotonic() - started < 15
+    assert ended.wait(10)
+    assert seen[0] is True
+
+
+def test_native_cancellation_is_cancellation_too() -> None:
+    async def test() -> None:
+        async with serving(turn(waiting(1), function_call(2)), said()) as (_, client):
+            agent = client.run(**ASKED, tools=TOOLS)
+            begun = asyncio.Event()
+
+            async def read() -> None:
+                async with agent:
+                    async for event in agent:
+                        if isinstance(event, ToolStarted):
+                            begun.set()
+
+            task = asyncio.create_task(read())
+            await begun.wait()
+            await anyio.wait_all_tasks_blocked()
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert task.cancelled()
+        assert texts(agent.loop)[0] == CANCELLED
+        assert check_history(agent.loop.history) == []
+
+    run("asyncio", test)
+
+
+@both_loops
+def test_sources_are_left_after_the_tools(backend: str) -> None:
+    order: list[str] = []
+
+    class Watched(Source):
+        async def __aexit__(self, *_: object) -> None:
+            order.append("left")
+            self.entered = False
+
+    async def answer(_: ToolContext) -> ToolOutput:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            order.append("cancelled")
+        return ToolOutput("never")
+
+    async def test() -> None:
+        async with (
+            serving(turn(function_call(1))) as (_, client),
+            client.run(**ASKED, tools=[Watched(answer)]) as agent,
+        ):
+            await read_until(agent, ToolStarted)
+        assert order == ["cancelled", "left"]
+
+    run(backend, test)
+
+
+@both_loops
+def test_whoever_stops_reading_stops_the_run(backend: str) -> None:
+    async def test() -> None:
+        async with serving(turn(function_call(1)), turn(function_call(2)), said()) as (server, client):
+            async with client.run(**ASKED, tools=[work]) as agent:
+                await read_until(agent, TurnFinished)
+                assert len(server.requests) == 1
+                assert len([event async for event in agent]) > 10
+            assert len(server.requests) == 3
+
+    run(backend, test)

@@ -1,0 +1,292 @@
+"""From a function to its schema, and from a model's arguments to its call."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+
+import attrs
+import pydantic
+import pytest
+
+from responses_proto.exceptions import LocalProtocolError, ToolArgumentsInvalid
+from responses_proto.schema import json_schema
+from responses_proto.tools._signature import Signature, description_of, label_of, name_of, parameters_of, signature_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Context:
+    """Stands for what a function is called in."""
+
+
+class Color(enum.Enum):
+    """A choice."""
+
+    RED = "red"
+
+
+@attrs.frozen
+class Place:
+    """Where it is."""
+
+    lat: float
+    lon: float
+
+
+class Guest(pydantic.BaseModel):
+    """Who comes."""
+
+    name: str
+    age: Annotated[int, pydantic.Field(ge=0)]
+
+
+class Film(TypedDict):
+    """What is shown."""
+
+    title: str
+
+
+def everything(
+    city: str,
+    /,
+    place: Place,
+    guests: list[Guest],
+    units: Literal["c", "f"] = "c",
+    *,
+    color: Color | None = None,
+    film: Annotated[Film | None, "the film"] = None,
+    days: Annotated[int, "how many"] = 3,
+) -> dict[str, object]:
+    """Do everything.
+
+    Args:
+        city: The city.
+        days: Not this.
+    """
+    return {**locals()}
+
+
+def read(function: Callable[..., Any]) -> Signature:
+    return signature_of(function, parameters_of(function, Context).listed)
+
+
+def call(function: Callable[..., Any], arguments: object) -> Any:
+    by_place, by_name = read(function).bind(arguments if isinstance(arguments, str) else json.dumps(arguments))
+    return function(*by_place, **by_name)
+
+
+# ---- schemas
+
+
+def test_the_schema_is_that_of_structured_output() -> None:
+    @attrs.frozen
+    class Same:
+        city: Annotated[str, "The city."]
+        place: Place
+        guests: list[Guest]
+        units: Literal["c", "f"] = "c"
+        color: Color | None = None
+        film: Annotated[Film | None, "the film"] = None
+        days: Annotated[int, "how many"] = 3
+
+    assert read(everything).schema(strict=True) == json_schema(Same)
+
+
+def test_without_strictness_what_has_a_default_may_be_left_out() -> None:
+    strict, lax = (read(everything).schema(strict=strict) for strict in (True, False))
+    assert lax == {**strict, "required": ["city", "place", "guests"]}
+    assert call(everything, {"city": "a", "place": {"lat": 1, "lon": 2}, "guests": []})["units"] == "c"
+
+
+def test_a_function_without_parameters_takes_an_empty_object() -> None:
+    def nothing() -> str:
+        return "done"
+
+    assert read(nothing).schema(strict=True) == {
+        "type": "object",
+        "properties": {},
+        "required": [],
+        "additionalProperties": False,
+    }
+    assert call(nothing, {}) == "done"
+    assert call(nothing, "") == "done"
+    assert call(nothing, " \n") == "done"
+
+
+def test_what_is_said_with_the_type_counts_before_the_docstring() -> None:
+    properties: Any = read(everything).schema(strict=True)["properties"]
+    assert properties["city"]["description"] == "The city."
+    assert "how many" in json.dumps(properties["days"])
+    assert "Not this" not in json.dumps(properties["days"])
+    assert "description" not in json.dumps(properties["units"])
+    assert description_of(everything) == "Do everything."
+
+
+# ---- calls
+
+
+def test_arguments_are_values_of_the_types() -> None:
+    given = call(
+        everything,
+        {
+            "city": "Paris",
+            "place": {"lat": 1, "lon": 2.5},
+            "guests": [{"name": "Ada", "age": 36}],
+            "units": None,
+            "color": "red",
+            "film": {"title": "Alien"},
+            "days": None,
+        },
+    )
+    assert given == {
+        "city": "Paris",
+        "place": Place(1.0, 2.5),
+        "guests": [Guest(name="Ada", age=36)],
+        "units": "c",
+        "color": Color.RED,
+        "film": {"title": "Alien"},
+        "days": 3,
+    }
+
+
+def test_what_has_no_name_in_python_is_given_by_place() -> None:
+    def one(a: int = 1, b: int = 2, /, c: int = 3) -> tuple[int, int, int]:
+        return a, b, c
+
+    assert call(one, {"a": None, "b": 5, "c": None}) == (1, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "message"),
+    [
+        ('{"city": ', "$", "not JSON"),
+        ("[]", "$", "expected a JSON object"),
+        ("[" * 10_000, "$", "max_nesting"),
+        ({"city": 1}, "$.place", "required, but missing"),
+        ({"city": 1, "place": {"lat": 0, "lon": 0}, "guests": []}, "$.city", "expected a string, got 1"),
+        ({"city": "", "place": {"lat": "x", "lon": 0}, "guests": []}, "$.place.lat", "expected a number"),
+        (
+            {"city": "", "place": {"lat": 0, "lon": 0}, "guests": [{"name": "", "age": -1}]},
+            "$.guests[0].age",
+            "greater than or equal to 0",
+        ),
+        (
+            {"city": "", "place": {"lat": 0, "lon": 0}, "guests": [], "units": "k"},
+            "$.units",
+            "expected one of 'c', 'f'",
+        ),
+        ({"town": ""}, "$.town", "no parameter 'town', only: city, place, guests"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_refused_with_the_place(arguments: object, path: str, message: str) -> None:
+    with pytest.raises(ToolArgumentsInvalid) as caught:
+        call(everything, arguments)
+    assert caught.value.path == path
+    assert message in str(caught.value)
+
+
+# ---- functions of all kinds
+
+
+class Thing:
+    """Has methods."""
+
+    def method(self, n: int) -> int:
+        """Be one."""
+        return n
+
+    @classmethod
+    def of_class(cls, n: int) -> int:
+        """Be one of the class."""
+        return n
+
+    @staticmethod
+    def static(n: int) -> int:
+        """Be none."""
+        return n
+
+    def __call__(self, n: int) -> int:
+        """Be called."""
+        return n
+
+
+@functools.wraps(Thing.static)
+def wrapped(*args: Any, **kwargs: Any) -> int:
+    return Thing.static(*args, **kwargs)
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "description"),
+    [
+        (Thing().method, "method", "Be one."),
+        (Thing.of_class, "of_class", "Be one of the class."),
+        (Thing.static, "static", "Be none."),
+        (Thing(), "Thing", "Be called."),
+        (functools.partial(Thing().method), "method", "Be one."),
+        (wrapped, "static", "Be none."),
+    ],
+)
+def test_whatever_can_be_called_has_a_signature(function: Callable[..., Any], name: str, description: str) -> None:
+    assert (name_of(function), description_of(function)) == (name, description)
+    assert list(read(function).schema(strict=True)["properties"]) == ["n"]  # type: ignore[arg-type] # a schema's are an object
+    assert call(function, {"n": 3}) == 3
+
+
+def test_a_method_of_no_object_is_known_as_such() -> None:
+    parameters = parameters_of(Thing.method, Context)
+    assert not parameters.bound
+    assert [parameter.name for parameter in parameters.listed] == ["n"]
+    assert parameters_of(Thing().method, Context).bound
+
+
+def test_the_context_is_not_for_the_model() -> None:
+    def one(context: Context, n: int) -> int:
+        return n + bool(context)
+
+    parameters = parameters_of(one, Context)
+    assert parameters.context
+    assert [parameter.name for parameter in parameters.listed] == ["n"]
+    assert not parameters_of(everything, Context).context
+
+
+def nameless(*numbers: int) -> None: ...
+def collecting(**numbers: int) -> None: ...
+def free(x: dict[str, int]) -> None: ...
+def late(x: int, context: Context) -> None: ...
+def hidden(x: int) -> None: ...
+def broken(x: int) -> None: ...
+
+
+hidden.__annotations__["x"] = "Hidden"  # as of a name that only type checkers see
+broken.__annotations__["x"] = "list["
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (nameless, r"nameless\(\*numbers: 'int'\): a model can only give arguments that have names"),
+        (collecting, r"collecting\(\*\*numbers: 'int'\): a model can only give arguments that have names"),
+        (len, r"len\(\): the parameter 'obj' has no type"),
+        (free, r"free\(\): \$\.x: dict\[str, int\] cannot be asked for"),
+        (late, r"late\(\): the Context has to be the first parameter"),
+        (hidden, r"hidden\(\): the type of 'x' is not there at run time .* import it outside of `if TYPE_CHECKING:`"),
+        (broken, r"broken\(\): the type of 'x' cannot be read"),
+        (3, "3 is no function whose parameters can be read"),
+    ],
+)
+def test_what_a_model_cannot_call_is_refused_in_words(function: Any, message: str) -> None:
+    with pytest.raises(LocalProtocolError, match=message):
+        read(function)
+
+
+def test_names_that_no_tool_can_have_are_none() -> None:
+    def long() -> None: ...
+
+    long.__name__ = "x" * 65
+    assert name_of(lambda: None) == ""
+    assert name_of(long) == ""
+    assert label_of(long) == "long"

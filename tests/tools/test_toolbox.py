@@ -1,0 +1,89 @@
+"""Tools, sorted: what executes, what is offered, and who gets which call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.tool_runs import function_call, work
+
+from responses_proto import CreateResponse
+from responses_proto.codec import dump
+from responses_proto.exceptions import LocalProtocolError
+from responses_proto.models.tools import CustomTool, FunctionTool, McpTool, NamespaceTool
+from responses_proto.tools import Function, Handler, handler
+from responses_proto.tools._toolbox import Toolbox
+
+if TYPE_CHECKING:
+    from responses_proto.models.items import FunctionCall
+    from responses_proto.models.tools import Tool
+
+REQUEST = CreateResponse(model="m", input="Go.")
+
+
+def plain(n: int) -> int:
+    return n
+
+
+def every(call: FunctionCall) -> str:
+    return call.name
+
+
+def test_functions_and_executors_execute_and_the_rest_is_only_offered() -> None:
+    hosted = McpTool(server_label="s", server_url="https://x.example")
+    box = Toolbox([work, plain, hosted, {"type": "acme:search"}, handler("function_call", every)])
+    assert [type(executor) for executor in box.executors] == [Function, Function, Handler]
+    asked = dump(box.offered_with(REQUEST))
+    assert [tool.get("name", tool["type"]) for tool in asked["tools"]] == ["mcp", "acme:search", "work", "plain"]
+
+
+def test_the_first_that_handles_a_call_gets_it() -> None:
+    box = Toolbox([work, handler("function_call", every)])
+    assert box.executor_of(function_call()) is box.executors[0]
+    assert box.executor_of(function_call(name="other")) is box.executors[1]
+    assert Toolbox([work]).executor_of(function_call(name="other")) is None
+
+
+def test_a_request_without_more_tools_stays_as_it_is() -> None:
+    assert Toolbox([]).offered_with(REQUEST) is REQUEST
+    raw: dict[str, Any] = {"model": "m", "tools": [{"type": "function", "name": "own"}]}
+    assert Toolbox([]).offered_with(raw) == raw
+    assert Toolbox([work]).offered_with(raw)["tools"] == [*raw["tools"], work.definition]  # type: ignore[index] # a raw one
+    assert raw == {"model": "m", "tools": [{"type": "function", "name": "own"}]}
+
+
+def test_what_is_offered_is_known_by_name() -> None:
+    box = Toolbox([{"type": "function", "name": "raw"}])
+    box.offered_with(CreateResponse(model="m", tools=[FunctionTool(name="own")]))
+    names = {
+        name: box.offers(function_call(name=name), [FunctionTool(name="more")]) for name in ("raw", "own", "more", "x")
+    }
+    assert names == {"raw": True, "own": True, "more": True, "x": False}
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        [work, FunctionTool(name="work")],
+        [FunctionTool(name="a"), CustomTool(name="a")],
+        [{"type": "function", "name": "a"}, FunctionTool(name="a")],
+        [NamespaceTool(name="n", description="", tools=[FunctionTool(name="a"), FunctionTool(name="a")])],
+    ],
+)
+def test_two_tools_of_one_name_are_refused(tools: Any) -> None:
+    with pytest.raises(LocalProtocolError, match=r"two tools are called '(work|a)': give one of them another name"):
+        Toolbox(tools).offered_with(REQUEST)
+
+
+def test_a_namespace_keeps_names_apart() -> None:
+    tools: list[Tool] = [
+        FunctionTool(name="a"),
+        NamespaceTool(name="n", description="", tools=[FunctionTool(name="a")]),
+    ]
+    assert dump(Toolbox(tools).offered_with(REQUEST))["tools"] == dump(tools)
+
+
+@pytest.mark.parametrize("tool", [3, "work", REQUEST, function_call()])
+def test_what_is_no_tool_is_refused(tool: Any) -> None:
+    with pytest.raises(LocalProtocolError, match="a tool is a function, an executor, a definition"):
+        Toolbox([tool])
