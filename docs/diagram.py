@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from responses_proto.rules import RULES
-from responses_proto.protocol.state import CHANNELS, GROWTH, ITEM_EVENTS, ITEM_LIFE, ITEM_RULES, ITEM_STEPS, PART_EVENTS, PART_LIFE, PART_RULES, PROGRESS, RESPONSE_LIFE, RESPONSE_RULES
+from responses_proto.protocol.state import (
+    DELTA_FIELDS,
+    ITEM_EVENTS,
+    ITEM_LIFE,
+    ITEM_RULES,
+    ITEM_STEPS,
+    OTHER_GROWTH_EVENTS,
+    PART_EVENTS,
+    PART_LIFE,
+    PART_RULES,
+    PROGRESS,
+    RESPONSE_LIFE,
+    RESPONSE_RULES,
+)
 from responses_proto.protocol.websocket import STEER_LIFE, TURN_LIFE
+from responses_proto.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -61,13 +74,13 @@ def kinds() -> Iterator[str]:
     yield ""
     yield "| item | where | grows by | whole in |"
     yield "|---|---|---|---|"
-    for channel in CHANNELS:
+    for channel in DELTA_FIELDS:
         where = ".".join(name for name in (channel.container, channel.part, channel.field) if name)
         yield f"| `{channel.item}` | `{where}` | `{channel.delta}` | `{channel.done}` |"
     yield ""
     yield "In ways of their own grow:"
     yield ""
-    for name, item in GROWTH.items():
+    for name, item in OTHER_GROWTH_EVENTS.items():
         yield f"- `{item}` by `{name}`"
     yield ""
     yield "## Parts"

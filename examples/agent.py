@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from responses_proto import function_tool
+from responses_proto.models import FunctionCall, OutputTextDelta
 from responses_proto.scripted.demo import run as run_with_client
 from responses_proto.tools import ToolFinished
-from responses_proto.models import FunctionCall, OutputTextDelta
 
 if TYPE_CHECKING:
     from responses_proto import ResponsesClient

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from responses_proto.scripted.demo import run
-from responses_proto.protocol import as_input
 from responses_proto.models import Message
+from responses_proto.protocol import as_input
+from responses_proto.scripted.demo import run
 
 if TYPE_CHECKING:
     from responses_proto import ResponsesClient

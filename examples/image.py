@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from responses_proto.scripted.demo import run
 from responses_proto.models import InputImage, InputText, Message
+from responses_proto.scripted.demo import run
 
 if TYPE_CHECKING:
     from responses_proto import ResponsesClient

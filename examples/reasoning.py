@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from responses_proto.scripted.demo import run
 from responses_proto.models import ReasoningConfig
+from responses_proto.scripted.demo import run
 
 if TYPE_CHECKING:
     from responses_proto import ResponsesClient

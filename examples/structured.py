@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import attrs
 
-from responses_proto.scripted.demo import run
 from responses_proto.models import Message
 from responses_proto.schema import Incomplete, Invalid, Parsed, Refused
+from responses_proto.scripted.demo import run
 
 if TYPE_CHECKING:
     from responses_proto import ResponsesClient

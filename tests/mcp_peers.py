@@ -19,7 +19,7 @@ from responses_proto.tools.mcp import McpServer
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from responses_proto.tools import Progress, ToolOutput
+    from responses_proto.tools import ProgressReporter, ToolOutput
 
 SERVER = str(Path(__file__).parent / "mcp_server.py")
 """The program that `stdio` and `over_http` run."""
@@ -55,7 +55,7 @@ async def call(
     name: str,
     arguments: Any = None,
     *,
-    progress: list[Progress] | None = None,
+    progress: list[ProgressReporter] | None = None,
     timeout: float | None = None,  # noqa: ASYNC109 - what the context says
 ) -> ToolOutput:
     """Have a server carry out a call by hand."""

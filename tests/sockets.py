@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.streams import Wire
 
     from responses_proto.client import WebSocketSession
-    from responses_proto.testing import FakeServer, Peer, Request
+    from responses_proto.testing import FakeServer, Request, ServerExchange
 
 KEY = "key-that-nobody-may-see"
 ONCE = RetryPolicy(attempts=1)
@@ -69,7 +69,7 @@ async def say(session: WebSocketSession, text: str = "x", **fields: Any) -> str:
         return (await stream.result()).output_text
 
 
-async def send(peer: Peer, events: Sequence[Wire], **more: Any) -> None:
+async def send(peer: ServerExchange, events: Sequence[Wire], **more: Any) -> None:
     """Send events as messages, on the lane of the request."""
     lane = peer.request.json.get("stream_id")
     for event in events:

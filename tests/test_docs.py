@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from responses_proto.scripted import MARKERS, Condition, RuleStep, Script, ScriptError
+from responses_proto.scripted import MARKERS, Condition, RuleStep, ScriptError, ScriptRules
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -29,4 +29,4 @@ def test_the_page_of_the_embedded_server_tells_of_every_condition_and_step() -> 
     names = {field.name for cls in (Condition, RuleStep, ScriptError) for field in cls.__attrs_attrs__} - {"extra"}
     assert {name for name in names if f"`{name}`" not in page} == set()
     example = page.split("```json\n")[1].split("```")[0]
-    assert len(Script.parse(example).rules) == 5
+    assert len(ScriptRules.parse(example).rules) == 5

@@ -22,7 +22,7 @@ from responses_proto.exceptions import (
     NotAnEventStream,
     RateLimitError,
     RemoteProtocolError,
-    ResponseFailed,
+    ResponseFailedError,
     ResponseNotCompleted,
     ResponsesProtoError,
     ServerError,
@@ -59,7 +59,7 @@ EXAMPLES: list[ResponsesProtoError] = [
         headers={"a": "b"},
         body={"x": 1},
     ),
-    ResponseFailed("m"),
+    ResponseFailedError("m"),
     ToolArgumentsInvalid("m", call=FunctionCall(call_id="c", name="n", arguments="{")),
 ]
 
@@ -90,7 +90,7 @@ def test_every_error_is_exported_and_documented() -> None:
 def test_errors_survive_copying_and_pickling(error: ResponsesProtoError) -> None:
     error = copy.copy(error)
     error.cursor = Cursor("resp_1", 3)
-    error.replay = "resumable"
+    error.retry_safety = "resumable"
     for again in (copy.copy(error), copy.deepcopy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301 - our own bytes
         assert type(again) is type(error)
         assert str(again) == str(error)
@@ -101,7 +101,7 @@ def test_errors_survive_copying_and_pickling(error: ResponsesProtoError) -> None
 def test_every_error_begins_without_a_stream(name: str) -> None:
     cls: Any = CLASSES[name]
     assert (cls.response, cls.cursor) == (None, None)
-    assert cls.replay == ("safe" if cls is ConnectError else None)
+    assert cls.retry_safety == ("safe" if cls is ConnectError else None)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +159,6 @@ def test_a_status_has_its_class(status: int | None, name: str) -> None:
 def test_facts_are_attributes() -> None:
     error = RateLimitError("m", status=429, retry_after=1.5, body={"x": 1})
     assert (error.message, error.status, error.retry_after, error.body, error.headers) == ("m", 429, 1.5, {"x": 1}, {})
-    assert issubclass(ResponseFailed, ResponseNotCompleted)
-    assert ResponseFailed("m").response is None
+    assert issubclass(ResponseFailedError, ResponseNotCompleted)
+    assert ResponseFailedError("m").response is None
     assert ToolError("m").call is None

@@ -48,7 +48,7 @@ SANS_IO: Final = {
     "_lazy", "_version", "typing", "models", "exceptions", "limits", "rules", "anomalies", "providers", "codec", "protocol", "schema",
     "tools/_docstring", "tools/_signature", "tools/loop", "tools/output",
     "scripted/__init__", "scripted/_fill", "scripted/_grammars", "scripted/_hosted", "scripted/_mcp", "scripted/_offers", "scripted/_plan",
-    "scripted/_regex", "scripted/_steps", "scripted/_turn", "scripted/_words", "scripted/markers", "scripted/script",
+    "scripted/_regex", "scripted/_steps", "scripted/_request", "scripted/_words", "scripted/markers", "scripted/script",
     "server/_context", "client/retry", "client/timeouts",
 }  # fmt: skip
 IO_PACKAGES: Final = {"anyio", "asyncio", "httpx", "httpx2", "httpx_sse", "socket", "ssl", "trio"}
@@ -206,6 +206,17 @@ def test_a_lazy_folder_exports_the_same_to_programs_and_to_type_checkers(path: P
     # A function named like a module of its folder would be replaced by that module when the module is loaded.
     modules_beside = {other.stem for other in path.parent.glob("*.py")}
     assert {name for name, home in lazy_exports(path).items() if home != "." and name in modules_beside} == set()
+
+
+def test_a_class_name_means_one_thing() -> None:
+    defined: defaultdict[str, set[str]] = defaultdict(set)
+    for name, path in modules():
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                defined[node.name].add(name)
+            elif isinstance(node, ast.AnnAssign) and ast.unparse(node.annotation).endswith("TypeAlias"):
+                defined[ast.unparse(node.target)].add(name)
+    assert {name: sorted(homes) for name, homes in defined.items() if len(homes) > 1 and not name.startswith("_")} == {}
 
 
 def test_no_file_is_too_long() -> None:

@@ -3,6 +3,7 @@
 ::
 
     ResponsesProtoError
+    ├── UsageError                    a call of this library was wrong; also a ValueError
     ├── DecodeError                   a value does not fit its type (strict mode, or not JSON at all)
     ├── EncodeError                   a value cannot be written as JSON
     ├── ProtocolError
@@ -27,16 +28,16 @@
     │   ├── RateLimitError            429
     │   └── ServerError               5xx
     ├── ResponseNotCompleted          the response ended, but not as `completed`
-    │   ├── ResponseFailed
-    │   ├── ResponseIncomplete
-    │   └── ResponseCancelled
+    │   ├── ResponseFailedError
+    │   ├── ResponseIncompleteError
+    │   └── ResponseCancelledError
     └── ToolError
         ├── ToolNotFound
         ├── ToolArgumentsInvalid
         └── ApprovalRequired
 
 Every one of them can be built without an HTTP object, can be pickled and copied, and carries what is known of the
-stream it ended: ``response`` (the partial or final snapshot), ``cursor`` and ``replay``.
+stream it ended: ``response`` (the partial or final snapshot), ``cursor`` and ``retry_safety``.
 """
 
 from __future__ import annotations
@@ -68,13 +69,13 @@ __all__ = [
     "ProtocolError",
     "RateLimitError",
     "RemoteProtocolError",
-    "Replay",
     "RequestTimeoutError",
-    "ResponseCancelled",
-    "ResponseFailed",
-    "ResponseIncomplete",
+    "ResponseCancelledError",
+    "ResponseFailedError",
+    "ResponseIncompleteError",
     "ResponseNotCompleted",
     "ResponsesProtoError",
+    "RetrySafety",
     "ServerError",
     "StreamInterrupted",
     "StreamTruncated",
@@ -83,9 +84,10 @@ __all__ = [
     "ToolNotFound",
     "TransportError",
     "UnprocessableEntityError",
+    "UsageError",
 ]
 
-Replay: TypeAlias = Literal["safe", "unsafe", "resumable"]
+RetrySafety: TypeAlias = Literal["safe", "unsafe", "resumable"]
 """What sending the request again would do: nothing twice, perhaps something twice, or nothing if resumed by cursor."""
 
 
@@ -96,7 +98,7 @@ class ResponsesProtoError(Exception):
     """The snapshot, partial or final, of the response that this error ended; ``None`` if there was none yet."""
     cursor: Cursor | None = None
     """Where the stream stood; ``None`` if it never began."""
-    replay: Replay | None = None
+    retry_safety: RetrySafety | None = None
     """What sending the same request again would do; ``None`` where no request is concerned."""
 
     def __init__(self, message: str = "") -> None:
@@ -111,6 +113,13 @@ def _rebuild(cls: type[ResponsesProtoError], args: tuple[object, ...]) -> Respon
     error = cls.__new__(cls)
     error.args = args
     return error
+
+
+class UsageError(ResponsesProtoError, ValueError):
+    """A call of this library was wrong: a bad argument, a missing setting, a method that does not fit. Nothing was sent.
+
+    The message says what is right. A ``ValueError`` too, so that generic code can catch it.
+    """
 
 
 class DecodeError(ResponsesProtoError):
@@ -136,7 +145,7 @@ class ProtocolError(ResponsesProtoError):
 
 
 class LocalProtocolError(ProtocolError):
-    """You asked for something that the protocol, or this library's contract, does not allow. Nothing was sent."""
+    """The protocol does not allow this in its current state, such as an event after the response has ended. Nothing was sent."""
 
 
 class RemoteProtocolError(ProtocolError):
@@ -177,9 +186,9 @@ class TransportError(ResponsesProtoError):
 
 
 class ConnectError(TransportError):
-    """No connection came about: name not found, refused, TLS failed. Nothing was sent, so ``replay`` is ``safe``."""
+    """No connection came about: name not found, refused, TLS failed. Nothing was sent, so ``retry_safety`` is ``safe``."""
 
-    replay: Replay | None = "safe"
+    retry_safety: RetrySafety | None = "safe"
 
 
 class DeadlineExceeded(TransportError):
@@ -337,15 +346,15 @@ class ResponseNotCompleted(ResponsesProtoError):
         self.response = response
 
 
-class ResponseFailed(ResponseNotCompleted):
+class ResponseFailedError(ResponseNotCompleted):
     """The server reports ``failed``: the reason is in ``response.error``, and in the message."""
 
 
-class ResponseIncomplete(ResponseNotCompleted):
+class ResponseIncompleteError(ResponseNotCompleted):
     """The server stopped early: the reason is in ``response.incomplete_details``, and in the message."""
 
 
-class ResponseCancelled(ResponseNotCompleted):
+class ResponseCancelledError(ResponseNotCompleted):
     """The response was cancelled."""
 
 

@@ -36,7 +36,7 @@ class Limits:
     """Output items of one response."""
     max_content_parts: int = attrs.field(default=10_000, validator=_positive)
     """Content parts, summary parts, commands or logs of one output item."""
-    max_item_bytes: int = attrs.field(default=256 * 1024 * 1024, validator=_positive)
+    max_text_chars: int = attrs.field(default=256 * 1024 * 1024, validator=_positive)
     """Characters that the deltas of one text may add up to (of a part, of arguments, of code, of sound)."""
     max_tool_output_bytes: int = attrs.field(default=10 * 1024 * 1024, validator=_positive)
     """Bytes of the item that answers a tool call, as JSON; OpenAI takes as much."""

@@ -15,12 +15,12 @@ from .exceptions import LocalProtocolError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DIALECTS", "Dialect", "find_dialect"]
+__all__ = ["PROVIDERS", "Provider", "find_provider"]
 
 
 @attrs.frozen(kw_only=True)
-class Dialect:
-    """How one provider is called. Immutable; make your own for a server that is not in :data:`DIALECTS`."""
+class Provider:
+    """How one provider is called. Immutable; make your own for a server that is not in :data:`PROVIDERS`."""
 
     name: str
     base_url: str | None = None
@@ -48,24 +48,24 @@ class Dialect:
 # What a server on top of chat completions has a place for.
 _CHAT: Final = frozenset({"message", "function_call", "function_call_output"})
 
-DIALECTS: Final[Mapping[str, Dialect]] = {
+PROVIDERS: Final[Mapping[str, Provider]] = {
     dialect.name: dialect
     for dialect in (
-        Dialect(
+        Provider(
             name="openai",
             base_url="https://api.openai.com/v1",
             base_url_env=("OPENAI_BASE_URL",),
             key_env=("OPENAI_API_KEY",),
             checks_items=True,
         ),
-        Dialect(
+        Provider(
             name="huggingface",
             base_url="https://router.huggingface.co/v1",
             key_env=("HF_TOKEN",),
             stores=False,
             input_items=_CHAT | {"mcp_list_tools", "mcp_call", "mcp_approval_request", "mcp_approval_response"},
         ),
-        Dialect(
+        Provider(
             name="azure",
             base_url_env=("AZURE_OPENAI_BASE_URL", "AZURE_OPENAI_ENDPOINT"),
             base_url_path="/openai/v1",
@@ -74,23 +74,23 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
             key_prefix="",
             checks_items=True,
         ),
-        Dialect(name="openrouter", base_url="https://openrouter.ai/api/v1", key_env=("OPENROUTER_API_KEY",)),
-        Dialect(name="xai", base_url="https://api.x.ai/v1", key_env=("XAI_API_KEY",)),
-        Dialect(name="groq", base_url="https://api.groq.com/openai/v1", key_env=("GROQ_API_KEY",)),
-        Dialect(name="together", base_url="https://api.together.xyz/v1", key_env=("TOGETHER_API_KEY",)),
-        Dialect(name="fireworks", base_url="https://api.fireworks.ai/inference/v1", key_env=("FIREWORKS_API_KEY",)),
-        Dialect(
+        Provider(name="openrouter", base_url="https://openrouter.ai/api/v1", key_env=("OPENROUTER_API_KEY",)),
+        Provider(name="xai", base_url="https://api.x.ai/v1", key_env=("XAI_API_KEY",)),
+        Provider(name="groq", base_url="https://api.groq.com/openai/v1", key_env=("GROQ_API_KEY",)),
+        Provider(name="together", base_url="https://api.together.xyz/v1", key_env=("TOGETHER_API_KEY",)),
+        Provider(name="fireworks", base_url="https://api.fireworks.ai/inference/v1", key_env=("FIREWORKS_API_KEY",)),
+        Provider(
             name="ollama",
             base_url="http://localhost:11434/v1",
             key_env=("OLLAMA_API_KEY",),
             key_needed=False,
             stores=False,
         ),
-        Dialect(name="lmstudio", base_url="http://localhost:1234/v1", key_env=("LM_API_TOKEN",), key_needed=False),
-        Dialect(
+        Provider(name="lmstudio", base_url="http://localhost:1234/v1", key_env=("LM_API_TOKEN",), key_needed=False),
+        Provider(
             name="vllm", base_url="http://localhost:8000/v1", key_env=("VLLM_API_KEY",), key_needed=False, stores=False
         ),
-        Dialect(
+        Provider(
             name="llamacpp",
             base_url="http://localhost:8080/v1",
             key_env=("LLAMA_API_KEY",),
@@ -103,9 +103,9 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
 """Name -> dialect. Each has a Responses endpoint of its own, under ``base_url``."""
 
 
-def find_dialect(name: str) -> Dialect:
+def find_provider(name: str) -> Provider:
     """Give the dialect of a provider. Raises ``LocalProtocolError``, which lists the names, if there is none."""
     try:
-        return DIALECTS[name]
+        return PROVIDERS[name]
     except KeyError:
-        raise LocalProtocolError(f"no provider {name!r} is known, only {', '.join(sorted(DIALECTS))}") from None
+        raise LocalProtocolError(f"no provider {name!r} is known, only {', '.join(sorted(PROVIDERS))}") from None

@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responses_proto.client._address import check_headers, checked_url, endpoint, settle, shown
+from responses_proto.client._address import check_headers, checked_url, endpoint, resolve_endpoint, shown
 from responses_proto.exceptions import LocalProtocolError
-from responses_proto.providers import DIALECTS, Dialect
+from responses_proto.providers import PROVIDERS, Provider
 
 OPENAI = "https://api.openai.com/v1"
-PLAIN = Dialect(name="plain", key_needed=False)
+PLAIN = Provider(name="plain", key_needed=False)
 
 
 def settled(
     base_url: str | None = None, api_key: str | None = None, dialect: str | None = None, **env: str
 ) -> tuple[str, str, str]:
-    found, url, key = settle(base_url, api_key, dialect, env)
+    found, url, key = resolve_endpoint(base_url, api_key, dialect, env)
     return found.name, url, key
 
 
@@ -69,7 +69,7 @@ def test_a_dialect_without_an_address_needs_one() -> None:
 def test_a_base_url_is_brought_to_one_form() -> None:
     assert checked_url(" http://h:1/v1/ ", PLAIN) == "http://h:1/v1"
     assert checked_url("https://h", PLAIN) == "https://h"
-    assert checked_url("https://x.openai.azure.com/", DIALECTS["azure"]) == "https://x.openai.azure.com/openai/v1"
+    assert checked_url("https://x.openai.azure.com/", PROVIDERS["azure"]) == "https://x.openai.azure.com/openai/v1"
     assert checked_url("https://h/v1?api-version=1", PLAIN) == "https://h/v1?api-version=1"
 
 
@@ -96,7 +96,7 @@ def test_what_is_no_base_url_is_refused(url: str) -> None:
 def test_an_address_that_is_none_does_not_send_a_key_elsewhere(url: Any, key: Any) -> None:
     for dialect in (None, "openai"):
         with pytest.raises(LocalProtocolError, match=r"base_url is empty|has to be a str"):
-            settle(url, key, dialect, {"RESPONSES_BASE_URL": "https://other.example"})
+            resolve_endpoint(url, key, dialect, {"RESPONSES_BASE_URL": "https://other.example"})
 
 
 @pytest.mark.parametrize("headers", [{"a": 1}, {1: "a"}, {"a": None}])
@@ -108,7 +108,7 @@ def test_a_header_is_text(headers: Any) -> None:
 def test_the_url_of_an_endpoint_is_no_base_url() -> None:
     for url in ("https://api.openai.com/v1/responses", "https://u:p@h/v1/responses/"):
         with pytest.raises(LocalProtocolError, match=r"before /responses: 'https://.*/v1'$") as caught:
-            checked_url(url, DIALECTS["openai"])
+            checked_url(url, PROVIDERS["openai"])
         assert "u:p" not in str(caught.value)
 
 

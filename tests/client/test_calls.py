@@ -23,7 +23,7 @@ from responses_proto.exceptions import (
 )
 from responses_proto.models import Message, Response
 from responses_proto.models.request import CompactRequest, InputTokensRequest
-from responses_proto.testing import Answer, FakeServer, Fault, Peer, Script
+from responses_proto.testing import Answer, FakeServer, Fault, Script, ServerExchange
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from responses_proto.typing import JSONObject
 
 KEY = "key-that-nobody-may-see"
-QUICK = RetryPolicy(first_pause=0.01)
+QUICK = RetryPolicy(initial_delay=0.01)
 HI = Answer.json(saying("Hi"))
 FAILED = response(status="failed", error={"code": "server_error", "message": "Oops."})
 ODD_IDS = ["../../admin", "a/b", "x?y=1", "x#y", "a\nb", "a b", "ünïcode", "%2e%2e", "日本"]
@@ -220,9 +220,9 @@ def test_waiting_for_a_background_response(backend: str) -> None:
         async with FakeServer(answers) as server, client(server) as c:
             begun = await c.create(model="m", input="x", background=True)
             assert begun.status == "queued"
-            assert (await c.wait(begun, poll=0.01)).output_text == "Hi"
+            assert (await c.wait(begun, interval=0.01)).output_text == "Hi"
             assert [request.method for request in server.requests] == ["POST", "GET", "GET", "GET"]
-            done = await c.wait("resp_1", poll=0.01)
+            done = await c.wait("resp_1", interval=0.01)
             assert await c.wait(done) is done  # what has ended is not asked for
             assert len(server.requests) == 5
 
@@ -235,7 +235,7 @@ def test_waiting_is_bounded_and_tells_the_last_that_was_known(backend: str) -> N
         async with FakeServer(Answer.json(response(background=True))) as server, client(server) as c:
             started = time.monotonic()
             with pytest.raises(DeadlineExceeded) as caught:
-                await c.wait("resp_1", poll=0.02, timeouts=Timeouts(total=0.2))
+                await c.wait("resp_1", interval=0.02, timeouts=Timeouts(total=0.2))
             assert 0.15 < time.monotonic() - started < 1
             error = caught.value
             assert (error.kind, error.limit) == ("total", 0.2)
@@ -243,10 +243,10 @@ def test_waiting_is_bounded_and_tells_the_last_that_was_known(backend: str) -> N
             assert error.cursor is not None
             assert error.cursor.response_id == "resp_1"
             with anyio.move_on_after(0.1) as scope:
-                await c.wait("resp_1", poll=0.02)
+                await c.wait("resp_1", interval=0.02)
             assert scope.cancelled_caught
             with pytest.raises(LocalProtocolError, match="poll"):
-                await c.wait("resp_1", poll=0)
+                await c.wait("resp_1", interval=0)
 
     run(backend, test)
 
@@ -296,12 +296,12 @@ def test_attempts_end_with_the_servers_own_error(backend: str) -> None:
 @both_loops
 def test_what_may_have_been_done_is_not_done_again(backend: str) -> None:
     async def test() -> None:
-        async with FakeServer(Script(Peer.reset, HI)) as server, client(server) as c:
+        async with FakeServer(Script(ServerExchange.reset, HI)) as server, client(server) as c:
             with pytest.raises(TransportError) as caught:
                 await c.create(model="m", input="x")
-            assert caught.value.replay == "unsafe"
+            assert caught.value.retry_safety == "unsafe"
             assert len(server.requests) == 1
-        async with FakeServer(Script(Peer.reset, HI)) as server, client(server) as c:
+        async with FakeServer(Script(ServerExchange.reset, HI)) as server, client(server) as c:
             assert (await c.retrieve("resp_1")).output_text == "Hi"  # a GET does nothing
             assert len(server.requests) == 2
         async with FakeServer(Answer.error(400, "No.")) as server, client(server) as c:
@@ -421,7 +421,7 @@ def test_no_error_shows_the_key(backend: str) -> None:
                 assert KEY not in repr(error) + str(error) + repr(error.body) + repr(error.__dict__)
             assert KEY not in repr(c) + repr(vars(c)) + repr(c.conversations) + repr(vars(c.conversations))
 
-        async def stall(peer: Peer) -> None:
+        async def stall(peer: ServerExchange) -> None:
             await peer.start(401, headers={"content-length": "999"}, content_type="application/json")
             await peer.send(KEY.encode())
             await peer.until_closed()
@@ -439,7 +439,7 @@ def test_an_answer_that_is_not_read_to_its_end_is_closed_at_once(backend: str) -
     async def test() -> None:
         closed = anyio.Semaphore(0)
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.start(400, content_type="text/plain")
             await peer.send(b"x" * 100_000)
             await peer.until_closed()

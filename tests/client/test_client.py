@@ -24,7 +24,7 @@ from responses_proto.exceptions import (
     StreamTruncated,
 )
 from responses_proto.models.config import ReasoningConfig
-from responses_proto.providers import Dialect
+from responses_proto.providers import Provider
 from responses_proto.testing import Answer, FakeServer, Fault
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ def test_a_model_that_thinks_too_long_is_a_deadline(backend: str) -> None:
             with pytest.raises(DeadlineExceeded) as caught:
                 await c.create(model="m", input="x")
             assert caught.value.kind == "first_byte"
-            assert caught.value.replay == "unsafe"
+            assert caught.value.retry_safety == "unsafe"
 
     run(backend, test)
 
@@ -204,7 +204,7 @@ def test_a_dialect_says_how_the_key_is_sent(backend: str) -> None:
         async with FakeServer(HELLO) as server:
             async with ResponsesClient.for_provider("azure", base_url=server.origin, api_key=KEY) as c:
                 await c.create(model="m", input="x")
-            mine = Dialect(name="mine", base_url=server.url, key_header="x-key", key_prefix="Token ")
+            mine = Provider(name="mine", base_url=server.url, key_header="x-key", key_prefix="Token ")
             async with ResponsesClient(api_key=KEY, dialect=mine) as c:
                 await c.create(model="m", input="x")
             first, second = server.requests

@@ -9,7 +9,7 @@ from tests.support import both_loops, run
 from responses_proto import ResponsesClient, RetryPolicy
 from responses_proto.exceptions import NotFoundError
 from responses_proto.models import McpCall, Message
-from responses_proto.testing import Answer, FakeServer, Peer
+from responses_proto.testing import Answer, FakeServer, ServerExchange
 
 if TYPE_CHECKING:
     from responses_proto.typing import JSONObject
@@ -36,7 +36,7 @@ ANSWERS: dict[str, Any] = {
 }
 
 
-def answer(peer: Peer) -> Answer:
+def answer(peer: ServerExchange) -> Answer:
     known = ANSWERS.get(f"{peer.request.method} {peer.request.target}")
     return Answer.error(404, "No such thing.", code="not_found") if known is None else Answer.json(known)
 

@@ -13,7 +13,7 @@ from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
 from responses_proto.models.events import OutputTextDelta
-from responses_proto.testing import Answer, FakeServer, Peer
+from responses_proto.testing import Answer, FakeServer, ServerExchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +74,7 @@ def test_each_event_is_handed_out_when_it_comes(backend: str, engine: Callable[[
     async def test() -> None:
         got = anyio.Event()
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             listed = plain(["Hel", "lo"])
             await peer.send(wire(listed[:6]))
             await got.wait()

@@ -11,7 +11,7 @@ from tests.streams import numbered, plain, saying, wire
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient, RetryPolicy, Timeouts
-from responses_proto.client import CallEnd, Hooks, RetryNotice
+from responses_proto.client import CallFinished, Hooks, RetryNotice
 from responses_proto.exceptions import APIError, EncodeError, LocalProtocolError, StreamInterrupted, TransportError
 from responses_proto.testing import Answer, FakeServer, Fault, Reset, Script, Stall
 
@@ -29,7 +29,7 @@ OVERLOADED: Wire = {"type": "error", "code": "server_error", "message": "Overloa
 
 
 def client(server: FakeServer, **options: Any) -> ResponsesClient:
-    return ResponsesClient(server.url, KEY, retry=RetryPolicy(first_pause=0.01), **options)
+    return ResponsesClient(server.url, KEY, retry=RetryPolicy(initial_delay=0.01), **options)
 
 
 class Told:
@@ -37,7 +37,7 @@ class Told:
         self.requests: list[WireRequest] = []
         self.frames: list[Frame] = []
         self.events: list[Event] = []
-        self.ends: list[CallEnd] = []
+        self.ends: list[CallFinished] = []
         self.retries: list[RetryNotice] = []
         self.hooks = Hooks(
             on_request=self.requests.append,
@@ -211,7 +211,7 @@ def test_hooks_are_told_by_what_makes_them() -> None:
 def test_the_end_of_a_call_has_its_first_request_and_the_time_of_its_first_event(backend: str) -> None:
     async def test() -> None:
         requests: list[WireRequest] = []
-        ends: list[CallEnd] = []
+        ends: list[CallFinished] = []
         hooks = Hooks(on_request=requests.append, on_outcome=ends.append)
         script = Script(Answer.error(503, "Busy."), Answer.text("Hi"), Answer.json(saying("Hi")))
         async with FakeServer(script) as server, client(server, hooks=hooks) as c:

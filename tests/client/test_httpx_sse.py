@@ -18,7 +18,7 @@ from responses_proto.client import SourceEvents, events_from
 from responses_proto.exceptions import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from responses_proto.models.events import OutputTextDelta
 from responses_proto.protocol import ResponseStream
-from responses_proto.testing import Answer, FakeServer, Peer
+from responses_proto.testing import Answer, FakeServer, ServerExchange
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
@@ -82,7 +82,7 @@ def test_the_events_are_those_of_the_engine(backend: str) -> None:
 def test_it_ends_with_the_response_though_the_server_goes_on(backend: str) -> None:
     closed: list[float] = []
 
-    async def answer(peer: Peer) -> None:
+    async def answer(peer: ServerExchange) -> None:
         await peer.send(wire(plain(["Hi"])))
         closed.append(await peer.until_closed())
 
@@ -125,7 +125,7 @@ def test_silence_is_no_success(backend: str) -> None:
 
 @both_loops
 def test_an_error_of_the_connection_comes_out_as_it_is_and_the_response_is_at_hand(backend: str) -> None:
-    async def answer(peer: Peer) -> None:
+    async def answer(peer: ServerExchange) -> None:
         await peer.send(wire(plain(["Hel"], last=None)))
         await peer.reset()
 

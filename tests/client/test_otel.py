@@ -19,8 +19,8 @@ from tests.support import both_loops, run
 
 from responses_proto import Cursor, ResponsesClient, RetryPolicy
 from responses_proto.client.otel import otel_hooks
-from responses_proto.exceptions import ConnectError, RateLimitError, ResponseIncomplete, StreamInterrupted
-from responses_proto.testing import Answer, FakeServer, Peer, Reset, Script, Stall
+from responses_proto.exceptions import ConnectError, RateLimitError, ResponseIncompleteError, StreamInterrupted
+from responses_proto.testing import Answer, FakeServer, Reset, Script, ServerExchange, Stall
 
 pytest.importorskip("opentelemetry.sdk")
 
@@ -61,7 +61,7 @@ class Traced:
         self.hooks = otel_hooks(self.provider, capture_content=capture_content)
 
     def client(self, url: str) -> ResponsesClient:
-        return ResponsesClient(url, "key", hooks=self.hooks, retry=RetryPolicy(first_pause=0.01))
+        return ResponsesClient(url, "key", hooks=self.hooks, retry=RetryPolicy(initial_delay=0.01))
 
     @property
     def spans(self) -> tuple[ReadableSpan, ...]:
@@ -77,7 +77,7 @@ def said(span: ReadableSpan) -> dict[str, Any]:
     return dict(span.attributes or {})
 
 
-def echo(peer: Peer) -> Answer:
+def echo(peer: ServerExchange) -> Answer:
     """Stream a response of the model that is asked for, with an id of its own."""
     model = peer.request.json["model"]
     return Answer.events(plain(["Hi"], model=model, id=f"resp_{model}"))
@@ -135,7 +135,7 @@ def test_a_response_in_one_piece(backend: str) -> None:
 
 @both_loops
 def test_a_stream_says_when_its_first_event_came(backend: str) -> None:
-    async def script(peer: Peer) -> None:
+    async def script(peer: ServerExchange) -> None:
         first, *rest = plain(["Hel", "lo"], usage=USAGE)
         await anyio.sleep(0.05)
         await peer.send(frame(first))
@@ -280,7 +280,7 @@ REFUSED: Final = Answer.error(429, PRIVATE, code="rate_limited", type="x")
         pytest.param(STALLS, stumble, ZeroDivisionError, None, "ZeroDivisionError", id="raised in the block"),
         pytest.param(HI, stumble_after_it, ZeroDivisionError, "stop", None, id="raised after"),
         pytest.param(STALLS, wait_for_ever, TimeoutError, None, "cancelled", id="cancelled"),
-        pytest.param(INCOMPLETE, result, ResponseIncomplete, "length", None, id="incomplete"),
+        pytest.param(INCOMPLETE, result, ResponseIncompleteError, "length", None, id="incomplete"),
         pytest.param(FAILED, to_the_end, None, "error", "server_error", id="failed"),
         pytest.param(TRUNCATED, to_the_end, None, None, "StreamTruncated", id="truncated"),
         pytest.param(BREAKS, to_the_end, StreamInterrupted, None, "StreamInterrupted", id="broken"),
@@ -397,7 +397,7 @@ def test_streams_in_many_tasks_keep_their_spans_apart(backend: str) -> None:
 
 @both_loops
 def test_a_call_that_begins_while_a_large_request_is_written_keeps_its_span(backend: str) -> None:
-    async def slow_echo(peer: Peer) -> Answer:
+    async def slow_echo(peer: ServerExchange) -> Answer:
         model = peer.request.json["model"]
         if model != "large":
             await large_is_over.wait()

@@ -12,7 +12,7 @@ from responses_proto import ResponsesClient
 from responses_proto.exceptions import APIError, LocalProtocolError, StreamInterrupted
 from responses_proto.models.config import TextConfig
 from responses_proto.schema import Incomplete, Invalid, Parsed, ParseResult, Refused, json_schema, text_format
-from responses_proto.testing import Answer, FakeServer, Peer
+from responses_proto.testing import Answer, FakeServer, ServerExchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,7 +181,7 @@ def test_parsing_waits_for_the_terminal_event(backend: str) -> None:
         whole_text, go_on = anyio.Event(), anyio.Event()
         results: list[ParseResult[Num]] = []
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             listed = plain(['{"number": 1}'])
             await peer.send(wire(listed[:-1]))
             whole_text.set()
@@ -211,7 +211,7 @@ def test_parsing_waits_for_the_terminal_event(backend: str) -> None:
 @both_loops
 def test_a_connection_that_breaks_is_an_error_and_no_result(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.send(wire(plain(['{"number": 1}'], last=None)))
             await anyio.sleep(0.05)
             await peer.reset()

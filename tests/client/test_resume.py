@@ -15,7 +15,7 @@ from responses_proto.exceptions import (
     APIError,
     LocalProtocolError,
     NotFoundError,
-    ResponseFailed,
+    ResponseFailedError,
     ResponsesProtoError,
     ServerError,
     StreamInterrupted,
@@ -23,14 +23,14 @@ from responses_proto.exceptions import (
     TransportError,
 )
 from responses_proto.models.events import ResponseCreated
-from responses_proto.testing import Answer, Close, FakeServer, Peer, Reset, Script, Stall
+from responses_proto.testing import Answer, Close, FakeServer, Reset, Script, ServerExchange, Stall
 
 if TYPE_CHECKING:
     from tests.streams import Wire
 
 
 KEY = "key-that-nobody-may-see"
-QUICK = RetryPolicy(first_pause=0.01)
+QUICK = RetryPolicy(initial_delay=0.01)
 HELLO = Answer.events(plain(["Hel", "lo"]))
 BEGUN = wire(plain(["Hel"], last=None))
 STORED = wire(plain(["Hel"], last=None, background=True))
@@ -69,7 +69,7 @@ def test_a_stream_cut_inside_an_event_is_resumed_behind_the_last_whole_one(backe
     async def test() -> None:
         size = 0
 
-        def script(peer: Peer) -> Answer:
+        def script(peer: ServerExchange) -> Answer:
             if peer.request.method == "POST":
                 return Answer.stream(data[:size], Close())
             after = int(dict(peer.request.query)["starting_after"])
@@ -91,7 +91,7 @@ def test_a_stream_cut_inside_an_event_is_resumed_behind_the_last_whole_one(backe
 def test_a_cursor_or_an_error_is_enough(backend: str) -> None:
     listed = background(20)
 
-    def script(peer: Peer) -> Answer:
+    def script(peer: ServerExchange) -> Answer:
         if peer.request.method == "POST":
             return Answer.stream(wire(listed[:9]), Reset())
         after = int(dict(peer.request.query).get("starting_after", "-1"))
@@ -103,7 +103,7 @@ def test_a_cursor_or_an_error_is_enough(backend: str) -> None:
             with pytest.raises(StreamInterrupted) as caught:
                 async with stream:
                     await stream.result()
-            assert caught.value.replay == "resumable"
+            assert caught.value.retry_safety == "resumable"
             for place in (caught.value, caught.value.cursor, stream):
                 assert place is not None
                 async with c.resume(place) as resumed:
@@ -144,7 +144,7 @@ def test_a_failure_that_comes_with_the_rest_is_the_outcome_and_no_reason_to_retr
     async def test() -> None:
         async with FakeServer(stream_of(failed())) as server, client(server) as c:
             async with c.resume(Cursor("resp_1", -1)) as stream:
-                with pytest.raises(ResponseFailed):
+                with pytest.raises(ResponseFailedError):
                     await stream.result()
             assert len(server.requests) == 1
 
@@ -188,7 +188,7 @@ def test_a_failure_before_any_output_is_retried(backend: str, first: Answer) -> 
     ("listed", "expected"),
     [
         ([*plain(["Hel"], last=None), OVERLOADED], ServerError),
-        ([*plain(["Hel"], last=None), failed()], ResponseFailed),
+        ([*plain(["Hel"], last=None), failed()], ResponseFailedError),
         ([plain()[0], plain()[1], plain()[2], OVERLOADED], ServerError),
         ([plain()[0], {"type": "acme:output", "x": 1}, OVERLOADED], ServerError),  # who knows what that was
         ([plain()[0], {**OVERLOADED, "code": "invalid_prompt"}], APIError),
@@ -323,7 +323,7 @@ def test_what_ended_or_broke_or_was_not_asked_for_is_not_cancelled(backend: str)
 @both_loops
 def test_a_server_that_does_not_cancel_does_not_hold_up(backend: str) -> None:
     async def test() -> None:
-        script = Script(Answer.stream(STORED, Stall())).on("POST", "/responses/resp_1/cancel", Peer.reset)
+        script = Script(Answer.stream(STORED, Stall())).on("POST", "/responses/resp_1/cancel", ServerExchange.reset)
         async with FakeServer(script) as server, client(server) as c:
             async with c.stream(model="m", background=True, on_abandon="cancel_response") as stream:
                 await anext(stream)

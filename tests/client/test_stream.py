@@ -19,14 +19,14 @@ from responses_proto.exceptions import (
     LocalProtocolError,
     NotAnEventStream,
     RateLimitError,
-    ResponseFailed,
-    ResponseIncomplete,
+    ResponseFailedError,
+    ResponseIncompleteError,
     ServerError,
     StreamInterrupted,
     StreamTruncated,
 )
 from responses_proto.models.events import ErrorEvent, OutputTextDelta
-from responses_proto.testing import Answer, Close, FakeServer, Fault, Peer, Reset, Stall
+from responses_proto.testing import Answer, Close, FakeServer, Fault, Reset, ServerExchange, Stall
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
@@ -116,7 +116,7 @@ def test_the_head_is_known_before_the_first_event(backend: str) -> None:
     async def test() -> None:
         named = {"x-request-id": "req_1", "x-ratelimit-remaining-tokens": "7"}
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.start(headers=named)
             await peer.until_closed()
 
@@ -138,7 +138,7 @@ def test_each_event_is_handed_out_when_it_comes(backend: str) -> None:
     async def test() -> None:
         got = anyio.Event()
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.send(BEGUN)
             await got.wait()  # a client that waited for more would wait for ever
             await peer.send(wire(plain(["Hel", "lo"])[6:]))
@@ -165,7 +165,7 @@ def test_a_body_cut_anywhere_gives_the_same(backend: str) -> None:
 @both_loops
 def test_a_server_that_goes_on_after_the_end_is_not_listened_to_for_long(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.send(wire(plain("a")))
             while True:
                 await peer.send(b": still here\n\n" * 200)
@@ -187,7 +187,7 @@ def test_cancelling_the_block_closes_the_connection_at_once(backend: str) -> Non
         closed: list[float] = []
         done = anyio.Event()
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.send(BEGUN)
             closed.append(await peer.until_closed())
             done.set()
@@ -209,7 +209,7 @@ def test_cancelling_the_block_closes_the_connection_at_once(backend: str) -> Non
 @both_loops
 def test_an_abandoned_stream_leaves_other_streams_alone(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.send(BEGUN)
             if peer.request.json["input"] == "other":
                 await anyio.sleep(0.05)
@@ -262,7 +262,7 @@ def test_a_background_response_can_be_resumed_after_a_break(backend: str) -> Non
         ):
             with pytest.raises(StreamInterrupted) as caught:
                 await text_of(stream)
-            assert caught.value.replay == "resumable"
+            assert caught.value.retry_safety == "resumable"
 
     run(backend, test)
 
@@ -274,13 +274,13 @@ def test_iterating_does_not_raise_for_what_the_response_says_but_the_result_does
         failed = plain("a", last="failed", error={"code": "server_error", "message": "Oops."})
         async with streaming(Answer.events(incomplete)) as stream:
             assert await text_of(stream) == "a"
-            with pytest.raises(ResponseIncomplete, match="max_output_tokens") as stopped:
+            with pytest.raises(ResponseIncompleteError, match="max_output_tokens") as stopped:
                 await stream.result()
             assert stopped.value.response is not None
             assert stopped.value.response.output_text == "a"
         async with streaming(Answer.events(failed)) as stream:
             assert await text_of(stream) == "a"
-            with pytest.raises(ResponseFailed, match=r"Oops\."):
+            with pytest.raises(ResponseFailedError, match=r"Oops\."):
                 await stream.result()
 
     run(backend, test)
@@ -317,7 +317,7 @@ def test_an_error_status_is_raised_on_entering(backend: str) -> None:
                 async with c.stream(model="m", input="x"):
                     pass
             error = caught.value
-            assert (error.status, error.code, error.request_id, error.replay) == (
+            assert (error.status, error.code, error.request_id, error.retry_safety) == (
                 401,
                 "invalid_api_key",
                 "req_1",
@@ -417,7 +417,7 @@ def test_a_limit_is_named_and_what_came_before_is_handed_out(backend: str) -> No
         data = wire(plain(["Hel", "x" * 5000]))
         closed = anyio.Event()
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.send(data)
             await peer.until_closed()
             closed.set()
@@ -521,7 +521,7 @@ def test_a_refused_connection_says_where_and_why(backend: str) -> None:
             with pytest.raises(ConnectError) as caught:
                 await c.stream(model="m", input="x").__aenter__()
             assert str(caught.value) == f"cannot connect to http://127.0.0.1:{port}: Connection refused"
-            assert caught.value.replay == "safe"
+            assert caught.value.retry_safety == "safe"
             assert caught.value.__cause__ is not None
 
     run(backend, test)

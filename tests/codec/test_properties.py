@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from responses_proto import models
 from responses_proto.anomalies import ANOMALY_CODES, Anomaly
 from responses_proto.codec import ORJSON, STDLIB, Converter, JSONBackend, make_converter
-from responses_proto.codec._shapes import Shape, is_model, plan_of
+from responses_proto.codec._specs import ValueSpec, is_model, model_spec
 from responses_proto.exceptions import DecodeError
 from responses_proto.models import CreateResponse, Event, Item, Model, Response, Unknown
 from responses_proto.models.events import EVENT_TYPES
@@ -180,10 +180,10 @@ def refused(converter: Converter, payload: Any, cls: type[Model]) -> bool:
 def holds_what_it_says(model: Model) -> bool:
     if isinstance(model, Unknown):
         return type(model.type) is str
-    return all(fits(getattr(model, field.name), field.shape) for field in plan_of(type(model)).fields)
+    return all(fits(getattr(model, field.name), field.shape) for field in model_spec(type(model)).fields)
 
 
-def fits(value: Any, shape: Shape) -> bool:  # noqa: PLR0911 - one line for each kind
+def fits(value: Any, shape: ValueSpec) -> bool:  # noqa: PLR0911 - one line for each kind
     if shape.anything:
         return True
     if isinstance(value, Model):

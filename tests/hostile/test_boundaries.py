@@ -10,7 +10,7 @@ from tests.streams import plain, wire
 
 from responses_proto import Cursor
 from responses_proto.models.events import Event, UnknownEvent
-from responses_proto.testing import Answer, Close, FakeServer, Peer
+from responses_proto.testing import Answer, Close, FakeServer, ServerExchange
 
 if TYPE_CHECKING:
     from tests.streams import Wire
@@ -42,7 +42,7 @@ def test_resuming_at_every_event_boundary_gives_the_identical_snapshot(
     async def test() -> None:
         at = 0
 
-        def script(peer: Peer) -> Answer:
+        def script(peer: ServerExchange) -> Answer:
             if peer.request.method == "POST":
                 return Answer.stream(wire(listed[:at]), Close())
             assert dict(peer.request.query)["starting_after"] == str(at - 1)

@@ -18,9 +18,9 @@ from tests.streams import frame, plain, saying
 from tests.support import both_loops, run
 
 from responses_proto import Cursor, ResponsesClient, RetryPolicy
-from responses_proto.client import CallEnd, Hooks
+from responses_proto.client import CallFinished, Hooks
 from responses_proto.exceptions import BadRequestError
-from responses_proto.testing import Answer, FakeServer, Peer
+from responses_proto.testing import Answer, FakeServer, ServerExchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -79,7 +79,7 @@ async def is_refused(c: ResponsesClient) -> None:
 
 
 async def waits(c: ResponsesClient) -> None:
-    await c.wait("resp_1", poll=0.001)
+    await c.wait("resp_1", interval=0.001)
 
 
 async def turns_pages(c: ResponsesClient) -> None:
@@ -90,14 +90,14 @@ async def turns_pages(c: ResponsesClient) -> None:
 # ---- and by whom
 
 
-async def said(peer: Peer, *pieces: bytes) -> None:
+async def said(peer: ServerExchange, *pieces: bytes) -> None:
     """Send pieces so that the client has to wait for each."""
     for piece in pieces:
         await peer.send(piece)
         await anyio.lowlevel.checkpoint()
 
 
-async def script(peer: Peer) -> Answer | None:
+async def script(peer: ServerExchange) -> Answer | None:
     request = peer.request
     if request.method == "GET" and request.wants_stream:
         return Answer.events(plain("ab")[3:])
@@ -121,11 +121,11 @@ async def script(peer: Peer) -> Answer | None:
 def test_cancelling_a_call_at_each_checkpoint_leaves_nothing_behind(
     backend: str, call: Callable[[ResponsesClient], Coroutine[Any, Any, None]]
 ) -> None:
-    ends: list[CallEnd] = []
+    ends: list[CallFinished] = []
     https: list[httpx.AsyncClient] = []
 
     async def test() -> None:
-        async def flaky(peer: Peer) -> Answer | None:
+        async def flaky(peer: ServerExchange) -> Answer | None:
             if call is is_retried and len(server.requests) == 1:
                 return Answer.events([OVERLOADED])
             return await script(peer)
@@ -139,7 +139,7 @@ def test_cancelling_a_call_at_each_checkpoint_leaves_nothing_behind(
                 ResponsesClient(
                     server.url,
                     http_client=https[-1],
-                    retry=RetryPolicy(first_pause=0.001),
+                    retry=RetryPolicy(initial_delay=0.001),
                     hooks=Hooks(on_outcome=ends.append),
                 )
             )
@@ -167,7 +167,7 @@ def test_cancelling_a_call_at_each_checkpoint_leaves_nothing_behind(
 @pytest.mark.parametrize("engine", [engine for engine in ALL if not engine.endswith("httpx2")])
 def test_cancelling_a_client_at_each_checkpoint_leaves_no_task_and_no_socket(engine: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             for step in Answer.text("One.").draft().steps:
                 assert isinstance(step, bytes)
                 await peer.send(step)

@@ -60,7 +60,7 @@ def test_a_stream_that_breaks_after_any_event_has_what_came_until_then(engine: s
                 assert seen == KINDS[: number + 1]
                 error = caught.value
                 assert isinstance(error, StreamInterrupted) == ("response.output_item.added" in seen)
-                assert (error.replay, error.cursor) == ("unsafe", stream.cursor)
+                assert (error.retry_safety, error.cursor) == ("unsafe", stream.cursor)
                 assert error.response is not None
                 assert error.response.output_text == text_after(number)
                 if isinstance(error, StreamInterrupted):

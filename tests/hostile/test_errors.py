@@ -15,7 +15,7 @@ from responses_proto.exceptions import (
     NotAnEventStream,
     NotFoundError,
     RateLimitError,
-    ResponseFailed,
+    ResponseFailedError,
     ResponsesProtoError,
     ServerError,
     StreamTruncated,
@@ -48,7 +48,7 @@ ROWS = {
     "OpenAI": Row(
         Answer.error(429, "Slow down.", type="requests", code="rate_limit_exceeded", headers={"retry-after": "3", "x-request-id": "req_1"}),
         RateLimitError, "Slow down",
-        {"status": 429, "code": "rate_limit_exceeded", "type": "requests", "retry_after": 3.0, "request_id": "req_1", "replay": "safe"},
+        {"status": 429, "code": "rate_limit_exceeded", "type": "requests", "retry_after": 3.0, "request_id": "req_1", "retry_safety": "safe"},
     ),
     "a code that is null": Row(Answer.error(400, "Bad.", param="input"), BadRequestError, "Bad", {"code": None, "param": "input"}),
     "a code that is a number": Row(Answer.error(500, "Oops.", code="500"), ServerError, "Oops", {"status": 500}),
@@ -83,13 +83,13 @@ ROWS = {
             CREATED, {"type": "error", "error": {"type": "server_error", "code": "server_error", "message": "Overheated."}},
             {"type": "response.failed", "response": FAILED},
         ),
-        ResponseFailed, "400 upstream",
+        ResponseFailedError, "400 upstream",
     ),
     "an event without a type": Row(
         Answer.stream(b'data: {"error": {"message": "Proxied.", "code": "rate_limit_exceeded"}}\n\n'), RateLimitError, "Proxied"
     ),
-    "a stream that failed": Row(stream(CREATED, {"type": "response.failed", "response": FAILED}), ResponseFailed, "400 upstream"),
-    "a failed response, not streamed": Row(Answer.json(FAILED), ResponseFailed, "400 upstream"),
+    "a stream that failed": Row(stream(CREATED, {"type": "response.failed", "response": FAILED}), ResponseFailedError, "400 upstream"),
+    "a failed response, not streamed": Row(Answer.json(FAILED), ResponseFailedError, "400 upstream"),
     "a good status and an error": Row(
         Answer.json({"error": {"message": "Slow.", "code": "rate_limit_exceeded"}}), RateLimitError, "Slow"
     ),

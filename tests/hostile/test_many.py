@@ -13,7 +13,7 @@ from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient, RetryPolicy
 from responses_proto.server import MemoryStore, ResponsesApp, SQLiteStore, Store, serving
-from responses_proto.testing import Answer, FakeServer, Peer
+from responses_proto.testing import Answer, FakeServer, ServerExchange
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -46,7 +46,7 @@ def test_a_thousand_streams_that_are_open_at_once_all_arrive(engine: str) -> Non
         steps = [step for step in Answer.text(TEXT).draft().steps if isinstance(step, bytes)]
         everybody, texts = anyio.Event(), list[str]()
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             for step in steps[:6]:
                 await peer.send(step)
             if server.active == STREAMS:  # the last one has come: all of them are in the middle

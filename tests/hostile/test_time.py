@@ -15,7 +15,7 @@ from tests.hostile.engines import connect, everywhere, over_sockets, run_on
 from responses_proto import Cursor, EventStream, Timeouts
 from responses_proto.exceptions import DeadlineExceeded
 from responses_proto.models.events import OutputTextDelta
-from responses_proto.testing import Answer, FakeServer, Fault, Pause, Peer
+from responses_proto.testing import Answer, FakeServer, Fault, Pause, ServerExchange
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -28,7 +28,7 @@ def steps() -> list[bytes]:
     return [step for step in Answer.text(TEXT).draft().steps if isinstance(step, bytes)]
 
 
-async def comments_for_ever(peer: Peer, *before: bytes) -> None:
+async def comments_for_ever(peer: ServerExchange, *before: bytes) -> None:
     await peer.start()
     for step in before:
         await peer.send(step)
@@ -37,11 +37,11 @@ async def comments_for_ever(peer: Peer, *before: bytes) -> None:
         await anyio.sleep(0.02)
 
 
-async def only_comments(peer: Peer) -> None:
+async def only_comments(peer: ServerExchange) -> None:
     await comments_for_ever(peer)
 
 
-async def comments_in_the_middle(peer: Peer) -> None:
+async def comments_in_the_middle(peer: ServerExchange) -> None:
     await comments_for_ever(peer, *steps()[:5])
 
 
@@ -106,9 +106,9 @@ def test_a_client_that_reads_slowly_holds_the_server_back_and_no_memory(engine: 
     frame = steps()[4]
 
     async def test() -> None:
-        peers: list[Peer] = []
+        peers: list[ServerExchange] = []
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             peers.append(peer)
             for step in steps()[:5]:
                 await peer.send(step)
@@ -230,7 +230,7 @@ def test_leaving_closes_the_connection_at_once_without_the_garbage_collector(
     async def test() -> None:
         gone = anyio.Event()
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             try:
                 for step in steps()[:6]:
                     await peer.send(step)

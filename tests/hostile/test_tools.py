@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from responses_proto.models.items import McpApprovalRequest
     from responses_proto.models.response import PendingCall, Response
-    from responses_proto.testing import Peer
+    from responses_proto.testing import ServerExchange
     from responses_proto.tools import Run, ToolContext
 
 LIMIT = 300
@@ -344,7 +344,7 @@ def test_cancelling_the_reader_at_each_checkpoint_leaves_nothing_and_loses_nothi
         agents: list[Run] = []
         calls = [function_call(number, '{"n": 1}', tool.name) for number, tool in enumerate(TOOLS, 1)]
 
-        def script(peer: Peer) -> Response:
+        def script(peer: ServerExchange) -> Response:
             return said() if "previous_response_id" in peer.request.json else turn(*calls)
 
         async with FakeServer(script, listen=False) as server, client_of(server) as client:

@@ -47,7 +47,7 @@ def test_a_deaf_server_is_a_deadline_that_names_itself(engine: str, kind: str) -
                     async with client.stream(model="m", input="x" * (64 * 1024 * 1024 if kind == "write" else 1)):
                         pass
         assert (caught.value.kind, caught.value.limit) == (kind, 0.2)
-        assert caught.value.replay == ("safe" if kind == "connect" else "unsafe")
+        assert caught.value.retry_safety == ("safe" if kind == "connect" else "unsafe")
         assert time.monotonic() - started < 10
 
     run_on(engine, test)
@@ -66,7 +66,7 @@ def test_nobody_there_is_a_connect_error_which_is_safe_to_repeat(engine: str) ->
         ):
             with pytest.raises(ConnectError, match="refused") as caught:
                 await client.create(model="m", input="x")
-        assert caught.value.replay == "safe"
+        assert caught.value.retry_safety == "safe"
         assert KEY not in repr(caught.value)
 
     run_on(engine, test)

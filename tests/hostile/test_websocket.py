@@ -17,12 +17,12 @@ from tests.support import both_loops, run
 
 from responses_proto import Hooks, ResponsesClient, RetryPolicy
 from responses_proto.exceptions import APIError, TransportError
-from responses_proto.testing import Answer, FakeServer, Peer, Script
+from responses_proto.testing import Answer, FakeServer, Script, ServerExchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from responses_proto.client import CallEnd, WebSocketSession
+    from responses_proto.client import CallFinished, WebSocketSession
 
 needs_files = pytest.mark.skipif(not Path("/dev/fd").exists(), reason="open files cannot be counted here")
 
@@ -84,7 +84,7 @@ def make_script() -> Script:
     said: set[str] = set()
     steered = anyio.Event()
 
-    async def script(peer: Peer) -> None:
+    async def script(peer: ServerExchange) -> None:
         asked = str(peer.request.json["input"])[:20]
         first = asked not in said
         said.add(asked)
@@ -110,7 +110,7 @@ def make_script() -> Script:
                 await send(peer, [event])
                 await anyio.lowlevel.checkpoint()
 
-    async def accept(peer: Peer) -> None:
+    async def accept(peer: ServerExchange) -> None:
         steer = {"id": "steer_1", "previous_response_id": "resp_1"}
         await peer.message({"type": "response.steer.accepted", "sequence_number": 5, "steer": steer})
         steered.set()
@@ -128,7 +128,7 @@ def make_script() -> Script:
 def test_cancelling_a_session_at_each_checkpoint_leaves_nothing_behind(
     backend: str, call: Callable[[WebSocketSession], Coroutine[Any, Any, None]]
 ) -> None:
-    ends: list[CallEnd] = []
+    ends: list[CallFinished] = []
     https: list[httpx.AsyncClient] = []
     script = [Script()]
 
@@ -142,7 +142,7 @@ def test_cancelling_a_session_at_each_checkpoint_leaves_nothing_behind(
                     server.url,
                     KEY,
                     http_client=https[-1],
-                    retry=RetryPolicy(first_pause=0.001),
+                    retry=RetryPolicy(initial_delay=0.001),
                     hooks=Hooks(on_outcome=ends.append),
                 )
             )

@@ -10,7 +10,7 @@ import pytest
 from tests.support import NO_SHARED, both_loops, run, shared
 
 from responses_proto import ResponsesClient
-from responses_proto.testing import Answer, FakeServer, Peer
+from responses_proto.testing import Answer, FakeServer, ServerExchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +65,7 @@ async def read_back(paths: list[Path]) -> list[str]:
     recordings = {path.stem: path.read_bytes() for path in paths}
     differences: list[str] = []
 
-    def replay(peer: Peer) -> Answer:
+    def replay(peer: ServerExchange) -> Answer:
         name = peer.request.json["model"]
         return Answer.stream(*cut(recordings[name], random.Random(name)))
 

@@ -10,7 +10,7 @@ from tests.support import run
 
 from responses_proto.scripted import Scripted
 from responses_proto.server import ResponsesApp, serving
-from responses_proto.testing import FakeServer, Peer
+from responses_proto.testing import FakeServer, ServerExchange
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -87,7 +87,7 @@ def test_the_synchronous_client(server: str) -> None:
 
 def test_the_fake_server_as_well() -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> str:
+        async def script(peer: ServerExchange) -> str:
             assert peer.request.headers["authorization"] == f"Bearer {KEY}"
             return TEXT
 

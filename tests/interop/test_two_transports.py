@@ -16,7 +16,7 @@ from responses_proto.codec import dump
 from responses_proto.exceptions import ResponsesProtoError
 from responses_proto.models.events import TERMINAL_TYPES
 from responses_proto.protocol import SSEDecoder
-from responses_proto.testing import Answer, FakeServer, Peer
+from responses_proto.testing import Answer, FakeServer, ServerExchange
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -87,7 +87,7 @@ async def account_of(stream: EventStream) -> dict[str, Any]:
 async def differences(answers: Mapping[str, Answer]) -> list[str]:
     """Give the names of the answers that say another thing over WebSocket than over HTTP."""
 
-    def script(peer: Peer) -> Answer:
+    def script(peer: ServerExchange) -> Answer:
         return answers[peer.request.json["model"]]
 
     different: list[str] = []
@@ -163,7 +163,7 @@ def test_a_recorded_session_is_read(backend: str) -> None:
                 else:
                     turns[-1].append(one["msg"])
 
-            async def script(peer: Peer, turns: list[list[str]] = turns) -> None:
+            async def script(peer: ServerExchange, turns: list[list[str]] = turns) -> None:
                 for message in turns.pop(0):
                     await peer.message(message)
 

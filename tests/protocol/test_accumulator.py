@@ -45,25 +45,25 @@ from responses_proto.limits import Limits
 from responses_proto.models.events import Event, OutputTextDelta, UnknownEvent
 from responses_proto.models.items import ShellCallOutput
 from responses_proto.protocol import Accumulator
-from responses_proto.protocol.state import CHANNELS, PART_EVENTS, PROGRESS, Channel
+from responses_proto.protocol.state import DELTA_FIELDS, PART_EVENTS, PROGRESS, DeltaField
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-def channel_event(channel: Channel, name: str, **fields: Any) -> Wire:
+def channel_event(channel: DeltaField, name: str, **fields: Any) -> Wire:
     event: Wire = {"type": name, "output_index": 0, **({channel.index: 0} if channel.index else {}), **fields}
     return event if channel.item == "shell_call" else {**event, "item_id": "it_1"}
 
 
-def part_of(channel: Channel, text: str) -> Any:
+def part_of(channel: DeltaField, text: str) -> Any:
     if not channel.part:
         return text
     extra: Wire = {"annotations": []} if channel.part == "output_text" else {}
     return {"type": channel.part, channel.field: text, **extra}
 
 
-def opened(channel: Channel) -> list[Wire]:
+def opened(channel: DeltaField) -> list[Wire]:
     """Give the beginning of a stream, up to the first delta of a channel."""
     events = [*opening(), added(0, BLANK[channel.item])]
     for name, rule in PART_EVENTS.items():
@@ -72,7 +72,7 @@ def opened(channel: Channel) -> list[Wire]:
     return events
 
 
-def text_at(channel: Channel, item: Wire) -> Any:
+def text_at(channel: DeltaField, item: Wire) -> Any:
     value: Any = item
     for step in filter(None, (channel.container or channel.field).split(".")):
         value = value[step]
@@ -89,8 +89,8 @@ def item_of(accumulator: Accumulator, index: int = 0) -> Wire:
 # ---- every text that grows
 
 
-@pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.delta)
-def test_deltas_add_up_and_the_whole_is_believed(channel: Channel) -> None:
+@pytest.mark.parametrize("channel", DELTA_FIELDS, ids=lambda channel: channel.delta)
+def test_deltas_add_up_and_the_whole_is_believed(channel: DeltaField) -> None:
     deltas = [channel_event(channel, channel.delta, delta=piece) for piece in ("a", "b", "c")]
     said = channel_event(channel, channel.done, **{channel.value: "abc"})
     accumulator = fold(numbered([*opened(channel), *deltas]), strict=True)
@@ -101,8 +101,8 @@ def test_deltas_add_up_and_the_whole_is_believed(channel: Channel) -> None:
     assert codes(accumulator) == {}
 
 
-@pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.delta)
-def test_the_whole_text_beats_its_deltas_unless_it_is_left_out(channel: Channel) -> None:
+@pytest.mark.parametrize("channel", DELTA_FIELDS, ids=lambda channel: channel.delta)
+def test_the_whole_text_beats_its_deltas_unless_it_is_left_out(channel: DeltaField) -> None:
     delta = channel_event(channel, channel.delta, delta="streamed")
     for whole, believed, found in (("said", "said", ["delta-mismatch"]), ("", "streamed", ["delta-mismatch"])):
         said = channel_event(channel, channel.done, **{channel.value: whole})
@@ -111,15 +111,15 @@ def test_the_whole_text_beats_its_deltas_unless_it_is_left_out(channel: Channel)
         assert list(codes(accumulator)) == found
 
 
-@pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.delta)
-def test_a_whole_text_needs_no_deltas(channel: Channel) -> None:
+@pytest.mark.parametrize("channel", DELTA_FIELDS, ids=lambda channel: channel.delta)
+def test_a_whole_text_needs_no_deltas(channel: DeltaField) -> None:
     said = channel_event(channel, channel.done, **{channel.value: "said"})
     accumulator = fold(numbered([*opened(channel), said]), strict=True)
     assert text_at(channel, item_of(accumulator)) == "said"
 
 
-@pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.delta)
-def test_nothing_is_added_to_what_is_done(channel: Channel) -> None:
+@pytest.mark.parametrize("channel", DELTA_FIELDS, ids=lambda channel: channel.delta)
+def test_nothing_is_added_to_what_is_done(channel: DeltaField) -> None:
     delta = channel_event(channel, channel.delta, delta="a")
     said = channel_event(channel, channel.done, **{channel.value: "a"})
     accumulator = fold(numbered([*opened(channel), delta, said, delta]))
@@ -131,16 +131,16 @@ def test_nothing_is_added_to_what_is_done(channel: Channel) -> None:
     assert codes(accumulator) == {"delta-after-done": 1}
 
 
-@pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.delta)
-def test_an_item_that_was_never_added_is_opened_by_its_first_delta(channel: Channel) -> None:
+@pytest.mark.parametrize("channel", DELTA_FIELDS, ids=lambda channel: channel.delta)
+def test_an_item_that_was_never_added_is_opened_by_its_first_delta(channel: DeltaField) -> None:
     deltas = [channel_event(channel, channel.delta, delta=piece) for piece in ("a", "b")]
     accumulator = fold(numbered([*opening(), *deltas]))
     assert text_at(channel, item_of(accumulator)) == "ab"
     assert set(codes(accumulator)) == {"item-implied", *(["part-implied"] if channel.index else [])}
 
 
-@pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.delta)
-def test_the_items_own_last_word(channel: Channel) -> None:
+@pytest.mark.parametrize("channel", DELTA_FIELDS, ids=lambda channel: channel.delta)
+def test_the_items_own_last_word(channel: DeltaField) -> None:
     delta = channel_event(channel, channel.delta, delta="streamed")
     accumulator = fold(numbered([*opened(channel), delta]))
     whole = item_of(accumulator)
@@ -704,7 +704,7 @@ def test_limits_are_kept() -> None:
         "annotation_index": 0,
     }
     sound = {"type": "response.audio.delta", "delta": "abc"}
-    small = Limits(max_output_items=1, max_content_parts=1, max_item_bytes=5)
+    small = Limits(max_output_items=1, max_content_parts=1, max_text_chars=5)
     assert passed(small, [*begun, added(1, call(""))]) == "max_output_items"
     assert passed(small, [*begun, part_event("content_part.added", output_text(), at=1)]) == "max_content_parts"
     assert passed(small, [*begun, noted, noted]) == "max_content_parts"

@@ -30,8 +30,8 @@ from responses_proto.protocol import (
     emit,
     encode_event,
     encode_stream,
+    initial_response,
     random_id,
-    response_to,
     split_words,
 )
 from responses_proto.testing import check_stream
@@ -239,7 +239,9 @@ def test_one_that_is_cancelled_stopped_early(begin: str) -> None:
 def test_a_response_says_all_that_it_has_to_however_little_was_asked() -> None:
     text = TextConfig(format=JsonSchemaFormat(schema={"type": "object"}), verbosity=None)
     tools: list[Tool] = [FunctionTool(name="f", parameters=None, strict=None)]
-    made = response_to(CreateResponse(text=text, tools=tools, reasoning=None, metadata=None, tool_choice=None), now=1)
+    made = initial_response(
+        CreateResponse(text=text, tools=tools, reasoning=None, metadata=None, tool_choice=None), now=1
+    )
     assert faults(dump(made)) == []
     assert dump(made)["text"] == {
         "format": {
@@ -313,7 +315,7 @@ def test_a_call_that_was_refused_says_nothing_and_changes_nothing() -> None:
 
 def test_only_a_response_that_has_ended_can_be_emitted_whole() -> None:
     with pytest.raises(LocalProtocolError, match="has not ended"):
-        emit(response_to(REQUEST, now=0))
+        emit(initial_response(REQUEST, now=0))
 
 
 def test_an_end_has_to_be_that_of_what_was_said() -> None:
@@ -410,7 +412,7 @@ _ITEMS = {kind: {"type": kind, **fields} for kind, fields in _FIELDS.items()}
 
 def whole(*items: dict[str, Any], **fields: Any) -> dict[str, Any]:
     wire = [{**item, "id": f"item_{n}"} for n, item in enumerate(items)]
-    return {**dump(response_to(REQUEST, now=5)), "status": "completed", "output": wire, **fields}
+    return {**dump(initial_response(REQUEST, now=5)), "status": "completed", "output": wire, **fields}
 
 
 def test_the_examples_have_every_kind_of_item() -> None:
@@ -539,7 +541,7 @@ def test_a_response_states_what_the_open_specification_requires() -> None:
         pytest.skip(NO_SHARED)
     schemas = json.loads(path.read_text())["components"]["schemas"]
     required = set(schemas["ResponseResource"]["required"])
-    assert required <= dump(response_to(REQUEST, now=0)).keys()
+    assert required <= dump(initial_response(REQUEST, now=0)).keys()
 
 
 def test_a_request_is_repeated_in_its_response() -> None:
@@ -558,7 +560,7 @@ def test_a_request_is_repeated_in_its_response() -> None:
         },
         CreateResponse,
     )
-    wire = dump(response_to(request, now=0, id="resp_1"))
+    wire = dump(initial_response(request, now=0, id="resp_1"))
     for name in ("temperature", "parallel_tool_calls", "store", "tool_choice", "metadata"):
         assert wire[name] == dump(request)[name]
     assert wire["id"] == "resp_1"
@@ -581,7 +583,7 @@ def test_items_without_an_id_keep_having_none() -> None:
 def test_a_tool_is_repeated_as_it_was_asked_for() -> None:
     tools: list[dict[str, Any]] = [{"type": "web_search"}, {"type": "function", "name": "f", "strict": False}]
     request = load({"model": "m", "input": "x", "tools": tools}, CreateResponse)
-    assert dump(response_to(request, now=0))["tools"] == [
+    assert dump(initial_response(request, now=0))["tools"] == [
         {"type": "web_search"},
         {"type": "function", "name": "f", "description": None, "parameters": None, "strict": False},
     ]

@@ -10,11 +10,11 @@ from tests.support import NO_SHARED, shared
 
 from responses_proto.codec import dump, load
 from responses_proto.exceptions import LocalProtocolError
-from responses_proto.models.items import ITEM_TYPES, PAIRS, Item
+from responses_proto.models.items import CALL_OUTPUT_PAIRS, ITEM_TYPES, Item
 from responses_proto.models.response import Response
 from responses_proto.protocol import as_input, check_history
-from responses_proto.protocol.history import RULES
-from responses_proto.providers import DIALECTS, Dialect
+from responses_proto.protocol.history import HISTORY_RULES
+from responses_proto.providers import PROVIDERS, Provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def items(*wire: Wire) -> list[Item]:
     return [load(item, Item) for item in wire]
 
 
-def made(*wire: Wire, dialect: Dialect | str | None = None, stored: bool | None = None) -> list[Wire]:
+def made(*wire: Wire, dialect: Provider | str | None = None, stored: bool | None = None) -> list[Wire]:
     before = items(*wire)
     given = [dump(item) for item in before]
     result = [dump(item) for item in as_input(before, dialect, stored=stored)]
@@ -135,14 +135,14 @@ def test_servers_without_a_store_get_what_they_can_read() -> None:
 
 
 def test_a_dialect_of_ones_own_will_do_and_an_unknown_name_will_not() -> None:
-    assert made(SAID, call(), dialect=Dialect(name="mine", input_items=frozenset({"message"}))) == [SAID]
+    assert made(SAID, call(), dialect=Provider(name="mine", input_items=frozenset({"message"}))) == [SAID]
     with pytest.raises(LocalProtocolError, match="nowhere"):
         as_input([], "nowhere")
 
 
-@pytest.mark.parametrize("name", sorted(DIALECTS))
+@pytest.mark.parametrize("name", sorted(PROVIDERS))
 def test_dialects_name_kinds_of_items_that_exist(name: str) -> None:
-    assert set(ITEM_TYPES) >= DIALECTS[name].input_items
+    assert set(ITEM_TYPES) >= PROVIDERS[name].input_items
 
 
 # ---- check_history
@@ -196,8 +196,10 @@ CALLS: Final[dict[str, tuple[Wire, Wire]]] = {
 
 
 def test_the_pairs_are_those_of_the_models() -> None:
-    assert {pair.call: pair.output for pair in PAIRS} == {name: out["type"] for name, (_, out) in CALLS.items()}
-    for pair in PAIRS:
+    assert {pair.call: pair.output for pair in CALL_OUTPUT_PAIRS} == {
+        name: out["type"] for name, (_, out) in CALLS.items()
+    }
+    for pair in CALL_OUTPUT_PAIRS:
         assert pair.call_key in ITEM_TYPES[pair.call].__annotations__
         assert pair.output_key in ITEM_TYPES[pair.output].__annotations__
 
@@ -252,7 +254,7 @@ def test_findings_have_a_level_and_come_in_order_of_the_items() -> None:
         ("output-only-field", 2, "error"),
         ("output-orphan", 3, "error"),
     ]
-    assert {rule.level for rule in RULES.values()} == {"error", "warning"}
+    assert {rule.level for rule in HISTORY_RULES.values()} == {"error", "warning"}
 
 
 # ---- recordings

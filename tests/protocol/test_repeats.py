@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from responses_proto import Accumulator, Limits, ResponseStream, codec
 from responses_proto.exceptions import LimitExceeded
 from responses_proto.models import Event, OutputTextDelta
-from responses_proto.protocol._repeats import Run
+from responses_proto.protocol._repeats import DeltaTemplate
 
 LAYOUTS = [
     ("type", "sequence_number", "item_id", "output_index", "content_index", "delta", "logprobs", "obfuscation"),
@@ -141,7 +141,7 @@ def test_the_events_of_a_run_share_their_item_id() -> None:
 def test_a_run_respects_the_limit_of_an_item() -> None:
     stream = b"".join(wire(delta(number, "12345")) for number in range(10))
     with pytest.raises(LimitExceeded) as caught:
-        read(stream, limits=Limits(max_item_bytes=20))
+        read(stream, limits=Limits(max_text_chars=20))
     assert caught.value.limit == "max_item_bytes"
 
 
@@ -164,7 +164,7 @@ def test_a_run_longer_than_the_window_is_read_to_its_end() -> None:
 )
 def test_no_run_begins_with_a_block_whose_gaps_are_in_doubt(block: bytes) -> None:
     value = json.loads(block.partition(b"\ndata: ")[2])
-    run = Run.like(block, codec.load(value, Event), json.loads)
+    run = DeltaTemplate.like(block, codec.load(value, Event), json.loads)
     if run is not None:  # allowed only if the gaps really are the values
         accumulator = Accumulator()
         accumulator.push(codec.load(value, Event))
@@ -178,4 +178,4 @@ def test_padding_that_is_said_twice_is_no_gap() -> None:
     first = wire(delta(1, "a", "pad")).removesuffix(b"\n\n")
     block = first.replace(b'"obfuscation":"pad"', b'"obfuscation":"pad","obfuscation":"other"')
     value = json.loads(block.partition(b"\ndata: ")[2])
-    assert Run.like(block, codec.load(value, Event), json.loads) is None
+    assert DeltaTemplate.like(block, codec.load(value, Event), json.loads) is None

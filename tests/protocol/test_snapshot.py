@@ -9,10 +9,10 @@ from responses_proto.models.content import OutputText, UnknownContent
 from responses_proto.models.items import Item, Message, UnknownItem
 from responses_proto.protocol._snapshot import (
     TEXT_FIELDS,
-    Output,
-    Part,
-    Slot,
-    Text,
+    CommandOutput,
+    SnapshotItem,
+    SnapshotPart,
+    TextBuffer,
     at_path,
     field_of,
     list_at,
@@ -30,14 +30,14 @@ PATCH: dict[str, Any] = {
 
 
 def test_a_text_grows_until_it_is_said_whole() -> None:
-    text = Text("a")
+    text = TextBuffer("a")
     assert (text.value(), text.size, text.whole) == ("a", 1, False)
     for piece in ("b", "c\u00e9"):
         text.write(piece)
     assert (text.value(), text.value(), text.size) == ("abc\u00e9", "abc\u00e9", 4)
     text.set("x")
     assert (text.value(), text.size, text.whole) == ("x", 1, True)
-    assert Text().value() == ""
+    assert TextBuffer().value() == ""
 
 
 def test_a_part_builds_anew_and_leaves_its_model_alone() -> None:
@@ -47,12 +47,12 @@ def test_a_part_builds_anew_and_leaves_its_model_alone() -> None:
     assert (part.build().text, model.text) == ("ab", "a")
     assert part.build() is not model
     assert part_of("ls").build() == "ls"
-    assert Part("", None, "", "").build() == ""
+    assert SnapshotPart("", None, "", "").build() == ""
 
 
 def test_an_item_without_changes_is_itself() -> None:
     item = Message(role="assistant", content=[], id="m")
-    slot = Slot(0, item, implied=False)
+    slot = SnapshotItem(0, item, implied=False)
     assert slot.build() is item
     slot.parts("content").append(part_of(OutputText(text="a")))
     assert slot.parts("content") is slot.parts("content")
@@ -87,11 +87,11 @@ def test_writing_copies_what_is_nested_and_skips_what_is_not_there() -> None:
 
 
 def test_halves_of_a_character_that_came_apart_are_one_again() -> None:
-    text = Text()
+    text = TextBuffer()
     for half in ("\ud83d", "\ude00!"):
         text.write(half)
     assert text.value() == "\U0001f600!"
-    lone = Text("\ud83d")
+    lone = TextBuffer("\ud83d")
     lone.write("é")
     assert lone.value() == "\ud83dé"  # whose other half never came
 
@@ -121,17 +121,19 @@ def test_the_last_word_of_a_part_leaves_standing_what_it_does_not_say() -> None:
 
 
 def test_what_a_command_wrote_is_put_together_once() -> None:
-    output = Output()
+    output = CommandOutput()
     output.stdout.write("a")
     output.stderr.write("b")
     built = output.build()
     assert (built.stdout, built.stderr) == ("a", "b")
     assert output.build() is built
-    assert Output(built).build() is built
+    assert CommandOutput(built).build() is built
 
 
 def test_an_item_has_its_fields_its_status_and_its_outputs() -> None:
-    slot = Slot(0, load({**PATCH, "operation": {"type": "update_file", "path": "p", "diff": "+"}}, Item), implied=False)
+    slot = SnapshotItem(
+        0, load({**PATCH, "operation": {"type": "update_file", "path": "p", "diff": "+"}}, Item), implied=False
+    )
     slot.field("operation.diff").write("a")
     slot.status = "completed"
     built = dump(slot.build())
@@ -140,13 +142,13 @@ def test_an_item_has_its_fields_its_status_and_its_outputs() -> None:
     assert slot.field("operation.diff") is slot.field("operation.diff")
     assert slot.build() is slot.build()
 
-    shell = Slot(0, load({"type": "shell_call_output", "call_id": "c", "output": []}, Item), implied=False)
+    shell = SnapshotItem(0, load({"type": "shell_call_output", "call_id": "c", "output": []}, Item), implied=False)
     for index, text in ((1, "second"), (0, "first")):
-        shell.outputs[index] = Output()
+        shell.outputs[index] = CommandOutput()
         shell.outputs[index].stdout.write(text)
     assert [output["stdout"] for output in dump(shell.build())["output"]] == ["first", "second"]
 
-    stateless = Slot(0, load({"type": "compaction", "encrypted_content": "x"}, Item), implied=False)
+    stateless = SnapshotItem(0, load({"type": "compaction", "encrypted_content": "x"}, Item), implied=False)
     stateless.status = "completed"  # which this kind of item has no place for
     assert dump(stateless.build()) == {"type": "compaction", "encrypted_content": "x"}
     assert stateless.field("encrypted_content.nowhere").value() == ""

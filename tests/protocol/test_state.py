@@ -12,17 +12,16 @@ from responses_proto.models.content import CONTENT_TYPES, Content
 from responses_proto.models.events import DELTA_TYPES, EVENT_TYPES, LIFECYCLE_TYPES, TERMINAL_TYPES
 from responses_proto.models.items import ITEM_TYPES, Item
 from responses_proto.protocol.state import (
-    CHANNELS,
-    DELTAS,
-    DONES,
-    GROWTH,
-    ITEM_CHANNELS,
+    DELTA_EVENTS,
+    DELTA_FIELDS,
+    DONE_EVENTS,
+    ITEM_DELTA_FIELDS,
     ITEM_EVENTS,
     ITEM_LIFE,
     ITEM_PROGRESS,
     ITEM_RULES,
     ITEM_STEPS,
-    OVERRULED_BY,
+    OTHER_GROWTH_EVENTS,
     PART_CLOSERS,
     PART_EVENTS,
     PART_LIFE,
@@ -33,8 +32,9 @@ from responses_proto.protocol.state import (
     PROGRESS,
     RESPONSE_LIFE,
     RESPONSE_RULES,
+    STATUS_PRECEDENCE,
     TERMINAL,
-    Channel,
+    DeltaField,
     ItemStep,
     PartStep,
     ResponseStep,
@@ -67,23 +67,25 @@ def names_of(cls: Any) -> set[str]:
 
 def test_every_event_is_in_one_table() -> None:
     tables: tuple[set[str], ...] = (
-        set(LIFECYCLE_TYPES), set(DELTAS), set(DONES), set(PART_EVENTS), set(PROGRESS), set(GROWTH), SINGULAR,
+        set(LIFECYCLE_TYPES), set(DELTA_EVENTS), set(DONE_EVENTS), set(PART_EVENTS), set(PROGRESS), set(OTHER_GROWTH_EVENTS), SINGULAR,
     )  # fmt: skip
     assert sorted(name for table in tables for name in table) == sorted(EVENT_TYPES)
 
 
 def test_every_delta_has_a_channel_or_is_singular() -> None:
-    assert DELTA_TYPES - set(DELTAS) == {name for name in SINGULAR | set(GROWTH) if name.endswith(".delta")}
+    assert DELTA_TYPES - set(DELTA_EVENTS) == {
+        name for name in SINGULAR | set(OTHER_GROWTH_EVENTS) if name.endswith(".delta")
+    }
 
 
-@pytest.mark.parametrize("channel", CHANNELS, ids=lambda channel: channel.delta)
-def test_a_channel_names_what_there_is(channel: Channel) -> None:
+@pytest.mark.parametrize("channel", DELTA_FIELDS, ids=lambda channel: channel.delta)
+def test_a_channel_names_what_there_is(channel: DeltaField) -> None:
     delta, done = names_of(EVENT_TYPES[channel.delta]), names_of(EVENT_TYPES[channel.done])
     assert "delta" in delta
     assert channel.value in done
     assert not channel.index or {channel.index} <= delta & done
-    assert DELTAS[channel.delta] == DONES[channel.done] == channel
-    assert channel in ITEM_CHANNELS[channel.item]
+    assert DELTA_EVENTS[channel.delta] == DONE_EVENTS[channel.done] == channel
+    assert channel in ITEM_DELTA_FIELDS[channel.item]
     item = load({"type": channel.item}, Item)
     assert type(item) is ITEM_TYPES[channel.item]
     assert (channel.container or channel.field).partition(".")[0] in names_of(type(item))
@@ -100,7 +102,7 @@ def test_a_part_event_names_what_there_is(name: str) -> None:
     assert {event.index, event.value, "output_index"} <= names_of(EVENT_TYPES[name])
     assert event.opens is name.endswith(".added")
     for kind in event.items:
-        assert any(channel.container == event.container for channel in ITEM_CHANNELS[kind])
+        assert any(channel.container == event.container for channel in ITEM_DELTA_FIELDS[kind])
 
 
 @pytest.mark.parametrize("name", PROGRESS)
@@ -113,8 +115,8 @@ def test_a_progress_event_names_a_kind_of_item(name: str) -> None:
 
 
 def test_kinds_without_a_channel_come_whole() -> None:
-    assert set(ITEM_TYPES) > set(ITEM_CHANNELS)
-    assert sum(map(len, ITEM_CHANNELS.values())) == len(CHANNELS)
+    assert set(ITEM_TYPES) > set(ITEM_DELTA_FIELDS)
+    assert sum(map(len, ITEM_DELTA_FIELDS.values())) == len(DELTA_FIELDS)
 
 
 def test_the_life_of_a_response_begins_once_and_ends_for_good() -> None:
@@ -174,9 +176,9 @@ def test_each_kind_of_item_has_its_own_events_and_all_of_them_have_a_kind() -> N
     assert [ITEM_STEPS[name] for name in ITEM_EVENTS["mcp_call"]] == ["begins", "ends", "fails", "grows", "grows"]
 
 
-@pytest.mark.parametrize("name", GROWTH)
+@pytest.mark.parametrize("name", OTHER_GROWTH_EVENTS)
 def test_what_grows_in_a_way_of_its_own_names_a_kind_of_item(name: str) -> None:
-    assert GROWTH[name] in ITEM_TYPES
+    assert OTHER_GROWTH_EVENTS[name] in ITEM_TYPES
     assert ITEM_STEPS[name] == "grows"
 
 
@@ -202,10 +204,10 @@ def test_what_is_opened_is_closed_by_an_event_or_with_its_text() -> None:
 
 def test_terminal_events_say_how_it_ended() -> None:
     assert set(TERMINAL) == TERMINAL_TYPES
-    assert set(OVERRULED_BY) == set(TERMINAL.values())
+    assert set(STATUS_PRECEDENCE) == set(TERMINAL.values())
 
 
 def test_what_overrules_is_worse() -> None:
     rank = ["completed", "incomplete", "failed", "cancelled"]
-    for said, worse in OVERRULED_BY.items():
+    for said, worse in STATUS_PRECEDENCE.items():
         assert worse == set(rank[rank.index(said) + 1 :])

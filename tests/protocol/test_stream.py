@@ -45,9 +45,9 @@ from responses_proto.exceptions import (
     LocalProtocolError,
     RateLimitError,
     RemoteProtocolError,
-    ResponseCancelled,
-    ResponseFailed,
-    ResponseIncomplete,
+    ResponseCancelledError,
+    ResponseFailedError,
+    ResponseIncompleteError,
     ResponsesProtoError,
     ServerError,
     StreamTruncated,
@@ -176,9 +176,9 @@ def test_incomplete() -> None:
     outcome = ended(numbered([*opening(), *message_events(deltas=["a"]), last]))
     assert (outcome.status, outcome.response.output_text, outcome.error) == ("incomplete", "a", None)
     error = outcome.exception()
-    assert isinstance(error, ResponseIncomplete)
+    assert isinstance(error, ResponseIncompleteError)
     assert "max_output_tokens" in str(error)
-    assert (error.response, error.cursor, error.replay) == (outcome.response, outcome.cursor, "unsafe")
+    assert (error.response, error.cursor, error.retry_safety) == (outcome.response, outcome.cursor, "unsafe")
     unsaid = ended(numbered([*opening(), ending([], "incomplete")])).exception()
     assert "does not say why" in str(unsaid)
 
@@ -190,7 +190,7 @@ def test_failed() -> None:
     assert isinstance(outcome.error, ServerError)
     assert (outcome.error.message, outcome.error.code) == ("broken", "server_error")
     error = outcome.exception()
-    assert isinstance(error, ResponseFailed)
+    assert isinstance(error, ResponseFailedError)
     assert error.__cause__ is outcome.error
     assert "broken" in str(error)
     assert error.response is outcome.response
@@ -208,7 +208,7 @@ def test_failed_without_a_reason_has_that_of_the_error_event_before_it() -> None
 def test_cancelled() -> None:
     outcome = ended(numbered([*opening(), {**ending([], "failed"), "response": response(status="cancelled")}]))
     assert outcome.status == "cancelled"
-    assert isinstance(outcome.exception(), ResponseCancelled)
+    assert isinstance(outcome.exception(), ResponseCancelledError)
 
 
 @pytest.mark.parametrize(
@@ -598,7 +598,7 @@ def test_an_event_that_is_too_long() -> None:
 
 
 def test_what_came_before_the_error_can_still_be_had() -> None:
-    stream = ResponseStream(limits=Limits(max_item_bytes=4))
+    stream = ResponseStream(limits=Limits(max_text_chars=4))
     with pytest.raises(LimitExceeded) as caught:
         stream.receive_data(wire(plain()))
     assert caught.value.limit == "max_item_bytes"

@@ -107,7 +107,7 @@ def test_numbers_in_a_run_are_looked_at() -> None:
     }
 
 
-@pytest.mark.parametrize("limits", [Limits(max_event_bytes=400), Limits(max_item_bytes=400)])
+@pytest.mark.parametrize("limits", [Limits(max_event_bytes=400), Limits(max_text_chars=400)])
 def test_limits_hold_in_a_run(limits: Limits) -> None:
     events = numbered(
         [

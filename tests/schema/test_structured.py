@@ -52,11 +52,11 @@ from responses_proto.schema import (
     Refused,
     Structured,
     answer_text,
-    asking_for,
     json_schema,
     parse_response,
     structure,
     text_format,
+    with_text_format,
 )
 from responses_proto.typing import UNSET
 
@@ -686,21 +686,21 @@ def test_a_request_is_given_the_format_and_keeps_the_rest() -> None:
     output = Structured(Num)
     wire = {"type": "json_schema", "name": "Num", "schema": output.schema, "strict": True}
     format_ = output.text_format()
-    assert asking_for(output, None, {"model": "m"}) == {"model": "m", "text": TextConfig(format=format_)}
+    assert with_text_format(output, None, {"model": "m"}) == {"model": "m", "text": TextConfig(format=format_)}
     terse = TextConfig(verbosity="low")
     both = TextConfig(verbosity="low", format=format_)
-    assert asking_for(output, None, {"text": terse}) == {"text": both}
-    assert asking_for(output, CreateResponse(model="m", text=terse), {}) == {"text": both}
-    assert asking_for(output, {"model": "m", "text": {"verbosity": "low"}}, {}) == {
+    assert with_text_format(output, None, {"text": terse}) == {"text": both}
+    assert with_text_format(output, CreateResponse(model="m", text=terse), {}) == {"text": both}
+    assert with_text_format(output, {"model": "m", "text": {"verbosity": "low"}}, {}) == {
         "text": {"verbosity": "low", "format": wire}
     }
-    assert asking_for(output, CreateResponse(text=terse), {"text": None}) == {"text": TextConfig(format=format_)}
+    assert with_text_format(output, CreateResponse(text=terse), {"text": None}) == {"text": TextConfig(format=format_)}
 
 
 @pytest.mark.parametrize("text", [TextConfig(format=PlainTextFormat()), {"format": {"type": "text"}}])
 def test_a_format_besides_the_type_is_refused(text: Any) -> None:
     with pytest.raises(LocalProtocolError, match="already"):
-        asking_for(Structured(Num), None, {"text": text})
+        with_text_format(Structured(Num), None, {"text": text})
 
 
 # ---- while it is written

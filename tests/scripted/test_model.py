@@ -15,7 +15,7 @@ from responses_proto.models.content import OutputText, UrlCitation
 from responses_proto.models.items import FunctionCall, Message, Reasoning
 from responses_proto.models.request import CreateResponse, InputTokensRequest
 from responses_proto.protocol import Emitter, ResponseStream, encode_event
-from responses_proto.scripted import Script, Scripted
+from responses_proto.scripted import Scripted, ScriptRules
 from responses_proto.server import Reply
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ WEATHER = {
 OTHER = {"type": "function", "name": "other"}
 
 
-def answer(backend: str = "asyncio", *, script: Script | None = None, delay: float = 0.0, **request: Any) -> Response:
+def answer(
+    backend: str = "asyncio", *, script: ScriptRules | None = None, delay: float = 0.0, **request: Any
+) -> Response:
     """What a strict client hears when the model answers this."""
     asked = load({"model": "scripted", "input": "hello there", **request}, CreateResponse)
     stream = ResponseStream(strict=True)
@@ -276,7 +278,7 @@ def test_the_pace_of_the_server_holds_where_nothing_is_said() -> None:
 
 
 def test_a_script_answers_instead() -> None:
-    script = Script.parse('[{"when": {"contains": "hello"}, "then": ["Hi.", {"call": "other"}]}]')
+    script = ScriptRules.parse('[{"when": {"contains": "hello"}, "then": ["Hi.", {"call": "other"}]}]')
     response = answer(script=script, tools=[WEATHER])
     assert response.output_text == "Hi."
     assert [call.name for call in response.function_calls] == ["other"]

@@ -10,14 +10,14 @@ from tests.scripted.turns import DOCS, RUN, TIME, WEATHER, call, output, turn
 from responses_proto.scripted._offers import choose, offers_of
 
 if TYPE_CHECKING:
-    from responses_proto.scripted._turn import Turn
+    from responses_proto.scripted._request import ScriptedTurn
 
 SEARCH: dict[str, Any] = {"type": "web_search"}
 SHELL: dict[str, Any] = {"type": "namespace", "name": "box", "description": "", "tools": [TIME, {"type": "acme:x"}]}
 TOOLS = [SEARCH, WEATHER, TIME, RUN, DOCS]
 
 
-def names(read: Turn) -> list[str]:
+def names(read: ScriptedTurn) -> list[str]:
     return [wanted.offer.name for wanted in choose(read)]
 
 

@@ -11,12 +11,22 @@ from tests.scripted.turns import DOCS, RUN, TIME, WEATHER, assistant, call, coun
 
 from responses_proto.exceptions import APIError, NotFoundError, RateLimitError, ServerError
 from responses_proto.models.items import CustomToolCall, FunctionCall, McpCall
-from responses_proto.scripted import Script
+from responses_proto.scripted import ScriptRules
 from responses_proto.scripted._plan import plan
-from responses_proto.scripted._steps import Call, Fail, Put, Refuse, Say, Step, Stop, Think, Wait
+from responses_proto.scripted._steps import (
+    EmitCall,
+    EmitItem,
+    EmitMessage,
+    EmitReasoning,
+    EndEarly,
+    Fail,
+    Refuse,
+    ScriptedStep,
+    Wait,
+)
 
 
-def steps(*items: str | dict[str, Any], **request: Any) -> tuple[Step, ...]:
+def steps(*items: str | dict[str, Any], **request: Any) -> tuple[ScriptedStep, ...]:
     return plan(turn(*items, **request), counted()).steps
 
 
@@ -43,12 +53,12 @@ def test_an_error_before_anything_is_said(
 
 
 def test_what_ends_in_the_middle() -> None:
-    half = Say(text="This is as far as I", whole=False)
+    half = EmitMessage(text="This is as far as I", whole=False)
     failure = "The input asks for a failure."
     assert steps("[fail]", tools=[WEATHER]) == (half, Fail(code="server_error", message=failure))
     assert steps("[fail rate_limit_exceeded]") == (half, Fail(code="rate_limit_exceeded", message=failure))
-    assert steps("[incomplete]") == (half, Stop(reason="max_output_tokens"))
-    assert steps("[incomplete content_filter]") == (half, Stop(reason="content_filter"))
+    assert steps("[incomplete]") == (half, EndEarly(reason="max_output_tokens"))
+    assert steps("[incomplete content_filter]") == (half, EndEarly(reason="content_filter"))
 
 
 def test_a_refusal() -> None:
@@ -64,7 +74,7 @@ def test_time() -> None:
 
 
 def test_a_citation() -> None:
-    assert steps("[cite] x") == (Say(text="x", cited=True),)
+    assert steps("[cite] x") == (EmitMessage(text="x", cited=True),)
 
 
 # ---- reasoning and phases
@@ -85,35 +95,40 @@ def test_a_citation() -> None:
 )
 def test_it_thinks_as_hard_as_it_is_asked_to(reasoning: object, thoughts: int) -> None:
     found = steps("x", reasoning=reasoning)
-    assert [len(step.summaries) for step in found if isinstance(step, Think)] == ([thoughts] if thoughts else [])
-    assert isinstance(found[-1], Say)
+    assert [len(step.summaries) for step in found if isinstance(step, EmitReasoning)] == (
+        [thoughts] if thoughts else []
+    )
+    assert isinstance(found[-1], EmitMessage)
 
 
 def test_the_reasoning_can_be_kept_by_the_client() -> None:
     step = steps("x", reasoning={"effort": "low"}, include=["reasoning.encrypted_content"])[0]
-    assert isinstance(step, Think)
+    assert isinstance(step, EmitReasoning)
     assert step.encrypted_content
 
 
 def test_phases_where_they_are_asked_for_or_were_used_before() -> None:
-    assert steps("[commentary] x") == (Say(text="Let me see.", phase="commentary"), Say(text="x", phase="final_answer"))
+    assert steps("[commentary] x") == (
+        EmitMessage(text="Let me see.", phase="commentary"),
+        EmitMessage(text="x", phase="final_answer"),
+    )
     before = assistant("I look.", phase="commentary")
-    assert steps("x", before, "y") == (Say(text="y", phase="final_answer"),)
+    assert steps("x", before, "y") == (EmitMessage(text="y", phase="final_answer"),)
     comment, called = steps("x", before, "y", tools=[TIME])
-    assert comment == Say(text="I call get_time.", phase="commentary")
-    assert called == Call(name="get_time", arguments="{}")
+    assert comment == EmitMessage(text="I call get_time.", phase="commentary")
+    assert called == EmitCall(name="get_time", arguments="{}")
 
 
 def test_a_comment_names_whatever_is_called() -> None:
-    assert steps("[commentary] x", tools=[RUN])[0] == Say(text="I call run.", phase="commentary")
+    assert steps("[commentary] x", tools=[RUN])[0] == EmitMessage(text="I call run.", phase="commentary")
     found = steps("[commentary] x", tools=[{**DOCS, "require_approval": "never"}])
-    assert found[0] == Say(text="I call search.", phase="commentary")
+    assert found[0] == EmitMessage(text="I call search.", phase="commentary")
 
 
 def test_a_comment_is_made_once() -> None:
     comment = assistant("I call get_time.", phase="commentary")
     found = steps("[commentary] x", comment, call("get_time", "1"), output("noon", "1"), tools=[TIME])
-    assert found == (Say(text="The tool says: noon", phase="final_answer"),)
+    assert found == (EmitMessage(text="The tool says: noon", phase="final_answer"),)
 
 
 # ---- tools
@@ -121,27 +136,27 @@ def test_a_comment_is_made_once() -> None:
 
 def test_a_function_is_called_with_what_its_schema_asks_for() -> None:
     (step,) = steps("x", tools=[WEATHER])
-    assert isinstance(step, Call)
+    assert isinstance(step, EmitCall)
     assert list(Draft202012Validator(WEATHER["parameters"]).iter_errors(json.loads(step.arguments))) == []
-    assert steps("x", tools=[TIME]) == (Call(name="get_time", arguments="{}"),)
-    assert steps("x", tools=[{**TIME, "parameters": {}}]) == (Call(name="get_time", arguments="{}"),)
+    assert steps("x", tools=[TIME]) == (EmitCall(name="get_time", arguments="{}"),)
+    assert steps("x", tools=[{**TIME, "parameters": {}}]) == (EmitCall(name="get_time", arguments="{}"),)
 
 
 def test_calls_of_the_same_function_differ() -> None:
     found = steps("[calls 2]", tools=[WEATHER])
     assert found == (
-        Call(name="get_weather", arguments='{"city":"city"}'),
-        Call(name="get_weather", arguments='{"city":"city 2"}'),
+        EmitCall(name="get_weather", arguments='{"city":"city"}'),
+        EmitCall(name="get_weather", arguments='{"city":"city 2"}'),
     )
 
 
 def test_a_custom_tool_gets_text() -> None:
     (step,) = steps("run this", tools=[RUN])
-    assert isinstance(step, Put)
+    assert isinstance(step, EmitItem)
     assert step.item == CustomToolCall(id="ctc_1", call_id="call_2", name="run", input="run this", status="completed")
     grammar = {"type": "grammar", "syntax": "regex", "definition": r"^\d+$"}
     (step,) = steps("run this", tools=[{**RUN, "format": grammar}])
-    assert isinstance(step, Put)
+    assert isinstance(step, EmitItem)
     assert isinstance(step.item, CustomToolCall)
     assert step.item.input == "1"
 
@@ -149,20 +164,20 @@ def test_a_custom_tool_gets_text() -> None:
 def test_a_function_of_a_namespace() -> None:
     box = {"type": "namespace", "name": "box", "description": "", "tools": [TIME]}
     (step,) = steps("x", tools=[box])
-    assert isinstance(step, Put)
+    assert isinstance(step, EmitItem)
     assert isinstance(step.item, FunctionCall)
     assert (step.item.name, step.item.namespace, step.item.arguments) == ("get_time", "box", "{}")
 
 
-def kinds(found: tuple[Step, ...]) -> list[str]:
-    return [step.item.type if isinstance(step, Put) else type(step).__name__ for step in found]
+def kinds(found: tuple[ScriptedStep, ...]) -> list[str]:
+    return [step.item.type if isinstance(step, EmitItem) else type(step).__name__ for step in found]
 
 
 def test_what_the_server_runs_is_answered_at_once() -> None:
     assert kinds(steps("x", tools=[{"type": "web_search"}])) == ["web_search_call", "Say"]
     found = steps("x", tools=[{**DOCS, "require_approval": "never"}])
     assert kinds(found) == ["mcp_list_tools", "mcp_call", "Say"]
-    assert found[-1] == Say(text='The tool says: {"query":"x"}')
+    assert found[-1] == EmitMessage(text='The tool says: {"query":"x"}')
 
 
 def test_what_the_client_runs_is_waited_for() -> None:
@@ -185,12 +200,12 @@ def test_after_an_approval_the_call_is_made() -> None:
     }
     approval = {"type": "mcp_approval_response", "approval_request_id": "mcpr_1", "approve": True}
     put, answer = steps("x", request, approval, tools=[DOCS])
-    assert isinstance(put, Put)
+    assert isinstance(put, EmitItem)
     assert isinstance(put.item, McpCall)
     assert put.item.approval_request_id == "mcpr_1"
-    assert answer == Say(text="The tool says: {}")
+    assert answer == EmitMessage(text="The tool says: {}")
     assert steps("x", request, {**approval, "approve": False}) == (
-        Say(text="I did not call search: that was not approved."),
+        EmitMessage(text="I did not call search: that was not approved."),
     )
 
 
@@ -198,9 +213,9 @@ def test_after_an_approval_the_call_is_made() -> None:
 
 
 def test_a_script_overrules_everything_but_errors_and_time() -> None:
-    script = Script.parse('[{"when": {"contains": "hi"}, "then": "scripted"}]')
+    script = ScriptRules.parse('[{"when": {"contains": "hi"}, "then": "scripted"}]')
     found = plan(turn("[wait 1] [refuse] Hi", tools=[TIME], reasoning={"effort": "low"}), counted(), script)
-    assert found.steps == (Wait(seconds=1), Say(text="scripted"))
-    assert plan(turn("other"), counted(), script).steps == (Say(text="other"),)
+    assert found.steps == (Wait(seconds=1), EmitMessage(text="scripted"))
+    assert plan(turn("other"), counted(), script).steps == (EmitMessage(text="other"),)
     with pytest.raises(RateLimitError):
         plan(turn("[error 429] hi"), counted(), script)

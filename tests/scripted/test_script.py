@@ -10,16 +10,28 @@ from tests.scripted.turns import RUN, TIME, call, counted, output, turn
 
 from responses_proto.exceptions import APIError, LocalProtocolError, RateLimitError
 from responses_proto.models.items import CustomToolCall, Reasoning
-from responses_proto.scripted import Script
-from responses_proto.scripted._steps import Call, Fail, Put, Refuse, Say, Step, Stop, Think, Wait
+from responses_proto.scripted import ScriptRules
+from responses_proto.scripted._steps import (
+    EmitCall,
+    EmitItem,
+    EmitMessage,
+    EmitReasoning,
+    EndEarly,
+    Fail,
+    Refuse,
+    ScriptedStep,
+    Wait,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def answer(then: object, *items: str | dict[str, Any], when: object = None, **request: Any) -> list[Step] | None:
+def answer(
+    then: object, *items: str | dict[str, Any], when: object = None, **request: Any
+) -> list[ScriptedStep] | None:
     rule = {"then": then} if when is None else {"when": when, "then": then}
-    return Script.parse(json.dumps([rule])).answer(turn(*items, **request), counted())
+    return ScriptRules.parse(json.dumps([rule])).answer(turn(*items, **request), counted())
 
 
 # ---- steps
@@ -28,27 +40,27 @@ def answer(then: object, *items: str | dict[str, Any], when: object = None, **re
 @pytest.mark.parametrize(
     ("then", "steps"),
     [
-        ("yes", [Say(text="yes")]),
-        ({"say": ""}, [Say(text="")]),
-        ({"say": "yes", "phase": "commentary"}, [Say(text="yes", phase="commentary")]),
+        ("yes", [EmitMessage(text="yes")]),
+        ({"say": ""}, [EmitMessage(text="")]),
+        ({"say": "yes", "phase": "commentary"}, [EmitMessage(text="yes", phase="commentary")]),
         ({"refuse": "no"}, [Refuse(text="no")]),
-        ({"think": "hm"}, [Think(summaries=("hm",))]),
-        ({"call": "f"}, [Call(name="f", arguments="{}")]),
-        ({"call": "f", "arguments": {"a": [1, None]}}, [Call(name="f", arguments='{"a":[1,null]}')]),
-        ({"call": "f", "arguments": "no json"}, [Call(name="f", arguments="no json")]),
+        ({"think": "hm"}, [EmitReasoning(summaries=("hm",))]),
+        ({"call": "f"}, [EmitCall(name="f", arguments="{}")]),
+        ({"call": "f", "arguments": {"a": [1, None]}}, [EmitCall(name="f", arguments='{"a":[1,null]}')]),
+        ({"call": "f", "arguments": "no json"}, [EmitCall(name="f", arguments="no json")]),
         ({"wait": 0.5}, [Wait(seconds=0.5)]),
-        ({"incomplete": "content_filter"}, [Stop(reason="content_filter")]),
+        ({"incomplete": "content_filter"}, [EndEarly(reason="content_filter")]),
         ({"fail": {}}, [Fail(code="server_error", message="The script asks for a failure.")]),
         ({"fail": {"code": "c", "message": "m"}}, [Fail(code="c", message="m")]),
-        ([{"think": "hm"}, "yes"], [Think(summaries=("hm",)), Say(text="yes")]),
+        ([{"think": "hm"}, "yes"], [EmitReasoning(summaries=("hm",)), EmitMessage(text="yes")]),
         ([], []),
     ],
 )
-def test_every_step(then: object, steps: list[Step]) -> None:
+def test_every_step(then: object, steps: list[ScriptedStep]) -> None:
     assert answer(then, "x") == steps
 
 
-def only(steps: list[Step] | None) -> Step:
+def only(steps: list[ScriptedStep] | None) -> ScriptedStep:
     assert steps is not None
     assert len(steps) == 1
     return steps[0]
@@ -56,19 +68,19 @@ def only(steps: list[Step] | None) -> Step:
 
 def test_a_custom_tool_gets_its_input() -> None:
     made = CustomToolCall(id="ctc_1", call_id="call_2", name="run", input="ls", status="completed")
-    assert answer({"call": "run", "input": "ls"}, "x") == [Put(item=made)]
+    assert answer({"call": "run", "input": "ls"}, "x") == [EmitItem(item=made)]
     step = only(answer({"call": "run"}, "x", tools=[RUN]))
-    assert isinstance(step, Put)
+    assert isinstance(step, EmitItem)
     assert isinstance(step.item, CustomToolCall)
 
 
 def test_an_item_of_any_kind() -> None:
     step = only(answer({"item": {"type": "reasoning", "summary": []}}, "x"))
-    assert step == Put(item=Reasoning(id="item_1", summary=[]))
+    assert step == EmitItem(item=Reasoning(id="item_1", summary=[]))
     step = only(answer({"item": {"type": "reasoning", "summary": [], "id": "rs_7"}}, "x"))
-    assert step == Put(item=Reasoning(id="rs_7", summary=[]))
+    assert step == EmitItem(item=Reasoning(id="rs_7", summary=[]))
     step = only(answer({"item": {"type": "acme:thing", "a": 1}}, "x"))
-    assert isinstance(step, Put)
+    assert isinstance(step, EmitItem)
 
 
 def test_an_error() -> None:
@@ -84,12 +96,12 @@ def test_an_error() -> None:
 def test_texts_refer_to_what_was_asked() -> None:
     when = {"matches": r"^book (?P<what>\w+) (for (\w+))?"}
     assert answer("{what}/{1}/{3}/{0}/{x}/{}", "book flights for Ada", when=when) == [
-        Say(text="flights/flights/Ada/book flights for Ada/{x}/{}")
+        EmitMessage(text="flights/flights/Ada/book flights for Ada/{x}/{}")
     ]
-    assert answer("{3}.", "book flights now", when=when) == [Say(text=".")]
-    assert answer("{input}: {output}", "x", call("f", "1"), output("a", "1")) == [Say(text="x: a")]
+    assert answer("{3}.", "book flights now", when=when) == [EmitMessage(text=".")]
+    assert answer("{input}: {output}", "x", call("f", "1"), output("a", "1")) == [EmitMessage(text="x: a")]
     then = {"call": "f", "arguments": {"q": "{input}", "n": [1, "{input}"]}}
-    assert answer(then, 'say "hi"') == [Call(name="f", arguments='{"q":"say \\"hi\\"","n":[1,"say \\"hi\\""]}')]
+    assert answer(then, 'say "hi"') == [EmitCall(name="f", arguments='{"q":"say \\"hi\\"","n":[1,"say \\"hi\\""]}')]
 
 
 # ---- conditions
@@ -116,19 +128,19 @@ def test_texts_refer_to_what_was_asked() -> None:
 )
 def test_conditions(when: object, *, holds: bool) -> None:
     found = answer("yes", "hello", "what is the weather in Paris?", when=when, tools=[TIME])
-    assert found == ([Say(text="yes")] if holds else None)
+    assert found == ([EmitMessage(text="yes")] if holds else None)
 
 
 @pytest.mark.parametrize(("after", "holds"), [("output", True), ("f", True), ("g", False), ("user", False)])
 def test_what_the_input_ends_with(after: str, *, holds: bool) -> None:
     found = answer("yes", "x", call("g", "0"), call("f", "1"), output("a", "1"), when={"after": after})
-    assert found == ([Say(text="yes")] if holds else None)
+    assert found == ([EmitMessage(text="yes")] if holds else None)
 
 
 def test_the_first_rule_that_holds_answers() -> None:
-    script = Script.parse('[{"when": {"contains": "a"}, "then": "A"}, {"when": {"contains": "b"}, "then": "B"}]')
-    assert script.answer(turn("a b"), counted()) == [Say(text="A")]
-    assert script.answer(turn("b"), counted()) == [Say(text="B")]
+    script = ScriptRules.parse('[{"when": {"contains": "a"}, "then": "A"}, {"when": {"contains": "b"}, "then": "B"}]')
+    assert script.answer(turn("a b"), counted()) == [EmitMessage(text="A")]
+    assert script.answer(turn("b"), counted()) == [EmitMessage(text="B")]
     assert script.answer(turn("c"), counted()) is None
 
 
@@ -138,9 +150,9 @@ def test_the_first_rule_that_holds_answers() -> None:
 def test_a_rule_on_each_line(tmp_path: Path) -> None:
     file = tmp_path / "rules.jsonl"
     file.write_text('{"when": {"contains": "a"}, "then": "A"}\n\n{"then": "B"}\n')
-    script = Script.read(file)
+    script = ScriptRules.read(file)
     assert [len(rule.then) for rule in script.rules] == [1, 1]
-    assert script.answer(turn("x"), counted()) == [Say(text="B")]
+    assert script.answer(turn("x"), counted()) == [EmitMessage(text="B")]
 
 
 @pytest.mark.parametrize(
@@ -172,7 +184,7 @@ def test_a_rule_on_each_line(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_is_said_and_where(text: str, said: list[str]) -> None:
     with pytest.raises(LocalProtocolError) as caught:
-        Script.parse(text)
+        ScriptRules.parse(text)
     assert [words for words in said if words not in str(caught.value)] == []
 
 
@@ -180,11 +192,11 @@ def test_a_file_is_named_in_its_errors(tmp_path: Path) -> None:
     file = tmp_path / "rules.jsonl"
     file.write_text('{"then": "x"}\n\n{"then": 5}')
     with pytest.raises(LocalProtocolError, match=r"rules\.jsonl: line 3: "):
-        Script.read(file)
+        ScriptRules.read(file)
     file.write_bytes(b"\xff")
     with pytest.raises(LocalProtocolError, match="line 1"):
-        Script.read(file)
+        ScriptRules.read(file)
     with pytest.raises(LocalProtocolError, match=r"cannot read the script .*: No such file"):
-        Script.read(tmp_path / "nowhere.json")
+        ScriptRules.read(tmp_path / "nowhere.json")
     with pytest.raises(LocalProtocolError, match=r"cannot read the script .*: Is a directory"):
-        Script.read(tmp_path)
+        ScriptRules.read(tmp_path)

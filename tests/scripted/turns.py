@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from responses_proto.codec import load
 from responses_proto.models.items import Item
 from responses_proto.models.request import CreateResponse
-from responses_proto.scripted._turn import Turn, read_turn
+from responses_proto.scripted._request import ScriptedTurn, read_turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def output(text: str, call_id: str) -> dict[str, Any]:
     return {"type": "function_call_output", "call_id": call_id, "output": text}
 
 
-def turn(*items: str | dict[str, Any], **request: Any) -> Turn:
+def turn(*items: str | dict[str, Any], **request: Any) -> ScriptedTurn:
     """What the model reads when the context is these items; a text is a message of the user's."""
     context = [user(item) if isinstance(item, str) else item for item in items]
     return read_turn(load({"model": "scripted", **request}, CreateResponse), load(context, list[Item]))

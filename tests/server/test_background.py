@@ -67,7 +67,7 @@ def test_it_is_queued_at_once_and_goes_on_alone(backend: str) -> None:
             )
             assert [item.text async for item in client.input_items(queued.id) if isinstance(item, Message)] == ["x"]
             steps.proceed.set()
-            ended = await client.wait(queued, poll=0.01)
+            ended = await client.wait(queued, interval=0.01)
             assert (ended.status, ended.output_text) == ("completed", "first second")
             assert await client.cancel(queued.id) == ended
             follower = await client.create(model="m", input="y", previous_response_id=queued.id)
@@ -170,11 +170,11 @@ def test_what_a_handler_raises_is_how_it_ends(backend: str) -> None:
 
     async def main() -> None:
         async with ResponsesApp(handler) as app, connected(app) as client:
-            refused = await client.wait(await client.create(model="m", input="no", background=True), poll=0.01)
+            refused = await client.wait(await client.create(model="m", input="no", background=True), interval=0.01)
             assert refused.status == "failed"
             assert refused.error
             assert (refused.error.code, refused.error.message) == ("invalid_prompt", "Not that.")
-            broken = await client.wait(await client.create(model="m", input="x", background=True), poll=0.01)
+            broken = await client.wait(await client.create(model="m", input="x", background=True), interval=0.01)
             assert broken.error
             assert (broken.error.code, "secret" in broken.error.message) == ("server_error", False)
 

@@ -31,7 +31,7 @@ from responses_proto.models.items import (
 )
 from responses_proto.models.tools import FunctionTool
 from responses_proto.protocol._requests import id_of
-from responses_proto.server._context import check_outputs, compact, count_words, expand, settle
+from responses_proto.server._context import check_outputs, compact, count_words, expand, normalize_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,8 +51,8 @@ def items(*values: Any) -> list[Item]:
 
 def test_a_string_is_a_message_of_the_users() -> None:
     expected = Message(id="msg_0", role="user", content=[InputText(text="hello")], status="completed")
-    assert settle("hello", ids()) == [expected]
-    assert settle((), ids()) == []
+    assert normalize_items("hello", ids()) == [expected]
+    assert normalize_items((), ids()) == []
 
 
 @pytest.mark.parametrize(
@@ -108,31 +108,31 @@ def test_a_string_is_a_message_of_the_users() -> None:
 )
 def test_an_item_gets_what_a_stored_one_has(given: Item, settled: Item) -> None:
     before = dump(given)
-    (found,) = settle([given], ids())
+    (found,) = normalize_items([given], ids())
     assert found == settled
     assert dump(given) == before
     check(dump(found))
-    assert settle([found], ids()) == [found]
+    assert normalize_items([found], ids()) == [found]
 
 
 def test_a_type_that_was_left_out_is_put_in() -> None:
-    (found,) = settle(items({"role": "user", "content": "x"}), ids())
+    (found,) = normalize_items(items({"role": "user", "content": "x"}), ids())
     assert dump(found)["type"] == "message"
 
 
 def test_where_ids_repeat_the_later_item_gets_another() -> None:
     same = Message(id="m", role="user", content=[])
-    assert [id_of(item) for item in settle([same, same], ids())] == ["m", "msg_0"]
-    assert [id_of(item) for item in settle([same], ids(), taken=["m"])] == ["msg_0"]
+    assert [id_of(item) for item in normalize_items([same, same], ids())] == ["m", "msg_0"]
+    assert [id_of(item) for item in normalize_items([same], ids(), taken=["m"])] == ["msg_0"]
     # but for ids that something else goes by
     output = LocalShellCallOutput(id="c", output="x")
     request = McpApprovalRequest(id="a", server_label="s", name="n", arguments="{}")
-    assert [id_of(item) for item in settle([output, request], ids(), taken=["c", "a"])] == ["c", "a"]
+    assert [id_of(item) for item in normalize_items([output, request], ids(), taken=["c", "a"])] == ["c", "a"]
 
 
 # ---- compaction
 
-HISTORY: list[Item] = settle(
+HISTORY: list[Item] = normalize_items(
     items(
         {"role": "developer", "content": "be kind"},
         {"role": "user", "content": "one"},

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from responses_proto import CreateResponse
     from responses_proto.models.items import Item
     from responses_proto.server import Reply
-    from responses_proto.server._turn import Turn
+    from responses_proto.server._task import ResponseTask
 
 
 @both_loops
@@ -48,7 +48,7 @@ def test_a_request_that_cannot_be_answered_makes_no_turn(backend: str) -> None:
 def test_a_connection_may_know_what_was_not_stored(backend: str) -> None:
     cache: dict[str, Sequence[Item]] = {}
 
-    async def turn_of(service: Service, request: CreateResponse) -> Turn:
+    async def turn_of(service: Service, request: CreateResponse) -> ResponseTask:
         turn = await service.turn(request, earlier=cache.get)
         await turn.run(Listener())
         cache[turn.id] = turn.history

@@ -15,7 +15,7 @@ from responses_proto.exceptions import LocalProtocolError
 from responses_proto.models.config import ConversationReference
 from responses_proto.models.conversations import Conversation
 from responses_proto.models.items import Item, Message, UnknownItem
-from responses_proto.protocol import Emitter, response_to
+from responses_proto.protocol import Emitter, initial_response
 from responses_proto.server import MemoryStore, SQLiteStore, Store, StoredResponse, WireEvent, wire_event
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def stored(name: str, *, text: str = "x", conversation: str | None = None) -> St
     request = CreateResponse(
         model="m", input=text, conversation=ConversationReference(id=conversation) if conversation else None
     )
-    return StoredResponse(response=response_to(request, now=1, id=name), input=[message(f"in_{name}", text)])
+    return StoredResponse(response=initial_response(request, now=1, id=name), input=[message(f"in_{name}", text)])
 
 
 def event(number: int, data: bytes = b"{}") -> WireEvent:

@@ -14,7 +14,7 @@ from tests.sockets import KEY, ONCE, Talk, eventually, say
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
-from responses_proto.exceptions import APIError, AuthenticationError, ResponseIncomplete
+from responses_proto.exceptions import APIError, AuthenticationError, ResponseIncompleteError
 from responses_proto.protocol.websocket import CONNECTION_LIMIT
 from responses_proto.scripted import Scripted
 from responses_proto.server import ResponsesApp, serving
@@ -475,7 +475,7 @@ def test_keys_are_asked_for_before_the_connection_is_accepted(backend: str) -> N
 def test_a_connection_takes_turns_for_its_time_only(backend: str) -> None:
     async def test() -> None:
         now = 1000.0
-        app = ResponsesApp(Scripted(), clock=lambda: now, websocket_lasts=60)
+        app = ResponsesApp(Scripted(), clock=lambda: now, max_connection_age=60)
         async with Talk(app) as talk:
             assert (await talk.ask())["type"] == "response.completed"
             now += 60
@@ -490,7 +490,7 @@ def test_a_connection_takes_turns_for_its_time_only(backend: str) -> None:
 @both_loops
 def test_an_idle_connection_is_closed_when_its_time_is_up(backend: str) -> None:
     async def test() -> None:
-        app = ResponsesApp(Scripted(), websocket_lasts=0.05)
+        app = ResponsesApp(Scripted(), max_connection_age=0.05)
         async with Talk(app) as talk:
             assert (await talk.hear())["error"]["code"] == CONNECTION_LIMIT
             await eventually(lambda: talk.over)
@@ -526,7 +526,7 @@ def test_the_client_and_the_server_in_memory(backend: str) -> None:
                         if event.type == "response.created":
                             await session.steer(stream.response, "three")
                             go_on.set()
-                    with pytest.raises(ResponseIncomplete, match="steered"):
+                    with pytest.raises(ResponseIncompleteError, match="steered"):
                         await stream.result()
                 async with session.successor(stream.response) as rest:
                     assert (await rest.result()).output_text.endswith("| three")
@@ -549,7 +549,7 @@ def test_the_client_and_the_server_over_a_socket(backend: str) -> None:
                 assert session.meta.request_id != caught.value.request_id
                 large = "word " * 4_000_000  # more than most servers take in one message, if nobody says otherwise
                 async with session.stream(model="m", input=large, max_output_tokens=1) as stream:
-                    with pytest.raises(ResponseIncomplete):
+                    with pytest.raises(ResponseIncompleteError):
                         await stream.result()
                 assert await say(session, "hello") == "hello"
                 assert session.connections == 1

@@ -21,7 +21,7 @@ from responses_proto.models.request import CreateResponse
 from responses_proto.models.response import Response
 from responses_proto.models.tools import TOOL_TYPES, Tool
 from responses_proto.protocol import Accumulator, ResponseStream
-from responses_proto.protocol.state import CHANNELS, GROWTH, ITEM_STEPS, PART_EVENTS, PROGRESS
+from responses_proto.protocol.state import DELTA_FIELDS, ITEM_STEPS, OTHER_GROWTH_EVENTS, PART_EVENTS, PROGRESS
 from responses_proto.testing import check_stream, strategies
 from responses_proto.testing.strategies import Stream, damaged_streams, streams
 
@@ -165,9 +165,9 @@ def test_a_stream_is_read_the_same_however_it_is_cut(stream: Stream, size: int) 
 
 def kind_of(event: str) -> str:
     of_parts = {name: part.items[0] for name, part in PART_EVENTS.items()}
-    of_texts = {name: channel.item for channel in CHANNELS for name in (channel.delta, channel.done)}
+    of_texts = {name: channel.item for channel in DELTA_FIELDS for name in (channel.delta, channel.done)}
     of_work = {name: progress.item for name, progress in PROGRESS.items()}
-    return {**of_parts, **of_texts, **of_work, **GROWTH}.get(event, "message")
+    return {**of_parts, **of_texts, **of_work, **OTHER_GROWTH_EVENTS}.get(event, "message")
 
 
 # What only some servers call so; elsewhere it is `content_part`.

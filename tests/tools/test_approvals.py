@@ -69,7 +69,7 @@ def test_without_anybody_to_ask_a_run_can_end(backend: str) -> None:
             with pytest.raises(ApprovalRequired) as caught:
                 await finish(client.run(**ASKED, tools=[REMOTE], on_error="raise"))
         assert caught.value.call == approval_request()
-        assert caught.value.replay is None  # nothing was done yet
+        assert caught.value.retry_safety is None  # nothing was done yet
 
     run(backend, test)
 

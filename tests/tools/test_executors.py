@@ -27,7 +27,7 @@ from responses_proto.models.tools import (
 )
 from responses_proto.tools import (
     Function,
-    Progress,
+    ProgressReporter,
     ToolContext,
     ToolExecutor,
     ToolOutput,
@@ -303,13 +303,13 @@ def test_what_calls_name_is_the_namespace_and_the_tool() -> None:
 
 
 def test_the_context_tells_progress_as_long_as_somebody_waits() -> None:
-    told: list[Progress] = []
+    told: list[ProgressReporter] = []
     context = ToolContext(approval_request(), response_id="resp_1", turn=2, timeout=60, on_progress=told.append)
     context.progress("half", done=1, total=2)
     context.progress(done=2)
     context.cancelled = True
     context.progress("late")
-    assert told == [Progress("half", 1, 2), Progress("", 2)]
+    assert told == [ProgressReporter("half", 1, 2), ProgressReporter("", 2)]
     assert 50 < (context.seconds_left or 0) <= 60
     assert (context.response_id, context.turn) == ("resp_1", 2)
 

@@ -260,13 +260,13 @@ def test_a_run_can_be_handed_over_at_any_point(backend: str) -> None:
             async with client.run(**ASKED, tools=[work]) as agent:
                 async for event in agent:
                     if isinstance(event, OutputItemDone):
-                        agent.hand_over()
+                        agent.pause()
                 result = await agent.result()
             assert (result.stopped, result.pending) == ("handed_over", [function_call(1)])
             async with client.run(result.loop, tools=[work]) as agent:
                 async for event in agent:
                     if isinstance(event, ToolStarted):
-                        agent.hand_over()  # what is at work comes to its end
+                        agent.pause()  # what is at work comes to its end
                 result = await agent.result()
             assert (result.stopped, result.pending) == ("handed_over", [])
             assert texts(result.loop) == ["done 1"]

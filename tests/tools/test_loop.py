@@ -12,7 +12,7 @@ from tests.tool_runs import approval_request, custom_call, function_call, said, 
 
 from responses_proto import CreateResponse
 from responses_proto.codec import dump
-from responses_proto.exceptions import LocalProtocolError, RemoteProtocolError, ResponseFailed
+from responses_proto.exceptions import LocalProtocolError, RemoteProtocolError, ResponseFailedError
 from responses_proto.models.items import (
     AdditionalTools,
     FunctionCall,
@@ -297,7 +297,7 @@ def test_a_failed_response_says_why() -> None:
     loop = ToolLoop(REQUEST)
     loop.receive(turn(status="failed", error=ResponseError(code="server_error", message="It broke.")))
     error = loop.turns[0].outcome.exception()
-    assert isinstance(error, ResponseFailed)
+    assert isinstance(error, ResponseFailedError)
     assert "It broke." in str(error)
 
 

@@ -29,7 +29,7 @@ from responses_proto.models.actions import (
 )
 from responses_proto.models.content import ComputerScreenshot, InputFile, InputImage, InputText
 from responses_proto.models.items import (
-    PAIRS,
+    CALL_OUTPUT_PAIRS,
     ApplyPatchCall,
     ComputerCall,
     ComputerCallOutput,
@@ -149,7 +149,7 @@ def test_there_is_a_call_of_each_kind() -> None:
 )
 def test_each_kind_of_call_is_answered_in_its_own_way(kind: str, given: Any, wire: dict[str, Any]) -> None:
     item = output_item(CALLS[kind], given)
-    pair = next(pair for pair in PAIRS if pair.call == kind)
+    pair = next(pair for pair in CALL_OUTPUT_PAIRS if pair.call == kind)
     assert dump(item) == {"type": pair.output, **wire}
     assert [found for found in check_history([CALLS[kind], item]) if found.level == "error"] == []
 

@@ -37,7 +37,7 @@ from responses_proto.models.events import OutputItemDone
 from responses_proto.models.items import FunctionCall, FunctionCallOutput, McpApprovalRequest, Message
 from responses_proto.models.tools import FunctionTool, McpTool
 from responses_proto.protocol import DONE, check_history, emit, encode_event
-from responses_proto.testing import Answer, FakeServer, Peer, Script
+from responses_proto.testing import Answer, FakeServer, Script, ServerExchange
 from responses_proto.tools import (
     Approval,
     LocalEvent,
@@ -236,10 +236,10 @@ def test_the_clients_retries_are_at_work_in_each_turn(backend: str) -> None:
 # ---- when tools start
 
 
-def gated(response: Response, gate: anyio.Event) -> Callable[[Peer], Awaitable[None]]:
+def gated(response: Response, gate: anyio.Event) -> Callable[[ServerExchange], Awaitable[None]]:
     """Say a response up to the end of its first item, and the rest once the gate is open."""
 
-    async def script(peer: Peer) -> None:
+    async def script(peer: ServerExchange) -> None:
         await peer.start()
         for event in emit(response):
             await peer.send(encode_event(event))

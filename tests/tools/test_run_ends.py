@@ -35,8 +35,8 @@ from responses_proto.exceptions import (
     DeadlineExceeded,
     LocalProtocolError,
     RemoteProtocolError,
-    ResponseFailed,
-    ResponseIncomplete,
+    ResponseFailedError,
+    ResponseIncompleteError,
     ResponsesProtoError,
     StreamInterrupted,
     StreamTruncated,
@@ -47,7 +47,7 @@ from responses_proto.exceptions import (
 from responses_proto.models.events import OutputItemDone, OutputTextDelta
 from responses_proto.models.response import IncompleteDetails, ResponseError
 from responses_proto.protocol import check_history, emit, encode_event
-from responses_proto.testing import Answer, FakeServer, Peer, Reset
+from responses_proto.testing import Answer, FakeServer, Reset, ServerExchange
 from responses_proto.tools import ToolContext, ToolFinished, ToolOutput, ToolStarted, TurnFinished, function_tool
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def test_a_tool_that_fails_can_end_the_run(backend: str, start: Any) -> None:
         error = caught.value
         assert isinstance(error.__cause__, ValueError)
         assert error.call == failing(2)
-        assert error.replay == "unsafe"
+        assert error.retry_safety == "unsafe"
         assert error.response
         assert error.response.id == "resp_1"
         assert len(server.requests) == 1
@@ -239,7 +239,7 @@ LIMITED = IncompleteDetails(reason="max_output_tokens")
 @pytest.mark.parametrize(
     ("answer", "kind", "stopped", "raises_while_read"),
     [
-        (begun_with(status="failed", error=ERROR), ResponseFailed, "failed", False),
+        (begun_with(status="failed", error=ERROR), ResponseFailedError, "failed", False),
         (broken_off(begun_with()), StreamTruncated, "truncated", False),
         (broken_off(begun_with(), Reset()), StreamInterrupted, "truncated", True),
         (
@@ -268,7 +268,7 @@ def test_what_an_eager_tool_did_is_kept_when_its_response_breaks(
                 assert (caught is not None) == raises_while_read
                 with pytest.raises(kind) as again:
                     await agent.result()
-        assert again.value.replay == "unsafe"
+        assert again.value.retry_safety == "unsafe"
         assert again.value.response
         assert "ToolFinished" in names(events)
         assert ("TurnFinished" in names(events)) != raises_while_read
@@ -290,8 +290,8 @@ def test_an_incomplete_response_is_a_result_with_its_error(backend: str) -> None
         async with serving(response, said()) as (server, client):
             events, result = await finish(client.run(**ASKED, tools=[work], start="item_done"))
             assert result.stopped == "incomplete"
-            assert isinstance(result.error, ResponseIncomplete)
-            assert result.error.replay == "unsafe"
+            assert isinstance(result.error, ResponseIncompleteError)
+            assert result.error.retry_safety == "unsafe"
             assert texts(result.loop) == ["done 1", "done 1"]
             # Nothing of a call that was cut off is executed, or said again.
             assert names(events).count("ToolStarted") == 2
@@ -314,7 +314,7 @@ def test_an_incomplete_response_begins_nothing(backend: str) -> None:
             events, result = await finish(client.run(**ASKED, tools=[work]))
             assert (result.stopped, result.pending) == ("incomplete", [function_call(1)])
             assert "ToolStarted" not in names(events)
-            assert isinstance(result.error, ResponseIncomplete)
+            assert isinstance(result.error, ResponseIncompleteError)
             # Whoever goes on wants it executed.
             _, further = await finish(client.run(result.loop, tools=[work]))
         assert texts(further.loop) == ["done 1"]
@@ -338,7 +338,7 @@ def test_before_a_tool_began_errors_are_as_ever(backend: str) -> None:
             agent = client.run(**ASKED, tools=[work])
             with pytest.raises(BadRequestError) as caught:
                 await finish(agent)
-        assert caught.value.replay == "unsafe"
+        assert caught.value.retry_safety == "unsafe"
         assert texts(agent.loop) == ["done 1"]
         assert agent.loop.state == "ask"  # and can be tried again
 
@@ -436,7 +436,7 @@ def test_a_response_that_was_left_before_anything_began_can_be_asked_for_again(b
 @both_loops
 def test_a_response_that_was_left_after_a_tool_began_is_kept_as_far_as_it_matters(backend: str) -> None:
     async def test() -> None:
-        async def hanging(peer: Peer) -> None:
+        async def hanging(peer: ServerExchange) -> None:
             events = emit(turn(function_call(1), function_call(2)))
             done = 0
             for event in events:

@@ -11,7 +11,7 @@ from responses_proto import CreateResponse
 from responses_proto.codec import dump
 from responses_proto.exceptions import LocalProtocolError
 from responses_proto.models.tools import CustomTool, FunctionTool, McpTool, NamespaceTool
-from responses_proto.tools import Function, Handler, handler
+from responses_proto.tools import Function, ItemHandler, handler
 from responses_proto.tools._toolbox import Toolbox
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def every(call: FunctionCall) -> str:
 def test_functions_and_executors_execute_and_the_rest_is_only_offered() -> None:
     hosted = McpTool(server_label="s", server_url="https://x.example")
     box = Toolbox([work, plain, hosted, {"type": "acme:search"}, handler("function_call", every)])
-    assert [type(executor) for executor in box.executors] == [Function, Function, Handler]
+    assert [type(executor) for executor in box.executors] == [Function, Function, ItemHandler]
     asked = dump(box.offered_with(REQUEST))
     assert [tool.get("name", tool["type"]) for tool in asked["tools"]] == ["mcp", "acme:search", "work", "plain"]
 

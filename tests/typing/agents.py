@@ -22,8 +22,9 @@ from responses_proto.models.response import PendingCall, Usage
 from responses_proto.tools import (
     Approval,
     Function,
-    Handler,
+    ItemHandler,
     LocalEvent,
+    LoopTurn,
     Run,
     RunEvent,
     RunResult,
@@ -35,7 +36,6 @@ from responses_proto.tools import (
     ToolOutput,
     ToolProgress,
     ToolStarted,
-    Turn,
     TurnStarted,
     custom_tool,
     function_tool,
@@ -107,7 +107,7 @@ async def functions_keep_their_types(context: ToolContext) -> None:
     assert_type(Counter().add.definition, FunctionTool)
     executors: list[ToolExecutor] = [double, wait, shout, Counter().add, Own(), handler("shell_call", perform)]
     assert_type(await executors[0].execute(FunctionCall(call_id="c", name="n", arguments=""), context), ToolOutput)
-    assert_type(handler(ShellCall, perform, definition=ShellTool(environment=LocalEnvironment())), Handler)
+    assert_type(handler(ShellCall, perform, definition=ShellTool(environment=LocalEnvironment())), ItemHandler)
 
 
 def approve(request: McpApprovalRequest) -> Approval:
@@ -165,7 +165,7 @@ async def runs_tell_events(run: Run) -> str:
     assert_type(result, RunResult)
     assert_type(result.response, Response)
     assert_type(result.items, list[Item])
-    assert_type(result.turns, tuple[Turn, ...])
+    assert_type(result.turns, tuple[LoopTurn, ...])
     assert_type(result.usage, Usage | None)
     assert_type(result.stopped, Stopped)
     return result.output_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, assert_type
 
 from responses_proto import Cursor, EventStream, ResponsesClient, RetryPolicy, Timeouts
-from responses_proto.client import CallEnd, Hooks, WebSocketSession
+from responses_proto.client import CallFinished, Hooks, WebSocketSession
 from responses_proto.models import (
     CompactedResponse,
     CompactRequest,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from responses_proto.typing import JSONObject
 
 
-def report(_end: CallEnd) -> None:
+def report(_end: CallFinished) -> None:
     """Take what a hook gets."""
 
 
@@ -38,7 +38,7 @@ async def every_endpoint_is_typed_both_ways(client: ResponsesClient, raw: JSONOb
     assert_type(await client.create(CreateResponse(model="m"), temperature=1.0), Response)
     assert_type(await client.create(raw, headers={"x": "y"}), Response)
     assert_type(await client.retrieve("r", include=["reasoning.encrypted_content"]), Response)
-    assert_type(await client.wait("r", poll=1), Response)
+    assert_type(await client.wait("r", interval=1), Response)
     assert_type(await client.cancel("r"), Response)
     assert_type(await client.delete("r"), DeletedResponse)
     assert_type(await client.compact(model="m", input="x"), CompactedResponse)

@@ -356,14 +356,14 @@ def serve(
 ) -> None:
     """Serve the embedded model, which needs no network and always says the same."""
     from ..scripted.model import MODEL, Scripted  # noqa: PLC0415 - as above
-    from ..scripted.script import Script  # noqa: PLC0415 - nobody else needs it
+    from ..scripted.script import ScriptRules  # noqa: PLC0415 - nobody else needs it
     from ..server.app import ResponsesApp  # noqa: PLC0415 - needs the extra `server`, other commands do not
     from ..server.stores import SQLiteStore  # noqa: PLC0415 - as above
     from ..server.uvicorn import listen, url_of  # noqa: PLC0415 - as above
     from ..server.uvicorn import serve as serve_on  # noqa: PLC0415 - as above
 
     try:
-        model = Scripted(delay=delay, script=Script.read(script) if script else None)
+        model = Scripted(delay=delay, script=ScriptRules.read(script) if script else None)
         kept = SQLiteStore(store) if store else None
         application = ResponsesApp(model, store=kept, keys=api_key or None, models=[MODEL])
     except LocalProtocolError as error:

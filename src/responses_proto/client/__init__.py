@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from .client import StreamMeta as StreamMeta
     from .conversations import ConversationItems as ConversationItems
     from .conversations import Conversations as Conversations
-    from .hooks import CallEnd as CallEnd
-    from .hooks import How as How
+    from .hooks import CallFinished as CallFinished
+    from .hooks import CallResult as CallResult
     from .hooks import RetryNotice as RetryNotice
     from .httpx_sse import EventSource as EventSource
     from .httpx_sse import ServerSentEvent as ServerSentEvent
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from .pages import ItemPages as ItemPages
     from .pages import Page as Page
     from .retry import Decision as Decision
-    from .retry import Retry as Retry
+    from .retry import GiveUp as GiveUp
+    from .retry import GiveUpReason as GiveUpReason
+    from .retry import RetryAfter as RetryAfter
     from .retry import RetryPolicy as RetryPolicy
-    from .retry import Stop as Stop
-    from .retry import StopReason as StopReason
     from .stream import OnAbandon as OnAbandon
     from .timeouts import Timeouts as Timeouts
     from .views import Batches as Batches
@@ -51,10 +51,10 @@ else:
             ".": ("transport", "websocket"),
             ".client": ("EventStream", "Hooks", "ResponsesClient", "StreamMeta"),
             ".conversations": ("ConversationItems", "Conversations"),
-            ".hooks": ("CallEnd", "How", "RetryNotice"),
+            ".hooks": ("CallFinished", "CallResult", "RetryNotice"),
             ".httpx_sse": ("EventSource", "SSEError", "ServerSentEvent", "SourceEvents", "events_from"),
             ".pages": ("ItemPages", "Page"),
-            ".retry": ("Decision", "Retry", "RetryPolicy", "Stop", "StopReason"),
+            ".retry": ("Decision", "GiveUp", "GiveUpReason", "RetryAfter", "RetryPolicy"),
             ".stream": ("OnAbandon",),
             ".timeouts": ("Timeouts",),
             ".views": ("Batches", "Events", "PartialValues", "TextDeltas"),

@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from ..exceptions import LocalProtocolError
-from ..providers import DIALECTS, Dialect, find_dialect
+from ..providers import PROVIDERS, Provider, find_provider
 from .transport.http import origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["check_headers", "checked_url", "endpoint", "settle", "shown"]
+__all__ = ["check_headers", "checked_url", "endpoint", "resolve_endpoint", "shown"]
 
-_CUSTOM: Final = Dialect(name="server", key_needed=False)
+_CUSTOM: Final = Provider(name="server", key_needed=False)
 _BASE_URL: Final = "RESPONSES_BASE_URL"
 _API_KEY: Final = "RESPONSES_API_KEY"
 _OF_WEBSOCKET: Final = {"ws": "http", "wss": "https"}
 
 
-def settle(
-    base_url: str | None, api_key: str | None, dialect: Dialect | str | None, env: Mapping[str, str]
-) -> tuple[Dialect, str, str]:
+def resolve_endpoint(
+    base_url: str | None, api_key: str | None, dialect: Provider | str | None, env: Mapping[str, str]
+) -> tuple[Provider, str, str]:
     """Find the dialect, the address as given, and the key, which may be empty. ``env`` is the environment.
 
     Raises ``LocalProtocolError`` for a provider that is not known, or that has no address of its own and was given none, and for
@@ -35,7 +35,7 @@ def settle(
     if base_url is not None and not base_url.strip():
         raise LocalProtocolError("base_url is empty: leave it out for the default, or say where the server is")
     if dialect is not None:
-        found = find_dialect(dialect) if isinstance(dialect, str) else dialect
+        found = find_provider(dialect) if isinstance(dialect, str) else dialect
         url = base_url or _first(env, found.base_url_env) or found.base_url
         if not url:
             names = " or ".join(found.base_url_env)
@@ -43,7 +43,7 @@ def settle(
         key = api_key if api_key is not None else _first(env, found.key_env)
     else:
         url = base_url or _first(env, (_BASE_URL,))
-        found = (_dialect_at(url) or _CUSTOM) if url else DIALECTS["openai"]
+        found = (_dialect_at(url) or _CUSTOM) if url else PROVIDERS["openai"]
         url = url or _first(env, found.base_url_env) or cast("str", found.base_url)
         key = api_key if api_key is not None else _first(env, (_API_KEY, *found.key_env))
     return found, url, key.strip()
@@ -59,10 +59,10 @@ def _as_http(url: str) -> str:
     return f"{_OF_WEBSOCKET.get(scheme.lower(), scheme)}{mark}{rest}"
 
 
-def _dialect_at(url: str) -> Dialect | None:
+def _dialect_at(url: str) -> Provider | None:
     """Find the provider that a URL belongs to: the one that its key may be sent to."""
     url = _as_http(url.strip())
-    return next((d for d in DIALECTS.values() if d.key_needed and d.base_url and _same_origin(d.base_url, url)), None)
+    return next((d for d in PROVIDERS.values() if d.key_needed and d.base_url and _same_origin(d.base_url, url)), None)
 
 
 def _same_origin(one: str, other: str) -> bool:
@@ -72,7 +72,7 @@ def _same_origin(one: str, other: str) -> bool:
         return False
 
 
-def checked_url(url: str, dialect: Dialect) -> str:
+def checked_url(url: str, dialect: Provider) -> str:
     """Give the base URL in one form: with the path that the dialect needs, without a trailing slash.
 
     Raises ``LocalProtocolError`` for what is no http(s) or ws(s) URL, or is that of an endpoint.

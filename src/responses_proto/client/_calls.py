@@ -20,10 +20,19 @@ from ..protocol.api_errors import api_error_from
 from ..protocol.headers import request_id
 from ..typing import UNSET
 from ._address import check_headers, endpoint
-from ._answers import ERROR_BODY, FIRST_ERROR, FIRST_REDIRECT, description, is_error, read_object, refusal, without
 from ._bodies import Body, LargeBody, SmallBody, is_large
-from .hooks import CallEnd, Hooks, How, RetryNotice
-from .retry import Retry, RetryPolicy
+from ._replies import (
+    ERROR_BODY,
+    FIRST_ERROR,
+    FIRST_REDIRECT,
+    description,
+    error_from_reply,
+    is_error,
+    read_object,
+    without,
+)
+from .hooks import CallFinished, CallResult, Hooks, RetryNotice
+from .retry import RetryAfter, RetryPolicy
 from .timeouts import Timeouts
 from .transport._exchange import Exchange
 from .transport.base import Transport, WireRequest
@@ -36,7 +45,7 @@ if TYPE_CHECKING:
     from ..protocol.stream import Outcome
     from ..typing import Cursor, JSONObject
 
-__all__ = ["Attempts", "Caller", "Plan", "merged", "query"]
+__all__ = ["Attempts", "ClientCore", "PreparedCall", "merged", "query"]
 
 _IDEMPOTENCY: Final = "idempotency-key"
 _NOTHING: Final = SmallBody(b"")
@@ -44,7 +53,7 @@ _M = TypeVar("_M", bound=Model)
 
 
 @attrs.frozen(kw_only=True)
-class Plan:
+class PreparedCall:
     """A call that was not begun yet."""
 
     operation: str
@@ -54,7 +63,7 @@ class Plan:
 
 
 @attrs.frozen(kw_only=True)
-class Caller:
+class ClientCore:
     """A client's settings and its transport. Makes plans, and carries out those that are answered in one piece."""
 
     transport: Transport
@@ -77,7 +86,7 @@ class Caller:
         stream: bool = False,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Plan:
+    ) -> PreparedCall:
         """Make a plan. ``content`` is a wire value or a model, ``path`` the segments after the base URL.
 
         Raises ``LocalProtocolError`` for ids and headers that cannot be sent, ``EncodeError`` for content that is not JSON.
@@ -102,12 +111,14 @@ class Caller:
             stream=stream,
             timeouts=self._bounds(timeouts),
         )
-        return Plan(operation=operation, request=request, body=body)
+        return PreparedCall(operation=operation, request=request, body=body)
 
-    def message(self, operation: str, url: str, *, content: object = None, timeouts: Timeouts | None = None) -> Plan:
+    def message(
+        self, operation: str, url: str, *, content: object = None, timeouts: Timeouts | None = None
+    ) -> PreparedCall:
         """Make a plan to say something over a WebSocket, or if there is no content to listen. Raises what :meth:`plan` does."""
         request = WireRequest(method="SEND", url=url, headers={}, stream=True, timeouts=self._bounds(timeouts))
-        return Plan(operation=operation, request=request, body=_body(content))
+        return PreparedCall(operation=operation, request=request, body=_body(content))
 
     def _bounds(self, timeouts: Timeouts | None) -> Timeouts:
         if timeouts is not None and not isinstance(timeouts, Timeouts):  # pyright: ignore[reportUnnecessaryIsInstance] - a number is what comes to mind
@@ -116,7 +127,7 @@ class Caller:
             )
         return timeouts or self.timeouts
 
-    async def fetch(self, plan: Plan, cls: Any, *, empty: JSONObject | None = None) -> Any:
+    async def fetch(self, plan: PreparedCall, cls: Any, *, empty: JSONObject | None = None) -> Any:
         """Carry out a plan; give the answer as ``cls``. ``empty`` is what an answer without a body means."""
         async with Attempts(self, plan) as attempts:
             while True:
@@ -140,7 +151,7 @@ class Caller:
     async def _receive(self, exchange: Exchange) -> bytes:
         await exchange.open()
         if exchange.status >= FIRST_ERROR:
-            raise refusal(exchange, await exchange.read_start(ERROR_BODY), self.secret)
+            raise error_from_reply(exchange, await exchange.read_start(ERROR_BODY), self.secret)
         return await exchange.read(self.limits)
 
     def _answer(self, exchange: Exchange, body: bytes, cls: Any, empty: JSONObject | None) -> Any:
@@ -149,7 +160,7 @@ class Caller:
         value = read_object(body)
         # Items may have an error of their own, and a name.
         if value is not None and is_error(value) and "id" not in value:
-            raise refusal(exchange, body, self.secret)
+            raise error_from_reply(exchange, body, self.secret)
         if value is None or exchange.status >= FIRST_REDIRECT:
             start = without(body, self.secret)[:ERROR_BODY]
             error = APIError(
@@ -159,7 +170,7 @@ class Caller:
                 headers=exchange.headers,
                 body=start.decode("utf-8", "replace"),
             )
-            error.replay = "unsafe"
+            error.retry_safety = "unsafe"
             raise error
         return default_converter().load(value, cls)
 
@@ -169,7 +180,7 @@ class Attempts:
 
     __slots__ = ("_caller", "_first_event", "_over", "_paused", "_plan", "_sent", "_started", "count", "response")
 
-    def __init__(self, caller: Caller, plan: Plan) -> None:
+    def __init__(self, caller: ClientCore, plan: PreparedCall) -> None:
         self._caller = caller
         self._plan = plan
         self._started = time.monotonic()
@@ -202,7 +213,7 @@ class Attempts:
         """Take the time of the first event of this attempt."""
         self._first_event = time.monotonic() - self._started
 
-    def decide(self, error: ResponsesProtoError, *, output: bool = False) -> Retry | None:
+    def decide(self, error: ResponsesProtoError, *, output: bool = False) -> RetryAfter | None:
         """Say whether there is to be another attempt after an error."""
         total = self._plan.request.timeouts.total
         decision = self._caller.retry.decide(
@@ -213,9 +224,9 @@ class Attempts:
             paused=self._paused,
             left=None if total is None else total - (time.monotonic() - self._started),
         )
-        return decision if isinstance(decision, Retry) else None
+        return decision if isinstance(decision, RetryAfter) else None
 
-    async def pause(self, error: ResponsesProtoError, decision: Retry) -> None:
+    async def pause(self, error: ResponsesProtoError, decision: RetryAfter) -> None:
         """Tell the hook, and wait."""
         if self._caller.hooks.on_retry is not None:
             self._caller.hooks.on_retry(
@@ -240,7 +251,7 @@ class Attempts:
         self,
         error: BaseException | None,
         *,
-        how: How | None = None,
+        how: CallResult | None = None,
         outcome: Outcome | None = None,
         cursor: Cursor | None = None,
     ) -> None:
@@ -255,7 +266,7 @@ class Attempts:
         if response is None and isinstance(error, ResponsesProtoError):
             response = error.response
         hook(
-            CallEnd(
+            CallFinished(
                 operation=self._plan.operation,
                 how=how,
                 outcome=outcome,

@@ -30,10 +30,10 @@ from ..limits import Limits
 from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
 from ..models.response import CompactedResponse, DeletedResponse, InputTokenCount, Response, ResponseItemList
 from ..protocol.stream import ResponseStream
-from ..providers import Dialect, find_dialect
+from ..providers import Provider, find_provider
 from ..typing import UNSET, Cursor
-from ._address import check_headers, checked_url, settle, shown
-from ._calls import Caller, merged, query
+from ._address import check_headers, checked_url, resolve_endpoint, shown
+from ._calls import ClientCore, merged, query
 from .conversations import Conversations
 from .hooks import Hooks
 from .pages import ItemPages
@@ -52,12 +52,12 @@ if TYPE_CHECKING:
     from ..models.config import Include, Order
     from ..models.request import CompactFields, CreateResponseFields, InputTokensFields, RunFields
     from ..schema.structured import ParseResult
-    from ..tools._executor import OnError
+    from ..tools._runner import OnError
     from ..tools.executors import Tools
     from ..tools.loop import Continuation, ToolLoop
     from ..tools.run import Approve, Run, Start
     from ..typing import JSONObject
-    from ._calls import Plan
+    from ._calls import PreparedCall
     from .stream import OnAbandon
     from .transport.base import Transport
     from .transport.http import HTTPClient
@@ -97,14 +97,14 @@ class ResponsesClient:
         retry: RetryPolicy | None = None,
         limits: Limits | None = None,
         headers: Mapping[str, str] | None = None,
-        dialect: Dialect | str | None = None,
+        dialect: Provider | str | None = None,
         hooks: Hooks | None = None,
     ) -> None:
         _check_kinds(
             timeouts=(timeouts, Timeouts), retry=(retry, RetryPolicy), limits=(limits, Limits), hooks=(hooks, Hooks)
         )
         own = {name.lower(): value for name, value in (headers or {}).items()}
-        found, url, key = settle(base_url, api_key, dialect, os.environ)
+        found, url, key = resolve_endpoint(base_url, api_key, dialect, os.environ)
         if not key and found.key_needed and found.key_header not in own and http_client is None:
             names = " or ".join(("RESPONSES_API_KEY", *found.key_env) if dialect is None else found.key_env)
             elsewhere = (
@@ -124,7 +124,7 @@ class ResponsesClient:
             HTTPTransport(cast("HTTPClient | None", http_client)) if self._owned else cast("Transport", http_client)
         )
         self._closed = False
-        self._settings = Caller(
+        self._settings = ClientCore(
             transport=self._transport,
             base_url=self._base_url,
             headers=sent,
@@ -164,7 +164,7 @@ class ResponsesClient:
             retry=retry,
             limits=limits,
             headers=headers,
-            dialect=find_dialect(name),
+            dialect=find_provider(name),
             hooks=hooks,
         )
 
@@ -174,7 +174,7 @@ class ResponsesClient:
         return self._base_url
 
     @property
-    def dialect(self) -> Dialect:
+    def dialect(self) -> Provider:
         """How the server is called."""
         return self._dialect
 
@@ -234,10 +234,12 @@ class ResponsesClient:
         ``Incomplete`` or ``Invalid``, each with ``.response``. Raises ``LocalProtocolError`` for a type that the strict subset
         of JSON Schema cannot say, before anything is sent; and what :meth:`create` raises.
         """
-        from ..schema.structured import Structured, asking_for  # noqa: PLC0415 - only who parses pays for it
+        from ..schema.structured import Structured, with_text_format  # noqa: PLC0415 - only who parses pays for it
 
         wanted = Structured(output)
-        response = await self.create(request, timeouts=timeouts, headers=headers, **asking_for(wanted, request, fields))
+        response = await self.create(
+            request, timeouts=timeouts, headers=headers, **with_text_format(wanted, request, fields)
+        )
         return wanted.parse_response(response)
 
     def stream(
@@ -345,7 +347,7 @@ class ResponsesClient:
         """
         accumulator = None
         if isinstance(interrupted, EventStream):
-            cursor, accumulator = interrupted.taken_over()
+            cursor, accumulator = interrupted.detach()
         elif isinstance(interrupted, Cursor):
             cursor = interrupted
         else:
@@ -414,27 +416,27 @@ class ResponsesClient:
         response: Response | str,
         /,
         *,
-        poll: float = 1.0,
-        longest_poll: float = 10.0,
+        interval: float = 1.0,
+        max_interval: float = 10.0,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
         """Fetch a background response, by itself or by its id, again and again until it is neither queued nor in progress.
 
-        ``poll`` is the first pause between two requests, in seconds; it grows by half each time, up to ``longest_poll``.
+        ``interval`` is the first pause between two requests, in seconds; it grows by half each time, up to ``max_interval``.
         What comes back may be of any final status. ``Timeouts.total`` bounds the whole wait: ``DeadlineExceeded`` then has the
-        response as it was last. Raises ``LocalProtocolError`` for a ``poll`` that is not above 0.
+        response as it was last. Raises ``LocalProtocolError`` for a ``interval`` that is not above 0.
         """
-        if not (0 < poll < float("inf") and longest_poll > 0):
-            raise LocalProtocolError(f"poll has to be a number of seconds above 0, not {poll!r}")
+        if not (0 < interval < float("inf") and max_interval > 0):
+            raise LocalProtocolError(f"poll has to be a number of seconds above 0, not {interval!r}")
         bounds = timeouts or self._settings.timeouts
         started = time.monotonic()
         known = response if isinstance(response, Response) else None
         response_id = response.id if isinstance(response, Response) else response
         while known is None or known.status in _RUNNING:
             if known is not None:
-                await anyio.sleep(poll if bounds.total is None else min(poll, _left(bounds, started)))
-                poll = max(poll, min(poll * _POLL_GROWTH, longest_poll))
+                await anyio.sleep(interval if bounds.total is None else min(interval, _left(bounds, started)))
+                interval = max(interval, min(interval * _POLL_GROWTH, max_interval))
             left = _left(bounds, started)
             if left <= 0:
                 raise _late(bounds, started, known)
@@ -548,7 +550,7 @@ class ResponsesClient:
 
     # Inside
 
-    def _caller(self) -> Caller:
+    def _caller(self) -> ClientCore:
         if self._closed:
             raise LocalProtocolError("this client is closed: make another one, or stay inside its `async with` block")
         return self._settings
@@ -563,7 +565,7 @@ class ResponsesClient:
         stream: bool = False,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Plan:
+    ) -> PreparedCall:
         return self._caller().plan(
             operation,
             method,
@@ -606,5 +608,5 @@ def _late(bounds: Timeouts, started: float, known: Response | None) -> DeadlineE
     error = DeadlineExceeded("total", time.monotonic() - started, limit=bounds.total)
     error.response = known
     error.cursor = Cursor(known.id) if known is not None and known.id else None
-    error.replay = "safe"
+    error.retry_safety = "safe"
     return error

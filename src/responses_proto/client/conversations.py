@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from ..models.config import Include, Order
     from ..typing import JSONObject
-    from ._calls import Caller
+    from ._calls import ClientCore
     from .timeouts import Timeouts
 
 __all__ = ["ConversationItems", "Conversations"]
@@ -31,7 +31,7 @@ __all__ = ["ConversationItems", "Conversations"]
 class Conversations:
     """The conversations of a server: ``client.conversations``. Each method raises what :meth:`ResponsesClient.create` does."""
 
-    def __init__(self, caller: Callable[[], Caller]) -> None:
+    def __init__(self, caller: Callable[[], ClientCore]) -> None:
         self._caller = caller
         self.items: ConversationItems = ConversationItems(caller)
         """The items of conversations."""
@@ -83,7 +83,7 @@ class Conversations:
 class ConversationItems:
     """The items of conversations: ``client.conversations.items``."""
 
-    def __init__(self, caller: Callable[[], Caller]) -> None:
+    def __init__(self, caller: Callable[[], ClientCore]) -> None:
         self._caller = caller
 
     def list(

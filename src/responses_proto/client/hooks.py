@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from ..typing import Cursor
     from .transport.base import WireRequest
 
-__all__ = ["CallEnd", "Hooks", "How", "RetryNotice"]
+__all__ = ["CallFinished", "CallResult", "Hooks", "RetryNotice"]
 
-How: TypeAlias = Literal["ended", "left", "cancelled", "failed"]
+CallResult: TypeAlias = Literal["ended", "left", "cancelled", "failed"]
 """How a call was over. ``ended``: with an answer, be it one that says ``failed``; ``left``: the block was left before the end;
 ``cancelled``: from outside; ``failed``: an error was raised to the caller, or by the caller inside the block."""
 
@@ -33,7 +33,7 @@ class RetryNotice:
     """A request is about to be sent again."""
 
     operation: str
-    """What is asked for, as in :attr:`CallEnd.operation`."""
+    """What is asked for, as in :attr:`CallFinished.operation`."""
     attempt: int
     """The number of the attempt that failed, from 1."""
     error: ResponsesProtoError
@@ -43,12 +43,12 @@ class RetryNotice:
 
 
 @attrs.frozen(kw_only=True)
-class CallEnd:
+class CallFinished:
     """A call is over."""
 
     operation: str
     """What was asked for: ``responses.create``, ``responses.stream``, ``conversations.items.list``, …"""
-    how: How
+    how: CallResult
     outcome: Outcome | None = None
     """How the stream ended; ``None`` for calls that are no stream, and for streams that did not end."""
     response: Response | None = None
@@ -79,5 +79,5 @@ class Hooks:
     """For each event when it was received, which may be before the consumer asks for it."""
     on_retry: Callable[[RetryNotice], object] | None = None
     """Before the pause that precedes another attempt."""
-    on_outcome: Callable[[CallEnd], object] | None = None
+    on_outcome: Callable[[CallFinished], object] | None = None
     """Once for each call that was begun, on every way out of it, when its connection is closed."""

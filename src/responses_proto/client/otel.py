@@ -22,7 +22,7 @@ import attrs
 from .._version import __version__
 from ..codec import default_converter
 from ..exceptions import APIError
-from ..providers import DIALECTS
+from ..providers import PROVIDERS
 from .hooks import Hooks
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import SpanKind, StatusCode, Tracer, TracerProvider
 
     from ..models.response import Response, Usage
-    from .hooks import CallEnd
+    from .hooks import CallFinished
     from .transport.base import WireRequest
 
 __all__ = ["otel_hooks"]
@@ -120,7 +120,7 @@ class _Tracing:
         if len(self.sent) > _REMEMBERED:
             self.sent.pop(next(iter(self.sent)), None)
 
-    def on_outcome(self, end: CallEnd) -> None:
+    def on_outcome(self, end: CallFinished) -> None:
         now = time.time_ns()
         request = end.request
         _, context = self.sent.pop(id(request), (None, None))
@@ -146,7 +146,7 @@ class _Tracing:
             span.set_status(self.error, str(end.error) if self.capture_content and end.error is not None else None)
         span.end(now)
 
-    def _attributes(self, end: CallEnd) -> _Attributes:
+    def _attributes(self, end: CallFinished) -> _Attributes:
         attributes: _Attributes = {"gen_ai.provider.name": "openai"}
         if end.operation == "responses.stream":
             attributes["gen_ai.request.stream"] = True
@@ -163,7 +163,7 @@ class _Tracing:
 
 def _providers() -> Mapping[str, str]:
     """Give the names of providers by their host."""
-    hosts = {urlsplit(dialect.base_url).hostname: dialect.name for dialect in DIALECTS.values() if dialect.base_url}
+    hosts = {urlsplit(dialect.base_url).hostname: dialect.name for dialect in PROVIDERS.values() if dialect.base_url}
     return {host: _WELL_KNOWN.get(name, name) for host, name in hosts.items() if host and host != "localhost"}
 
 
@@ -249,7 +249,7 @@ def _finish_reason(response: Response) -> str | None:
             return None
 
 
-def _error_type(end: CallEnd) -> str | None:
+def _error_type(end: CallFinished) -> str | None:
     """Say what went wrong in a word that is the same each time; ``None`` if nothing did."""
     match end.how:
         case "left":

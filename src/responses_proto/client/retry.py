@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from ..exceptions import ResponsesProtoError
 
-__all__ = ["Decision", "Retry", "RetryPolicy", "Stop", "StopReason"]
+__all__ = ["Decision", "GiveUp", "GiveUpReason", "RetryAfter", "RetryPolicy"]
 
-StopReason: TypeAlias = Literal["output", "final", "unsafe", "attempts", "budget", "deadline", "hint"]
+GiveUpReason: TypeAlias = Literal["output", "final", "unsafe", "attempts", "budget", "deadline", "hint"]
 """Why a request is not sent again. ``output``: some was delivered; ``final``: the error stays the same whenever one asks;
-``unsafe``: the request may have done something; ``attempts``: enough of them; ``budget``: the pauses would be too long
+``unsafe``: the request may have done something; ``attempts``: enough of them; ``max_total_delay``: the pauses would be too long
 altogether; ``deadline``: ``Timeouts.total`` would run out; ``hint``: the server asks for a longer pause than is allowed."""
 
 _REPEATABLE: Final = frozenset({408, 409, 425, 429})
@@ -53,7 +53,7 @@ _SHOULD_RETRY: Final = "x-should-retry"  # OpenAI's own word on it, which wins o
 
 
 @attrs.frozen
-class Retry:
+class RetryAfter:
     """Send it again."""
 
     after: float
@@ -61,13 +61,13 @@ class Retry:
 
 
 @attrs.frozen
-class Stop:
+class GiveUp:
     """Raise the error."""
 
-    reason: StopReason
+    reason: GiveUpReason
 
 
-Decision: TypeAlias = Retry | Stop
+Decision: TypeAlias = RetryAfter | GiveUp
 """What :meth:`RetryPolicy.decide` says."""
 
 
@@ -91,13 +91,13 @@ class RetryPolicy:
 
     attempts: int = attrs.field(default=3, validator=_at_least(1))
     """How often a request is sent at most, the first time included."""
-    first_pause: float = attrs.field(default=0.5, validator=_at_least(0))
+    initial_delay: float = attrs.field(default=0.5, validator=_at_least(0))
     """Seconds: the bound of the first random pause. It doubles with every attempt …"""
-    longest_pause: float = attrs.field(default=8.0, validator=_at_least(0))
+    max_delay: float = attrs.field(default=8.0, validator=_at_least(0))
     """… up to this."""
-    longest_hint: float = attrs.field(default=60.0, validator=_at_least(0))
+    max_retry_after: float = attrs.field(default=60.0, validator=_at_least(0))
     """Seconds: a server that asks for more is not waited for, and its error raised. Coming back earlier would be no use."""
-    budget: float = attrs.field(default=120.0, validator=_at_least(0))
+    max_total_delay: float = attrs.field(default=120.0, validator=_at_least(0))
     """Seconds that all pauses of one call may take together."""
 
     def decide(
@@ -118,22 +118,22 @@ class RetryPolicy:
         """
         reason = _objection(error, method=method, output=output)
         if reason is not None:
-            return Stop(reason)
+            return GiveUp(reason)
         if attempt >= self.attempts:
-            return Stop("attempts")
+            return GiveUp("attempts")
         hint = (error.retry_after or 0.0) if isinstance(error, APIError) else 0.0
-        if hint > self.longest_hint:
-            return Stop("hint")
+        if hint > self.max_retry_after:
+            return GiveUp("hint")
         # The exponent is bounded, or a float would overflow long before the attempts are used up.
-        after = hint + random() * min(self.longest_pause, self.first_pause * 2.0 ** min(attempt - 1, 64))
-        if paused + after > self.budget:
-            return Stop("budget")
+        after = hint + random() * min(self.max_delay, self.initial_delay * 2.0 ** min(attempt - 1, 64))
+        if paused + after > self.max_total_delay:
+            return GiveUp("budget")
         if left is not None and after >= left:
-            return Stop("deadline")
-        return Retry(after)
+            return GiveUp("deadline")
+        return RetryAfter(after)
 
 
-def _objection(error: ResponsesProtoError, *, method: str, output: bool) -> StopReason | None:
+def _objection(error: ResponsesProtoError, *, method: str, output: bool) -> GiveUpReason | None:
     if output:
         return "output"
     if isinstance(error, APIError):
@@ -143,7 +143,7 @@ def _objection(error: ResponsesProtoError, *, method: str, output: bool) -> Stop
     if isinstance(error, TransportError):
         if isinstance(error, DeadlineExceeded) and error.kind == "total":
             return "deadline"
-        return None if method == "GET" or error.replay == "safe" else "unsafe"
+        return None if method == "GET" or error.retry_safety == "safe" else "unsafe"
     return "final"
 
 

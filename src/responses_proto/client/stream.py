@@ -36,21 +36,21 @@ from ..protocol.headers import RateLimit, rate_limits, request_id
 from ..protocol.sse import SSEDecoder
 from ..protocol.stream import ResponseStream
 from ._address import shown
-from ._answers import (
+from ._calls import Attempts
+from ._replies import (
     ERROR_BODY,
     FIRST_ERROR,
     FIRST_REDIRECT,
     description,
+    error_from_reply,
     hide,
     is_error,
     is_json,
     is_response,
     media_type,
     read_object,
-    refusal,
     without,
 )
-from ._calls import Attempts
 from .transport._exchange import Drain, Exchange
 from .views import Batches, Events, PartialValues, TextDeltas
 
@@ -67,8 +67,8 @@ if TYPE_CHECKING:
     from ..protocol.stream import Outcome
     from ..schema.structured import ParseResult
     from ..typing import Cursor
-    from ._calls import Caller, Plan
-    from .retry import Retry
+    from ._calls import ClientCore, PreparedCall
+    from .retry import RetryAfter
 
 __all__ = ["EventStream", "OnAbandon", "StreamMeta"]
 
@@ -143,8 +143,8 @@ class EventStream:
 
     def __init__(
         self,
-        caller: Caller,
-        plan: Plan,
+        caller: ClientCore,
+        plan: PreparedCall,
         *,
         cancel: Callable[[str], Awaitable[object]] | None = None,
         engine: ResponseStream | None = None,
@@ -162,7 +162,7 @@ class EventStream:
         self._engine = engine if engine is not None else ResponseStream(limits=caller.limits)
         self._on_event = caller.hooks.on_event
         self._frames: SSEDecoder | None = None
-        self._again: tuple[ResponsesProtoError, Retry] | None = None
+        self._again: tuple[ResponsesProtoError, RetryAfter] | None = None
         # Whether an error in the stream is there to stay: output came, or the response is not of this request's making.
         self._settled = engine is not None
         self._ready: Iterator[Event] = iter(())
@@ -327,7 +327,7 @@ class EventStream:
         structured = Structured[Any](output) if output is not None else None
         return PartialValues(self, PartialOutput(structured, limits=self._limits))
 
-    def taken_over(self) -> tuple[Cursor | None, Accumulator]:
+    def detach(self) -> tuple[Cursor | None, Accumulator]:
         """Close the books on this stream, for :meth:`ResponsesClient.resume`: give where it stands and what it added up to.
 
         Raises ``LocalProtocolError`` if the stream is in use, or the response has ended.
@@ -400,7 +400,7 @@ class EventStream:
             else:
                 return
 
-    async def _restart(self, error: ResponsesProtoError, decision: Retry) -> None:
+    async def _restart(self, error: ResponsesProtoError, decision: RetryAfter) -> None:
         attempts = cast("Attempts", self._attempts)
         self._again = None
         await self._exchange.aclose()
@@ -517,8 +517,8 @@ class EventStream:
         self._failure = failure
         failure.response = failure.response or engine.response
         failure.cursor = failure.cursor or engine.cursor
-        if failure.replay is None or (failure.replay == "unsafe" and engine.response.background):
-            failure.replay = "resumable" if engine.response.background and engine.cursor else "unsafe"
+        if failure.retry_safety is None or (failure.retry_safety == "unsafe" and engine.response.background):
+            failure.retry_safety = "resumable" if engine.response.background and engine.cursor else "unsafe"
 
     def _interruption(self, error: TransportError) -> TransportError:
         if isinstance(error, DeadlineExceeded) or not self._engine.response.output:
@@ -567,7 +567,7 @@ class EventStream:
             rate_limits=rate_limits(headers, now=time.time()),
         )
         if status >= FIRST_ERROR:
-            raise refusal(exchange, await exchange.read_start(ERROR_BODY), self._redact)
+            raise error_from_reply(exchange, await exchange.read_start(ERROR_BODY), self._redact)
         kind = media_type(headers)
         if status < FIRST_REDIRECT and kind in ("text/event-stream", ""):
             return  # without a type, the engine tells by what comes
@@ -577,7 +577,7 @@ class EventStream:
         body = await exchange.read(self._limits)
         value = read_object(body)
         if value is not None and is_error(value):
-            raise refusal(exchange, body, self._redact)
+            raise error_from_reply(exchange, body, self._redact)
         if value is None or not is_response(value):
             raise self._no_stream(body)
         self._frames = None

@@ -12,8 +12,8 @@ from ..exceptions import DecodeError, LimitExceeded, LocalProtocolError
 from ..models._base import Model, Unknown
 from ._dump import Dumpers, dump_or_raise
 from ._json import JSONBackend, default_backend
-from ._load import MISFIT, Finding, Loader, Loaders
-from ._shapes import is_model, is_model_union, shape_of, tag_of
+from ._load import TYPE_MISMATCH, DecodeFinding, Loader, Loaders
+from ._specs import is_model, is_model_union, tag_of, value_spec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +64,7 @@ class Converter(cattrs.Converter):
         )
         if unknown is None:
             raise LocalProtocolError(f"{into!r} is no open union: it has no Unknown* member")
-        known = next((arm for arm in shape_of(into).models if tag_of(arm) == tag), None)
+        known = next((arm for arm in value_spec(into).models if tag_of(arm) == tag), None)
         if known is not None and not issubclass(cls, known):
             raise LocalProtocolError(f"{tag!r} is a {known.__name__}: only a subclass of it can take its place")
         self._loaders.register(unknown, tag, cls)
@@ -73,16 +73,16 @@ class Converter(cattrs.Converter):
     def loader(self, tp: Any) -> Loader:
         """Give the bare loader of a class or union, for loops: ``loader(value, found) -> instance``.
 
-        Findings are appended to ``found``, whatever the mode; a value of the wrong JSON kind gives ``MISFIT``.
+        Findings are appended to ``found``, whatever the mode; a value of the wrong JSON kind gives ``TYPE_MISMATCH``.
         """
         loader = self._by_type.get(tp)
         if loader is None:
-            loader = self._by_type[tp] = self._loaders.of_shape(shape_of(tp))
+            loader = self._by_type[tp] = self._loaders.of_shape(value_spec(tp))
         return loader
 
     def loaders(self, union: Any) -> Mapping[str, Loader]:
         """Give the bare loaders of a union of models by their wire string, for loops that have looked at the tag."""
-        return self._loaders.of_tags(shape_of(union))
+        return self._loaders.of_tags(value_spec(union))
 
     @overload
     def load(self, data: JSONValue, cls: type[T], *, anomalies: list[Anomaly] | None = None) -> T: ...
@@ -95,13 +95,13 @@ class Converter(cattrs.Converter):
         appends what it finds to ``anomalies``; strict mode raises the first finding as ``DecodeError``. A value that is
         not of the JSON kind of ``cls`` at all (a number for a model) is a ``DecodeError`` in both.
         """
-        found: list[Finding] = []
+        found: list[DecodeFinding] = []
         try:
             loaded = self.loader(cls)(data, found)
         except RecursionError as error:
             raise LimitExceeded("max_nesting", _MAX_NESTING) from error
-        if loaded is MISFIT:
-            raise DecodeError("wrong JSON type", type_name=_name(cls), excerpt=Finding("", "", "", data).excerpt)
+        if loaded is TYPE_MISMATCH:
+            raise DecodeError("wrong JSON type", type_name=_name(cls), excerpt=DecodeFinding("", "", "", data).excerpt)
         if found:
             if self.strict:
                 raise as_error(found[0])
@@ -132,7 +132,7 @@ class Converter(cattrs.Converter):
         return self.json.dumps(self.dump(obj))
 
 
-def as_error(finding: Finding) -> DecodeError:
+def as_error(finding: DecodeFinding) -> DecodeError:
     """Make the strict mode's error of a finding."""
     return DecodeError(
         {"missing-field": "required field missing", "wrong-constant": "wrong constant"}.get(

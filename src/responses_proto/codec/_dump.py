@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from ..exceptions import EncodeError
 from ..models._base import EMPTY, Extra, Model, Unknown
 from ..typing import UNSET
-from ._shapes import Plan, plan_of
+from ._specs import ModelSpec, model_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -71,7 +71,7 @@ class Dumpers:
         if issubclass(cls, Unknown):
             self._by_type[cls] = lambda unknown: self.dump(unknown.raw)
         elif issubclass(cls, Model):
-            self._by_type[cls] = self._generate(plan_of(cls))
+            self._by_type[cls] = self._generate(model_spec(cls))
         else:
             return self._foreign(value)
         return self._by_type[cls](value)
@@ -93,7 +93,7 @@ class Dumpers:
             raise _NotJSON("UNSET means absent: it can be the value of a field, not a JSON value")
         raise _NotJSON(f"{name} is not a JSON type")
 
-    def _generate(self, plan: Plan) -> Callable[[Any], dict[str, Any]]:
+    def _generate(self, plan: ModelSpec) -> Callable[[Any], dict[str, Any]]:
         names: dict[str, Any] = {"UNSET": UNSET, "EMPTY": EMPTY, "dump": self.dump, "overlay": self._overlay(plan)}
         constants = ", ".join(f"{wire!r}: {text!r}" for wire, text in plan.constants.items())
         lines = ["def dumper(e):", f"    d = {{{constants}}}"]
@@ -120,7 +120,7 @@ class Dumpers:
         except _NotJSON as error:
             raise error.under(f".{wire}") from None
 
-    def _overlay(self, plan: Plan) -> Callable[[dict[str, Any], Any], None]:
+    def _overlay(self, plan: ModelSpec) -> Callable[[dict[str, Any], Any], None]:
         by_wire = plan.by_wire
 
         def neutral(e: Any, wire: str) -> bool:
@@ -198,7 +198,7 @@ def _children(value: object) -> Iterable[tuple[str, object]]:
     if isinstance(value, Unknown):
         return _children(value.raw)
     if isinstance(value, Model):
-        fields = [(f".{field.wire}", getattr(value, field.name)) for field in plan_of(type(value)).fields]
+        fields = [(f".{field.wire}", getattr(value, field.name)) for field in model_spec(type(value)).fields]
         return [*fields, *_children(value.extra)]
     if isinstance(value, Mapping):
         return [(f".{key}", element) for key, element in cast("Mapping[object, object]", value).items()]

@@ -18,15 +18,15 @@ import attrs
 
 from ..models._base import EMPTY, Extra, Model, Unknown
 from ..typing import UNSET
-from ._shapes import Plan, Shape, plan_of, tag_of
+from ._specs import ModelSpec, ValueSpec, model_spec, tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["MISFIT", "Finding", "Loader", "Loaders"]
+__all__ = ["TYPE_MISMATCH", "DecodeFinding", "Loader", "Loaders"]
 
 
-class _Misfit:
+class _TypeMismatch:
     """What a loader returns for a value of the wrong JSON kind. No JSON value is it."""
 
 
@@ -37,13 +37,13 @@ class _Secret:
         return "***"
 
 
-MISFIT: Final = _Misfit()
+TYPE_MISMATCH: Final = _TypeMismatch()
 _MISSING: Final = object()
 _SECRET: Final = _Secret()
 
 
 @attrs.define
-class Finding:
+class DecodeFinding:
     """A deviation, on its way up to the value that was loaded."""
 
     code: str
@@ -71,10 +71,10 @@ class Finding:
 
 _EXCERPT: Final = 80
 
-Loader: TypeAlias = "Callable[[Any, list[Finding]], Any]"
+Loader: TypeAlias = "Callable[[Any, list[DecodeFinding]], Any]"
 
 
-def _lift(found: list[Finding], since: int, step: str) -> None:
+def _lift(found: list[DecodeFinding], since: int, step: str) -> None:
     """Put one step in front of the paths of the findings that a nested loader added."""
     for finding in found[since:]:
         finding.path = step + finding.path
@@ -85,8 +85,8 @@ class Loaders:
 
     def __init__(self) -> None:
         self._models: dict[type[Model], Loader] = {}
-        self._shapes: dict[Shape, Loader] = {}
-        self._tables: dict[Shape, _Table] = {}
+        self._shapes: dict[ValueSpec, Loader] = {}
+        self._tables: dict[ValueSpec, _Table] = {}
         self._registered: dict[type[Unknown], dict[str, type[Model]]] = {}
 
     def register(self, unknown: type[Unknown], tag: str, cls: type[Model]) -> None:
@@ -101,16 +101,16 @@ class Loaders:
         if loader is None:
             # Registered before it is made: a class may contain itself, and then finds this stand-in.
             self._models[cls] = lambda value, found: self._models[cls](value, found)  # noqa: PLW0108 - looked up when called
-            loader = self._models[cls] = self._generate(plan_of(cls))
+            loader = self._models[cls] = self._generate(model_spec(cls))
         return loader
 
-    def of_tags(self, shape: Shape) -> Mapping[str, Loader]:
+    def of_tags(self, shape: ValueSpec) -> Mapping[str, Loader]:
         """Give the loaders of an open union by wire string, for a loop that looks at the tag itself."""
         self.of_shape(shape)
         return self._tables[shape]
 
-    def of_shape(self, shape: Shape) -> Loader:
-        """Give the loader of a shape; it takes any JSON value and returns ``MISFIT`` for one of the wrong kind."""
+    def of_shape(self, shape: ValueSpec) -> Loader:
+        """Give the loader of a shape; it takes any JSON value and returns ``TYPE_MISMATCH`` for one of the wrong kind."""
         loader = self._shapes.get(shape)
         if loader is None:
             self._shapes[shape] = lambda value, found: self._shapes[shape](value, found)  # noqa: PLW0108 - looked up when called
@@ -119,7 +119,7 @@ class Loaders:
 
     # Shapes
 
-    def _kinds(self, shape: Shape) -> Loader:
+    def _kinds(self, shape: ValueSpec) -> Loader:
         if shape.anything:
             return lambda value, _found: value
         kinds: dict[type, Loader] = dict.fromkeys(shape.scalars, _keep)
@@ -133,54 +133,54 @@ class Loaders:
             kinds[dict] = self._map(shape.values)
         get = kinds.get
 
-        def load(value: object, found: list[Finding]) -> Any:
+        def load(value: object, found: list[DecodeFinding]) -> Any:
             return get(type(value), _misfit)(value, found)
 
         return load
 
-    def _list(self, items: Shape) -> Loader:
+    def _list(self, items: ValueSpec) -> Loader:
         if items.anything:
             return lambda value, _found: list(value)
         load_item = self.of_shape(items)
         unknown = items.unknown
 
-        def load(value: list[Any], found: list[Finding]) -> Any:
+        def load(value: list[Any], found: list[DecodeFinding]) -> Any:
             loaded: list[Any] = []
             for index, element in enumerate(value):
                 before = len(found)
                 item = load_item(element, found)
                 if len(found) != before:
                     _lift(found, before, f"[{index}]")
-                if item is MISFIT:
+                if item is TYPE_MISMATCH:
                     if unknown is None:
-                        return MISFIT
-                    found.append(Finding("not-an-object", f"[{index}]", unknown.__name__, element))
+                        return TYPE_MISMATCH
+                    found.append(DecodeFinding("not-an-object", f"[{index}]", unknown.__name__, element))
                     item = unknown(raw=element)  # an open union keeps what it does not know, one element at a time
                 loaded.append(item)
             return loaded
 
         return load
 
-    def _map(self, values: Shape) -> Loader:
+    def _map(self, values: ValueSpec) -> Loader:
         if values.anything:
             return _keep
         load_value = self.of_shape(values)
 
-        def load(value: dict[str, Any], found: list[Finding]) -> Any:
+        def load(value: dict[str, Any], found: list[DecodeFinding]) -> Any:
             loaded: dict[str, Any] = {}
             for key, element in value.items():
                 before = len(found)
                 item = load_value(element, found)
                 if len(found) != before:
                     _lift(found, before, f".{key}")
-                if item is MISFIT:
-                    return MISFIT
+                if item is TYPE_MISMATCH:
+                    return TYPE_MISMATCH
                 loaded[key] = item
             return loaded
 
         return load
 
-    def _object(self, shape: Shape) -> Loader:
+    def _object(self, shape: ValueSpec) -> Loader:
         tags = {tag: cls for cls in shape.models if (tag := tag_of(cls)) is not None}
         bare = [cls for cls in shape.models if tag_of(cls) is None]
         if len(bare) > 1 or len(tags) + len(bare) < len(shape.models):
@@ -196,14 +196,14 @@ class Loaders:
             return self.of_model(next(iter(tags.values())))  # one arm: a wrong type is its finding
         table = self._tables[shape] = _Table(tags, self)
         untyped = [
-            (cls, {field.wire for field in plan_of(cls).fields if field.required})
+            (cls, {field.wire for field in model_spec(cls).fields if field.required})
             for cls in shape.models
             if "type" in cls.wire_optional
         ]
         fallback = self.of_model(bare[0]) if bare else _unknown_loader(shape.unknown) if shape.unknown else _misfit
         of_model = self.of_model
 
-        def load(value: dict[str, Any], found: list[Finding]) -> Any:
+        def load(value: dict[str, Any], found: list[DecodeFinding]) -> Any:
             tag = value.get("type")
             if type(tag) is str:
                 return table.get(tag, fallback)(value, found)
@@ -217,9 +217,9 @@ class Loaders:
 
     # Models
 
-    def _generate(self, plan: Plan) -> Loader:
+    def _generate(self, plan: ModelSpec) -> Loader:
         names: dict[str, Any] = {
-            "new": object.__new__, "cls": plan.cls, "UNSET": UNSET, "EMPTY": EMPTY, "MISSING": _MISSING, "MISFIT": MISFIT,
+            "new": object.__new__, "cls": plan.cls, "UNSET": UNSET, "EMPTY": EMPTY, "MISSING": _MISSING, "MISFIT": TYPE_MISMATCH,
             "Extra": Extra, "lift": _lift, "odd": self._odd(plan), "misfit": _note_misfit, "known": _known(plan),
         }  # fmt: skip
         required = [field for field in plan.fields if field.required]
@@ -290,23 +290,23 @@ class Loaders:
         load: Loader = names["load"]
         return load
 
-    def _first(self, names: dict[str, Any], name: str, shape: Shape) -> Loader:
+    def _first(self, names: dict[str, Any], name: str, shape: ValueSpec) -> Loader:
         """Make a loader that makes the real one when it is first called, and puts that into the names of a generated function.
 
         So a first event costs what is in it, not all that could be.
         """
 
-        def load(value: Any, found: list[Finding]) -> Any:
+        def load(value: Any, found: list[DecodeFinding]) -> Any:
             loader = names[name] = self.of_shape(shape)
             return loader(value, found)
 
         return load
 
-    def _odd(self, plan: Plan) -> Loader:
+    def _odd(self, plan: ModelSpec) -> Loader:
         """Make the loader for an object that deviates: slower, and it says what is wrong."""
         known = _known(plan)
 
-        def load(o: dict[str, Any], found: list[Finding]) -> Model:
+        def load(o: dict[str, Any], found: list[DecodeFinding]) -> Model:
             cls = plan.cls
             bad: dict[str, Any] = {}
             absent: list[str] = []
@@ -320,20 +320,20 @@ class Loaders:
                     bad[wire] = value
                 if wire not in cls.wire_optional or (value is not _MISSING and value is not None):
                     code = "missing-field" if value is _MISSING else "wrong-constant"
-                    found.append(Finding(code, f".{wire}", cls.__name__, value))
+                    found.append(DecodeFinding(code, f".{wire}", cls.__name__, value))
             e = object.__new__(cls)
             for field in plan.fields:
                 value = o.get(field.wire, _MISSING)
                 if value is _MISSING:
                     if field.required:
                         absent.append(field.wire)
-                        found.append(Finding("missing-field", f".{field.wire}", cls.__name__, value))
+                        found.append(DecodeFinding("missing-field", f".{field.wire}", cls.__name__, value))
                     loaded = field.shape.neutral() if field.required else UNSET
                 else:
                     before = len(found)
                     loaded = self.of_shape(field.shape)(value, found)
                     _lift(found, before, f".{field.wire}")
-                    if loaded is MISFIT:
+                    if loaded is TYPE_MISMATCH:
                         bad = _note_misfit(bad, found, cls, field.wire, value)
                         loaded = field.shape.neutral()
                 setattr(e, field.name, loaded)
@@ -353,32 +353,32 @@ class _Table(dict[str, Loader]):
             self[tag] = self._first(tag, cls, loaders)
 
     def _first(self, tag: str, cls: type[Model], loaders: Loaders) -> Loader:
-        def load(value: Any, found: list[Finding]) -> Any:
+        def load(value: Any, found: list[DecodeFinding]) -> Any:
             loader = self[tag] = loaders.of_model(cls)
             return loader(value, found)
 
         return load
 
 
-def _keep(value: Any, _found: list[Finding]) -> Any:
+def _keep(value: Any, _found: list[DecodeFinding]) -> Any:
     return value
 
 
-def _misfit(_value: Any, _found: list[Finding]) -> Any:
-    return MISFIT
+def _misfit(_value: Any, _found: list[DecodeFinding]) -> Any:
+    return TYPE_MISMATCH
 
 
-def _known(plan: Plan) -> frozenset[str]:
+def _known(plan: ModelSpec) -> frozenset[str]:
     return frozenset([*plan.constants, *plan.by_wire])
 
 
 def _note_misfit(
-    bad: dict[str, Any] | None, found: list[Finding], cls: type[Model], wire: str, value: Any
+    bad: dict[str, Any] | None, found: list[DecodeFinding], cls: type[Model], wire: str, value: Any
 ) -> dict[str, Any]:
     bad = {} if bad is None else bad
     bad[wire] = value
-    shown = _SECRET if plan_of(cls).by_wire[wire].secret else value
-    found.append(Finding("wrong-type", f".{wire}", cls.__name__, shown))
+    shown = _SECRET if model_spec(cls).by_wire[wire].secret else value
+    found.append(DecodeFinding("wrong-type", f".{wire}", cls.__name__, shown))
     return bad
 
 
@@ -388,14 +388,14 @@ def _beyond(o: dict[str, Any], bad: dict[str, Any] | None, known: frozenset[str]
 
 
 def _unknown_loader(cls: type[Unknown]) -> Loader:
-    def load(value: Any, _found: list[Finding]) -> Any:
+    def load(value: Any, _found: list[DecodeFinding]) -> Any:
         tag = value.get("type")
         return cls(type=tag if isinstance(tag, str) else "", raw=value)
 
     return load
 
 
-def _test(shape: Shape, v: str) -> str | None:
+def _test(shape: ValueSpec, v: str) -> str | None:
     """Give the expression that tests a plain shape, or ``None`` for a shape that has to be decoded."""
     if not shape.plain:
         return None

@@ -33,8 +33,8 @@ from .content import ComputerScreenshot, Content, InputText, OutputText, Reasoni
 from .tools import ContainerReference, LocalEnvironment, Tool
 
 __all__ = [
+    "CALL_OUTPUT_PAIRS",
     "ITEM_TYPES",
-    "PAIRS",
     "AdditionalTools",
     "ApplyPatchCall",
     "ApplyPatchCallOutput",
@@ -607,7 +607,7 @@ class Pair:
     output_key: str = "call_id"
 
 
-PAIRS: Final = (
+CALL_OUTPUT_PAIRS: Final = (
     Pair("function_call", "function_call_output"),
     Pair("custom_tool_call", "custom_tool_call_output"),
     Pair("computer_call", "computer_call_output"),

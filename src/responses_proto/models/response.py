@@ -21,7 +21,7 @@ from .config import (
 )
 from .content import Content, OutputText, Refusal, UnknownObject
 from .items import (
-    PAIRS,
+    CALL_OUTPUT_PAIRS,
     ApplyPatchCall,
     ComputerCall,
     CustomToolCall,
@@ -439,7 +439,7 @@ def _answers(item: Item) -> str:
     return key if isinstance(key, str) else ""
 
 
-_OF_OUTPUT: Final = {pair.output: pair for pair in PAIRS}
+_OF_OUTPUT: Final = {pair.output: pair for pair in CALL_OUTPUT_PAIRS}
 
 
 def _waits(call: PendingCall, answered: set[str]) -> bool:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from .emitter import emit as emit
     from .emitter import encode_event as encode_event
     from .emitter import encode_stream as encode_stream
+    from .emitter import initial_response as initial_response
     from .emitter import random_id as random_id
-    from .emitter import response_to as response_to
     from .emitter import split_words as split_words
     from .headers import REQUEST_ID_HEADERS as REQUEST_ID_HEADERS
     from .headers import RateLimit as RateLimit
@@ -67,8 +67,8 @@ else:
                 "emit",
                 "encode_event",
                 "encode_stream",
+                "initial_response",
                 "random_id",
-                "response_to",
                 "split_words",
             ),
             ".headers": (

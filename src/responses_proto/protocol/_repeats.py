@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from ..codec._shapes import plan_of
+from ..codec._specs import model_spec
 from ..models._base import EMPTY, Model
 from ..typing import UNSET
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from ..models.events import Event
     from .accumulator import Accumulator
 
-__all__ = ["WINDOW", "Run"]
+__all__ = ["WINDOW", "DeltaTemplate"]
 
 _scanners: dict[tuple[type[Model], tuple[str, ...]], Callable[..., int]] = {}
 WINDOW: Final = 16 * 1024  # bytes that are decoded at a time: a run may end after any block, and the rest was in vain
@@ -45,7 +45,7 @@ _VARYING: Final = ("sequence_number", "delta", "obfuscation")
 
 
 @attrs.frozen
-class Run:
+class DeltaTemplate:
     """What the frames of a run share. Made by :meth:`like`, used by :meth:`read`."""
 
     event: Event
@@ -58,7 +58,7 @@ class Run:
     """The values of the event's other fields."""
 
     @classmethod
-    def like(cls, block: bytes, event: Any, parse: Callable[[bytes], Any]) -> Run | None:
+    def like(cls, block: bytes, event: Any, parse: Callable[[bytes], Any]) -> DeltaTemplate | None:
         """Begin a run with a block that was read the long way as a delta event; ``None`` if it cannot be one."""
         if event.extra is not EMPTY or len(block) > _MAX_BLOCK or b"%" in block or not block.isascii():
             return None
@@ -77,7 +77,7 @@ class Run:
         if not _gaps_are_values(text, order, event, parse):
             return None
         cls_: type[Model] = event.__class__
-        fields = [field.name for field in plan_of(cls_).fields if field.name not in _VARYING]
+        fields = [field.name for field in model_spec(cls_).fields if field.name not in _VARYING]
         return cls(
             event=event,
             literals=tuple((text.decode() + "\n\n").replace("%d", "%b").split("%b")),
@@ -124,7 +124,7 @@ def _scanner(cls: type[Model], order: tuple[str, ...]) -> Callable[..., int]:
     after the last. Generated, because it is where a client spends its time: no test is made twice, no call is made in vain.
     """
     literals = [f"l{index}" for index in range(len(order) + 1)]
-    fields = [field for field in plan_of(cls).fields if field.name not in _VARYING]
+    fields = [field for field in model_spec(cls).fields if field.name not in _VARYING]
     lines = ["def scan(text, number, literals, shared, keep, grow):", f"    {', '.join(literals)} = literals"]
     lines += [f"    {', '.join(field.name for field in fields)}, = shared"]
     lines += ["    obfuscation = UNSET", "    starts, find, at = text.startswith, text.find, 0"]

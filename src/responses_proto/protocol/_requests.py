@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INVALID",
-    "Page",
+    "PageQuery",
     "check_create",
     "id_of",
     "invalid",
@@ -249,7 +249,7 @@ def id_of(item: Item) -> str:
 
 
 @attrs.frozen
-class Page:
+class PageQuery:
     """Some items of a list, in the order that was asked for."""
 
     data: list[Item]
@@ -266,7 +266,7 @@ class Page:
         return id_of(self.data[-1]) if self.data else None
 
 
-def page_of(items: Sequence[Item], params: ListParams) -> Page:
+def page_of(items: Sequence[Item], params: ListParams) -> PageQuery:
     """Cut the page that was asked for out of a list, which is in the order in which the items came.
 
     Raises ``APIError`` for an ``after`` that is not in the list.
@@ -281,4 +281,4 @@ def page_of(items: Sequence[Item], params: ListParams) -> Page:
     # Some outputs have the id of their call. They are on one page, since the next one begins behind the last of them.
     while 0 < end < len(found) and id_of(found[end]) and id_of(found[end]) == id_of(found[end - 1]):
         end += 1
-    return Page(found[:end], has_more=len(found) > end)
+    return PageQuery(found[:end], has_more=len(found) > end)

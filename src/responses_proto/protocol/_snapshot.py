@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TEXT_FIELDS",
-    "Output",
-    "Part",
-    "Slot",
-    "Text",
+    "CommandOutput",
+    "SnapshotItem",
+    "SnapshotPart",
+    "TextBuffer",
     "at_path",
     "field_of",
     "list_at",
@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 
-class Text:
+class TextBuffer:
     """A text that grows. Verbs: :meth:`write` a piece; :meth:`set` the whole; ask for its :meth:`value`.
 
     A buffer, not a list of pieces: a million small strings take ten times the memory of what they say.
@@ -81,7 +81,7 @@ def _mended(text: str) -> str:
     return text
 
 
-class Part:
+class SnapshotPart:
     """A place in a container of an item."""
 
     __slots__ = ("annotations", "closed", "field", "kind", "logprobs", "model", "text")
@@ -90,7 +90,7 @@ class Part:
         self.kind = kind
         self.model = model
         self.field = field
-        self.text = Text(text)
+        self.text = TextBuffer(text)
         self.annotations: list[Any] = [*(getattr(model, "annotations", None) or ())]
         self.logprobs: list[Any] = [*(getattr(model, "logprobs", None) or ())]
         self.closed = False
@@ -115,15 +115,15 @@ class Part:
         return part
 
 
-class Output:
+class CommandOutput:
     """What one command of a shell call wrote."""
 
     __slots__ = ("built", "stderr", "stdout")
 
     def __init__(self, whole: ShellOutput | None = None) -> None:
         self.built = whole
-        self.stdout = Text(whole.stdout if whole is not None else "")
-        self.stderr = Text(whole.stderr if whole is not None else "")
+        self.stdout = TextBuffer(whole.stdout if whole is not None else "")
+        self.stderr = TextBuffer(whole.stderr if whole is not None else "")
 
     def build(self) -> ShellOutput:
         if self.built is None:
@@ -131,7 +131,7 @@ class Output:
         return self.built
 
 
-class Slot:
+class SnapshotItem:
     """A place in the output, and the item in it."""
 
     __slots__ = (
@@ -152,26 +152,26 @@ class Slot:
     def take(self, item: Any) -> None:
         """Begin (again) from an item as the server gave it."""
         self.item = item
-        self.containers: dict[str, list[Part]] = {}
-        self.fields: dict[str, Text] = {}
-        self.outputs: dict[int, Output] = {}
+        self.containers: dict[str, list[SnapshotPart]] = {}
+        self.fields: dict[str, TextBuffer] = {}
+        self.outputs: dict[int, CommandOutput] = {}
         self.status = ""
         self.built: Any = None
         self.call_id = text_of(item, "call_id") or self.call_id
 
-    def parts(self, container: str) -> list[Part]:
+    def parts(self, container: str) -> list[SnapshotPart]:
         """Give the parts of a container, begun with those that the item came with."""
         parts = self.containers.get(container)
         if parts is None:
             parts = self.containers[container] = [part_of(given) for given in list_at(self.item, container)]
         return parts
 
-    def field(self, path: str) -> Text:
+    def field(self, path: str) -> TextBuffer:
         """Give the text of a field, begun with what the item came with."""
         text = self.fields.get(path)
         if text is None:
             given = at_path(self.item, path)
-            text = self.fields[path] = Text(given if isinstance(given, str) else "")
+            text = self.fields[path] = TextBuffer(given if isinstance(given, str) else "")
         return text
 
     def build(self) -> Any:
@@ -225,11 +225,11 @@ def field_of(part: Any) -> str:
     return TEXT_FIELDS.get(part.type, "") if part is not None and not isinstance(part, str) else ""
 
 
-def part_of(given: Any) -> Part:
+def part_of(given: Any) -> SnapshotPart:
     if isinstance(given, str):
-        return Part("", None, "", given)
+        return SnapshotPart("", None, "", given)
     field = field_of(given)
-    return Part(given.type, given, field, text_of(given, field))
+    return SnapshotPart(given.type, given, field, text_of(given, field))
 
 
 TEXT_FIELDS: Final = {part: channel.field for (_, part), channel in PARTS.items()}

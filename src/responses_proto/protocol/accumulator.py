@@ -52,19 +52,31 @@ from ..models.events import (
 )
 from ..models.items import Item
 from ..models.response import Response
-from ._snapshot import TEXT_FIELDS, Output, Part, Slot, Text, at_path, field_of, list_at, part_of, put_at, text_of
+from ._snapshot import (
+    TEXT_FIELDS,
+    CommandOutput,
+    SnapshotItem,
+    SnapshotPart,
+    TextBuffer,
+    at_path,
+    field_of,
+    list_at,
+    part_of,
+    put_at,
+    text_of,
+)
 from .state import (
-    DELTAS,
-    DONES,
-    GROWTH,
-    OVERRULED_BY,
+    DELTA_EVENTS,
+    DONE_EVENTS,
+    OTHER_GROWTH_EVENTS,
     PART_EVENTS,
     PARTS,
     PROGRESS,
     RESPONSE_LIFE,
     RESPONSE_RULES,
+    STATUS_PRECEDENCE,
     TERMINAL,
-    Channel,
+    DeltaField,
     PartEvent,
     ResponseState,
 )
@@ -92,20 +104,20 @@ class Accumulator:
         self._strict = strict
         self._max_items = limits.max_output_items if limits else _UNBOUNDED
         self._max_parts = limits.max_content_parts if limits else _UNBOUNDED
-        self._max_text = limits.max_item_bytes if limits else _UNBOUNDED
+        self._max_text = limits.max_text_chars if limits else _UNBOUNDED
         self._max_anomalies = limits.max_anomalies if limits else _UNBOUNDED
         self._anomalies: dict[tuple[str, str], Anomaly] = {}
         self._state: ResponseState = "awaited"
         self._base: Response | None = None
         self._snapshot: Response | None = None
-        self._slots: list[Slot] = []
-        self._by_index: dict[int, Slot] = {}  # what the server calls them; `_slots` is what they are
-        self._by_id: dict[str, Slot] = {}
-        self._by_call_id: dict[str, Slot] = {}
-        self._open_ones: dict[str, dict[int, Slot]] = {}  # kind -> place -> slot, without the closed ones
+        self._slots: list[SnapshotItem] = []
+        self._by_index: dict[int, SnapshotItem] = {}  # what the server calls them; `_slots` is what they are
+        self._by_id: dict[str, SnapshotItem] = {}
+        self._by_call_id: dict[str, SnapshotItem] = {}
+        self._open_ones: dict[str, dict[int, SnapshotItem]] = {}  # kind -> place -> slot, without the closed ones
         self._from_the_start = True
-        self._audio = Text()
-        self._transcript = Text()
+        self._audio = TextBuffer()
+        self._transcript = TextBuffer()
         self.next_sequence_number: int | None = None
         """What the next event's number should be; ``None`` before the first one."""
         self.status: Literal["completed", "incomplete", "failed", "cancelled"] | None = None
@@ -302,7 +314,7 @@ class Accumulator:
             self._base = final
         elif ours != theirs and self._from_the_start:
             self._report("output-differs", event, ".response.output", f"streamed {ours}, finally {theirs}")
-        if response.status in OVERRULED_BY[status]:
+        if response.status in STATUS_PRECEDENCE[status]:
             if response.status != "cancelled":  # which has no event of its own
                 self._report(
                     "status-contradicted", event, ".response.status", f"{event.type} of one that is {response.status}"
@@ -338,14 +350,14 @@ class Accumulator:
         self._learn_id(slot, item_id, event)
         self._place(event, slot)
 
-    def _added_at(self, index: int) -> Slot | None:
+    def _added_at(self, index: int) -> SnapshotItem | None:
         """Give the item that is already where another one is added."""
         slot = self._by_index.get(index)
         if slot is None and index < len(self._slots) and not self._slots[index].indexed:
             slot = self._slots[index]
         return slot
 
-    def _is_again(self, at: Slot, item: Any, item_id: str, call_id: str) -> bool:
+    def _is_again(self, at: SnapshotItem, item: Any, item_id: str, call_id: str) -> bool:
         """Whether an item that is added at an occupied place is the one that is there."""
         if at.kind != item.type or at.closed:
             return False
@@ -374,7 +386,7 @@ class Accumulator:
             self._hot_class = None
         self._place(event, slot)
 
-    def _with_streamed(self, event: Any, item: Any, slot: Slot) -> Any:
+    def _with_streamed(self, event: Any, item: Any, slot: SnapshotItem) -> Any:
         """Give the item's last word, with what was streamed where it says nothing."""
         merged: dict[str, Any] = {}
         for container, parts in slot.containers.items():
@@ -396,7 +408,7 @@ class Accumulator:
                 put_at(item, path, value)
         return item
 
-    def _whole_parts(self, event: Any, container: str, said: list[Any], parts: list[Part]) -> list[Any]:
+    def _whole_parts(self, event: Any, container: str, said: list[Any], parts: list[SnapshotPart]) -> list[Any]:
         if not said:
             return [part.build() for part in parts] if any(part.text.size for part in parts) else said
         whole = [*said]
@@ -409,11 +421,11 @@ class Accumulator:
                     whole[index] = streamed.build()
         return whole
 
-    def _open(self, item: Any, index: int | None, *, implied: bool) -> Slot:
+    def _open(self, item: Any, index: int | None, *, implied: bool) -> SnapshotItem:
         """Put an item into the next place; ``index`` is what the server calls it from now on."""
         if len(self._slots) >= self._max_items:
             raise LimitExceeded("max_output_items", len(self._slots) + 1, maximum=self._max_items)
-        slot = Slot(len(self._slots), item, implied=implied)
+        slot = SnapshotItem(len(self._slots), item, implied=implied)
         self._slots.append(slot)
         self._open_ones.setdefault(slot.kind, {})[slot.index] = slot
         self._learn_call_id(slot, slot.call_id)
@@ -422,7 +434,7 @@ class Accumulator:
             slot.indexed = True
         return slot
 
-    def _imply(self, event: Any, kind: str, item_id: str) -> Slot:
+    def _imply(self, event: Any, kind: str, item_id: str) -> SnapshotItem:
         """Open an item that the server never added (rule 5)."""
         self._report("item-implied", event, "", f"{kind} was never added")
         item: Any = load({"type": kind, **({"id": item_id} if item_id else {}), **_IMPLIED.get(kind, {})}, Item)
@@ -430,7 +442,7 @@ class Accumulator:
             item.status = "in_progress"
         return self._open(item, self._index(event), implied=True)
 
-    def _learn_id(self, slot: Slot, item_id: str, event: Any) -> None:
+    def _learn_id(self, slot: SnapshotItem, item_id: str, event: Any) -> None:
         if not item_id or item_id in slot.ids:
             return
         owner = self._by_id.setdefault(item_id, slot)
@@ -443,12 +455,12 @@ class Accumulator:
         slot.id = slot.id or item_id
         slot.ids.add(item_id)
 
-    def _learn_call_id(self, slot: Slot, call_id: str) -> None:
+    def _learn_call_id(self, slot: SnapshotItem, call_id: str) -> None:
         if call_id:
             slot.call_id = call_id
             self._by_call_id.setdefault(call_id, slot)
 
-    def _locate(self, event: Any, kinds: tuple[str, ...], item_id: str, call_id: str = "") -> Slot | None:
+    def _locate(self, event: Any, kinds: tuple[str, ...], item_id: str, call_id: str = "") -> SnapshotItem | None:
         """Find the item that an event belongs to, by rules 1 to 4; ``None`` leaves rule 5 to the caller."""
         index = self._index(event)
         slot = None
@@ -476,7 +488,7 @@ class Accumulator:
         self._report("found-by-kind", event, "", f"slot {only[0].index} is the only open {only[0].kind}")
         return only[0]
 
-    def _item_of(self, event: Any, kinds: tuple[str, ...], kind: str) -> Slot:
+    def _item_of(self, event: Any, kinds: tuple[str, ...], kind: str) -> SnapshotItem:
         """Find or open the item that an event belongs to, and write its position into the event."""
         item_id = text_of(event, "item_id")
         if not item_id and event.extra is not EMPTY:
@@ -491,12 +503,12 @@ class Accumulator:
         slot.built = None
         return slot
 
-    def _growing(self, event: Any) -> Slot:
+    def _growing(self, event: Any) -> SnapshotItem:
         """Find or open the item of an event that only one kind of item has."""
-        kind = GROWTH[event.type]
+        kind = OTHER_GROWTH_EVENTS[event.type]
         return self._item_of(event, (kind,), kind)
 
-    def _place(self, event: Any, slot: Slot) -> None:
+    def _place(self, event: Any, slot: SnapshotItem) -> None:
         if event.output_index != slot.index or _missing(event, "output_index"):
             _settle(event, "output_index", slot.index)
         if hasattr(event, "item_id") and (event.item_id != slot.id or _missing(event, "item_id")):
@@ -510,14 +522,16 @@ class Accumulator:
 
     # Parts and texts
 
-    def _place_in(self, event: Any, slot: Slot, container: str, index_name: str) -> None:
+    def _place_in(self, event: Any, slot: SnapshotItem, container: str, index_name: str) -> None:
         """Give an event that comes too late to be folded in a part index, where it has none."""
         if index_name and (_missing(event, index_name) or getattr(event, index_name) < 0):
             place = max(len(list_at(slot.item, container)) - 1, 0)
             self._report("part-index", event, f".{index_name}", f"taken as {place}")
             _settle(event, index_name, place)
 
-    def _part(self, event: Any, slot: Slot, container: str, index_name: str, kind: str, *, grows: bool = False) -> Part:
+    def _part(
+        self, event: Any, slot: SnapshotItem, container: str, index_name: str, kind: str, *, grows: bool = False
+    ) -> SnapshotPart:
         """Find or open the part that an event belongs to; an open one if there is one and the part is to grow."""
         parts = slot.parts(container)
         index: int = -1 if _missing(event, index_name) else getattr(event, index_name)
@@ -534,7 +548,7 @@ class Accumulator:
             _settle(event, index_name, place)
         return parts[place]
 
-    def _open_part(self, parts: list[Part], kind: str, model: Any, text: str) -> Part:
+    def _open_part(self, parts: list[SnapshotPart], kind: str, model: Any, text: str) -> SnapshotPart:
         if len(parts) >= self._max_parts:
             raise LimitExceeded("max_content_parts", len(parts) + 1, maximum=self._max_parts)
         if model is None and kind:
@@ -544,14 +558,14 @@ class Accumulator:
             if kind == OutputText.type:
                 known["annotations"] = []
             model = load(known, Content)
-        part = Part(kind, model, field_of(model), text)
+        part = SnapshotPart(kind, model, field_of(model), text)
         parts.append(part)
         return part
 
     def _delta(self, event: Any) -> None:
-        channel = DELTAS[event.type]
+        channel = DELTA_EVENTS[event.type]
         slot = self._item_of(event, (channel.item,), channel.item)
-        part: Part | None = None
+        part: SnapshotPart | None = None
         if slot.closed:
             self._report("delta-after-done", event, "", f"slot {slot.index} was done")
             self._place_in(event, slot, channel.container, channel.index)
@@ -578,7 +592,7 @@ class Accumulator:
             self._hot_logprobs = part.logprobs if part is not None and hasattr(event, "logprobs") else None
 
     def _text_done(self, event: Any) -> None:
-        channel = DONES[event.type]
+        channel = DONE_EVENTS[event.type]
         slot = self._item_of(event, (channel.item,), channel.item)
         whole: str = getattr(event, channel.value)
         self._hot_class = None
@@ -594,7 +608,7 @@ class Accumulator:
             text = slot.field(channel.field)
         self._settle_text(event, text, whole, channel)
 
-    def _settle_text(self, event: Any, text: Text, whole: str, channel: Channel | PartEvent) -> None:
+    def _settle_text(self, event: Any, text: TextBuffer, whole: str, channel: DeltaField | PartEvent) -> None:
         streamed = text.value()
         if streamed and streamed != whole:
             self._report(
@@ -625,7 +639,7 @@ class Accumulator:
             else:
                 part.close(given)
 
-    def _part_added(self, event: Any, slot: Slot, rule: PartEvent, given: Any, kind: str) -> None:
+    def _part_added(self, event: Any, slot: SnapshotItem, rule: PartEvent, given: Any, kind: str) -> None:
         parts = slot.parts(rule.container)
         index: int = -1 if _missing(event, rule.index) else getattr(event, rule.index)
         model, text = (None, given) if isinstance(given, str) else (given, text_of(given, field_of(given)))
@@ -637,7 +651,7 @@ class Accumulator:
         elif parts[index].text.size or parts[index].closed:
             self._report("part-repeated", event, f".{rule.index}", f"part {index} is there")
         else:
-            parts[index] = Part(kind, model, field_of(model), text)
+            parts[index] = SnapshotPart(kind, model, field_of(model), text)
 
     def _annotation(self, event: Any) -> None:
         slot = self._growing(event)
@@ -665,7 +679,7 @@ class Accumulator:
     def _image(self, event: Any) -> None:
         slot = self._growing(event)
         if not slot.closed:
-            slot.fields["result"] = text = Text()
+            slot.fields["result"] = text = TextBuffer()
             text.set(event.partial_image_b64)
 
     def _shell_output(self, event: Any) -> None:
@@ -682,15 +696,15 @@ class Accumulator:
             raise LimitExceeded("max_content_parts", len(slot.outputs) + 1, maximum=self._max_parts)
         if isinstance(event, ShellCallOutputContentDone):
             for place, whole in enumerate(event.output, index):
-                slot.outputs[place] = Output(whole)
+                slot.outputs[place] = CommandOutput(whole)
             return
-        output = slot.outputs.setdefault(index, Output())
+        output = slot.outputs.setdefault(index, CommandOutput())
         for text, piece in ((output.stdout, event.delta.stdout), (output.stderr, event.delta.stderr)):
             if piece:
                 self._grow(text, piece)
                 output.built = None
 
-    def _grow(self, text: Text, piece: str) -> None:
+    def _grow(self, text: TextBuffer, piece: str) -> None:
         text.write(piece)
         if text.size > self._max_text:
             raise LimitExceeded("max_item_bytes", text.size, maximum=self._max_text)
@@ -722,8 +736,8 @@ class Accumulator:
 
     _FOLDS: ClassVar[Mapping[str, Callable[[Any, Any], None]]] = {
         **dict.fromkeys(LIFECYCLE_TYPES, _lifecycle),
-        **dict.fromkeys(DELTAS, _delta),
-        **dict.fromkeys(DONES, _text_done),
+        **dict.fromkeys(DELTA_EVENTS, _delta),
+        **dict.fromkeys(DONE_EVENTS, _text_done),
         **dict.fromkeys(PART_EVENTS, _part_event),
         **dict.fromkeys(PROGRESS, _progress),
         ErrorEvent.type: _failed,
@@ -764,7 +778,7 @@ def _settle(event: Any, name: str, value: object) -> None:
         event.extra = Extra(rest, absent) if rest or absent else EMPTY
 
 
-def _takes(slot: Slot, kinds: tuple[str, ...], item_id: str, call_id: str) -> bool:
+def _takes(slot: SnapshotItem, kinds: tuple[str, ...], item_id: str, call_id: str) -> bool:
     """Whether the slot's item can take an event for such kinds, with these ids (empty if it has none)."""
     if slot.kind not in kinds:
         return False

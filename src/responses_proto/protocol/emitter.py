@@ -42,7 +42,7 @@ from ..models.tools import FunctionTool, Tool
 from ..typing import UNSET
 from .sse import encode_frame
 from .state import (
-    ITEM_CHANNELS,
+    ITEM_DELTA_FIELDS,
     ITEM_PROGRESS,
     PART_CLOSERS,
     PART_EVENTS,
@@ -51,7 +51,7 @@ from .state import (
     PROGRESS,
     RESPONSE_LIFE,
     TERMINAL,
-    Channel,
+    DeltaField,
     ResponseState,
 )
 
@@ -70,8 +70,8 @@ __all__ = [
     "emit",
     "encode_event",
     "encode_stream",
+    "initial_response",
     "random_id",
-    "response_to",
     "split_words",
 ]
 
@@ -119,7 +119,7 @@ def _evolve(model: _M, **fields: Any) -> _M:
 # ---- the response that is spoken for
 
 
-def response_to(request: CreateResponse, *, now: float, id: str | None = None) -> Response:  # noqa: A002 - the field's name
+def initial_response(request: CreateResponse, *, now: float, id: str | None = None) -> Response:  # noqa: A002 - the field's name
     """Make the response to a request, as it is before anything was done: in progress, no output.
 
     What the request leaves open is filled with what the specification gives as the default; both specifications require
@@ -264,7 +264,7 @@ _LATE: Final[dict[str, dict[str, object]]] = {
 class _Part:
     """A part that is being written."""
 
-    def __init__(self, container: str, index: int, channel: Channel, empty: Content) -> None:
+    def __init__(self, container: str, index: int, channel: DeltaField, empty: Content) -> None:
         self.container = container
         self.index = index
         self.channel = channel
@@ -310,7 +310,7 @@ class ItemWriter:
             return
         self._close_part(status)
         fields: dict[str, Any] = {}
-        for channel in ITEM_CHANNELS.get(self._item.type, ()):
+        for channel in ITEM_DELTA_FIELDS.get(self._item.type, ()):
             if not channel.container:
                 fields[channel.field] = whole = "".join(self._fields.get(channel.field, ()))
                 self._done(channel, 0, whole)
@@ -340,7 +340,7 @@ class ItemWriter:
             fields["item_id"] = self.id
         self._recorder.record(type_, output_index=self.output_index, **fields)
 
-    def _write(self, channel: Channel, delta: str, logprobs: Sequence[LogProb] = ()) -> list[Event]:
+    def _write(self, channel: DeltaField, delta: str, logprobs: Sequence[LogProb] = ()) -> list[Event]:
         """Let the text of a channel grow, in a part that is opened first if it has to be."""
         self._check_open()
         if channel.container:
@@ -352,7 +352,7 @@ class ItemWriter:
         self._delta(channel, self._part.index if self._part else 0, delta, logprobs)
         return self._recorder.hand_out()
 
-    def _part_of(self, channel: Channel) -> _Part:
+    def _part_of(self, channel: DeltaField) -> _Part:
         part = self._part
         if part is not None and part.channel is channel:
             return part
@@ -379,7 +379,7 @@ class ItemWriter:
         event = PART_EVENTS[type_]
         self._say(type_, {event.index: index, event.value: part})
 
-    def _delta(self, channel: Channel, index: int, delta: str, logprobs: Sequence[LogProb] = ()) -> None:
+    def _delta(self, channel: DeltaField, index: int, delta: str, logprobs: Sequence[LogProb] = ()) -> None:
         fields: dict[str, Any] = {"delta": delta}
         if channel.index:
             fields[channel.index] = index
@@ -391,7 +391,7 @@ class ItemWriter:
         fields = {"content_index": index, "annotation_index": number, "annotation": annotation}
         self._say("response.output_text.annotation.added", fields)
 
-    def _done(self, channel: Channel, index: int, whole: str, part: Content | str | None = None) -> None:
+    def _done(self, channel: DeltaField, index: int, whole: str, part: Content | str | None = None) -> None:
         fields: dict[str, Any] = {channel.value: whole}
         if channel.index:
             fields[channel.index] = index
@@ -420,7 +420,7 @@ _TEXT: Final = PARTS["content", "output_text"]
 _REFUSAL: Final = PARTS["content", "refusal"]
 _REASONING: Final = PARTS["content", "reasoning_text"]
 _SUMMARY: Final = PARTS["summary", "summary_text"]
-_ARGUMENTS: Final = ITEM_CHANNELS["function_call"][0]
+_ARGUMENTS: Final = ITEM_DELTA_FIELDS["function_call"][0]
 
 
 class MessageWriter(ItemWriter):
@@ -500,7 +500,7 @@ class _WholeItemWriter(ItemWriter):
         begins, *others = ITEM_PROGRESS.get(item.type, ("",))
         if begins:
             self._say(begins, {})
-        for container in dict.fromkeys(channel.container for channel in ITEM_CHANNELS.get(item.type, ())):
+        for container in dict.fromkeys(channel.container for channel in ITEM_DELTA_FIELDS.get(item.type, ())):
             if container:
                 self._tell_parts(item, container)
             else:
@@ -511,7 +511,7 @@ class _WholeItemWriter(ItemWriter):
         self.finish(item)
 
     def _tell_fields(self, item: Item) -> None:
-        for channel in ITEM_CHANNELS[item.type]:
+        for channel in ITEM_DELTA_FIELDS[item.type]:
             text = _look(item, channel.field)
             if isinstance(text, str):
                 self._grow(channel, 0, text)
@@ -523,7 +523,9 @@ class _WholeItemWriter(ItemWriter):
             return
         for index, part in enumerate(cast("list[Content | str]", parts)):
             kind = "" if isinstance(part, str) else part.type
-            channel = next((c for c in ITEM_CHANNELS[item.type] if (c.container, c.part) == (container, kind)), None)
+            channel = next(
+                (c for c in ITEM_DELTA_FIELDS[item.type] if (c.container, c.part) == (container, kind)), None
+            )
             if channel is None:
                 self._open_part(container, index, part)
             else:
@@ -535,7 +537,7 @@ class _WholeItemWriter(ItemWriter):
                 self._done(channel, index, text, part)
             self._end_part(container, index, part)
 
-    def _grow(self, channel: Channel, index: int, text: str) -> None:
+    def _grow(self, channel: DeltaField, index: int, text: str) -> None:
         for delta in self._split(text):
             self._delta(channel, index, delta)
 
@@ -555,7 +557,10 @@ def _applies(progress: str, item: Item) -> bool:
 
 def _emptied(whole: _M, *texts: str) -> _M:
     """Give an item or a part as it was when it was opened. What it does not state stays unstated."""
-    for name in (*texts, *(path for c in ITEM_CHANNELS.get(_type(whole), ()) for path in (c.container or c.field,))):
+    for name in (
+        *texts,
+        *(path for c in ITEM_DELTA_FIELDS.get(_type(whole), ()) for path in (c.container or c.field,)),
+    ):
         value = _look(whole, name)
         if isinstance(value, (str, list)) and not (name == "content" and isinstance(value, str)):
             whole = _put(whole, name, type(cast("str | list[object]", value))())
@@ -606,7 +611,7 @@ class Emitter:
         if isinstance(about, Response):
             self._response = _begun(about, "in_progress")
         else:
-            self._response = response_to(about, now=now, id=ids("resp"))
+            self._response = initial_response(about, now=now, id=ids("resp"))
         self._recorder = _Recorder()
         self._items: list[ItemWriter] = []
 

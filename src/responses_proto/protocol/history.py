@@ -4,7 +4,7 @@ An item that came out of a response may go into the next request as it stands: o
 stricter than that about a few fields and a few kinds of items; :func:`as_input` takes those out, and nothing else.
 :func:`check_history` says what a server will refuse about a history, or will not understand, before it is sent.
 
-What is refused where is in the tables: :data:`RULES`, ``models.items.PAIRS``, and the fields of ``Dialect``.
+What is refused where is in the tables: :data:`HISTORY_RULES`, ``models.items.PAIRS``, and the fields of ``Provider``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import attrs
 
 from ..models._base import Extra
 from ..models.content import OutputText
-from ..models.items import PAIRS, McpApprovalRequest, Message, Reasoning
+from ..models.items import CALL_OUTPUT_PAIRS, McpApprovalRequest, Message, Reasoning
 from ..models.response import PendingCall, Response
-from ..providers import Dialect, find_dialect
+from ..providers import Provider, find_provider
 from ..typing import UNSET
 
 if TYPE_CHECKING:
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from ..models.items import Item
 
-__all__ = ["RULES", "HistoryFinding", "HistoryRule", "as_input", "check_history"]
+__all__ = ["HISTORY_RULES", "HistoryFinding", "HistoryRule", "as_input", "check_history"]
 
 
-_OF_CALL: Final = {pair.call: pair for pair in PAIRS}
-_OF_OUTPUT: Final = {pair.output: pair for pair in PAIRS}
+_OF_CALL: Final = {pair.call: pair for pair in CALL_OUTPUT_PAIRS}
+_OF_OUTPUT: Final = {pair.output: pair for pair in CALL_OUTPUT_PAIRS}
 
 
 @attrs.frozen
@@ -42,7 +42,7 @@ class HistoryRule:
     text: str
 
 
-RULES: Final[Mapping[str, HistoryRule]] = {
+HISTORY_RULES: Final[Mapping[str, HistoryRule]] = {
     "call-unanswered": HistoryRule("error", "A call that the client has to answer has no output."),
     "call-unfinished": HistoryRule(
         "error", "A call was cut off, and can neither be run nor be sent without an output."
@@ -99,7 +99,7 @@ class HistoryFinding:
     """Something about a history that a server will not like."""
 
     rule: str
-    """A key of :data:`RULES`."""
+    """A key of :data:`HISTORY_RULES`."""
     index: int
     """Which item."""
     detail: str = ""
@@ -108,13 +108,13 @@ class HistoryFinding:
     @property
     def level(self) -> Literal["error", "warning"]:
         """How bad it is; see :class:`HistoryRule`."""
-        return RULES[self.rule].level
+        return HISTORY_RULES[self.rule].level
 
 
 # ---- making input
 
 
-def as_input(items: Sequence[Item], dialect: Dialect | str | None = None, *, stored: bool | None = None) -> list[Item]:
+def as_input(items: Sequence[Item], dialect: Provider | str | None = None, *, stored: bool | None = None) -> list[Item]:
     """Make the items of a response, or of a whole history, fit to be input. Gives new items; the old ones are not changed.
 
     For every server: fields that only servers set go, and so do nulls in fields that may be absent; fields that input has to
@@ -125,7 +125,7 @@ def as_input(items: Sequence[Item], dialect: Dialect | str | None = None, *, sto
 
     Raises ``LocalProtocolError`` for the name of an unknown dialect.
     """
-    taken = find_dialect(dialect) if isinstance(dialect, str) else dialect or Dialect(name="")
+    taken = find_provider(dialect) if isinstance(dialect, str) else dialect or Provider(name="")
     stored = taken.stores if stored is None else stored
     unfinished = {index for index, _ in _unfinished(items)}
     kept = [
@@ -141,7 +141,7 @@ def as_input(items: Sequence[Item], dialect: Dialect | str | None = None, *, sto
     return [_fit(item, nameless=taken.checks_items and not stored) for item in kept]
 
 
-def _says_something(item: Reasoning, dialect: Dialect) -> bool:
+def _says_something(item: Reasoning, dialect: Provider) -> bool:
     return bool(item.encrypted_content or (item.content and not dialect.checks_items))
 
 

@@ -63,9 +63,9 @@ class SSEDecoder:
 
     def blocks(self, data: bytes) -> list[bytes]:
         """Take the next bytes; give the blocks of lines that are now whole, with LF between lines."""
-        return self.whole(data).split(b"\n\n")[:-1]
+        return self.complete_blocks(data).split(b"\n\n")[:-1]
 
-    def whole(self, data: bytes) -> bytes:
+    def complete_blocks(self, data: bytes) -> bytes:
         """Take the next bytes; give those of all blocks that are now whole, each with LF between lines and LF LF behind it.
 
         This is the half of :meth:`receive` that is worth having in bulk: most blocks are an ``event:`` and a ``data:``

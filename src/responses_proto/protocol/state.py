@@ -22,9 +22,9 @@ the table of rules beside it (:data:`RESPONSE_RULES`, :data:`ITEM_RULES`, :data:
 is broken if it does. Together the two have an entry for whatever may come in whatever state: a peer can break a rule, but cannot
 do anything that was not thought of.
 
-Four things vary between kinds of items: which text grows under which event (:data:`CHANNELS`), which events open and close a part
+Four things vary between kinds of items: which text grows under which event (:data:`DELTA_FIELDS`), which events open and close a part
 (:data:`PART_EVENTS`), which events report how far the work on an item has come (:data:`PROGRESS`), and what grows in a way of
-its own (:data:`GROWTH`). They are what happens to items and parts: :data:`ITEM_STEPS` and :data:`PART_STEPS` say which event is
+its own (:data:`OTHER_GROWTH_EVENTS`). They are what happens to items and parts: :data:`ITEM_STEPS` and :data:`PART_STEPS` say which event is
 which step, and :data:`ITEM_EVENTS` puts together what each kind has. One that is not there is added and done, and that is its life.
 
 The accumulator, the emitter, the checks and the generator of streams read the same tables, so they cannot disagree; the pictures
@@ -44,17 +44,16 @@ from typing import Final, Literal, TypeAlias
 import attrs
 
 __all__ = [
-    "CHANNELS",
-    "DELTAS",
-    "DONES",
-    "GROWTH",
-    "ITEM_CHANNELS",
+    "DELTA_EVENTS",
+    "DELTA_FIELDS",
+    "DONE_EVENTS",
+    "ITEM_DELTA_FIELDS",
     "ITEM_EVENTS",
     "ITEM_LIFE",
     "ITEM_PROGRESS",
     "ITEM_RULES",
     "ITEM_STEPS",
-    "OVERRULED_BY",
+    "OTHER_GROWTH_EVENTS",
     "PARTS",
     "PART_CLOSERS",
     "PART_EVENTS",
@@ -65,21 +64,22 @@ __all__ = [
     "PROGRESS",
     "RESPONSE_LIFE",
     "RESPONSE_RULES",
+    "STATUS_PRECEDENCE",
     "TERMINAL",
-    "Channel",
+    "DeltaField",
     "ItemState",
     "ItemStep",
     "PartEvent",
     "PartState",
     "PartStep",
-    "Progress",
+    "ProgressEvent",
     "ResponseState",
     "ResponseStep",
 ]
 
 
 @attrs.frozen
-class Channel:
+class DeltaField:
     """One text that grows by deltas."""
 
     item: str
@@ -101,30 +101,30 @@ class Channel:
 
 
 # fmt: off
-CHANNELS: Final = (
+DELTA_FIELDS: Final = (
     #       item                     container          part              field            index            delta                                            done                                            value
-    Channel("message",               "content",         "output_text",    "text",          "content_index", "response.output_text.delta",                    "response.output_text.done",                    "text"),
-    Channel("message",               "content",         "refusal",        "refusal",       "content_index", "response.refusal.delta",                        "response.refusal.done",                        "refusal"),
-    Channel("reasoning",             "content",         "reasoning_text", "text",          "content_index", "response.reasoning_text.delta",                 "response.reasoning_text.done",                 "text"),
-    Channel("reasoning",             "content",         "reasoning_text", "text",          "content_index", "response.reasoning.delta",                      "response.reasoning.done",                      "text"),
-    Channel("reasoning",             "summary",         "summary_text",   "text",          "summary_index", "response.reasoning_summary_text.delta",         "response.reasoning_summary_text.done",         "text"),
-    Channel("function_call",         "",                "",               "arguments",     "",              "response.function_call_arguments.delta",        "response.function_call_arguments.done",        "arguments"),
-    Channel("custom_tool_call",      "",                "",               "input",         "",              "response.custom_tool_call_input.delta",         "response.custom_tool_call_input.done",         "input"),
-    Channel("mcp_call",              "",                "",               "arguments",     "",              "response.mcp_call_arguments.delta",             "response.mcp_call_arguments.done",             "arguments"),
-    Channel("code_interpreter_call", "",                "",               "code",          "",              "response.code_interpreter_call_code.delta",     "response.code_interpreter_call_code.done",     "code"),
-    Channel("apply_patch_call",      "",                "",               "operation.diff", "",             "response.apply_patch_call_operation_diff.delta", "response.apply_patch_call_operation_diff.done", "diff"),
-    Channel("shell_call",            "action.commands", "",               "",              "command_index", "response.shell_call_command.delta",             "response.shell_call_command.done",             "command"),
+    DeltaField("message",               "content",         "output_text",    "text",          "content_index", "response.output_text.delta",                    "response.output_text.done",                    "text"),
+    DeltaField("message",               "content",         "refusal",        "refusal",       "content_index", "response.refusal.delta",                        "response.refusal.done",                        "refusal"),
+    DeltaField("reasoning",             "content",         "reasoning_text", "text",          "content_index", "response.reasoning_text.delta",                 "response.reasoning_text.done",                 "text"),
+    DeltaField("reasoning",             "content",         "reasoning_text", "text",          "content_index", "response.reasoning.delta",                      "response.reasoning.done",                      "text"),
+    DeltaField("reasoning",             "summary",         "summary_text",   "text",          "summary_index", "response.reasoning_summary_text.delta",         "response.reasoning_summary_text.done",         "text"),
+    DeltaField("function_call",         "",                "",               "arguments",     "",              "response.function_call_arguments.delta",        "response.function_call_arguments.done",        "arguments"),
+    DeltaField("custom_tool_call",      "",                "",               "input",         "",              "response.custom_tool_call_input.delta",         "response.custom_tool_call_input.done",         "input"),
+    DeltaField("mcp_call",              "",                "",               "arguments",     "",              "response.mcp_call_arguments.delta",             "response.mcp_call_arguments.done",             "arguments"),
+    DeltaField("code_interpreter_call", "",                "",               "code",          "",              "response.code_interpreter_call_code.delta",     "response.code_interpreter_call_code.done",     "code"),
+    DeltaField("apply_patch_call",      "",                "",               "operation.diff", "",             "response.apply_patch_call_operation_diff.delta", "response.apply_patch_call_operation_diff.done", "diff"),
+    DeltaField("shell_call",            "action.commands", "",               "",              "command_index", "response.shell_call_command.delta",             "response.shell_call_command.done",             "command"),
 )
 # fmt: on
 """Every text that grows by deltas of strings."""
 
-DELTAS: Final = {channel.delta: channel for channel in CHANNELS}
+DELTA_EVENTS: Final = {channel.delta: channel for channel in DELTA_FIELDS}
 """Delta event -> its channel."""
-DONES: Final = {channel.done: channel for channel in CHANNELS}
+DONE_EVENTS: Final = {channel.done: channel for channel in DELTA_FIELDS}
 """Done event -> its channel."""
-ITEM_CHANNELS: Final = {
-    item: tuple(channel for channel in CHANNELS if channel.item == item)
-    for item in dict.fromkeys(channel.item for channel in CHANNELS)
+ITEM_DELTA_FIELDS: Final = {
+    item: tuple(channel for channel in DELTA_FIELDS if channel.item == item)
+    for item in dict.fromkeys(channel.item for channel in DELTA_FIELDS)
 }
 """Type of item -> the texts that grow in it. Kinds that are not here come whole."""
 
@@ -157,7 +157,7 @@ PART_EVENTS: Final = {
 # fmt: on
 """The events that open and close parts. (A shell command has no event of its own that closes it: its text's does.)"""
 
-PARTS: Final = {(channel.container, channel.part): channel for channel in reversed(CHANNELS) if channel.part}
+PARTS: Final = {(channel.container, channel.part): channel for channel in reversed(DELTA_FIELDS) if channel.part}
 """(container, type of part) -> the text that grows in it."""
 
 PART_OPENERS: Final = {
@@ -177,7 +177,7 @@ PART_CLOSERS: Final = {
 
 
 @attrs.frozen
-class Progress:
+class ProgressEvent:
     """An event that only says how far an item has come."""
 
     item: str
@@ -188,25 +188,25 @@ class Progress:
 
 
 PROGRESS: Final = {
-    "response.web_search_call.in_progress": Progress("web_search_call", "in_progress", "begins"),
-    "response.web_search_call.searching": Progress("web_search_call", "searching", "works"),
-    "response.web_search_call.completed": Progress("web_search_call", "completed", "ends"),
-    "response.file_search_call.in_progress": Progress("file_search_call", "in_progress", "begins"),
-    "response.file_search_call.searching": Progress("file_search_call", "searching", "works"),
-    "response.file_search_call.completed": Progress("file_search_call", "completed", "ends"),
-    "response.code_interpreter_call.in_progress": Progress("code_interpreter_call", "in_progress", "begins"),
-    "response.code_interpreter_call.interpreting": Progress("code_interpreter_call", "interpreting", "works"),
-    "response.code_interpreter_call.completed": Progress("code_interpreter_call", "completed", "ends"),
-    "response.image_generation_call.in_progress": Progress("image_generation_call", "in_progress", "begins"),
-    "response.image_generation_call.generating": Progress("image_generation_call", "generating", "works"),
-    "response.image_generation_call.completed": Progress("image_generation_call", "completed", "ends"),
-    "response.mcp_call.in_progress": Progress("mcp_call", "in_progress", "begins"),
-    "response.mcp_call.completed": Progress("mcp_call", "completed", "ends"),
-    "response.mcp_call.failed": Progress("mcp_call", "failed", "fails"),
-    "response.mcp_list_tools.in_progress": Progress("mcp_list_tools", "", "begins"),
-    "response.mcp_list_tools.completed": Progress("mcp_list_tools", "", "ends"),
-    "response.mcp_list_tools.failed": Progress("mcp_list_tools", "", "fails"),
-    "response.compaction.compacting": Progress("compaction", "", "works"),
+    "response.web_search_call.in_progress": ProgressEvent("web_search_call", "in_progress", "begins"),
+    "response.web_search_call.searching": ProgressEvent("web_search_call", "searching", "works"),
+    "response.web_search_call.completed": ProgressEvent("web_search_call", "completed", "ends"),
+    "response.file_search_call.in_progress": ProgressEvent("file_search_call", "in_progress", "begins"),
+    "response.file_search_call.searching": ProgressEvent("file_search_call", "searching", "works"),
+    "response.file_search_call.completed": ProgressEvent("file_search_call", "completed", "ends"),
+    "response.code_interpreter_call.in_progress": ProgressEvent("code_interpreter_call", "in_progress", "begins"),
+    "response.code_interpreter_call.interpreting": ProgressEvent("code_interpreter_call", "interpreting", "works"),
+    "response.code_interpreter_call.completed": ProgressEvent("code_interpreter_call", "completed", "ends"),
+    "response.image_generation_call.in_progress": ProgressEvent("image_generation_call", "in_progress", "begins"),
+    "response.image_generation_call.generating": ProgressEvent("image_generation_call", "generating", "works"),
+    "response.image_generation_call.completed": ProgressEvent("image_generation_call", "completed", "ends"),
+    "response.mcp_call.in_progress": ProgressEvent("mcp_call", "in_progress", "begins"),
+    "response.mcp_call.completed": ProgressEvent("mcp_call", "completed", "ends"),
+    "response.mcp_call.failed": ProgressEvent("mcp_call", "failed", "fails"),
+    "response.mcp_list_tools.in_progress": ProgressEvent("mcp_list_tools", "", "begins"),
+    "response.mcp_list_tools.completed": ProgressEvent("mcp_list_tools", "", "ends"),
+    "response.mcp_list_tools.failed": ProgressEvent("mcp_list_tools", "", "fails"),
+    "response.compaction.compacting": ProgressEvent("compaction", "", "works"),
 }
 """The events that report on an item without changing what it says; of each kind of item, in their order."""
 
@@ -216,7 +216,7 @@ ITEM_PROGRESS: Final = {
 }
 """Type of item -> the events that report on it, in their order."""
 
-GROWTH: Final = {
+OTHER_GROWTH_EVENTS: Final = {
     "response.output_text.annotation.added": "message",
     "response.image_generation_call.partial_image": "image_generation_call",
     "response.shell_call_output_content.delta": "shell_call_output",
@@ -304,7 +304,7 @@ ITEM_STEPS: Final[dict[str, ItemStep]] = {
     "response.output_item.added": "added",
     "response.output_item.done": "done",
     **{name: progress.step for name, progress in PROGRESS.items()},
-    **dict.fromkeys((*DELTAS, *DONES, *PART_EVENTS, *GROWTH), "grows"),
+    **dict.fromkeys((*DELTA_EVENTS, *DONE_EVENTS, *PART_EVENTS, *OTHER_GROWTH_EVENTS), "grows"),
 }
 """Event -> what it is in the life of its item. All events of items are here."""
 
@@ -312,10 +312,10 @@ ITEM_EVENTS: Final = {
     item: (
         *ITEM_PROGRESS.get(item, ()),
         *(name for name, event in PART_EVENTS.items() if item in event.items),
-        *(name for channel in ITEM_CHANNELS.get(item, ()) for name in (channel.delta, channel.done)),
-        *(name for name, kind in GROWTH.items() if kind == item),
+        *(name for channel in ITEM_DELTA_FIELDS.get(item, ()) for name in (channel.delta, channel.done)),
+        *(name for name, kind in OTHER_GROWTH_EVENTS.items() if kind == item),
     )
-    for item in dict.fromkeys((*ITEM_CHANNELS, *ITEM_PROGRESS, *GROWTH.values()))
+    for item in dict.fromkeys((*ITEM_DELTA_FIELDS, *ITEM_PROGRESS, *OTHER_GROWTH_EVENTS.values()))
 }
 """Type of item -> what can come of it between ``added`` and ``done``: the steps of :data:`ITEM_LIFE` that its kind has."""
 
@@ -350,8 +350,8 @@ PART_RULES: Final[dict[PartState, dict[PartStep, str]]] = {
 """state -> what must not happen in it -> the rule that it breaks."""
 
 PART_STEPS: Final[dict[str, PartStep]] = {
-    **dict.fromkeys(DELTAS, "delta"),
-    **dict.fromkeys(DONES, "whole"),
+    **dict.fromkeys(DELTA_EVENTS, "delta"),
+    **dict.fromkeys(DONE_EVENTS, "whole"),
     **{name: "added" if event.opens else "done" for name, event in PART_EVENTS.items()},
 }
 """Event -> what it is in the life of its part, or of its text."""
@@ -361,9 +361,9 @@ TERMINAL: Final[dict[str, Literal["completed", "incomplete", "failed"]]] = {
     "response.incomplete": "incomplete",
     "response.failed": "failed",
 }
-"""Terminal event -> the outcome's status, unless :data:`OVERRULED_BY` the response's own."""
+"""Terminal event -> the outcome's status, unless :data:`STATUS_PRECEDENCE` the response's own."""
 
-OVERRULED_BY: Final[dict[str, frozenset[Literal["incomplete", "failed", "cancelled"]]]] = {
+STATUS_PRECEDENCE: Final[dict[str, frozenset[Literal["incomplete", "failed", "cancelled"]]]] = {
     "completed": frozenset({"incomplete", "failed", "cancelled"}),
     "incomplete": frozenset({"failed", "cancelled"}),
     "failed": frozenset({"cancelled"}),

@@ -32,9 +32,9 @@ from ..exceptions import (
     APIError,
     DecodeError,
     LocalProtocolError,
-    ResponseCancelled,
-    ResponseFailed,
-    ResponseIncomplete,
+    ResponseCancelledError,
+    ResponseFailedError,
+    ResponseIncompleteError,
     ResponsesProtoError,
     StreamTruncated,
 )
@@ -43,14 +43,14 @@ from ..models._base import Extra
 from ..models.events import EVENT_TYPES, TERMINAL_TYPES, ErrorEvent, Event, UnknownEvent
 from ..models.response import IncompleteDetails, Response
 from ..typing import Cursor
-from ._repeats import WINDOW, Run
+from ._repeats import WINDOW, DeltaTemplate
 from .accumulator import Accumulator
 from .api_errors import api_error_from
 from .sse import SSEDecoder
 
 if TYPE_CHECKING:
     from ..codec import Converter
-    from ..codec._load import Finding
+    from ..codec._load import DecodeFinding
 
 __all__ = ["Outcome", "OutcomeStatus", "ResponseStream"]
 
@@ -65,7 +65,7 @@ _BODY_SHOWN: Final = 64 * 1024
 _POSITIONS: Final = frozenset(
     {".sequence_number", ".output_index", ".item_id", ".content_index", ".summary_index", ".command_index"}
 )
-_TERMINAL_OF: Final = {
+_EVENT_FOR_STATUS: Final = {
     "queued": "response.created",
     "in_progress": "response.created",
     "incomplete": "response.incomplete",
@@ -98,8 +98,8 @@ class Outcome:
         if error is not None:
             error.response = self.response
             error.cursor = self.cursor
-            if error.replay is None:
-                error.replay = "unsafe"
+            if error.retry_safety is None:
+                error.retry_safety = "unsafe"
         return error
 
     def _exception(self) -> ResponsesProtoError | None:
@@ -109,13 +109,13 @@ class Outcome:
             case "incomplete":
                 details = self.response.incomplete_details
                 reason = details.reason if isinstance(details, IncompleteDetails) else ""
-                return ResponseIncomplete(f"the response is incomplete: {reason or 'the server does not say why'}")
+                return ResponseIncompleteError(f"the response is incomplete: {reason or 'the server does not say why'}")
             case "failed":
-                failed = ResponseFailed(f"the response failed: {self.error or 'the server does not say why'}")
+                failed = ResponseFailedError(f"the response failed: {self.error or 'the server does not say why'}")
                 failed.__cause__ = self.error
                 return failed
             case "cancelled":
-                return ResponseCancelled("the response was cancelled")
+                return ResponseCancelledError("the response was cancelled")
             case "error":
                 return self.error or APIError("the server reported an error without saying which")
             case _:  # truncated
@@ -154,7 +154,7 @@ class ResponseStream:
         if self._resume_after is not None:  # without it, all events are to come
             self._accumulator.begin()
         self._events: list[Event] = []
-        self._run: Run | None = None
+        self._run: DeltaTemplate | None = None
         self._lessons = _LESSONS
         self._parse = self._converter.json.parse
         self._flat = min(2 * self._limits.max_nesting, self._limits.max_event_bytes)
@@ -297,7 +297,7 @@ class ResponseStream:
             if body:
                 self._keep_body(body)
                 return
-        data = self._sse.whole(data)
+        data = self._sse.complete_blocks(data)
         position = 0
         while position < len(data):
             run = self._run
@@ -335,7 +335,7 @@ class ResponseStream:
         if promised and kind != promised:
             self._take_value(value, promised)
             return
-        found: list[Finding] = []
+        found: list[DecodeFinding] = []
         event = load(value, found)
         if found:
             self._note(found, event)
@@ -353,7 +353,7 @@ class ResponseStream:
         # A run does not look at the size of each event: none of them is longer than what it looks at at once.
         if self._run is None and self._lessons and self._limits.max_event_bytes >= WINDOW:
             self._lessons -= 1
-            self._run = Run.like(block, event, self._parse)
+            self._run = DeltaTemplate.like(block, event, self._parse)
 
     def _leave_run(self) -> None:
         """Forget the run, if what came ended it."""
@@ -391,7 +391,7 @@ class ResponseStream:
 
     def _take_value(self, value: Any, name: str) -> None:
         """One JSON value, which should be one event."""
-        found: list[Finding] = []
+        found: list[DecodeFinding] = []
         if isinstance(value, dict):
             event = self._load(self._with_type(cast("dict[str, Any]", value), name), found)
         elif isinstance(value, _Undecodable):
@@ -405,7 +405,7 @@ class ResponseStream:
             self._events.append(event)
             self._leave_run()
 
-    def _note(self, found: list[Finding], event: Event) -> None:
+    def _note(self, found: list[DecodeFinding], event: Event) -> None:
         """Report what the decoder found, but for the positions: those are worked out, and reported, when folded in."""
         for finding in found:
             if finding.path not in _POSITIONS:
@@ -484,7 +484,7 @@ class ResponseStream:
         event: dict[str, Any]
         if body_object.get("object") == "response" or "output" in body_object:
             self._report("json-body", "$", "a response object where a stream was asked for")
-            kind = _TERMINAL_OF.get(str(body_object.get("status")), "response.completed")
+            kind = _EVENT_FOR_STATUS.get(str(body_object.get("status")), "response.completed")
             if kind in TERMINAL_TYPES:
                 self._accumulator.begin()
             event = {"type": kind, "sequence_number": 0, "response": body_object}

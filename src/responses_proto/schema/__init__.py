@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from .structured import Refused as Refused
     from .structured import Structured as Structured
     from .structured import answer_text as answer_text
-    from .structured import asking_for as asking_for
     from .structured import json_schema as json_schema
     from .structured import parse_response as parse_response
     from .structured import structure as structure
     from .structured import text_format as text_format
+    from .structured import with_text_format as with_text_format
 else:
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
@@ -45,11 +45,11 @@ else:
                 "Refused",
                 "Structured",
                 "answer_text",
-                "asking_for",
                 "json_schema",
                 "parse_response",
                 "structure",
                 "text_format",
+                "with_text_format",
             ),
         },
     )

@@ -28,7 +28,7 @@ import attrs
 
 from ..exceptions import LocalProtocolError
 from ._pydantic import Foreign, is_foreign
-from ._shapes import SCALARS, Alias, Array, Choice, Described, Field, Object, Shape, Tuple, Union
+from ._shapes import SCALARS, Alias, Array, Choice, Described, Object, ObjectField, Shape, Tuple, Union
 
 __all__ = ["plan", "plan_fields", "type_name"]
 
@@ -56,7 +56,9 @@ def plan_fields(name: str, fields: abc.Mapping[str, tuple[Any, bool, str]]) -> O
     """Give the shape of a dictionary of given keys; for each its type, whether it may be left out, and a description."""
     planner = _Planner()
     made = [
-        Field(wire=wire, shape=planner.plan(annotation, f"$.{wire}", {}), optional=optional, description=description)
+        ObjectField(
+            wire=wire, shape=planner.plan(annotation, f"$.{wire}", {}), optional=optional, description=description
+        )
         for wire, (annotation, optional, description) in fields.items()
     ]
     return Object(name=name, build=dict, fields=tuple(made))
@@ -164,7 +166,7 @@ class _Planner:
         made = self._made[key] = Object(name=name, build=cls, description=description_of(cls))
         parameters = dict(zip(getattr(cls, "__parameters__", ()), given, strict=False))
         made.fields = tuple(
-            Field(
+            ObjectField(
                 wire=member.name,
                 shape=self.plan(member.annotation, f"{path}.{member.name}", parameters),
                 optional=member.optional,

@@ -13,7 +13,7 @@ import attrs
 
 from ..codec import default_backend
 from ..exceptions import LocalProtocolError
-from ._shapes import Misfit, Shape, is_array, is_object, json_type
+from ._shapes import Shape, ShapeError, is_array, is_object, json_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,10 +94,10 @@ class Foreign(Shape):
             raise _misfit(error, value) from None
 
 
-def _misfit(error: Any, value: Any) -> Misfit:
+def _misfit(error: Any, value: Any) -> ShapeError:
     found: list[Any] = error.errors() if hasattr(error, "errors") else []
     if not found:
-        return Misfit(str(error))
+        return ShapeError(str(error))
     first = found[0]
     steps: list[str | int] = []
     missing = first.get("type") == "missing"
@@ -110,7 +110,7 @@ def _misfit(error: Any, value: Any) -> Misfit:
         else:
             continue
         steps.append(step)
-    return Misfit(str(first.get("msg", error)), *steps, near=bool(steps))
+    return ShapeError(str(first.get("msg", error)), *steps, near=bool(steps))
 
 
 def adapt(schema: Any, path: str, name: Callable[[str], str]) -> Schema:

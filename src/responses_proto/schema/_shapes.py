@@ -30,14 +30,14 @@ __all__ = [
     "Array",
     "Choice",
     "Described",
-    "Field",
-    "Misfit",
     "Names",
     "Object",
+    "ObjectField",
     "Reading",
     "Scalar",
     "Schema",
     "Shape",
+    "ShapeError",
     "Tuple",
     "Union",
     "accepts_null",
@@ -55,7 +55,7 @@ _SHOWN: Final = 60
 _LISTED: Final = 8
 
 
-class Misfit(Exception):  # noqa: N818 - it never leaves this package
+class ShapeError(Exception):
     """A JSON value does not fit. ``steps`` lead to it from where it was met; containers prepend theirs."""
 
     def __init__(self, message: str, *steps: str | int, near: bool = True, missing: bool = False) -> None:
@@ -72,10 +72,10 @@ class Misfit(Exception):  # noqa: N818 - it never leaves this package
         """How good a clue this is, among those that the options of a union give: the further reading came, the better."""
         return len(self.steps) - self.missing, self.near
 
-    def copy(self) -> Misfit:
-        return Misfit(self.message, *self.steps, near=self.near, missing=self.missing)
+    def copy(self) -> ShapeError:
+        return ShapeError(self.message, *self.steps, near=self.near, missing=self.missing)
 
-    def below(self, step: str | int) -> Misfit:
+    def below(self, step: str | int) -> ShapeError:
         self.steps = (step, *self.steps)
         return self
 
@@ -130,8 +130,8 @@ def _shown(value: object) -> str:
     return repr(value) if isinstance(value, (str, int, float)) else _A_VALUE[json_type(value)]
 
 
-def _wrong(expects: str, value: object) -> Misfit:
-    return Misfit(f"expected {expects}, got {_shown(value)}", near=False)
+def _wrong(expects: str, value: object) -> ShapeError:
+    return ShapeError(f"expected {expects}, got {_shown(value)}", near=False)
 
 
 class Shape(abc.ABC):
@@ -158,7 +158,7 @@ class Shape(abc.ABC):
 
     @abc.abstractmethod
     def read(self, value: Any, reading: Reading, *, exact: bool) -> Any:
-        """Make the Python value of a JSON value. Raises :class:`Misfit`."""
+        """Make the Python value of a JSON value. Raises :class:`ShapeError`."""
 
 
 class Reading:
@@ -171,7 +171,7 @@ class Reading:
 
     def __init__(self) -> None:
         # By identity: the JSON value is alive as long as this is, and each part of it has one place in it.
-        self._found: dict[tuple[int, int, bool], tuple[Any, Misfit | None]] = {}
+        self._found: dict[tuple[int, int, bool], tuple[Any, ShapeError | None]] = {}
 
     def read(self, shape: Shape, value: Any, *, exact: bool) -> Any:
         """Read as :meth:`Shape.read` does, once."""
@@ -181,7 +181,7 @@ class Reading:
         if key not in self._found:
             try:
                 self._found[key] = (shape.read(value, self, exact=exact), None)
-            except Misfit as misfit:
+            except ShapeError as misfit:
                 self._found[key] = (None, misfit.copy())
         result, failed = self._found[key]
         if failed is not None:
@@ -214,7 +214,7 @@ class Scalar(Shape):
         except TypeError:
             raise _wrong(self.expects, value) from None
         except (ValueError, ArithmeticError):
-            raise Misfit(f"expected {self.expects}, got {_shown(value)}") from None
+            raise ShapeError(f"expected {self.expects}, got {_shown(value)}") from None
 
 
 def _only(*types: type) -> Callable[[Any, bool], Any]:
@@ -312,7 +312,7 @@ class Choice(Shape):
             if type(wire) is type(value) and wire == value:
                 return python
         near = json_type(value) in {json_type(wire) for wire, _ in self.options}
-        raise Misfit(f"expected {self.expects}, got {_shown(value)}", near=near)
+        raise ShapeError(f"expected {self.expects}, got {_shown(value)}", near=near)
 
     def has(self, value: Any) -> bool:
         """Tell whether the value is one of the options, as they stand on the wire."""
@@ -360,7 +360,7 @@ def _items(values: list[Any], shapes: Iterable[Shape], reading: Reading, *, exac
     for value, shape in zip(values, shapes, strict=False):
         try:
             read.append(shape.read(value, reading, exact=exact))
-        except Misfit as misfit:
+        except ShapeError as misfit:
             raise misfit.below(len(read)) from None
     return read
 
@@ -388,12 +388,12 @@ class Tuple(Shape):
     def read(self, value: Any, reading: Reading, *, exact: bool) -> Any:
         values = _as_list(value, self.expects)
         if len(values) != len(self.items):
-            raise Misfit(f"expected {self.expects}, got {len(values)}")
+            raise ShapeError(f"expected {self.expects}, got {len(values)}")
         return tuple(_items(values, self.items, reading, exact=exact))
 
 
 @attrs.frozen(eq=False, kw_only=True)
-class Field:
+class ObjectField:
     """One property of an object."""
 
     wire: str
@@ -422,7 +422,7 @@ class Object(Shape):
     name: str
     build: Callable[..., Any]
     description: str = ""
-    fields: tuple[Field, ...] = ()
+    fields: tuple[ObjectField, ...] = ()
 
     @property
     def expects(self) -> str:
@@ -460,7 +460,7 @@ class Object(Shape):
         if not is_object(value):
             raise _wrong(self.expects, value)
         for missing in self._missing(value):
-            raise Misfit("required, but missing", missing, missing=True)
+            raise ShapeError("required, but missing", missing, missing=True)
         given: dict[str, Any] = {}
         for field in self.fields:
             member = value.get(field.wire)
@@ -468,7 +468,7 @@ class Object(Shape):
                 continue
             try:
                 given[field.wire] = field.shape.read(member, reading, exact=exact)
-            except Misfit as misfit:
+            except ShapeError as misfit:
                 raise misfit.below(field.wire) from None
         return _built(lambda fields: self.build(**fields), given)
 
@@ -478,7 +478,7 @@ def _built(build: Callable[[Any], Any], parts: Any) -> Any:
         return build(parts)
     except (TypeError, ValueError) as error:  # what a validator of the class says
         message = str(error.args[0]) if error.args else str(error)
-        raise Misfit(message or type(error).__name__) from None
+        raise ShapeError(message or type(error).__name__) from None
 
 
 # ---- shapes of shapes
@@ -501,7 +501,7 @@ class Union(Shape):
         return _any_of(map(names.schema, self.options))
 
     def read(self, value: Any, reading: Reading, *, exact: bool) -> Any:
-        best: Misfit | None = None
+        best: ShapeError | None = None
         # Any string is a string: what has more of a meaning comes first.
         options = sorted(self.options, key=lambda option: _bare(option) is SCALARS[str])
         for strictly in (True,) if exact else (True, False):
@@ -512,7 +512,7 @@ class Union(Shape):
                     continue
                 try:
                     return reading.read(bare, value, exact=strictly)
-                except Misfit as misfit:
+                except ShapeError as misfit:
                     if best is None or misfit.rank > best.rank:
                         best = misfit
         if best is None or not (best.steps or best.near):

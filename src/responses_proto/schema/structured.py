@@ -39,7 +39,7 @@ from ..models.items import Message
 from ..typing import UNSET
 from ._planner import description_of, plan, plan_fields, type_name
 from ._pydantic import Foreign
-from ._shapes import Field, Misfit, Object, Reading, path_of, root_schema
+from ._shapes import Object, ObjectField, Reading, ShapeError, path_of, root_schema
 from .partial import PartialJSON, partial_json
 
 if TYPE_CHECKING:
@@ -62,11 +62,11 @@ __all__ = [
     "Refused",
     "Structured",
     "answer_text",
-    "asking_for",
     "json_schema",
     "parse_response",
     "structure",
     "text_format",
+    "with_text_format",
 ]
 
 T = TypeVar("T")
@@ -164,7 +164,7 @@ class Structured(Generic[T]):
         shape = plan(of)
         wrapped = not isinstance(shape, Object) and not (isinstance(shape, Foreign) and shape.is_object)
         if wrapped:
-            shape = Object(name="Wrapped", build=dict, fields=(Field(wire=_WRAPPED, shape=shape),))
+            shape = Object(name="Wrapped", build=dict, fields=(ObjectField(wire=_WRAPPED, shape=shape),))
         description = description_of(of) if isinstance(of, type) and not wrapped else ""
         name = name if name is not None else type_name(of) or "output"
         self._settle(shape, name, wrapped=wrapped, description=description)
@@ -205,7 +205,7 @@ class Structured(Generic[T]):
         """Make a value of a JSON value, in its wrapping or without. Raises ``DecodeError``, with ``.path``."""
         try:
             return self._read(value)
-        except Misfit as misfit:
+        except ShapeError as misfit:
             raise DecodeError(misfit.message, path=path_of(misfit.steps), type_name=self.name) from None
 
     def parse_text(self, text: str) -> Parsed[T] | Invalid:
@@ -217,7 +217,7 @@ class Structured(Generic[T]):
             return Invalid("$", str(error.__cause__ or error), text)
         except LimitExceeded as error:
             return Invalid("$", str(error), text)
-        except Misfit as misfit:
+        except ShapeError as misfit:
             return Invalid(path_of(misfit.steps), misfit.message, text)
 
     def _read(self, value: Any) -> T:
@@ -228,7 +228,7 @@ class Structured(Generic[T]):
         try:
             made = Reading().read(shape, value, exact=False)
         except RecursionError:
-            raise Misfit("nested too deep") from None
+            raise ShapeError("nested too deep") from None
         return cast("T", made[_WRAPPED] if self._wrapped and not bare else made)
 
     def parse_response(self, response: Response) -> ParseResult[T]:
@@ -295,7 +295,7 @@ def parse_response(response: Response, of: TypeForm[T]) -> ParseResult[T]:
 # ---- requests and texts
 
 
-def asking_for(
+def with_text_format(
     output: Structured[Any], request: CreateResponse | JSONObject | None, fields: CreateResponseFields
 ) -> CreateResponseFields:
     """Give the fields that add the format to a request; what it says of the text besides is kept.

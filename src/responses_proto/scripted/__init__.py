@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from .model import MODEL as MODEL
     from .model import Scripted as Scripted
     from .script import Condition as Condition
-    from .script import Rule as Rule
     from .script import RuleStep as RuleStep
-    from .script import Script as Script
     from .script import ScriptError as ScriptError
     from .script import ScriptFailure as ScriptFailure
+    from .script import ScriptRule as ScriptRule
+    from .script import ScriptRules as ScriptRules
 else:
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             ".markers": ("MARKERS", "Marker", "read_markers"),
             ".model": ("MODEL", "Scripted"),
-            ".script": ("Condition", "Rule", "RuleStep", "Script", "ScriptError", "ScriptFailure"),
+            ".script": ("Condition", "RuleStep", "ScriptError", "ScriptFailure", "ScriptRule", "ScriptRules"),
         },
     )

@@ -5,8 +5,7 @@ Nothing is searched, run or drawn. A search finds one page or file, code prints 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from ..models.actions import (
     CodeInterpreterOutput,
@@ -56,11 +55,12 @@ from ..models.tools import (
 from ..typing import UNSET
 
 if TYPE_CHECKING:
-    from ._turn import Turn
+    from collections.abc import Callable, Mapping
+
+    from ..protocol.emitter import Ids
+    from ._request import ScriptedTurn
 
 __all__ = ["HOSTED", "PAGE"]
-
-Ids: TypeAlias = Callable[[str], str]
 
 PAGE: Final = "https://example.com/"
 """The page that every search finds, and that every citation is of."""
@@ -69,14 +69,14 @@ _PIXEL: Final = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwA
 _CONTAINER: Final = "cntr_scripted"
 
 
-def _web_search(turn: Turn, _tool: WebSearchTool, ids: Ids) -> list[Item]:
+def _web_search(turn: ScriptedTurn, _tool: WebSearchTool, ids: Ids) -> list[Item]:
     sources: list[SearchSource] = [UrlSource(url=PAGE)]
     shown = sources if turn.includes("web_search_call.action.sources") else UNSET
     action = SearchAction(query=turn.asked, queries=[turn.asked], sources=shown)
     return [WebSearchCall(id=ids("ws"), action=action, status="completed")]
 
 
-def _file_search(turn: Turn, _tool: FileSearchTool, ids: Ids) -> list[Item]:
+def _file_search(turn: ScriptedTurn, _tool: FileSearchTool, ids: Ids) -> list[Item]:
     found = FileSearchResult(
         file_id="file_scripted", filename="scripted.txt", text=turn.asked, score=1.0, attributes={}
     )
@@ -84,7 +84,7 @@ def _file_search(turn: Turn, _tool: FileSearchTool, ids: Ids) -> list[Item]:
     return [FileSearchCall(id=ids("fs"), queries=[turn.asked], results=results, status="completed")]
 
 
-def _code(turn: Turn, tool: CodeInterpreterTool, ids: Ids) -> list[Item]:
+def _code(turn: ScriptedTurn, tool: CodeInterpreterTool, ids: Ids) -> list[Item]:
     printed: list[CodeInterpreterOutput] = [LogsOutput(logs=turn.asked)]
     call = CodeInterpreterCall(
         id=ids("ci"),
@@ -96,11 +96,11 @@ def _code(turn: Turn, tool: CodeInterpreterTool, ids: Ids) -> list[Item]:
     return [call]
 
 
-def _image(_turn: Turn, _tool: ImageGenerationTool, ids: Ids) -> list[Item]:
+def _image(_turn: ScriptedTurn, _tool: ImageGenerationTool, ids: Ids) -> list[Item]:
     return [ImageGenerationCall(id=ids("ig"), result=_PIXEL, status="completed")]
 
 
-def _shell(turn: Turn, tool: ShellTool, ids: Ids) -> list[Item]:
+def _shell(turn: ScriptedTurn, tool: ShellTool, ids: Ids) -> list[Item]:
     call_id, action = ids("call"), ShellAction(commands=["date"], timeout_ms=None, max_output_length=None)
     where = tool.environment
     if not where or isinstance(where, LocalEnvironment):  # the client has to run it
@@ -114,17 +114,17 @@ def _shell(turn: Turn, tool: ShellTool, ids: Ids) -> list[Item]:
     ]
 
 
-def _local_shell(_turn: Turn, _tool: LocalShellTool, ids: Ids) -> list[Item]:
+def _local_shell(_turn: ScriptedTurn, _tool: LocalShellTool, ids: Ids) -> list[Item]:
     action = LocalShellAction(command=["date"], env={})
     return [LocalShellCall(id=ids("lsh"), call_id=ids("call"), action=action, status="completed")]
 
 
-def _apply_patch(turn: Turn, _tool: ApplyPatchTool, ids: Ids) -> list[Item]:
+def _apply_patch(turn: ScriptedTurn, _tool: ApplyPatchTool, ids: Ids) -> list[Item]:
     operation = CreateFile(path="scripted.txt", diff=f"+{turn.asked}\n")
     return [ApplyPatchCall(id=ids("apc"), call_id=ids("call"), operation=operation, status="completed")]
 
 
-def _computer(_turn: Turn, tool: ComputerTool | ComputerUsePreviewTool, ids: Ids) -> list[Item]:
+def _computer(_turn: ScriptedTurn, tool: ComputerTool | ComputerUsePreviewTool, ids: Ids) -> list[Item]:
     look = ScreenshotAction()
     earlier = isinstance(tool, ComputerUsePreviewTool)
     return [
@@ -139,7 +139,7 @@ def _computer(_turn: Turn, tool: ComputerTool | ComputerUsePreviewTool, ids: Ids
     ]
 
 
-def _tool_search(turn: Turn, tool: ToolSearchTool, ids: Ids) -> list[Item]:
+def _tool_search(turn: ScriptedTurn, tool: ToolSearchTool, ids: Ids) -> list[Item]:
     query = {"query": turn.asked}
     if tool.execution == "client":
         call_id = ids("call")
@@ -151,7 +151,7 @@ def _tool_search(turn: Turn, tool: ToolSearchTool, ids: Ids) -> list[Item]:
 
 
 # Type of tool -> its items. The rows differ in the type of their second parameter, which is that of the key.
-HOSTED: Final[Mapping[type, Callable[[Turn, Any, Ids], list[Item]]]] = {
+HOSTED: Final[Mapping[type, Callable[[ScriptedTurn, Any, Ids], list[Item]]]] = {
     WebSearchTool: _web_search,
     WebSearchTool20250826: _web_search,
     WebSearchPreviewTool: _web_search,

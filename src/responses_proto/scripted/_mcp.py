@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..models.items import Item
     from ..models.tools import McpTool
     from ..typing import JSONObject
-    from ._turn import Turn
+    from ._request import ScriptedTurn
 
 __all__ = ["answer_approvals", "call_tool", "list_tools", "listed_tools"]
 
@@ -37,7 +37,7 @@ def listed_tools(tool: McpTool) -> list[McpListedTool]:
     ]
 
 
-def list_tools(turn: Turn, tool: McpTool, ids: Callable[[str], str]) -> list[Item]:
+def list_tools(turn: ScriptedTurn, tool: McpTool, ids: Callable[[str], str]) -> list[Item]:
     """List the tools of a server, unless that was done in an earlier turn."""
     listed = (item.server_label for item in turn.context if isinstance(item, McpListTools))
     if tool.server_label in listed:
@@ -45,7 +45,7 @@ def list_tools(turn: Turn, tool: McpTool, ids: Callable[[str], str]) -> list[Ite
     return [McpListTools(id=ids("mcpl"), server_label=tool.server_label, tools=listed_tools(tool), error=None)]
 
 
-def call_tool(turn: Turn, tool: McpTool, name: str, stated: str | None, ids: Callable[[str], str]) -> Item:
+def call_tool(turn: ScriptedTurn, tool: McpTool, name: str, stated: str | None, ids: Callable[[str], str]) -> Item:
     """Call a tool, or ask whether it may be called."""
     arguments = stated or dumps({"query": turn.asked}).decode()
     if _needs_approval(tool, name):
@@ -53,7 +53,7 @@ def call_tool(turn: Turn, tool: McpTool, name: str, stated: str | None, ids: Cal
     return _call(tool.server_label, name, arguments, None, ids)
 
 
-def answer_approvals(turn: Turn, ids: Callable[[str], str]) -> Iterator[tuple[Item | None, str]]:
+def answer_approvals(turn: ScriptedTurn, ids: Callable[[str], str]) -> Iterator[tuple[Item | None, str]]:
     """Do what the approvals allow that the input ends with: give each call, if one is made, and what to say of it."""
     requests = {item.id: item for item in turn.context if isinstance(item, McpApprovalRequest)}
     for response in _trailing(turn.context):

@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
     from ..models.request import CreateResponse
     from ..models.tools import AllowedTool, Tool
-    from ._turn import Turn
+    from ._request import ScriptedTurn
 
-__all__ = ["Offer", "Wanted", "choose", "offers_of"]
+__all__ = ["CallableTool", "ChosenCall", "choose", "offers_of"]
 
 
 @attrs.frozen(kw_only=True)
-class Offer:
+class CallableTool:
     """Something that can be called."""
 
     name: str
@@ -50,34 +50,34 @@ class Offer:
 
 
 @attrs.frozen(kw_only=True)
-class Wanted:
+class ChosenCall:
     """A call that is to be made."""
 
-    offer: Offer
+    offer: CallableTool
     stated: str | None = None
     """Its arguments, where the user message states them."""
 
 
-def offers_of(tools: Sequence[Tool]) -> Iterator[Offer]:
+def offers_of(tools: Sequence[Tool]) -> Iterator[CallableTool]:
     """Give everything that can be called."""
     for tool in tools:
         match tool:
             case FunctionTool() | CustomTool():
-                yield Offer(name=tool.name, tool=tool)
+                yield CallableTool(name=tool.name, tool=tool)
             case NamespaceTool():
                 for inner in tool.tools:
                     if isinstance(inner, FunctionTool | CustomTool):
-                        yield Offer(name=inner.name, tool=inner, namespace=tool.name)
+                        yield CallableTool(name=inner.name, tool=inner, namespace=tool.name)
             case McpTool():
                 for listed in listed_tools(tool):
-                    yield Offer(name=listed.name, tool=tool)
+                    yield CallableTool(name=listed.name, tool=tool)
             case _ if type(tool) in HOSTED:
-                yield Offer(name=tool.type, tool=tool)
+                yield CallableTool(name=tool.type, tool=tool)
             case _:
                 pass  # what is new here is not called
 
 
-def choose(turn: Turn) -> list[Wanted]:
+def choose(turn: ScriptedTurn) -> list[ChosenCall]:
     """Give the calls to make in this turn, maybe none.
 
     Called is what the user message names, or else the first function, or else the first hosted tool; several only where
@@ -93,11 +93,11 @@ def choose(turn: Turn) -> list[Wanted]:
         if not required:
             return []
         called = _called(turn)
-        return [Wanted(offer=offer) for offer in allowed if offer.name not in called][:1]
+        return [ChosenCall(offer=offer) for offer in allowed if offer.name not in called][:1]
     wanted = _named(turn.asked, allowed)
     if not wanted:
         first = next((offer for offer in allowed if offer.is_clients), None) or next(iter(allowed), None)
-        wanted = [Wanted(offer=first)] if first else []
+        wanted = [ChosenCall(offer=first)] if first else []
     if number := int(turn.marks.get("calls", 0)):
         wanted = [wanted[n % len(wanted)] for n in range(number)] if wanted else []
     if request.parallel_tool_calls is False:
@@ -110,7 +110,7 @@ def choose(turn: Turn) -> list[Wanted]:
 # ---- what is allowed
 
 
-def _allowed(offers: list[Offer], request: CreateResponse) -> tuple[list[Offer], bool]:
+def _allowed(offers: list[CallableTool], request: CreateResponse) -> tuple[list[CallableTool], bool]:
     """Give what ``tool_choice`` lets the model call, and whether it has to call something."""
     match request.tool_choice:
         case "none":
@@ -131,7 +131,7 @@ def _allowed(offers: list[Offer], request: CreateResponse) -> tuple[list[Offer],
 _SAME: Final = {"computer_use": "computer"}  # tool_choice has a second name for it
 
 
-def _is(offer: Offer, named: AllowedTool) -> bool:
+def _is(offer: CallableTool, named: AllowedTool) -> bool:
     match named, offer.tool:
         case ToolChoiceFunction(), FunctionTool():
             return offer.name == named.name
@@ -145,23 +145,23 @@ def _is(offer: Offer, named: AllowedTool) -> bool:
             return False
 
 
-def _called(turn: Turn) -> set[str]:
+def _called(turn: ScriptedTurn) -> set[str]:
     return {item.name for item in turn.since_asked() if isinstance(item, FunctionCall | CustomToolCall | McpCall)}
 
 
 # ---- what is asked for by name
 
 
-def _named(text: str, offers: list[Offer]) -> list[Wanted]:
+def _named(text: str, offers: list[CallableTool]) -> list[ChosenCall]:
     """Find the offers that a text names, in its order. The same one counts again only with arguments of its own."""
     found = [(match.span(), offer) for offer in offers for match in _pattern(offer.name).finditer(text)]
     spans = [span for span, _ in found]
-    named: list[Wanted] = []
+    named: list[ChosenCall] = []
     # A name within a longer one is not meant: `search` in `web_search`.
     for (start, end), offer in sorted(found, key=lambda one: one[0]):
         if any(other != (start, end) and other[0] <= start and end <= other[1] for other in spans):
             continue
-        named.append(Wanted(offer=offer, stated=_stated(text, end)))
+        named.append(ChosenCall(offer=offer, stated=_stated(text, end)))
     # Named with arguments somewhere, or else for the first time.
     meant = {id(wanted.offer): wanted for wanted in reversed(named)}
     stated = {id(wanted.offer) for wanted in named if wanted.stated}

@@ -22,16 +22,27 @@ from ._grammars import write
 from ._hosted import HOSTED
 from ._mcp import answer_approvals, call_tool, list_tools
 from ._offers import choose
-from ._steps import Call, Fail, Plan, Put, Refuse, Say, Step, Stop, Think, Wait
+from ._steps import (
+    EmitCall,
+    EmitItem,
+    EmitMessage,
+    EmitReasoning,
+    EndEarly,
+    Fail,
+    Refuse,
+    ScriptedAnswer,
+    ScriptedStep,
+    Wait,
+)
 from ._words import in_words, tools_say
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ..models.items import Item
-    from ._offers import Wanted
-    from ._turn import Turn
-    from .script import Script
+    from ._offers import ChosenCall
+    from ._request import ScriptedTurn
+    from .script import ScriptRules
 
 __all__ = ["plan"]
 
@@ -55,7 +66,7 @@ _ERRORS: Final[Mapping[int, tuple[str, str | None]]] = {
 """Status -> type and code of the error; what is not here is as the first of its hundred."""
 
 
-def plan(turn: Turn, ids: Callable[[str], str], script: Script | None = None) -> Plan:
+def plan(turn: ScriptedTurn, ids: Callable[[str], str], script: ScriptRules | None = None) -> ScriptedAnswer:
     """Decide what to answer. ``ids`` makes an id of a prefix.
 
     Raises the ``APIError`` that a marker, or a rule of the script, asks for.
@@ -66,9 +77,9 @@ def plan(turn: Turn, ids: Callable[[str], str], script: Script | None = None) ->
     pause = float(turn.marks["slow"] or _SLOW) if "slow" in turn.marks else None
     scripted = script.answer(turn, ids) if script else None
     if scripted is not None:
-        return Plan(steps=(*wait, *scripted), pause=pause)
+        return ScriptedAnswer(steps=(*wait, *scripted), pause=pause)
     answer = next(steps for find in _ANSWERS if (steps := list(find(turn, ids))))
-    return Plan(steps=(*wait, *_thoughts(turn), *_phased(turn, answer)), pause=pause)
+    return ScriptedAnswer(steps=(*wait, *_thoughts(turn), *_phased(turn, answer)), pause=pause)
 
 
 def _error(status: str, seconds: str = "") -> APIError:
@@ -83,7 +94,7 @@ def _error(status: str, seconds: str = "") -> APIError:
     )
 
 
-def _thoughts(turn: Turn) -> Iterator[Step]:
+def _thoughts(turn: ScriptedTurn) -> Iterator[ScriptedStep]:
     reasoning = turn.request.reasoning or ReasoningConfig()
     if (reasoning.effort or "none") == "none" and not (reasoning.summary or reasoning.generate_summary):
         return
@@ -93,13 +104,13 @@ def _thoughts(turn: Turn) -> Iterator[Step]:
         "I have looked at it from all sides.",
     )
     encrypted = _ENCRYPTED if turn.includes("reasoning.encrypted_content") else None
-    yield Think(summaries=thoughts[: _THOUGHTS.get(reasoning.effort or "low")], encrypted_content=encrypted)
+    yield EmitReasoning(summaries=thoughts[: _THOUGHTS.get(reasoning.effort or "low")], encrypted_content=encrypted)
 
 
 # ---- phases
 
 
-def _phased(turn: Turn, steps: Sequence[Step]) -> Iterator[Step]:
+def _phased(turn: ScriptedTurn, steps: Sequence[ScriptedStep]) -> Iterator[ScriptedStep]:
     """Tell what is said along the way from the answer, where the request does so too."""
     messages = [item for item in turn.context if isinstance(item, Message) and item.phase]
     if not messages and "commentary" not in turn.marks:
@@ -108,16 +119,16 @@ def _phased(turn: Turn, steps: Sequence[Step]) -> Iterator[Step]:
     told = any(isinstance(item, Message) and item.phase == "commentary" for item in turn.since_asked())
     calls = ", ".join(name for step in steps if (name := _called(step)))
     if not told and (calls or "commentary" in turn.marks):
-        yield Say(text=f"I call {calls}." if calls else "Let me see.", phase="commentary")
+        yield EmitMessage(text=f"I call {calls}." if calls else "Let me see.", phase="commentary")
     for step in steps:
-        yield attrs.evolve(step, phase="final_answer") if isinstance(step, Say) else step
+        yield attrs.evolve(step, phase="final_answer") if isinstance(step, EmitMessage) else step
 
 
-def _called(step: Step) -> str:
+def _called(step: ScriptedStep) -> str:
     match step:
-        case Call(name=name):
+        case EmitCall(name=name):
             return name
-        case Put(
+        case EmitItem(
             item=CustomToolCall(name=name)
             | FunctionCall(name=name)
             | McpCall(name=name)
@@ -131,49 +142,53 @@ def _called(step: Step) -> str:
 # ---- what to answer, in this order
 
 
-def _demanded(turn: Turn, _ids: Callable[[str], str]) -> Iterator[Step]:
+def _demanded(turn: ScriptedTurn, _ids: Callable[[str], str]) -> Iterator[ScriptedStep]:
     marks = turn.marks
     if "fail" in marks:
-        yield Say(text=_HALF, whole=False)
+        yield EmitMessage(text=_HALF, whole=False)
         yield Fail(code=marks["fail"] or "server_error", message="The input asks for a failure.")
     elif "incomplete" in marks:
-        yield Say(text=_HALF, whole=False)
-        yield Stop(reason=marks["incomplete"] or "max_output_tokens")
+        yield EmitMessage(text=_HALF, whole=False)
+        yield EndEarly(reason=marks["incomplete"] or "max_output_tokens")
     elif "refuse" in marks:
         yield Refuse(text="I will not do that: the input asks me to refuse.")
 
 
-def _approved(turn: Turn, ids: Callable[[str], str]) -> Iterator[Step]:
+def _approved(turn: ScriptedTurn, ids: Callable[[str], str]) -> Iterator[ScriptedStep]:
     if not isinstance(turn.last, McpApprovalResponse):
         return
     said: list[str] = []
     for call, words in answer_approvals(turn, ids):
         if call is not None:
-            yield Put(item=call)
+            yield EmitItem(item=call)
         said.append(words)
     yield _say(turn, in_words(turn, " ".join(said)))
 
 
-def _calls(turn: Turn, ids: Callable[[str], str]) -> Iterator[Step]:
+def _calls(turn: ScriptedTurn, ids: Callable[[str], str]) -> Iterator[ScriptedStep]:
     for tool in turn.request.tools or ():
         if isinstance(tool, McpTool):
-            yield from (Put(item=item) for item in list_tools(turn, tool, ids))
+            yield from (EmitItem(item=item) for item in list_tools(turn, tool, ids))
     chosen = choose(turn)
     before = [sum(earlier.offer is wanted.offer for earlier in chosen[:n]) for n, wanted in enumerate(chosen)]
     steps = [step for wanted, nth in zip(chosen, before, strict=True) for step in _call(turn, wanted, nth, ids)]
     yield from sorted(steps, key=_is_clients)  # what the server runs comes first
     if not _waits(steps):
-        outputs = [step.item.output or "" for step in steps if isinstance(step, Put) and isinstance(step.item, McpCall)]
+        outputs = [
+            step.item.output or "" for step in steps if isinstance(step, EmitItem) and isinstance(step.item, McpCall)
+        ]
         yield _say(turn, in_words(turn, tools_say(outputs)))
 
 
-def _is_clients(step: Step) -> bool:
-    return isinstance(step, Call) or (isinstance(step, Put) and isinstance(step.item, CustomToolCall | FunctionCall))
+def _is_clients(step: ScriptedStep) -> bool:
+    return isinstance(step, EmitCall) or (
+        isinstance(step, EmitItem) and isinstance(step.item, CustomToolCall | FunctionCall)
+    )
 
 
-def _waits(steps: Sequence[Step]) -> bool:
+def _waits(steps: Sequence[ScriptedStep]) -> bool:
     """Tell whether the client has to do something before there can be an answer."""
-    items: list[Item] = [step.item for step in steps if isinstance(step, Put)]
+    items: list[Item] = [step.item for step in steps if isinstance(step, EmitItem)]
     whole = Response(
         id="", model="", output=items, created_at=0, tools=[], tool_choice="auto", parallel_tool_calls=True
     )
@@ -186,15 +201,15 @@ _ANSWERS: Final = (_demanded, _approved, _calls)
 # ---- calls
 
 
-def _call(turn: Turn, wanted: Wanted, nth: int, ids: Callable[[str], str]) -> Iterator[Step]:
+def _call(turn: ScriptedTurn, wanted: ChosenCall, nth: int, ids: Callable[[str], str]) -> Iterator[ScriptedStep]:
     offer = wanted.offer
     match offer.tool:
         case FunctionTool() as tool:
             arguments = wanted.stated or dumps(fill({"type": "object", **(tool.parameters or {})}, nth)).decode()
             if not offer.namespace:
-                yield Call(name=tool.name, arguments=arguments)
+                yield EmitCall(name=tool.name, arguments=arguments)
                 return
-            yield Put(
+            yield EmitItem(
                 item=FunctionCall(
                     id=ids("fc"),
                     call_id=ids("call"),
@@ -205,7 +220,7 @@ def _call(turn: Turn, wanted: Wanted, nth: int, ids: Callable[[str], str]) -> It
                 )
             )
         case CustomTool() as tool:
-            yield Put(
+            yield EmitItem(
                 item=CustomToolCall(
                     id=ids("ctc"),
                     call_id=ids("call"),
@@ -216,15 +231,15 @@ def _call(turn: Turn, wanted: Wanted, nth: int, ids: Callable[[str], str]) -> It
                 )
             )
         case McpTool() as tool:
-            yield Put(item=call_tool(turn, tool, offer.name, wanted.stated, ids))
+            yield EmitItem(item=call_tool(turn, tool, offer.name, wanted.stated, ids))
         case tool:
-            yield from (Put(item=item) for item in HOSTED[type(tool)](turn, tool, ids))
+            yield from (EmitItem(item=item) for item in HOSTED[type(tool)](turn, tool, ids))
 
 
-def _custom_input(turn: Turn, tool: CustomTool) -> str:
+def _custom_input(turn: ScriptedTurn, tool: CustomTool) -> str:
     written = write(tool.format) if isinstance(tool.format, CustomToolGrammarFormat) else None
     return turn.asked if written is None else written
 
 
-def _say(turn: Turn, text: str) -> Say:
-    return Say(text=text, cited="cite" in turn.marks)
+def _say(turn: ScriptedTurn, text: str) -> EmitMessage:
+    return EmitMessage(text=text, cited="cite" in turn.marks)

@@ -9,11 +9,22 @@ import attrs
 if TYPE_CHECKING:
     from ..models.items import Item, MessagePhase
 
-__all__ = ["Call", "Fail", "Plan", "Put", "Refuse", "Say", "Step", "Stop", "Think", "Wait"]
+__all__ = [
+    "EmitCall",
+    "EmitItem",
+    "EmitMessage",
+    "EmitReasoning",
+    "EndEarly",
+    "Fail",
+    "Refuse",
+    "ScriptedAnswer",
+    "ScriptedStep",
+    "Wait",
+]
 
 
 @attrs.frozen(kw_only=True)
-class Think:
+class EmitReasoning:
     """A reasoning item."""
 
     summaries: tuple[str, ...]
@@ -21,7 +32,7 @@ class Think:
 
 
 @attrs.frozen(kw_only=True)
-class Say:
+class EmitMessage:
     """A message."""
 
     text: str
@@ -40,7 +51,7 @@ class Refuse:
 
 
 @attrs.frozen(kw_only=True)
-class Call:
+class EmitCall:
     """A call of one of the client's functions."""
 
     name: str
@@ -49,7 +60,7 @@ class Call:
 
 
 @attrs.frozen(kw_only=True)
-class Put:
+class EmitItem:
     """An item of any other kind, which comes in one go."""
 
     item: Item
@@ -63,7 +74,7 @@ class Wait:
 
 
 @attrs.frozen(kw_only=True)
-class Stop:
+class EndEarly:
     """The response ends early."""
 
     reason: str
@@ -77,13 +88,13 @@ class Fail:
     message: str
 
 
-Step: TypeAlias = Think | Say | Refuse | Call | Put | Wait | Stop | Fail
+ScriptedStep: TypeAlias = EmitReasoning | EmitMessage | Refuse | EmitCall | EmitItem | Wait | EndEarly | Fail
 
 
 @attrs.frozen(kw_only=True)
-class Plan:
+class ScriptedAnswer:
     """A whole answer."""
 
-    steps: tuple[Step, ...]
+    steps: tuple[ScriptedStep, ...]
     pause: float | None = None
     """Seconds between two words; ``None`` leaves that to the server."""

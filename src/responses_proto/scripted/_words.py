@@ -10,12 +10,12 @@ from ..codec import dumps
 from ..models.config import JsonObjectFormat, JsonSchemaFormat
 from ..models.items import Message
 from ._fill import fill
-from ._turn import output_text
+from ._request import output_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ._turn import Turn
+    from ._request import ScriptedTurn
 
 __all__ = ["in_words", "tools_say"]
 
@@ -42,7 +42,7 @@ def tools_say(outputs: Sequence[str]) -> str:
     return f"The tool says: {outputs[0]}" if len(outputs) == 1 else f"The tools say: {'; '.join(outputs)}"
 
 
-def in_words(turn: Turn, news: str = "") -> str:  # noqa: PLR0911 - one per kind of answer
+def in_words(turn: ScriptedTurn, news: str = "") -> str:  # noqa: PLR0911 - one per kind of answer
     """Give the text of the answer; ``news`` is what the tools said meanwhile, if anything."""
     shape = turn.request.text.format if turn.request.text else None
     if isinstance(shape, JsonSchemaFormat):
@@ -62,7 +62,7 @@ def in_words(turn: Turn, news: str = "") -> str:  # noqa: PLR0911 - one per kind
     return _echo(turn)
 
 
-def _echo(turn: Turn) -> str:
+def _echo(turn: ScriptedTurn) -> str:
     if _QUESTION.search(turn.asked):
         said = [item.text for item in turn.context if isinstance(item, Message) and item.role == "assistant"]
         if said and _OF_YOURS.search(turn.asked):
@@ -84,7 +84,7 @@ def _related(question: str, messages: Sequence[str]) -> list[str]:
     ]
 
 
-def _told(turn: Turn) -> Iterator[str]:
+def _told(turn: ScriptedTurn) -> Iterator[str]:
     if turn.request.instructions:
         yield f"instructions: {turn.request.instructions}"
     for item in turn.context:

@@ -12,7 +12,7 @@ What it does, by the request:
 
 ``reasoning.effort`` (other than ``none``) puts a reasoning item before that. ``max_output_tokens`` cuts everything off. A token
 is a word. Markers in the last user message, such as ``[refuse]`` or ``[error 429]``, ask for what is rare; the table of them
-is :data:`responses_proto.scripted.MARKERS`. A :class:`~responses_proto.scripted.Script` overrules all of it.
+is :data:`responses_proto.scripted.MARKERS`. A :class:`~responses_proto.scripted.ScriptRules` overrules all of it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from ..models.response import InputTokensDetails, OutputTokensDetails, Usage
 from ..protocol.emitter import random_id, split_words
 from ._hosted import PAGE
 from ._plan import plan
-from ._steps import Call, Fail, Put, Refuse, Say, Step, Stop, Think, Wait
-from ._turn import count_tokens, read_turn
+from ._request import count_tokens, read_turn
+from ._steps import EmitCall, EmitItem, EmitMessage, EmitReasoning, EndEarly, Fail, Refuse, ScriptedStep, Wait
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from ..models.items import Item
     from ..models.request import CreateResponse, InputTokensRequest
     from ..server.reply import MessageReply, Reply
-    from ._steps import Plan
-    from ._turn import Turn
-    from .script import Script
+    from ._request import ScriptedTurn
+    from ._steps import ScriptedAnswer
+    from .script import ScriptRules
 
 __all__ = ["MODEL", "Scripted"]
 
@@ -55,7 +55,7 @@ class Scripted:
     it holds.
     """
 
-    def __init__(self, *, delay: float = 0.0, script: Script | None = None) -> None:
+    def __init__(self, *, delay: float = 0.0, script: ScriptRules | None = None) -> None:
         self.delay = delay
         self.script = script
 
@@ -77,7 +77,7 @@ class _Full(Exception):  # noqa: N818 - no error: how a bounded answer ends
 class _Performance:
     """One answer while it is said."""
 
-    def __init__(self, turn: Turn, reply: Reply, delay: float) -> None:
+    def __init__(self, turn: ScriptedTurn, reply: Reply, delay: float) -> None:
         self._turn = turn
         self._reply = reply
         self._delay = delay
@@ -85,7 +85,7 @@ class _Performance:
         self._written = 0
         self._thought = 0
 
-    async def play(self, answer: Plan) -> None:
+    async def play(self, answer: ScriptedAnswer) -> None:
         """Say one step after the other, and end the response."""
         if answer.pause is not None:
             self._delay = answer.pause
@@ -108,29 +108,29 @@ class _Performance:
             output_tokens_details=OutputTokensDetails(reasoning_tokens=self._thought),
         )
 
-    async def _take(self, step: Step) -> None:
+    async def _take(self, step: ScriptedStep) -> None:
         match step:
-            case Think():
+            case EmitReasoning():
                 await self._think(step)
-            case Say():
+            case EmitMessage():
                 await self._say(step)
             case Refuse(text=text):
                 async with self._reply.message() as message:
                     await self._write(message.refusal, text)
-            case Call(name=name, arguments=arguments):
+            case EmitCall(name=name, arguments=arguments):
                 async with self._reply.function_call(name) as call:
                     await self._write(call.arguments, arguments)
-            case Put(item=item):
+            case EmitItem(item=item):
                 self._spend(max(1, count_tokens([item])))
                 await self._reply.item(item)
             case Wait(seconds=seconds):
                 await anyio.sleep(seconds)
-            case Stop(reason=reason):
+            case EndEarly(reason=reason):
                 await self._reply.incomplete(reason, self._usage())
             case Fail(code=code, message=text):
                 await self._reply.fail(code, text, usage=self._usage())
 
-    async def _think(self, step: Think) -> None:
+    async def _think(self, step: EmitReasoning) -> None:
         before = self._written
         async with self._reply.reasoning() as item:
             try:
@@ -142,7 +142,7 @@ class _Performance:
             if step.encrypted_content is not None:
                 await item.done(encrypted_content=step.encrypted_content)
 
-    async def _say(self, step: Say) -> None:
+    async def _say(self, step: EmitMessage) -> None:
         message = self._reply.message(phase=step.phase)
         await self._write(self._speaker(message), step.text)
         if step.cited:

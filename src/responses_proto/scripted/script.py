@@ -30,16 +30,16 @@ from ..models.items import CustomToolCall, FunctionCall, Item, MessagePhase, Unk
 from ..models.tools import CustomTool
 from ..typing import UNSET, JSONObject, JSONValue, Unset
 from ._offers import offers_of
-from ._steps import Call, Fail, Put, Refuse, Say, Step, Stop, Think, Wait
-from ._turn import output_text
+from ._request import output_text
+from ._steps import EmitCall, EmitItem, EmitMessage, EmitReasoning, EndEarly, Fail, Refuse, ScriptedStep, Wait
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator, Mapping
 
-    from ._turn import Turn
+    from ._request import ScriptedTurn
 
-__all__ = ["Condition", "Rule", "RuleStep", "Script", "ScriptError", "ScriptFailure"]
+__all__ = ["Condition", "RuleStep", "ScriptError", "ScriptFailure", "ScriptRule", "ScriptRules"]
 
 
 @model
@@ -113,7 +113,7 @@ _ADDITIONS: Final[Mapping[str, str]] = {"phase": "say", "arguments": "call", "in
 
 
 @model
-class Rule(Model):
+class ScriptRule(Model):
     """What is done when."""
 
     when: Condition | Unset = UNSET
@@ -124,10 +124,10 @@ _STRICT: Final = make_converter(strict=True)
 
 
 @attrs.frozen
-class Script:
+class ScriptRules:
     """The rules of a file. Verbs: :meth:`read`, or :meth:`parse`; then :meth:`answer` for each turn."""
 
-    rules: tuple[Rule, ...]
+    rules: tuple[ScriptRule, ...]
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
@@ -152,7 +152,7 @@ class Script:
             raise LocalProtocolError("a script is a list of rules (or a file named .jsonl, with a rule on each line)")
         return cls(tuple(_rule(rule, f"rule {n}") for n, rule in enumerate(listed, 1)))
 
-    def answer(self, turn: Turn, ids: Callable[[str], str]) -> list[Step] | None:
+    def answer(self, turn: ScriptedTurn, ids: Callable[[str], str]) -> list[ScriptedStep] | None:
         """Give what the first rule that holds has to say, or ``None``. Raises the ``APIError`` that a rule asks for."""
         for rule in self.rules:
             names = _holds(rule.when or Condition(), turn)
@@ -173,13 +173,13 @@ def _json(text: bytes | str, where: str) -> JSONValue:
     return value
 
 
-def _rule(value: JSONValue, where: str) -> Rule:
+def _rule(value: JSONValue, where: str) -> ScriptRule:
     if isinstance(value, dict) and "then" in value:
         then = value["then"]
         steps = then if isinstance(then, list) else [then]
         value = {**value, "then": [{"say": step} if isinstance(step, str) else step for step in steps]}
     try:
-        rule = _STRICT.load(value, Rule)
+        rule = _STRICT.load(value, ScriptRule)
     except DecodeError as error:
         raise LocalProtocolError(f"{where}: {error}") from error
     problem = next(chain(_strange(rule), _wrong(rule)), None)
@@ -188,7 +188,7 @@ def _rule(value: JSONValue, where: str) -> Rule:
     return rule
 
 
-def _strange(rule: Rule) -> Iterator[str]:
+def _strange(rule: ScriptRule) -> Iterator[str]:
     """Find names that nothing has here."""
     stated = [rule, rule.when, *rule.then, *(step.fail for step in rule.then), *(step.error for step in rule.then)]
     for part in [part for part in stated if part]:
@@ -197,7 +197,7 @@ def _strange(rule: Rule) -> Iterator[str]:
             yield f"there is no {name!r} here, only {known}"
 
 
-def _wrong(rule: Rule) -> Iterator[str]:
+def _wrong(rule: ScriptRule) -> Iterator[str]:
     """Find what the types cannot tell."""
     when = rule.when or Condition()
     try:
@@ -222,7 +222,7 @@ def _wrong(rule: Rule) -> Iterator[str]:
 # ---- answering
 
 
-def _holds(when: Condition, turn: Turn) -> Mapping[str, str] | None:
+def _holds(when: Condition, turn: ScriptedTurn) -> Mapping[str, str] | None:
     """Tell whether the conditions hold: give what the texts of the answer may refer to, or ``None``."""
     found = re.search(when.matches, turn.asked) if when.matches else None
     holds = (
@@ -242,7 +242,7 @@ def _holds(when: Condition, turn: Turn) -> Mapping[str, str] | None:
     return names
 
 
-def _ends(turn: Turn) -> set[str]:
+def _ends(turn: ScriptedTurn) -> set[str]:
     """Give the names for what the context ends with."""
     outputs = turn.outputs
     if not outputs:
@@ -252,39 +252,41 @@ def _ends(turn: Turn) -> set[str]:
     return {"output", *(name for name in called if name)}
 
 
-def _step(step: RuleStep, turn: Turn, names: Mapping[str, str], ids: Callable[[str], str]) -> Step:  # noqa: PLR0911 - one per verb
+def _step(step: RuleStep, turn: ScriptedTurn, names: Mapping[str, str], ids: Callable[[str], str]) -> ScriptedStep:  # noqa: PLR0911 - one per verb
     def put(text: str) -> str:
         return re.sub(r"\{(\w+)\}", lambda match: names.get(match[1], match[0]), text)
 
     if isinstance(step.say, str):
-        return Say(text=put(step.say), phase=step.phase or None)
+        return EmitMessage(text=put(step.say), phase=step.phase or None)
     if isinstance(step.refuse, str):
         return Refuse(text=put(step.refuse))
     if isinstance(step.think, str):
-        return Think(summaries=(put(step.think),))
+        return EmitReasoning(summaries=(put(step.think),))
     if isinstance(step.call, str):
         return _call(step.call, step, turn, put, ids)
     if step.item:
-        return Put(item=_named(step.item, ids))
+        return EmitItem(item=_named(step.item, ids))
     if isinstance(step.wait, float | int):
         return Wait(seconds=step.wait)
     if isinstance(step.incomplete, str):
-        return Stop(reason=step.incomplete)
+        return EndEarly(reason=step.incomplete)
     if step.fail:
         message = step.fail.message or "The script asks for a failure."
         return Fail(code=step.fail.code or "server_error", message=message)
     raise _error(step.error or ScriptError(status=500))
 
 
-def _call(name: str, step: RuleStep, turn: Turn, put: Callable[[str], str], ids: Callable[[str], str]) -> Step:
+def _call(
+    name: str, step: RuleStep, turn: ScriptedTurn, put: Callable[[str], str], ids: Callable[[str], str]
+) -> ScriptedStep:
     tools = turn.request.tools or ()
     if isinstance(step.input, str) or any(isinstance(tool, CustomTool) and tool.name == name for tool in tools):
         text = put(step.input or "")
         call = CustomToolCall(id=ids("ctc"), call_id=ids("call"), name=name, input=text, status="completed")
-        return Put(item=call)
+        return EmitItem(item=call)
     if isinstance(step.arguments, str):
-        return Call(name=name, arguments=put(step.arguments))
-    return Call(name=name, arguments=dumps(_filled(step.arguments or {}, put)).decode())
+        return EmitCall(name=name, arguments=put(step.arguments))
+    return EmitCall(name=name, arguments=dumps(_filled(step.arguments or {}, put)).decode())
 
 
 def _filled(value: JSONValue, put: Callable[[str], str]) -> JSONValue:

@@ -13,16 +13,16 @@ from .._lazy import lazy_exports
 if TYPE_CHECKING:
     __all__: list[str]
 
-    from ._turn import Handler as Handler
+    from ._task import Handler as Handler
     from .app import ResponsesApp as ResponsesApp
     from .reply import FunctionCallReply as FunctionCallReply
     from .reply import ItemReply as ItemReply
     from .reply import MessageReply as MessageReply
     from .reply import ReasoningReply as ReasoningReply
     from .reply import Reply as Reply
-    from .service import Compacting as Compacting
-    from .service import Counting as Counting
     from .service import Service as Service
+    from .service import SupportsCompact as SupportsCompact
+    from .service import SupportsCount as SupportsCount
     from .stores import MemoryStore as MemoryStore
     from .stores import SQLiteStore as SQLiteStore
     from .stores import Store as Store
@@ -37,10 +37,10 @@ else:
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "._turn": ("Handler",),
+            "._task": ("Handler",),
             ".app": ("ResponsesApp",),
             ".reply": ("FunctionCallReply", "ItemReply", "MessageReply", "ReasoningReply", "Reply"),
-            ".service": ("Compacting", "Counting", "Service"),
+            ".service": ("Service", "SupportsCompact", "SupportsCount"),
             ".stores": ("MemoryStore", "SQLiteStore", "Store", "StoredResponse", "WireEvent", "wire_event"),
             ".uvicorn": ("listen", "serve", "serving", "url_of"),
         },

@@ -1,7 +1,7 @@
 """What a model sees: the items of a request and of its history, made whole.
 
 A client may write its input short (a string; a message without an id), may have had it compacted, and may send outputs of
-calls that were never made. :func:`settle` gives every item what a stored one has, :func:`expand` puts back what
+calls that were never made. :func:`normalize_items` gives every item what a stored one has, :func:`expand` puts back what
 :func:`compact` folded away, and :func:`check_outputs` finds the outputs that answer nothing.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ..exceptions import APIError
 
-__all__ = ["check_outputs", "compact", "count_words", "expand", "settle"]
+__all__ = ["check_outputs", "compact", "count_words", "expand", "normalize_items"]
 
 _M = TypeVar("_M", bound=Model)
 
@@ -65,7 +65,7 @@ _PARTS: Final = ("content", "output", "summary")
 """The fields of items that hold parts."""
 
 
-def settle(items: str | Iterable[Item], ids: Callable[[str], str], *, taken: Iterable[str] = ()) -> list[Item]:
+def normalize_items(items: str | Iterable[Item], ids: Callable[[str], str], *, taken: Iterable[str] = ()) -> list[Item]:
     """Make the items of an input what they are once they are stored: with ids, a status, and content in parts.
 
     ``taken`` are ids that other items have: where an id repeats, the later item gets another one.

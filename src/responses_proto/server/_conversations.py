@@ -15,7 +15,7 @@ from ..models.conversations import (
     UpdateConversation,
 )
 from ..protocol._requests import id_of, invalid, not_found, page_of, read_body, read_list_params
-from ._http import whole
+from ._http import json_response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -56,45 +56,45 @@ class ConversationPaths:
 
     async def _create(self, request: Request) -> ASGI:
         asked = read_body(await self._read(request) or b"{}", CreateConversation, self._converter)
-        items = await self._service.settled(asked.items or (), (), "items")
+        items = await self._service.normalize(asked.items or (), (), "items")
         made = Conversation(
             id=self._service.ids("conv"), created_at=int(self._service.clock()), metadata=asked.metadata or {}
         )
         await self._store.save_conversation(made)
         await self._store.add_items(made.id, items)
-        return whole(made)
+        return json_response(made)
 
     async def _retrieve(self, request: Request) -> ASGI:
-        return whole(await self._found(request))
+        return json_response(await self._found(request))
 
     async def _update(self, request: Request) -> ASGI:
         asked = read_body(await self._read(request), UpdateConversation, self._converter)
         changed = attrs.evolve(await self._found(request), metadata=asked.metadata or {})
         await self._store.save_conversation(changed)
-        return whole(changed)
+        return json_response(changed)
 
     async def _delete(self, request: Request) -> ASGI:
         found = await self._found(request)
         await self._store.delete_conversation(found.id)
-        return whole(DeletedConversation(id=found.id, deleted=True))
+        return json_response(DeletedConversation(id=found.id, deleted=True))
 
     async def _list_items(self, request: Request) -> ASGI:
         params = read_list_params(request.query_params.multi_items())
         found = await self._found(request)
         page = page_of(await self._store.items(found.id), params)
-        return whole(
+        return json_response(
             ConversationItemList(data=page.data, first_id=page.first_id, last_id=page.last_id, has_more=page.has_more)
         )
 
     async def _add_items(self, request: Request) -> ASGI:
         asked = read_body(await self._read(request), CreateConversationItems, self._converter, required=["items"])
         found = await self._found(request)
-        items = await self._service.settled(asked.items, await self._store.items(found.id), "items")
+        items = await self._service.normalize(asked.items, await self._store.items(found.id), "items")
         if not items:
             raise invalid("The items are in the conversation already.", "items", "duplicate_item")
         if not await self._store.add_items(found.id, items):
             raise not_found("conversation", found.id, "conversation_id")  # it has been deleted meanwhile
-        return whole(
+        return json_response(
             ConversationItemList(data=items, first_id=id_of(items[0]), last_id=id_of(items[-1]), has_more=False)
         )
 
@@ -103,7 +103,7 @@ class ConversationPaths:
         name = str(request.path_params["item_id"])
         for item in await self._store.items(found.id):
             if id_of(item) == name:
-                return whole(item)
+                return json_response(item)
         raise not_found("item", name, "item_id")
 
     async def _delete_item(self, request: Request) -> ASGI:
@@ -111,4 +111,4 @@ class ConversationPaths:
         name = str(request.path_params["item_id"])
         if not await self._store.delete_item(found.id, name):
             raise not_found("item", name, "item_id")
-        return whole(found)
+        return json_response(found)

@@ -14,34 +14,34 @@ from ..exceptions import APIError
 from ..protocol._requests import INVALID
 from ..protocol.emitter import DONE
 from ..protocol.sse import encode_frame
-from ._turn import broken
+from ._task import internal_error
 
 if TYPE_CHECKING:
     from ..typing import JSONValue
-    from ._turn import Deliver
+    from ._task import EventSink
     from .stores import WireEvent
 
 __all__ = [
     "ASGI",
+    "ASGIMessage",
     "ClientGone",
-    "Message",
+    "DeferredJSON",
+    "JSONResponse",
     "Receive",
     "Scope",
     "Send",
     "Streaming",
-    "Waiting",
-    "Whole",
-    "or_refusal",
+    "catch_errors",
+    "error_response",
+    "json_response",
+    "no_response",
     "read_bytes",
-    "refusal",
-    "silence",
-    "whole",
 ]
 
 Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIMessage: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[ASGIMessage]]
+Send: TypeAlias = Callable[[ASGIMessage], Awaitable[None]]
 ASGI: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _JSON: Final = {"content-type": "application/json"}
@@ -98,7 +98,7 @@ _FIRST_OF_SERVERS: Final = 500  # the HTTP status codes from here on are the ser
 
 
 @attrs.frozen
-class Whole:
+class JSONResponse:
     """An answer that is known as a whole; an ASGI application that gives it."""
 
     status: int
@@ -111,12 +111,12 @@ class Whole:
         await send({"type": "http.response.body", "body": self.body})
 
 
-def whole(value: object) -> Whole:
+def json_response(value: object) -> JSONResponse:
     """Answer with a model, or another value that is JSON."""
-    return Whole(200, _JSON, dumps(value))
+    return JSONResponse(200, _JSON, dumps(value))
 
 
-def refusal(error: APIError) -> Whole:
+def error_response(error: APIError) -> JSONResponse:
     """Answer with an error, in the documented shape."""
     status = error.answer_status
     type_ = error.type or (INVALID if status < _FIRST_OF_SERVERS else "server_error")
@@ -127,28 +127,28 @@ def refusal(error: APIError) -> Whole:
     headers = passed | _JSON
     if error.retry_after is not None:
         headers.setdefault("retry-after", f"{max(0.0, error.retry_after):.0f}")
-    return Whole(status, headers, dumps(body))
+    return JSONResponse(status, headers, dumps(body))
 
 
-def _head(status: int, headers: Mapping[str, str]) -> Message:
+def _head(status: int, headers: Mapping[str, str]) -> ASGIMessage:
     raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     return {"type": "http.response.start", "status": status, "headers": raw}
 
 
-async def or_refusal(work: Awaitable[_T]) -> _T | Whole:
+async def catch_errors(work: Awaitable[_T]) -> _T | JSONResponse:
     """Do some work; give the answer to an error of it, if there is one. Raises ``ClientGone`` only."""
     try:
         return await work
     except ClientGone:
         raise
     except APIError as error:
-        return refusal(error)
+        return error_response(error)
     except Exception:  # noqa: BLE001 - whatever breaks, the client gets an answer
         _log.exception("the server broke")
-        return refusal(broken())
+        return error_response(internal_error())
 
 
-async def silence(_scope: Scope, _receive: Receive, _send: Send) -> None:
+async def no_response(_scope: Scope, _receive: Receive, _send: Send) -> None:
     """Answer nobody."""
 
 
@@ -160,7 +160,7 @@ async def _while_listening(receive: Receive, send: Send, work: Callable[[Send], 
             pass
         scope.cancel()
 
-    async def put(message: Message) -> None:
+    async def put(message: ASGIMessage) -> None:
         try:
             await send(message)
         except OSError as error:
@@ -177,17 +177,17 @@ async def _while_listening(receive: Receive, send: Send, work: Callable[[Send], 
 
 
 @attrs.frozen
-class Waiting:
+class DeferredJSON:
     """An ASGI application that works, and then gives one whole answer."""
 
-    work: Callable[[], Awaitable[Whole]]
+    work: Callable[[], Awaitable[JSONResponse]]
     """May raise an ``APIError``, which is the answer then."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Work and answer."""
 
         async def answer(put: Send) -> None:
-            found = await or_refusal(self.work())
+            found = await catch_errors(self.work())
             await found(scope, receive, put)
 
         await _while_listening(receive, send, answer)
@@ -197,7 +197,7 @@ class Waiting:
 class Streaming:
     """An ASGI application that sends events as they are delivered, and ``[DONE]`` behind them."""
 
-    work: Callable[[Deliver], Awaitable[None]]
+    work: Callable[[EventSink], Awaitable[None]]
     """Delivers the events. May raise an ``APIError`` before the first one, which is the answer then."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -217,7 +217,7 @@ class Streaming:
                 # One message for whatever is due: what an event costs is mostly what a message costs.
                 await write(b"".join([encode_frame(event.data, event.type) for event in events]))
 
-            refused = await or_refusal(self.work(deliver))
+            refused = await catch_errors(self.work(deliver))
             if refused is not None and not begun:
                 await refused(scope, receive, put)
             else:  # without [DONE], where it broke in the middle

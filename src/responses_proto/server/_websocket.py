@@ -15,29 +15,29 @@ from ..exceptions import APIError
 from ..models.events import TERMINAL_TYPES, OutputItemDone
 from ..protocol.websocket import ServerSession, ServerTurn
 from ._http import ClientGone
-from ._turn import broken
+from ._task import internal_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from anyio.abc import TaskGroup
 
-    from ._http import ASGI, Message, Receive, Scope, Send
-    from .service import Service, Turn
+    from ._http import ASGI, ASGIMessage, Receive, Scope, Send
+    from .service import ResponseTask, Service
     from .stores import WireEvent
 
-__all__ = ["WebSockets", "denying"]
+__all__ = ["WebSockets", "deny_websocket"]
 
 _DONE, _REFUSED, _TOO_LARGE = 1000, 1008, 1009  # close codes (RFC 6455, 7.4.1)
 
 _log: Final = logging.getLogger(__name__)
 
 
-def denying(answer: ASGI) -> ASGI:
+def deny_websocket(answer: ASGI) -> ASGI:
     """Answer a handshake with what answers a request, where the server can say more than no."""
 
     async def deny(scope: Scope, receive: Receive, send: Send) -> None:
-        async def renamed(message: Message) -> None:
+        async def renamed(message: ASGIMessage) -> None:
             await send({**message, "type": f"websocket.{message['type']}"})
 
         await receive()  # the wish to connect
@@ -121,12 +121,12 @@ class _Connection:
                 raise
             except Exception:  # noqa: BLE001 - whatever breaks, the client gets an answer
                 _log.exception("the server broke")
-                self._session.refuse(asked, broken())
+                self._session.refuse(asked, internal_error())
             await self._go_on()
         except ClientGone:
             pass
 
-    async def _deliver(self, asked: ServerTurn, turn: Turn, events: Sequence[WireEvent]) -> None:
+    async def _deliver(self, asked: ServerTurn, turn: ResponseTask, events: Sequence[WireEvent]) -> None:
         for event in events:
             history = turn.history if event.type in TERMINAL_TYPES else ()
             self._session.say(asked, event.sequence_number, event.type, event.data, history)
@@ -137,7 +137,7 @@ class _Connection:
         await self._go_on()
 
     @staticmethod
-    async def _stop(turn: Turn) -> None:
+    async def _stop(turn: ResponseTask) -> None:
         with contextlib.suppress(ClientGone):
             await turn.stop("steered")
 
@@ -153,7 +153,7 @@ class _Connection:
         await self._put({"type": "websocket.close", "code": code})
         self._tasks.cancel_scope.cancel()
 
-    async def _put(self, message: Message) -> None:
+    async def _put(self, message: ASGIMessage) -> None:
         try:
             await self._send(message)
         except OSError as error:

@@ -48,9 +48,18 @@ from ..protocol._requests import INVALID, not_found, page_of, read_body, read_li
 from ..protocol.emitter import random_id
 from ..typing import UNSET
 from ._conversations import ConversationPaths
-from ._http import ClientGone, Streaming, Waiting, or_refusal, read_bytes, refusal, silence, whole
-from ._turn import BROKEN
-from ._websocket import WebSockets, denying
+from ._http import (
+    ClientGone,
+    DeferredJSON,
+    Streaming,
+    catch_errors,
+    error_response,
+    json_response,
+    no_response,
+    read_bytes,
+)
+from ._task import BROKEN
+from ._websocket import WebSockets, deny_websocket
 from .service import Handler, Service
 
 if TYPE_CHECKING:
@@ -59,8 +68,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from ._http import ASGI, Message, Receive, Scope, Send, Whole
-    from ._turn import Deliver, Turn
+    from ._http import ASGI, ASGIMessage, JSONResponse, Receive, Scope, Send
+    from ._task import EventSink, ResponseTask
     from .stores import Store
 
 __all__ = ["Handler", "ResponsesApp"]
@@ -78,7 +87,7 @@ class ResponsesApp:
     ``store``: where responses and conversations are kept; a :class:`~.stores.MemoryStore` if it is left out, and closed with the
     application. ``keys``: who may use it, by ``Authorization: Bearer``; ``None`` lets everybody in, an empty collection nobody.
     ``models``: the names that ``/models`` lists; requests may name others. ``max_body_bytes``: the longest request body, or
-    WebSocket message, that is read. ``websocket_lasts``: seconds after which a WebSocket takes no more requests. ``clock`` gives
+    WebSocket message, that is read. ``max_connection_age``: seconds after which a WebSocket takes no more requests. ``clock`` gives
     seconds since 1970; ``ids`` makes an id of a prefix. Raises ``ImportError`` if the extra ``server`` is not installed, and
     ``LocalProtocolError`` for keys that are none.
     """
@@ -91,7 +100,7 @@ class ResponsesApp:
         keys: Iterable[str] | None = None,
         models: Iterable[str] = (),
         max_body_bytes: int = _MAX_BODY_BYTES,
-        websocket_lasts: float = 3600.0,
+        max_connection_age: float = 3600.0,
         clock: Callable[[], float] = time.time,
         ids: Callable[[str], str] = random_id,
     ) -> None:
@@ -102,7 +111,7 @@ class ResponsesApp:
             {"id": name, "object": "model", "created": int(clock()), "owned_by": "responses_proto"} for name in models
         ]
         self._max_body_bytes = max_body_bytes
-        self._websockets = WebSockets(self.service, websocket_lasts, max_body_bytes)
+        self._websockets = WebSockets(self.service, max_connection_age, max_body_bytes)
         self._answered: dict[bytes, str] = {}  # what tells a repeated request -> the id of the response to it
         self._converter = make_converter(strict=True)
         self._app = self._route()
@@ -154,7 +163,7 @@ class ResponsesApp:
             return
         request_id = self.service.ids("req")
 
-        async def named_send(message: Message) -> None:
+        async def named_send(message: ASGIMessage) -> None:
             if message["type"] in _HEADS:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
@@ -162,8 +171,8 @@ class ResponsesApp:
         if self._admits(dict(scope["headers"]).get(b"authorization", b"")):
             await self._app(scope, receive, named_send)
         else:
-            answer = refusal(_not_admitted())
-            await (denying(answer) if scope["type"] == "websocket" else answer)(scope, receive, named_send)
+            answer = error_response(_not_admitted())
+            await (deny_websocket(answer) if scope["type"] == "websocket" else answer)(scope, receive, named_send)
 
     def _admits(self, authorization: bytes) -> bool:
         if self._keys is None:
@@ -177,9 +186,9 @@ class ResponsesApp:
     async def _dispatch(endpoints: Mapping[str, _Endpoint], request: Request) -> ASGI:
         endpoint = endpoints["GET" if request.method == "HEAD" else request.method]
         try:
-            return await or_refusal(endpoint(request))
+            return await catch_errors(endpoint(request))
         except ClientGone:
-            return silence
+            return no_response
 
     @staticmethod
     async def _refuse(request: Request, error: Exception) -> ASGI:
@@ -191,7 +200,7 @@ class ResponsesApp:
             405: (f"{where} is not allowed: the path takes other methods.", "method_not_allowed"),
         }.get(status, (BROKEN, "server_error"))
         headers: Mapping[str, str] = getattr(error, "headers", None) or {}
-        return refusal(APIError(message, status=status, type=INVALID, code=code, headers=headers))
+        return error_response(APIError(message, status=status, type=INVALID, code=code, headers=headers))
 
     async def _body(self, request: Request) -> bytes:
         return await read_bytes(request.receive, request.headers, self._max_body_bytes)
@@ -203,27 +212,35 @@ class ResponsesApp:
         asked = read_body(body, CreateResponse, self._converter)
         given = _idempotency(request.headers, body)
         if given in self._answered and (known := await self.service.find(self._answered[given])) is not None:
-            return Streaming(await self.service.replay(known.response.id)) if asked.stream else whole(known.response)
+            return (
+                Streaming(await self.service.replay(known.response.id))
+                if asked.stream
+                else json_response(known.response)
+            )
         turn = await self.service.turn(asked)
         if asked.background:
             await self.service.start(turn)
             self._remember(given, turn)
-            return Streaming(functools.partial(self.service.follow, turn, 0)) if asked.stream else whole(turn.response)
+            return (
+                Streaming(functools.partial(self.service.follow, turn, 0))
+                if asked.stream
+                else json_response(turn.response)
+            )
 
-        async def run(deliver: Deliver | None = None) -> None:
+        async def run(deliver: EventSink | None = None) -> None:
             try:
                 await turn.run(deliver)
             finally:
                 if turn.response.status == "completed":
                     self._remember(given, turn)
 
-        async def answer() -> Whole:
+        async def answer() -> JSONResponse:
             await run()
-            return whole(turn.response)
+            return json_response(turn.response)
 
-        return Streaming(run) if asked.stream else Waiting(answer)
+        return Streaming(run) if asked.stream else DeferredJSON(answer)
 
-    def _remember(self, given: bytes, turn: Turn) -> None:
+    def _remember(self, given: bytes, turn: ResponseTask) -> None:
         if given:
             self._answered[given] = turn.id
             if len(self._answered) > _REMEMBERED:
@@ -233,51 +250,51 @@ class ResponsesApp:
         params = read_retrieve_params(request.query_params.multi_items())
         name = _response_id(request)
         if not params.stream:
-            return whole((await self.service.existing(name)).response)
+            return json_response((await self.service.existing(name)).response)
         after = None if params.starting_after is UNSET else params.starting_after
         return Streaming(await self.service.replay(name, after))
 
     async def _delete(self, request: Request) -> ASGI:
         name = _response_id(request)
         await self.service.delete(name)
-        return whole(DeletedResponse(id=name, object="response.deleted", deleted=True))
+        return json_response(DeletedResponse(id=name, object="response.deleted", deleted=True))
 
     async def _cancel(self, request: Request) -> ASGI:
-        return whole(await self.service.cancel(_response_id(request)))
+        return json_response(await self.service.cancel(_response_id(request)))
 
     async def _input_items(self, request: Request) -> ASGI:
         params = read_list_params(request.query_params.multi_items())
         page = page_of((await self.service.existing(_response_id(request))).input, params)
-        return whole(
+        return json_response(
             ResponseItemList(data=page.data, first_id=page.first_id, last_id=page.last_id, has_more=page.has_more)
         )
 
     async def _compact(self, request: Request) -> ASGI:
         asked = read_body(await self._body(request), CompactRequest, self._converter, required=["model"])
 
-        async def compact() -> Whole:
-            return whole(await self.service.compact(asked))
+        async def compact() -> JSONResponse:
+            return json_response(await self.service.compact(asked))
 
-        return Waiting(compact)
+        return DeferredJSON(compact)
 
     async def _count(self, request: Request) -> ASGI:
         asked = read_body(await self._body(request), InputTokensRequest, self._converter)
 
-        async def count() -> Whole:
-            return whole(await self.service.count(asked))
+        async def count() -> JSONResponse:
+            return json_response(await self.service.count(asked))
 
-        return Waiting(count)
+        return DeferredJSON(count)
 
     # -- models
 
     async def _list_models(self, _request: Request) -> ASGI:
-        return whole({"object": "list", "data": self._models})
+        return json_response({"object": "list", "data": self._models})
 
     async def _model(self, request: Request) -> ASGI:
         name = str(request.path_params["model"])
         for model in self._models:
             if model["id"] == name:
-                return whole(model)
+                return json_response(model)
         raise not_found("model", name, "model")
 
 

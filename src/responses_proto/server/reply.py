@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 import anyio
 
 from ..protocol.emitter import Emitter, FunctionCallWriter, ItemWriter, MessageWriter, ReasoningWriter
-from ._context import settle
+from ._context import normalize_items
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -178,7 +178,7 @@ class Reply:
     async def item(self, item: Item) -> None:
         """Say a whole item, of any kind. What it leaves out and an item of the output has to state is put in: its id, for one."""
         self._begin()
-        (whole,) = settle([item], self._emitter.ids)
+        (whole,) = normalize_items([item], self._emitter.ids)
         await self._send(self._emitter.item(whole))
 
     async def complete(self, usage: Usage | None = None) -> None:

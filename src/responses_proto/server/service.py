@@ -10,8 +10,8 @@ HTTP and WebSocket are two ways to talk to one :class:`Service`. What they need 
   did not store gives it from there, as ``turn.history`` was.
 * ``deliver`` gets the events, each encoded once, in batches and in order. A response that is to be stored is stored before
   its terminal event is delivered. What ``deliver`` raises ends the response and comes out of ``run``.
-* Cancelling the task that is in ``run`` cancels the handler at once. :meth:`Turn.stop` ends a response from another task.
-* ``service.start(turn)`` runs a response in the background instead, for :meth:`Turn.more` to follow; it needs ``async with service``.
+* Cancelling the task that is in ``run`` cancels the handler at once. :meth:`ResponseTask.stop` ends a response from another task.
+* ``service.start(turn)`` runs a response in the background instead, for :meth:`ResponseTask.more` to follow; it needs ``async with service``.
 
 A response that the client was told of and that was cut short is stored as ``cancelled``; as ``failed``, if it ran in the background and
 the server itself went down.
@@ -44,8 +44,8 @@ from ..models.response import (
 from ..protocol._requests import check_create, id_of, invalid, not_found
 from ..protocol.accumulator import Accumulator
 from ..protocol.emitter import emit, random_id
-from ._context import check_outputs, compact, count_words, expand, settle
-from ._turn import Deliver, Handler, Turn, failure_events
+from ._context import check_outputs, compact, count_words, expand, normalize_items
+from ._task import EventSink, Handler, ResponseTask, failure_events
 from .stores import MemoryStore, Store, StoredResponse, wire_event
 
 if TYPE_CHECKING:
@@ -56,14 +56,14 @@ if TYPE_CHECKING:
     from ..models.config import ConversationReference
     from ..models.response import Response
 
-__all__ = ["Compacting", "Counting", "Deliver", "Earlier", "Handler", "Service", "Turn"]
+__all__ = ["EventSink", "Handler", "HistoryLookup", "ResponseTask", "Service", "SupportsCompact", "SupportsCount"]
 
-Earlier: TypeAlias = Callable[[str], Sequence[Item] | None]
+HistoryLookup: TypeAlias = Callable[[str], Sequence[Item] | None]
 """Gives the history up to and with a response, by its id; ``None`` if it does not know that one."""
 
 
 @runtime_checkable
-class Compacting(Protocol):
+class SupportsCompact(Protocol):
     """A handler that shortens histories itself. Otherwise the server folds them up, and unfolds them when they come back."""
 
     async def compact(self, request: CompactRequest, context: Sequence[Item]) -> Sequence[Item]:
@@ -72,7 +72,7 @@ class Compacting(Protocol):
 
 
 @runtime_checkable
-class Counting(Protocol):
+class SupportsCount(Protocol):
     """A handler that knows how many tokens an input has. Otherwise the server counts words."""
 
     async def count(self, request: InputTokensRequest, context: Sequence[Item]) -> int:
@@ -107,7 +107,7 @@ class Service:
         self.store: Store = MemoryStore() if store is None else store
         self.clock: Callable[[], float] = clock
         self.ids: Callable[[str], str] = ids
-        self.turns: dict[str, Turn] = {}
+        self.turns: dict[str, ResponseTask] = {}
         """The responses that are running and that somebody may ask for, by id. Turns come and go by themselves."""
         self._tasks: TaskGroup | None = None
 
@@ -136,8 +136,8 @@ class Service:
 
     # -- making responses
 
-    async def turn(self, request: CreateResponse, *, earlier: Earlier | None = None) -> Turn:
-        """Check a request and find its history. Nothing was done yet: :meth:`Turn.run` or :meth:`start` comes next.
+    async def turn(self, request: CreateResponse, *, earlier: HistoryLookup | None = None) -> ResponseTask:
+        """Check a request and find its history. Nothing was done yet: :meth:`ResponseTask.run` or :meth:`start` comes next.
 
         Raises ``APIError`` for a request that cannot be answered.
         """
@@ -150,12 +150,12 @@ class Service:
             raise invalid(message, "background", "unsupported_parameter")
         previous = request.previous_response_id or None
         cached = earlier(previous) if earlier is not None and previous else None
-        past = await self._past(previous, request.conversation or None) if cached is None else cached
-        own = await self.settled(request.input or (), past)
+        past = await self._history(previous, request.conversation or None) if cached is None else cached
+        own = await self.normalize(request.input or (), past)
         context = expand([*past, *own])
         check_outputs(context)
         lost = cached is not None and request.store is not False and await self.store.find(previous or "") is None
-        return Turn(
+        return ResponseTask(
             request,
             input=own,
             context=context,
@@ -167,7 +167,7 @@ class Service:
             ids=self.ids,
         )
 
-    async def start(self, turn: Turn) -> None:
+    async def start(self, turn: ResponseTask) -> None:
         """Run a turn in the background. Returns once the response is queued and stored."""
         tasks = self._tasks
         if tasks is None:
@@ -180,7 +180,7 @@ class Service:
         tasks.start_soon(self._run_in_background, turn)
 
     @staticmethod
-    async def _run_in_background(turn: Turn) -> None:
+    async def _run_in_background(turn: ResponseTask) -> None:
         try:
             await turn.run()
         except Exception:  # noqa: BLE001 - others go on, whatever a store raises
@@ -188,7 +188,7 @@ class Service:
 
     # -- what came before
 
-    async def _past(self, previous: str | None, conversation: str | ConversationReference | None) -> list[Item]:
+    async def _history(self, previous: str | None, conversation: str | ConversationReference | None) -> list[Item]:
         if conversation:
             name = conversation if isinstance(conversation, str) else conversation.id
             if await self.store.find_conversation(name) is None:
@@ -209,19 +209,19 @@ class Service:
             if stored.history is not None:
                 parts.append(stored.history)
             elif stored.response.conversation:
-                parts.append(await self._before(stored, stored.response.conversation.id))
+                parts.append(await self._history_before(stored, stored.response.conversation.id))
             else:
                 previous = stored.response.previous_response_id or None
         return [item for part in reversed(parts) for item in part]
 
-    async def _before(self, stored: StoredResponse, conversation_id: str) -> list[Item]:
+    async def _history_before(self, stored: StoredResponse, conversation_id: str) -> list[Item]:
         """Give the items of a conversation that came before a response in it."""
         items = await self.store.items(conversation_id)
         own = {id_of(item) for item in stored.items}
         end = next((index for index, item in enumerate(items) if id_of(item) in own), len(items))
         return items[:end]
 
-    async def settled(self, given: str | Sequence[Item], history: Sequence[Item], param: str = "input") -> list[Item]:
+    async def normalize(self, given: str | Sequence[Item], history: Sequence[Item], param: str = "input") -> list[Item]:
         """Make items that follow a history what they are once they are stored, references replaced by what they stand for.
 
         What is in the history already is left out. Raises ``APIError`` for a reference to what is not there, and for two items
@@ -229,7 +229,7 @@ class Service:
         """
         taken = {id_of(item) for item in history}
         if isinstance(given, str):
-            return settle(given, self.ids, taken=taken)
+            return normalize_items(given, self.ids, taken=taken)
         known = {(item.type, id_of(item)) for item in history if id_of(item)}
         found: list[Item] = []
         places: list[int] = []
@@ -243,7 +243,7 @@ class Service:
             if kept is not None:
                 found.append(kept)
                 places.append(index)
-        made = settle(found, self.ids, taken=taken)
+        made = normalize_items(found, self.ids, taken=taken)
         seen: set[tuple[str, str]] = set()
         for place, item in zip(places, made, strict=True):
             name = id_of(item)
@@ -264,9 +264,9 @@ class Service:
         stored = await self.store.find(response_id)
         if stored is None or stored.response.status not in _RUNNING:
             return stored
-        return await self._bury(stored)
+        return await self._mark_lost(stored)
 
-    async def _bury(self, stored: StoredResponse) -> StoredResponse:
+    async def _mark_lost(self, stored: StoredResponse) -> StoredResponse:
         events = await self.store.events(stored.response.id)
         said = Accumulator()
         for event in events:
@@ -291,7 +291,7 @@ class Service:
 
     async def replay(
         self, response_id: str, after: int | None = None
-    ) -> Callable[[Deliver], Coroutine[Any, Any, None]]:
+    ) -> Callable[[EventSink], Coroutine[Any, Any, None]]:
         """Give the events of a response again, from behind a sequence number on, and those to come if it runs.
 
         A response that was not streamed has the events that it would have had. Nothing is delivered until what this gives is
@@ -306,14 +306,14 @@ class Service:
         _check_number(after, events[-1].sequence_number)
         rest = [event for event in events if after is None or event.sequence_number > after]
 
-        async def again(deliver: Deliver) -> None:
+        async def again(deliver: EventSink) -> None:
             if rest:
                 await deliver(rest)
 
         return again
 
     @staticmethod
-    async def follow(turn: Turn, number: int, deliver: Deliver) -> None:
+    async def follow(turn: ResponseTask, number: int, deliver: EventSink) -> None:
         """Deliver the events of a turn from a sequence number on, those to come included."""
         while said := await turn.more(number):
             number += len(said)
@@ -348,8 +348,8 @@ class Service:
         if not context:
             raise invalid("There is nothing to compact: the input is empty.", "input", "missing_required_parameter")
         handler = cast("object", self.handler)
-        if isinstance(handler, Compacting):
-            output = settle(await handler.compact(request, context), self.ids)
+        if isinstance(handler, SupportsCompact):
+            output = normalize_items(await handler.compact(request, context), self.ids)
         else:
             output = compact(context, self.ids)
         read, written = count_words(context, request.instructions), count_words(output)
@@ -366,14 +366,14 @@ class Service:
         """Count the tokens of an input: by the handler if it can, or else its words. Raises ``APIError``."""
         context = await self._context(request)
         handler = cast("object", self.handler)
-        if isinstance(handler, Counting):
+        if isinstance(handler, SupportsCount):
             return InputTokenCount(input_tokens=await handler.count(request, context))
         return InputTokenCount(input_tokens=count_words(context, request.instructions, request.tools))
 
     async def _context(self, request: CompactRequest | InputTokensRequest) -> list[Item]:
         conversation = request.conversation if isinstance(request, InputTokensRequest) else None
-        past = await self._past(request.previous_response_id or None, conversation or None)
-        return expand([*past, *await self.settled(request.input or (), past)])
+        past = await self._history(request.previous_response_id or None, conversation or None)
+        return expand([*past, *await self.normalize(request.input or (), past)])
 
 
 def _check_number(after: int | None, last: int) -> None:

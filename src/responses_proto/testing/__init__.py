@@ -34,19 +34,19 @@ if TYPE_CHECKING:
     from .conformance.streams import assert_ok as assert_ok
     from .conformance.streams import check_stream as check_stream
     from .fake.answers import Answer as Answer
+    from .fake.exchange import Request as Request
+    from .fake.exchange import ServerExchange as ServerExchange
     from .fake.faults import FAULTS as FAULTS
     from .fake.faults import Fault as Fault
-    from .fake.peer import Peer as Peer
-    from .fake.peer import Request as Request
     from .fake.server import FakeServer as FakeServer
     from .fake.server import Script as Script
     from .fake.server import Scriptable as Scriptable
     from .fake.steps import Close as Close
-    from .fake.steps import Draft as Draft
     from .fake.steps import Pause as Pause
     from .fake.steps import Reset as Reset
     from .fake.steps import Stall as Stall
     from .fake.steps import Step as Step
+    from .fake.steps import WireAnswer as WireAnswer
     from .recording import RecordingServer as RecordingServer
 else:
     __all__, __getattr__, __dir__ = lazy_exports(
@@ -57,10 +57,10 @@ else:
             ".conformance.servers": ("Check", "ServerReport", "check_server"),
             ".conformance.streams": ("Finding", "Report", "StreamReport", "assert_ok", "check_stream"),
             ".fake.answers": ("Answer",),
+            ".fake.exchange": ("Request", "ServerExchange"),
             ".fake.faults": ("FAULTS", "Fault"),
-            ".fake.peer": ("Peer", "Request"),
             ".fake.server": ("FakeServer", "Script", "Scriptable"),
-            ".fake.steps": ("Close", "Draft", "Pause", "Reset", "Stall", "Step"),
+            ".fake.steps": ("Close", "Pause", "Reset", "Stall", "Step", "WireAnswer"),
             ".recording": ("RecordingServer",),
         },
         extras=("strategies",),

@@ -52,10 +52,10 @@ if TYPE_CHECKING:
 
     from ..client.transport.base import Transport, WireReply, WireRequest
     from ..client.transport.http import HTTPClient
-    from .fake.peer import Peer
+    from .fake.exchange import ServerExchange
     from .fake.steps import Step
 
-__all__ = ["Cassette", "Exchange", "Recorder", "record", "replay"]
+__all__ = ["Cassette", "RecordedExchange", "Recorder", "record", "replay"]
 
 FORMAT: Final = "responses-proto-cassette/1"
 End: TypeAlias = Literal["finished", "closed", "reset", "left", "unanswered"]
@@ -79,7 +79,7 @@ _SHORTEST_SECRET: Final = 6  # bytes; what is shorter cannot be told from ordina
 
 
 @attrs.define(kw_only=True)
-class Exchange:
+class RecordedExchange:
     """One request and its answer, as they were."""
 
     method: str
@@ -132,7 +132,7 @@ _ENDINGS: Final[dict[End, list[Step]]] = {
 class Cassette:
     """Exchanges, in the order in which they were begun."""
 
-    exchanges: list[Exchange] = attrs.field(factory=list[Exchange])
+    exchanges: list[RecordedExchange] = attrs.field(factory=list[RecordedExchange])
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -170,7 +170,7 @@ class Cassette:
         return script
 
 
-def _used_up(peer: Peer) -> None:
+def _used_up(peer: ServerExchange) -> None:
     raise LocalProtocolError(f"the cassette has no more answers to {peer.request.method} {peer.request.path}")
 
 
@@ -243,7 +243,7 @@ class _Taking:
         self._parameters = parse_qsl(parts.query, keep_blank_values=True)
         self._told: set[str] = set()
         self._started = time.monotonic()
-        self.exchange = Exchange(
+        self.exchange = RecordedExchange(
             method=request.method,
             path=found[0] if found else parts.path,
             query=urlencode([(name, value if name in _OWN_PARAMETERS else "***") for name, value in self._parameters]),
@@ -260,7 +260,7 @@ class _Taking:
         self.exchange.headers = _harmless(reply.headers)
         self._told = _secret_headers(reply.headers)
 
-    def redacted(self) -> Exchange:
+    def redacted(self) -> RecordedExchange:
         """Give the exchange without its secrets."""
         exchange, secrets = self.exchange, sorted(self._secrets(), key=len, reverse=True)
         whole = _blot(b"".join(piece for _, piece in exchange.pieces), secrets)
@@ -383,7 +383,7 @@ class _RecordedReply:
 # ---- the file
 
 
-def _wire(exchange: Exchange) -> dict[str, Any]:
+def _wire(exchange: RecordedExchange) -> dict[str, Any]:
     return {
         "request": {
             "method": exchange.method,
@@ -402,9 +402,9 @@ def _wire(exchange: Exchange) -> dict[str, Any]:
     }
 
 
-def _exchange(value: Any) -> Exchange:
+def _exchange(value: Any) -> RecordedExchange:
     request, reply = value["request"], value["reply"]
-    return Exchange(
+    return RecordedExchange(
         method=request["method"],
         path=request["path"],
         query=request["query"],

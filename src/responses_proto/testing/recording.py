@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from ..client._address import checked_url, settle
+from ..client._address import checked_url, resolve_endpoint
 from ..client.transport._exchange import shut
 from ..client.transport.base import WireRequest
 from ..exceptions import LocalProtocolError, TransportError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..client.transport.base import Transport
     from ..client.transport.http import HTTPClient
     from .cassettes import Recorder
-    from .fake.peer import Peer
+    from .fake.exchange import ServerExchange
 
 __all__ = ["RecordingServer"]
 
@@ -45,7 +45,7 @@ class RecordingServer(FakeServer):
         http_client: HTTPClient | Transport | None = None,
     ) -> None:
         super().__init__(self._hand_on)
-        dialect, url, _ = settle(base_url, None, None, os.environ)
+        dialect, url, _ = resolve_endpoint(base_url, None, None, os.environ)
         self._base_url = checked_url(url, dialect)
         self._path = path
         self._http_client = http_client
@@ -66,7 +66,7 @@ class RecordingServer(FakeServer):
             if recorder is not None:
                 await recorder.__aexit__(None, None, None)
 
-    async def _hand_on(self, peer: Peer) -> None:
+    async def _hand_on(self, peer: ServerExchange) -> None:
         asked = peer.request
         if self._recorder is None:
             raise LocalProtocolError("the server does not run")

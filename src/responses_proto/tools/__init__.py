@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     __all__: list[str]
 
     from . import mcp as mcp
-    from ._executor import OnError as OnError
+    from ._runner import OnError as OnError
     from .events import ApprovalRequested as ApprovalRequested
     from .events import LocalEvent as LocalEvent
     from .events import RunEvent as RunEvent
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from .events import TurnFinished as TurnFinished
     from .events import TurnStarted as TurnStarted
     from .executors import Function as Function
-    from .executors import Handler as Handler
-    from .executors import Progress as Progress
+    from .executors import ItemHandler as ItemHandler
+    from .executors import ProgressReporter as ProgressReporter
     from .executors import ToolContext as ToolContext
     from .executors import ToolExecutor as ToolExecutor
     from .executors import Tools as Tools
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from .executors import handler as handler
     from .loop import Continuation as Continuation
     from .loop import LoopState as LoopState
-    from .loop import Stop as Stop
+    from .loop import LoopTurn as LoopTurn
+    from .loop import StopReason as StopReason
     from .loop import ToolLoop as ToolLoop
-    from .loop import Turn as Turn
     from .loop import is_offered as is_offered
     from .output import Approval as Approval
     from .output import ToolOutput as ToolOutput
@@ -54,7 +54,7 @@ else:
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "._executor": ("OnError",),
+            "._runner": ("OnError",),
             ".events": (
                 "ApprovalRequested",
                 "LocalEvent",
@@ -68,8 +68,8 @@ else:
             ),
             ".executors": (
                 "Function",
-                "Handler",
-                "Progress",
+                "ItemHandler",
+                "ProgressReporter",
                 "ToolContext",
                 "ToolExecutor",
                 "Tools",
@@ -77,7 +77,7 @@ else:
                 "function_tool",
                 "handler",
             ),
-            ".loop": ("Continuation", "LoopState", "Stop", "ToolLoop", "Turn", "is_offered"),
+            ".loop": ("Continuation", "LoopState", "LoopTurn", "StopReason", "ToolLoop", "is_offered"),
             ".output": ("Approval", "ToolOutput", "ToolResult", "call_key", "output_item", "tool_output"),
             ".run": ("Approve", "Run", "RunResult", "Start", "Stopped"),
         },

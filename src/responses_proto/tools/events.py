@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..models.request import CreateResponse
     from ..models.response import PendingCall
     from ..typing import JSONObject
-    from .loop import Turn
+    from .loop import LoopTurn
 
 __all__ = [
     "ApprovalRequested",
@@ -107,7 +107,7 @@ class TurnFinished(LocalEvent):
     """A response is there, and everything that will be answered is."""
 
     type: ClassVar[str] = "run.turn_finished"
-    turn: Turn
+    turn: LoopTurn
 
 
 ToolEvent: TypeAlias = ToolStarted | ToolProgress | ToolFinished

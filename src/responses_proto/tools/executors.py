@@ -60,8 +60,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Approval",
     "Function",
-    "Handler",
-    "Progress",
+    "ItemHandler",
+    "ProgressReporter",
     "ToolContext",
     "ToolExecutor",
     "ToolOutput",
@@ -83,7 +83,7 @@ _D = TypeVar("_D", bound=FunctionTool | CustomTool)
 
 
 @attrs.frozen
-class Progress:
+class ProgressReporter:
     """How far a call has come, in whatever unit its tool counts."""
 
     message: str = ""
@@ -110,7 +110,7 @@ class ToolContext:
     """Seconds that the call may take; ``None`` if there is no bound."""
     cancelled: bool = attrs.field(default=False, kw_only=True)
     """Whether nobody waits for the output any more. A coroutine is cancelled then; a thread cannot be, and should look here."""
-    on_progress: Callable[[Progress], object] | None = attrs.field(default=None, kw_only=True, repr=False)
+    on_progress: Callable[[ProgressReporter], object] | None = attrs.field(default=None, kw_only=True, repr=False)
     """What :meth:`progress` tells; has to be safe to call from the worker thread."""
     _started: float = attrs.field(factory=time.monotonic, init=False, repr=False)
 
@@ -122,7 +122,7 @@ class ToolContext:
     def progress(self, message: str = "", *, done: float | None = None, total: float | None = None) -> None:
         """Tell how far the call has come. Waits for nobody, and does nothing once the call is over or cancelled."""
         if self.on_progress is not None and not self.cancelled:
-            self.on_progress(Progress(message, done, total))
+            self.on_progress(ProgressReporter(message, done, total))
 
 
 class ToolExecutor(Protocol):
@@ -275,7 +275,7 @@ class Function(Generic[_P, _R, _D]):
         return f"<{type(self).__name__} {self.name}>"
 
 
-class Handler:
+class ItemHandler:
     """A function that gets calls of one kind as they are. From :func:`handler`."""
 
     def __init__(
@@ -486,7 +486,7 @@ def handler(
     *,
     definition: Tool | JSONObject | Sequence[Tool | JSONObject] | None = None,
     timeout: float | None = None,
-) -> Handler: ...
+) -> ItemHandler: ...
 @overload
 def handler(
     kind: str,
@@ -495,7 +495,7 @@ def handler(
     *,
     definition: Tool | JSONObject | Sequence[Tool | JSONObject] | None = None,
     timeout: float | None = None,
-) -> Handler: ...
+) -> ItemHandler: ...
 def handler(
     kind: Any,
     function: Callable[..., Any],
@@ -503,7 +503,7 @@ def handler(
     *,
     definition: Tool | JSONObject | Sequence[Tool | JSONObject] | None = None,
     timeout: float | None = None,
-) -> Handler:
+) -> ItemHandler:
     """Let a function answer all calls of one kind: ``handler(ShellCall, run_it, definition=ShellTool(environment=LocalEnvironment()))``.
 
     ``kind`` is the class of the calls or its wire string: ``shell_call``, ``local_shell_call``, ``apply_patch_call``, ``computer_call``,
@@ -514,4 +514,4 @@ def handler(
     text, or what the kind of call is answered with: a list of ``ShellOutput``, an image of the screen, a list of found tools, or the ready item. What
     it does to the machine it runs on is its own business. Raises ``LocalProtocolError`` for other kinds.
     """
-    return Handler(kind, function, definition=definition, timeout=timeout)
+    return ItemHandler(kind, function, definition=definition, timeout=timeout)

@@ -42,7 +42,7 @@ from ..models.tools import CustomTool, FunctionTool, NamespaceTool, Tool
 from ..protocol.api_errors import api_error_from
 from ..protocol.history import as_input
 from ..protocol.stream import Outcome
-from ..providers import Dialect, find_dialect
+from ..providers import Provider, find_provider
 from ..typing import UNSET
 from .output import Approval, ToolOutput, call_key, output_item
 
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from ..typing import JSONObject
     from .output import ToolResult
 
-__all__ = ["Continuation", "LoopState", "Stop", "ToolLoop", "Turn", "is_offered"]
+__all__ = ["Continuation", "LoopState", "LoopTurn", "StopReason", "ToolLoop", "is_offered"]
 
 Continuation: TypeAlias = Literal["response", "history", "conversation"]
 """How the next request says what came before."""
@@ -64,7 +64,7 @@ Continuation: TypeAlias = Literal["response", "history", "conversation"]
 LoopState: TypeAlias = Literal["ask", "answer", "over"]
 """What the loop waits for: a response to its request, answers to calls, or nothing."""
 
-Stop: TypeAlias = Literal["completed", "max_turns", "incomplete", "failed", "cancelled", "error", "truncated"]
+StopReason: TypeAlias = Literal["completed", "max_turns", "incomplete", "failed", "cancelled", "error", "truncated"]
 """Why no further request follows. ``completed``: the model waits for nothing any more."""
 
 _NOT_RUN: Final = "The call was not run."
@@ -82,7 +82,7 @@ _M = TypeVar("_M", bound=Model)
 
 
 @attrs.frozen(kw_only=True)
-class Turn:
+class LoopTurn:
     """One response, and the answers to what it waits for. Immutable: an answer makes another one."""
 
     number: int
@@ -126,12 +126,12 @@ class ToolLoop:
         request: CreateResponse | JSONObject,
         *,
         continuation: Continuation | None = None,
-        dialect: Dialect | str | None = None,
+        dialect: Provider | str | None = None,
         max_turns: int | None = None,
     ) -> None:
         self._first = request
         self._continuation: Continuation | None = continuation
-        self._dialect = find_dialect(dialect) if isinstance(dialect, str) else dialect or Dialect(name="")
+        self._dialect = find_provider(dialect) if isinstance(dialect, str) else dialect or Provider(name="")
         self._given = _listed(_field(request, "input"))
         self._approvals: dict[tuple[str, str], Approval] = {}
         if continuation == "conversation" and not _field(request, "conversation"):
@@ -140,14 +140,14 @@ class ToolLoop:
             raise LocalProtocolError(f"max_turns has to be 1 at least, not {max_turns!r}")
         self.max_turns: int | None = max_turns
         """How many responses there may be; ``None`` for any number. Raise it to go on."""
-        self.turns: list[Turn] = []
+        self.turns: list[LoopTurn] = []
         """What has been."""
 
     # What it has
 
     @property
     def state(self) -> LoopState:
-        """What to do next: ``ask`` with :attr:`request`, ``answer`` what is :attr:`pending`, or nothing: it is ``over``."""
+        """What to do next: ``request`` with :attr:`request`, ``answer`` what is :attr:`pending`, or nothing: it is ``over``."""
         if not self.turns:
             return "ask"
         turn = self.turns[-1]
@@ -158,7 +158,7 @@ class ToolLoop:
         return "ask" if self._may_ask else "over"
 
     @property
-    def stopped(self) -> Stop | None:
+    def stopped(self) -> StopReason | None:
         """Why no request follows, unless more is done; ``None`` if one does, once everything is answered."""
         if self.state == "ask":
             return None
@@ -285,7 +285,7 @@ class ToolLoop:
             error = RemoteProtocolError(f"the calls of {outcome.response.id} cannot be told apart by their ids: {keys}")
             error.response = outcome.response
             raise error
-        self.turns.append(Turn(number=len(self.turns) + 1, outcome=outcome, calls=tuple(calls)))
+        self.turns.append(LoopTurn(number=len(self.turns) + 1, outcome=outcome, calls=tuple(calls)))
         return self.pending if outcome.status in _ANSWERABLE else []
 
     def answer(
@@ -329,7 +329,7 @@ class ToolLoop:
     def _told(self) -> list[Item]:
         return [item for turn in self.turns for item in self._told_of(turn)]
 
-    def _told_of(self, turn: Turn) -> list[Item]:
+    def _told_of(self, turn: LoopTurn) -> list[Item]:
         whole = turn.outcome.status in _ANSWERABLE
         kept = {call_key(call) for call in turn.calls if whole or call_key(call) in turn.answers}
         if not whole and not kept:

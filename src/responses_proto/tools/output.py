@@ -30,7 +30,7 @@ from ..models._base import Model
 from ..models.actions import ExitOutcome, ShellOutput
 from ..models.content import ComputerScreenshot, Content, InputImage, InputText, OutputText
 from ..models.items import (
-    PAIRS,
+    CALL_OUTPUT_PAIRS,
     ApplyPatchCall,
     ApplyPatchCallOutput,
     ComputerCall,
@@ -68,7 +68,7 @@ _CONTENT: Final[tuple[type, ...]] = get_args(Content)
 _ITEM: Final[tuple[type, ...]] = get_args(Item)
 _TOOL: Final[tuple[type, ...]] = get_args(Tool)
 _PARTS: Final = (*_CONTENT, *_TOOL, ShellOutput)
-_PAIR_OF: Final = {pair.call: pair for pair in PAIRS}
+_PAIR_OF: Final = {pair.call: pair for pair in CALL_OUTPUT_PAIRS}
 # One white pixel, for a computer call that failed: such a call is answered with a screenshot, or not at all.
 _NOTHING_TO_SEE: Final = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAHLCMmQAAAABJRU5ErkJggg=="

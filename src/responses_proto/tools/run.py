@@ -34,7 +34,7 @@ from ..exceptions import (
     ApprovalRequired,
     LocalProtocolError,
     RemoteProtocolError,
-    ResponseIncomplete,
+    ResponseIncompleteError,
     ResponsesProtoError,
     ToolNotFound,
 )
@@ -43,8 +43,8 @@ from ..models.events import OutputItemDone
 from ..models.items import McpApprovalRequest
 from ..models.response import PendingCall
 from ..protocol.stream import Outcome
-from ._channel import Channel
-from ._executor import Executing, Job
+from ._event_queue import EventQueue
+from ._runner import Job, ToolRunner
 from ._toolbox import Toolbox
 from .events import ApprovalRequested, ToolProgress, TurnFinished, TurnStarted
 from .executors import call_function, checked_timeout
@@ -60,10 +60,10 @@ if TYPE_CHECKING:
     from ..models.request import CreateResponse
     from ..models.response import Response, Usage
     from ..typing import JSONObject
-    from ._executor import OnError
+    from ._runner import OnError
     from .events import RunEvent, ToolEvent
     from .executors import ToolContext, Tools
-    from .loop import Stop, ToolLoop, Turn
+    from .loop import LoopTurn, StopReason, ToolLoop
     from .output import ToolResult
 
 __all__ = ["Approve", "Run", "RunResult", "Start", "Stopped"]
@@ -72,7 +72,7 @@ Start: TypeAlias = Literal["response_done", "item_done", "manual"]
 """When a call is executed: once its response is whole; as soon as the call is, while the response goes on (what a tool did is then
 not undone if the response fails); or when :meth:`Run.start` says so."""
 
-Stopped: TypeAlias = "Stop | Literal['handed_over']"
+Stopped: TypeAlias = "StopReason | Literal['handed_over']"
 """Why a run came to its end. ``handed_over``: something waits for the caller."""
 
 Approved: TypeAlias = Approval | bool | None
@@ -112,7 +112,7 @@ class RunResult:
         return self.response.output_text
 
     @property
-    def turns(self) -> tuple[Turn, ...]:
+    def turns(self) -> tuple[LoopTurn, ...]:
         """Each response with how it ended, its calls and their answers."""
         return tuple(self.loop.turns)
 
@@ -142,7 +142,7 @@ class Run:
 
     Iterating gives the typed events of every response, and the run's own (:mod:`.run_events`). It raises neither for a response that
     fails nor for one that stops early, as with an ``EventStream``, but for connections that break, for requests that are refused,
-    and for a tool that failed with ``on_error="raise"``. After a tool has begun, errors say ``replay="unsafe"``.
+    and for a tool that failed with ``on_error="raise"``. After a tool has begun, errors say ``retry_safety="unsafe"``.
 
     When it is over, and also when the block is left before, :attr:`loop` has all that was. Each call that was started has its answer
     there, if only that it was cancelled, and ``loop.history`` is an input that a server takes.
@@ -212,12 +212,12 @@ class Run:
                     await stack.enter_async_context(cast("AbstractAsyncContextManager[object]", executor))
             if self.loop.state == "ask":
                 self._toolbox.offered_with(self.loop.request)  # to find out here what is wrong with them
-            self._channel: Channel[RunEvent] = Channel()
+            self._channel: EventQueue[RunEvent] = EventQueue()
             self._reading = anyio.CancelScope()
             self._tasks = anyio.create_task_group()
             await self._tasks.__aenter__()
             stack.push_async_exit(self._leave)
-            self._executing = Executing(
+            self._executing = ToolRunner(
                 self._tasks,
                 self._tell,
                 concurrency=self._concurrency,
@@ -284,7 +284,7 @@ class Run:
         if not self._over:
             raise LocalProtocolError("the run has no result: it was left before its end; what there is, is in run.loop")
         error = self._equipped(self.loop.turns[-1].outcome.exception()) if self.loop.turns else None
-        if error is not None and not isinstance(error, ResponseIncomplete):
+        if error is not None and not isinstance(error, ResponseIncompleteError):
             raise error
         return RunResult(stopped=self._stopped, loop=self.loop, error=error)
 
@@ -306,7 +306,7 @@ class Run:
             self.loop.remember(call, given)
         self._executing.settle(call, given if isinstance(given, ToolOutput | Approval) else ToolOutput(given))
 
-    def hand_over(self) -> None:
+    def pause(self) -> None:
         """End the run at the next point at which nothing is lost: tools at work come to their end, nothing else is started or asked.
 
         What then is pending waits for the caller, and ``client.run(run.loop, ...)`` goes on.
@@ -440,7 +440,7 @@ class Run:
         if isinstance(error, ResponsesProtoError):
             error.response = error.response or self.response
             if self._executing.began:
-                error.replay = "unsafe"
+                error.retry_safety = "unsafe"
         return error
 
     # Calls

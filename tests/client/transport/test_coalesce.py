@@ -19,7 +19,7 @@ from tests.support import both_loops, run
 from responses_proto import ResponsesClient, RetryPolicy
 from responses_proto.client.transport._coalesce import Chunks
 from responses_proto.exceptions import ConnectError
-from responses_proto.testing import Answer, FakeServer, Fault, Peer
+from responses_proto.testing import Answer, FakeServer, Fault, ServerExchange
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,7 +131,7 @@ def test_many_events_are_few_pieces(backend: str) -> None:
     async def test() -> None:
         listed = plain([f"{number} " for number in range(500)])
 
-        async def burst(peer: Peer) -> None:
+        async def burst(peer: ServerExchange) -> None:
             await peer.raw(HEAD + b"".join(chunk(frame(event)) for event in listed) + END)
 
         async with FakeServer(burst) as server, ResponsesClient(server.url, "key") as client:

@@ -19,7 +19,7 @@ from responses_proto.exceptions import (
     StreamTruncated,
     TransportError,
 )
-from responses_proto.testing import Answer, FakeServer, Peer
+from responses_proto.testing import Answer, FakeServer, ServerExchange
 
 if TYPE_CHECKING:
     from responses_proto.client.transport import WireReply
@@ -51,7 +51,7 @@ def test_an_answer_comes_in_pieces_as_they_arrive(backend: str, shape: str) -> N
     async def test() -> None:
         taken = anyio.Event()
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nX-Named: One\r\nx-named: Two\r\n\r\n"
             await peer.raw(head.encode() + b"5\r\nfirst\r\n")
             await taken.wait()
@@ -117,7 +117,7 @@ def test_the_callers_client_is_used_as_it_is_and_stays_open(backend: str, shape:
 @pytest.mark.parametrize("status", [307, 308])
 def test_a_redirect_within_the_origin_is_followed_with_everything(backend: str, status: int) -> None:
     async def test() -> None:
-        def script(peer: Peer) -> Answer:
+        def script(peer: ServerExchange) -> Answer:
             return Answer.redirect("/v2/responses", status) if peer.request.path == "/v1" else Answer.stream(b"data")
 
         async with FakeServer(script) as server:
@@ -189,7 +189,7 @@ def test_a_refused_connection_is_a_connect_error(backend: str, shape: str) -> No
         client: Any = make(shape)
         with pytest.raises(ConnectError, match="Connection refused") as caught:
             await HTTPTransport(client).send(post(url))
-        assert caught.value.replay == "safe"
+        assert caught.value.retry_safety == "safe"
         assert type(caught.value.__cause__).__name__ == "ConnectError"
         assert "pass" not in str(caught.value)
         await client.aclose()
@@ -218,14 +218,14 @@ def test_a_refused_connection_is_one_over_aiohttp_too() -> None:
         async with pytest.importorskip("httpx_aiohttp").HttpxAiohttpClient() as client:
             with pytest.raises(ConnectError, match="Connection refused") as caught:
                 await HTTPTransport(client).send(post(url))
-            assert caught.value.replay == "safe"
+            assert caught.value.retry_safety == "safe"
 
     run("asyncio", test)
 
 
 def test_behind_another_library_the_reads_are_bounded_too() -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.send(b": hello\n\n")
             await peer.until_closed()
 
@@ -280,11 +280,11 @@ def test_tls_with_a_server_that_speaks_none_is_a_connect_error(backend: str) -> 
 @both_shapes
 def test_no_answer_is_a_transport_error(backend: str, shape: str) -> None:
     async def test() -> None:
-        async with FakeServer(Peer.close) as server:
+        async with FakeServer(ServerExchange.close) as server:
             client: Any = make(shape)
             with pytest.raises(TransportError, match="no answer") as caught:
                 await HTTPTransport(client).send(post(server.url))
-            assert caught.value.replay == "unsafe"
+            assert caught.value.retry_safety == "unsafe"
             await client.aclose()
 
     run(backend, test)
@@ -294,7 +294,7 @@ def test_no_answer_is_a_transport_error(backend: str, shape: str) -> None:
 @both_shapes
 def test_an_answer_that_breaks_off_is_truncated_and_a_reset_is_not(backend: str, shape: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.send(b"first")
             if peer.request.body == b"reset":
                 await anyio.sleep(0.05)
@@ -341,7 +341,7 @@ def test_a_server_that_takes_nothing_is_a_write_deadline(backend: str) -> None:
 @both_loops
 def test_no_free_place_in_the_callers_pool_is_a_connect_deadline(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.start()
             await peer.until_closed()
 
@@ -350,7 +350,7 @@ def test_no_free_place_in_the_callers_pool_is_a_connect_deadline(backend: str) -
             reply = await transport.send(post(server.url))
             with pytest.raises(DeadlineExceeded) as caught:
                 await transport.send(post(server.url, timeouts=Timeouts(connect=0.1)))
-            assert (caught.value.kind, caught.value.replay) == ("connect", "safe")
+            assert (caught.value.kind, caught.value.retry_safety) == ("connect", "safe")
             await reply.aclose()
 
     run(backend, test)

@@ -35,8 +35,8 @@ from responses_proto.exceptions import (
     DeadlineExceeded,
     LocalProtocolError,
     PermissionDeniedError,
-    ResponseFailed,
-    ResponseIncomplete,
+    ResponseFailedError,
+    ResponseIncompleteError,
     ServerError,
     StreamInterrupted,
     StreamTruncated,
@@ -47,12 +47,12 @@ from responses_proto.models.events import OutputTextDelta, SteerAccepted
 from responses_proto.models.items import FunctionCallOutput
 from responses_proto.models.request import ResponseCreateMessage
 from responses_proto.schema import Parsed, text_format
-from responses_proto.testing import Answer, FakeServer, Fault, Peer, Script
+from responses_proto.testing import Answer, FakeServer, Fault, Script, ServerExchange
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from responses_proto.client import CallEnd, WebSocketSession
+    from responses_proto.client import CallFinished, WebSocketSession
     from responses_proto.client.transport import WireRequest
     from responses_proto.models.events import Event
     from responses_proto.protocol import Frame
@@ -144,9 +144,9 @@ def test_a_response_that_does_not_complete_is_told_as_over_http(backend: str) ->
             "Well.",
         )
         async with FakeServer(script) as server, session_with(server) as session:
-            with pytest.raises(ResponseFailed, match=r"No\."):
+            with pytest.raises(ResponseFailedError, match=r"No\."):
                 await say(session)
-            with pytest.raises(ResponseIncomplete, match="max_output_tokens") as caught:
+            with pytest.raises(ResponseIncompleteError, match="max_output_tokens") as caught:
                 await say(session)
             assert caught.value.response
             assert caught.value.response.output_text == TEXT
@@ -192,7 +192,7 @@ def test_hooks_are_told_as_over_http(backend: str) -> None:
     requests: list[WireRequest] = []
     events: list[Event] = []
     frames: list[Frame] = []
-    ends: list[CallEnd] = []
+    ends: list[CallFinished] = []
     hooks = Hooks(on_request=requests.append, on_event=events.append, on_frame=frames.append, on_outcome=ends.append)
 
     async def test() -> None:
@@ -220,7 +220,7 @@ def test_hooks_are_told_as_over_http(backend: str) -> None:
 @both_loops
 def test_lanes_go_side_by_side(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             # Nobody is answered before all have asked, and the last one first.
             while len(messages(server)) < 3:  # noqa: ASYNC110 - what other tasks do, not an event
                 await anyio.sleep(0.001)
@@ -269,7 +269,7 @@ def test_leaving_a_stream_closes_the_connection_and_the_next_one_opens_another(b
     async def test() -> None:
         gone = anyio.Event()
 
-        async def script(peer: Peer) -> str | None:
+        async def script(peer: ServerExchange) -> str | None:
             if peer.request.json["input"] == "well":
                 return "Well."
             await send(peer, opened())
@@ -306,7 +306,7 @@ def test_leaving_a_stream_closes_the_connection_and_the_next_one_opens_another(b
 @pytest.mark.parametrize("output", [True, False])
 def test_streams_on_other_lanes_are_told_that_the_connection_was_closed(backend: str, *, output: bool) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await send(peer, opened() if output else opened()[:2])
             await peer.until_closed()
 
@@ -324,7 +324,7 @@ def test_streams_on_other_lanes_are_told_that_the_connection_was_closed(backend:
                 assert caught.value.response
                 assert caught.value.response.output_text == (TEXT if output else "")
                 assert caught.value.cursor == kept.cursor
-                assert caught.value.replay == "unsafe"
+                assert caught.value.retry_safety == "unsafe"
 
     run(backend, test)
 
@@ -350,7 +350,7 @@ def test_a_stream_that_has_ended_is_left_without_any_harm(backend: str) -> None:
 @both_loops
 def test_a_refused_turn_raises_as_over_http_and_the_connection_goes_on(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> str | None:
+        async def script(peer: ServerExchange) -> str | None:
             if "previous_response_id" in peer.request.json:
                 await peer.message({**NOT_FOUND, "error": {**NOT_FOUND["error"], "message": f"Not found for {KEY}."}})
                 return None
@@ -370,7 +370,7 @@ def test_a_refused_turn_raises_as_over_http_and_the_connection_goes_on(backend: 
                 "previous_response_not_found",
                 "previous_response_id",
             )
-            assert (error.type, error.request_id, error.replay) == ("invalid_request_error", "req_1", "safe")
+            assert (error.type, error.request_id, error.retry_safety) == ("invalid_request_error", "req_1", "safe")
             assert KEY not in f"{error!r} {error.body}"
             assert not hasattr(error, "__notes__")
             assert await say(session) == "Well."
@@ -385,7 +385,7 @@ def test_a_refusal_that_may_pass_is_asked_for_again(backend: str) -> None:
         limited = Answer.error(429, code="rate_limit_exceeded", headers={"retry-after-ms": "1"})
         script = Script(limited, Answer.error(503), "Well.")
         retries: list[Any] = []
-        options: Any = {"retry": RetryPolicy(first_pause=0.001), "hooks": Hooks(on_retry=retries.append)}
+        options: Any = {"retry": RetryPolicy(initial_delay=0.001), "hooks": Hooks(on_retry=retries.append)}
         async with FakeServer(script) as server, session_with(server, **options) as session:
             assert await say(session) == "Well."
             assert [retry.error.status for retry in retries] == [429, 503]
@@ -401,7 +401,10 @@ def test_a_failure_before_any_output_is_asked_for_again(backend: str) -> None:
     async def test() -> None:
         failing = numbered([*opening(), ending([], "failed", error={"code": "server_error", "message": "No."})])
         script = Script(Answer.events(failing), "Well.")
-        async with FakeServer(script) as server, session_with(server, retry=RetryPolicy(first_pause=0.001)) as session:
+        async with (
+            FakeServer(script) as server,
+            session_with(server, retry=RetryPolicy(initial_delay=0.001)) as session,
+        ):
             assert await say(session) == "Well."
             assert server.connections == 1
 
@@ -438,7 +441,10 @@ def test_a_refused_handshake_raises_as_over_http(backend: str, status: int, kind
 def test_a_handshake_is_tried_again_like_any_request(backend: str) -> None:
     async def test() -> None:
         script = Script("One.").on("GET", "/responses", Answer.error(503), Answer.upgrade())
-        async with FakeServer(script) as server, session_with(server, retry=RetryPolicy(first_pause=0.001)) as session:
+        async with (
+            FakeServer(script) as server,
+            session_with(server, retry=RetryPolicy(initial_delay=0.001)) as session,
+        ):
             assert await say(session) == "One."
             assert server.connections == 1
 
@@ -451,7 +457,7 @@ def test_a_handshake_is_tried_again_like_any_request(backend: str) -> None:
 @both_loops
 def test_a_connection_that_ended_between_turns_is_replaced(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await send(peer, plain())
             if len(messages(server)) == 1:
                 await peer.message(TOO_OLD)
@@ -470,7 +476,7 @@ def test_a_connection_that_ended_between_turns_is_replaced(backend: str) -> None
 @both_loops
 def test_a_turn_that_comes_too_late_for_a_connection_goes_to_the_next_one(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             old = peer.request.connection == 0
             await send(peer, [TOO_OLD] if old and len(messages(server)) > 1 else plain())
 
@@ -489,7 +495,7 @@ def test_a_turn_that_comes_too_late_for_a_connection_goes_to_the_next_one(backen
 @both_loops
 def test_a_server_that_takes_no_turn_at_all_is_asked_twice(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await send(peer, [TOO_OLD])
 
         async with FakeServer(script) as server, session_with(server) as session:
@@ -506,7 +512,7 @@ def test_other_lanes_end_on_the_old_connection(backend: str) -> None:
     async def test() -> None:
         rest = anyio.Event()
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             if peer.request.json.get("stream_id") == "slow":
                 await send(peer, plain()[:-1])
                 await rest.wait()
@@ -529,7 +535,7 @@ def test_other_lanes_end_on_the_old_connection(backend: str) -> None:
 @both_loops
 def test_the_limit_in_the_middle_of_a_response_is_its_error(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             if len(messages(server)) == 1:
                 await send(peer, [*opened(), TOO_OLD])
                 await peer.close(1001)
@@ -550,7 +556,7 @@ def test_the_limit_in_the_middle_of_a_response_is_its_error(backend: str) -> Non
 @both_loops
 def test_what_went_with_a_connection_is_told(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             asked = peer.request.json
             lost = peer.request.connection > 0 and "previous_response_id" in asked
             await send(peer, [NOT_FOUND] if lost else plain())
@@ -596,7 +602,7 @@ def test_a_connection_that_is_lost_in_the_middle(
             assert error.response
             assert error.response.output_text == TEXT
             assert error.cursor == stream.cursor
-            assert error.replay == "unsafe"
+            assert error.retry_safety == "unsafe"
             assert await say(session) == "Well."
 
     run(backend, test)
@@ -605,13 +611,16 @@ def test_a_connection_that_is_lost_in_the_middle(
 @both_loops
 def test_a_connection_that_is_lost_before_an_answer_is_not_tried_again(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.close(1012, "restarting")
 
-        async with FakeServer(script) as server, session_with(server, retry=RetryPolicy(first_pause=0.001)) as session:
+        async with (
+            FakeServer(script) as server,
+            session_with(server, retry=RetryPolicy(initial_delay=0.001)) as session,
+        ):
             with pytest.raises(StreamTruncated, match=r"being restarted \(code 1012: restarting\)") as caught:
                 await say(session)
-            assert caught.value.replay == "unsafe"
+            assert caught.value.retry_safety == "unsafe"
             assert len(messages(server)) == 1
 
     run(backend, test)
@@ -630,7 +639,7 @@ def test_a_connection_that_is_lost_before_an_answer_is_not_tried_again(backend: 
 )
 def test_a_server_that_does_not_answer_is_late(backend: str, timeouts: Timeouts, kind: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.until_closed()
 
         async with FakeServer(script) as server, session_with(server) as session:
@@ -645,7 +654,7 @@ def test_a_server_that_does_not_answer_is_late(backend: str, timeouts: Timeouts,
 @pytest.mark.parametrize("kind", ["between_bytes", "between_events", "total"])
 def test_a_server_that_stops_in_the_middle_is_late(backend: str, kind: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await send(peer, opened())
             await peer.until_closed()
 
@@ -663,7 +672,7 @@ def test_a_server_that_stops_in_the_middle_is_late(backend: str, kind: str) -> N
 @both_loops
 def test_a_server_that_only_says_it_lives_makes_no_progress(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await send(peer, opened())
             with anyio.move_on_after(3):
                 while True:
@@ -682,7 +691,7 @@ def test_a_server_that_only_says_it_lives_makes_no_progress(backend: str) -> Non
 @both_loops
 def test_a_handshake_that_takes_too_long_is_late(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.until_closed()
 
         async with FakeServer(Script("One.").on("GET", "/responses", script)) as server:
@@ -700,23 +709,23 @@ def test_a_handshake_that_takes_too_long_is_late(backend: str) -> None:
 SUCCESSOR = named(plain(["Two."]), "resp_2", previous_response_id="resp_1")
 
 
-def steering(peer: Peer) -> dict[str, Any]:
+def steering(peer: ServerExchange) -> dict[str, Any]:
     return {"id": "steer_1", "previous_response_id": peer.request.json["previous_response_id"]}
 
 
-def steerable(after: Callable[[Peer], Any]) -> Script:
+def steerable(after: Callable[[ServerExchange], Any]) -> Script:
     """Make a server whose response waits for a steer; what comes then is said by ``after``, with the peer of the response.
 
     Whatever is asked after that gets the successor.
     """
     steered = anyio.Event()
 
-    async def respond(peer: Peer) -> None:
+    async def respond(peer: ServerExchange) -> None:
         await send(peer, opened("One. "))
         await steered.wait()
         await after(peer)
 
-    async def accept(peer: Peer) -> None:
+    async def accept(peer: ServerExchange) -> None:
         await peer.message({"type": "response.steer.accepted", "sequence_number": 5, "steer": steering(peer)})
         steered.set()
 
@@ -726,7 +735,7 @@ def steerable(after: Callable[[Peer], Any]) -> Script:
 @both_loops
 def test_a_steered_response_is_followed_by_its_successor(backend: str) -> None:
     async def test() -> None:
-        async def after(peer: Peer) -> None:
+        async def after(peer: ServerExchange) -> None:
             await send(peer, [ending([], "incomplete", incomplete_details={"reason": "steered"}), *SUCCESSOR])
 
         async with FakeServer(steerable(after)) as server, session_with(server) as session:
@@ -735,7 +744,7 @@ def test_a_steered_response_is_followed_by_its_successor(backend: str) -> None:
                     assert text == "One. "
                     accepted = await session.steer(stream.response, "Two, please.")
                     assert accepted.steer.id == "steer_1"
-                with pytest.raises(ResponseIncomplete, match="steered"):
+                with pytest.raises(ResponseIncompleteError, match="steered"):
                     await stream.result()
             with pytest.raises(LocalProtocolError, match=r"session\.successor"):
                 await say(session)
@@ -758,7 +767,7 @@ def test_a_steered_response_is_followed_by_its_successor(backend: str) -> None:
 @both_loops
 def test_the_acceptance_is_an_event_of_the_response(backend: str) -> None:
     async def test() -> None:
-        async def after(peer: Peer) -> None:
+        async def after(peer: ServerExchange) -> None:
             await send(peer, [ending([])])
 
         async with FakeServer(steerable(after)) as server, session_with(server) as session:
@@ -776,7 +785,7 @@ def test_the_acceptance_is_an_event_of_the_response(backend: str) -> None:
 @both_loops
 def test_a_successor_can_be_waited_for(backend: str) -> None:
     async def test() -> None:
-        async def after(peer: Peer) -> None:
+        async def after(peer: ServerExchange) -> None:
             await send(peer, [ending([])])
             await anyio.sleep(0.02)
             await send(peer, SUCCESSOR)
@@ -796,7 +805,7 @@ def test_a_response_that_waits_for_outputs_takes_the_steer_along_with_them(backe
     async def test() -> None:
         stub = {"type": "function_call_output", "call_id": "call_1", "name": "weather"}
 
-        async def after(peer: Peer) -> None:
+        async def after(peer: ServerExchange) -> None:
             events = call_events()
             await send(peer, [*events, ending([events[-1]["item"]])])
             await peer.message(
@@ -844,7 +853,7 @@ def failed(code: str, **steer: Any) -> dict[str, Any]:
 @both_loops
 def test_a_steer_that_is_not_accepted_raises(backend: str) -> None:
     async def test() -> None:
-        async def refuse(peer: Peer) -> None:
+        async def refuse(peer: ServerExchange) -> None:
             await peer.message(failed("response_already_completed"))
 
         script = Script(Answer.events(plain())).on("response.steer", "/responses", refuse)
@@ -864,7 +873,7 @@ def test_a_steer_that_is_not_accepted_raises(backend: str) -> None:
 @both_loops
 def test_a_successor_that_cannot_be_made_raises(backend: str) -> None:
     async def test() -> None:
-        async def after(peer: Peer) -> None:
+        async def after(peer: ServerExchange) -> None:
             await send(peer, [ending([])])
             await anyio.sleep(0.01)
             await peer.message(failed("successor_creation_failed", id="steer_1"))
@@ -899,11 +908,11 @@ def test_a_response_has_to_have_an_id_to_be_steered(backend: str) -> None:
 @pytest.mark.parametrize("end", ["close", "silence"])
 def test_a_steer_whose_fate_is_not_known_raises(backend: str, end: str) -> None:
     async def test() -> None:
-        async def forget(peer: Peer) -> None:
+        async def forget(peer: ServerExchange) -> None:
             if end == "close":
                 await peer.close(1001)
 
-        async def respond(peer: Peer) -> None:
+        async def respond(peer: ServerExchange) -> None:
             await send(peer, opened())
             await peer.until_closed()
 
@@ -914,7 +923,7 @@ def test_a_steer_whose_fate_is_not_known_raises(backend: str, end: str) -> None:
                     kind = StreamTruncated if end == "close" else DeadlineExceeded
                     with pytest.raises(kind) as caught:
                         await session.steer("resp_1", "x", timeouts=Timeouts(first_byte=0.05))
-                    assert caught.value.replay == "unsafe"
+                    assert caught.value.retry_safety == "unsafe"
                     break
             with pytest.raises(TransportError):
                 await session.steer("resp_1", "x")
@@ -1000,7 +1009,7 @@ def test_a_session_is_used_inside_its_block(backend: str) -> None:
 @both_loops
 def test_a_stream_does_not_outlive_its_session(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await send(peer, opened())
             await peer.until_closed()
 

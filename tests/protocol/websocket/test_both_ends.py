@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from responses_proto.models.events import Event
     from responses_proto.protocol import Outcome
-    from responses_proto.protocol.websocket import ServerTurn, Turn
+    from responses_proto.protocol.websocket import ClientTurn, ServerTurn
 
 LANES = [None, "a", "b"]
 
@@ -46,7 +46,7 @@ class Wires:
         self.up: list[bytes] = []
         self.down: list[bytes] = []
         self.answering: list[Answering] = []
-        self.turns: list[tuple[str, Turn]] = []
+        self.turns: list[tuple[str, ClientTurn]] = []
         self.number = 0
 
     # What can happen

@@ -10,7 +10,7 @@ from tests.streams import call, ending, plain, response
 
 from responses_proto.exceptions import APIError, LimitExceeded, LocalProtocolError, StreamTruncated, TransportError
 from responses_proto.limits import Limits
-from responses_proto.protocol.websocket import CONNECTION_LIMIT, ClientSession, Steering, Turn
+from responses_proto.protocol.websocket import CONNECTION_LIMIT, ClientSession, ClientSteer, ClientTurn
 
 if TYPE_CHECKING:
     from tests.streams import Wire
@@ -20,16 +20,16 @@ TOO_OLD: Wire = {"type": "error", "status": 400, "error": {"code": CONNECTION_LI
 ERROR: Wire = {"type": "error", "code": "server_error", "message": "No."}
 
 
-def hear(session: ClientSession, *events: Any, lane: str | None = None) -> list[Turn | Steering]:
+def hear(session: ClientSession, *events: Any, lane: str | None = None) -> list[ClientTurn | ClientSteer]:
     """Let messages come; give what the last one changed."""
-    changed: list[Turn | Steering] = []
+    changed: list[ClientTurn | ClientSteer] = []
     for event in events:
         named = {**event, "stream_id": lane} if lane is not None else event
         changed = session.receive_message(event if isinstance(event, bytes) else json.dumps(named).encode())
     return changed
 
 
-def types(session: ClientSession, turn: Turn) -> list[str]:
+def types(session: ClientSession, turn: ClientTurn) -> list[str]:
     """Fetch what came for a turn."""
     return [json.loads(data).get("type") for data in session.messages_received(turn)]
 
@@ -355,7 +355,7 @@ def refused(id_: str | None = None, code: str = "response_already_completed") ->
     }
 
 
-def running(lane: str | None = None) -> tuple[ClientSession, Turn]:
+def running(lane: str | None = None) -> tuple[ClientSession, ClientTurn]:
     session = ClientSession()
     turn = session.begin(lane)
     hear(session, created(), lane=lane)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
     from types import TracebackType
 
-    from responses_proto.testing import Peer, Request
+    from responses_proto.testing import Request, ServerExchange
 
 SERVER_RULES: Final = [rule.id for rule in RULES.values() if rule.found_by == "server"]
 
@@ -65,7 +65,7 @@ class Spoilt(FakeServer):
         finally:
             await self._app.__aexit__(None, None, None)
 
-    async def _answer(self, peer: Peer) -> Answer:
+    async def _answer(self, peer: ServerExchange) -> Answer:
         request = peer.request
         way = httpx.ASGITransport(self._app)
         async with httpx.AsyncClient(transport=way, base_url="http://app.invalid") as client:
@@ -328,7 +328,7 @@ def test_a_server_that_works_in_the_foreground_only_says_so() -> None:
 @both_loops
 def test_a_server_that_says_nothing_fails_in_time(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.until_closed()
 
         started = time.monotonic()

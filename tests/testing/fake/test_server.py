@@ -13,7 +13,7 @@ from tests.testing.fake.test_answers import WHOLE
 from responses_proto import ResponsesClient
 from responses_proto.exceptions import LocalProtocolError, NotFoundError, StreamTruncated, TransportError
 from responses_proto.models.events import OutputTextDelta
-from responses_proto.testing import Answer, FakeServer, Fault, Peer, Script
+from responses_proto.testing import Answer, FakeServer, Fault, Script, ServerExchange
 
 if TYPE_CHECKING:
     from responses_proto.client.transport import Transport
@@ -123,7 +123,7 @@ def test_a_script_can_talk_to_the_client_itself(backend: str, way: str) -> None:
     async def test() -> None:
         heard, gone = anyio.Event(), anyio.Event()
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             draft = Answer.text("One two.").draft()
             for step in draft.steps[:5]:
                 assert isinstance(step, bytes)
@@ -148,9 +148,9 @@ def test_a_script_can_talk_to_the_client_itself(backend: str, way: str) -> None:
 @both_ways
 def test_a_client_that_does_not_read_makes_the_server_wait(backend: str, way: str) -> None:
     async def test() -> None:
-        peers: list[Peer] = []
+        peers: list[ServerExchange] = []
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             peers.append(peer)
             while True:
                 await peer.send(b": x\n\n" * 20_000)
@@ -179,7 +179,7 @@ def test_an_answer_that_ends_early_is_told_from_one_that_breaks(backend: str, wa
             assert not isinstance(broken.value, StreamTruncated)
             with pytest.raises(TransportError, match="no answer") as silent:
                 await say(c)
-            assert silent.value.replay == "unsafe"
+            assert silent.value.retry_safety == "unsafe"
 
     run(backend, test)
 
@@ -187,7 +187,7 @@ def test_an_answer_that_ends_early_is_told_from_one_that_breaks(backend: str, wa
 @both_loops
 def test_the_end_of_the_connection_can_be_the_end_of_the_body(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.start(headers={"Connection": "close"})
             for step in Answer.text("Whole.").draft().steps:
                 assert isinstance(step, bytes)
@@ -206,7 +206,7 @@ def test_the_end_of_the_connection_can_be_the_end_of_the_body(backend: str) -> N
 @both_ways
 def test_an_error_in_the_script_is_raised_at_the_end_of_the_block(backend: str, way: str) -> None:
     async def test() -> None:
-        def script(peer: Peer) -> str:
+        def script(peer: ServerExchange) -> str:
             raise ZeroDivisionError(peer.request.path)
 
         async def use() -> None:

@@ -18,7 +18,7 @@ from wsproto.events import TextMessage
 
 from responses_proto import ResponsesClient
 from responses_proto.exceptions import LocalProtocolError, StreamTruncated
-from responses_proto.testing import FAULTS, Answer, FakeServer, Fault, Peer, Script
+from responses_proto.testing import FAULTS, Answer, FakeServer, Fault, Script, ServerExchange
 
 CREATE: dict[str, Any] = {"type": "response.create", "model": "m", "input": "x"}
 
@@ -78,7 +78,7 @@ def test_events_echo_the_lane(backend: str) -> None:
 @both_loops
 def test_other_messages_go_by_their_type(backend: str) -> None:
     async def test() -> None:
-        async def noted(peer: Peer) -> None:
+        async def noted(peer: ServerExchange) -> None:
             await peer.message({"type": "response.completed", "you said": peer.request.json})
 
         script = Script("One.").on("response.steer", "/responses", noted)
@@ -182,7 +182,7 @@ def flat(error: Any) -> list[Any]:
 @both_loops
 def test_a_ping_waits_for_its_pong(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> str:
+        async def script(peer: ServerExchange) -> str:
             await peer.ping(b"are you there?")
             return "You are."
 
@@ -198,7 +198,7 @@ def test_lanes_are_answered_side_by_side(backend: str) -> None:
     async def test() -> None:
         both = anyio.Event()
 
-        async def script(peer: Peer) -> str:
+        async def script(peer: ServerExchange) -> str:
             if peer.request.json["stream_id"] == "b":
                 both.set()
             await both.wait()
@@ -219,7 +219,7 @@ def test_lanes_are_answered_side_by_side(backend: str) -> None:
 @both_loops
 def test_over_http_there_are_no_messages(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> str:
+        async def script(peer: ServerExchange) -> str:
             with pytest.raises(LocalProtocolError, match="only a WebSocket has messages"):
                 await peer.message("x")
             with pytest.raises(LocalProtocolError, match="only a WebSocket has them"):
@@ -237,7 +237,7 @@ def test_over_http_there_are_no_messages(backend: str) -> None:
 @both_loops
 def test_a_script_that_breaks_is_told_at_the_end(backend: str) -> None:
     async def test() -> None:
-        def script(_: Peer) -> str:
+        def script(_: ServerExchange) -> str:
             raise ZeroDivisionError
 
         async def use() -> None:
@@ -255,7 +255,7 @@ def test_a_script_that_breaks_is_told_at_the_end(backend: str) -> None:
 @both_loops
 def test_what_still_goes_on_is_ended_with_the_server(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.until_closed()
 
         async with FakeServer(script) as server:

@@ -31,7 +31,7 @@ from tests.mcp_server import build
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
 
-    from responses_proto.testing import Peer
+    from responses_proto.testing import ServerExchange
     from responses_proto.tools import RunResult
 
 KINDS = ["stdio", "http", "in_process"]
@@ -53,10 +53,10 @@ def tools(request: pytest.FixtureRequest, kind: str) -> McpServer:
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-def calling(*turns: list[tuple[str, Any]]) -> Callable[[Peer], Answer]:
+def calling(*turns: list[tuple[str, Any]]) -> Callable[[ServerExchange], Answer]:
     """Make a model that calls these tools, turn by turn, and then says that it is done."""
 
-    def script(peer: Peer) -> Answer:
+    def script(peer: ServerExchange) -> Answer:
         said = peer.request.json["input"]
         items: list[Item] = [] if isinstance(said, str) else load(said, list[Item])
         answered = {item.call_id for item in items if isinstance(item, FunctionCallOutput)}

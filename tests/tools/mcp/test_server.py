@@ -32,7 +32,7 @@ from responses_proto.models import (
     InputImage,
     InputText,
 )
-from responses_proto.tools import Progress, ToolContext, ToolOutput, output_item
+from responses_proto.tools import ProgressReporter, ToolContext, ToolOutput, output_item
 from responses_proto.tools.mcp import McpResource, McpServer
 
 pytest.importorskip("mcp")
@@ -91,12 +91,12 @@ async def times_out(tools: McpServer) -> None:
     with pytest.raises(ToolError, match=r"did not answer within 0\.\d+ s") as caught:
         await call(tools, "slow", {"seconds": 30}, timeout=0.5)
     assert caught.value.call == function_call("slow", {"seconds": 30})
-    assert caught.value.replay == "unsafe"
+    assert caught.value.retry_safety == "unsafe"
 
 
 async def is_cancelled(tools: McpServer) -> None:
     before = int(str((await call(tools, "cancelled")).output))
-    progress: list[Progress] = []
+    progress: list[ProgressReporter] = []
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: call(tools, "slow", {"seconds": 30}, progress=progress))
         with anyio.fail_after(5):
@@ -254,10 +254,10 @@ def test_results_of_every_kind(backend: str, make: Make) -> None:
 @every_kind
 def test_progress_is_told(backend: str, make: Make) -> None:
     async def test() -> None:
-        progress: list[Progress] = []
+        progress: list[ProgressReporter] = []
         async with make() as tools:
             assert (await call(tools, "slow", {"seconds": 0.1}, progress=progress)).output == "done"
-        assert progress == [Progress("half way", 1, 2)]
+        assert progress == [ProgressReporter("half way", 1, 2)]
 
     run(backend, test)
 

@@ -291,7 +291,7 @@ def test_a_server_of_old_over_http(backend: str) -> None:
                 for said in ("did not answer: SSE stream ended", "is gone"):
                     with pytest.raises(ToolError, match=said) as caught:
                         await call(tools, "die")
-                    assert caught.value.replay == "unsafe"
+                    assert caught.value.retry_safety == "unsafe"
 
     run(backend, test)
 
@@ -328,7 +328,7 @@ def test_a_program_that_is_gone_is_said_to_be_and_comes_back_when_entered_again(
             for replay in ("unsafe", "safe"):  # the second is not even sent
                 with pytest.raises(ToolError, match=r"the MCP server python.* is gone") as caught:
                     await call(tools, "die")
-                assert caught.value.replay == replay
+                assert caught.value.retry_safety == replay
             async with tools:
                 assert (await call(tools, "add", {"a": 1, "b": 2})).output == "3"
             assert (await call(tools, "add", {"a": 1, "b": 2})).output == "3"
@@ -346,7 +346,7 @@ def test_a_url_that_is_gone_is_said_to_be(backend: str) -> None:
                 for replay in ("unsafe", "safe"):
                     with pytest.raises(ToolError, match=r"is gone: .*disconnected") as caught:
                         await call(tools, "die")
-                    assert caught.value.replay == replay
+                    assert caught.value.retry_safety == replay
                 assert not tools.connected
                 with pytest.raises(ConnectError):
                     await tools.__aenter__()

@@ -170,7 +170,7 @@ class Exchange:
 
     def _late(self, kind: str, elapsed: float) -> DeadlineExceeded:
         error = DeadlineExceeded(kind, elapsed, limit=getattr(self._timeouts, kind, None))
-        error.replay = "unsafe"
+        error.retry_safety = "unsafe"
         return error
 
 

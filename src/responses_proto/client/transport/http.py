@@ -31,7 +31,7 @@ from ..timeouts import Timeouts
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
-    from ...exceptions import Replay
+    from ...exceptions import RetrySafety
     from .base import WireReply, WireRequest
 
 __all__ = ["HTTPClient", "HTTPReply", "HTTPResponse", "HTTPTransport", "NetworkStream", "broken", "origin"]
@@ -383,10 +383,10 @@ def _unmixed(names: set[str], cause: BaseException | None) -> set[str]:
     return names
 
 
-def _late(kind: str, timeouts: Timeouts | None, replay: Replay) -> DeadlineExceeded:
+def _late(kind: str, timeouts: Timeouts | None, replay: RetrySafety) -> DeadlineExceeded:
     limit: float | None = getattr(timeouts, kind, None)
     error = DeadlineExceeded(kind, limit or 0.0, limit=limit)
-    error.replay = replay
+    error.retry_safety = replay
     return error
 
 
@@ -418,7 +418,7 @@ _READING: Final[_Rules] = (
 
 
 def _unsafe(error: TransportError) -> TransportError:
-    error.replay = "unsafe"
+    error.retry_safety = "unsafe"
     return error
 
 

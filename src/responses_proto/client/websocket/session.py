@@ -49,13 +49,13 @@ from ...models.response import Response
 from ...protocol.headers import rate_limits, request_id
 from ...protocol.websocket import CONNECTION_LIMIT, PREVIOUS_NOT_FOUND, STREAM_ID, again
 from .._address import shown
-from .._answers import hide, refused
-from .._calls import Attempts, Caller, Plan, merged
+from .._calls import Attempts, ClientCore, PreparedCall, merged
+from .._replies import hide, refused
 from ..retry import RetryPolicy
 from ..stream import EventStream, StreamMeta
 from ..transport._exchange import Exchange, shut
-from ._frames import Channel, accepted, upgrade
-from ._links import LaneReply, Link
+from ._connection import WebSocketConnection, accepted, upgrade
+from ._shared_connection import SharedConnection, TurnReply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +90,7 @@ class WebSocketSession:
     open at the end of the block is closed.
     """
 
-    def __init__(self, caller: Caller, plan: Plan, *, keepalive: float | None) -> None:
+    def __init__(self, caller: ClientCore, plan: PreparedCall, *, keepalive: float | None) -> None:
         # `plan` is the handshake's, as a plain request; `keepalive` is in seconds.
         if keepalive is not None and not 0 < keepalive < math.inf:
             raise LocalProtocolError(f"keepalive has to be a number of seconds above 0, or None, not {keepalive!r}")
@@ -100,7 +100,7 @@ class WebSocketSession:
         self._state = "new"  # then "open", then "closed"
         self._tasks: TaskGroup | None = None
         self._connecting = anyio.Lock()
-        self._links: list[Link] = []  # the last one is in use; others are until their last stream ends
+        self._links: list[SharedConnection] = []  # the last one is in use; others are until their last stream ends
         self._meta: StreamMeta | None = None
         self.connections: int = 0
         """How often it has connected."""
@@ -185,7 +185,7 @@ class WebSocketSession:
         if stream_id is not None and not STREAM_ID.fullmatch(stream_id):
             raise LocalProtocolError(f"stream_id has to be 1 to 256 of A-Z a-z 0-9 _ . -, not {stream_id!r:.80}")
         plan = self._caller.message("responses.stream", self.url, content=content, timeouts=timeouts)
-        return EventStream(attrs.evolve(self._caller, transport=_Asking(self, stream_id, previous)), plan)
+        return EventStream(attrs.evolve(self._caller, transport=_Request(self, stream_id, previous)), plan)
 
     def successor(self, response: Response | str, /, *, timeouts: Timeouts | None = None) -> EventStream:
         """Read the response that follows a steered one by itself, given that one or its id (WebSocket, Steering).
@@ -238,12 +238,12 @@ class WebSocketSession:
         if link.protocol.lost is not None:
             raise again(link.protocol.lost)
         late = DeadlineExceeded("first_byte", time.monotonic() - started, limit=bounds.first_byte)
-        late.replay = "unsafe"
+        late.retry_safety = "unsafe"
         raise late
 
     # Inside
 
-    async def _connect(self) -> Link:
+    async def _connect(self) -> SharedConnection:
         """Connect for the first time, as a call of its own."""
         plan = attrs.evolve(self._plan, request=upgrade(self._plan.request))
         async with Attempts(self._caller, plan) as attempts:
@@ -253,7 +253,7 @@ class WebSocketSession:
                 except ResponsesProtoError as error:
                     await attempts.again(error)
 
-    async def link(self, timeouts: Timeouts) -> Link:
+    async def link(self, timeouts: Timeouts) -> SharedConnection:
         """Give the connection to begin a turn on; another one, if the last one is of no use any more."""
         async with self._connecting:
             self._require_open()
@@ -272,7 +272,7 @@ class WebSocketSession:
             self._use(link)
             return link
 
-    def link_of(self, response_id: str) -> Link:
+    def link_of(self, response_id: str) -> SharedConnection:
         """Give the connection that a response is, or was, on."""
         return next((link for link in self._links if link.protocol.knows(response_id)), self._links[-1])
 
@@ -285,21 +285,21 @@ class WebSocketSession:
             "this one, it went with that: send the whole input again, without previous_response_id."
         )
 
-    async def refusal(self, reply: LaneReply) -> APIError:
+    async def refusal(self, reply: TurnReply) -> APIError:
         """Make the error of a turn that was refused."""
         return refused(reply.status, reply.headers, await reply.receive(), self._caller.secret)
 
-    async def _dial(self, exchange: Exchange, request: WireRequest) -> Link:
+    async def _dial(self, exchange: Exchange, request: WireRequest) -> SharedConnection:
         try:
             await exchange.open()
             reply = await accepted(exchange, request.headers["sec-websocket-key"], self._caller.secret)
-            channel = Channel(reply, limits=self._caller.limits, keepalive=self._keepalive)
+            channel = WebSocketConnection(reply, limits=self._caller.limits, keepalive=self._keepalive)
         except BaseException:
             await exchange.aclose()
             raise
-        return Link(channel, exchange.headers, self._caller.limits)
+        return SharedConnection(channel, exchange.headers, self._caller.limits)
 
-    def _use(self, link: Link) -> None:
+    def _use(self, link: SharedConnection) -> None:
         self.connections += 1
         self._links.append(link)
         self._meta = StreamMeta(
@@ -322,7 +322,7 @@ class WebSocketSession:
         return f"<{type(self).__name__} {shown(self.url)} {self._state}>"
 
 
-class _Asking:
+class _Request:
     """Sends one ``response.create``, and waits for its first message: what over HTTP is the head of the answer."""
 
     def __init__(self, session: WebSocketSession, stream_id: str | None, previous: str | None) -> None:
@@ -342,19 +342,19 @@ class _Asking:
         return reply
 
     @overload
-    async def _ask(self, request: WireRequest) -> LaneReply | None: ...
+    async def _ask(self, request: WireRequest) -> TurnReply | None: ...
     @overload
-    async def _ask(self, request: WireRequest, *, last: Literal[True]) -> LaneReply: ...
-    async def _ask(self, request: WireRequest, *, last: bool = False) -> LaneReply | None:
+    async def _ask(self, request: WireRequest, *, last: Literal[True]) -> TurnReply: ...
+    async def _ask(self, request: WireRequest, *, last: bool = False) -> TurnReply | None:
         """Ask once; ``None`` if the connection is not to be used any more, and it was not the last chance."""
         link = await self._session.link(request.timeouts)
-        reply = LaneReply(link, link.protocol.begin(self._stream_id, self._previous))
+        reply = TurnReply(link, link.protocol.begin(self._stream_id, self._previous))
         try:
             await link.send(request.body, request.timeouts.write)
             await reply.begin()
         except BaseException as error:
             await shut(reply)
-            if isinstance(error, TransportError) and error.replay == "safe" and not last:
+            if isinstance(error, TransportError) and error.retry_safety == "safe" and not last:
                 return None
             raise
         if _code(reply) == CONNECTION_LIMIT and not last:
@@ -377,13 +377,13 @@ class _Following:
         link = self._session.link_of(self._response_id)
         while (turn := link.protocol.successor(self._response_id)) is None:
             await link.wait_for_steers()
-        return LaneReply(link, turn)
+        return TurnReply(link, turn)
 
     async def aclose(self) -> None:
         """Do nothing: the connection is the session's."""
 
 
-def _code(reply: LaneReply) -> str | None:
+def _code(reply: TurnReply) -> str | None:
     error = (reply.turn.refusal or {}).get("error")
     code = error.get("code") if isinstance(error, dict) else None
     return code if isinstance(code, str) else None

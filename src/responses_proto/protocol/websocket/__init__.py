@@ -25,7 +25,7 @@ already, with an error, is nobody's either.
 
 from __future__ import annotations
 
-from ._client import ClientSession, Steering, Turn, again
+from ._client import ClientSession, ClientSteer, ClientTurn, again
 from ._server import ServerSession, ServerTurn
 from ._tables import (
     CLOSE_CODES,
@@ -53,12 +53,12 @@ __all__ = [
     "STREAM_ID",
     "TURN_LIFE",
     "ClientSession",
+    "ClientSteer",
+    "ClientTurn",
     "MessageKind",
     "ServerSession",
     "ServerTurn",
     "SteerState",
-    "Steering",
-    "Turn",
     "TurnState",
     "again",
 ]

@@ -34,7 +34,7 @@ from ._tables import (
 if TYPE_CHECKING:
     from ...typing import JSONObject
 
-__all__ = ["ClientSession", "Steering", "Turn", "again"]
+__all__ = ["ClientSession", "ClientSteer", "ClientTurn", "again"]
 
 _E = TypeVar("_E", bound=ResponsesProtoError)
 
@@ -42,7 +42,7 @@ _REMEMBERED: Final = 256  # idle lanes
 
 
 @attrs.define(eq=False, kw_only=True)
-class Turn:
+class ClientTurn:
     """One response on a connection, as the client sees it. From :meth:`ClientSession.begin` or :meth:`ClientSession.successor`."""
 
     stream_id: str | None = None
@@ -77,7 +77,7 @@ class Turn:
 
 
 @attrs.define(eq=False, kw_only=True)
-class Steering:
+class ClientSteer:
     """One steer, as the client sees it. From :meth:`ClientSession.steer`."""
 
     response_id: str
@@ -95,11 +95,11 @@ class Steering:
 
 @attrs.define(eq=False)
 class _Lane:
-    turn: Turn | None = None
+    turn: ClientTurn | None = None
     """The one that is under way."""
-    last: Turn | None = None
+    last: ClientTurn | None = None
     """The one before it."""
-    failing: Turn | None = None
+    failing: ClientTurn | None = None
     """The one before it, if that was left in the middle of an error: it may yet say that it failed."""
 
 
@@ -115,8 +115,8 @@ class ClientSession:
         self._limits = limits or Limits()
         self._json = default_converter().json
         self._lanes: dict[str | None, _Lane] = {}
-        self._turns: list[Turn] = []
-        self._steers: dict[str, list[Steering]] = {}
+        self._turns: list[ClientTurn] = []
+        self._steers: dict[str, list[ClientSteer]] = {}
         self._lanes_named = False
         self.buffered: int = 0
         """Bytes that came and were not fetched yet."""
@@ -145,7 +145,7 @@ class ClientSession:
 
     # What is sent
 
-    def begin(self, stream_id: str | None = None, previous_response_id: str | None = None) -> Turn:
+    def begin(self, stream_id: str | None = None, previous_response_id: str | None = None) -> ClientTurn:
         """Take a lane for a turn. Raises ``LocalProtocolError`` if another response has it."""
         lane = self._lanes.get(stream_id, _Lane())
         for taken in (lane.turn, lane.last):
@@ -162,16 +162,16 @@ class ClientSession:
         if lane.last is not None and all(steering.state == "failed" for steering in self._steers_of(lane.last)):
             self._steers.pop(lane.last.response_id, None)
         self._forget_lanes()
-        return self._add(Turn(stream_id=stream_id, parent=previous_response_id or ""))
+        return self._add(ClientTurn(stream_id=stream_id, parent=previous_response_id or ""))
 
-    def steer(self, response_id: str) -> Steering:
+    def steer(self, response_id: str) -> ClientSteer:
         """Remember a steer, whose acknowledgement is to come."""
         turn = self._turn_called(response_id)
-        steering = Steering(response_id=response_id, stream_id=turn.stream_id if turn is not None else None)
+        steering = ClientSteer(response_id=response_id, stream_id=turn.stream_id if turn is not None else None)
         self._steers.setdefault(response_id, []).append(steering)
         return steering
 
-    def successor(self, response_id: str) -> Turn | None:
+    def successor(self, response_id: str) -> ClientTurn | None:
         """Take the successor of a response that was steered; ``None`` as long as it has not begun.
 
         Raises ``LocalProtocolError`` if there will be none by itself, and ``APIError`` if the server could not make it.
@@ -199,18 +199,18 @@ class ClientSession:
         return None
 
     @staticmethod
-    def refused(steering: Steering) -> APIError:
+    def refused(steering: ClientSteer) -> APIError:
         """Make the error of a steer that failed. Its ``body`` is the event, with the input that was not taken."""
         return api_error_from(default_converter().dump(steering.event))
 
     # What comes
 
-    def receive_message(self, data: bytes) -> list[Turn | Steering]:
+    def receive_message(self, data: bytes) -> list[ClientTurn | ClientSteer]:
         """Take a message; give the turns and the steers that something changed for."""
         value = self._read(data)
         kind = kind_of(value)
         self._lanes_named |= stream_id_of(value) is not None
-        changed: list[Turn | Steering] = []
+        changed: list[ClientTurn | ClientSteer] = []
         if kind == "steer":
             changed += self._note_steer(value)
         turn = self._turn_of(value, kind)
@@ -228,14 +228,14 @@ class ClientSession:
             )
         return changed
 
-    def messages_received(self, turn: Turn) -> list[bytes]:
+    def messages_received(self, turn: ClientTurn) -> list[bytes]:
         """Give the messages that came for a turn since the last call, each one event as JSON."""
         messages, turn.messages = turn.messages, []
         self.buffered -= turn.size
         turn.size = 0
         return messages
 
-    def leave(self, turn: Turn) -> bool:
+    def leave(self, turn: ClientTurn) -> bool:
         """Stop reading a turn, wherever it is. Tells whether the connection has to be closed for that.
 
         A turn that passed a bound is read to its end and thrown away, because somebody else is being served meanwhile.
@@ -246,7 +246,7 @@ class ClientSession:
             self._end(turn)
         return turn.failure is None and LEAVING[turn.state]
 
-    def connection_lost(self, error: ResponsesProtoError) -> list[Turn | Steering]:
+    def connection_lost(self, error: ResponsesProtoError) -> list[ClientTurn | ClientSteer]:
         """Take the end of the connection, which cuts off what is under way. Gives the turns and the steers that it concerns."""
         if self.lost is not None:
             return []
@@ -266,7 +266,7 @@ class ClientSession:
         except ResponsesProtoError:
             return data.strip().decode("utf-8", "replace")
 
-    def _turn_of(self, value: Any, kind: MessageKind) -> Turn | None:
+    def _turn_of(self, value: Any, kind: MessageKind) -> ClientTurn | None:
         if kind == "steer":
             return self._turn_called(text_at(value, "steer", "previous_response_id"))
         stream_id = stream_id_of(value)
@@ -277,10 +277,10 @@ class ClientSession:
             return lane.turn
         if kind == "created" and self._is_steered(parent_of(value)):
             # A successor that could not be foreseen.
-            return self._add(Turn(stream_id=stream_id, state="due", parent=parent_of(value), claimed=False))
+            return self._add(ClientTurn(stream_id=stream_id, state="due", parent=parent_of(value), claimed=False))
         return self._turns[0] if self._turns and not self._lanes_named and kind != "done" else None
 
-    def _turn_called(self, response_id: str) -> Turn | None:
+    def _turn_called(self, response_id: str) -> ClientTurn | None:
         return next((turn for turn in self._turns if response_id and turn.response_id == response_id), None)
 
     def _is_late(self, lane: _Lane, value: Any, kind: MessageKind) -> bool:
@@ -291,7 +291,7 @@ class ClientSession:
             return False
         return kind == "terminal" and before.response_id in ("", response_id_of(value))
 
-    def _give(self, turn: Turn, kind: MessageKind, value: Any, data: bytes) -> bool:
+    def _give(self, turn: ClientTurn, kind: MessageKind, value: Any, data: bytes) -> bool:
         """Let a turn have a message, unless it is none of its."""
         following = TURN_LIFE[turn.state].get(kind)
         if following is None:
@@ -308,7 +308,7 @@ class ClientSession:
             self._foresee(turn)
         return True
 
-    def _keep(self, turn: Turn, data: bytes) -> None:
+    def _keep(self, turn: ClientTurn, data: bytes) -> None:
         if turn.failure is not None:
             return
         try:
@@ -320,7 +320,7 @@ class ClientSession:
         turn.size += len(data)
         self.buffered += len(data)
 
-    def _add(self, turn: Turn) -> Turn:
+    def _add(self, turn: ClientTurn) -> ClientTurn:
         self._lanes.setdefault(turn.stream_id, _Lane()).turn = turn
         self._turns.append(turn)
         return turn
@@ -333,7 +333,7 @@ class ClientSession:
         for name in idle[:-_REMEMBERED]:
             del self._lanes[name]
 
-    def _end(self, turn: Turn) -> None:
+    def _end(self, turn: ClientTurn) -> None:
         turn.state = "ended"
         lane = self._lanes[turn.stream_id]
         lane.turn, lane.last = None, turn
@@ -341,20 +341,20 @@ class ClientSession:
 
     # Steering
 
-    def _steers_of(self, turn: Turn) -> list[Steering]:
+    def _steers_of(self, turn: ClientTurn) -> list[ClientSteer]:
         return self._steers.get(turn.response_id, [])
 
     def _is_steered(self, response_id: str) -> bool:
         steers = self._steers.get(response_id, ())
         return any("response.created" in STEER_LIFE[steering.state] for steering in steers)
 
-    def _foresee(self, turn: Turn) -> None:
+    def _foresee(self, turn: ClientTurn) -> None:
         """Keep the lane for the successor, once a steered response ended, unless that waits for the client."""
         accepted = any(steering.state == "accepted" for steering in self._steers_of(turn))
         if accepted and not turn.waits and self._lanes[turn.stream_id].turn is None:
-            self._add(Turn(stream_id=turn.stream_id, state="due", parent=turn.response_id, claimed=False))
+            self._add(ClientTurn(stream_id=turn.stream_id, state="due", parent=turn.response_id, claimed=False))
 
-    def _note_steer(self, value: Any) -> list[Steering]:
+    def _note_steer(self, value: Any) -> list[ClientSteer]:
         event = cast(
             "SteerAccepted | SteerPending | SteerFailed", default_converter().load(value, Event)
         )  # by its kind
@@ -377,7 +377,7 @@ class ClientSession:
             self._turns.remove(due)
         return [steering]
 
-    def _commit(self, turn: Turn) -> list[Steering]:
+    def _commit(self, turn: ClientTurn) -> list[ClientSteer]:
         """Take the steers of the response before as done, now that the one that follows it has begun on their lane."""
         steers = [steering for steering in self._steers.get(turn.parent, ()) if steering.stream_id == turn.stream_id]
         for steering in steers:

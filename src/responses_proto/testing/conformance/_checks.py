@@ -13,13 +13,13 @@ from ...models.items import FunctionCallOutput, Message
 from ...models.response import CompactedResponse, DeletedResponse, InputTokenCount, Response, ResponseItemList
 from ...models.tools import FunctionTool
 from ...protocol.emitter import random_id
-from ._probe import NOT_OFFERED, Broken, Skipped
+from ._probe import NOT_OFFERED, CheckFailed, Skipped
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from ...models.items import FunctionCall
-    from ._probe import Content, Probe
+    from ._probe import JSONDict, Probe
 
 __all__ = ["CHECKS"]
 
@@ -38,9 +38,9 @@ _WEATHER: Final = FunctionTool(
     strict=True,
 )
 _QUESTION: Final = Message(role="user", content="What is the weather in Paris?")
-_CALLING: Final[Content] = {"input": [_QUESTION], "tools": [_WEATHER], "tool_choice": "required"}
+_CALLING: Final[JSONDict] = {"input": [_QUESTION], "tools": [_WEATHER], "tool_choice": "required"}
 _SAID: Final = ["one", "two", "three"]
-_HISTORY: Final[list[Content]] = [
+_HISTORY: Final[list[JSONDict]] = [
     {"type": "message", "role": "user", "content": "My name is Ada."},
     {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "Hello, Ada."}]},
 ]
@@ -53,7 +53,7 @@ async def _create(probe: Probe) -> None:
     response = await probe.created()
     for name in ("id", "output_text"):
         if not getattr(response, name):
-            raise Broken(f"the response has no {name}")
+            raise CheckFailed(f"the response has no {name}")
 
 
 async def _create_fields(probe: Probe) -> None:
@@ -62,22 +62,22 @@ async def _create_fields(probe: Probe) -> None:
 
 async def _create_stream(probe: Probe) -> None:
     if not (await probe.create(stream=True)).stream().output_text:
-        raise Broken("the response has no output_text")
+        raise CheckFailed("the response has no output_text")
 
 
 def _called(response: Response) -> FunctionCall:
     """Give the call that was asked for."""
     call = next(iter(response.function_calls), None)
     if call is None:
-        raise Broken("no function is called")
+        raise CheckFailed("no function is called")
     if call.name != _WEATHER.name:
-        raise Broken(f"the function {call.name!r} is called, which was not offered")
+        raise CheckFailed(f"the function {call.name!r} is called, which was not offered")
     try:
         arguments = default_converter().json.loads(call.arguments)
     except DecodeError:
         arguments = None
-    if not isinstance(arguments, dict) or not isinstance(cast("Content", arguments).get("city"), str):
-        raise Broken(f"the arguments do not fit the function's schema: {call.arguments!r}")
+    if not isinstance(arguments, dict) or not isinstance(cast("JSONDict", arguments).get("city"), str):
+        raise CheckFailed(f"the arguments do not fit the function's schema: {call.arguments!r}")
     return call
 
 
@@ -104,7 +104,7 @@ async def _orphan_refused(probe: Probe) -> None:
 
 
 async def _json_refused(probe: Probe) -> None:
-    (await probe.ask("POST", "responses", content=b'{"model": ')).refused()
+    (await probe.request("POST", "responses", content=b'{"model": ')).refused()
 
 
 async def _type_refused(probe: Probe) -> None:
@@ -112,13 +112,13 @@ async def _type_refused(probe: Probe) -> None:
 
 
 async def _model_required(probe: Probe) -> None:
-    (await probe.ask("POST", "responses", content={"input": "Say hello."})).refused()
+    (await probe.request("POST", "responses", content={"input": "Say hello."})).refused()
 
 
 async def _error_body(probe: Probe) -> None:
     reply = await probe.create(input=5)
     value = reply.json()
-    error: Any = cast("Content", value).get("error") if isinstance(value, dict) else None
+    error: Any = cast("JSONDict", value).get("error") if isinstance(value, dict) else None
     if not isinstance(error, dict):
         reply.fail("there is no object `error`")
     for name, kinds in (("message", str), ("type", str), ("param", str | None), ("code", str | None)):
@@ -130,7 +130,7 @@ async def _error_body(probe: Probe) -> None:
 
 
 async def _id_unknown(probe: Probe) -> None:
-    reply = await probe.ask("GET", "responses", random_id("resp"))
+    reply = await probe.request("GET", "responses", random_id("resp"))
     if reply.status in NOT_OFFERED - {404}:
         reply.offered()
     reply.missing()
@@ -138,33 +138,33 @@ async def _id_unknown(probe: Probe) -> None:
 
 async def _retrieve(probe: Probe) -> None:
     stored = await probe.stored()
-    again = (await probe.ask("GET", "responses", stored.id)).read(Response)
+    again = (await probe.request("GET", "responses", stored.id)).read(Response)
     for name in ("id", "status", "output"):
         if getattr(again, name) != getattr(stored, name):
-            raise Broken(f"`{name}` is {getattr(again, name)!r}, and was {getattr(stored, name)!r}")
+            raise CheckFailed(f"`{name}` is {getattr(again, name)!r}, and was {getattr(stored, name)!r}")
 
 
 async def _delete(probe: Probe) -> None:
     await probe.stored()
     response = await probe.created(store=True)
-    gone = (await probe.ask("DELETE", "responses", response.id)).offered()
+    gone = (await probe.request("DELETE", "responses", response.id)).offered()
     if not gone.read(DeletedResponse).deleted:
         gone.fail("`deleted` is not true")
-    (await probe.ask("GET", "responses", response.id)).missing()
+    (await probe.request("GET", "responses", response.id)).missing()
 
 
 async def _input_items(probe: Probe) -> None:
     await probe.stored()
     response = await probe.created(input=[Message(role="user", content=text) for text in _SAID], store=True)
     path = ("responses", response.id, "input_items")
-    reply = (await probe.ask("GET", *path, params={"limit": 2, "order": "asc"})).offered()
+    reply = (await probe.request("GET", *path, params={"limit": 2, "order": "asc"})).offered()
     first = reply.read(ResponseItemList)
     if len(first.data) != 2 or not first.has_more:  # noqa: PLR2004 - as many as were asked for
         reply.fail(f"the first two of three are {len(first.data)} items, has_more is {first.has_more}")
     ids = [getattr(item, "id", None) for item in first.data]
     if [first.first_id, first.last_id] != ids:
         reply.fail(f"`first_id` and `last_id` are not the ids of the items: {ids}")
-    reply = await probe.ask("GET", *path, params={"after": first.last_id or "", "order": "asc"})
+    reply = await probe.request("GET", *path, params={"after": first.last_id or "", "order": "asc"})
     rest = reply.read(ResponseItemList)
     if len(rest.data) != 1 or rest.has_more:
         reply.fail(f"after two of three there are {len(rest.data)} items, has_more is {rest.has_more}")
@@ -177,7 +177,7 @@ async def _previous_response(probe: Probe) -> None:
     stored = await probe.stored()
     response = await probe.created(previous_response_id=stored.id)
     if response.previous_response_id != stored.id:
-        raise Broken(f"`previous_response_id` is {response.previous_response_id!r}, not {stored.id!r}")
+        raise CheckFailed(f"`previous_response_id` is {response.previous_response_id!r}, not {stored.id!r}")
 
 
 async def _previous_unknown(probe: Probe) -> None:
@@ -199,7 +199,7 @@ async def _end_of(probe: Probe, response_id: str) -> object:
     """Wait until a response runs no more; give its status."""
     pause = _FIRST_POLL
     while True:
-        status = (await probe.ask("GET", "responses", response_id)).read(Response).status
+        status = (await probe.request("GET", "responses", response_id)).read(Response).status
         if status not in _RUNNING:
             return status
         await anyio.sleep(pause)
@@ -209,62 +209,62 @@ async def _end_of(probe: Probe, response_id: str) -> object:
 async def _background(probe: Probe) -> None:
     status = await _end_of(probe, await _begun(probe))
     if status != "completed":
-        raise Broken(f"the response is {status!r} in the end, not completed")
+        raise CheckFailed(f"the response is {status!r} in the end, not completed")
 
 
 async def _cancel(probe: Probe) -> None:
     response_id = await _begun(probe)
-    reply = (await probe.ask("POST", "responses", response_id, "cancel")).offered()
+    reply = (await probe.request("POST", "responses", response_id, "cancel")).offered()
     # A fast server may have been done before. Then it can say either, but the response has to stay as it is.
     said = "completed" if reply.status in (400, 409) else reply.read(Response).status
     status = await _end_of(probe, response_id)
     if status != said or status not in ("cancelled", "completed"):
-        raise Broken(f"the response is {said!r} when it is cancelled, and {status!r} in the end")
+        raise CheckFailed(f"the response is {said!r} when it is cancelled, and {status!r} in the end")
 
 
 # ---- conversations
 
 
 async def _conversations(probe: Probe) -> None:
-    content: Content = {"items": [Message(role="user", content="My name is Ada.")], "metadata": {"topic": "names"}}
-    made = (await probe.ask("POST", "conversations", content=content)).offered().read(Conversation)
+    content: JSONDict = {"items": [Message(role="user", content="My name is Ada.")], "metadata": {"topic": "names"}}
+    made = (await probe.request("POST", "conversations", content=content)).offered().read(Conversation)
     path = ("conversations", made.id)
-    changed: Content = {"metadata": {"topic": "people"}}
+    changed: JSONDict = {"metadata": {"topic": "people"}}
     for wanted, reply in (
-        (content, await probe.ask("GET", *path)),
-        (changed, await probe.ask("POST", *path, content=changed)),
+        (content, await probe.request("GET", *path)),
+        (changed, await probe.request("POST", *path, content=changed)),
     ):
         if reply.read(Conversation).metadata != wanted["metadata"]:
             reply.fail(f"`metadata` is not {wanted['metadata']}")
     await probe.created(input="What is my name?", conversation=made.id)
-    reply = await probe.ask("GET", *path, "items", params={"order": "asc"})
+    reply = await probe.request("GET", *path, "items", params={"order": "asc"})
     roles = [item.role for item in reply.read(ConversationItemList).data if isinstance(item, Message)]
     if roles != ["user", "user", "assistant"]:
         reply.fail(f"the messages in it are by {roles}, not two by the user and the answer")
-    gone = await probe.ask("DELETE", *path)
+    gone = await probe.request("DELETE", *path)
     if not gone.read(DeletedConversation).deleted:
         gone.fail("`deleted` is not true")
-    (await probe.ask("GET", *path)).missing()
+    (await probe.request("GET", *path)).missing()
 
 
 # ---- counting and compacting
 
 
 async def _compact(probe: Probe) -> None:
-    content: Content = {"model": probe.model, "input": _HISTORY}
-    reply = (await probe.ask("POST", "responses", "compact", content=content)).offered()
+    content: JSONDict = {"model": probe.model, "input": _HISTORY}
+    reply = (await probe.request("POST", "responses", "compact", content=content)).offered()
     reply.fits(CompactedResponse)
     if not any(item.type == "compaction" for item in reply.read(CompactedResponse).output):
         reply.fail("there is no item of the type `compaction`")
 
 
 async def _compact_model_required(probe: Probe) -> None:
-    (await probe.ask("POST", "responses", "compact", content={"input": _HISTORY})).offered().refused()
+    (await probe.request("POST", "responses", "compact", content={"input": _HISTORY})).offered().refused()
 
 
 async def _input_tokens(probe: Probe) -> None:
-    content: Content = {"model": probe.model, "input": "How many tokens are this?"}
-    reply = (await probe.ask("POST", "responses", "input_tokens", content=content)).offered()
+    content: JSONDict = {"model": probe.model, "input": "How many tokens are this?"}
+    reply = (await probe.request("POST", "responses", "input_tokens", content=content)).offered()
     reply.fits(InputTokenCount)
     if reply.read(InputTokenCount).input_tokens < 1:
         reply.fail("there are none")

@@ -9,7 +9,7 @@ import anyio
 import attrs
 
 from ...client._address import endpoint
-from ...client._answers import is_json, media_type
+from ...client._replies import is_json, media_type
 from ...client.transport._exchange import shut
 from ...client.transport.base import WireRequest
 from ...codec import default_converter, dumps, load, make_converter
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from ...client.transport.base import Transport, WireReply
     from .streams import Finding
 
-__all__ = ["NOT_OFFERED", "Broken", "Content", "Probe", "Reply", "Skipped"]
+__all__ = ["NOT_OFFERED", "CheckFailed", "JSONDict", "Probe", "ProbeReply", "Skipped"]
 
 M = TypeVar("M", bound=Model)
 
-Content: TypeAlias = dict[str, Any]
+JSONDict: TypeAlias = dict[str, Any]
 """A request's body: wire values, models among them."""
 
 NOT_OFFERED: Final = frozenset({404, 405, 501})
@@ -41,7 +41,7 @@ _DONE: Final = b"data: [DONE]"
 _EXCERPT: Final = 120  # characters of a body that a detail shows
 
 
-class Broken(Exception):  # noqa: N818 - no error of this program's
+class CheckFailed(Exception):  # noqa: N818 - no error of this program's
     """The rule that is being checked is broken."""
 
     def __init__(self, detail: str, stream: tuple[Finding, ...] = ()) -> None:
@@ -55,8 +55,8 @@ class Skipped(Exception):  # noqa: N818 - as above
 
 
 @attrs.frozen
-class Reply:
-    """An answer, read to its end. Whatever asks something of it raises :class:`Broken` if it is not so."""
+class ProbeReply:
+    """An answer, read to its end. Whatever asks something of it raises :class:`CheckFailed` if it is not so."""
 
     status: int
     headers: Mapping[str, str]
@@ -73,7 +73,7 @@ class Reply:
         try:
             make_converter(strict=True).load(self._object(), cls)
         except DecodeError as error:
-            raise Broken(str(error)) from error
+            raise CheckFailed(str(error)) from error
 
     def stream(self) -> Response:
         """Give what a stream adds up to that conforms and completes."""
@@ -83,9 +83,9 @@ class Reply:
             self.fail(f"the content type is {self.headers.get('content-type')!r}, not that of a stream")
         report = check_stream(self.body, ignore=self.ignore)
         if not report.ok:
-            raise Broken(f"the stream does not conform, see the {len(report.findings)} findings", report.findings)
+            raise CheckFailed(f"the stream does not conform, see the {len(report.findings)} findings", report.findings)
         if report.outcome.status != "completed":
-            raise Broken(f"the stream ends as {report.outcome.status}")
+            raise CheckFailed(f"the stream ends as {report.outcome.status}")
         return report.outcome.response
 
     def refused(self, *also: int) -> None:
@@ -98,7 +98,7 @@ class Reply:
         if self.status != 404:  # noqa: PLR2004 - HTTP's number for it
             self.fail("it is not said to be missing")
 
-    def offered(self, *also: int) -> Reply:
+    def offered(self, *also: int) -> ProbeReply:
         """Skip the check if the server has no such endpoint."""
         if self.status in NOT_OFFERED.union(also):
             raise Skipped(f"not offered (HTTP {self.status})")
@@ -111,12 +111,12 @@ class Reply:
         try:
             return default_converter().json.loads(self.body)
         except (DecodeError, LimitExceeded) as error:
-            raise Broken(f"the body is not JSON: {error}") from error
+            raise CheckFailed(f"the body is not JSON: {error}") from error
 
     def fail(self, why: str) -> NoReturn:
         """Break the rule."""
         text = " ".join(self.body[: 4 * _EXCERPT].decode("utf-8", "replace").split())[:_EXCERPT]
-        raise Broken(f"{why}: HTTP {self.status}, {text or 'no body'}")
+        raise CheckFailed(f"{why}: HTTP {self.status}, {text or 'no body'}")
 
     def _object(self) -> dict[str, Any]:
         if self.status != _OK:
@@ -128,7 +128,7 @@ class Reply:
 
 
 class Probe:
-    """Asks one server. Verbs: :meth:`ask`; :meth:`create`, :meth:`created` and :meth:`stored` for what most checks begin with."""
+    """Asks one server. Verbs: :meth:`request`; :meth:`create`, :meth:`created` and :meth:`stored` for what most checks begin with."""
 
     def __init__(
         self, transport: Transport, base_url: str, headers: Mapping[str, str], model: str, ignore: frozenset[str]
@@ -143,13 +143,13 @@ class Probe:
         self.last: str = ""
         """The last request: ``POST /responses``."""
 
-    async def ask(
+    async def request(
         self,
         method: str,
         *path: str,
-        content: Content | bytes | None = None,
+        content: JSONDict | bytes | None = None,
         params: Mapping[str, str | int] | None = None,
-    ) -> Reply:
+    ) -> ProbeReply:
         """Make a request, and read the answer to its end. ``path`` are the segments; bytes are sent as they are."""
         self.last = f"{method} /{'/'.join(path)}"
         streaming = isinstance(content, dict) and content.get("stream") is True
@@ -163,13 +163,13 @@ class Probe:
             WireRequest(method=method, url=url, headers=headers, body=body, stream=streaming)
         )
         try:
-            return Reply(reply.status, reply.headers, await _read(reply), self._ignore)
+            return ProbeReply(reply.status, reply.headers, await _read(reply), self._ignore)
         finally:
             await shut(reply)
 
-    async def create(self, **fields: Any) -> Reply:
+    async def create(self, **fields: Any) -> ProbeReply:
         """Ask for a response; for some short text, unless the fields say otherwise."""
-        return await self.ask("POST", "responses", content={"model": self.model, "input": "Say hello.", **fields})
+        return await self.request("POST", "responses", content={"model": self.model, "input": "Say hello.", **fields})
 
     async def created(self, **fields: Any) -> Response:
         """Ask for a response, and give it. Breaks the rule if it is not completed."""
@@ -183,7 +183,7 @@ class Probe:
         """Give a response that the server keeps, the same each time. Skips the check if it keeps none."""
         if self._stored is None:
             response = await self.created(store=True)
-            (await self.ask("GET", "responses", response.id)).offered()
+            (await self.request("GET", "responses", response.id)).offered()
             self._stored = response
         return self._stored
 
@@ -194,7 +194,7 @@ async def _read(reply: WireReply) -> bytes:
     while piece := await reply.receive():
         body += piece
         if len(body) > _LONGEST_BODY:
-            raise Broken(f"the body is longer than {_LONGEST_BODY} bytes")
+            raise CheckFailed(f"the body is longer than {_LONGEST_BODY} bytes")
         if _DONE in body[-len(piece) - len(_DONE) :]:
             with anyio.move_on_after(_DRAIN):
                 while piece := await reply.receive():

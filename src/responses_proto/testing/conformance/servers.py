@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 import anyio
 import attrs
 
-from ...client._address import checked_url, settle
+from ...client._address import checked_url, resolve_endpoint
 from ...client.transport._exchange import shut
 from ...client.transport.http import HTTPTransport
 from ...exceptions import LocalProtocolError, ResponsesProtoError
 from ._checks import CHECKS
-from ._probe import Broken, Probe, Skipped
+from ._probe import CheckFailed, Probe, Skipped
 from .streams import Finding, Report, check_rules
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ async def check_server(
     chosen = [rule for rule in CHECKS if (only is None or rule in only) and rule not in ignored]
     for rule in check_rules(only or ()) - CHECKS.keys():
         raise LocalProtocolError(f"{rule!r} is no check of a server: these are {', '.join(CHECKS)}")
-    dialect, url, secret = settle(server if isinstance(server, str) else _IN_MEMORY, key, None, {})
+    dialect, url, secret = resolve_endpoint(server if isinstance(server, str) else _IN_MEMORY, key, None, {})
     headers = {dialect.key_header: f"{dialect.key_prefix}{secret}"} if secret else {}
     url = checked_url(url, dialect)
 
@@ -134,7 +134,7 @@ async def _check(probe: Probe, rule: str, deadline: float) -> Check:
             return Check(rule=rule, status="passed", request=probe.last)
     except Skipped as skipped:
         status, detail = "skipped", str(skipped)
-    except Broken as broken:
+    except CheckFailed as broken:
         detail, stream = str(broken), broken.stream
     except ResponsesProtoError as error:  # the connection's, mostly
         detail = f"{type(error).__name__}: {error}"

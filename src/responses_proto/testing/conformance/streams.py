@@ -24,8 +24,8 @@ from ...models._base import Model
 from ...models.events import LIFECYCLE_TYPES, TERMINAL_TYPES, UnknownEvent
 from ...protocol.sse import SSEDecoder
 from ...protocol.state import (
-    DELTAS,
-    DONES,
+    DELTA_EVENTS,
+    DONE_EVENTS,
     ITEM_LIFE,
     ITEM_RULES,
     ITEM_STEPS,
@@ -267,7 +267,7 @@ class _Checker:
 
 def _place(event: Any) -> _Place:
     """Give where the part of an event is."""
-    at = DELTAS.get(event.type) or DONES.get(event.type) or PART_EVENTS[event.type]
+    at = DELTA_EVENTS.get(event.type) or DONE_EVENTS.get(event.type) or PART_EVENTS[event.type]
     return event.output_index, at.container, getattr(event, at.index) if at.index else 0
 
 

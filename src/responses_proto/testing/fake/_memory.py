@@ -10,19 +10,19 @@ import anyio
 
 from ...client.transport.http import origin
 from ...exceptions import LocalProtocolError, StreamTruncated, TransportError
-from .peer import Peer, Request, now
+from .exchange import Request, ServerExchange, now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ...client.transport.base import WireReply, WireRequest
 
-__all__ = ["MemoryPeer", "MemoryReply", "MemoryTransport"]
+__all__ = ["MemoryExchange", "MemoryReply", "MemoryTransport"]
 
 _ON_THE_WAY: Final = 8  # pieces of a body that are sent and not yet received; then the server waits
 
 
-class MemoryPeer(Peer):
+class MemoryExchange(ServerExchange):
     """An exchange in memory."""
 
     def __init__(self, request: Request) -> None:
@@ -81,7 +81,7 @@ class MemoryReply:
 
     keeps_time = False
 
-    def __init__(self, peer: MemoryPeer) -> None:
+    def __init__(self, peer: MemoryExchange) -> None:
         self._peer = peer
         self._closed = False
         self._expand: Callable[[bytes], bytes] | None = None
@@ -122,7 +122,7 @@ class MemoryTransport:
     answered. Redirects are not followed.
     """
 
-    def __init__(self, begin: Callable[[MemoryPeer], None], number: Callable[[], int]) -> None:
+    def __init__(self, begin: Callable[[MemoryExchange], None], number: Callable[[], int]) -> None:
         self._begin = begin
         self._number = number
 
@@ -135,7 +135,7 @@ class MemoryTransport:
         if request.stream:
             headers.setdefault("accept-encoding", "identity")
         target = parts.path + (f"?{parts.query}" if parts.query else "")
-        peer = MemoryPeer(
+        peer = MemoryExchange(
             Request(method=request.method, target=target, headers=headers, body=request.body, connection=self._number())
         )
         self._begin(peer)
@@ -154,7 +154,7 @@ class MemoryTransport:
 
 
 def _unsafe(error: TransportError) -> TransportError:
-    error.replay = "unsafe"
+    error.retry_safety = "unsafe"
     return error
 
 

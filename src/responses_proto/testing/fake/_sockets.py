@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio.abc import SocketAttribute
 
-from .peer import NO_BODY, SWITCHED, Peer, Request, now
+from .exchange import NO_BODY, SWITCHED, Request, ServerExchange, now
 
 if TYPE_CHECKING:
     from anyio.abc import SocketStream
 
-__all__ = ["Connection", "SocketPeer"]
+__all__ = ["Connection", "SocketExchange"]
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 4.2.2
 _HEAD_LIMIT: Final = 256 * 1024  # bytes
@@ -109,7 +109,7 @@ class Connection:
         await self.stream.aclose()
 
 
-class SocketPeer(Peer):
+class SocketExchange(ServerExchange):
     """An exchange over a connection."""
 
     def __init__(self, connection: Connection, request: Request) -> None:

@@ -16,7 +16,7 @@ import anyio
 
 from ...protocol.sse import SSEDecoder
 from ...protocol.state import TERMINAL
-from .peer import Peer, Request, now
+from .exchange import Request, ServerExchange, now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ...typing import JSONObject
     from ._sockets import Connection
 
-__all__ = ["MessagePeer", "WebSocket", "wants_websocket"]
+__all__ = ["MessageExchange", "WebSocket", "wants_websocket"]
 
 _TEXT, _BINARY, _CLOSE, _PING = 1, 2, 8, 9  # opcodes of frames (RFC 6455, 11.8)
 _FINAL: Final = 0x80
@@ -134,7 +134,7 @@ def _method(message: bytes) -> str:
     return kind.upper() if isinstance(kind, str) and kind != "response.create" else "POST"
 
 
-class MessagePeer(Peer):
+class MessageExchange(ServerExchange):
     """The answer to one message."""
 
     def __init__(self, socket: WebSocket, request: Request) -> None:

@@ -1,7 +1,7 @@
 """What a fake server answers: a status, headers and a body, made of events, JSON or plain bytes.
 
 An :class:`Answer` is a value. Whatever goes wrong with it on the way is said by the :class:`~.faults.Fault` put on it
-(:meth:`Answer.with_faults`). When it is played, it becomes a :class:`Draft`: the faults change that, and what is left of it is a list of
+(:meth:`Answer.with_faults`). When it is played, it becomes a :class:`WireAnswer`: the faults change that, and what is left of it is a list of
 :data:`Step`, each a piece of the body or something that happens to the connection.
 """
 
@@ -19,7 +19,7 @@ from ...models.request import CreateResponse
 from ...models.response import Response
 from ...protocol.emitter import Emitter, emit, split_words
 from ...typing import UNSET
-from .steps import Draft
+from .steps import WireAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -145,9 +145,9 @@ class Answer:
         """Give the same answer, in which these things go wrong as well."""
         return attrs.evolve(self, faults=(*self.faults, *faults))
 
-    def draft(self, *, stream: bool = True) -> Draft:
+    def draft(self, *, stream: bool = True) -> WireAnswer:
         """Work out what is sent, faults included, to who asked for a stream or did not."""
-        draft = Draft(
+        draft = WireAnswer(
             status=self.status,
             headers=dict(self.headers),
             content_type=self.content_type,

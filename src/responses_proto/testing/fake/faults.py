@@ -19,7 +19,7 @@ import attrs
 
 from ...exceptions import LocalProtocolError
 from ...protocol.state import TERMINAL
-from .steps import Close, Draft, Pause, Reset, Stall
+from .steps import Close, Pause, Reset, Stall, WireAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,7 +40,7 @@ PositionField: TypeAlias = Literal[
 class Change:
     """One thing that a fault does to an answer."""
 
-    apply: Callable[[Draft], None] = attrs.field(repr=False)
+    apply: Callable[[WireAnswer], None] = attrs.field(repr=False)
     """Changes the draft in place."""
     on_events: bool = False
     """Whether it changes the events, before they are written, or what was written."""
@@ -197,7 +197,7 @@ class Fault:
     def split_at(cls, byte: int) -> Self:
         """Cut the body before this byte, wherever that is, into two pieces."""
 
-        def change(draft: Draft) -> None:
+        def change(draft: WireAnswer) -> None:
             body = _join(draft)
             draft.steps[:0] = [piece for piece in (body[:byte], body[byte:]) if piece]
 
@@ -207,7 +207,7 @@ class Fault:
     def split_every(cls, size: int) -> Self:
         """Cut what is sent into pieces of so many bytes, however that cuts a frame."""
 
-        def change(draft: Draft) -> None:
+        def change(draft: WireAnswer) -> None:
             draft.steps = [part for step in draft.steps for part in _cut(step, size)]
 
         return cls(f"split every {size}", (Change(change),))
@@ -216,7 +216,7 @@ class Fault:
     def joined(cls) -> Self:
         """Send the body in one piece."""
 
-        def change(draft: Draft) -> None:
+        def change(draft: WireAnswer) -> None:
             draft.steps[:0] = [_join(draft)]
 
         return cls("joined", (Change(change),))
@@ -225,7 +225,7 @@ class Fault:
     def compressed(cls) -> Self:
         """Send the body as gzip, though nobody asked for it."""
 
-        def change(draft: Draft) -> None:
+        def change(draft: WireAnswer) -> None:
             draft.headers["content-encoding"] = "gzip"
             draft.steps[:0] = [gzip.compress(_join(draft))]
 
@@ -237,7 +237,7 @@ class Fault:
     def delayed(cls, seconds: float, at: Place | None = None) -> Self:
         """Wait before a frame; before each of them if none is named."""
 
-        def change(draft: Draft) -> None:
+        def change(draft: WireAnswer) -> None:
             if at is not None:
                 draft.steps.insert(_step(draft, at), Pause(seconds))
             else:
@@ -297,7 +297,7 @@ class Fault:
     ) -> Self:
         """Let something in between answer instead, with this status, body and headers."""
 
-        def change(draft: Draft) -> None:
+        def change(draft: WireAnswer) -> None:
             draft.status, draft.content_type, draft.steps = status, content_type, [body] if body else []
             draft.headers = {name.lower(): value for name, value in (headers or {}).items()}
 
@@ -307,7 +307,7 @@ class Fault:
 
     @classmethod
     def _in_events(cls, name: str, change: Callable[[list[Wire]], object]) -> Self:
-        def apply(draft: Draft) -> None:
+        def apply(draft: WireAnswer) -> None:
             if draft.events is not None:
                 change(draft.events)
 
@@ -315,14 +315,14 @@ class Fault:
 
     @classmethod
     def _in_frames(cls, name: str, change: Callable[[bytes], bytes]) -> Self:
-        def apply(draft: Draft) -> None:
+        def apply(draft: WireAnswer) -> None:
             draft.steps = [change(step) if isinstance(step, bytes) else step for step in draft.steps]
 
         return cls(name, (Change(apply),))
 
     @classmethod
     def _in_frame(cls, name: str, at: Place, change: Callable[[bytes], bytes]) -> Self:
-        def apply(draft: Draft) -> None:
+        def apply(draft: WireAnswer) -> None:
             place = _step(draft, at)
             draft.steps[place] = change(cast("bytes", draft.steps[place]))
 
@@ -330,7 +330,7 @@ class Fault:
 
     @classmethod
     def _ending(cls, name: str, after: Place, step: Step) -> Self:
-        def apply(draft: Draft) -> None:
+        def apply(draft: WireAnswer) -> None:
             draft.steps[_step(draft, after) + 1 :] = [step]
 
         return cls(f"{name} after {after}", (Change(apply),))
@@ -353,7 +353,7 @@ def _place(events: list[Wire], at: Place) -> int:
     return found
 
 
-def _step(draft: Draft, at: Place) -> int:
+def _step(draft: WireAnswer, at: Place) -> int:
     """Find the step that has an event, or a piece of a body that has no events."""
     pieces = [number for number, step in enumerate(draft.steps) if isinstance(step, bytes)]
     if draft.events is not None:
@@ -367,7 +367,7 @@ def _step(draft: Draft, at: Place) -> int:
     return pieces[place]
 
 
-def _join(draft: Draft) -> bytes:
+def _join(draft: WireAnswer) -> bytes:
     """Take the body out of the steps. What happens to the connection stays, and comes after it."""
     body = b"".join(step for step in draft.steps if isinstance(step, bytes))
     draft.steps = [step for step in draft.steps if not isinstance(step, bytes)]

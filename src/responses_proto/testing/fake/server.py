@@ -12,7 +12,7 @@
 Over its socket it also speaks WebSocket, where each message is a request of its own: ``async with client.connect() as session``.
 
 What a script is made of, the simplest first: a text; a ``Response``; an :class:`~.answers.Answer` of events, bytes or JSON, with its
-:class:`~.faults.Fault`; a function of the :class:`~.peer.Peer` that gives one of these, or that talks to the client itself. :class:`Script`
+:class:`~.faults.Fault`; a function of the :class:`~.peer.ServerExchange` that gives one of these, or that talks to the client itself. :class:`Script`
 puts them together: in turn, and by method and path.
 """
 
@@ -28,8 +28,8 @@ from anyio.abc import SocketAttribute
 from ...exceptions import LocalProtocolError
 from ...models.response import Response
 from ._memory import MemoryTransport, closed_server
-from ._sockets import Connection, SocketPeer
-from ._websockets import MessagePeer, WebSocket, wants_websocket
+from ._sockets import Connection, SocketExchange
+from ._websockets import MessageExchange, WebSocket, wants_websocket
 from .answers import Answer
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ if TYPE_CHECKING:
     from anyio.streams.stapled import MultiListener
 
     from ...client.transport.base import Transport
-    from ._memory import MemoryPeer
-    from .peer import Peer, Request
+    from ._memory import MemoryExchange
+    from .exchange import Request, ServerExchange
 
 __all__ = ["FakeServer", "Script", "Scriptable"]
 
 Plain: TypeAlias = str | Response | Answer
-Scriptable: TypeAlias = "Plain | Callable[[Peer], Plain | Awaitable[Plain | None] | None]"
+Scriptable: TypeAlias = "Plain | Callable[[ServerExchange], Plain | Awaitable[Plain | None] | None]"
 """What can answer a request: a text, a whole response, an answer, or a function of the peer.
 
 A function, ``async`` or not, gives one of the former, or has answered by itself and gives ``None``.
@@ -75,7 +75,7 @@ class Script:
         """Tell whether there is an answer for just this method and path."""
         return _place(request) in self._special
 
-    async def __call__(self, peer: Peer) -> None:
+    async def __call__(self, peer: ServerExchange) -> None:
         """Answer one request."""
         request = peer.request
         waiting = self._special.get(_place(request), self._general)
@@ -89,7 +89,7 @@ def _place(request: Request) -> tuple[str, str]:
     return request.method, request.path.removeprefix("/v1")
 
 
-async def perform(said: Scriptable, peer: Peer) -> None:
+async def perform(said: Scriptable, peer: ServerExchange) -> None:
     """Answer one request with one thing."""
     result: Plain | None
     if isinstance(said, str | Response | Answer):
@@ -126,7 +126,7 @@ class FakeServer:
         self._port = port
         self._tasks: TaskGroup | None = None
         self._listener: MultiListener[SocketStream] | None = None
-        self._in_memory: set[MemoryPeer] = set()
+        self._in_memory: set[MemoryExchange] = set()
         self.requests: list[Request] = []
         """What was asked, in the order of arrival."""
         self.errors: list[Exception] = []
@@ -198,7 +198,7 @@ class FakeServer:
                 request = await connection.request()
                 if request is None:
                     return
-                peer = SocketPeer(connection, request)
+                peer = SocketExchange(connection, request)
                 if not wants_websocket(request):
                     await self._serve(peer, self.script)
                     continue
@@ -212,7 +212,7 @@ class FakeServer:
 
             def take(request: Request) -> None:
                 # Each on its own, so that lanes go side by side; their order is the order of arrival.
-                tasks.start_soon(self._serve, MessagePeer(socket, request), self.script)
+                tasks.start_soon(self._serve, MessageExchange(socket, request), self.script)
 
             try:
                 await socket.read(take)
@@ -221,21 +221,21 @@ class FakeServer:
             except Exception as error:  # noqa: BLE001 - kept for the end of the block
                 self.errors.append(error)
 
-    def _begin(self, peer: MemoryPeer) -> None:
+    def _begin(self, peer: MemoryExchange) -> None:
         if self._tasks is None:
             peer.discard()
             raise closed_server()
         self._in_memory.add(peer)
         self._tasks.start_soon(self._serve_in_memory, peer)
 
-    async def _serve_in_memory(self, peer: MemoryPeer) -> None:
+    async def _serve_in_memory(self, peer: MemoryExchange) -> None:
         try:
             await self._serve(peer, self.script)
         finally:
             self._in_memory.discard(peer)
             peer.output.close()
 
-    async def _serve(self, peer: Peer, script: Scriptable | Script) -> None:
+    async def _serve(self, peer: ServerExchange, script: Scriptable | Script) -> None:
         self.requests.append(peer.request)
         self.active += 1
         try:
@@ -255,6 +255,6 @@ class FakeServer:
         return f"<{type(self).__name__} {state}>"
 
 
-async def _hang_up(peer: Peer) -> None:
+async def _hang_up(peer: ServerExchange) -> None:
     with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
         await peer.close()

@@ -10,7 +10,7 @@ from ...codec import default_converter
 from ...protocol.emitter import DONE
 from ...protocol.sse import encode_frame
 
-__all__ = ["Close", "Draft", "Pause", "Reset", "Stall", "Step", "Wire"]
+__all__ = ["Close", "Pause", "Reset", "Stall", "Step", "Wire", "WireAnswer"]
 
 Wire: TypeAlias = dict[str, Any]
 """An event as it is on the wire, decoded from JSON."""
@@ -47,7 +47,7 @@ Step: TypeAlias = bytes | Pause | Stall | Reset | Close
 
 
 @attrs.define
-class Draft:
+class WireAnswer:
     """An answer on its way to the wire, as faults see it: first as events, then as steps."""
 
     status: int

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 from hypothesis import strategies as st
 
 from ...codec import load
-from ...codec._shapes import Shape, plan_of, shape_of
+from ...codec._specs import ValueSpec, model_spec, value_spec
 from ...exceptions import LocalProtocolError
 from ...models.content import Content
 from ...models.events import Event
@@ -92,9 +92,9 @@ def models(cls: Any, *, beyond: bool = False) -> SearchStrategy[Any]:
 def payloads(cls: Any, *, beyond: bool = False) -> SearchStrategy[JSONObject]:
     """Make wire objects that fit a class or a union; as :func:`models`, before they are loaded."""
     try:
-        shape = shape_of(cls)
+        shape = value_spec(cls)
     except TypeError:
-        shape = Shape()
+        shape = ValueSpec()
     if not shape.models:
         raise LocalProtocolError(f"{cls!r} is no model, nor a union of models")
     arms: list[SearchStrategy[Any]] = [fields(arm, beyond=beyond) for arm in shape.models]
@@ -136,7 +136,7 @@ def responses(*, beyond: bool = False) -> SearchStrategy[Response]:
 @st.composite
 def fields(draw: DrawFn, cls: type[Model], depth: int = 0, *, beyond: bool = False) -> dict[str, Any]:
     """Make wire objects of one class: what it requires, and a few of its other fields."""
-    plan = plan_of(cls)
+    plan = model_spec(cls)
     optional = [field for field in plan.fields if not field.required]
     chosen = (
         draw(st.lists(st.sampled_from(optional), max_size=4, unique_by=lambda field: field.wire)) if optional else []
@@ -150,7 +150,7 @@ def fields(draw: DrawFn, cls: type[Model], depth: int = 0, *, beyond: bool = Fal
 
 
 @functools.cache  # a union of all items would be put together again for each field of each response
-def values(shape: Shape, depth: int = 0, *, beyond: bool = False) -> SearchStrategy[Any]:
+def values(shape: ValueSpec, depth: int = 0, *, beyond: bool = False) -> SearchStrategy[Any]:
     """Make JSON values that an annotation admits."""
     if shape.anything:
         return _json

@@ -13,14 +13,14 @@ import attrs
 from hypothesis import strategies as st
 
 from ...codec import load
-from ...codec._shapes import plan_of
+from ...codec._specs import model_spec
 from ...models.content import CONTENT_TYPES
 from ...models.events import EVENT_TYPES, TERMINAL_TYPES, Event
 from ...models.items import ITEM_TYPES
 from ...models.response import Response
 from ...protocol.emitter import encode_stream
 from ...protocol.state import (
-    ITEM_CHANNELS,
+    ITEM_DELTA_FIELDS,
     ITEM_EVENTS,
     ITEM_LIFE,
     ITEM_PROGRESS,
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy
 
     from ...models._base import Model
-    from ...protocol.state import Channel, ItemState, ItemStep, PartState, PartStep, ResponseState
+    from ...protocol.state import DeltaField, ItemState, ItemStep, PartState, PartStep, ResponseState
     from ...protocol.stream import OutcomeStatus
 
 __all__ = ["Stream", "streams"]
@@ -125,7 +125,7 @@ class _Chance:
         return self._draw(fields(cls, depth, beyond=self._beyond))
 
     def field_of(self, cls: type[Model], name: str, depth: int = _SMALL) -> Any:
-        return self._draw(values(plan_of(cls).by_wire[name].shape, depth, beyond=self._beyond))
+        return self._draw(values(model_spec(cls).by_wire[name].shape, depth, beyond=self._beyond))
 
     def unknown(self) -> _Wire:
         return self._draw(unknown_objects())
@@ -221,7 +221,7 @@ class _Teller:
         if item.get("call_id"):
             item["call_id"] = f"call_{index}"
         if isinstance(item.get("status"), str):
-            known = plan_of(cls).by_wire["status"].shape.known
+            known = model_spec(cls).by_wire["status"].shape.known
             item["status"] = chance.one_of([status for status in _ENDS if status in known])
         if kind == "message":
             item["role"] = "assistant"
@@ -232,7 +232,7 @@ class _Teller:
         return item
 
     def _part(self, kind: str, container: str) -> _Wire | str:
-        part = self._chance.one_of([c.part for c in ITEM_CHANNELS[kind] if c.container == container])
+        part = self._chance.one_of([c.part for c in ITEM_DELTA_FIELDS[kind] if c.container == container])
         if not part:
             return self._chance.text()
         if self._chance.strangely():
@@ -277,7 +277,7 @@ class _Teller:
             lives.append(
                 self._chance.merged([self._part_life(kind, container, at, part) for at, part in enumerate(parts)])
             )
-        for channel in ITEM_CHANNELS.get(kind, ()):
+        for channel in ITEM_DELTA_FIELDS.get(kind, ()):
             text = _look(item, channel.field)
             if not channel.container and isinstance(text, str):
                 lives.append(_walk(self._text_events(channel, text, 0), "open"))
@@ -288,7 +288,7 @@ class _Teller:
     def _part_life(self, kind: str, container: str, at: int, part: _Wire | str) -> list[_Wire]:
         """Tell the life of a part: a walk through the table, with its annotations anywhere before its end."""
         named = "" if isinstance(part, str) else part["type"]
-        fitting = [c for c in ITEM_CHANNELS[kind] if (c.container, c.part) == (container, named)]
+        fitting = [c for c in ITEM_DELTA_FIELDS[kind] if (c.container, c.part) == (container, named)]
         channel = self._chance.one_of(fitting) if fitting else None
         waiting: dict[PartStep, list[_Wire]] = {
             "added": [self._part_event(PART_OPENERS[kind, container], at, _emptied_part(part, channel))]
@@ -305,7 +305,7 @@ class _Teller:
         closer = PART_CLOSERS.get((kind, container))
         return [*told, self._part_event(closer, at, part)] if closer is not None else told
 
-    def _text_events(self, channel: Channel, text: str, at: int) -> dict[PartStep, list[_Wire]]:
+    def _text_events(self, channel: DeltaField, text: str, at: int) -> dict[PartStep, list[_Wire]]:
         where: _Wire = {channel.index: at} if channel.index else {}
         pieces = [] if self._chance.rarely() else self._chance.pieces(text)
         return {
@@ -332,12 +332,14 @@ class _Teller:
     def _event(self, name: str, **known: Any) -> _Wire:
         """Make an event, and draw what it has to have beyond what is known."""
         cls = EVENT_TYPES[name]
-        unsaid = [field for field in plan_of(cls).fields if field.required and field.wire not in known.keys() | _LATER]
+        unsaid = [
+            field for field in model_spec(cls).fields if field.required and field.wire not in known.keys() | _LATER
+        ]
         return {"type": name, **known, **{field.wire: self._chance.field_of(cls, field.wire) for field in unsaid}}
 
 
 def _containers(kind: str) -> list[str]:
-    return list(dict.fromkeys(c.container for c in ITEM_CHANNELS.get(kind, ()) if c.container))
+    return list(dict.fromkeys(c.container for c in ITEM_DELTA_FIELDS.get(kind, ()) if c.container))
 
 
 def _walk(waiting: dict[PartStep, list[_Wire]], state: PartState) -> list[_Wire]:
@@ -352,14 +354,14 @@ def _walk(waiting: dict[PartStep, list[_Wire]], state: PartState) -> list[_Wire]
 
 
 def _placed(event: _Wire, index: int, item_id: str) -> _Wire:
-    named = {"item_id": item_id} if "item_id" in plan_of(EVENT_TYPES[event["type"]]).by_wire else {}
+    named = {"item_id": item_id} if "item_id" in model_spec(EVENT_TYPES[event["type"]]).by_wire else {}
     return {**event, "output_index": index, **named}
 
 
 def _emptied(item: _Wire) -> _Wire:
     """Give an item as it was when it was added."""
     empty = copy.deepcopy(item)
-    for channel in ITEM_CHANNELS.get(item["type"], ()):
+    for channel in ITEM_DELTA_FIELDS.get(item["type"], ()):
         path = channel.container or channel.field
         if isinstance(value := _look(empty, path), str | list):
             _put(empty, path, "" if isinstance(value, str) else [])
@@ -371,7 +373,7 @@ def _emptied(item: _Wire) -> _Wire:
     return empty
 
 
-def _emptied_part(part: _Wire | str, channel: Channel | None) -> _Wire | str:
+def _emptied_part(part: _Wire | str, channel: DeltaField | None) -> _Wire | str:
     if isinstance(part, str):
         return ""
     texts = {channel.field: ""} if channel is not None else {}

@@ -28,8 +28,8 @@ from ...exceptions import (
 )
 from ...limits import Limits
 from ...protocol.api_errors import readable
-from ._owner import Owner
-from ._wire import Offer
+from ._task_holder import TaskHolder
+from ._wire import OfferedTool
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from mcp.server.mcpserver import MCPServer
 
     from ...client.transport.http import HTTPClient
-    from ...exceptions import Replay
+    from ...exceptions import RetrySafety
 
-__all__ = ["HTTP", "InProcess", "Opened", "Peer", "Session", "Stdio", "Transport"]
+__all__ = ["HTTP", "InProcess", "McpPeer", "McpTransport", "Opened", "Session", "Stdio"]
 
-Peer: TypeAlias = Client | ClientSession
+McpPeer: TypeAlias = Client | ClientSession
 """What requests are made of. Both call tools in the same way."""
 _Heard: TypeAlias = "Callable[[object], Awaitable[None]]"
 
@@ -106,7 +106,7 @@ class Stdio:
     def secrets(self) -> Sequence[str]:
         return [*self.env.values()]
 
-    async def open(self, stack: contextlib.AsyncExitStack, owner: Owner, heard: _Heard) -> Peer:
+    async def open(self, stack: contextlib.AsyncExitStack, owner: TaskHolder, heard: _Heard) -> McpPeer:
         server = StdioServerParameters(
             command=self.command, args=[*self.args], env=dict(self.env), cwd=None if self.cwd is None else str(self.cwd)
         )
@@ -148,7 +148,7 @@ class HTTP:
         values = [part for value in self.headers.values() for part in (value, value.rpartition(" ")[2])]
         return [*values, user, user.partition(":")[2], self.url.partition("?")[2]]
 
-    async def open(self, stack: contextlib.AsyncExitStack, owner: Owner, heard: _Heard) -> Peer:  # noqa: ARG002 - a transport has it
+    async def open(self, stack: contextlib.AsyncExitStack, owner: TaskHolder, heard: _Heard) -> McpPeer:  # noqa: ARG002 - a transport has it
         http: Any = self.http_client
         if http is None:
             httpx2 = _httpx2()
@@ -170,7 +170,7 @@ class InProcess:
     def name(self) -> str:
         return self.server.name
 
-    async def open(self, stack: contextlib.AsyncExitStack, owner: Owner, heard: _Heard) -> Peer:  # noqa: ARG002 - as above
+    async def open(self, stack: contextlib.AsyncExitStack, owner: TaskHolder, heard: _Heard) -> McpPeer:  # noqa: ARG002 - as above
         return await _open(stack, self.server, heard)
 
 
@@ -178,15 +178,15 @@ class InProcess:
 class Opened:
     """A session that the caller opened, and closes."""
 
-    session: Peer
+    session: McpPeer
     name: str = "session"
     secrets: Sequence[str] = ()
 
-    async def open(self, stack: contextlib.AsyncExitStack, owner: Owner, heard: _Heard) -> Peer:  # noqa: ARG002 - as above
+    async def open(self, stack: contextlib.AsyncExitStack, owner: TaskHolder, heard: _Heard) -> McpPeer:  # noqa: ARG002 - as above
         return self.session
 
 
-Transport: TypeAlias = Stdio | HTTP | InProcess | Opened
+McpTransport: TypeAlias = Stdio | HTTP | InProcess | Opened
 """A way to a server. ``name`` is what messages call it, ``secrets`` what none may have in it. ``open`` opens a session, in the
 owner's task: what has to be closed again goes onto the stack, and ``heard`` gets what the server tells unasked."""
 
@@ -238,10 +238,12 @@ class Session:
         "peer",
     )
 
-    peer: Peer
+    peer: McpPeer
     """What requests are made of, once it is open."""
 
-    def __init__(self, transport: Transport, make_offer: Callable[[Sequence[Mapping[str, Any]]], Offer]) -> None:
+    def __init__(
+        self, transport: McpTransport, make_offer: Callable[[Sequence[Mapping[str, Any]]], OfferedTool]
+    ) -> None:
         self._transport = transport
         self._name = transport.name
         self._make_offer = make_offer
@@ -251,8 +253,8 @@ class Session:
         self._subscribed = anyio.Event()
         self._gone = False
         self._listed = False  # or about to be
-        self.owner = Owner(self._hold)
-        self.offer = Offer()
+        self.owner = TaskHolder(self._hold)
+        self.offer = OfferedTool()
 
     @property
     def session(self) -> ClientSession:
@@ -274,7 +276,7 @@ class Session:
         self._gone = True
         raise ConnectError(f"no MCP session with {self._name} within {seconds:g} s")
 
-    async def _hold(self, owner: Owner) -> None:
+    async def _hold(self, owner: TaskHolder) -> None:
         async with contextlib.AsyncExitStack() as stack:
             self.peer = await self._transport.open(stack, owner, self._heard)
             async with anyio.create_task_group() as group:
@@ -293,7 +295,7 @@ class Session:
         """Make a request of the session, and tell what becomes of it in errors of this package.
 
         Raises ``APIError`` if the server refuses, ``TransportError`` without an answer, and ``RemoteProtocolError`` for one that
-        cannot be. Their ``replay`` says whether the server may have done what it was asked for.
+        cannot be. Their ``retry_safety`` says whether the server may have done what it was asked for.
         """
         if self.lost:
             raise self._loss("safe")
@@ -308,7 +310,7 @@ class Session:
             raise
         except Exception as error:  # noqa: BLE001 - what the SDK raises has no common base
             failure, cause = RemoteProtocolError(f"{self._name}: {self._told(error)}"), error
-        failure.replay = "unsafe"
+        failure.retry_safety = "unsafe"
         raise failure from self._cause(cause)
 
     async def _refusal(self, error: MCPError) -> tuple[ResponsesProtoError, Exception]:
@@ -346,10 +348,10 @@ class Session:
 
     # What is said of errors
 
-    def _loss(self, replay: Replay) -> TransportError:
+    def _loss(self, replay: RetrySafety) -> TransportError:
         why = self.owner.failure
         loss = TransportError(f"the MCP server {self._name} is gone{f': {self._told(why)}' if why else ''}")
-        loss.replay = replay
+        loss.retry_safety = replay
         return loss
 
     def _told(self, error: Exception) -> str:

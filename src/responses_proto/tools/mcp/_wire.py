@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ...models.content import Content
 
-__all__ = ["Offer", "fits_name", "fits_strict", "make_offer", "output_of", "parts_of"]
+__all__ = ["OfferedTool", "fits_name", "fits_strict", "make_offer", "output_of", "parts_of"]
 
 _Wire: TypeAlias = Mapping[str, Any]
 
@@ -39,7 +39,7 @@ _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
 @attrs.frozen
-class Offer:
+class OfferedTool:
     """The tools of one listing, as they are offered to the model."""
 
     definitions: Sequence[FunctionTool] = ()
@@ -54,7 +54,7 @@ def fits_name(text: str) -> bool:
     return len(text) <= _LONGEST_NAME and not _NOT_IN_NAMES.search(text)
 
 
-def make_offer(tools: Iterable[_Wire], *, prefix: str = "", allowed: Collection[str] | None = None) -> Offer:
+def make_offer(tools: Iterable[_Wire], *, prefix: str = "", allowed: Collection[str] | None = None) -> OfferedTool:
     """Make function tools of the tools of an MCP server, in its order.
 
     A name that a function cannot have is made one: other characters become ``_``, and what then is too long or the same as
@@ -69,7 +69,7 @@ def make_offer(tools: Iterable[_Wire], *, prefix: str = "", allowed: Collection[
         if name not in unchanged:
             names[_function_name(prefix, name, names)] = name
     called = {name: function for function, name in names.items()}
-    return Offer([_function_tool(called[name], listed[name]) for name in kept], names, [*listed])
+    return OfferedTool([_function_tool(called[name], listed[name]) for name in kept], names, [*listed])
 
 
 def _function_name(prefix: str, name: str, taken: Mapping[str, str]) -> str:

@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from ...models.response import PendingCall
     from ...models.tools import Tool
     from ..executors import ToolContext
-    from ._session import Session, Transport
-    from ._wire import Offer
+    from ._session import McpTransport, Session
+    from ._wire import OfferedTool
 
 __all__ = ["McpResource", "McpServer"]
 
@@ -96,7 +96,7 @@ class McpServer:
 
     def __init__(
         self,
-        transport: Transport,
+        transport: McpTransport,
         *,
         allowed: Collection[str] | None,
         prefix: str,
@@ -250,7 +250,7 @@ class McpServer:
             session, self._session = self._session, None
             await session.owner.close()
 
-    def _make_offer(self, tools: Sequence[Mapping[str, Any]]) -> Offer:
+    def _make_offer(self, tools: Sequence[Mapping[str, Any]]) -> OfferedTool:
         return make_offer(tools, prefix=self._prefix, allowed=self._allowed)
 
     def _open(self) -> Session:
@@ -296,7 +296,7 @@ class McpServer:
             return ToolOutput(refusal.message, failed=True)
         except ResponsesProtoError as error:
             failure = ToolError(str(error), call=call)
-            failure.replay = error.replay
+            failure.retry_safety = error.retry_safety
             raise failure from error
         await session.settled()
         return output_of(result.model_dump(by_alias=True, mode="json"))

@@ -23,7 +23,7 @@ from responses_proto.exceptions import (
     StreamTruncated,
     TransportError,
 )
-from responses_proto.testing import Answer, FakeServer, Fault, Peer, Script
+from responses_proto.testing import Answer, FakeServer, Fault, Script, ServerExchange
 from responses_proto.testing.fake._sockets import handshake_headers
 from responses_proto.testing.fake._websockets import frame
 
@@ -66,7 +66,7 @@ def test_many_messages_may_come_in_one_piece(backend: str) -> None:
 @both_loops
 def test_a_message_may_be_binary(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             for data in bare(plain()):
                 await peer.message(data)
 
@@ -79,7 +79,7 @@ def test_a_message_may_be_binary(backend: str) -> None:
 @both_loops
 def test_a_message_may_have_line_ends_in_it(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             for number, event in enumerate(plain()):
                 await peer.message(json.dumps(event, indent=1).replace("\n", ("\n", "\r\n", "\r")[number % 3]))
 
@@ -93,7 +93,7 @@ def test_a_message_may_have_line_ends_in_it(backend: str) -> None:
 @pytest.mark.parametrize("data", ["{", "[]", "null", "", '"\\ud800"', "data: {}", "[DONE"])
 def test_a_message_that_is_no_event_is_an_anomaly(backend: str, data: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await send(peer, plain()[:4])
             await peer.message(data)
             await send(peer, plain()[4:])
@@ -128,7 +128,7 @@ def test_a_message_that_is_too_large_passes_a_bound(backend: str, how: str) -> N
     async def test() -> None:
         gone = anyio.Event()
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             before = b"".join(frame(message, TEXT_FRAME) for message in bare(opened()))
             data = json.dumps({"type": "response.output_text.delta", "delta": "x" * 20_000}).encode()
             cuts = range(0, len(data), 100)
@@ -177,7 +177,7 @@ def test_a_message_of_just_the_bound_is_fine(backend: str) -> None:
 @both_loops
 def test_pings_are_answered_whether_or_not_anybody_reads(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await send(peer, plain()[:4])
             await peer.ping(b"in the middle")
             await send(peer, plain()[4:])
@@ -196,7 +196,7 @@ def test_pings_are_answered_whether_or_not_anybody_reads(backend: str) -> None:
 @both_loops
 def test_a_pong_that_nobody_asked_for_is_fine(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.raw(frame(b"here I am", PONG_FRAME))
             data = bare(plain())
             await peer.raw(
@@ -225,7 +225,7 @@ def test_a_connection_that_is_alive_is_kept(backend: str) -> None:
     run(backend, test)
 
 
-async def switch(peer: Peer) -> None:
+async def switch(peer: ServerExchange) -> None:
     """Accept a WebSocket, and read nothing from it."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in handshake_headers(peer.request).items())
     await peer.raw(f"HTTP/1.1 101 Switching Protocols\r\n{lines}\r\n".encode())
@@ -237,7 +237,7 @@ def test_a_connection_that_gives_no_sign_of_life_is_lost(backend: str, *, idle: 
     async def test() -> None:
         over = anyio.Event()
 
-        async def dead(peer: Peer) -> None:
+        async def dead(peer: ServerExchange) -> None:
             await switch(peer)
             await over.wait()
 
@@ -248,7 +248,7 @@ def test_a_connection_that_gives_no_sign_of_life_is_lost(backend: str, *, idle: 
             else:
                 with pytest.raises(TransportError, match=r"no sign of life for 0\.6 s, though it was asked") as caught:
                     await say(session)
-                assert caught.value.replay == "unsafe"
+                assert caught.value.retry_safety == "unsafe"
             assert await say(session) == TEXT
             assert server.connections == 2
             over.set()
@@ -261,7 +261,7 @@ def test_a_server_that_does_not_read_is_late(backend: str) -> None:
     async def test() -> None:
         over = anyio.Event()
 
-        async def deaf(peer: Peer) -> None:
+        async def deaf(peer: ServerExchange) -> None:
             await switch(peer)
             await over.wait()
 
@@ -305,7 +305,7 @@ def test_how_a_connection_may_end_in_the_middle(
     backend: str, data: bytes, kind: type[ResponsesProtoError], told: str
 ) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> str | None:
+        async def script(peer: ServerExchange) -> str | None:
             if peer.request.connection:
                 return "Well."
             await peer.raw(b"".join(frame(message, TEXT_FRAME) for message in bare(opened())) + data)
@@ -341,7 +341,7 @@ def test_how_a_connection_may_end_in_the_middle(
 )
 def test_a_close_code_is_told_in_words(backend: str, data: bytes, told: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.raw(data)
 
         async with FakeServer(script) as server, session_with(server) as session:
@@ -357,7 +357,7 @@ def test_a_close_code_is_told_in_words(backend: str, data: bytes, told: str) -> 
 @both_loops
 def test_an_end_without_a_word_is_one_too(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await send(peer, opened())
             socket: Any = peer
             await socket._socket.connection.close()  # noqa: SLF001 - TCP alone, which no script has a verb for
@@ -376,7 +376,7 @@ def test_a_session_says_goodbye(backend: str) -> None:
     async def test() -> None:
         closes: list[float] = []
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await send(peer, plain())
             closes.append(await peer.until_closed())
 
@@ -443,7 +443,7 @@ def test_a_redirect_within_the_server_is_followed(backend: str) -> None:
 @both_loops
 def test_each_handshake_has_a_key_of_its_own(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await send(peer, plain())
             await peer.close()
 

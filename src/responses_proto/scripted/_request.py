@@ -8,7 +8,7 @@ import attrs
 
 from ..models.content import InputAudio, InputFile, InputImage, InputText, InputVideo, OutputText, Text
 from ..models.items import (
-    PAIRS,
+    CALL_OUTPUT_PAIRS,
     ApplyPatchCallOutput,
     ComputerCallOutput,
     CustomToolCall,
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from ..models.items import Item
     from ..models.request import CreateResponse
 
-__all__ = ["Turn", "count_tokens", "output_text", "read_turn"]
+__all__ = ["ScriptedTurn", "count_tokens", "output_text", "read_turn"]
 
-_OUTPUTS: Final = frozenset(pair.output for pair in PAIRS if pair.output != McpApprovalResponse.type)
+_OUTPUTS: Final = frozenset(pair.output for pair in CALL_OUTPUT_PAIRS if pair.output != McpApprovalResponse.type)
 _MEDIA: Final[Mapping[type[Content], str]] = {
     InputImage: "image",
     InputFile: "file",
@@ -45,7 +45,7 @@ _MEDIA_TOKENS: Final = 100  # what an image, a file, … counts for
 
 
 @attrs.frozen(kw_only=True)
-class Turn:
+class ScriptedTurn:
     """A request and what came before it."""
 
     request: CreateResponse
@@ -85,11 +85,11 @@ class Turn:
         return self.context
 
 
-def read_turn(request: CreateResponse, context: Sequence[Item]) -> Turn:
+def read_turn(request: CreateResponse, context: Sequence[Item]) -> ScriptedTurn:
     """Read a request, whose context ends with its input."""
     messages = [item for item in context if _is_users(item)]
     asked, marks = read_markers(messages[-1].text if messages else "")
-    return Turn(
+    return ScriptedTurn(
         request=request,
         context=context,
         asked=asked,

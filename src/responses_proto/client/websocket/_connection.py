@@ -28,7 +28,7 @@ from ...exceptions import (
 )
 from ...protocol.headers import request_id
 from ...protocol.websocket import CLOSE_CODES
-from .._answers import ERROR_BODY, FIRST_ERROR, description, refusal, without
+from .._replies import ERROR_BODY, FIRST_ERROR, description, error_from_reply, without
 from ..transport.http import HTTPReply, broken
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ try:
 except ImportError as missing:
     raise ImportError("WebSocket needs httpx-ws: pip install 'responses-proto[ws]'") from missing
 
-__all__ = ["Channel", "accepted", "upgrade"]
+__all__ = ["WebSocketConnection", "accepted", "upgrade"]
 
 _SWITCHED: Final = 101
 _READ: Final = 64 * 1024  # bytes
@@ -83,7 +83,7 @@ async def accepted(exchange: Exchange, key: str, secret: bytes) -> HTTPReply:
     HTTP client cannot do it. ``key`` is what the request asked with, ``secret`` what is taken out of errors.
     """
     if exchange.status >= FIRST_ERROR:
-        raise refusal(exchange, await exchange.read_start(ERROR_BODY), secret)
+        raise error_from_reply(exchange, await exchange.read_start(ERROR_BODY), secret)
     if exchange.status != _SWITCHED:
         start = without(await exchange.read_start(ERROR_BODY), secret)
         error = APIError(
@@ -93,7 +93,7 @@ async def accepted(exchange: Exchange, key: str, secret: bytes) -> HTTPReply:
             headers=exchange.headers,
             body=start.decode("utf-8", "replace"),
         )
-        error.replay = "safe"
+        error.retry_safety = "safe"
         raise error
     reply = exchange.reply
     if not isinstance(reply, HTTPReply) or reply.network_stream is None:
@@ -106,7 +106,7 @@ async def accepted(exchange: Exchange, key: str, secret: bytes) -> HTTPReply:
 # ---- messages
 
 
-class Channel:
+class WebSocketConnection:
     """One WebSocket. One task reads with :meth:`receive`; any may :meth:`send`.
 
     ``keepalive``: seconds of silence after which the server is asked whether it is there; as many later, it is gone.
@@ -179,7 +179,7 @@ class Channel:
         async with self._sending:
             if not self.open:
                 closed = TransportError("the connection was closed before the message could be sent")
-                closed.replay = "safe"
+                closed.retry_safety = "safe"
                 raise closed
             self.sound = False
             for piece, last in _pieces(message):
@@ -187,7 +187,7 @@ class Channel:
                     await self._write(TextMessage(data=piece, message_finished=last))
                 if scope.cancelled_caught:
                     late = DeadlineExceeded("write", write or 0.0, limit=write)
-                    late.replay = "unsafe"
+                    late.retry_safety = "unsafe"
                     raise late
             self.sound = True
 
@@ -268,7 +268,7 @@ class Channel:
 
 def _cut_off(message: str, kind: type[TransportError] = TransportError) -> TransportError:
     error = kind(message)
-    error.replay = "unsafe"
+    error.retry_safety = "unsafe"
     return error
 
 

@@ -14,32 +14,32 @@ import anyio
 from ...exceptions import ResponsesProtoError, TransportError
 from ...protocol.headers import REQUEST_ID_HEADERS
 from ...protocol.sse import encode_comment, encode_frame
-from ...protocol.websocket import ClientSession, Steering, Turn
+from ...protocol.websocket import ClientSession, ClientSteer, ClientTurn
 from ..transport._exchange import CLOSING, shut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ...limits import Limits
-    from ._frames import Channel
+    from ._connection import WebSocketConnection
 
-__all__ = ["LaneReply", "Link"]
+__all__ = ["SharedConnection", "TurnReply"]
 
 _READ_AHEAD: Final = 1024 * 1024  # bytes that may wait to be fetched before nobody reads on for the sake of it
 _SIGN: Final = 1.0  # seconds between two signs of life that those who wait are told of
 _LIFE: Final = encode_comment()
 
 
-class Link:
+class SharedConnection:
     """One connection. :meth:`read` is to run in a task of its own until the end; :meth:`aclose` ends it."""
 
-    def __init__(self, channel: Channel, headers: Mapping[str, str], limits: Limits) -> None:
+    def __init__(self, channel: WebSocketConnection, headers: Mapping[str, str], limits: Limits) -> None:
         self.protocol: ClientSession = ClientSession(limits=limits)
         self.headers: Mapping[str, str] = headers
         """Those of the handshake's answer."""
         self._channel = channel
         self._scope = anyio.CancelScope()
-        self._waiting: dict[Turn, anyio.Event] = {}
+        self._waiting: dict[ClientTurn, anyio.Event] = {}
         self._steered = anyio.Event()
         self._hungry = 0
         self._room = anyio.Event()
@@ -79,7 +79,7 @@ class Link:
                 await self.aclose("a message on it was cut off in the middle")
             raise
 
-    async def wait(self, turn: Turn) -> None:
+    async def wait(self, turn: ClientTurn) -> None:
         """Wait until there may be something new for a turn, or the peer gave a sign of life."""
         await self._wait(self._waiting.setdefault(turn, anyio.Event()))
 
@@ -115,9 +115,9 @@ class Link:
         finally:
             self._hungry -= 1
 
-    def _tell(self, changed: list[Turn | Steering]) -> None:
+    def _tell(self, changed: list[ClientTurn | ClientSteer]) -> None:
         for one in changed:
-            if isinstance(one, Turn):
+            if isinstance(one, ClientTurn):
                 waiting = self._waiting.pop(one, None)
                 if waiting is not None:
                     waiting.set()
@@ -133,12 +133,12 @@ class Link:
             self._tell(list(self._waiting))
 
     def _lose(self, error: ResponsesProtoError) -> None:
-        if error.replay is None:
-            error.replay = "unsafe"
+        if error.retry_safety is None:
+            error.retry_safety = "unsafe"
         self._tell(self.protocol.connection_lost(error))
 
 
-class LaneReply:
+class TurnReply:
     """The messages of one turn, as a :class:`~responses_proto.client.transport.WireReply` whose body is an event stream.
 
     A refusal is an answer with its status, and with the message as the body.
@@ -146,7 +146,7 @@ class LaneReply:
 
     keeps_time = False
 
-    def __init__(self, link: Link, turn: Turn) -> None:
+    def __init__(self, link: SharedConnection, turn: ClientTurn) -> None:
         self._link = link
         self.turn = turn
         self.status: int = 101

@@ -15,7 +15,7 @@ from responses_proto import Limits
 from responses_proto.exceptions import LocalProtocolError, ToolError, ToolNotFound
 from responses_proto.models.items import FunctionCallOutput, McpApprovalResponse
 from responses_proto.tools import Approval, ToolFinished, ToolOutput
-from responses_proto.tools._executor import Executing, Job
+from responses_proto.tools._runner import Job, ToolRunner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def executing(**options: Any) -> AsyncGenerator[tuple[Executing, list[Any]]]:
+async def executing(**options: Any) -> AsyncGenerator[tuple[ToolRunner, list[Any]]]:
     told: list[Any] = []
     settings: dict[str, Any] = {
         "concurrency": 8,
@@ -35,12 +35,12 @@ async def executing(**options: Any) -> AsyncGenerator[tuple[Executing, list[Any]
         **options,
     }
     async with anyio.create_task_group() as tasks:
-        yield Executing(tasks, told.append, **settings), told
+        yield ToolRunner(tasks, told.append, **settings), told
 
 
-async def cancelled(*jobs: Job, at_once: bool = False, **options: Any) -> Executing:
+async def cancelled(*jobs: Job, at_once: bool = False, **options: Any) -> ToolRunner:
     """Start these, and cancel everything around them, at once or when they are at work."""
-    kept: list[Executing] = []
+    kept: list[ToolRunner] = []
     with anyio.CancelScope() as scope:
         async with executing(**options) as (calls, _):
             kept.append(calls)

@@ -9,7 +9,7 @@ from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
 from responses_proto.exceptions import LocalProtocolError, TransportError
-from responses_proto.testing import Answer, FakeServer, Peer, Request
+from responses_proto.testing import Answer, FakeServer, Request, ServerExchange
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_request_shows_its_parts() -> None:
 @both_loops
 def test_a_script_can_leave_http_behind(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.raw(b"HTTP/1.1 200 Fine\r\ncontent-length: 2\r\n\r\n{}")
 
         async with FakeServer(script) as server, httpx.AsyncClient() as http:
@@ -87,7 +87,7 @@ def test_what_is_sent_after_the_client_left_says_so(backend: str, way: str) -> N
     async def test() -> None:
         told = anyio.Event()
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.start()
             await peer.until_closed()
             try:
@@ -113,7 +113,7 @@ def test_what_is_sent_after_the_client_left_says_so(backend: str, way: str) -> N
 @pytest.mark.parametrize("way", ["socket", "memory"])
 def test_a_head_has_what_it_was_given(backend: str, way: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             body = json.dumps({"error": {"message": "No."}}).encode()
             await peer.start(
                 418, headers={"X-Request-ID": "req_1", "Content-Length": str(len(body))}, content_type=None
@@ -138,7 +138,7 @@ def test_a_head_has_what_it_was_given(backend: str, way: str) -> None:
 @both_loops
 def test_an_answer_can_be_given_by_hand(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await peer.answer(Answer.text("By hand."))
 
         async with FakeServer(script) as server, ResponsesClient(server.url) as client:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..models.request import CreateResponse
     from ..models.response import Response
 
-__all__ = ["BROKEN", "Deliver", "Handler", "Turn", "broken", "failure_events"]
+__all__ = ["BROKEN", "EventSink", "Handler", "ResponseTask", "failure_events", "internal_error"]
 
 Handler: TypeAlias = "Callable[[CreateResponse, Reply], Awaitable[None]]"
 """Answers one request; see :mod:`responses_proto.server.reply`. May raise an ``APIError``.
@@ -32,7 +32,7 @@ Handler: TypeAlias = "Callable[[CreateResponse, Reply], Awaitable[None]]"
 An object may also be :class:`Compacting` or :class:`Counting`, where it knows better than the server.
 """
 
-Deliver: TypeAlias = Callable[[Sequence[WireEvent]], Awaitable[None]]
+EventSink: TypeAlias = Callable[[Sequence[WireEvent]], Awaitable[None]]
 """Takes the events that are due, to bring them to the client."""
 
 BROKEN: Final = "The server met an error while it worked on the request."
@@ -44,7 +44,7 @@ _SAVING: Final = 5.0  # seconds for storing a response whose task is being cance
 _log: Final = logging.getLogger(__name__)
 
 
-def broken() -> APIError:
+def internal_error() -> APIError:
     """Make the error that stands for whatever broke inside."""
     return APIError.for_status(500)(BROKEN, status=500, type="server_error", code="server_error")
 
@@ -65,7 +65,7 @@ def _refusal_in(raised: Any) -> APIError | None:
     return raised if isinstance(raised, APIError) else None
 
 
-class Turn:
+class ResponseTask:
     """One request that was found good, and its response. Made by :meth:`Service.turn`; then call :meth:`run`, once."""
 
     def __init__(
@@ -74,7 +74,7 @@ class Turn:
         *,
         handler: Handler,
         store: Store,
-        running: dict[str, Turn],
+        running: dict[str, ResponseTask],
         clock: Callable[[], float],
         ids: Callable[[str], str],
         input: Sequence[Item],  # noqa: A002 - the field's name
@@ -97,7 +97,7 @@ class Turn:
         self._history = None if history is None else [*history]
         self._reply = Reply(self._emitter, self._say, clock, context=context)
         self._scope = anyio.CancelScope()
-        self._deliver: Deliver | None = None
+        self._deliver: EventSink | None = None
         self._undelivered: Exception | None = None
         self._stored = request.store is not False
         self._saved = False
@@ -142,7 +142,7 @@ class Turn:
 
     # -- verbs
 
-    async def run(self, deliver: Deliver | None = None, *, generate: bool = True) -> None:
+    async def run(self, deliver: EventSink | None = None, *, generate: bool = True) -> None:
         """Let the handler answer, until the response has ended, whichever way.
 
         ``generate=False`` completes it without the handler, for a client that only warms up. Raises ``APIError`` if the
@@ -211,7 +211,7 @@ class Turn:
                 return refused
             # What a handler raises may hold anything, keys included, so that only the log gets it.
             _log.exception("the handler of %s failed", self.id)
-            return broken()
+            return internal_error()
         return None
 
     async def _refuse(self, error: APIError) -> None:

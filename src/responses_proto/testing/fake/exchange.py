@@ -1,7 +1,7 @@
 """The server's end of one exchange: the request, and the verbs to answer it with.
 
 The same for a request that came over a socket, for one that came from memory, and for a message over a WebSocket. A script that needs more than an
-:class:`~.answers.Answer`, such as to wait for what the client does, is a function that takes a :class:`Peer`::
+:class:`~.answers.Answer`, such as to wait for what the client does, is a function that takes a :class:`ServerExchange`::
 
     async def script(peer: Peer) -> None:
         await peer.start()                     # the head of the answer
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from .answers import Answer
     from .steps import Step
 
-__all__ = ["NO_BODY", "SWITCHED", "Peer", "Request"]
+__all__ = ["NO_BODY", "SWITCHED", "Request", "ServerExchange"]
 
 
 @attrs.frozen(kw_only=True)
@@ -84,7 +84,7 @@ NO_BODY: Final = frozenset({SWITCHED, 204, 304})
 """Statuses whose answer ends with its head, and says nothing of a length: RFC 9110, 8.6 and 15."""
 
 
-class Peer(ABC):
+class ServerExchange(ABC):
     """One exchange, seen from the server. Verbs: :meth:`start`, :meth:`send`, then one of the endings.
 
     What is sent when the client is gone raises ``anyio.BrokenResourceError``, which a script may leave to the server. A script that

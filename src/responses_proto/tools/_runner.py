@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from ..models.response import PendingCall
     from .events import ToolEvent
-    from .executors import Progress
+    from .executors import ProgressReporter
 
-__all__ = ["Executing", "Job", "OnError"]
+__all__ = ["Job", "OnError", "ToolRunner"]
 
 OnError: TypeAlias = Literal["tell_model", "raise"]
 """What becomes of a call that failed: the model is told why, or the run ends with the error."""
@@ -65,7 +65,7 @@ class _Lane:
     queue: deque[Job] = attrs.field(factory=deque[Job])
 
 
-class Executing:
+class ToolRunner:
     """The calls of one run. Verbs: :meth:`start` or :meth:`settle` each, then :meth:`wait`; the answers are in :attr:`finished`.
 
     ``tell`` is told what happens, ``on_failure`` that the run is to end, because of :attr:`failure`.
@@ -257,7 +257,7 @@ class Executing:
             self.cancel()
             self._on_failure()
 
-    def _progress(self, call: PendingCall, progress: Progress) -> None:
+    def _progress(self, call: PendingCall, progress: ProgressReporter) -> None:
         event = ToolProgress(call, progress.message, progress.done, progress.total)
         if threading.get_ident() == self._thread:
             self._tell(event)

@@ -12,7 +12,7 @@ from tests.support import both_loops, run
 
 from responses_proto import Limits
 from responses_proto.exceptions import APIError, LimitExceeded, LocalProtocolError
-from responses_proto.testing import Answer, FakeServer, Peer
+from responses_proto.testing import Answer, FakeServer, ServerExchange
 
 if TYPE_CHECKING:
     from tests.streams import Wire
@@ -31,7 +31,7 @@ def test_a_stream_that_is_not_read_holds_up_no_other_and_loses_nothing(backend: 
     async def test() -> None:
         asked = anyio.Event()
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             if peer.request.json["stream_id"] == "waiting":
                 await asked.wait()
             await send(peer, long(30))
@@ -56,7 +56,7 @@ def test_a_server_is_not_read_any_faster_than_somebody_wants(backend: str) -> No
     async def test() -> None:
         sent = 0
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             nonlocal sent
             for event in long(300):
                 await send(peer, [event])
@@ -80,7 +80,7 @@ def test_a_stream_that_is_not_read_passes_a_bound_of_its_own(backend: str) -> No
     async def test() -> None:
         full = anyio.Event()
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             if peer.request.json["stream_id"] == "slow" and len(messages(server)) < 3:
                 await send(peer, long(30))
                 full.set()
@@ -108,7 +108,7 @@ def test_many_lanes_share_a_connection(backend: str) -> None:
     async def test() -> None:
         texts: dict[str, str] = {}
 
-        async def script(peer: Peer) -> Answer:
+        async def script(peer: ServerExchange) -> Answer:
             await anyio.lowlevel.checkpoint()
             return Answer.text(f"This is {peer.request.json['stream_id']}.")
 
@@ -130,7 +130,7 @@ def test_many_lanes_share_a_connection(backend: str) -> None:
 @both_loops
 def test_an_error_on_one_lane_is_none_of_the_others_business(backend: str) -> None:
     async def test() -> None:
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             if peer.request.json["stream_id"] == "bad":
                 await send(peer, [*opened(), {"type": "error", "code": "server_error", "message": "No."}])
                 await anyio.sleep(1.2)  # by when nobody waits for more
@@ -170,7 +170,7 @@ def test_a_lane_that_was_refused_here_harms_nobody(backend: str) -> None:
     async def test() -> None:
         rest = anyio.Event()
 
-        async def script(peer: Peer) -> None:
+        async def script(peer: ServerExchange) -> None:
             await send(peer, plain()[:4])
             await rest.wait()
             await send(peer, plain()[4:])

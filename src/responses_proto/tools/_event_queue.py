@@ -7,12 +7,12 @@ from typing import Generic, TypeVar
 
 import anyio
 
-__all__ = ["Channel"]
+__all__ = ["EventQueue"]
 
 T = TypeVar("T")
 
 
-class Channel(Generic[T]):
+class EventQueue(Generic[T]):
     """A queue with one reader. Putting never waits; whoever puts much waits for :meth:`asked` in between."""
 
     def __init__(self) -> None:

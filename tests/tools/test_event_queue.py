@@ -5,13 +5,13 @@ from __future__ import annotations
 import anyio
 from tests.support import both_loops, run
 
-from responses_proto.tools._channel import Channel
+from responses_proto.tools._event_queue import EventQueue
 
 
 @both_loops
 def test_what_was_put_is_read_in_order_to_the_end(backend: str) -> None:
     async def test() -> None:
-        channel: Channel[int] = Channel()
+        channel: EventQueue[int] = EventQueue()
         channel.put(1)
         channel.put(2)
         channel.close()
@@ -28,7 +28,7 @@ def test_what_was_put_is_read_in_order_to_the_end(backend: str) -> None:
 @both_loops
 def test_a_maker_waits_until_the_reader_has_had_everything_and_wants_more(backend: str) -> None:
     async def test() -> None:
-        channel: Channel[str] = Channel()
+        channel: EventQueue[str] = EventQueue()
         done: list[str] = []
 
         async def make() -> None:
@@ -55,7 +55,7 @@ def test_a_maker_waits_until_the_reader_has_had_everything_and_wants_more(backen
 @both_loops
 def test_a_reader_that_is_cancelled_loses_nothing(backend: str) -> None:
     async def test() -> None:
-        channel: Channel[str] = Channel()
+        channel: EventQueue[str] = EventQueue()
         with anyio.move_on_after(0.01) as scope:
             await channel.get()
         assert scope.cancelled_caught

@@ -8,7 +8,7 @@ import anyio
 import pytest
 from tests.support import both_loops, run
 
-from responses_proto.tools.mcp._owner import Owner
+from responses_proto.tools.mcp._task_holder import TaskHolder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ class Held:
         self.tasks: list[int] = []
         self.left = False
 
-    async def work(self, owner: Owner) -> None:
+    async def work(self, owner: TaskHolder) -> None:
         self.tasks.append(anyio.get_current_task().id)
         async with anyio.create_task_group() as group:
             group.start_soon(anyio.sleep_forever)
@@ -35,8 +35,8 @@ class Held:
         self.left = True
 
 
-async def opened(work: Callable[[Owner], Awaitable[None]]) -> Owner:
-    owner = Owner(work)
+async def opened(work: Callable[[TaskHolder], Awaitable[None]]) -> TaskHolder:
+    owner = TaskHolder(work)
     owner.start()
     await owner.opened()
     return owner
@@ -47,7 +47,7 @@ def test_what_is_held_is_entered_and_left_in_one_task_whoever_closes_it(backend:
     async def test() -> None:
         held = Held()
         here = anyio.get_current_task().id
-        owner = Owner(held.work)
+        owner = TaskHolder(held.work)
         with anyio.CancelScope():  # a scope that ends before what is opened in it
             owner.start()
             await owner.opened()
@@ -74,7 +74,7 @@ def test_tasks_that_are_none_of_anyio_may_open_and_close() -> None:
 @both_loops
 def test_no_scope_stands_around_the_code_of_the_user(backend: str) -> None:
     async def test() -> None:
-        async def breaks(owner: Owner) -> None:
+        async def breaks(owner: TaskHolder) -> None:
             async with anyio.create_task_group() as group:
                 group.start_soon(owner.hold)
                 await anyio.sleep(0.01)
@@ -92,11 +92,11 @@ def test_no_scope_stands_around_the_code_of_the_user(backend: str) -> None:
 @both_loops
 def test_a_failure_to_open_is_raised_where_it_is_waited_for(backend: str) -> None:
     async def test() -> None:
-        async def fails(_: Owner) -> None:
+        async def fails(_: TaskHolder) -> None:
             async with anyio.create_task_group():
                 raise ConnectionError("nobody there")
 
-        owner = Owner(fails)
+        owner = TaskHolder(fails)
         owner.start()
         for _ in range(2):
             with pytest.raises(ConnectionError, match="nobody there"):
@@ -110,10 +110,10 @@ def test_a_failure_to_open_is_raised_where_it_is_waited_for(backend: str) -> Non
 @both_loops
 def test_closing_what_still_opens_cancels_it(backend: str) -> None:
     async def test() -> None:
-        async def opens_forever(_: Owner) -> None:
+        async def opens_forever(_: TaskHolder) -> None:
             await anyio.sleep_forever()
 
-        owner = Owner(opens_forever)
+        owner = TaskHolder(opens_forever)
         owner.start()
         with anyio.move_on_after(0.01):
             await owner.opened()
@@ -129,7 +129,7 @@ def test_what_must_not_be_left_half_way_is_not(backend: str) -> None:
     async def test() -> None:
         steps: list[str] = []
 
-        async def opens_in_steps(owner: Owner) -> None:
+        async def opens_in_steps(owner: TaskHolder) -> None:
             with owner.undivided():
                 await anyio.sleep(0.1)
                 steps.append("the first")
@@ -137,7 +137,7 @@ def test_what_must_not_be_left_half_way_is_not(backend: str) -> None:
             steps.append("the second")
             await owner.hold()
 
-        owner = Owner(opens_in_steps)
+        owner = TaskHolder(opens_in_steps)
         owner.start()
         await anyio.sleep(0.01)
         await owner.close()
@@ -166,7 +166,7 @@ def test_who_is_cancelled_waits_for_the_end_all_the_same(backend: str) -> None:
 @both_loops
 def test_what_does_not_close_by_itself_is_cancelled_after_a_while(backend: str) -> None:
     async def test() -> None:
-        async def clings(owner: Owner) -> None:
+        async def clings(owner: TaskHolder) -> None:
             try:
                 await owner.hold()
             finally:
@@ -198,7 +198,7 @@ def test_it_has_the_context_of_who_started_it(backend: str) -> None:
     async def test() -> None:
         seen: list[str] = []
 
-        async def looks(owner: Owner) -> None:
+        async def looks(owner: TaskHolder) -> None:
             seen.append(WHO.get())
             await owner.hold()
 

@@ -20,13 +20,13 @@ __all__ = [
     "FIRST_ERROR",
     "FIRST_REDIRECT",
     "description",
+    "error_from_reply",
     "hide",
     "is_error",
     "is_json",
     "is_response",
     "media_type",
     "read_object",
-    "refusal",
     "refused",
     "without",
 ]
@@ -84,13 +84,13 @@ def hide(error: APIError, secret: bytes) -> None:
 _SHORTEST_SECRET: Final = 6  # bytes; "x" or "none", as one gives to servers that take any key, is no secret
 
 
-def refusal(exchange: Exchange, body: bytes, secret: bytes) -> APIError:
+def error_from_reply(exchange: Exchange, body: bytes, secret: bytes) -> APIError:
     return refused(exchange.status, exchange.headers, body, secret)
 
 
 def refused(status: int, headers: Mapping[str, str], body: bytes, secret: bytes) -> APIError:
     error = api_error(status, headers, without(body, secret), now=time.time())
-    error.replay = "safe"
+    error.retry_safety = "safe"
     return error
 
 

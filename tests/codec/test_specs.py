@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from responses_proto.codec._shapes import Shape, is_model, is_model_union, plan_of, shape_of, tag_of
+from responses_proto.codec._specs import ValueSpec, is_model, is_model_union, model_spec, tag_of, value_spec
 from responses_proto.models import FunctionCall, Item, McpTool, Message, Model, UnknownItem
 from responses_proto.models._base import Unknown, model
 from responses_proto.typing import UNSET, JSONValue, Unset
@@ -34,33 +34,33 @@ class Wild(Model):
 @pytest.mark.parametrize(
     ("annotation", "shape"),
     [
-        (str, Shape(scalars=frozenset({str}))),
-        (int, Shape(scalars=frozenset({int}))),
-        (float, Shape(scalars=frozenset({int, float}))),
-        (bool, Shape(scalars=frozenset({bool}))),
-        (None, Shape(null=True)),
-        (Any, Shape(anything=True)),
-        (JSONValue, Shape(anything=True)),
-        (Literal["a", 3] | None, Shape(scalars=frozenset({str, int}), known=("a",), null=True)),
-        (Literal["a", "b"] | list[int], Shape(scalars=frozenset({str}), known=("a", "b"), items=shape_of(int))),
-        (str | None | Unset, Shape(scalars=frozenset({str}), null=True, unset=True)),
-        (list[int], Shape(items=Shape(scalars=frozenset({int})))),
-        (Sequence[int] | list[str], Shape(items=Shape(scalars=frozenset({int, str})))),
-        (list, Shape(items=Shape(anything=True))),
-        (Mapping[str, bool], Shape(values=Shape(scalars=frozenset({bool})))),
-        (dict, Shape(values=Shape(anything=True))),
-        (Message | FunctionCall | UnknownItem, Shape(models=(Message, FunctionCall), unknown=UnknownItem)),
+        (str, ValueSpec(scalars=frozenset({str}))),
+        (int, ValueSpec(scalars=frozenset({int}))),
+        (float, ValueSpec(scalars=frozenset({int, float}))),
+        (bool, ValueSpec(scalars=frozenset({bool}))),
+        (None, ValueSpec(null=True)),
+        (Any, ValueSpec(anything=True)),
+        (JSONValue, ValueSpec(anything=True)),
+        (Literal["a", 3] | None, ValueSpec(scalars=frozenset({str, int}), known=("a",), null=True)),
+        (Literal["a", "b"] | list[int], ValueSpec(scalars=frozenset({str}), known=("a", "b"), items=value_spec(int))),
+        (str | None | Unset, ValueSpec(scalars=frozenset({str}), null=True, unset=True)),
+        (list[int], ValueSpec(items=ValueSpec(scalars=frozenset({int})))),
+        (Sequence[int] | list[str], ValueSpec(items=ValueSpec(scalars=frozenset({int, str})))),
+        (list, ValueSpec(items=ValueSpec(anything=True))),
+        (Mapping[str, bool], ValueSpec(values=ValueSpec(scalars=frozenset({bool})))),
+        (dict, ValueSpec(values=ValueSpec(anything=True))),
+        (Message | FunctionCall | UnknownItem, ValueSpec(models=(Message, FunctionCall), unknown=UnknownItem)),
     ],
     ids=str,
 )
-def test_an_annotation_is_sorted_by_json_kind(annotation: Any, shape: Shape) -> None:
-    assert shape_of(annotation) == shape
+def test_an_annotation_is_sorted_by_json_kind(annotation: Any, shape: ValueSpec) -> None:
+    assert value_spec(annotation) == shape
 
 
 @pytest.mark.parametrize("annotation", [bytes, set[int], object, complex])
 def test_an_annotation_that_json_does_not_have_is_an_error(annotation: Any) -> None:
     with pytest.raises(TypeError, match="no rule"):
-        shape_of(annotation)
+        value_spec(annotation)
 
 
 @pytest.mark.parametrize(
@@ -83,18 +83,18 @@ def test_an_annotation_that_json_does_not_have_is_an_error(annotation: Any) -> N
     ids=str,
 )
 def test_the_neutral_value_is_of_the_type(annotation: Any, neutral: Any) -> None:
-    made = shape_of(annotation).neutral()
+    made = value_spec(annotation).neutral()
     assert made == neutral
     assert type(made) is type(neutral)
 
 
 def test_neutral_lists_and_objects_are_not_shared() -> None:
-    shape = shape_of(list[int])
+    shape = value_spec(list[int])
     assert shape.neutral() is not shape.neutral()
 
 
 def test_a_plan_has_constants_and_fields() -> None:
-    plan = plan_of(Point)
+    plan = model_spec(Point)
     assert plan.constants == {"type": "point"}
     assert [(field.name, field.wire, field.required) for field in plan.fields] == [
         ("x", "x", True),
@@ -104,12 +104,12 @@ def test_a_plan_has_constants_and_fields() -> None:
 
 
 def test_a_plan_is_made_once() -> None:
-    assert plan_of(Point) is plan_of(Point)
+    assert model_spec(Point) is model_spec(Point)
 
 
 def test_a_default_other_than_unset_is_refused() -> None:
     with pytest.raises(TypeError, match=r"Wild\.value"):
-        plan_of(Wild)
+        model_spec(Wild)
 
 
 def test_what_is_a_model() -> None:
@@ -130,18 +130,18 @@ def test_every_model_has_a_plan() -> None:
     assert len(own) > 200
     for cls in own:
         if not issubclass(cls, Unknown):
-            assert plan_of(cls).cls is cls
+            assert model_spec(cls).cls is cls
 
 
 def test_a_secret_is_known_to_the_plan() -> None:
-    assert {field.name for field in plan_of(McpTool).fields if field.secret} == {"authorization", "headers"}
+    assert {field.name for field in model_spec(McpTool).fields if field.secret} == {"authorization", "headers"}
 
 
 @pytest.mark.parametrize(
     ("annotation", "plain"), [(str | int | None | Unset, True), (list[int], False), (Item, False), (JSONValue, False)]
 )
 def test_plain_is_what_the_type_of_the_value_decides(annotation: Any, plain: bool) -> None:
-    assert shape_of(annotation).plain is plain
+    assert value_spec(annotation).plain is plain
 
 
 def test_a_class_is_told_by_its_wire_string_if_it_has_one() -> None:

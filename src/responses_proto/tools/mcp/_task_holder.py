@@ -18,7 +18,7 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
-__all__ = ["Owner"]
+__all__ = ["TaskHolder"]
 
 _GRACE: Final = 3.0
 """Seconds in which the task may close what it opened, before it is cancelled …"""
@@ -26,7 +26,7 @@ _PATIENCE: Final = 8.0
 """… and in which it may clean up then, before nobody waits for it any more."""
 
 
-class Owner:
+class TaskHolder:
     """One task, to be started, waited for and closed from any other.
 
     ``work`` opens something, awaits :meth:`hold`, which returns when it is time to close it, and closes it. If it raises,
@@ -35,7 +35,7 @@ class Owner:
 
     __slots__ = ("_leave", "_opened", "_over", "_scope", "_task", "_undivided", "_work", "failure")
 
-    def __init__(self, work: Callable[[Owner], Awaitable[None]]) -> None:
+    def __init__(self, work: Callable[[TaskHolder], Awaitable[None]]) -> None:
         self._work = work
         self._opened = anyio.Event()
         self._leave = anyio.Event()

@@ -17,7 +17,7 @@ import attrs
 from ..models._base import Model, Unknown
 from ..typing import UNSET, Unset
 
-__all__ = ["Field", "Plan", "Shape", "is_model", "is_model_union", "plan_of", "shape_of", "tag_of"]
+__all__ = ["FieldSpec", "ModelSpec", "ValueSpec", "is_model", "is_model_union", "model_spec", "tag_of", "value_spec"]
 
 _SCALARS: Final = (str, int, float, bool)
 _LISTS: Final = (list, collections.abc.Sequence, tuple)
@@ -25,12 +25,12 @@ _MAPS: Final = (dict, collections.abc.Mapping)
 _NOTHING: Final = attrs.NOTHING
 
 # By hand rather than with functools: mypy takes a class without instances that hash for one that does not hash itself.
-_SHAPES: Final[dict[Any, Shape]] = {}
-_PLANS: Final[dict[type[Model], Plan]] = {}
+_SHAPES: Final[dict[Any, ValueSpec]] = {}
+_PLANS: Final[dict[type[Model], ModelSpec]] = {}
 
 
 @attrs.frozen
-class Shape:
+class ValueSpec:
     """The JSON kinds that an annotation admits."""
 
     scalars: frozenset[type] = frozenset()
@@ -39,9 +39,9 @@ class Shape:
     null: bool = False
     unset: bool = False
     anything: bool = False
-    items: Shape | None = None
+    items: ValueSpec | None = None
     """Shape of the elements, where an array is admitted."""
-    values: Shape | None = None
+    values: ValueSpec | None = None
     """Shape of the values, where an object with free keys is admitted."""
     models: tuple[type[Model], ...] = ()
     unknown: type[Unknown] | None = None
@@ -66,7 +66,7 @@ class Shape:
         if self.unknown is not None:
             return self.unknown()
         if self.models:
-            return plan_of(self.models[0]).blank()
+            return model_spec(self.models[0]).blank()
         return {}
 
 
@@ -80,7 +80,7 @@ def is_model_union(tp: Any) -> bool:
     return get_origin(tp) in (Union, types.UnionType) and any(is_model(arm) for arm in get_args(tp))
 
 
-def shape_of(tp: Any) -> Shape:
+def value_spec(tp: Any) -> ValueSpec:
     """Sort an annotation by JSON kind, once. Raises ``TypeError`` for one that JSON cannot tell apart."""
     shape = _SHAPES.get(tp)
     if shape is None:
@@ -88,35 +88,35 @@ def shape_of(tp: Any) -> Shape:
     return shape
 
 
-def _sorted(tp: Any) -> Shape:  # noqa: PLR0911 - one line for each form of annotation
+def _sorted(tp: Any) -> ValueSpec:  # noqa: PLR0911 - one line for each form of annotation
     if tp is Any or isinstance(tp, TypeVar):
-        return Shape(anything=True)
+        return ValueSpec(anything=True)
     if tp is None or tp is type(None):
-        return Shape(null=True)
+        return ValueSpec(null=True)
     if tp is Unset:
-        return Shape(unset=True)
+        return ValueSpec(unset=True)
     if tp in _SCALARS:
         # JSON writes 1.0 as 1 where it likes, so a float field admits an int, and keeps it one.
-        return Shape(scalars=frozenset({float, int} if tp is float else {tp}))
+        return ValueSpec(scalars=frozenset({float, int} if tp is float else {tp}))
     if is_model(tp):
-        return Shape(unknown=tp) if issubclass(tp, Unknown) else Shape(models=(tp,))
+        return ValueSpec(unknown=tp) if issubclass(tp, Unknown) else ValueSpec(models=(tp,))
     origin, args = get_origin(tp), get_args(tp)
     if origin is Literal:
         kinds: set[type] = {kind for kind in _SCALARS if any(type(value) is kind for value in args)}
         known = tuple(value for value in args if isinstance(value, str))
-        return Shape(scalars=frozenset(kinds), known=known, null=None in args)
+        return ValueSpec(scalars=frozenset(kinds), known=known, null=None in args)
     if origin in (Union, types.UnionType):
-        return functools.reduce(_either, map(shape_of, args))
+        return functools.reduce(_either, map(value_spec, args))
     if origin in _LISTS or tp in _LISTS:
-        return Shape(items=shape_of(args[0]) if args else Shape(anything=True))
+        return ValueSpec(items=value_spec(args[0]) if args else ValueSpec(anything=True))
     if origin in _MAPS or tp in _MAPS:
-        return Shape(values=shape_of(args[1]) if args else Shape(anything=True))
+        return ValueSpec(values=value_spec(args[1]) if args else ValueSpec(anything=True))
     message = f"the codec has no rule for the annotation {tp!r}"
     raise TypeError(message)
 
 
-def _either(one: Shape, other: Shape) -> Shape:
-    return Shape(
+def _either(one: ValueSpec, other: ValueSpec) -> ValueSpec:
+    return ValueSpec(
         scalars=one.scalars | other.scalars,
         known=tuple(dict.fromkeys(one.known + other.known)),
         null=one.null or other.null,
@@ -129,12 +129,12 @@ def _either(one: Shape, other: Shape) -> Shape:
     )
 
 
-def _both(one: Shape | None, other: Shape | None) -> Shape | None:
+def _both(one: ValueSpec | None, other: ValueSpec | None) -> ValueSpec | None:
     return _either(one, other) if one is not None and other is not None else one or other
 
 
 @attrs.frozen
-class Field:
+class FieldSpec:
     """One field of a model, as the wire sees it."""
 
     name: str
@@ -142,20 +142,20 @@ class Field:
     required: bool
     secret: bool
     """Whether its value must not be shown, in a finding as little as in a repr."""
-    shape: Shape
+    shape: ValueSpec
 
 
 @attrs.frozen
-class Plan:
+class ModelSpec:
     """A model, as the wire sees it."""
 
     cls: type[Model]
     constants: dict[str, str]
     """Wire name -> the one string it has."""
-    fields: tuple[Field, ...]
+    fields: tuple[FieldSpec, ...]
 
     @functools.cached_property
-    def by_wire(self) -> dict[str, Field]:
+    def by_wire(self) -> dict[str, FieldSpec]:
         """Wire name -> field."""
         return {field.wire: field for field in self.fields}
 
@@ -164,7 +164,7 @@ class Plan:
         return self.cls(**{field.name: field.shape.neutral() for field in self.fields if field.required})
 
 
-def plan_of(cls: type[Model]) -> Plan:
+def model_spec(cls: type[Model]) -> ModelSpec:
     """Read a model class, once."""
     plan = _PLANS.get(cls)
     if plan is None:
@@ -181,7 +181,7 @@ def tag_of(cls: type[Model]) -> str | None:
     return tag if isinstance(tag, str) else None
 
 
-def _read(cls: type[Model]) -> Plan:
+def _read(cls: type[Model]) -> ModelSpec:
     hints: dict[str, Any] = {}
     for base in reversed(cls.__mro__[: cls.__mro__.index(Model)]):
         hints.update(inspect.get_annotations(base, eval_str=True))
@@ -195,8 +195,8 @@ def _read(cls: type[Model]) -> Plan:
             message = f"{cls.__name__}.{a.name}: a field that may be absent has the default UNSET, nothing else"
             raise TypeError(message)
     fields = tuple(
-        Field(a.name, a.name.removesuffix("_"), a.default is _NOTHING, not a.repr, shape_of(hints[a.name]))
+        FieldSpec(a.name, a.name.removesuffix("_"), a.default is _NOTHING, not a.repr, value_spec(hints[a.name]))
         for a in cls.__attrs_attrs__
         if a.name != "extra"
     )
-    return Plan(cls, constants, fields)
+    return ModelSpec(cls, constants, fields)

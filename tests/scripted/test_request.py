@@ -9,7 +9,7 @@ from tests.scripted.turns import call, output, turn, user
 
 from responses_proto.codec import load
 from responses_proto.models.items import Item
-from responses_proto.scripted._turn import count_tokens, output_text
+from responses_proto.scripted._request import count_tokens, output_text
 
 IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,"}
 FILE = {"type": "input_file", "filename": "report.pdf", "file_data": ""}
