@@ -44,4 +44,4 @@ def test_what_a_client_minds_is_an_anomaly() -> None:
 @pytest.mark.parametrize("rule", RULES)
 def test_each_rule_is_found_by_somebody(rule: str) -> None:
     # Either it is named where it is found, or the tables name it and the checks of streams read them.
-    assert f'"{rule}"' in sources() + (PACKAGE / "state.py").read_text()
+    assert f'"{rule}"' in sources() + (PACKAGE / "protocol" / "state.py").read_text()
