@@ -45,6 +45,8 @@ class Converter(cattrs.Converter):
         self._loaders = Loaders()
         self._dumpers = Dumpers()
         self._by_type: dict[Any, Loader] = {}
+        self.growth: dict[str, Any] = {}
+        """Type of a registered delta event -> the field that it grows; see ``register``."""
         self.register_structure_hook_func(_is_ours, self.load)
         self.register_unstructure_hook_func(_is_ours, self.dump)
 

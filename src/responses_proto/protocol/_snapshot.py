@@ -1,6 +1,7 @@
-"""Where the accumulator keeps what grows: texts in parts, parts in slots, each built into a model only when asked for.
+"""Where the accumulator keeps what grows: texts in parts, parts in items, each built into a model only when somebody asks.
 
-Nothing here decides where an event belongs; that is the accumulator's business.
+Nothing here decides where an event belongs, and nothing here decides which of two statements counts: the first is the
+accumulator's business, the second that of :mod:`._merge`.
 """
 
 from __future__ import annotations
@@ -13,14 +14,20 @@ from ..codec import load
 from ..models._base import Unknown
 from ..models.actions import ShellOutput
 from ..models.content import OutputText
+from ..typing import UNSET
+from ._merge import merge
 from .state import PARTS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..models.content import Content
+    from ._merge import OnDifference
 
 __all__ = [
     "TEXT_FIELDS",
     "CommandOutput",
+    "PartList",
     "SnapshotItem",
     "SnapshotPart",
     "TextBuffer",
@@ -32,46 +39,49 @@ __all__ = [
     "text_of",
 ]
 
+_MAX_FORMER_IDS: Final = 16  # of one item: some servers give it another id with every event
+
 
 class TextBuffer:
-    """A text that grows. Verbs: :meth:`write` a piece; :meth:`set` the whole; ask for its :meth:`value`.
+    """A text that grows.
 
-    A buffer, not a list of pieces: a million small strings take ten times the memory of what they say.
+    :meth:`write` appends a piece, :meth:`set` replaces the whole, :meth:`value` returns the text so far. A buffer and
+    not a list of pieces: a million small strings take ten times the memory of their text.
     """
 
-    __slots__ = ("_buffer", "_said", "size", "whole")
+    __slots__ = ("_buffer", "_text", "complete", "size")
 
     def __init__(self, start: str = "") -> None:
         self._buffer: io.StringIO | None = None
-        self._said: str | None = start
+        self._text: str | None = start
         self.size = len(start)
-        """Its length by now."""
-        self.whole = False
-        """Whether the whole of it was said."""
+        """Characters so far."""
+        self.complete = False
+        """Whether a ``done`` event gave the whole text."""
 
     def write(self, piece: str) -> None:
         """Append a piece."""
         if self._buffer is None:
             self._buffer = io.StringIO()
-            self._buffer.write(self._said or "")
+            self._buffer.write(self._text or "")
         self.size += self._buffer.write(piece)
-        self._said = None
+        self._text = None
 
     def set(self, text: str) -> None:
-        """Say what the whole of it is."""
-        self._buffer, self._said = None, text
+        """Replace the text by the whole of it."""
+        self._buffer, self._text = None, text
         self.size = len(text)
-        self.whole = True
+        self.complete = True
 
     def value(self) -> str:
-        """Give what it says by now. Asking again costs nothing."""
-        if self._said is None:
-            self._said = _mended(self._buffer.getvalue()) if self._buffer is not None else ""
-        return self._said
+        """Return the text so far. Asking again costs nothing."""
+        if self._text is None:
+            self._text = _joined_surrogates(self._buffer.getvalue()) if self._buffer is not None else ""
+        return self._text
 
 
-def _mended(text: str) -> str:
-    """Put characters together again that a server cut in two, each half in a delta of its own, as UTF-16 lets it."""
+def _joined_surrogates(text: str) -> str:
+    """Join characters that a server cut into two UTF-16 halves, each in a delta of its own."""
     if text.isascii():
         return text
     try:
@@ -82,41 +92,88 @@ def _mended(text: str) -> str:
 
 
 class SnapshotPart:
-    """A place in a container of an item."""
+    """A part of an item: a content part, a summary part, or a command."""
 
-    __slots__ = ("annotations", "closed", "field", "kind", "logprobs", "model", "text")
+    __slots__ = ("annotations", "closed", "field", "index", "kind", "logprobs", "model", "partial", "text")
 
-    def __init__(self, kind: str, model: Content | None, field: str, text: str) -> None:
+    def __init__(self, index: int, kind: str, model: Content | None, field: str, text: str) -> None:
+        self.index = index
         self.kind = kind
+        """The wire type; empty for a plain string."""
         self.model = model
         self.field = field
+        """The model's field that holds the text."""
         self.text = TextBuffer(text)
         self.annotations: list[Any] = [*(getattr(model, "annotations", None) or ())]
         self.logprobs: list[Any] = [*(getattr(model, "logprobs", None) or ())]
         self.closed = False
+        self.partial = False
+        """Whether its beginning was not seen, because the stream was resumed in the middle of it."""
 
-    def close(self, model: Any) -> None:
-        """Take the part's own last word. What it leaves out stands as it was streamed."""
-        self.model, self.closed = model, True
-        self.annotations = [*(getattr(model, "annotations", None) or self.annotations)]
-        self.logprobs = [*(getattr(model, "logprobs", None) or self.logprobs)]
+    def close(self, statement: Any, on_difference: OnDifference) -> None:
+        """Merge the part's ``done`` statement."""
+        merged: Any = merge(self.build(), statement, on_difference) if self.model is not None else statement
+        whole, complete = text_of(merged, self.field), self.text.complete
+        if self.field:
+            self.text.set(whole)
+            self.text.complete = complete or bool(whole)
+        self.model, self.closed = merged, True
+        self.annotations = [*(getattr(merged, "annotations", None) or ())]
+        self.logprobs = [*(getattr(merged, "logprobs", None) or ())]
 
     def build(self) -> Any:
+        """Return the part as of now."""
         if self.model is None:
             return self.text.value()
         part: Any = copy.copy(self.model)
-        if self.field:
-            setattr(part, self.field, self.text.value())
+        if self.field and (self.text.size or getattr(part, self.field, "")):
+            put_at(part, self.field, self.text.value())
         if self.kind == OutputText.type:
             if self.annotations:
-                part.annotations = [*self.annotations]
+                put_at(part, "annotations", [*self.annotations])
             if self.logprobs:
-                part.logprobs = [*self.logprobs]
+                put_at(part, "logprobs", [*self.logprobs])
         return part
 
 
+class PartList:
+    """The parts of one container of an item, by index. Indices may have gaps."""
+
+    __slots__ = ("_open", "by_index", "next_index")
+
+    def __init__(self, given: Sequence[Any] = ()) -> None:
+        self.by_index: dict[int, SnapshotPart] = {}
+        self._open: dict[str, dict[int, SnapshotPart]] = {}
+        self.next_index = 0
+        """The first index behind all parts."""
+        for index, part in enumerate(given):
+            self.add(part_of(index, part))
+
+    def add(self, part: SnapshotPart) -> SnapshotPart:
+        """Put a part at its index."""
+        self.by_index[part.index] = part
+        self._open.setdefault(part.kind, {})[part.index] = part
+        self.next_index = max(self.next_index, part.index + 1)
+        return part
+
+    def close(self, part: SnapshotPart) -> None:
+        """Take a part from the open ones."""
+        part.closed = True
+        self._open.get(part.kind, {}).pop(part.index, None)
+
+    def last_open(self, kind: str) -> SnapshotPart | None:
+        """Return the newest open part of a kind."""
+        ones = self._open.get(kind)
+        return ones[next(reversed(ones))] if ones else None
+
+    def build(self) -> dict[int, Any]:
+        """Return the parts as of now, in the order of their indices."""
+        by_index = self.by_index
+        return {index: by_index[index].build() for index in sorted(by_index)}
+
+
 class CommandOutput:
-    """What one command of a shell call wrote."""
+    """The output of one command of a shell call."""
 
     __slots__ = ("built", "stderr", "stdout")
 
@@ -126,73 +183,105 @@ class CommandOutput:
         self.stderr = TextBuffer(whole.stderr if whole is not None else "")
 
     def build(self) -> ShellOutput:
+        """Return the output as of now."""
         if self.built is None:
             self.built = load({"stdout": self.stdout.value(), "stderr": self.stderr.value()}, ShellOutput)
         return self.built
 
 
 class SnapshotItem:
-    """A place in the output, and the item in it."""
+    """An output item and what has grown in it."""
 
     __slots__ = (
-        "built", "call_id", "closed", "containers", "fields", "id", "ids", "implied", "index", "indexed", "item", "kind", "outputs", "status",
+        "built", "call_id", "closed", "containers", "fields", "id", "ids", "implied", "index", "indexed", "item", "kind", "outputs",
+        "partial", "status",
     )  # fmt: skip
 
     def __init__(self, index: int, item: Any, *, implied: bool) -> None:
         self.index = index
+        """Its output index, as events that belong to it are told."""
         self.kind: str = item.type
         self.id = ""
-        self.ids: set[str] = set()
+        """The id that events that belong to it are told: the first one that the server gave."""
+        self.ids: dict[str, None] = {}
+        """The first id and the newest ones, oldest first."""
         self.call_id = ""
         self.closed = False
+        """Whether ``output_item.done`` came."""
         self.implied = implied
-        self.indexed = False  # whether some `output_index` of the server's is known to mean this place
-        self.take(item)
+        """Whether it was opened without ``output_item.added``."""
+        self.indexed = False
+        """Whether the server gave the index, and not this library."""
+        self.partial = False
+        """Whether its beginning was not seen, because the stream was resumed in the middle of it."""
+        self.restart(item)
 
-    def take(self, item: Any) -> None:
-        """Begin (again) from an item as the server gave it."""
+    def restart(self, item: Any) -> None:
+        """Begin (again) from an item as a statement gave it."""
         self.item = item
-        self.containers: dict[str, list[SnapshotPart]] = {}
+        self.containers: dict[str, PartList] = {}
         self.fields: dict[str, TextBuffer] = {}
         self.outputs: dict[int, CommandOutput] = {}
         self.status = ""
         self.built: Any = None
         self.call_id = text_of(item, "call_id") or self.call_id
 
-    def parts(self, container: str) -> list[SnapshotPart]:
-        """Give the parts of a container, begun with those that the item came with."""
+    def remember_id(self, item_id: str) -> str:
+        """Remember another id of the item. Return an id that is forgotten for it, or an empty string."""
+        self.id = self.id or item_id
+        self.ids[item_id] = None
+        if len(self.ids) <= _MAX_FORMER_IDS:
+            return ""
+        oldest = next(former for former in self.ids if former != self.id)
+        del self.ids[oldest]
+        return oldest
+
+    def parts(self, container: str) -> PartList:
+        """Return the parts of a container, begun with those that the item came with."""
         parts = self.containers.get(container)
         if parts is None:
-            parts = self.containers[container] = [part_of(given) for given in list_at(self.item, container)]
+            parts = self.containers[container] = PartList(list_at(self.item, container))
         return parts
 
     def field(self, path: str) -> TextBuffer:
-        """Give the text of a field, begun with what the item came with."""
+        """Return the text of a field, begun with what the item came with."""
         text = self.fields.get(path)
         if text is None:
             given = at_path(self.item, path)
             text = self.fields[path] = TextBuffer(given if isinstance(given, str) else "")
         return text
 
+    def merged_with(self, statement: Any, on_difference: OnDifference) -> Any:
+        """Return the item that what is known and a stronger statement make together."""
+        parts = {f".{container}": parts.build() for container, parts in self.containers.items()}
+        known = self.build()
+        if self.implied and not self.status and hasattr(known, "status"):
+            known = copy.copy(known)
+            put_at(known, "status", UNSET)  # it is this library's, no event stated one
+        return merge(known, statement, on_difference, parts=parts)
+
     def build(self) -> Any:
-        """Make the item as of now. Items that were handed out are not touched again."""
+        """Return the item as of now. Items that were handed out are not changed afterwards."""
         if self.built is None:
             item = self.item
             if self.containers or self.fields or self.status or self.outputs:
                 item = copy.copy(item)
                 for container, parts in self.containers.items():
-                    put_at(item, container, [part.build() for part in parts])
+                    if parts.by_index:
+                        put_at(item, container, [*parts.build().values()])
                 for path, text in self.fields.items():
-                    put_at(item, path, text.value())
+                    if text.size:
+                        put_at(item, path, text.value())
                 if self.outputs:
                     put_at(item, "output", [self.outputs[index].build() for index in sorted(self.outputs)])
                 if self.status and hasattr(item, "status"):
-                    item.status = self.status
+                    put_at(item, "status", self.status)
             self.built = item
         return self.built
 
 
 def text_of(model: Any, name: str) -> str:
+    """Return a string field of a model, or of the raw object of an unknown one; an empty string if there is none."""
     value = getattr(model, name, "") if name else ""
     if isinstance(model, Unknown) and isinstance(model.raw, dict):
         value = model.raw.get(name)
@@ -200,18 +289,20 @@ def text_of(model: Any, name: str) -> str:
 
 
 def at_path(item: Any, path: str) -> Any:
+    """Return the value at a dotted path of fields; ``None`` if there is none."""
     for name in path.split("."):
         item = getattr(item, name, None)
     return item
 
 
 def list_at(item: Any, path: str) -> list[Any]:
+    """Return the list at a dotted path of fields; an empty one if there is none."""
     value = at_path(item, path)
     return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType] # a list of Any is meant
 
 
 def put_at(item: Any, path: str, value: object) -> None:
-    """Write into an item that is ours; what is nested in it may not be, and is copied first."""
+    """Set the value at a dotted path. ``item`` is changed; the objects nested in it are copied first."""
     name, _, rest = path.partition(".")
     if rest:
         inner = copy.copy(getattr(item, name, None))
@@ -222,14 +313,17 @@ def put_at(item: Any, path: str, value: object) -> None:
 
 
 def field_of(part: Any) -> str:
+    """Return the field that holds the text of a part; an empty string for a plain string."""
     return TEXT_FIELDS.get(part.type, "") if part is not None and not isinstance(part, str) else ""
 
 
-def part_of(given: Any) -> SnapshotPart:
+def part_of(index: int, given: Any) -> SnapshotPart:
+    """Return the snapshot part of a part as the wire gave it."""
     if isinstance(given, str):
-        return SnapshotPart("", None, "", given)
+        return SnapshotPart(index, "", None, "", given)
     field = field_of(given)
-    return SnapshotPart(given.type, given, field, text_of(given, field))
+    return SnapshotPart(index, given.type, given, field, text_of(given, field))
 
 
-TEXT_FIELDS: Final = {part: channel.field for (_, part), channel in PARTS.items()}
+TEXT_FIELDS: Final = {part: field.field for (_, part), field in PARTS.items()}
+"""Type of part -> the field that holds its text."""

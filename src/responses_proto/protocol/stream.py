@@ -1,22 +1,33 @@
-"""The client's side of the protocol, without a socket: bytes in, typed events out.
+"""The client's side of an event stream, without I/O: bytes in, typed events and a snapshot out.
 
 ::
 
     stream = ResponseStream()
     for chunk in chunks:
-        stream.receive_data(chunk)              # any chunking, any newline
-        for event in stream.events_received():  # whole, typed, with resolved positions
+        stream.receive_data(chunk)              # any chunking, any line ending
+        for event in stream.events_received():  # complete and typed, with resolved positions
             ...
         if stream.ended:                        # a terminal event or [DONE]: nothing more is needed
             break
     stream.receive_eof()                        # idempotent; silence becomes `truncated`
     stream.outcome                              # never None from here on
 
-A response ends at its terminal event, or at ``[DONE]``, whichever is first. An end of input before that is the outcome
-``truncated``: silence is never success. What came until then is in ``outcome.response``.
+How it works
+------------
+Input passes through four stages, each of which handles what the one before it gives:
 
-What was asked for as a stream may come as one JSON object. A response object counts as the whole result, an error object as
-the error; anything else is none of this module's business (:attr:`ResponseStream.body` has the start of it).
+1. The first bytes decide what the input is. JSON or HTML is kept as a *body*; anything else is an event stream.
+2. ``SSEDecoder`` cuts an event stream into blocks of lines. Nearly every block is an ``event:`` line and a ``data:`` line, or the
+   latter alone; ``_take`` reads those without looking at lines one by one. Any other block goes through ``SSEDecoder.parse``.
+3. The data of a block is decoded from JSON, and the JSON into an event class. Whatever does not fit is an anomaly.
+4. ``Accumulator.push`` folds the event into the snapshot and resolves its position.
+
+A response ends with its terminal event or with ``[DONE]``, whichever comes first. If the input ends before that, the outcome is
+``truncated``: silence is never success. ``outcome.response`` has what was received.
+
+A server may send one JSON object where a stream was asked for, alone, followed by ``[DONE]``, or as the only ``data:`` frame. A
+response object then counts as the whole result, and an error object as the error. For anything else
+:attr:`ResponseStream.body` has the start of what was received.
 """
 
 from __future__ import annotations
@@ -37,13 +48,13 @@ from ..exceptions import (
     ResponseIncompleteError,
     ResponsesProtoError,
     StreamTruncated,
+    UsageError,
 )
 from ..limits import Limits
 from ..models._base import Extra
 from ..models.events import EVENT_TYPES, TERMINAL_TYPES, ErrorEvent, Event, UnknownEvent
 from ..models.response import IncompleteDetails, Response
 from ..typing import Cursor
-from ._repeats import WINDOW, DeltaTemplate
 from .accumulator import Accumulator
 from .api_errors import api_error_from
 from .sse import SSEDecoder
@@ -55,10 +66,9 @@ if TYPE_CHECKING:
 __all__ = ["Outcome", "OutcomeStatus", "ResponseStream"]
 
 OutcomeStatus: TypeAlias = Literal["completed", "incomplete", "failed", "cancelled", "error", "truncated"]
-"""How a stream ended. ``error``: an error event and nothing after it; ``truncated``: nothing at all."""
+"""How a stream ended. ``error``: with an error event and no terminal event; ``truncated``: with neither."""
 
 _DONE: Final = b"[DONE]"
-_LESSONS: Final = 64  # runs that are begun at most in one stream: a server that changes its form all the time has none
 _SPACE: Final = b" \t\n\r"
 _BOM: Final = b"\xef\xbb\xbf"
 _BODY_SHOWN: Final = 64 * 1024
@@ -72,28 +82,28 @@ _EVENT_FOR_STATUS: Final = {
     "failed": "response.failed",
     "cancelled": "response.failed",
 }
-"""A response's status -> the event that says it. Anything else is as good as completed."""
-# The `event:` line of a common block -> the type that it promises.
-_PREAMBLES: Final = {b"": "", **{b"event: " + name.encode(): name for name in EVENT_TYPES}}
+"""Status of a response -> the event that carries it. Any other status counts as completed."""
+# An `event:` line (or none) -> the type that it names.
+_EVENT_LINES: Final = {b"": "", **{b"event: " + name.encode(): name for name in EVENT_TYPES}}
 _LF: Final = 10
-_LARGE: Final = 256 * 1024  # bytes from which on a block is not copied
-_FIRST_LINE: Final = 128  # bytes in which the data of a large block has to begin
+_LARGE: Final = 256 * 1024  # bytes: larger blocks are not copied
+_FIRST_LINE: Final = 128  # bytes within which the data of a large block must begin
 
 
 @attrs.frozen(kw_only=True)
 class Outcome:
-    """How a stream ended, and with what."""
+    """How a stream ended: its status, the response, and the error if there is one."""
 
     status: OutcomeStatus
     response: Response
-    """Final if the status is ``completed``, ``incomplete``, ``failed`` or ``cancelled``; else as far as it came."""
+    """Final if the status is ``completed``, ``incomplete``, ``failed`` or ``cancelled``; otherwise what was received."""
     error: APIError | None = None
-    """What went wrong, for ``failed`` and ``error``."""
+    """The server's error, for ``failed`` and ``error``; ``None`` if it gave none."""
     cursor: Cursor | None = None
-    """Where the stream stood at the end; ``None`` if the response never got an id."""
+    """The last position; ``None`` if the response never got an id."""
 
     def exception(self) -> ResponsesProtoError | None:
-        """Make the exception of an outcome, with ``response`` and ``cursor`` in it; ``None`` for ``completed``."""
+        """Return the exception for this outcome, with ``response`` and ``cursor`` set; ``None`` for ``completed``."""
         error = self._exception()
         if error is not None:
             error.response = self.response
@@ -109,28 +119,32 @@ class Outcome:
             case "incomplete":
                 details = self.response.incomplete_details
                 reason = details.reason if isinstance(details, IncompleteDetails) else ""
-                return ResponseIncompleteError(f"the response is incomplete: {reason or 'the server does not say why'}")
+                return ResponseIncompleteError(f"the response is incomplete: {reason or 'the server gave no reason'}")
             case "failed":
-                failed = ResponseFailedError(f"the response failed: {self.error or 'the server does not say why'}")
+                failed = ResponseFailedError(f"the response failed: {self.error or 'the server gave no reason'}")
                 failed.__cause__ = self.error
                 return failed
             case "cancelled":
                 return ResponseCancelledError("the response was cancelled")
             case "error":
-                return self.error or APIError("the server reported an error without saying which")
+                return self.error or APIError("the server reported an error without details")
             case _:  # truncated
                 after = f" after event {self.cursor.sequence_number}" if self.cursor else " before any event"
-                return StreamTruncated(
-                    f"the stream ended{after} without a terminal event; what arrived is in .response"
-                )
+                return StreamTruncated(f"the stream ended{after} without a terminal event; .response has what arrived")
 
 
 class ResponseStream:
-    """One response, read from the wire. Verbs: :meth:`receive_data`, :meth:`events_received`, :meth:`receive_eof`.
+    """One response, read from the wire.
 
-    ``strict`` raises at the first thing that the protocol does not provide for; lenient mode reports it in
-    :attr:`anomalies` and goes on. A ``converter`` of yours decodes the types registered in it. With the ``cursor`` and
-    the ``accumulator`` of an interrupted stream, this one goes on where that stopped: events up to the cursor are dropped.
+    Pass bytes to :meth:`receive_data`, take events from :meth:`events_received`, and call :meth:`receive_eof` when the input ends.
+
+    ``strict`` raises at the first violation of the protocol; lenient mode, the default, reports it in :attr:`anomalies` and
+    goes on. ``limits`` bound what the peer may send. ``converter`` decodes events and items, vendors' types included (see
+    ``Converter.register``).
+
+    To resume a stream, pass the ``cursor`` of the interrupted one: events up to it are dropped. Pass its ``accumulator``, too, if it
+    is in this process: then the snapshot is complete. Without it, the snapshot begins at the cursor and becomes complete
+    with the terminal event.
     """
 
     def __init__(
@@ -148,14 +162,14 @@ class ResponseStream:
         self._load = self._converter.loader(Event)
         self._loaders = self._converter.loaders(Event)
         self._sse = SSEDecoder(self._limits)
-        self._accumulator = accumulator or Accumulator(strict=strict, limits=self._limits)
+        self._accumulator = accumulator or Accumulator(
+            strict=strict, limits=self._limits, growth=self._converter.growth
+        )
         self._resume_after = cursor.sequence_number if cursor is not None else None
         self._resumed = cursor
-        if self._resume_after is not None:  # without it, all events are to come
-            self._accumulator.begin()
+        if self._resume_after is not None and self._accumulator.next_sequence_number is None:
+            self._accumulator.skip_start()
         self._events: list[Event] = []
-        self._run: DeltaTemplate | None = None
-        self._lessons = _LESSONS
         self._parse = self._converter.json.parse
         self._flat = min(2 * self._limits.max_nesting, self._limits.max_event_bytes)
         self._outcome: Outcome | None = None
@@ -167,32 +181,35 @@ class ResponseStream:
         self._body: list[bytes] | None = None
         self._body_size = 0
 
-    # What it has
+    # What there is
 
     @property
     def response(self) -> Response:
-        """The snapshot: complete as of the last event that was received. Cheap to ask for, built only when asked."""
+        """The snapshot as of the last event. Built only when asked for."""
         return self._accumulator.response
 
     @property
     def accumulator(self) -> Accumulator:
-        """What the events add up to, with the text, the audio and the output as streamed."""
+        """The accumulator behind :attr:`response`; it also has the audio and the output as streamed."""
         return self._accumulator
 
     @property
     def outcome(self) -> Outcome | None:
-        """How the response ended; ``None`` as long as it did not."""
+        """How the response ended; ``None`` before its end."""
         if self._outcome is None:
             status = self._accumulator.status
             if status is not None:
-                self._outcome = self._end(status)
+                outcome = self._end(status)
+                if self._accumulator.reason_missing and not self._eof:
+                    return outcome  # an error event that follows may give the reason
+                self._outcome = outcome
             elif self._eof or self._done:
                 self._outcome = self._end("error" if self._accumulator.error is not None else "truncated")
         return self._outcome
 
     @property
     def cursor(self) -> Cursor | None:
-        """Where the stream stands; ``None`` before the response has an id."""
+        """The current position, for resuming; ``None`` before the response has an id."""
         resumed, number = self._resumed, self._accumulator.last_sequence_number
         response_id = self._accumulator.response_id or (resumed.response_id if resumed is not None else "")
         if number is None and resumed is not None:
@@ -201,51 +218,57 @@ class ResponseStream:
 
     @property
     def anomalies(self) -> list[Anomaly]:
-        """What the peer sent that the protocol does not provide for, each finding once."""
+        """Violations of the protocol by the peer: each finding once."""
         return self._accumulator.anomalies
 
     @property
     def ended(self) -> bool:
-        """Whether a terminal event, ``[DONE]`` or the end of input was seen: nothing more is needed from the peer."""
+        """Whether a terminal event, ``[DONE]`` or the end of input was received: nothing more is needed from the peer."""
         return self._accumulator.status is not None or self._done or self._eof
 
     @property
     def error_seen(self) -> bool:
-        """Whether an ``error`` event came. ``response.failed`` may follow it, or nothing: wait only briefly for more."""
+        """Whether an ``error`` event was received. ``response.failed`` may follow, or nothing: wait only briefly for more."""
         return self._accumulator.error is not None
 
     @property
+    def reason_missing(self) -> bool:
+        """Whether the response failed without a reason. An ``error`` event with the reason may follow: wait only briefly for it."""
+        return self._accumulator.reason_missing and not self._done and not self._eof
+
+    @property
     def comments(self) -> int:
-        """How many comment lines came: signs of life of a server that has nothing to say."""
+        """The number of comment lines so far. Servers send comments to keep a quiet connection alive."""
         return self._sse.comments
 
     @property
     def body(self) -> bytes | None:
-        """The start of what came, 64 KiB at most, if it is no event stream but looks like JSON or HTML; else ``None``."""
+        """The start of the input, at most 64 KiB, if it looks like JSON or HTML instead of an event stream; else ``None``."""
         return None if self._body is None else b"".join(self._body)[:_BODY_SHOWN]
 
-    # What it takes and gives
+    # Verbs
 
-    def receive_data(self, data: bytes) -> None:
-        """Take the next bytes, however cut.
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Process the next bytes, however they are cut. Call :meth:`events_received` afterwards.
 
-        Raises ``LimitExceeded``; in strict mode also ``RemoteProtocolError`` and ``DecodeError``. Events that came before
-        the offending one can still be had from :meth:`events_received`; every later call raises the same again.
+        The buffer may be reused once this returns. Raises ``LimitExceeded``; in strict mode also ``RemoteProtocolError`` and
+        ``DecodeError``. Events that came before the offending one are still available from :meth:`events_received`; every
+        later call raises the same error again. Raises ``UsageError`` for text instead of bytes.
         """
-        given: object = data  # httpx hands out text too
+        given: object = data  # httpx has text, too
         if isinstance(given, str):
-            raise LocalProtocolError("a stream is bytes: use aiter_bytes(), not aiter_text()")
+            raise UsageError("expected bytes, got str: read the body with aiter_bytes(), not aiter_text()")
         self._require_open("receive_data")
         try:
-            self._receive(data)
+            self._receive(data if isinstance(data, bytes) else bytes(data))
         except ResponsesProtoError as error:
-            self._error = self._equip(error)
+            self._error = self._with_context(error)
             raise
 
     def receive_event(self, data: str | bytes, event: str = "") -> None:
-        """Take the data of one event that another framer cut out, and the name on its ``event:`` line.
+        """Process the data of one event that another decoder has cut out, and the name on its ``event:`` line.
 
-        Instead of :meth:`receive_data`, not mixed with it; goes on like it, with :meth:`events_received`, and raises the same.
+        Use it instead of :meth:`receive_data`, not together with it. Call :meth:`events_received` afterwards. Raises the same errors.
         """
         self._require_open("receive_event")
         data = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
@@ -253,19 +276,19 @@ class ResponseStream:
             self._limits.check("max_event_bytes", len(data))
             self._take_frame(data, event)
         except ResponsesProtoError as error:
-            self._error = self._equip(error)
+            self._error = self._with_context(error)
             raise
 
     def events_received(self) -> list[Event]:
-        """Give the events that came since the last call, in order."""
+        """Return the events received since the last call, in order."""
         received = self._events
         self._events = []
         return received
 
     def receive_eof(self) -> None:
-        """Take the end of input. Idempotent. From here on :attr:`outcome` is not ``None``.
+        """Process the end of the input. Idempotent. From here on :attr:`outcome` is not ``None``.
 
-        Raises, in strict mode, ``RemoteProtocolError`` for an end in the middle of something.
+        Raises ``RemoteProtocolError`` in strict mode if the input ended in the middle of something.
         """
         if self._eof:
             return
@@ -280,7 +303,7 @@ class ResponseStream:
             if self.outcome is not None and self.outcome.status == "truncated":
                 self._accumulator.report(Anomaly("no-terminal", "$", "the input ended without a terminal event"))
         except ResponsesProtoError as error:
-            self._error = self._equip(error)
+            self._error = self._with_context(error)
             raise
 
     # Inside
@@ -289,7 +312,9 @@ class ResponseStream:
         if self._error is not None:
             raise self._error
         if self._eof:
-            raise LocalProtocolError(f"{verb}() after receive_eof(): this stream has ended; make another one")
+            raise LocalProtocolError(
+                f"{verb}() after receive_eof(): the input has ended; create another ResponseStream"
+            )
 
     def _receive(self, data: bytes) -> None:
         if not self._framed:
@@ -300,12 +325,6 @@ class ResponseStream:
         data = self._sse.complete_blocks(data)
         position = 0
         while position < len(data):
-            run = self._run
-            if run is not None:
-                after = run.read(data, position, self._accumulator, self._events)
-                if after > position:
-                    position = after
-                    continue
             end = data.find(b"\n\n", position)
             if end < 0:
                 break  # an odd line end that a blank line left over
@@ -313,12 +332,12 @@ class ResponseStream:
             position = end + 2
 
     def _take(self, data: bytes, start: int, end: int) -> None:
-        """Take the straight road, for what nearly every block is: an ``event:`` line, or none, and one ``data:`` line."""
-        promised, text = _outline(data, start, end)
-        if promised is None or self._done or self._resume_after is not None:
+        """Process a block that is an ``event:`` line and a ``data:`` line, or the latter alone; hand over any other."""
+        named, text = _outline(data, start, end)
+        if named is None or self._done or self._resume_after is not None:
             self._take_block(data[start:end])
             return
-        if end - start > self._flat:  # a text of depth n is at least 2n characters long: what is shorter needs no look
+        if end - start > self._flat:  # a shorter text cannot be nested too deep: n levels are at least 2n characters
             self._limits.check("max_event_bytes", end - start)
             check_nesting(data, self._limits.max_nesting, end - len(text), end)
         try:
@@ -330,49 +349,30 @@ class ResponseStream:
             kind = value["type"]
             load = self._loaders[kind]
         except (LookupError, TypeError):  # no object, no type, or none that has a class
-            self._take_value(value, promised)
+            self._take_value(value, named)
             return
-        if promised and kind != promised:
-            self._take_value(value, promised)
+        if named and kind != named:
+            self._take_value(value, named)
             return
         found: list[DecodeFinding] = []
         event = load(value, found)
         if found:
             self._note(found, event)
-        accumulator = self._accumulator
-        again = accumulator.goes_on_with(event)
-        accumulator.push(event)
+        self._accumulator.push(event)
         self._events.append(event)
-        if again and not found:
-            self._learn(data[start:end], event)
-        else:
-            self._leave_run()
-
-    def _learn(self, block: bytes, event: Event) -> None:
-        """Begin a run with the second delta in one place, in the hope of more."""
-        # A run does not look at the size of each event: none of them is longer than what it looks at at once.
-        if self._run is None and self._lessons and self._limits.max_event_bytes >= WINDOW:
-            self._lessons -= 1
-            self._run = DeltaTemplate.like(block, event, self._parse)
-
-    def _leave_run(self) -> None:
-        """Forget the run, if what came ended it."""
-        if self._run is not None and not self._accumulator.goes_on_with(self._run.event):
-            self._run = None
 
     def _take_block(self, block: bytes) -> None:
-        """Take the long way, with any block of lines."""
+        """Process any block of lines."""
         frame = self._sse.parse(block)
         if frame is not None:
             self._take_frame(frame.data, frame.event.decode("utf-8", "replace"))
 
     def _take_frame(self, data: bytes, name: str) -> None:
-        """One frame, which may be no event: some are empty, and one says that there are no more."""
+        """Process one frame. It may be empty, or the end marker."""
         if not data:
             return
         if data.strip() == _DONE:
             self._done = True
-            self._run = None
             return
         if self._done:
             self._report("late-data", "$", "a frame after [DONE]")
@@ -380,7 +380,7 @@ class ResponseStream:
         self._take_data(data, name)
 
     def _take_data(self, data: bytes, name: str) -> None:
-        """One frame's data, which should be one JSON object."""
+        """Process the data of one frame, which should be one JSON object."""
         if len(data) > 2 * self._limits.max_nesting:
             check_nesting(data, self._limits.max_nesting)
         try:
@@ -390,7 +390,7 @@ class ResponseStream:
         self._take_value(value, name)
 
     def _take_value(self, value: Any, name: str) -> None:
-        """One JSON value, which should be one event."""
+        """Process one JSON value, which should be one event."""
         found: list[DecodeFinding] = []
         if isinstance(value, dict):
             event = self._load(self._with_type(cast("dict[str, Any]", value), name), found)
@@ -403,16 +403,15 @@ class ResponseStream:
         if not self._already_seen(event):
             self._accumulator.push(event)
             self._events.append(event)
-            self._leave_run()
 
     def _note(self, found: list[DecodeFinding], event: Event) -> None:
-        """Report what the decoder found, but for the positions: those are worked out, and reported, when folded in."""
+        """Report what the decoder found, except for positions: the accumulator works those out and reports them."""
         for finding in found:
             if finding.path not in _POSITIONS:
                 self._report(finding.code, f"{event.type} ${finding.path}", finding.detail, event)
 
     def _mend(self, data: bytes, name: str) -> Any:
-        """Read data that is not JSON as what it may have been; give its text, marked as such, if it was nothing."""
+        """Decode data that is not JSON after replacing bytes that are not UTF-8; if that fails, return its text, marked."""
         text = data.decode("utf-8", "replace")
         if text.encode() != data:
             self._report("invalid-utf8", f"{name or 'frame'} $", repr(data[:80]))
@@ -433,6 +432,8 @@ class ResponseStream:
         if error is not None and name in ("", "message", ErrorEvent.type):
             self._report("error-untyped", "error $.type", repr(value)[:80])
             return {**value, "type": ErrorEvent.type, "error": _as_object(error)}
+        if value.get("object") == "response" and not self._accumulator.delivered_output:
+            return self._whole_response(value) or value
         if name in EVENT_TYPES:
             self._report("missing-type", f"{name} $.type", "taken from the event: line")
             return {**value, "type": name}
@@ -440,7 +441,7 @@ class ResponseStream:
         return value
 
     def _already_seen(self, event: Event) -> bool:
-        """Whether a resumed stream repeats what the interrupted one had."""
+        """Return whether a resumed stream repeats an event of the interrupted one."""
         after = self._resume_after
         if after is None:
             return False
@@ -454,9 +455,9 @@ class ResponseStream:
         return False
 
     def _start_of_body(self, data: bytes) -> bytes:
-        """Give what the input begins with if that is JSON or HTML, as no line of an event stream is; else nothing.
+        """Return the start of the input if it looks like JSON or HTML; an empty string if it may be an event stream.
 
-        Without the mark and the white space before it, which may have come earlier, and which the framer has then.
+        A byte-order mark and white space before it do not count. No line of an event stream begins with ``{``, ``[`` or ``<``.
         """
         given = self._undecided + data
         self._undecided = given if len(given) < len(_BOM) and _BOM.startswith(given) else b""
@@ -473,6 +474,7 @@ class ResponseStream:
         self._limits.check("max_buffered_bytes", self._body_size)
 
     def _take_body(self, body: bytes) -> None:
+        body = _without_done(body)
         try:
             value = self._converter.json.loads(body, self._limits.max_nesting)
         except DecodeError:
@@ -480,21 +482,24 @@ class ResponseStream:
         if not isinstance(value, dict):
             self._report("not-an-object", "$", repr(body[:80]))
             return
-        body_object = cast("dict[str, Any]", value)
-        event: dict[str, Any]
-        if body_object.get("object") == "response" or "output" in body_object:
-            self._report("json-body", "$", "a response object where a stream was asked for")
-            kind = _EVENT_FOR_STATUS.get(str(body_object.get("status")), "response.completed")
-            if kind in TERMINAL_TYPES:
-                self._accumulator.begin()
-            event = {"type": kind, "sequence_number": 0, "response": body_object}
-        else:
+        event = self._whole_response(cast("dict[str, Any]", value))
+        if event is None:
             self._report("json-body", "$", "a JSON object where a stream was asked for")
-            event = {"type": ErrorEvent.type, "error": _as_object(body_object.get("error", body_object))}
+            event = {"type": ErrorEvent.type, "error": _as_object(value.get("error", value))}
         self._take_value(event, "")
 
+    def _whole_response(self, value: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the event that stands for a response object sent instead of a stream; ``None`` if it is another object."""
+        if value.get("object") != "response" and "output" not in value:
+            return None
+        self._report("json-body", "$", "a response object where a stream was asked for")
+        kind = _EVENT_FOR_STATUS.get(str(value.get("status")), "response.completed")
+        if kind in TERMINAL_TYPES and self._accumulator.next_sequence_number is None:
+            self._accumulator.skip_start()
+        return {"type": kind, "sequence_number": self._accumulator.next_sequence_number or 0, "response": value}
+
     def _take_rest(self, rest: bytes) -> None:
-        """Take the lines of a frame that the input ended in."""
+        """Process the lines of a frame that the end of the input cut short."""
         if not rest:
             return
         frame = self._sse.parse(rest)
@@ -514,8 +519,8 @@ class ResponseStream:
     def _report(self, code: str, path: str, detail: str, event: Event | None = None) -> None:
         self._accumulator.report(Anomaly(code, path, detail), event)
 
-    def _equip(self, error: ResponsesProtoError) -> ResponsesProtoError:
-        if self._accumulator.last_sequence_number is not None:  # else there was none yet
+    def _with_context(self, error: ResponsesProtoError) -> ResponsesProtoError:
+        if self._accumulator.last_sequence_number is not None:  # before the first event there is none
             error.response = self.response
         error.cursor = self.cursor
         return error
@@ -527,7 +532,7 @@ class ResponseStream:
 
 
 def _wire_number(event: Any) -> int | None:
-    """Give the sequence number that the wire says, if any."""
+    """Return the sequence number that the wire gives; ``None`` if there is none."""
     if isinstance(event, UnknownEvent):
         number: Any = event.raw.get("sequence_number") if isinstance(event.raw, dict) else None
     else:
@@ -537,31 +542,37 @@ def _wire_number(event: Any) -> int | None:
 
 
 def _outline(data: bytes, start: int, end: int) -> tuple[str | None, bytes | memoryview]:
-    """Give the type that a block's ``event:`` line promises (empty without such a line), and its JSON text.
+    """Return the type that a block's ``event:`` line names (empty without such a line), and its JSON text.
 
-    The promise is ``None`` if the block has other lines than these two, or names no known type.
+    The type is ``None`` if the block has other lines than these two, or names an unknown type.
     """
     if end - start < _LARGE:
         block = data[start:end]
         preamble, separator, text = block.partition(b"\ndata: ")
         if not separator and block.startswith(b"data: {"):
             preamble, text = b"", block[6:]
-        return (None if b"\n" in text else _PREAMBLES.get(preamble)), text
-    # Megabytes are looked at where they are: each copy of them costs more than reading them.
+        return (None if b"\n" in text else _EVENT_LINES.get(preamble)), text
+    # Megabytes are read in place: copying them costs more than reading them.
     at = data.find(b"data: ", start, start + _FIRST_LINE)
     if at < 0 or (at > start and data[at - 1] != _LF) or data.find(b"\n", at, end) >= 0:
         return None, b""
-    return _PREAMBLES.get(data[start : max(at - 1, start)]), memoryview(data)[at + 6 : end]
+    return _EVENT_LINES.get(data[start : max(at - 1, start)]), memoryview(data)[at + 6 : end]
+
+
+def _without_done(body: bytes) -> bytes:
+    """Return a JSON body without the end marker of a stream behind it."""
+    start, marker, end = body.rpartition(b"data:")
+    return start if marker and end.strip() == _DONE and start.rstrip()[-1:] in (b"}", b"]") else body
 
 
 class _Undecodable(str):
-    """The text of a frame that is not JSON, told from a JSON string."""
+    """The text of a frame that is not JSON. A class of its own, to tell it from a JSON string."""
 
     __slots__ = ()
 
 
 def _as_object(error: Any) -> dict[str, Any]:
-    """Give an error's body as the object that it should be."""
+    """Return the body of an error as an object, whatever the server sent."""
     if isinstance(error, dict):
         return cast("dict[str, Any]", error)
     return {"message": error if isinstance(error, str) else repr(error)}
