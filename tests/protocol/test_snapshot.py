@@ -31,30 +31,30 @@ PATCH: dict[str, Any] = {
 
 def test_a_text_grows_until_it_is_said_whole() -> None:
     text = TextBuffer("a")
-    assert (text.value(), text.size, text.whole) == ("a", 1, False)
+    assert (text.value(), text.size, text.complete) == ("a", 1, False)
     for piece in ("b", "c\u00e9"):
         text.write(piece)
     assert (text.value(), text.value(), text.size) == ("abc\u00e9", "abc\u00e9", 4)
     text.set("x")
-    assert (text.value(), text.size, text.whole) == ("x", 1, True)
+    assert (text.value(), text.size, text.complete) == ("x", 1, True)
     assert TextBuffer().value() == ""
 
 
 def test_a_part_builds_anew_and_leaves_its_model_alone() -> None:
     model = OutputText(text="a")
-    part = part_of(model)
+    part = part_of(0, model)
     part.text.write("b")
     assert (part.build().text, model.text) == ("ab", "a")
     assert part.build() is not model
-    assert part_of("ls").build() == "ls"
-    assert SnapshotPart("", None, "", "").build() == ""
+    assert part_of(0, "ls").build() == "ls"
+    assert SnapshotPart(0, "", None, "", "").build() == ""
 
 
 def test_an_item_without_changes_is_itself() -> None:
     item = Message(role="assistant", content=[], id="m")
     slot = SnapshotItem(0, item, implied=False)
     assert slot.build() is item
-    slot.parts("content").append(part_of(OutputText(text="a")))
+    slot.parts("content").add(part_of(0, OutputText(text="a")))
     assert slot.parts("content") is slot.parts("content")
     slot.built = None
     assert slot.build() == Message(role="assistant", content=[OutputText(text="a")], id="m")
@@ -101,22 +101,27 @@ LIKELY: dict[str, Any] = {"token": "a", "logprob": -0.5}
 
 
 def test_a_part_has_the_notes_that_came_with_it_and_those_that_came_later() -> None:
-    part = part_of(load({"type": "output_text", "text": "a", "annotations": [CITED], "logprobs": [LIKELY]}, OutputText))
+    part = part_of(
+        0, load({"type": "output_text", "text": "a", "annotations": [CITED], "logprobs": [LIKELY]}, OutputText)
+    )
     part.annotations.append(part.annotations[0])
     assert dump(part.build()) == {
         "type": "output_text", "text": "a", "annotations": [CITED, CITED], "logprobs": [LIKELY],
     }  # fmt: skip
-    bare = part_of(OutputText(text="a"))
+    bare = part_of(0, OutputText(text="a"))
     assert dump(bare.build()) == {"type": "output_text", "text": "a"}
-    unknown = part_of(UnknownContent(type="acme:x", raw={"type": "acme:x"}))
+    unknown = part_of(0, UnknownContent(type="acme:x", raw={"type": "acme:x"}))
     assert dump(unknown.build()) == {"type": "acme:x"}
 
 
 def test_the_last_word_of_a_part_leaves_standing_what_it_does_not_say() -> None:
-    part = part_of(load({"type": "output_text", "text": "a", "annotations": [CITED], "logprobs": [LIKELY]}, OutputText))
-    part.close(OutputText(text="ab"))
-    part.text.set("ab")
+    part = part_of(
+        0, load({"type": "output_text", "text": "a", "annotations": [CITED], "logprobs": [LIKELY]}, OutputText)
+    )
+    found: list[tuple[str, str]] = []
+    part.close(OutputText(text="ab"), lambda what, path, *_: found.append((what, path)))
     assert part.closed
+    assert found == [("differs", ".text"), ("kept", ".annotations"), ("kept", ".logprobs")]
     assert dump(part.build()) == {"type": "output_text", "text": "ab", "annotations": [CITED], "logprobs": [LIKELY]}
 
 

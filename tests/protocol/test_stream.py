@@ -51,6 +51,7 @@ from responses_proto.exceptions import (
     ResponsesProtoError,
     ServerError,
     StreamTruncated,
+    UsageError,
 )
 from responses_proto.limits import Limits
 from responses_proto.models.events import ErrorEvent, Event, Keepalive, OutputTextDelta, UnknownEvent
@@ -180,7 +181,7 @@ def test_incomplete() -> None:
     assert "max_output_tokens" in str(error)
     assert (error.response, error.cursor, error.retry_safety) == (outcome.response, outcome.cursor, "unsafe")
     unsaid = ended(numbered([*opening(), ending([], "incomplete")])).exception()
-    assert "does not say why" in str(unsaid)
+    assert "gave no reason" in str(unsaid)
 
 
 def test_failed() -> None:
@@ -202,7 +203,7 @@ def test_failed_without_a_reason_has_that_of_the_error_event_before_it() -> None
     assert isinstance(outcome.error, RateLimitError)
     bare = ended(numbered([*opening(), ending([], "failed")]))
     assert (bare.status, bare.error) == ("failed", None)
-    assert "does not say why" in str(bare.exception())
+    assert "gave no reason" in str(bare.exception())
 
 
 def test_cancelled() -> None:
@@ -601,7 +602,7 @@ def test_what_came_before_the_error_can_still_be_had() -> None:
     stream = ResponseStream(limits=Limits(max_text_chars=4))
     with pytest.raises(LimitExceeded) as caught:
         stream.receive_data(wire(plain()))
-    assert caught.value.limit == "max_item_bytes"
+    assert caught.value.limit == "max_text_chars"
     assert [event.type for event in stream.events_received()][-1] == "response.output_text.delta"
     assert caught.value.response is not None
     assert caught.value.cursor == Cursor("resp_1", 5)
@@ -850,5 +851,5 @@ def test_one_damaged_byte_never_raises(place: int, byte: int) -> None:
 
 def test_text_is_no_input() -> None:
     text: Any = "data: {}\n\n"
-    with pytest.raises(LocalProtocolError, match=r"a stream is bytes: use aiter_bytes\(\), not aiter_text\(\)"):
+    with pytest.raises(UsageError, match=r"expected bytes, got str: read the body with aiter_bytes\(\)"):
         ResponseStream().receive_data(text)

@@ -400,7 +400,7 @@ class Accumulator:
             return self.streamed_output
         matches = self._matches(listed)
         merged: list[tuple[int, Any]] = []
-        place = 0
+        place, last = 0, -1
         for number, item in enumerate(listed):
             match = matches.get(number)
             if match is None:
@@ -410,10 +410,11 @@ class Accumulator:
                 merged.append((max(place, number), item))
             else:
                 merged.append((max(place, match.index), self._merged_item(event, number, match, item)))
-                if match.index < place:
+                if match.index < last:
                     self._report(
                         "output-differs", event, ".response.output", "the items are in another order than streamed"
                     )
+                last = match.index
             place = merged[-1][0]
         matched = set(matches.values())
         left_out = [item for item in self._items if item not in matched]
@@ -424,7 +425,7 @@ class Accumulator:
             )
             if item.kind in _CALLS and item.index < last_listed:
                 continue
-            at = bisect.bisect_right(merged, item.index, key=operator.itemgetter(0))
+            at = bisect.bisect_left(merged, item.index, key=operator.itemgetter(0))
             merged.insert(at, (item.index, item.build()))
         if self._from_the_start and not left_out and any(number != matches[number].index for number in matches):
             self._report(
@@ -456,7 +457,8 @@ class Accumulator:
             take(number, self._by_call_id.get(text_of(item, "call_id")))
         for number, item in enumerate(listed):
             at = self._by_index.get(number)
-            if at is not None and at.id not in named and (not at.call_id or not text_of(item, "call_id")):
+            theirs = at is not None and at.id in named and at.id != text_of(item, "id")
+            if at is not None and not theirs and (not at.call_id or not text_of(item, "call_id")):
                 take(number, at)
         in_order: dict[str, list[SnapshotItem]] = {}
         for item in reversed(free):
@@ -931,8 +933,8 @@ class Accumulator:
         if len(at.outputs) >= self._max_parts and index not in at.outputs:
             raise LimitExceeded("max_content_parts", len(at.outputs) + 1, maximum=self._max_parts)
         if isinstance(event, ShellCallOutputContentDone):
-            if index + len(event.output) > self._max_parts:
-                raise LimitExceeded("max_content_parts", index + len(event.output), maximum=self._max_parts)
+            if len(at.outputs) + len(event.output) > self._max_parts:
+                raise LimitExceeded("max_content_parts", len(at.outputs) + len(event.output), maximum=self._max_parts)
             for place, whole in enumerate(event.output, index):
                 at.outputs[place] = CommandOutput(whole)
             return
