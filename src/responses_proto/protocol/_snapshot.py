@@ -255,9 +255,10 @@ class SnapshotItem:
         """Return the item that what is known and a stronger statement make together."""
         parts = {f".{container}": parts.build() for container, parts in self.containers.items()}
         known = self.build()
-        if self.implied and not self.status and hasattr(known, "status"):
+        if (self.implied or self.status) and hasattr(known, "status"):
+            # What progress events say is over by now, and the status of an item that was never added is this library's own.
             known = copy.copy(known)
-            put_at(known, "status", UNSET)  # it is this library's, no event stated one
+            put_at(known, "status", UNSET if self.implied else self.item.status)
         return merge(known, statement, on_difference, parts=parts)
 
     def build(self) -> Any:
