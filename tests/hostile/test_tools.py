@@ -211,7 +211,7 @@ def test_every_call_has_one_answer(backend: str, shape: str, kind: str, fate: st
 @both_loops
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_call_has_one_answer_when_all_is_cancelled(backend: str, shape: str, kind: str) -> None:
+def test_every_started_call_has_one_answer_when_the_run_is_cancelled(backend: str, shape: str, kind: str) -> None:
     responses = responses_of(KINDS[kind], shape, "cancelled")
     last = len(responses[-1].output)
 
@@ -311,7 +311,7 @@ async def read(agent: Run) -> None:
 
 
 @both_loops
-def test_runs_cancelled_at_any_moment_leave_nothing_and_lose_nothing(backend: str) -> None:
+def test_runs_cancelled_at_any_moment_leak_nothing_and_keep_every_answer(backend: str) -> None:
     ends: list[bool] = []
 
     async def once(seed: int) -> None:
@@ -339,7 +339,7 @@ def test_runs_cancelled_at_any_moment_leave_nothing_and_lose_nothing(backend: st
 
 
 @both_loops
-def test_cancelling_the_reader_at_each_checkpoint_leaves_nothing_and_loses_nothing(backend: str) -> None:
+def test_cancelling_the_reader_at_each_checkpoint_leaks_nothing_and_keeps_every_answer(backend: str) -> None:
     async def test() -> None:
         agents: list[Run] = []
         calls = [function_call(number, '{"n": 1}', tool.name) for number, tool in enumerate(TOOLS, 1)]
