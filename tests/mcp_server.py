@@ -1,7 +1,7 @@
-"""A real MCP server, for tests: ``python mcp_server.py stdio``, ``python mcp_server.py http``, or ``build()`` in this process.
+"""A real MCP server for tests: ``python mcp_server.py stdio``, ``... http``, or ``build()`` in this process.
 
-Over HTTP it writes its URL as the first line of its output. With ``--old`` it speaks no version newer than MCP 2025-11-25; with
-``--stubborn`` it does not end when it is terminated.
+Over HTTP it writes its URL as the first line of its output. With ``--old`` it speaks no version newer than
+MCP 2025-11-25; with ``--stubborn`` it does not end when it is terminated.
 """
 
 from __future__ import annotations

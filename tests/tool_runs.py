@@ -84,7 +84,7 @@ def client_of(
 
 @attrs.define(eq=False)
 class Source:
-    """An executor that a run must enter, like one that holds a connection. It answers calls of the function ``work``."""
+    """An executor that a run must enter, like one that holds a connection. It answers calls of ``work``."""
 
     work: Callable[[ToolContext], Awaitable[ToolOutput]]
     entered: bool = False

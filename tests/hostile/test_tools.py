@@ -1,4 +1,4 @@
-"""Tools in every trouble: whatever becomes of a call, it has one answer, and the conversation goes on."""
+"""Tools that fail, hang or are cancelled: every call has one answer, and the history stays valid."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 LIMIT = 300
 
-# ---- the matrix: how calls come, what they are, and what becomes of them
+# ---- the matrix: how calls are grouped, their types, and how they end
 
 SHAPES = {"one": [[1]], "parallel": [[1, 2, 3]], "sequential": [[1], [2], [3]]}
 FAILED = ("raises", "times-out", "bad-arguments", "unknown-tool", "output-too-large")
@@ -43,13 +43,13 @@ FATES = ("ok", *FAILED)
 
 @attrs.define
 class Fate:
-    """What happens to those who do the work."""
+    """How the calls of a test end."""
 
     name: str
     spared: int = 0
-    """How many calls are done with before it happens."""
+    """How many calls succeed before that."""
     awaited: int = 1
-    """How many calls are at work when there is no more to wait for."""
+    """How many calls must run before the test continues."""
     met: int = 0
     all_met: anyio.Event = attrs.field(factory=anyio.Event)
 
@@ -118,13 +118,13 @@ def approvals(fate: Fate) -> dict[str, Any]:
             return Approval(approve=True, reason=await fate.meet())
 
     remote = McpTool(server_label="server", server_url="https://mcp.example", require_approval="always")
-    # There is nobody to ask, which is as if there were no such tool.
+    # Without a callback, the call is denied, like a call of an unknown tool.
     return {"tools": [remote], "approve": None if fate.name == "unknown-tool" else approve}
 
 
 @attrs.frozen
 class Kind:
-    """A kind of call."""
+    """A type of call, and the tools that answer it."""
 
     call: Callable[[int, str], PendingCall]
     options: Callable[[Fate], dict[str, Any]]

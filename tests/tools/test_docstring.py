@@ -1,4 +1,4 @@
-"""What docstrings say of parameters, in each of the common ways."""
+"""Descriptions of parameters in docstrings of each common style."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run's own events are: values of classes of their own, which no event of the wire is."""
+"""The events of a run: their types, and how they compare and match."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions, texts and handlers as tools."""
+"""Function tools, custom tools and handlers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loop without I/O: what waits, what is asked next, and when it is over."""
+"""The loop without I/O: its states, pending calls, requests and end."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def output(number: int, text: str = "ok") -> FunctionCallOutput:
 
 
 def after(loop: ToolLoop, response: Response, text: str = "ok") -> ToolLoop:
-    """Take a response, and answer all of it."""
+    """Receive a response and answer each of its calls."""
     for call in loop.receive(response):
         loop.answer(call, text)
     return loop
 
 
 def sent(loop: ToolLoop) -> dict[str, Any]:
-    """What would be on the wire next, but for what every request has."""
+    """Return the wire form of the next request, without the fields that every request has."""
     return {name: value for name, value in dump(loop.request).items() if name not in ("model", "instructions", "tools")}
 
 

@@ -1,4 +1,4 @@
-"""What answers a call: each kind of call has its own item, and each kind of value a place in it."""
+"""Answers to calls: the item for each type of call, and the JSON form of each type of value."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ ORIGIN = Point(1, 2)
 
 @attrs.frozen
 class Place:
-    """A class of attrs; what is private has another name outside."""
+    """An attrs class; its private attribute has another name outside."""
 
     name: str
     _at: Point = ORIGIN
@@ -268,7 +268,7 @@ class Trip:
 
 
 class Guest(pydantic.BaseModel):
-    """One of pydantic's."""
+    """A pydantic model."""
 
     name: str
     since: dt.date

@@ -237,7 +237,7 @@ def test_the_client_retries_in_each_turn(backend: str) -> None:
 
 
 def gated(response: Response, gate: anyio.Event) -> Callable[[ServerExchange], Awaitable[None]]:
-    """Say a response up to the end of its first item, and the rest once the gate is open."""
+    """Send a response up to the end of its first item, and the rest once the gate is open."""
 
     async def script(peer: ServerExchange) -> None:
         await peer.start()

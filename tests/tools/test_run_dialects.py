@@ -1,4 +1,4 @@
-"""Runs against what servers really say: the same calls, once each, and a history that they take back."""
+"""Runs against the streams of real servers: each call is executed once, and the history is valid."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def test_the_timeout_of_a_tool_overrides_that_of_the_run(backend: str) -> None:
         (error,) = [event.error for event in events if isinstance(event, ToolFinished) and event.failed]
         assert isinstance(error, DeadlineExceeded)
         assert (error.kind, error.limit) == ("tool", 0.02)
-        assert texts(result.loop)[0].startswith("The tool took too long, and was stopped after 0.")
+        assert texts(result.loop)[0].startswith("The tool took too long and was stopped after 0.")
         assert texts(result.loop)[1] == "fine"
 
     run(backend, test)
@@ -222,7 +222,7 @@ def begun_with(*items: Any, **fields: Any) -> Response:
 
 
 def broken_off(response: Response, *end: Any) -> Answer:
-    """Say a response up to the end of its first item."""
+    """Send a response up to the end of its first item."""
     pieces: list[Any] = []
     for event in emit(response):
         pieces.append(encode_event(event))

@@ -1,4 +1,4 @@
-"""From a function to its schema, and from a model's arguments to its call."""
+"""Signatures: the schema of a function, and the arguments in a model's JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """Stands for what a function is called in."""
+    """Stands for ``ToolContext``."""
 
 
 class Color(enum.Enum):

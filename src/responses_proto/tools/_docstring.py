@@ -1,6 +1,7 @@
 """Reads the descriptions of parameters in a docstring: Google and NumPy sections, and Sphinx fields.
 
-Other sections (returns, raises, examples) are for human readers; they are left out of the description that the model gets.
+Other sections (returns, raises, examples) are for human readers; they are left out of the description that the model
+gets.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ _HEADING: Final = re.compile(rf"({'|'.join(_SECTIONS)}):?\s*", re.IGNORECASE)
 _UNDERLINE: Final = re.compile(r"[-=]{3,}\s*")
 _FIELD: Final = re.compile(r":(\w+)([^:]*):\s*(.*)")
 _PARAMETER_FIELDS: Final = frozenset({"param", "parameter", "arg", "argument", "key", "keyword"})
-# An entry of a section. Group 1 is the parameter, group 2 the description on the same line, which NumPy style does not have.
+# An entry of a section. Group 1 is the parameter, group 2 the description on the same line, which NumPy style does not
+# have.
 _GOOGLE: Final = re.compile(r"\*{0,2}(\w+)\s*(?:\([^)]*\))?\s*:\s*(.*)")
 _NUMPY: Final = re.compile(r"\*{0,2}(\w+)\s*(?::.*)?()")
 
@@ -63,7 +65,7 @@ def read_docstring(text: str) -> tuple[str, dict[str, str]]:
 
 
 def _until(lines: list[str], at: int, ends: Callable[[str], bool]) -> int:
-    """Return the index of the first line, from ``at`` on, that ends a section: by ``ends``, or because another one begins."""
+    """Return the index where the section at ``at`` ends: by ``ends``, or because another one begins."""
     while at < len(lines) and not ends(lines[at]) and not _begins(lines, at):
         at += 1
     return at

@@ -1,9 +1,10 @@
 """A queue of events with several writers, one reader, and backpressure that writers ask for.
 
-Why not ``anyio.create_memory_object_stream``: with a buffer of 0, ``send()`` also waits for the reader, but a run must publish from
-places that cannot wait (``Run.answer``, ``context.progress``, the ``finally`` of a cancelled tool), and ``send_nowait()`` needs a buffer.
-With an unbounded buffer nothing can be awaited that says that the reader has read everything and waits for more. A wait for exactly
-that, :meth:`EventQueue.wait_until_drained`, is what the pace of a run depends on.
+Why not ``anyio.create_memory_object_stream``: with a buffer of 0, ``send()`` also waits for the reader, but a run must
+publish from places that cannot wait (``Run.answer``, ``context.progress``, the ``finally`` of a cancelled tool), and
+``send_nowait()`` needs a buffer. With an unbounded buffer nothing can be awaited that says that the reader has read
+everything and waits for more. A wait for exactly that, :meth:`EventQueue.wait_until_drained`, is what the pace of a run
+depends on.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ T = TypeVar("T")
 
 
 class EventQueue(Generic[T]):
-    """A queue with one reader. :meth:`put` never waits; a writer of many events awaits :meth:`wait_until_drained` between them."""
+    """A queue with one reader.
+
+    :meth:`put` never waits; a writer of many events awaits :meth:`wait_until_drained` between them.
+    """
 
     def __init__(self) -> None:
         self._events: deque[T] = deque()

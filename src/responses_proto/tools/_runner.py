@@ -1,8 +1,8 @@
 """Executes calls concurrently, each once and within its timeout, and records exactly one answer for each.
 
-:class:`ToolRunner` starts a task per call, up to a number of tasks at a time; later calls wait in order. Whatever ends the task (a
-result, an exception, a timeout, cancellation), the call gets one answer. The only exception is a question to the caller that was
-not answered: its call stays unanswered and can be asked again.
+:class:`ToolRunner` starts a task per call, up to a number of tasks at a time; later calls wait in order. Whatever ends
+the task (a result, an exception, a timeout, cancellation), the call gets one answer. The only exception is a question
+to the caller that was not answered: its call stays unanswered and can be asked again.
 """
 
 from __future__ import annotations
@@ -82,10 +82,13 @@ class _Lane:
 
 
 class ToolRunner:
-    """The calls of one run. :meth:`start` each call, or record its answer; then :meth:`wait`. The answers are in :attr:`finished`.
+    """The calls of one run.
 
-    ``tasks``: where the calls are executed. ``publish``: called with each event. ``concurrency``: the number of tools that may run at
-    a time. ``on_failure``: called, with ``on_error="raise"``, when a call failed and :attr:`failure` is set.
+    :meth:`start` each call, or record its answer; then :meth:`wait`. The answers are in :attr:`finished`.
+
+    ``tasks``: where the calls are executed. ``publish``: called with each event. ``concurrency``: the number of tools
+    that may run at a time. ``on_failure``: called, with ``on_error="raise"``, when a call failed and :attr:`failure` is
+    set.
     """
 
     def __init__(
@@ -127,7 +130,10 @@ class ToolRunner:
         return call_key(call) in self._known
 
     def start(self, job: Job) -> None:
-        """Execute a call, as soon as there is a free place. Raises ``LocalProtocolError`` if it was already started or answered."""
+        """Execute a call, as soon as there is a free place.
+
+        Raises ``LocalProtocolError`` if it was already started or answered.
+        """
         self._add_known(job.call)
         if self._idle.is_set():
             self._idle = anyio.Event()
@@ -216,8 +222,8 @@ class ToolRunner:
         except (anyio.get_cancelled_exc_class(), BaseExceptionGroup) as raised:
             if not _is_cancellation(raised):
                 raise
-            # Not raised again: the task ends here in any case, after recording the answer. If no scope around it was cancelled,
-            # the tool raised the cancellation itself, and the other tools continue.
+            # Not raised again: the task ends here in any case, after recording the answer. If no scope around it was
+            # cancelled, the tool raised the cancellation itself, and the other tools continue.
             if anyio.current_effective_deadline() == -math.inf:
                 self.stop()
         finally:
@@ -286,7 +292,7 @@ class ToolRunner:
 
 
 def _is_cancellation(raised: BaseException) -> bool:
-    """Return whether this is a cancellation, alone or in a group with ordinary exceptions (from a task group of the tool)."""
+    """Return whether this is a cancellation, alone or, from a task group of the tool, in a group."""
     kinds = (Exception, anyio.get_cancelled_exc_class())
     group: Any = raised
     return isinstance(raised, kinds) or (isinstance(raised, BaseExceptionGroup) and group.split(kinds)[1] is None)

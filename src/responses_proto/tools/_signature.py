@@ -1,4 +1,4 @@
-"""Reads the signature of a function: the JSON Schema of its parameters for the model, and the arguments of a call for the function.
+"""Reads the signatures of functions: a JSON Schema for the model, and from a model's JSON the arguments of a call.
 
 Schemas and values are the work of :mod:`responses_proto.schema`; this module adds parameters, defaults and docstrings.
 """
@@ -59,7 +59,10 @@ class Signature:
         return {**schema, "required": [p.name for p in self.parameters if p.default is _EMPTY]}
 
     def bind(self, arguments: str) -> tuple[list[Any], dict[str, Any]]:
-        """Return the positional and the keyword arguments in a model's JSON. Raises ``ToolArgumentsInvalid`` with the path."""
+        """Return the positional and the keyword arguments in a model's JSON.
+
+        Raises ``ToolArgumentsInvalid`` with the path.
+        """
         value = object_in(arguments)
         names = [parameter.name for parameter in self.parameters]
         for unknown in value.keys() - names:
@@ -82,7 +85,7 @@ class Signature:
 
 
 def object_in(arguments: str) -> dict[str, JSONValue]:
-    """Return the JSON object in the arguments of a call; blank text is an empty one. Raises ``ToolArgumentsInvalid``."""
+    """Return the JSON object in a call's arguments; blank text is an empty one. Raises ``ToolArgumentsInvalid``."""
     try:
         value: Any = default_backend().loads(arguments) if arguments.strip() else {}
     except (DecodeError, LimitExceeded) as error:

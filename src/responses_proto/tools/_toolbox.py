@@ -1,4 +1,4 @@
-"""The tools of a run: which of them execute calls, which are only offered to the model, and which executor gets a call."""
+"""Sorts the tools of a run into executors and plain definitions, and finds the executor of a call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _TOOL: Final[tuple[type, ...]] = get_args(Tool)
 
 
 class Toolbox:
-    """The executors and the plain definitions of a run's ``tools``, in their order. Raises ``UsageError`` for anything else."""
+    """The executors and the plain definitions of a run's ``tools``, in their order.
+
+    Raises ``UsageError`` for anything else.
+    """
 
     def __init__(self, tools: Tools) -> None:
         self.executors: list[ToolExecutor] = []

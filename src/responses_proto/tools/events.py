@@ -86,11 +86,14 @@ class ToolFinished(LocalEvent):
     output: Item
     """The item that the model reads."""
     failed: bool = False
-    """Whether the tool raised, timed out, was cancelled, does not exist, was not approved, or reported a failure itself."""
+    """Whether the tool raised, timed out, was cancelled, does not exist, was not approved, or reported a failure
+    itself."""
     error: Exception | None = attrs.field(default=None, eq=False)
-    """What the tool raised, or an error of this library: ``DeadlineExceeded``, ``ToolNotFound``, ``LimitExceeded``, …"""
+    """What the tool raised, or an error of this library: ``DeadlineExceeded``, ``ToolNotFound``, ``LimitExceeded``, …
+    """
     value: object = attrs.field(default=None, eq=False, repr=False)
-    """:attr:`ToolOutput.value <responses_proto.tools.ToolOutput.value>`: the tool's result for the caller. Never sent."""
+    """:attr:`ToolOutput.value <responses_proto.tools.ToolOutput.value>`: the tool's result for the caller. Never sent.
+    """
     elapsed: float = attrs.field(default=0.0, eq=False)
     """Seconds that the execution took."""
 

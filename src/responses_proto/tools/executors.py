@@ -9,9 +9,10 @@
 
     async with client.run(model=..., input=..., tools=[get_weather]) as run: ...
 
-:func:`function_tool` makes an executor of a function with typed parameters, :func:`custom_tool` of a function of one text, and
-:func:`handler` of a function that receives the call itself, for calls that name no tool: shell commands, patches, computer actions,
-tool searches. A call runs only code that the caller passed in; this library runs no shell and no command itself.
+:func:`function_tool` makes an executor of a function with typed parameters, :func:`custom_tool` of a function of one
+text, and :func:`handler` of a function that receives the call itself, for calls that name no tool: shell commands,
+patches, computer actions, tool searches. A call runs only code that the caller passed in; this library runs no shell
+and no command itself.
 """
 
 from __future__ import annotations
@@ -97,8 +98,8 @@ class ProgressReport:
 class ToolContext:
     """What an executor gets beside the call: where the call belongs, its timeout, and :meth:`progress`.
 
-    A run makes one for each call. To execute a call by hand, ``ToolContext(call)`` is enough. May be used from the worker thread of
-    a plain function.
+    A run makes one for each call. To execute a call by hand, ``ToolContext(call)`` is enough. May be used from the
+    worker thread of a plain function.
     """
 
     call: PendingCall
@@ -110,8 +111,8 @@ class ToolContext:
     timeout: float | None = attrs.field(default=None, kw_only=True)
     """Seconds that the call may take; ``None`` for no bound."""
     cancelled: bool = attrs.field(default=False, kw_only=True)
-    """Whether the output is no longer wanted: the call was cancelled or timed out. A coroutine is cancelled as well; a worker thread
-    cannot be, so a long-running plain function should check this and return."""
+    """Whether the output is no longer wanted: the call was cancelled or timed out. A coroutine is cancelled as well; a
+    worker thread cannot be, so a long-running plain function should check this and return."""
     on_progress: Callable[[ProgressReport], object] | None = attrs.field(default=None, kw_only=True, repr=False)
     """Called by :meth:`progress`, also from a worker thread."""
     _started: float = attrs.field(factory=time.monotonic, init=False, repr=False)
@@ -124,68 +125,75 @@ class ToolContext:
     def progress(self, message: str = "", *, done: float | None = None, total: float | None = None) -> None:
         """Report progress to the reader of the run, as a ``ToolProgress`` event.
 
-        ``done`` and ``total`` are amounts in any unit. Never waits. Does nothing once the call is finished or cancelled.
+        ``done`` and ``total`` are amounts in any unit. Never waits. Does nothing once the call is finished or
+        cancelled.
         """
         if self.on_progress is not None and not self.cancelled:
             self.on_progress(ProgressReport(message, done, total))
 
 
 class ToolExecutor(Protocol):
-    """The interface for anything that answers calls. Implement its three methods and pass the object in a run's ``tools``.
+    """The interface for anything that answers calls.
 
-    For each turn, a run calls :meth:`definitions` before it sends the request, then :meth:`handles` for the calls in the response,
-    then :meth:`execute` for those that the executor handles.
+    Implement its three methods and pass the object in a run's ``tools``.
+
+    For each turn, a run calls :meth:`definitions` before it sends the request, then :meth:`handles` for the calls in
+    the response, then :meth:`execute` for those that the executor handles.
 
     Two optional attributes are not part of the protocol class, because most executors do not need them:
 
     ``entered: bool``
-        For an executor that is also an async context manager, such as one that holds a connection. A run enters it before the first
-        request and leaves it at the end, unless ``entered`` is true then: it is open already, and whoever opened it closes it. That is how
-        runs can share an executor. Without the attribute, every run enters it. Entering and leaving happen in the task that
-        enters and leaves the block of the run. Set it in ``__aenter__`` and clear it in ``__aexit__``.
+        For an executor that is also an async context manager, such as one that holds a connection. A run enters it
+        before the first request and leaves it at the end, unless ``entered`` is true then: it is open already, and
+        whoever opened it closes it. That is how runs can share an executor. Without the attribute, every run enters it.
+        Entering and leaving happen in the task that enters and leaves the block of the run. Set it in ``__aenter__``
+        and clear it in ``__aexit__``.
     ``timeout: float | None``
-        Seconds that one call may take, instead of the run's ``tool_timeout``. ``None``, or no attribute, leaves it to the run.
+        Seconds that one call may take, instead of the run's ``tool_timeout``. ``None``, or no attribute, leaves it to
+        the run.
     """
 
     def definitions(self) -> list[Tool]:
         """Return the tools to offer to the model: the ``tools`` that are added to each request. The list may be empty.
 
-        Called before each request, so the list may change from turn to turn. Called only while the executor is open. An exception
-        ends the run.
+        Called before each request, so the list may change from turn to turn. Called only while the executor is open. An
+        exception ends the run.
         """
         ...
 
     def handles(self, item: Item) -> bool:
         """Return whether this executor answers a call.
 
-        ``item`` is a call from a response, of any type: check the type before reading a name. The first executor of the run that
-        returns true gets the call. Must be fast and without effects, as it may be called more than once for one call. An exception
-        ends the run.
+        ``item`` is a call from a response, of any type: check the type before reading a name. The first executor of the
+        run that returns true gets the call. Must be fast and without effects, as it may be called more than once for
+        one call. An exception ends the run.
         """
         ...
 
     async def execute(self, call: PendingCall, context: ToolContext) -> ToolOutput:
         """Execute a call and return what the model reads.
 
-        ``call`` is a complete call for which :meth:`handles` returned true. Its arguments are the model's text and are not checked:
-        a function call's ``arguments`` may not be valid JSON. ``context`` has the timeout and reports progress.
+        ``call`` is a complete call for which :meth:`handles` returned true. Its arguments are the model's text and are
+        not checked: a function call's ``arguments`` may not be valid JSON. ``context`` has the timeout and reports
+        progress.
 
-        Return a :class:`ToolOutput` whose ``output`` fits the type of call: text or content parts for function and custom calls; for
-        other types, see :func:`~responses_proto.tools.output_item`. To report a failure in your own words, return
-        ``ToolOutput(text, failed=True)``, which fits every type.
+        Return a :class:`ToolOutput` whose ``output`` fits the type of call: text or content parts for function and
+        custom calls; for other types, see :func:`~responses_proto.tools.output_item`. To report a failure in your own
+        words, return ``ToolOutput(text, failed=True)``, which fits every type.
 
-        Any ``Exception`` means that the call failed. The model reads its type and message; of a ``ToolError``, the message alone, and
-        ``ToolArgumentsInvalid`` is the one for wrong arguments. With ``on_error="raise"``, the run also ends with a ``ToolError``.
+        Any ``Exception`` means that the call failed. The model reads its type and message; of a ``ToolError``, the
+        message alone, and ``ToolArgumentsInvalid`` is the one for wrong arguments. With ``on_error="raise"``, the run
+        also ends with a ``ToolError``.
 
-        The call is cancelled when its timeout expires and when the run is left: clean up, and do not suppress the cancellation. Several
-        calls may be executed concurrently.
+        The call is cancelled when its timeout expires and when the run is left: clean up, and do not suppress the
+        cancellation. Several calls may be executed concurrently.
         """
         ...
 
 
 Tools: TypeAlias = "Sequence[ToolExecutor | Callable[..., Any] | Tool | JSONObject]"
-"""What a run's ``tools`` may contain: executors; functions, which become :func:`function_tool`; and definitions of tools that the server
-executes or that the caller answers, as models or raw objects."""
+"""What a run's ``tools`` may contain: executors; functions, which become :func:`function_tool`; and definitions of
+tools that the server executes or that the caller answers, as models or raw objects."""
 
 
 # ---- functions
@@ -195,15 +203,15 @@ async def call_function(function: Callable[..., Any], *args: Any, **kwargs: Any)
     """Call a function of the caller: a coroutine function in this task, a plain one in a worker thread."""
     if _is_async(function):
         return await function(*args, **kwargs)
-    # A thread cannot be cancelled. On cancellation it is abandoned, and its result is dropped. The result is wrapped in a tuple
-    # because trio refuses a plain function that returns an awaitable.
+    # A thread cannot be cancelled. On cancellation it is abandoned, and its result is dropped. The result is wrapped in
+    # a tuple because trio refuses a plain function that returns an awaitable.
     (result,) = await anyio.to_thread.run_sync(lambda: (function(*args, **kwargs),), abandon_on_cancel=True)
     return await result if inspect.isawaitable(result) else result
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
     inner = function.func if isinstance(function, functools.partial) else function
-    call = getattr(inner, "__call__", None)  # noqa: B004 - not to test whether it is callable, but to inspect the method
+    call = getattr(inner, "__call__", None)  # noqa: B004 - to inspect it, not to test whether it is there
     return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(call)
 
 
@@ -229,7 +237,7 @@ class _Target:
     def require_bound(self) -> None:
         if not self._bound:
             raise UsageError(
-                f"{label_of(self.function)} is a method without an object: pass the bound method, tools=[instance.method]"
+                f"{label_of(self.function)} is a method without an object: pass a bound method, tools=[thing.method]"
             )
 
     def require_one_argument(self, what: str) -> None:
@@ -247,7 +255,10 @@ class _Target:
 
 
 class Function(Generic[_P, _R, _D]):
-    """An executor made of a function by :func:`function_tool` or :func:`custom_tool`. It can still be called as the function."""
+    """An executor made of a function by :func:`function_tool` or :func:`custom_tool`.
+
+    It can still be called as the function.
+    """
 
     def __init__(
         self,
@@ -302,7 +313,8 @@ class Function(Generic[_P, _R, _D]):
     async def execute(self, call: PendingCall, context: ToolContext) -> ToolOutput:
         """Check the arguments, call the function, and return its result as an output.
 
-        Raises ``ToolArgumentsInvalid``, before the function is called, if the arguments do not fit; else what the function raises.
+        Raises ``ToolArgumentsInvalid``, before the function is called, if the arguments do not fit; else what the
+        function raises.
         """
         try:
             args, kwargs = self._read_arguments(call)
@@ -316,7 +328,10 @@ class Function(Generic[_P, _R, _D]):
 
 
 class ItemHandler:
-    """An executor whose function receives all calls of one type. Made by :func:`handler`, which documents the parameters."""
+    """An executor whose function receives all calls of one type.
+
+    Made by :func:`handler`, which documents the parameters.
+    """
 
     def __init__(
         self,
@@ -346,7 +361,7 @@ class ItemHandler:
         return [*self._definitions]
 
     def handles(self, item: Item) -> bool:
-        """Return whether an item is a call of this type and, if calls name a tool and any were defined, of one of those."""
+        """Return whether an item is a call of this type and, if tools with names were defined, of one of them."""
         if item.type != self.kind:
             return False
         if not self._names or not isinstance(item, FunctionCall | CustomToolCall):
@@ -433,24 +448,25 @@ def function_tool(
     allowed_callers: Sequence[AllowedCaller] | None = None,
     defer_loading: bool | None = None,
 ) -> Any:
-    """Make a tool of a function, a coroutine function or a method: ``@function_tool``, or ``function_tool(f, name=...)``.
+    """Make a tool of a function or a method: ``@function_tool``, or ``function_tool(f, name=...)``.
 
-    The definition that the model sees is made of the signature: the types of the parameters become a JSON Schema, as in structured
-    output, with the descriptions in the docstring (Google, NumPy or Sphinx style) or in ``Annotated``. The arguments of a call are
-    checked before the function is called, and converted to the annotated types. A first parameter annotated :class:`ToolContext`
-    receives the context and is not part of the schema.
+    The definition that the model sees is made of the signature: the types of the parameters become a JSON Schema, as in
+    structured output, with the descriptions in the docstring (Google, NumPy or Sphinx style) or in ``Annotated``. The
+    arguments of a call are checked before the function is called, and converted to the annotated types. A first
+    parameter annotated :class:`ToolContext` receives the context and is not part of the schema.
 
-    ``name``: default, the function's. ``description``: default, the docstring without its sections. ``strict``: whether the server
-    holds the model to the schema; a parameter with a default may then be null, which means the default. ``timeout``: seconds that a
-    call may take; ``None`` leaves it to the run. ``allowed_callers`` and ``defer_loading``: fields of the definition
-    (Tools, Function calling).
+    ``name``: default, the function's. ``description``: default, the docstring without its sections. ``strict``: whether
+    the server holds the model to the schema; a parameter with a default may then be null, which means the default.
+    ``timeout``: seconds that a call may take; ``None`` leaves it to the run. ``allowed_callers`` and ``defer_loading``:
+    fields of the definition (Tools, Function calling).
 
-    A plain function is called in a worker thread. If the call is cancelled or times out, the thread is abandoned: it runs on until it
-    returns, which it can do early if it checks ``context.cancelled``, and its result is dropped. The result of the function is
-    converted by :func:`~responses_proto.tools.tool_output`; an exception means that the call failed.
+    A plain function is called in a worker thread. If the call is cancelled or times out, the thread is abandoned: it
+    runs on until it returns, which it can do early if it checks ``context.cancelled``, and its result is dropped. The
+    result of the function is converted by :func:`~responses_proto.tools.tool_output`; an exception means that the call
+    failed.
 
-    Raises ``UsageError`` for a parameter without a type, for a type that has no schema, for ``*args`` and ``**kwargs``, and for a name
-    that a tool cannot have.
+    Raises ``UsageError`` for a parameter without a type, for a type that has no schema, for ``*args`` and ``**kwargs``,
+    and for a name that a tool cannot have.
     """
 
     def make(function: Callable[..., Any]) -> Function[..., Any, FunctionTool]:
@@ -562,16 +578,17 @@ def handler(
 
         handler(ShellCall, run_commands, definition=ShellTool(environment=LocalEnvironment()))
 
-    ``kind``: the class of the calls or its wire string: ``shell_call``, ``local_shell_call``, ``apply_patch_call``, ``computer_call``,
-    ``tool_search_call``, ``function_call`` or ``custom_tool_call``. Of the last two, it gets the calls of the tools in ``definition``,
-    or calls of any name if none are defined.
+    ``kind``: the class of the calls or its wire string: ``shell_call``, ``local_shell_call``, ``apply_patch_call``,
+    ``computer_call``, ``tool_search_call``, ``function_call`` or ``custom_tool_call``. Of the last two, it gets the
+    calls of the tools in ``definition``, or calls of any name if none are defined.
 
-    ``function``: a coroutine function or a plain one, as in :func:`function_tool`. It receives the call, after the context if its first
-    parameter is annotated :class:`ToolContext`. It returns text or whatever answers the type of call: a list of ``ShellOutput``, an
-    image of the screen, a list of found tools, or the ready item. Running commands safely is the responsibility of the function.
+    ``function``: a coroutine function or a plain one, as in :func:`function_tool`. It receives the call, after the
+    context if its first parameter is annotated :class:`ToolContext`. It returns text or whatever answers the type of
+    call: a list of ``ShellOutput``, an image of the screen, a list of found tools, or the ready item. Running commands
+    safely is the responsibility of the function.
 
-    ``definition``: one or several tools to add to the request, unless the request has them already. ``timeout``: seconds that a call may
-    take; ``None`` leaves it to the run.
+    ``definition``: one or several tools to add to the request, unless the request has them already. ``timeout``:
+    seconds that a call may take; ``None`` leaves it to the run.
 
     Raises ``UsageError`` for any other type, and if the function does not take one positional argument.
     """

@@ -17,12 +17,12 @@
 ``OVER``           nothing; :attr:`~ToolLoop.stopped` says why
 =================  =================================================================================
 
-A loop is a plain value. It can be copied and pickled at any point, and another process can continue it. The next request refers to
-what came before it in one of three ways (:data:`Continuation`):
+A loop is a plain value. It can be copied and pickled at any point, and another process can continue it. The next
+request refers to what came before it in one of three ways (:data:`Continuation`):
 
 =================  =================================================================================
 ``response``       ``previous_response_id`` of the last response; the input is the answers
-``history``        the input is all items so far, prepared by :func:`~responses_proto.protocol.as_input`; for servers that store nothing
+``history``        the input is all items so far, prepared by ``protocol.as_input``; for servers that store nothing
 ``conversation``   the input is the answers; the server adds them to the conversation that the request names
 =================  =================================================================================
 """
@@ -83,8 +83,8 @@ class LoopState(enum.StrEnum):
 
 
 StopReason: TypeAlias = Literal["completed", "max_turns", "incomplete", "failed", "cancelled", "error", "truncated"]
-"""Why no further request follows. ``completed``: the last response calls nothing. ``max_turns``: see :class:`ToolLoop`. The others are
-the status of the last response's outcome."""
+"""Why no further request follows. ``completed``: the last response calls nothing. ``max_turns``: see :class:`ToolLoop`.
+The others are the status of the last response's outcome."""
 
 _NOT_RUN: Final = "The call was not run."
 _UNFINISHED: Final = frozenset({"queued", "in_progress"})
@@ -132,17 +132,18 @@ class LoopTurn:
 class ToolLoop:
     """Turns responses and answers into the next request, until no call waits.
 
-    Repeat while :attr:`state` is not ``OVER``: send :attr:`request`, pass the response to :meth:`receive`, and :meth:`answer` each
-    call that it returns.
+    Repeat while :attr:`state` is not ``OVER``: send :attr:`request`, pass the response to :meth:`receive`, and
+    :meth:`answer` each call that it returns.
 
-    ``request``: the first request, a model or a raw wire object. Later ones differ from it in ``input`` and in what they continue.
-    ``continuation``: how they continue. The default is ``conversation`` if the request names one; ``history`` if the request says
-    ``store=False``, if the server reports that it did not store the response, or if the provider stores nothing; else ``response``.
-    ``dialect``: the provider or its name, for ``continuation`` and :attr:`history`. ``max_turns``: after so many responses no request
-    follows, and the calls of the last response stay pending.
+    ``request``: the first request, a model or a raw wire object. Later ones differ from it in ``input`` and in what
+    they continue. ``continuation``: how they continue. The default is ``conversation`` if the request names one;
+    ``history`` if the request says ``store=False``, if the server reports that it did not store the response, or if the
+    provider stores nothing; else ``response``. ``dialect``: the provider or its name, for ``continuation`` and
+    :attr:`history`. ``max_turns``: after so many responses no request follows, and the calls of the last response stay
+    pending.
 
-    Raises ``UsageError`` for an unknown provider, for ``continuation="conversation"`` if the request names none, and for
-    ``max_turns`` below 1.
+    Raises ``UsageError`` for an unknown provider, for ``continuation="conversation"`` if the request names none, and
+    for ``max_turns`` below 1.
     """
 
     def __init__(
@@ -195,7 +196,7 @@ class ToolLoop:
 
     @property
     def at_last_turn(self) -> bool:
-        """Whether the next response is the last one that ``max_turns`` allows, so that its calls will not be executed."""
+        """Whether the next response is the last one that ``max_turns`` allows. Its calls will not be executed."""
         return self.max_turns is not None and len(self.turns) + 1 >= self.max_turns
 
     @property
@@ -224,9 +225,9 @@ class ToolLoop:
     def history(self) -> list[Item]:
         """All items as the input of a new request: prepared for the server, with an answer to every call.
 
-        A call without an answer is answered with a text that says that it was not run. Of a turn whose response was cut off, only
-        the answered calls are kept, with the items that led to them. Items of an earlier response or of a conversation that the
-        first request continues are not included.
+        A call without an answer is answered with a text that says that it was not run. Of a turn whose response was cut
+        off, only the answered calls are kept, with the items that led to them. Items of an earlier response or of a
+        conversation that the first request continues are not included.
         """
         return [*self._input_items(), *self._turn_items()]
 
@@ -241,7 +242,7 @@ class ToolLoop:
 
     @property
     def tools(self) -> list[Tool]:
-        """The tools that the model may call: those of the first request, of the last response, and those found by tool searches."""
+        """The tools that the model may call: of the first request, of the last response, and found by tool searches."""
         tools: list[Tool | JSONObject] = [*(_field(self._first_request, "tools") or ())]
         tools += self.response.tools if self.response is not None else ()
         for item in self.items:
@@ -271,14 +272,15 @@ class ToolLoop:
     def request(self) -> CreateResponse | dict[str, Any]:
         """The next request: a model if the first one is, else a raw object. Send it, then call :meth:`receive`.
 
-        Raises ``LocalProtocolError`` if a call is pending, if the loop is over, and if the last response has no id to continue from.
+        Raises ``LocalProtocolError`` if a call is pending, if the loop is over, and if the last response has no id to
+        continue from.
         """
         if self.state == LoopState.ANSWER:
             waiting = ", ".join(call_key(call) for call in self.pending)
             raise LocalProtocolError(f"calls without an answer: {waiting}; answer() each of `pending` first")
         if self.state == LoopState.OVER:
             raise LocalProtocolError(
-                f"the loop is over ({self.stopped}): raise max_turns, or start a new one with input=[*loop.history, ...]"
+                f"the loop is over ({self.stopped}): raise max_turns, or start a new one with input=loop.history"
             )
         if not self.turns:
             return cast("CreateResponse | dict[str, Any]", self._first_request)
@@ -295,9 +297,9 @@ class ToolLoop:
     def receive(self, response: Response | Outcome) -> list[PendingCall]:
         """Add the response to :attr:`request`, or the outcome of its stream. Return the calls that wait for an answer.
 
-        :meth:`answer` each of them next; if there are none, look at :attr:`state`. A response that failed, was cancelled or was cut
-        off returns none. Raises ``LocalProtocolError`` if :attr:`state` is not ``ASK`` or the response is still in progress, and
-        ``RemoteProtocolError`` if two calls have the same id, or one has none.
+        :meth:`answer` each of them next; if there are none, look at :attr:`state`. A response that failed, was
+        cancelled or was cut off returns none. Raises ``LocalProtocolError`` if :attr:`state` is not ``ASK`` or the
+        response is still in progress, and ``RemoteProtocolError`` if two calls have the same id, or one has none.
         """
         if self.state != LoopState.ASK:
             raise LocalProtocolError(f"receive() in state {self.state.value!r}: no response was requested")
@@ -318,11 +320,11 @@ class ToolLoop:
     ) -> Item:
         """Answer a pending call; the order does not matter. Return the item that goes into the next request.
 
-        Once none is pending, :attr:`request` is next. An :class:`~responses_proto.tools.Approval` with ``remember`` is remembered.
-        ``limits`` bounds the size of the item.
+        Once none is pending, :attr:`request` is next. An :class:`~responses_proto.tools.Approval` with ``remember`` is
+        remembered. ``limits`` bounds the size of the item.
 
-        Raises ``LocalProtocolError`` if the call is not pending, and what :func:`~responses_proto.tools.output_item` raises; the call
-        then stays pending.
+        Raises ``LocalProtocolError`` if the call is not pending, and what :func:`~responses_proto.tools.output_item`
+        raises; the call then stays pending.
         """
         key = call_key(call)
         waiting = next((known for known in self.pending if call_key(known) == key), None)
@@ -394,7 +396,7 @@ def tool_names(tools: Iterable[Tool], namespace: str = "") -> Iterator[tuple[str
 
 
 def is_offered(call: PendingCall, tools: Iterable[Tool | JSONObject]) -> bool:
-    """Return whether a tool with the called name is among ``tools``; true for calls that name no tool, such as shell calls."""
+    """Return whether the called tool is among ``tools``; true for calls that name no tool, such as shell calls."""
     if not isinstance(call, FunctionCall | CustomToolCall):
         return True
     return any(name == call.name for _, name in tool_names(map(load_tool, tools)))

@@ -3,10 +3,11 @@
 ::
 
     output_item(call, "sunny")                                    # a FunctionCallOutput, for a FunctionCall
-    output_item(call, ToolOutput("no such city", failed=True))    # each type of call has its own way to report a failure
+    output_item(call, ToolOutput("no such city", failed=True))    # each type of call has its own failure
     output_item(request, Approval(approve=True))                  # an McpApprovalResponse
 
-``models.items.CALL_OUTPUT_PAIRS`` lists which item answers which call; the table at the end of this module lists how it is made.
+``models.items.CALL_OUTPUT_PAIRS`` lists which item answers which call; the table at the end of this module lists how it
+is made.
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ if TYPE_CHECKING:
 __all__ = ["Approval", "ToolOutput", "ToolResult", "call_key", "output_item", "tool_output"]
 
 ToolResult: TypeAlias = "str | Content | Sequence[Content] | Sequence[ShellOutput] | Sequence[Tool] | Item"
-"""What the model reads: text; content parts, such as images and files; the output of shell commands; the tools that a search found; or
-the item itself that answers the call, such as a ``ComputerCallOutput``."""
+"""What the model reads: text; content parts, such as images and files; the output of shell commands; the tools that a
+search found; or the item itself that answers the call, such as a ``ComputerCallOutput``."""
 
 _CONTENT: Final[tuple[type, ...]] = get_args(Content)
 _ITEM: Final[tuple[type, ...]] = get_args(Item)
@@ -99,7 +100,7 @@ class Approval:
 
 
 def call_key(call: PendingCall) -> str:
-    """Return the id that the answer to a call refers to: ``call_id``, or ``id`` for a request for approval; empty if it has none."""
+    """Return the id that the answer to a call refers to: ``call_id``, or ``id`` for an approval; empty if missing."""
     key = getattr(call, _PAIR_OF[call.type].call_key)
     return key if isinstance(key, str) else ""
 
@@ -111,8 +112,9 @@ def tool_output(value: object) -> ToolOutput:
     """Convert the return value of a function to an output.
 
     An output, text, content parts and items are used unchanged. Other values become JSON text and are kept in
-    :attr:`ToolOutput.value`: ``None``, numbers, lists, sets, mappings, instances of attrs classes, dataclasses and pydantic models,
-    named tuples, enumerations, dates, ``UUID``, ``Decimal`` and paths. Raises ``EncodeError`` for any other type.
+    :attr:`ToolOutput.value`: ``None``, numbers, lists, sets, mappings, instances of attrs classes, dataclasses and
+    pydantic models, named tuples, enumerations, dates, ``UUID``, ``Decimal`` and paths. Raises ``EncodeError`` for any
+    other type.
     """
     if isinstance(value, ToolOutput):
         return value
@@ -137,8 +139,8 @@ def _to_json(value: object) -> Any:
     if isinstance(value, _ARRAYS):
         return [_to_json(element) for element in cast("Sequence[object]", value)]
     raise EncodeError(
-        f"a tool returned a value of type {type(value).__name__}, which has no JSON form: return text, JSON values, attrs or dataclass instances, "
-        "or content parts such as InputImage.from_bytes(...)"
+        f"a tool returned a value of type {type(value).__name__}, which has no JSON form: return text, JSON values, "
+        "attrs or dataclass instances, or content parts such as InputImage.from_bytes(...)"
     )
 
 
@@ -155,7 +157,7 @@ def _members(value: Any) -> Mapping[Any, Any] | None:
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if callable(as_dict := getattr(value, "_asdict", None)):
         return cast("Mapping[str, Any]", as_dict())
-    return value if isinstance(value, abc.Mapping) else None  # pyright: ignore[reportUnknownVariableType] - members of any type
+    return value if isinstance(value, abc.Mapping) else None  # pyright: ignore[reportUnknownVariableType] - any
 
 
 _ARRAYS: Final = (list, tuple, set, frozenset, range, abc.KeysView, abc.ValuesView, collections.deque)
@@ -174,12 +176,12 @@ _SCALARS: Final[tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...]
 def output_item(call: PendingCall, answer: ToolOutput | ToolResult | Approval, *, limits: Limits | None = None) -> Item:
     """Return the item that answers a call. A ``caller`` in the call, such as a program, is copied to the item.
 
-    Every type of call can be answered with ``ToolOutput(text, failed=True)``. Otherwise, a function or custom tool call takes text or
-    content parts; a shell call, text or a list of ``ShellOutput``; a local shell or patch call, text; a computer call, an image; a tool
-    search, a list of tools; a request for approval, an :class:`Approval`.
+    Every type of call can be answered with ``ToolOutput(text, failed=True)``. Otherwise, a function or custom tool call
+    takes text or content parts; a shell call, text or a list of ``ShellOutput``; a local shell or patch call, text; a
+    computer call, an image; a tool search, a list of tools; a request for approval, an :class:`Approval`.
 
-    Raises ``UsageError`` for an answer that does not fit the type of call, ``EncodeError`` if it has no JSON form, and, with ``limits``,
-    ``LimitExceeded`` if the item is larger than ``max_tool_output_bytes``.
+    Raises ``UsageError`` for an answer that does not fit the type of call, ``EncodeError`` if it has no JSON form, and,
+    with ``limits``, ``LimitExceeded`` if the item is larger than ``max_tool_output_bytes``.
     """
     if isinstance(answer, Approval):
         if not isinstance(call, McpApprovalRequest):

@@ -9,36 +9,38 @@
                 case ToolFinished(call, output): ...
         result = await run.result()
 
-A :class:`Run` joins three parts that can also be used alone. A :class:`~responses_proto.tools.ToolLoop` decides what is requested and
-which calls wait; an ``EventStream`` brings each response; executors (:mod:`.executors`) answer the calls. The run adds the tasks and
-the order of events:
+A :class:`Run` joins three parts that can also be used alone. A :class:`~responses_proto.tools.ToolLoop` decides what is
+requested and which calls wait; an ``EventStream`` brings each response; executors (:mod:`.executors`) answer the calls.
+The run adds the tasks and the order of events:
 
-**Driver.** One task, started by entering the block, repeats a turn: send ``loop.request``, read the stream to its end, execute the
-calls in it, put the answers into the loop. It publishes every event to a queue (:mod:`._event_queue`), which iterating over the run
-reads. :class:`~._runner.ToolRunner` executes the calls, each in a task of its own and at most ``concurrency`` at a time. No error
-reaches the caller as an exception group: an error of a tool becomes the answer to its call, or, with ``on_error="raise"``, the error
-of the run.
+**Driver.** One task, started by entering the block, repeats a turn: send ``loop.request``, read the stream to its end,
+execute the calls in it, put the answers into the loop. It publishes every event to a queue (:mod:`._event_queue`),
+which iterating over the run reads. :class:`~._runner.ToolRunner` executes the calls, each in a task of its own and at
+most ``concurrency`` at a time. No error reaches the caller as an exception group: an error of a tool becomes the answer
+to its call, or, with ``on_error="raise"``, the error of the run.
 
-**Pace.** The driver sends no request and starts no tool of a complete response before the reader has read every earlier event and
-waits for another. A reader that stops therefore stops the run, and can pause it or answer calls at any event. Tools that are already
-running continue.
+**Pace.** The driver sends no request and starts no tool of a complete response before the reader has read every earlier
+event and waits for another. A reader that stops therefore stops the run, and can pause it or answer calls at any event.
+Tools that are already running continue.
 
-**When tools start** (``start``). ``response_done``: when the response is complete. ``item_done``: as soon as the call is complete,
-while the response continues; a later failure of the response does not undo what the tool did. ``manual``: when :meth:`Run.start` is
-called. A call to a tool that was never offered is answered with an error text. A call to an offered tool that no executor handles
-waits for the caller. The calls of the last turn that ``max_turns`` allows are not executed.
+**When tools start** (``start``). ``response_done``: when the response is complete. ``item_done``: as soon as the call
+is complete, while the response continues; a later failure of the response does not undo what the tool did. ``manual``:
+when :meth:`Run.start` is called. A call to a tool that was never offered is answered with an error text. A call to an
+offered tool that no executor handles waits for the caller. The calls of the last turn that ``max_turns`` allows are not
+executed.
 
-**Approvals.** A request for approval, from a remote MCP server, goes to the ``approve`` callback, one at a time, because an answer
-with ``remember`` also holds for later requests. Without a callback it is denied. If the callback returns ``None``, it waits for the
-caller.
+**Approvals.** A request for approval, from a remote MCP server, goes to the ``approve`` callback, one at a time,
+because an answer with ``remember`` also holds for later requests. Without a callback it is denied. If the callback
+returns ``None``, it waits for the caller.
 
 **End.** A run ends when the loop is over, when calls wait for the caller or :meth:`Run.pause` was called
-(``stopped="waiting_for_caller"``), or with an error. Leaving the block, for any reason, closes the stream, cancels the tools and waits
-for them; only worker threads are not waited for. The block contains a task group, so enter and leave it in one task, and do not
-``yield`` inside it from an async generator that may not be run to its end.
+(``stopped="waiting_for_caller"``), or with an error. Leaving the block, for any reason, closes the stream, cancels the
+tools and waits for them; only worker threads are not waited for. The block contains a task group, so enter and leave it
+in one task, and do not ``yield`` inside it from an async generator that may not be run to its end.
 
-**What is kept.** Every call that was started gets exactly one answer in :attr:`Run.loop`, even if only that it was cancelled. If the
-response was cut off, its answered calls are kept with the items that led to them, so ``loop.history`` is always a valid input.
+**What is kept.** Every call that was started gets exactly one answer in :attr:`Run.loop`, even if only that it was
+cancelled. If the response was cut off, its answered calls are kept with the items that led to them, so ``loop.history``
+is always a valid input.
 """
 
 from __future__ import annotations
@@ -92,7 +94,8 @@ if TYPE_CHECKING:
 __all__ = ["Approve", "Run", "RunResult", "RunStopReason", "StartPolicy"]
 
 StartPolicy: TypeAlias = Literal["response_done", "item_done", "manual"]
-"""When a call is executed: when its response is complete; as soon as the call itself is complete; or when :meth:`Run.start` is called.
+"""When a call is executed: when its response is complete; as soon as the call itself is complete; or when
+:meth:`Run.start` is called.
 
 With ``item_done``, what a tool did is not undone if the response fails later."""
 
@@ -100,14 +103,16 @@ RunStopReason: TypeAlias = "StopReason | Literal['waiting_for_caller']"
 """Why a run ended. ``waiting_for_caller``: calls wait for the caller, or the run was paused."""
 
 Approve: TypeAlias = "Callable[[McpApprovalRequest], Approval | bool | Awaitable[Approval | bool | None] | None]"
-"""Decides whether a server may call a tool of a remote MCP server. ``None`` leaves the request waiting for the caller."""
+"""Decides whether a server may call a tool of a remote MCP server. ``None`` leaves the request waiting for the caller.
+"""
 
 OpenStream: TypeAlias = "Callable[[CreateResponse | JSONObject], EventStream]"
 
 _E = TypeVar("_E", bound="Exception | None")
 
 _MAX_UNREAD: Final = 1024
-"""Unread events from which on progress reports are dropped. Tools may report any number of them without waiting for the reader."""
+"""Unread events from which on progress reports are dropped. Tools may report any number of them without waiting for the
+reader."""
 
 
 class _State(enum.Enum):
@@ -169,12 +174,12 @@ class RunResult:
 class Run:
     """An agent's run, made by ``client.run``. Use it in ``async with``, iterate over it, then await :meth:`result`.
 
-    Iterating returns the events of every response and those of the run (:mod:`.events`). As with an ``EventStream``, it does not raise
-    if a response fails or is incomplete. It raises if a connection breaks, if a request is refused, and, with ``on_error="raise"``, if
-    a tool fails. After a tool was started, every error has ``retry_safety="unsafe"``.
+    Iterating returns the events of every response and those of the run (:mod:`.events`). As with an ``EventStream``, it
+    does not raise if a response fails or is incomplete. It raises if a connection breaks, if a request is refused, and,
+    with ``on_error="raise"``, if a tool fails. After a tool was started, every error has ``retry_safety="unsafe"``.
 
-    :attr:`loop` has the state of the run at any time, also after the block was left early. Every call that was started has an
-    answer there, and ``loop.history`` is a valid input.
+    :attr:`loop` has the state of the run at any time, also after the block was left early. Every call that was started
+    has an answer there, and ``loop.history`` is a valid input.
 
     One task may read at a time. The top of this module explains how a run works.
     """
@@ -216,7 +221,7 @@ class Run:
 
     @property
     def response(self) -> Response | None:
-        """The response that is being streamed, as far as it arrived, or else the last one; ``None`` before the first."""
+        """The response that is being streamed, as far as it arrived, or the last one; ``None`` before the first."""
         return self._stream.response if self._stream is not None else self.loop.response
 
     @property
@@ -301,11 +306,12 @@ class Run:
     async def result(self) -> RunResult:
         """Read to the end of the run and return its result. Events that were not iterated over are dropped.
 
-        There is a result if the run completed, if it stopped at ``max_turns`` or at an incomplete response, and if it waits for the
-        caller. After the block, it is still available if the run ended inside.
+        There is a result if the run completed, if it stopped at ``max_turns`` or at an incomplete response, and if it
+        waits for the caller. After the block, it is still available if the run ended inside.
 
-        Raises ``ResponseFailedError``, ``ResponseCancelledError``, ``APIError`` (after an ``error`` event) or ``StreamTruncated`` if
-        the last turn ended so; whatever iterating raises; and ``LocalProtocolError`` if the block was left before the run ended.
+        Raises ``ResponseFailedError``, ``ResponseCancelledError``, ``APIError`` (after an ``error`` event) or
+        ``StreamTruncated`` if the last turn ended so; whatever iterating raises; and ``LocalProtocolError`` if the
+        block was left before the run ended.
         """
         self._require_entered()
         while self._state is _State.OPEN and await self._events.get() is not None:
@@ -322,9 +328,12 @@ class Run:
     # Calls handled by the caller
 
     def start(self, call: PendingCall) -> None:
-        """Execute a :attr:`pending` call now, with the executor that handles it. The answer is a later ``ToolFinished``.
+        """Execute a :attr:`pending` call now, with the executor that handles it.
 
-        Raises ``LocalProtocolError`` if the call is not pending or the run is over, and ``UsageError`` if no tool of the run handles it.
+        The answer is a later ``ToolFinished``.
+
+        Raises ``LocalProtocolError`` if the call is not pending or the run is over, and ``UsageError`` if no tool of
+        the run handles it.
         """
         self._require_pending(call)
         if not self._start_call(call):
@@ -344,8 +353,8 @@ class Run:
     def pause(self) -> None:
         """End the run as soon as nothing is lost by it. Keep reading until the end, then await :meth:`result`.
 
-        The current response is read to its end and running tools finish; no other tool starts and no request is sent. To continue
-        later, answer what is :attr:`pending` and call ``client.run(run.loop, ...)``.
+        The current response is read to its end and running tools finish; no other tool starts and no request is sent.
+        To continue later, answer what is :attr:`pending` and call ``client.run(run.loop, ...)``.
         """
         self._pausing = True
 
@@ -368,7 +377,8 @@ class Run:
     async def _drive(self) -> None:
         try:
             self._stopped = self.loop.stopped or "waiting_for_caller"
-            # A loop that was passed in with pending calls is meant to have them executed, even if it stopped at its last turn.
+            # A loop that was passed in with pending calls is meant to have them executed, even if it stopped at its
+            # last turn.
             resumed = self.loop.state == LoopState.ANSWER
             while self.loop.state != LoopState.OVER:
                 if self.loop.state == LoopState.ASK:
@@ -386,7 +396,8 @@ class Run:
             self._ended = True
         except Exception as error:  # noqa: BLE001 - raised again where the run is read
             self._failure = self._with_details(error)
-        # Not in a `finally`: if this task is cancelled, the reader must not take it for the end. `_leave` closes the queue then.
+        # Not in a `finally`: if this task is cancelled, the reader must not take it for the end. `_leave` closes the
+        # queue then.
         self._events.close()
 
     def _publish(self, event: ToolEvent) -> None:
@@ -428,7 +439,7 @@ class Run:
         self.loop.receive(outcome)
 
     async def _execute_calls(self, *, start: bool) -> None:
-        """Execute the pending calls, or, without ``start``, only wait for those that were started early; store the answers."""
+        """Execute the pending calls, or without ``start`` only wait for the started ones, and store the answers."""
         if start and self._runner.failure is None:
             await self._events.wait_until_drained()
             if not self._pausing and self._start != "manual":
@@ -447,7 +458,7 @@ class Run:
             raise self._runner.failure
 
     def _store_answers(self) -> None:
-        """Put the answers into the loop, and first, if the response was cut off, the response with its answered calls."""
+        """Put the answers into the loop; first, if the response was cut off, put it there with its answered calls."""
         stream, self._stream = self._stream, None
         if stream is not None and self._runner.finished:
             response = self._with_started_calls_completed(stream.response)
@@ -478,7 +489,10 @@ class Run:
     # Starting calls
 
     def _start_early(self, item: PendingCall) -> None:
-        """Execute a complete call while its response continues. Approvals and calls without an executor wait for its end."""
+        """Execute a complete call while its response continues.
+
+        Approvals and calls without an executor wait for its end.
+        """
         stream = cast("EventStream", self._stream)
         unsuccessful = stream.outcome is not None and stream.outcome.status != "completed"
         if self._pausing or unsuccessful or self.loop.at_last_turn or isinstance(item, McpApprovalRequest):

@@ -1,4 +1,4 @@
-"""MCP servers in runs: everything together, from the model's call to what the model reads, against real servers."""
+"""MCP servers in runs, against real servers: from the model's call to the output that it reads."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def calling(*turns: list[tuple[str, Any]]) -> Callable[[ServerExchange], Answer]:
-    """Make a model that calls these tools, turn by turn, and then says that it is done."""
+    """Return a model that makes these calls turn by turn, then answers with a message."""
 
     def script(peer: ServerExchange) -> Answer:
         said = peer.request.json["input"]

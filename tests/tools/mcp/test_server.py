@@ -60,7 +60,7 @@ def url() -> Generator[str]:
 
 @pytest.fixture
 def make(request: pytest.FixtureRequest, kind: str) -> Make:
-    """Give what makes the test's kind of server."""
+    """Return a function that makes a server over the test's transport."""
     if kind == "http":
         url: str = request.getfixturevalue("url")
         return lambda: McpServer.http(url)

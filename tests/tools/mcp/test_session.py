@@ -32,7 +32,7 @@ NOT_SHOWN = "value-that-nobody-may-see"
 
 
 def tools_on_pages(next_page: Callable[[str | None], tuple[str, str | None]]) -> Server[Any]:
-    """Make a server with one tool on each page: of a cursor, what is there and the next cursor."""
+    """Return a server with one tool per page. ``next_page`` maps a cursor to the tool and the next cursor."""
 
     async def list_tools(_: Any, params: Any) -> ListToolsResult:
         name, cursor = next_page(params.cursor if params else None)
@@ -46,7 +46,7 @@ def tools_on_pages(next_page: Callable[[str | None], tuple[str, str | None]]) ->
 
 
 async def refused(server: McpServer) -> str:
-    """Try to enter, and give what the error says."""
+    """Enter a server that cannot be reached, and return the message of the error."""
     with pytest.raises(ConnectError) as caught:
         async with server:
             pass

@@ -1,8 +1,11 @@
-"""Opens an MCP session, sends its requests, and keeps its list of tools up to date. Importing this module imports the ``mcp`` SDK.
+"""Opens an MCP session, sends its requests, and keeps its list of tools up to date.
 
-A :class:`Session` is held open by a background task (:mod:`._task_holder`), in which two more tasks run: one subscribes to changes of
-the list of tools, one lists the tools again after each change. Errors of the SDK, of its HTTP client and of the operating system become
-errors of this package, without the secrets (headers, environment, URL query) that their texts may contain.
+Importing this module imports the ``mcp`` SDK.
+
+A :class:`Session` is held open by a background task (:mod:`._task_holder`), in which two more tasks run: one subscribes
+to changes of the list of tools, one lists the tools again after each change. Errors of the SDK, of its HTTP client and
+of the operating system become errors of this package, without the secrets (headers, environment, URL query) that their
+texts may contain.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import contextlib
 import importlib
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
@@ -51,7 +55,7 @@ __all__ = ["HTTP", "ExistingSession", "InProcess", "McpPeer", "McpTransport", "S
 
 McpPeer: TypeAlias = Client | ClientSession
 """What sends the requests. Both classes call tools in the same way."""
-_MessageHandler: TypeAlias = "Callable[[object], Awaitable[None]]"
+_OnMessage: TypeAlias = "Callable[[object], Awaitable[None]]"
 
 T = TypeVar("T")
 
@@ -73,8 +77,8 @@ _MAX_RETRY_DELAY: Final = 60.0
 _MAX_PAGES: Final = 100
 """Pages to read of one listing. Some servers never send the last page."""
 
-# The SDK reports its own failures as errors of the server, with this code and messages that begin like these: the connection is closed,
-# or the answer was cut off. Servers use the same code for errors of their own.
+# The SDK reports its own failures as errors of the server, with this code and messages that begin like these: the
+# connection is closed, or the answer was cut off. Servers use the same code for errors of their own.
 _SDK_ERROR: Final = -32000
 _CONNECTION_CLOSED: Final = "Connection closed"
 _ANSWER_CUT_OFF: Final = "SSE stream "
@@ -116,7 +120,7 @@ class Stdio:
     def secrets(self) -> Sequence[str]:
         return [*self.env.values()]
 
-    async def open(self, stack: contextlib.AsyncExitStack, holder: TaskHolder, on_message: _MessageHandler) -> McpPeer:
+    async def open(self, stack: AsyncExitStack, holder: TaskHolder, on_message: _OnMessage) -> McpPeer:
         server = StdioServerParameters(
             command=self.command, args=[*self.args], env=dict(self.env), cwd=None if self.cwd is None else str(self.cwd)
         )
@@ -156,7 +160,7 @@ class HTTP:
         values = [part for value in self.headers.values() for part in (value, value.rpartition(" ")[2])]
         return [*values, user, user.partition(":")[2], self.url.partition("?")[2]]
 
-    async def open(self, stack: contextlib.AsyncExitStack, holder: TaskHolder, on_message: _MessageHandler) -> McpPeer:  # noqa: ARG002 - required by McpTransport
+    async def open(self, stack: AsyncExitStack, holder: TaskHolder, on_message: _OnMessage) -> McpPeer:  # noqa: ARG002 - as others do
         http: Any = self.http_client
         if http is None:
             httpx2 = _httpx2()
@@ -179,7 +183,7 @@ class InProcess:
     def name(self) -> str:
         return self.server.name
 
-    async def open(self, stack: contextlib.AsyncExitStack, holder: TaskHolder, on_message: _MessageHandler) -> McpPeer:  # noqa: ARG002 - as above
+    async def open(self, stack: AsyncExitStack, holder: TaskHolder, on_message: _OnMessage) -> McpPeer:  # noqa: ARG002 - as above
         return await _open_client(stack, self.server, on_message)
 
 
@@ -191,15 +195,15 @@ class ExistingSession:
     name: str = "session"
     secrets: Sequence[str] = ()
 
-    async def open(self, stack: contextlib.AsyncExitStack, holder: TaskHolder, on_message: _MessageHandler) -> McpPeer:  # noqa: ARG002 - as above
+    async def open(self, stack: AsyncExitStack, holder: TaskHolder, on_message: _OnMessage) -> McpPeer:  # noqa: ARG002 - as above
         return self.session
 
 
 McpTransport: TypeAlias = Stdio | HTTP | InProcess | ExistingSession
 """A way to reach a server. ``name`` is its name in messages; ``secrets`` are texts that no message may contain.
 
-``open(stack, holder, on_message)`` opens a session. It is called in the task of ``holder``, pushes what must be closed to ``stack``, and
-lets ``on_message`` receive the server's notifications.
+``open(stack, holder, on_message)`` opens a session. It is called in the task of ``holder``, pushes what must be closed
+to ``stack``, and lets ``on_message`` receive the server's notifications.
 """
 
 
@@ -215,9 +219,9 @@ def _httpx2() -> Any:
 
 
 async def _open_client(
-    stack: contextlib.AsyncExitStack,
+    stack: AsyncExitStack,
     server: contextlib.AbstractAsyncContextManager[Any] | MCPServer[Any] | Server[Any],
-    on_message: _MessageHandler,
+    on_message: _OnMessage,
 ) -> Client:
     # There are no callbacks for sampling, elicitation and roots, so the SDK refuses these requests of servers.
     return await stack.enter_async_context(
@@ -236,8 +240,8 @@ async def _open_client(
 class Session:
     """A session with a server, kept open by a background task.
 
-    Start it with ``holder.start()``, await :meth:`wait_opened`, and close it with ``holder.close()``. ``make_offer`` converts a listing of tools
-    to the :attr:`offer`.
+    Start it with ``holder.start()``, await :meth:`wait_opened`, and close it with ``holder.close()``. ``make_offer``
+    converts a listing of tools to the :attr:`offer`.
     """
 
     __slots__ = (
@@ -283,7 +287,10 @@ class Session:
         return self._lost or self.holder.ended
 
     async def wait_opened(self, seconds: float) -> None:
-        """Wait until the session is open and the tools are listed. Raises ``ConnectError`` if that fails or takes over ``seconds``."""
+        """Wait until the session is open and the tools are listed.
+
+        Raises ``ConnectError`` if that fails or takes over ``seconds``.
+        """
         try:
             with anyio.move_on_after(seconds):
                 return await self.holder.wait_opened()
@@ -293,7 +300,7 @@ class Session:
         raise ConnectError(f"no MCP session with {self._name} within {seconds:g} s")
 
     async def _hold(self, holder: TaskHolder) -> None:
-        async with contextlib.AsyncExitStack() as stack:
+        async with AsyncExitStack() as stack:
             self.peer = await self._transport.open(stack, holder, self._on_message)
             async with anyio.create_task_group() as group:
                 group.start_soon(self._relist_on_change)
@@ -310,8 +317,9 @@ class Session:
     async def request(self, send: Callable[[], Awaitable[T]], seconds: float | None) -> T:
         """Send a request and return its result, within ``seconds``; ``None`` for no bound.
 
-        Raises ``APIError`` if the server answers with an error, ``TransportError`` if there is no answer, and ``RemoteProtocolError`` if the
-        answer is invalid. Their ``retry_safety`` says whether the server may have executed the request.
+        Raises ``APIError`` if the server answers with an error, ``TransportError`` if there is no answer, and
+        ``RemoteProtocolError`` if the answer is invalid. Their ``retry_safety`` says whether the server may have
+        executed the request.
         """
         if self.lost:
             raise self._connection_lost("safe")
@@ -352,7 +360,10 @@ class Session:
     async def read_pages(
         self, get_page: Callable[[ClientSession, PaginatedRequestParams], Awaitable[Any]], field: str
     ) -> list[Mapping[str, Any]]:
-        """Return all entries of a paginated listing as JSON (MCP, Pagination). ``field`` is the field of a page that holds them."""
+        """Return all entries of a paginated listing as JSON (MCP, Pagination).
+
+        ``field`` is the field of a page that holds them.
+        """
         entries: list[Mapping[str, Any]] = []
         cursor: str | None = None
         for _ in range(_MAX_PAGES):
@@ -412,7 +423,8 @@ class Session:
                 self._up_to_date.set()
 
     async def _subscribe(self) -> None:
-        # Since MCP 2026-07-28, servers notify subscribers only. Older servers notify everybody and refuse the subscription.
+        # Since MCP 2026-07-28, servers notify subscribers only. Older servers notify everybody and refuse the
+        # subscription.
         delay = _MIN_RETRY_DELAY
         while True:
             try:

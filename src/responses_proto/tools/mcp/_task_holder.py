@@ -1,9 +1,9 @@
 """A background task that opens a resource, keeps it open for other tasks, and closes it.
 
-A cancel scope, and so a task group and everything built on one, belongs to the task that entered it. If another task leaves it, or
-if scopes are left out of order, anyio raises and cancels tasks that have nothing to do with it. A resource that one task opens and
-another one closes is therefore entered and left by a task of its own. That task is a child of no task group, so no scope
-surrounds the code of its users.
+A cancel scope, and so a task group and everything built on one, belongs to the task that entered it. If another task
+leaves it, or if scopes are left out of order, anyio raises and cancels tasks that have nothing to do with it. A
+resource that one task opens and another one closes is therefore entered and left by a task of its own. That task is a
+child of no task group, so no scope surrounds the code of its users.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _CANCEL_TIMEOUT: Final = 8.0
 class TaskHolder:
     """A task that holds a resource. Any other task may start it, wait for it and close it.
 
-    ``work`` opens the resource, awaits :meth:`wait_until_closed` and closes the resource. If ``work`` raises, at any time,
-    :attr:`failure` is that error; if it is an exception group, its first error.
+    ``work`` opens the resource, awaits :meth:`wait_until_closed` and closes the resource. If ``work`` raises, at any
+    time, :attr:`failure` is that error; if it is an exception group, its first error.
 
     The order of the calls is :meth:`start`, :meth:`wait_opened`, :meth:`close`.
     """
@@ -54,7 +54,10 @@ class TaskHolder:
         return self._ended.is_set()
 
     def start(self) -> None:
-        """Start the task with a copy of the current context variables. Next, await :meth:`wait_opened`; finally, :meth:`close`."""
+        """Start the task with a copy of the current context variables.
+
+        Next, await :meth:`wait_opened`; finally, :meth:`close`.
+        """
         self._task = _spawn(self._run)
 
     async def wait_opened(self) -> None:
@@ -95,7 +98,7 @@ class TaskHolder:
 
     @contextlib.contextmanager
     def no_cancel(self) -> Generator[None]:
-        """Delay a cancellation by :meth:`close` until the end of the block, for a short step that must not be interrupted.
+        """Delay a cancellation by :meth:`close` to the end of the block. For a short step that must not be interrupted.
 
         A shielded cancel scope does not serve: scopes entered in the block may stay open after it.
         """

@@ -56,9 +56,10 @@ def fits_name(text: str) -> bool:
 def make_offer(tools: Iterable[_Wire], *, prefix: str = "", allowed: Collection[str] | None = None) -> OfferedTools:
     """Return function tools for the tools of an MCP server, in its order.
 
-    ``tools``: the entries of ``tools/list``. ``prefix``: what each function name begins with. ``allowed``: the server's names of the tools to
-    offer; ``None`` for all. Characters that a function name cannot have become ``_``. A name that is then too long or already taken
-    ends in 8 digits of a hash of the server's name, so it is the same in each listing.
+    ``tools``: the entries of ``tools/list``. ``prefix``: what each function name begins with. ``allowed``: the server's
+    names of the tools to offer; ``None`` for all. Characters that a function name cannot have become ``_``. A name that
+    is then too long or already taken ends in 8 digits of a hash of the server's name, so it is the same in each
+    listing.
     """
     listed = {str(tool["name"]): tool for tool in tools}
     kept = [name for name in listed if allowed is None or name in allowed]
@@ -139,8 +140,9 @@ def _is_strict(schema: _Wire, depth: int) -> bool:
 def output_of(result: _Wire) -> ToolOutput:
     """Convert the result of ``tools/call`` to an output.
 
-    If all content is text, the output is one string, which every server accepts. Structured content becomes the output's ``value``. It is
-    added to the text, as JSON, only if there is no text block: a text block repeats it (MCP, Tools: Structured content).
+    If all content is text, the output is one string, which every server accepts. Structured content becomes the
+    output's ``value``. It is added to the text, as JSON, only if there is no text block: a text block repeats it (MCP,
+    Tools: Structured content).
     """
     blocks: list[_Wire] = result.get("content") or []
     structured = result.get("structuredContent")
@@ -188,7 +190,8 @@ _LINK_FIELDS: Final = ("uri", "name", "title", "description", "mimeType", "size"
 
 
 def _link(block: _Wire) -> Content:
-    # Not a `file_url`: the Responses server would fetch any address that a tool names, and could not reach most of them.
+    # Not a `file_url`: the Responses server would fetch any address that a tool names, and could not reach most of
+    # them.
     return InputText(text=_json({key: block[key] for key in _LINK_FIELDS if block.get(key) is not None}))
 
 

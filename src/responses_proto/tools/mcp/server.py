@@ -6,8 +6,8 @@
         async with client.run(request, tools=[git]) as run:
             async for event in run: ...
 
-This process talks to the server: it starts a program, sends requests to a URL, or uses a server object of its own. For a server that the
-Responses server talks to, put an ``McpTool`` in the request instead.
+This process talks to the server: it starts a program, sends requests to a URL, or uses a server object of its own. For
+a server that the Responses server talks to, put an ``McpTool`` in the request instead.
 """
 
 from __future__ import annotations
@@ -73,16 +73,19 @@ class McpResource:
 class McpServer:
     """The tools of an MCP server: a :class:`~responses_proto.tools.ToolExecutor` that is an async context manager.
 
-    Create one with :meth:`stdio`, :meth:`http`, :meth:`in_process` or :meth:`session`. Nothing is started before the block is entered.
-    Entering raises ``ConnectError`` if the session cannot be opened, and ``UsageError`` if the server lacks a tool in ``allowed``.
+    Create one with :meth:`stdio`, :meth:`http`, :meth:`in_process` or :meth:`session`. Nothing is started before the
+    block is entered. Entering raises ``ConnectError`` if the session cannot be opened, and ``UsageError`` if the server
+    lacks a tool in ``allowed``.
 
-    The block may be entered several times, also from different tasks: all of them share one session, which is closed when the last one is
-    left. If it is entered after that, or after the server was lost, a new session is opened. That is how runs, which enter it themselves, can
-    share it. When the last block is left, for any reason, the connection is closed and a started program ends within seconds.
+    The block may be entered several times, also from different tasks: all of them share one session, which is closed
+    when the last one is left. If it is entered after that, or after the server was lost, a new session is opened. That
+    is how runs, which enter it themselves, can share it. When the last block is left, for any reason, the connection is
+    closed and a started program ends within seconds.
 
-    The tools are listed on entering, and again whenever the server reports that they changed. If a tool fails or the server refuses a
-    call, the model reads why; if there is no answer, ``ToolError`` is raised. Cancelling a call cancels it at the server, and
-    the session continues. Requests of the server to the client (sampling, elicitation) are refused.
+    The tools are listed on entering, and again whenever the server reports that they changed. If a tool fails or the
+    server refuses a call, the model reads why; if there is no answer, ``ToolError`` is raised. Cancelling a call
+    cancels it at the server, and the session continues. Requests of the server to the client (sampling, elicitation)
+    are refused.
     """
 
     __slots__ = (
@@ -144,14 +147,15 @@ class McpServer:
     ) -> Self:
         """Start a program and talk to it over its standard input and output (MCP, Transports: stdio).
 
-        ``command``, ``args``: the program and its arguments; no shell is involved. ``env``: environment variables to add to the few that a
-        program needs (``PATH``, ``HOME``, …); it does not get the others. ``cwd``: its working directory; default, the current one.
-        ``errlog``: a file with a descriptor, for the program's standard error; default, that of this process.
+        ``command``, ``args``: the program and its arguments; no shell is involved. ``env``: environment variables to
+        add to the few that a program needs (``PATH``, ``HOME``, …); it does not get the others. ``cwd``: its working
+        directory; default, the current one. ``errlog``: a file with a descriptor, for the program's standard error;
+        default, that of this process.
 
-        ``allowed``: the tools to offer, by the server's names; each must exist. Default, all. ``prefix``: what the names that the model
-        sees begin with, so that the tools of several servers do not clash. ``timeout``: seconds that a call may take; ``None`` leaves
-        it to the run, and if that sets none either, it is 300. ``start_timeout``: seconds until the tools are listed; a start may
-        include a download.
+        ``allowed``: the tools to offer, by the server's names; each must exist. Default, all. ``prefix``: what the
+        names that the model sees begin with, so that the tools of several servers do not clash. ``timeout``: seconds
+        that a call may take; ``None`` leaves it to the run, and if that sets none either, it is 300. ``start_timeout``:
+        seconds until the tools are listed; a start may include a download.
 
         Raises ``UsageError`` for an invalid argument, and ``ImportError`` if the extra ``mcp`` is not installed.
         """
@@ -172,9 +176,9 @@ class McpServer:
     ) -> Self:
         """Talk to a server at a URL (MCP, Transports: Streamable HTTP).
 
-        ``headers``: sent with every request, such as ``{"Authorization": "Bearer ..."}``. ``http_client``: an ``httpx2.AsyncClient`` to use
-        instead; it keeps its own settings and is not closed. Redirects are followed within the origin. The other parameters and the
-        exceptions are those of :meth:`stdio`.
+        ``headers``: sent with every request, such as ``{"Authorization": "Bearer ..."}``. ``http_client``: an
+        ``httpx2.AsyncClient`` to use instead; it keeps its own settings and is not closed. Redirects are followed
+        within the origin. The other parameters and the exceptions are those of :meth:`stdio`.
         """
         transport = _sdk().HTTP(url, headers or {}, http_client)
         return cls(transport, allowed=allowed, prefix=prefix, timeout=timeout, start_timeout=start_timeout)
@@ -189,7 +193,7 @@ class McpServer:
         timeout: float | None = None,
         start_timeout: float = _START_TIMEOUT,
     ) -> Self:
-        """Use a server object in this process, without a connection. The other parameters are those of :meth:`stdio`."""
+        """Use a server object in this process, without a connection. Other parameters as for :meth:`stdio`."""
         transport = _sdk().InProcess(server)
         return cls(transport, allowed=allowed, prefix=prefix, timeout=timeout, start_timeout=start_timeout)
 
@@ -265,7 +269,10 @@ class McpServer:
     # ToolExecutor
 
     def definitions(self) -> list[Tool]:
-        """Return the tools of the last listing, with the server's schemas. Raises ``LocalProtocolError`` outside the block."""
+        """Return the tools of the last listing, with the server's schemas.
+
+        Raises ``LocalProtocolError`` outside the block.
+        """
         return [*self._open_session().offer.definitions]
 
     def handles(self, item: Item) -> bool:
@@ -275,8 +282,8 @@ class McpServer:
     async def execute(self, call: PendingCall, context: ToolContext) -> ToolOutput:
         """Call the tool at the server and return its result (MCP, Server features: Tools).
 
-        Raises ``ToolArgumentsInvalid`` if the arguments are not a JSON object, ``ToolNotFound`` if the tool is not offered, and ``ToolError`` if
-        there was no valid answer; the tool may have run all the same.
+        Raises ``ToolArgumentsInvalid`` if the arguments are not a JSON object, ``ToolNotFound`` if the tool is not
+        offered, and ``ToolError`` if there was no valid answer; the tool may have run all the same.
         """
         session = self._open_session()
         name = self._server_name(call)
@@ -319,13 +326,17 @@ class McpServer:
 
     @property
     def instructions(self) -> str:
-        """The server's advice to the model on how to use it; may be empty. Raises ``LocalProtocolError`` outside the block."""
+        """The server's advice to the model on how to use it; may be empty.
+
+        Raises ``LocalProtocolError`` outside the block.
+        """
         return self._open_session().session.instructions or ""
 
     async def refresh(self) -> None:
         """List the tools again.
 
-        Raises ``APIError`` if the server refuses, ``TransportError`` if it does not answer, and ``LocalProtocolError`` outside the block.
+        Raises ``APIError`` if the server refuses, ``TransportError`` if it does not answer, and ``LocalProtocolError``
+        outside the block.
         """
         session = self._open_session()
         await session.request(session.list_tools, self._request_timeout)
