@@ -9,8 +9,8 @@ from ..client._calls import merged
 from ..exceptions import UsageError
 from ..models.request import CreateResponse
 from ..models.tools import Tool
-from .executors import function_tool, load_tool, tool_names
-from .loop import is_offered
+from .executors import function_tool
+from .loop import is_offered, load_tool, tool_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

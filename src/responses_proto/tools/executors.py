@@ -49,7 +49,7 @@ from ..models.tools import CustomTool, FunctionTool, Tool
 from ..typing import UNSET
 from ._signature import description_of, label_of, name_of, parameters_of, signature_of
 from .loop import load_tool, tool_names
-from .output import Approval, ToolOutput, ToolResult, tool_output
+from .output import ToolOutput, tool_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,14 +59,11 @@ if TYPE_CHECKING:
     from ..typing import JSONObject
 
 __all__ = [
-    "Approval",
     "Function",
     "ItemHandler",
     "ProgressReport",
     "ToolContext",
     "ToolExecutor",
-    "ToolOutput",
-    "ToolResult",
     "Tools",
     "custom_tool",
     "function_tool",
@@ -143,11 +140,11 @@ class ToolExecutor(Protocol):
     Two optional attributes are not part of the protocol class, because most executors do not need them:
 
     ``entered: bool``
-        For an executor that is also an async context manager, such as one that holds a connection. A run enters it
-        before the first request and leaves it at the end, unless ``entered`` is true then: it is open already, and
-        whoever opened it closes it. That is how runs can share an executor. Without the attribute, every run enters it.
-        Entering and leaving happen in the task that enters and leaves the block of the run. Set it in ``__aenter__``
-        and clear it in ``__aexit__``.
+        For an executor that is also an async context manager, such as one that holds a connection: whether it is open.
+        Set it in ``__aenter__`` and clear it in ``__aexit__``. If it is false, a run enters the executor before the
+        first request and leaves it at the end, both in the task of the run's own block. If it is true, the run does
+        neither, so several runs can share an executor that the caller opened and will close. Without the attribute,
+        every run enters the executor.
     ``timeout: float | None``
         Seconds that one call may take, instead of the run's ``tool_timeout``. ``None``, or no attribute, leaves it to
         the run.
