@@ -1,8 +1,8 @@
 """Executes calls concurrently, each once and within its timeout, and records exactly one answer for each.
 
-:class:`ToolRunner` starts a task per call, up to a number of tasks at a time; later calls wait in order. Whatever ends
-the task (a result, an exception, a timeout, cancellation), the call gets one answer. The only exception is a question
-to the caller that was not answered: its call stays unanswered and can be asked again.
+:class:`ToolRunner` starts a task per call, up to a number of tasks at a time; later calls wait in order. The call
+gets one answer, also if the task ends with an exception, a timeout or cancellation. The only exception is a request for
+approval that the caller did not decide: it stays unanswered, and can be asked again.
 """
 
 from __future__ import annotations

@@ -580,7 +580,7 @@ def handler(
     calls of the tools in ``definition``, or calls of any name if none are defined.
 
     ``function``: a coroutine function or a plain one, as in :func:`function_tool`. It receives the call, after the
-    context if its first parameter is annotated :class:`ToolContext`. It returns text or whatever answers the type of
+    context if its first parameter is annotated :class:`ToolContext`. It returns text or what else answers the type of
     call: a list of ``ShellOutput``, an image of the screen, a list of found tools, or the ready item. Running commands
     safely is the responsibility of the function.
 

@@ -38,9 +38,9 @@ returns ``None``, it waits for the caller.
 tools and waits for them; only worker threads are not waited for. The block contains a task group, so enter and leave it
 in one task, and do not ``yield`` inside it from an async generator that may not be run to its end.
 
-**What is kept.** Every call that was started gets exactly one answer in :attr:`Run.loop`, even if only that it was
-cancelled. If the response was cut off, its answered calls are kept with the items that led to them, so ``loop.history``
-is always a valid input.
+**What is kept.** Every call that an executor started gets exactly one answer in :attr:`Run.loop`; if it was cancelled,
+the answer says so. If the response was cut off, its answered calls are kept with the items that led to them, so
+``loop.history`` is always a valid input.
 """
 
 from __future__ import annotations
@@ -182,6 +182,9 @@ class Run:
     has an answer there, and ``loop.history`` is a valid input.
 
     One task may read at a time. The top of this module explains how a run works.
+
+    ``open_stream``: returns a stream for a request, as ``client.stream`` does. ``loop``: the loop to run; the run
+    changes it. The other parameters are those of ``client.run``.
     """
 
     def __init__(
@@ -310,8 +313,8 @@ class Run:
         waits for the caller. After the block, it is still available if the run ended inside.
 
         Raises ``ResponseFailedError``, ``ResponseCancelledError``, ``APIError`` (after an ``error`` event) or
-        ``StreamTruncated`` if the last turn ended so; whatever iterating raises; and ``LocalProtocolError`` if the
-        block was left before the run ended.
+        ``StreamTruncated`` if the last turn ended so, any error that iterating raises, and ``LocalProtocolError`` if
+        the block was left before the run ended.
         """
         self._require_entered()
         while self._state is _State.OPEN and await self._events.get() is not None:
@@ -351,7 +354,7 @@ class Run:
         self._runner.record_answer(call, answer if isinstance(answer, ToolOutput | Approval) else ToolOutput(answer))
 
     def pause(self) -> None:
-        """End the run as soon as nothing is lost by it. Keep reading until the end, then await :meth:`result`.
+        """End the run early, without losing anything. Keep reading until the end, then await :meth:`result`.
 
         The current response is read to its end and running tools finish; no other tool starts and no request is sent.
         To continue later, answer what is :attr:`pending` and call ``client.run(run.loop, ...)``.
