@@ -452,10 +452,12 @@ def function_tool(
     arguments of a call are checked before the function is called, and converted to the annotated types. A first
     parameter annotated :class:`ToolContext` receives the context and is not part of the schema.
 
-    ``name``: default, the function's. ``description``: default, the docstring without its sections. ``strict``: whether
-    the server holds the model to the schema; a parameter with a default may then be null, which means the default.
-    ``timeout``: seconds that a call may take; ``None`` leaves it to the run. ``allowed_callers`` and ``defer_loading``:
-    fields of the definition (Tools, Function calling).
+    - ``name``: the name that the model calls. Default: that of the function.
+    - ``description``: what the tool does, for the model. Default: the docstring without its sections.
+    - ``strict``: whether the server holds the model to the schema. A parameter with a default may then be null, which
+      means the default.
+    - ``timeout``: seconds that a call may take; ``None`` leaves it to the run.
+    - ``allowed_callers``, ``defer_loading``: fields of the definition (Tools, Function calling).
 
     A plain function is called in a worker thread. If the call is cancelled or times out, the thread is abandoned: it
     runs on until it returns, which it can do early if it checks ``context.cancelled``, and its result is dropped. The
@@ -520,7 +522,8 @@ def custom_tool(
 ) -> Any:
     """Make a tool of a function of one text (Tools, Custom tools): ``@custom_tool``, or ``custom_tool(f, name=...)``.
 
-    ``format``: a grammar that the text must follow; default, any text. Everything else is as in :func:`function_tool`.
+    - ``format``: a grammar that the text must follow. Default: any text.
+    - The other parameters, threads and results are as in :func:`function_tool`.
 
     Raises ``UsageError`` if the function does not take one positional argument, and for a name that a tool cannot have.
     """
@@ -575,17 +578,15 @@ def handler(
 
         handler(ShellCall, run_commands, definition=ShellTool(environment=LocalEnvironment()))
 
-    ``kind``: the class of the calls or its wire string: ``shell_call``, ``local_shell_call``, ``apply_patch_call``,
-    ``computer_call``, ``tool_search_call``, ``function_call`` or ``custom_tool_call``. Of the last two, it gets the
-    calls of the tools in ``definition``, or calls of any name if none are defined.
-
-    ``function``: a coroutine function or a plain one, as in :func:`function_tool`. It receives the call, after the
-    context if its first parameter is annotated :class:`ToolContext`. It returns text or what else answers the type of
-    call: a list of ``ShellOutput``, an image of the screen, a list of found tools, or the ready item. Running commands
-    safely is the responsibility of the function.
-
-    ``definition``: one or several tools to add to the request, unless the request has them already. ``timeout``:
-    seconds that a call may take; ``None`` leaves it to the run.
+    - ``kind``: the class of the calls or its wire string: ``shell_call``, ``local_shell_call``, ``apply_patch_call``,
+      ``computer_call``, ``tool_search_call``, ``function_call`` or ``custom_tool_call``. Of the last two, the handler
+      gets the calls of the tools in ``definition``, or calls of any name if none are defined.
+    - ``function``: a coroutine function or a plain one, as in :func:`function_tool`. It receives the call, after the
+      context if its first parameter is annotated :class:`ToolContext`. It returns what answers the type of call: text,
+      a list of ``ShellOutput``, an image of the screen, a list of found tools, or the item itself. Running commands
+      safely is the responsibility of the function.
+    - ``definition``: one or several tools to add to the request. Omit it if the request has them already.
+    - ``timeout``: seconds that a call may take; ``None`` leaves it to the run.
 
     Raises ``UsageError`` for any other type, and if the function does not take one positional argument.
     """

@@ -135,12 +135,14 @@ class ToolLoop:
     Repeat while :attr:`state` is not ``OVER``: send :attr:`request`, pass the response to :meth:`receive`, and
     :meth:`answer` each call that it returns.
 
-    ``request``: the first request, a model or a raw wire object. Later ones differ from it in ``input`` and in what
-    they continue. ``continuation``: how they continue. The default is ``conversation`` if the request names one;
-    ``history`` if the request says ``store=False``, if the server reports that it did not store the response, or if the
-    provider stores nothing; else ``response``. ``dialect``: the provider or its name, for ``continuation`` and
-    :attr:`history`. ``max_turns``: after so many responses no request follows, and the calls of the last response stay
-    pending.
+    - ``request``: the first request, a model or a raw wire object. Later ones differ in ``input`` and in what they
+      continue.
+    - ``continuation``: how they continue. The default is ``conversation`` if the request names one; ``history`` if the
+      request says ``store=False``, if the server reports that it did not store the response, or if the provider stores
+      nothing; else ``response``.
+    - ``dialect``: the provider or its name. It decides the default of ``continuation``, and what :attr:`history` leaves
+      out.
+    - ``max_turns``: the number of responses after which no request follows. The calls of the last one stay pending.
 
     Raises ``UsageError`` for an unknown provider, for ``continuation="conversation"`` if the request names none, and
     for ``max_turns`` below 1.

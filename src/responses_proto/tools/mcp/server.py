@@ -147,15 +147,15 @@ class McpServer:
     ) -> Self:
         """Start a program and talk to it over its standard input and output (MCP, Transports: stdio).
 
-        ``command``, ``args``: the program and its arguments; no shell is involved. ``env``: environment variables to
-        add to the few that a program needs (``PATH``, ``HOME``, …); it does not get the others. ``cwd``: its working
-        directory; default, the current one. ``errlog``: a file with a descriptor, for the program's standard error;
-        default, that of this process.
-
-        ``allowed``: the tools to offer, by the server's names; each must exist. Default, all. ``prefix``: what the
-        names that the model sees begin with, so that the tools of several servers do not clash. ``timeout``: seconds
-        that a call may take; ``None`` leaves it to the run, and if that sets none either, it is 300. ``start_timeout``:
-        seconds until the tools are listed; a start may include a download.
+        - ``command``, ``args``: the program and its arguments. No shell is involved.
+        - ``env``: environment variables for the program. Of those of this process, it gets only the few that a program
+          needs (``PATH``, ``HOME``, …).
+        - ``cwd``: its working directory. Default: that of this process.
+        - ``errlog``: a file with a descriptor, for its standard error. Default: that of this process.
+        - ``allowed``: the tools to offer, by the server's names; each must exist. Default: all.
+        - ``prefix``: what the names that the model sees begin with, so that the tools of several servers do not clash.
+        - ``timeout``: seconds that a call may take. ``None`` leaves it to the run; if that sets none either, it is 300.
+        - ``start_timeout``: seconds until the tools are listed. Starting a program may include a download.
 
         Raises ``UsageError`` for an invalid argument, and ``ImportError`` if the extra ``mcp`` is not installed.
         """
@@ -176,9 +176,11 @@ class McpServer:
     ) -> Self:
         """Talk to a server at a URL (MCP, Transports: Streamable HTTP).
 
-        ``headers``: sent with every request, such as ``{"Authorization": "Bearer ..."}``. ``http_client``: an
-        ``httpx2.AsyncClient`` to use instead; it keeps its own settings and is not closed. Redirects are followed
-        within the origin. The other parameters and the exceptions are those of :meth:`stdio`.
+        - ``headers``: sent with every request, such as ``{"Authorization": "Bearer ..."}``.
+        - ``http_client``: an ``httpx2.AsyncClient`` to use instead. It keeps its own settings and is not closed.
+        - The other parameters, and what is raised, are as for :meth:`stdio`.
+
+        Redirects are followed within the origin.
         """
         transport = _sdk().HTTP(url, headers or {}, http_client)
         return cls(transport, allowed=allowed, prefix=prefix, timeout=timeout, start_timeout=start_timeout)
