@@ -232,7 +232,7 @@ def test_every_started_call_has_one_answer_when_the_run_is_cancelled(backend: st
         assert [keys_answered(turn_.outputs) for turn_ in turns[:-1]] == [
             keys_of(r.pending_calls) for r in responses[:-1]
         ]
-        # A tool that was at work has its answer, which says so. A question can be put again.
+        # A tool that was running has an answer that says so. An approval can be asked again.
         waited = keys_of(responses[-1].pending_calls)
         assert keys_answered(turns[-1].outputs) == ([] if kind == "approval" else waited)
         assert keys_of(agent.loop.pending) == (waited if kind == "approval" else [])

@@ -73,7 +73,7 @@ def test_a_loop_requests_receives_and_answers_until_no_call_waits() -> None:
     assert (loop.state, loop.pending) == ("answer", calls[:1])
     loop.answer(calls[0], "one")
     assert (loop.state, loop.pending) == ("ask", [])
-    # In the order of the calls, whatever the order of the answers.
+    # In call order, not in the order of the answers.
     assert loop.turns[0].outputs == [output(1, "one"), output(2, "two")]
     assert loop.receive(said()) == []
     assert (loop.state, loop.stopped) == ("over", "completed")

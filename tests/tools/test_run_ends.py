@@ -90,7 +90,7 @@ def test_with_on_error_raise_a_failed_tool_ends_the_run(backend: str, start: Any
         assert error.response
         assert error.response.id == "resp_1"
         assert len(server.requests) == 1
-        # What was at work then was cancelled, and said so.
+        # The tools that were running were cancelled, and their answers say so.
         assert texts(agent.loop) == [CANCELLED, "The tool failed: ValueError: it broke"]
         assert check_history(agent.loop.history) == []
         with pytest.raises(ToolError) as again:
@@ -315,7 +315,7 @@ def test_no_tool_starts_after_an_incomplete_response(backend: str) -> None:
             assert (result.stopped, result.pending) == ("incomplete", [function_call(1)])
             assert "ToolStarted" not in names(events)
             assert isinstance(result.error, ResponseIncompleteError)
-            # Whoever goes on wants it executed.
+            # A run that continues the loop executes it.
             _, further = await finish(client.run(result.loop, tools=[work]))
         assert texts(further.loop) == ["done 1"]
         assert further.stopped == "completed"

@@ -254,7 +254,7 @@ def test_runs_cancelled_at_any_moment_leave_nothing(backend: str, url: str) -> N
             nonlocal interrupted
             tools = [shared, McpServer.http(url, prefix="h_"), McpServer.in_process(build(), prefix="p_")]
             if number % 10 == 0:
-                tools.append(stdio(prefix="o_"))  # a program of its own, which takes its time to start
+                tools.append(stdio(prefix="o_"))  # a program, which is slow to start
             async with client.run(model="m", input="x", tools=tools, store=False) as agent:
                 async for event in agent:
                     if isinstance(event, ToolStarted):
@@ -264,7 +264,7 @@ def test_runs_cancelled_at_any_moment_leave_nothing(backend: str, url: str) -> N
         async with model(calls) as client, stdio(prefix="s_") as shared:
             with_one = children()
             for number in range(50):
-                # Some while they open, or ask; the others while tools are at work.
+                # Some are cancelled while they open or request, the others while tools run.
                 seconds = chance.uniform(0, 0.3) if number % 4 == 0 else math.inf
                 with anyio.move_on_after(seconds) as scope:
                     await go(client, number, scope)

@@ -196,7 +196,7 @@ def test_the_sdk_is_imported_on_first_use() -> None:
     assert done.stdout.strip() == "False"
 
 
-# ---- what nobody may see
+# ---- secrets
 
 
 @both_loops
@@ -302,7 +302,7 @@ def test_an_older_server_over_http(backend: str) -> None:
 @both_loops
 def test_standard_error_without_a_descriptor_is_discarded(backend: str) -> None:
     async def test() -> None:
-        with contextlib.redirect_stderr(io.StringIO()):  # as in a notebook
+        with contextlib.redirect_stderr(io.StringIO()):  # without a descriptor, like that of a notebook
             async with stdio() as tools:
                 assert (await call(tools, "add", {"a": 1, "b": 2})).output == "3"
 

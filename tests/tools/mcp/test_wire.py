@@ -71,7 +71,7 @@ def test_a_prefix_is_added_to_function_names_only() -> None:
         (["a.b"], {"a_b": "a.b"}),
         (["wetter für/alle"], {"wetter_f_r_alle": "wetter für/alle"}),
         (["a_b", "a.b"], {"a_b": "a_b", "a_b_2e7336dc": "a.b"}),
-        (["a.b", "a_b"], {"a_b": "a_b", "a_b_2e7336dc": "a.b"}),  # whatever the order
+        (["a.b", "a_b"], {"a_b": "a_b", "a_b_2e7336dc": "a.b"}),  # in either order
     ],
 )
 def test_names_that_functions_cannot_have_are_changed(listed: list[str], expected: dict[str, str]) -> None:
