@@ -1,7 +1,7 @@
-"""A real MCP server, for tests: ``python mcp_server.py stdio``, ``python mcp_server.py http``, or ``build()`` in this process.
+"""A real MCP server for tests: ``python mcp_server.py stdio``, ``... http``, or ``build()`` in this process.
 
-Over HTTP it writes its URL as the first line of its output. With ``--old`` it knows nothing newer than MCP 2025-11-25; with
-``--stubborn`` it does not end when it is asked to.
+Over HTTP it writes its URL as the first line of its output. With ``--old`` it speaks no version newer than
+MCP 2025-11-25; with ``--stubborn`` it does not end when it is terminated.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mcp.server import Server
 
 REFUSED: Final = -32042
-"""The code with which `refuse` refuses."""
+"""The error code of the tool `refuse`."""
 
 PARTS: Final = [
     {"type": "text", "text": "See:"},
@@ -37,7 +37,7 @@ PARTS: Final = [
     {"type": "resource", "resource": {"uri": "file:///q/3.pdf", "mimeType": "application/pdf", "blob": "JVBERg=="}},
     {"type": "resource_link", "uri": "file:///q/4.pdf", "name": "q4"},
 ]
-"""What `parts` gives, in the terms of MCP."""
+"""The content blocks that the tool `parts` returns."""
 
 ASKED: Final = {
     "method": "elicitation/create",
@@ -50,7 +50,7 @@ class City(pydantic.BaseModel):
 
 
 def build(*, old: bool = False) -> MCPServer[Any]:
-    """Make a server with a tool for everything that can happen."""
+    """Return a server with a tool for each kind of result and failure."""
     server: MCPServer[Any] = MCPServer("demo", instructions="Be gentle.", log_level="CRITICAL")
     for some in (_give_content, _take_time, _go_wrong):
         some(server)
@@ -99,7 +99,7 @@ def _take_time(server: MCPServer[Any]) -> None:
 
     @server.tool()
     async def slow(seconds: float, ctx: Context) -> str:
-        """Take its time, and say so."""
+        """Report progress, then sleep."""
         nonlocal stopped
         try:
             await ctx.report_progress(1, 2, "half way")
@@ -111,7 +111,7 @@ def _take_time(server: MCPServer[Any]) -> None:
 
     @server.tool()
     def cancelled() -> int:
-        """Tell how many calls of `slow` were cancelled."""
+        """Return how many calls of `slow` were cancelled."""
         return stopped
 
 
@@ -132,7 +132,7 @@ def _go_wrong(server: MCPServer[Any]) -> None:
 def _talk_back(server: MCPServer[Any], *, old: bool) -> None:
     @server.tool()
     async def grow(name: str, ctx: Context) -> str:
-        """Offer one more tool from now on."""
+        """Add a tool to the server."""
         server.add_tool(lambda: "new", name=name)
         if old:
             await ctx.session.send_tool_list_changed()
@@ -155,7 +155,7 @@ async def serve_old(server: Server[Any]) -> None:
 
 
 class OldOverHTTP:
-    """An application that refuses, as older ones do, a version of the protocol that it does not know."""
+    """An ASGI application that refuses the version of the protocol that it does not know, as older servers do."""
 
     def __init__(self, app: Any) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Tools in every trouble: whatever becomes of a call, it has one answer, and the conversation goes on."""
+"""Tools that fail, hang or are cancelled: every call has one answer, and the history stays valid."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 LIMIT = 300
 
-# ---- the matrix: how calls come, what they are, and what becomes of them
+# ---- the matrix: how calls are grouped, their types, and how they end
 
 SHAPES = {"one": [[1]], "parallel": [[1, 2, 3]], "sequential": [[1], [2], [3]]}
 FAILED = ("raises", "times-out", "bad-arguments", "unknown-tool", "output-too-large")
@@ -43,13 +43,13 @@ FATES = ("ok", *FAILED)
 
 @attrs.define
 class Fate:
-    """What happens to those who do the work."""
+    """How the calls of a test end."""
 
     name: str
     spared: int = 0
-    """How many calls are done with before it happens."""
+    """How many calls succeed before that."""
     awaited: int = 1
-    """How many calls are at work when there is no more to wait for."""
+    """How many calls must run before the test continues."""
     met: int = 0
     all_met: anyio.Event = attrs.field(factory=anyio.Event)
 
@@ -118,13 +118,13 @@ def approvals(fate: Fate) -> dict[str, Any]:
             return Approval(approve=True, reason=await fate.meet())
 
     remote = McpTool(server_label="server", server_url="https://mcp.example", require_approval="always")
-    # There is nobody to ask, which is as if there were no such tool.
+    # Without a callback, the call is denied, like a call of an unknown tool.
     return {"tools": [remote], "approve": None if fate.name == "unknown-tool" else approve}
 
 
 @attrs.frozen
 class Kind:
-    """A kind of call."""
+    """A type of call, and the tools that answer it."""
 
     call: Callable[[int, str], PendingCall]
     options: Callable[[Fate], dict[str, Any]]
@@ -211,7 +211,7 @@ def test_every_call_has_one_answer(backend: str, shape: str, kind: str, fate: st
 @both_loops
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_call_has_one_answer_when_all_is_cancelled(backend: str, shape: str, kind: str) -> None:
+def test_every_started_call_has_one_answer_when_the_run_is_cancelled(backend: str, shape: str, kind: str) -> None:
     responses = responses_of(KINDS[kind], shape, "cancelled")
     last = len(responses[-1].output)
 
@@ -232,7 +232,7 @@ def test_every_call_has_one_answer_when_all_is_cancelled(backend: str, shape: st
         assert [keys_answered(turn_.outputs) for turn_ in turns[:-1]] == [
             keys_of(r.pending_calls) for r in responses[:-1]
         ]
-        # A tool that was at work has its answer, which says so. A question can be put again.
+        # A tool that was running has an answer that says so. An approval can be asked again.
         waited = keys_of(responses[-1].pending_calls)
         assert keys_answered(turns[-1].outputs) == ([] if kind == "approval" else waited)
         assert keys_of(agent.loop.pending) == (waited if kind == "approval" else [])
@@ -311,7 +311,7 @@ async def read(agent: Run) -> None:
 
 
 @both_loops
-def test_runs_cancelled_at_any_moment_leave_nothing_and_lose_nothing(backend: str) -> None:
+def test_runs_cancelled_at_any_moment_leak_nothing_and_keep_every_answer(backend: str) -> None:
     ends: list[bool] = []
 
     async def once(seed: int) -> None:
@@ -339,7 +339,7 @@ def test_runs_cancelled_at_any_moment_leave_nothing_and_lose_nothing(backend: st
 
 
 @both_loops
-def test_cancelling_the_reader_at_each_checkpoint_leaves_nothing_and_loses_nothing(backend: str) -> None:
+def test_cancelling_the_reader_at_each_checkpoint_leaks_nothing_and_keeps_every_answer(backend: str) -> None:
     async def test() -> None:
         agents: list[Run] = []
         calls = [function_call(number, '{"n": 1}', tool.name) for number, tool in enumerate(TOOLS, 1)]

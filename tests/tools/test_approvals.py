@@ -1,4 +1,4 @@
-"""Calls of remote MCP servers: who is asked, what is sent, and what is remembered."""
+"""Approvals for remote MCP servers: who is asked, what is sent, and what is remembered."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def wire(number: int = 1, *, approve: bool = True, reason: str = "") -> dict[str
 
 
 @both_loops
-def test_nothing_is_approved_by_itself(backend: str) -> None:
+def test_without_a_callback_a_call_is_denied(backend: str) -> None:
     async def test() -> None:
         async with serving(turn(approval_request()), said()) as (server, client):
             events, result = await finish(client.run(**ASKED, tools=[REMOTE]))
@@ -55,7 +55,7 @@ def test_nothing_is_approved_by_itself(backend: str) -> None:
             }
         ]
         assert server.requests[1].json["input"] == [
-            wire(approve=False, reason="Nobody is here who could approve the call.")
+            wire(approve=False, reason="Nobody is available to approve the call.")
         ]
         assert result.stopped == "completed"
 
@@ -63,13 +63,13 @@ def test_nothing_is_approved_by_itself(backend: str) -> None:
 
 
 @both_loops
-def test_without_anybody_to_ask_a_run_can_end(backend: str) -> None:
+def test_without_a_callback_and_with_on_error_raise_the_run_fails(backend: str) -> None:
     async def test() -> None:
         async with serving(turn(approval_request()), said()) as (_, client):
             with pytest.raises(ApprovalRequired) as caught:
                 await finish(client.run(**ASKED, tools=[REMOTE], on_error="raise"))
         assert caught.value.call == approval_request()
-        assert caught.value.retry_safety is None  # nothing was done yet
+        assert caught.value.retry_safety is None  # no tool was started
 
     run(backend, test)
 
@@ -100,7 +100,7 @@ def test_the_answer_goes_into_the_next_request(backend: str, answer: bool, how: 
             approve: Any = {"plain": plain, "async": later, "bool": shortly}[how]
             events, result = await finish(client.run(**ASKED, tools=[REMOTE], approve=approve))
         assert [request for request, _ in asked] == [approval_request()]
-        # Somebody who is asked may take their time, so that a plain function is asked in a thread.
+        # A plain callback may block on the user, so it runs in a thread.
         assert (asked[0][1] == threading.get_ident()) == (how == "async")
         assert server.requests[1].json["input"] == [wire(approve=answer, reason="" if how == "bool" else "because")]
         assert names(events)[names(events).index("ApprovalRequested") :][:2] == ["ApprovalRequested", "ToolFinished"]
@@ -111,7 +111,7 @@ def test_the_answer_goes_into_the_next_request(backend: str, answer: bool, how: 
 
 
 @both_loops
-def test_an_answer_is_remembered_if_it_says_so(backend: str) -> None:
+def test_an_answer_with_remember_holds_for_later_requests(backend: str) -> None:
     asked: list[str] = []
 
     def approve(request: McpApprovalRequest) -> Approval:
@@ -150,7 +150,7 @@ def test_an_answer_is_remembered_if_it_says_so(backend: str) -> None:
 
 
 @both_loops
-def test_one_question_is_put_at_a_time_while_tools_are_at_work(backend: str) -> None:
+def test_one_approval_is_asked_at_a_time_while_tools_run(backend: str) -> None:
     async def test() -> None:
         asking = most = 0
 
@@ -178,7 +178,7 @@ def test_one_question_is_put_at_a_time_while_tools_are_at_work(backend: str) -> 
 
 
 @both_loops
-def test_who_does_not_decide_hands_the_question_over(backend: str) -> None:
+def test_a_callback_that_returns_none_leaves_the_request_to_the_caller(backend: str) -> None:
     def approve(request: McpApprovalRequest) -> Approval | None:
         return Approval(approve=True, remember=True) if request.name == "play" else None
 
@@ -186,9 +186,9 @@ def test_who_does_not_decide_hands_the_question_over(backend: str) -> None:
         calls: list[Item] = [approval_request(1), function_call(2), approval_request(3, name="play")]
         async with serving(turn(*calls), said()) as (server, client):
             _, result = await finish(client.run(**ASKED, tools=[REMOTE, work], approve=approve))
-            assert (result.stopped, result.pending) == ("handed_over", [approval_request(1)])
+            assert (result.stopped, result.pending) == ("waiting_for_caller", [approval_request(1)])
             assert len(server.requests) == 1
-            # Later, and perhaps elsewhere, somebody does.
+            # The caller answers later.
             result.loop.answer(result.pending[0], Approval(approve=True, reason="at last"))
             _, further = await finish(client.run(result.loop, tools=[REMOTE, work]))
         assert further.stopped == "completed"
@@ -197,14 +197,14 @@ def test_who_does_not_decide_hands_the_question_over(backend: str) -> None:
             "function_call_output",
             "mcp_approval_response",
         ]
-        # What was to be remembered is, also by whoever goes on.
+        # The later run remembers the answer too.
         assert further.loop.remembered(approval_request(9, name="play"))
 
     run(backend, test)
 
 
 @both_loops
-def test_a_question_that_goes_wrong_is_a_no(backend: str) -> None:
+def test_a_callback_that_raises_denies_the_call(backend: str) -> None:
     def approve(_: McpApprovalRequest) -> Approval:
         raise ValueError("nobody is there")
 
@@ -219,7 +219,7 @@ def test_a_question_that_goes_wrong_is_a_no(backend: str) -> None:
 
 
 @both_loops
-def test_a_question_is_not_put_before_the_response_is_whole(backend: str) -> None:
+def test_an_approval_is_not_asked_before_the_response_is_complete(backend: str) -> None:
     def approve(_: McpApprovalRequest) -> bool:
         return True
 
@@ -234,7 +234,7 @@ def test_a_question_is_not_put_before_the_response_is_whole(backend: str) -> Non
 
 
 @both_loops
-def test_an_answer_given_by_the_reader_counts(backend: str) -> None:
+def test_the_reader_can_answer_an_approval_request(backend: str) -> None:
     async def test() -> None:
         async with (
             serving(turn(approval_request()), turn(approval_request(2)), said()) as (server, client),

@@ -1,4 +1,4 @@
-"""What docstrings say of parameters, in each of the common ways."""
+"""Descriptions of parameters in docstrings of each common style."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ SPHINX = """Tell the weather.
 
 
 @pytest.mark.parametrize("text", [GOOGLE, NUMPY, SPHINX], ids=["google", "numpy", "sphinx"])
-def test_parameters_are_described_in_each_manner(text: str) -> None:
+def test_parameters_are_read_from_each_docstring_style(text: str) -> None:
     description, parameters = read_docstring(text)
     assert description == "Tell the weather.\n\nIt is always sunny:\nreally."
     assert parameters == {"city": "The city of the user.", "units": "Which units: c or f.", "more": "Anything."}

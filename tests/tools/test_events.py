@@ -1,4 +1,4 @@
-"""What a run's own events are: values of classes of their own, which no event of the wire is."""
+"""The events of a run: their types, and how they compare and match."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from responses_proto.tools import events as run_events
 LOCAL = [cls for cls in vars(run_events).values() if isinstance(cls, type) and issubclass(cls, LocalEvent)]
 
 
-def test_they_are_told_apart_from_the_wires() -> None:
+def test_local_events_have_types_that_no_wire_event_has() -> None:
     kinds = [cls.type for cls in LOCAL if cls is not LocalEvent]
     assert len(kinds) == len(set(kinds)) == 6
     assert set(kinds).isdisjoint(EVENT_TYPES)
@@ -26,13 +26,13 @@ def test_they_are_told_apart_from_the_wires() -> None:
     assert set(get_args(ToolEvent)) < set(LOCAL)
 
 
-def test_they_are_values() -> None:
+def test_local_events_are_values() -> None:
     assert ToolStarted(function_call(1)) == ToolStarted(function_call(1)) != ToolStarted(function_call(2))
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         ToolStarted(function_call(1)).call = function_call(2)  # type: ignore[misc] # what the test is about
 
 
-def test_they_match_by_position_and_by_name() -> None:
+def test_local_events_match_by_position_and_by_name() -> None:
     event: object = ToolFinished(function_call(1), FunctionCallOutput(call_id="call_1", output="x"), failed=True)
     match event:
         case ToolFinished(FunctionCall(name=name), FunctionCallOutput(output=output), failed=failed):

@@ -1,4 +1,4 @@
-"""Functions, texts and handlers as tools."""
+"""Function tools, custom tools and handlers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support import both_loops, run
 from tests.tool_runs import approval_request, custom_call, function_call
 
 from responses_proto.codec import dump
-from responses_proto.exceptions import LocalProtocolError, ToolArgumentsInvalid
+from responses_proto.exceptions import ToolArgumentsInvalid, UsageError
 from responses_proto.models.actions import ExitOutcome, ShellAction, ShellOutput
 from responses_proto.models.content import InputImage
 from responses_proto.models.items import FunctionCall, Message, ShellCall
@@ -27,7 +27,7 @@ from responses_proto.models.tools import (
 )
 from responses_proto.tools import (
     Function,
-    ProgressReporter,
+    ProgressReport,
     ToolContext,
     ToolExecutor,
     ToolOutput,
@@ -35,7 +35,7 @@ from responses_proto.tools import (
     function_tool,
     handler,
 )
-from responses_proto.tools.executors import names_of
+from responses_proto.tools.loop import tool_names
 
 if TYPE_CHECKING:
     from responses_proto.models.items import Item
@@ -86,7 +86,7 @@ def test_a_function_is_defined_by_its_signature_and_docstring() -> None:
     assert (double.name, double.timeout) == ("double", None)
 
 
-def test_what_a_function_says_of_itself_can_be_said_otherwise() -> None:
+def test_name_and_description_can_be_overridden() -> None:
     wire = dump(wait.definition)
     assert wire.pop("parameters")["required"] == []
     assert wire == {
@@ -100,7 +100,7 @@ def test_what_a_function_says_of_itself_can_be_said_otherwise() -> None:
     assert (wait.name, wait.timeout) == ("wait_for", 3)
 
 
-def test_a_function_stays_a_function() -> None:
+def test_a_tool_can_be_called_as_the_function() -> None:
     assert double(4) == 8
     assert double.__name__ == "double"  # type: ignore[attr-defined] # as functools.wraps has it
     assert (double.__doc__ or "").startswith("Double a number.")
@@ -109,7 +109,7 @@ def test_a_function_stays_a_function() -> None:
 
 
 @both_loops
-def test_calls_are_checked_made_and_answered(backend: str) -> None:
+def test_a_call_is_checked_executed_and_answered(backend: str) -> None:
     async def test() -> None:
         output = await execute(double, function_call(arguments='{"n": 4}', name="double"))
         assert output == ToolOutput("8")
@@ -123,7 +123,7 @@ def test_calls_are_checked_made_and_answered(backend: str) -> None:
     run(backend, test)
 
 
-def test_only_calls_of_its_name_are_a_functions() -> None:
+def test_a_function_handles_only_calls_of_its_name() -> None:
     calls: list[tuple[Item, bool]] = [
         (function_call(name="double"), True),
         (function_call(name="triple"), False),
@@ -153,7 +153,7 @@ def test_a_plain_function_is_called_in_a_worker_thread(backend: str) -> None:
 
 
 @both_loops
-def test_whatever_can_be_called_can_be_a_tool(backend: str) -> None:
+def test_every_kind_of_callable_can_be_a_tool(backend: str) -> None:
     class Counter:
         """Counts."""
 
@@ -189,7 +189,7 @@ def test_whatever_can_be_called_can_be_a_tool(backend: str) -> None:
         later = function_tool(lambda: wait(0), name="later")  # a function that gives something to await
         assert await execute(later, function_call(arguments="{}", name="later")) == ToolOutput("waited")
         assert isinstance(Counter.add, Function)
-        with pytest.raises(LocalProtocolError, match=r"Counter\.add is a method: give the run that of an object"):
+        with pytest.raises(UsageError, match=r"Counter\.add is a method without an object"):
             Counter.add.definitions()
 
     run(backend, test)
@@ -200,25 +200,25 @@ def test_whatever_can_be_called_can_be_a_tool(backend: str) -> None:
     [
         (lambda: function_tool(lambda: None), "has no name that a tool can have"),
         (lambda: function_tool(double, name=""), "has no name that a tool can have"),
-        (lambda: function_tool(int), "a tool is made of a function or a method, not of <class 'int'>"),
-        (lambda: function_tool(wait, timeout=0), "timeout has to be a number of seconds above 0, not 0"),
-        (lambda: function_tool(wait, timeout=float("inf")), "timeout has to be a number"),
-        (lambda: custom_tool(lambda: "", name="x"), "has to take the text"),
-        (lambda: custom_tool(print, name="x"), "a model can only give arguments that have names"),
-        (lambda: handler("shell_call", lambda: ""), "has to take the call"),
-        (lambda: handler("message", double), "no call of kind 'message' waits for a handler, only apply_patch_call, "),
-        (lambda: handler("mcp_approval_request", double), "no call of kind 'mcp_approval_request'"),
+        (lambda: function_tool(int), "a tool must be made of a function or a method, got <class 'int'>"),
+        (lambda: function_tool(wait, timeout=0), "timeout must be a finite number of seconds above 0, got 0"),
+        (lambda: function_tool(wait, timeout=float("inf")), "timeout must be a finite number"),
+        (lambda: custom_tool(lambda: "", name="x"), "must take one positional argument, the text"),
+        (lambda: custom_tool(print, name="x"), "a model passes arguments by name"),
+        (lambda: handler("shell_call", lambda: ""), "must take one positional argument, the call"),
+        (lambda: handler("message", double), "a handler can answer apply_patch_call, .*, not 'message'"),
+        (lambda: handler("mcp_approval_request", double), "not 'mcp_approval_request'"),
     ],
 )
-def test_what_cannot_be_a_tool_is_refused_in_words(make: Any, message: str) -> None:
-    with pytest.raises(LocalProtocolError, match=message):
+def test_unsuitable_functions_are_refused(make: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         make()
 
 
 # ---- free text
 
 
-def test_a_custom_tool_takes_the_text_as_it_is() -> None:
+def test_a_custom_tool_gets_the_text_unchanged() -> None:
     grammar = CustomToolGrammarFormat(definition='start: "a"', syntax="lark")
 
     @custom_tool(format=grammar, timeout=2.5)
@@ -259,7 +259,7 @@ def test_a_handler_gets_the_calls_of_its_kind(backend: str, kind: Any) -> None:
         executor = handler(kind, perform, definition=SHELL, timeout=5)
         assert executor.definitions() == [SHELL]
         assert (executor.kind, executor.timeout) == ("shell_call", 5)
-        assert repr(executor) == "<Handler shell_call>"
+        assert repr(executor) == "<ItemHandler shell_call>"
         assert not executor.handles(function_call())
         output = await execute(executor, LIST_FILES)
         assert output == ToolOutput([ShellOutput(stdout="ls", stderr="", outcome=ExitOutcome(exit_code=0))])
@@ -267,7 +267,7 @@ def test_a_handler_gets_the_calls_of_its_kind(backend: str, kind: Any) -> None:
     run(backend, test)
 
 
-def test_a_handler_of_named_calls_takes_those_that_it_defines() -> None:
+def test_a_handler_handles_calls_of_the_tools_that_it_defines() -> None:
     tools: list[Any] = [
         {"type": "function", "name": "work"},
         NamespaceTool(name="shop", description="", tools=[FunctionTool(name="buy")]),
@@ -290,26 +290,26 @@ def test_a_handler_of_named_calls_takes_those_that_it_defines() -> None:
     assert every.definitions() == []
 
 
-def test_what_calls_name_is_the_namespace_and_the_tool() -> None:
+def test_tool_names_are_pairs_of_namespace_and_name() -> None:
     tools: list[Tool] = [
         WebSearchTool(),
         CustomTool(name="a"),
         NamespaceTool(name="n", description="", tools=[FunctionTool(name="b")]),
     ]
-    assert list(names_of(tools)) == [("", "a"), ("n", "b")]
+    assert list(tool_names(tools)) == [("", "a"), ("n", "b")]
 
 
 # ---- the context
 
 
-def test_the_context_tells_progress_as_long_as_somebody_waits() -> None:
-    told: list[ProgressReporter] = []
+def test_the_context_reports_progress_until_it_is_cancelled() -> None:
+    told: list[ProgressReport] = []
     context = ToolContext(approval_request(), response_id="resp_1", turn=2, timeout=60, on_progress=told.append)
     context.progress("half", done=1, total=2)
     context.progress(done=2)
     context.cancelled = True
     context.progress("late")
-    assert told == [ProgressReporter("half", 1, 2), ProgressReporter("", 2)]
+    assert told == [ProgressReport("half", 1, 2), ProgressReport("", 2)]
     assert 50 < (context.seconds_left or 0) <= 60
     assert (context.response_id, context.turn) == ("resp_1", 2)
 

@@ -1,4 +1,4 @@
-"""The loop without I/O: what waits, what is asked next, and when it is over."""
+"""The loop without I/O: its states, pending calls, requests and end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ from tests.tool_runs import approval_request, custom_call, function_call, said, 
 
 from responses_proto import CreateResponse
 from responses_proto.codec import dump
-from responses_proto.exceptions import LocalProtocolError, RemoteProtocolError, ResponseFailedError
+from responses_proto.exceptions import (
+    LocalProtocolError,
+    RemoteProtocolError,
+    ResponseFailedError,
+    ResponsesProtoError,
+    UsageError,
+)
 from responses_proto.models.items import (
     AdditionalTools,
     FunctionCall,
@@ -42,21 +48,21 @@ def output(number: int, text: str = "ok") -> FunctionCallOutput:
 
 
 def after(loop: ToolLoop, response: Response, text: str = "ok") -> ToolLoop:
-    """Take a response, and answer all of it."""
+    """Receive a response and answer each of its calls."""
     for call in loop.receive(response):
         loop.answer(call, text)
     return loop
 
 
 def sent(loop: ToolLoop) -> dict[str, Any]:
-    """What would be on the wire next, but for what every request has."""
+    """Return the wire form of the next request, without the fields that every request has."""
     return {name: value for name, value in dump(loop.request).items() if name not in ("model", "instructions", "tools")}
 
 
 # ---- going round
 
 
-def test_a_loop_asks_takes_and_answers_until_nothing_waits() -> None:
+def test_a_loop_requests_receives_and_answers_until_no_call_waits() -> None:
     loop = ToolLoop(REQUEST)
     assert (loop.state, loop.stopped, loop.response, loop.pending, loop.usage) == ("ask", None, None, [], None)
     assert loop.request is REQUEST
@@ -67,7 +73,7 @@ def test_a_loop_asks_takes_and_answers_until_nothing_waits() -> None:
     assert (loop.state, loop.pending) == ("answer", calls[:1])
     loop.answer(calls[0], "one")
     assert (loop.state, loop.pending) == ("ask", [])
-    # In the order of the calls, whatever the order of the answers.
+    # In call order, not in the order of the answers.
     assert loop.turns[0].outputs == [output(1, "one"), output(2, "two")]
     assert loop.receive(said()) == []
     assert (loop.state, loop.stopped) == ("over", "completed")
@@ -88,7 +94,7 @@ def test_a_loop_asks_takes_and_answers_until_nothing_waits() -> None:
 
 
 @pytest.mark.parametrize("continuation", ["response", None])
-def test_going_on_from_a_stored_response_says_only_the_answers(continuation: Continuation | None) -> None:
+def test_continuing_a_stored_response_sends_only_the_answers(continuation: Continuation | None) -> None:
     loop = after(ToolLoop(REQUEST, continuation=continuation), turn(function_call(1), number=1))
     assert loop.continuation == "response"
     assert loop.request == attrs.evolve(REQUEST, input=[output(1)], previous_response_id="resp_1")
@@ -96,7 +102,7 @@ def test_going_on_from_a_stored_response_says_only_the_answers(continuation: Con
     assert loop.request == attrs.evolve(REQUEST, input=[output(2)], previous_response_id="resp_2")
 
 
-def test_without_a_store_everything_is_said_again() -> None:
+def test_without_a_store_all_items_are_sent_again() -> None:
     loop = after(ToolLoop(attrs.evolve(REQUEST, store=False), dialect="openai"), turn(THOUGHT, function_call(1)))
     after(loop, turn(function_call(2), number=2))
     assert loop.continuation == "history"
@@ -115,12 +121,12 @@ def test_without_a_store_everything_is_said_again() -> None:
     ]
 
 
-def test_in_a_conversation_only_the_answers_are_said() -> None:
+def test_in_a_conversation_only_the_answers_are_sent() -> None:
     request = attrs.evolve(REQUEST, conversation="conv_1", store=False)
     loop = after(ToolLoop(request), turn(function_call(1)))
     assert loop.continuation == "conversation"
     assert loop.request == attrs.evolve(request, input=[output(1)])
-    with pytest.raises(LocalProtocolError, match="the request has to name it"):
+    with pytest.raises(UsageError, match="needs a request that names one"):
         ToolLoop(REQUEST, continuation="conversation")
 
 
@@ -136,7 +142,7 @@ def test_in_a_conversation_only_the_answers_are_said() -> None:
         ({"continuation": "history"}, {"store": True}, "history"),
     ],
 )
-def test_the_way_to_go_on_follows_from_who_stores(
+def test_the_default_continuation_depends_on_who_stores(
     options: dict[str, Any], response: dict[str, Any], continuation: Continuation
 ) -> None:
     loop = after(ToolLoop(REQUEST, **options), turn(function_call(1), **response))
@@ -145,20 +151,20 @@ def test_the_way_to_go_on_follows_from_who_stores(
     assert len(sent(loop)["input"]) == (1 if continuation == "response" else 3)
 
 
-def test_what_a_request_says_of_the_store_counts_before_the_dialect() -> None:
+def test_the_requests_store_field_overrides_the_provider() -> None:
     loop = after(ToolLoop(attrs.evolve(REQUEST, store=True), dialect="huggingface"), turn(function_call(1)))
     assert loop.continuation == "response"
 
 
-def test_a_response_without_an_id_cannot_be_named() -> None:
+def test_a_response_without_an_id_cannot_be_continued() -> None:
     loop = after(ToolLoop(REQUEST), attrs.evolve(turn(function_call(1)), id=""))
     assert loop.continuation == "history"
     loop = after(ToolLoop(REQUEST, continuation="response"), attrs.evolve(turn(function_call(1)), id=""))
-    with pytest.raises(LocalProtocolError, match="no id to go on from"):
+    with pytest.raises(LocalProtocolError, match="has no id to continue from"):
         _ = loop.request
 
 
-def test_raw_requests_stay_raw_and_untouched() -> None:
+def test_raw_requests_stay_raw_and_unchanged() -> None:
     raw: dict[str, Any] = {"model": "m", "input": [{"role": "user", "content": "Go.", "x": None}], "y": [1]}
     loop = ToolLoop(raw, continuation="history")
     assert loop.request is raw
@@ -170,7 +176,7 @@ def test_raw_requests_stay_raw_and_untouched() -> None:
     assert dump(loop.request) == {**raw, "input": [dump(output(1))], "previous_response_id": "resp_1"}
 
 
-def test_a_dialect_that_takes_few_kinds_of_items_gets_only_those() -> None:
+def test_a_provider_gets_only_the_types_of_items_that_it_accepts() -> None:
     loop = ToolLoop(REQUEST, dialect="huggingface")
     for call in loop.receive(turn(THOUGHT, function_call(1), custom_call(2))):
         loop.answer(call, "ok")
@@ -180,36 +186,36 @@ def test_a_dialect_that_takes_few_kinds_of_items_gets_only_those() -> None:
 # ---- what does not go round
 
 
-def test_what_is_not_asked_for_is_not_taken() -> None:
+def test_steps_out_of_order_are_refused() -> None:
     loop = ToolLoop(REQUEST)
     loop.receive(turn(function_call(1)))
-    with pytest.raises(LocalProtocolError, match="the loop is at 'answer'"):
+    with pytest.raises(LocalProtocolError, match=r"receive\(\) in state 'answer'"):
         loop.receive(turn())
-    with pytest.raises(LocalProtocolError, match=r"a call has no answer yet \(call_1\)"):
+    with pytest.raises(LocalProtocolError, match=r"calls without an answer: call_1"):
         _ = loop.request
     loop.answer(function_call(1), "ok")
-    with pytest.raises(LocalProtocolError, match="no call 'call_1' waits"):
+    with pytest.raises(LocalProtocolError, match="function_call 'call_1' is not pending"):
         loop.answer(function_call(1), "ok")
-    with pytest.raises(LocalProtocolError, match="no call 'call_7' waits"):
+    with pytest.raises(LocalProtocolError, match="function_call 'call_7' is not pending"):
         loop.answer(function_call(7), "ok")
     loop.receive(said())
     with pytest.raises(LocalProtocolError, match=r"the loop is over \(completed\)"):
         _ = loop.request
-    with pytest.raises(LocalProtocolError, match="the loop is at 'over'"):
+    with pytest.raises(LocalProtocolError, match=r"receive\(\) in state 'over'"):
         loop.receive(said())
 
 
-def test_an_answer_that_does_not_fit_leaves_the_call_waiting() -> None:
+def test_an_unsuitable_answer_leaves_the_call_pending() -> None:
     loop = ToolLoop(REQUEST)
     loop.receive(turn(function_call(1)))
-    with pytest.raises(LocalProtocolError, match="is answered with"):
+    with pytest.raises(UsageError, match="an Approval answers mcp_approval_request only"):
         loop.answer(function_call(1), Approval(approve=True))
     assert loop.pending == [function_call(1)]
 
 
 @pytest.mark.parametrize("status", ["queued", "in_progress"])
-def test_a_response_has_to_be_over(status: str) -> None:
-    with pytest.raises(LocalProtocolError, match=rf"the response is {status}: wait for it"):
+def test_a_response_in_progress_is_refused(status: str) -> None:
+    with pytest.raises(LocalProtocolError, match=rf"the response is {status}: await client"):
         ToolLoop(REQUEST).receive(turn(status=status))
 
 
@@ -220,9 +226,9 @@ def test_a_response_has_to_be_over(status: str) -> None:
         (attrs.evolve(function_call(1), call_id=""),),
     ],
 )
-def test_calls_that_cannot_be_told_apart_are_refused(calls: tuple[FunctionCall, ...]) -> None:
+def test_calls_without_unique_ids_are_refused(calls: tuple[FunctionCall, ...]) -> None:
     loop = ToolLoop(REQUEST)
-    with pytest.raises(RemoteProtocolError, match="cannot be told apart") as caught:
+    with pytest.raises(RemoteProtocolError, match="must have ids that differ") as caught:
         loop.receive(turn(*calls))
     assert caught.value.response == turn(*calls)
     assert loop.state == "ask"
@@ -252,7 +258,7 @@ def incomplete(*items: Item) -> Response:
     return turn(*items, status="incomplete", incomplete_details=IncompleteDetails(reason="max_output_tokens"))
 
 
-def test_an_incomplete_response_stops_the_loop_and_can_be_gone_on_from() -> None:
+def test_an_incomplete_response_stops_the_loop_and_can_be_continued() -> None:
     loop = ToolLoop(REQUEST)
     cut = attrs.evolve(function_call(2, '{"n": '), status="incomplete")
     open_ = attrs.evolve(function_call(3, '{"n": '), status="in_progress")
@@ -274,7 +280,7 @@ def test_an_incomplete_response_without_calls_is_the_end() -> None:
 
 
 @pytest.mark.parametrize("status", ["failed", "cancelled", "truncated", "error"])
-def test_a_response_that_was_cut_short_keeps_what_was_answered(status: Any) -> None:
+def test_a_response_that_was_cut_off_keeps_its_answered_calls(status: Any) -> None:
     half = attrs.evolve(function_call(2, '{"n": '), status="in_progress")
     cut = Outcome(
         status=status,
@@ -293,7 +299,7 @@ def test_a_response_that_was_cut_short_keeps_what_was_answered(status: Any) -> N
     assert loop.turns[0].outcome is cut
 
 
-def test_a_failed_response_says_why() -> None:
+def test_a_failed_response_has_its_error() -> None:
     loop = ToolLoop(REQUEST)
     loop.receive(turn(status="failed", error=ResponseError(code="server_error", message="It broke.")))
     error = loop.turns[0].outcome.exception()
@@ -301,7 +307,7 @@ def test_a_failed_response_says_why() -> None:
     assert "It broke." in str(error)
 
 
-def test_a_status_nobody_knows_is_as_good_as_completed() -> None:
+def test_an_unknown_status_counts_as_completed() -> None:
     loop = ToolLoop(REQUEST)
     assert loop.receive(turn(function_call(1), status="acme:done")) == [function_call(1)]
     assert loop.state == "answer"
@@ -310,7 +316,7 @@ def test_a_status_nobody_knows_is_as_good_as_completed() -> None:
 # ---- handing over
 
 
-def test_a_loop_is_a_value_that_can_be_gone_on_with_elsewhere() -> None:
+def test_a_loop_can_be_pickled_and_continued() -> None:
     loop = ToolLoop(REQUEST, max_turns=5)
     loop.receive(turn(function_call(1), approval_request(2)))
     loop.answer(function_call(1), "here")
@@ -327,7 +333,7 @@ def test_a_loop_is_a_value_that_can_be_gone_on_with_elsewhere() -> None:
     assert loop.state == "answer"
 
 
-def test_a_copy_goes_its_own_way() -> None:
+def test_a_copy_is_independent() -> None:
     loop = ToolLoop(REQUEST)
     loop.receive(turn(approval_request(1)))
     other = copy.copy(loop)
@@ -338,7 +344,7 @@ def test_a_copy_goes_its_own_way() -> None:
     assert loop.turns[0].outputs == []
 
 
-def test_what_has_no_answer_is_said_not_to_have_been_run() -> None:
+def test_history_answers_pending_calls_as_not_run() -> None:
     loop = ToolLoop(REQUEST)
     loop.receive(turn(function_call(1), function_call(2), approval_request(3)))
     loop.answer(function_call(2), "ok")
@@ -356,7 +362,7 @@ def test_what_has_no_answer_is_said_not_to_have_been_run() -> None:
 # ---- approvals
 
 
-def test_an_approval_is_remembered_for_the_tool_if_it_says_so() -> None:
+def test_an_approval_with_remember_is_remembered_for_the_tool() -> None:
     loop = ToolLoop(REQUEST)
     loop.receive(turn(approval_request(1), approval_request(2, name="other")))
     loop.answer(approval_request(1), Approval(approve=True, remember=True))
@@ -385,11 +391,11 @@ FUNCTION = FunctionTool(name="work")
         (approval_request(1), [], True),
     ],
 )
-def test_a_name_is_offered_or_invented(call: Any, tools: Any, offered: bool) -> None:
+def test_is_offered(call: Any, tools: Any, offered: bool) -> None:
     assert is_offered(call, tools) is offered
 
 
-def test_tools_are_those_of_the_request_of_the_response_and_those_that_were_found() -> None:
+def test_tools_are_those_of_the_request_the_response_and_tool_searches() -> None:
     found = [
         AdditionalTools(role="developer", tools=[FunctionTool(name="b")]),
         ToolSearchOutput(call_id="call_1", tools=[FunctionTool(name="c")], status="completed"),
@@ -400,21 +406,21 @@ def test_tools_are_those_of_the_request_of_the_response_and_those_that_were_foun
     assert sorted(tool.name for tool in loop.tools if isinstance(tool, FunctionTool)) == ["a", "b", "c", "d"]
 
 
-def test_a_turn_that_says_no_usage_adds_none() -> None:
+def test_a_turn_without_usage_adds_none() -> None:
     loop = after(ToolLoop(REQUEST), attrs.evolve(turn(function_call(1)), usage=UNSET))
     assert loop.usage is None
     loop.receive(said())
     assert loop.usage == said().usage
 
 
-def test_unknown_dialects_and_no_turns_are_refused() -> None:
-    with pytest.raises(LocalProtocolError, match="no provider 'acme'"):
+def test_wrong_arguments_are_refused() -> None:
+    with pytest.raises(ResponsesProtoError, match="acme"):
         ToolLoop(REQUEST, dialect="acme")
-    with pytest.raises(LocalProtocolError, match="max_turns has to be 1 at least, not 0"):
+    with pytest.raises(UsageError, match="max_turns must be at least 1, got 0"):
         ToolLoop(REQUEST, max_turns=0)
 
 
-def test_it_shows_where_it_is() -> None:
+def test_repr() -> None:
     loop = ToolLoop(REQUEST)
     loop.receive(turn(function_call(1)))
     assert repr(loop) == "<ToolLoop answer after 1 turns, 1 pending>"

@@ -1,4 +1,4 @@
-"""What answers a call: each kind of call has its own item, and each kind of value a place in it."""
+"""Answers to calls: the item for each type of call, and the JSON form of each type of value."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 
 from responses_proto import Limits
 from responses_proto.codec import dump
-from responses_proto.exceptions import EncodeError, LimitExceeded, LocalProtocolError
+from responses_proto.exceptions import EncodeError, LimitExceeded, UsageError
 from responses_proto.models.actions import (
     ExitOutcome,
     LocalShellAction,
@@ -71,7 +71,7 @@ IMAGE = InputImage(image_url="https://x.example/a.png")
 FOUND = FunctionTool(name="g")
 
 
-def test_there_is_a_call_of_each_kind() -> None:
+def test_every_type_of_call_is_tested() -> None:
     assert set(CALLS) == {cls.type for cls in get_args(PendingCall)}
     assert {call_key(call) for call in CALLS.values()} == {"call_1"}
 
@@ -147,7 +147,7 @@ def test_there_is_a_call_of_each_kind() -> None:
         ),
     ],
 )
-def test_each_kind_of_call_is_answered_in_its_own_way(kind: str, given: Any, wire: dict[str, Any]) -> None:
+def test_each_type_of_call_has_its_own_answer(kind: str, given: Any, wire: dict[str, Any]) -> None:
     item = output_item(CALLS[kind], given)
     pair = next(pair for pair in CALL_OUTPUT_PAIRS if pair.call == kind)
     assert dump(item) == {"type": pair.output, **wire}
@@ -170,13 +170,13 @@ def test_each_kind_of_call_is_answered_in_its_own_way(kind: str, given: Any, wir
         ("mcp_approval_request", {"approve": False, "reason": "it broke"}),
     ],
 )
-def test_a_call_that_failed_is_answered_with_text(kind: str, said: dict[str, Any]) -> None:
+def test_every_failed_call_can_be_answered_with_text(kind: str, said: dict[str, Any]) -> None:
     item = output_item(CALLS[kind], ToolOutput("it broke", failed=True))
     assert {**dump(item), **said} == dump(item)
     assert [found for found in check_history([CALLS[kind], item]) if found.level == "error"] == []
 
 
-def test_a_computer_call_that_failed_shows_an_image_all_the_same() -> None:
+def test_a_failed_computer_call_is_answered_with_an_image() -> None:
     item = output_item(CALLS["computer_call"], ToolOutput("it broke", failed=True))
     assert isinstance(item, ComputerCallOutput)
     head, _, data = str(item.output.image_url).partition(",")
@@ -185,7 +185,7 @@ def test_a_computer_call_that_failed_shows_an_image_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("kind", ["function_call", "custom_tool_call", "shell_call", "apply_patch_call"])
-def test_an_answer_says_who_called(kind: str) -> None:
+def test_an_answer_has_the_caller_of_the_call(kind: str) -> None:
     call = attrs.evolve(CALLS[kind], caller=PROGRAM)
     assert getattr(output_item(call, "a"), "caller", None) == PROGRAM
     assert dump(output_item(call, "a"))["caller"] == {"type": "program", "caller_id": "call_0"}
@@ -194,37 +194,37 @@ def test_an_answer_says_who_called(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "given", "message"),
     [
-        ("function_call", [FOUND], "a function_call is answered with text or content parts"),
-        ("function_call", Approval(approve=True), "an Approval is for mcp_approval_request"),
-        ("local_shell_call", IMAGE, "a local_shell_call is answered with text"),
-        ("computer_call", "done", "a computer_call is answered with a screenshot"),
-        ("computer_call", [IMAGE, IMAGE], "a computer_call is answered with a screenshot"),
-        ("tool_search_call", "none", "a tool_search_call is answered with a list of tools"),
-        ("mcp_approval_request", "yes", "a mcp_approval_request is answered with an Approval"),
+        ("function_call", [FOUND], "function_call must be answered with text or content parts, got"),
+        ("function_call", Approval(approve=True), "an Approval answers mcp_approval_request only, not function_call"),
+        ("local_shell_call", IMAGE, "local_shell_call must be answered with text"),
+        ("computer_call", "done", "computer_call must be answered with a screenshot"),
+        ("computer_call", [IMAGE, IMAGE], "computer_call must be answered with a screenshot"),
+        ("tool_search_call", "none", "tool_search_call must be answered with a list of tools"),
+        ("mcp_approval_request", "yes", "mcp_approval_request must be answered with an Approval"),
         (
             "function_call",
             FunctionCallOutput(call_id="call_2", output=""),
-            "a function_call is answered with a function_call_output whose call_id is 'call_1'",
+            "function_call must be answered with function_call_output with call_id='call_1'",
         ),
         (
             "function_call",
             ComputerCallOutput(call_id="call_1", output=ComputerScreenshot()),
-            "a function_call is answered with a function_call_output",
+            "function_call must be answered with function_call_output",
         ),
     ],
 )
-def test_what_cannot_answer_a_call_is_refused(kind: str, given: Any, message: str) -> None:
-    with pytest.raises(LocalProtocolError, match=message):
+def test_unsuitable_answers_are_refused(kind: str, given: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         output_item(CALLS[kind], given)
 
 
-def test_a_ready_item_is_taken_as_it_is() -> None:
+def test_an_item_is_used_unchanged() -> None:
     ready = FunctionCallOutput(call_id="call_1", output="a", status="completed")
     assert output_item(CALLS["function_call"], ready) is ready
     assert output_item(CALLS["function_call"], ToolOutput(ready)) is ready
 
 
-def test_outputs_have_a_bound() -> None:
+def test_limits_bound_the_size_of_an_answer() -> None:
     fits, size = "x" * 10, len(json.dumps(dump(output_item(CALLS["function_call"], "")), separators=(",", ":")))
     assert output_item(CALLS["function_call"], fits, limits=Limits(max_tool_output_bytes=size + 10))
     with pytest.raises(LimitExceeded) as caught:
@@ -253,7 +253,7 @@ ORIGIN = Point(1, 2)
 
 @attrs.frozen
 class Place:
-    """A class of attrs; what is private has another name outside."""
+    """An attrs class; its private attribute has another name outside."""
 
     name: str
     _at: Point = ORIGIN
@@ -268,7 +268,7 @@ class Trip:
 
 
 class Guest(pydantic.BaseModel):
-    """One of pydantic's."""
+    """A pydantic model."""
 
     name: str
     since: dt.date
@@ -314,11 +314,11 @@ def test_values_become_json_and_are_kept(value: object, text: str) -> None:
         FunctionCallOutput(call_id="call_1", output=""),
     ],
 )
-def test_what_the_model_can_read_is_taken_as_it_is(value: Any) -> None:
+def test_text_parts_and_items_are_used_unchanged(value: Any) -> None:
     assert tool_output(value) == ToolOutput(value)
 
 
-def test_an_output_stays_itself() -> None:
+def test_an_output_is_returned_unchanged() -> None:
     output = ToolOutput("a", failed=True, value=3)
     assert tool_output(output) is output
 
@@ -326,12 +326,12 @@ def test_an_output_stays_itself() -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (b"bytes", "a tool gave a bytes, which is not JSON: .* InputImage.from_bytes"),
-        (object(), "a tool gave a object, which is not JSON"),
-        ({"a": [print]}, "a tool gave a builtin_function_or_method"),
+        (b"bytes", "a tool returned a value of type bytes, which has no JSON form: .* InputImage.from_bytes"),
+        (object(), "a tool returned a value of type object"),
+        ({"a": [print]}, "a tool returned a value of type builtin_function_or_method"),
         (float("nan"), "nan"),
     ],
 )
-def test_what_is_not_json_is_refused(value: object, message: str) -> None:
+def test_values_without_a_json_form_are_refused(value: object, message: str) -> None:
     with pytest.raises(EncodeError, match=message):
         tool_output(value)

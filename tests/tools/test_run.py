@@ -1,4 +1,4 @@
-"""A run: turns of responses and tools, what it tells, and every way out of it."""
+"""Runs: turns of responses and tools, the events, tools and options, wrong use."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.tool_runs import (
 
 from responses_proto import CreateResponse, ResponsesClient, RetryPolicy
 from responses_proto.codec import dump
-from responses_proto.exceptions import LocalProtocolError, ToolArgumentsInvalid
+from responses_proto.exceptions import LocalProtocolError, ResponsesProtoError, ToolArgumentsInvalid, UsageError
 from responses_proto.models.events import OutputItemDone
 from responses_proto.models.items import FunctionCall, FunctionCallOutput, McpApprovalRequest, Message
 from responses_proto.models.tools import FunctionTool, McpTool
@@ -59,11 +59,11 @@ if TYPE_CHECKING:
     from responses_proto.models.response import PendingCall
     from responses_proto.typing import JSONObject
 
-# ---- what it does and tells
+# ---- turns and events
 
 
 @both_loops
-def test_a_run_tells_the_events_of_the_wire_and_its_own(backend: str) -> None:
+def test_a_run_has_the_events_of_the_wire_and_its_own(backend: str) -> None:
     async def test() -> None:
         first, second = turn(function_call(1)), said()
         async with serving(first, second) as (server, client):
@@ -136,7 +136,7 @@ def test_events_match_by_class(backend: str) -> None:
 
 
 @both_loops
-def test_the_result_can_be_had_without_reading(backend: str) -> None:
+def test_the_result_is_available_without_iterating(backend: str) -> None:
     async def test() -> None:
         async with serving(turn(function_call(1)), said()) as (_, client):
             async with client.run(**ASKED, tools=[work]) as agent:
@@ -178,7 +178,7 @@ async def go_by_hand(client: ResponsesClient, request: CreateResponse | JSONObje
 @both_loops
 @pytest.mark.parametrize("raw", [False, True])
 @pytest.mark.parametrize("store", [None, False])
-def test_a_run_does_nothing_that_cannot_be_done_by_hand(backend: str, store: Any, raw: bool) -> None:
+def test_a_run_sends_what_a_loop_by_hand_sends(backend: str, store: Any, raw: bool) -> None:
     request: Any = {**ASKED, "store": store} if raw else CreateResponse(**ASKED, store=store)
     tools: Any = [REMOTE, work.definition, fail.definition]
     script = (
@@ -208,7 +208,7 @@ def test_a_run_does_nothing_that_cannot_be_done_by_hand(backend: str, store: Any
 
 
 @both_loops
-def test_a_conversation_and_other_fields_hold_for_all_turns(backend: str) -> None:
+def test_the_fields_of_the_request_are_sent_in_every_turn(backend: str) -> None:
     async def test() -> None:
         async with serving(turn(function_call(1)), said()) as (server, client):
             fields: dict[str, Any] = {"conversation": "conv_1", "instructions": "Be brief.", "extra": {"x": 1}}
@@ -223,7 +223,7 @@ def test_a_conversation_and_other_fields_hold_for_all_turns(backend: str) -> Non
 
 
 @both_loops
-def test_the_clients_retries_are_at_work_in_each_turn(backend: str) -> None:
+def test_the_client_retries_in_each_turn(backend: str) -> None:
     async def test() -> None:
         script = Script(turn(function_call(1)), Answer.error(503, headers={"retry-after": "0"}), said())
         async with FakeServer(script, listen=False) as server, client_of(server, retry=RetryPolicy()) as client:
@@ -237,7 +237,7 @@ def test_the_clients_retries_are_at_work_in_each_turn(backend: str) -> None:
 
 
 def gated(response: Response, gate: anyio.Event) -> Callable[[ServerExchange], Awaitable[None]]:
-    """Say a response up to the end of its first item, and the rest once the gate is open."""
+    """Send a response up to the end of its first item, and the rest once the gate is open."""
 
     async def script(peer: ServerExchange) -> None:
         await peer.start()
@@ -253,7 +253,7 @@ def gated(response: Response, gate: anyio.Event) -> Callable[[ServerExchange], A
 
 @both_loops
 @pytest.mark.parametrize("where", ["memory", "socket"])
-def test_an_eager_tool_starts_while_the_response_goes_on(backend: str, where: str) -> None:
+def test_with_item_done_a_tool_starts_while_the_response_continues(backend: str, where: str) -> None:
     async def test() -> None:
         gate = anyio.Event()
 
@@ -278,7 +278,7 @@ def test_an_eager_tool_starts_while_the_response_goes_on(backend: str, where: st
 
 
 @both_loops
-def test_otherwise_nothing_starts_before_the_response_is_whole(backend: str) -> None:
+def test_by_default_no_tool_starts_before_the_response_is_complete(backend: str) -> None:
     async def test() -> None:
         async with serving(turn(function_call(1), function_call(2)), said()) as (_, client):
             events, _ = await finish(client.run(**ASKED, tools=[work]))
@@ -288,7 +288,7 @@ def test_otherwise_nothing_starts_before_the_response_is_whole(backend: str) -> 
 
 
 @both_loops
-def test_an_item_that_is_said_twice_is_executed_once(backend: str) -> None:
+def test_an_item_that_is_done_twice_is_executed_once(backend: str) -> None:
     async def test() -> None:
         count: list[int] = []
 
@@ -308,7 +308,7 @@ def test_an_item_that_is_said_twice_is_executed_once(backend: str) -> None:
 
 
 @both_loops
-def test_a_terse_item_is_executed_with_what_was_streamed(backend: str) -> None:
+def test_a_done_event_without_arguments_is_executed_with_the_streamed_ones(backend: str) -> None:
     async def test() -> None:
         events = [dump(event) for event in emit(turn(function_call(1)))]
         for event in events:
@@ -325,7 +325,7 @@ def test_a_terse_item_is_executed_with_what_was_streamed(backend: str) -> None:
 
 @both_loops
 @pytest.mark.parametrize("start", ["response_done", "item_done"])
-def test_calls_that_the_server_answers_itself_are_none_of_the_runs(backend: str, start: Any) -> None:
+def test_calls_that_the_server_answers_are_not_executed(backend: str, start: Any) -> None:
     async def test() -> None:
         theirs = function_call(1, "{}", "theirs")
         answered = FunctionCallOutput(id="fco_1", call_id="call_1", output="done there")
@@ -368,7 +368,7 @@ def test_tools_run_at_the_same_time(backend: str) -> None:
 
 @both_loops
 @pytest.mark.parametrize("bound", [1, 2])
-def test_no_more_run_at_once_than_allowed_and_in_order(backend: str, bound: int) -> None:
+def test_at_most_concurrency_tools_run_and_start_in_order(backend: str, bound: int) -> None:
     async def test() -> None:
         at_work = most = 0
 
@@ -394,7 +394,7 @@ def test_no_more_run_at_once_than_allowed_and_in_order(backend: str, bound: int)
 
 
 @both_loops
-def test_outputs_are_in_the_order_of_the_calls_and_told_in_that_of_their_ends(backend: str) -> None:
+def test_outputs_are_in_call_order_and_events_in_finishing_order(backend: str) -> None:
     async def test() -> None:
         last_is_done = anyio.Event()
 
@@ -420,7 +420,7 @@ def test_outputs_are_in_the_order_of_the_calls_and_told_in_that_of_their_ends(ba
 
 
 @both_loops
-def test_tools_tell_how_far_they_have_come(backend: str) -> None:
+def test_tools_report_progress(backend: str) -> None:
     async def test() -> None:
         @function_tool
         async def here(context: ToolContext) -> str:
@@ -446,7 +446,7 @@ def test_tools_tell_how_far_they_have_come(backend: str) -> None:
 
 
 @both_loops
-def test_progress_that_nobody_reads_is_no_burden(backend: str) -> None:
+def test_unread_progress_is_dropped(backend: str) -> None:
     async def test() -> None:
         @function_tool
         async def chatter(context: ToolContext) -> str:
@@ -464,11 +464,11 @@ def test_progress_that_nobody_reads_is_no_burden(backend: str) -> None:
     run(backend, test)
 
 
-# ---- what is offered
+# ---- definitions
 
 
 @both_loops
-def test_definitions_are_offered_beside_those_of_the_request(backend: str) -> None:
+def test_tools_are_added_to_those_of_the_request(backend: str) -> None:
     async def test() -> None:
         raw: dict[str, Any] = {"type": "acme:search", "depth": 3}
         own: list[Any] = [FunctionTool(name="own")]
@@ -492,17 +492,20 @@ def plain(n: int) -> int:
 @pytest.mark.parametrize(
     ("tools", "message"),
     [
-        ([3], "a tool is a function, an executor, a definition such as McpTool"),
-        ([FunctionCall(call_id="c", name="f", arguments="")], "a tool is a function, an executor, a definition"),
+        ([3], "a tool must be a function, a ToolExecutor, a definition such as McpTool"),
+        (
+            [FunctionCall(call_id="c", name="f", arguments="")],
+            "a tool must be a function, a ToolExecutor, a definition",
+        ),
         ([len], "the parameter 'obj' has no type"),
-        ([work, work], "two tools are called 'work'"),
-        ([work, {"type": "function", "name": "work"}], "two tools are called 'work'"),
+        ([work, work], "two tools have the name 'work'"),
+        ([work, {"type": "function", "name": "work"}], "two tools have the name 'work'"),
     ],
 )
-def test_what_is_no_tool_is_refused_before_anything_is_sent(backend: str, tools: Any, message: str) -> None:
+def test_wrong_tools_are_refused_before_anything_is_sent(backend: str, tools: Any, message: str) -> None:
     async def test() -> None:
         async with serving(said()) as (server, client):
-            with pytest.raises(LocalProtocolError, match=message):
+            with pytest.raises(UsageError, match=message):
                 async with client.run(**ASKED, tools=tools):
                     pass
         assert server.requests == []
@@ -510,11 +513,11 @@ def test_what_is_no_tool_is_refused_before_anything_is_sent(backend: str, tools:
     run(backend, test)
 
 
-# ---- executors that have to be opened
+# ---- executors that a run enters
 
 
 @both_loops
-def test_a_source_is_opened_and_closed_around_the_run(backend: str) -> None:
+def test_a_run_enters_and_leaves_an_executor_that_is_not_open(backend: str) -> None:
     async def test() -> None:
         async def answer(context: ToolContext) -> ToolOutput:
             return ToolOutput(f"turn {context.turn}", value={"turn": context.turn})
@@ -527,7 +530,7 @@ def test_a_source_is_opened_and_closed_around_the_run(backend: str) -> None:
                 states.append((source.entered, mine.entered))
                 events = [event async for event in agent]
             states.append((source.entered, mine.entered))
-        # The caller's own is the caller's to leave.
+        # An executor that the caller entered is not left by the run.
         assert states == [(False, True), (True, True), (False, True)]
         assert (source.times_entered, mine.times_entered) == (1, 1)
         assert texts(agent.loop) == ["turn 1", "turn 1"]
@@ -537,7 +540,7 @@ def test_a_source_is_opened_and_closed_around_the_run(backend: str) -> None:
 
 
 @both_loops
-def test_a_source_is_closed_when_another_cannot_be_opened(backend: str) -> None:
+def test_an_executor_is_left_if_another_one_cannot_be_entered(backend: str) -> None:
     class Broken(Source):
         async def __aenter__(self) -> None:
             raise ConnectionError("no such server")
@@ -558,7 +561,7 @@ def test_a_source_is_closed_when_another_cannot_be_opened(backend: str) -> None:
 
 
 @both_loops
-def test_what_a_source_offers_may_change_from_turn_to_turn(backend: str) -> None:
+def test_the_definitions_of_an_executor_may_change_from_turn_to_turn(backend: str) -> None:
     async def test() -> None:
         async def rename(_: ToolContext) -> ToolOutput:
             source.name = "other"
@@ -573,25 +576,25 @@ def test_what_a_source_offers_may_change_from_turn_to_turn(backend: str) -> None
     run(backend, test)
 
 
-# ---- handling it wrongly
+# ---- wrong use
 
 
 @both_loops
-def test_a_run_is_used_in_its_block_and_once(backend: str) -> None:
+def test_a_run_must_be_entered_once(backend: str) -> None:
     async def test() -> None:
         async with serving(said()) as (_, client):
             agent = client.run(**ASKED)
-            with pytest.raises(LocalProtocolError, match="the run has not begun"):
+            with pytest.raises(LocalProtocolError, match="the run has not been entered"):
                 await anext(agent)
-            with pytest.raises(LocalProtocolError, match="the run has not begun"):
+            with pytest.raises(LocalProtocolError, match="the run has not been entered"):
                 await agent.result()
             assert repr(agent) == "<Run new <ToolLoop ask after 0 turns, 0 pending>>"
             async with agent:
                 await anext(agent)
-            with pytest.raises(LocalProtocolError, match="a run can be entered once"):
+            with pytest.raises(LocalProtocolError, match="a run can be entered only once"):
                 await agent.__aenter__()
             assert [event async for event in agent] == []
-            with pytest.raises(LocalProtocolError, match="it was left before its end"):
+            with pytest.raises(LocalProtocolError, match="its block was left before its end"):
                 await agent.result()
 
     run(backend, test)
@@ -602,13 +605,13 @@ def test_bad_options_are_refused(backend: str) -> None:
     async def test() -> None:
         loop = ToolLoop(ASKED)
         async with serving(said()) as (_, client):
-            with pytest.raises(LocalProtocolError, match="concurrency has to be 1 at least"):
+            with pytest.raises(UsageError, match="concurrency must be at least 1, got 0"):
                 client.run(**ASKED, concurrency=0)
-            with pytest.raises(LocalProtocolError, match="tool_timeout has to be a number of seconds above 0"):
+            with pytest.raises(UsageError, match="tool_timeout must be a finite number of seconds above 0, got -1"):
                 client.run(**ASKED, tool_timeout=-1)
-            with pytest.raises(LocalProtocolError, match="max_turns has to be 1 at least"):
+            with pytest.raises(ResponsesProtoError, match="max_turns"):
                 client.run(loop, max_turns=0)
-            with pytest.raises(LocalProtocolError, match="a loop has its request already"):
+            with pytest.raises(ResponsesProtoError, match="a loop has its request already"):
                 client.run(loop, temperature=0.5)
             with pytest.raises(TypeError, match="did you mean 'instructions'"):
                 client.run(**ASKED, instruction="x")  # type: ignore[call-arg] # what the test is about

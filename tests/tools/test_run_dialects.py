@@ -1,4 +1,4 @@
-"""Runs against what servers really say: the same calls, once each, and a history that they take back."""
+"""Runs against the streams of real servers: each call is executed once, and the history is valid."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ SERVERS: dict[str, Callable[[Sequence[Wire]], list[Wire]]] = {
 @both_loops
 @pytest.mark.parametrize("start", ["response_done", "item_done"])
 @pytest.mark.parametrize("server_", SERVERS)
-def test_the_same_run_whatever_the_server_makes_of_the_protocol(backend: str, server_: str, start: Any) -> None:
+def test_a_run_is_the_same_with_every_dialect_of_the_protocol(backend: str, server_: str, start: Any) -> None:
     called: list[str] = []
 
     @function_tool
@@ -155,7 +155,7 @@ def test_recorded_calls_are_answered(
 @needs_captures
 @both_loops
 @pytest.mark.parametrize("approve", [True, False])
-def test_a_recorded_question_is_answered(backend: str, approve: bool) -> None:
+def test_a_recorded_approval_request_is_answered(backend: str, approve: bool) -> None:
     asked: list[McpApprovalRequest] = []
 
     async def decide(request: McpApprovalRequest) -> Approval:

@@ -1,4 +1,4 @@
-"""How runs end that do not complete: tools that fail, responses that break, blocks that are left."""
+"""Runs that do not complete: tools that fail, responses that break, blocks that are left."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ CANCELLED = "The call was cancelled. It may have done a part of its work."
 
 
 async def read_until(agent: Run, kind: type[object]) -> None:
-    """Read up to an event of a kind, and let everything that is at work go as far as it can."""
+    """Read up to an event of a class, then wait until every task is blocked."""
     async for event in agent:
         if isinstance(event, kind):
             break
@@ -77,7 +77,7 @@ async def read(agent: Run) -> None:
 
 @both_loops
 @pytest.mark.parametrize("start", ["response_done", "item_done"])
-def test_a_tool_that_fails_can_end_the_run(backend: str, start: Any) -> None:
+def test_with_on_error_raise_a_failed_tool_ends_the_run(backend: str, start: Any) -> None:
     async def test() -> None:
         async with serving(turn(waiting(1), failing(2)), said()) as (server, client):
             agent = client.run(**ASKED, tools=TOOLS, on_error="raise", start=start)
@@ -90,7 +90,7 @@ def test_a_tool_that_fails_can_end_the_run(backend: str, start: Any) -> None:
         assert error.response
         assert error.response.id == "resp_1"
         assert len(server.requests) == 1
-        # What was at work then was cancelled, and said so.
+        # The tools that were running were cancelled, and their answers say so.
         assert texts(agent.loop) == [CANCELLED, "The tool failed: ValueError: it broke"]
         assert check_history(agent.loop.history) == []
         with pytest.raises(ToolError) as again:
@@ -109,7 +109,7 @@ def test_a_tool_that_fails_can_end_the_run(backend: str, start: Any) -> None:
         (function_call(1, "{}", "wait_forever"), ToolError),
     ],
 )
-def test_every_kind_of_failure_can(backend: str, call: FunctionCall, kind: type[ToolError]) -> None:
+def test_every_kind_of_failure_can_end_the_run(backend: str, call: FunctionCall, kind: type[ToolError]) -> None:
     async def test() -> None:
         async with serving(turn(call), said()) as (_, client):
             agent = client.run(**ASKED, tools=TOOLS, on_error="raise", tool_timeout=0.02)
@@ -124,7 +124,7 @@ def test_every_kind_of_failure_can(backend: str, call: FunctionCall, kind: type[
 
 
 @both_loops
-def test_a_tool_may_say_itself_that_it_did_not_work(backend: str) -> None:
+def test_a_tool_may_report_a_failure_itself(backend: str) -> None:
     async def test() -> None:
         @function_tool(name="work")
         async def honest(n: int) -> ToolOutput:
@@ -140,7 +140,7 @@ def test_a_tool_may_say_itself_that_it_did_not_work(backend: str) -> None:
 
 
 @both_loops
-def test_a_tools_own_timeout_wins(backend: str) -> None:
+def test_the_timeout_of_a_tool_overrides_that_of_the_run(backend: str) -> None:
     async def test() -> None:
         @function_tool(timeout=0.02)
         async def slow(context: ToolContext) -> str:
@@ -159,14 +159,14 @@ def test_a_tools_own_timeout_wins(backend: str) -> None:
         (error,) = [event.error for event in events if isinstance(event, ToolFinished) and event.failed]
         assert isinstance(error, DeadlineExceeded)
         assert (error.kind, error.limit) == ("tool", 0.02)
-        assert texts(result.loop)[0].startswith("The tool took too long, and was stopped after 0.")
+        assert texts(result.loop)[0].startswith("The tool took too long and was stopped after 0.")
         assert texts(result.loop)[1] == "fine"
 
     run(backend, test)
 
 
 @both_loops
-def test_what_a_tool_may_raise_is_told_in_words_that_can_be_sent(backend: str) -> None:
+def test_any_exception_of_a_tool_becomes_text_that_can_be_sent(backend: str) -> None:
     async def test() -> None:
         @function_tool(name="work")
         async def odd(n: int) -> str:
@@ -184,7 +184,7 @@ def test_what_a_tool_may_raise_is_told_in_words_that_can_be_sent(backend: str) -
     run(backend, test)
 
 
-def test_a_tool_that_cancels_itself_takes_nobody_down() -> None:
+def test_a_tool_that_cancels_itself_does_not_end_the_others() -> None:
     async def test() -> None:
         @function_tool
         async def give_up() -> str:
@@ -198,7 +198,7 @@ def test_a_tool_that_cancels_itself_takes_nobody_down() -> None:
     run("asyncio", test)
 
 
-def test_a_tool_that_ends_the_program_does() -> None:
+def test_system_exit_of_a_tool_is_raised() -> None:
     async def test() -> None:
         @function_tool
         async def leave() -> str:
@@ -222,7 +222,7 @@ def begun_with(*items: Any, **fields: Any) -> Response:
 
 
 def broken_off(response: Response, *end: Any) -> Answer:
-    """Say a response up to the end of its first item."""
+    """Send a response up to the end of its first item."""
     pieces: list[Any] = []
     for event in emit(response):
         pieces.append(encode_event(event))
@@ -251,7 +251,7 @@ LIMITED = IncompleteDetails(reason="max_output_tokens")
     ],
     ids=["failed", "truncated", "interrupted", "error"],
 )
-def test_what_an_eager_tool_did_is_kept_when_its_response_breaks(
+def test_answers_are_kept_when_the_response_breaks(
     backend: str, answer: Any, kind: type[ResponsesProtoError], stopped: str, raises_while_read: bool
 ) -> None:
     async def test() -> None:
@@ -306,7 +306,7 @@ def test_an_incomplete_response_is_a_result_with_its_error(backend: str) -> None
 
 
 @both_loops
-def test_an_incomplete_response_begins_nothing(backend: str) -> None:
+def test_no_tool_starts_after_an_incomplete_response(backend: str) -> None:
     response = begun_with(status="incomplete", incomplete_details=LIMITED)
 
     async def test() -> None:
@@ -315,7 +315,7 @@ def test_an_incomplete_response_begins_nothing(backend: str) -> None:
             assert (result.stopped, result.pending) == ("incomplete", [function_call(1)])
             assert "ToolStarted" not in names(events)
             assert isinstance(result.error, ResponseIncompleteError)
-            # Whoever goes on wants it executed.
+            # A run that continues the loop executes it.
             _, further = await finish(client.run(result.loop, tools=[work]))
         assert texts(further.loop) == ["done 1"]
         assert further.stopped == "completed"
@@ -325,7 +325,7 @@ def test_an_incomplete_response_begins_nothing(backend: str) -> None:
 
 
 @both_loops
-def test_before_a_tool_began_errors_are_as_ever(backend: str) -> None:
+def test_errors_before_any_tool_started_keep_their_retry_safety(backend: str) -> None:
     async def test() -> None:
         refused = Answer.error(400, "No such model.")
         async with serving(refused) as (_, client):
@@ -346,18 +346,18 @@ def test_before_a_tool_began_errors_are_as_ever(backend: str) -> None:
 
 
 @both_loops
-def test_calls_that_cannot_be_told_apart_end_the_run(backend: str) -> None:
+def test_calls_without_unique_ids_end_the_run(backend: str) -> None:
     async def test() -> None:
         same = attrs.evolve(function_call(2), call_id="call_1")
         async with serving(turn(function_call(1), same)) as (_, client):
-            with pytest.raises(RemoteProtocolError, match="cannot be told apart"):
+            with pytest.raises(RemoteProtocolError, match="must have ids that differ"):
                 await finish(client.run(**ASKED, tools=[work]))
 
     run(backend, test)
 
 
 @both_loops
-def test_what_a_hook_raises_the_run_raises(backend: str) -> None:
+def test_an_error_of_a_hook_is_raised_by_the_run(backend: str) -> None:
     def on_event(event: object) -> None:
         if isinstance(event, OutputItemDone):
             raise KeyError("hook")
@@ -375,7 +375,7 @@ def test_what_a_hook_raises_the_run_raises(backend: str) -> None:
 
 
 @both_loops
-def test_leaving_cancels_tools_at_once_and_keeps_what_they_say(backend: str) -> None:
+def test_leaving_cancels_tools_at_once_and_keeps_their_answers(backend: str) -> None:
     cleaned: list[str] = []
 
     @function_tool
@@ -393,7 +393,7 @@ def test_leaving_cancels_tools_at_once_and_keeps_what_they_say(backend: str) -> 
         async with serving(turn(*calls), said()) as (server, client):
             async with client.run(**ASKED, tools=[tidy, work], concurrency=2) as agent:
                 await read_until(agent, ToolFinished)
-            with pytest.raises(LocalProtocolError, match="it was left before its end"):
+            with pytest.raises(LocalProtocolError, match="its block was left before its end"):
                 await agent.result()
         assert cleaned == ["tidy", "tidy"]
         assert texts(agent.loop) == [CANCELLED, "done 1", CANCELLED]
@@ -404,7 +404,7 @@ def test_leaving_cancels_tools_at_once_and_keeps_what_they_say(backend: str) -> 
 
 
 @both_loops
-def test_what_had_not_begun_is_left_pending_and_can_be_gone_on_with(backend: str) -> None:
+def test_calls_that_were_not_started_stay_pending_and_can_be_continued(backend: str) -> None:
     async def test() -> None:
         async with serving(turn(waiting(1), function_call(2)), said()) as (server, client):
             async with client.run(**ASKED, tools=TOOLS, concurrency=1) as agent:
@@ -421,7 +421,7 @@ def test_what_had_not_begun_is_left_pending_and_can_be_gone_on_with(backend: str
 
 
 @both_loops
-def test_a_response_that_was_left_before_anything_began_can_be_asked_for_again(backend: str) -> None:
+def test_a_response_left_before_any_tool_started_can_be_requested_again(backend: str) -> None:
     async def test() -> None:
         async with serving(said("One two three."), said()) as (server, client):
             async with client.run(**ASKED, tools=[work]) as agent:
@@ -434,7 +434,7 @@ def test_a_response_that_was_left_before_anything_began_can_be_asked_for_again(b
 
 
 @both_loops
-def test_a_response_that_was_left_after_a_tool_began_is_kept_as_far_as_it_matters(backend: str) -> None:
+def test_a_response_left_after_a_tool_started_is_kept_with_its_answered_calls(backend: str) -> None:
     async def test() -> None:
         async def hanging(peer: ServerExchange) -> None:
             events = emit(turn(function_call(1), function_call(2)))
@@ -459,7 +459,7 @@ def test_a_response_that_was_left_after_a_tool_began_is_kept_as_far_as_it_matter
 
 
 @both_loops
-def test_the_exception_of_the_block_is_the_exception_of_the_block(backend: str) -> None:
+def test_an_exception_of_the_block_is_raised_unchanged(backend: str) -> None:
     async def test() -> None:
         async def fall() -> None:
             async with client.run(**ASKED, tools=TOOLS) as agent:
@@ -474,7 +474,7 @@ def test_the_exception_of_the_block_is_the_exception_of_the_block(backend: str) 
 
 
 @both_loops
-def test_a_thread_that_cannot_be_stopped_does_not_hold_the_run(backend: str) -> None:
+def test_leaving_does_not_wait_for_a_worker_thread(backend: str) -> None:
     release, ended = threading.Event(), threading.Event()
     seen: list[bool] = []
 
@@ -505,7 +505,7 @@ def test_a_thread_that_cannot_be_stopped_does_not_hold_the_run(backend: str) -> 
     assert seen[0] is True
 
 
-def test_native_cancellation_is_cancellation_too() -> None:
+def test_asyncio_cancellation_cancels_the_run() -> None:
     async def test() -> None:
         async with serving(turn(waiting(1), function_call(2)), said()) as (_, client):
             agent = client.run(**ASKED, tools=TOOLS)
@@ -531,7 +531,7 @@ def test_native_cancellation_is_cancellation_too() -> None:
 
 
 @both_loops
-def test_sources_are_left_after_the_tools(backend: str) -> None:
+def test_executors_are_left_after_the_tools_ended(backend: str) -> None:
     order: list[str] = []
 
     class Watched(Source):
@@ -558,7 +558,7 @@ def test_sources_are_left_after_the_tools(backend: str) -> None:
 
 
 @both_loops
-def test_whoever_stops_reading_stops_the_run(backend: str) -> None:
+def test_a_reader_that_stops_stops_the_run(backend: str) -> None:
     async def test() -> None:
         async with serving(turn(function_call(1)), turn(function_call(2)), said()) as (server, client):
             async with client.run(**ASKED, tools=[work]) as agent:

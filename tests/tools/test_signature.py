@@ -1,4 +1,4 @@
-"""From a function to its schema, and from a model's arguments to its call."""
+"""Signatures: the schema of a function, and the arguments in a model's JSON."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import attrs
 import pydantic
 import pytest
 
-from responses_proto.exceptions import LocalProtocolError, ToolArgumentsInvalid
+from responses_proto.exceptions import ToolArgumentsInvalid, UsageError
 from responses_proto.schema import json_schema
 from responses_proto.tools._signature import Signature, description_of, label_of, name_of, parameters_of, signature_of
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Context:
-    """Stands for what a function is called in."""
+    """Stands for ``ToolContext``."""
 
 
 class Color(enum.Enum):
@@ -71,7 +71,7 @@ def everything(
 
 
 def read(function: Callable[..., Any]) -> Signature:
-    return signature_of(function, parameters_of(function, Context).listed)
+    return signature_of(function, parameters_of(function, Context).arguments)
 
 
 def call(function: Callable[..., Any], arguments: object) -> Any:
@@ -96,7 +96,7 @@ def test_the_schema_is_that_of_structured_output() -> None:
     assert read(everything).schema(strict=True) == json_schema(Same)
 
 
-def test_without_strictness_what_has_a_default_may_be_left_out() -> None:
+def test_if_not_strict_a_parameter_with_a_default_is_not_required() -> None:
     strict, lax = (read(everything).schema(strict=strict) for strict in (True, False))
     assert lax == {**strict, "required": ["city", "place", "guests"]}
     assert call(everything, {"city": "a", "place": {"lat": 1, "lon": 2}, "guests": []})["units"] == "c"
@@ -117,7 +117,7 @@ def test_a_function_without_parameters_takes_an_empty_object() -> None:
     assert call(nothing, " \n") == "done"
 
 
-def test_what_is_said_with_the_type_counts_before_the_docstring() -> None:
+def test_a_description_in_annotated_overrides_the_docstring() -> None:
     properties: Any = read(everything).schema(strict=True)["properties"]
     assert properties["city"]["description"] == "The city."
     assert "how many" in json.dumps(properties["days"])
@@ -153,7 +153,7 @@ def test_arguments_are_values_of_the_types() -> None:
     }
 
 
-def test_what_has_no_name_in_python_is_given_by_place() -> None:
+def test_positional_only_parameters_are_passed_by_position() -> None:
     def one(a: int = 1, b: int = 2, /, c: int = 3) -> tuple[int, int, int]:
         return a, b, c
 
@@ -182,7 +182,7 @@ def test_what_has_no_name_in_python_is_given_by_place() -> None:
         ({"town": ""}, "$.town", "no parameter 'town', only: city, place, guests"),
     ],
 )
-def test_arguments_that_do_not_fit_are_refused_with_the_place(arguments: object, path: str, message: str) -> None:
+def test_wrong_arguments_are_refused_with_their_path(arguments: object, path: str, message: str) -> None:
     with pytest.raises(ToolArgumentsInvalid) as caught:
         call(everything, arguments)
     assert caught.value.path == path
@@ -230,27 +230,27 @@ def wrapped(*args: Any, **kwargs: Any) -> int:
         (wrapped, "static", "Be none."),
     ],
 )
-def test_whatever_can_be_called_has_a_signature(function: Callable[..., Any], name: str, description: str) -> None:
+def test_every_kind_of_callable_has_a_signature(function: Callable[..., Any], name: str, description: str) -> None:
     assert (name_of(function), description_of(function)) == (name, description)
     assert list(read(function).schema(strict=True)["properties"]) == ["n"]  # type: ignore[arg-type] # a schema's are an object
     assert call(function, {"n": 3}) == 3
 
 
-def test_a_method_of_no_object_is_known_as_such() -> None:
+def test_an_unbound_method_is_recognized() -> None:
     parameters = parameters_of(Thing.method, Context)
     assert not parameters.bound
-    assert [parameter.name for parameter in parameters.listed] == ["n"]
+    assert [parameter.name for parameter in parameters.arguments] == ["n"]
     assert parameters_of(Thing().method, Context).bound
 
 
-def test_the_context_is_not_for_the_model() -> None:
+def test_the_context_is_not_in_the_schema() -> None:
     def one(context: Context, n: int) -> int:
         return n + bool(context)
 
     parameters = parameters_of(one, Context)
-    assert parameters.context
-    assert [parameter.name for parameter in parameters.listed] == ["n"]
-    assert not parameters_of(everything, Context).context
+    assert parameters.takes_context
+    assert [parameter.name for parameter in parameters.arguments] == ["n"]
+    assert not parameters_of(everything, Context).takes_context
 
 
 def nameless(*numbers: int) -> None: ...
@@ -261,29 +261,29 @@ def hidden(x: int) -> None: ...
 def broken(x: int) -> None: ...
 
 
-hidden.__annotations__["x"] = "Hidden"  # as of a name that only type checkers see
+hidden.__annotations__["x"] = "Hidden"  # a name that only type checkers can import
 broken.__annotations__["x"] = "list["
 
 
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (nameless, r"nameless\(\*numbers: 'int'\): a model can only give arguments that have names"),
-        (collecting, r"collecting\(\*\*numbers: 'int'\): a model can only give arguments that have names"),
+        (nameless, r"nameless\(\*numbers: 'int'\): a model passes arguments by name"),
+        (collecting, r"collecting\(\*\*numbers: 'int'\): a model passes arguments by name"),
         (len, r"len\(\): the parameter 'obj' has no type"),
-        (free, r"free\(\): \$\.x: dict\[str, int\] cannot be asked for"),
-        (late, r"late\(\): the Context has to be the first parameter"),
-        (hidden, r"hidden\(\): the type of 'x' is not there at run time .* import it outside of `if TYPE_CHECKING:`"),
+        (free, r"free\(\): \$\.x: dict\[str, int\]"),
+        (late, r"late\(\): the Context must be the first parameter"),
+        (hidden, r"hidden\(\): the type of 'x' is not defined at run time .* import it outside `if TYPE_CHECKING:`"),
         (broken, r"broken\(\): the type of 'x' cannot be read"),
-        (3, "3 is no function whose parameters can be read"),
+        (3, "the parameters of 3 cannot be read"),
     ],
 )
-def test_what_a_model_cannot_call_is_refused_in_words(function: Any, message: str) -> None:
-    with pytest.raises(LocalProtocolError, match=message):
+def test_functions_that_a_model_cannot_call_are_refused(function: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         read(function)
 
 
-def test_names_that_no_tool_can_have_are_none() -> None:
+def test_a_name_that_no_tool_can_have_is_empty() -> None:
     def long() -> None: ...
 
     long.__name__ = "x" * 65

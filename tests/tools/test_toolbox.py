@@ -1,4 +1,4 @@
-"""Tools, sorted: what executes, what is offered, and who gets which call."""
+"""Toolbox: executors, definitions, and which executor gets a call."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.tool_runs import function_call, work
 
 from responses_proto import CreateResponse
 from responses_proto.codec import dump
-from responses_proto.exceptions import LocalProtocolError
+from responses_proto.exceptions import UsageError
 from responses_proto.models.tools import CustomTool, FunctionTool, McpTool, NamespaceTool
 from responses_proto.tools import Function, ItemHandler, handler
 from responses_proto.tools._toolbox import Toolbox
@@ -29,11 +29,11 @@ def every(call: FunctionCall) -> str:
     return call.name
 
 
-def test_functions_and_executors_execute_and_the_rest_is_only_offered() -> None:
+def test_functions_and_executors_execute_calls_and_definitions_are_only_offered() -> None:
     hosted = McpTool(server_label="s", server_url="https://x.example")
     box = Toolbox([work, plain, hosted, {"type": "acme:search"}, handler("function_call", every)])
     assert [type(executor) for executor in box.executors] == [Function, Function, ItemHandler]
-    asked = dump(box.offered_with(REQUEST))
+    asked = dump(box.request_with_tools(REQUEST))
     assert [tool.get("name", tool["type"]) for tool in asked["tools"]] == ["mcp", "acme:search", "work", "plain"]
 
 
@@ -44,17 +44,17 @@ def test_the_first_that_handles_a_call_gets_it() -> None:
     assert Toolbox([work]).executor_of(function_call(name="other")) is None
 
 
-def test_a_request_without_more_tools_stays_as_it_is() -> None:
-    assert Toolbox([]).offered_with(REQUEST) is REQUEST
+def test_a_request_is_unchanged_without_tools_to_add() -> None:
+    assert Toolbox([]).request_with_tools(REQUEST) is REQUEST
     raw: dict[str, Any] = {"model": "m", "tools": [{"type": "function", "name": "own"}]}
-    assert Toolbox([]).offered_with(raw) == raw
-    assert Toolbox([work]).offered_with(raw)["tools"] == [*raw["tools"], work.definition]  # type: ignore[index] # a raw one
+    assert Toolbox([]).request_with_tools(raw) == raw
+    assert Toolbox([work]).request_with_tools(raw)["tools"] == [*raw["tools"], work.definition]  # type: ignore[index] # a raw one
     assert raw == {"model": "m", "tools": [{"type": "function", "name": "own"}]}
 
 
 def test_what_is_offered_is_known_by_name() -> None:
     box = Toolbox([{"type": "function", "name": "raw"}])
-    box.offered_with(CreateResponse(model="m", tools=[FunctionTool(name="own")]))
+    box.request_with_tools(CreateResponse(model="m", tools=[FunctionTool(name="own")]))
     names = {
         name: box.offers(function_call(name=name), [FunctionTool(name="more")]) for name in ("raw", "own", "more", "x")
     }
@@ -70,9 +70,9 @@ def test_what_is_offered_is_known_by_name() -> None:
         [NamespaceTool(name="n", description="", tools=[FunctionTool(name="a"), FunctionTool(name="a")])],
     ],
 )
-def test_two_tools_of_one_name_are_refused(tools: Any) -> None:
-    with pytest.raises(LocalProtocolError, match=r"two tools are called '(work|a)': give one of them another name"):
-        Toolbox(tools).offered_with(REQUEST)
+def test_two_tools_with_the_same_name_are_refused(tools: Any) -> None:
+    with pytest.raises(UsageError, match=r"two tools have the name '(work|a)': rename one of them"):
+        Toolbox(tools).request_with_tools(REQUEST)
 
 
 def test_a_namespace_keeps_names_apart() -> None:
@@ -80,10 +80,10 @@ def test_a_namespace_keeps_names_apart() -> None:
         FunctionTool(name="a"),
         NamespaceTool(name="n", description="", tools=[FunctionTool(name="a")]),
     ]
-    assert dump(Toolbox(tools).offered_with(REQUEST))["tools"] == dump(tools)
+    assert dump(Toolbox(tools).request_with_tools(REQUEST))["tools"] == dump(tools)
 
 
 @pytest.mark.parametrize("tool", [3, "work", REQUEST, function_call()])
-def test_what_is_no_tool_is_refused(tool: Any) -> None:
-    with pytest.raises(LocalProtocolError, match="a tool is a function, an executor, a definition"):
+def test_other_values_are_refused(tool: Any) -> None:
+    with pytest.raises(UsageError, match="a tool must be a function, a ToolExecutor, a definition"):
         Toolbox([tool])

@@ -28,7 +28,7 @@ from responses_proto.tools import (
     Run,
     RunEvent,
     RunResult,
-    Stopped,
+    RunStopReason,
     ToolContext,
     ToolExecutor,
     ToolFinished,
@@ -167,7 +167,7 @@ async def runs_tell_events(run: Run) -> str:
     assert_type(result.items, list[Item])
     assert_type(result.turns, tuple[LoopTurn, ...])
     assert_type(result.usage, Usage | None)
-    assert_type(result.stopped, Stopped)
+    assert_type(result.stopped, RunStopReason)
     return result.output_text
 
 

@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from ..tools._runner import OnError
     from ..tools.executors import Tools
     from ..tools.loop import Continuation, ToolLoop
-    from ..tools.run import Approve, Run, Start
+    from ..tools.run import Approve, Run, StartPolicy
     from ..typing import JSONObject
     from ._calls import PreparedCall
     from .stream import OnAbandon
@@ -271,7 +271,7 @@ class ResponsesClient:
         tools: Tools = (),
         approve: Approve | None = None,
         max_turns: int | None = 32,
-        start: Start = "response_done",
+        start: StartPolicy = "response_done",
         concurrency: int = 16,
         tool_timeout: float | None = None,
         on_error: OnError = "tell_model",

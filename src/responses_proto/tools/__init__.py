@@ -1,7 +1,8 @@
-"""The tool hook: Python functions, MCP servers and other executors, and the loop that runs them.
+"""Tools that the model can call: Python functions, MCP servers and other executors, and the loop that runs them.
 
-:func:`function_tool` makes a tool of a function; :class:`ToolExecutor` is the interface for anything else. :class:`ToolLoop` is
-the loop without I/O; ``client.run`` drives it and returns a :class:`Run`. MCP servers are in ``tools.mcp``.
+:func:`function_tool` makes a tool of a function; :class:`ToolExecutor` is the interface for anything else.
+:class:`ToolLoop` is the agent loop without I/O; ``client.run`` drives it and returns a :class:`Run`. MCP servers are in
+``tools.mcp``.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from .events import TurnStarted as TurnStarted
     from .executors import Function as Function
     from .executors import ItemHandler as ItemHandler
-    from .executors import ProgressReporter as ProgressReporter
+    from .executors import ProgressReport as ProgressReport
     from .executors import ToolContext as ToolContext
     from .executors import ToolExecutor as ToolExecutor
     from .executors import Tools as Tools
@@ -48,8 +49,8 @@ if TYPE_CHECKING:
     from .run import Approve as Approve
     from .run import Run as Run
     from .run import RunResult as RunResult
-    from .run import Start as Start
-    from .run import Stopped as Stopped
+    from .run import RunStopReason as RunStopReason
+    from .run import StartPolicy as StartPolicy
 else:
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
@@ -69,7 +70,7 @@ else:
             ".executors": (
                 "Function",
                 "ItemHandler",
-                "ProgressReporter",
+                "ProgressReport",
                 "ToolContext",
                 "ToolExecutor",
                 "Tools",
@@ -79,7 +80,7 @@ else:
             ),
             ".loop": ("Continuation", "LoopState", "LoopTurn", "StopReason", "ToolLoop", "is_offered"),
             ".output": ("Approval", "ToolOutput", "ToolResult", "call_key", "output_item", "tool_output"),
-            ".run": ("Approve", "Run", "RunResult", "Start", "Stopped"),
+            ".run": ("Approve", "Run", "RunResult", "RunStopReason", "StartPolicy"),
         },
         extras=("mcp",),
     )

@@ -1,4 +1,11 @@
-"""From tasks that make events to the one that reads them; with a say of the reader's in how far the makers go."""
+"""A queue of events with several writers, one reader, and backpressure that writers ask for.
+
+Why not ``anyio.create_memory_object_stream``: with a buffer of 0, ``send()`` also waits for the reader, but a run must
+publish from places that cannot wait (``Run.answer``, ``context.progress``, the ``finally`` of a cancelled tool), and
+``send_nowait()`` needs a buffer. With an unbounded buffer nothing can be awaited that says that the reader has read
+everything and waits for more. A wait for exactly that, :meth:`EventQueue.wait_until_drained`, is what the pace of a run
+depends on.
+"""
 
 from __future__ import annotations
 
@@ -13,48 +20,52 @@ T = TypeVar("T")
 
 
 class EventQueue(Generic[T]):
-    """A queue with one reader. Putting never waits; whoever puts much waits for :meth:`asked` in between."""
+    """A queue with one reader.
+
+    :meth:`put` never waits; a writer of many events awaits :meth:`wait_until_drained` between them.
+    """
 
     def __init__(self) -> None:
-        self._ready: deque[T] = deque()
-        self._more = anyio.Event()
-        self._asked = anyio.Event()
-        self._waiting = False
+        self._events: deque[T] = deque()
         self._closed = False
+        self._reader_waits = False
+        # Each is replaced by a new event before it is waited for.
+        self._readable = anyio.Event()
+        self._drained = anyio.Event()
 
     def __len__(self) -> int:
-        return len(self._ready)
+        return len(self._events)
 
-    def put(self, element: T) -> None:
-        """Add to the end."""
-        self._ready.append(element)
-        self._more.set()
+    def put(self, event: T) -> None:
+        """Append an event."""
+        self._events.append(event)
+        self._readable.set()
 
     def close(self) -> None:
-        """Say that there will be no more. What is there can still be read."""
+        """Close the queue for writing. The events in it can still be read."""
         self._closed = True
-        self._more.set()
+        self._readable.set()
 
-    def now(self) -> T | None:
-        """Give the next element if it is there."""
-        return self._ready.popleft() if self._ready else None
+    def get_nowait(self) -> T | None:
+        """Return the next event, or ``None`` if the queue is empty."""
+        return self._events.popleft() if self._events else None
 
     async def get(self) -> T | None:
-        """Wait for the next element; ``None`` at the end. What a cancelled call would have given, the next one does."""
-        while not self._ready:
+        """Wait for the next event and return it; return ``None`` at the end. A cancelled call loses no event."""
+        while not self._events:
             if self._closed:
                 return None
-            self._more = anyio.Event()
-            self._waiting = True
-            self._asked.set()
+            self._readable = anyio.Event()
+            self._reader_waits = True
+            self._drained.set()
             try:
-                await self._more.wait()
+                await self._readable.wait()
             finally:
-                self._waiting = False
-        return self._ready.popleft()
+                self._reader_waits = False
+        return self._events.popleft()
 
-    async def asked(self) -> None:
-        """Wait until the reader has had everything, and wants more."""
-        while self._ready or not self._waiting:
-            self._asked = anyio.Event()
-            await self._asked.wait()
+    async def wait_until_drained(self) -> None:
+        """Wait until the reader has read every event and waits for another one."""
+        while self._events or not self._reader_waits:
+            self._drained = anyio.Event()
+            await self._drained.wait()

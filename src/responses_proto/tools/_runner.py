@@ -1,8 +1,14 @@
-"""Executes calls: so many at a time, each once and within its time, with exactly one answer each, whatever becomes of it."""
+"""Executes calls concurrently, each once and within its timeout, and records exactly one answer for each.
+
+:class:`ToolRunner` starts a task per call, up to a number of tasks at a time; later calls wait in order. The call
+gets one answer, also if the task ends with an exception, a timeout or cancellation. The only exception is a request for
+approval that the caller did not decide: it stays unanswered, and can be asked again.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import enum
 import math
 import threading
 import time
@@ -27,30 +33,40 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from ..models.response import PendingCall
     from .events import ToolEvent
-    from .executors import ProgressReporter
+    from .executors import ProgressReport
 
-__all__ = ["Job", "OnError", "ToolRunner"]
+__all__ = ["Job", "JobKind", "OnError", "ToolRunner"]
 
 OnError: TypeAlias = Literal["tell_model", "raise"]
-"""What becomes of a call that failed: the model is told why, or the run ends with the error."""
+"""What happens if a call fails. ``tell_model``: the answer says why. ``raise``: the run also ends with the error."""
 
-_NOTHING: Final = "The tool gave no output: an executor has to return a ToolOutput."
+_NO_OUTPUT: Final = "The tool gave no output: an executor must return a ToolOutput."
 _CANCELLED: Final = "The call was cancelled. It may have done a part of its work."
-_SHOWN: Final = 4096  # characters of an error that the model is told
+_MAX_ERROR_CHARS: Final = 4096  # of an exception's text in an answer
+
+
+class JobKind(enum.Enum):
+    """Who answers a call."""
+
+    TOOL = "tool"
+    """A tool. It may have effects, so its call is answered even if it is cancelled."""
+    APPROVAL = "approval"
+    """The caller. Questions to the caller are asked one at a time."""
 
 
 @attrs.frozen(kw_only=True)
 class Job:
-    """A call, and what is done for it."""
+    """A call, and the function that answers it."""
 
     call: PendingCall
     work: Callable[[ToolContext], Awaitable[ToolOutput | Approval | None]]
-    """``None`` leaves the call without an answer."""
+    """Returns the answer. ``None`` leaves an approval request without an answer; from a tool it is an error."""
     response_id: str
     turn: int
+    """The number of the turn, from 1."""
+    kind: JobKind = JobKind.TOOL
     timeout: float | None = None
-    is_tool: bool = True
-    """Whether it has effects; else it is a question, and questions are put one after the other."""
+    """Seconds that the call may take; ``None`` for no bound."""
 
     @property
     def key(self) -> str:
@@ -59,22 +75,26 @@ class Job:
 
 @attrs.define
 class _Lane:
-    """Places, and who waits for one."""
+    """The free places for jobs of one kind, and the jobs that wait for a place."""
 
     free: int
     queue: deque[Job] = attrs.field(factory=deque[Job])
 
 
 class ToolRunner:
-    """The calls of one run. Verbs: :meth:`start` or :meth:`settle` each, then :meth:`wait`; the answers are in :attr:`finished`.
+    """The calls of one run.
 
-    ``tell`` is told what happens, ``on_failure`` that the run is to end, because of :attr:`failure`.
+    :meth:`start` each call, or record its answer; then :meth:`wait`. The answers are in :attr:`finished`.
+
+    ``tasks``: where the calls are executed. ``publish``: called with each event. ``concurrency``: the number of tools
+    that may run at a time. ``on_failure``: called, with ``on_error="raise"``, when a call failed and :attr:`failure` is
+    set.
     """
 
     def __init__(
         self,
         tasks: TaskGroup,
-        tell: Callable[[ToolEvent], None],
+        publish: Callable[[ToolEvent], None],
         *,
         concurrency: int,
         on_error: OnError,
@@ -82,8 +102,8 @@ class ToolRunner:
         on_failure: Callable[[], None],
     ) -> None:
         self._tasks = tasks
-        self._tell = tell
-        self._lanes = {True: _Lane(concurrency), False: _Lane(1)}  # of tools, and of questions
+        self._publish = publish
+        self._lanes = {JobKind.TOOL: _Lane(concurrency), JobKind.APPROVAL: _Lane(1)}
         self._on_error = on_error
         self._limits = limits
         self._on_failure = on_failure
@@ -94,80 +114,84 @@ class ToolRunner:
         self._stopping = False
         self._thread = threading.get_ident()
         self.finished: dict[str, ToolFinished] = {}
-        """By the key of the call."""
-        self.began = False
-        """Whether a tool has begun, ever: what it did cannot be undone."""
+        """The answered calls of the current response, by :func:`~.output.call_key`."""
+        self.tool_started = False
+        """Whether any tool was ever started. What it did cannot be undone."""
         self.failure: ToolError | None = None
-        """Why the run is to end."""
+        """The error that the run should end with."""
 
-    def forget(self) -> None:
-        """Begin anew, for the calls of another response, whose keys may be the same."""
+    def forget_calls(self) -> None:
+        """Forget all calls. The next response may use the same keys."""
         self._known.clear()
         self.finished = {}
 
     def knows(self, call: PendingCall) -> bool:
-        """Tell whether a call was started or settled."""
+        """Return whether a call was started or answered."""
         return call_key(call) in self._known
 
     def start(self, job: Job) -> None:
-        """Begin with a call, as soon as there is a place. Raises ``LocalProtocolError`` for one that is known already."""
-        self._learn(job.call)
+        """Execute a call, as soon as there is a free place.
+
+        Raises ``LocalProtocolError`` if it was already started or answered.
+        """
+        self._add_known(job.call)
         if self._idle.is_set():
             self._idle = anyio.Event()
-        lane = self._lanes[job.is_tool]
+        lane = self._lanes[job.kind]
         if lane.free <= 0:
             lane.queue.append(job)
         else:
-            self._begin(lane, job)
+            self._start_task(lane, job)
 
-    def settle(self, call: PendingCall, given: ToolOutput | Approval | Exception) -> None:
-        """Answer a call without executing anything. Raises as :meth:`start` does, and for what cannot answer the call."""
-        if isinstance(given, Exception):
-            self._learn(call)
-            self._end(call, None, given)
-        else:
-            item = output_item(call, given, limits=self._limits)
-            self._learn(call)
-            failed = isinstance(given, ToolOutput) and given.failed
-            self._tell_finished(ToolFinished(call, item, failed=failed))
+    def record_answer(self, call: PendingCall, answer: ToolOutput | Approval) -> None:
+        """Answer a call without executing it. Raises as :meth:`start` does, and what ``output_item`` raises."""
+        item = output_item(call, answer, limits=self._limits)
+        self._add_known(call)
+        failed = isinstance(answer, ToolOutput) and answer.failed
+        self._finish(ToolFinished(call, item, failed=failed))
+
+    def record_failure(self, call: PendingCall, error: Exception) -> None:
+        """Answer a call with an error without executing it. Raises as :meth:`start` does."""
+        self._add_known(call)
+        self._record(call, None, error)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way."""
+        """Whether no call is running or queued."""
         return self._idle.is_set()
 
     async def wait(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until no call is running or queued."""
         await self._idle.wait()
 
     def cancel(self) -> None:
-        """Cancel what is under way; what has not begun will not."""
+        """Cancel the running calls and drop the queued ones."""
         self.stop()
         for scope in self._running.values():
             scope.cancel()
 
     def stop(self) -> None:
-        """Begin with nothing that has not begun."""
+        """Drop the queued calls. Running calls continue."""
         self._stopping = True
         for lane in self._lanes.values():
             self._known.difference_update(job.key for job in lane.queue)
             lane.queue.clear()
-        self._rest()
+        self._update_idle()
 
     # Inside
 
-    def _learn(self, call: PendingCall) -> None:
+    def _add_known(self, call: PendingCall) -> None:
         key = call_key(call)
         if key in self._known:
-            raise LocalProtocolError(f"the call {key!r} has been started or answered already")
+            raise LocalProtocolError(f"{call.type} {key!r} was already started or answered")
         self._known.add(key)
 
-    def _begin(self, lane: _Lane, job: Job) -> None:
+    def _start_task(self, lane: _Lane, job: Job) -> None:
         lane.free -= 1
-        if job.is_tool:
-            self.began = True
-            self._tell(ToolStarted(job.call))
-        # Known from here on, so that it can be cancelled before it takes its first step.
+        if job.kind is JobKind.TOOL:
+            self.tool_started = True
+            self._publish(ToolStarted(job.call))
+        # Created here, so that `cancel` reaches a task that has not taken its first step.
         self._running[job.key] = anyio.CancelScope()
         self._tasks.start_soon(self._execute, job)
 
@@ -179,66 +203,67 @@ class ToolRunner:
             response_id=job.response_id,
             turn=job.turn,
             timeout=job.timeout,
-            on_progress=lambda progress: self._progress(job.call, progress),
+            on_progress=lambda progress: self._report_progress(job.call, progress),
         )
         started = time.monotonic()
-        given: ToolOutput | Approval | None = None
-        # A question that was not answered can be put again; a tool that was at work may have done something.
-        error: Exception | None = ToolError(_CANCELLED, call=job.call) if job.is_tool else None
+        answer: ToolOutput | Approval | None = None
+        # The answer of a tool that is cancelled. A question that is cancelled has no answer and can be asked again.
+        error: Exception | None = ToolError(_CANCELLED, call=job.call) if job.kind is JobKind.TOOL else None
         try:
             with scope:
-                await anyio.lowlevel.checkpoint_if_cancelled()  # before anything is done that has effects
-                given = await job.work(context)
-                error = ToolError(_NOTHING, call=job.call) if given is None and job.is_tool else None
+                await anyio.lowlevel.checkpoint_if_cancelled()  # before the tool can have effects
+                answer = await job.work(context)
+                missing = answer is None and job.kind is JobKind.TOOL
+                error = ToolError(_NO_OUTPUT, call=job.call) if missing else None
             if scope.cancelled_caught and not self._stopping and job.timeout is not None:
                 error = DeadlineExceeded("tool", time.monotonic() - started, limit=job.timeout)
-        except Exception as raised:  # noqa: BLE001 - whatever a tool raises, it is the tool's
+        except Exception as raised:  # noqa: BLE001 - any exception of a tool becomes its answer
             error = raised
         except (anyio.get_cancelled_exc_class(), BaseExceptionGroup) as raised:
             if not _is_cancellation(raised):
                 raise
-            # This task ends here anyway, as who cancels it wants; and its answer has to be there. Where nobody does,
-            # the tool has made it up by itself, which is no reason to take the others down.
+            # Not raised again: the task ends here in any case, after recording the answer. If no scope around it was
+            # cancelled, the tool raised the cancellation itself, and the other tools continue.
             if anyio.current_effective_deadline() == -math.inf:
                 self.stop()
         finally:
             context.cancelled = True
-            self._end(job.call, given, error, elapsed=time.monotonic() - started)
-            self._leave(job)
+            self._record(job.call, answer, error, elapsed=time.monotonic() - started)
+            self._free_place(job)
 
-    def _leave(self, job: Job) -> None:
+    def _free_place(self, job: Job) -> None:
         del self._running[job.key]
-        lane = self._lanes[job.is_tool]
+        lane = self._lanes[job.kind]
         lane.free += 1
         if lane.queue:
-            self._begin(lane, lane.queue.popleft())
-        self._rest()
+            self._start_task(lane, lane.queue.popleft())
+        self._update_idle()
 
-    def _rest(self) -> None:
+    def _update_idle(self) -> None:
         if not self._running and not any(lane.queue for lane in self._lanes.values()):
             self._idle.set()
 
-    def _end(
+    def _record(
         self,
         call: PendingCall,
-        given: ToolOutput | Approval | None,
+        answer: ToolOutput | Approval | None,
         error: Exception | None,
         *,
         elapsed: float = 0.0,
     ) -> None:
-        if given is None and error is None:
+        if answer is None and error is None:
             self._known.discard(call_key(call))
             return
         item = None
         if error is None:
             try:
-                item = output_item(call, cast("ToolOutput | Approval", given), limits=self._limits)
-            except ResponsesProtoError as unfit:
-                error = unfit
+                item = output_item(call, cast("ToolOutput | Approval", answer), limits=self._limits)
+            except ResponsesProtoError as unsuitable:
+                error = unsuitable
         if item is None:
-            item = output_item(call, ToolOutput(_said(cast("Exception", error)), failed=True))
-        output = given if isinstance(given, ToolOutput) else None
-        self._tell_finished(
+            item = output_item(call, ToolOutput(_error_text(cast("Exception", error)), failed=True))
+        output = answer if isinstance(answer, ToolOutput) else None
+        self._finish(
             ToolFinished(
                 call,
                 item,
@@ -249,45 +274,45 @@ class ToolRunner:
             )
         )
 
-    def _tell_finished(self, finished: ToolFinished) -> None:
+    def _finish(self, finished: ToolFinished) -> None:
         self.finished[call_key(finished.call)] = finished
-        self._tell(finished)
+        self._publish(finished)
         if finished.error is not None and self._on_error == "raise" and not self._stopping:
             self.failure = _tool_error(finished.call, finished.error)
             self.cancel()
             self._on_failure()
 
-    def _progress(self, call: PendingCall, progress: ProgressReporter) -> None:
+    def _report_progress(self, call: PendingCall, progress: ProgressReport) -> None:
         event = ToolProgress(call, progress.message, progress.done, progress.total)
         if threading.get_ident() == self._thread:
-            self._tell(event)
+            self._publish(event)
             return
-        with contextlib.suppress(RuntimeError):  # of a thread that was left behind, after its event loop is gone
-            anyio.from_thread.run_sync(self._tell, event)
+        with contextlib.suppress(RuntimeError):  # from an abandoned thread that outlived the event loop
+            anyio.from_thread.run_sync(self._publish, event)
 
 
 def _is_cancellation(raised: BaseException) -> bool:
-    """Tell whether what a tool was left with is cancellation, or what its own task group made of that."""
+    """Return whether this is a cancellation, alone or, from a task group of the tool, in a group."""
     kinds = (Exception, anyio.get_cancelled_exc_class())
-    grouped: Any = raised
-    return isinstance(raised, kinds) or (isinstance(raised, BaseExceptionGroup) and grouped.split(kinds)[1] is None)
+    group: Any = raised
+    return isinstance(raised, kinds) or (isinstance(raised, BaseExceptionGroup) and group.split(kinds)[1] is None)
 
 
-def _said(error: Exception) -> str:
-    """Put into words for the model why a call failed."""
+def _error_text(error: Exception) -> str:
+    """Return the text that tells the model why a call failed."""
     inner: tuple[Exception, ...] = (error,)
-    while len(inner) == 1:  # of a tool that has a task group
+    while len(inner) == 1:  # a group with one error, from a task group of the tool
         error = inner[0]
         inner = getattr(error, "exceptions", ())
     if isinstance(error, LimitExceeded):
-        text = f"The output was too large: {error.value} bytes, and at most {error.maximum} can be taken. Ask for less."
+        text = f"The output is too large: {error.value} bytes, the maximum is {error.maximum}. Ask for less."
     elif isinstance(error, DeadlineExceeded):
-        text = f"The tool took too long, and was stopped after {error.elapsed:.3g} seconds."
+        text = f"The tool took too long and was stopped after {error.elapsed:.3g} seconds."
     elif isinstance(error, ToolError):
         text = str(error)
     else:
         text = f"The tool failed: {type(error).__name__}: {error}".rstrip(": ")
-    return text[:_SHOWN].encode("utf-8", "replace").decode()  # an exception may quote what is no text
+    return text[:_MAX_ERROR_CHARS].encode("utf-8", "replace").decode()  # an exception may quote lone surrogates
 
 
 def _tool_error(call: PendingCall, error: Exception) -> ToolError:

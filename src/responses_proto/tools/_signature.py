@@ -1,6 +1,6 @@
-"""From a function to what a model has to know of it, and from a model's arguments to a call.
+"""Reads the signatures of functions: a JSON Schema for the model, and from a model's JSON the arguments of a call.
 
-The schema and the reading of arguments are those of :mod:`.structured`; this module knows about parameters.
+Schemas and values are the work of :mod:`responses_proto.schema`; this module adds parameters, defaults and docstrings.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import attrs
 
 from ..codec import default_backend
-from ..exceptions import DecodeError, LimitExceeded, LocalProtocolError, ToolArgumentsInvalid
+from ..exceptions import DecodeError, LimitExceeded, LocalProtocolError, ToolArgumentsInvalid, UsageError
 from ..schema._shapes import path_of
 from ..schema.structured import Parameter, Structured
 from ._docstring import read_docstring
@@ -38,28 +38,31 @@ __all__ = [
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _EMPTY: Final = inspect.Parameter.empty
-_COLLECTING: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+_VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 _RECEIVERS: Final = frozenset({"self", "cls"})
 
 
 @attrs.frozen(kw_only=True)
 class Signature:
-    """What a function takes, for a model and for Python."""
+    """The parameters of a function that the model sees."""
 
     structured: Structured[dict[str, Any]]
-    """The parameters that the model sees."""
+    """The parameters as a type with a JSON Schema."""
     parameters: tuple[PyParameter, ...]
-    """The same, for Python."""
+    """The same parameters, in order."""
 
     def schema(self, *, strict: bool) -> JSONObject:
-        """Give the JSON Schema of the arguments. Not ``strict``: what has a default may be left out, and need not be null."""
+        """Return the JSON Schema of the arguments. If not ``strict``, a parameter with a default is not required."""
         schema = self.structured.schema
         if strict:
             return schema
         return {**schema, "required": [p.name for p in self.parameters if p.default is _EMPTY]}
 
     def bind(self, arguments: str) -> tuple[list[Any], dict[str, Any]]:
-        """Make the arguments of the call that a model's JSON means. Raises ``ToolArgumentsInvalid``, with its path."""
+        """Return the positional and the keyword arguments in a model's JSON.
+
+        Raises ``ToolArgumentsInvalid`` with the path.
+        """
         value = object_in(arguments)
         names = [parameter.name for parameter in self.parameters]
         for unknown in value.keys() - names:
@@ -68,23 +71,22 @@ class Signature:
                 f"the arguments do not fit: there is no parameter {unknown!r}, only: {known}", path=path_of([unknown])
             )
         try:
-            given = self.structured.load(value)
+            values = self.structured.load(value)
         except DecodeError as error:
             raise ToolArgumentsInvalid(f"the arguments do not fit: {error}", path=error.path) from error
-        by_place: list[Any] = []
-        by_name: dict[str, Any] = {}
+        positional: list[Any] = []
+        keyword: dict[str, Any] = {}
         for parameter in self.parameters:
             if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
-                by_place.append(given.get(parameter.name, parameter.default))
-            elif parameter.name in given:
-                by_name[parameter.name] = given[parameter.name]
-        return by_place, by_name
+                positional.append(values.get(parameter.name, parameter.default))
+            elif parameter.name in values:
+                keyword[parameter.name] = values[parameter.name]
+        return positional, keyword
 
 
 def object_in(arguments: str) -> dict[str, JSONValue]:
-    """Read the arguments of a call, whatever is called. Raises ``ToolArgumentsInvalid`` for what is no JSON object."""
+    """Return the JSON object in a call's arguments; blank text is an empty one. Raises ``ToolArgumentsInvalid``."""
     try:
-        # Where there is nothing to say, some models say nothing.
         value: Any = default_backend().loads(arguments) if arguments.strip() else {}
     except (DecodeError, LimitExceeded) as error:
         raise ToolArgumentsInvalid(f"the arguments do not fit: {error}") from error
@@ -94,11 +96,11 @@ def object_in(arguments: str) -> dict[str, JSONValue]:
 
 
 def signature_of(function: Callable[..., Any], parameters: tuple[PyParameter, ...]) -> Signature:
-    """Work out what a function takes, given those of its parameters that the model is to see.
+    """Return the signature of a function, of which the model sees ``parameters``.
 
-    Raises ``LocalProtocolError`` for what cannot be said in a schema.
+    Raises ``UsageError`` for a parameter without a type, and for a type that has no schema.
     """
-    described = read_docstring(inspect.getdoc(_written(function)) or "")[1]
+    described = read_docstring(inspect.getdoc(_unwrapped(function)) or "")[1]
     hints = {parameter.name: _hint(function, parameter) for parameter in parameters}
     try:
         structured = Structured.of_parameters(
@@ -112,73 +114,73 @@ def signature_of(function: Callable[..., Any], parameters: tuple[PyParameter, ..
                 for parameter in parameters
             },
         )
-    except LocalProtocolError as error:
-        raise LocalProtocolError(f"{label_of(function)}(): {error}") from error
+    except (LocalProtocolError, UsageError) as error:
+        raise UsageError(f"{label_of(function)}(): {error}") from error
     return Signature(structured=structured, parameters=parameters)
 
 
 @attrs.frozen(kw_only=True)
 class Parameters:
-    """The parameters of a function, by who gives the arguments."""
+    """The parameters of a function, sorted by their source."""
 
-    listed: tuple[PyParameter, ...]
-    """Those that are for the caller, or the model, to give."""
-    context: bool
-    """Whether the first one is for what the function is called in."""
+    arguments: tuple[PyParameter, ...]
+    """Those that the caller, or the model, passes."""
+    takes_context: bool
+    """Whether the first parameter is the context."""
     bound: bool
-    """Whether there is none for the object that a method belongs to."""
+    """Whether there is no parameter ``self`` or ``cls`` left to bind."""
 
 
 def parameters_of(function: Callable[..., Any], context: type) -> Parameters:
-    """Tell apart what is in a signature; the parameter for a context is the first, annotated with the class ``context``.
+    """Sort the parameters of a function. ``context`` is the class that annotates the parameter for the context.
 
-    Raises ``LocalProtocolError`` for ``*args`` and ``**kwargs``.
+    Raises ``UsageError`` for ``*args`` and ``**kwargs``, and for a context that is not the first parameter.
     """
     try:
-        listed = list(inspect.signature(function).parameters.values())
+        parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError) as error:
-        raise LocalProtocolError(f"{function!r} is no function whose parameters can be read: {error}") from error
-    method = bool(listed) and listed[0].name in _RECEIVERS and listed[0].annotation is _EMPTY
-    listed = listed[method:]
-    wants = bool(listed) and _is_context(function, listed[0], context)
-    listed = listed[wants:]
-    for parameter in listed:
-        if parameter.kind in _COLLECTING:
-            raise LocalProtocolError(
-                f"{label_of(function)}({parameter}): a model can only give arguments that have names; name them"
+        raise UsageError(f"the parameters of {function!r} cannot be read: {error}") from error
+    unbound = bool(parameters) and parameters[0].name in _RECEIVERS and parameters[0].annotation is _EMPTY
+    parameters = parameters[unbound:]
+    takes_context = bool(parameters) and _is_context(function, parameters[0], context)
+    parameters = parameters[takes_context:]
+    for parameter in parameters:
+        if parameter.kind in _VARIADIC:
+            raise UsageError(
+                f"{label_of(function)}({parameter}): a model passes arguments by name; replace it with named parameters"
             )
         if _is_context(function, parameter, context):
-            raise LocalProtocolError(f"{label_of(function)}(): the {context.__name__} has to be the first parameter")
-    return Parameters(listed=tuple(listed), context=wants, bound=not method)
+            raise UsageError(f"{label_of(function)}(): the {context.__name__} must be the first parameter")
+    return Parameters(arguments=tuple(parameters), takes_context=takes_context, bound=not unbound)
 
 
 def _is_context(function: Callable[..., Any], parameter: PyParameter, context: type) -> bool:
     annotation = parameter.annotation
     if isinstance(annotation, str):
-        # Only what looks like it is worked out: other names may be wrong, and that is told elsewhere.
+        # Other annotations are not resolved here: they may be wrong, and `signature_of` reports that better.
         return context.__name__ in annotation and _hint(function, parameter) is context
     return annotation is context
 
 
 def name_of(function: Callable[..., Any]) -> str:
-    """Give the name that a function goes by; empty if it has none."""
-    named = function.func if isinstance(function, functools.partial) else function
-    name = getattr(named, "__name__", type(named).__name__)
+    """Return the name of a function, or "" if it has none that a tool can have."""
+    inner = function.func if isinstance(function, functools.partial) else function
+    name = getattr(inner, "__name__", type(inner).__name__)
     return name if _NAME.fullmatch(name) else ""
 
 
 def label_of(function: Callable[..., Any]) -> str:
-    """Give what a function is called in an error."""
-    return str(getattr(_written(function), "__qualname__", function)).rpartition("<locals>.")[2]
+    """Return the name of a function for error messages."""
+    return str(getattr(_unwrapped(function), "__qualname__", function)).rpartition("<locals>.")[2]
 
 
 def description_of(function: Callable[..., Any]) -> str:
-    """Give what a function's docstring says, but for its parameters and what it returns."""
-    return read_docstring(inspect.getdoc(_written(function)) or "")[0]
+    """Return the docstring of a function without its sections (parameters, returns, …)."""
+    return read_docstring(inspect.getdoc(_unwrapped(function)) or "")[0]
 
 
-def _written(function: Callable[..., Any]) -> Any:
-    """Give the function as it was written, within what was put around it: it has the annotations and the docstring."""
+def _unwrapped(function: Callable[..., Any]) -> Any:
+    """Return the function inside decorators and partials, which has the annotations and the docstring."""
     inner: Any = inspect.unwrap(function)
     while isinstance(inner, functools.partial):
         inner = inspect.unwrap(cast("Any", inner).func)
@@ -189,24 +191,23 @@ def _written(function: Callable[..., Any]) -> Any:
 
 def _hint(function: Callable[..., Any], parameter: PyParameter) -> Any:
     if parameter.annotation is _EMPTY:
-        raise LocalProtocolError(f"{label_of(function)}(): the parameter {parameter.name!r} has no type")
+        raise UsageError(f"{label_of(function)}(): the parameter {parameter.name!r} has no type annotation")
 
     def holder() -> None: ...
 
     holder.__annotations__ = {parameter.name: parameter.annotation}
-    names = getattr(_written(function), "__globals__", {})
+    names = getattr(_unwrapped(function), "__globals__", {})
     try:
         return typing.get_type_hints(holder, globalns=names, include_extras=True)[parameter.name]
     except NameError as error:
-        raise LocalProtocolError(
-            f"{label_of(function)}(): the type of {parameter.name!r} is not there at run time ({error}); "
-            "import it outside of `if TYPE_CHECKING:`, and define it at the top of a module"
+        raise UsageError(
+            f"{label_of(function)}(): the type of {parameter.name!r} is not defined at run time ({error}); "
+            "import it outside `if TYPE_CHECKING:`, and define it at the top level of a module"
         ) from error
     except (TypeError, SyntaxError) as error:
-        raise LocalProtocolError(
-            f"{label_of(function)}(): the type of {parameter.name!r} cannot be read: {error}"
-        ) from error
+        raise UsageError(f"{label_of(function)}(): the type of {parameter.name!r} cannot be read: {error}") from error
 
 
 def _is_described(hint: Any) -> bool:
-    return any(isinstance(said, str) or hasattr(said, "documentation") for said in getattr(hint, "__metadata__", ()))
+    metadata = getattr(hint, "__metadata__", ())
+    return any(isinstance(entry, str) or hasattr(entry, "documentation") for entry in metadata)

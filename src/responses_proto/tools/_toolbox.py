@@ -1,4 +1,4 @@
-"""The tools of a run, sorted: what executes, what is only offered, and who gets which call."""
+"""Sorts the tools of a run into executors and plain definitions, and finds the executor of a call."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from ..client._calls import merged
-from ..codec import load
-from ..exceptions import LocalProtocolError
+from ..exceptions import UsageError
 from ..models.request import CreateResponse
 from ..models.tools import Tool
-from .executors import function_tool, names_of
-from .loop import is_offered
+from .executors import function_tool
+from .loop import is_offered, load_tool, tool_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,12 +21,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Toolbox"]
 
-_EXECUTOR: Final = ("definitions", "handles", "execute")
+_EXECUTOR_METHODS: Final = ("definitions", "handles", "execute")
 _TOOL: Final[tuple[type, ...]] = get_args(Tool)
 
 
 class Toolbox:
-    """Raises ``LocalProtocolError`` for what is no tool."""
+    """The executors and the plain definitions of a run's ``tools``, in their order.
+
+    Raises ``UsageError`` for anything else.
+    """
 
     def __init__(self, tools: Tools) -> None:
         self.executors: list[ToolExecutor] = []
@@ -36,33 +38,35 @@ class Toolbox:
         for tool in cast("Iterable[Any]", tools):
             if isinstance(tool, (*_TOOL, Mapping)):
                 self._definitions.append(cast("Tool", tool))
-            elif all(callable(getattr(tool, verb, None)) for verb in _EXECUTOR):
+            elif all(callable(getattr(tool, method, None)) for method in _EXECUTOR_METHODS):
                 self.executors.append(tool)
             elif callable(tool):
                 self.executors.append(function_tool(tool))
             else:
-                raise LocalProtocolError(
-                    f"a tool is a function, an executor, a definition such as McpTool(...), or a raw object, not {tool!r:.100}"
+                raise UsageError(
+                    "a tool must be a function, a ToolExecutor, a definition such as McpTool(...), or a raw object, "
+                    f"got {tool!r:.100}"
                 )
 
-    def offered_with(self, request: CreateResponse | JSONObject) -> CreateResponse | dict[str, Any]:
-        """Give a request that offers what there is now, and what it offers by itself. Raises ``LocalProtocolError`` for a name given twice."""
+    def request_with_tools(self, request: CreateResponse | JSONObject) -> CreateResponse | dict[str, Any]:
+        """Return the request with the tools of the run added to its own.
+
+        Executors are asked for their definitions anew each time. Raises ``UsageError`` if two tools have the same name.
+        """
         own: Any = request.get("tools") if isinstance(request, Mapping) else request.tools
-        more = [*self._definitions, *(tool for executor in self.executors for tool in executor.definitions())]
-        self._offered = [*(own or ()), *more]
+        added = [*self._definitions, *(tool for executor in self.executors for tool in executor.definitions())]
+        self._offered = [*(own or ()), *added]
         seen: set[tuple[str, str]] = set()
-        for name in names_of(load(tool, Tool) if isinstance(tool, Mapping) else tool for tool in self._offered):
+        for name in tool_names(map(load_tool, self._offered)):
             if name in seen:
-                raise LocalProtocolError(
-                    f"two tools are called {name[1]!r}: give one of them another name, or a prefix"
-                )
+                raise UsageError(f"two tools have the name {name[1]!r}: rename one of them, or give it a prefix")
             seen.add(name)
-        return merged(CreateResponse, request, {"tools": self._offered} if more else {})
+        return merged(CreateResponse, request, {"tools": self._offered} if added else {})
 
     def executor_of(self, call: PendingCall) -> ToolExecutor | None:
-        """Give who executes a call; ``None`` if nobody does."""
+        """Return the first executor that handles a call, or ``None``."""
         return next((executor for executor in self.executors if executor.handles(call)), None)
 
     def offers(self, call: PendingCall, more: Sequence[Tool]) -> bool:
-        """Tell whether the model was offered what it calls, here or among ``more``."""
+        """Return whether the called tool was offered to the model, by the last request or in ``more``."""
         return is_offered(call, [*self._offered, *more])

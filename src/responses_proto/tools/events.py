@@ -1,13 +1,13 @@
-"""What a run tells beside the events of the wire: turns, tools and approvals.
+"""The events that a run adds to those of the wire: turns, tools and approvals.
 
 ::
 
     match event:
-        case OutputTextDelta(delta=text): ...             # the wire's
-        case ToolStarted(call=FunctionCall(name=name)): ...  # the run's
+        case OutputTextDelta(delta=text): ...                # from the server
+        case ToolStarted(call=FunctionCall(name=name)): ...  # from the run
         case ToolFinished(call, output, failed=True): ...
 
-All of them are :class:`LocalEvent`; none is a model, and none is ever on a wire.
+They all derive from :class:`LocalEvent`. They are not models and are never sent.
 """
 
 from __future__ import annotations
@@ -39,26 +39,26 @@ __all__ = [
 
 @attrs.frozen
 class LocalEvent:
-    """Something that happened on this side."""
+    """The base of the events that happen in the client."""
 
     type: ClassVar[str]
-    """A name that no event of the wire has."""
+    """The event's name, ``run.…``. No event of the wire has such a name."""
 
 
 @attrs.frozen
 class TurnStarted(LocalEvent):
-    """A response is asked for."""
+    """A request for a response is about to be sent."""
 
     type: ClassVar[str] = "run.turn_started"
     number: int
-    """From 1."""
+    """The number of the turn, from 1."""
     request: CreateResponse | JSONObject = attrs.field(repr=False)
-    """What is sent, but for ``stream``."""
+    """The request, without ``stream``."""
 
 
 @attrs.frozen
 class ToolStarted(LocalEvent):
-    """A tool began to work on a call."""
+    """An executor started to execute a call."""
 
     type: ClassVar[str] = "run.tool_started"
     call: PendingCall
@@ -66,37 +66,41 @@ class ToolStarted(LocalEvent):
 
 @attrs.frozen
 class ToolProgress(LocalEvent):
-    """A tool says how far it has come."""
+    """A tool reported progress with ``context.progress()``."""
 
     type: ClassVar[str] = "run.tool_progress"
     call: PendingCall
     message: str = ""
     done: float | None = None
+    """In the tool's own unit; ``None`` if it is not known."""
     total: float | None = None
-    """``None`` if the tool does not know."""
+    """In the same unit; ``None`` if it is not known."""
 
 
 @attrs.frozen
 class ToolFinished(LocalEvent):
-    """A call has its answer. Once for each, whatever became of it, in the order in which they came to their end."""
+    """A call was answered. Exactly one event per answered call, in the order in which the answers are ready."""
 
     type: ClassVar[str] = "run.tool_finished"
     call: PendingCall
     output: Item
-    """What the model gets to read."""
+    """The item that the model reads."""
     failed: bool = False
-    """Whether the tool raised something, was cut short, was not there or not approved, or says itself that it did not work."""
+    """Whether the tool raised, timed out, was cancelled, does not exist, was not approved, or reported a failure
+    itself."""
     error: Exception | None = attrs.field(default=None, eq=False)
-    """What was raised, or what stands for it: ``DeadlineExceeded``, ``ToolNotFound``, ``LimitExceeded``, …"""
+    """What the tool raised, or an error of this library: ``DeadlineExceeded``, ``ToolNotFound``, ``LimitExceeded``, …
+    """
     value: object = attrs.field(default=None, eq=False, repr=False)
-    """What the tool gave for the caller alone."""
+    """:attr:`ToolOutput.value <responses_proto.tools.ToolOutput.value>`: the tool's result for the caller. Never sent.
+    """
     elapsed: float = attrs.field(default=0.0, eq=False)
-    """Seconds that it took."""
+    """Seconds that the execution took."""
 
 
 @attrs.frozen
 class ApprovalRequested(LocalEvent):
-    """The caller is asked whether the server may call a tool of a remote MCP server."""
+    """The ``approve`` callback is about to be asked whether the server may call a tool of a remote MCP server."""
 
     type: ClassVar[str] = "run.approval_requested"
     request: McpApprovalRequest
@@ -104,14 +108,14 @@ class ApprovalRequested(LocalEvent):
 
 @attrs.frozen
 class TurnFinished(LocalEvent):
-    """A response is there, and everything that will be answered is."""
+    """A response is complete, and the run will answer no more of its calls."""
 
     type: ClassVar[str] = "run.turn_finished"
     turn: LoopTurn
 
 
 ToolEvent: TypeAlias = ToolStarted | ToolProgress | ToolFinished
-"""What becomes of a call."""
+"""An event about the execution of a call."""
 
 RunEvent: TypeAlias = "Event | TurnStarted | ToolEvent | ApprovalRequested | TurnFinished"
-"""Anything that iterating over a run gives."""
+"""Any event that iterating over a run returns."""

@@ -1,17 +1,18 @@
-"""Tools: the hook that answers calls of the model's, and executors made of Python functions.
+"""Tools: the :class:`ToolExecutor` interface that answers calls, and ready-made executors from Python functions.
 
 ::
 
     @function_tool
     async def get_weather(city: str, units: Literal["c", "f"] = "c") -> str:
-        '''Tell the weather in a city.'''
+        '''Return the weather in a city.'''
         ...
 
     async with client.run(model=..., input=..., tools=[get_weather]) as run: ...
 
-Whatever fulfils :class:`ToolExecutor` can answer calls. Ready-made are functions (:func:`function_tool`), functions of free text
-(:func:`custom_tool`), and functions that get the call itself (:func:`handler`), for the kinds of calls that name no tool: shells,
-patches, computers, tool searches. Nothing is ever run that the caller did not write.
+:func:`function_tool` makes an executor of a function with typed parameters, :func:`custom_tool` of a function of one
+text, and :func:`handler` of a function that receives the call itself, for calls that name no tool: shell commands,
+patches, computer actions, tool searches. A call runs only code that the caller passed in; this library runs no shell
+and no command itself.
 """
 
 from __future__ import annotations
@@ -40,32 +41,29 @@ from typing import (
 import anyio.to_thread
 import attrs
 
-from ..codec import load
-from ..exceptions import LocalProtocolError, ToolArgumentsInvalid
+from ..exceptions import ToolArgumentsInvalid, UsageError
 from ..models._base import Model
 from ..models.items import CustomToolCall, FunctionCall, McpApprovalRequest
 from ..models.response import PendingCall
-from ..models.tools import CustomTool, FunctionTool, NamespaceTool, Tool
+from ..models.tools import CustomTool, FunctionTool, Tool
 from ..typing import UNSET
 from ._signature import description_of, label_of, name_of, parameters_of, signature_of
-from .output import Approval, ToolOutput, ToolResult, tool_output
+from .loop import load_tool, tool_names
+from .output import ToolOutput, tool_output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from ..models.items import Item
     from ..models.tools import AllowedCaller, CustomToolFormat
     from ..typing import JSONObject
 
 __all__ = [
-    "Approval",
     "Function",
     "ItemHandler",
-    "ProgressReporter",
+    "ProgressReport",
     "ToolContext",
     "ToolExecutor",
-    "ToolOutput",
-    "ToolResult",
     "Tools",
     "custom_tool",
     "function_tool",
@@ -79,161 +77,211 @@ _C = TypeVar("_C", bound=PendingCall)
 _D = TypeVar("_D", bound=FunctionTool | CustomTool)
 
 
-# ---- the hook
+# ---- the interface
 
 
 @attrs.frozen
-class ProgressReporter:
-    """How far a call has come, in whatever unit its tool counts."""
+class ProgressReport:
+    """How far a call has progressed, in the tool's own unit."""
 
     message: str = ""
     done: float | None = None
+    """The amount that is done; ``None`` if it is not known."""
     total: float | None = None
-    """``None`` if the tool does not know."""
+    """The amount at the end; ``None`` if it is not known."""
 
 
 @attrs.define(eq=False)
 class ToolContext:
-    """One call that is being executed: what it is part of, how long it may take, and who is told how far it has come.
+    """What an executor gets beside the call: where the call belongs, its timeout, and :meth:`progress`.
 
-    One object for each call, made by whoever executes it; ``ToolContext(call)`` is enough to execute one by hand. May be
-    used from the worker thread of a tool that is no coroutine.
+    A run makes one for each call. To execute a call by hand, ``ToolContext(call)`` is enough. May be used from the
+    worker thread of a plain function.
     """
 
     call: PendingCall
-    """The item that asks for it."""
+    """The call that is being executed."""
     response_id: str = attrs.field(default="", kw_only=True)
-    """The response that the call is part of; empty if it has none."""
+    """The id of the response that contains the call; empty if it has none."""
     turn: int = attrs.field(default=1, kw_only=True)
-    """Which response of the run that is, from 1."""
+    """The number of the turn in the run, from 1."""
     timeout: float | None = attrs.field(default=None, kw_only=True)
-    """Seconds that the call may take; ``None`` if there is no bound."""
+    """Seconds that the call may take; ``None`` for no bound."""
     cancelled: bool = attrs.field(default=False, kw_only=True)
-    """Whether nobody waits for the output any more. A coroutine is cancelled then; a thread cannot be, and should look here."""
-    on_progress: Callable[[ProgressReporter], object] | None = attrs.field(default=None, kw_only=True, repr=False)
-    """What :meth:`progress` tells; has to be safe to call from the worker thread."""
+    """Whether the output is no longer wanted: the call was cancelled or timed out. A coroutine is cancelled as well; a
+    worker thread cannot be, so a long-running plain function should check this and return."""
+    on_progress: Callable[[ProgressReport], object] | None = attrs.field(default=None, kw_only=True, repr=False)
+    """Called by :meth:`progress`, also from a worker thread."""
     _started: float = attrs.field(factory=time.monotonic, init=False, repr=False)
 
     @property
     def seconds_left(self) -> float | None:
-        """What is left of :attr:`timeout`, 0 at least; ``None`` if there is no bound."""
+        """The seconds left of :attr:`timeout`, at least 0; ``None`` for no bound."""
         return None if self.timeout is None else max(0.0, self.timeout - (time.monotonic() - self._started))
 
     def progress(self, message: str = "", *, done: float | None = None, total: float | None = None) -> None:
-        """Tell how far the call has come. Waits for nobody, and does nothing once the call is over or cancelled."""
+        """Report progress to the reader of the run, as a ``ToolProgress`` event.
+
+        ``done`` and ``total`` are amounts in any unit. Never waits. Does nothing once the call is finished or
+        cancelled.
+        """
         if self.on_progress is not None and not self.cancelled:
-            self.on_progress(ProgressReporter(message, done, total))
+            self.on_progress(ProgressReport(message, done, total))
 
 
 class ToolExecutor(Protocol):
-    """Something that answers calls: a function, an MCP session, a handler of shell calls.
+    """The interface for anything that answers calls.
 
-    An executor that has to be opened is an async context manager as well, and says with an attribute ``entered: bool``
-    whether it is open: ``client.run`` enters those that are not, before the first request, and leaves them at the end, both in
-    the task that the run's own block is in. Those that are open stay the caller's to leave, who thereby can share them between runs.
-    One that has an attribute ``timeout``, in seconds, is held to that instead of the run's ``tool_timeout``.
+    Implement its three methods and pass the object in a run's ``tools``.
+
+    For each turn, a run calls :meth:`definitions` before it sends the request, then :meth:`handles` for the calls in
+    the response, then :meth:`execute` for those that the executor handles.
+
+    Two optional attributes are not part of the protocol class, because most executors do not need them:
+
+    ``entered: bool``
+        For an executor that is also an async context manager, such as one that holds a connection: whether it is open.
+        Set it in ``__aenter__`` and clear it in ``__aexit__``. If it is false, a run enters the executor before the
+        first request and leaves it at the end, both in the task of the run's own block. If it is true, the run does
+        neither, so several runs can share an executor that the caller opened and will close. Without the attribute,
+        every run enters the executor.
+    ``timeout: float | None``
+        Seconds that one call may take, instead of the run's ``tool_timeout``. ``None``, or no attribute, leaves it to
+        the run.
     """
 
     def definitions(self) -> list[Tool]:
-        """Give what the request offers to the model for it. Asked before each request, as it may change; may be empty."""
+        """Return the tools to offer to the model: the ``tools`` that are added to each request. The list may be empty.
+
+        Called before each request, so the list may change from turn to turn. Called only while the executor is open. An
+        exception ends the run.
+        """
         ...
 
     def handles(self, item: Item) -> bool:
-        """Tell whether a call is for it. The first of a run's executors that says so gets the call."""
+        """Return whether this executor answers a call.
+
+        ``item`` is a call from a response, of any type: check the type before reading a name. The first executor of the
+        run that returns true gets the call. Must be fast and without effects, as it may be called more than once for
+        one call. An exception ends the run.
+        """
         ...
 
     async def execute(self, call: PendingCall, context: ToolContext) -> ToolOutput:
-        """Carry out a call that it handles, and give what the model gets to read.
+        """Execute a call and return what the model reads.
 
-        Any exception means that it did not work; whoever executes it decides what becomes of that. Cancellation means
-        that nobody waits any more: clean up, and let it through. May run several times at once, for different calls.
+        ``call`` is a complete call for which :meth:`handles` returned true. Its arguments are the model's text and are
+        not checked: a function call's ``arguments`` may not be valid JSON. ``context`` has the timeout and reports
+        progress.
+
+        Return a :class:`ToolOutput` whose ``output`` fits the type of call: text or content parts for function and
+        custom calls; for other types, see :func:`~responses_proto.tools.output_item`. To report a failure in your own
+        words, return ``ToolOutput(text, failed=True)``, which fits every type.
+
+        Any ``Exception`` means that the call failed. The model reads its type and message; of a ``ToolError``, the
+        message alone, and ``ToolArgumentsInvalid`` is the one for wrong arguments. With ``on_error="raise"``, the run
+        also ends with a ``ToolError``.
+
+        The call is cancelled when its timeout expires and when the run is left: clean up, and do not suppress the
+        cancellation. Several calls may be executed concurrently.
         """
         ...
 
 
 Tools: TypeAlias = "Sequence[ToolExecutor | Callable[..., Any] | Tool | JSONObject]"
-"""What can stand in a run's ``tools``: executors; functions, which become :func:`function_tool`; and definitions of tools that the
-server runs, or that are for the caller to answer."""
+"""What a run's ``tools`` may contain: executors; functions, which become :func:`function_tool`; and definitions of
+tools that the server executes or that the caller answers, as models or raw objects."""
 
 
-# ---- what is made of functions
+# ---- functions
 
 
 async def call_function(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a function of the caller's: here if it is a coroutine function, else in a worker thread."""
+    """Call a function of the caller: a coroutine function in this task, a plain one in a worker thread."""
     if _is_async(function):
         return await function(*args, **kwargs)
-    # A thread cannot be cancelled; one that is given up is left to come to its end, and nobody looks at what it gives. What it
-    # gives is put into something, since trio refuses what is to be awaited.
+    # A thread cannot be cancelled. On cancellation it is abandoned, and its result is dropped. The result is wrapped in
+    # a tuple because trio refuses a plain function that returns an awaitable.
     (result,) = await anyio.to_thread.run_sync(lambda: (function(*args, **kwargs),), abandon_on_cancel=True)
     return await result if inspect.isawaitable(result) else result
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
-    written = function.func if isinstance(function, functools.partial) else function
-    call = getattr(written, "__call__", None)  # noqa: B004 - not whether it can be called, but how
-    return inspect.iscoroutinefunction(written) or inspect.iscoroutinefunction(call)
+    inner = function.func if isinstance(function, functools.partial) else function
+    call = getattr(inner, "__call__", None)  # noqa: B004 - to inspect it, not to test whether it is there
+    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(call)
 
 
-class _Called:
-    """A function, and how it is called."""
+class _Target:
+    """The function behind a tool: its parameters, and how it is called."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         if not callable(function) or inspect.isclass(function):
-            raise LocalProtocolError(f"a tool is made of a function or a method, not of {function!r}")
+            raise UsageError(f"a tool must be made of a function or a method, got {function!r}")
         parameters = parameters_of(function, ToolContext)
         self.function = function
-        self.parameters: tuple[inspect.Parameter, ...] = parameters.listed
-        self._context = parameters.context
+        self.parameters: tuple[inspect.Parameter, ...] = parameters.arguments
+        self._takes_context = parameters.takes_context
         self._bound = parameters.bound
 
-    def bound(self, instance: object) -> _Called:
+    def bind(self, instance: object) -> _Target:
+        """Return the target of a method, bound to an object."""
         made = copy.copy(self)
         made.function = functools.partial(self.function, instance)
-        made._bound = True  # noqa: SLF001 - its own
+        made._bound = True  # noqa: SLF001 - of the same class
         return made
 
     def require_bound(self) -> None:
         if not self._bound:
-            raise LocalProtocolError(
-                f"{label_of(self.function)} is a method: give the run that of an object, as in tools=[thing.method]"
+            raise UsageError(
+                f"{label_of(self.function)} is a method without an object: pass a bound method, tools=[thing.method]"
+            )
+
+    def require_one_argument(self, what: str) -> None:
+        required = [parameter for parameter in self.parameters if parameter.default is inspect.Parameter.empty]
+        if not self.parameters or len(required) > 1 or self.parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
+            raise UsageError(
+                f"{label_of(self.function)}() must take one positional argument, {what}, after an optional ToolContext"
             )
 
     async def __call__(self, context: ToolContext, *args: Any, **kwargs: Any) -> ToolOutput:
         self.require_bound()
-        if self._context:
+        if self._takes_context:
             args = (context, *args)
         return tool_output(await call_function(self.function, *args, **kwargs))
 
 
 class Function(Generic[_P, _R, _D]):
-    """A function that the model can call, by :func:`function_tool` or :func:`custom_tool`. To everybody else it still is one."""
+    """An executor made of a function by :func:`function_tool` or :func:`custom_tool`.
+
+    It can still be called as the function.
+    """
 
     def __init__(
         self,
         function: Callable[_P, _R],
-        called: _Called,
+        target: _Target,
         definition: _D,
-        read: Callable[[Any], tuple[Sequence[Any], Mapping[str, Any]]],
+        read_arguments: Callable[[Any], tuple[Sequence[Any], Mapping[str, Any]]],
         timeout: float | None,
     ) -> None:
-        # `read` makes the arguments of the function of a call.
-        self._called = called
-        self._read = read
+        # `read_arguments` returns the positional and the keyword arguments in a call.
+        self._target = target
+        self._read_arguments = read_arguments
         self.definition: _D = definition
-        """What is offered to the model."""
-        self.timeout: float | None = checked_timeout("timeout", timeout)
+        """The definition that is offered to the model."""
+        self.timeout: float | None = check_timeout("timeout", timeout)
         """Seconds that a call may take; ``None`` leaves it to the run."""
         functools.update_wrapper(cast("Any", self), function, updated=())
 
     @property
     def name(self) -> str:
-        """What the model knows it by."""
+        """The name that the model calls."""
         return self.definition.name
 
     def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
-        """Call the function, as if it were not a tool."""
-        return cast("_R", self._called.function(*args, **kwargs))
+        """Call the function directly."""
+        return cast("_R", self._target.function(*args, **kwargs))
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...
@@ -242,41 +290,45 @@ class Function(Generic[_P, _R, _D]):
         self: Function[Concatenate[Any, _Q], _R, _D], instance: object, owner: type | None = None
     ) -> Function[_Q, _R, _D]: ...
     def __get__(self, instance: object, owner: type | None = None) -> Any:
-        """Be a method."""
+        """Return the tool bound to an object, as a method is."""
         if instance is None:
             return self
         made = copy.copy(self)
-        made._called = self._called.bound(instance)  # noqa: SLF001 - its own
+        made._target = self._target.bind(instance)  # noqa: SLF001 - of the same class
         return made
 
     def definitions(self) -> list[Tool]:
-        """Give what is offered to the model. Raises ``LocalProtocolError`` for a method of no object."""
-        self._called.require_bound()
+        """Return the definition, in a list. Raises ``UsageError`` for a method that is not bound to an object."""
+        self._target.require_bound()
         return [self.definition]
 
     def handles(self, item: Item) -> bool:
-        """Tell whether a call is for this function."""
+        """Return whether an item is a call of this function."""
         kind = FunctionCall if isinstance(self.definition, FunctionTool) else CustomToolCall
         return isinstance(item, kind) and item.name == self.name and not item.namespace
 
     async def execute(self, call: PendingCall, context: ToolContext) -> ToolOutput:
-        """Check the arguments, call the function, and make an output of what it returns.
+        """Check the arguments, call the function, and return its result as an output.
 
-        Raises ``ToolArgumentsInvalid`` for arguments that do not fit, before anything is called; and what the function raises.
+        Raises ``ToolArgumentsInvalid``, before the function is called, if the arguments do not fit; else what the
+        function raises.
         """
         try:
-            args, kwargs = self._read(call)
+            args, kwargs = self._read_arguments(call)
         except ToolArgumentsInvalid as error:
             error.call = call
             raise
-        return await self._called(context, *args, **kwargs)
+        return await self._target(context, *args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 
 
 class ItemHandler:
-    """A function that gets calls of one kind as they are. From :func:`handler`."""
+    """An executor whose function receives all calls of one type.
+
+    Made by :func:`handler`, which documents the parameters.
+    """
 
     def __init__(
         self,
@@ -288,76 +340,76 @@ class ItemHandler:
     ) -> None:
         self.kind: str = kind if isinstance(kind, str) else kind.type
         """The type of the calls, as on the wire."""
-        if self.kind not in _KINDS:
-            raise LocalProtocolError(f"no call of kind {self.kind!r} waits for a handler, only {', '.join(_KINDS)}")
-        self._called = _Called(function)
-        _require_one(function, self._called, "the call")
-        self.timeout: float | None = checked_timeout("timeout", timeout)
+        if self.kind not in _CALL_TYPES:
+            raise UsageError(f"a handler can answer {', '.join(_CALL_TYPES)}, not {self.kind!r}")
+        self._target = _Target(function)
+        self._target.require_one_argument("the call")
+        self.timeout: float | None = check_timeout("timeout", timeout)
         """Seconds that a call may take; ``None`` leaves it to the run."""
-        given = cast(
+        tools = cast(
             "Sequence[Tool | JSONObject]",
             [definition] if isinstance(definition, (Model, Mapping)) else definition or (),
         )
-        self._definitions: list[Tool] = [load(tool, Tool) if isinstance(tool, Mapping) else tool for tool in given]
-        self._names = set(names_of(self._definitions))
+        self._definitions: list[Tool] = [load_tool(tool) for tool in tools]
+        self._names = set(tool_names(self._definitions))
 
     def definitions(self) -> list[Tool]:
-        """Give what is offered to the model."""
+        """Return the definitions that were passed to :func:`handler`."""
         return [*self._definitions]
 
     def handles(self, item: Item) -> bool:
-        """Tell whether a call is of this kind and, where calls name a tool and some were defined, of one of them."""
+        """Return whether an item is a call of this type and, if tools with names were defined, of one of them."""
         if item.type != self.kind:
             return False
-        return not self._names or not isinstance(item, FunctionCall | CustomToolCall) or _name(item) in self._names
+        if not self._names or not isinstance(item, FunctionCall | CustomToolCall):
+            return True
+        return (item.namespace or "", item.name) in self._names
 
     async def execute(self, call: PendingCall, context: ToolContext) -> ToolOutput:
-        """Call the function with the call, and make an output of what it returns. Raises what the function raises."""
-        return await self._called(context, call)
+        """Call the function with the call, and return its result as an output. Raises what the function raises."""
+        return await self._target(context, call)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.kind}>"
 
 
-_KINDS: Final = tuple(sorted(cls.type for cls in get_args(PendingCall) if cls is not McpApprovalRequest))
+_CALL_TYPES: Final = tuple(sorted(cls.type for cls in get_args(PendingCall) if cls is not McpApprovalRequest))
 
 
-def _name(call: FunctionCall | CustomToolCall) -> tuple[str, str]:
-    return call.namespace or "", call.name
-
-
-def names_of(tools: Iterable[Tool], namespace: str = "") -> Iterable[tuple[str, str]]:
-    """Give what calls of the caller's tools name: the namespace, which may be empty, and the tool."""
-    for tool in tools:
-        if isinstance(tool, FunctionTool | CustomTool):
-            yield namespace, tool.name
-        elif isinstance(tool, NamespaceTool):
-            yield from names_of(tool.tools, tool.name)
-
-
-def _named(name: str | None, function: Callable[..., Any]) -> str:
-    found = name if name is not None else name_of(function)
-    if not found:
-        raise LocalProtocolError(
-            f"{function!r} has no name that a tool can have (letters, digits, _ and -, at most 64): name=..."
-        )
-    return found
-
-
-def checked_timeout(name: str, timeout: float | None) -> float | None:
-    """Give a timeout back. Raises ``LocalProtocolError`` for one that is none."""
+def check_timeout(name: str, timeout: float | None) -> float | None:
+    """Return a timeout. Raises ``UsageError`` if it is not a finite number of seconds above 0."""
     if timeout is not None and not 0 < timeout < float("inf"):
-        raise LocalProtocolError(f"{name} has to be a number of seconds above 0, not {timeout!r}")
+        raise UsageError(f"{name} must be a finite number of seconds above 0, got {timeout!r}")
     return timeout
 
 
-def _require_one(function: Callable[..., Any], called: _Called, what: str) -> None:
-    needed = [parameter for parameter in called.parameters if parameter.default is inspect.Parameter.empty]
-    if not called.parameters or len(needed) > 1 or called.parameters[0].kind is inspect.Parameter.KEYWORD_ONLY:
-        raise LocalProtocolError(f"{label_of(function)}() has to take {what}, after the context if it wants one")
+def _tool_name(name: str | None, function: Callable[..., Any]) -> str:
+    name = name_of(function) if name is None else name
+    if not name:
+        raise UsageError(
+            f"{function!r} has no name that a tool can have (at most 64 letters, digits, _ and -): pass name=..."
+        )
+    return name
 
 
-# ---- making them
+def _common_fields(
+    function: Callable[..., Any],
+    *,
+    name: str | None,
+    description: str | None,
+    allowed_callers: Sequence[AllowedCaller] | None,
+    defer_loading: bool | None,
+) -> dict[str, Any]:
+    """Return the fields that the definitions of function and custom tools share."""
+    return {
+        "name": _tool_name(name, function),
+        "description": (description_of(function) if description is None else description) or UNSET,
+        "allowed_callers": UNSET if allowed_callers is None else allowed_callers,
+        "defer_loading": UNSET if defer_loading is None else defer_loading,
+    }
+
+
+# ---- making executors
 
 
 @overload
@@ -393,33 +445,44 @@ def function_tool(
     allowed_callers: Sequence[AllowedCaller] | None = None,
     defer_loading: bool | None = None,
 ) -> Any:
-    """Make a tool of a function, a coroutine function or a method: ``@function_tool``, or ``function_tool(f, name=...)``.
+    """Make a tool of a function or a method: ``@function_tool``, or ``function_tool(f, name=...)``.
 
-    The model is told the name, the docstring, and the parameters: their types as a JSON Schema, as for structured output, and what
-    the docstring (in the manner of Google, NumPy or Sphinx) or ``Annotated`` says of each. ``strict`` holds the model to it; a
-    parameter with a default may then be null, which means the default. A first parameter annotated :class:`ToolContext` gets the
-    context and is not told. The arguments are checked before the function is called: it gets values of the types it names.
+    The definition that the model sees is made of the signature: the types of the parameters become a JSON Schema, as in
+    structured output, with the descriptions in the docstring (Google, NumPy or Sphinx style) or in ``Annotated``. The
+    arguments of a call are checked before the function is called, and converted to the annotated types. A first
+    parameter annotated :class:`ToolContext` receives the context and is not part of the schema.
 
-    A plain function is called in a worker thread. On cancellation, and after its ``timeout``, the thread is left behind: it goes on to
-    its end, unless it looks at ``context.cancelled``, and what it gives is thrown away. What is returned, :func:`~.tooloutput.tool_output` makes an
-    output of; what is raised means that the call failed.
+    - ``name``: the name that the model calls. Default: that of the function.
+    - ``description``: what the tool does, for the model. Default: the docstring without its sections.
+    - ``strict``: whether the server holds the model to the schema. A parameter with a default may then be null, which
+      means the default.
+    - ``timeout``: seconds that a call may take; ``None`` leaves it to the run.
+    - ``allowed_callers``, ``defer_loading``: fields of the definition (Tools, Function calling).
 
-    Raises ``LocalProtocolError`` for parameters that have no type, or one that no schema can say, for ``*args`` and ``**kwargs``, and
-    for a name that is none.
+    A plain function is called in a worker thread. If the call is cancelled or times out, the thread is abandoned: it
+    runs on until it returns, which it can do early if it checks ``context.cancelled``, and its result is dropped. The
+    result of the function is converted by :func:`~responses_proto.tools.tool_output`; an exception means that the call
+    failed.
+
+    Raises ``UsageError`` for a parameter without a type, for a type that has no schema, for ``*args`` and ``**kwargs``,
+    and for a name that a tool cannot have.
     """
 
     def make(function: Callable[..., Any]) -> Function[..., Any, FunctionTool]:
-        called = _Called(function)
-        signature = signature_of(function, called.parameters)
+        target = _Target(function)
+        signature = signature_of(function, target.parameters)
         definition = FunctionTool(
-            name=_named(name, function),
-            description=(description_of(function) if description is None else description) or UNSET,
+            **_common_fields(
+                function,
+                name=name,
+                description=description,
+                allowed_callers=allowed_callers,
+                defer_loading=defer_loading,
+            ),
             parameters=signature.schema(strict=strict),
             strict=strict,
-            allowed_callers=UNSET if allowed_callers is None else allowed_callers,
-            defer_loading=UNSET if defer_loading is None else defer_loading,
         )
-        return Function(function, called, definition, lambda call: signature.bind(call.arguments), timeout)
+        return Function(function, target, definition, lambda call: signature.bind(call.arguments), timeout)
 
     return make if function is None else make(function)
 
@@ -457,23 +520,28 @@ def custom_tool(
     allowed_callers: Sequence[AllowedCaller] | None = None,
     defer_loading: bool | None = None,
 ) -> Any:
-    """Make a tool of a function that takes one text (Tools, Custom tools): ``@custom_tool``, or ``custom_tool(f, name=...)``.
+    """Make a tool of a function of one text (Tools, Custom tools): ``@custom_tool``, or ``custom_tool(f, name=...)``.
 
-    ``format`` can hold the text to a grammar. The rest is as with :func:`function_tool`. Raises ``LocalProtocolError`` for a
-    function that does not take one text, and for a name that is none.
+    - ``format``: a grammar that the text must follow. Default: any text.
+    - The other parameters, threads and results are as in :func:`function_tool`.
+
+    Raises ``UsageError`` if the function does not take one positional argument, and for a name that a tool cannot have.
     """
 
     def make(function: Callable[..., Any]) -> Function[..., Any, CustomTool]:
-        called = _Called(function)
-        _require_one(function, called, "the text")
+        target = _Target(function)
+        target.require_one_argument("the text")
         definition = CustomTool(
-            name=_named(name, function),
-            description=(description_of(function) if description is None else description) or UNSET,
+            **_common_fields(
+                function,
+                name=name,
+                description=description,
+                allowed_callers=allowed_callers,
+                defer_loading=defer_loading,
+            ),
             format=UNSET if format is None else format,
-            allowed_callers=UNSET if allowed_callers is None else allowed_callers,
-            defer_loading=UNSET if defer_loading is None else defer_loading,
         )
-        return Function(function, called, definition, lambda call: ((call.input,), {}), timeout)
+        return Function(function, target, definition, lambda call: ((call.input,), {}), timeout)
 
     return make if function is None else make(function)
 
@@ -504,14 +572,22 @@ def handler(
     definition: Tool | JSONObject | Sequence[Tool | JSONObject] | None = None,
     timeout: float | None = None,
 ) -> ItemHandler:
-    """Let a function answer all calls of one kind: ``handler(ShellCall, run_it, definition=ShellTool(environment=LocalEnvironment()))``.
+    """Make an executor of a function that receives all calls of one type.
 
-    ``kind`` is the class of the calls or its wire string: ``shell_call``, ``local_shell_call``, ``apply_patch_call``, ``computer_call``,
-    ``tool_search_call``; also ``function_call`` and ``custom_tool_call``, of the tools that are defined here or, if none are, of any name.
-    ``definition`` is what the request offers for it, if that is not in the request already.
+    ::
 
-    The function, a coroutine function or not, gets the call, after the context if its first parameter is annotated :class:`ToolContext`. It gives
-    text, or what the kind of call is answered with: a list of ``ShellOutput``, an image of the screen, a list of found tools, or the ready item. What
-    it does to the machine it runs on is its own business. Raises ``LocalProtocolError`` for other kinds.
+        handler(ShellCall, run_commands, definition=ShellTool(environment=LocalEnvironment()))
+
+    - ``kind``: the class of the calls or its wire string: ``shell_call``, ``local_shell_call``, ``apply_patch_call``,
+      ``computer_call``, ``tool_search_call``, ``function_call`` or ``custom_tool_call``. Of the last two, the handler
+      gets the calls of the tools in ``definition``, or calls of any name if none are defined.
+    - ``function``: a coroutine function or a plain one, as in :func:`function_tool`. It receives the call, after the
+      context if its first parameter is annotated :class:`ToolContext`. It returns what answers the type of call: text,
+      a list of ``ShellOutput``, an image of the screen, a list of found tools, or the item itself. Running commands
+      safely is the responsibility of the function.
+    - ``definition``: one or several tools to add to the request. Omit it if the request has them already.
+    - ``timeout``: seconds that a call may take; ``None`` leaves it to the run.
+
+    Raises ``UsageError`` for any other type, and if the function does not take one positional argument.
     """
     return ItemHandler(kind, function, definition=definition, timeout=timeout)

@@ -1,33 +1,42 @@
-"""The loop of an agent, without I/O: a response, what it waits for, and the next request.
+"""The agent loop without I/O: a response, the calls in it, their answers, the next request.
 
 ::
 
     loop = ToolLoop(CreateResponse(model=..., input=..., tools=[...]))
-    while loop.state == "ask":
+    while loop.state == LoopState.ASK:
         response = await client.create(loop.request)      # or a stream, and its outcome
         for call in loop.receive(response):
-            loop.answer(call, my_tools(call))             # text, parts, a ToolOutput, a ready item; an Approval
+            loop.answer(call, my_tools(call))             # text, content parts, a ToolOutput, a ready item; an Approval
     loop.stopped                                          # completed | max_turns | incomplete | failed | ...
 
-A loop is a plain value: it can be copied and pickled at any point, given to somebody else, and gone on with there. What is asked
-next is worked out from it, in one of three ways (:data:`Continuation`):
+:attr:`ToolLoop.state` says which call comes next:
 
-=================  ==========================================================================
-``response``       ``previous_response_id`` of the last response, and the answers
-``history``        all items so far, made fit by :func:`~responses_proto.protocol.as_input`; for servers that store nothing
-``conversation``   the answers alone: the server adds them to the conversation that the request names
-=================  ==========================================================================
+=================  =================================================================================
+``ASK``            send :attr:`~ToolLoop.request`, then pass the response to :meth:`~ToolLoop.receive`
+``ANSWER``         :meth:`~ToolLoop.answer` each call in :attr:`~ToolLoop.pending`, in any order
+``OVER``           nothing; :attr:`~ToolLoop.stopped` says why
+=================  =================================================================================
+
+A loop is a plain value. It can be copied and pickled at any point, and another process can continue it. The next
+request refers to what came before it in one of three ways (:data:`Continuation`):
+
+=================  =================================================================================
+``response``       ``previous_response_id`` of the last response; the input is the answers
+``history``        the input is all items so far, prepared by ``protocol.as_input``; for servers that store nothing
+``conversation``   the input is the answers; the server adds them to the conversation that the request names
+=================  =================================================================================
 """
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast
 
 import attrs
 
 from ..codec import dump, load
-from ..exceptions import LocalProtocolError, RemoteProtocolError
+from ..exceptions import LocalProtocolError, RemoteProtocolError, UsageError
 from ..models._base import Model
 from ..models.items import (
     AdditionalTools,
@@ -47,7 +56,7 @@ from ..typing import UNSET
 from .output import Approval, ToolOutput, call_key, output_item
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ..limits import Limits
     from ..models.request import CreateResponse
@@ -56,69 +65,87 @@ if TYPE_CHECKING:
     from ..typing import JSONObject
     from .output import ToolResult
 
-__all__ = ["Continuation", "LoopState", "LoopTurn", "StopReason", "ToolLoop", "is_offered"]
+__all__ = ["Continuation", "LoopState", "LoopTurn", "StopReason", "ToolLoop", "is_offered", "load_tool", "tool_names"]
 
 Continuation: TypeAlias = Literal["response", "history", "conversation"]
-"""How the next request says what came before."""
+"""How the next request refers to what came before it."""
 
-LoopState: TypeAlias = Literal["ask", "answer", "over"]
-"""What the loop waits for: a response to its request, answers to calls, or nothing."""
+
+class LoopState(enum.StrEnum):
+    """What a loop waits for. Members equal their strings: ``loop.state == "ask"``."""
+
+    ASK = "ask"
+    """The response to :attr:`ToolLoop.request`."""
+    ANSWER = "answer"
+    """Answers to the calls in :attr:`ToolLoop.pending`."""
+    OVER = "over"
+    """Nothing."""
+
 
 StopReason: TypeAlias = Literal["completed", "max_turns", "incomplete", "failed", "cancelled", "error", "truncated"]
-"""Why no further request follows. ``completed``: the model waits for nothing any more."""
+"""Why no further request follows. ``completed``: the last response calls nothing. ``max_turns``: see :class:`ToolLoop`.
+The others are the status of the last response's outcome."""
 
 _NOT_RUN: Final = "The call was not run."
-_GOING_ON: Final = frozenset({"queued", "in_progress"})
-_STATUS: Final[Mapping[str, OutcomeStatus]] = {
+_UNFINISHED: Final = frozenset({"queued", "in_progress"})
+_OUTCOME_STATUS: Final[Mapping[str, OutcomeStatus]] = {
     "incomplete": "incomplete",
     "failed": "failed",
     "cancelled": "cancelled",
 }
-"""A response's status -> that of its outcome. Anything else is as good as completed, but for what still goes on."""
-# The statuses of turns whose calls the model waits for; in all others nothing is begun any more.
+"""The status of a response -> that of its outcome. A status that is neither here nor unfinished counts as completed."""
 _ANSWERABLE: Final = frozenset({"completed", "incomplete"})
+"""The outcomes of turns whose calls the model waits for. After any other outcome no call is executed."""
 
 _M = TypeVar("_M", bound=Model)
 
 
 @attrs.frozen(kw_only=True)
 class LoopTurn:
-    """One response, and the answers to what it waits for. Immutable: an answer makes another one."""
+    """A response and the answers to its calls. Immutable: an answer makes a new one."""
 
     number: int
-    """From 1."""
+    """The number of the turn, from 1."""
     outcome: Outcome
     """How the response ended."""
     calls: tuple[PendingCall, ...] = ()
-    """What waits for an answer, or did, in order. Without calls that were cut off."""
+    """The calls that wait or waited for an answer, in order. Calls that were cut off are left out."""
     answers: Mapping[str, Item] = attrs.field(factory=dict[str, Item])
-    """By :func:`~responses_proto.tools.call_key`."""
+    """The answers by :func:`~responses_proto.tools.call_key`."""
 
     @property
     def response(self) -> Response:
-        """The response, as far as it came."""
+        """The response, final or partial."""
         return self.outcome.response
 
     @property
     def outputs(self) -> list[Item]:
-        """The answers that there are, in the order of their calls."""
+        """The answers so far, in the order of their calls."""
         return [self.answers[key] for call in self.calls if (key := call_key(call)) in self.answers]
 
     @property
     def pending(self) -> list[PendingCall]:
-        """The calls that have no answer, in order."""
+        """The calls without an answer, in order."""
         return [call for call in self.calls if call_key(call) not in self.answers]
 
 
 class ToolLoop:
-    """Goes from response to request until nothing waits any more. Verbs: :attr:`request`, :meth:`receive`, :meth:`answer`.
+    """Turns responses and answers into the next request, until no call waits.
 
-    ``request`` is the first request, a model or a raw wire object; those that follow differ in their input and in what they
-    continue. ``continuation`` is how; by default ``conversation`` if the request names one, ``history`` if it says ``store=False``,
-    if ``dialect`` is a server that stores nothing or if the server says that it stored nothing, else ``response``. After
-    ``max_turns`` responses no request follows, and the calls of the last one are left pending.
+    Repeat while :attr:`state` is not ``OVER``: send :attr:`request`, pass the response to :meth:`receive`, and
+    :meth:`answer` each call that it returns.
 
-    Raises ``LocalProtocolError`` for an unknown dialect, for ``conversation`` where the request names none, and for less than one turn.
+    - ``request``: the first request, a model or a raw wire object. Later ones differ in ``input`` and in what they
+      continue.
+    - ``continuation``: how they continue. The default is ``conversation`` if the request names one; ``history`` if the
+      request says ``store=False``, if the server reports that it did not store the response, or if the provider stores
+      nothing; else ``response``.
+    - ``dialect``: the provider or its name. It decides the default of ``continuation``, and what :attr:`history` leaves
+      out.
+    - ``max_turns``: the number of responses after which no request follows. The calls of the last one stay pending.
+
+    Raises ``UsageError`` for an unknown provider, for ``continuation="conversation"`` if the request names none, and
+    for ``max_turns`` below 1.
     """
 
     def __init__(
@@ -129,38 +156,38 @@ class ToolLoop:
         dialect: Provider | str | None = None,
         max_turns: int | None = None,
     ) -> None:
-        self._first = request
+        self._first_request = request
         self._continuation: Continuation | None = continuation
-        self._dialect = find_provider(dialect) if isinstance(dialect, str) else dialect or Provider(name="")
-        self._given = _listed(_field(request, "input"))
-        self._approvals: dict[tuple[str, str], Approval] = {}
+        self._provider = find_provider(dialect) if isinstance(dialect, str) else dialect or Provider(name="")
+        self._input = _as_list(_field(request, "input"))
+        self._approvals: dict[tuple[str, str], Approval] = {}  # remembered ones, by server and tool
         if continuation == "conversation" and not _field(request, "conversation"):
-            raise LocalProtocolError("to continue a conversation, the request has to name it: conversation=...")
+            raise UsageError("continuation='conversation' needs a request that names one: conversation=...")
         if max_turns is not None and max_turns < 1:
-            raise LocalProtocolError(f"max_turns has to be 1 at least, not {max_turns!r}")
+            raise UsageError(f"max_turns must be at least 1, got {max_turns!r}")
         self.max_turns: int | None = max_turns
-        """How many responses there may be; ``None`` for any number. Raise it to go on."""
+        """The maximum number of responses; ``None`` for no maximum. Raise it to continue a loop that stopped there."""
         self.turns: list[LoopTurn] = []
-        """What has been."""
+        """The turns so far, in order."""
 
-    # What it has
+    # State
 
     @property
     def state(self) -> LoopState:
-        """What to do next: ``request`` with :attr:`request`, ``answer`` what is :attr:`pending`, or nothing: it is ``over``."""
+        """What the loop waits for. See the table at the top of this module."""
         if not self.turns:
-            return "ask"
+            return LoopState.ASK
         turn = self.turns[-1]
         if turn.outcome.status not in _ANSWERABLE or not turn.calls:
-            return "over"
+            return LoopState.OVER
         if turn.pending:
-            return "answer"
-        return "ask" if self._may_ask else "over"
+            return LoopState.ANSWER
+        return LoopState.ASK if self._may_ask else LoopState.OVER
 
     @property
     def stopped(self) -> StopReason | None:
-        """Why no request follows, unless more is done; ``None`` if one does, once everything is answered."""
-        if self.state == "ask":
+        """Why no request follows; ``None`` if one follows, now or once every pending call is answered."""
+        if self.state == LoopState.ASK:
             return None
         turn = self.turns[-1]
         if turn.outcome.status != "completed":
@@ -171,7 +198,7 @@ class ToolLoop:
 
     @property
     def at_last_turn(self) -> bool:
-        """Whether no other response may follow the next one, so that there is no use in executing what it calls."""
+        """Whether the next response is the last one that ``max_turns`` allows. Its calls will not be executed."""
         return self.max_turns is not None and len(self.turns) + 1 >= self.max_turns
 
     @property
@@ -185,30 +212,30 @@ class ToolLoop:
 
     @property
     def pending(self) -> list[PendingCall]:
-        """What waits for an answer, in order."""
+        """The calls of the last response without an answer, in order. :meth:`answer` each of them."""
         return self.turns[-1].pending if self.turns else []
 
     @property
     def items(self) -> list[Item]:
-        """Everything that was said, as it came: the input, and the output and the answers of each turn."""
-        items = [load(item, Item) if isinstance(item, Mapping) else item for item in self._given]
+        """All items, unchanged and in order: the input, then the output and the answers of each turn."""
+        items = self._input_items()
         for turn in self.turns:
             items += [*turn.response.output, *turn.outputs]
         return items
 
     @property
     def history(self) -> list[Item]:
-        """All of it as the input of another request: fit for the server, and every call answered.
+        """All items as the input of a new request: prepared for the server, with an answer to every call.
 
-        Calls that have no answer are said not to have been run. Of a turn that did not come to its end, only calls that were
-        answered are kept, with what led to them. What a previous response or a conversation holds is not in it.
+        A call without an answer is answered with a text that says that it was not run. Of a turn whose response was cut
+        off, only the answered calls are kept, with the items that led to them. Items of an earlier response or of a
+        conversation that the first request continues are not included.
         """
-        given = [load(item, Item) if isinstance(item, Mapping) else item for item in self._given]
-        return [*given, *self._told()]
+        return [*self._input_items(), *self._turn_items()]
 
     @property
     def usage(self) -> Usage | None:
-        """The tokens of all turns together; ``None`` if no response says any."""
+        """The tokens of all turns, added up; ``None`` if no response reports any."""
         total: Usage | None = None
         for turn in self.turns:
             if turn.response.usage:
@@ -217,20 +244,20 @@ class ToolLoop:
 
     @property
     def tools(self) -> list[Tool]:
-        """The tools that the model may know of: those of the request and of the last response, and those that it found."""
-        listed: list[Tool | JSONObject] = [*(_field(self._first, "tools") or ())]
-        listed += self.response.tools if self.response is not None else ()
+        """The tools that the model may call: of the first request, of the last response, and found by tool searches."""
+        tools: list[Tool | JSONObject] = [*(_field(self._first_request, "tools") or ())]
+        tools += self.response.tools if self.response is not None else ()
         for item in self.items:
             if isinstance(item, AdditionalTools | ToolSearchOutput):
-                listed += item.tools
-        return [load(tool, Tool) if isinstance(tool, Mapping) else tool for tool in listed]
+                tools += item.tools
+        return [load_tool(tool) for tool in tools]
 
     @property
     def continuation(self) -> Continuation:
-        """How the next request says what came before."""
+        """How the next request refers to what came before it."""
         if self._continuation is None:
-            stored: Continuation = "response" if self._stored else "history"
-            return "conversation" if _field(self._first, "conversation") else stored
+            default: Continuation = "response" if self._stored else "history"
+            return "conversation" if _field(self._first_request, "conversation") else default
         return self._continuation
 
     @property
@@ -238,159 +265,174 @@ class ToolLoop:
         response = self.response
         if response is not None and (response.store is False or not response.id):
             return False
-        store = _field(self._first, "store")
-        return store if isinstance(store, bool) else self._dialect.stores
+        store = _field(self._first_request, "store")
+        return store if isinstance(store, bool) else self._provider.stores
+
+    # The steps
 
     @property
     def request(self) -> CreateResponse | dict[str, Any]:
-        """The next request: a model if the first one is, else a raw object.
+        """The next request: a model if the first one is, else a raw object. Send it, then call :meth:`receive`.
 
-        Raises ``LocalProtocolError`` as long as a call waits for its answer, and when the loop is over.
+        Raises ``LocalProtocolError`` if a call is pending, if the loop is over, and if the last response has no id to
+        continue from.
         """
-        if self.state == "answer":
+        if self.state == LoopState.ANSWER:
             waiting = ", ".join(call_key(call) for call in self.pending)
-            raise LocalProtocolError(f"a call has no answer yet ({waiting}): answer() each of `pending` first")
-        if self.state == "over":
+            raise LocalProtocolError(f"calls without an answer: {waiting}; answer() each of `pending` first")
+        if self.state == LoopState.OVER:
             raise LocalProtocolError(
-                f"the loop is over ({self.stopped}): raise max_turns, or ask anew with input=[*loop.history, ...]"
+                f"the loop is over ({self.stopped}): raise max_turns, or start a new one with input=loop.history"
             )
         if not self.turns:
-            return cast("CreateResponse | dict[str, Any]", self._first)
+            return cast("CreateResponse | dict[str, Any]", self._first_request)
         if self.continuation == "history":
-            return _with(self._first, input=[*self._given, *self._told()])
+            return _with(self._first_request, input=[*self._input, *self._turn_items()])
         outputs = self.turns[-1].outputs
         if self.continuation == "conversation":
-            return _with(self._first, input=outputs)
+            return _with(self._first_request, input=outputs)
         response_id = self.turns[-1].response.id
         if not response_id:
-            raise LocalProtocolError("the response has no id to go on from: use continuation='history'")
-        return _with(self._first, input=outputs, previous_response_id=response_id)
+            raise LocalProtocolError("the last response has no id to continue from: use continuation='history'")
+        return _with(self._first_request, input=outputs, previous_response_id=response_id)
 
-    # What it takes
+    def receive(self, response: Response | Outcome) -> list[PendingCall]:
+        """Add the response to :attr:`request`, or the outcome of its stream. Return the calls that wait for an answer.
 
-    def receive(self, ended: Response | Outcome) -> list[PendingCall]:
-        """Take the response to :attr:`request`, or the outcome of its stream, and give what waits for an answer.
-
-        Nothing does in a response that failed or was cut short. Raises ``LocalProtocolError`` if none was asked for, or if it is not
-        over yet, and ``RemoteProtocolError`` for calls that cannot be told apart.
+        :meth:`answer` each of them next; if there are none, look at :attr:`state`. A response that failed, was
+        cancelled or was cut off returns none. Raises ``LocalProtocolError`` if :attr:`state` is not ``ASK`` or the
+        response is still in progress, and ``RemoteProtocolError`` if two calls have the same id, or one has none.
         """
-        if self.state != "ask":
-            raise LocalProtocolError(f"no response was asked for: the loop is at {self.state!r}")
-        outcome = ended if isinstance(ended, Outcome) else _outcome_of(ended)
+        if self.state != LoopState.ASK:
+            raise LocalProtocolError(f"receive() in state {self.state.value!r}: no response was requested")
+        outcome = response if isinstance(response, Outcome) else _outcome_of(response)
         calls = outcome.response.pending_calls
-        if outcome.status != "completed":  # what is not known to be whole there may be cut off
+        if outcome.status != "completed":  # calls that are not marked as completed may be cut off
             calls = [call for call in calls if getattr(call, "status", UNSET) == "completed"]
         keys = [call_key(call) for call in calls]
         if "" in keys or len(set(keys)) < len(keys):
-            error = RemoteProtocolError(f"the calls of {outcome.response.id} cannot be told apart by their ids: {keys}")
+            error = RemoteProtocolError(f"the calls of {outcome.response.id} must have ids that differ, got {keys}")
             error.response = outcome.response
             raise error
         self.turns.append(LoopTurn(number=len(self.turns) + 1, outcome=outcome, calls=tuple(calls)))
         return self.pending if outcome.status in _ANSWERABLE else []
 
     def answer(
-        self, call: PendingCall, given: ToolOutput | ToolResult | Approval, *, limits: Limits | None = None
+        self, call: PendingCall, answer: ToolOutput | ToolResult | Approval, *, limits: Limits | None = None
     ) -> Item:
-        """Answer a call, in any order, and give the item that says it. An approval that is to be remembered is.
+        """Answer a pending call; the order does not matter. Return the item that goes into the next request.
 
-        Raises ``LocalProtocolError`` for a call that does not wait for an answer, and for one that has got it, and what
-        :func:`~responses_proto.tools.output_item` raises; the call then still waits.
+        Once none is pending, :attr:`request` is next. An :class:`~responses_proto.tools.Approval` with ``remember`` is
+        remembered. ``limits`` bounds the size of the item.
+
+        Raises ``LocalProtocolError`` if the call is not pending, and what :func:`~responses_proto.tools.output_item`
+        raises; the call then stays pending.
         """
         key = call_key(call)
         waiting = next((known for known in self.pending if call_key(known) == key), None)
         if waiting is None:
-            raise LocalProtocolError(f"no call {key!r} waits for an answer")
-        item = output_item(waiting, given, limits=limits)
+            raise LocalProtocolError(
+                f"{call.type} {key!r} is not pending: the last response does not call it, or it has an answer"
+            )
+        item = output_item(waiting, answer, limits=limits)
         turn = self.turns[-1]
         self.turns[-1] = attrs.evolve(turn, answers={**turn.answers, key: item})
-        if isinstance(given, Approval) and isinstance(waiting, McpApprovalRequest):
-            self.remember(waiting, given)
+        if isinstance(answer, Approval) and isinstance(waiting, McpApprovalRequest):
+            self.remember(waiting, answer)
         return item
 
     def remember(self, request: McpApprovalRequest, approval: Approval) -> None:
-        """Keep the answer for later requests for the same tool, if it says so."""
+        """Keep an answer for later requests for the same tool of the same server, if its ``remember`` is true."""
         if approval.remember:
             self._approvals[request.server_label, request.name] = approval
 
     def remembered(self, request: McpApprovalRequest) -> Approval | None:
-        """Give the answer to an earlier request for the same tool, if that was to be remembered."""
+        """Return the remembered answer to requests for this tool of this server, or ``None``."""
         return self._approvals.get((request.server_label, request.name))
 
     def __copy__(self) -> ToolLoop:
-        """Give one that goes its own way from here on."""
+        """Return an independent copy."""
         made = type(self).__new__(type(self))
         made.__dict__ |= self.__dict__
         made.turns = [*self.turns]
-        made._approvals = {**self._approvals}  # noqa: SLF001 - its own
+        made._approvals = {**self._approvals}  # noqa: SLF001 - of the same class
         return made
 
-    # Inside
+    def _input_items(self) -> list[Item]:
+        return [load(item, Item) if isinstance(item, Mapping) else item for item in self._input]
 
-    def _told(self) -> list[Item]:
-        return [item for turn in self.turns for item in self._told_of(turn)]
+    def _turn_items(self) -> list[Item]:
+        return [item for turn in self.turns for item in self._items_of(turn)]
 
-    def _told_of(self, turn: LoopTurn) -> list[Item]:
-        whole = turn.outcome.status in _ANSWERABLE
-        kept = {call_key(call) for call in turn.calls if whole or call_key(call) in turn.answers}
-        if not whole and not kept:
+    def _items_of(self, turn: LoopTurn) -> list[Item]:
+        answerable = turn.outcome.status in _ANSWERABLE
+        kept = {call_key(call) for call in turn.calls if answerable or call_key(call) in turn.answers}
+        if not answerable and not kept:
             return []
-        cut_off = {id(call) for call in turn.response.pending_calls if call_key(call) not in kept}
-        output = [item for item in turn.response.output if id(item) not in cut_off]
+        dropped = {id(call) for call in turn.response.pending_calls if call_key(call) not in kept}
+        output = [item for item in turn.response.output if id(item) not in dropped]
         answers = [
             turn.answers.get(call_key(call)) or output_item(call, ToolOutput(_NOT_RUN, failed=True))
             for call in turn.calls
             if call_key(call) in kept
         ]
-        # A response that did not come to its end is in no store.
-        return as_input([*output, *answers], self._dialect, stored=whole and self._stored)
+        # No server stores a response that it did not finish.
+        return as_input([*output, *answers], self._provider, stored=answerable and self._stored)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.state} after {len(self.turns)} turns, {len(self.pending)} pending>"
 
 
+def load_tool(tool: Tool | JSONObject) -> Tool:
+    """Return a tool's definition as a model."""
+    return load(tool, Tool) if isinstance(tool, Mapping) else tool
+
+
+def tool_names(tools: Iterable[Tool], namespace: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the namespace, empty if there is none, and the name of each function and custom tool."""
+    for tool in tools:
+        if isinstance(tool, FunctionTool | CustomTool):
+            yield namespace, tool.name
+        elif isinstance(tool, NamespaceTool):
+            yield from tool_names(tool.tools, tool.name)
+
+
 def is_offered(call: PendingCall, tools: Iterable[Tool | JSONObject]) -> bool:
-    """Tell whether the model was offered what it calls, by its name; a kind of call without names always is."""
+    """Return whether the called tool is among ``tools``; true for calls that name no tool, such as shell calls."""
     if not isinstance(call, FunctionCall | CustomToolCall):
         return True
-    for tool in tools:
-        known = load(tool, Tool) if isinstance(tool, Mapping) else tool
-        if isinstance(known, NamespaceTool):
-            if is_offered(call, known.tools):
-                return True
-        elif isinstance(known, FunctionTool | CustomTool) and known.name == call.name:
-            return True
-    return False
+    return any(name == call.name for _, name in tool_names(map(load_tool, tools)))
 
 
 def _outcome_of(response: Response) -> Outcome:
     status = response.status or "completed"
-    if status in _GOING_ON:
-        raise LocalProtocolError(f"the response is {status}: wait for it, with client.wait(response)")
+    if status in _UNFINISHED:
+        raise LocalProtocolError(f"the response is {status}: await client.wait(response) first")
     error = api_error_from(dump(response.error)) if status == "failed" and response.error else None
-    return Outcome(status=_STATUS.get(status, "completed"), response=response, error=error)
+    return Outcome(status=_OUTCOME_STATUS.get(status, "completed"), response=response, error=error)
 
 
-def _field(content: CreateResponse | JSONObject, name: str) -> Any:
-    return content.get(name) if isinstance(content, Mapping) else getattr(content, name)
+def _field(request: CreateResponse | JSONObject, name: str) -> Any:
+    return request.get(name) if isinstance(request, Mapping) else getattr(request, name)
 
 
-def _with(content: CreateResponse | JSONObject, **fields: Any) -> CreateResponse | dict[str, Any]:
-    return {**content, **fields} if isinstance(content, Mapping) else attrs.evolve(content, **fields)
+def _with(request: CreateResponse | JSONObject, **fields: Any) -> CreateResponse | dict[str, Any]:
+    return {**request, **fields} if isinstance(request, Mapping) else attrs.evolve(request, **fields)
 
 
-def _listed(given: str | Sequence[Item | JSONObject] | None) -> list[Item | JSONObject]:
-    if isinstance(given, str):
-        return [Message(role="user", content=given)]
-    return [*(given or ())]
+def _as_list(value: str | Sequence[Item | JSONObject] | None) -> list[Item | JSONObject]:
+    if isinstance(value, str):
+        return [Message(role="user", content=value)]
+    return [*(value or ())]
 
 
 def _sum(one: _M, other: _M) -> _M:
-    """Add up the numbers of two models, and of the models in them."""
+    """Add the numbers of two models field by field, and those of the models in them."""
     changes: dict[str, Any] = {}
     for field in one.__attrs_attrs__:
-        mine, others = getattr(one, field.name), getattr(other, field.name)
-        if isinstance(others, Model):
-            changes[field.name] = _sum(mine, others) if isinstance(mine, Model) else others
-        elif isinstance(others, int):
-            changes[field.name] = mine + others if isinstance(mine, int) else others
+        left, right = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(right, Model):
+            changes[field.name] = _sum(left, right) if isinstance(left, Model) else right
+        elif isinstance(right, int):
+            changes[field.name] = left + right if isinstance(left, int) else right
     return cast("_M", attrs.evolve(cast("Any", one), **changes))

@@ -1,12 +1,13 @@
-"""What a call is answered with: from what a tool gave to the item of the next request.
+"""Converts the result of a tool to the item that answers its call in the next request.
 
 ::
 
     output_item(call, "sunny")                                    # a FunctionCallOutput, for a FunctionCall
-    output_item(call, ToolOutput("no such city", failed=True))    # said in the way that the kind of call has for it
+    output_item(call, ToolOutput("no such city", failed=True))    # each type of call has its own failure
     output_item(request, Approval(approve=True))                  # an McpApprovalResponse
 
-Which item answers which call, ``models.items.PAIRS`` says; how it is made, the table at the end of this module.
+``models.items.CALL_OUTPUT_PAIRS`` lists which item answers which call; the table at the end of this module lists how it
+is made.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast, get_args
 import attrs
 
 from ..codec import dump, dumps
-from ..exceptions import EncodeError, LocalProtocolError
+from ..exceptions import EncodeError, UsageError
 from ..models._base import Model
 from ..models.actions import ExitOutcome, ShellOutput
 from ..models.content import ComputerScreenshot, Content, InputImage, InputText, OutputText
@@ -61,58 +62,59 @@ if TYPE_CHECKING:
 __all__ = ["Approval", "ToolOutput", "ToolResult", "call_key", "output_item", "tool_output"]
 
 ToolResult: TypeAlias = "str | Content | Sequence[Content] | Sequence[ShellOutput] | Sequence[Tool] | Item"
-"""What the model gets to read: text; parts, such as images and files; what commands gave; found tools; or the very item
-that answers the call, such as a ``ComputerCallOutput``."""
+"""What the model reads: text; content parts, such as images and files; the output of shell commands; the tools that a
+search found; or the item itself that answers the call, such as a ``ComputerCallOutput``."""
 
 _CONTENT: Final[tuple[type, ...]] = get_args(Content)
 _ITEM: Final[tuple[type, ...]] = get_args(Item)
 _TOOL: Final[tuple[type, ...]] = get_args(Tool)
 _PARTS: Final = (*_CONTENT, *_TOOL, ShellOutput)
 _PAIR_OF: Final = {pair.call: pair for pair in CALL_OUTPUT_PAIRS}
-# One white pixel, for a computer call that failed: such a call is answered with a screenshot, or not at all.
-_NOTHING_TO_SEE: Final = (
+# A white pixel. A computer call that failed must be answered with a screenshot too.
+_BLANK_SCREEN: Final = (
     "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAHLCMmQAAAABJRU5ErkJggg=="
 )
 
 
 @attrs.frozen
 class ToolOutput:
-    """What a call gave. Immutable."""
+    """The result of a call. Immutable."""
 
     output: ToolResult
-    """For the model. A ready item has to be of the kind that answers the call, and to name it."""
+    """What the model reads. An item must be of the type that answers the call, and have its id."""
     failed: bool = False
-    """The tool says that it did not work; the model gets to read why, as with any other output."""
+    """Whether the tool failed. The model reads :attr:`output` all the same."""
     value: object = attrs.field(default=None, kw_only=True, eq=False)
-    """For the caller alone, never sent: the structured value behind the text, say."""
+    """A result for the caller, such as the structured value behind the text. Never sent."""
 
 
 @attrs.frozen
 class Approval:
-    """The caller's answer to a request for approval (Items, MCP)."""
+    """The answer to a request for approval (Items, MCP)."""
 
     approve: bool
     reason: str = ""
-    """For the model to read."""
+    """Why; the model reads it."""
     remember: bool = attrs.field(default=False, kw_only=True)
-    """Whether it holds for all later calls of this tool of this server, in the same run or loop."""
+    """Whether the answer also holds for later requests for this tool of this server, in the same run or loop."""
 
 
 def call_key(call: PendingCall) -> str:
-    """Give what the answer to a call refers to: its ``call_id``, or the ``id`` of a request for approval; empty if it has none."""
+    """Return the id that the answer to a call refers to: ``call_id``, or ``id`` for an approval; empty if missing."""
     key = getattr(call, _PAIR_OF[call.type].call_key)
     return key if isinstance(key, str) else ""
 
 
-# ---- from a Python value to an output
+# ---- Python values to outputs
 
 
 def tool_output(value: object) -> ToolOutput:
-    """Make an output of whatever a function returned.
+    """Convert the return value of a function to an output.
 
-    Text, content parts and ready items are taken as they are. Anything else becomes JSON: ``None``, numbers, lists, dictionaries,
-    classes of attrs, dataclasses and pydantic, named tuples, enumerations, dates, ``UUID``, ``Decimal`` and paths; the value itself is
-    kept in :attr:`ToolOutput.value`. Raises ``EncodeError`` for what is none of these.
+    An output, text, content parts and items are used unchanged. Other values become JSON text and are kept in
+    :attr:`ToolOutput.value`: ``None``, numbers, lists, sets, mappings, instances of attrs classes, dataclasses and
+    pydantic models, named tuples, enumerations, dates, ``UUID``, ``Decimal`` and paths. Raises ``EncodeError`` for any
+    other type.
     """
     if isinstance(value, ToolOutput):
         return value
@@ -122,31 +124,31 @@ def tool_output(value: object) -> ToolOutput:
         parts = cast("Sequence[object]", value)
         if parts and all(isinstance(part, _PARTS) for part in parts):
             return ToolOutput(cast("Sequence[Content]", parts))
-    return ToolOutput(dumps(_plain(value)).decode(), value=value)
+    return ToolOutput(dumps(_to_json(value)).decode(), value=value)
 
 
-def _plain(value: object) -> Any:
+def _to_json(value: object) -> Any:
     if value is None or type(value) in (bool, int, float, str):
         return value
-    for kind, plain in _SCALARS:
+    for kind, convert in _SCALARS:
         if isinstance(value, kind):
-            return plain(value)
+            return convert(value)
     members = _members(value)
     if members is not None:
-        return {str(key): _plain(member) for key, member in members.items()}
+        return {str(key): _to_json(member) for key, member in members.items()}
     if isinstance(value, _ARRAYS):
-        return [_plain(element) for element in cast("Sequence[object]", value)]
+        return [_to_json(element) for element in cast("Sequence[object]", value)]
     raise EncodeError(
-        f"a tool gave a {type(value).__name__}, which is not JSON: return text, JSON values, attrs classes or dataclasses, "
-        "or content parts, such as InputImage.from_bytes(...)"
+        f"a tool returned a value of type {type(value).__name__}, which has no JSON form: return text, JSON values, "
+        "attrs or dataclass instances, or content parts such as InputImage.from_bytes(...)"
     )
 
 
 def _members(value: Any) -> Mapping[Any, Any] | None:
-    """Give what becomes the properties of an object, if a value is to become one."""
+    """Return the members of a value that becomes a JSON object, else ``None``."""
     if isinstance(value, Model):
         return cast("Mapping[str, Any]", dump(value))
-    if callable(as_json := getattr(value, "model_dump", None)):  # pydantic's, which is not imported for it
+    if callable(as_json := getattr(value, "model_dump", None)):  # pydantic, without importing it
         return cast("Mapping[str, Any]", as_json(mode="json", by_alias=True))
     cls: Any = value.__class__
     if attrs.has(cls):
@@ -155,36 +157,38 @@ def _members(value: Any) -> Mapping[Any, Any] | None:
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if callable(as_dict := getattr(value, "_asdict", None)):
         return cast("Mapping[str, Any]", as_dict())
-    return value if isinstance(value, abc.Mapping) else None  # pyright: ignore[reportUnknownVariableType] - of whatever
+    return value if isinstance(value, abc.Mapping) else None  # pyright: ignore[reportUnknownVariableType] - any
 
 
 _ARRAYS: Final = (list, tuple, set, frozenset, range, abc.KeysView, abc.ValuesView, collections.deque)
 _SCALARS: Final[tuple[tuple[type | tuple[type, ...], Callable[[Any], Any]], ...]] = (
-    (enum.Enum, lambda value: _plain(value.value)),
-    ((bool, int, float, str), lambda value: value),  # classes of their own on top of these
+    (enum.Enum, lambda value: _to_json(value.value)),
+    ((bool, int, float, str), lambda value: value),  # subclasses; the exact types are handled above
     ((dt.date, dt.time), lambda value: value.isoformat()),  # a datetime is a date
     ((uuid.UUID, decimal.Decimal), str),
     (os.PathLike, os.fspath),
 )
 
 
-# ---- from an output to an item
+# ---- outputs to items
 
 
-def output_item(call: PendingCall, given: ToolOutput | ToolResult | Approval, *, limits: Limits | None = None) -> Item:
-    """Make the item that answers a call. What the call says of its caller, a program for one, is said in the answer too.
+def output_item(call: PendingCall, answer: ToolOutput | ToolResult | Approval, *, limits: Limits | None = None) -> Item:
+    """Return the item that answers a call. A ``caller`` in the call, such as a program, is copied to the item.
 
-    Raises ``LocalProtocolError`` for what cannot answer this kind of call, ``EncodeError`` for what is not JSON, and, with ``limits``,
-    ``LimitExceeded`` for an item of more than ``max_tool_output_bytes``.
+    Every type of call can be answered with ``ToolOutput(text, failed=True)``. Otherwise, a function or custom tool call
+    takes text or content parts; a shell call, text or a list of ``ShellOutput``; a local shell or patch call, text; a
+    computer call, an image; a tool search, a list of tools; a request for approval, an :class:`Approval`.
+
+    Raises ``UsageError`` for an answer that does not fit the type of call, ``EncodeError`` if it has no JSON form, and,
+    with ``limits``, ``LimitExceeded`` if the item is larger than ``max_tool_output_bytes``.
     """
-    if isinstance(given, Approval):
+    if isinstance(answer, Approval):
         if not isinstance(call, McpApprovalRequest):
-            raise LocalProtocolError(
-                f"a {call.type} is answered with an output; an Approval is for mcp_approval_request"
-            )
-        item = _approved(call, approve=given.approve, reason=given.reason)
+            raise UsageError(f"an Approval answers mcp_approval_request only, not {call.type}")
+        item = _approval_response(call, approve=answer.approve, reason=answer.reason)
     else:
-        output = given if isinstance(given, ToolOutput) else ToolOutput(given)
+        output = answer if isinstance(answer, ToolOutput) else ToolOutput(answer)
         item = _item(call, output)
     size = len(dumps(item))
     if limits is not None:
@@ -193,14 +197,11 @@ def output_item(call: PendingCall, given: ToolOutput | ToolResult | Approval, *,
 
 
 def _item(call: PendingCall, output: ToolOutput) -> Item:
-    given = output.output
-    if isinstance(given, _ITEM):
-        item = cast("Item", given)
+    if isinstance(output.output, _ITEM):
+        item = cast("Item", output.output)
         pair, key = _PAIR_OF[call.type], call_key(call)
         if item.type != pair.output or getattr(item, pair.output_key) != key:
-            raise LocalProtocolError(
-                f"a {call.type} is answered with a {pair.output} whose {pair.output_key} is {key!r}, not with {item!r:.200}"
-            )
+            raise _unsuitable(call, f"{pair.output} with {pair.output_key}={key!r}", item)
         return item
     return _MAKERS[type(call)](call, output)
 
@@ -209,16 +210,16 @@ def _caller(call: Any) -> Any:
     return call.caller or UNSET
 
 
-def _unfit(call: PendingCall, wanted: str, given: object) -> LocalProtocolError:
-    return LocalProtocolError(f"a {call.type} is answered with {wanted}, not with {given!r:.200}")
+def _unsuitable(call: PendingCall, expected: str, value: object) -> UsageError:
+    return UsageError(f"{call.type} must be answered with {expected}, got {value!r:.200}")
 
 
-def _listed(given: object, kinds: type | tuple[type, ...]) -> list[Any] | None:
-    """Give the elements of a list, or the one that stands alone, if they are of these kinds."""
-    if isinstance(given, kinds):
-        return [given]
-    if isinstance(given, Sequence) and not isinstance(given, str):
-        elements = list(cast("Sequence[object]", given))
+def _as_list(value: object, kinds: type | tuple[type, ...]) -> list[Any] | None:
+    """Return a list of these types, or a single value of them in a list; ``None`` for anything else."""
+    if isinstance(value, kinds):
+        return [value]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        elements = list(cast("Sequence[object]", value))
         if all(isinstance(element, kinds) for element in elements):
             return elements
     return None
@@ -227,18 +228,18 @@ def _listed(given: object, kinds: type | tuple[type, ...]) -> list[Any] | None:
 def _text_or_parts(call: PendingCall, output: ToolOutput) -> str | list[Content]:
     if isinstance(output.output, str):
         return output.output
-    parts = _listed(output.output, _CONTENT)
+    parts = _as_list(output.output, _CONTENT)
     if parts is None:
-        raise _unfit(call, "text or content parts", output.output)
+        raise _unsuitable(call, "text or content parts", output.output)
     return parts
 
 
 def _text(call: PendingCall, output: ToolOutput) -> str:
     if isinstance(output.output, str):
         return output.output
-    parts = _listed(output.output, (InputText, OutputText))
+    parts = _as_list(output.output, (InputText, OutputText))
     if parts is None:
-        raise _unfit(call, "text", output.output)
+        raise _unsuitable(call, "text", output.output)
     return "".join(part.text for part in parts)
 
 
@@ -251,18 +252,18 @@ def _custom(call: CustomToolCall, output: ToolOutput) -> Item:
 
 
 def _shell(call: ShellCall, output: ToolOutput) -> Item:
-    given = _listed(output.output, ShellOutput)
-    if given is None:
+    results = _as_list(output.output, ShellOutput)
+    if results is None:
         text = _text(call, output)
-        given = [
+        results = [
             ShellOutput(stdout="", stderr=text, outcome=ExitOutcome(exit_code=1))
             if output.failed
             else ShellOutput(stdout=text, stderr="", outcome=ExitOutcome(exit_code=0))
         ]
     return ShellCallOutput(
         call_id=call.call_id,
-        output=given,
-        # The server wants to read its own limit again.
+        output=results,
+        # The server expects its own limit back.
         max_output_length=call.action.max_output_length or UNSET,
         caller=_caller(call),
     )
@@ -282,32 +283,32 @@ def _apply_patch(call: ApplyPatchCall, output: ToolOutput) -> Item:
 
 
 def _computer(call: ComputerCall, output: ToolOutput) -> Item:
-    seen = _listed(output.output, (ComputerScreenshot, InputImage))
-    if seen is not None and len(seen) == 1:
-        image = seen[0]
+    images = _as_list(output.output, (ComputerScreenshot, InputImage))
+    if images is not None and len(images) == 1:
+        image = images[0]
         screen = ComputerScreenshot(image_url=image.image_url, file_id=image.file_id, detail=image.detail)
     elif output.failed:
-        screen = ComputerScreenshot(image_url=_NOTHING_TO_SEE)
+        screen = ComputerScreenshot(image_url=_BLANK_SCREEN)
     else:
-        raise _unfit(call, "a screenshot: an InputImage, or a ready ComputerCallOutput", output.output)
+        raise _unsuitable(call, "a screenshot (an InputImage, or a ComputerCallOutput)", output.output)
     return ComputerCallOutput(call_id=call.call_id, output=screen, status="failed" if output.failed else UNSET)
 
 
 def _tool_search(call: ToolSearchCall, output: ToolOutput) -> Item:
-    # An empty list that a function returned is no list of parts, but JSON.
-    found: list[Any] | None = [] if output.failed or output.value == [] else _listed(output.output, _TOOL)
+    # `tool_output` turns an empty list into the JSON text "[]", since it cannot know of what the list is.
+    found: list[Any] | None = [] if output.failed or output.value == [] else _as_list(output.output, _TOOL)
     if found is None:
-        raise _unfit(call, "a list of tools", output.output)
+        raise _unsuitable(call, "a list of tools", output.output)
     return ToolSearchOutput(call_id=call.call_id, tools=found, execution="client", status="completed")
 
 
 def _approval(call: McpApprovalRequest, output: ToolOutput) -> Item:
     if not output.failed:
-        raise _unfit(call, "an Approval", output.output)
-    return _approved(call, approve=False, reason=_text(call, output))
+        raise _unsuitable(call, "an Approval", output.output)
+    return _approval_response(call, approve=False, reason=_text(call, output))
 
 
-def _approved(call: McpApprovalRequest, *, approve: bool, reason: str) -> Item:
+def _approval_response(call: McpApprovalRequest, *, approve: bool, reason: str) -> Item:
     return McpApprovalResponse(approval_request_id=call.id, approve=approve, reason=reason or UNSET)
 
 
@@ -321,4 +322,4 @@ _MAKERS: Final[Mapping[type, Callable[[Any, ToolOutput], Item]]] = {
     ToolSearchCall: _tool_search,
     McpApprovalRequest: _approval,
 }
-"""The kind of call -> how an output becomes the item that answers it. A call that failed can be answered with text in all of them."""
+"""The type of a call -> the function that makes the item that answers it. All of them take the text of a failure."""

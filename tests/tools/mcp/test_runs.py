@@ -1,4 +1,4 @@
-"""MCP servers in runs: everything together, from the model's call to what the model reads, against real servers."""
+"""MCP servers in runs, against real servers: from the model's call to the output that it reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support import both_loops, run
 
 from responses_proto import Limits, ResponsesClient
 from responses_proto.codec import load
-from responses_proto.exceptions import ConnectError, LimitExceeded, LocalProtocolError, ToolError, ToolNotFound
+from responses_proto.exceptions import ConnectError, LimitExceeded, ToolError, ToolNotFound, UsageError
 from responses_proto.models import FunctionCall, FunctionCallOutput, Item, Response
 from responses_proto.protocol import check_history
 from responses_proto.testing import Answer, FakeServer
@@ -54,7 +54,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
 def calling(*turns: list[tuple[str, Any]]) -> Callable[[ServerExchange], Answer]:
-    """Make a model that calls these tools, turn by turn, and then says that it is done."""
+    """Return a model that makes these calls turn by turn, then answers with a message."""
 
     def script(peer: ServerExchange) -> Answer:
         said = peer.request.json["input"]
@@ -114,7 +114,7 @@ MATRIX: dict[str, tuple[list[list[tuple[str, Any]]], list[str]]] = {
 @quiet_on_trio
 @both_loops
 @every_kind
-def test_each_call_has_one_output_in_order_whatever_becomes_of_it(backend: str, tools: McpServer) -> None:
+def test_each_call_has_one_output_in_call_order(backend: str, tools: McpServer) -> None:
     async def go(case: str) -> None:
         turns, expected = MATRIX[case]
         async with (
@@ -145,7 +145,7 @@ def test_each_call_has_one_output_in_order_whatever_becomes_of_it(backend: str, 
 @quiet_on_trio
 @both_loops
 @every_kind
-def test_a_run_tells_what_its_tools_do(backend: str, tools: McpServer) -> None:
+def test_a_run_has_the_events_of_its_tools(backend: str, tools: McpServer) -> None:
     async def test() -> None:
         async with (
             model([("slow", {"seconds": 0.1}), ("fail", {})]) as client,
@@ -164,7 +164,7 @@ def test_a_run_tells_what_its_tools_do(backend: str, tools: McpServer) -> None:
 
 
 @both_loops
-def test_the_causes_are_there_for_the_caller(backend: str) -> None:
+def test_tool_finished_has_the_error_and_its_cause(backend: str) -> None:
     async def test() -> None:
         turn: list[tuple[str, Any]] = [("subtract", {}), ("large", {"size": 300_000}), ("die", {})]
         async with (
@@ -178,11 +178,13 @@ def test_the_causes_are_there_for_the_caller(backend: str) -> None:
 
 
 @both_loops
-def test_servers_with_tools_of_one_name_need_prefixes(backend: str) -> None:
+def test_servers_with_tools_of_the_same_name_need_prefixes(backend: str) -> None:
     async def test() -> None:
         async with model([("a_add", {"a": 1, "b": 2}), ("b_add", {"a": 3, "b": 4})]) as client:
             same = [McpServer.in_process(build()), McpServer.in_process(build())]
-            with pytest.raises(LocalProtocolError, match=r"two tools are called 'add': give one of them .* a prefix"):
+            with pytest.raises(
+                UsageError, match=r"two tools have the name 'add': rename one of them, or give it a prefix"
+            ):
                 await client.run(model="m", input="x", tools=same).__aenter__()
             assert not any(server.connected for server in same)
             apart = [McpServer.in_process(build(), prefix=prefix) for prefix in ("a_", "b_")]
@@ -193,7 +195,7 @@ def test_servers_with_tools_of_one_name_need_prefixes(backend: str) -> None:
 
 
 @both_loops
-def test_a_server_that_cannot_be_had_is_an_error_of_the_run(backend: str) -> None:
+def test_a_server_that_cannot_be_reached_is_an_error_of_the_run(backend: str) -> None:
     async def test() -> None:
         async with model([ADD]) as client:
             before = children()
@@ -205,7 +207,7 @@ def test_a_server_that_cannot_be_had_is_an_error_of_the_run(backend: str) -> Non
 
 
 @both_loops
-def test_a_tool_that_a_call_brought_is_offered_in_the_next_request(backend: str) -> None:
+def test_a_tool_added_by_a_call_is_offered_in_the_next_request(backend: str) -> None:
     async def test() -> None:
         async with (
             model([("grow", {"name": "grown"})], [("grown", {})]) as client,
@@ -252,7 +254,7 @@ def test_runs_cancelled_at_any_moment_leave_nothing(backend: str, url: str) -> N
             nonlocal interrupted
             tools = [shared, McpServer.http(url, prefix="h_"), McpServer.in_process(build(), prefix="p_")]
             if number % 10 == 0:
-                tools.append(stdio(prefix="o_"))  # a program of its own, which takes its time to start
+                tools.append(stdio(prefix="o_"))  # a program, which is slow to start
             async with client.run(model="m", input="x", tools=tools, store=False) as agent:
                 async for event in agent:
                     if isinstance(event, ToolStarted):
@@ -262,7 +264,7 @@ def test_runs_cancelled_at_any_moment_leave_nothing(backend: str, url: str) -> N
         async with model(calls) as client, stdio(prefix="s_") as shared:
             with_one = children()
             for number in range(50):
-                # Some while they open, or ask; the others while tools are at work.
+                # Some are cancelled while they open or request, the others while tools run.
                 seconds = chance.uniform(0, 0.3) if number % 4 == 0 else math.inf
                 with anyio.move_on_after(seconds) as scope:
                     await go(client, number, scope)

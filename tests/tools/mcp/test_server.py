@@ -22,6 +22,7 @@ from responses_proto.exceptions import (
     ToolError,
     ToolNotFound,
     TransportError,
+    UsageError,
 )
 from responses_proto.models import (
     CustomToolCall,
@@ -32,7 +33,7 @@ from responses_proto.models import (
     InputImage,
     InputText,
 )
-from responses_proto.tools import ProgressReporter, ToolContext, ToolOutput, output_item
+from responses_proto.tools import ProgressReport, ToolContext, ToolOutput, output_item
 from responses_proto.tools.mcp import McpResource, McpServer
 
 pytest.importorskip("mcp")
@@ -59,7 +60,7 @@ def url() -> Generator[str]:
 
 @pytest.fixture
 def make(request: pytest.FixtureRequest, kind: str) -> Make:
-    """Give what makes the test's kind of server."""
+    """Return a function that makes a server over the test's transport."""
     if kind == "http":
         url: str = request.getfixturevalue("url")
         return lambda: McpServer.http(url)
@@ -96,7 +97,7 @@ async def times_out(tools: McpServer) -> None:
 
 async def is_cancelled(tools: McpServer) -> None:
     before = int(str((await call(tools, "cancelled")).output))
-    progress: list[ProgressReporter] = []
+    progress: list[ProgressReport] = []
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: call(tools, "slow", {"seconds": 30}, progress=progress))
         with anyio.fail_after(5):
@@ -123,7 +124,7 @@ async def has_bad_arguments(tools: McpServer) -> None:
 
 
 async def is_unknown(tools: McpServer) -> None:
-    with pytest.raises(ToolNotFound, match="offers no tool for this call"):
+    with pytest.raises(ToolNotFound, match="does not offer the called tool"):
         await call(tools, "subtract")
 
 
@@ -142,20 +143,20 @@ CASES = [is_ok, raises, is_refused, times_out, is_cancelled, has_bad_arguments, 
 @quiet_on_trio
 @both_loops
 @every_kind
-def test_a_call_is_carried_out_whatever_becomes_of_the_others(backend: str, make: Make) -> None:
+def test_a_call_succeeds_while_others_fail_or_are_cancelled(backend: str, make: Make) -> None:
     async def test() -> None:
         before = children()
         async with make() as tools:
             for case in CASES:
                 await case(tools)
-                assert await call(tools, "add", {"a": 20, "b": 22}) == ToolOutput("42")  # the session goes on
+                assert await call(tools, "add", {"a": 20, "b": 22}) == ToolOutput("42")  # the session continues
         assert children() == before
 
     run(backend, test)
 
 
 @both_loops
-def test_how_long_a_call_may_take(backend: str) -> None:
+def test_the_timeouts_of_a_call(backend: str) -> None:
     async def test() -> None:
         async with McpServer.in_process(build(), timeout=0.1) as tools:
             assert tools.timeout == 0.1
@@ -186,10 +187,10 @@ def test_its_tools_are_function_tools(backend: str) -> None:
 
 
 @both_loops
-def test_what_is_allowed_has_to_be_there(backend: str) -> None:
+def test_allowed_tools_must_exist(backend: str) -> None:
     async def test() -> None:
         tools = McpServer.in_process(build(), allowed=["ad", "add"])
-        with pytest.raises(LocalProtocolError, match=r"demo has no tool ad to allow; it has: add, files\.read, "):
+        with pytest.raises(UsageError, match=r"allowed names unknown tools of demo: ad; it has: add, files\.read, "):
             await tools.__aenter__()
         assert not tools.connected
 
@@ -197,7 +198,7 @@ def test_what_is_allowed_has_to_be_there(backend: str) -> None:
 
 
 @both_loops
-def test_only_calls_of_its_functions_are_for_it(backend: str) -> None:
+def test_it_handles_only_calls_of_its_functions(backend: str) -> None:
     async def test() -> None:
         async with McpServer.in_process(build(), prefix="demo_") as tools:
             assert tools.handles(function_call("demo_add"))
@@ -209,13 +210,13 @@ def test_only_calls_of_its_functions_are_for_it(backend: str) -> None:
 
 
 @both_loops
-def test_outside_the_block_there_is_nothing(backend: str) -> None:
+def test_outside_the_block_every_use_is_refused(backend: str) -> None:
     async def test() -> None:
         tools = McpServer.in_process(build())
         for _ in range(2):
             assert not tools.connected
             assert repr(tools) == "<McpServer demo, not connected>"
-            with pytest.raises(LocalProtocolError, match="no session with demo: use the McpServer in `async with`"):
+            with pytest.raises(LocalProtocolError, match="no session with demo: enter the McpServer with `async with`"):
                 tools.definitions()
             with pytest.raises(LocalProtocolError, match="no session with demo"):
                 await call(tools, "add")
@@ -252,12 +253,12 @@ def test_results_of_every_kind(backend: str, make: Make) -> None:
 @quiet_on_trio
 @both_loops
 @every_kind
-def test_progress_is_told(backend: str, make: Make) -> None:
+def test_progress_is_reported(backend: str, make: Make) -> None:
     async def test() -> None:
-        progress: list[ProgressReporter] = []
+        progress: list[ProgressReport] = []
         async with make() as tools:
             assert (await call(tools, "slow", {"seconds": 0.1}, progress=progress)).output == "done"
-        assert progress == [ProgressReporter("half way", 1, 2)]
+        assert progress == [ProgressReport("half way", 1, 2)]
 
     run(backend, test)
 
@@ -272,14 +273,14 @@ def test_several_calls_run_at_once(backend: str, make: Make) -> None:
             async with anyio.create_task_group() as group:
                 for _ in range(12):
                     group.start_soon(call, tools, "slow", {"seconds": 0.5})
-            assert time.monotonic() - began < 5  # and not 6, and whatever else there is to do
+            assert time.monotonic() - began < 5  # one after the other would take at least 6
 
     run(backend, test)
 
 
 @both_loops
 @pytest.mark.parametrize("options", [(), ("--old",)])
-def test_what_a_server_asks_for_is_refused(backend: str, options: tuple[str, ...]) -> None:
+def test_requests_of_a_server_are_refused(backend: str, options: tuple[str, ...]) -> None:
     async def test() -> None:
         async with stdio(*options) as tools:
             assert await call(tools, "ask") == ToolOutput("Elicitation not supported", failed=True)
@@ -310,7 +311,7 @@ def test_resources_can_be_listed_and_read(backend: str, make: Make) -> None:
 
 
 @both_loops
-def test_all_who_enter_share_one_session_until_the_last_leaves(backend: str) -> None:
+def test_all_open_blocks_share_one_session(backend: str) -> None:
     async def test() -> None:
         before = children()
         tools = stdio()
@@ -333,7 +334,7 @@ def test_all_who_enter_share_one_session_until_the_last_leaves(backend: str) -> 
 
 
 @both_loops
-def test_it_may_be_left_in_another_task_than_it_was_entered_in(backend: str) -> None:
+def test_it_can_be_left_in_another_task(backend: str) -> None:
     async def test() -> None:
         before = children()
         tools = stdio()
@@ -349,7 +350,7 @@ def test_it_may_be_left_in_another_task_than_it_was_entered_in(backend: str) -> 
     run(backend, test)
 
 
-def test_an_async_generator_may_hold_it_and_be_closed_by_whoever_comes_along() -> None:
+def test_an_async_generator_can_hold_it_and_be_closed_by_another_task() -> None:
     async def holds() -> AsyncGenerator[McpServer]:
         async with stdio() as tools:
             yield tools
@@ -386,7 +387,7 @@ def test_it_is_closed_when_the_block_is_left_by_cancellation(backend: str, make:
 @quiet_on_trio
 @both_loops
 @every_kind
-def test_an_error_in_the_block_comes_out_as_it_is(backend: str, make: Make) -> None:
+def test_an_error_in_the_block_is_raised_unchanged(backend: str, make: Make) -> None:
     async def test() -> None:
         async def use() -> None:
             async with make() as tools:
@@ -399,7 +400,7 @@ def test_an_error_in_the_block_comes_out_as_it_is(backend: str, make: Make) -> N
     run(backend, test)
 
 
-def test_the_cancellation_that_only_asyncio_knows_closes_it_too() -> None:
+def test_asyncio_cancellation_closes_it() -> None:
     async def test() -> None:
         before = children()
         tools = stdio()
@@ -418,7 +419,7 @@ def test_the_cancellation_that_only_asyncio_knows_closes_it_too() -> None:
 
 
 @both_loops
-def test_a_program_that_does_not_want_to_end_is_made_to(backend: str) -> None:
+def test_a_program_that_ignores_termination_is_killed(backend: str) -> None:
     async def test() -> None:
         before = children()
         async with stdio("--stubborn") as tools:
@@ -429,7 +430,7 @@ def test_a_program_that_does_not_want_to_end_is_made_to(backend: str) -> None:
 
 
 @both_loops
-def test_what_is_never_left_ends_with_the_event_loop(backend: str) -> None:
+def test_a_session_that_is_never_left_ends_with_the_event_loop(backend: str) -> None:
     before = children()
 
     async def test() -> None:
@@ -440,7 +441,7 @@ def test_what_is_never_left_ends_with_the_event_loop(backend: str) -> None:
 
 
 @both_loops
-def test_cancelled_anywhere_it_leaves_nothing(backend: str) -> None:
+def test_cancellation_at_any_moment_leaves_no_process(backend: str) -> None:
     async def test() -> None:
         tools = McpServer.in_process(build())
 
@@ -460,7 +461,7 @@ def test_cancelled_anywhere_it_leaves_nothing(backend: str) -> None:
 
 
 @both_loops
-def test_a_client_of_the_callers(backend: str) -> None:
+def test_the_caller_can_pass_a_client(backend: str) -> None:
     async def test() -> None:
         async with Client(build()) as client:
             async with McpServer.session(client) as tools:
@@ -472,7 +473,7 @@ def test_a_client_of_the_callers(backend: str) -> None:
 
 
 @both_loops
-def test_a_session_of_the_callers(backend: str) -> None:
+def test_the_caller_can_pass_a_session(backend: str) -> None:
     async def test() -> None:
         server = StdioServerParameters(command=sys.executable, args=[SERVER, "stdio", "--old"])
         async with stdio_client(server) as (read, write), ClientSession(read, write) as session:
@@ -488,7 +489,7 @@ def test_a_session_of_the_callers(backend: str) -> None:
 
 
 @both_loops
-def test_an_http_client_of_the_callers(backend: str, url: str) -> None:
+def test_the_caller_can_pass_an_http_client(backend: str, url: str) -> None:
     async def test() -> None:
         async with httpx2.AsyncClient(headers={"x": "y"}) as http_client:
             async with McpServer.http(url, http_client=http_client) as tools:
@@ -499,7 +500,7 @@ def test_an_http_client_of_the_callers(backend: str, url: str) -> None:
 
 
 @both_loops
-def test_a_request_without_an_answer_is_an_error_of_the_transport(backend: str) -> None:
+def test_a_request_without_an_answer_is_a_transport_error(backend: str) -> None:
     async def test() -> None:
         async with stdio() as tools:
             with contextlib.suppress(ToolError):

@@ -13,7 +13,7 @@ import pytest
 from tests.mcp_peers import call, children, function_call, over_http, quiet_on_trio, stdio
 from tests.support import both_loops, run
 
-from responses_proto.exceptions import ConnectError, LocalProtocolError, ToolError
+from responses_proto.exceptions import ConnectError, LocalProtocolError, ToolError, UsageError
 from responses_proto.testing import Answer, FakeServer
 from responses_proto.tools.mcp import McpServer
 
@@ -32,7 +32,7 @@ NOT_SHOWN = "value-that-nobody-may-see"
 
 
 def tools_on_pages(next_page: Callable[[str | None], tuple[str, str | None]]) -> Server[Any]:
-    """Make a server with one tool on each page: of a cursor, what is there and the next cursor."""
+    """Return a server with one tool per page. ``next_page`` maps a cursor to the tool and the next cursor."""
 
     async def list_tools(_: Any, params: Any) -> ListToolsResult:
         name, cursor = next_page(params.cursor if params else None)
@@ -46,7 +46,7 @@ def tools_on_pages(next_page: Callable[[str | None], tuple[str, str | None]]) ->
 
 
 async def refused(server: McpServer) -> str:
-    """Try to enter, and give what the error says."""
+    """Enter a server that cannot be reached, and return the message of the error."""
     with pytest.raises(ConnectError) as caught:
         async with server:
             pass
@@ -58,7 +58,7 @@ async def refused(server: McpServer) -> str:
 
 
 @both_loops
-def test_a_program_that_is_not_there(backend: str) -> None:
+def test_a_program_that_does_not_exist(backend: str) -> None:
     async def test() -> None:
         said = await refused(McpServer.stdio("/nowhere/mcp-server"))
         assert said.startswith("no MCP session with mcp-server: ")
@@ -79,7 +79,7 @@ def test_a_program_that_ends_at_once(backend: str) -> None:
 
 
 @both_loops
-def test_a_program_that_says_nothing(backend: str) -> None:
+def test_a_program_that_writes_nothing(backend: str) -> None:
     async def test() -> None:
         before = children()
         server = McpServer.stdio(sys.executable, ["-c", "import sys; sys.stdin.read()"], start_timeout=0.5)
@@ -90,7 +90,7 @@ def test_a_program_that_says_nothing(backend: str) -> None:
 
 
 @both_loops
-def test_a_program_that_talks_of_other_things(backend: str) -> None:
+def test_a_program_that_does_not_speak_mcp(backend: str) -> None:
     async def test() -> None:
         program = "import sys; print('Hello! Ready.', flush=True); sys.stdin.read()"
         server = McpServer.stdio(sys.executable, ["-c", program], start_timeout=0.5)
@@ -100,7 +100,7 @@ def test_a_program_that_talks_of_other_things(backend: str) -> None:
 
 
 @both_loops
-def test_a_url_where_nobody_listens(backend: str) -> None:
+def test_a_url_where_no_server_listens(backend: str) -> None:
     async def test() -> None:
         said = await refused(McpServer.http(f"http://user:{NOT_SHOWN}@127.0.0.1:9/mcp?key={NOT_SHOWN}"))
         assert said.startswith("no MCP session with http://127.0.0.1:9/mcp: ")
@@ -110,7 +110,7 @@ def test_a_url_where_nobody_listens(backend: str) -> None:
 
 
 @both_loops
-def test_a_url_where_no_mcp_is_spoken(backend: str) -> None:
+def test_a_url_that_does_not_speak_mcp(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(Answer.error(404)) as server:
             assert "no MCP session with http://127.0.0.1" in await refused(McpServer.http(server.url))
@@ -119,7 +119,7 @@ def test_a_url_where_no_mcp_is_spoken(backend: str) -> None:
 
 
 @both_loops
-def test_what_is_no_url(backend: str) -> None:
+def test_a_text_that_is_not_a_url(backend: str) -> None:
     async def test() -> None:
         assert "no MCP session with localhost: " in await refused(McpServer.http("localhost"))
 
@@ -145,17 +145,20 @@ def test_entering_can_be_cancelled(backend: str) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: McpServer.stdio("server --port 1", "--verbose"), "its arguments a list of texts"),
-        (lambda: McpServer.stdio("server", [1]), "its arguments a list of texts"),  # type: ignore[list-item]
-        (lambda: McpServer.stdio("server", env={"KEY": 1}), r"env\['KEY'\] has to be a text"),  # type: ignore[dict-item]
-        (lambda: McpServer.stdio("server", prefix="git:"), "a prefix has letters, digits, _ and -"),
-        (lambda: McpServer.stdio("server", errlog=io.StringIO()), "errlog has to be an open file"),
+        (lambda: McpServer.stdio("server --port 1", "--verbose"), "args a list of str"),
+        (lambda: McpServer.stdio("server", [1]), "args a list of str"),  # type: ignore[list-item]
+        (lambda: McpServer.stdio("server", env={"KEY": 1}), r"env\['KEY'\] must be a str, got int"),  # type: ignore[dict-item]
+        (
+            lambda: McpServer.stdio("server", prefix="git:"),
+            "prefix must consist of at most 64 letters, digits, _ and -, got",
+        ),
+        (lambda: McpServer.stdio("server", errlog=io.StringIO()), "errlog must be a file with a descriptor"),
         (lambda: McpServer.stdio("server", timeout=0), "seconds above 0"),
         (lambda: McpServer.stdio("server", start_timeout=-1), "seconds above 0"),
-        (lambda: McpServer.stdio("server", allowed="read"), r"allowed is a list of names: \['read'\]"),
+        (lambda: McpServer.stdio("server", allowed="read"), r"allowed must be a list of names: \['read'\]"),
         (
             lambda: McpServer.http("http://x", headers={"authorization": f"Bearer {NOT_SHOWN}\n"}),
-            "its value is not shown",
+            "not shown",
         ),
         (
             lambda: McpServer.http("http://x", headers={"a": "b"}, http_client=httpx2.AsyncClient()),
@@ -163,17 +166,17 @@ def test_entering_can_be_cancelled(backend: str) -> None:
         ),
         (
             lambda: McpServer.http("http://x", http_client=httpx.AsyncClient()),
-            "has to be an httpx2.AsyncClient, which the SDK works with, not httpx",
+            "must be an httpx2.AsyncClient, which the MCP SDK uses, got httpx",
         ),
     ],
 )
-def test_what_cannot_be_is_said_at_once(make: Callable[[], McpServer], message: str) -> None:
-    with pytest.raises(LocalProtocolError, match=message) as caught:
+def test_wrong_arguments_are_refused(make: Callable[[], McpServer], message: str) -> None:
+    with pytest.raises((UsageError, LocalProtocolError), match=message) as caught:
         make()
     assert NOT_SHOWN not in str(caught.value)
 
 
-def test_without_the_sdk_the_extra_is_named() -> None:
+def test_without_the_sdk_the_error_names_the_extra() -> None:
     code = """
 import sys
 sys.modules["mcp"] = None
@@ -187,17 +190,17 @@ except ImportError as error:
     assert "pip install 'responses-proto[mcp]'" in done.stdout
 
 
-def test_the_sdk_is_not_loaded_before_it_is_needed() -> None:
+def test_the_sdk_is_imported_on_first_use() -> None:
     code = "import sys, responses_proto.tools.mcp.server; print('mcp' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - as above
     assert done.stdout.strip() == "False"
 
 
-# ---- what nobody may see
+# ---- secrets
 
 
 @both_loops
-def test_a_program_gets_its_environment_and_nobody_else_does(backend: str) -> None:
+def test_the_environment_of_a_program_is_not_shown(backend: str) -> None:
     async def test() -> None:
         assert "PYTEST_CURRENT_TEST" in os.environ
         async with stdio(env={"TOKEN": NOT_SHOWN}) as tools:
@@ -213,7 +216,7 @@ def test_a_program_gets_its_environment_and_nobody_else_does(backend: str) -> No
 
 
 @both_loops
-def test_what_a_server_quotes_of_the_headers_is_taken_out(backend: str) -> None:
+def test_headers_that_a_server_quotes_are_redacted(backend: str) -> None:
     async def test() -> None:
         said: JSONValue = {"code": -32001, "message": f"bad token {NOT_SHOWN}"}
         error: JSONValue = {"jsonrpc": "2.0", "id": 1, "error": said}
@@ -231,7 +234,7 @@ def test_what_a_server_quotes_of_the_headers_is_taken_out(backend: str) -> None:
 
 
 @both_loops
-def test_tools_are_listed_on_as_many_pages_as_there_are(backend: str) -> None:
+def test_all_pages_of_tools_are_read(backend: str) -> None:
     async def test() -> None:
         pages: dict[str | None, tuple[str, str | None]] = {None: ("a", "2"), "2": ("b", "3"), "3": ("c", None)}
         async with McpServer.in_process(tools_on_pages(pages.__getitem__)) as tools:
@@ -242,7 +245,7 @@ def test_tools_are_listed_on_as_many_pages_as_there_are(backend: str) -> None:
 
 
 @both_loops
-def test_a_listing_without_an_end_is_given_up(backend: str) -> None:
+def test_an_endless_listing_is_refused(backend: str) -> None:
     async def test() -> None:
         server = McpServer.in_process(tools_on_pages(lambda cursor: (f"tool{cursor}", "again")))
         assert "lists tools on more than 100 pages" in await refused(server)
@@ -261,7 +264,7 @@ def test_a_server_without_tools_offers_none(backend: str) -> None:
 
 
 @both_loops
-def test_new_tools_are_offered_when_the_server_says_so(backend: str) -> None:
+def test_new_tools_are_offered_after_a_notification(backend: str) -> None:
     async def test() -> None:
         async with stdio() as tools:
             assert not tools.handles(function_call("grown"))
@@ -276,7 +279,7 @@ def test_new_tools_are_offered_when_the_server_says_so(backend: str) -> None:
 
 @quiet_on_trio
 @both_loops
-def test_a_server_of_old_over_http(backend: str) -> None:
+def test_an_older_server_over_http(backend: str) -> None:
     async def test() -> None:
         with over_http("--old") as url:
             async with McpServer.http(url) as tools:
@@ -297,9 +300,9 @@ def test_a_server_of_old_over_http(backend: str) -> None:
 
 
 @both_loops
-def test_where_standard_error_is_no_file_nothing_is_written_to_it(backend: str) -> None:
+def test_standard_error_without_a_descriptor_is_discarded(backend: str) -> None:
     async def test() -> None:
-        with contextlib.redirect_stderr(io.StringIO()):  # as in a notebook
+        with contextlib.redirect_stderr(io.StringIO()):  # without a descriptor, like that of a notebook
             async with stdio() as tools:
                 assert (await call(tools, "add", {"a": 1, "b": 2})).output == "3"
 
@@ -307,7 +310,7 @@ def test_where_standard_error_is_no_file_nothing_is_written_to_it(backend: str) 
 
 
 @both_loops
-def test_what_a_server_says_before_it_answers_counts_for_the_next_request(backend: str) -> None:
+def test_a_change_during_a_call_is_offered_in_the_next_request(backend: str) -> None:
     async def test() -> None:
         async with stdio("--old") as tools:
             await call(tools, "grow", {"name": "grown"})
@@ -321,7 +324,7 @@ def test_what_a_server_says_before_it_answers_counts_for_the_next_request(backen
 
 
 @both_loops
-def test_a_program_that_is_gone_is_said_to_be_and_comes_back_when_entered_again(backend: str) -> None:
+def test_a_program_that_died_is_reported_and_restarted_when_entered_again(backend: str) -> None:
     async def test() -> None:
         before = children()
         async with stdio() as tools:
@@ -339,7 +342,7 @@ def test_a_program_that_is_gone_is_said_to_be_and_comes_back_when_entered_again(
 
 @quiet_on_trio
 @both_loops
-def test_a_url_that_is_gone_is_said_to_be(backend: str) -> None:
+def test_a_server_that_is_gone_is_reported(backend: str) -> None:
     async def test() -> None:
         with over_http() as url:
             async with McpServer.http(url) as tools:

@@ -17,17 +17,17 @@ WHO = contextvars.ContextVar("WHO", default="nobody")
 
 
 class Held:
-    """Something that has to be left in the task that entered it, and notes what became of it."""
+    """A resource that must be left in the task that entered it. Records the tasks, and whether it was left."""
 
     def __init__(self) -> None:
         self.tasks: list[int] = []
         self.left = False
 
-    async def work(self, owner: TaskHolder) -> None:
+    async def work(self, holder: TaskHolder) -> None:
         self.tasks.append(anyio.get_current_task().id)
         async with anyio.create_task_group() as group:
             group.start_soon(anyio.sleep_forever)
-            await owner.hold()
+            await holder.wait_until_closed()
             group.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
             await anyio.sleep(0.05)  # closing takes a while
@@ -36,127 +36,127 @@ class Held:
 
 
 async def opened(work: Callable[[TaskHolder], Awaitable[None]]) -> TaskHolder:
-    owner = TaskHolder(work)
-    owner.start()
-    await owner.opened()
-    return owner
+    holder = TaskHolder(work)
+    holder.start()
+    await holder.wait_opened()
+    return holder
 
 
 @both_loops
-def test_what_is_held_is_entered_and_left_in_one_task_whoever_closes_it(backend: str) -> None:
+def test_the_resource_is_entered_and_left_in_one_task_whichever_task_closes_it(backend: str) -> None:
     async def test() -> None:
         held = Held()
         here = anyio.get_current_task().id
-        owner = TaskHolder(held.work)
+        holder = TaskHolder(held.work)
         with anyio.CancelScope():  # a scope that ends before what is opened in it
-            owner.start()
-            await owner.opened()
+            holder.start()
+            await holder.wait_opened()
         async with anyio.create_task_group() as group:
-            group.start_soon(owner.close)
+            group.start_soon(holder.close)
         assert held.left
-        assert owner.over
-        assert owner.failure is None
+        assert holder.ended
+        assert holder.failure is None
         assert held.tasks[0] == held.tasks[1] != here
 
     run(backend, test)
 
 
-def test_tasks_that_are_none_of_anyio_may_open_and_close() -> None:
+def test_plain_asyncio_tasks_can_open_and_close() -> None:
     async def test() -> None:
         held = Held()
-        owner = await asyncio.create_task(opened(held.work))
-        await asyncio.create_task(owner.close())
+        holder = await asyncio.create_task(opened(held.work))
+        await asyncio.create_task(holder.close())
         assert held.left
 
     asyncio.run(test())
 
 
 @both_loops
-def test_no_scope_stands_around_the_code_of_the_user(backend: str) -> None:
+def test_no_cancel_scope_surrounds_the_code_of_the_user(backend: str) -> None:
     async def test() -> None:
-        async def breaks(owner: TaskHolder) -> None:
+        async def breaks(holder: TaskHolder) -> None:
             async with anyio.create_task_group() as group:
-                group.start_soon(owner.hold)
+                group.start_soon(holder.wait_until_closed)
                 await anyio.sleep(0.01)
                 raise ValueError("the connection broke")
 
-        owner = await opened(breaks)
-        await owner.ended(5)
-        await anyio.sleep(0.01)  # nobody cancels this
-        assert isinstance(owner.failure, ValueError)  # and not a group of one
-        await owner.close()
+        holder = await opened(breaks)
+        await holder.wait_ended(5)
+        await anyio.sleep(0.01)  # is not cancelled
+        assert isinstance(holder.failure, ValueError)  # not an exception group
+        await holder.close()
 
     run(backend, test)
 
 
 @both_loops
-def test_a_failure_to_open_is_raised_where_it_is_waited_for(backend: str) -> None:
+def test_wait_opened_raises_the_failure(backend: str) -> None:
     async def test() -> None:
         async def fails(_: TaskHolder) -> None:
             async with anyio.create_task_group():
                 raise ConnectionError("nobody there")
 
-        owner = TaskHolder(fails)
-        owner.start()
+        holder = TaskHolder(fails)
+        holder.start()
         for _ in range(2):
             with pytest.raises(ConnectionError, match="nobody there"):
-                await owner.opened()
-        assert owner.over
-        await owner.close()
+                await holder.wait_opened()
+        assert holder.ended
+        await holder.close()
 
     run(backend, test)
 
 
 @both_loops
-def test_closing_what_still_opens_cancels_it(backend: str) -> None:
+def test_closing_cancels_a_resource_that_is_still_opening(backend: str) -> None:
     async def test() -> None:
         async def opens_forever(_: TaskHolder) -> None:
             await anyio.sleep_forever()
 
-        owner = TaskHolder(opens_forever)
-        owner.start()
+        holder = TaskHolder(opens_forever)
+        holder.start()
         with anyio.move_on_after(0.01):
-            await owner.opened()
-        await owner.close()
-        assert owner.over
-        assert owner.failure is None
+            await holder.wait_opened()
+        await holder.close()
+        assert holder.ended
+        assert holder.failure is None
 
     run(backend, test)
 
 
 @both_loops
-def test_what_must_not_be_left_half_way_is_not(backend: str) -> None:
+def test_no_cancel_delays_the_cancellation(backend: str) -> None:
     async def test() -> None:
         steps: list[str] = []
 
-        async def opens_in_steps(owner: TaskHolder) -> None:
-            with owner.undivided():
+        async def opens_in_steps(holder: TaskHolder) -> None:
+            with holder.no_cancel():
                 await anyio.sleep(0.1)
                 steps.append("the first")
             await anyio.sleep(0.1)
             steps.append("the second")
-            await owner.hold()
+            await holder.wait_until_closed()
 
-        owner = TaskHolder(opens_in_steps)
-        owner.start()
+        holder = TaskHolder(opens_in_steps)
+        holder.start()
         await anyio.sleep(0.01)
-        await owner.close()
+        await holder.close()
         assert steps == ["the first"]
-        assert owner.over
+        assert holder.ended
 
     run(backend, test)
 
 
 @both_loops
-def test_who_is_cancelled_waits_for_the_end_all_the_same(backend: str) -> None:
+def test_a_cancelled_caller_of_close_still_waits_for_the_end(backend: str) -> None:
     async def test() -> None:
         held = Held()
         with anyio.move_on_after(0.01) as scope:
-            owner = await opened(held.work)
+            holder = await opened(held.work)
             try:
                 await anyio.sleep_forever()
             finally:
-                await owner.close()
+                await holder.close()
                 assert held.left
         assert scope.cancelled_caught
 
@@ -164,43 +164,43 @@ def test_who_is_cancelled_waits_for_the_end_all_the_same(backend: str) -> None:
 
 
 @both_loops
-def test_what_does_not_close_by_itself_is_cancelled_after_a_while(backend: str) -> None:
+def test_a_resource_that_does_not_close_is_cancelled(backend: str) -> None:
     async def test() -> None:
-        async def clings(owner: TaskHolder) -> None:
+        async def clings(holder: TaskHolder) -> None:
             try:
-                await owner.hold()
+                await holder.wait_until_closed()
             finally:
                 await anyio.sleep_forever()
 
-        owner = await opened(clings)
+        holder = await opened(clings)
         with anyio.fail_after(10):
-            await owner.close()
-        assert owner.over
+            await holder.close()
+        assert holder.ended
 
     run(backend, test)
 
 
 @both_loops
-def test_it_can_be_told_to_leave_without_waiting(backend: str) -> None:
+def test_request_close_does_not_wait(backend: str) -> None:
     async def test() -> None:
         held = Held()
-        owner = await opened(held.work)
-        owner.leave()
-        assert not await owner.ended(0)
-        assert await owner.ended(5)
+        holder = await opened(held.work)
+        holder.request_close()
+        assert not await holder.wait_ended(0)
+        assert await holder.wait_ended(5)
         assert held.left
 
     run(backend, test)
 
 
 @both_loops
-def test_it_has_the_context_of_who_started_it(backend: str) -> None:
+def test_the_task_has_the_context_variables_of_its_starter(backend: str) -> None:
     async def test() -> None:
         seen: list[str] = []
 
-        async def looks(owner: TaskHolder) -> None:
+        async def looks(holder: TaskHolder) -> None:
             seen.append(WHO.get())
-            await owner.hold()
+            await holder.wait_until_closed()
 
         WHO.set("the user")
         await (await opened(looks)).close()

@@ -37,12 +37,12 @@ def names(*listed: str, prefix: str = "", allowed: Collection[str] | None = None
 # ---- tools
 
 
-def test_a_tool_is_offered_with_the_schema_that_its_server_has_for_it() -> None:
+def test_a_tool_is_offered_with_the_servers_schema() -> None:
     offer = make_offer([tool("weather", description="Look out.", title="Weather")])
     assert offer.definitions == [FunctionTool(name="weather", description="Look out.", parameters=LOOSE, strict=False)]
 
 
-def test_a_title_stands_in_for_a_description() -> None:
+def test_a_title_replaces_a_missing_description() -> None:
     assert make_offer([tool("a", title="Weather", description=None)]).definitions[0].description == "Weather"
     assert make_offer([tool("a", title=None, description=None)]).definitions[0].description is UNSET
 
@@ -61,7 +61,7 @@ def test_the_order_is_that_of_the_server() -> None:
     ]
 
 
-def test_a_prefix_is_for_the_model_alone() -> None:
+def test_a_prefix_is_added_to_function_names_only() -> None:
     assert names("read", prefix="files_") == {"files_read": "read"}
 
 
@@ -71,24 +71,24 @@ def test_a_prefix_is_for_the_model_alone() -> None:
         (["a.b"], {"a_b": "a.b"}),
         (["wetter für/alle"], {"wetter_f_r_alle": "wetter für/alle"}),
         (["a_b", "a.b"], {"a_b": "a_b", "a_b_2e7336dc": "a.b"}),
-        (["a.b", "a_b"], {"a_b": "a_b", "a_b_2e7336dc": "a.b"}),  # whatever the order
+        (["a.b", "a_b"], {"a_b": "a_b", "a_b_2e7336dc": "a.b"}),  # in either order
     ],
 )
-def test_names_that_functions_cannot_have_are_made_some(listed: list[str], expected: dict[str, str]) -> None:
+def test_names_that_functions_cannot_have_are_changed(listed: list[str], expected: dict[str, str]) -> None:
     assert names(*listed) == expected
 
 
-def test_long_names_are_cut_and_stay_apart() -> None:
+def test_long_names_are_cut_and_stay_distinct() -> None:
     found = names("x" * 80 + "1", "x" * 80 + "2", prefix="p_")
     assert len(found) == 2
     assert all(len(name) <= 64 and name.startswith("p_xxx") for name in found)
 
 
-def test_even_a_tool_without_a_name_gets_one() -> None:
+def test_a_tool_without_a_name_gets_one() -> None:
     assert all(names(""))
 
 
-def test_only_what_is_allowed_is_offered() -> None:
+def test_only_allowed_tools_are_offered() -> None:
     assert names("a.b", "c", "d", allowed=["c", "a.b"]) == {"a_b": "a.b", "c": "c"}
     assert names("a", allowed=[]) == {}
     assert make_offer([tool("a"), tool("b")], allowed=["b"]).listed == ["a", "b"]

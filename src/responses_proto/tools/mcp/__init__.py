@@ -1,4 +1,7 @@
-"""MCP servers as tools, over stdio or streamable HTTP. Needs the extra ``mcp``."""
+"""MCP servers as tools: :class:`McpServer` is an executor for the tools of a server over stdio, HTTP or in process.
+
+Needs the extra ``mcp``.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,12 @@
-"""One MCP session: how it is opened, and what is kept of its server while it lasts. Needs the SDK from the first line on."""
+"""Opens an MCP session, sends its requests, and keeps its list of tools up to date.
+
+Importing this module imports the ``mcp`` SDK.
+
+A :class:`Session` is held open by a background task (:mod:`._task_holder`), in which two more tasks run: one subscribes
+to changes of the list of tools, one lists the tools again after each change. Errors of the SDK, of its HTTP client and
+of the operating system become errors of this package, without the secrets (headers, environment, URL query) that their
+texts may contain.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +14,7 @@ import contextlib
 import importlib
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
@@ -21,15 +30,15 @@ from ...client._address import check_headers, shown
 from ...exceptions import (
     APIError,
     ConnectError,
-    LocalProtocolError,
     RemoteProtocolError,
     ResponsesProtoError,
     TransportError,
+    UsageError,
 )
 from ...limits import Limits
 from ...protocol.api_errors import readable
 from ._task_holder import TaskHolder
-from ._wire import OfferedTool
+from ._wire import OfferedTools
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -42,44 +51,49 @@ if TYPE_CHECKING:
     from ...client.transport.http import HTTPClient
     from ...exceptions import RetrySafety
 
-__all__ = ["HTTP", "InProcess", "McpPeer", "McpTransport", "Opened", "Session", "Stdio"]
+__all__ = ["HTTP", "ExistingSession", "InProcess", "McpPeer", "McpTransport", "Session", "Stdio"]
 
 McpPeer: TypeAlias = Client | ClientSession
-"""What requests are made of. Both call tools in the same way."""
-_Heard: TypeAlias = "Callable[[object], Awaitable[None]]"
+"""What sends the requests. Both classes call tools in the same way."""
+_OnMessage: TypeAlias = "Callable[[object], Awaitable[None]]"
 
 T = TypeVar("T")
 
-_PAGES: Final = 100
-"""Pages of one listing that are asked for; more is a server that never says that it is through."""
-_SETTLING: Final = 5.0
-"""Seconds that a call waits for the new list of tools, if it changed the list."""
-_SUBSCRIBING: Final = 2.0
-"""Seconds that the first listing waits for the subscription to changes."""
-_FIRST_PAUSE: Final = 1.0
-_LONGEST_PAUSE: Final = 60.0
-"""Seconds before a subscription that was lost is made again."""
-_QUICK: Final = 30.0
-"""Seconds that HTTP may take to connect and to write. How long an answer may take, says who asks."""
-_LISTING: Final = 60.0
-"""Seconds that listing the tools anew may take, when the server says that they changed."""
-_UNWINDING: Final = 0.5
-"""Seconds in which the task that holds a broken connection may say what broke it."""
-_CLOSED: Final = -32000
-_GONE: Final = "Connection closed"
-_CUT: Final = "SSE stream "
-"""What the SDK says in the server's place: this code, and for a connection that is over, or for an answer that was cut off, a message
-that begins like this. Servers use the code for errors of their own."""
-_SHORTEST_SECRET: Final = 6  # characters; "1" or "no" is no secret
-_LONGEST_REASON: Final = 300  # characters
+# All times are in seconds.
+_CONNECT_TIMEOUT: Final = 30.0
+"""For HTTP to connect and to write. The time for an answer is set per request."""
+_SUBSCRIBE_TIMEOUT: Final = 2.0
+"""For the subscription to changes, before the tools are listed without it."""
+_RELIST_TIMEOUT: Final = 60.0
+"""For listing the tools again after a change."""
+_CHANGE_WAIT: Final = 5.0
+"""How long a call that changed the list of tools waits for the new list."""
+_FAILURE_WAIT: Final = 0.5
+"""How long to wait for the background task to report why a connection broke."""
+_MIN_RETRY_DELAY: Final = 1.0
+_MAX_RETRY_DELAY: Final = 60.0
+"""Before a lost subscription is made again."""
+
+_MAX_PAGES: Final = 100
+"""Pages to read of one listing. Some servers never send the last page."""
+
+# The SDK reports its own failures as errors of the server, with this code and messages that begin like these: the
+# connection is closed, or the answer was cut off. Servers use the same code for errors of their own.
+_SDK_ERROR: Final = -32000
+_CONNECTION_CLOSED: Final = "Connection closed"
+_ANSWER_CUT_OFF: Final = "SSE stream "
+
+_MIN_SECRET_CHARS: Final = 6
+"""Shorter values, such as "1" or "no", are not redacted."""
+_MAX_REASON_CHARS: Final = 300
 
 
-# ---- where a server is
+# ---- transports
 
 
 @attrs.frozen
 class Stdio:
-    """A program that is started, and talks over its standard input and output."""
+    """A program to start, which speaks MCP over its standard input and output."""
 
     command: str
     args: Sequence[str]
@@ -88,15 +102,15 @@ class Stdio:
     errlog: TextIO | None
 
     def __attrs_post_init__(self) -> None:
-        """Check what the SDK would refuse later, and quote."""
-        given: list[object] = [self.command, *self.args]
-        if isinstance(self.args, str) or not all(isinstance(text, str) for text in given):
-            raise LocalProtocolError('a command is a text, and its arguments a list of texts: "python", ["server.py"]')
+        """Check the settings here, because the SDK's errors would come later and quote the values."""
+        texts: list[object] = [self.command, *self.args]
+        if isinstance(self.args, str) or not all(isinstance(text, str) for text in texts):
+            raise UsageError('command must be a str and args a list of str: "python", ["server.py"]')
         for name, value in dict[str, object](self.env).items():
             if not isinstance(value, str):
-                raise LocalProtocolError(f"env[{name!r}] has to be a text (its value is not shown)")
+                raise UsageError(f"env[{name!r}] must be a str, got {type(value).__name__} (value not shown)")
         if self.errlog is not None and not _has_descriptor(self.errlog):
-            raise LocalProtocolError("errlog has to be an open file of the system: a program writes to it")
+            raise UsageError("errlog must be a file with a descriptor, because the program writes to it directly")
 
     @property
     def name(self) -> str:
@@ -106,15 +120,15 @@ class Stdio:
     def secrets(self) -> Sequence[str]:
         return [*self.env.values()]
 
-    async def open(self, stack: contextlib.AsyncExitStack, owner: TaskHolder, heard: _Heard) -> McpPeer:
+    async def open(self, stack: AsyncExitStack, holder: TaskHolder, on_message: _OnMessage) -> McpPeer:
         server = StdioServerParameters(
             command=self.command, args=[*self.args], env=dict(self.env), cwd=None if self.cwd is None else str(self.cwd)
         )
-        # Asked for now: the SDK's own default is what it was when that was imported. In notebooks, say, it is no file.
+        # The SDK's default is the sys.stderr of the time of its import. In notebooks, sys.stderr has no descriptor.
         errlog: Any = self.errlog or (sys.stderr if _has_descriptor(sys.stderr) else subprocess.DEVNULL)
-        with owner.undivided():  # a program that is half started is nobody's to end
+        with holder.no_cancel():  # the SDK would not end a program whose start was cancelled
             streams = await stack.enter_async_context(stdio_client(server, errlog))
-        return await _open(stack, contextlib.nullcontext(streams), heard)
+        return await _open_client(stack, contextlib.nullcontext(streams), on_message)
 
 
 @attrs.frozen
@@ -126,17 +140,15 @@ class HTTP:
     http_client: HTTPClient | None
 
     def __attrs_post_init__(self) -> None:
-        """Check what the SDK would not notice."""
+        """Check what the SDK does not check."""
         check_headers(self.headers)
         if self.http_client is None:
             return
         if self.headers:
-            raise LocalProtocolError("headers or http_client, not both: give the headers to your client")
+            raise UsageError("pass headers or http_client, not both: set the headers on your client")
         if not isinstance(self.http_client, _httpx2().AsyncClient):
             kind = f"{type(self.http_client).__module__}.{type(self.http_client).__qualname__}"
-            raise LocalProtocolError(
-                f"http_client has to be an httpx2.AsyncClient, which the SDK works with, not {kind}"
-            )
+            raise UsageError(f"http_client must be an httpx2.AsyncClient, which the MCP SDK uses, got {kind}")
 
     @property
     def name(self) -> str:
@@ -148,20 +160,21 @@ class HTTP:
         values = [part for value in self.headers.values() for part in (value, value.rpartition(" ")[2])]
         return [*values, user, user.partition(":")[2], self.url.partition("?")[2]]
 
-    async def open(self, stack: contextlib.AsyncExitStack, owner: TaskHolder, heard: _Heard) -> McpPeer:  # noqa: ARG002 - a transport has it
+    async def open(self, stack: AsyncExitStack, holder: TaskHolder, on_message: _OnMessage) -> McpPeer:  # noqa: ARG002 - as others do
         http: Any = self.http_client
         if http is None:
             httpx2 = _httpx2()
-            http = httpx2.AsyncClient(headers=self.headers, timeout=httpx2.Timeout(_QUICK, read=None))
+            http = httpx2.AsyncClient(headers=self.headers, timeout=httpx2.Timeout(_CONNECT_TIMEOUT, read=None))
             await stack.enter_async_context(http)
-        # The SDK's own bound, 1 MiB, is less than an image.
-        longest = Limits().max_event_bytes
-        return await _open(stack, streamable_http_client(self.url, http_client=http, max_sse_event_size=longest), heard)
+        # The SDK's default limit, 1 MiB, is too small for images.
+        max_bytes = Limits().max_event_bytes
+        transport = streamable_http_client(self.url, http_client=http, max_sse_event_size=max_bytes)
+        return await _open_client(stack, transport, on_message)
 
 
 @attrs.frozen
 class InProcess:
-    """A server object of this process."""
+    """A server object in this process."""
 
     server: MCPServer[Any] | Server[Any]
     secrets: Sequence[str] = ()
@@ -170,25 +183,28 @@ class InProcess:
     def name(self) -> str:
         return self.server.name
 
-    async def open(self, stack: contextlib.AsyncExitStack, owner: TaskHolder, heard: _Heard) -> McpPeer:  # noqa: ARG002 - as above
-        return await _open(stack, self.server, heard)
+    async def open(self, stack: AsyncExitStack, holder: TaskHolder, on_message: _OnMessage) -> McpPeer:  # noqa: ARG002 - as above
+        return await _open_client(stack, self.server, on_message)
 
 
 @attrs.frozen
-class Opened:
-    """A session that the caller opened, and closes."""
+class ExistingSession:
+    """A session that the caller opened and will close."""
 
     session: McpPeer
     name: str = "session"
     secrets: Sequence[str] = ()
 
-    async def open(self, stack: contextlib.AsyncExitStack, owner: TaskHolder, heard: _Heard) -> McpPeer:  # noqa: ARG002 - as above
+    async def open(self, stack: AsyncExitStack, holder: TaskHolder, on_message: _OnMessage) -> McpPeer:  # noqa: ARG002 - as above
         return self.session
 
 
-McpTransport: TypeAlias = Stdio | HTTP | InProcess | Opened
-"""A way to a server. ``name`` is what messages call it, ``secrets`` what none may have in it. ``open`` opens a session, in the
-owner's task: what has to be closed again goes onto the stack, and ``heard`` gets what the server tells unasked."""
+McpTransport: TypeAlias = Stdio | HTTP | InProcess | ExistingSession
+"""A way to reach a server. ``name`` is its name in messages; ``secrets`` are texts that no message may contain.
+
+``open(stack, holder, on_message)`` opens a session. It is called in the task of ``holder``, pushes what must be closed
+to ``stack``, and lets ``on_message`` receive the server's notifications.
+"""
 
 
 def _has_descriptor(stream: object) -> bool:
@@ -199,215 +215,229 @@ def _has_descriptor(stream: object) -> bool:
 
 
 def _httpx2() -> Any:
-    return importlib.import_module("httpx2")  # the SDK brings it
+    return importlib.import_module("httpx2")  # a dependency of the SDK
 
 
-async def _open(
-    stack: contextlib.AsyncExitStack,
+async def _open_client(
+    stack: AsyncExitStack,
     server: contextlib.AbstractAsyncContextManager[Any] | MCPServer[Any] | Server[Any],
-    heard: _Heard,
+    on_message: _OnMessage,
 ) -> Client:
-    # Without callbacks for them, the SDK refuses what servers ask for in turn: sampling, elicitation, roots.
+    # There are no callbacks for sampling, elicitation and roots, so the SDK refuses these requests of servers.
     return await stack.enter_async_context(
         Client(
             server,
-            message_handler=heard,
+            message_handler=on_message,
             client_info=Implementation(name="responses_proto", version=__version__),
             cache=None,
         )
     )
 
 
-# ---- a session
+# ---- sessions
 
 
 class Session:
-    """A session with a server, held by a task of its own, which also hears of changes."""
+    """A session with a server, kept open by a background task.
+
+    Start it with ``holder.start()``, await :meth:`wait_opened`, and close it with ``holder.close()``. ``make_offer``
+    converts a listing of tools to the :attr:`offer`.
+    """
 
     __slots__ = (
         "_changed",
-        "_gone",
         "_listed",
+        "_lost",
         "_make_offer",
         "_name",
-        "_settled",
         "_subscribed",
         "_transport",
+        "_up_to_date",
+        "holder",
         "offer",
-        "owner",
         "peer",
     )
 
     peer: McpPeer
-    """What requests are made of, once it is open."""
+    """What sends the requests. Set once the session is open."""
 
     def __init__(
-        self, transport: McpTransport, make_offer: Callable[[Sequence[Mapping[str, Any]]], OfferedTool]
+        self, transport: McpTransport, make_offer: Callable[[Sequence[Mapping[str, Any]]], OfferedTools]
     ) -> None:
         self._transport = transport
         self._name = transport.name
         self._make_offer = make_offer
-        self._changed = anyio.Event()
-        self._settled = anyio.Event()
-        self._settled.set()
-        self._subscribed = anyio.Event()
-        self._gone = False
-        self._listed = False  # or about to be
-        self.owner = TaskHolder(self._hold)
-        self.offer = OfferedTool()
+        self._changed = anyio.Event()  # the server reported a change that is not listed yet
+        self._up_to_date = anyio.Event()  # every reported change is listed
+        self._up_to_date.set()
+        self._subscribed = anyio.Event()  # or it is known that there will be no subscription
+        self._lost = False
+        self._listed = False  # whether the first listing was requested
+        self.holder = TaskHolder(self._hold)
+        self.offer = OfferedTools()
 
     @property
     def session(self) -> ClientSession:
-        """The session proper, for everything but calls."""
+        """The SDK's session, for requests other than tool calls."""
         return self.peer.session if isinstance(self.peer, Client) else self.peer
 
     @property
     def lost(self) -> bool:
-        """Whether it ended by itself: the server is gone, or never was there."""
-        return self._gone or self.owner.over
+        """Whether the session ended without being closed: the server is gone, or could not be reached."""
+        return self._lost or self.holder.ended
 
-    async def opened(self, seconds: float) -> None:
-        """Wait until it is open. Raises ``ConnectError`` if that fails, or takes too long."""
+    async def wait_opened(self, seconds: float) -> None:
+        """Wait until the session is open and the tools are listed.
+
+        Raises ``ConnectError`` if that fails or takes over ``seconds``.
+        """
         try:
             with anyio.move_on_after(seconds):
-                return await self.owner.opened()
+                return await self.holder.wait_opened()
         except Exception as error:  # noqa: BLE001 - from the SDK, the HTTP client or the operating system
-            raise ConnectError(f"no MCP session with {self._name}: {self._told(error)}") from self._cause(error)
-        self._gone = True
+            raise ConnectError(f"no MCP session with {self._name}: {self._reason(error)}") from self._safe_cause(error)
+        self._lost = True
         raise ConnectError(f"no MCP session with {self._name} within {seconds:g} s")
 
-    async def _hold(self, owner: TaskHolder) -> None:
-        async with contextlib.AsyncExitStack() as stack:
-            self.peer = await self._transport.open(stack, owner, self._heard)
+    async def _hold(self, holder: TaskHolder) -> None:
+        async with AsyncExitStack() as stack:
+            self.peer = await self._transport.open(stack, holder, self._on_message)
             async with anyio.create_task_group() as group:
-                group.start_soon(self._follow)
+                group.start_soon(self._relist_on_change)
                 group.start_soon(self._subscribe)
-                # What changes after the listing is to be heard of, so the subscription comes first, if it comes soon.
-                with anyio.move_on_after(_SUBSCRIBING):
+                # Subscribe first, if it does not take long, so that no change after the listing is missed.
+                with anyio.move_on_after(_SUBSCRIBE_TIMEOUT):
                     await self._subscribed.wait()
                 await self.list_tools()
-                await owner.hold()
+                await holder.wait_until_closed()
                 group.cancel_scope.cancel()
 
     # Requests
 
-    async def ask(self, request: Callable[[], Awaitable[T]], seconds: float | None) -> T:
-        """Make a request of the session, and tell what becomes of it in errors of this package.
+    async def request(self, send: Callable[[], Awaitable[T]], seconds: float | None) -> T:
+        """Send a request and return its result, within ``seconds``; ``None`` for no bound.
 
-        Raises ``APIError`` if the server refuses, ``TransportError`` without an answer, and ``RemoteProtocolError`` for one that
-        cannot be. Their ``retry_safety`` says whether the server may have done what it was asked for.
+        Raises ``APIError`` if the server answers with an error, ``TransportError`` if there is no answer, and
+        ``RemoteProtocolError`` if the answer is invalid. Their ``retry_safety`` says whether the server may have
+        executed the request.
         """
         if self.lost:
-            raise self._loss("safe")
+            raise self._connection_lost("safe")
         try:
             with anyio.fail_after(seconds):
-                return await request()
+                return await send()
         except MCPError as error:
-            failure, cause = await self._refusal(error)
+            failure, cause = await self._error_from(error)
         except TimeoutError as error:
             failure, cause = TransportError(f"{self._name} did not answer within {seconds:.3g} s"), error
         except ResponsesProtoError:
             raise
-        except Exception as error:  # noqa: BLE001 - what the SDK raises has no common base
-            failure, cause = RemoteProtocolError(f"{self._name}: {self._told(error)}"), error
+        except Exception as error:  # noqa: BLE001 - the SDK's exceptions have no common base
+            failure, cause = RemoteProtocolError(f"{self._name}: {self._reason(error)}"), error
         failure.retry_safety = "unsafe"
-        raise failure from self._cause(cause)
+        raise failure from self._safe_cause(cause)
 
-    async def _refusal(self, error: MCPError) -> tuple[ResponsesProtoError, Exception]:
-        if error.code != _CLOSED or not error.message.startswith((_GONE, _CUT)):
-            return APIError(self._hidden(error.message), code=str(error.code)), error
-        if error.message.startswith(_CUT):
-            return TransportError(f"{self._name} did not answer: {self._told(error)}"), error
-        self._gone = True
-        self.owner.leave()  # what there is of it need not wait for the end of the block
-        await self.owner.ended(_UNWINDING)
-        return self._loss("unsafe"), self.owner.failure or error
+    async def _error_from(self, error: MCPError) -> tuple[ResponsesProtoError, Exception]:
+        """Return the error that the caller gets for an error of the SDK, and its cause."""
+        if error.code == _SDK_ERROR and error.message.startswith(_ANSWER_CUT_OFF):
+            return TransportError(f"{self._name} did not answer: {self._reason(error)}"), error
+        if error.code == _SDK_ERROR and error.message.startswith(_CONNECTION_CLOSED):
+            self._lost = True
+            self.holder.request_close()  # nothing of it is needed until the end of the block
+            await self.holder.wait_ended(_FAILURE_WAIT)
+            return self._connection_lost("unsafe"), self.holder.failure or error
+        return APIError(self._redacted(error.message), code=str(error.code)), error
 
     async def list_tools(self) -> None:
-        """List the tools, and offer those from now on."""
+        """List the tools of the server and replace the :attr:`offer`."""
         capabilities = self.session.server_capabilities
         if capabilities is not None and capabilities.tools is None:
-            return  # a server of resources or prompts alone
+            return  # the server has no tools, only resources or prompts
         self._listed = True
-        tools = await self.pages(lambda session, params: session.list_tools(params=params), "tools")
+        tools = await self.read_pages(lambda session, params: session.list_tools(params=params), "tools")
         self.offer = self._make_offer(tools)
 
-    async def pages(
-        self, ask: Callable[[ClientSession, PaginatedRequestParams], Awaitable[Any]], entries: str
+    async def read_pages(
+        self, get_page: Callable[[ClientSession, PaginatedRequestParams], Awaitable[Any]], field: str
     ) -> list[Mapping[str, Any]]:
-        """Collect a listing page by page, as JSON (MCP, Pagination)."""
-        collected: list[Mapping[str, Any]] = []
+        """Return all entries of a paginated listing as JSON (MCP, Pagination).
+
+        ``field`` is the field of a page that holds them.
+        """
+        entries: list[Mapping[str, Any]] = []
         cursor: str | None = None
-        for _ in range(_PAGES):
-            page = await ask(self.session, PaginatedRequestParams(cursor=cursor))
-            collected += page.model_dump(by_alias=True, mode="json")[entries]
+        for _ in range(_MAX_PAGES):
+            page = await get_page(self.session, PaginatedRequestParams(cursor=cursor))
+            entries += page.model_dump(by_alias=True, mode="json")[field]
             cursor = page.next_cursor
             if cursor is None:
-                return collected
-        raise RemoteProtocolError(f"{self._name} lists {entries} on more than {_PAGES} pages")
+                return entries
+        raise RemoteProtocolError(f"{self._name} lists {field} on more than {_MAX_PAGES} pages")
 
-    # What is said of errors
+    # Error messages
 
-    def _loss(self, replay: RetrySafety) -> TransportError:
-        why = self.owner.failure
-        loss = TransportError(f"the MCP server {self._name} is gone{f': {self._told(why)}' if why else ''}")
-        loss.retry_safety = replay
-        return loss
+    def _connection_lost(self, retry_safety: RetrySafety) -> TransportError:
+        cause = self.holder.failure
+        error = TransportError(f"the MCP server {self._name} is gone{f': {self._reason(cause)}' if cause else ''}")
+        error.retry_safety = retry_safety
+        return error
 
-    def _told(self, error: Exception) -> str:
-        if isinstance(error, MCPError) and error.message == _GONE:
-            return "it closed the connection; what it wrote to its standard error, or its log, may say why"
-        return readable(self._hidden(str(error)), _LONGEST_REASON) or type(error).__name__
+    def _reason(self, error: Exception) -> str:
+        if isinstance(error, MCPError) and error.message == _CONNECTION_CLOSED:
+            return "it closed the connection; its standard error or its log may say why"
+        return readable(self._redacted(str(error)), _MAX_REASON_CHARS) or type(error).__name__
 
-    def _hidden(self, text: str) -> str:
+    def _redacted(self, text: str) -> str:
         for secret in self._transport.secrets:
-            if len(secret) >= _SHORTEST_SECRET:
+            if len(secret) >= _MIN_SECRET_CHARS:
                 text = text.replace(secret, "***")
         return text
 
-    def _cause(self, error: Exception) -> Exception | None:
-        return error if self._hidden(str(error)) == str(error) else None
+    def _safe_cause(self, error: Exception) -> Exception | None:
+        """Return the error if its text contains no secret, else ``None``: a traceback would show it."""
+        return error if self._redacted(str(error)) == str(error) else None
 
-    # Changes
+    # Changes of the list of tools
 
-    async def settled(self) -> None:
-        """Wait for the new list of tools, if the server said that it changed; for a few seconds at most."""
-        with anyio.move_on_after(_SETTLING):
-            await self._settled.wait()
+    async def wait_until_listed(self) -> None:
+        """Wait at most 5 seconds until the tools are listed again, if the server reported that they changed."""
+        with anyio.move_on_after(_CHANGE_WAIT):
+            await self._up_to_date.wait()
 
-    async def _heard(self, message: object) -> None:
+    async def _on_message(self, message: object) -> None:
         if isinstance(message, ToolListChangedNotification):
             self._note_change()
 
     def _note_change(self) -> None:
-        if self._settled.is_set():
-            self._settled = anyio.Event()
+        if self._up_to_date.is_set():
+            self._up_to_date = anyio.Event()
         self._changed.set()
 
-    async def _follow(self) -> None:
+    async def _relist_on_change(self) -> None:
         while True:
             await self._changed.wait()
             self._changed = anyio.Event()
-            with contextlib.suppress(ResponsesProtoError):  # the old list stands; what is wrong, the next call says
-                await self.ask(self.list_tools, _LISTING)
+            with contextlib.suppress(ResponsesProtoError):  # the old list stays; the next call reports what is wrong
+                await self.request(self.list_tools, _RELIST_TIMEOUT)
             if not self._changed.is_set():
-                self._settled.set()
+                self._up_to_date.set()
 
     async def _subscribe(self) -> None:
-        # Newer servers tell changes to who asked for it only; older ones tell everybody, and do not know this.
-        pause = _FIRST_PAUSE
+        # Since MCP 2026-07-28, servers notify subscribers only. Older servers notify everybody and refuse the
+        # subscription.
+        delay = _MIN_RETRY_DELAY
         while True:
             try:
                 async with listen(self.session, tools_list_changed=True) as changes:
                     self._subscribed.set()
                     if self._listed:
-                        self._note_change()  # it may have, meanwhile
+                        self._note_change()  # the tools may have changed while there was no subscription
                     async for _ in changes:
                         self._note_change()
             except SubscriptionLost:
                 pass
-            except Exception:  # noqa: BLE001 - whatever keeps it from being told of changes, its tools can be called
-                self._subscribed.set()  # as far as it can be
+            except Exception:  # noqa: BLE001 - without a subscription, tools can still be called
+                self._subscribed.set()
                 return
-            await anyio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+            await anyio.sleep(delay)
+            delay = min(2 * delay, _MAX_RETRY_DELAY)

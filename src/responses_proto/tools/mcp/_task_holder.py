@@ -1,8 +1,9 @@
-"""A task that holds something open for others, in whatever tasks those are.
+"""A background task that opens a resource, keeps it open for other tasks, and closes it.
 
-A cancel scope, and with it a task group and everything built on one, belongs to the task that entered it: left in another
-task, or out of turn, it fails and takes innocent tasks along. What is to be opened here and closed there is therefore entered,
-held and left by a task of its own, which is nobody's child: no scope stands around the code of those who use it.
+A cancel scope, and so a task group and everything built on one, belongs to the task that entered it. If another task
+leaves it, or if scopes are left out of order, anyio raises and cancels tasks that have nothing to do with it. A
+resource that one task opens and another one closes is therefore entered and left by a task of its own. That task is a
+child of no task group, so no scope surrounds the code of its users.
 """
 
 from __future__ import annotations
@@ -20,106 +21,116 @@ if TYPE_CHECKING:
 
 __all__ = ["TaskHolder"]
 
-_GRACE: Final = 3.0
-"""Seconds in which the task may close what it opened, before it is cancelled …"""
-_PATIENCE: Final = 8.0
-"""… and in which it may clean up then, before nobody waits for it any more."""
+_CLOSE_TIMEOUT: Final = 3.0
+"""Seconds that the task may take to close its resource before it is cancelled."""
+_CANCEL_TIMEOUT: Final = 8.0
+"""Seconds that the cancelled task may take to clean up before :meth:`TaskHolder.close` gives up waiting."""
 
 
 class TaskHolder:
-    """One task, to be started, waited for and closed from any other.
+    """A task that holds a resource. Any other task may start it, wait for it and close it.
 
-    ``work`` opens something, awaits :meth:`hold`, which returns when it is time to close it, and closes it. If it raises,
-    before or after, that is the :attr:`failure`, as one error even if it came in a group.
+    ``work`` opens the resource, awaits :meth:`wait_until_closed` and closes the resource. If ``work`` raises, at any
+    time, :attr:`failure` is that error; if it is an exception group, its first error.
+
+    The order of the calls is :meth:`start`, :meth:`wait_opened`, :meth:`close`.
     """
 
-    __slots__ = ("_leave", "_opened", "_over", "_scope", "_task", "_undivided", "_work", "failure")
+    __slots__ = ("_close_requested", "_ended", "_no_cancel", "_opened", "_scope", "_task", "_work", "failure")
 
     def __init__(self, work: Callable[[TaskHolder], Awaitable[None]]) -> None:
         self._work = work
         self._opened = anyio.Event()
-        self._leave = anyio.Event()
-        self._over = anyio.Event()
+        self._close_requested = anyio.Event()
+        self._ended = anyio.Event()
         self._scope = anyio.CancelScope()
-        self._undivided = False
+        self._no_cancel = False
         self._task: object = None  # event loops keep weak references only
         self.failure: Exception | None = None
 
     @property
-    def over(self) -> bool:
+    def ended(self) -> bool:
         """Whether the task has ended."""
-        return self._over.is_set()
+        return self._ended.is_set()
 
     def start(self) -> None:
-        """Start the task, in the context variables of this one. :meth:`opened` is next, and in the end :meth:`close`."""
+        """Start the task with a copy of the current context variables.
+
+        Next, await :meth:`wait_opened`; finally, :meth:`close`.
+        """
         self._task = _spawn(self._run)
 
-    async def opened(self) -> None:
-        """Wait until what it opens is open. Raises what opening failed with."""
+    async def wait_opened(self) -> None:
+        """Wait until the resource is open. Raises the :attr:`failure` if it could not be opened."""
         await self._opened.wait()
         if self.failure is not None:
             raise self.failure
 
-    async def hold(self) -> None:
-        """Wait, in the task itself, until it is time to close; from here on :meth:`opened` returns."""
+    async def wait_ended(self, seconds: float) -> bool:
+        """Wait at most ``seconds`` for the end of the task. Return whether it has ended."""
+        with anyio.move_on_after(seconds):
+            await self._ended.wait()
+        return self._ended.is_set()
+
+    def request_close(self) -> None:
+        """Ask the task to close the resource, without waiting for it."""
+        self._close_requested.set()
+
+    async def close(self) -> None:
+        """Close the resource and wait for the end of the task: 3 seconds, and 8 more after cancelling it. Idempotent.
+
+        The wait is shielded from cancellation.
+        """
+        self.request_close()
+        if not self._opened.is_set() and not self._no_cancel:
+            self._scope.cancel()  # it is still opening, which nobody waits for any more
+        with anyio.CancelScope(shield=True):
+            if not await self.wait_ended(_CLOSE_TIMEOUT):
+                self._scope.cancel()
+                await self.wait_ended(_CANCEL_TIMEOUT)
+
+    # For `work`
+
+    async def wait_until_closed(self) -> None:
+        """Report that the resource is open, and wait until it should be closed."""
         self._opened.set()
-        await self._leave.wait()
+        await self._close_requested.wait()
 
     @contextlib.contextmanager
-    def undivided(self) -> Generator[None]:
-        """Let nobody cancel the task, while it opens, within a block of its that is short and must not be left half way.
+    def no_cancel(self) -> Generator[None]:
+        """Delay a cancellation by :meth:`close` to the end of the block. For a short step that must not be interrupted.
 
-        Unlike a shielded scope, it leaves scopes that are entered in the block free to stay.
+        A shielded cancel scope does not serve: scopes entered in the block may stay open after it.
         """
-        self._undivided = True
+        self._no_cancel = True
         try:
             yield
         finally:
-            self._undivided = False
-            if self._leave.is_set():
+            self._no_cancel = False
+            if self._close_requested.is_set():
                 self._scope.cancel()
-
-    async def ended(self, seconds: float) -> bool:
-        """Wait for the end of the task, for so many seconds at most, and tell whether it came."""
-        with anyio.move_on_after(seconds):
-            await self._over.wait()
-        return self._over.is_set()
-
-    def leave(self) -> None:
-        """Have the task close what it opened, without waiting for it."""
-        self._leave.set()
-
-    async def close(self) -> None:
-        """Have the task close what it opened, and wait for it; within bounds, and shielded from cancellation. Idempotent."""
-        self.leave()
-        if not self._opened.is_set() and not self._undivided:
-            self._scope.cancel()  # nobody waits for it to open any more
-        with anyio.CancelScope(shield=True):
-            if not await self.ended(_GRACE):
-                self._scope.cancel()
-                await self.ended(_PATIENCE)
 
     async def _run(self) -> None:
         try:
             with self._scope:
                 await self._work(self)
-        except Exception as error:  # noqa: BLE001 - this task has no parent to raise in: whoever waits for it asks for the failure
-            self.failure = _single(error)
+        except Exception as error:  # noqa: BLE001 - the task has no parent to raise in: `failure` keeps the error
+            self.failure = _first_error(error)
         finally:
-            self._over.set()
+            self._ended.set()
             self._opened.set()
 
 
-def _single(error: Exception) -> Exception:
-    # The first that went wrong is what the others come from.
-    return (
-        _single(cast("ExceptionGroup[Exception]", error).exceptions[0]) if isinstance(error, ExceptionGroup) else error
-    )
+def _first_error(error: Exception) -> Exception:
+    """Return the first error of a group, which usually caused the others; or the error itself."""
+    while isinstance(error, ExceptionGroup):
+        error = cast("ExceptionGroup[Exception]", error).exceptions[0]
+    return error
 
 
 def _spawn(run: Callable[[], Awaitable[None]]) -> object:
-    # anyio has tasks in groups only, and a group would be a scope around the caller's code.
+    # anyio starts tasks in task groups only, and a group would be a scope around the caller's code.
     trio: Any = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
-        return trio.lowlevel.spawn_system_task(run, name="responses_proto.owner", context=contextvars.copy_context())
+        return trio.lowlevel.spawn_system_task(run, name="responses_proto.holder", context=contextvars.copy_context())
     return asyncio.ensure_future(run())

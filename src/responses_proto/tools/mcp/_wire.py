@@ -1,6 +1,6 @@
-"""What MCP says, in the terms of Responses: its tools as function tools, its results as outputs.
+"""Translates MCP to Responses: tools to function tools, results of tools to outputs, content blocks to content parts.
 
-Everything here reads the plain JSON of the Model Context Protocol (Server features: Tools, Resources), not classes of an SDK.
+The input is the JSON of the Model Context Protocol (Server features: Tools, Resources), not the classes of an SDK.
 """
 
 from __future__ import annotations
@@ -25,64 +25,65 @@ if TYPE_CHECKING:
 
     from ...models.content import Content
 
-__all__ = ["OfferedTool", "fits_name", "fits_strict", "make_offer", "output_of", "parts_of"]
+__all__ = ["OfferedTools", "fits_name", "fits_strict", "make_offer", "output_of", "parts_of"]
 
 _Wire: TypeAlias = Mapping[str, Any]
 
-_LONGEST_NAME: Final = 64
-"""Characters that the name of a function may have (Tools, Function calling) …"""
-_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9_-]")
-"""… and which ones. MCP allows more of both."""
+_MAX_NAME_CHARS: Final = 64
+"""The maximum length of a function name (Tools, Function calling). MCP allows longer names and more characters."""
+_NOT_IN_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
 
 
 # ---- tools
 
 
 @attrs.frozen
-class OfferedTool:
+class OfferedTools:
     """The tools of one listing, as they are offered to the model."""
 
     definitions: Sequence[FunctionTool] = ()
     names: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """The name that the model calls -> the name that the server knows."""
+    """The function name that the model calls -> the server's name of the tool."""
     listed: Sequence[str] = ()
-    """What the server has, also what is not offered."""
+    """The server's names of all its tools, including those that are not offered."""
 
 
 def fits_name(text: str) -> bool:
-    """Tell whether a function may have this name, or one that begins with it."""
-    return len(text) <= _LONGEST_NAME and not _NOT_IN_NAMES.search(text)
+    """Return whether a function name may begin with a text."""
+    return len(text) <= _MAX_NAME_CHARS and not _NOT_IN_NAME.search(text)
 
 
-def make_offer(tools: Iterable[_Wire], *, prefix: str = "", allowed: Collection[str] | None = None) -> OfferedTool:
-    """Make function tools of the tools of an MCP server, in its order.
+def make_offer(tools: Iterable[_Wire], *, prefix: str = "", allowed: Collection[str] | None = None) -> OfferedTools:
+    """Return function tools for the tools of an MCP server, in its order.
 
-    A name that a function cannot have is made one: other characters become ``_``, and what then is too long or the same as
-    another name ends in a piece of a hash of the server's name instead, the same one each time.
+    ``tools``: the entries of ``tools/list``. ``prefix``: what each function name begins with. ``allowed``: the server's
+    names of the tools to offer; ``None`` for all. Characters that a function name cannot have become ``_``. A name that
+    is then too long or already taken ends in 8 digits of a hash of the server's name, so it is the same in each
+    listing.
     """
     listed = {str(tool["name"]): tool for tool in tools}
     kept = [name for name in listed if allowed is None or name in allowed]
-    # Names that need no change come first, so that no other one takes them.
+    # Names that need no change come first, so that no changed name takes one of them.
     names: dict[str, str] = {prefix + name: name for name in kept if name and fits_name(prefix + name)}
     unchanged = set(names.values())
     for name in kept:
         if name not in unchanged:
             names[_function_name(prefix, name, names)] = name
-    called = {name: function for function, name in names.items()}
-    return OfferedTool([_function_tool(called[name], listed[name]) for name in kept], names, [*listed])
+    function_names = {name: function for function, name in names.items()}
+    return OfferedTools([_function_tool(function_names[name], listed[name]) for name in kept], names, [*listed])
 
 
 def _function_name(prefix: str, name: str, taken: Mapping[str, str]) -> str:
-    candidate = prefix + _NOT_IN_NAMES.sub("_", name)
-    if name and len(candidate) <= _LONGEST_NAME and candidate not in taken:
+    candidate = prefix + _NOT_IN_NAME.sub("_", name)
+    if name and len(candidate) <= _MAX_NAME_CHARS and candidate not in taken:
         return candidate
-    mark = hashlib.sha256(name.encode()).hexdigest()[:8]
-    return f"{candidate[: _LONGEST_NAME - len(mark) - 1]}_{mark}"
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{candidate[: _MAX_NAME_CHARS - len(digest) - 1]}_{digest}"
 
 
 def _function_tool(name: str, tool: _Wire) -> FunctionTool:
     schema = dict(tool["inputSchema"])
-    schema.setdefault("properties", {})  # MCP can do without, the servers that check function tools cannot
+    schema.setdefault("properties", {})  # optional in MCP; some servers refuse a function tool without it
     return FunctionTool(
         name=name,
         description=tool.get("description") or tool.get("title") or UNSET,
@@ -137,10 +138,11 @@ def _is_strict(schema: _Wire, depth: int) -> bool:
 
 
 def output_of(result: _Wire) -> ToolOutput:
-    """Make an output of the result of ``tools/call``.
+    """Convert the result of ``tools/call`` to an output.
 
-    Text alone is one string, which every server takes. What comes as structured content only is its JSON; where there is
-    text as well, that says the same (Tools, Structured content), and the structured content is the output's ``value``.
+    If all content is text, the output is one string, which every server accepts. Structured content becomes the
+    output's ``value``. It is added to the text, as JSON, only if there is no text block: a text block repeats it (MCP,
+    Tools: Structured content).
     """
     blocks: list[_Wire] = result.get("content") or []
     structured = result.get("structuredContent")
@@ -153,7 +155,7 @@ def output_of(result: _Wire) -> ToolOutput:
 
 
 def parts_of(blocks: Iterable[_Wire]) -> list[Content]:
-    """Make content parts of content blocks. A block of a kind that is not known is given as its JSON."""
+    """Convert content blocks to content parts. A block of an unknown type becomes text: its JSON."""
     return [_PARTS.get(block.get("type"), _as_json)(block) for block in blocks]
 
 
@@ -184,12 +186,13 @@ def _as_json(block: _Wire) -> Content:
     return InputText(text=_json(block))
 
 
-_LINK: Final = ("uri", "name", "title", "description", "mimeType", "size")
+_LINK_FIELDS: Final = ("uri", "name", "title", "description", "mimeType", "size")
 
 
 def _link(block: _Wire) -> Content:
-    # No `file_url`: the model's server would fetch whatever address a tool names, and could not fetch most of them.
-    return InputText(text=_json({key: block[key] for key in _LINK if block.get(key) is not None}))
+    # Not a `file_url`: the Responses server would fetch any address that a tool names, and could not reach most of
+    # them.
+    return InputText(text=_json({key: block[key] for key in _LINK_FIELDS if block.get(key) is not None}))
 
 
 _PARTS: Final[Mapping[object, Callable[[_Wire], Content]]] = {
@@ -199,7 +202,7 @@ _PARTS: Final[Mapping[object, Callable[[_Wire], Content]]] = {
     "resource": _resource,
     "resource_link": _link,
 }
-"""The type of a content block -> what makes a part of it."""
+"""The type of a content block -> the function that converts it."""
 
 
 def _file(base64: str, media_type: str, name: str) -> InputFile:

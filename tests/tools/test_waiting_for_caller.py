@@ -1,4 +1,4 @@
-"""Runs that stop because something is the caller's to do, and how they are gone on with."""
+"""Runs that stop because calls wait for the caller, and how they continue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.support import both_loops, run
 from tests.tool_runs import ASKED, approval_request, finish, function_call, names, said, serving, texts, turn, work
 
-from responses_proto.exceptions import LocalProtocolError, ToolNotFound
+from responses_proto.exceptions import LocalProtocolError, ToolNotFound, UsageError
 from responses_proto.models.actions import ProgramCaller, ShellAction
 from responses_proto.models.content import InputImage
 from responses_proto.models.events import OutputItemDone, ResponseCompleted
@@ -49,7 +49,7 @@ SHELL = ShellCall(
 )
 
 
-# ---- what nothing handles
+# ---- calls that nothing handles
 
 
 @both_loops
@@ -61,15 +61,15 @@ SHELL = ShellCall(
         (function_call(9, "{}", "mine"), {"type": "function", "name": "mine"}),
     ],
 )
-def test_what_was_offered_and_nothing_handles_is_handed_over(backend: str, call: Any, tool: Any) -> None:
+def test_offered_calls_that_nothing_handles_wait_for_the_caller(backend: str, call: Any, tool: Any) -> None:
     async def test() -> None:
         async with serving(turn(call, function_call(1)), said()) as (server, client):
             _, result = await finish(client.run(**ASKED, tools=[work, tool]))
-            assert (result.stopped, result.pending) == ("handed_over", [call])
-            assert texts(result.loop) == ["done 1"]  # what can be done is
+            assert (result.stopped, result.pending) == ("waiting_for_caller", [call])
+            assert texts(result.loop) == ["done 1"]  # the other call is executed
             assert len(server.requests) == 1
             assert check_history(result.history) == []
-            # As a value it can go anywhere, and on.
+            # The loop is a value that another process can continue.
             loop: ToolLoop = pickle.loads(pickle.dumps(result.loop))  # noqa: S301 - our own bytes
             loop.answer(loop.pending[0], "by hand")
             events, further = await finish(client.run(loop, tools=[work, tool]))
@@ -82,7 +82,7 @@ def test_what_was_offered_and_nothing_handles_is_handed_over(backend: str, call:
 
 
 @both_loops
-def test_a_tool_that_nobody_offered_is_told_not_to_exist(backend: str) -> None:
+def test_a_call_of_a_tool_that_was_not_offered_is_answered_with_an_error(backend: str) -> None:
     async def test() -> None:
         async with serving(turn(function_call(1, "{}", "invented")), said()) as (_, client):
             events, result = await finish(client.run(**ASKED, tools=[work]))
@@ -96,13 +96,13 @@ def test_a_tool_that_nobody_offered_is_told_not_to_exist(backend: str) -> None:
 
 
 @both_loops
-def test_whoever_goes_on_may_bring_the_tools(backend: str) -> None:
+def test_a_later_run_can_execute_calls_that_an_earlier_one_left(backend: str) -> None:
     async def test() -> None:
         async with serving(turn(function_call(1)), said()) as (server, client):
             _, result = await finish(client.run(**ASKED, tools=[work.definition]))
             assert result.pending == [function_call(1)]
             events, further = await finish(client.run(result.loop, tools=[work]))
-            assert result.pending == [function_call(1)]  # a result stays what it was
+            assert result.pending == [function_call(1)]  # the first result is unchanged
         assert names(events)[:4] == ["ToolStarted", "ToolFinished", "TurnFinished", "TurnStarted"]
         assert texts(further.loop) == ["done 1"]
         assert further.stopped == "completed"
@@ -112,7 +112,7 @@ def test_whoever_goes_on_may_bring_the_tools(backend: str) -> None:
 
 
 @both_loops
-def test_a_loop_that_is_over_has_its_result_at_once(backend: str) -> None:
+def test_running_a_loop_that_is_over_sends_nothing(backend: str) -> None:
     async def test() -> None:
         async with serving(said()) as (server, client):
             _, result = await finish(client.run(**ASKED))
@@ -128,7 +128,7 @@ def test_a_loop_that_is_over_has_its_result_at_once(backend: str) -> None:
 
 
 @both_loops
-def test_handlers_answer_the_kinds_that_have_no_names(backend: str) -> None:
+def test_handlers_answer_calls_that_name_no_tool(backend: str) -> None:
     shown: list[str] = []
 
     def list_files(call: ShellCall) -> str:
@@ -188,37 +188,37 @@ def test_handlers_answer_the_kinds_that_have_no_names(backend: str) -> None:
 
 
 @both_loops
-def test_what_a_handler_cannot_say_is_told_as_a_failure(backend: str) -> None:
+def test_an_unsuitable_answer_of_a_handler_is_a_failed_call(backend: str) -> None:
     def nothing(_: ComputerCall) -> str:
-        return "clicked"  # where a screenshot is due
+        return "clicked"  # a screenshot is required
 
     async def test() -> None:
         call = ComputerCall(id="cc_1", call_id="call_1", pending_safety_checks=[], status="completed")
         async with serving(turn(call), said()) as (server, client):
             events, _ = await finish(client.run(**ASKED, tools=[handler(ComputerCall, nothing)]))
         (finished,) = [event for event in events if isinstance(event, ToolFinished)]
-        assert isinstance(finished.error, LocalProtocolError)
+        assert isinstance(finished.error, UsageError)
         assert server.requests[1].json["input"][0]["status"] == "failed"
 
     run(backend, test)
 
 
-# ---- at the caller's word
+# ---- calls handled by the caller
 
 
 @both_loops
-def test_in_manual_mode_the_reader_says_what_is_executed(backend: str) -> None:
+def test_in_manual_mode_the_reader_starts_and_answers_calls(backend: str) -> None:
     async def read(agent: Run) -> None:
         async for event in agent:
             match event:
                 case OutputItemDone(item=FunctionCall(call_id="call_1") as call):
                     agent.start(call)
-                    with pytest.raises(LocalProtocolError, match="does not wait"):
+                    with pytest.raises(LocalProtocolError, match="is not pending"):
                         agent.start(call)
                 case ResponseCompleted(response=response) if response.id == "resp_1":
                     assert agent.pending == [function_call(2), function_call(3, "{}", "mine")]
                     agent.answer(agent.pending[0], "by hand")
-                    with pytest.raises(LocalProtocolError, match="no tool of this run handles"):
+                    with pytest.raises(UsageError, match="no tool of this run handles"):
                         agent.start(agent.pending[0])
                 case _:
                     pass
@@ -229,7 +229,7 @@ def test_in_manual_mode_the_reader_says_what_is_executed(backend: str) -> None:
             async with client.run(**ASKED, tools=[work, FunctionTool(name="mine")], start="manual") as agent:
                 await read(agent)
                 result = await agent.result()
-            assert (result.stopped, result.pending) == ("handed_over", calls[2:])
+            assert (result.stopped, result.pending) == ("waiting_for_caller", calls[2:])
             assert texts(result.loop) == ["done 1", "by hand"]
             assert len(server.requests) == 1
 
@@ -237,14 +237,14 @@ def test_in_manual_mode_the_reader_says_what_is_executed(backend: str) -> None:
 
 
 @both_loops
-def test_only_a_call_that_waits_can_be_started_or_answered(backend: str) -> None:
+def test_only_a_pending_call_can_be_started_or_answered(backend: str) -> None:
     async def test() -> None:
         async with serving(turn(function_call(1)), said()) as (_, client):
             message: Any = said().output[0]
             async with client.run(**ASKED, tools=[work]) as agent:
-                with pytest.raises(LocalProtocolError, match="does not wait"):
+                with pytest.raises(LocalProtocolError, match="is not pending"):
                     agent.start(function_call(1))
-                with pytest.raises(LocalProtocolError, match="no call that waits for the client"):
+                with pytest.raises(UsageError, match="expected a call that the client answers"):
                     agent.answer(message, "x")
                 await agent.result()
                 with pytest.raises(LocalProtocolError, match="the run is over"):
@@ -254,7 +254,7 @@ def test_only_a_call_that_waits_can_be_started_or_answered(backend: str) -> None
 
 
 @both_loops
-def test_a_run_can_be_handed_over_at_any_point(backend: str) -> None:
+def test_a_run_can_be_paused_at_any_event(backend: str) -> None:
     async def test() -> None:
         async with serving(turn(function_call(1)), turn(function_call(2), number=2), said()) as (server, client):
             async with client.run(**ASKED, tools=[work]) as agent:
@@ -262,13 +262,13 @@ def test_a_run_can_be_handed_over_at_any_point(backend: str) -> None:
                     if isinstance(event, OutputItemDone):
                         agent.pause()
                 result = await agent.result()
-            assert (result.stopped, result.pending) == ("handed_over", [function_call(1)])
+            assert (result.stopped, result.pending) == ("waiting_for_caller", [function_call(1)])
             async with client.run(result.loop, tools=[work]) as agent:
                 async for event in agent:
                     if isinstance(event, ToolStarted):
-                        agent.pause()  # what is at work comes to its end
+                        agent.pause()  # running tools finish
                 result = await agent.result()
-            assert (result.stopped, result.pending) == ("handed_over", [])
+            assert (result.stopped, result.pending) == ("waiting_for_caller", [])
             assert texts(result.loop) == ["done 1"]
             assert (result.loop.state, len(server.requests)) == ("ask", 1)
             _, result = await finish(client.run(result.loop, tools=[work]))
@@ -296,7 +296,7 @@ def test_max_turns_leaves_the_last_calls_pending(backend: str) -> None:
 
 
 @both_loops
-def test_a_call_that_is_started_on_hearing_of_another_ones_end_has_its_output_too(backend: str) -> None:
+def test_calls_can_be_started_one_after_the_other(backend: str) -> None:
     async def test() -> None:
         calls = [function_call(number, f'{{"n": {number}}}') for number in (1, 2, 3)]
         async with serving(turn(*calls), said()) as (_, client):
@@ -315,7 +315,7 @@ def test_a_call_that_is_started_on_hearing_of_another_ones_end_has_its_output_to
 
 
 @both_loops
-def test_a_call_does_not_wait_before_all_of_it_has_come(backend: str) -> None:
+def test_a_call_is_not_pending_before_it_is_complete(backend: str) -> None:
     async def test() -> None:
         query = CustomToolCall(id="ctc_1", call_id="call_1", name="sql", input="DROP TABLE x")  # which has no status
         async with serving(turn(query), said()) as (_, client):
@@ -329,7 +329,7 @@ def test_a_call_does_not_wait_before_all_of_it_has_come(backend: str) -> None:
 
 
 @both_loops
-def test_an_approval_that_was_given_by_hand_is_remembered_where_nobody_is_asked(backend: str) -> None:
+def test_a_remembered_approval_holds_for_a_run_without_a_callback(backend: str) -> None:
     async def test() -> None:
         def not_now(_: McpApprovalRequest) -> None:
             """Leave it to the caller of the run."""
@@ -337,7 +337,7 @@ def test_an_approval_that_was_given_by_hand_is_remembered_where_nobody_is_asked(
         tools = [McpTool(server_label="server", server_url="https://mcp.example")]
         async with serving(turn(approval_request(1)), turn(approval_request(2), number=2), said()) as (_, client):
             _, result = await finish(client.run(**ASKED, tools=tools, approve=not_now))
-            assert result.stopped == "handed_over"
+            assert result.stopped == "waiting_for_caller"
             result.loop.answer(result.pending[0], Approval(approve=True, remember=True))
             _, further = await finish(client.run(result.loop, tools=tools))
             assert further.stopped == "completed"
@@ -370,12 +370,12 @@ class Forgetful:
 
 
 @both_loops
-def test_an_executor_that_gives_nothing_has_failed_and_is_not_run_again(backend: str) -> None:
+def test_an_executor_that_returns_none_has_failed_and_is_not_called_again(backend: str) -> None:
     async def test() -> None:
         forgetful = Forgetful()
         async with serving(turn(function_call(1)), said()) as (_, client):
             _, result = await finish(client.run(**ASKED, tools=[forgetful]))
         assert (result.stopped, forgetful.executed) == ("completed", 1)
-        assert texts(result.loop) == ["The tool gave no output: an executor has to return a ToolOutput."]
+        assert texts(result.loop) == ["The tool gave no output: an executor must return a ToolOutput."]
 
     run(backend, test)
