@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
-from ..client._calls import merged
+from ..client._calls import merge_fields
 from ..codec import load
 from ..exceptions import LocalProtocolError
 from ..models.request import CreateResponse
@@ -57,7 +57,7 @@ class Toolbox:
                     f"two tools are called {name[1]!r}: give one of them another name, or a prefix"
                 )
             seen.add(name)
-        return merged(CreateResponse, request, {"tools": self._offered} if more else {})
+        return merge_fields(CreateResponse, request, {"tools": self._offered} if more else {})
 
     def executor_of(self, call: PendingCall) -> ToolExecutor | None:
         """Give who executes a call; ``None`` if nobody does."""

@@ -17,7 +17,8 @@ from mcp.client.subscriptions import SubscriptionLost, listen
 from mcp.types import Implementation, PaginatedRequestParams, ToolListChangedNotification
 
 from ..._version import __version__
-from ...client._address import check_headers, shown
+from ...client._address import check_headers, public_url
+from ...client._replies import MIN_SECRET_LENGTH
 from ...exceptions import (
     APIError,
     ConnectError,
@@ -70,7 +71,6 @@ _GONE: Final = "Connection closed"
 _CUT: Final = "SSE stream "
 """What the SDK says in the server's place: this code, and for a connection that is over, or for an answer that was cut off, a message
 that begins like this. Servers use the code for errors of their own."""
-_SHORTEST_SECRET: Final = 6  # characters; "1" or "no" is no secret
 _LONGEST_REASON: Final = 300  # characters
 
 
@@ -140,7 +140,7 @@ class HTTP:
 
     @property
     def name(self) -> str:
-        return shown(self.url)
+        return public_url(self.url)
 
     @property
     def secrets(self) -> Sequence[str]:
@@ -361,7 +361,7 @@ class Session:
 
     def _hidden(self, text: str) -> str:
         for secret in self._transport.secrets:
-            if len(secret) >= _SHORTEST_SECRET:
+            if len(secret) >= MIN_SECRET_LENGTH:
                 text = text.replace(secret, "***")
         return text
 
