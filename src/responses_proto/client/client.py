@@ -82,14 +82,15 @@ class ResponsesClient:
       address, the environment variables and the header of the key.
     - ``http_client``: an ``httpx.AsyncClient``, an object with the same interface, or a
       :class:`~responses_proto.client.transport.Transport`. It is not closed with this client. By default the client opens its own.
-    - ``timeouts``, ``retry``, ``limits``, ``hooks``: the settings of every call. Each method has ``timeouts`` of its own.
+    - ``timeouts``, ``retry``, ``limits``, ``hooks``: the settings of every call. The ``timeouts`` of a method replace them for
+      that call.
     - ``headers``: sent with every request; they override the headers of this library. Most methods also take ``headers`` for
       one call, such as an ``Idempotency-Key``.
 
     Arguments take precedence over the environment, which is read when the client is created. Without ``dialect``, the variables
     ``RESPONSES_BASE_URL`` and ``RESPONSES_API_KEY`` come next, then those of the provider whose address it is; if no address is
     configured at all, that is OpenAI (``OPENAI_BASE_URL``, ``OPENAI_API_KEY``). With ``dialect``, only that provider's own
-    variables count. The key of a provider's own variable is never sent to another server.
+    variables count. Without ``dialect``, the key in a provider's own variable is only sent to that provider's address.
 
     Raises ``UsageError`` for a base URL that is not http(s) or ws(s), for a missing key if the provider needs one, for an
     unknown provider, and for a setting or header that is invalid.
