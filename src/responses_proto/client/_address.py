@@ -120,7 +120,7 @@ def check_headers(headers: Mapping[str, str]) -> None:
     for name, value in headers.items():
         parts: list[object] = [name, value]
         if not all(isinstance(part, str) for part in parts):
-            raise UsageError(f"header {name!r}: name and value must be str (the value is not shown)")
+            raise UsageError(f"header {name!r}: name and value must be str (its value is not shown)")
         valid_name = name.isascii() and name.isprintable() and name and not set(name) & set(" :")
         if not valid_name or not value.isascii() or set(value) & set("\r\n\0"):
-            raise UsageError(f"header {name!r} contains characters that HTTP does not allow (the value is not shown)")
+            raise UsageError(f"header {name!r} contains characters that HTTP does not allow (its value is not shown)")

@@ -13,7 +13,7 @@ import pytest
 from tests.mcp_peers import call, children, function_call, over_http, quiet_on_trio, stdio
 from tests.support import both_loops, run
 
-from responses_proto.exceptions import ConnectError, LocalProtocolError, ToolError
+from responses_proto.exceptions import ConnectError, LocalProtocolError, ToolError, UsageError
 from responses_proto.testing import Answer, FakeServer
 from responses_proto.tools.mcp import McpServer
 
@@ -168,7 +168,7 @@ def test_entering_can_be_cancelled(backend: str) -> None:
     ],
 )
 def test_what_cannot_be_is_said_at_once(make: Callable[[], McpServer], message: str) -> None:
-    with pytest.raises(LocalProtocolError, match=message) as caught:
+    with pytest.raises((LocalProtocolError, UsageError), match=message) as caught:
         make()
     assert NOT_SHOWN not in str(caught.value)
 
