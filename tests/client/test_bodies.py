@@ -66,7 +66,7 @@ def test_a_large_body_is_byte_for_byte_what_the_codec_writes(value: Any, backend
     assert encoded(value, backend) == make_converter(json=backend).dumps(value)
 
 
-def test_a_long_history_is_too() -> None:
+def test_a_long_history_is_serialized_like_the_codec_does() -> None:
     assert encoded(HISTORY) == make_converter().dumps(HISTORY)
 
 
@@ -77,20 +77,20 @@ json_values = st.recursive(
 
 
 @given(json_values)
-def test_any_value_beside_something_large_is_written_as_it_is(value: Any) -> None:
+def test_any_value_beside_a_large_one_is_serialized_like_the_codec_does(value: Any) -> None:
     assert json.loads(encoded([value, "x" * 200_000, {"k": value}])) == [value, "x" * 200_000, {"k": value}]
 
 
 @pytest.mark.parametrize(
     "wrong", [{"x": float("nan")}, {1: "x"}, object(), {"deep": b"bytes"}], ids=["nan", "key", "object", "bytes"]
 )
-def test_what_is_no_json_is_refused_in_a_large_body_as_in_a_small_one(wrong: Any) -> None:
+def test_a_value_that_is_not_json_is_refused_in_large_and_small_bodies(wrong: Any) -> None:
     for value in ([wrong], ["x" * 200_000, wrong]):
         with pytest.raises(EncodeError):
             encoded(value)
 
 
-def test_size_is_told_without_looking_at_everything() -> None:
+def test_is_large_does_not_visit_the_whole_value() -> None:
     assert is_large(IMAGES)
     assert is_large(HISTORY)
     assert is_large(RAW)
@@ -101,7 +101,7 @@ def test_size_is_told_without_looking_at_everything() -> None:
     assert time.perf_counter() - started < 1
 
 
-def test_a_cycle_is_no_endless_walk() -> None:
+def test_a_reference_cycle_is_refused() -> None:
     knot: list[Any] = ["x" * 200_000]
     knot.append(knot)
     with pytest.raises(EncodeError):
@@ -110,7 +110,7 @@ def test_a_cycle_is_no_endless_walk() -> None:
 
 @pytest.fixture
 def server() -> Generator[FakeServer]:
-    """Give a server in a thread of its own, so that what it does costs the client's event loop nothing."""
+    """Run a server in its own thread, so that its work does not block the client's event loop."""
     with anyio.from_thread.start_blocking_portal() as portal, portal.wrap_async_context_manager(FakeServer()) as made:
         yield made
 
@@ -154,7 +154,7 @@ def test_a_request_of_many_megabytes_does_not_stall_the_loop(
     assert min(stalls) < 0.005, stalls
 
 
-def test_a_large_body_is_refused_on_a_closed_client_at_once() -> None:
+def test_a_closed_client_refuses_a_large_body_at_once() -> None:
     async def main() -> None:
         client = ResponsesClient("http://127.0.0.1:9/v1")
         await client.aclose()

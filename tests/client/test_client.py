@@ -22,6 +22,7 @@ from responses_proto.exceptions import (
     LocalProtocolError,
     NotAnEventStream,
     StreamTruncated,
+    UsageError,
 )
 from responses_proto.models.config import ReasoningConfig
 from responses_proto.providers import Provider
@@ -40,7 +41,7 @@ def client(server: FakeServer, **options: Any) -> ResponsesClient:
 
 
 @both_loops
-def test_create_gives_the_response(backend: str) -> None:
+def test_create_returns_the_response(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(HELLO) as server, client(server) as c:
             made = await c.create(model="m", input="x", max_output_tokens=5)
@@ -81,7 +82,7 @@ def test_a_request_can_be_a_model_a_wire_object_or_keywords(backend: str) -> Non
     run(backend, test)
 
 
-def test_what_cannot_be_json_is_refused_before_anything_is_sent() -> None:
+def test_a_value_that_is_not_json_is_refused_before_anything_is_sent() -> None:
     c = ResponsesClient("http://127.0.0.1:9/v1")
     with pytest.raises(EncodeError):
         c.stream(model="m", temperature=float("nan"))
@@ -111,16 +112,18 @@ def test_a_response_of_any_status_is_returned(backend: str) -> None:
             "No.",
         ),
         (Answer.json({"error": {"message": "No."}}), APIError, "No."),
-        (Answer.body(b"<html><title>Hi</title></html>"), APIError, "text/html came .*Hi.* is base_url right"),
+        (
+            Answer.body(b"<html><title>Hi</title></html>"),
+            APIError,
+            "the server sent text/html .*Hi.* is base_url right",
+        ),
         (Answer.body(b"", content_type="application/json"), APIError, "empty"),
-        (Answer.json(None), APIError, "a response was asked for"),
+        (Answer.json(None), APIError, "expected a JSON object"),
         (Answer.redirect("https://else/?k=v", 302), APIError, "redirects to 'https://else/'"),
         (Answer.body(b"", 304), APIError, "304"),
     ],
 )
-def test_what_is_no_response_says_what_it_is(
-    backend: str, answer: Answer, expected: type[APIError], words: str
-) -> None:
+def test_an_unexpected_reply_is_described(backend: str, answer: Answer, expected: type[APIError], words: str) -> None:
     async def test() -> None:
         async with FakeServer(answer) as server, client(server) as c:
             with pytest.raises(expected, match=words) as caught:
@@ -132,7 +135,7 @@ def test_what_is_no_response_says_what_it_is(
 
 
 @both_loops
-def test_broken_json_and_broken_bodies_are_told_apart(backend: str) -> None:
+def test_broken_json_and_broken_bodies_raise_different_errors(backend: str) -> None:
     async def test() -> None:
         async with (
             FakeServer(Answer.body(b'{"id": ', content_type="application/json")) as server,
@@ -150,7 +153,7 @@ def test_broken_json_and_broken_bodies_are_told_apart(backend: str) -> None:
 
 
 @both_loops
-def test_a_body_beyond_the_limit_is_not_held(backend: str) -> None:
+def test_a_body_beyond_the_limit_is_not_kept(backend: str) -> None:
     async def test() -> None:
         async with (
             FakeServer(HELLO) as server,
@@ -187,7 +190,7 @@ def test_a_redirect_of_a_stream_is_named(backend: str) -> None:
 
 
 @both_loops
-def test_the_callers_headers_win(backend: str) -> None:
+def test_the_callers_headers_override_the_defaults(backend: str) -> None:
     async def test() -> None:
         own = {"User-Agent": "mine", "X-Team": "blue"}
         async with FakeServer(HELLO) as server, client(server, headers=own) as c:
@@ -254,7 +257,7 @@ def test_a_client_shows_no_secret() -> None:
 
 
 def test_a_key_that_cannot_be_a_header_is_not_shown_either() -> None:
-    with pytest.raises(LocalProtocolError) as caught:
+    with pytest.raises(UsageError) as caught:
         ResponsesClient("http://h/v1", "secret\nkey")
     assert "secret" not in str(caught.value)
 
@@ -263,14 +266,14 @@ def test_the_environment_is_read_when_a_client_is_made() -> None:
     code = (
         "import os\n"
         "from responses_proto import ResponsesClient\n"
-        "from responses_proto.exceptions import LocalProtocolError\n"
+        "from responses_proto.exceptions import UsageError\n"
         "try:\n"
         "    ResponsesClient()\n"
-        "except LocalProtocolError as error:\n"
+        "except UsageError as error:\n"
         "    print(error)\n"
         "try:\n"
         "    ResponsesClient.for_provider('huggingface')\n"
-        "except LocalProtocolError as error:\n"
+        "except UsageError as error:\n"
         "    print(error)\n"
         "os.environ['HF_TOKEN'] = 'h'\n"
         "print(ResponsesClient.for_provider('huggingface').base_url)\n"
@@ -289,7 +292,7 @@ def test_the_environment_is_read_when_a_client_is_made() -> None:
 
 
 @both_loops
-def test_the_wrong_url_is_told_in_one_line(backend: str) -> None:
+def test_an_unreachable_server_is_named_in_one_line(backend: str) -> None:
     async def test() -> None:
         async with ResponsesClient("http://nowhere.invalid/v1") as c:
             with pytest.raises(ConnectError) as caught:
@@ -301,20 +304,20 @@ def test_the_wrong_url_is_told_in_one_line(backend: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["timeouts", "retry", "limits", "hooks"])
-def test_a_setting_of_the_wrong_kind_is_refused_at_once(name: str) -> None:
+def test_a_setting_of_the_wrong_type_is_refused(name: str) -> None:
     wrong: dict[str, Any] = {name: 3}
-    with pytest.raises(LocalProtocolError, match=rf"{name} has to be made by [A-Z]\w+\(\.\.\.\), not 3"):
+    with pytest.raises(UsageError, match=rf"{name} must be a [A-Z]\w+ instance, got 3"):
         ResponsesClient("http://localhost", "k", **wrong)
 
 
 @both_loops
-def test_a_request_that_is_none_is_told_in_one_line(backend: str) -> None:
+def test_arguments_of_the_wrong_type_are_refused_in_one_line(backend: str) -> None:
     async def test() -> None:
         async with ResponsesClient("http://localhost", "k") as c:
             wrong: Any = "hi"
-            with pytest.raises(LocalProtocolError, match="a request is a CreateResponse or a dict, not 'hi'"):
+            with pytest.raises(UsageError, match="the request must be a CreateResponse or a dict, got 'hi'"):
                 await c.create(wrong)
-            with pytest.raises(LocalProtocolError, match="timeouts has to be made by Timeouts"):
+            with pytest.raises(UsageError, match="timeouts must be a Timeouts instance"):
                 await c.create(model="m", timeouts=cast("Any", 5))
 
     run(backend, test)

@@ -42,7 +42,7 @@ def answer(peer: ServerExchange) -> Answer:
 
 
 @both_loops
-def test_conversations_are_made_read_changed_and_deleted(backend: str) -> None:
+def test_conversations_are_created_retrieved_updated_and_deleted(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(answer) as server, ResponsesClient(server.url) as client:
             made = await client.conversations.create(
@@ -60,7 +60,7 @@ def test_conversations_are_made_read_changed_and_deleted(backend: str) -> None:
 
 
 @both_loops
-def test_items_are_listed_added_read_and_taken_out(backend: str) -> None:
+def test_items_are_listed_created_retrieved_and_deleted(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(answer) as server, ResponsesClient(server.url) as client:
             items = client.conversations.items
@@ -78,7 +78,7 @@ def test_items_are_listed_added_read_and_taken_out(backend: str) -> None:
 
 
 @both_loops
-def test_what_is_not_there_is_an_error(backend: str) -> None:
+def test_a_missing_conversation_is_an_error(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(answer) as server, ResponsesClient(server.url, retry=RetryPolicy(attempts=1)) as client:
             with pytest.raises(NotFoundError, match="No such thing"):

@@ -51,7 +51,7 @@ each_engine = pytest.mark.parametrize(("backend", "engine"), ENGINES)
 
 
 @each_engine
-def test_the_callers_library_is_asked_for_no_compression_and_left_open(
+def test_the_callers_client_sends_identity_encoding_and_is_not_closed(
     backend: str, engine: Callable[[], HTTPClient]
 ) -> None:
     async def test() -> None:
@@ -70,7 +70,7 @@ def test_the_callers_library_is_asked_for_no_compression_and_left_open(
 
 
 @each_engine
-def test_each_event_is_handed_out_when_it_comes(backend: str, engine: Callable[[], HTTPClient]) -> None:
+def test_each_event_is_delivered_when_it_arrives(backend: str, engine: Callable[[], HTTPClient]) -> None:
     async def test() -> None:
         got = anyio.Event()
 

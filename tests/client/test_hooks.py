@@ -1,4 +1,4 @@
-"""What a client tells while it works: every step, and the end of each call exactly once."""
+"""The hooks are called for every step, and exactly once for the end of each call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.client import CallFinished, Hooks, RetryNotice
-from responses_proto.exceptions import APIError, EncodeError, LocalProtocolError, StreamInterrupted, TransportError
+from responses_proto.exceptions import APIError, EncodeError, StreamInterrupted, TransportError, UsageError
 from responses_proto.testing import Answer, FakeServer, Fault, Reset, Script, Stall
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def client(server: FakeServer, **options: Any) -> ResponsesClient:
     return ResponsesClient(server.url, KEY, retry=RetryPolicy(initial_delay=0.01), **options)
 
 
-class Told:
+class Recorder:
     def __init__(self) -> None:
         self.requests: list[WireRequest] = []
         self.frames: list[Frame] = []
@@ -49,22 +49,22 @@ class Told:
 
 
 @both_loops
-def test_hooks_are_told_what_happens(backend: str) -> None:
+def test_hooks_receive_every_step(backend: str) -> None:
     async def test() -> None:
-        told = Told()
+        recorded = Recorder()
         async with (
             FakeServer(Script(Answer.events(numbered([OVERLOADED])), HELLO)) as server,
-            client(server, hooks=told.hooks) as c,
+            client(server, hooks=recorded.hooks) as c,
         ):
             async with c.stream(model="m", input="x") as stream:
                 seen = [event async for event in stream]
-            assert told.events == seen
-            names = [found.event.decode() for found in told.frames]
+            assert recorded.events == seen
+            names = [found.event.decode() for found in recorded.frames]
             assert [name for name in names if name] == ["error", *(event.type for event in seen)]
             assert names[-1] == ""  # [DONE]
-            assert [json.loads(request.body)["model"] for request in told.requests] == ["m", "m"]
-            assert KEY not in repr(told.requests) + repr(told.ends)
-            (end,) = told.ends
+            assert [json.loads(request.body)["model"] for request in recorded.requests] == ["m", "m"]
+            assert KEY not in repr(recorded.requests) + repr(recorded.ends)
+            (end,) = recorded.ends
             assert (end.operation, end.how, end.attempts, end.error) == ("responses.stream", "ended", 2, None)
             assert end.outcome is not None
             assert end.outcome.status == "completed"
@@ -79,16 +79,16 @@ def test_hooks_are_told_what_happens(backend: str) -> None:
     ("way", "how", "error"),
     [
         ("end", "ended", None),
-        ("break", "left", None),
+        ("break", "abandoned", None),
         ("raise", "failed", KeyError),
         ("cancel", "cancelled", BaseException),
         ("reset", "failed", StreamInterrupted),
         ("swallowed reset", "failed", StreamInterrupted),
         ("refused", "failed", APIError),
-        ("aclose", "left", None),
+        ("aclose", "abandoned", None),
     ],
 )
-def test_the_outcome_is_told_once_on_every_way_out(
+def test_on_outcome_is_called_once_however_the_block_is_left(
     backend: str, way: str, how: str, error: type[BaseException] | None
 ) -> None:
     async def leave(c: ResponsesClient) -> None:
@@ -116,17 +116,17 @@ def test_the_outcome_is_told_once_on_every_way_out(
     }
 
     async def test() -> None:
-        told = Told()
+        recorded = Recorder()
         async with (
             FakeServer(answers.get(way, Answer.stream(BEGUN, Stall()))) as server,
-            client(server, hooks=told.hooks) as c,
+            client(server, hooks=recorded.hooks) as c,
         ):
             with anyio.move_on_after(0.3 if way == "cancel" else 5):
                 try:
                     await leave(c)
                 except (KeyError, APIError, StreamInterrupted):
                     assert how == "failed"
-            (end,) = told.ends
+            (end,) = recorded.ends
             assert end.how == how
             assert end.error is None if error is None else isinstance(end.error, error)
             if way not in ("end", "refused"):
@@ -139,50 +139,53 @@ def test_the_outcome_is_told_once_on_every_way_out(
 
 
 @both_loops
-def test_calls_that_are_no_streams_tell_their_end_too(backend: str) -> None:
+def test_on_outcome_is_called_for_calls_without_a_stream(backend: str) -> None:
     async def test() -> None:
-        told = Told()
+        recorded = Recorder()
         async with (
             FakeServer(Script(Answer.json(saying("Hi")), Answer.error(400, "No."))) as server,
-            client(server, hooks=told.hooks) as c,
+            client(server, hooks=recorded.hooks) as c,
         ):
             made = await c.create(model="m", input="x")
             with pytest.raises(APIError) as caught:
                 await c.delete("resp_1")
-            first, second = told.ends
+            first, second = recorded.ends
             assert (first.operation, first.how, first.response) == ("responses.create", "ended", made)
             assert (second.operation, second.how, second.error) == ("responses.delete", "failed", caught.value)
 
-        async with FakeServer(HELLO.with_faults(Fault.slow_head(10))) as server, client(server, hooks=told.hooks) as c:
+        async with (
+            FakeServer(HELLO.with_faults(Fault.slow_head(10))) as server,
+            client(server, hooks=recorded.hooks) as c,
+        ):
             with anyio.move_on_after(0.1):
                 await c.retrieve("resp_1")
             with pytest.raises(TransportError):
                 await c.create(model="m", timeouts=Timeouts(first_byte=0.05))
-            assert [end.how for end in told.ends] == ["ended", "failed", "cancelled", "failed"]
+            assert [end.how for end in recorded.ends] == ["ended", "failed", "cancelled", "failed"]
 
     run(backend, test)
 
 
 @both_loops
-def test_a_retry_is_told_before_its_pause(backend: str) -> None:
+def test_on_retry_is_called_before_the_delay(backend: str) -> None:
     async def test() -> None:
-        told = Told()
+        recorded = Recorder()
         refusal = Answer.error(503, "Not now.", headers={"retry-after": "20"})
-        async with FakeServer(refusal) as server, client(server, hooks=told.hooks) as c:
+        async with FakeServer(refusal) as server, client(server, hooks=recorded.hooks) as c:
             with anyio.move_on_after(0.3):
                 await c.create(model="m", input="x")
-        (notice,) = told.retries
+        (notice,) = recorded.retries
         assert (notice.operation, notice.attempt) == ("responses.create", 1)
-        assert 20 <= notice.after < 21  # what the server asks for, and a little by chance
+        assert 20 <= notice.delay < 21  # what the server asks for, and a little by chance
         assert isinstance(notice.error, APIError)
-        assert told.ends[0].attempts == 1
+        assert recorded.ends[0].attempts == 1
 
     run(backend, test)
 
 
 @both_loops
 @pytest.mark.parametrize("name", ["on_request", "on_frame", "on_event", "on_outcome"])
-def test_what_a_hook_raises_the_call_raises(backend: str, name: str) -> None:
+def test_an_error_of_a_hook_is_raised_by_the_call(backend: str, name: str) -> None:
     def broken(_: object) -> None:
         raise ZeroDivisionError(name)
 
@@ -202,13 +205,13 @@ def test_what_a_hook_raises_the_call_raises(backend: str, name: str) -> None:
     run(backend, test)
 
 
-def test_hooks_are_told_by_what_makes_them() -> None:
-    with pytest.raises(LocalProtocolError, match=r"hooks has to be made by Hooks\(\.\.\.\)"):
+def test_a_function_is_refused_as_hooks() -> None:
+    with pytest.raises(UsageError, match=r"hooks must be a Hooks instance"):
         ResponsesClient("http://127.0.0.1:9/v1", hooks=print)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - what is tested
 
 
 @both_loops
-def test_the_end_of_a_call_has_its_first_request_and_the_time_of_its_first_event(backend: str) -> None:
+def test_call_finished_has_the_first_request_and_the_time_of_the_first_event(backend: str) -> None:
     async def test() -> None:
         requests: list[WireRequest] = []
         ends: list[CallFinished] = []

@@ -41,7 +41,7 @@ def sse(event: Mapping[str, Any]) -> ServerSentEvent:
 
 
 class Frames:
-    """An iterable that is no generator; notes how far it was read."""
+    """An async iterable that is not a generator; records how many events were read."""
 
     def __init__(self, frames: Iterable[ServerSentEvent]) -> None:
         self.frames = iter(frames)
@@ -79,7 +79,7 @@ def test_the_events_are_those_of_the_engine(backend: str) -> None:
 
 
 @both_loops
-def test_it_ends_with_the_response_though_the_server_goes_on(backend: str) -> None:
+def test_iterating_ends_with_the_response_even_if_the_server_continues(backend: str) -> None:
     closed: list[float] = []
 
     async def answer(peer: ServerExchange) -> None:
@@ -96,7 +96,7 @@ def test_it_ends_with_the_response_though_the_server_goes_on(backend: str) -> No
 
 
 @both_loops
-def test_what_httpx_sse_makes_of_comments_done_and_missing_names_does_no_harm(backend: str) -> None:
+def test_comments_done_markers_and_missing_names_are_tolerated(backend: str) -> None:
     body = b"".join(b"id: 7\n: ping\n\ndata: %b\n\n" % json.dumps(event).encode() for event in plain("ab"))
 
     async def main() -> None:
@@ -112,7 +112,7 @@ def test_what_httpx_sse_makes_of_comments_done_and_missing_names_does_no_harm(ba
 
 
 @both_loops
-def test_silence_is_no_success(backend: str) -> None:
+def test_an_end_without_a_terminal_event_is_truncated(backend: str) -> None:
     async def main() -> None:
         async with source_of(Answer.stream(wire(plain(["Hel"], last=None)))) as source, events_from(source) as stream:
             assert len([event async for event in stream]) == 5
@@ -124,7 +124,7 @@ def test_silence_is_no_success(backend: str) -> None:
 
 
 @both_loops
-def test_an_error_of_the_connection_comes_out_as_it_is_and_the_response_is_at_hand(backend: str) -> None:
+def test_an_error_of_the_connection_is_raised_unchanged_and_the_response_is_kept(backend: str) -> None:
     async def answer(peer: ServerExchange) -> None:
         await peer.send(wire(plain(["Hel"], last=None)))
         await peer.reset()
@@ -143,7 +143,7 @@ def test_an_error_of_the_connection_comes_out_as_it_is_and_the_response_is_at_ha
 
 
 @both_loops
-def test_what_is_no_event_stream_is_refused_by_httpx_sse(backend: str) -> None:
+def test_httpx_sse_refuses_a_reply_that_is_not_an_event_stream(backend: str) -> None:
     async def main() -> None:
         async with source_of(Answer.json({})) as source:
             with pytest.raises(SSEError, match="application/json"):
@@ -176,7 +176,7 @@ def test_leaving_in_the_middle_leaves_no_outcome_and_closes_the_source(backend: 
 
 
 @both_loops
-def test_any_iterable_of_events_will_do_and_is_read_when_asked(backend: str) -> None:
+def test_any_async_iterable_of_events_is_read_on_demand(backend: str) -> None:
     async def main() -> None:
         source = Frames(map(sse, plain(["Hi"])))
         stream = events_from(source)
@@ -189,7 +189,7 @@ def test_any_iterable_of_events_will_do_and_is_read_when_asked(backend: str) -> 
 
 @both_loops
 @pytest.mark.parametrize("size", [10, 100_000])
-def test_late_events_are_given_within_bounds_and_what_breaks_then_is_no_error(backend: str, size: int) -> None:
+def test_late_events_are_yielded_within_bounds_and_late_errors_are_ignored(backend: str, size: int) -> None:
     late = {"type": "x:late", "sequence_number": 9, "note": "." * size}
 
     async def broken() -> AsyncGenerator[ServerSentEvent]:
@@ -209,7 +209,7 @@ def test_late_events_are_given_within_bounds_and_what_breaks_then_is_no_error(ba
 
 
 @both_loops
-def test_strict_mode_raises_once_and_then_it_is_over(backend: str) -> None:
+def test_strict_mode_raises_once_and_then_iterating_ends(backend: str) -> None:
     async def main() -> None:
         early = SourceEvents(Frames(map(sse, plain(["Hi"])[1:])), ResponseStream(strict=True))
         with pytest.raises(RemoteProtocolError):
@@ -249,7 +249,7 @@ def test_framed_events_are_read_like_bytes(as_bytes: bool) -> None:
     assert by_frame.anomalies == []
 
 
-def test_a_framed_event_may_be_the_mark_of_the_end_or_no_json() -> None:
+def test_a_framed_event_may_be_the_done_marker_or_invalid_json() -> None:
     stream = ResponseStream()
     stream.receive_event("{oops", "response.created")
     stream.receive_event("[DONE]")

@@ -52,7 +52,7 @@ HI: Final = Answer.events(plain(["Hi"]))
 
 
 class Traced:
-    """A place for spans, and clients that send theirs there."""
+    """Records spans, and creates clients that send their spans here."""
 
     def __init__(self, *, capture_content: bool = False) -> None:
         self.exporter = InMemorySpanExporter()
@@ -78,7 +78,7 @@ def said(span: ReadableSpan) -> dict[str, Any]:
 
 
 def echo(peer: ServerExchange) -> Answer:
-    """Stream a response of the model that is asked for, with an id of its own."""
+    """Stream a response of the requested model, with an id that is unique to it."""
     model = peer.request.json["model"]
     return Answer.events(plain(["Hi"], model=model, id=f"resp_{model}"))
 
@@ -91,7 +91,7 @@ def port_of(server: FakeServer) -> int:
 
 
 @both_loops
-def test_a_response_in_one_piece(backend: str) -> None:
+def test_a_call_without_a_stream_has_a_span(backend: str) -> None:
     async def test() -> None:
         traced = Traced()
         final = saying(PRIVATE, usage=USAGE, model="m-2026", conversation={"id": "conv_1"})
@@ -134,7 +134,7 @@ def test_a_response_in_one_piece(backend: str) -> None:
 
 
 @both_loops
-def test_a_stream_says_when_its_first_event_came(backend: str) -> None:
+def test_a_stream_records_the_time_of_its_first_event(backend: str) -> None:
     async def script(peer: ServerExchange) -> None:
         first, *rest = plain(["Hel", "lo"], usage=USAGE)
         await anyio.sleep(0.05)
@@ -276,7 +276,7 @@ REFUSED: Final = Answer.error(429, PRIVATE, code="rate_limited", type="x")
     ("script", "use", "raised", "finish", "error"),
     [
         pytest.param(HI, to_the_end, None, "stop", None, id="to the end"),
-        pytest.param(STALLS, leave, None, None, None, id="left"),
+        pytest.param(STALLS, leave, None, None, None, id="abandoned"),
         pytest.param(STALLS, stumble, ZeroDivisionError, None, "ZeroDivisionError", id="raised in the block"),
         pytest.param(HI, stumble_after_it, ZeroDivisionError, "stop", None, id="raised after"),
         pytest.param(STALLS, wait_for_ever, TimeoutError, None, "cancelled", id="cancelled"),
@@ -287,7 +287,7 @@ REFUSED: Final = Answer.error(429, PRIVATE, code="rate_limited", type="x")
         pytest.param(REFUSED, to_the_end, RateLimitError, None, "rate_limited", id="refused"),
     ],
 )
-def test_every_way_out_of_a_stream_ends_its_span_once(
+def test_a_stream_has_one_span_however_it_is_left(
     backend: str,
     script: Scriptable,
     use: Callable[[EventStream], Awaitable[None]],
@@ -319,7 +319,7 @@ def test_every_way_out_of_a_stream_ends_its_span_once(
 
 
 @both_loops
-def test_a_call_that_reaches_nobody_has_a_span(backend: str) -> None:
+def test_a_call_that_cannot_connect_has_a_span(backend: str) -> None:
     async def test() -> None:
         traced = Traced()
         async with FakeServer() as server:
@@ -466,7 +466,7 @@ def test_the_parent_is_the_span_that_was_current_when_the_request_was_sent(backe
 
 
 @both_loops
-def test_nothing_of_a_request_is_kept_when_its_call_is_over(backend: str) -> None:
+def test_no_request_is_kept_after_its_call(backend: str) -> None:
     async def test() -> None:
         traced = Traced()
         requests: list[weakref.ref[WireRequest]] = []
@@ -540,7 +540,7 @@ def test_content_is_recorded_when_it_is_asked_for(backend: str) -> None:
 
 
 @both_loops
-def test_what_an_error_says_is_content(backend: str) -> None:
+def test_the_message_of_an_error_is_content(backend: str) -> None:
     async def test() -> None:
         for capture in (False, True):
             traced = Traced(capture_content=capture)
@@ -557,7 +557,7 @@ def test_what_an_error_says_is_content(backend: str) -> None:
 # ---- the extra
 
 
-def test_the_extra_is_named_where_it_is_missing() -> None:
+def test_a_missing_extra_is_named() -> None:
     code = (
         "import sys; sys.modules['opentelemetry'] = None\n"
         "from responses_proto.client.otel import otel_hooks\n"
@@ -568,14 +568,14 @@ def test_the_extra_is_named_where_it_is_missing() -> None:
     assert "responses-proto[otel]" in done.stdout
 
 
-def test_nothing_of_it_is_loaded_before_it_is_asked_for() -> None:
+def test_opentelemetry_is_imported_only_on_demand() -> None:
     code = "import sys, responses_proto.client.otel; print('opentelemetry' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)  # noqa: S603 - our own interpreter and code
     assert done.stdout.strip() == "False"
 
 
 @both_loops
-def test_a_turn_over_a_websocket_is_a_call_like_any(backend: str) -> None:
+def test_a_response_over_a_websocket_has_a_span(backend: str) -> None:
     async def test() -> None:
         traced = Traced()
         async with FakeServer(HI) as server, traced.client(server.url) as client, client.connect() as session:

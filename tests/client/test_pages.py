@@ -31,7 +31,7 @@ def page(numbers: range, *, more: bool) -> Answer:
 
 
 @both_loops
-def test_items_come_from_as_many_pages_as_there_are(backend: str) -> None:
+def test_all_pages_are_fetched(backend: str) -> None:
     async def test() -> None:
         answers = Script(page(range(2), more=True), page(range(2, 4), more=True), page(range(4, 5), more=False))
         async with FakeServer(answers) as server, client(server) as c:
@@ -54,7 +54,7 @@ def test_items_come_from_as_many_pages_as_there_are(backend: str) -> None:
 
 
 @both_loops
-def test_an_iteration_can_go_on_where_it_was_left(backend: str) -> None:
+def test_an_iteration_can_be_continued_later(backend: str) -> None:
     async def test() -> None:
         async with (
             FakeServer(Script(page(range(3), more=True), page(range(2, 3), more=False))) as server,
@@ -72,7 +72,7 @@ def test_an_iteration_can_go_on_where_it_was_left(backend: str) -> None:
 
 
 @both_loops
-def test_a_server_that_turns_in_circles_is_not_followed(backend: str) -> None:
+def test_a_server_that_repeats_a_page_is_not_followed(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(page(range(1), more=True)) as server, client(server) as c:
             with pytest.raises(RemoteProtocolError, match="msg_0"):
@@ -85,7 +85,7 @@ def test_a_server_that_turns_in_circles_is_not_followed(backend: str) -> None:
 
 
 @both_loops
-def test_a_page_that_could_not_be_had_can_be_asked_for_again(backend: str) -> None:
+def test_a_page_that_could_not_be_fetched_can_be_fetched_again(backend: str) -> None:
     async def test() -> None:
         answers = Script(page(range(1), more=True), Answer.error(400, "No."), page(range(1, 2), more=False))
         async with FakeServer(answers) as server, client(server) as c:
@@ -101,7 +101,7 @@ def test_a_page_that_could_not_be_had_can_be_asked_for_again(backend: str) -> No
 
 
 @both_loops
-def test_pages_can_be_had_instead_of_items(backend: str) -> None:
+def test_pages_can_be_fetched_instead_of_items(backend: str) -> None:
     async def test() -> None:
         answers = Script(page(range(2), more=True), page(range(2, 3), more=False))
         async with FakeServer(answers) as server, client(server) as c:
@@ -116,7 +116,7 @@ def test_pages_can_be_had_instead_of_items(backend: str) -> None:
 
 
 @both_loops
-def test_a_page_without_its_ids_is_followed_by_the_items_own(backend: str) -> None:
+def test_a_page_without_last_id_is_followed_by_its_last_items_id(backend: str) -> None:
     async def test() -> None:
         items = [item(0), {key: value for key, value in item(1).items() if key != "id"}]
         bare = Answer.json({"object": "list", "data": items[:1], "has_more": True})
@@ -125,7 +125,7 @@ def test_a_page_without_its_ids_is_followed_by_the_items_own(backend: str) -> No
             assert server.requests[1].query == [("after", "msg_0")]
         lost = Answer.json({"object": "list", "data": items[1:], "has_more": True})
         async with FakeServer(lost) as server, client(server) as c:
-            with pytest.raises(RemoteProtocolError, match="there is more after None"):
+            with pytest.raises(RemoteProtocolError, match="the page after None ends with None"):
                 _ = [got async for got in c.input_items("resp_1")]
 
     run(backend, test)

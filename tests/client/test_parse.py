@@ -67,7 +67,7 @@ def check(result: ParseResult[Any], answer: str, case: Case) -> None:
 
 
 def streamed(made: dict[str, Any]) -> Answer:
-    """Give a response as the events of a stream."""
+    """Return a response as the events of a stream."""
     place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
     item = made["output"][0]
     listed = plain()[:3]
@@ -115,7 +115,7 @@ def test_the_matrix_over_a_socket(backend: str, answer: str) -> None:
 
 
 @both_loops
-def test_the_format_joins_what_the_request_says_of_the_text(backend: str) -> None:
+def test_the_format_is_merged_into_the_text_settings_of_the_request(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(Answer.json(saying('{"number": 1}'))) as server, client(server.url) as c:
             raw: JSONObject = {"model": "m", "input": "x", "text": {"verbosity": "low"}, "vendor": 1}
@@ -129,7 +129,7 @@ def test_the_format_joins_what_the_request_says_of_the_text(backend: str) -> Non
 
 
 @both_loops
-def test_a_type_that_cannot_be_asked_for_sends_nothing(backend: str) -> None:
+def test_an_unsupported_type_is_refused_before_anything_is_sent(backend: str) -> None:
     async def test() -> None:
         async with FakeServer() as server, client(server.url) as c:
             with pytest.raises(LocalProtocolError, match="free keys"):
@@ -209,7 +209,7 @@ def test_parsing_waits_for_the_terminal_event(backend: str) -> None:
 
 
 @both_loops
-def test_a_connection_that_breaks_is_an_error_and_no_result(backend: str) -> None:
+def test_a_broken_connection_is_raised_and_not_a_parse_result(backend: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
             await peer.send(wire(plain(['{"number": 1}'], last=None)))

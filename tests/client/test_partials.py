@@ -1,4 +1,4 @@
-"""The answer of a stream, piece by piece, as far as it is certain."""
+"""The partial JSON values of a stream."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def partials(stream: EventStream, output: Any = None) -> list[Any]:
 
 
 @both_loops
-def test_partial_values_come_as_the_text_does_and_the_typed_one_at_the_end(backend: str) -> None:
+def test_partial_values_follow_the_text_and_parse_returns_the_typed_value(backend: str) -> None:
     async def test() -> None:
         async with streaming('{"na', 'me": "F', "air", '", "tags": [', '"a"', ", ", '"b', '"]}') as stream:
             assert await partials(stream) == [
@@ -53,7 +53,7 @@ def test_partial_values_come_as_the_text_does_and_the_typed_one_at_the_end(backe
 
 
 @both_loops
-def test_partial_values_are_taken_out_of_their_object(backend: str) -> None:
+def test_partial_values_are_unwrapped(backend: str) -> None:
     async def test() -> None:
         async with streaming("```json\n", '{"value": [1', ", 2", "]}", "\n```") as stream:
             assert await partials(stream, list[int]) == [[], [1], [1, 2]]
@@ -63,7 +63,7 @@ def test_partial_values_are_taken_out_of_their_object(backend: str) -> None:
 
 
 @both_loops
-def test_text_that_is_no_json_has_no_partial_values(backend: str) -> None:
+def test_text_that_is_not_json_has_no_partial_values(backend: str) -> None:
     async def test() -> None:
         async with streaming("Well, ", "I would rather ", "talk.") as stream:
             assert await partials(stream) == []
@@ -73,7 +73,7 @@ def test_text_that_is_no_json_has_no_partial_values(backend: str) -> None:
 
 
 @both_loops
-def test_a_value_that_was_handed_out_stays_as_it_was(backend: str) -> None:
+def test_a_value_that_was_yielded_is_not_changed(backend: str) -> None:
     async def test() -> None:
         async with streaming('{"a": [1', ", 2", ", 3]}") as stream:
             kept = [(value, repr(value)) async for value in stream.partial()]
@@ -83,7 +83,7 @@ def test_a_value_that_was_handed_out_stays_as_it_was(backend: str) -> None:
 
 
 @both_loops
-def test_a_connection_that_breaks_is_raised(backend: str) -> None:
+def test_a_broken_connection_is_raised(backend: str) -> None:
     async def test() -> None:
         broken = Answer.stream(wire(plain(['{"a": "b"', ","], last=None)), Reset())
         async with (

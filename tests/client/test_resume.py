@@ -62,7 +62,7 @@ def background(length: int) -> list[Wire]:
 
 
 @both_loops
-def test_a_stream_cut_inside_an_event_is_resumed_behind_the_last_whole_one(backend: str) -> None:
+def test_a_stream_cut_inside_an_event_is_resumed_after_the_last_complete_one(backend: str) -> None:
     listed = background(12)
     data = wire(listed)
 
@@ -88,7 +88,7 @@ def test_a_stream_cut_inside_an_event_is_resumed_behind_the_last_whole_one(backe
 
 
 @both_loops
-def test_a_cursor_or_an_error_is_enough(backend: str) -> None:
+def test_a_stream_is_resumed_from_a_cursor_an_error_or_the_stream(backend: str) -> None:
     listed = background(20)
 
     def script(peer: ServerExchange) -> Answer:
@@ -119,7 +119,7 @@ def test_a_cursor_or_an_error_is_enough(backend: str) -> None:
 
 
 @both_loops
-def test_what_cannot_be_resumed_says_so(backend: str) -> None:
+def test_resuming_is_refused_when_there_is_nothing_to_resume(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(HELLO) as server, client(server) as c:
             with pytest.raises(LocalProtocolError, match="nothing to resume"):
@@ -140,7 +140,7 @@ def test_what_cannot_be_resumed_says_so(backend: str) -> None:
 
 
 @both_loops
-def test_a_failure_that_comes_with_the_rest_is_the_outcome_and_no_reason_to_retry(backend: str) -> None:
+def test_a_failure_in_a_resumed_stream_is_the_outcome_and_is_not_retried(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(stream_of(failed())) as server, client(server) as c:
             async with c.resume(Cursor("resp_1", -1)) as stream:
@@ -195,7 +195,7 @@ def test_a_failure_before_any_output_is_retried(backend: str, first: Answer) -> 
         ([plain()[0]], StreamTruncated),
     ],
 )
-def test_after_output_or_with_a_lasting_error_nothing_is_retried(
+def test_nothing_is_retried_after_output_or_for_a_permanent_error(
     backend: str, listed: list[Wire], expected: type[ResponsesProtoError]
 ) -> None:
     async def test() -> None:
@@ -210,7 +210,7 @@ def test_after_output_or_with_a_lasting_error_nothing_is_retried(
 
 
 @both_loops
-def test_the_last_failure_is_an_event_like_any_other(backend: str) -> None:
+def test_the_failure_of_the_last_attempt_is_delivered(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(stream_of(plain()[0], OVERLOADED)) as server, client(server) as c:
             async with c.stream(model="m", input="x") as stream:
@@ -224,7 +224,7 @@ def test_the_last_failure_is_an_event_like_any_other(backend: str) -> None:
 
 
 @both_loops
-def test_a_retry_that_fails_raises_what_it_failed_with(backend: str) -> None:
+def test_the_error_of_a_failed_retry_is_raised(backend: str) -> None:
     async def test() -> None:
         refusal = Answer.error(401, "Who are you?")
         async with FakeServer(Script(stream_of(plain()[0], OVERLOADED), refusal)) as server, client(server) as c:
@@ -239,7 +239,7 @@ def test_a_retry_that_fails_raises_what_it_failed_with(backend: str) -> None:
 
 
 @both_loops
-def test_leaving_before_the_retry_sends_nothing_more(backend: str) -> None:
+def test_leaving_before_the_retry_sends_nothing(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(stream_of(plain()[0], OVERLOADED)) as server, client(server) as c:
             async with c.stream(model="m", input="x") as stream:
@@ -302,7 +302,7 @@ def test_an_abandoned_response_can_be_cancelled(backend: str, way: str) -> None:
 
 
 @both_loops
-def test_what_ended_or_broke_or_was_not_asked_for_is_not_cancelled(backend: str) -> None:
+def test_a_response_is_only_cancelled_if_it_was_abandoned_and_that_was_requested(backend: str) -> None:
     async def test() -> None:
         async with (
             FakeServer(Script(HELLO, Answer.stream(STORED, Reset()), Answer.stream(STORED, Stall()))) as server,
@@ -321,7 +321,7 @@ def test_what_ended_or_broke_or_was_not_asked_for_is_not_cancelled(backend: str)
 
 
 @both_loops
-def test_a_server_that_does_not_cancel_does_not_hold_up(backend: str) -> None:
+def test_a_cancellation_that_fails_does_not_delay_leaving(backend: str) -> None:
     async def test() -> None:
         script = Script(Answer.stream(STORED, Stall())).on("POST", "/responses/resp_1/cancel", ServerExchange.reset)
         async with FakeServer(script) as server, client(server) as c:

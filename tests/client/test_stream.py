@@ -52,7 +52,7 @@ def no_gc() -> Generator[None]:
 
 @asynccontextmanager
 async def streaming(script: Scriptable, **options: Any) -> AsyncGenerator[EventStream]:
-    """Have a server say something, and enter a stream of it."""
+    """Run a server with this script, and enter a stream from it."""
     async with (
         FakeServer(script) as server,
         client(server.url, **options) as c,
@@ -76,7 +76,7 @@ async def text_of(stream: EventStream) -> str:
 
 
 @both_loops
-def test_events_come_typed_and_in_order_and_the_result_at_the_end(backend: str) -> None:
+def test_events_are_typed_and_in_order_and_result_returns_the_response(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(HELLO) as server, client(server.url) as c:
             async with c.stream(model="m", input="x") as stream:
@@ -122,7 +122,7 @@ def test_the_head_is_known_before_the_first_event(backend: str) -> None:
 
         async with FakeServer(script) as server, client(server.url) as c:
             stream = c.stream(model="m", input="x")
-            with pytest.raises(LocalProtocolError, match="no answer yet"):
+            with pytest.raises(LocalProtocolError, match="no reply yet"):
                 _ = stream.meta
             async with stream:
                 assert stream.meta.status == 200
@@ -134,7 +134,7 @@ def test_the_head_is_known_before_the_first_event(backend: str) -> None:
 
 
 @both_loops
-def test_each_event_is_handed_out_when_it_comes(backend: str) -> None:
+def test_each_event_is_delivered_when_it_arrives(backend: str) -> None:
     async def test() -> None:
         got = anyio.Event()
 
@@ -153,7 +153,7 @@ def test_each_event_is_handed_out_when_it_comes(backend: str) -> None:
 
 
 @both_loops
-def test_a_body_cut_anywhere_gives_the_same(backend: str) -> None:
+def test_a_body_cut_anywhere_yields_the_same_text(backend: str) -> None:
     async def test() -> None:
         answer = Answer.events(plain(["Grüße, ", "Welt 🌍"]))
         async with streaming(answer.with_faults(Fault.split_every(7))) as stream:
@@ -163,7 +163,7 @@ def test_a_body_cut_anywhere_gives_the_same(backend: str) -> None:
 
 
 @both_loops
-def test_a_server_that_goes_on_after_the_end_is_not_listened_to_for_long(backend: str) -> None:
+def test_a_server_that_continues_after_the_end_is_drained_only_briefly(backend: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
             await peer.send(wire(plain("a")))
@@ -268,7 +268,7 @@ def test_a_background_response_can_be_resumed_after_a_break(backend: str) -> Non
 
 
 @both_loops
-def test_iterating_does_not_raise_for_what_the_response_says_but_the_result_does(backend: str) -> None:
+def test_result_raises_for_a_failed_response_and_iterating_does_not(backend: str) -> None:
     async def test() -> None:
         incomplete = plain("a", last="incomplete", incomplete_details={"reason": "max_output_tokens"})
         failed = plain("a", last="failed", error={"code": "server_error", "message": "Oops."})
@@ -287,7 +287,7 @@ def test_iterating_does_not_raise_for_what_the_response_says_but_the_result_does
 
 
 @both_loops
-def test_after_an_error_event_little_more_is_waited_for(backend: str) -> None:
+def test_after_an_error_event_the_stream_waits_only_briefly(backend: str) -> None:
     async def test() -> None:
         error = {
             "type": "error",
@@ -331,7 +331,7 @@ def test_an_error_status_is_raised_on_entering(backend: str) -> None:
 
 
 @both_loops
-def test_an_error_whose_body_breaks_off_is_that_error_still(backend: str) -> None:
+def test_an_error_with_a_truncated_body_is_raised(backend: str) -> None:
     async def test() -> None:
         cut = Answer.body(b"went wrong", 500, content_type="text/plain", headers={"content-length": "1000"})
         async with FakeServer(cut.with_faults(Fault.eof(after=0))) as server, client(server.url) as c:
@@ -343,7 +343,7 @@ def test_an_error_whose_body_breaks_off_is_that_error_still(backend: str) -> Non
 
 @both_loops
 @pytest.mark.parametrize("kind", ["text/html", "text/plain", "text/event-stream", "application/json"])
-def test_a_page_instead_of_a_stream_is_no_silence(backend: str, kind: str) -> None:
+def test_a_page_instead_of_a_stream_is_an_error(backend: str, kind: str) -> None:
     async def test() -> None:
         async with FakeServer(Answer.body(PAGE, content_type=kind)) as server, client(server.url) as c:
             with pytest.raises(NotAnEventStream, match="Welcome") as caught:
@@ -358,7 +358,7 @@ def test_a_page_instead_of_a_stream_is_no_silence(backend: str, kind: str) -> No
 
 @both_loops
 @pytest.mark.parametrize("body", [b"", b"null", b"[]", b'{"hello": "world"}'])
-def test_json_that_is_no_response_is_no_stream(backend: str, body: bytes) -> None:
+def test_json_that_is_not_a_response_is_an_error(backend: str, body: bytes) -> None:
     async def test() -> None:
         async with (
             FakeServer(Answer.body(body, content_type="application/json")) as server,
@@ -396,7 +396,7 @@ def test_a_stream_without_a_content_type_is_read(backend: str) -> None:
 
 
 @both_loops
-def test_a_slow_consumer_runs_into_no_deadline(backend: str) -> None:
+def test_a_slow_consumer_does_not_run_into_a_deadline(backend: str) -> None:
     async def test() -> None:
         script = Answer.events(plain("ab")).with_faults(Fault.delayed(0.001))
         patience = Timeouts(first_event=0.2, between_bytes=0.2, between_events=0.2)
@@ -412,7 +412,7 @@ def test_a_slow_consumer_runs_into_no_deadline(backend: str) -> None:
 
 
 @both_loops
-def test_a_limit_is_named_and_what_came_before_is_handed_out(backend: str) -> None:
+def test_a_limit_is_raised_after_the_events_before_it(backend: str) -> None:
     async def test() -> None:
         data = wire(plain(["Hel", "x" * 5000]))
         closed = anyio.Event()
@@ -437,7 +437,7 @@ def test_a_limit_is_named_and_what_came_before_is_handed_out(backend: str) -> No
 
 
 @both_loops
-def test_a_stream_is_used_inside_its_block_and_once(backend: str) -> None:
+def test_a_stream_can_only_be_used_inside_its_block_and_once(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(HELLO) as server, client(server.url) as c:
             stream = c.stream(model="m", input="x")
@@ -486,7 +486,7 @@ def test_two_tasks_cannot_read_one_stream(backend: str) -> None:
 
 
 @both_loops
-def test_a_cancelled_read_ends_the_stream_and_says_so(backend: str) -> None:
+def test_a_cancelled_read_fails_the_stream(backend: str) -> None:
     async def test() -> None:
         async with streaming(Answer.stream(Stall())) as stream:
             with anyio.move_on_after(0.05):
@@ -498,7 +498,7 @@ def test_a_cancelled_read_ends_the_stream_and_says_so(backend: str) -> None:
 
 
 @both_loops
-def test_cancelling_after_the_end_does_not_take_the_result_away(backend: str) -> None:
+def test_the_result_survives_a_cancellation_after_the_end(backend: str) -> None:
     async def test() -> None:
         whole = Answer.stream(wire(plain(["Hel", "lo"])), Stall())
         async with FakeServer(whole) as server, client(server.url) as c:

@@ -9,7 +9,7 @@ from tests.streams import Wire, numbered, plain, wire
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
-from responses_proto.exceptions import LocalProtocolError, StreamInterrupted
+from responses_proto.exceptions import LocalProtocolError, StreamInterrupted, UsageError
 from responses_proto.models.events import Event, OutputTextDelta, OutputTextDone, ResponseCompleted, UnknownEvent
 from responses_proto.testing import Answer, FakeServer, Fault, Reset
 
@@ -42,7 +42,7 @@ def test_events_of_some_kinds_only(backend: str) -> None:
 
 
 @both_loops
-def test_one_way_of_reading_goes_on_where_another_was_left(backend: str) -> None:
+def test_one_view_continues_where_another_stopped(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(HELLO) as server, client(server) as c, c.stream(model="m", input="x") as stream:
             async for text in stream.text_deltas():
@@ -57,7 +57,7 @@ def test_one_way_of_reading_goes_on_where_another_was_left(backend: str) -> None
 
 
 @both_loops
-def test_batches_are_what_came_together(backend: str) -> None:
+def test_a_batch_holds_the_events_of_one_read(backend: str) -> None:
     async def test() -> None:
         async with (
             FakeServer(Answer.events(plain("ab")).with_faults(Fault.delayed(0.005))) as server,
@@ -78,7 +78,7 @@ def test_batches_are_what_came_together(backend: str) -> None:
 
 
 @both_loops
-def test_other_ways_of_reading_raise_what_iterating_raises(backend: str) -> None:
+def test_views_raise_what_iterating_raises(backend: str) -> None:
     async def test() -> None:
         async with (
             FakeServer(Answer.stream(BEGUN, Reset())) as server,
@@ -95,7 +95,7 @@ def test_other_ways_of_reading_raise_what_iterating_raises(backend: str) -> None
 
 
 @both_loops
-def test_events_can_be_asked_for_by_a_name_that_nobody_knows(backend: str) -> None:
+def test_events_can_be_selected_by_an_unknown_name(backend: str) -> None:
     async def test() -> None:
         first, *rest = plain(["Hel", "lo"])
         ping: Wire = {"type": "acme:ping", "n": 1}
@@ -111,7 +111,7 @@ def test_events_can_be_asked_for_by_a_name_that_nobody_knows(backend: str) -> No
 
 
 @both_loops
-def test_a_misspelt_kind_is_refused_and_a_servers_own_is_not(backend: str) -> None:
+def test_a_misspelt_kind_is_refused_and_a_providers_own_is_not(backend: str) -> None:
     async def test() -> None:
         listed = [*plain(last=None), {"type": "acme:output"}, *plain()[-1:]]
         async with (
@@ -119,7 +119,7 @@ def test_a_misspelt_kind_is_refused_and_a_servers_own_is_not(backend: str) -> No
             client(server) as c,
             c.stream(model="m", input="x") as stream,
         ):
-            with pytest.raises(LocalProtocolError, match=r"did you mean 'response\.completed'"):
+            with pytest.raises(UsageError, match=r"did you mean 'response\.completed'"):
                 stream.events("response.complete")
             assert [event.type async for event in stream.events("acme:output")] == ["acme:output"]
 

@@ -1,4 +1,4 @@
-"""Cancelling a coroutine at each of the points at which it can be cancelled, one after the other."""
+"""Cancel a coroutine at each of its checkpoints in turn."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["cancel_at_each_checkpoint"]
 async def cancel_at_each_checkpoint(
     run: Callable[[], Coroutine[Any, Any, None]], after: Callable[[], Awaitable[None]]
 ) -> int:
-    """Run a coroutine again and again, cancelled at the first time that it waits, at the second, … until it gets through.
+    """Run a coroutine repeatedly, cancelled the first time that it waits, then the second time, …, until it completes.
 
-    ``after`` looks whether anything is left behind. Gives the number of points at which it was cancelled.
+    ``after`` checks after each run that nothing is left behind. Return the number of checkpoints at which it was cancelled.
     """
     number = 0
     while True:
@@ -34,23 +34,23 @@ async def cancel_at_each_checkpoint(
 def _cancelled_at(
     coroutine: Coroutine[Any, Any, None], number: int, scope: anyio.CancelScope
 ) -> Generator[Any, Any, None]:
-    """Await a coroutine, and cancel the scope when it waits for the n-th time."""
+    """Await a coroutine, and cancel the scope when it waits for the ``number``-th time."""
     waits = 0
     step: Callable[[], Any] = lambda: coroutine.send(None)  # noqa: E731 - it changes with every step
     while True:
         try:
-            wanted = step()
+            awaited = step()
         except StopIteration:
             return
         waits += 1
         if waits == number:
             scope.cancel()
         try:
-            given = yield wanted
-        except BaseException as error:  # noqa: BLE001 - whatever it is, it is the coroutine's
+            result = yield awaited
+        except BaseException as error:  # noqa: BLE001 - it is passed on to the coroutine
             step = _thrower(coroutine, error)
         else:
-            step = _sender(coroutine, given)
+            step = _sender(coroutine, result)
 
 
 def _sender(coroutine: Coroutine[Any, Any, object], value: object) -> Callable[[], Any]:

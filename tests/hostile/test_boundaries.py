@@ -1,4 +1,4 @@
-"""Streams of a background response that break after any event, and are taken up again."""
+"""Streams of a background response that break after any event, and are resumed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_resuming_at_every_event_boundary_gives_the_identical_snapshot(
     bare: bool,
 ) -> None:
     listed = background(200)
-    if bare:  # some servers say nothing of the output again: it is only in what was streamed, before and after
+    if bare:  # some servers leave the output out of the terminal response: it is only in the events, before and after
         listed[-1]["response"]["output"] = []
 
     async def test() -> None:

@@ -1,4 +1,4 @@
-"""Cancelling at each checkpoint in turn leaves no task, no socket and no warning (pytest makes errors of warnings)."""
+"""Cancelling at each checkpoint in turn leaves no task, no socket and no warning (pytest turns warnings into errors)."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ ITEMS: Any = {
 
 
 def open_files() -> int:
-    """Count what this process holds open: both ends of each connection are in it."""
+    """Count the open files of this process, which has both ends of each connection."""
     return sum(1 for _ in Path("/dev/fd").iterdir())
 
 
-# ---- what is cancelled
+# ---- the calls that are cancelled
 
 
 async def reads_to_the_end(c: ResponsesClient) -> None:
@@ -87,10 +87,10 @@ async def turns_pages(c: ResponsesClient) -> None:
         pass
 
 
-# ---- and by whom
+# ---- the server, and the tests
 
 
-async def said(peer: ServerExchange, *pieces: bytes) -> None:
+async def send_slowly(peer: ServerExchange, *pieces: bytes) -> None:
     """Send pieces so that the client has to wait for each."""
     for piece in pieces:
         await peer.send(piece)
@@ -105,10 +105,10 @@ async def script(peer: ServerExchange) -> Answer | None:
         return Answer.json(ITEMS)
     if b'"refused"' in request.body:
         await peer.start(400, content_type="application/json")
-        await said(peer, b'{"error": ', b'{"message": "No."}}')
+        await send_slowly(peer, b'{"error": ', b'{"message": "No."}}')
         return None
     if request.wants_stream:
-        await said(peer, *map(frame, plain("ab")))
+        await send_slowly(peer, *map(frame, plain("ab")))
         return None
     return Answer.json(saying("x"))
 
@@ -133,7 +133,7 @@ def test_cancelling_a_call_at_each_checkpoint_leaves_nothing_behind(
         def begin() -> Coroutine[Any, Any, None]:
             ends.clear()
             server.requests.clear()
-            # Nothing is kept for reuse, so that whatever is still open afterwards was forgotten.
+            # Connections are not kept for reuse, so a connection that is open afterwards was leaked.
             https.append(httpx.AsyncClient(limits=httpx.Limits(max_keepalive_connections=0)))
             return call(
                 ResponsesClient(
@@ -146,7 +146,7 @@ def test_cancelling_a_call_at_each_checkpoint_leaves_nothing_behind(
 
         async def after() -> None:
             with anyio.fail_after(2):
-                while open_files() > before:  # noqa: ASYNC110 - what other tasks still do, not an event
+                while open_files() > before:  # noqa: ASYNC110 - polls the operating system: there is no event to wait for
                     await anyio.sleep(0.001)
             operations = [end.operation for end in ends]
             assert call is waits or len(operations) == len(set(operations))
@@ -175,7 +175,7 @@ def test_cancelling_a_client_at_each_checkpoint_leaves_no_task_and_no_socket(eng
             await peer.until_closed()
 
         async with FakeServer(script) as server, connect(engine, server) as warm:
-            async with warm.stream(model="m", input="x") as stream:  # what is made once is made here
+            async with warm.stream(model="m", input="x") as stream:  # creates what is only created once
                 await stream.result()
 
             async def use() -> None:
@@ -188,7 +188,7 @@ def test_cancelling_a_client_at_each_checkpoint_leaves_no_task_and_no_socket(eng
                     assert len(asyncio.all_tasks()) <= tasks
 
             await until_idle(server)
-            # The server's end of a connection that was just closed may be about to see it.
+            # One task more: the server may not have noticed yet that a connection was closed.
             tasks = len(asyncio.all_tasks()) + 1 if engine.startswith("asyncio") else 0
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
@@ -201,5 +201,5 @@ def test_cancelling_a_client_at_each_checkpoint_leaves_no_task_and_no_socket(eng
 
 async def until_idle(server: FakeServer) -> None:
     with anyio.fail_after(1):
-        while server.active:  # noqa: ASYNC110 - what other tasks still do, not an event
+        while server.active:  # noqa: ASYNC110 - polls the server: there is no event to wait for
             await anyio.sleep(0.001)

@@ -1,4 +1,4 @@
-"""Streams that end where they should not: at every event."""
+"""Streams that end or break too early: after every event."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ KINDS = [event["type"] for event in Answer.text(TEXT).draft().events or []]
 
 
 def text_after(number: int) -> str:
-    """Give what has been said with the event of this number."""
+    """Return the text up to and including the event with this number."""
     return "".join(["One", " two", " three."][: KINDS[: number + 1].count("response.output_text.delta")])
 
 
 @everywhere
-def test_a_stream_that_ends_after_any_event_has_what_came_until_then(engine: str) -> None:
+def test_a_stream_that_ends_after_any_event_keeps_what_was_received(engine: str) -> None:
     async def test() -> None:
         ends = [Answer.text(TEXT).with_faults(Fault.eof(after=number)) for number in range(len(KINDS) - 1)]
         async with FakeServer(Script(*ends)) as server, connect(engine, server) as client:
@@ -42,11 +42,11 @@ def test_a_stream_that_ends_after_any_event_has_what_came_until_then(engine: str
 
 async def collect(stream: EventStream, seen: list[str]) -> None:
     async for event in stream:
-        seen.append(event.type)  # noqa: PERF401 - what came before an error is of interest too
+        seen.append(event.type)  # noqa: PERF401 - keeps the events before an error
 
 
 @everywhere
-def test_a_stream_that_breaks_after_any_event_has_what_came_until_then(engine: str) -> None:
+def test_a_stream_that_breaks_after_any_event_keeps_what_was_received(engine: str) -> None:
     async def test() -> None:
         ends = [Answer.text(TEXT).with_faults(Fault.reset(after=number)) for number in range(len(KINDS) - 1)]
         async with FakeServer(Script(*ends)) as server, connect(engine, server) as client:

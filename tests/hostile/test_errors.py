@@ -1,4 +1,4 @@
-"""Every way in which a server says that something is wrong, over every engine."""
+"""Every shape in which servers report an error, over every engine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def stream(*events: dict[str, Any]) -> Answer:
 
 @attrs.frozen
 class Row:
-    """One line of the table: what is sent, and what becomes of it."""
+    """One row of the table: what the server sends, and the error that the client raises."""
 
     answer: Answer
     error: type[ResponsesProtoError]
@@ -105,7 +105,7 @@ ROWS = {
 
 @everywhere
 @pytest.mark.parametrize("name", ROWS)
-def test_every_shape_of_error_is_one_of_ours(engine: str, name: str) -> None:
+def test_every_shape_of_error_is_raised_as_an_error_of_this_package(engine: str, name: str) -> None:
     async def test() -> None:
         row = ROWS[name]
         async with FakeServer(row.answer) as server, connect(engine, server) as client:
@@ -122,7 +122,7 @@ def test_every_shape_of_error_is_one_of_ours(engine: str, name: str) -> None:
 
 @over_sockets
 @pytest.mark.parametrize("status", [302, 307, 308])
-def test_no_redirect_takes_the_key_elsewhere(engine: str, status: int) -> None:
+def test_redirects_are_not_followed(engine: str, status: int) -> None:
     async def test() -> None:
         async with FakeServer("Stolen.") as elsewhere:
             away = Answer.redirect(f"{elsewhere.url}/responses", status)
@@ -138,14 +138,14 @@ def test_no_redirect_takes_the_key_elsewhere(engine: str, status: int) -> None:
 
 
 @everywhere
-def test_a_key_that_is_quoted_back_is_not_passed_on(engine: str) -> None:
+def test_a_key_that_the_server_quotes_is_redacted(engine: str) -> None:
     async def test() -> None:
         answer = Answer.error(401, f"Incorrect API key provided: {KEY}.", code="invalid_api_key")
         async with FakeServer(answer) as server, connect(engine, server) as client:
             with pytest.raises(APIError) as caught:
                 await client.create(model="m", input="x")
-            told = str(caught.value) + repr(caught.value) + json.dumps(caught.value.body)
-            assert KEY not in told
+            shown = str(caught.value) + repr(caught.value) + json.dumps(caught.value.body)
+            assert KEY not in shown
             assert KEY in str(server.requests[0].headers)
 
     run_on(engine, test)

@@ -28,7 +28,7 @@ TEXT = "One two three four five six seven eight nine ten."
 
 @contextlib.contextmanager
 def many_files() -> Generator[None]:
-    """Let this process, which has both ends, open as many files as it needs."""
+    """Raise the number of open files: this process has both ends of every connection."""
     before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * STREAMS + 200
     if most != resource.RLIM_INFINITY and most < wanted:
@@ -49,7 +49,7 @@ def test_a_thousand_streams_that_are_open_at_once_all_arrive(engine: str) -> Non
         async def script(peer: ServerExchange) -> None:
             for step in steps[:6]:
                 await peer.send(step)
-            if server.active == STREAMS:  # the last one has come: all of them are in the middle
+            if server.active == STREAMS:  # all of them have begun, and none has ended
                 everybody.set()
             await everybody.wait()
             for step in steps[6:]:
@@ -82,7 +82,7 @@ def test_the_server_streams_to_a_thousand_clients_at_once(backend: str, kind: st
         async with reply.message() as message:
             await message.text("One")
             here.append(reply.response.id)
-            if len(here) == STREAMS:  # the last one has come: all of them are in the middle
+            if len(here) == STREAMS:  # all of them have begun, and none has ended
                 gate[0].set()
             await gate[0].wait()
             for word in TEXT.split(" ")[1:]:

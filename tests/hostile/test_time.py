@@ -1,4 +1,4 @@
-"""Servers that are slow, silent or do not stop, and clients that are."""
+"""Servers that are slow, silent or never stop, and slow clients."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ SILENT: dict[str, Any] = {
 
 @everywhere
 @pytest.mark.parametrize("kind", SILENT)
-def test_each_deadline_names_itself_and_has_what_came(engine: str, kind: str) -> None:
+def test_each_deadline_has_its_kind_and_the_partial_response(engine: str, kind: str) -> None:
     async def test() -> None:
-        patience: Any = {kind: 0.15}
-        async with FakeServer(SILENT[kind]) as server, connect(engine, server, timeouts=Timeouts(**patience)) as client:
+        bounds: Any = {kind: 0.15}
+        async with FakeServer(SILENT[kind]) as server, connect(engine, server, timeouts=Timeouts(**bounds)) as client:
             started = time.monotonic()
             with pytest.raises(DeadlineExceeded) as caught:
                 async with client.stream(model="m", input="x") as stream:
@@ -89,11 +89,11 @@ def test_each_deadline_names_itself_and_has_what_came(engine: str, kind: str) ->
 )
 def test_a_slow_server_is_waited_for(engine: str, fault: Fault) -> None:
     async def test() -> None:
-        patience = Timeouts(first_byte=5, first_event=5, between_bytes=5, between_events=5)
+        bounds = Timeouts(first_byte=5, first_event=5, between_bytes=5, between_events=5)
         answer = Answer.text(TEXT).with_faults(fault)
         async with (
             FakeServer(answer) as server,
-            connect(engine, server, timeouts=patience) as client,
+            connect(engine, server, timeouts=bounds) as client,
             client.stream(model="m", input="x") as stream,
         ):
             assert (await stream.result()).output_text == TEXT
@@ -102,7 +102,7 @@ def test_a_slow_server_is_waited_for(engine: str, fault: Fault) -> None:
 
 
 @everywhere
-def test_a_client_that_reads_slowly_holds_the_server_back_and_no_memory(engine: str) -> None:
+def test_a_slow_client_slows_the_server_down_and_buffers_little(engine: str) -> None:
     frame = steps()[4]
 
     async def test() -> None:
@@ -122,7 +122,7 @@ def test_a_client_that_reads_slowly_holds_the_server_back_and_no_memory(engine: 
         ):
             await anext(stream)
             sent = -1
-            while peers[0].sent != sent:  # until nothing more goes out
+            while peers[0].sent != sent:  # until the buffers in between are full
                 sent = peers[0].sent
                 await anyio.sleep(0.2)
             tracemalloc.start()
@@ -140,14 +140,14 @@ def test_a_client_that_reads_slowly_holds_the_server_back_and_no_memory(engine: 
 
 
 @everywhere
-def test_completed_on_an_open_socket_is_the_end(engine: str) -> None:
+def test_a_stream_ends_with_its_terminal_event_even_if_the_socket_stays_open(engine: str) -> None:
     async def test() -> None:
         answer = Answer.text(TEXT).with_faults(Fault.open_socket(), Fault.joined())
         async with FakeServer(answer) as server, connect(engine, server) as client:
             took: list[float] = []
-            for _ in range(3):  # the shortest counts: others use this machine, too
+            for _ in range(3):  # the shortest of three, because the machine may be busy
                 async with client.stream(model="m", input="x") as stream:
-                    await anext(stream)  # the connection is made, and everything has come
+                    await anext(stream)  # the connection is established, and all events have arrived
                     started = time.monotonic()
                     async for _ in stream:
                         pass
@@ -159,9 +159,9 @@ def test_completed_on_an_open_socket_is_the_end(engine: str) -> None:
 
 
 @over_sockets
-def test_a_connection_is_used_again(engine: str) -> None:
+def test_a_connection_is_reused(engine: str) -> None:
     async def test() -> None:
-        late = Answer.stream(b"".join(steps()), Pause(0.02))  # the end of the body comes on its own
+        late = Answer.stream(b"".join(steps()), Pause(0.02))  # the end of the body arrives later
         async with FakeServer(late) as server, connect(engine, server) as client:
             for _ in range(2):
                 async with client.stream(model="m", input="x") as stream:
@@ -183,7 +183,7 @@ def test_a_connection_is_used_again(engine: str) -> None:
 # ---- leaving
 
 
-class Leave(Exception):  # noqa: N818 - no error of anybody's
+class Leave(Exception):  # noqa: N818 - not an error
     pass
 
 

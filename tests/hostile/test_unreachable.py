@@ -1,4 +1,4 @@
-"""Servers that do not take the connection, or the request: the two deadlines that a transport keeps itself."""
+"""Servers that do not accept the connection or the request: the two deadlines that a transport enforces itself."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def deaf(*, full: bool) -> Generator[str]:
-    """Give the URL of a server that accepts nobody, with room in its queue or, if it is `full`, without."""
+    """Yield the URL of a server that accepts no connection; if it is `full`, its queue has no room either."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0 if full else 8))
         address = listener.getsockname()
-        for _ in range(3 if full else 0):  # the kernel takes one or two more than it was told to
+        for _ in range(3 if full else 0):  # the kernel admits one or two more than the backlog
             waiting = stack.enter_context(socket.socket())
             waiting.settimeout(0)
             waiting.connect_ex(address)
@@ -32,7 +32,7 @@ def deaf(*, full: bool) -> Generator[str]:
 
 @over_sockets
 @pytest.mark.parametrize("kind", ["connect", "write"])
-def test_a_deaf_server_is_a_deadline_that_names_itself(engine: str, kind: str) -> None:
+def test_a_server_that_does_not_react_is_a_deadline_of_the_right_kind(engine: str, kind: str) -> None:
     async def test() -> None:
         patience: Any = {kind: 0.2}
         with deaf(full=kind == "connect") as url:
@@ -54,7 +54,7 @@ def test_a_deaf_server_is_a_deadline_that_names_itself(engine: str, kind: str) -
 
 
 @over_sockets
-def test_nobody_there_is_a_connect_error_which_is_safe_to_repeat(engine: str) -> None:
+def test_a_refused_connection_is_a_connect_error_that_is_safe_to_retry(engine: str) -> None:
     async def test() -> None:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]

@@ -9,7 +9,7 @@ import pytest
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
-from responses_proto.exceptions import LocalProtocolError, RateLimitError, StreamTruncated, TransportError
+from responses_proto.exceptions import RateLimitError, StreamTruncated, TransportError, UsageError
 from responses_proto.testing import Answer, Cassette, FakeServer, Fault, RecordingServer, Script, replay
 
 if TYPE_CHECKING:
@@ -114,5 +114,5 @@ def test_what_the_client_hands_in_is_used(backend: str, tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(LocalProtocolError, match="base_url has to be like"):
+    with pytest.raises(UsageError, match="base_url must look like"):
         RecordingServer(tmp_path / "tape.json", "localhost:8080")

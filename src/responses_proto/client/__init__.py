@@ -1,7 +1,7 @@
-"""The client: requests, streams of events, retries, deadlines, hooks and resuming, on asyncio and trio.
+"""Send requests to a server of the Responses API, on asyncio or trio, with retries, deadlines, hooks and resuming.
 
-Start with :class:`ResponsesClient`. ``client.transport`` is the layer below it, which sends HTTP requests;
-``client.otel`` makes OpenTelemetry spans.
+Start with :class:`ResponsesClient`. ``client.transport`` is the layer below, which sends HTTP requests; ``client.websocket`` carries
+responses over a WebSocket; ``client.otel`` creates OpenTelemetry spans.
 """
 
 from __future__ import annotations
@@ -16,14 +16,12 @@ if TYPE_CHECKING:
     from . import otel as otel
     from . import transport as transport
     from . import websocket as websocket
-    from .client import EventStream as EventStream
-    from .client import Hooks as Hooks
     from .client import ResponsesClient as ResponsesClient
-    from .client import StreamMeta as StreamMeta
     from .conversations import ConversationItems as ConversationItems
     from .conversations import Conversations as Conversations
     from .hooks import CallFinished as CallFinished
     from .hooks import CallResult as CallResult
+    from .hooks import Hooks as Hooks
     from .hooks import RetryNotice as RetryNotice
     from .httpx_sse import EventSource as EventSource
     from .httpx_sse import ServerSentEvent as ServerSentEvent
@@ -37,7 +35,9 @@ if TYPE_CHECKING:
     from .retry import GiveUpReason as GiveUpReason
     from .retry import RetryAfter as RetryAfter
     from .retry import RetryPolicy as RetryPolicy
+    from .stream import EventStream as EventStream
     from .stream import OnAbandon as OnAbandon
+    from .stream import StreamMeta as StreamMeta
     from .timeouts import Timeouts as Timeouts
     from .views import Batches as Batches
     from .views import Events as Events
@@ -49,13 +49,13 @@ else:
         __name__,
         {
             ".": ("transport", "websocket"),
-            ".client": ("EventStream", "Hooks", "ResponsesClient", "StreamMeta"),
+            ".client": ("ResponsesClient",),
             ".conversations": ("ConversationItems", "Conversations"),
-            ".hooks": ("CallFinished", "CallResult", "RetryNotice"),
+            ".hooks": ("CallFinished", "CallResult", "Hooks", "RetryNotice"),
             ".httpx_sse": ("EventSource", "SSEError", "ServerSentEvent", "SourceEvents", "events_from"),
             ".pages": ("ItemPages", "Page"),
             ".retry": ("Decision", "GiveUp", "GiveUpReason", "RetryAfter", "RetryPolicy"),
-            ".stream": ("OnAbandon",),
+            ".stream": ("EventStream", "OnAbandon", "StreamMeta"),
             ".timeouts": ("Timeouts",),
             ".views": ("Batches", "Events", "PartialValues", "TextDeltas"),
             ".websocket.session": ("WebSocketSession",),

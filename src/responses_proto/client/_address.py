@@ -1,52 +1,53 @@
-"""Where a client sends to, and as whom."""
+"""Work out where a client sends its requests, and with which key."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from ..exceptions import LocalProtocolError
+from ..exceptions import UsageError
 from ..providers import PROVIDERS, Provider, find_provider
 from .transport.http import origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["check_headers", "checked_url", "endpoint", "resolve_endpoint", "shown"]
+__all__ = ["check_headers", "endpoint_url", "normalize_base_url", "public_url", "resolve_endpoint"]
 
 _CUSTOM: Final = Provider(name="server", key_needed=False)
 _BASE_URL: Final = "RESPONSES_BASE_URL"
 _API_KEY: Final = "RESPONSES_API_KEY"
-_OF_WEBSOCKET: Final = {"ws": "http", "wss": "https"}
+_HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
 
 
 def resolve_endpoint(
     base_url: str | None, api_key: str | None, dialect: Provider | str | None, env: Mapping[str, str]
 ) -> tuple[Provider, str, str]:
-    """Find the dialect, the address as given, and the key, which may be empty. ``env`` is the environment.
+    """Return the provider, the base URL as configured, and the API key, which may be empty.
 
-    Raises ``LocalProtocolError`` for a provider that is not known, or that has no address of its own and was given none, and for
-    what is no text, or an empty address: a variable that is not set must not send a key elsewhere.
+    ``env`` is the environment. Raises ``UsageError`` for an unknown provider, for one that has no default address if none is
+    configured, and for a ``base_url`` or ``api_key`` that is not a string. An empty ``base_url`` is refused too: an unset
+    variable must not send the key to the default address.
     """
-    asked: dict[str, object] = {"base_url": base_url, "api_key": api_key}
-    for name, given in asked.items():
-        if given is not None and not isinstance(given, str):
-            raise LocalProtocolError(f"{name} has to be a str, not {type(given).__name__}")
+    arguments: dict[str, object] = {"base_url": base_url, "api_key": api_key}
+    for name, value in arguments.items():
+        if value is not None and not isinstance(value, str):
+            raise UsageError(f"{name} must be a str, got {type(value).__name__}")
     if base_url is not None and not base_url.strip():
-        raise LocalProtocolError("base_url is empty: leave it out for the default, or say where the server is")
+        raise UsageError("base_url is empty: leave it out for the default, or pass the server's address")
     if dialect is not None:
-        found = find_provider(dialect) if isinstance(dialect, str) else dialect
-        url = base_url or _first(env, found.base_url_env) or found.base_url
+        provider = find_provider(dialect) if isinstance(dialect, str) else dialect
+        url = base_url or _first(env, provider.base_url_env) or provider.base_url
         if not url:
-            names = " or ".join(found.base_url_env)
-            raise LocalProtocolError(f"{found.name} has no address of its own: pass base_url=..., or set {names}")
-        key = api_key if api_key is not None else _first(env, found.key_env)
+            names = " or ".join(provider.base_url_env)
+            raise UsageError(f"{provider.name} has no default address: pass base_url=..., or set {names}")
+        key = api_key if api_key is not None else _first(env, provider.key_env)
     else:
         url = base_url or _first(env, (_BASE_URL,))
-        found = (_dialect_at(url) or _CUSTOM) if url else PROVIDERS["openai"]
-        url = url or _first(env, found.base_url_env) or cast("str", found.base_url)
-        key = api_key if api_key is not None else _first(env, (_API_KEY, *found.key_env))
-    return found, url, key.strip()
+        provider = (_provider_at(url) or _CUSTOM) if url else PROVIDERS["openai"]
+        url = url or _first(env, provider.base_url_env) or cast("str", provider.base_url)
+        key = api_key if api_key is not None else _first(env, (_API_KEY, *provider.key_env))
+    return provider, url, key.strip()
 
 
 def _first(env: Mapping[str, str], names: tuple[str, ...]) -> str:
@@ -54,73 +55,72 @@ def _first(env: Mapping[str, str], names: tuple[str, ...]) -> str:
 
 
 def _as_http(url: str) -> str:
-    """Give a WebSocket URL as that of the server it is on: one server speaks both."""
+    """Return a WebSocket URL with the scheme of HTTP, which the same server speaks; other URLs unchanged."""
     scheme, mark, rest = url.partition("://")
-    return f"{_OF_WEBSOCKET.get(scheme.lower(), scheme)}{mark}{rest}"
+    return f"{_HTTP_SCHEMES.get(scheme.lower(), scheme)}{mark}{rest}"
 
 
-def _dialect_at(url: str) -> Provider | None:
-    """Find the provider that a URL belongs to: the one that its key may be sent to."""
+def _provider_at(url: str) -> Provider | None:
+    """Return the provider at this origin, whose key may be sent there; ``None`` if no known one is."""
     url = _as_http(url.strip())
-    return next((d for d in PROVIDERS.values() if d.key_needed and d.base_url and _same_origin(d.base_url, url)), None)
+    return next((p for p in PROVIDERS.values() if p.key_needed and p.base_url and _same_origin(p.base_url, url)), None)
 
 
 def _same_origin(one: str, other: str) -> bool:
     try:
         return origin(one) == origin(other)
-    except ValueError:  # no URL at all, which is found out later
+    except ValueError:  # not a URL; `normalize_base_url` refuses it later
         return False
 
 
-def checked_url(url: str, dialect: Provider) -> str:
-    """Give the base URL in one form: with the path that the dialect needs, without a trailing slash.
+def normalize_base_url(url: str, provider: Provider) -> str:
+    """Return the base URL with the path that the provider needs and without a trailing slash.
 
-    Raises ``LocalProtocolError`` for what is no http(s) or ws(s) URL, or is that of an endpoint.
+    ``ws://`` and ``wss://`` become ``http://`` and ``https://``. Raises ``UsageError`` for anything that is not such a URL, and
+    for the URL of the endpoint ``/responses`` itself.
     """
     url = _as_http(url.strip())
     try:
         parts = urlsplit(url)
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
-        parts, fine = urlsplit(""), False
-    if not fine or parts.fragment or any(character.isspace() or not character.isprintable() for character in url):
-        raise LocalProtocolError(f"base_url has to be like https://host/v1, not {shown(url)!r}")
-    path = parts.path.rstrip("/") or dialect.base_url_path
+        parts, valid = urlsplit(""), False
+    if not valid or parts.fragment or any(character.isspace() or not character.isprintable() for character in url):
+        raise UsageError(f"base_url must look like https://host/v1, got {public_url(url)!r}")
+    path = parts.path.rstrip("/") or provider.base_url_path
     if path.endswith("/responses"):
-        raise LocalProtocolError(
-            f"base_url is what stands before /responses: {shown(url).rstrip('/').removesuffix('/responses')!r}"
+        raise UsageError(
+            f"base_url must be the part before /responses: {public_url(url).rstrip('/').removesuffix('/responses')!r}"
         )
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
-def endpoint(base_url: str, *segments: str) -> str:
-    """Give the URL of an endpoint. Each segment stays one segment, whatever characters are in it.
+def endpoint_url(base_url: str, *segments: str) -> str:
+    """Return the URL of an endpoint: ``segments``, each quoted as one segment, appended to the path of ``base_url``.
 
-    Raises ``LocalProtocolError`` for a segment that is empty, ``.`` or ``..``, which no quoting keeps in its place.
+    Raises ``UsageError`` for a segment that is empty, ``.`` or ``..``: quoting does not protect those.
     """
     for segment in segments:
         if segment.strip() in ("", ".", ".."):
-            raise LocalProtocolError(f"{segment!r} cannot be an id: it is empty, or would lead elsewhere")
+            raise UsageError(f"{segment!r} cannot be an id: it would address another endpoint")
     parts = urlsplit(base_url)
     path = "/".join((parts.path, *(quote(segment, safe="") for segment in segments)))
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
-def shown(url: str) -> str:
-    """Give a URL without what it may hold of secrets: user name, password, query."""
+def public_url(url: str) -> str:
+    """Return the URL without the parts that may hold secrets: user name, password and query."""
     address = url.split("?", maxsplit=1)[0]
     scheme, mark, rest = address.partition("://")
     return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else address.rpartition("@")[2]
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Raise ``LocalProtocolError`` for a header that cannot be sent; the HTTP library's own error would quote its value."""
+    """Raise ``UsageError`` for a header that cannot be sent. The HTTP library's own error would quote its value."""
     for name, value in headers.items():
-        given: list[object] = [name, value]
-        if [kind for kind in given if not isinstance(kind, str)]:
-            raise LocalProtocolError(f"the header {name!r} has to be text, its name as well (its value is not shown)")
-        named = name.isascii() and name.isprintable() and name and not set(name) & set(" :")
-        if not named or not value.isascii() or set(value) & set("\r\n\0"):
-            raise LocalProtocolError(
-                f"the header {name!r} has characters that no header may have (its value is not shown)"
-            )
+        parts: list[object] = [name, value]
+        if not all(isinstance(part, str) for part in parts):
+            raise UsageError(f"header {name!r}: name and value must be str (its value is not shown)")
+        valid_name = name.isascii() and name.isprintable() and name and not set(name) & set(" :")
+        if not valid_name or not value.isascii() or set(value) & set("\r\n\0"):
+            raise UsageError(f"header {name!r} contains characters that HTTP does not allow (its value is not shown)")

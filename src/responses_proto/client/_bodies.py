@@ -1,7 +1,7 @@
-"""Bodies of requests: small ones at once, large ones in slices between which the event loop gets its turn.
+"""Serialize the bodies of requests: small ones at once, large ones in slices that leave the event loop free.
 
-A JSON library writes 24 MiB in one go and holds the interpreter meanwhile, in whatever thread it runs. So a large
-body is walked here, and the library gets pieces that it is done with in well under a millisecond.
+A JSON library writes 24 MiB in one call and holds the interpreter lock throughout, in any thread. A large body is therefore
+walked here, and the library receives pieces that each take well under a millisecond.
 """
 
 from __future__ import annotations
@@ -25,33 +25,35 @@ if TYPE_CHECKING:
 
 __all__ = ["Body", "LargeBody", "SmallBody", "is_large"]
 
-_SLICE: Final = 128 * 1024  # characters, about, that are written at a time; a body of more is a large one
-_NODE: Final = 64  # characters that a value counts for besides its text: the work per value, not the bytes
-_TURN: Final = 0.001  # seconds of work after which others get their turn
-_DEEPEST: Final = 200  # levels; what is deeper goes to the codec in one piece, which says what is wrong with it
+_SLICE: Final = 128 * 1024  # characters, roughly, that are serialized at a time; a larger body is a `LargeBody`
+_NODE: Final = (
+    64  # characters that each value counts for in addition to its text: an estimate of the work, not of the size
+)
+_MAX_BUSY: Final = 0.001  # seconds of work after which other tasks may run
+_MAX_DEPTH: Final = 200  # levels; anything deeper goes to the codec in one piece, which raises the fitting error
 
 
 class SmallBody:
-    """A body that is written already."""
+    """A body that is serialized already."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
 
     async def bytes(self) -> bytes:
-        """Give the body."""
+        """Return the body."""
         return self._data
 
 
 class Body(Protocol):
-    """What is to be sent."""
+    """The body of a request."""
 
     async def bytes(self) -> bytes:
-        """Give the body. Raises ``EncodeError``."""
+        """Return the body as JSON. Raises ``EncodeError``."""
         ...
 
 
 class LargeBody:
-    """A body that is written when it is needed; once."""
+    """A body that is serialized when it is first needed."""
 
     def __init__(self, wire: Any, converter: Converter) -> None:
         self._wire = wire
@@ -59,43 +61,43 @@ class LargeBody:
         self._data: bytes | None = None
 
     async def bytes(self) -> bytes:
-        """Write the body, in slices. Raises ``EncodeError``."""
+        """Serialize the body in slices, once, and return it. Raises ``EncodeError``."""
         if self._data is None:
-            pieces: list[bytes] = []
-            small = bytearray()  # gathers them: letting go of a hundred thousand pieces takes its time, too
-            turn = time.perf_counter()
+            slices: list[bytes] = []
+            buffer = bytearray()  # collects small pieces, because freeing a hundred thousand of them takes time as well
+            resumed = time.perf_counter()
             for piece in _pieces(self._wire, self._converter, 0):
-                small += piece
-                if len(small) > _SLICE:
-                    pieces.append(bytes(small))
-                    small.clear()
-                if time.perf_counter() - turn > _TURN:
+                buffer += piece
+                if len(buffer) > _SLICE:
+                    slices.append(bytes(buffer))
+                    buffer.clear()
+                if time.perf_counter() - resumed > _MAX_BUSY:
                     await anyio.lowlevel.checkpoint()
-                    turn = time.perf_counter()
-            pieces.append(bytes(small))
-            # Joining megabytes of bytes is what the interpreter does without holding on to its lock.
-            self._data = await anyio.to_thread.run_sync(b"".join, pieces)
+                    resumed = time.perf_counter()
+            slices.append(bytes(buffer))
+            # The interpreter releases its lock while it joins megabytes of bytes.
+            self._data = await anyio.to_thread.run_sync(b"".join, slices)
             self._wire = None
         return self._data
 
 
 def is_large(value: object) -> bool:
-    """Tell whether writing a value may take long. Looks at no more of it than it needs to tell."""
-    return _weigh(value, _SLICE, 0) <= 0
+    """Return whether serializing the value may take long. Visits no more of it than the answer needs."""
+    return _budget_after(value, _SLICE, 0) <= 0
 
 
-def _weigh(value: object, left: int, depth: int) -> int:
-    # Gives what is left of the weight; 0 or less: heavy.
-    left -= _NODE
+def _budget_after(value: object, budget: int, depth: int) -> int:
+    """Return what serializing the value leaves of a budget of characters; 0 or less if it is not enough."""
+    budget -= _NODE
     if isinstance(value, str):
-        return left - len(value)
-    if left <= 0 or depth > _DEEPEST:
-        return left
+        return budget - len(value)
+    if budget <= 0 or depth > _MAX_DEPTH:
+        return budget
     for element in _elements(value):
-        left = _weigh(element, left, depth + 1)
-        if left <= 0:
+        budget = _budget_after(element, budget, depth + 1)
+        if budget <= 0:
             break
-    return left
+    return budget
 
 
 def _elements(value: object) -> Iterator[object]:
@@ -111,15 +113,15 @@ def _elements(value: object) -> Iterator[object]:
 
 
 def _pieces(value: Any, converter: Converter, depth: int) -> Iterator[bytes]:
-    """Write a value piece by piece; together the pieces are what the codec would have written."""
+    """Yield the JSON of a value in pieces; joined, they are what the codec writes."""
     if isinstance(value, str):
         yield from _text(value, converter)
-    elif depth > _DEEPEST or _weigh(value, _SLICE, depth) > 0:
+    elif depth > _MAX_DEPTH or _budget_after(value, _SLICE, depth) > 0:
         yield converter.dumps(value)
     elif isinstance(value, Unknown):
         yield from _pieces(value.raw, converter, depth + 1)
     elif isinstance(value, Model):
-        yield from _pieces(_shallow(value, converter), converter, depth + 1)
+        yield from _pieces(_dump_shallow(value, converter), converter, depth + 1)
     elif isinstance(value, Mapping):
         yield from _object(cast("Mapping[object, object]", value), converter, depth)
     elif isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
@@ -138,7 +140,7 @@ def _object(value: Mapping[object, object], converter: Converter, depth: int) ->
     first = True
     for key, element in value.items():
         if not isinstance(key, str):
-            raise EncodeError(f"a key of a JSON object is a string, not {type(key).__name__}")
+            raise EncodeError(f"keys of a JSON object must be str, got {type(key).__name__}")
         yield (b"" if first else b",") + converter.json.dumps(key) + b":"
         first = False
         yield from _pieces(element, converter, depth + 1)
@@ -155,19 +157,19 @@ def _text(text: str, converter: Converter) -> Iterator[bytes]:
     yield b'"'
 
 
-def _shallow(value: Model, converter: Converter) -> dict[str, Any]:
-    """Give the wire object of a model whose large fields are still what they were.
+def _dump_shallow(value: Model, converter: Converter) -> dict[str, Any]:
+    """Return the wire object of a model, in which the large fields are not dumped.
 
-    The names on the wire, the constants and the fields of ``extra`` are the codec's business: it dumps the model with
-    small stand-ins, which then give way to the real values.
+    Only the codec knows the wire names, the constants and how ``extra`` is merged. It dumps a copy of the model in which small
+    placeholders stand for the large fields; here they are replaced by the real values.
     """
     thin = copy.copy(value)
-    large: dict[int, Any] = {}
+    large: dict[int, tuple[str, Any]] = {}
     for index, attribute in enumerate(value.__attrs_attrs__):
         element = getattr(value, attribute.name)
-        if attribute.name != "extra" and _weigh(element, _SLICE, 0) <= 0:
-            stand_in = f"stand-in for {index}"
-            large[id(stand_in)] = (stand_in, element)  # which keeps it alive, and with it its identity
-            setattr(thin, attribute.name, stand_in)
-    written = cast("dict[str, Any]", converter.dump(thin))
-    return {key: large[id(short)][1] if id(short) in large else short for key, short in written.items()}
+        if attribute.name != "extra" and is_large(element):
+            placeholder = f"placeholder {index}"
+            large[id(placeholder)] = (placeholder, element)  # keeps it alive, so that its id() stays unique
+            setattr(thin, attribute.name, placeholder)
+    dumped = cast("dict[str, Any]", converter.dump(thin))
+    return {name: large[id(field)][1] if id(field) in large else field for name, field in dumped.items()}

@@ -1,4 +1,4 @@
-"""What all calls of a client share: where to, as whom, how long, how often, and who is told."""
+"""Prepare and carry out the calls of a client: the settings they share, their attempts, and the report at their end."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import difflib
 import time
 import uuid
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 from urllib.parse import urlencode
 
@@ -13,24 +14,14 @@ import anyio
 import attrs
 
 from ..codec import default_converter
-from ..exceptions import APIError, DeadlineExceeded, LocalProtocolError, ResponsesProtoError
+from ..exceptions import ResponsesProtoError, UsageError
 from ..models._base import Model
 from ..models.response import Response
 from ..protocol.api_errors import api_error_from
-from ..protocol.headers import request_id
 from ..typing import UNSET
-from ._address import check_headers, endpoint
+from ._address import check_headers, endpoint_url
 from ._bodies import Body, LargeBody, SmallBody, is_large
-from ._replies import (
-    ERROR_BODY,
-    FIRST_ERROR,
-    FIRST_REDIRECT,
-    description,
-    error_from_reply,
-    is_error,
-    read_object,
-    without,
-)
+from ._replies import MAX_ERROR_BODY, error_from_reply, is_error, read_object, unexpected_reply
 from .hooks import CallFinished, CallResult, Hooks, RetryNotice
 from .retry import RetryAfter, RetryPolicy
 from .timeouts import Timeouts
@@ -41,41 +32,50 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from types import TracebackType
 
+    from ..exceptions import APIError
     from ..limits import Limits
     from ..protocol.stream import Outcome
     from ..typing import Cursor, JSONObject
 
-__all__ = ["Attempts", "ClientCore", "PreparedCall", "merged", "query"]
+__all__ = ["Attempts", "ClientCore", "PreparedCall", "merge_fields", "query_params"]
 
-_IDEMPOTENCY: Final = "idempotency-key"
-_NOTHING: Final = SmallBody(b"")
+_IDEMPOTENCY_KEY: Final = "idempotency-key"
+_NO_BODY: Final = SmallBody(b"")
 _M = TypeVar("_M", bound=Model)
+T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
 class PreparedCall:
-    """A call that was not begun yet."""
+    """A call that was checked and not sent yet."""
 
     operation: str
+    """The kind of call, such as ``responses.create``; hooks receive it."""
     request: WireRequest
-    """Without its body."""
+    """The request, without its body."""
     body: Body
+    """The body, which is serialized when the request is sent."""
 
 
 @attrs.frozen(kw_only=True)
 class ClientCore:
-    """A client's settings and its transport. Makes plans, and carries out those that are answered in one piece."""
+    """The settings and the transport that all calls of a client share.
+
+    :meth:`call` does a whole call. A stream takes the steps apart: :meth:`prepare`, then ``EventStream(core, call)``.
+    """
 
     transport: Transport
     base_url: str
     headers: Mapping[str, str] = attrs.field(repr=False)
+    """Sent with every request; one of them holds the API key. Names in lower case."""
     secret: bytes = attrs.field(repr=False)
+    """The API key, which is removed from errors; may be empty."""
     timeouts: Timeouts
     limits: Limits
     retry: RetryPolicy
     hooks: Hooks
 
-    def plan(
+    def prepare(
         self,
         operation: str,
         method: str,
@@ -87,109 +87,137 @@ class ClientCore:
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> PreparedCall:
-        """Make a plan. ``content`` is a wire value or a model, ``path`` the segments after the base URL.
+        """Return a checked call.
 
-        Raises ``LocalProtocolError`` for ids and headers that cannot be sent, ``EncodeError`` for content that is not JSON.
+        ``path`` holds the segments after the base URL, ``content`` a wire value or a model, ``params`` the query string;
+        ``timeouts`` and ``headers`` are those of this call. Raises ``UsageError`` for ids, headers and timeouts that cannot be
+        used, and ``EncodeError`` for content that is not JSON.
         """
-        own = {name.lower(): value for name, value in (headers or {}).items()}
-        check_headers(own)
+        own_headers = {name.lower(): value for name, value in (headers or {}).items()}
+        check_headers(own_headers)
         body = _body(content)
-        sent = {"accept": "text/event-stream" if stream else "application/json"}
+        basic_headers = {"accept": "text/event-stream" if stream else "application/json"}
         if content is not None:
-            sent["content-type"] = "application/json"
+            basic_headers["content-type"] = "application/json"
         if method == "POST":
-            # One for all attempts: a server that knows the header does the work once.
-            sent[_IDEMPOTENCY] = str(uuid.uuid4())
-        url = endpoint(self.base_url, *path)
-        listed = list(params)
-        if listed:
-            url += ("&" if "?" in url else "?") + urlencode(listed)
+            # The same for all attempts, so that a server that supports the header does the work once.
+            basic_headers[_IDEMPOTENCY_KEY] = str(uuid.uuid4())
+        url = endpoint_url(self.base_url, *path)
+        pairs = list(params)
+        if pairs:
+            url += ("&" if "?" in url else "?") + urlencode(pairs)
         request = WireRequest(
             method=method,
             url=url,
-            headers={**sent, **self.headers, **own},
+            headers={**basic_headers, **self.headers, **own_headers},
             stream=stream,
-            timeouts=self._bounds(timeouts),
+            timeouts=self._timeouts(timeouts),
         )
         return PreparedCall(operation=operation, request=request, body=body)
 
-    def message(
+    def prepare_message(
         self, operation: str, url: str, *, content: object = None, timeouts: Timeouts | None = None
     ) -> PreparedCall:
-        """Make a plan to say something over a WebSocket, or if there is no content to listen. Raises what :meth:`plan` does."""
-        request = WireRequest(method="SEND", url=url, headers={}, stream=True, timeouts=self._bounds(timeouts))
+        """Return a call that sends ``content`` over a WebSocket; without content, one that only receives.
+
+        Raises what :meth:`prepare` raises.
+        """
+        request = WireRequest(method="SEND", url=url, headers={}, stream=True, timeouts=self._timeouts(timeouts))
         return PreparedCall(operation=operation, request=request, body=_body(content))
 
-    def _bounds(self, timeouts: Timeouts | None) -> Timeouts:
-        if timeouts is not None and not isinstance(timeouts, Timeouts):  # pyright: ignore[reportUnnecessaryIsInstance] - a number is what comes to mind
-            raise LocalProtocolError(
-                f"timeouts has to be made by Timeouts(...), such as Timeouts(total=60), not {timeouts!r}"
-            )
+    def _timeouts(self, timeouts: Timeouts | None) -> Timeouts:
+        if timeouts is not None and not isinstance(timeouts, Timeouts):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass a number
+            raise UsageError(f"timeouts must be a Timeouts instance, such as Timeouts(total=60), got {timeouts!r}")
         return timeouts or self.timeouts
 
-    async def fetch(self, plan: PreparedCall, cls: Any, *, empty: JSONObject | None = None) -> Any:
-        """Carry out a plan; give the answer as ``cls``. ``empty`` is what an answer without a body means."""
-        async with Attempts(self, plan) as attempts:
+    async def call(
+        self,
+        operation: str,
+        method: str,
+        path: Sequence[str],
+        cls: type[T],
+        *,
+        content: object = None,
+        params: Iterable[tuple[str, str]] = (),
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+        if_empty: JSONObject | None = None,
+    ) -> T:
+        """Send a request, retry it if the policy allows, and return the reply decoded as ``cls``.
+
+        The parameters are those of :meth:`prepare`. ``if_empty`` is the wire object that a reply without a body stands for.
+        Raises what :meth:`prepare` raises, ``APIError``, ``DecodeError``, ``LimitExceeded`` and errors of the transport.
+        """
+        call = self.prepare(operation, method, path, content=content, params=params, timeouts=timeouts, headers=headers)
+        async with Attempts(self, call) as attempts:
             while True:
-                exchange = attempts.exchange(await plan.body.bytes())
+                exchange = attempts.begin(await call.body.bytes())
                 try:
                     try:
-                        answer = self._answer(exchange, await self._receive(exchange), cls, empty)
+                        result = self._decode(exchange, await self._receive(exchange), cls, if_empty)
                     finally:
                         await exchange.aclose()
                 except ResponsesProtoError as error:
-                    await attempts.again(error)
+                    await attempts.retry_or_raise(error)
                     continue
-                if isinstance(answer, Response):
-                    attempts.response = answer
-                    failure = _failure(answer) if plan.request.method == "POST" else None
-                    # The last failure of all is not raised: it is an answer, which the caller asked for.
-                    if failure is not None and await attempts.try_again(failure):
+                if isinstance(result, Response):
+                    attempts.response = result
+                    failure = _early_failure(result) if method == "POST" else None
+                    # When no attempt is left, a failed response is returned and not raised: it is what was asked for.
+                    if failure is not None and await attempts.retry(failure):
                         continue
-                return answer
+                return result
 
     async def _receive(self, exchange: Exchange) -> bytes:
         await exchange.open()
-        if exchange.status >= FIRST_ERROR:
-            raise error_from_reply(exchange, await exchange.read_start(ERROR_BODY), self.secret)
+        if exchange.status >= HTTPStatus.BAD_REQUEST:
+            raise error_from_reply(exchange, await exchange.read_start(MAX_ERROR_BODY), self.secret)
         return await exchange.read(self.limits)
 
-    def _answer(self, exchange: Exchange, body: bytes, cls: Any, empty: JSONObject | None) -> Any:
-        if empty is not None and exchange.status < FIRST_REDIRECT and not body.strip():
-            return default_converter().load(empty, cls)
+    def _decode(self, exchange: Exchange, body: bytes, cls: type[T], if_empty: JSONObject | None) -> T:
+        redirected = exchange.status >= HTTPStatus.MULTIPLE_CHOICES
+        if if_empty is not None and not redirected and not body.strip():
+            return default_converter().load(if_empty, cls)
         value = read_object(body)
-        # Items may have an error of their own, and a name.
+        # An object with an id is an item: items, too, can have a field `error`.
         if value is not None and is_error(value) and "id" not in value:
             raise error_from_reply(exchange, body, self.secret)
-        if value is None or exchange.status >= FIRST_REDIRECT:
-            start = without(body, self.secret)[:ERROR_BODY]
-            error = APIError(
-                f"a response was asked for, but {description(exchange, start)}",
-                status=exchange.status,
-                request_id=request_id(exchange.headers),
-                headers=exchange.headers,
-                body=start.decode("utf-8", "replace"),
-            )
-            error.retry_safety = "unsafe"
-            raise error
+        if value is None or redirected:
+            raise unexpected_reply(exchange, body, self.secret, expected="a JSON object", retry_safety="unsafe")
         return default_converter().load(value, cls)
 
 
 class Attempts:
-    """One logical call: counts its attempts, keeps its clock, tells the hooks. In ``async with``, or :meth:`over` ends it."""
+    """The attempts of one call: counts and times them, and calls the hooks.
 
-    __slots__ = ("_caller", "_first_event", "_over", "_paused", "_plan", "_sent", "_started", "count", "response")
+    Use it in ``async with``, or call :meth:`finish` at the end. For each attempt, call :meth:`begin`; after an error,
+    :meth:`retry_or_raise`.
+    """
 
-    def __init__(self, caller: ClientCore, plan: PreparedCall) -> None:
-        self._caller = caller
-        self._plan = plan
+    __slots__ = (
+        "_call",
+        "_core",
+        "_delayed",
+        "_finished",
+        "_first_event",
+        "_first_request",
+        "_started",
+        "count",
+        "response",
+    )
+
+    def __init__(self, core: ClientCore, call: PreparedCall) -> None:
+        self._core = core
+        self._call = call
         self._started = time.monotonic()
-        self._paused = 0.0
-        self._over = False
-        self._sent: WireRequest | None = None
+        self._delayed = 0.0  # seconds
+        self._finished = False
+        self._first_request: WireRequest | None = None
         self._first_event: float | None = None
         self.count = 0
+        """How many attempts were begun."""
         self.response: Response | None = None
+        """The response to report at the end, if the call has no stream."""
 
     async def __aenter__(self) -> Self:
         return self
@@ -197,57 +225,56 @@ class Attempts:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.over(exc, how="ended" if exc is None else None)
+        self.finish(exc, how="ended" if exc is None else None)
 
-    def exchange(self, body: bytes) -> Exchange:
-        """Begin the next attempt. The clock of ``Timeouts.total`` runs from the first one on."""
+    def begin(self, body: bytes) -> Exchange:
+        """Return the exchange of the next attempt; open it next. ``Timeouts.total`` runs from the first attempt."""
         self.count += 1
-        request = attrs.evolve(self._plan.request, body=body) if body else self._plan.request
-        if self._sent is None:
-            self._sent = request
-        if self._caller.hooks.on_request is not None:
-            self._caller.hooks.on_request(request)
-        return Exchange(self._caller.transport, request, started=self._started)
+        request = attrs.evolve(self._call.request, body=body) if body else self._call.request
+        if self._first_request is None:
+            self._first_request = request
+        if self._core.hooks.on_request is not None:
+            self._core.hooks.on_request(request)
+        return Exchange(self._core.transport, request, started=self._started)
 
-    def event_came(self) -> None:
-        """Take the time of the first event of this attempt."""
+    def event_received(self) -> None:
+        """Note the time of the first event of this attempt."""
         self._first_event = time.monotonic() - self._started
 
-    def decide(self, error: ResponsesProtoError, *, output: bool = False) -> RetryAfter | None:
-        """Say whether there is to be another attempt after an error."""
-        total = self._plan.request.timeouts.total
-        decision = self._caller.retry.decide(
+    def decide(self, error: ResponsesProtoError) -> RetryAfter | None:
+        """Return the retry that the policy allows after an error; ``None`` if it allows none. Does not wait."""
+        total = self._call.request.timeouts.total
+        decision = self._core.retry.decide(
             error,
             attempt=self.count,
-            method=self._plan.request.method,
-            output=output,
-            paused=self._paused,
+            method=self._call.request.method,
+            paused=self._delayed,
             left=None if total is None else total - (time.monotonic() - self._started),
         )
         return decision if isinstance(decision, RetryAfter) else None
 
-    async def pause(self, error: ResponsesProtoError, decision: RetryAfter) -> None:
-        """Tell the hook, and wait."""
-        if self._caller.hooks.on_retry is not None:
-            self._caller.hooks.on_retry(
-                RetryNotice(operation=self._plan.operation, attempt=self.count, error=error, after=decision.after)
+    async def wait(self, error: ResponsesProtoError, retry: RetryAfter) -> None:
+        """Call ``on_retry`` and wait for the delay of a retry; begin the next attempt then."""
+        if self._core.hooks.on_retry is not None:
+            self._core.hooks.on_retry(
+                RetryNotice(operation=self._call.operation, attempt=self.count, error=error, delay=retry.delay)
             )
-        self._paused += decision.after
-        await anyio.sleep(decision.after)
+        self._delayed += retry.delay
+        await anyio.sleep(retry.delay)
 
-    async def try_again(self, error: ResponsesProtoError) -> bool:
-        """Wait for the next attempt, if there is to be one, and tell so."""
+    async def retry(self, error: ResponsesProtoError) -> bool:
+        """Wait for the next attempt if there may be one, and return whether there may."""
         decision = self.decide(error)
         if decision is not None:
-            await self.pause(error, decision)
+            await self.wait(error, decision)
         return decision is not None
 
-    async def again(self, error: ResponsesProtoError) -> None:
-        """Wait for the next attempt, or raise the error if there is none."""
-        if not await self.try_again(error):
+    async def retry_or_raise(self, error: ResponsesProtoError) -> None:
+        """Wait for the next attempt, or raise the error if there may be none."""
+        if not await self.retry(error):
             raise error
 
-    def over(
+    def finish(
         self,
         error: BaseException | None,
         *,
@@ -255,74 +282,76 @@ class Attempts:
         outcome: Outcome | None = None,
         cursor: Cursor | None = None,
     ) -> None:
-        """Tell that the call is over. Idempotent; ``how`` can be left out where an error says it."""
-        hook = self._caller.hooks.on_outcome
-        if self._over or hook is None:
+        """Call ``on_outcome``. Idempotent. Without ``how``, the call is abandoned, failed or cancelled, depending on ``error``."""
+        hook = self._core.hooks.on_outcome
+        if self._finished or hook is None:
             return
-        self._over = True
+        self._finished = True
         if how is None:
-            how = "left" if error is None else "failed" if isinstance(error, Exception) else "cancelled"
+            how = "abandoned" if error is None else "failed" if isinstance(error, Exception) else "cancelled"
         response = outcome.response if outcome is not None else self.response
         if response is None and isinstance(error, ResponsesProtoError):
             response = error.response
         hook(
             CallFinished(
-                operation=self._plan.operation,
+                operation=self._call.operation,
                 how=how,
                 outcome=outcome,
                 response=response,
                 error=error,
                 cursor=cursor,
-                request=self._sent,
+                request=self._first_request,
                 attempts=self.count,
                 first_event=self._first_event,
                 elapsed=time.monotonic() - self._started,
             )
         )
 
-    def late(self) -> DeadlineExceeded:
-        """Make the error of the total deadline."""
-        total = self._plan.request.timeouts.total
-        return DeadlineExceeded("total", time.monotonic() - self._started, limit=total)
-
 
 def _body(content: object) -> Body:
     if content is None:
-        return _NOTHING
+        return _NO_BODY
     converter = default_converter()
     if is_large(content):
         return LargeBody(content, converter)
     return SmallBody(converter.dumps(content))
 
 
-def _failure(response: Response) -> APIError | None:
-    """Give the error of a response that failed before there was any output, else ``None``."""
+def _early_failure(response: Response) -> APIError | None:
+    """Return the error of a response that failed before there was any output, else ``None``."""
     if response.status != "failed" or response.output or not response.error:
         return None
     return api_error_from(default_converter().dump(response.error))
 
 
-def merged(cls: type[_M], request: _M | JSONObject | None, fields: Mapping[str, Any]) -> _M | dict[str, Any]:
-    """Give the content of a request: the model with the fields over it, or the raw object with theirs over it."""
+def merge_fields(cls: type[_M], request: _M | JSONObject | None, fields: Mapping[str, Any]) -> _M | dict[str, Any]:
+    """Return a request with ``fields`` on top: a model if ``request`` is one or ``None``, a wire object if it is a dict.
+
+    Raises ``TypeError`` for a field that ``cls`` does not have, as a function does for an unknown keyword, and ``UsageError``
+    for a request that is neither.
+    """
     names = {attribute.name for attribute in cls.__attrs_attrs__}
     for unknown in sorted(fields.keys() - names):
         near = difflib.get_close_matches(unknown, names, 1)
-        hint = f"did you mean {near[0]!r}?" if near else "a provider's own field goes into extra={...}"
+        hint = f"did you mean {near[0]!r}?" if near else "pass a provider's own field in extra={...}"
         raise TypeError(f"{cls.__name__} has no field {unknown!r}: {hint}")
     if request is None:
         return cls(**fields)
     if isinstance(request, cls):
         return attrs.evolve(cast("Any", request), **fields) if fields else request
     if not isinstance(request, Mapping):
-        raise LocalProtocolError(
-            f"a request is a {cls.__name__} or a dict, not {request!r:.60}: name its fields, as in input=..."
+        raise UsageError(
+            f"the request must be a {cls.__name__} or a dict, got {request!r:.60}; or name its fields, as in input=..."
         )
-    given = {name.removesuffix("_"): value for name, value in fields.items() if name != "extra" and value is not UNSET}
-    return {**request, **given, **fields.get("extra", {})}
+    wire = {name.removesuffix("_"): value for name, value in fields.items() if name != "extra" and value is not UNSET}
+    return {**request, **wire, **fields.get("extra", {})}
 
 
-def query(**values: str | float | bool | Sequence[str] | None) -> list[tuple[str, str]]:
-    """Give the pairs of a query string; ``None`` is left out, a list repeats its name with brackets, as OpenAI's clients do."""
+def query_params(**values: str | float | bool | Sequence[str] | None) -> list[tuple[str, str]]:
+    """Return the pairs of a query string.
+
+    ``None`` is left out. A list repeats its name with brackets (``include[]=a&include[]=b``), as OpenAI's clients do.
+    """
     pairs: list[tuple[str, str]] = []
     for name, value in values.items():
         if value is None:

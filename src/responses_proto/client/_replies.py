@@ -1,53 +1,72 @@
-"""What an answer is, and what to say when it is not what was asked for."""
+"""Classify the server's replies, and make the errors of those that are not what was asked for."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final, cast
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from ..codec import default_converter
 from ..exceptions import APIError, DecodeError
 from ..protocol.api_errors import api_error, readable
-from ._address import shown
+from ..protocol.headers import request_id
+from ._address import public_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .transport._exchange import Exchange
+    from ..exceptions import RetrySafety
 
 __all__ = [
-    "ERROR_BODY",
-    "FIRST_ERROR",
-    "FIRST_REDIRECT",
-    "description",
+    "MAX_ERROR_BODY",
+    "MIN_SECRET_LENGTH",
+    "describe_reply",
     "error_from_reply",
-    "hide",
     "is_error",
     "is_json",
     "is_response",
     "media_type",
     "read_object",
-    "refused",
-    "without",
+    "redact",
+    "redact_error",
+    "unexpected_reply",
 ]
 
-ERROR_BODY: Final = 64 * 1024
-"""Bytes of an error's body that are read."""
-FIRST_REDIRECT: Final = 300
-"""The HTTP status codes from here on say that something is elsewhere …"""
-FIRST_ERROR: Final = 400
-"""… and from here on that something is wrong."""
+MAX_ERROR_BODY: Final = 64 * 1024
+"""Bytes of an error's body that are read and kept."""
+MIN_SECRET_LENGTH: Final = 6
+"""Length from which a key is redacted. Servers that accept any key are given "x" or "none": not secrets, and common in text."""
+
+
+class ReplyHead(Protocol):
+    """Status and headers of a reply: an ``Exchange`` or a ``WireReply``."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status code."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Names in lower case."""
+        ...
+
+
+# ---- what a reply is
 
 
 def media_type(headers: Mapping[str, str]) -> str:
+    """Return the media type in lower case, without parameters; empty if the headers have none."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def is_json(media_type: str) -> bool:
+    """Return whether a media type is JSON (RFC 6839 suffixes included)."""
     return media_type.endswith(("/json", "+json"))
 
 
 def read_object(body: bytes) -> dict[str, Any] | None:
+    """Return the JSON object of a body; ``None`` if the body is anything else."""
     try:
         value: Any = default_converter().json.loads(body)
     except DecodeError:
@@ -56,49 +75,69 @@ def read_object(body: bytes) -> dict[str, Any] | None:
 
 
 def is_response(value: Mapping[str, Any]) -> bool:
-    """Tell whether an object is a response, be it of a server that leaves out what it is."""
+    """Return whether an object is a response. Some servers leave out ``object``."""
     return value.get("object") == "response" or "output" in value
 
 
 def is_error(value: Mapping[str, Any]) -> bool:
-    """Tell whether an object that came with a good status is an error all the same."""
+    """Return whether an object is an error, even though it came with a successful status."""
     return not is_response(value) and bool(value.get("error"))
 
 
-def without(body: bytes, secret: bytes) -> bytes:
-    """Take out the key, which some servers quote when they refuse it."""
-    return body.replace(secret, b"***") if len(secret) >= _SHORTEST_SECRET else body
+# ---- secrets
 
 
-def hide(error: APIError, secret: bytes) -> None:
-    """Take the key out of an error that came inside a stream. Idempotent."""
+def redact(body: bytes, secret: bytes) -> bytes:
+    """Return the body without the API key, which some servers quote when they refuse it."""
+    return body.replace(secret, b"***") if len(secret) >= MIN_SECRET_LENGTH else body
+
+
+def redact_error(error: APIError, secret: bytes) -> None:
+    """Remove the API key from an error that came inside a stream. Idempotent."""
     text = secret.decode()
-    if len(secret) < _SHORTEST_SECRET or text not in f"{error} {error.body}":
+    if len(secret) < MIN_SECRET_LENGTH or text not in f"{error} {error.body}":
         return
     json = default_converter().json
     error.args = tuple(str(argument).replace(text, "***") for argument in error.args)
     error.message = error.message.replace(text, "***")
-    error.body = json.loads(without(json.dumps(error.body), secret))
+    error.body = json.loads(redact(json.dumps(error.body), secret))
 
 
-_SHORTEST_SECRET: Final = 6  # bytes; "x" or "none", as one gives to servers that take any key, is no secret
+# ---- errors
 
 
-def error_from_reply(exchange: Exchange, body: bytes, secret: bytes) -> APIError:
-    return refused(exchange.status, exchange.headers, body, secret)
-
-
-def refused(status: int, headers: Mapping[str, str], body: bytes, secret: bytes) -> APIError:
-    error = api_error(status, headers, without(body, secret), now=time.time())
+def error_from_reply(reply: ReplyHead, body: bytes, secret: bytes) -> APIError:
+    """Return the error that a reply reports. ``body`` is the start of its body, ``secret`` is removed from it."""
+    error = api_error(reply.status, reply.headers, redact(body, secret), now=time.time())
     error.retry_safety = "safe"
     return error
 
 
-def description(exchange: Exchange, body: bytes) -> str:
-    status, target = exchange.status, exchange.headers.get("location")
-    if target and status >= FIRST_REDIRECT:
-        return f"the server redirects to {shown(target)!r}, which is not followed; is base_url right?"
-    kind = media_type(exchange.headers) or "an answer without a content type"
+def unexpected_reply(
+    reply: ReplyHead, body: bytes, secret: bytes, *, expected: str, retry_safety: RetrySafety
+) -> APIError:
+    """Return the error of a reply that is neither what was ``expected`` nor an error in itself.
+
+    ``expected`` completes the message "expected ..., but ...": ``"a response"``, ``"a WebSocket"``.
+    """
+    start = redact(body, secret)[:MAX_ERROR_BODY]
+    error = APIError(
+        f"expected {expected}, but {describe_reply(reply, start)}",
+        status=reply.status,
+        request_id=request_id(reply.headers),
+        headers=reply.headers,
+        body=start.decode("utf-8", "replace"),
+    )
+    error.retry_safety = retry_safety
+    return error
+
+
+def describe_reply(reply: ReplyHead, body: bytes) -> str:
+    """Return a clause that says what the server sent, for an error message; ``body`` is redacted already."""
+    target = reply.headers.get("location")
+    if target and reply.status >= HTTPStatus.MULTIPLE_CHOICES:
+        return f"the server redirects to {public_url(target)!r}, which is not followed; is base_url right?"
+    kind = media_type(reply.headers) or "a body without a content type"
     text = readable(body.decode("utf-8", "replace"), 120)
     quoted = f" ({text!r})" if text else ", empty"
-    return f"{kind} came{quoted}; is base_url right?"
+    return f"the server sent {kind}{quoted}; is base_url right?"

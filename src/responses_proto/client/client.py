@@ -1,4 +1,4 @@
-"""The client: requests out, typed responses and streams of typed events back.
+"""Talk to a server of the Responses API: send requests, receive typed responses and streams of typed events.
 
 ::
 
@@ -9,8 +9,9 @@
                 ...
             response = await stream.result()
 
-Nothing here keeps a cancel scope or a task group open between two calls, so streams can be nested, handed to other
-tasks and left at any point. A run is the exception: its tools need a place to work, so its block is entered and left in one task.
+Nothing here keeps a cancel scope or a task group open between two calls. Streams can therefore be nested, passed to other
+tasks and left at any point. Runs and WebSocket sessions are the exceptions: they have tasks of their own, so their block must
+be entered and left in the same task.
 """
 
 from __future__ import annotations
@@ -25,20 +26,20 @@ import anyio.lowlevel
 import attrs
 
 from .._version import __version__
-from ..exceptions import DeadlineExceeded, LocalProtocolError, ResponsesProtoError
+from ..exceptions import DeadlineExceeded, LocalProtocolError, ResponsesProtoError, UsageError
 from ..limits import Limits
 from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
 from ..models.response import CompactedResponse, DeletedResponse, InputTokenCount, Response, ResponseItemList
 from ..protocol.stream import ResponseStream
 from ..providers import Provider, find_provider
 from ..typing import UNSET, Cursor
-from ._address import check_headers, checked_url, resolve_endpoint, shown
-from ._calls import ClientCore, merged, query
+from ._address import check_headers, normalize_base_url, public_url, resolve_endpoint
+from ._calls import ClientCore, merge_fields, query_params
 from .conversations import Conversations
 from .hooks import Hooks
 from .pages import ItemPages
 from .retry import RetryPolicy
-from .stream import EventStream, StreamMeta
+from .stream import EventStream
 from .timeouts import Timeouts
 from .transport._exchange import shut
 from .transport.http import HTTPTransport
@@ -57,34 +58,42 @@ if TYPE_CHECKING:
     from ..tools.loop import Continuation, ToolLoop
     from ..tools.run import Approve, Run, StartPolicy
     from ..typing import JSONObject
-    from ._calls import PreparedCall
     from .stream import OnAbandon
     from .transport.base import Transport
     from .transport.http import HTTPClient
     from .websocket.session import WebSocketSession
 
-__all__ = ["EventStream", "Hooks", "ResponsesClient", "StreamMeta"]
+__all__ = ["ResponsesClient"]
 
 T = TypeVar("T")
 
-_RUNNING: Final = frozenset({"queued", "in_progress"})
-_POLL_GROWTH: Final = 1.5
+_UNFINISHED: Final = frozenset({"queued", "in_progress"})  # statuses of a background response
+_INTERVAL_GROWTH: Final = 1.5  # factor between two pauses of `wait`
 
 
 class ResponsesClient:
-    """Talks to one server of the Responses API. For any number of tasks; close it, or use it in ``async with``.
+    """A client of one server of the Responses API. Any number of tasks can use it at the same time.
 
-    Where and as whom, the first that says something counts: the arguments; the environment's ``RESPONSES_BASE_URL`` and
-    ``RESPONSES_API_KEY``; the ``dialect``'s own variables and address, which are OpenAI's (``OPENAI_API_KEY``) if nothing
-    else is said. A provider's own key is only ever sent to that provider. The environment is read when a client is made.
-    With a ``dialect``, the ``RESPONSES_*`` variables do not count.
+    Use it in ``async with``, or call :meth:`aclose` at the end.
 
-    ``http_client`` is an ``httpx.AsyncClient``, or anything shaped like one, or a
-    :class:`~responses_proto.client.transport.Transport`; it stays the caller's to close. ``headers`` are
-    sent with every request and win over this library's own. ``timeouts`` and ``retry`` hold for every call; the methods
-    take ``timeouts`` of their own, and ``headers`` that are sent with one call only, such as an ``Idempotency-Key`` of yours.
+    - ``base_url``: the part of the URL before ``/responses``, such as ``https://api.openai.com/v1``.
+    - ``api_key``: sent with every request. An empty string sends none.
+    - ``dialect``: a provider, by its name in :data:`responses_proto.providers.PROVIDERS` or as a ``Provider``. It supplies the
+      address, the environment variables and the header of the key.
+    - ``http_client``: an ``httpx.AsyncClient``, an object with the same interface, or a
+      :class:`~responses_proto.client.transport.Transport`. It is not closed with this client. By default the client opens its own.
+    - ``timeouts``, ``retry``, ``limits``, ``hooks``: the settings of every call. The ``timeouts`` of a method replace them for
+      that call.
+    - ``headers``: sent with every request; they override the headers of this library. Most methods also take ``headers`` for
+      one call, such as an ``Idempotency-Key``.
 
-    Raises ``LocalProtocolError`` for a base URL that is not http(s), and for a missing key where the provider needs one.
+    Arguments take precedence over the environment, which is read when the client is created. Without ``dialect``, the variables
+    ``RESPONSES_BASE_URL`` and ``RESPONSES_API_KEY`` come next, then those of the provider whose address it is; if no address is
+    configured at all, that is OpenAI (``OPENAI_BASE_URL``, ``OPENAI_API_KEY``). With ``dialect``, only that provider's own
+    variables count. Without ``dialect``, the key in a provider's own variable is only sent to that provider's address.
+
+    Raises ``UsageError`` for a base URL that is not http(s) or ws(s), for a missing key if the provider needs one, for an
+    unknown provider, and for a setting or header that is invalid.
     """
 
     def __init__(
@@ -100,42 +109,44 @@ class ResponsesClient:
         dialect: Provider | str | None = None,
         hooks: Hooks | None = None,
     ) -> None:
-        _check_kinds(
+        _check_types(
             timeouts=(timeouts, Timeouts), retry=(retry, RetryPolicy), limits=(limits, Limits), hooks=(hooks, Hooks)
         )
-        own = {name.lower(): value for name, value in (headers or {}).items()}
-        found, url, key = resolve_endpoint(base_url, api_key, dialect, os.environ)
-        if not key and found.key_needed and found.key_header not in own and http_client is None:
-            names = " or ".join(("RESPONSES_API_KEY", *found.key_env) if dialect is None else found.key_env)
+        own_headers = {name.lower(): value for name, value in (headers or {}).items()}
+        provider, url, key = resolve_endpoint(base_url, api_key, dialect, os.environ)
+        if not key and provider.key_needed and provider.key_header not in own_headers and http_client is None:
+            names = " or ".join(("RESPONSES_API_KEY", *provider.key_env) if dialect is None else provider.key_env)
             elsewhere = (
                 "" if base_url or dialect else "; for another server pass base_url=..., or set RESPONSES_BASE_URL"
             )
-            raise LocalProtocolError(f"{found.name} needs an API key: pass api_key=..., or set {names}{elsewhere}")
-        self._dialect = found
-        self._base_url = checked_url(url, found)
-        sent = {"user-agent": f"responses-proto/{__version__}"}
+            raise UsageError(f"{provider.name} needs an API key: pass api_key=..., or set {names}{elsewhere}")
+        self._dialect = provider
+        self._base_url = normalize_base_url(url, provider)
+        all_headers = {"user-agent": f"responses-proto/{__version__}"}
         if key:
-            sent[found.key_header] = f"{found.key_prefix}{key}"
-        sent |= own
-        check_headers(sent)
-        # A transport of the caller's is the caller's to close; HTTPTransport knows itself whose its client is.
-        self._owned = http_client is None or hasattr(http_client, "build_request")
+            all_headers[provider.key_header] = f"{provider.key_prefix}{key}"
+        all_headers |= own_headers
+        check_headers(all_headers)
+        # A transport of the caller's is the caller's to close. HTTPTransport itself knows whether it owns its HTTP client.
+        self._owns_transport = http_client is None or hasattr(http_client, "build_request")
         self._transport = (
-            HTTPTransport(cast("HTTPClient | None", http_client)) if self._owned else cast("Transport", http_client)
+            HTTPTransport(cast("HTTPClient | None", http_client))
+            if self._owns_transport
+            else cast("Transport", http_client)
         )
         self._closed = False
-        self._settings = ClientCore(
+        self._core = ClientCore(
             transport=self._transport,
             base_url=self._base_url,
-            headers=sent,
+            headers=all_headers,
             secret=key.encode(),
             timeouts=timeouts or Timeouts(),
             limits=limits or Limits(),
             retry=retry or RetryPolicy(),
             hooks=hooks or Hooks(),
         )
-        self.conversations: Final = Conversations(self._caller)
-        """The conversations that the server keeps."""
+        self.conversations: Final = Conversations(self._open_core)
+        """The conversations that the server stores."""
 
     @classmethod
     def for_provider(
@@ -152,9 +163,10 @@ class ResponsesClient:
         headers: Mapping[str, str] | None = None,
         hooks: Hooks | None = None,
     ) -> Self:
-        """Make a client of a provider by its name in :data:`responses_proto.providers.DIALECTS`, such as ``huggingface``.
+        """Create a client of a provider, by its name in :data:`responses_proto.providers.PROVIDERS`, such as ``huggingface``.
 
-        Address and key come from there and from the provider's own environment variables.
+        The address and the key come from the provider's own environment variables, unless they are passed. The other
+        parameters are those of the class. Raises ``UsageError`` for an unknown name, and what the class raises.
         """
         return cls(
             base_url,
@@ -170,20 +182,18 @@ class ResponsesClient:
 
     @property
     def base_url(self) -> str:
-        """Where the server is, without a trailing slash."""
+        """The URL that the path of each request is appended to, without a trailing slash."""
         return self._base_url
 
     @property
     def dialect(self) -> Provider:
-        """How the server is called."""
+        """The provider that the server belongs to; its ``name`` is ``server`` for one that is not known."""
         return self._dialect
 
     async def __aenter__(self) -> Self:
         if self._closed:
-            raise LocalProtocolError("this client is closed: make another one")
-        await (
-            anyio.lowlevel.checkpoint()
-        )  # has anyio load what it needs on this loop, so that the first request need not
+            raise LocalProtocolError("this client is closed: create another one")
+        await anyio.lowlevel.checkpoint()  # makes anyio load its backend now and not during the first request
         return self
 
     async def __aexit__(
@@ -192,9 +202,9 @@ class ResponsesClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections that this client opened. Idempotent."""
+        """Close the connections that this client opened, but not an ``http_client`` that was passed. Idempotent."""
         self._closed = True
-        if self._owned:
+        if self._owns_transport:
             await shut(self._transport)
 
     async def create(
@@ -206,16 +216,22 @@ class ResponsesClient:
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[CreateResponseFields],
     ) -> Response:
-        """Ask for a response and wait for all of it (Responses, Create).
+        """Create a response and return it when it is complete (Responses, Create).
 
-        ``fields`` are those of :class:`~responses_proto.models.request.CreateResponse`; they win over ``request``. A raw
-        wire object is sent as it is, but for ``stream``. What comes back may be of any status, ``failed`` and ``incomplete``
-        included: look at ``response.status``. With ``background=True`` it comes back at once, see :meth:`wait`.
-        Raises ``APIError``, ``DecodeError`` and errors of the transport.
+        ``request`` is a :class:`~responses_proto.models.request.CreateResponse` or a wire object as a dict, which is sent as it is
+        except for ``stream``. ``fields`` are the fields of ``CreateResponse``; they override those of ``request``.
+
+        Look at ``response.status`` next: a response that is ``failed`` or ``incomplete`` is returned, not raised. With
+        ``background=True`` the server returns at once; pass the response to :meth:`wait`, or its id to :meth:`retrieve`.
+
+        Raises ``APIError`` if the server answers with an error, ``ConnectError``, ``DeadlineExceeded`` and other
+        ``TransportError`` if the connection fails, ``DecodeError`` and ``LimitExceeded`` for a reply that cannot be read,
+        ``EncodeError`` for fields that are not JSON, ``UsageError`` for invalid arguments, and ``TypeError`` for an unknown field.
         """
-        content = _with_stream(merged(CreateResponse, request, cast("Any", fields)), stream=False)
-        plan = self._plan("responses.create", "POST", content=content, timeouts=timeouts, headers=headers)
-        return cast("Response", await self._caller().fetch(plan, Response))
+        content = _with_stream(merge_fields(CreateResponse, request, cast("Any", fields)), stream=False)
+        return await self._open_core().call(
+            "responses.create", "POST", ["responses"], Response, content=content, timeouts=timeouts, headers=headers
+        )
 
     async def parse(
         self,
@@ -227,20 +243,22 @@ class ResponsesClient:
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[CreateResponseFields],
     ) -> ParseResult[T]:
-        """Ask for a response whose text is a value of a type, and give the value (Responses, Structured outputs).
+        """Create a response whose text is a value of type ``output``, and return the value (Responses, Structured outputs).
 
-        ``output`` is a class or another type that :mod:`responses_proto.schema.structured` can put into a schema; the rest is
-        what :meth:`create` takes, without a format of the text. The result is ``Parsed``, ``Refused``,
-        ``Incomplete`` or ``Invalid``, each with ``.response``. Raises ``LocalProtocolError`` for a type that the strict subset
-        of JSON Schema cannot say, before anything is sent; and what :meth:`create` raises.
+        ``output`` is a class or another type for which :mod:`responses_proto.schema` can make a JSON Schema. The other parameters
+        are those of :meth:`create`, except that the request must not set a text format. The result is ``Parsed`` with the
+        ``value``, ``Refused``, ``Incomplete`` or ``Invalid``, each with the ``response``; ``match`` on it.
+
+        Raises ``UsageError`` before anything is sent if the strict subset of JSON Schema cannot express the type, and what
+        :meth:`create` raises.
         """
-        from ..schema.structured import Structured, with_text_format  # noqa: PLC0415 - only who parses pays for it
+        from ..schema.structured import Structured, with_text_format  # noqa: PLC0415 - loaded only by callers that parse
 
-        wanted = Structured(output)
+        structured = Structured(output)
         response = await self.create(
-            request, timeouts=timeouts, headers=headers, **with_text_format(wanted, request, fields)
+            request, timeouts=timeouts, headers=headers, **with_text_format(structured, request, fields)
         )
-        return wanted.parse_response(response)
+        return structured.parse_response(response)
 
     def stream(
         self,
@@ -252,16 +270,30 @@ class ResponsesClient:
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[CreateResponseFields],
     ) -> EventStream:
-        """Ask for a response as a stream of events (Responses, Create, ``stream``); takes what :meth:`create` takes.
+        """Return a stream of the events of a new response (Responses, Create, ``stream``).
 
-        Nothing is sent until the stream is entered: ``async with client.stream(...) as stream``; a large request is also only
-        written then, in slices that leave the event loop free. A response with
-        ``background=True`` goes on without its stream; ``on_abandon="cancel_response"`` has it cancelled when
-        the block is left before the end, unless that is because the connection broke.
+        The parameters are those of :meth:`create`. Nothing is sent until the stream is entered: ``async with
+        client.stream(...) as stream``. Then iterate over it, or call :meth:`EventStream.result`. A large request is also
+        serialized only then, in slices that leave the event loop free.
+
+        ``on_abandon`` is what happens if the block is left before the response ends. ``"close"`` closes the connection; a
+        response with ``background=True`` then continues on the server. ``"cancel_response"`` also cancels such a response,
+        unless the block is left because the connection broke.
+
+        Raises ``UsageError``, ``EncodeError`` and ``TypeError`` as :meth:`create` does. Other errors are raised by the stream.
         """
-        content = _with_stream(merged(CreateResponse, request, cast("Any", fields)), stream=True)
-        plan = self._plan("responses.stream", "POST", content=content, stream=True, timeouts=timeouts, headers=headers)
-        return EventStream(self._caller(), plan, cancel=self._cancelling(on_abandon))
+        content = _with_stream(merge_fields(CreateResponse, request, cast("Any", fields)), stream=True)
+        core = self._open_core()
+        call = core.prepare(
+            "responses.stream",
+            "POST",
+            ["responses"],
+            content=content,
+            stream=True,
+            timeouts=timeouts,
+            headers=headers,
+        )
+        return EventStream(core, call, cancel=self._cancel_if(on_abandon))
 
     def run(
         self,
@@ -280,43 +312,52 @@ class ResponsesClient:
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RunFields],
     ) -> Run:
-        """Ask for a response, have the tools that it calls executed, ask again with what they gave, until the model is done.
+        """Return a run: create responses and execute the tools that they call, until the model calls none.
 
-        To be used in ``async with``; see :class:`~responses_proto.tools.Run`. Takes what :meth:`stream` takes, or a loop (of an earlier run, say),
-        which is gone on from, for ``max_turns`` more responses, and itself stays as it is.
+        Nothing is sent until the run is entered: ``async with client.run(...) as run``. Then iterate over its events, or call
+        :meth:`~responses_proto.tools.Run.result`. ``request`` and ``fields`` are those of :meth:`create` and apply to every
+        response of the run; with ``tool_choice="required"``, the model therefore never stops calling tools. A
+        :class:`~responses_proto.tools.ToolLoop`, such as that of an earlier run, is continued on a copy, for up to ``max_turns``
+        more responses.
 
-        ``tools`` are functions, executors (:mod:`responses_proto.tools.executors`), and definitions of tools that are not executed here. A function
-        that the model invents is told not to exist; calls that were offered and that nothing here handles are handed over: the run ends, and
-        they are pending in its result. ``approve`` is asked about calls of remote MCP servers; without it, none is approved.
+        - ``tools``: functions, executors (:class:`~responses_proto.tools.ToolExecutor`), and definitions of tools that are not
+          executed here. If the model calls a function that was not offered, it is told that there is no such tool. If it calls
+          a tool that was offered but is not executed here, the run stops, and the call is pending in its result.
+        - ``approve``: decides about the calls that need an approval. Without it, none is approved.
+        - ``max_turns``: the number of responses, at least 1; ``None`` for no bound (default 32).
+        - ``start``: when a call is executed: ``"response_done"``, ``"item_done"`` or ``"manual"``.
+        - ``concurrency``: how many calls are executed at the same time (default 16).
+        - ``tool_timeout``: bound of each call, in seconds; ``None`` for no bound. A tool's own ``timeout`` takes precedence.
+        - ``on_error``: for a tool that raises: ``"tell_model"`` sends the error to the model as the output of the call,
+          ``"raise"`` ends the run with it.
+        - ``continuation``: how the next request refers to the previous responses; see :class:`~responses_proto.tools.ToolLoop`.
+        - ``timeouts``: bounds of each response.
 
-        ``start`` says when a call is executed, ``concurrency`` how many are at once, ``tool_timeout`` how long each may take, in seconds
-        (a tool's own ``timeout`` wins; ``None`` is no bound), and ``on_error`` whether the model is told of one that failed or the run ends with the
-        error. Outputs are bounded by ``Limits.max_tool_output_bytes``. ``continuation`` is how the next request says what came
-        before, see :class:`~responses_proto.tools.ToolLoop`; ``timeouts`` hold for each response. Other fields of the request hold for all of
-        them: with ``tool_choice="required"``, the model never comes to an end by itself.
-
-        Raises ``LocalProtocolError``, here or on entering, for what cannot be a tool, and for two tools of one name.
+        Outputs of tools are bounded by ``Limits.max_tool_output_bytes``. Raises ``UsageError``, here or when the run is entered,
+        for invalid arguments, for an object that is not a tool, and for two tools with the same name.
         """
-        from ..tools.loop import ToolLoop  # noqa: PLC0415 - only who runs tools pays for it
+        from ..tools.loop import ToolLoop  # noqa: PLC0415 - loaded only by callers that run tools
         from ..tools.run import Run  # noqa: PLC0415 - as above
 
-        self._caller()
+        self._open_core()
         if max_turns is not None and max_turns < 1:
-            raise LocalProtocolError(f"max_turns has to be 1 at least, not {max_turns!r}")
+            raise UsageError(f"max_turns must be at least 1, got {max_turns!r}")
         if isinstance(request, ToolLoop):
             if fields or continuation is not None:
-                raise LocalProtocolError("a loop has its request already: no fields, and no continuation, go with it")
+                raise UsageError(
+                    "a ToolLoop contains its request: it cannot be combined with fields or continuation=..."
+                )
             loop = copy.copy(request)
             loop.max_turns = None if max_turns is None else len(loop.turns) + max_turns
         else:
-            content = _with_stream(merged(CreateResponse, request, cast("Any", fields)), stream=False)
+            content = _with_stream(merge_fields(CreateResponse, request, cast("Any", fields)), stream=False)
             loop = ToolLoop(content, continuation=continuation, dialect=self._dialect, max_turns=max_turns)
 
-        def ask(request: CreateResponse | JSONObject) -> EventStream:
+        def open_stream(request: CreateResponse | JSONObject) -> EventStream:
             return self.stream(request, timeouts=timeouts, headers=headers)
 
         return Run(
-            ask,
+            open_stream,
             loop,
             tools=tools,
             approve=approve,
@@ -324,7 +365,7 @@ class ResponsesClient:
             concurrency=concurrency,
             tool_timeout=tool_timeout,
             on_error=on_error,
-            limits=self._settings.limits,
+            limits=self._core.limits,
         )
 
     def resume(
@@ -336,14 +377,18 @@ class ResponsesClient:
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> EventStream:
-        """Take up the stream of a background response again, behind the last event that came (Responses, Retrieve, ``stream``).
+        """Return a stream that continues a background response after the last event received (Responses, Retrieve, ``stream``).
 
-        Given the interrupted stream itself, the new one goes on with its snapshot, which in the end is what it would have been
-        without the interruption; the old stream is not to be used any more. Given a cursor, or an error that
-        has one, the snapshot has only what comes from here on, until the terminal event brings the whole response.
-        Events that came before are left out if the server repeats them. ``Cursor(id)`` is a response from its first event on.
+        Enter it as that of :meth:`stream`. ``interrupted`` is one of:
 
-        Raises ``LocalProtocolError`` if there is no cursor, or nothing left to come.
+        - the interrupted :class:`EventStream`, after its block. The new stream continues its snapshot, which at the end is the
+          same as without the interruption. Do not use the old stream any more.
+        - a ``Cursor``, or an error whose ``cursor`` is set. The snapshot then holds only what follows, until the terminal event
+          brings the whole response. ``Cursor(response_id)`` starts at the first event.
+
+        Events that the server repeats are left out. ``on_abandon`` is that of :meth:`stream`.
+
+        Raises ``LocalProtocolError`` if there is no cursor, if the stream is still in use, or if the response has ended.
         """
         accumulator = None
         if isinstance(interrupted, EventStream):
@@ -353,19 +398,19 @@ class ResponsesClient:
         else:
             cursor = interrupted.cursor
         if cursor is None:
-            raise LocalProtocolError("there is nothing to resume: no event with the id of a response had come")
-        plan = self._plan(
+            raise LocalProtocolError("nothing to resume: no event with a response id was received")
+        core = self._open_core()
+        call = core.prepare(
             "responses.resume",
             "GET",
-            cursor.response_id,
-            params=query(stream=True, starting_after=cursor.sequence_number),
+            ["responses", cursor.response_id],
+            params=query_params(stream=True, starting_after=cursor.sequence_number),
             stream=True,
             timeouts=timeouts,
             headers=headers,
         )
-        caller = self._caller()
-        engine = ResponseStream(limits=caller.limits, cursor=cursor, accumulator=accumulator)
-        return EventStream(caller, plan, cancel=self._cancelling(on_abandon), engine=engine)
+        engine = ResponseStream(limits=core.limits, cursor=cursor, accumulator=accumulator)
+        return EventStream(core, call, cancel=self._cancel_if(on_abandon), engine=engine)
 
     def connect(
         self,
@@ -374,22 +419,24 @@ class ResponsesClient:
         headers: Mapping[str, str] | None = None,
         keepalive: float | None = 20.0,
     ) -> WebSocketSession:
-        """Talk over a WebSocket, which carries any number of responses (Responses, WebSocket).
+        """Return a WebSocket session, which carries any number of responses over one connection (Responses, WebSocket).
 
-        Nothing is sent until the session is entered: ``async with client.connect() as session``; then ``session.stream(...)``. ``headers`` go
-        with the handshake, which ``timeouts`` is for; the streams have their own. ``keepalive``: after so many seconds of silence the
-        server is asked whether it is still there, ``None`` never asks. See :mod:`responses_proto.client.websocket.session`.
+        Nothing is sent until the session is entered: ``async with client.connect() as session``. Then call
+        :meth:`WebSocketSession.stream`. ``headers`` and ``timeouts`` are those of the handshake; each stream has its own timeouts.
+        ``keepalive`` is the number of seconds of silence after which the server is pinged; ``None`` never pings.
 
-        Raises ``ImportError`` if the extra ``ws`` is not installed, and ``LocalProtocolError`` behind a transport that is no HTTP client.
+        Raises ``ImportError`` if the extra ``ws`` is not installed, and ``UsageError`` if the client has a custom transport, which
+        cannot open a WebSocket.
         """
-        from .websocket.session import WebSocketSession  # noqa: PLC0415 - only who connects pays for it
+        from .websocket.session import WebSocketSession  # noqa: PLC0415 - loaded only by callers that connect
 
         if not isinstance(self._transport, HTTPTransport):
-            raise LocalProtocolError(
-                f"a WebSocket needs a network: {type(self._transport).__name__} has none; use an httpx.AsyncClient as http_client"
+            raise UsageError(
+                f"{type(self._transport).__name__} cannot open a WebSocket: pass an httpx.AsyncClient as http_client"
             )
-        plan = self._plan("responses.connect", "GET", timeouts=timeouts, headers=headers)
-        return WebSocketSession(self._caller(), plan, keepalive=keepalive)
+        core = self._open_core()
+        call = core.prepare("responses.connect", "GET", ["responses"], timeouts=timeouts, headers=headers)
+        return WebSocketSession(core, call, keepalive=keepalive)
 
     async def retrieve(
         self,
@@ -400,16 +447,23 @@ class ResponsesClient:
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """Fetch a response that the server keeps (Responses, Retrieve). For its events, see :meth:`resume`."""
-        plan = self._plan(
+        """Return a stored response in its current state (Responses, Retrieve).
+
+        ``include`` names additional data to return, such as ``message.output_text.logprobs``. To wait for the end of a background
+        response, call :meth:`wait`; for its events, :meth:`resume`.
+
+        Raises ``NotFoundError`` if the server does not have it, other ``APIError``, ``DecodeError``, ``LimitExceeded``, errors
+        of the transport, and ``UsageError`` for an id that cannot be part of a URL.
+        """
+        return await self._open_core().call(
             "responses.retrieve",
             "GET",
-            response_id,
-            params=query(include=include),
+            ["responses", response_id],
+            Response,
+            params=query_params(include=include),
             timeouts=timeouts,
             headers=headers,
         )
-        return cast("Response", await self._caller().fetch(plan, Response))
 
     async def wait(
         self,
@@ -421,50 +475,60 @@ class ResponsesClient:
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """Fetch a background response, by itself or by its id, again and again until it is neither queued nor in progress.
+        """Poll a background response until it is no longer ``queued`` or ``in_progress``, and return it.
 
-        ``interval`` is the first pause between two requests, in seconds; it grows by half each time, up to ``max_interval``.
-        What comes back may be of any final status. ``Timeouts.total`` bounds the whole wait: ``DeadlineExceeded`` then has the
-        response as it was last. Raises ``LocalProtocolError`` for a ``interval`` that is not above 0.
+        ``response`` is the response or its id. ``interval`` is the first pause between two requests, in seconds; it grows by half
+        each time, up to ``max_interval``. Look at ``response.status`` next: any final status is returned.
+
+        ``Timeouts.total`` bounds the whole wait. The ``DeadlineExceeded`` then has the last known response. Raises ``UsageError``
+        for an interval that is not a number above 0, and what :meth:`retrieve` raises.
         """
         if not (0 < interval < float("inf") and max_interval > 0):
-            raise LocalProtocolError(f"poll has to be a number of seconds above 0, not {interval!r}")
-        bounds = timeouts or self._settings.timeouts
+            raise UsageError(
+                f"interval and max_interval must be numbers of seconds above 0, got {interval!r} and {max_interval!r}"
+            )
+        bounds = timeouts or self._core.timeouts
         started = time.monotonic()
         known = response if isinstance(response, Response) else None
         response_id = response.id if isinstance(response, Response) else response
-        while known is None or known.status in _RUNNING:
+        while known is None or known.status in _UNFINISHED:
             if known is not None:
                 await anyio.sleep(interval if bounds.total is None else min(interval, _left(bounds, started)))
-                interval = max(interval, min(interval * _POLL_GROWTH, max_interval))
+                interval = max(interval, min(interval * _INTERVAL_GROWTH, max_interval))
             left = _left(bounds, started)
             if left <= 0:
-                raise _late(bounds, started, known)
+                raise _deadline_exceeded(bounds, started, known)
             try:
-                asking = bounds if bounds.total is None else attrs.evolve(bounds, total=left)
-                known = await self.retrieve(response_id, timeouts=asking, headers=headers)
+                remaining = bounds if bounds.total is None else attrs.evolve(bounds, total=left)
+                known = await self.retrieve(response_id, timeouts=remaining, headers=headers)
             except DeadlineExceeded as error:
                 if error.kind != "total":
                     raise
-                raise _late(bounds, started, known) from error
+                raise _deadline_exceeded(bounds, started, known) from error
         return known
 
     async def cancel(
         self, response_id: str, /, *, timeouts: Timeouts | None = None, headers: Mapping[str, str] | None = None
     ) -> Response:
-        """Have the server stop a background response (Responses, Cancel)."""
-        caller = self._caller()
+        """Cancel a background response and return it (Responses, Cancel). Raises what :meth:`retrieve` raises."""
         path = ["responses", response_id, "cancel"]
-        plan = caller.plan("responses.cancel", "POST", path, timeouts=timeouts, headers=headers)
-        return cast("Response", await caller.fetch(plan, Response))
+        return await self._open_core().call(
+            "responses.cancel", "POST", path, Response, timeouts=timeouts, headers=headers
+        )
 
     async def delete(
         self, response_id: str, /, *, timeouts: Timeouts | None = None, headers: Mapping[str, str] | None = None
     ) -> DeletedResponse:
-        """Delete a response that the server keeps (Responses, Delete)."""
-        plan = self._plan("responses.delete", "DELETE", response_id, timeouts=timeouts, headers=headers)
-        gone: JSONObject = {"id": response_id, "deleted": True}
-        return cast("DeletedResponse", await self._caller().fetch(plan, DeletedResponse, empty=gone))
+        """Delete a stored response (Responses, Delete). Raises what :meth:`retrieve` raises."""
+        return await self._open_core().call(
+            "responses.delete",
+            "DELETE",
+            ["responses", response_id],
+            DeletedResponse,
+            timeouts=timeouts,
+            headers=headers,
+            if_empty={"id": response_id, "deleted": True},
+        )
 
     @overload
     async def compact(
@@ -493,15 +557,16 @@ class ResponsesClient:
         headers: Mapping[str, str] | None = None,
         **fields: Any,
     ) -> CompactedResponse:
-        """Have a conversation shortened (Responses, Compact). The output is the input of what follows.
+        """Return a shorter form of a conversation (Responses, Compact). Pass its ``output`` as ``input`` of the next request.
 
-        Takes a request, or the fields of :class:`~responses_proto.models.request.CompactRequest`, of which ``model`` is required.
+        Takes a :class:`~responses_proto.models.request.CompactRequest` or a wire object, or the fields of one, of which ``model``
+        is required. Raises what :meth:`create` raises.
         """
-        content = merged(CompactRequest, request, fields)
-        caller = self._caller()
+        content = merge_fields(CompactRequest, request, fields)
         path = ["responses", "compact"]
-        plan = caller.plan("responses.compact", "POST", path, content=content, timeouts=timeouts, headers=headers)
-        return cast("CompactedResponse", await caller.fetch(plan, CompactedResponse))
+        return await self._open_core().call(
+            "responses.compact", "POST", path, CompactedResponse, content=content, timeouts=timeouts, headers=headers
+        )
 
     async def count_input_tokens(
         self,
@@ -512,15 +577,22 @@ class ResponsesClient:
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[InputTokensFields],
     ) -> InputTokenCount:
-        """Ask how many tokens an input has (Responses, Input tokens).
+        """Return how many tokens an input has, without creating a response (Responses, Input tokens).
 
-        Takes the fields of :class:`~responses_proto.models.request.InputTokensRequest` as :meth:`create` takes its own.
+        Takes the fields of :class:`~responses_proto.models.request.InputTokensRequest`, in the ways in which :meth:`create` takes
+        its own. Raises what :meth:`create` raises.
         """
-        content = merged(InputTokensRequest, request, cast("Any", fields))
-        caller = self._caller()
+        content = merge_fields(InputTokensRequest, request, cast("Any", fields))
         path = ["responses", "input_tokens"]
-        plan = caller.plan("responses.input_tokens", "POST", path, content=content, timeouts=timeouts, headers=headers)
-        return cast("InputTokenCount", await caller.fetch(plan, InputTokenCount))
+        return await self._open_core().call(
+            "responses.input_tokens",
+            "POST",
+            path,
+            InputTokenCount,
+            content=content,
+            timeouts=timeouts,
+            headers=headers,
+        )
 
     def input_items(
         self,
@@ -534,77 +606,63 @@ class ResponsesClient:
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> ItemPages:
-        """Iterate over the items that a response was made from, fetched in pages of ``limit`` (Responses, Input items).
+        """Iterate over the input items of a stored response (Responses, Input items): ``async for item in ...``.
 
-        ``after`` is the id of the item to begin behind. OpenAI's order is ``desc``, the newest first, unless said otherwise.
+        They are fetched in pages of ``limit`` items. ``after`` is the id of the item after which to begin. ``order`` is ``asc`` or
+        ``desc``; OpenAI's default is ``desc``, the newest first. ``include`` is that of :meth:`retrieve`. Iterating raises what
+        :meth:`retrieve` raises.
         """
-        caller = self._caller()
+        core = self._open_core()
         path = ["responses", response_id, "input_items"]
 
         async def fetch(after: str | None) -> ResponseItemList:
-            params = query(after=after, limit=limit, order=order, include=include)
-            plan = caller.plan("responses.input_items", "GET", path, params=params, timeouts=timeouts, headers=headers)
-            return cast("ResponseItemList", await caller.fetch(plan, ResponseItemList))
+            params = query_params(after=after, limit=limit, order=order, include=include)
+            return await core.call(
+                "responses.input_items",
+                "GET",
+                path,
+                ResponseItemList,
+                params=params,
+                timeouts=timeouts,
+                headers=headers,
+            )
 
         return ItemPages(fetch, after=after)
 
-    # Inside
+    # Internal
 
-    def _caller(self) -> ClientCore:
+    def _open_core(self) -> ClientCore:
         if self._closed:
-            raise LocalProtocolError("this client is closed: make another one, or stay inside its `async with` block")
-        return self._settings
+            raise LocalProtocolError("this client is closed: create another one, or stay inside its `async with` block")
+        return self._core
 
-    def _plan(
-        self,
-        operation: str,
-        method: str,
-        *path: str,
-        content: object = None,
-        params: Sequence[tuple[str, str]] = (),
-        stream: bool = False,
-        timeouts: Timeouts | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> PreparedCall:
-        return self._caller().plan(
-            operation,
-            method,
-            ["responses", *path],
-            content=content,
-            params=params,
-            stream=stream,
-            timeouts=timeouts,
-            headers=headers,
-        )
-
-    def _cancelling(self, on_abandon: OnAbandon) -> Callable[[str], Awaitable[object]] | None:
+    def _cancel_if(self, on_abandon: OnAbandon) -> Callable[[str], Awaitable[object]] | None:
         return self.cancel if on_abandon == "cancel_response" else None
 
     def __repr__(self) -> str:
-        # The key is not shown, nor are headers, which may hold one.
-        return (
-            f"<{type(self).__name__} {self._dialect.name} {shown(self._base_url)}{' closed' if self._closed else ''}>"
-        )
+        # Shows neither the key nor the headers, which may contain one.
+        closed = " closed" if self._closed else ""
+        return f"<{type(self).__name__} {self._dialect.name} {public_url(self._base_url)}{closed}>"
 
 
-def _check_kinds(**settings: tuple[object, type[object]]) -> None:
-    for name, (value, kind) in settings.items():
-        if value is not None and not isinstance(value, kind):
-            raise LocalProtocolError(f"{name} has to be made by {kind.__name__}(...), not {value!r}")
+def _check_types(**settings: tuple[object, type[object]]) -> None:
+    for name, (value, cls) in settings.items():
+        if value is not None and not isinstance(value, cls):
+            raise UsageError(f"{name} must be a {cls.__name__} instance, got {value!r}")
 
 
 def _with_stream(content: CreateResponse | dict[str, Any], *, stream: bool) -> CreateResponse | dict[str, Any]:
     if isinstance(content, CreateResponse):
         return attrs.evolve(content, stream=True if stream else UNSET)
-    kept = {name: value for name, value in content.items() if name != "stream"}
-    return {**kept, "stream": True} if stream else kept
+    rest = {name: value for name, value in content.items() if name != "stream"}
+    return {**rest, "stream": True} if stream else rest
 
 
 def _left(bounds: Timeouts, started: float) -> float:
     return float("inf") if bounds.total is None else bounds.total - (time.monotonic() - started)
 
 
-def _late(bounds: Timeouts, started: float, known: Response | None) -> DeadlineExceeded:
+def _deadline_exceeded(bounds: Timeouts, started: float, known: Response | None) -> DeadlineExceeded:
     error = DeadlineExceeded("total", time.monotonic() - started, limit=bounds.total)
     error.response = known
     error.cursor = Cursor(known.id) if known is not None and known.id else None

@@ -1,8 +1,8 @@
-"""Conversations that the server keeps, and their items (Conversations)."""
+"""Conversations that the server stores, and their items (Conversations)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ..models.conversations import (
     Conversation,
@@ -14,7 +14,7 @@ from ..models.conversations import (
 )
 from ..models.items import Item
 from ..typing import UNSET
-from ._calls import query
+from ._calls import query_params
 from .pages import ItemPages
 
 if TYPE_CHECKING:
@@ -29,11 +29,16 @@ __all__ = ["ConversationItems", "Conversations"]
 
 
 class Conversations:
-    """The conversations of a server: ``client.conversations``. Each method raises what :meth:`ResponsesClient.create` does."""
+    """The conversations of a server, as ``client.conversations``.
 
-    def __init__(self, caller: Callable[[], ClientCore]) -> None:
-        self._caller = caller
-        self.items: ConversationItems = ConversationItems(caller)
+    To use one, pass ``conversation=conversation.id`` to :meth:`ResponsesClient.create` or :meth:`~ResponsesClient.stream`.
+    Each method raises what :meth:`ResponsesClient.retrieve` raises. ``timeouts`` replaces the client's for one call.
+    """
+
+    def __init__(self, core: Callable[[], ClientCore]) -> None:
+        # `core` returns the client's core; it raises if the client is closed.
+        self._core = core
+        self.items: ConversationItems = ConversationItems(core)
         """The items of conversations."""
 
     async def create(
@@ -43,48 +48,57 @@ class Conversations:
         metadata: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
     ) -> Conversation:
-        """Make a conversation, with ``items`` to begin with (Conversations, Create)."""
+        """Create a conversation (Conversations, Create).
+
+        ``items`` are its first items, as models or wire objects; ``metadata`` is up to 16 pairs of strings.
+        """
         body = CreateConversation(
             items=UNSET if items is None else cast("Sequence[Item]", items),
             metadata=UNSET if metadata is None else metadata,
         )
-        caller = self._caller()
-        plan = caller.plan("conversations.create", "POST", ["conversations"], content=body, timeouts=timeouts)
-        return cast("Conversation", await caller.fetch(plan, Conversation))
+        return await self._core().call(
+            "conversations.create", "POST", ["conversations"], Conversation, content=body, timeouts=timeouts
+        )
 
     async def retrieve(self, conversation_id: str, *, timeouts: Timeouts | None = None) -> Conversation:
-        """Fetch a conversation, without its items (Conversations, Retrieve)."""
-        caller = self._caller()
-        plan = caller.plan("conversations.retrieve", "GET", ["conversations", conversation_id], timeouts=timeouts)
-        return cast("Conversation", await caller.fetch(plan, Conversation))
+        """Return a conversation without its items (Conversations, Retrieve). For those, see :attr:`items`."""
+        path = ["conversations", conversation_id]
+        return await self._core().call("conversations.retrieve", "GET", path, Conversation, timeouts=timeouts)
 
     async def update(
         self, conversation_id: str, *, metadata: Mapping[str, str] | None, timeouts: Timeouts | None = None
     ) -> Conversation:
-        """Put other metadata in the place of what there was (Conversations, Update)."""
-        caller = self._caller()
-        plan = caller.plan(
+        """Replace the metadata of a conversation and return it (Conversations, Update)."""
+        return await self._core().call(
             "conversations.update",
             "POST",
             ["conversations", conversation_id],
+            Conversation,
             content=UpdateConversation(metadata=metadata),
             timeouts=timeouts,
         )
-        return cast("Conversation", await caller.fetch(plan, Conversation))
 
     async def delete(self, conversation_id: str, *, timeouts: Timeouts | None = None) -> DeletedConversation:
-        """Delete a conversation, but not its items (Conversations, Delete)."""
-        caller = self._caller()
-        plan = caller.plan("conversations.delete", "DELETE", ["conversations", conversation_id], timeouts=timeouts)
-        gone: JSONObject = {"id": conversation_id, "object": DeletedConversation.object, "deleted": True}
-        return cast("DeletedConversation", await caller.fetch(plan, DeletedConversation, empty=gone))
+        """Delete a conversation. Its items are not deleted (Conversations, Delete)."""
+        return await self._core().call(
+            "conversations.delete",
+            "DELETE",
+            ["conversations", conversation_id],
+            DeletedConversation,
+            timeouts=timeouts,
+            if_empty={"id": conversation_id, "object": DeletedConversation.object, "deleted": True},
+        )
 
 
 class ConversationItems:
-    """The items of conversations: ``client.conversations.items``."""
+    """The items of conversations, as ``client.conversations.items``.
 
-    def __init__(self, caller: Callable[[], ClientCore]) -> None:
-        self._caller = caller
+    Each method raises what :meth:`ResponsesClient.retrieve` raises. ``include`` names additional data to return with the
+    items, such as ``message.output_text.logprobs``.
+    """
+
+    def __init__(self, core: Callable[[], ClientCore]) -> None:
+        self._core = core
 
     def list(
         self,
@@ -96,17 +110,19 @@ class ConversationItems:
         include: Sequence[Include] | None = None,
         timeouts: Timeouts | None = None,
     ) -> ItemPages:
-        """Iterate over the items, fetched in pages of ``limit`` (Conversations, List items).
+        """Iterate over the items of a conversation (Conversations, List items): ``async for item in ...``.
 
-        ``after`` is the id of the item to begin behind. OpenAI's order is ``desc``, the newest first, unless said otherwise.
+        They are fetched in pages of ``limit`` items. ``after`` is the id of the item after which to begin. ``order`` is ``asc``
+        or ``desc``; OpenAI's default is ``desc``, the newest first.
         """
-        caller = self._caller()
+        core = self._core()
         path = ["conversations", conversation_id, "items"]
 
         async def fetch(after: str | None) -> ConversationItemList:
-            params = query(after=after, limit=limit, order=order, include=include)
-            plan = caller.plan("conversations.items.list", "GET", path, params=params, timeouts=timeouts)
-            return cast("ConversationItemList", await caller.fetch(plan, ConversationItemList))
+            params = query_params(after=after, limit=limit, order=order, include=include)
+            return await core.call(
+                "conversations.items.list", "GET", path, ConversationItemList, params=params, timeouts=timeouts
+            )
 
         return ItemPages(fetch, after=after)
 
@@ -118,17 +134,19 @@ class ConversationItems:
         include: Sequence[Include] | None = None,
         timeouts: Timeouts | None = None,
     ) -> ConversationItemList:
-        """Add items; gives them as the server has them now (Conversations, Create items)."""
-        caller = self._caller()
-        plan = caller.plan(
+        """Add items to a conversation and return them as the server stored them (Conversations, Create items).
+
+        ``items`` are models or wire objects.
+        """
+        return await self._core().call(
             "conversations.items.create",
             "POST",
             ["conversations", conversation_id, "items"],
+            ConversationItemList,
             content=CreateConversationItems(items=cast("Sequence[Item]", items)),
-            params=query(include=include),
+            params=query_params(include=include),
             timeouts=timeouts,
         )
-        return cast("ConversationItemList", await caller.fetch(plan, ConversationItemList))
 
     async def retrieve(
         self,
@@ -138,25 +156,18 @@ class ConversationItems:
         include: Sequence[Include] | None = None,
         timeouts: Timeouts | None = None,
     ) -> Item:
-        """Fetch one item (Conversations, Retrieve an item)."""
-        caller = self._caller()
-        plan = caller.plan(
+        """Return one item (Conversations, Retrieve an item)."""
+        item: Item = await self._core().call(
             "conversations.items.retrieve",
             "GET",
             ["conversations", conversation_id, "items", item_id],
-            params=query(include=include),
+            cast("Any", Item),  # a union of classes, which `type[T]` does not cover
+            params=query_params(include=include),
             timeouts=timeouts,
         )
-        item: Item = await caller.fetch(plan, Item)
         return item
 
     async def delete(self, conversation_id: str, item_id: str, *, timeouts: Timeouts | None = None) -> Conversation:
-        """Take an item out; gives the conversation (Conversations, Delete an item)."""
-        caller = self._caller()
-        plan = caller.plan(
-            "conversations.items.delete",
-            "DELETE",
-            ["conversations", conversation_id, "items", item_id],
-            timeouts=timeouts,
-        )
-        return cast("Conversation", await caller.fetch(plan, Conversation))
+        """Remove an item and return the conversation (Conversations, Delete an item)."""
+        path = ["conversations", conversation_id, "items", item_id]
+        return await self._core().call("conversations.items.delete", "DELETE", path, Conversation, timeouts=timeouts)

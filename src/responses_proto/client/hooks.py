@@ -1,7 +1,7 @@
-"""What a client tells about its work while it works: for logs, metrics and traces.
+"""Observe what a client does while it works: for logs, metrics and traces.
 
-Hooks are plain functions, called in the task that does the work; what a hook raises, the call raises. A hook that is not given costs
-nothing.
+Hooks are plain functions. They are called in the task that does the work, and the call raises what a hook raises. A hook
+that is not set costs nothing.
 """
 
 from __future__ import annotations
@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["CallFinished", "CallResult", "Hooks", "RetryNotice"]
 
-CallResult: TypeAlias = Literal["ended", "left", "cancelled", "failed"]
-"""How a call was over. ``ended``: with an answer, be it one that says ``failed``; ``left``: the block was left before the end;
-``cancelled``: from outside; ``failed``: an error was raised to the caller, or by the caller inside the block."""
+CallResult: TypeAlias = Literal["ended", "abandoned", "cancelled", "failed"]
+"""How a call ended.
+
+- ``ended``: the server's answer was received in full, including a response whose status is ``failed``.
+- ``abandoned``: the stream's block was left before the response ended, without an error.
+- ``cancelled``: the task was cancelled.
+- ``failed``: the call raised an error, or the caller's code did inside the stream's block."""
 
 
 @attrs.frozen(kw_only=True)
@@ -33,51 +37,53 @@ class RetryNotice:
     """A request is about to be sent again."""
 
     operation: str
-    """What is asked for, as in :attr:`CallFinished.operation`."""
+    """The kind of call, as in :attr:`CallFinished.operation`."""
     attempt: int
     """The number of the attempt that failed, from 1."""
     error: ResponsesProtoError
-    """How it failed."""
-    after: float
+    """Why it failed."""
+    delay: float
     """Seconds until the next attempt."""
 
 
 @attrs.frozen(kw_only=True)
 class CallFinished:
-    """A call is over."""
+    """A call has ended, and its connection is released."""
 
     operation: str
-    """What was asked for: ``responses.create``, ``responses.stream``, ``conversations.items.list``, …"""
+    """The kind of call: ``responses.create``, ``responses.stream``, ``conversations.items.list``, …"""
     how: CallResult
+    """How it ended."""
     outcome: Outcome | None = None
-    """How the stream ended; ``None`` for calls that are no stream, and for streams that did not end."""
+    """How the response ended; ``None`` if the call is not a stream, or the stream did not end."""
     response: Response | None = None
-    """The response, final or as far as it came; ``None`` if the call is about something else, or nothing came."""
+    """The response, final or partial; ``None`` if the call is about something else, or nothing was received."""
     error: BaseException | None = None
-    """What was raised; ``None`` if nothing was."""
+    """The exception that was raised, if any."""
     cursor: Cursor | None = None
-    """Where a stream stood."""
+    """The position of the stream at the end."""
     request: WireRequest | None = None
-    """The request as it was first sent, the very object that ``on_request`` was given; ``None`` if nothing was sent. Its headers hold the key."""
+    """The request of the first attempt: the same object that ``on_request`` received. ``None`` if nothing was sent.
+    Its ``headers`` contain the API key."""
     attempts: int = 1
     """How often the request was sent."""
     first_event: float | None = None
-    """Seconds from the beginning of the call to the first event of its stream; ``None`` if none came, or it is no stream."""
+    """Seconds from the start of the call to the first event; ``None`` if there was none, or the call is not a stream."""
     elapsed: float = 0.0
-    """Seconds from the beginning of the call to here."""
+    """Seconds from the start of the call to its end."""
 
 
 @attrs.frozen(kw_only=True)
 class Hooks:
-    """The functions to call. Immutable; pass it to ``ResponsesClient(hooks=...)``."""
+    """The functions that a client calls. Immutable; pass it to ``ResponsesClient(hooks=...)``."""
 
     on_request: Callable[[WireRequest], object] | None = None
-    """Before each sending, repeated ones included. Its ``headers`` hold the key: do not log them."""
+    """Called before each attempt to send. The request's ``headers`` contain the API key: do not log them."""
     on_frame: Callable[[Frame], object] | None = None
-    """For each event of a stream as it is on the wire, before it is read. With it, streams are cut into frames twice."""
+    """Called for each server-sent event as it is on the wire, before it is decoded. Splits each stream into frames twice."""
     on_event: Callable[[Event], object] | None = None
-    """For each event when it was received, which may be before the consumer asks for it."""
+    """Called for each event when it is received, which may be before the consumer asks for it."""
     on_retry: Callable[[RetryNotice], object] | None = None
-    """Before the pause that precedes another attempt."""
+    """Called before the delay that precedes another attempt."""
     on_outcome: Callable[[CallFinished], object] | None = None
-    """Once for each call that was begun, on every way out of it, when its connection is closed."""
+    """Called once at the end of each call with a :class:`CallFinished`, however it ends, after its connection is released."""

@@ -1,4 +1,4 @@
-"""Typed events from server-sent events that httpx-sse cut out: for who has opened a connection with it already.
+"""Decode the server-sent events of httpx-sse into typed events, on a connection that the caller opened.
 
 ::
 
@@ -8,12 +8,12 @@
                 ...
     events.outcome
 
-The engine is the client's own, so the events, the snapshot and the outcome are the same. What httpx-sse does to the bytes is
-not undone: it has no limit of size, makes an empty event of a comment after an ``id:`` (ignored here), and drops an
-unfinished last frame. The connection stays the caller's, and so do its errors: those of httpx, and ``SSEError`` for an answer
-that is no event stream, come out as they are.
+The engine is the same as that of :class:`~responses_proto.client.ResponsesClient`, and so are the events, the snapshot and the
+outcome. What httpx-sse does to the bytes cannot be undone: it has no limits of size, makes an empty event of a comment after an
+``id:`` line (ignored here), and drops an unfinished last frame. The connection belongs to the caller. The errors of httpx, and
+``SSEError`` for a reply that is not an event stream, are raised unchanged.
 
-``ServerSentEvent`` and ``SSEError``, httpx-sse's, are the public types of this module.
+``ServerSentEvent``, ``EventSource`` and ``SSEError`` are those of httpx-sse.
 """
 
 from __future__ import annotations
@@ -45,76 +45,77 @@ __all__ = ["EventSource", "SSEError", "ServerSentEvent", "SourceEvents", "events
 def events_from(
     event_source: EventSource | AsyncIterable[ServerSentEvent], *, strict: bool = False, limits: Limits | None = None
 ) -> SourceEvents:
-    """Read an event source that the caller has opened, or any iterable of its events, as one response.
+    """Return the typed events of one response, from an open event source or any iterable of its events.
 
-    Nothing is read before the first event is asked for. ``strict`` and ``limits`` are those of ``ResponseStream``.
+    ``strict`` raises ``RemoteProtocolError`` where the default reports an anomaly; ``limits`` bounds what the server may send.
+    Nothing is read until you iterate over the result; use it in ``async with``.
     """
     return SourceEvents(event_source, ResponseStream(strict=strict, limits=limits))
 
 
 class SourceEvents:
-    """The typed events of one response, as they come. From :func:`events_from`.
+    """The typed events of one response, as they arrive. Returned by :func:`events_from`.
 
-    Iterating ends with the response, even if the source goes on: what comes within a tenth of a second is still given, as
-    late events. It raises for no way in which a response may end: see
-    :attr:`outcome`. It raises what the source raises, ``LimitExceeded``, and in strict mode what ``ResponseStream`` does; after
-    that it is over. Use it as an async context manager, or call :meth:`aclose`, to let go of the source.
+    Iterating ends with the response, even if the source continues; events that follow within 0.1 s are still yielded. It does
+    not raise for a response that is ``failed`` or ``incomplete``: see :attr:`outcome`. It raises what the source raises,
+    ``LimitExceeded``, and in strict mode ``RemoteProtocolError``; after that, it has ended. Use it in ``async with``, or call
+    :meth:`aclose`, to close the source.
     """
 
     def __init__(self, event_source: EventSource | AsyncIterable[ServerSentEvent], engine: ResponseStream) -> None:
         source = event_source.aiter_sse() if isinstance(event_source, EventSource) else event_source
         self._source = aiter(source)
         self._engine = engine
-        self._over = False
+        self._ended = False
         self._drain = Drain()
 
     @property
     def response(self) -> Response:
-        """The response as far as it came; final at the end."""
+        """The snapshot of the response: partial until the stream ends, then final."""
         return self._engine.response
 
     @property
     def outcome(self) -> Outcome | None:
-        """How the response ended; ``None`` as long as it did not, or if iterating stopped before."""
+        """How the response ended; ``None`` until it does, and if iterating stopped before."""
         return self._engine.outcome
 
     @property
     def cursor(self) -> Cursor | None:
-        """Where the stream stands; ``None`` before the response has an id."""
+        """The position in the stream; ``None`` until the response has an id."""
         return self._engine.cursor
 
     @property
     def anomalies(self) -> list[Anomaly]:
-        """What the server sent that the protocol does not provide for."""
+        """The deviations from the protocol that were found and tolerated, in order."""
         return self._engine.anomalies
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event:
-        while not self._over:
+        while not self._ended:
             try:
-                frame = await (self._read_on() if self._engine.ended else anext(self._source, None))
+                frame = await (self._drain_source() if self._engine.ended else anext(self._source, None))
                 if frame is None:
                     self._engine.receive_eof()
                     await self.aclose()
                 else:
                     self._engine.receive_event(frame.data, frame.event)
             except BaseException:
-                # Whatever broke the source, or the reading of it: the response has ended here, and can be asked how.
+                # The source or the engine failed, or the read was cancelled: the response ends here, with an outcome.
                 with suppress(ResponsesProtoError):
                     self._engine.receive_eof()
                 await self.aclose()
                 raise
-            for event in self._engine.events_received():  # one frame is one event at most
+            for event in self._engine.events_received():  # a frame holds at most one event
                 return event
         raise StopAsyncIteration
 
-    async def _read_on(self) -> ServerSentEvent | None:
-        """Read on for a moment: so the source comes to its end by itself, and the connection can be used again."""
+    async def _drain_source(self) -> ServerSentEvent | None:
+        """Read on for a moment, so that the source can end by itself and its connection can be reused."""
         frame = None
         with anyio.move_on_after(self._drain.left()), suppress(Exception):
-            frame = await anext(self._source, None)  # the response is whole; what breaks now is not worth an error
+            frame = await anext(self._source, None)  # the response is complete: errors do not matter any more
         return frame if self._drain.count(len(frame.data) if frame else 0) else None
 
     async def __aenter__(self) -> Self:
@@ -126,8 +127,8 @@ class SourceEvents:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Let go of the source, which closes it if it is a generator; the connection stays the caller's. Idempotent."""
-        self._over = True
+        """Close the source if it is a generator; the connection remains the caller's to close. Idempotent."""
+        self._ended = True
         close = getattr(self._source, "aclose", None)
         if close is not None:
             await close()

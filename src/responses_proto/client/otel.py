@@ -1,12 +1,12 @@
-"""Traces of what a client asks models for, by OpenTelemetry's conventions for generative AI. Needs the extra ``otel``.
+"""Trace a client's model calls, by OpenTelemetry's semantic conventions for generative AI. Needs the extra ``otel``.
 
 ::
 
     client = ResponsesClient(base_url=..., hooks=otel_hooks())
 
-Hooks say when a call is over and how long it took, so that is when its span is made, with the times it had: a span cannot be left
-open, nor ended twice, whatever becomes of the call. What only the request knows waits until then. The span's parent is the
-span that was current when the request was sent.
+The span of a call is created when the call has ended, with the times that it had. So no span can be left open or ended twice,
+however the call ends. Attributes that need the request are also computed then. The span's parent is the span that was current
+when the request was sent.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _Attributes: TypeAlias = "dict[str, str | bool | int | float | Sequence[str]]"
 _Wire: TypeAlias = dict[str, Any]
 
 _OPERATIONS: Final = {"responses.create": "chat", "responses.stream": "chat", "responses.successor": "chat"}
-"""Our calls that ask a model for something -> what the conventions call that. Resuming is not among them: tokens would count twice."""
+"""Operation of a call -> ``gen_ai.operation.name``. Resuming is not listed, because its tokens would be counted twice."""
 
 _PARAMETERS: Final[Mapping[str, tuple[str, type[str | int | float]]]] = {
     "model": ("gen_ai.request.model", str),
@@ -51,41 +51,44 @@ _PARAMETERS: Final[Mapping[str, tuple[str, type[str | int | float]]]] = {
     "frequency_penalty": ("gen_ai.request.frequency_penalty", float),
     "presence_penalty": ("gen_ai.request.presence_penalty", float),
 }
-"""Field of a request -> its attribute and the type of that."""
+"""Field of a request -> the attribute's name and type."""
 
 _OUTPUT_TYPES: Final = {"text": "text", "json_object": "json", "json_schema": "json"}
-"""Format of the text that was asked for -> ``gen_ai.output.type``."""
+"""Type of the requested text format -> ``gen_ai.output.type``."""
 
-_WELL_KNOWN: Final = {"azure": "azure.ai.openai", "xai": "x_ai"}
-"""Our names of providers that have another one in the conventions."""
+_PROVIDER_NAMES: Final = {"azure": "azure.ai.openai", "xai": "x_ai"}
+"""Name of a provider -> ``gen_ai.provider.name``, where the two differ."""
 
-_FINISH: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
-"""Why a response is incomplete -> its finish reason."""
+_FINISH_REASONS: Final = {"max_output_tokens": "length", "content_filter": "content_filter"}
+"""Reason of an incomplete response -> finish reason."""
 
-_READ_WHOLE: Final = 64 * 1024
-"""Bytes of a request that are parsed for its parameters. Of a longer one only the model is given, if it is the first field,
-where our own models write it: reading megabytes would hold up the event loop."""
+_MAX_PARSED: Final = 64 * 1024
+"""Bytes up to which a request is parsed for its parameters, because parsing megabytes would hold up the event loop. From a longer
+one, only the model is read, and only if it is the first field, which is where ``CreateResponse`` writes it."""
 _MODEL_FIRST: Final = re.compile(rb'\s*\{\s*"model"\s*:\s*("(?:[^"\\]|\\.){0,1000}+")')
 
-_REMEMBERED: Final = 10_000
-"""Requests that are kept at most: those of streams that nobody closes are never asked for."""
+_MAX_REMEMBERED: Final = 10_000
+"""Requests that are kept. Those of streams that are never closed would otherwise be kept for ever."""
 
 
 def otel_hooks(tracer_provider: TracerProvider | None = None, *, capture_content: bool = False) -> Hooks:
-    """Give hooks that make one span for each ``create``, ``parse`` and ``stream`` of a client; other calls have none.
+    """Return hooks that create one span for each ``create``, ``parse`` and ``stream``; other calls have none.
 
-    A span covers all attempts, from the call to the end of the response, and is named ``chat {model}``. Spans go to
-    ``tracer_provider``, the global one by default. The time to the first chunk is that of a stream's first event, in seconds.
-    An error is told by its code or its type; what it says, and what was asked and answered, is content: it is only
-    recorded with ``capture_content``, as JSON in ``gen_ai.input.messages``, ``gen_ai.system_instructions`` and
-    ``gen_ai.output.messages``, for which every request is parsed. Binary data is left out.
+    Pass them to ``ResponsesClient(hooks=...)``. A span covers all attempts, from the start of the call to the end of the response,
+    and is named ``chat {model}``. The time to the first chunk, in seconds, is that of a stream's first event. Errors are recorded
+    by their code or type.
+
+    - ``tracer_provider``: receives the spans; by default the global one.
+    - ``capture_content``: also record what was asked and answered, and the messages of errors. The content is JSON in
+      ``gen_ai.input.messages``, ``gen_ai.system_instructions`` and ``gen_ai.output.messages``, without binary data. Every request
+      is then parsed, however large it is.
 
     Raises ``ImportError`` if the extra ``otel`` is not installed.
     """
     try:
-        from opentelemetry import context, trace  # noqa: PLC0415 - an extra: imported when it is needed
+        from opentelemetry import context, trace  # noqa: PLC0415 - an optional dependency
     except ImportError as error:
-        raise ImportError("traces need opentelemetry-api: pip install 'responses-proto[otel]'") from error
+        raise ImportError("otel_hooks needs opentelemetry-api: pip install 'responses-proto[otel]'") from error
 
     tracing = _Tracing(
         tracer=trace.get_tracer("responses_proto", __version__, tracer_provider),
@@ -100,7 +103,7 @@ def otel_hooks(tracer_provider: TracerProvider | None = None, *, capture_content
 
 @attrs.define(eq=False, kw_only=True)
 class _Tracing:
-    """The hooks, and what they share."""
+    """The hooks and their shared state."""
 
     tracer: Tracer
     kind: SpanKind
@@ -111,13 +114,14 @@ class _Tracing:
     sent: dict[int, tuple[WireRequest, Context]] = attrs.field(
         factory=dict[int, "tuple[WireRequest, Context]"], repr=False
     )
-    """Requests whose calls are not over, and where they were sent from; by identity, which is why they are kept."""
+    """The requests of unfinished calls, with the context in which each was sent. Keyed by ``id()``, which is only unique as long
+    as the request is kept."""
 
     def on_request(self, request: WireRequest) -> None:
-        if request.method == "GET":  # which asks no model
+        if request.method == "GET":  # a call that has no span
             return
         self.sent[id(request)] = request, self.current_context()
-        if len(self.sent) > _REMEMBERED:
+        if len(self.sent) > _MAX_REMEMBERED:
             self.sent.pop(next(iter(self.sent)), None)
 
     def on_outcome(self, end: CallFinished) -> None:
@@ -154,7 +158,7 @@ class _Tracing:
             attributes |= _server(urlsplit(end.request.url), self.providers)
             attributes |= _parameters(end.request.body, content=self.capture_content)
         if end.response is not None:
-            attributes |= _answer(end.response, content=self.capture_content)
+            attributes |= _response(end.response, content=self.capture_content)
         return attributes
 
 
@@ -162,15 +166,15 @@ class _Tracing:
 
 
 def _providers() -> Mapping[str, str]:
-    """Give the names of providers by their host."""
-    hosts = {urlsplit(dialect.base_url).hostname: dialect.name for dialect in PROVIDERS.values() if dialect.base_url}
-    return {host: _WELL_KNOWN.get(name, name) for host, name in hosts.items() if host and host != "localhost"}
+    """Return ``gen_ai.provider.name`` by host."""
+    hosts = {urlsplit(p.base_url).hostname: p.name for p in PROVIDERS.values() if p.base_url}
+    return {host: _PROVIDER_NAMES.get(name, name) for host, name in hosts.items() if host and host != "localhost"}
 
 
 def _server(url: SplitResult, providers: Mapping[str, str]) -> _Attributes:
     host = url.hostname or ""
-    # The conventions want a provider in any case. Of a host that nobody knows, at least the manner of speaking is OpenAI's.
-    name = _WELL_KNOWN["azure"] if host.endswith(".azure.com") else providers.get(host, "openai")
+    # The conventions require a provider. An unknown host at least implements OpenAI's API.
+    name = _PROVIDER_NAMES["azure"] if host.endswith(".azure.com") else providers.get(host, "openai")
     return {
         "gen_ai.provider.name": name,
         "server.address": host,
@@ -179,34 +183,34 @@ def _server(url: SplitResult, providers: Mapping[str, str]) -> _Attributes:
 
 
 def _parameters(body: bytes, *, content: bool) -> _Attributes:
-    if len(body) > _READ_WHOLE and not content:
+    if len(body) > _MAX_PARSED and not content:
         found = _MODEL_FIRST.match(body)
         return {"gen_ai.request.model": json.loads(found[1])} if found else {}
-    asked: object = json.loads(body or b"null")
-    if not _is_object(asked):
+    request: object = json.loads(body or b"null")
+    if not _is_object(request):
         return {}
     attributes: _Attributes = {}
     for field, (name, kind) in _PARAMETERS.items():
-        value = asked.get(field)
+        value = request.get(field)
         if isinstance(value, kind) or (kind is float and isinstance(value, int)):
             attributes[name] = kind(value)
-    text = asked.get("text")
-    shape = text.get("format") if _is_object(text) else None
-    kind_of_output = _OUTPUT_TYPES.get(str(shape.get("type"))) if _is_object(shape) else None
-    if kind_of_output is not None:
-        attributes["gen_ai.output.type"] = kind_of_output
+    text = request.get("text")
+    text_format = text.get("format") if _is_object(text) else None
+    output_type = _OUTPUT_TYPES.get(str(text_format.get("type"))) if _is_object(text_format) else None
+    if output_type is not None:
+        attributes["gen_ai.output.type"] = output_type
     if content:
-        if isinstance(asked.get("instructions"), str):
-            attributes["gen_ai.system_instructions"] = _json([_text(asked["instructions"])])
-        given = asked.get("input")
-        items: list[Any] = [{"role": "user", "content": given}] if isinstance(given, str) else given or []
+        if isinstance(request.get("instructions"), str):
+            attributes["gen_ai.system_instructions"] = _json([_text(request["instructions"])])
+        source = request.get("input")
+        items: list[Any] = [{"role": "user", "content": source}] if isinstance(source, str) else source or []
         attributes["gen_ai.input.messages"] = _json(
             [{"role": role, "parts": parts} for role, parts in map(_message, filter(_is_object, items))]
         )
     return attributes
 
 
-def _answer(response: Response, *, content: bool) -> _Attributes:
+def _response(response: Response, *, content: bool) -> _Attributes:
     attributes: _Attributes = {}
     if response.id:
         attributes["gen_ai.response.id"] = response.id
@@ -242,7 +246,7 @@ def _finish_reason(response: Response) -> str | None:
             return "tool_call" if response.function_calls else "stop"
         case "incomplete":
             reason = (response.incomplete_details.reason if response.incomplete_details else None) or "incomplete"
-            return _FINISH.get(reason, reason)
+            return _FINISH_REASONS.get(reason, reason)
         case "failed":
             return "error"
         case _:
@@ -250,15 +254,15 @@ def _finish_reason(response: Response) -> str | None:
 
 
 def _error_type(end: CallFinished) -> str | None:
-    """Say what went wrong in a word that is the same each time; ``None`` if nothing did."""
+    """Return ``error.type``, a word of low cardinality; ``None`` if there was no error."""
     match end.how:
-        case "left":
+        case "abandoned":
             return None
         case "cancelled":
-            return "cancelled"  # asyncio and trio have exceptions of their own for it
+            return "cancelled"  # not the exception's name, because asyncio and trio use different ones
         case "failed":
             return _name_of(end.error) if end.error is not None else "_OTHER"
-        case _:  # with an answer: what the caller's block raised after it is not the model's doing
+        case _:  # "ended": an error that the caller's block raised after the response is not the call's
             if end.outcome is not None and end.outcome.status in ("error", "truncated"):
                 return _name_of(cast("BaseException", end.outcome.exception()))
             if end.response is None or end.response.status not in ("failed", "cancelled"):
@@ -276,13 +280,13 @@ def _name_of(error: BaseException) -> str:
 
 
 def _message(item: _Wire) -> tuple[str, list[_Wire]]:
-    """Give an item as the role and the parts of a message."""
+    """Return an item as the role and the parts of a message."""
     kind, role = item.get("type", "message"), item.get("role", "assistant")
     if kind == "message":
-        inside = item.get("content")
-        if isinstance(inside, str):
-            return role, [_text(inside)]
-        return role, [_part(part) for part in filter(_is_object, inside or [])]
+        content = item.get("content")
+        if isinstance(content, str):
+            return role, [_text(content)]
+        return role, [_part(part) for part in filter(_is_object, content or [])]
     if kind == "function_call":
         call = {"id": item.get("call_id"), "name": item.get("name"), "arguments": item.get("arguments")}
         return role, [{"type": "tool_call", **call}]
@@ -292,14 +296,14 @@ def _message(item: _Wire) -> tuple[str, list[_Wire]]:
             output = [_part(part) for part in filter(_is_object, cast("list[object]", output))]
         return "tool", [{"type": "tool_call_response", "id": item.get("call_id"), "response": output}]
     if kind == "reasoning":
-        inside = [*(item.get("summary") or ()), *(item.get("content") or ())]
-        return role, [{"type": "reasoning", "content": part.get("text", "")} for part in filter(_is_object, inside)]
+        texts = [*(item.get("summary") or ()), *(item.get("content") or ())]
+        return role, [{"type": "reasoning", "content": part.get("text", "")} for part in filter(_is_object, texts)]
     return role, [{"type": kind}]
 
 
 def _part(part: _Wire) -> _Wire:
-    said = part.get("text", part.get("refusal"))
-    return _text(said) if isinstance(said, str) else {"type": part.get("type")}
+    text = part.get("text", part.get("refusal"))
+    return _text(text) if isinstance(text, str) else {"type": part.get("type")}
 
 
 def _text(text: str) -> _Wire:

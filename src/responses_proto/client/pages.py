@@ -1,4 +1,4 @@
-"""Lists that come in pages, as one sequence of items."""
+"""Iterate over a list that the server returns in pages, as one sequence of items."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ItemPages", "Page"]
 
 
 class Page(Protocol):
-    """What is used of a page: ``ResponseItemList`` and ``ConversationItemList`` fit."""
+    """One page of a list: ``ResponseItemList`` or ``ConversationItemList``."""
 
     @property
     def data(self) -> list[Item]:
@@ -24,40 +24,40 @@ class Page(Protocol):
 
     @property
     def last_id(self) -> str | None:
-        """Where the next page begins."""
+        """The id after which the next page begins."""
         ...
 
     @property
     def has_more(self) -> bool:
-        """Whether there is one."""
+        """Whether there is another page."""
         ...
 
 
 class ItemPages:
-    """The items of a response's input, or of a conversation: ``async for item in client.input_items(id)``.
+    """The input items of a response, or the items of a conversation: ``async for item in client.input_items(id)``.
 
     Pages are fetched when they are needed, so each step may raise what a request raises. A step that raised can be repeated.
-    :attr:`after` is where another iteration can go on. One task iterates at a time.
+    To continue later, pass :attr:`after` to the method that made this. Only one task may iterate at a time.
     """
 
-    __slots__ = ("_after", "_fetch", "_has_more", "_items", "_last")
+    __slots__ = ("_fetch", "_has_more", "_items", "_last_item_id", "_page_after")
 
     def __init__(self, fetch: Callable[[str | None], Awaitable[Page]], *, after: str | None = None) -> None:
-        # `fetch` gives the page that follows an id.
+        # `fetch` returns the page that follows an id; `None` is the start of the list.
         self._fetch = fetch
-        self._after = after
-        self._last = after
+        self._page_after = after
+        self._last_item_id = after
         self._has_more = True
         self._items: Iterator[Item] = iter(())
 
     @property
     def after(self) -> str | None:
-        """The id of the last item that was handed out; what ``after`` was at first if there was none yet."""
-        return self._last
+        """The id of the last item that was yielded; before the first one, the ``after`` that this began with."""
+        return self._last_item_id
 
     @property
     def has_more(self) -> bool:
-        """Whether the server has more pages than were fetched; true before the first one."""
+        """Whether the server has pages that were not fetched; true before the first fetch."""
         return self._has_more
 
     def __aiter__(self) -> Self:
@@ -66,7 +66,7 @@ class ItemPages:
     async def __anext__(self) -> Item:
         while True:
             for item in self._items:
-                self._last = getattr(item, "id", None) or self._last
+                self._last_item_id = getattr(item, "id", None) or self._last_item_id
                 return item
             page = await self.next_page()
             if page is None:
@@ -74,16 +74,20 @@ class ItemPages:
             self._items = iter(page.data)
 
     async def next_page(self) -> Page | None:
-        """Fetch the next page, for who wants pages instead of items; ``None`` after the last one.
+        """Fetch the next page as a whole; return ``None`` after the last one.
 
-        Raises ``RemoteProtocolError`` for a server that gives the same page for ever.
+        Raises what a request raises, and ``RemoteProtocolError`` if the server announces more items but does not say after
+        which id, or repeats the previous one: following it would never end.
         """
         if not self._has_more:
             return None
-        page = await self._fetch(self._after)
+        page = await self._fetch(self._page_after)
         last = page.last_id or (getattr(page.data[-1], "id", None) if page.data else None) or None
-        if page.has_more and page.data and (not last or last == self._after):
-            raise RemoteProtocolError(f"the server says that there is more after {last!r}, but not how to get there")
+        if page.has_more and page.data and (not last or last == self._page_after):
+            raise RemoteProtocolError(
+                f"the server has more items, but no new id to continue after: the page after "
+                f"{self._page_after!r} ends with {last!r}"
+            )
         self._has_more = page.has_more and bool(page.data)
-        self._after = last or self._after
+        self._page_after = last or self._page_after
         return page

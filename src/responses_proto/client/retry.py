@@ -1,23 +1,23 @@
-"""Whether to send a request again, and when: pure policy, without a clock or a socket.
+"""Decide whether a failed request is sent again, and after how long. Pure policy: no clock, no socket.
 
-What may be repeated is a table of facts, not a matter of hope. A POST is repeated only when it did nothing: the
-connection never came about, or the server refused with a status that says "not now", outside of a stream or inside it before
-any output. After output nothing is repeated by itself. A GET changes nothing, so that it may also be repeated
-when nobody knows what became of it.
+A POST is repeated only if it did nothing: the connection was never established, or the server answered "not now", with a
+status or inside a stream before any output. After output, nothing is repeated automatically. A GET changes nothing, so it
+is also repeated when the connection broke and nobody knows what the server did.
 
-The pause is what the server asks for plus a random span that doubles its bound each time ("full jitter"), so that many clients
-that were turned away together do not come back together.
+The delay is what the server asks for, plus a random part whose bound doubles with each attempt ("full jitter"). Clients that
+were turned away together therefore do not come back together.
 """
 
 from __future__ import annotations
 
 import math
 import random as _random
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import attrs
 
-from ..exceptions import APIError, ConnectError, DeadlineExceeded, LocalProtocolError, ServerError, TransportError
+from ..exceptions import APIError, ConnectError, DeadlineExceeded, ServerError, TransportError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,17 +26,22 @@ if TYPE_CHECKING:
 
 __all__ = ["Decision", "GiveUp", "GiveUpReason", "RetryAfter", "RetryPolicy"]
 
-GiveUpReason: TypeAlias = Literal["output", "final", "unsafe", "attempts", "budget", "deadline", "hint"]
-"""Why a request is not sent again. ``output``: some was delivered; ``final``: the error stays the same whenever one asks;
-``unsafe``: the request may have done something; ``attempts``: enough of them; ``max_total_delay``: the pauses would be too long
-altogether; ``deadline``: ``Timeouts.total`` would run out; ``hint``: the server asks for a longer pause than is allowed."""
+GiveUpReason: TypeAlias = Literal[
+    "output", "permanent", "unsafe", "attempts", "max_total_delay", "deadline", "max_retry_after"
+]
+"""Why a request is not sent again.
 
-_REPEATABLE: Final = frozenset({408, 409, 425, 429})
-_LASTING: Final = frozenset({501, 505})  # 5xx that say the same each time
-_FIRST_SERVER_ERROR: Final = 500
-_LASTING_CODES: Final = frozenset(
+- ``output``: part of the response was delivered already.
+- ``permanent``: the same request would get the same error.
+- ``unsafe``: the server may have acted on the request.
+- ``attempts``, ``max_total_delay``, ``max_retry_after``: this bound of the :class:`RetryPolicy` is reached.
+- ``deadline``: ``Timeouts.total`` would run out during the delay."""
+
+_RETRYABLE: Final = frozenset({408, 409, 425, 429})
+_PERMANENT: Final = frozenset({501, 505})  # the 5xx that waiting does not cure
+_PERMANENT_CODES: Final = frozenset(
     {
-        # A 429 or 5xx that waiting for seconds does not cure.
+        # Codes of a 429 or 5xx that waiting for seconds does not cure.
         "insufficient_quota",
         "usage_limit_reached",
         "usage_not_included",
@@ -49,56 +54,65 @@ _LASTING_CODES: Final = frozenset(
         "invalid_prompt",
     }
 )
-_SHOULD_RETRY: Final = "x-should-retry"  # OpenAI's own word on it, which wins over the status
+_SHOULD_RETRY: Final = "x-should-retry"  # OpenAI's header; it overrides the status
 
 
 @attrs.frozen
 class RetryAfter:
-    """Send it again."""
+    """The decision to send the request again."""
 
-    after: float
-    """Seconds to wait before."""
+    delay: float
+    """Seconds to wait first."""
 
 
 @attrs.frozen
 class GiveUp:
-    """Raise the error."""
+    """The decision to raise the error."""
 
     reason: GiveUpReason
 
 
 Decision: TypeAlias = RetryAfter | GiveUp
-"""What :meth:`RetryPolicy.decide` says."""
+"""The result of :meth:`RetryPolicy.decide`."""
 
 
-def _at_least(least: float) -> Callable[[object, attrs.Attribute[Any], object], None]:
+def _at_least(minimum: float) -> Callable[[object, attrs.Attribute[Any], object], None]:
     def check(_policy: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        # Booleans are numbers to Python, and no seconds.
-        if type(value) in (int, float) and least <= cast("float", value) < math.inf:
+        # A bool is an int to Python, but not a number of seconds.
+        if type(value) in (int, float) and minimum <= cast("float", value) < math.inf:
             return
-        raise LocalProtocolError(f"RetryPolicy.{attribute.name} has to be {least:g} or more, not {value!r}")
+        raise UsageError(f"RetryPolicy.{attribute.name} must be at least {minimum:g}, got {value!r}")
 
     return check
 
 
 @attrs.frozen(kw_only=True)
 class RetryPolicy:
-    """How often and how patiently to try. Immutable; pass it to ``ResponsesClient(retry=...)``.
+    """How often a request is sent, and how long the client waits in between. Immutable.
 
-    ``RetryPolicy(attempts=1)`` never sends anything twice. The defaults ride out a restart of the server or a burst over
-    the quota, and give up while somebody may still be waiting. Raises ``LocalProtocolError`` for a field that is out of range.
+    Pass it to ``ResponsesClient(retry=...)``. ``RetryPolicy(attempts=1)`` never sends anything twice. The defaults outlast a
+    restart of the server or a burst over the quota, and give up while a user may still be waiting.
+
+    - ``attempts``: how often a request is sent, including the first time (default 3).
+    - ``initial_delay``: bound of the first random delay, in seconds; doubles with each attempt (default 0.5).
+    - ``max_delay``: bound of every later random delay, in seconds (default 8).
+    - ``max_retry_after``: longest delay that a server may ask for, in seconds (default 60). If it asks for more, its error is
+      raised, because coming back earlier would be useless.
+    - ``max_total_delay``: sum of all delays of one call, in seconds (default 120).
+
+    Raises ``UsageError`` for a value that is out of range.
     """
 
     attempts: int = attrs.field(default=3, validator=_at_least(1))
-    """How often a request is sent at most, the first time included."""
+    """How often a request is sent, including the first time."""
     initial_delay: float = attrs.field(default=0.5, validator=_at_least(0))
-    """Seconds: the bound of the first random pause. It doubles with every attempt …"""
+    """Bound of the first random delay, in seconds. It doubles with each attempt, up to ``max_delay``."""
     max_delay: float = attrs.field(default=8.0, validator=_at_least(0))
-    """… up to this."""
+    """Bound of every random delay, in seconds."""
     max_retry_after: float = attrs.field(default=60.0, validator=_at_least(0))
-    """Seconds: a server that asks for more is not waited for, and its error raised. Coming back earlier would be no use."""
+    """Longest delay that a server may ask for, in seconds. If it asks for more, its error is raised."""
     max_total_delay: float = attrs.field(default=120.0, validator=_at_least(0))
-    """Seconds that all pauses of one call may take together."""
+    """Sum of all delays of one call, in seconds."""
 
     def decide(
         self,
@@ -111,50 +125,56 @@ class RetryPolicy:
         left: float | None = None,
         random: Callable[[], float] = _random.random,
     ) -> Decision:
-        """Say what to do about the error of an attempt (the first is 1).
+        """Return whether to send the request again after ``error``.
 
-        ``output``: some was delivered. ``paused``: seconds of this call's earlier pauses. ``left``: seconds until its
-        total deadline, ``None`` without one. ``random`` gives numbers from 0 to below 1.
+        - ``attempt``: the number of the attempt that failed, from 1.
+        - ``method``: the HTTP method, in capitals.
+        - ``output``: whether part of the response was delivered.
+        - ``paused``: sum of this call's earlier delays, in seconds.
+        - ``left``: seconds until the call's total deadline; ``None`` without one.
+        - ``random``: returns a float from 0 to below 1.
         """
         reason = _objection(error, method=method, output=output)
         if reason is not None:
             return GiveUp(reason)
         if attempt >= self.attempts:
             return GiveUp("attempts")
-        hint = (error.retry_after or 0.0) if isinstance(error, APIError) else 0.0
-        if hint > self.max_retry_after:
-            return GiveUp("hint")
-        # The exponent is bounded, or a float would overflow long before the attempts are used up.
-        after = hint + random() * min(self.max_delay, self.initial_delay * 2.0 ** min(attempt - 1, 64))
-        if paused + after > self.max_total_delay:
-            return GiveUp("budget")
-        if left is not None and after >= left:
+        retry_after = (error.retry_after or 0.0) if isinstance(error, APIError) else 0.0
+        if retry_after > self.max_retry_after:
+            return GiveUp("max_retry_after")
+        # The exponent is bounded because a float would overflow long before the attempts are used up.
+        delay = retry_after + random() * min(self.max_delay, self.initial_delay * 2.0 ** min(attempt - 1, 64))
+        if paused + delay > self.max_total_delay:
+            return GiveUp("max_total_delay")
+        if left is not None and delay >= left:
             return GiveUp("deadline")
-        return RetryAfter(after)
+        return RetryAfter(delay)
 
 
 def _objection(error: ResponsesProtoError, *, method: str, output: bool) -> GiveUpReason | None:
+    """Return why the error itself rules out another attempt; ``None`` if it does not."""
     if output:
         return "output"
     if isinstance(error, APIError):
-        return None if _is_passing(error) else "final"
+        return None if _is_temporary(error) else "permanent"
     if isinstance(error, ConnectError):
         return None
     if isinstance(error, TransportError):
         if isinstance(error, DeadlineExceeded) and error.kind == "total":
             return "deadline"
         return None if method == "GET" or error.retry_safety == "safe" else "unsafe"
-    return "final"
+    return "permanent"
 
 
-def _is_passing(error: APIError) -> bool:
-    """Whether the same request may be answered otherwise a little later."""
-    told = error.headers.get(_SHOULD_RETRY, "").strip().lower()
-    if told in ("true", "false"):
-        return told == "true"
-    if error.code in _LASTING_CODES or error.type in _LASTING_CODES:
+def _is_temporary(error: APIError) -> bool:
+    """Return whether the same request may succeed a little later."""
+    should_retry = error.headers.get(_SHOULD_RETRY, "").strip().lower()
+    if should_retry in ("true", "false"):
+        return should_retry == "true"
+    if error.code in _PERMANENT_CODES or error.type in _PERMANENT_CODES:
         return False
     status = error.status
-    if status is None or status < 400:  # noqa: PLR2004 - it came inside a stream: the class was worked out from the code
-        return isinstance(error, ServerError) or type(error) in {APIError.for_status(s) for s in _REPEATABLE - {425}}
-    return status in _REPEATABLE or (status >= _FIRST_SERVER_ERROR and status not in _LASTING)
+    if status is None or status < HTTPStatus.BAD_REQUEST:
+        # The error came inside a stream, where its class was derived from its code.
+        return isinstance(error, ServerError) or type(error) in {APIError.for_status(s) for s in _RETRYABLE - {425}}
+    return status in _RETRYABLE or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PERMANENT)

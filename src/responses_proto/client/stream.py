@@ -1,9 +1,44 @@
-"""One streamed response: the events as they come, and what they add up to."""
+"""Receive one streamed response: send the request, decode the events as they arrive, retry, and close.
+
+How it works
+------------
+
+The protocol engine (:class:`~responses_proto.protocol.ResponseStream`) turns bytes into events and keeps the snapshot. An
+``Exchange`` is one HTTP request and its reply, with the clocks of ``Timeouts``. An ``EventStream`` connects the two: it decides
+when to read, whether to send the request again, and what to raise.
+
+**States.** ``NEW`` until the block is entered, ``OPEN`` inside it, ``CLOSED`` after it, after ``aclose()``, and if entering failed.
+A stream is never opened twice. Within ``OPEN``, ``_finished`` says that nothing more is read.
+
+**Reading.** There is no background task. Whoever iterates reads: ``_read_once`` takes one piece from the connection and feeds it
+to the engine, and the events of that piece wait in ``_received`` until they are consumed. A consumer that does not iterate
+therefore slows the server down. All ways to iterate (``events``, ``text_deltas``, ``batches``, ``partial``, ``result``) share
+``_received`` and can be mixed. Only one task may read at a time. A read that is cancelled has lost data, so it fails the stream.
+
+**Retrying.** Until the first event that is output, a failure may be hidden: an error status, a connection that was not
+established, and an ``error`` or ``response.failed`` event. ``_withhold_failure`` drops such an event if the ``RetryPolicy`` allows
+another attempt, and notes it in ``_pending_retry``; the next read waits for the delay, sends the request again and continues
+with a new engine. Events that preceded the failure were delivered already, so the consumer sees another ``response.created``.
+From the first output on (``_committed``), nothing is retried, nor is anything in a stream that resumes a response.
+
+**Ending.** The response ends with a terminal event, which sets the engine's outcome; the body ends later. In between,
+``_drain_body`` reads on for 0.1 s or 64 KiB, because only a connection whose body was read to its end can be reused; errors of
+that read are ignored. If the body ends first, the outcome is ``truncated``. After an ``error`` event, ``response.failed`` may still
+follow, so the stream waits for it up to one second.
+
+**Failing.** An error of the connection, a timeout or a limit is kept in ``_failure`` with the partial response and the cursor. It
+is raised after the events that arrived before it were consumed, and each time again.
+
+**Leaving.** ``_close`` releases the connection, cancels the response if the caller asked for that, and reports the end of the call
+to the hooks, once. If the response has ended, leaving the block drains the body first.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import enum
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar, cast, overload
 
 import anyio
@@ -35,21 +70,19 @@ from ..protocol.api_errors import api_error_from
 from ..protocol.headers import RateLimit, rate_limits, request_id
 from ..protocol.sse import SSEDecoder
 from ..protocol.stream import ResponseStream
-from ._address import shown
+from ._address import public_url
 from ._calls import Attempts
 from ._replies import (
-    ERROR_BODY,
-    FIRST_ERROR,
-    FIRST_REDIRECT,
-    description,
+    MAX_ERROR_BODY,
+    describe_reply,
     error_from_reply,
-    hide,
     is_error,
     is_json,
     is_response,
     media_type,
     read_object,
-    without,
+    redact,
+    redact_error,
 )
 from .transport._exchange import Drain, Exchange
 from .views import Batches, Events, PartialValues, TextDeltas
@@ -73,7 +106,7 @@ if TYPE_CHECKING:
 __all__ = ["EventStream", "OnAbandon", "StreamMeta"]
 
 OnAbandon: TypeAlias = Literal["close", "cancel_response"]
-"""What leaving a stream before its end does: close the connection, or also have the server cancel the response."""
+"""What happens if a stream is left before its end: the connection is closed, or the response is cancelled on the server too."""
 
 _E = TypeVar("_E", bound=Event)
 _F = TypeVar("_F", bound=Event)
@@ -81,142 +114,145 @@ _G = TypeVar("_G", bound=Event)
 T = TypeVar("T")
 
 _AFTER_ERROR: Final = 1.0  # seconds in which `response.failed` may follow an `error` event
-_CANCELLING: Final = 3.0  # seconds for having an abandoned response cancelled
+_CANCEL_TIMEOUT: Final = 3.0  # seconds for cancelling an abandoned response
 _BEFORE_OUTPUT: Final = (ResponseCreated, ResponseQueued, ResponseInProgress, Keepalive, RateLimitsUpdated)
+
+
+class _State(enum.Enum):
+    NEW = "new"
+    OPEN = "open"
+    CLOSED = "closed"
 
 
 @attrs.frozen(kw_only=True)
 class StreamMeta:
-    """What the head of the answer says, before the first event."""
+    """The head of the server's reply, which is known before the first event."""
 
     status: int
     """The HTTP status code."""
     headers: Mapping[str, str] = attrs.field(repr=False)
     """Names in lower case."""
     request_id: str | None = None
-    """The server's name for this exchange."""
+    """The server's id of this exchange."""
     rate_limits: Mapping[str, RateLimit] = attrs.field(factory=dict[str, RateLimit])
-    """What is left of the quotas, by name: ``requests``, ``tokens``, …"""
+    """The state of the quotas, by name: ``requests``, ``tokens``, …"""
 
 
 class EventStream:
-    """The events of one response, as they come. From :meth:`ResponsesClient.stream`; to be used in ``async with``.
+    """The events of one response, as they arrive. Returned by :meth:`ResponsesClient.stream`; use it in ``async with``.
 
-    Entering sends the request and raises ``APIError`` for an answer that is an error, ``NotAnEventStream`` for one that is
-    no stream, and errors of the transport. Iterating then gives typed events until the response ends, and
-    raises neither for a response that fails nor for one that stops early: those are events, and an :attr:`outcome`. It
-    raises ``DeadlineExceeded`` and errors of the connection, after all that had come before. :meth:`result` raises for
-    everything but ``completed``. Leaving the block closes the connection at once, however it is left.
+    Entering the block sends the request. It raises ``APIError`` if the server answers with an error, ``NotAnEventStream`` if the
+    reply is not a stream, and errors of the transport.
 
-    As long as there was no output, what the client's :class:`~responses_proto.client.RetryPolicy` allows is sent again: the
-    response then begins anew, with another ``response.created``, and :attr:`meta` is that of the new answer. Once there was, nothing
-    is; a background response can be taken up again with :meth:`ResponsesClient.resume`.
+    Then iterate over it (or :meth:`events`, :meth:`text_deltas`, :meth:`batches`, :meth:`partial`), or call :meth:`result` or
+    :meth:`parse`. Iterating yields typed events until the response ends. It does not raise for a response that is ``failed`` or
+    ``incomplete``: those are events, and an :attr:`outcome`. It raises ``DeadlineExceeded``, other ``TransportError`` and
+    ``LimitExceeded``, after the events that arrived before. :meth:`result` raises for any outcome except ``completed``.
 
-    One task reads at a time.
+    Leaving the block closes the connection at once.
+
+    Until there is output, a failure that the client's :class:`~responses_proto.client.RetryPolicy` covers is retried: the
+    response begins again, with another ``response.created``, and :attr:`meta` is that of the new reply. After output, nothing is
+    retried; a background response can be continued with :meth:`ResponsesClient.resume`.
+
+    Only one task may read at a time.
     """
 
     __slots__ = (
-        "_again",
         "_attempts",
-        "_begun",
-        "_caller",
+        "_call",
         "_cancel",
-        "_cause",
+        "_committed",
+        "_core",
         "_drain",
+        "_end_cause",
         "_engine",
         "_exchange",
         "_failure",
         "_finished",
-        "_frames",
-        "_fresh",
-        "_limits",
+        "_first_event_seen",
+        "_frame_decoder",
         "_meta",
         "_on_event",
-        "_plan",
+        "_pending_retry",
         "_reading",
-        "_ready",
-        "_redact",
-        "_request",
-        "_settled",
+        "_received",
+        "_received_some",
         "_state",
     )
 
     def __init__(
         self,
-        caller: ClientCore,
-        plan: PreparedCall,
+        core: ClientCore,
+        call: PreparedCall,
         *,
         cancel: Callable[[str], Awaitable[object]] | None = None,
         engine: ResponseStream | None = None,
     ) -> None:
-        # `cancel` has the server cancel a response, if that is what abandoning one means; `engine` is there already where a
-        # response is taken up again.
-        self._caller = caller
-        self._plan = plan
+        # `cancel` cancels a response by its id; it is set if abandoning the stream means that. `engine` is set if the stream
+        # continues a response.
+        self._core = core
+        self._call = call
         self._cancel = cancel
-        self._request = plan.request
+        self._on_event = core.hooks.on_event
+        self._state = _State.NEW
         self._attempts: Attempts | None = None
-        self._exchange = Exchange(caller.transport, plan.request)
-        self._limits = caller.limits
-        self._redact = caller.secret
-        self._engine = engine if engine is not None else ResponseStream(limits=caller.limits)
-        self._on_event = caller.hooks.on_event
-        self._frames: SSEDecoder | None = None
-        self._again: tuple[ResponsesProtoError, RetryAfter] | None = None
-        # Whether an error in the stream is there to stay: output came, or the response is not of this request's making.
-        self._settled = engine is not None
-        self._ready: Iterator[Event] = iter(())
+        self._exchange = Exchange(core.transport, call.request)
         self._meta: StreamMeta | None = None
-        self._state = "new"  # then "open", then "closed"
+        self._engine = engine if engine is not None else ResponseStream(limits=core.limits)
+        self._frame_decoder: SSEDecoder | None = None  # only for the hook `on_frame`
         self._reading = False
-        self._fresh = False  # whether the last read brought events
-        self._begun = False
+        self._received: Iterator[Event] = iter(())  # events that were not consumed yet
+        self._received_some = False  # whether the last read brought events
+        self._first_event_seen = False
+        self._committed = engine is not None  # whether a failure in the stream is final: see "Retrying" above
+        self._pending_retry: tuple[ResponsesProtoError, RetryAfter] | None = None
         self._finished = False
         self._failure: ResponsesProtoError | None = None
-        self._cause: TransportError | None = None
+        self._end_cause: TransportError | None = None  # why the body ended early, if that is not the failure itself
         self._drain = Drain()
 
-    # What it has
+    # State
 
     @property
     def response(self) -> Response:
-        """The response as far as it came; final at the end."""
+        """The snapshot of the response: partial until the stream ends, then final."""
         return self._engine.response
 
     @property
     def outcome(self) -> Outcome | None:
-        """How the response ended; ``None`` as long as it did not, or if the block was left before."""
+        """How the response ended; ``None`` until it does, and if the block was left before."""
         outcome = self._engine.outcome
         if outcome is not None and outcome.error is not None:
-            hide(outcome.error, self._redact)  # some servers quote the key when they refuse it
+            redact_error(outcome.error, self._core.secret)  # some servers quote the key when they refuse it
         return outcome
 
     @property
     def cursor(self) -> Cursor | None:
-        """Where the stream stands; ``None`` before the response has an id."""
+        """The position in the stream, for :meth:`ResponsesClient.resume`; ``None`` until the response has an id."""
         return self._engine.cursor
 
     @property
     def anomalies(self) -> list[Anomaly]:
-        """What the server sent that the protocol does not provide for."""
+        """The deviations from the protocol that were found and tolerated, in order."""
         return self._engine.anomalies
 
     @property
     def meta(self) -> StreamMeta:
-        """Status, headers, request id and quotas. Raises ``LocalProtocolError`` before the block is entered."""
+        """Status, headers, request id and quotas. Raises ``LocalProtocolError`` until the block is entered."""
         if self._meta is None:
-            raise LocalProtocolError("no answer yet: the head of it is there once the stream's block is entered")
+            raise LocalProtocolError("no reply yet: enter the stream's block first")
         return self._meta
 
     # The block
 
     async def __aenter__(self) -> Self:
-        if self._state != "new":
-            raise LocalProtocolError("a stream can be entered once: ask client.stream() for another one")
-        self._state = "open"
-        self._attempts = Attempts(self._caller, self._plan)
+        if self._state is not _State.NEW:
+            raise LocalProtocolError("a stream can be entered only once: call client.stream() for another one")
+        self._state = _State.OPEN
+        self._attempts = Attempts(self._core, self._call)
         try:
-            await self._begin(self._attempts)
+            await self._send(self._attempts)
         except BaseException as error:
             self._failure = error if isinstance(error, ResponsesProtoError) else None
             await self._close(error)
@@ -227,14 +263,14 @@ class EventStream:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            if exc_type is None and self._state == "open" and not self._reading:
+            if exc_type is None and self._state is _State.OPEN and not self._reading:
                 while self._engine.ended and not self._finished:
-                    await self._fill()  # for the sake of the connection, which the next request can use
+                    await self._read_once()  # drains the body, so that the next request can reuse the connection
         finally:
             await self._close(exc)
 
     async def aclose(self) -> None:
-        """Close the connection now, as leaving the block does. Idempotent."""
+        """Close the connection at once, as leaving the block does. Idempotent."""
         await self._close()
 
     # The events
@@ -243,10 +279,10 @@ class EventStream:
         return self
 
     async def __anext__(self) -> Event:
-        for event in self._ready:  # takes one; the cheapest way to, and most events come this way
+        for event in self._received:  # returns the first one; cheaper than next(), and most events take this path
             return event
-        if await self._more():
-            for event in self._ready:
+        if await self._receive_more():
+            for event in self._received:
                 return event
         raise StopAsyncIteration
 
@@ -254,60 +290,63 @@ class EventStream:
     def events(self) -> Events[Event]: ...
     @overload
     def events(self, kind: type[_E], /) -> Events[_E]: ...
-    @overload  # mypy does not make a union of several classes by itself
+    @overload  # mypy does not infer the union of several classes by itself
     def events(self, first: type[_E], second: type[_F], /) -> Events[_E | _F]: ...
     @overload
     def events(self, first: type[_E], second: type[_F], third: type[_G], /) -> Events[_E | _F | _G]: ...
     @overload
     def events(self, *kinds: type[Event] | str) -> Events[Event]: ...
     def events(self, *kinds: Any) -> Events[Any]:
-        """Iterate over the events of some kinds only: classes, or wire strings; all of them if none is named.
+        """Iterate over the events of some kinds only.
 
-        Reads the stream itself: what is passed over is gone, and the stream goes on where this was left. Raises
-        ``LocalProtocolError`` for a string that is an event's name but for a letter or two.
+        ``kinds`` are event classes or wire names such as ``"response.output_text.delta"``; without any, all events are yielded.
+        This reads the stream itself: other events are skipped and lost, and a later iteration continues where this one stopped.
+
+        Raises ``UsageError`` for a string that is a misspelt event name, and what iterating over the stream raises.
         """
-        return Events(self._waiting, self._more, kinds)
+        return Events(self._get_received, self._receive_more, kinds)
 
     def text_deltas(self) -> TextDeltas:
-        """Iterate over the pieces of the text as they come: the ``delta`` of each ``response.output_text.delta``."""
-        return TextDeltas(self._waiting, self._more)
+        """Iterate over the text as it arrives: the ``delta`` of each ``response.output_text.delta``, as strings."""
+        return TextDeltas(self._get_received, self._receive_more)
 
     def batches(self) -> Batches:
-        """Iterate over lists of events: those that came with one read, never an empty list. For high throughput."""
-        return Batches(self._waiting, self._more)
+        """Iterate over lists of events: all events of one read, never an empty list. Faster for many small events."""
+        return Batches(self._get_received, self._receive_more)
 
     async def result(self) -> Response:
-        """Read to the end, and give the response if it is complete.
+        """Read to the end and return the response if it is complete.
 
-        Raises ``ResponseFailed``, ``ResponseIncomplete``, ``ResponseCancelled``, ``APIError`` (for an ``error`` event) or
-        ``StreamTruncated``, each with the response so far in ``.response``; and what iterating raises. Events that were not
-        iterated by then are gone. After the block it still works if the response had ended inside.
+        Events that were not consumed before are skipped. After the block, this still works if the response ended inside it.
+
+        Raises ``ResponseFailedError``, ``ResponseIncompleteError``, ``ResponseCancelledError``, ``APIError`` (for an ``error``
+        event) or ``StreamTruncated``, each with the response so far as ``.response``; and what iterating raises.
         """
-        if self._state == "new" or (self._state == "closed" and self._engine.outcome is None and self._failure is None):
-            self._require_open()
+        self._require_open(also_closed=self._engine.outcome is not None or self._failure is not None)
         while not self._finished and not self._engine.ended:
-            await self._fill()
-        self._ready = iter(())
+            await self._read_once()
+        self._received = iter(())
         if self._failure is not None:
             raise self._failure
         outcome = self.outcome
         if outcome is None:
-            raise LocalProtocolError("the stream has no outcome: it was left before its end")
+            raise LocalProtocolError("the stream has no result: it was closed before the response ended")
         error = outcome.exception()
         if error is None:
             return outcome.response
-        if error.__cause__ is None and self._cause is not None:
-            raise error from self._cause
+        if error.__cause__ is None and self._end_cause is not None:
+            raise error from self._end_cause
         raise error
 
     async def parse(self, output: TypeForm[T], /) -> ParseResult[T]:
-        """Read to the end, and give the value of a type that the text is (Responses, Structured outputs).
+        """Read to the end and return the value of type ``output`` that the text contains (Responses, Structured outputs).
 
-        The request is what asked for it: ``client.stream(..., text=TextConfig(format=text_format(T)))``, with what is in
-        :mod:`responses_proto.schema.structured`. However the response ended, that is the result and not an error; nothing is parsed
-        but the text of a completed one. Raises what iterating raises. Still works after the block, as :meth:`result` does.
+        The request must ask for that type: ``client.stream(..., text=TextConfig(format=text_format(T)))``, see
+        :mod:`responses_proto.schema`. The result is ``Parsed``, ``Refused``, ``Incomplete`` or ``Invalid``: however the response
+        ended, that is a result and not an error, and only the text of a completed response is parsed. After the block, this works
+        as :meth:`result` does. Raises what iterating raises.
         """
-        from ..schema.structured import Structured  # noqa: PLC0415 - only who parses pays for it
+        from ..schema.structured import Structured  # noqa: PLC0415 - loaded only by callers that parse
 
         try:
             await self.result()
@@ -317,126 +356,85 @@ class EventStream:
         return Structured(output).parse_outcome(cast("Outcome", self._engine.outcome))
 
     def partial(self, output: Any = None, /) -> PartialValues:
-        """Iterate over what the text amounts to as JSON so far: plain values, each time that more is certain.
+        """Iterate over the JSON value of the text so far: a plain value, each time that more of it is known.
 
-        ``output`` is the type that was asked for; it makes a difference if its values are no JSON objects, which come inside
-        one and are taken out of it. Reads the stream itself; :meth:`parse` afterwards gives the typed value.
+        ``output`` is the type that the request asked for. It is needed if values of the type are not JSON objects: those are
+        wrapped in an object on the wire and unwrapped here. This reads the stream itself; call :meth:`parse` next for the typed value.
         """
         from ..schema.structured import PartialOutput, Structured  # noqa: PLC0415 - as above
 
         structured = Structured[Any](output) if output is not None else None
-        return PartialValues(self, PartialOutput(structured, limits=self._limits))
+        return PartialValues(self, PartialOutput(structured, limits=self._core.limits))
 
     def detach(self) -> tuple[Cursor | None, Accumulator]:
-        """Close the books on this stream, for :meth:`ResponsesClient.resume`: give where it stands and what it added up to.
+        """Return the cursor and the accumulator of an interrupted stream, so that another stream can continue from them.
 
-        Raises ``LocalProtocolError`` if the stream is in use, or the response has ended.
+        :meth:`ResponsesClient.resume` calls this; do not use this stream afterwards. The cursor is ``None`` if the response never
+        had an id. Raises ``LocalProtocolError`` if the stream is in use, or if the response has ended.
         """
-        if self._state != "closed" and not self._finished:
-            raise LocalProtocolError("this stream is still open: leave its block before it is resumed")
+        if self._state is not _State.CLOSED and not self._finished:
+            raise LocalProtocolError("this stream is still open: leave its block before you resume it")
         outcome = self._engine.outcome
         if outcome is not None and outcome.status not in ("truncated", "error"):
-            raise LocalProtocolError(f"there is nothing to resume: the response is {outcome.status}")
-        self._engine.accumulator.error = None  # that was the end of this stream, not of the response
+            raise LocalProtocolError(f"nothing to resume: the response is {outcome.status}")
+        self._engine.accumulator.error = None  # the error ended this stream, not the response
         return self._engine.cursor, self._engine.accumulator
 
-    # Inside
+    # Reading
 
-    def _waiting(self) -> Iterator[Event]:
-        return self._ready
+    def _get_received(self) -> Iterator[Event]:
+        return self._received
 
-    async def _more(self) -> bool:
-        # Waits until there are events to hand out, and tells so; at the end, raises what is to be raised there.
-        if self._state != "open":
+    async def _receive_more(self) -> bool:
+        """Read until there are events in ``_received``; return false, or raise the failure, at the end of the stream."""
+        if self._state is not _State.OPEN:
             self._require_open()
-        self._fresh = False
+        self._received_some = False
         while not self._finished:
-            await self._fill()
-            if self._fresh:
+            await self._read_once()
+            if self._received_some:
                 return True
         if self._failure is not None:
             raise self._failure
         return False
 
-    def _require_open(self) -> None:
-        if self._state == "new":
+    def _require_open(self, *, also_closed: bool = False) -> None:
+        if self._state is _State.NEW:
             raise LocalProtocolError(
-                "not entered yet: use `async with client.stream(...) as stream`, and the stream inside"
+                "the stream is not entered yet: use `async with client.stream(...) as stream`, and read it inside the block"
             )
-        if self._state == "closed":
+        if self._state is _State.CLOSED and not also_closed:
             raise LocalProtocolError("this stream is closed: read it inside its `async with` block")
 
-    async def _fill(self) -> None:
-        """Read one piece of the body and make events of it; at the end, set ``_finished``."""
+    async def _read_once(self) -> None:
+        """Read one piece of the body and put its events into ``_received``; at the end, set ``_finished``."""
         if self._reading:
-            raise LocalProtocolError("another task is reading this stream: one at a time can")
+            raise LocalProtocolError("another task is reading this stream: only one can read at a time")
         self._reading = True
         try:
-            if self._again is not None:
-                await self._restart(*self._again)
+            if self._pending_retry is not None:
+                await self._send_again(*self._pending_retry)
             elif self._engine.ended:
-                self._take(await self._read_on())
+                self._feed(await self._drain_body())
             else:
-                self._take(await self._read())
-        except BaseException:  # cancelled, most likely: what the transport was reading is lost
-            self._give_up(LocalProtocolError("a read of this stream was cancelled, which closed its connection"))
+                self._feed(await self._receive())
+        except BaseException:  # most likely a cancellation, which lost the data that the transport was reading
+            self._fail_unless_complete(
+                LocalProtocolError("a read of this stream was cancelled, which closed its connection")
+            )
             raise
         finally:
             self._reading = False
         if self._finished:
             await self._exchange.aclose()
 
-    async def _begin(self, attempts: Attempts) -> None:
-        """Send, as often as it takes and is allowed, until there is the head of a stream."""
-        while True:
-            self._exchange = attempts.exchange(await self._plan.body.bytes())
-            self._frames = SSEDecoder(self._limits) if self._caller.hooks.on_frame is not None else None
-            try:
-                await self._exchange.open()
-                await self._check()
-            except ResponsesProtoError as error:
-                await self._exchange.aclose()
-                await attempts.again(error)
-            else:
-                return
-
-    async def _restart(self, error: ResponsesProtoError, decision: RetryAfter) -> None:
-        attempts = cast("Attempts", self._attempts)
-        self._again = None
-        await self._exchange.aclose()
-        try:
-            await attempts.pause(error, decision)
-            await self._begin(attempts)
-        except ResponsesProtoError as failure:
-            self._fail(failure)
-
-    def _settle(self, events: list[Event]) -> list[Event]:
-        """Look whether the response fails before there is any output, so that it can be asked for again.
-
-        Gives the events to hand out: without the failure, if it is not to stay.
-        """
-        for index, event in enumerate(events):
-            if isinstance(event, _BEFORE_OUTPUT):
-                continue
-            self._settled = True
-            error = _failure(event, self._redact)
-            decision = cast("Attempts", self._attempts).decide(error) if error is not None else None
-            if error is not None and decision is not None:
-                self._settled = False
-                self._again = error, decision
-                self._engine = ResponseStream(limits=self._limits)
-                self._finished = False
-                self._begun = False
-                return events[:index]
-            break
-        return events
-
-    async def _read(self) -> bytes:
-        engine, exchange, timeouts = self._engine, self._exchange, self._request.timeouts
+    async def _receive(self) -> bytes:
+        """Return the next piece of the body; empty at its end, or if the connection failed."""
+        engine, exchange, timeouts = self._engine, self._exchange, self._call.request.timeouts
         allowed: float | None
         if engine.error_seen:
             kind, allowed = "after_error", _AFTER_ERROR
-        elif self._begun:
+        elif self._first_event_seen:
             kind, allowed = "between_events", timeouts.between_events
         else:
             kind, allowed = "first_event", timeouts.first_event
@@ -445,33 +443,35 @@ class EventStream:
         try:
             return await exchange.receive(kind, allowed)
         except TransportError as error:
-            # An end that says why it came too early is still an end; and after an `error` event nothing is owed.
+            # A truncated body is an end, which the engine reports; after an `error` event the server owes nothing.
             if isinstance(error, StreamTruncated) or engine.error_seen:
-                self._cause = error
+                self._end_cause = error
             else:
-                self._fail(self._interruption(error))
+                self._fail(self._as_interruption(error))
             return b""
-        except LimitExceeded as error:  # of a transport that reads ahead
+        except LimitExceeded as error:  # raised by a transport that reads ahead
             self._fail(error)
             return b""
 
-    async def _read_on(self) -> bytes:
+    async def _drain_body(self) -> bytes:
+        """Return the next piece of what follows the response; empty once the bounds of the drain are reached."""
         left = self._drain.left()
         if left <= 0:
             return b""
         try:
             piece = await self._exchange.receive("drain", left)
         except TransportError:
-            return b""  # the response is whole; the connection is not worth an error
+            return b""  # the response is complete: only the connection is lost
         self._drain.count(len(piece))
         return piece
 
-    def _take(self, piece: bytes) -> None:
+    def _feed(self, piece: bytes) -> None:
+        """Pass a piece of the body to the engine; an empty one is the end of the body."""
         engine = self._engine
         try:
-            if self._frames is not None and piece:
-                on_frame = cast("Callable[[Frame], object]", self._caller.hooks.on_frame)
-                for frame in self._frames.receive(piece):
+            if self._frame_decoder is not None and piece:
+                on_frame = cast("Callable[[Frame], object]", self._core.hooks.on_frame)
+                for frame in self._frame_decoder.receive(piece):
                     on_frame(frame)
             if piece:
                 engine.receive_data(piece)
@@ -479,29 +479,103 @@ class EventStream:
                 self._finished = True
                 engine.receive_eof()
                 if engine.body is not None and engine.outcome is not None and engine.outcome.status == "truncated":
-                    self._fail(self._no_stream(engine.body))
+                    self._fail(self._not_a_stream(engine.body))
         except ResponsesProtoError as error:
-            self._give_up(error)
+            self._fail_unless_complete(error)
         events = engine.events_received()
         if events:
-            self._hand_on(events)
+            self._deliver(events)
 
-    def _hand_on(self, events: list[Event]) -> None:
-        """Get events ready for whoever iterates."""
-        if not self._begun:
-            self._begun = True
-            cast("Attempts", self._attempts).event_came()
+    def _deliver(self, events: list[Event]) -> None:
+        """Put events into ``_received`` and pass them to the hook."""
+        if not self._first_event_seen:
+            self._first_event_seen = True
+            cast("Attempts", self._attempts).event_received()
         self._exchange.waited = 0.0
-        if not self._settled:
-            events = self._settle(events)
-        self._fresh = bool(events)
+        if not self._committed:
+            events = self._withhold_failure(events)
+        self._received_some = bool(events)
         if self._on_event is not None:
             for event in events:
                 self._on_event(event)
-        self._ready = iter(events)
+        self._received = iter(events)
 
-    def _give_up(self, failure: ResponsesProtoError) -> None:
-        """Stop reading: with an error, unless the response was there already and only the rest of the body was not."""
+    # Sending, once or more
+
+    async def _send(self, attempts: Attempts) -> None:
+        """Send the request, as often as the retry policy allows, until the server replies with a stream."""
+        while True:
+            self._exchange = attempts.begin(await self._call.body.bytes())
+            self._frame_decoder = SSEDecoder(self._core.limits) if self._core.hooks.on_frame is not None else None
+            try:
+                await self._exchange.open()
+                await self._check_head()
+            except ResponsesProtoError as error:
+                await self._exchange.aclose()
+                await attempts.retry_or_raise(error)
+            else:
+                return
+
+    async def _check_head(self) -> None:
+        exchange = self._exchange
+        status, headers = exchange.status, exchange.headers
+        self._meta = StreamMeta(
+            status=status,
+            headers=headers,
+            request_id=request_id(headers),
+            rate_limits=rate_limits(headers, now=time.time()),
+        )
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise error_from_reply(exchange, await exchange.read_start(MAX_ERROR_BODY), self._core.secret)
+        kind = media_type(headers)
+        redirected = status >= HTTPStatus.MULTIPLE_CHOICES
+        if not redirected and kind in ("text/event-stream", ""):
+            return  # without a content type, the engine detects what the body is
+        if redirected or not is_json(kind):
+            raise self._not_a_stream(await exchange.read_start(MAX_ERROR_BODY))
+        # Some servers ignore `stream` and send the whole response as JSON.
+        body = await exchange.read(self._core.limits)
+        value = read_object(body)
+        if value is not None and is_error(value):
+            raise error_from_reply(exchange, body, self._core.secret)
+        if value is None or not is_response(value):
+            raise self._not_a_stream(body)
+        self._frame_decoder = None
+        self._feed(body)
+        self._feed(b"")
+        await exchange.aclose()
+
+    def _withhold_failure(self, events: list[Event]) -> list[Event]:
+        """Return the events to deliver: without a failure that precedes any output, if it is to be retried."""
+        for index, event in enumerate(events):
+            if isinstance(event, _BEFORE_OUTPUT):
+                continue
+            error = _early_failure(event, self._core.secret)
+            retry = cast("Attempts", self._attempts).decide(error) if error is not None else None
+            if error is not None and retry is not None:
+                self._pending_retry = error, retry
+                self._engine = ResponseStream(limits=self._core.limits)
+                self._finished = False
+                self._first_event_seen = False
+                return events[:index]
+            self._committed = True
+            break
+        return events
+
+    async def _send_again(self, error: ResponsesProtoError, retry: RetryAfter) -> None:
+        attempts = cast("Attempts", self._attempts)
+        self._pending_retry = None
+        await self._exchange.aclose()
+        try:
+            await attempts.wait(error, retry)
+            await self._send(attempts)
+        except ResponsesProtoError as failure:
+            self._fail(failure)
+
+    # Failing
+
+    def _fail_unless_complete(self, failure: ResponsesProtoError) -> None:
+        """Stop reading. That is a failure unless the response has ended, and only the rest of the body is missing."""
         outcome = self._engine.outcome
         if outcome is not None and outcome.status not in ("truncated", "error"):
             self._finished = True
@@ -509,7 +583,7 @@ class EventStream:
             self._fail(failure)
 
     def _fail(self, failure: ResponsesProtoError) -> None:
-        """Remember what to raise once the events that came before are handed out."""
+        """Stop reading, and keep the first failure, which is raised after the events that arrived before it."""
         if self._failure is not None:
             return
         engine = self._engine
@@ -520,92 +594,66 @@ class EventStream:
         if failure.retry_safety is None or (failure.retry_safety == "unsafe" and engine.response.background):
             failure.retry_safety = "resumable" if engine.response.background and engine.cursor else "unsafe"
 
-    def _interruption(self, error: TransportError) -> TransportError:
+    def _as_interruption(self, error: TransportError) -> TransportError:
+        """Return ``StreamInterrupted`` if the connection broke after output, else the error itself."""
         if isinstance(error, DeadlineExceeded) or not self._engine.response.output:
             return error
         interrupted = StreamInterrupted(f"{error}, in the middle of the response; what arrived is in .response")
         interrupted.__cause__ = error
         return interrupted
 
+    def _not_a_stream(self, body: bytes) -> NotAnEventStream:
+        exchange = self._exchange
+        body = redact(body, self._core.secret)[:MAX_ERROR_BODY]
+        return NotAnEventStream(
+            f"expected an event stream, but {describe_reply(exchange, body)} (HTTP {exchange.status})",
+            status=exchange.status,
+            headers=exchange.headers,
+            body=body,
+        )
+
+    # Closing
+
     async def _close(self, error: BaseException | None = None) -> None:
-        was, self._state = self._state, "closed"
-        self._ready = iter(())
+        was_open, self._state = self._state is _State.OPEN, _State.CLOSED
+        self._received = iter(())
         try:
             await self._exchange.aclose()
-            if was == "open" and self._cancel is not None:
-                await self._abandon(self._cancel)
+            if was_open and self._cancel is not None:
+                await self._cancel_response(self._cancel)
         finally:
             if self._attempts is not None:
                 outcome = self.outcome
                 error = error or self._failure
                 self._attempts.response = self._engine.response if self._engine.cursor is not None else None
-                self._attempts.over(
+                self._attempts.finish(
                     error,
                     how="ended" if outcome is not None and self._failure is None else None,
                     outcome=outcome,
                     cursor=self._engine.cursor,
                 )
 
-    async def _abandon(self, cancel: Callable[[str], Awaitable[object]]) -> None:
-        # A connection that broke is no decision of the caller's: the response can be taken up again.
+    async def _cancel_response(self, cancel: Callable[[str], Awaitable[object]]) -> None:
+        # If the connection broke, leaving was not the caller's decision: the response can still be resumed.
         cursor = self._engine.cursor
         if cursor is None or self._engine.outcome is not None or isinstance(self._failure, (TransportError, APIError)):
             return
-        # Nobody is there any more to be told that it did not work.
-        with anyio.move_on_after(_CANCELLING, shield=True), contextlib.suppress(ResponsesProtoError):
+        # The block is being left: an error of this request has nowhere to go.
+        with anyio.move_on_after(_CANCEL_TIMEOUT, shield=True), contextlib.suppress(ResponsesProtoError):
             await cancel(cursor.response_id)
 
-    # The head
-
-    async def _check(self) -> None:
-        exchange = self._exchange
-        status, headers = exchange.status, exchange.headers
-        self._meta = StreamMeta(
-            status=status,
-            headers=headers,
-            request_id=request_id(headers),
-            rate_limits=rate_limits(headers, now=time.time()),
-        )
-        if status >= FIRST_ERROR:
-            raise error_from_reply(exchange, await exchange.read_start(ERROR_BODY), self._redact)
-        kind = media_type(headers)
-        if status < FIRST_REDIRECT and kind in ("text/event-stream", ""):
-            return  # without a type, the engine tells by what comes
-        if status >= FIRST_REDIRECT or not is_json(kind):
-            raise self._no_stream(await exchange.read_start(ERROR_BODY))
-        # Some servers stream nothing, whatever they are asked.
-        body = await exchange.read(self._limits)
-        value = read_object(body)
-        if value is not None and is_error(value):
-            raise error_from_reply(exchange, body, self._redact)
-        if value is None or not is_response(value):
-            raise self._no_stream(body)
-        self._frames = None
-        self._take(body)
-        self._take(b"")
-        await exchange.aclose()
-
-    def _no_stream(self, body: bytes) -> NotAnEventStream:
-        exchange = self._exchange
-        body = without(body, self._redact)[:ERROR_BODY]
-        return NotAnEventStream(
-            f"a stream was asked for, but {description(exchange, body)} (HTTP {exchange.status})",
-            status=exchange.status,
-            headers=exchange.headers,
-            body=body,
-        )
-
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._request.method} {shown(self._request.url)} {self._state}>"
+        request = self._call.request
+        return f"<{type(self).__name__} {request.method} {public_url(request.url)} {self._state.value}>"
 
 
-def _failure(event: Event, secret: bytes) -> APIError | None:
-    # The error of an event that says that there will be no response.
-    said: object = event if isinstance(event, ErrorEvent) else None
+def _early_failure(event: Event, secret: bytes) -> APIError | None:
+    """Return the error of an event that ends the response before any output; ``None`` for other events."""
+    fault: object = event if isinstance(event, ErrorEvent) else None
     if isinstance(event, ResponseFailed) and not event.response.output:
-        said = event.response.error
-    if not said:
+        fault = event.response.error
+    if not fault:
         return None
-    error = api_error_from(default_converter().dump(said))
-    hide(error, secret)
+    error = api_error_from(default_converter().dump(fault))
+    redact_error(error, secret)
     return error

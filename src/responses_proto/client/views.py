@@ -1,14 +1,14 @@
-"""Other ways to iterate over a stream: some kinds of events only, the text only, whole batches.
+"""Iterate over a stream in other ways: only some kinds of events, only the text, whole batches, partial JSON values.
 
-Each reads the stream itself and keeps nothing, so that one can change from one way to another in the middle.
+Each view reads the stream itself and buffers nothing, so a consumer can change from one to another in the middle.
 """
 
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar, cast
 
-from ..exceptions import LocalProtocolError
+from ..exceptions import UsageError
 from ..models.events import EVENT_TYPES, Event, OutputTextDelta
 from ..typing import UNSET
 
@@ -21,15 +21,17 @@ if TYPE_CHECKING:
 __all__ = ["Batches", "Events", "PartialValues", "TextDeltas"]
 
 _E = TypeVar("_E")
+_MISSPELT: Final = 0.95  # similarity from which an unknown event name is taken for a known one with a typo
 
 
 class _View:
-    __slots__ = ("_more", "_ready")
+    __slots__ = ("_receive_more", "_received")
 
-    def __init__(self, ready: Callable[[], Iterator[Event]], more: Callable[[], Awaitable[bool]]) -> None:
-        # `ready` gives what was read already; `more` reads on when that is used up, and is false at the end.
-        self._ready = ready
-        self._more = more
+    def __init__(self, received: Callable[[], Iterator[Event]], receive_more: Callable[[], Awaitable[bool]]) -> None:
+        # `received` returns the events that were read and not yet consumed. When they are used up, `receive_more` reads on;
+        # it returns false at the end of the stream.
+        self._received = received
+        self._receive_more = receive_more
 
     def __aiter__(self) -> Self:
         return self
@@ -42,73 +44,73 @@ class Events(_View, Generic[_E]):
 
     def __init__(
         self,
-        ready: Callable[[], Iterator[Event]],
-        more: Callable[[], Awaitable[bool]],
+        received: Callable[[], Iterator[Event]],
+        receive_more: Callable[[], Awaitable[bool]],
         kinds: tuple[type[Event] | str, ...],
     ) -> None:
-        super().__init__(ready, more)
+        super().__init__(received, receive_more)
         classes = tuple(kind for kind in kinds if not isinstance(kind, str))
         self._classes: tuple[type[object], ...] = classes if kinds else (object,)
-        self._names = frozenset(_checked(kind) for kind in kinds if isinstance(kind, str))
+        self._names = frozenset(_check_spelling(kind) for kind in kinds if isinstance(kind, str))
 
     async def __anext__(self) -> _E:
         classes, names = self._classes, self._names
         while True:
-            for event in self._ready():
+            for event in self._received():
                 if isinstance(event, classes) or event.type in names:
                     return cast("_E", event)
-            if not await self._more():
+            if not await self._receive_more():
                 raise StopAsyncIteration
 
 
-def _checked(name: str) -> str:
-    """Give a name of events. One that nobody knows may be a server's own, but hardly if it is another one's but for a letter or two."""
-    near = () if name in EVENT_TYPES else difflib.get_close_matches(name, EVENT_TYPES, 1, 0.95)
+def _check_spelling(name: str) -> str:
+    """Return the event name. An unknown one may be a provider's own, so only a near miss of a known one is refused."""
+    near = () if name in EVENT_TYPES else difflib.get_close_matches(name, EVENT_TYPES, 1, _MISSPELT)
     if near:
-        raise LocalProtocolError(f"no event is called {name!r}: did you mean {near[0]!r}?")
+        raise UsageError(f"unknown event type {name!r}: did you mean {near[0]!r}?")
     return name
 
 
 class TextDeltas(_View):
-    """The pieces of the text. From :meth:`EventStream.text_deltas`."""
+    """The text of the response, piece by piece. From :meth:`EventStream.text_deltas`."""
 
     __slots__ = ()
 
     async def __anext__(self) -> str:
         while True:
-            for event in self._ready():
+            for event in self._received():
                 if isinstance(event, OutputTextDelta):
                     return event.delta
-            if not await self._more():
+            if not await self._receive_more():
                 raise StopAsyncIteration
 
 
 class Batches(_View):
-    """The events, in lists as they were read. From :meth:`EventStream.batches`."""
+    """The events, in the lists in which they were received. From :meth:`EventStream.batches`."""
 
     __slots__ = ()
 
     async def __anext__(self) -> list[Event]:
         while True:
-            batch = list(self._ready())
+            batch = list(self._received())
             if batch:
                 return batch
-            if not await self._more():
+            if not await self._receive_more():
                 raise StopAsyncIteration
 
 
 class PartialValues:
-    """What a stream's answer amounts to so far, each time that more of it is certain. From ``stream.partial()``.
+    """The JSON value of the text so far, each time that more of it is known. From :meth:`EventStream.partial`.
 
-    Values are plain JSON and never changed afterwards. Iterating reads the stream, and raises what reading it raises;
-    it ends with the stream, and ``await stream.parse(T)`` then gives the typed value.
+    Values are plain JSON and are not changed after they were yielded. Iterating reads the stream, raises what reading it
+    raises, and ends with it; then ``await stream.parse(T)`` returns the typed value.
     """
 
-    __slots__ = ("_events", "_follower", "_last")
+    __slots__ = ("_events", "_last", "_output")
 
-    def __init__(self, events: AsyncIterator[Event], follower: PartialOutput) -> None:
+    def __init__(self, events: AsyncIterator[Event], output: PartialOutput) -> None:
         self._events = events
-        self._follower = follower
+        self._output = output
         self._last: object = UNSET
 
     def __aiter__(self) -> Self:
@@ -117,8 +119,8 @@ class PartialValues:
     async def __anext__(self) -> JSONValue:
         while True:
             event = await anext(self._events)
-            if self._follower.push(event):
-                value = self._follower.value
+            if self._output.push(event):
+                value = self._output.value
                 if value is not UNSET and value != self._last:
                     self._last = value
                     return value

@@ -34,6 +34,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 import anyio
 import attrs
 
+from ..client._replies import MIN_SECRET_LENGTH
 from ..client.transport.http import HTTPTransport
 from ..exceptions import DeadlineExceeded, LocalProtocolError, StreamTruncated, TransportError
 from ..models.content import CONTENT_TYPES
@@ -75,7 +76,6 @@ _SECRET_FIELD: Final = re.compile(
 )
 # ^ narrower: a body has a `token` in every log probability, and a `prompt_cache_key`
 _ENDPOINT: Final = re.compile(r"/(?:responses|conversations)(?:/.*)?$")
-_SHORTEST_SECRET: Final = 6  # bytes; what is shorter cannot be told from ordinary text, nor does it protect anything
 
 
 @attrs.define(kw_only=True)
@@ -290,7 +290,7 @@ class _Taking:
         found |= {word for value in list(found) for word in re.split(r"[\s;,=]+", value)}
         forms = {form for value in found for form in (value, quote(value, safe=""), json.dumps(value)[1:-1])}
         forms |= {json.dumps(value, ensure_ascii=False)[1:-1] for value in found}
-        return {form.encode("utf-8", "replace") for form in forms - _vocabulary() if len(form) >= _SHORTEST_SECRET}
+        return {form.encode("utf-8", "replace") for form in forms - _vocabulary() if len(form) >= MIN_SECRET_LENGTH}
 
 
 @functools.cache

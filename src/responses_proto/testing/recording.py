@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from ..client._address import checked_url, resolve_endpoint
+from ..client._address import normalize_base_url, resolve_endpoint
 from ..client.transport._exchange import shut
 from ..client.transport.base import WireRequest
 from ..exceptions import LocalProtocolError, TransportError
@@ -46,7 +46,7 @@ class RecordingServer(FakeServer):
     ) -> None:
         super().__init__(self._hand_on)
         dialect, url, _ = resolve_endpoint(base_url, None, None, os.environ)
-        self._base_url = checked_url(url, dialect)
+        self._base_url = normalize_base_url(url, dialect)
         self._path = path
         self._http_client = http_client
         self._recorder: Recorder | None = None

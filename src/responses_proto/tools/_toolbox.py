@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
-from ..client._calls import merged
+from ..client._calls import merge_fields
 from ..exceptions import UsageError
 from ..models.request import CreateResponse
 from ..models.tools import Tool
@@ -61,7 +61,7 @@ class Toolbox:
             if name in seen:
                 raise UsageError(f"two tools have the name {name[1]!r}: rename one of them, or give it a prefix")
             seen.add(name)
-        return merged(CreateResponse, request, {"tools": self._offered} if added else {})
+        return merge_fields(CreateResponse, request, {"tools": self._offered} if added else {})
 
     def executor_of(self, call: PendingCall) -> ToolExecutor | None:
         """Return the first executor that handles a call, or ``None``."""

@@ -408,8 +408,8 @@ def test_a_handshake_that_answers_another_one_is_refused(backend: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "told"),
     [
-        (Answer.body(f"<title>Welcome</title>{KEY}".encode()), "a WebSocket was asked for, but text/html came"),
-        (Answer.json({"object": "list"}), "a WebSocket was asked for, but application/json came"),
+        (Answer.body(f"<title>Welcome</title>{KEY}".encode()), "expected a WebSocket, but the server sent text/html"),
+        (Answer.json({"object": "list"}), "expected a WebSocket, but the server sent application/json"),
         (
             Answer.redirect("http://elsewhere.invalid/v1/responses"),
             "redirects to 'http://elsewhere.invalid/v1/responses'",

@@ -41,6 +41,7 @@ from responses_proto.exceptions import (
     StreamInterrupted,
     StreamTruncated,
     TransportError,
+    UsageError,
 )
 from responses_proto.models.config import TextConfig
 from responses_proto.models.events import OutputTextDelta, SteerAccepted
@@ -1049,10 +1050,10 @@ def test_what_cannot_be_asked_is_told_before_anything_is_sent(backend: str) -> N
                 ({"stream": True}, "stream is not for a WebSocket: over a WebSocket, every response is streamed"),
                 ({"stream_options": {}}, "stream_options is not for a WebSocket"),
                 ({"stream_id": "a b"}, "stream_id has to be 1 to 256 of"),
-                ({"timeouts": 60}, "timeouts has to be made by Timeouts"),
+                ({"timeouts": 60}, "timeouts must be a Timeouts instance"),
             ]
             for fields, told in wrong:
-                with pytest.raises(LocalProtocolError, match=told):
+                with pytest.raises((LocalProtocolError, UsageError), match=told):
                     session.stream(model="m", **fields)
             requests: list[Any] = [{"model": "m", "background": True}, CreateResponse(model="m", background=True)]
             for request in requests:
@@ -1071,7 +1072,7 @@ def test_what_cannot_be_a_session_is_told_at_once() -> None:
     for keepalive in (0, -1.0, float("inf")):
         with pytest.raises(LocalProtocolError, match="keepalive has to be a number of seconds above 0"):
             client.connect(keepalive=keepalive)
-    with pytest.raises(LocalProtocolError, match="characters that no header may have"):
+    with pytest.raises(UsageError, match="characters that HTTP does not allow"):
         client.connect(headers={"a b": "c"})
 
 
@@ -1080,7 +1081,7 @@ def test_memory_has_no_websocket(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(listen=False) as server:
             client = ResponsesClient(server.url, KEY, http_client=server.transport)
-            with pytest.raises(LocalProtocolError, match="a WebSocket needs a network: MemoryTransport has none"):
+            with pytest.raises(UsageError, match="MemoryTransport cannot open a WebSocket"):
                 client.connect()
 
     run(backend, test)

@@ -13,7 +13,7 @@ import pytest
 from tests.support import both_loops, run
 from tests.testing.conformance.test_streams import BROKEN
 
-from responses_proto.exceptions import LocalProtocolError
+from responses_proto.exceptions import LocalProtocolError, UsageError
 from responses_proto.rules import RULES
 from responses_proto.scripted import Scripted
 from responses_proto.server import ResponsesApp
@@ -476,7 +476,7 @@ def test_a_rule_that_is_none_is_refused(options: Any, said: str) -> None:
 
 def test_an_address_that_is_none_is_refused() -> None:
     async def test() -> None:
-        with pytest.raises(LocalProtocolError, match="base_url has to be like"):
+        with pytest.raises(UsageError, match="base_url must look like"):
             await check_server("127.0.0.1:8080")
 
     run("asyncio", test)

@@ -12,13 +12,13 @@ from __future__ import annotations
 import base64
 import contextlib
 import os
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, cast
 
 import anyio
 import attrs
 
 from ...exceptions import (
-    APIError,
     DeadlineExceeded,
     LimitExceeded,
     LocalProtocolError,
@@ -26,9 +26,8 @@ from ...exceptions import (
     StreamTruncated,
     TransportError,
 )
-from ...protocol.headers import request_id
 from ...protocol.websocket import CLOSE_CODES
-from .._replies import ERROR_BODY, FIRST_ERROR, description, error_from_reply, without
+from .._replies import MAX_ERROR_BODY, error_from_reply, unexpected_reply
 from ..transport.http import HTTPReply, broken
 
 if TYPE_CHECKING:
@@ -82,19 +81,11 @@ async def accepted(exchange: Exchange, key: str, secret: bytes) -> HTTPReply:
     Raises ``APIError`` if the server refuses, ``RemoteProtocolError`` if it means another WebSocket, and ``LocalProtocolError`` if the
     HTTP client cannot do it. ``key`` is what the request asked with, ``secret`` what is taken out of errors.
     """
-    if exchange.status >= FIRST_ERROR:
-        raise error_from_reply(exchange, await exchange.read_start(ERROR_BODY), secret)
+    if exchange.status >= HTTPStatus.BAD_REQUEST:
+        raise error_from_reply(exchange, await exchange.read_start(MAX_ERROR_BODY), secret)
     if exchange.status != _SWITCHED:
-        start = without(await exchange.read_start(ERROR_BODY), secret)
-        error = APIError(
-            f"a WebSocket was asked for, but {description(exchange, start)}",
-            status=exchange.status,
-            request_id=request_id(exchange.headers),
-            headers=exchange.headers,
-            body=start.decode("utf-8", "replace"),
-        )
-        error.retry_safety = "safe"
-        raise error
+        start = await exchange.read_start(MAX_ERROR_BODY)
+        raise unexpected_reply(exchange, start, secret, expected="a WebSocket", retry_safety="safe")
     reply = exchange.reply
     if not isinstance(reply, HTTPReply) or reply.network_stream is None:
         raise LocalProtocolError("this HTTP client does not hand over connections for WebSocket: use httpx.AsyncClient")

@@ -48,9 +48,9 @@ from ...models.request import CreateResponse, ResponseCreateMessage, ResponseSte
 from ...models.response import Response
 from ...protocol.headers import rate_limits, request_id
 from ...protocol.websocket import CONNECTION_LIMIT, PREVIOUS_NOT_FOUND, STREAM_ID, again
-from .._address import shown
-from .._calls import Attempts, ClientCore, PreparedCall, merged
-from .._replies import hide, refused
+from .._address import public_url
+from .._calls import Attempts, ClientCore, PreparedCall, merge_fields
+from .._replies import error_from_reply, redact_error
 from ..retry import RetryPolicy
 from ..stream import EventStream, StreamMeta
 from ..transport._exchange import Exchange, shut
@@ -184,7 +184,7 @@ class WebSocketSession:
         stream_id, previous = values.get("stream_id") or None, values.get(_PREVIOUS) or None
         if stream_id is not None and not STREAM_ID.fullmatch(stream_id):
             raise LocalProtocolError(f"stream_id has to be 1 to 256 of A-Z a-z 0-9 _ . -, not {stream_id!r:.80}")
-        plan = self._caller.message("responses.stream", self.url, content=content, timeouts=timeouts)
+        plan = self._caller.prepare_message("responses.stream", self.url, content=content, timeouts=timeouts)
         return EventStream(attrs.evolve(self._caller, transport=_Request(self, stream_id, previous)), plan)
 
     def successor(self, response: Response | str, /, *, timeouts: Timeouts | None = None) -> EventStream:
@@ -199,7 +199,7 @@ class WebSocketSession:
         waiting = attrs.evolve(
             self._caller, transport=_Following(self, _id_of(response)), retry=RetryPolicy(attempts=1)
         )
-        return EventStream(waiting, self._caller.message("responses.successor", self.url, timeouts=timeouts))
+        return EventStream(waiting, self._caller.prepare_message("responses.successor", self.url, timeouts=timeouts))
 
     async def steer(
         self,
@@ -233,7 +233,7 @@ class WebSocketSession:
             return steering.accepted
         if steering.state == "failed":
             error = link.protocol.refused(steering)
-            hide(error, self._caller.secret)
+            redact_error(error, self._caller.secret)
             raise error
         if link.protocol.lost is not None:
             raise again(link.protocol.lost)
@@ -249,9 +249,9 @@ class WebSocketSession:
         async with Attempts(self._caller, plan) as attempts:
             while True:
                 try:
-                    return await self._dial(attempts.exchange(b""), plan.request)
+                    return await self._dial(attempts.begin(b""), plan.request)
                 except ResponsesProtoError as error:
-                    await attempts.again(error)
+                    await attempts.retry_or_raise(error)
 
     async def link(self, timeouts: Timeouts) -> SharedConnection:
         """Give the connection to begin a turn on; another one, if the last one is of no use any more."""
@@ -287,7 +287,7 @@ class WebSocketSession:
 
     async def refusal(self, reply: TurnReply) -> APIError:
         """Make the error of a turn that was refused."""
-        return refused(reply.status, reply.headers, await reply.receive(), self._caller.secret)
+        return error_from_reply(reply, await reply.receive(), self._caller.secret)
 
     async def _dial(self, exchange: Exchange, request: WireRequest) -> SharedConnection:
         try:
@@ -319,7 +319,7 @@ class WebSocketSession:
             raise LocalProtocolError("this session is closed: use it inside its `async with` block")
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {shown(self.url)} {self._state}>"
+        return f"<{type(self).__name__} {public_url(self.url)} {self._state}>"
 
 
 class _Request:
@@ -409,7 +409,7 @@ def _content(
     if isinstance(request, CreateResponse):
         shared = attrs.fields_dict(ResponseCreateMessage).keys() & attrs.fields_dict(CreateResponse).keys()
         asked = ResponseCreateMessage(**{name: getattr(request, name) for name in shared})
-    content = merged(ResponseCreateMessage, asked, fields)
+    content = merge_fields(ResponseCreateMessage, asked, fields)
     if isinstance(content, ResponseCreateMessage):
         return content
     kept = {name: value for name, value in content.items() if name not in _NOT_HERE}

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import anyio
 import attrs
 
-from ...client._address import endpoint
+from ...client._address import endpoint_url
 from ...client._replies import is_json, media_type
 from ...client.transport._exchange import shut
 from ...client.transport.base import WireRequest
@@ -158,7 +158,7 @@ class Probe:
         if content is not None:
             headers["content-type"] = "application/json"
             body = content if isinstance(content, bytes) else dumps(content)
-        url = endpoint(self._base_url, *path) + (f"?{urlencode(params)}" if params else "")
+        url = endpoint_url(self._base_url, *path) + (f"?{urlencode(params)}" if params else "")
         reply = await self._transport.send(
             WireRequest(method=method, url=url, headers=headers, body=body, stream=streaming)
         )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 import anyio
 import attrs
 
-from ...client._address import checked_url, resolve_endpoint
+from ...client._address import normalize_base_url, resolve_endpoint
 from ...client.transport._exchange import shut
 from ...client.transport.http import HTTPTransport
 from ...exceptions import LocalProtocolError, ResponsesProtoError
@@ -107,7 +107,7 @@ async def check_server(
         raise LocalProtocolError(f"{rule!r} is no check of a server: these are {', '.join(CHECKS)}")
     dialect, url, secret = resolve_endpoint(server if isinstance(server, str) else _IN_MEMORY, key, None, {})
     headers = {dialect.key_header: f"{dialect.key_prefix}{secret}"} if secret else {}
-    url = checked_url(url, dialect)
+    url = normalize_base_url(url, dialect)
 
     async def made(client: HTTPClient | Transport | None) -> ServerReport:
         owned = client is None or hasattr(client, "build_request")

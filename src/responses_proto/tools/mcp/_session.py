@@ -26,7 +26,8 @@ from mcp.client.subscriptions import SubscriptionLost, listen
 from mcp.types import Implementation, PaginatedRequestParams, ToolListChangedNotification
 
 from ..._version import __version__
-from ...client._address import check_headers, shown
+from ...client._address import check_headers, public_url
+from ...client._replies import MIN_SECRET_LENGTH
 from ...exceptions import (
     APIError,
     ConnectError,
@@ -83,8 +84,6 @@ _SDK_ERROR: Final = -32000
 _CONNECTION_CLOSED: Final = "Connection closed"
 _ANSWER_CUT_OFF: Final = "SSE stream "
 
-_MIN_SECRET_CHARS: Final = 6
-"""Shorter values, such as "1" or "no", are not redacted."""
 _MAX_REASON_CHARS: Final = 300
 
 
@@ -152,7 +151,7 @@ class HTTP:
 
     @property
     def name(self) -> str:
-        return shown(self.url)
+        return public_url(self.url)
 
     @property
     def secrets(self) -> Sequence[str]:
@@ -389,7 +388,7 @@ class Session:
 
     def _redacted(self, text: str) -> str:
         for secret in self._transport.secrets:
-            if len(secret) >= _MIN_SECRET_CHARS:
+            if len(secret) >= MIN_SECRET_LENGTH:
                 text = text.replace(secret, "***")
         return text
 
