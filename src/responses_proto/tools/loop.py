@@ -38,6 +38,7 @@ from ..models.items import (
     Message,
     ToolSearchOutput,
 )
+from ..models.response import RUNNING_STATUSES
 from ..models.tools import CustomTool, FunctionTool, NamespaceTool, Tool
 from ..protocol.api_errors import api_error_from
 from ..protocol.history import as_input
@@ -68,7 +69,6 @@ StopReason: TypeAlias = Literal["completed", "max_turns", "incomplete", "failed"
 """Why no further request follows. ``completed``: the model waits for nothing any more."""
 
 _NOT_RUN: Final = "The call was not run."
-_GOING_ON: Final = frozenset({"queued", "in_progress"})
 _STATUS: Final[Mapping[str, OutcomeStatus]] = {
     "incomplete": "incomplete",
     "failed": "failed",
@@ -364,7 +364,7 @@ def is_offered(call: PendingCall, tools: Iterable[Tool | JSONObject]) -> bool:
 
 def _outcome_of(response: Response) -> Outcome:
     status = response.status or "completed"
-    if status in _GOING_ON:
+    if status in RUNNING_STATUSES:
         raise LocalProtocolError(f"the response is {status}: wait for it, with client.wait(response)")
     error = api_error_from(dump(response.error)) if status == "failed" and response.error else None
     return Outcome(status=_STATUS.get(status, "completed"), response=response, error=error)
