@@ -1,4 +1,4 @@
-"""Bodies that are read and answers that are written: when, and what happens when the client leaves."""
+"""Reading bodies, sending responses and streams, and what happens when the client leaves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @both_loops
-def test_events_are_there_before_the_handler_goes_on(backend: str) -> None:
+def test_events_are_sent_before_the_handler_continues(backend: str) -> None:
     async def main() -> None:
         proceed = anyio.Event()
 
@@ -47,7 +47,7 @@ def test_events_are_there_before_the_handler_goes_on(backend: str) -> None:
 
 
 @pytest.mark.parametrize("stated", [True, False])
-def test_a_body_over_the_bound_is_not_read(*, stated: bool) -> None:
+def test_a_body_that_is_too_large_is_refused(*, stated: bool) -> None:
     app = ResponsesApp(Scripted(), max_body_bytes=100)
     content = body(input="x" * 200)
     headers = {"content-length": str(len(content))} if stated else {}
@@ -87,7 +87,7 @@ def test_the_handler_is_cancelled_when_the_client_leaves(backend: str, *, stream
 
 
 @both_loops
-def test_a_client_that_leaves_before_its_request_is_whole_gets_nothing(backend: str) -> None:
+def test_a_client_that_leaves_while_sending_its_request_gets_nothing(backend: str) -> None:
     async def main() -> None:
         called: list[object] = []
 
@@ -136,7 +136,7 @@ def test_a_broken_connection_ends_the_handler_quietly(backend: str) -> None:
 # ---- on a socket
 
 
-def test_on_a_socket_events_come_as_they_are_made_and_leaving_cancels() -> None:
+def test_over_a_socket_events_arrive_one_by_one_and_leaving_cancels() -> None:
     proceed, cancelled = threading.Event(), threading.Event()
 
     async def handler(_request: CreateResponse, reply: Reply) -> None:
