@@ -245,7 +245,7 @@ OUTPUT = FunctionCallOutput(call_id="c", output="x")
 
 
 @pytest.mark.parametrize(
-    ("history", "told"),
+    ("history", "output"),
     [
         ([OUTPUT], "function call output with call_id c"),
         ([OUTPUT, CALL], "function call output with call_id c"),
@@ -254,8 +254,8 @@ OUTPUT = FunctionCallOutput(call_id="c", output="x")
         ([LocalShellCallOutput(id="c", output="x")], "local shell call output with call_id c"),
     ],
 )
-def test_an_output_without_its_call_is_refused(history: list[Item], told: str) -> None:
-    with pytest.raises(BadRequestError, match=f"No tool call found for {told}") as refused:
+def test_an_output_without_its_call_is_refused(history: list[Item], output: str) -> None:
+    with pytest.raises(BadRequestError, match=f"No tool call found for {output}") as refused:
         check_outputs(history)
     assert (refused.value.status, refused.value.param) == (400, "input")
 

@@ -216,7 +216,7 @@ def test_size_counts_with_input_and_events(backend: str) -> None:
         assert await store.find("resp_1") is not None
         await store.save(stored("resp_3"), events=[event(0, b"x" * 4000)])
         assert [await store.find(f"resp_{number}") is not None for number in (1, 2, 3)] == [False, True, True]
-        await store.save(stored("resp_4", text="x" * 30_000))  # the newest is kept, whatever its size
+        await store.save(stored("resp_4", text="x" * 30_000))  # the newest is kept even if it is too large
         assert [await store.find(f"resp_{number}") is not None for number in (2, 3, 4)] == [False, False, True]
         await store.delete("resp_4")
         await store.save(stored("resp_5", text="x" * 8000))

@@ -235,16 +235,16 @@ def test_a_client_that_leaves_near_the_end_leaves_a_complete_record(backend: str
     async def main() -> None:
         service = Service(handler)
         task = await service.prepare(asking(stream=True))
-        told: list[str] = []
+        delivered: list[str] = []
         with anyio.CancelScope() as scope:
 
             async def deliver(events: Sequence[WireEvent]) -> None:
-                told.extend(event.type for event in events)
-                if last in told:
+                delivered.extend(event.type for event in events)
+                if last in delivered:
                     scope.cancel()  # takes effect at the next checkpoint, wherever that is
 
             await task.run(deliver)
-        assert last in told
+        assert last in delivered
         stored = await service.get(task.id)
         events = await service.store.events(task.id)
         assert [event.sequence_number for event in events] == list(range(len(events)))

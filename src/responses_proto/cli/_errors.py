@@ -64,7 +64,7 @@ class CommandError(Exception):
 
 def print_error(line: str) -> None:
     """Print a line to standard error, in red on a terminal."""
-    with contextlib.suppress(OSError):  # if standard error is closed too, the exit status has to do
+    with contextlib.suppress(OSError):  # if standard error is closed too, only the exit status is left
         rich.console.Console(stderr=True, soft_wrap=True, highlight=False).print(
             f"error: {line}", style="red", markup=False, emoji=False
         )

@@ -1,14 +1,14 @@
 """One request and its response, from the first event to the last. :mod:`.service` describes the whole way of a request.
 
-A :class:`ResponseTask` stands between the handler and whoever reads the events. The handler writes through a ``Reply``, whose
+A :class:`ResponseTask` stands between the handler and the readers of the events. The handler writes through a ``Reply``, whose
 events all arrive at ``_publish``. There they are encoded, stored if they must be, shown to followers (``wait_for_events``) and
 passed to the sink, in that order. A response can end in four ways:
 
 * The handler returns or ends it: ``_publish`` saves the final response, then delivers the terminal event.
 * The handler raises: an ``APIError`` from ``run`` if no event was published yet, otherwise ``error`` and ``response.failed``.
 * Another task calls ``stop``: what was written so far is delivered, then the end, and the handler is cancelled.
-* The task in ``run`` is cancelled, or the sink raises: nobody can be told any more, so the response is only saved, as far as
-  it got.
+* The task in ``run`` is cancelled, or the sink raises: the client has left, so the response is only saved, as far as it
+  got.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ EventSink: TypeAlias = Callable[[Sequence[WireEvent]], Awaitable[None]]
 """Sends events to the client. It is called with one or more events, in order, and one call at a time."""
 
 INTERNAL_ERROR_MESSAGE: Final = "The server met an error while it worked on the request."
-"""The only thing that a client is told about an unexpected exception, which may contain secrets."""
+"""All that a client learns about an unexpected exception, whose text may contain secrets."""
 
 _SHUT_DOWN: Final = "The server was shut down while it worked on the response."
 _SAVE_TIMEOUT: Final = 5.0  # seconds for saving a response whose task is being cancelled
@@ -245,7 +245,7 @@ class ResponseTask:
         encoded = [wire_event(event) for event in events] if has_sink or self._keeps_events else []
         if self._keeps_events:
             if not self._published:
-                # The client is about to learn the id, so the response must be found from here on, whatever happens.
+                # The client is about to learn the id, so the response must be found from here on.
                 self._running[self.id] = self
                 await self._store.save(self.stored)
             self._events += encoded
@@ -268,7 +268,7 @@ class ResponseTask:
         """Save the final response. Return whether that worked."""
         try:
             await self._save()
-        except Exception:  # noqa: BLE001 - whatever the store raises, the client must get an answer
+        except Exception:  # noqa: BLE001 - the client must get an answer to any error of the store
             _log.exception("%s could not be stored", self.id)
             return False
         return True

@@ -43,7 +43,7 @@ require that the application is open, by the ASGI lifespan (``uvicorn --lifespan
 A request with the same ``Idempotency-Key``, API key and body as an earlier one gets the earlier response, as long as that is
 stored and the process lives. The exception is an earlier request whose client left before its end.
 
-There are no tenants: whoever has a key sees everything that is stored.
+There are no tenants: every key gives access to everything that is stored.
 
 Requires the extra ``server``, which installs starlette.
 """

@@ -316,7 +316,7 @@ class Service:
         """Return a function that delivers the events of a response to a sink, including those to come if it is running.
 
         ``after`` is the sequence number of the last event that the client has; ``None`` starts at the first. The events of a
-        response that was not streamed are worked out from the response. Raises ``APIError`` if there is no such response, or
+        response that was not streamed are derived from the response. Raises ``APIError`` if there is no such response, or
         no event with the number ``after``.
         """
         task = self.running.get(response_id)

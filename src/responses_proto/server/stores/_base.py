@@ -58,7 +58,7 @@ class Store(Protocol):
     ``in_progress``, and that the server is not running, counts as lost with an earlier process: the server saves it as
     ``failed``. A store is created outside of an event loop, and may be used in one event loop after another.
 
-    **Atomicity.** Each method does all of its work or none of it. This matters most for :meth:`save`, which writes a response,
+    **Atomicity.** Each method is atomic. This matters most for :meth:`save`, which writes a response,
     its events and its conversation items together.
 
     **Durability.** When a method has returned, its effect is permanent. In a store on disk it must survive a process that is
@@ -74,7 +74,7 @@ class Store(Protocol):
     **Copies.** What is returned belongs to the caller, and what is passed may be changed by the caller afterwards. Neither may
     change what is stored.
 
-    **Errors.** A method may raise any exception. The server logs it, and tells its client only that an error occurred.
+    **Errors.** A method may raise any exception. The server logs it. Its client learns only that an error occurred.
     """
 
     async def save(
@@ -84,7 +84,7 @@ class Store(Protocol):
         events: Sequence[WireEvent] = (),
         conversation_items: Sequence[Item] = (),
     ) -> None:
-        """Save a response, replacing the one with its id. All of the following happens, or none of it.
+        """Save a response, replacing the one with its id. Atomic, with everything below.
 
         ``events`` are added to the events of the response; numbers that are already there keep their event.
         ``conversation_items`` are appended to the conversation in ``stored.response.conversation``; they are dropped if that

@@ -5,7 +5,7 @@ connection. Each writing operation is one transaction. The file is in WAL mode: 
 not block the server.
 
 How long a write waits for the disk is chosen per transaction. ``synchronous = FULL`` means that the data survives a loss of
-power; it is used for everything that a client has been told is stored. ``NORMAL`` survives a killed process only; it is used
+power; it is used for everything that a client relies on. ``NORMAL`` survives a killed process only; it is used
 for the events of a response that is still running, which are many and small.
 """
 
