@@ -39,7 +39,7 @@ class Client:
     arrived: anyio.Event = attrs.field(factory=anyio.Event)
     ended: bool = False
 
-    async def ask(
+    async def request(
         self,
         content: bytes = b"",
         *,
@@ -72,10 +72,10 @@ class Client:
             await self.leave.wait()
             return {"type": "http.disconnect"}
 
-        await self.app(scope, receive, self._take)
+        await self.app(scope, receive, self._receive)
         return self
 
-    async def _take(self, message: MutableMapping[str, Any]) -> None:
+    async def _receive(self, message: MutableMapping[str, Any]) -> None:
         await anyio.lowlevel.checkpoint()
         if message["type"] == "http.response.start":
             self.status = message["status"]
@@ -112,12 +112,12 @@ class Client:
         return dict(answer["error"])
 
 
-def asked(backend: str, app: ResponsesApp, content: bytes = b"", **how: Any) -> Client:
+def send_request(backend: str, app: ResponsesApp, content: bytes = b"", **how: Any) -> Client:
     """Send one request and return the client with the complete response."""
     found: list[Client] = []
 
     async def main() -> None:
-        found.append(await Client(app).ask(content, **how))
+        found.append(await Client(app).request(content, **how))
 
     run(backend, main)
     client = found[0]
@@ -126,7 +126,7 @@ def asked(backend: str, app: ResponsesApp, content: bytes = b"", **how: Any) -> 
     return client
 
 
-def heard(content: bytes, *, strict: bool = True) -> ResponseStream:
+def parse_stream(content: bytes, *, strict: bool = True) -> ResponseStream:
     stream = ResponseStream(strict=strict)
     stream.receive_data(content)
     stream.receive_eof()
@@ -146,7 +146,7 @@ async def connected(app: ResponsesApp) -> AsyncGenerator[ResponsesClient]:
     assert judge.found == []
 
 
-class Listener:
+class RecordingSink:
     """An event sink that records the events, and raises after `at_most` of them."""
 
     def __init__(self, *, at_most: int = 1000) -> None:
@@ -169,7 +169,7 @@ class Listener:
         return [event["type"].removeprefix("response.") for event in self.events]
 
 
-def asking(text: str = "hello", **fields: Any) -> CreateResponse:
+def create_request(text: str = "hello", **fields: Any) -> CreateResponse:
     given: dict[str, Any] = {"model": "m", "input": text, "stream": True, **fields}
     return CreateResponse(**given)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from tests.asgi import Client, asked, body, connected, heard
+from tests.asgi import Client, body, connected, parse_stream, send_request
 from tests.support import both_loops, run
 
 from responses_proto import Cursor, ResponsesClient
@@ -46,7 +46,7 @@ class Steps:
 
 
 async def created(app: ResponsesApp, **fields: Any) -> Response:
-    return loads((await Client(app).ask(body(background=True, **fields))).content, Response)
+    return loads((await Client(app).request(body(background=True, **fields))).content, Response)
 
 
 @both_loops
@@ -83,26 +83,26 @@ def test_a_stream_can_be_resumed(backend: str) -> None:
         async with ResponsesApp(steps) as app:
             first = Client(app)
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(first.ask, body(background=True, stream=True))
+                tasks.start_soon(first.request, body(background=True, stream=True))
                 await first.until(b"first")
                 first.leave.set()
             assert not first.ended
             assert not steps.cancelled.is_set()
-            seen = heard(first.content, strict=False)
+            seen = parse_stream(first.content, strict=False)
             assert [event for event in first.types if "queued" in event] == ["response.queued"]
             assert seen.cursor
             assert seen.cursor.sequence_number is not None
             rest = Client(app)
             path = f"/responses/{seen.cursor.response_id}?stream=true&starting_after={seen.cursor.sequence_number}"
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(lambda: rest.ask(method="GET", path=path))
+                tasks.start_soon(lambda: rest.request(method="GET", path=path))
                 await anyio.wait_all_tasks_blocked()
                 assert b"second" not in rest.content
                 steps.proceed.set()
-            whole = await Client(app).ask(method="GET", path=f"/responses/{seen.cursor.response_id}?stream=true")
+            whole = await Client(app).request(method="GET", path=f"/responses/{seen.cursor.response_id}?stream=true")
         assert first.content + rest.content == whole.content
-        assert heard(whole.content).response.output_text == "first second"
-        assert heard(whole.content).anomalies == []
+        assert parse_stream(whole.content).response.output_text == "first second"
+        assert parse_stream(whole.content).anomalies == []
 
     run(backend, main)
 
@@ -114,7 +114,9 @@ def test_starting_after_an_event_to_come_is_refused(backend: str) -> None:
         async with ResponsesApp(steps) as app:
             queued = await created(app)
             await steps.waits.wait()
-            client = await Client(app).ask(method="GET", path=f"/responses/{queued.id}?stream=true&starting_after=7")
+            client = await Client(app).request(
+                method="GET", path=f"/responses/{queued.id}?stream=true&starting_after=7"
+            )
             assert (client.status, client.error["param"]) == (400, "starting_after")
 
     run(backend, main)
@@ -198,7 +200,7 @@ def test_a_repeated_idempotency_key_returns_the_same_response(backend: str) -> N
 
 
 def test_without_a_lifespan_there_is_no_background() -> None:
-    client = asked("asyncio", ResponsesApp(Scripted()), body(background=True))
+    client = send_request("asyncio", ResponsesApp(Scripted()), body(background=True))
     assert (client.status, client.error["param"]) == (400, "background")
     assert "lifespan" in client.error["message"]
     assert "async with" in client.error["message"]

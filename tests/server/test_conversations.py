@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from tests.asgi import asked, body, connected
+from tests.asgi import body, connected, send_request
 from tests.support import both_loops, run
 
 from responses_proto.exceptions import BadRequestError, NotFoundError
@@ -239,8 +239,10 @@ def test_an_unknown_conversation_is_not_found(backend: str) -> None:
 )
 def test_the_error_of_a_bad_request_names_the_param(path: str, content: bytes | None, param: str | None) -> None:
     app = ResponsesApp(Scripted())
-    made = asked("asyncio", app, path="/v1/conversations").json["id"]  # no body at all is as good as an empty one
+    made = send_request("asyncio", app, path="/v1/conversations").json[
+        "id"
+    ]  # no body at all is as good as an empty one
     method = "GET" if content is None else "POST"
-    client = asked("asyncio", app, content or b"", method=method, path=path.replace("{id}", made))
+    client = send_request("asyncio", app, content or b"", method=method, path=path.replace("{id}", made))
     assert (client.status, client.error["param"]) == (400, param)
-    assert asked("asyncio", app, body(conversation=made)).status == 200
+    assert send_request("asyncio", app, body(conversation=made)).status == 200

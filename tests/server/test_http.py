@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 import pytest
-from tests.asgi import Client, asked, body, heard
+from tests.asgi import Client, body, parse_stream, send_request
 from tests.support import both_loops, run
 
 from responses_proto.protocol import ResponseStream
@@ -36,12 +36,12 @@ def test_events_are_sent_before_the_handler_continues(backend: str) -> None:
 
         client = Client(ResponsesApp(handler))
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.ask, body(stream=True))
+            tasks.start_soon(client.request, body(stream=True))
             await client.arrived.wait()
             assert b"response.in_progress" in client.content
             assert b"late" not in client.content
             proceed.set()
-        assert heard(client.content).response.output_text == "late"
+        assert parse_stream(client.content).response.output_text == "late"
 
     run(backend, main)
 
@@ -51,9 +51,9 @@ def test_a_body_that_is_too_large_is_refused(*, stated: bool) -> None:
     app = ResponsesApp(Scripted(), max_body_bytes=100)
     content = body(input="x" * 200)
     headers = {"content-length": str(len(content))} if stated else {}
-    client = asked("asyncio", app, content, headers=headers, chunk=50)
+    client = send_request("asyncio", app, content, headers=headers, chunk=50)
     assert (client.status, client.error["code"]) == (413, "request_too_large")
-    assert asked("asyncio", app, body(), headers={"content-length": str(len(body()))}).status == 200
+    assert send_request("asyncio", app, body(), headers={"content-length": str(len(body()))}).status == 200
 
 
 # ---- the client leaves
@@ -76,7 +76,7 @@ def test_the_handler_is_cancelled_when_the_client_leaves(backend: str, *, stream
 
         client = Client(ResponsesApp(handler))
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.ask, body(stream=stream))
+            tasks.start_soon(client.request, body(stream=stream))
             await waits.wait()
             client.leave.set()
             with anyio.fail_after(0.5):
@@ -122,12 +122,12 @@ def test_a_broken_connection_ends_the_handler_quietly(backend: str) -> None:
                     said += 1
 
         class Gone(Client):
-            async def _take(self, message: MutableMapping[str, Any]) -> None:
+            async def _receive(self, message: MutableMapping[str, Any]) -> None:
                 if len(self.pieces) > 3:
                     raise OSError("broken pipe")
-                await super()._take(message)
+                await super()._receive(message)
 
-        await Gone(ResponsesApp(handler)).ask(body(stream=True))
+        await Gone(ResponsesApp(handler)).request(body(stream=True))
         assert said < 10
 
     run(backend, main)

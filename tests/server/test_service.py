@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from tests.asgi import Listener, asking, texts
+from tests.asgi import RecordingSink, create_request, texts
 from tests.support import both_loops, run
 
 from responses_proto.exceptions import BadRequestError, LocalProtocolError, NotFoundError
@@ -29,10 +29,10 @@ def test_prepare_rejects_requests_that_cannot_be_answered(backend: str) -> None:
     async def main() -> None:
         service = Service(Scripted())
         for request, param in [
-            (asking(model=None), "model"),
-            (asking(previous_response_id="resp_nowhere"), "previous_response_id"),
-            (asking(input=[FunctionCallOutput(call_id="c", output="x")]), "input"),
-            (asking(background=True), "background"),
+            (create_request(model=None), "model"),
+            (create_request(previous_response_id="resp_nowhere"), "previous_response_id"),
+            (create_request(input=[FunctionCallOutput(call_id="c", output="x")]), "input"),
+            (create_request(background=True), "background"),
         ]:
             with pytest.raises(BadRequestError) as refused:
                 await service.prepare(request)
@@ -50,22 +50,22 @@ def test_history_lookup_provides_responses_that_were_not_stored(backend: str) ->
 
     async def answer(service: Service, request: CreateResponse) -> ResponseTask:
         task = await service.prepare(request, history_lookup=cache.get)
-        await task.run(Listener())
+        await task.run(RecordingSink())
         cache[task.id] = task.history
         return task
 
     async def main() -> None:
         service = Service(Scripted())
-        one = await answer(service, asking("one", store=False))
-        two = await answer(service, asking("two", store=False, previous_response_id=one.id))
+        one = await answer(service, create_request("one", store=False))
+        two = await answer(service, create_request("two", store=False, previous_response_id=one.id))
         assert texts(two.context) == ["one", "one", "two"]
-        three = await answer(service, asking("three", previous_response_id=two.id))
+        three = await answer(service, create_request("three", previous_response_id=two.id))
         cache.clear()
         # The stored response has its history with it.
-        four = await answer(service, asking("four", previous_response_id=three.id))
+        four = await answer(service, create_request("four", previous_response_id=three.id))
         assert texts(four.context) == ["one", "one", "two", "two", "three", "three", "four"]
         with pytest.raises(BadRequestError) as refused:
-            await answer(service, asking("two", previous_response_id=one.id))
+            await answer(service, create_request("two", previous_response_id=one.id))
         assert refused.value.code == "previous_response_not_found"
 
     run(backend, main)
@@ -75,12 +75,16 @@ def test_history_lookup_provides_responses_that_were_not_stored(backend: str) ->
 def test_history_lookup_is_asked_before_the_store(backend: str) -> None:
     async def main() -> None:
         service = Service(Scripted())
-        one = await service.prepare(asking("one"))
+        one = await service.prepare(create_request("one"))
         await one.run()
         known: Sequence[Item] = [Message(role="user", content="another")]
-        two = await service.prepare(asking("two", previous_response_id=one.id), history_lookup={one.id: known}.get)
+        two = await service.prepare(
+            create_request("two", previous_response_id=one.id), history_lookup={one.id: known}.get
+        )
         assert texts(two.context) == ["another", "two"]
-        three = await service.prepare(asking("three", previous_response_id=one.id), history_lookup=lambda _: None)
+        three = await service.prepare(
+            create_request("three", previous_response_id=one.id), history_lookup=lambda _: None
+        )
         assert texts(three.context) == ["one", "one", "three"]
 
     run(backend, main)
@@ -107,9 +111,9 @@ class Slow:
 @both_loops
 def test_a_running_response_can_be_followed_by_others(backend: str) -> None:
     async def main() -> None:
-        slow, first, second = Slow(), Listener(), Listener()
+        slow, first, second = Slow(), RecordingSink(), RecordingSink()
         service = Service(slow)
-        task = await service.prepare(asking())
+        task = await service.prepare(create_request())
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(task.run, first)
             await slow.waits.wait()
@@ -126,9 +130,9 @@ def test_a_running_response_can_be_followed_by_others(backend: str) -> None:
 @both_loops
 def test_deleting_a_running_response_ends_it_for_its_client(backend: str) -> None:
     async def main() -> None:
-        slow, listener = Slow(), Listener()
+        slow, listener = Slow(), RecordingSink()
         service = Service(slow)
-        task = await service.prepare(asking())
+        task = await service.prepare(create_request())
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(task.run, listener)
             await slow.waits.wait()
@@ -146,7 +150,7 @@ def test_start_requires_an_open_service(backend: str) -> None:
     async def main() -> None:
         service = Service(Scripted())
         async with service:
-            task = await service.prepare(asking(background=True))
+            task = await service.prepare(create_request(background=True))
         with pytest.raises(LocalProtocolError, match="async with"):
             await service.start(task)
 
@@ -164,7 +168,7 @@ def test_a_compacted_history_expands_in_a_later_request(backend: str) -> None:
         ]
         short = await service.compact(CompactRequest(model="m", input=items))
         assert (short.created_at, texts(short.output)) == (5, ["one"])
-        task = await service.prepare(asking(input=[*short.output, Message(role="user", content="three")]))
+        task = await service.prepare(create_request(input=[*short.output, Message(role="user", content="three")]))
         assert texts(task.context) == ["be kind", "one", "two", "three"]
         counted = await service.count(InputTokensRequest(input=[*short.output]))
         assert counted.input_tokens == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.asgi import asked, body, connected, heard
+from tests.asgi import body, connected, parse_stream, send_request
 from tests.support import both_loops, run
 
 from responses_proto import Cursor
@@ -102,15 +102,15 @@ def test_a_response_that_is_not_in_the_background_cannot_be_cancelled(backend: s
 @both_loops
 def test_the_events_of_a_stream_can_be_replayed(backend: str) -> None:
     app = ResponsesApp(Scripted())
-    first = asked(backend, app, body(input="tell me a story", stream=True))
-    name = heard(first.content).response.id
+    first = send_request(backend, app, body(input="tell me a story", stream=True))
+    name = parse_stream(first.content).response.id
     lines = first.content.split(b"\n\n")
-    again = asked(backend, app, method="GET", path=f"/v1/responses/{name}?stream=true")
+    again = send_request(backend, app, method="GET", path=f"/v1/responses/{name}?stream=true")
     assert again.content == first.content
-    rest = asked(backend, app, method="GET", path=f"/v1/responses/{name}?stream=true&starting_after=7")
+    rest = send_request(backend, app, method="GET", path=f"/v1/responses/{name}?stream=true&starting_after=7")
     assert rest.content == b"\n\n".join(lines[8:])
     number = len(lines) - 3  # behind the events are [DONE] and nothing
-    done = asked(backend, app, method="GET", path=f"/v1/responses/{name}?stream=true&starting_after={number}")
+    done = send_request(backend, app, method="GET", path=f"/v1/responses/{name}?stream=true&starting_after={number}")
     assert done.content == b"data: [DONE]\n\n"
 
 
@@ -139,16 +139,16 @@ def test_a_response_that_was_not_streamed_can_be_replayed(backend: str) -> None:
 )
 def test_the_error_of_a_wrong_query_names_the_param(query: str, param: str) -> None:
     app = ResponsesApp(Scripted())
-    name = loads(asked("asyncio", app, body()).content, Response).id
-    client = asked("asyncio", app, method="GET", path=f"/v1/responses/{name}?{query}")
+    name = loads(send_request("asyncio", app, body()).content, Response).id
+    client = send_request("asyncio", app, method="GET", path=f"/v1/responses/{name}?{query}")
     assert (client.status, client.error["param"], client.error["type"]) == (400, param, "invalid_request_error")
 
 
 def test_unknown_query_parameters_are_ignored() -> None:
     app = ResponsesApp(Scripted())
-    name = loads(asked("asyncio", app, body()).content, Response).id
+    name = loads(send_request("asyncio", app, body()).content, Response).id
     for query in ("api-version=1", "stream=false&include[]=a&include[]=b", "include_obfuscation=false"):
-        assert asked("asyncio", app, method="GET", path=f"/v1/responses/{name}?{query}").status == 200
+        assert send_request("asyncio", app, method="GET", path=f"/v1/responses/{name}?{query}").status == 200
 
 
 # ---- input items
@@ -174,10 +174,10 @@ def test_input_items_in_pages(backend: str, order: Any, limit: int) -> None:
 
 def test_pages_have_first_and_last_id() -> None:
     app = ResponsesApp(Scripted())
-    name = loads(asked("asyncio", app, body(input=[dump(user) for user in users(25)])).content, Response).id
+    name = loads(send_request("asyncio", app, body(input=[dump(user) for user in users(25)])).content, Response).id
 
     def page(query: str) -> tuple[int, str | None, str | None, bool]:
-        listed = asked("asyncio", app, method="GET", path=f"/v1/responses/{name}/input_items{query}").json
+        listed = send_request("asyncio", app, method="GET", path=f"/v1/responses/{name}/input_items{query}").json
         assert listed["object"] == "list"
         return len(listed["data"]), listed["first_id"], listed["last_id"], listed["has_more"]
 
@@ -200,8 +200,8 @@ def test_pages_have_first_and_last_id() -> None:
 )
 def test_invalid_page_parameters_are_refused(query: str, param: str) -> None:
     app = ResponsesApp(Scripted())
-    name = loads(asked("asyncio", app, body()).content, Response).id
-    client = asked("asyncio", app, method="GET", path=f"/v1/responses/{name}/input_items?{query}")
+    name = loads(send_request("asyncio", app, body()).content, Response).id
+    client = send_request("asyncio", app, method="GET", path=f"/v1/responses/{name}/input_items?{query}")
     assert (client.status, client.error["param"]) == (400, param)
 
 
@@ -344,7 +344,7 @@ def test_a_compacted_history_keeps_its_content(backend: str) -> None:
     ],
 )
 def test_errors_of_compact_and_count(path: str, content: bytes, param: str | None, code: str | None) -> None:
-    client = asked("asyncio", ResponsesApp(Scripted()), content, path=f"/v1/responses/{path}")
+    client = send_request("asyncio", ResponsesApp(Scripted()), content, path=f"/v1/responses/{path}")
     assert (client.status, client.error["param"], client.error["code"]) == (400, param, code)
 
 

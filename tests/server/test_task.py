@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from tests.asgi import Listener, asking, texts
+from tests.asgi import RecordingSink, create_request, texts
 from tests.support import both_loops, run
 
 from responses_proto.exceptions import APIError, RateLimitError
@@ -44,8 +44,8 @@ class Slow:
 @both_loops
 def test_events_are_delivered_and_the_task_has_the_result(backend: str) -> None:
     async def main() -> None:
-        service, listener = Service(Scripted()), Listener()
-        task = await service.prepare(asking())
+        service, listener = Service(Scripted()), RecordingSink()
+        task = await service.prepare(create_request())
         assert (task.ended, task.response.status, task.response.output) == (False, "in_progress", [])
         await task.run(listener)
         assert task.ended
@@ -66,8 +66,8 @@ def test_an_error_before_the_first_event_is_raised(backend: str) -> None:
         raise RateLimitError("Slow down.", status=429, code="rate_limit_exceeded")
 
     async def main() -> None:
-        service, listener = Service(handler), Listener()
-        task = await service.prepare(asking())
+        service, listener = Service(handler), RecordingSink()
+        task = await service.prepare(create_request())
         with pytest.raises(RateLimitError):
             await task.run(listener)
         assert listener.events == []
@@ -79,8 +79,8 @@ def test_an_error_before_the_first_event_is_raised(backend: str) -> None:
 @both_loops
 def test_generate_false_completes_without_output(backend: str) -> None:
     async def main() -> None:
-        service, listener = Service(Scripted()), Listener()
-        task = await service.prepare(asking())
+        service, listener = Service(Scripted()), RecordingSink()
+        task = await service.prepare(create_request())
         await task.run(listener, generate=False)
         assert listener.types == ["created", "in_progress", "completed"]
         assert texts(task.history) == ["hello"]
@@ -91,7 +91,7 @@ def test_generate_false_completes_without_output(backend: str) -> None:
 @both_loops
 def test_run_without_a_sink(backend: str) -> None:
     async def main() -> None:
-        task = await Service(Scripted()).prepare(asking(stream=False))
+        task = await Service(Scripted()).prepare(create_request(stream=False))
         await task.run()
         assert task.response.output_text == "hello"
 
@@ -106,9 +106,9 @@ def test_run_without_a_sink(backend: str) -> None:
 @pytest.mark.parametrize(("reason", "status"), [(None, "cancelled"), ("steered", "incomplete")])
 def test_stop_from_another_task(backend: str, reason: str | None, status: str, *, store: bool) -> None:
     async def main() -> None:
-        slow, listener = Slow(), Listener()
+        slow, listener = Slow(), RecordingSink()
         service = Service(slow)
-        task = await service.prepare(asking(store=store))
+        task = await service.prepare(create_request(store=store))
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(task.run, listener)
             await slow.waits.wait()
@@ -129,9 +129,9 @@ def test_stop_from_another_task(backend: str, reason: str | None, status: str, *
 @both_loops
 def test_stop_does_not_raise_if_the_client_has_left(backend: str) -> None:
     async def main() -> None:
-        slow, listener = Slow(), Listener(at_most=4)
+        slow, listener = Slow(), RecordingSink(at_most=4)
         service = Service(slow)
-        task = await service.prepare(asking())
+        task = await service.prepare(create_request())
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(task.run, listener)
             await slow.waits.wait()
@@ -152,7 +152,7 @@ def test_stop_before_run_prevents_the_handler_call(backend: str) -> None:
     async def main() -> None:
         service = Service(handler)
         async with service:
-            task = await service.prepare(asking(background=True))
+            task = await service.prepare(create_request(background=True))
             await task.queue()
             await task.stop()
             await task.run()
@@ -165,9 +165,9 @@ def test_stop_before_run_prevents_the_handler_call(backend: str) -> None:
 @both_loops
 def test_cancelling_run_cancels_the_handler(backend: str) -> None:
     async def main() -> None:
-        slow, listener = Slow(), Listener()
+        slow, listener = Slow(), RecordingSink()
         service = Service(slow)
-        task = await service.prepare(asking())
+        task = await service.prepare(create_request())
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(task.run, listener)
             await slow.waits.wait()
@@ -194,8 +194,8 @@ def test_an_error_of_the_sink_ends_the_response(backend: str, at_most: int) -> N
             raise ValueError("an exception of another library") from error
 
     async def main() -> None:
-        service, listener = Service(handler), Listener(at_most=at_most)
-        task = await service.prepare(asking())
+        service, listener = Service(handler), RecordingSink(at_most=at_most)
+        task = await service.prepare(create_request())
         with pytest.raises(ConnectionResetError):
             await task.run(listener)
         kept = await service.get(task.id)
@@ -211,7 +211,7 @@ def test_an_error_of_the_sink_ends_the_response(backend: str, at_most: int) -> N
 class Watched(MemoryStore):
     """A store that records how many events had been delivered at each save, and raises for the status `refuses`."""
 
-    def __init__(self, listener: Listener, *, refuses: str = "") -> None:
+    def __init__(self, listener: RecordingSink, *, refuses: str = "") -> None:
         super().__init__()
         self.listener = listener
         self.refuses = refuses
@@ -234,7 +234,7 @@ def test_a_client_that_leaves_near_the_end_leaves_a_complete_record(backend: str
 
     async def main() -> None:
         service = Service(handler)
-        task = await service.prepare(asking(stream=True))
+        task = await service.prepare(create_request(stream=True))
         delivered: list[str] = []
         with anyio.CancelScope() as scope:
 
@@ -258,9 +258,9 @@ def test_a_client_that_leaves_near_the_end_leaves_a_complete_record(backend: str
 @both_loops
 def test_the_response_is_saved_before_its_terminal_event_is_delivered(backend: str) -> None:
     async def main() -> None:
-        listener = Listener()
+        listener = RecordingSink()
         store = Watched(listener)
-        task = await Service(Scripted(), store=store).prepare(asking())
+        task = await Service(Scripted(), store=store).prepare(create_request())
         await task.run(listener)
         assert store.notes == [("in_progress", 0), ("completed", len(listener.events) - 1)]
         assert [json.loads(event.data) for event in await store.events(task.id)] == listener.events
@@ -274,9 +274,9 @@ def test_a_response_that_cannot_be_stored_fails(
     backend: str, caplog: pytest.LogCaptureFixture, *, background: bool
 ) -> None:
     async def main() -> None:
-        listener = Listener()
+        listener = RecordingSink()
         async with Service(Scripted(), store=Watched(listener, refuses="completed")) as service:
-            task = await service.prepare(asking(background=background))
+            task = await service.prepare(create_request(background=background))
             if background:
                 await service.start(task)
                 await service.follow(task, 0, listener)
@@ -295,9 +295,9 @@ def test_a_response_that_cannot_be_stored_fails(
 @both_loops
 def test_an_error_of_the_store_at_the_start_is_raised(backend: str, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
-        listener = Listener()
+        listener = RecordingSink()
         service = Service(Scripted(), store=Watched(listener, refuses="in_progress"))
-        task = await service.prepare(asking())
+        task = await service.prepare(create_request())
         with pytest.raises(APIError) as refused:
             await task.run(listener)
         assert (refused.value.status, listener.events) == (500, [])
