@@ -1,4 +1,4 @@
-"""The other end of the server in tests: a client without a socket, raw or as the library has it."""
+"""Clients of the server in tests, without a socket: raw ASGI, the library's client, and an event sink."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def body(**fields: Any) -> bytes:
 
 @attrs.define
 class Client:
-    """The client's end of ASGI: sends one request, takes what comes, and leaves when told to."""
+    """A raw ASGI client: sends one request, records the response, and disconnects when `leave` is set."""
 
     app: ResponsesApp
     pieces: list[bytes] = attrs.field(factory=list[bytes])
@@ -39,7 +39,7 @@ class Client:
     arrived: anyio.Event = attrs.field(factory=anyio.Event)
     ended: bool = False
 
-    async def ask(
+    async def request(
         self,
         content: bytes = b"",
         *,
@@ -72,10 +72,10 @@ class Client:
             await self.leave.wait()
             return {"type": "http.disconnect"}
 
-        await self.app(scope, receive, self._take)
+        await self.app(scope, receive, self._receive)
         return self
 
-    async def _take(self, message: MutableMapping[str, Any]) -> None:
+    async def _receive(self, message: MutableMapping[str, Any]) -> None:
         await anyio.lowlevel.checkpoint()
         if message["type"] == "http.response.start":
             self.status = message["status"]
@@ -86,7 +86,7 @@ class Client:
             self.arrived.set()
 
     async def until(self, text: bytes) -> None:
-        """Wait for a text to have come."""
+        """Wait until the response contains a text."""
         while text not in self.content:
             self.arrived = anyio.Event()
             await self.arrived.wait()
@@ -97,7 +97,7 @@ class Client:
 
     @property
     def types(self) -> list[str]:
-        """The types of the events that came."""
+        """The types of the events received."""
         return [frame.event.decode() for frame in SSEDecoder().receive(self.content) if frame.event]
 
     @property
@@ -112,12 +112,12 @@ class Client:
         return dict(answer["error"])
 
 
-def asked(backend: str, app: ResponsesApp, content: bytes = b"", **how: Any) -> Client:
-    """Send one request and take the whole answer."""
+def send_request(backend: str, app: ResponsesApp, content: bytes = b"", **how: Any) -> Client:
+    """Send one request and return the client with the complete response."""
     found: list[Client] = []
 
     async def main() -> None:
-        found.append(await Client(app).ask(content, **how))
+        found.append(await Client(app).request(content, **how))
 
     run(backend, main)
     client = found[0]
@@ -126,7 +126,7 @@ def asked(backend: str, app: ResponsesApp, content: bytes = b"", **how: Any) -> 
     return client
 
 
-def heard(content: bytes, *, strict: bool = True) -> ResponseStream:
+def parse_stream(content: bytes, *, strict: bool = True) -> ResponseStream:
     stream = ResponseStream(strict=strict)
     stream.receive_data(content)
     stream.receive_eof()
@@ -135,7 +135,7 @@ def heard(content: bytes, *, strict: bool = True) -> ResponseStream:
 
 @contextlib.asynccontextmanager
 async def connected(app: ResponsesApp) -> AsyncGenerator[ResponsesClient]:
-    """Connect a client to an application that is open as it is. (httpx gives an answer when it is whole, streams included.)"""
+    """Connect the library's client to an application. (httpx's ASGI transport returns a response, even a stream, only when it is complete.)"""
     judge = Judge(app)
     transport = httpx.ASGITransport(judge, raise_app_exceptions=False)
     async with (
@@ -146,8 +146,8 @@ async def connected(app: ResponsesApp) -> AsyncGenerator[ResponsesClient]:
     assert judge.found == []
 
 
-class Listener:
-    """Takes what is delivered, and may have had enough of it."""
+class RecordingSink:
+    """An event sink that records the events, and raises after `at_most` of them."""
 
     def __init__(self, *, at_most: int = 1000) -> None:
         self.events: list[dict[str, Any]] = []
@@ -169,7 +169,7 @@ class Listener:
         return [event["type"].removeprefix("response.") for event in self.events]
 
 
-def asking(text: str = "hello", **fields: Any) -> CreateResponse:
+def create_request(text: str = "hello", **fields: Any) -> CreateResponse:
     given: dict[str, Any] = {"model": "m", "input": text, "stream": True, **fields}
     return CreateResponse(**given)
 

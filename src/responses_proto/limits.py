@@ -5,11 +5,16 @@ A bound that is passed raises :class:`~responses_proto.exceptions.LimitExceeded`
 
 from __future__ import annotations
 
+from typing import Final
+
 import attrs
 
 from .exceptions import LimitExceeded, LocalProtocolError
 
-__all__ = ["Limits"]
+__all__ = ["DEFAULT_MAX_NESTING", "Limits"]
+
+DEFAULT_MAX_NESTING: Final = 256
+"""Levels of nested arrays and objects in a JSON text, if no ``Limits`` say otherwise."""
 
 
 def _positive(_limits: Limits, attribute: attrs.Attribute[int], value: int) -> None:
@@ -30,7 +35,7 @@ class Limits:
     Base64, hence the generous default."""
     max_buffered_bytes: int = attrs.field(default=128 * 1024 * 1024, validator=_positive)
     """Bytes of undecoded input and of a body that is held whole (a JSON response, an error page)."""
-    max_nesting: int = attrs.field(default=256, validator=_positive)
+    max_nesting: int = attrs.field(default=DEFAULT_MAX_NESTING, validator=_positive)
     """Levels of arrays and objects inside each other in one JSON text."""
     max_output_items: int = attrs.field(default=10_000, validator=_positive)
     """Output items of one response."""

@@ -1,4 +1,4 @@
-"""The command line, as its users meet it: a process, what it prints, and its exit status."""
+"""The command line as users see it: a process, its output, and its exit status."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ CLEAN = {
 
 
 def command(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - this very program
+    return subprocess.run(  # noqa: S603 - the program under test
         [*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=60, env=CLEAN | env
     )
 
 
-def complaint(done: subprocess.CompletedProcess[str], status: int = 1) -> str:
-    """The one line that says what is wrong; anything but one line is wrong itself."""
+def error_line(done: subprocess.CompletedProcess[str], status: int = 1) -> str:
+    """Return the error line. Fail if there is more than one line, or the exit status differs."""
     assert done.returncode == status
     lines = done.stderr.splitlines()
     assert len(lines) == 1
@@ -53,7 +53,7 @@ def complaint(done: subprocess.CompletedProcess[str], status: int = 1) -> str:
 
 @contextmanager
 def answering(answer: bytes) -> Generator[str]:
-    """A server that says these bytes to whoever comes, and hangs up."""
+    """Serve these bytes to every client, then close the connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -77,8 +77,8 @@ def http(status: str, kind: str, body: str) -> bytes:
     return f"HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n\r\n{body}".encode()
 
 
-def told() -> bytes:
-    """A stream of one message, complete."""
+def recorded() -> bytes:
+    """Return a complete stream of one message."""
     emitter = Emitter(CreateResponse(model="m"), now=0)
     events = emitter.start()
     message = emitter.message()
@@ -86,14 +86,14 @@ def told() -> bytes:
     return encode_stream(events)
 
 
-# ---- what goes well
+# ---- success
 
 
 def test_the_demo_tells_a_story_without_network_or_token() -> None:
     done = command("demo")
     assert (done.returncode, done.stderr) == (0, "")
     where, prompt, story, summary = done.stdout.splitlines()
-    assert "embedded" in where
+    assert "scripted" in where
     assert prompt.endswith("Tell me a three-sentence bedtime story about a unicorn.")
     assert story.count(".") == 3
     assert "events" in summary
@@ -132,7 +132,7 @@ def test_create_prints_the_text_or_the_whole_as_json() -> None:
 @pytest.mark.parametrize("chunk", ["1", "1000000"])
 def test_replay_plays_a_recording_through_a_socket(tmp_path: Path, chunk: str) -> None:
     recording = tmp_path / "recording.sse"
-    recording.write_bytes(told())
+    recording.write_bytes(recorded())
     done = command("replay", str(recording), "--chunk", chunk, PYTHONIOENCODING="utf-8")
     assert (done.returncode, done.stderr) == (0, "")
     text, summary = done.stdout.splitlines()
@@ -142,10 +142,10 @@ def test_replay_plays_a_recording_through_a_socket(tmp_path: Path, chunk: str) -
     assert len(events.stdout.splitlines()) == 10
 
 
-def test_events_whose_names_are_a_slip_are_noticed(tmp_path: Path) -> None:
+def test_a_misspelled_event_type_is_noted(tmp_path: Path) -> None:
     recording = tmp_path / "recording.sse"
-    told_wrong = told().replace(b"response.output_text.delta", b"response.output_txt.delta")
-    recording.write_bytes(told_wrong.replace(b"response.in_progress", b"acme:progress"))
+    misspelled = recorded().replace(b"response.output_text.delta", b"response.output_txt.delta")
+    recording.write_bytes(misspelled.replace(b"response.in_progress", b"acme:progress"))
     done = command("replay", str(recording), "--events")
     assert len(done.stdout.splitlines()) == 10
     note, summary = done.stderr.splitlines()
@@ -163,7 +163,7 @@ def test_version_and_help() -> None:
 
 @contextmanager
 def served(*arguments: str) -> Generator[tuple[subprocess.Popen[str], str]]:
-    with subprocess.Popen(  # noqa: S603 - this very program
+    with subprocess.Popen(  # noqa: S603 - the program under test
         [*COMMAND, "serve", "--port", "0", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -179,7 +179,7 @@ def served(*arguments: str) -> Generator[tuple[subprocess.Popen[str], str]]:
             process.kill()
 
 
-def test_serve_says_where_it_is_and_ends_by_interruption() -> None:
+def test_serve_prints_its_url_and_ends_by_interruption() -> None:
     body = {"model": "scripted", "input": "hello there"}
     with served() as (process, url):
         answer = httpx.post(f"{url}/responses", json=body, headers={"authorization": "Bearer anything"}, timeout=30)
@@ -191,7 +191,7 @@ def test_serve_says_where_it_is_and_ends_by_interruption() -> None:
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_serve_ends_soon_while_it_works(number: signal.Signals, status: int) -> None:
+def test_serve_ends_soon_while_responses_run(number: signal.Signals, status: int) -> None:
     body = {"model": "scripted", "input": f"[slow 1] {'word ' * 60}"}
     with served() as (process, url), httpx.Client(base_url=url, timeout=30) as client:
         with client.stream("POST", "/responses", json={**body, "stream": True}) as answer:
@@ -206,9 +206,9 @@ def test_serve_ends_soon_while_it_works(number: signal.Signals, status: int) -> 
     assert errors == ""
 
 
-def test_serve_takes_as_many_connections_as_the_system_allows() -> None:
+def test_serve_accepts_as_many_connections_as_the_system_allows() -> None:
     few = ["/bin/sh", "-c", 'ulimit -Sn 60; exec "$@"', "sh", *COMMAND, "serve", "--port", "0"]
-    with subprocess.Popen(few, stdout=subprocess.PIPE, text=True, env=CLEAN) as process:  # noqa: S603 - this very program
+    with subprocess.Popen(few, stdout=subprocess.PIPE, text=True, env=CLEAN) as process:  # noqa: S603 - the program under test
         try:
             assert process.stdout is not None
             port = int(process.stdout.readline().split("/v1")[0].rpartition(":")[2])
@@ -234,7 +234,7 @@ def test_serve_keeps_responses_in_a_file(tmp_path: Path) -> None:
     assert loads(answer.content, Response).output_text == "You said: My name is Ada."
 
 
-def test_serve_answers_by_a_script(tmp_path: Path) -> None:
+def test_serve_answers_with_a_script(tmp_path: Path) -> None:
     script = tmp_path / "rules.jsonl"
     script.write_text('{"when": {"contains": "weather"}, "then": "Sunny."}\n')
     with served("--script", str(script), "--delay", "0") as (_, url):
@@ -242,34 +242,34 @@ def test_serve_answers_by_a_script(tmp_path: Path) -> None:
         assert command("create", "--base-url", url, "The time?").stdout == "The time?\n"
 
 
-def test_files_that_serve_cannot_use(tmp_path: Path) -> None:
+def test_serve_with_unusable_files(tmp_path: Path) -> None:
     file = tmp_path / "rules.json"
-    assert "No such file" in complaint(command("serve", "--port", "0", "--script", str(file)), 2)
+    assert "No such file" in error_line(command("serve", "--port", "0", "--script", str(file)), 2)
     file.write_text('[{"when": {"contians": "x"}, "then": "y"}]')
-    line = complaint(command("serve", "--port", "0", "--script", str(file)), 2)
+    line = error_line(command("serve", "--port", "0", "--script", str(file)), 2)
     assert "rules.json: rule 1" in line
     assert "'contians'" in line
-    assert "rules.json" in complaint(command("serve", "--port", "0", "--store", str(file)), 2)
-    assert str(tmp_path) in complaint(command("serve", "--port", "0", "--store", str(tmp_path)), 2)
+    assert "rules.json" in error_line(command("serve", "--port", "0", "--store", str(file)), 2)
+    assert str(tmp_path) in error_line(command("serve", "--port", "0", "--store", str(tmp_path)), 2)
 
 
-def test_serve_accepts_the_keys_it_was_given() -> None:
+def test_serve_accepts_only_the_given_keys() -> None:
     with served("--api-key", "one", "--api-key", "two") as (_, url):
         assert command("create", "--base-url", url, "--api-key", "two", "hi").returncode == 0
-        line = complaint(command("create", "--base-url", url, "--api-key", "three", "hi"))
+        line = error_line(command("create", "--base-url", url, "--api-key", "three", "hi"))
     assert "401" in line
     assert "--api-key" in line
 
 
 def test_serve_on_a_taken_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        line = complaint(command("serve", "--port", str(taken.getsockname()[1])), 2)
+        line = error_line(command("serve", "--port", str(taken.getsockname()[1])), 2)
     assert "in use" in line
     assert "--port" in line
 
 
-def test_serve_on_a_host_that_there_is_not() -> None:
-    line = complaint(command("serve", "--host", "nowhere.invalid", "--port", "0"), 2)
+def test_serve_on_an_unknown_host() -> None:
+    line = error_line(command("serve", "--host", "nowhere.invalid", "--port", "0"), 2)
     assert "cannot listen on nowhere.invalid, port 0: " in line
     assert "Unknown error" not in line
 
@@ -277,7 +277,7 @@ def test_serve_on_a_host_that_there_is_not() -> None:
 # ---- check
 
 
-def test_check_finds_nothing_wrong_with_the_embedded_server() -> None:
+def test_check_passes_for_the_scripted_server() -> None:
     with served("--api-key", "k", "--delay", "0") as (_, url):
         done = command("check", url, RESPONSES_API_KEY="k")
         refused = command("check", url, "--only", "create", "--only", "id-unknown")
@@ -285,25 +285,25 @@ def test_check_finds_nothing_wrong_with_the_embedded_server() -> None:
     head, *lines = done.stdout.splitlines()
     assert head.endswith(" 0 failed, 0 skipped")
     assert "passed  create" in lines
-    assert complaint(refused) == "error: 2 of 2 checks failed"
+    assert error_line(refused) == "error: 2 of 2 checks failed"
     assert refused.stdout.startswith("0 passed, 2 failed")
 
 
-def test_check_needs_a_server_and_rules_that_there_are() -> None:
+def test_check_without_a_server_and_with_unknown_rules() -> None:
     nobody = command("check", "http://127.0.0.1:1/v1", "--only", "create")
-    assert complaint(nobody) == "error: 1 of 1 checks failed"
+    assert error_line(nobody) == "error: 1 of 1 checks failed"
     assert "cannot connect to http://127.0.0.1:1" in nobody.stdout
-    assert "'no-rule'" in complaint(command("check", "http://127.0.0.1:1/v1", "--ignore", "no-rule"))
-    assert "https://host/v1" in complaint(command("check", "nonsense"))
+    assert "'no-rule'" in error_line(command("check", "http://127.0.0.1:1/v1", "--ignore", "no-rule"))
+    assert "https://host/v1" in error_line(command("check", "nonsense"))
 
 
-# ---- what goes wrong
+# ---- errors
 
 
-def test_nobody_listens() -> None:
+def test_no_server_listens() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    line = complaint(command("stream", "--base-url", f"http://127.0.0.1:{port}/v1", "hi"))
+    line = error_line(command("stream", "--base-url", f"http://127.0.0.1:{port}/v1", "hi"))
     assert f"127.0.0.1:{port}" in line
     assert "--base-url" in line
 
@@ -326,9 +326,9 @@ def test_nobody_listens() -> None:
         (b"", []),
     ],
 )
-def test_a_server_that_is_none_or_refuses(verb: str, answer: bytes, said: list[str]) -> None:
+def test_a_server_that_is_not_one_or_answers_with_an_error(verb: str, answer: bytes, said: list[str]) -> None:
     with answering(answer) as url:
-        line = complaint(command(verb, "--base-url", url, "hi"))
+        line = error_line(command(verb, "--base-url", url, "hi"))
     assert [text for text in said if text.lower() not in line.lower()] == []
 
 
@@ -339,7 +339,7 @@ def test_a_stream_that_ends_early_keeps_what_arrived() -> None:
         done = command("stream", "--base-url", url, "hi")
     assert done.stdout.startswith("half of it\n")
     assert "outcome: truncated" in done.stdout
-    assert "ended early, after event 4" in complaint(done)
+    assert "ended early, after event 4" in error_line(done)
 
 
 @pytest.mark.parametrize(("verb", "prompt"), [("stream", "[fail]"), ("create", "[fail]")])
@@ -347,25 +347,25 @@ def test_a_response_that_fails(verb: str, prompt: str) -> None:
     with serving(ResponsesApp(Scripted())) as url:
         done = command(verb, "--base-url", url, prompt)
     assert "This is as far as I" in done.stdout
-    assert "asks for a failure" in complaint(done)
+    assert "asks for a failure" in error_line(done)
 
 
 def test_wrong_addresses_providers_and_missing_keys() -> None:
-    assert "https://host/v1" in complaint(command("stream", "--base-url", "nonsense", "hi"))
-    assert "huggingface" in complaint(command("stream", "--provider", "nobody", "hi"))
-    assert "HF_TOKEN" in complaint(command("stream", "--provider", "huggingface", "hi"))
-    assert "OPENAI_API_KEY" in complaint(command("create", "hi"))
+    assert "https://host/v1" in error_line(command("stream", "--base-url", "nonsense", "hi"))
+    assert "huggingface" in error_line(command("stream", "--provider", "nobody", "hi"))
+    assert "HF_TOKEN" in error_line(command("stream", "--provider", "huggingface", "hi"))
+    assert "OPENAI_API_KEY" in error_line(command("create", "hi"))
 
 
-def test_recordings_that_are_none(tmp_path: Path) -> None:
-    assert "No such file" in complaint(command("replay", str(tmp_path / "nowhere.sse")))
-    assert "directory" in complaint(command("replay", str(tmp_path)))
+def test_files_that_are_not_recordings(tmp_path: Path) -> None:
+    assert "No such file" in error_line(command("replay", str(tmp_path / "nowhere.sse")))
+    assert "directory" in error_line(command("replay", str(tmp_path)))
     (tmp_path / "empty.sse").touch()
-    assert "has no events" in complaint(command("replay", str(tmp_path / "empty.sse")))
+    assert "has no events" in error_line(command("replay", str(tmp_path / "empty.sse")))
     (tmp_path / "other.json").write_text(json.dumps({"a": 1}))
-    assert "has no events" in complaint(command("replay", str(tmp_path / "other.json")))
-    (tmp_path / "cut.sse").write_bytes(told()[:1500])
-    assert "ended early" in complaint(command("replay", str(tmp_path / "cut.sse")))
+    assert "has no events" in error_line(command("replay", str(tmp_path / "other.json")))
+    (tmp_path / "cut.sse").write_bytes(recorded()[:1500])
+    assert "ended early" in error_line(command("replay", str(tmp_path / "cut.sse")))
 
 
 def test_wrong_usage_is_status_2() -> None:
@@ -374,8 +374,8 @@ def test_wrong_usage_is_status_2() -> None:
     assert command("nonsense").returncode == 2
 
 
-def test_an_interruption_leaves_quietly() -> None:
-    with subprocess.Popen(  # noqa: S603 - this very program
+def test_an_interruption_prints_no_error() -> None:
+    with subprocess.Popen(  # noqa: S603 - the program under test
         [*COMMAND, "demo"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=CLEAN
     ) as process:
         out: IO[str] | None = process.stdout
@@ -387,10 +387,10 @@ def test_an_interruption_leaves_quietly() -> None:
     assert errors == ""
 
 
-def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
+def test_a_closed_pipe_prints_no_traceback(tmp_path: Path) -> None:
     recording = tmp_path / "recording.sse"
-    recording.write_bytes(told())
-    with subprocess.Popen(  # noqa: S603 - this very program
+    recording.write_bytes(recorded())
+    with subprocess.Popen(  # noqa: S603 - the program under test
         [*COMMAND, "replay", str(recording), "--events"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -406,9 +406,9 @@ def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full on this system")
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["demo"], ["serve", "--port", "0"]])
-def test_an_output_that_is_full(arguments: list[str]) -> None:
+def test_a_full_device_as_output(arguments: list[str]) -> None:
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device, not a file
-        done = subprocess.run(  # noqa: S603 - this very program
+        done = subprocess.run(  # noqa: S603 - the program under test
             [*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60, env=CLEAN
         )
     assert done.returncode == 1
@@ -418,9 +418,9 @@ def test_an_output_that_is_full(arguments: list[str]) -> None:
 @pytest.mark.parametrize(
     ("closed", "arguments", "status"), [(1, "--version", 0), (1, "demo", 0), (2, "replay nowhere.sse", 1)]
 )
-def test_outputs_that_are_closed(closed: int, arguments: str, status: int) -> None:
+def test_closed_outputs(closed: int, arguments: str, status: int) -> None:
     shell = f'"$@" {arguments} {closed}>&-'
-    done = subprocess.run(  # noqa: S603 - this very program
+    done = subprocess.run(  # noqa: S603 - the program under test
         ["/bin/sh", "-c", shell, "sh", *COMMAND], capture_output=True, text=True, check=False, timeout=60, env=CLEAN
     )
     assert (done.returncode, done.stdout, done.stderr) == (status, "", "")
@@ -429,4 +429,4 @@ def test_outputs_that_are_closed(closed: int, arguments: str, status: int) -> No
 def test_a_missing_extra_is_named() -> None:
     code = "import sys; sys.modules['typer'] = None\nfrom responses_proto.__main__ import main\nsys.exit(main())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603 - fixed text
-    assert "responses-proto[cli" in complaint(done)
+    assert "responses-proto[cli" in error_line(done)

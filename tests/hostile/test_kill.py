@@ -1,4 +1,4 @@
-"""A server that is killed while it works: what it told of is still there when it is started again."""
+"""A server that is killed while it works: everything it has reported is there when it is started again."""
 
 from __future__ import annotations
 
@@ -23,10 +23,8 @@ if TYPE_CHECKING:
 
 SERVER = """
 import sys
-from responses_proto.server import ResponsesApp
 from responses_proto.scripted import Scripted
-from responses_proto.server import listen, serve, url_of
-from responses_proto.server import SQLiteStore
+from responses_proto.server import ResponsesApp, SQLiteStore, listen, serve, url_of
 
 listener = listen()
 print(url_of(listener), flush=True)
@@ -38,7 +36,7 @@ ENOUGH = 200  # responses
 
 @contextlib.contextmanager
 def killed(store: Path, delay: float) -> Generator[tuple[str, subprocess.Popen[str]]]:
-    """Run a server in a process of its own, which is killed at the end, if it is not before."""
+    """Run a server in a process, which is killed when the block ends if it is still alive."""
     command = [sys.executable, "-c", SERVER, str(store), str(delay)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 - our own code
         try:
@@ -52,11 +50,11 @@ def client_of(url: str) -> ResponsesClient:
 
 
 class Busy:
-    """Clients that ask one thing after the other until the server is gone, and note what they were told."""
+    """Clients that send one request after another until the server is gone, and record the responses."""
 
     def __init__(self) -> None:
-        self.told: list[Response] = []
-        self.begun: set[str] = set()
+        self.responses: list[Response] = []
+        self.started: set[str] = set()
         self.enough = anyio.Event()
 
     async def use(self, url: str, server: subprocess.Popen[str]) -> None:
@@ -64,48 +62,48 @@ class Busy:
             for number in range(CLIENTS):
                 tasks.start_soon(self._ask, client, f"client {number} asks", number % 2 == 0)
             await self.enough.wait()
-            server.kill()  # in the middle of what they do
+            server.kill()  # while requests are running
 
     async def _ask(self, client: ResponsesClient, text: str, streams: bool) -> None:
         with contextlib.suppress(ResponsesProtoError):  # the server is gone
             while True:
-                self.told.append(
+                self.responses.append(
                     await (self._stream(client, text) if streams else client.create(model="m", input=text))
                 )
-                if len(self.told) == ENOUGH:
+                if len(self.responses) == ENOUGH:
                     self.enough.set()
 
     async def _stream(self, client: ResponsesClient, text: str) -> Response:
         async with client.stream(model="m", input=text) as stream:
             async for event in stream:
                 if isinstance(event, ResponseCreated):
-                    self.begun.add(event.response.id)
+                    self.started.add(event.response.id)
             return await stream.result()
 
     async def look(self, url: str) -> None:
         async with client_of(url) as client:
-            for response in self.told:
+            for response in self.responses:
                 assert await client.retrieve(response.id) == response
-            for name in self.begun:
+            for name in self.started:
                 assert (await client.retrieve(name)).status in ("completed", "failed")
-            followed = await client.create(model="m", input="again", previous_response_id=self.told[-1].id)
+            followed = await client.create(model="m", input="again", previous_response_id=self.responses[-1].id)
             assert followed.output_text == "again"
 
 
 @both_loops
-def test_no_response_is_lost_whose_end_was_told(backend: str, tmp_path: Path) -> None:
+def test_no_reported_response_is_lost(backend: str, tmp_path: Path) -> None:
     busy = Busy()
     path = tmp_path / "store.db"
     with killed(path, 0.001) as (url, server):
         run(backend, lambda: busy.use(url, server))
-    assert len(busy.told) >= ENOUGH
+    assert len(busy.responses) >= ENOUGH
     with killed(path, 0) as (url, _):
         run(backend, lambda: busy.look(url))
 
 
 @both_loops
 @pytest.mark.parametrize("background", [True, False])
-def test_what_was_in_progress_has_failed_and_says_why(backend: str, tmp_path: Path, *, background: bool) -> None:
+def test_what_was_in_progress_is_failed_with_a_reason(backend: str, tmp_path: Path, *, background: bool) -> None:
     names: list[str] = []
     texts: list[str] = []
 
@@ -126,7 +124,7 @@ def test_what_was_in_progress_has_failed_and_says_why(backend: str, tmp_path: Pa
             assert dead.status == "failed"
             assert dead.error
             assert "stopped" in dead.error.message
-            # Of one in the background, what was said until then is there as well; its events can be had once more.
+            # A response in the background also keeps its output so far. The events of both can be streamed again.
             assert dead.output_text.startswith(texts[0] if background else "")
             async with client.resume(Cursor(names[0])) as stream:
                 assert [event.type async for event in stream][-1] == "response.failed"
@@ -140,7 +138,7 @@ def test_what_was_in_progress_has_failed_and_says_why(backend: str, tmp_path: Pa
 
 
 @both_loops
-def test_a_server_that_is_told_to_end_says_so_of_what_it_leaves(backend: str, tmp_path: Path) -> None:
+def test_a_terminated_server_marks_what_it_leaves_as_failed(backend: str, tmp_path: Path) -> None:
     names: list[str] = []
 
     async def use(url: str, server: subprocess.Popen[str]) -> None:
@@ -154,11 +152,11 @@ def test_a_server_that_is_told_to_end_says_so_of_what_it_leaves(backend: str, tm
 
     async def look(url: str) -> None:
         async with client_of(url) as client:
-            left = await client.retrieve(names[0])
-            assert left.status == "failed"
-            assert left.error
-            assert "shut down" in left.error.message
-            assert left.output[0].type == "message"
+            failed = await client.retrieve(names[0])
+            assert failed.status == "failed"
+            assert failed.error
+            assert "shut down" in failed.error.message
+            assert failed.output[0].type == "message"
 
     path = tmp_path / "store.db"
     with killed(path, 0.1) as (url, server):

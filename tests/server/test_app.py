@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from tests.asgi import asked, body, connected, heard
+from tests.asgi import body, connected, parse_stream, send_request
 from tests.support import both_loops, run
 
 from responses_proto.codec import loads
-from responses_proto.exceptions import APIError, LocalProtocolError, NotFoundError, RateLimitError, ServerError
+from responses_proto.exceptions import APIError, NotFoundError, RateLimitError, ServerError, UsageError
 from responses_proto.models.content import OutputText
 from responses_proto.models.items import FunctionCall, Message
 from responses_proto.models.response import Response
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @both_loops
 @pytest.mark.parametrize("path", ["/v1/responses", "/responses"])
 def test_a_response_as_json(backend: str, path: str) -> None:
-    client = asked(backend, ResponsesApp(Scripted(), clock=lambda: 1_700_000_000.5), body(), path=path)
+    client = send_request(backend, ResponsesApp(Scripted(), clock=lambda: 1_700_000_000.5), body(), path=path)
     response = loads(client.content, Response)
     assert client.status == 200
     assert client.headers["content-type"] == "application/json"
@@ -43,17 +43,17 @@ def test_a_response_as_json(backend: str, path: str) -> None:
 
 @both_loops
 def test_a_response_as_events(backend: str) -> None:
-    client = asked(backend, ResponsesApp(Scripted()), body(stream=True), chunk=7)
+    client = send_request(backend, ResponsesApp(Scripted()), body(stream=True), chunk=7)
     assert client.headers["content-type"].startswith("text/event-stream")
     assert client.content.endswith(b"data: [DONE]\n\n")
     assert client.ended
-    stream = heard(client.content)
+    stream = parse_stream(client.content)
     assert stream.outcome
     assert (stream.outcome.status, stream.response.output_text) == ("completed", "hello there")
 
 
 @both_loops
-def test_the_handler_gets_the_request_typed_and_needs_to_end_nothing(backend: str) -> None:
+def test_the_handler_gets_a_typed_request_and_need_not_end_the_response(backend: str) -> None:
     seen: list[CreateResponse] = []
 
     async def handler(request: CreateResponse, reply: Reply) -> None:
@@ -61,7 +61,7 @@ def test_the_handler_gets_the_request_typed_and_needs_to_end_nothing(backend: st
         async with reply.message() as message:
             await message.text("x")
 
-    client = asked(backend, ResponsesApp(handler), body(temperature=0.5, metadata={"a": "b"}))
+    client = send_request(backend, ResponsesApp(handler), body(temperature=0.5, metadata={"a": "b"}))
     assert (seen[0].model, seen[0].temperature, seen[0].metadata) == ("m", 0.5, {"a": "b"})
     assert loads(client.content, Response).output_text == "x"
 
@@ -78,7 +78,7 @@ def test_several_tasks_of_a_handler_may_write(backend: str) -> None:
             for word in "abc":
                 tasks.start_soon(say, word)
 
-    stream = heard(asked(backend, ResponsesApp(handler), body(stream=True)).content)
+    stream = parse_stream(send_request(backend, ResponsesApp(handler), body(stream=True)).content)
     assert stream.anomalies == []
     texts = [item.text for item in stream.response.output if isinstance(item, Message)]
     assert sorted(texts) == ["a" * 20, "b" * 20, "c" * 20]
@@ -141,22 +141,22 @@ REQUESTS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("fields", REQUESTS)
-def test_whatever_is_asked_the_answer_fits_the_schema(fields: dict[str, Any], *, stream: bool) -> None:
-    client = asked("asyncio", ResponsesApp(Scripted()), body(stream=stream, **fields))  # which looks at it
+def test_every_response_fits_the_schema(fields: dict[str, Any], *, stream: bool) -> None:
+    client = send_request("asyncio", ResponsesApp(Scripted()), body(stream=stream, **fields))  # which looks at it
     assert client.status == 200
-    response = heard(client.content).response if stream else loads(client.content, Response)
+    response = parse_stream(client.content).response if stream else loads(client.content, Response)
     asked_for = {name: value for name, value in fields.items() if name in ("metadata", "temperature", "store", "user")}
     assert {name: getattr(response, name) or {} for name in asked_for} == {k: v or {} for k, v in asked_for.items()}
 
 
 @both_loops
-def test_items_said_whole_get_what_output_has_to_have(backend: str) -> None:
+def test_finished_items_get_their_required_fields(backend: str) -> None:
     async def handler(_request: CreateResponse, reply: Reply) -> None:
         await reply.item(Message(role="assistant", content="in short"))
         await reply.item(FunctionCall(call_id="c", name="f", arguments="{}"))
 
-    client = asked(backend, ResponsesApp(handler), body(stream=True))
-    message, call = heard(client.content).response.output
+    client = send_request(backend, ResponsesApp(handler), body(stream=True))
+    message, call = parse_stream(client.content).response.output
     assert isinstance(message, Message)
     assert isinstance(call, FunctionCall)
     assert message.id
@@ -165,7 +165,7 @@ def test_items_said_whole_get_what_output_has_to_have(backend: str) -> None:
 
 
 @both_loops
-def test_the_handler_sees_history_and_input_in_one(backend: str) -> None:
+def test_the_context_is_history_and_input(backend: str) -> None:
     seen: list[list[tuple[str, str]]] = []
 
     async def handler(_request: CreateResponse, reply: Reply) -> None:
@@ -188,7 +188,7 @@ def test_the_handler_sees_history_and_input_in_one(backend: str) -> None:
 
 
 @both_loops
-def test_a_request_that_is_repeated_gets_the_same_response(backend: str) -> None:
+def test_a_repeated_request_gets_the_same_response(backend: str) -> None:
     calls: list[object] = []
 
     async def handler(request: CreateResponse, reply: Reply) -> None:
@@ -221,16 +221,16 @@ def test_a_request_that_is_repeated_gets_the_same_response(backend: str) -> None
 
 
 @pytest.mark.parametrize("prefix", ["", "/v1"])
-def test_models_are_listed_by_the_names_that_the_server_was_told(prefix: str) -> None:
+def test_models_are_listed(prefix: str) -> None:
     app = ResponsesApp(Scripted(), models=["one", "owner/two:fast"], clock=lambda: 1.5)
-    listed = asked("asyncio", app, method="GET", path=f"{prefix}/models").json
+    listed = send_request("asyncio", app, method="GET", path=f"{prefix}/models").json
     assert listed["object"] == "list"
     assert [model["id"] for model in listed["data"]] == ["one", "owner/two:fast"]
-    found = asked("asyncio", app, method="GET", path=f"{prefix}/models/owner/two:fast").json
+    found = send_request("asyncio", app, method="GET", path=f"{prefix}/models/owner/two:fast").json
     assert found == {"id": "owner/two:fast", "object": "model", "created": 1, "owned_by": "responses_proto"}
-    lost = asked("asyncio", app, method="GET", path=f"{prefix}/models/three")
+    lost = send_request("asyncio", app, method="GET", path=f"{prefix}/models/three")
     assert (lost.status, lost.error["param"]) == (404, "model")
-    assert asked("asyncio", app, body(model="three"), path=f"{prefix}/responses").status == 200
+    assert send_request("asyncio", app, body(model="three"), path=f"{prefix}/responses").status == 200
 
 
 # ---- bad requests
@@ -276,8 +276,8 @@ def test_models_are_listed_by_the_names_that_the_server_was_told(prefix: str) ->
         ),
     ],
 )
-def test_a_bad_request_is_told_where_it_is_bad(content: bytes, param: str | None, code: str | None) -> None:
-    client = asked("asyncio", ResponsesApp(Scripted()), content)
+def test_the_error_of_a_bad_request_names_the_param(content: bytes, param: str | None, code: str | None) -> None:
+    client = send_request("asyncio", ResponsesApp(Scripted()), content)
     assert client.status == 400
     assert client.headers["content-type"] == "application/json"
     assert client.error["type"] == "invalid_request_error"
@@ -301,7 +301,7 @@ def test_a_bad_request_is_told_where_it_is_bad(content: bytes, param: str | None
 )
 def test_keys(authorization: str | None, status: int) -> None:
     headers = {"authorization": authorization} if authorization else {}
-    client = asked("asyncio", ResponsesApp(Scripted(), keys=["one", "two"]), body(), headers=headers)
+    client = send_request("asyncio", ResponsesApp(Scripted(), keys=["one", "two"]), body(), headers=headers)
     assert client.status == status
     if status == 401:
         assert client.error["code"] == "invalid_api_key"
@@ -309,16 +309,16 @@ def test_keys(authorization: str | None, status: int) -> None:
         assert "one" not in client.content.decode()
 
 
-def test_keys_are_asked_for_everywhere() -> None:
+def test_every_path_requires_a_key() -> None:
     app = ResponsesApp(Scripted(), keys=["one"])
     for method, path in [("GET", "/models"), ("GET", "/responses/r"), ("POST", "/conversations"), ("GET", "/nowhere")]:
-        assert asked("asyncio", app, method=method, path=path).status == 401
+        assert send_request("asyncio", app, method=method, path=path).status == 401
 
 
-def test_without_keys_everybody_may_come_and_with_none_of_them_nobody() -> None:
+def test_keys_none_accepts_all_and_an_empty_collection_accepts_none() -> None:
     headers = {"authorization": "Bearer anything"}
-    assert asked("asyncio", ResponsesApp(Scripted()), body(), headers=headers).status == 200
-    assert asked("asyncio", ResponsesApp(Scripted(), keys=[]), body(), headers=headers).status == 401
+    assert send_request("asyncio", ResponsesApp(Scripted()), body(), headers=headers).status == 200
+    assert send_request("asyncio", ResponsesApp(Scripted(), keys=[]), body(), headers=headers).status == 401
 
 
 @pytest.mark.parametrize(
@@ -340,8 +340,8 @@ def test_without_keys_everybody_may_come_and_with_none_of_them_nobody() -> None:
         ("POST", "/v1/models", 405, "method_not_allowed"),
     ],
 )
-def test_what_is_not_there(method: str, path: str, status: int, code: str | None) -> None:
-    client = asked("asyncio", ResponsesApp(Scripted()), method=method, path=path)
+def test_unknown_paths_methods_and_ids(method: str, path: str, status: int, code: str | None) -> None:
+    client = send_request("asyncio", ResponsesApp(Scripted()), method=method, path=path)
     assert (client.status, client.error["code"]) == (status, code)
     assert client.error["type"] == "invalid_request_error"
     assert ("allow" in client.headers) is (status == 405)
@@ -360,14 +360,14 @@ def failing(error: Exception, *, after: bool) -> Callable[[CreateResponse, Reply
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_an_error_of_the_handler_before_anything_is_said_is_the_answer(*, stream: bool) -> None:
+def test_an_error_of_the_handler_before_the_first_event_is_the_http_response(*, stream: bool) -> None:
     error = RateLimitError("Slow down.", status=429, code="rate_limit_exceeded", type="rate_limit_error", retry_after=7)
-    client = asked("asyncio", ResponsesApp(failing(error, after=False)), body(stream=stream))
+    client = send_request("asyncio", ResponsesApp(failing(error, after=False)), body(stream=stream))
     assert (client.status, client.error["code"], client.error["message"]) == (429, "rate_limit_exceeded", "Slow down.")
     assert client.headers["retry-after"] == "7"
 
 
-def test_of_an_error_from_elsewhere_only_the_headers_that_help_are_passed_on() -> None:
+def test_only_safe_headers_of_an_upstream_error_are_forwarded() -> None:
     headers = {
         "Content-Encoding": "gzip",
         "content-length": "7",
@@ -375,16 +375,16 @@ def test_of_an_error_from_elsewhere_only_the_headers_that_help_are_passed_on() -
         "x-ratelimit-limit-requests": "5",
     }
     error = RateLimitError("Slow down.", status=429, headers=headers)
-    client = asked("asyncio", ResponsesApp(failing(error, after=False)), body())
+    client = send_request("asyncio", ResponsesApp(failing(error, after=False)), body())
     passed = {"content-type", "content-length", "x-ratelimit-limit-requests", "x-request-id"}
     assert client.headers.keys() == passed
     assert client.headers["content-length"] == str(len(client.content))
 
 
-def test_an_error_of_the_handler_later_ends_the_stream() -> None:
+def test_an_error_of_the_handler_after_the_first_event_ends_the_stream() -> None:
     error = RateLimitError("Slow down.", status=429, code="rate_limit_exceeded")
-    client = asked("asyncio", ResponsesApp(failing(error, after=True)), body(stream=True))
-    stream = heard(client.content)
+    client = send_request("asyncio", ResponsesApp(failing(error, after=True)), body(stream=True))
+    stream = parse_stream(client.content)
     assert client.status == 200
     assert client.ended
     assert stream.outcome
@@ -395,21 +395,23 @@ def test_an_error_of_the_handler_later_ends_the_stream() -> None:
 
 
 @pytest.mark.parametrize(("stream", "status"), [(True, 200), (False, 500)])
-def test_what_breaks_in_a_handler_is_logged_and_not_shown(
+def test_an_unexpected_exception_is_logged_and_not_shown(
     caplog: pytest.LogCaptureFixture, *, stream: bool, status: int
 ) -> None:
-    client = asked("asyncio", ResponsesApp(failing(ValueError("secret sk-123"), after=True)), body(stream=stream))
+    client = send_request(
+        "asyncio", ResponsesApp(failing(ValueError("secret sk-123"), after=True)), body(stream=stream)
+    )
     assert client.status == status
     assert b"secret" not in client.content
     assert b"server_error" in client.content
     assert "secret sk-123" in caplog.text
 
 
-def test_a_handler_that_leaves_an_item_open_has_failed(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_handler_that_leaves_an_item_open_fails(caplog: pytest.LogCaptureFixture) -> None:
     async def handler(_request: CreateResponse, reply: Reply) -> None:
         await reply.message().text("half")
 
-    assert asked("asyncio", ResponsesApp(handler), body()).status == 500
+    assert send_request("asyncio", ResponsesApp(handler), body()).status == 500
     assert "an item is open" in caplog.text
 
 
@@ -427,8 +429,8 @@ def test_a_missing_extra_is_named() -> None:
 
 
 @pytest.mark.parametrize("keys", ["secret", b"secret", [""], ["k", " "], [None], [5]])
-def test_keys_that_are_none_are_refused(keys: Any) -> None:
-    with pytest.raises(LocalProtocolError, match=r"keys=\['k'\]"):
+def test_invalid_keys_are_refused(keys: Any) -> None:
+    with pytest.raises(UsageError, match=r"keys=\['k'\]"):
         ResponsesApp(Scripted(), keys=keys)
 
 
@@ -446,9 +448,7 @@ def test_keys_that_are_none_are_refused(keys: Any) -> None:
         (RateLimitError("slow", headers={"retry-after": "\u65e5"}), 429, "invalid_request_error"),
     ],
 )  # fmt: skip
-def test_what_a_handler_raises_has_the_status_of_its_class(
-    backend: str, error: Exception, status: int, type_: str
-) -> None:
+def test_an_api_error_has_the_status_of_its_class(backend: str, error: Exception, status: int, type_: str) -> None:
     async def handler(_request: CreateResponse, _reply: Reply) -> None:
         raise error
 

@@ -1,4 +1,4 @@
-"""Responses that go on while nobody listens: queued, followed, cancelled, deleted, and what becomes of them when the server ends."""
+"""Responses in the background: queued, followed, cancelled, deleted, and stored as failed when the server ends."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from tests.asgi import Client, asked, body, connected, heard
+from tests.asgi import Client, body, connected, parse_stream, send_request
 from tests.support import both_loops, run
 
 from responses_proto import Cursor, ResponsesClient
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Steps:
-    """A handler that says one word, waits to be told to go on, and says another. It notes how it ended."""
+    """A handler that writes one word, waits for `proceed`, and writes another. `cancelled` is set if it was cancelled."""
 
     def __init__(self) -> None:
         self.waits = anyio.Event()
@@ -46,11 +46,11 @@ class Steps:
 
 
 async def created(app: ResponsesApp, **fields: Any) -> Response:
-    return loads((await Client(app).ask(body(background=True, **fields))).content, Response)
+    return loads((await Client(app).request(body(background=True, **fields))).content, Response)
 
 
 @both_loops
-def test_it_is_queued_at_once_and_goes_on_alone(backend: str) -> None:
+def test_it_is_queued_at_once_and_runs_without_a_client(backend: str) -> None:
     async def main() -> None:
         steps = Steps()
         async with ResponsesApp(steps) as app, connected(app) as client:
@@ -77,44 +77,46 @@ def test_it_is_queued_at_once_and_goes_on_alone(backend: str) -> None:
 
 
 @both_loops
-def test_a_stream_is_left_and_taken_up_again(backend: str) -> None:
+def test_a_stream_can_be_resumed(backend: str) -> None:
     async def main() -> None:
         steps = Steps()
         async with ResponsesApp(steps) as app:
             first = Client(app)
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(first.ask, body(background=True, stream=True))
+                tasks.start_soon(first.request, body(background=True, stream=True))
                 await first.until(b"first")
                 first.leave.set()
             assert not first.ended
             assert not steps.cancelled.is_set()
-            seen = heard(first.content, strict=False)
+            seen = parse_stream(first.content, strict=False)
             assert [event for event in first.types if "queued" in event] == ["response.queued"]
             assert seen.cursor
             assert seen.cursor.sequence_number is not None
             rest = Client(app)
             path = f"/responses/{seen.cursor.response_id}?stream=true&starting_after={seen.cursor.sequence_number}"
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(lambda: rest.ask(method="GET", path=path))
+                tasks.start_soon(lambda: rest.request(method="GET", path=path))
                 await anyio.wait_all_tasks_blocked()
                 assert b"second" not in rest.content
                 steps.proceed.set()
-            whole = await Client(app).ask(method="GET", path=f"/responses/{seen.cursor.response_id}?stream=true")
+            whole = await Client(app).request(method="GET", path=f"/responses/{seen.cursor.response_id}?stream=true")
         assert first.content + rest.content == whole.content
-        assert heard(whole.content).response.output_text == "first second"
-        assert heard(whole.content).anomalies == []
+        assert parse_stream(whole.content).response.output_text == "first second"
+        assert parse_stream(whole.content).anomalies == []
 
     run(backend, main)
 
 
 @both_loops
-def test_what_has_not_come_yet_cannot_be_known(backend: str) -> None:
+def test_starting_after_an_event_to_come_is_refused(backend: str) -> None:
     async def main() -> None:
         steps = Steps()
         async with ResponsesApp(steps) as app:
             queued = await created(app)
             await steps.waits.wait()
-            client = await Client(app).ask(method="GET", path=f"/responses/{queued.id}?stream=true&starting_after=7")
+            client = await Client(app).request(
+                method="GET", path=f"/responses/{queued.id}?stream=true&starting_after=7"
+            )
             assert (client.status, client.error["param"]) == (400, "starting_after")
 
     run(backend, main)
@@ -146,7 +148,7 @@ def test_cancelling_stops_the_handler_at_once(backend: str) -> None:
 
 
 @both_loops
-def test_one_that_is_deleted_is_cancelled_and_does_not_come_back(backend: str) -> None:
+def test_deleting_cancels_and_nothing_is_stored_afterwards(backend: str) -> None:
     async def main() -> None:
         steps = Steps()
         async with ResponsesApp(steps) as app, connected(app) as client:
@@ -162,7 +164,7 @@ def test_one_that_is_deleted_is_cancelled_and_does_not_come_back(backend: str) -
 
 
 @both_loops
-def test_what_a_handler_raises_is_how_it_ends(backend: str) -> None:
+def test_an_error_of_the_handler_makes_it_failed(backend: str) -> None:
     async def handler(request: CreateResponse, _reply: Reply) -> None:
         if request.input == "no":
             raise BadRequestError("Not that.", status=400, code="invalid_prompt")
@@ -182,7 +184,7 @@ def test_what_a_handler_raises_is_how_it_ends(backend: str) -> None:
 
 
 @both_loops
-def test_a_repeated_request_starts_no_second_one(backend: str) -> None:
+def test_a_repeated_idempotency_key_returns_the_same_response(backend: str) -> None:
     async def main() -> None:
         steps = Steps()
         async with ResponsesApp(steps) as app, connected(app) as client:
@@ -194,11 +196,11 @@ def test_a_repeated_request_starts_no_second_one(backend: str) -> None:
     run(backend, main)
 
 
-# ---- the server's life
+# ---- lifespan
 
 
 def test_without_a_lifespan_there_is_no_background() -> None:
-    client = asked("asyncio", ResponsesApp(Scripted()), body(background=True))
+    client = send_request("asyncio", ResponsesApp(Scripted()), body(background=True))
     assert (client.status, client.error["param"]) == (400, "background")
     assert "lifespan" in client.error["message"]
     assert "async with" in client.error["message"]
@@ -218,7 +220,7 @@ def test_an_application_is_entered_once_at_a_time(backend: str) -> None:
 
 
 @both_loops
-def test_what_the_block_raises_comes_out_as_it_is(backend: str) -> None:
+def test_an_exception_of_the_block_is_not_wrapped(backend: str) -> None:
     async def main() -> None:
         steps = Steps()
 
@@ -238,7 +240,9 @@ def test_what_the_block_raises_comes_out_as_it_is(backend: str) -> None:
 @both_loops
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @pytest.mark.parametrize("by", ["end", "cancellation"])
-def test_what_runs_when_the_server_ends_has_failed(backend: str, kind: str, by: str, tmp_path: Path) -> None:
+def test_what_is_running_when_the_server_ends_is_stored_as_failed(
+    backend: str, kind: str, by: str, tmp_path: Path
+) -> None:
     store: Store = MemoryStore() if kind == "memory" else SQLiteStore(tmp_path / "store.db")
 
     async def main() -> None:
@@ -266,8 +270,8 @@ def test_what_runs_when_the_server_ends_has_failed(backend: str, kind: str, by: 
 
 
 @both_loops
-def test_what_died_with_the_process_has_failed(backend: str, tmp_path: Path) -> None:
-    """As after a kill: nothing was told to the store any more."""
+def test_what_was_running_in_a_killed_process_is_returned_as_failed(backend: str, tmp_path: Path) -> None:
+    """A second server on the same file sees what it would see after a kill: a response in progress."""
 
     async def main() -> None:
         store = SQLiteStore(tmp_path / "store.db")
@@ -292,7 +296,7 @@ def test_what_died_with_the_process_has_failed(backend: str, tmp_path: Path) -> 
 
 
 @both_loops
-def test_on_a_socket_the_lifespan_is_on(backend: str) -> None:
+def test_serving_enters_the_lifespan(backend: str) -> None:
     async def main(url: str) -> None:
         async with ResponsesClient(url, "any") as client:
             stream = client.stream(model="m", input="tell me a story", background=True)

@@ -1,4 +1,4 @@
-"""What a model sees: items made whole, compactions unfolded, outputs that answer nothing found."""
+"""What a model sees: normalized items, unfolded compactions, and checked outputs."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def items(*values: Any) -> list[Item]:
 # ---- items as they are stored
 
 
-def test_a_string_is_a_message_of_the_users() -> None:
+def test_a_string_becomes_a_user_message() -> None:
     expected = Message(id="msg_0", role="user", content=[InputText(text="hello")], status="completed")
     assert normalize_items("hello", ids()) == [expected]
     assert normalize_items((), ids()) == []
@@ -106,7 +106,7 @@ def test_a_string_is_a_message_of_the_users() -> None:
         (LocalShellCallOutput(id="c", output="x"), LocalShellCallOutput(id="c", output="x")),
     ],
 )
-def test_an_item_gets_what_a_stored_one_has(given: Item, settled: Item) -> None:
+def test_normalized_items(given: Item, settled: Item) -> None:
     before = dump(given)
     (found,) = normalize_items([given], ids())
     assert found == settled
@@ -115,12 +115,12 @@ def test_an_item_gets_what_a_stored_one_has(given: Item, settled: Item) -> None:
     assert normalize_items([found], ids()) == [found]
 
 
-def test_a_type_that_was_left_out_is_put_in() -> None:
+def test_a_missing_type_is_added() -> None:
     (found,) = normalize_items(items({"role": "user", "content": "x"}), ids())
     assert dump(found)["type"] == "message"
 
 
-def test_where_ids_repeat_the_later_item_gets_another() -> None:
+def test_a_repeated_id_is_replaced() -> None:
     same = Message(id="m", role="user", content=[])
     assert [id_of(item) for item in normalize_items([same, same], ids())] == ["m", "msg_0"]
     assert [id_of(item) for item in normalize_items([same], ids(), taken=["m"])] == ["msg_0"]
@@ -147,7 +147,7 @@ HISTORY: list[Item] = normalize_items(
 )
 
 
-def test_the_users_messages_stay_and_the_rest_is_folded_up() -> None:
+def test_compact_keeps_user_messages() -> None:
     short = compact(HISTORY, lambda prefix: f"{prefix}_new")
     assert short[:-1] == [HISTORY[1], HISTORY[7]]
     assert isinstance(short[-1], Compaction)
@@ -156,13 +156,13 @@ def test_the_users_messages_stay_and_the_rest_is_folded_up() -> None:
     assert expand(short) == HISTORY
 
 
-def test_what_comes_before_and_after_a_compaction_stays_there() -> None:
+def test_items_around_a_compaction_keep_their_position() -> None:
     before, after = items({"role": "system", "content": "s"}, {"role": "user", "content": "more"})
     short = compact(HISTORY, ids())
     assert expand([before, *short, after]) == [before, *HISTORY, after]
 
 
-def test_what_was_taken_out_of_the_compacted_stays_out() -> None:
+def test_a_kept_message_that_the_client_removes_stays_removed() -> None:
     _, three, folded = compact(HISTORY, ids())
     assert expand([three, folded]) == [item for item in HISTORY if item is not HISTORY[1]]
 
@@ -174,7 +174,7 @@ def test_a_compaction_of_a_compaction() -> None:
 
 
 @given(st.lists(st.sampled_from(HISTORY), unique_by=id_of))
-def test_nothing_is_lost(some: list[Item]) -> None:
+def test_expand_reverses_compact(some: list[Item]) -> None:
     assert expand(compact(some, ids())) == some
 
 
@@ -189,14 +189,14 @@ UNFIT: dict[str, list[Any]] = {
 
 
 @pytest.mark.parametrize("entries", UNFIT.values(), ids=UNFIT)
-def test_a_small_compaction_that_unfolds_to_too_much_is_refused(entries: list[Any]) -> None:
+def test_a_compaction_that_unfolds_to_too_much_is_refused(entries: list[Any]) -> None:
     message = Message(id="msg_1", role="user", content="x")
     with pytest.raises(BadRequestError) as caught:
         expand([message, Compaction(encrypted_content=folded(entries))])
     assert (caught.value.status, caught.value.code) == (400, "invalid_encrypted_content")
 
 
-def test_what_compactions_unfold_to_is_bounded_for_all_of_them_together() -> None:
+def test_the_limit_is_for_all_compactions_of_a_request_together() -> None:
     item = {"type": "message", "role": "user", "content": "x"}
     two = [Compaction(encrypted_content=folded([item] * 5_001)) for _ in range(2)]
     assert len(expand(two[:1])) == 5_001
@@ -207,13 +207,13 @@ def test_what_compactions_unfold_to_is_bounded_for_all_of_them_together() -> Non
         expand(named)
 
 
-def test_a_history_that_could_not_be_unfolded_is_not_folded_up() -> None:
+def test_a_history_that_expand_would_refuse_is_not_compacted() -> None:
     with pytest.raises(BadRequestError) as caught:
         compact([Message(id=f"msg_{number}", role="assistant", content="x") for number in range(10_001)], ids())
     assert (caught.value.status, caught.value.param) == (400, "input")
 
 
-def test_compactions_of_others_stay_as_they_are() -> None:
+def test_compactions_of_other_servers_stay_unchanged() -> None:
     foreign = Compaction(encrypted_content="gAAAAAB")
     assert expand([foreign]) == [foreign]
 
@@ -228,13 +228,13 @@ BOMB = "rp1." + base64.urlsafe_b64encode(zlib.compress(b"[" + b" " * 70_000_000 
 @pytest.mark.parametrize(
     "content", ["rp1.", "rp1.!", "rp1.AAAA", "rp1.\u00fc", folded(5), folded([5]), folded({}), BOMB]
 )
-def test_one_of_ours_that_was_damaged_is_refused(content: str) -> None:
+def test_a_damaged_compaction_is_refused(content: str) -> None:
     with pytest.raises(BadRequestError) as refused:
         expand([Compaction(encrypted_content=content)])
     assert (refused.value.param, refused.value.code) == ("input", "invalid_encrypted_content")
 
 
-def test_a_reference_to_what_is_not_there_is_passed_over() -> None:
+def test_an_id_of_a_missing_message_is_skipped() -> None:
     assert expand([Compaction(encrypted_content=folded(["msg_nowhere"]))]) == []
 
 
@@ -245,7 +245,7 @@ OUTPUT = FunctionCallOutput(call_id="c", output="x")
 
 
 @pytest.mark.parametrize(
-    ("history", "told"),
+    ("history", "output"),
     [
         ([OUTPUT], "function call output with call_id c"),
         ([OUTPUT, CALL], "function call output with call_id c"),
@@ -254,8 +254,8 @@ OUTPUT = FunctionCallOutput(call_id="c", output="x")
         ([LocalShellCallOutput(id="c", output="x")], "local shell call output with call_id c"),
     ],
 )
-def test_an_output_without_its_call_is_refused(history: list[Item], told: str) -> None:
-    with pytest.raises(BadRequestError, match=f"No tool call found for {told}") as refused:
+def test_an_output_without_its_call_is_refused(history: list[Item], output: str) -> None:
+    with pytest.raises(BadRequestError, match=f"No tool call found for {output}") as refused:
         check_outputs(history)
     assert (refused.value.status, refused.value.param) == (400, "input")
 
@@ -275,7 +275,7 @@ def test_other_histories_pass(history: list[Item]) -> None:
     assert expand(history) == history
 
 
-def test_words_are_counted_wherever_a_model_reads_them() -> None:
+def test_count_words() -> None:
     assert count_words(HISTORY) == 2 + 1 + 1 + (1 + 1) + 1 + 1 + 1
     tool = FunctionTool(name="f", description="tells the weather", parameters={"type": "object"}, strict=True)
     assert count_words([tool], "two words", None, "") == 1 + 3 + 2

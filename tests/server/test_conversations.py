@@ -1,4 +1,4 @@
-"""Conversations that the server keeps: their own paths, and responses that belong to one."""
+"""Conversations: their endpoints, and responses that belong to one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from tests.asgi import asked, body, connected
+from tests.asgi import body, connected, send_request
 from tests.support import both_loops, run
 
 from responses_proto.exceptions import BadRequestError, NotFoundError
@@ -42,7 +42,7 @@ async def texts(
 
 
 @both_loops
-def test_the_life_of_a_conversation(backend: str) -> None:
+def test_create_update_and_delete_a_conversation(backend: str) -> None:
     async def main() -> None:
         app = ResponsesApp(Scripted(), clock=lambda: 7.9)
         async with connected(app) as client:
@@ -97,7 +97,7 @@ def test_the_items_of_a_conversation(backend: str) -> None:
 
 
 @both_loops
-def test_responses_grow_their_conversation(backend: str) -> None:
+def test_responses_append_to_their_conversation(backend: str) -> None:
     seen: list[list[str]] = []
 
     async def handler(request: CreateResponse, reply: Reply) -> None:
@@ -140,7 +140,7 @@ def test_a_response_that_failed_adds_nothing(backend: str) -> None:
 
 
 @both_loops
-def test_a_conversation_that_is_deleted_meanwhile_stays_deleted(backend: str) -> None:
+def test_a_conversation_deleted_during_a_response_stays_deleted(backend: str) -> None:
     async def main() -> None:
         waits, proceed = anyio.Event(), anyio.Event()
 
@@ -168,7 +168,7 @@ def test_a_conversation_that_is_deleted_meanwhile_stays_deleted(backend: str) ->
 
 
 @both_loops
-def test_every_item_is_listed_once_however_often_it_is_said(backend: str) -> None:
+def test_an_item_sent_again_is_listed_once(backend: str) -> None:
     search: Item = WebSearchCall(id="ws_1", status="completed", action=SearchAction(query="x", queries=["x"]))
     same: list[Item] = [Message(id="msg_1", role="user", content="x")] * 2
 
@@ -183,7 +183,7 @@ def test_every_item_is_listed_once_however_often_it_is_said(backend: str) -> Non
                 await client.conversations.items.create(made.id, [search, same[0]])
             assert (refused.value.code, refused.value.param) == ("duplicate_item", "items")
             first = await client.create(model="m", input="one", conversation=made.id)
-            # What a client that keeps the history itself does too: it is there already.
+            # A client that keeps the history itself sends it too; it is in the conversation already.
             again: list[Item] = [search, *first.output, Message(role="user", content="two")]
             await client.create(model="m", input=again, conversation=made.id)
             forward = await names(client, made.id, "asc")
@@ -194,7 +194,7 @@ def test_every_item_is_listed_once_however_often_it_is_said(backend: str) -> Non
 
 
 @both_loops
-def test_ids_that_are_needed_are_told_apart(backend: str) -> None:
+def test_items_that_keep_their_id_must_not_repeat_it(backend: str) -> None:
     def search(name: str) -> Item:
         return WebSearchCall(id=name, status="completed", action=SearchAction(query="x", queries=["x"]))
 
@@ -237,10 +237,12 @@ def test_an_unknown_conversation_is_not_found(backend: str) -> None:
         ("/v1/conversations/{id}/items?limit=0", None, "limit"),
     ],
 )
-def test_a_bad_request_is_told_where_it_is_bad(path: str, content: bytes | None, param: str | None) -> None:
+def test_the_error_of_a_bad_request_names_the_param(path: str, content: bytes | None, param: str | None) -> None:
     app = ResponsesApp(Scripted())
-    made = asked("asyncio", app, path="/v1/conversations").json["id"]  # no body at all is as good as an empty one
+    made = send_request("asyncio", app, path="/v1/conversations").json[
+        "id"
+    ]  # no body at all is as good as an empty one
     method = "GET" if content is None else "POST"
-    client = asked("asyncio", app, content or b"", method=method, path=path.replace("{id}", made))
+    client = send_request("asyncio", app, content or b"", method=method, path=path.replace("{id}", made))
     assert (client.status, client.error["param"]) == (400, param)
-    assert asked("asyncio", app, body(conversation=made)).status == 200
+    assert send_request("asyncio", app, body(conversation=made)).status == 200

@@ -1,4 +1,4 @@
-"""Bodies that are read and answers that are written: when, and what happens when the client leaves."""
+"""Reading bodies, sending responses and streams, and what happens when the client leaves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import httpx
 import pytest
-from tests.asgi import Client, asked, body, heard
+from tests.asgi import Client, body, parse_stream, send_request
 from tests.support import both_loops, run
 
 from responses_proto.protocol import ResponseStream
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @both_loops
-def test_events_are_there_before_the_handler_goes_on(backend: str) -> None:
+def test_events_are_sent_before_the_handler_continues(backend: str) -> None:
     async def main() -> None:
         proceed = anyio.Event()
 
@@ -36,24 +36,24 @@ def test_events_are_there_before_the_handler_goes_on(backend: str) -> None:
 
         client = Client(ResponsesApp(handler))
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.ask, body(stream=True))
+            tasks.start_soon(client.request, body(stream=True))
             await client.arrived.wait()
             assert b"response.in_progress" in client.content
             assert b"late" not in client.content
             proceed.set()
-        assert heard(client.content).response.output_text == "late"
+        assert parse_stream(client.content).response.output_text == "late"
 
     run(backend, main)
 
 
 @pytest.mark.parametrize("stated", [True, False])
-def test_a_body_over_the_bound_is_not_read(*, stated: bool) -> None:
+def test_a_body_that_is_too_large_is_refused(*, stated: bool) -> None:
     app = ResponsesApp(Scripted(), max_body_bytes=100)
     content = body(input="x" * 200)
     headers = {"content-length": str(len(content))} if stated else {}
-    client = asked("asyncio", app, content, headers=headers, chunk=50)
+    client = send_request("asyncio", app, content, headers=headers, chunk=50)
     assert (client.status, client.error["code"]) == (413, "request_too_large")
-    assert asked("asyncio", app, body(), headers={"content-length": str(len(body()))}).status == 200
+    assert send_request("asyncio", app, body(), headers={"content-length": str(len(body()))}).status == 200
 
 
 # ---- the client leaves
@@ -76,7 +76,7 @@ def test_the_handler_is_cancelled_when_the_client_leaves(backend: str, *, stream
 
         client = Client(ResponsesApp(handler))
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.ask, body(stream=stream))
+            tasks.start_soon(client.request, body(stream=stream))
             await waits.wait()
             client.leave.set()
             with anyio.fail_after(0.5):
@@ -87,7 +87,7 @@ def test_the_handler_is_cancelled_when_the_client_leaves(backend: str, *, stream
 
 
 @both_loops
-def test_a_client_that_leaves_before_its_request_is_whole_gets_nothing(backend: str) -> None:
+def test_a_client_that_leaves_while_sending_its_request_gets_nothing(backend: str) -> None:
     async def main() -> None:
         called: list[object] = []
 
@@ -122,12 +122,12 @@ def test_a_broken_connection_ends_the_handler_quietly(backend: str) -> None:
                     said += 1
 
         class Gone(Client):
-            async def _take(self, message: MutableMapping[str, Any]) -> None:
+            async def _receive(self, message: MutableMapping[str, Any]) -> None:
                 if len(self.pieces) > 3:
                     raise OSError("broken pipe")
-                await super()._take(message)
+                await super()._receive(message)
 
-        await Gone(ResponsesApp(handler)).ask(body(stream=True))
+        await Gone(ResponsesApp(handler)).request(body(stream=True))
         assert said < 10
 
     run(backend, main)
@@ -136,7 +136,7 @@ def test_a_broken_connection_ends_the_handler_quietly(backend: str) -> None:
 # ---- on a socket
 
 
-def test_on_a_socket_events_come_as_they_are_made_and_leaving_cancels() -> None:
+def test_over_a_socket_events_arrive_one_by_one_and_leaving_cancels() -> None:
     proceed, cancelled = threading.Event(), threading.Event()
 
     async def handler(_request: CreateResponse, reply: Reply) -> None:

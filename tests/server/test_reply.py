@@ -1,4 +1,4 @@
-"""The reply: what a handler's verbs send, and when."""
+"""`Reply`: which events its methods send, and when."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def sent_by(backend: str, use: Callable[[Reply, list[str]], Awaitable[None]]) -> list[str]:
-    """Run a handler's body; give the types of the events that it sent, which it can look at itself."""
+    """Run a handler's body. Return the types of the events sent; the body gets the same list."""
     types: list[str] = []
 
     async def send(events: Sequence[Event]) -> None:
@@ -35,7 +35,7 @@ def sent_by(backend: str, use: Callable[[Reply, list[str]], Awaitable[None]]) ->
 
 
 @both_loops
-def test_a_reply_starts_with_the_first_thing_that_is_said(backend: str) -> None:
+def test_the_response_starts_with_the_first_item(backend: str) -> None:
     async def use(reply: Reply, types: list[str]) -> None:
         message = reply.message()
         assert types == []
@@ -52,7 +52,7 @@ def test_a_reply_starts_with_the_first_thing_that_is_said(backend: str) -> None:
 
 
 @both_loops
-def test_starting_twice_is_starting_once(backend: str) -> None:
+def test_start_is_idempotent(backend: str) -> None:
     async def use(reply: Reply, _types: list[str]) -> None:
         await reply.start()
         await reply.start()
@@ -61,7 +61,7 @@ def test_starting_twice_is_starting_once(backend: str) -> None:
 
 
 @both_loops
-def test_a_block_that_is_left_by_an_error_leaves_the_item_open(backend: str) -> None:
+def test_a_block_that_raises_leaves_the_item_open(backend: str) -> None:
     async def use(reply: Reply, types: list[str]) -> None:
         async def call() -> None:
             async with reply.function_call("f") as call:
@@ -80,7 +80,7 @@ def test_a_block_that_is_left_by_an_error_leaves_the_item_open(backend: str) -> 
 
 
 @both_loops
-def test_an_item_that_was_closed_in_its_block_is_not_closed_again(backend: str) -> None:
+def test_an_item_closed_inside_its_block_is_not_closed_again(backend: str) -> None:
     async def use(reply: Reply, _types: list[str]) -> None:
         async with reply.reasoning() as reasoning:
             await reasoning.summary("s")
@@ -95,7 +95,7 @@ def test_an_item_that_was_closed_in_its_block_is_not_closed_again(backend: str) 
 
 
 @both_loops
-def test_the_context_is_what_it_was_given(backend: str) -> None:
+def test_context(backend: str) -> None:
     async def main() -> None:
         async def send(_events: Sequence[Event]) -> None:
             raise NotImplementedError
@@ -109,7 +109,7 @@ def test_the_context_is_what_it_was_given(backend: str) -> None:
 
 
 @both_loops
-def test_cutting_it_lets_what_is_on_its_way_arrive_first(backend: str) -> None:
+def test_cut_delivers_what_was_written_first(backend: str) -> None:
     types: list[str] = []
 
     async def main() -> None:
@@ -143,7 +143,7 @@ def test_cutting_it_lets_what_is_on_its_way_arrive_first(backend: str) -> None:
 
 @both_loops
 @pytest.mark.parametrize(("begin", "types"), [("", ["created", "in_progress"]), ("queue", ["created", "queued"])])
-def test_one_that_says_nothing_yet_can_be_cut_too(backend: str, begin: str, types: list[str]) -> None:
+def test_cut_before_the_first_item(backend: str, begin: str, types: list[str]) -> None:
     said: list[str] = []
 
     async def main() -> None:
@@ -162,7 +162,7 @@ def test_one_that_says_nothing_yet_can_be_cut_too(backend: str, begin: str, type
 
 
 @both_loops
-def test_whole_items_and_failures(backend: str) -> None:
+def test_item_and_fail(backend: str) -> None:
     async def use(reply: Reply, _types: list[str]) -> None:
         await reply.item(Message(id="m", role="assistant", content=[], status="completed"))
         await reply.fail("server_error", "It broke.")

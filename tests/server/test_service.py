@@ -1,4 +1,4 @@
-"""The server without its transport, as HTTP and WebSocket use it: what a turn begins with, and the verbs beside it."""
+"""`Service`, as the HTTP and WebSocket endpoints use it: preparing a request, following, deleting, compacting."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from tests.asgi import Listener, asking, texts
+from tests.asgi import RecordingSink, create_request, texts
 from tests.support import both_loops, run
 
 from responses_proto.exceptions import BadRequestError, LocalProtocolError, NotFoundError
@@ -25,72 +25,76 @@ if TYPE_CHECKING:
 
 
 @both_loops
-def test_a_request_that_cannot_be_answered_makes_no_turn(backend: str) -> None:
+def test_prepare_rejects_requests_that_cannot_be_answered(backend: str) -> None:
     async def main() -> None:
         service = Service(Scripted())
         for request, param in [
-            (asking(model=None), "model"),
-            (asking(previous_response_id="resp_nowhere"), "previous_response_id"),
-            (asking(input=[FunctionCallOutput(call_id="c", output="x")]), "input"),
-            (asking(background=True), "background"),
+            (create_request(model=None), "model"),
+            (create_request(previous_response_id="resp_nowhere"), "previous_response_id"),
+            (create_request(input=[FunctionCallOutput(call_id="c", output="x")]), "input"),
+            (create_request(background=True), "background"),
         ]:
             with pytest.raises(BadRequestError) as refused:
-                await service.turn(request)
+                await service.prepare(request)
             assert (refused.value.status, refused.value.param) == (400, param)
 
     run(backend, main)
 
 
-# ---- histories that only a connection has
+# ---- history that only a connection remembers
 
 
 @both_loops
-def test_a_connection_may_know_what_was_not_stored(backend: str) -> None:
+def test_history_lookup_provides_responses_that_were_not_stored(backend: str) -> None:
     cache: dict[str, Sequence[Item]] = {}
 
-    async def turn_of(service: Service, request: CreateResponse) -> ResponseTask:
-        turn = await service.turn(request, earlier=cache.get)
-        await turn.run(Listener())
-        cache[turn.id] = turn.history
-        return turn
+    async def answer(service: Service, request: CreateResponse) -> ResponseTask:
+        task = await service.prepare(request, history_lookup=cache.get)
+        await task.run(RecordingSink())
+        cache[task.id] = task.history
+        return task
 
     async def main() -> None:
         service = Service(Scripted())
-        one = await turn_of(service, asking("one", store=False))
-        two = await turn_of(service, asking("two", store=False, previous_response_id=one.id))
+        one = await answer(service, create_request("one", store=False))
+        two = await answer(service, create_request("two", store=False, previous_response_id=one.id))
         assert texts(two.context) == ["one", "one", "two"]
-        three = await turn_of(service, asking("three", previous_response_id=two.id))
+        three = await answer(service, create_request("three", previous_response_id=two.id))
         cache.clear()
-        # What is stored brings along what came before it.
-        four = await turn_of(service, asking("four", previous_response_id=three.id))
+        # The stored response has its history with it.
+        four = await answer(service, create_request("four", previous_response_id=three.id))
         assert texts(four.context) == ["one", "one", "two", "two", "three", "three", "four"]
         with pytest.raises(BadRequestError) as refused:
-            await turn_of(service, asking("two", previous_response_id=one.id))
+            await answer(service, create_request("two", previous_response_id=one.id))
         assert refused.value.code == "previous_response_not_found"
 
     run(backend, main)
 
 
 @both_loops
-def test_the_connection_is_asked_before_the_store(backend: str) -> None:
+def test_history_lookup_is_asked_before_the_store(backend: str) -> None:
     async def main() -> None:
         service = Service(Scripted())
-        one = await service.turn(asking("one"))
+        one = await service.prepare(create_request("one"))
         await one.run()
         known: Sequence[Item] = [Message(role="user", content="another")]
-        two = await service.turn(asking("two", previous_response_id=one.id), earlier={one.id: known}.get)
+        two = await service.prepare(
+            create_request("two", previous_response_id=one.id), history_lookup={one.id: known}.get
+        )
         assert texts(two.context) == ["another", "two"]
-        three = await service.turn(asking("three", previous_response_id=one.id), earlier=lambda _: None)
+        three = await service.prepare(
+            create_request("three", previous_response_id=one.id), history_lookup=lambda _: None
+        )
         assert texts(three.context) == ["one", "one", "three"]
 
     run(backend, main)
 
 
-# ---- the service's own verbs
+# ---- other methods
 
 
 class Slow:
-    """A handler that says a word, waits to be told to go on, and says another."""
+    """A handler that writes a word, waits for `proceed`, and writes another."""
 
     def __init__(self) -> None:
         self.waits = anyio.Event()
@@ -105,15 +109,15 @@ class Slow:
 
 
 @both_loops
-def test_one_that_runs_can_be_followed_by_others(backend: str) -> None:
+def test_a_running_response_can_be_followed_by_others(backend: str) -> None:
     async def main() -> None:
-        slow, first, second = Slow(), Listener(), Listener()
+        slow, first, second = Slow(), RecordingSink(), RecordingSink()
         service = Service(slow)
-        turn = await service.turn(asking())
+        task = await service.prepare(create_request())
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(turn.run, first)
+            tasks.start_soon(task.run, first)
             await slow.waits.wait()
-            tasks.start_soon(await service.replay(turn.id), second)
+            tasks.start_soon(await service.replay(task.id), second)
             await anyio.wait_all_tasks_blocked()
             assert second.events == first.events
             slow.proceed.set()
@@ -124,37 +128,37 @@ def test_one_that_runs_can_be_followed_by_others(backend: str) -> None:
 
 
 @both_loops
-def test_one_that_is_deleted_while_somebody_listens_ends_there(backend: str) -> None:
+def test_deleting_a_running_response_ends_it_for_its_client(backend: str) -> None:
     async def main() -> None:
-        slow, listener = Slow(), Listener()
+        slow, listener = Slow(), RecordingSink()
         service = Service(slow)
-        turn = await service.turn(asking())
+        task = await service.prepare(create_request())
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(turn.run, listener)
+            tasks.start_soon(task.run, listener)
             await slow.waits.wait()
-            await service.delete(turn.id)
+            await service.delete(task.id)
         assert (listener.types[-1], listener.events[-1]["response"]["status"]) == ("incomplete", "cancelled")
-        assert await service.find(turn.id) is None
+        assert await service.find(task.id) is None
         with pytest.raises(NotFoundError):
-            await service.delete(turn.id)
+            await service.delete(task.id)
 
     run(backend, main)
 
 
 @both_loops
-def test_the_background_needs_an_open_service(backend: str) -> None:
+def test_start_requires_an_open_service(backend: str) -> None:
     async def main() -> None:
         service = Service(Scripted())
         async with service:
-            turn = await service.turn(asking(background=True))
+            task = await service.prepare(create_request(background=True))
         with pytest.raises(LocalProtocolError, match="async with"):
-            await service.start(turn)
+            await service.start(task)
 
     run(backend, main)
 
 
 @both_loops
-def test_what_is_folded_up_can_be_unfolded(backend: str) -> None:
+def test_a_compacted_history_expands_in_a_later_request(backend: str) -> None:
     async def main() -> None:
         service = Service(Scripted(), clock=lambda: 5.5)
         items: list[Item] = [
@@ -164,8 +168,8 @@ def test_what_is_folded_up_can_be_unfolded(backend: str) -> None:
         ]
         short = await service.compact(CompactRequest(model="m", input=items))
         assert (short.created_at, texts(short.output)) == (5, ["one"])
-        turn = await service.turn(asking(input=[*short.output, Message(role="user", content="three")]))
-        assert texts(turn.context) == ["be kind", "one", "two", "three"]
+        task = await service.prepare(create_request(input=[*short.output, Message(role="user", content="three")]))
+        assert texts(task.context) == ["be kind", "one", "two", "three"]
         counted = await service.count(InputTokensRequest(input=[*short.output]))
         assert counted.input_tokens == 4
 

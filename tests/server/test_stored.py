@@ -1,11 +1,11 @@
-"""Responses that the server keeps: fetched, streamed again, deleted, and what they were made from."""
+"""Stored responses: retrieved, streamed again, deleted, and their input items."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.asgi import asked, body, connected, heard
+from tests.asgi import body, connected, parse_stream, send_request
 from tests.support import both_loops, run
 
 from responses_proto import Cursor
@@ -34,7 +34,7 @@ def users(count: int) -> list[Item]:
 
 @both_loops
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_response_is_kept_as_it_was_given(backend: str, *, stream: bool) -> None:
+def test_a_stored_response_equals_the_one_sent(backend: str, *, stream: bool) -> None:
     async def main() -> None:
         async with connected(ResponsesApp(Scripted())) as client:
             request = CreateResponse(model="m", input="tell me a story", metadata={"a": "b"})
@@ -50,7 +50,7 @@ def test_a_response_is_kept_as_it_was_given(backend: str, *, stream: bool) -> No
 
 
 @both_loops
-def test_what_is_not_to_be_stored_is_not_there(backend: str) -> None:
+def test_store_false(backend: str) -> None:
     async def main() -> None:
         async with connected(ResponsesApp(Scripted())) as client:
             given = await client.create(model="m", input="x", store=False)
@@ -65,7 +65,7 @@ def test_what_is_not_to_be_stored_is_not_there(backend: str) -> None:
 
 
 @both_loops
-def test_a_deleted_response_is_gone_for_good(backend: str) -> None:
+def test_a_deleted_response_is_not_found(backend: str) -> None:
     async def main() -> None:
         async with connected(ResponsesApp(Scripted())) as client:
             first = await client.create(model="m", input="x")
@@ -100,22 +100,22 @@ def test_a_response_that_is_not_in_the_background_cannot_be_cancelled(backend: s
 
 
 @both_loops
-def test_the_events_of_a_stream_come_again_as_they_were(backend: str) -> None:
+def test_the_events_of_a_stream_can_be_replayed(backend: str) -> None:
     app = ResponsesApp(Scripted())
-    first = asked(backend, app, body(input="tell me a story", stream=True))
-    name = heard(first.content).response.id
+    first = send_request(backend, app, body(input="tell me a story", stream=True))
+    name = parse_stream(first.content).response.id
     lines = first.content.split(b"\n\n")
-    again = asked(backend, app, method="GET", path=f"/v1/responses/{name}?stream=true")
+    again = send_request(backend, app, method="GET", path=f"/v1/responses/{name}?stream=true")
     assert again.content == first.content
-    rest = asked(backend, app, method="GET", path=f"/v1/responses/{name}?stream=true&starting_after=7")
+    rest = send_request(backend, app, method="GET", path=f"/v1/responses/{name}?stream=true&starting_after=7")
     assert rest.content == b"\n\n".join(lines[8:])
     number = len(lines) - 3  # behind the events are [DONE] and nothing
-    done = asked(backend, app, method="GET", path=f"/v1/responses/{name}?stream=true&starting_after={number}")
+    done = send_request(backend, app, method="GET", path=f"/v1/responses/{name}?stream=true&starting_after={number}")
     assert done.content == b"data: [DONE]\n\n"
 
 
 @both_loops
-def test_a_response_without_a_stream_has_the_events_it_would_have_had(backend: str) -> None:
+def test_a_response_that_was_not_streamed_can_be_replayed(backend: str) -> None:
     async def main() -> None:
         async with connected(ResponsesApp(Scripted())) as client:
             given = await client.create(model="m", input="tell me a story")
@@ -137,18 +137,18 @@ def test_a_response_without_a_stream_has_the_events_it_would_have_had(backend: s
         ("include_obfuscation=maybe", "include_obfuscation"),
     ],
 )
-def test_a_wrong_query_is_told(query: str, param: str) -> None:
+def test_the_error_of_a_wrong_query_names_the_param(query: str, param: str) -> None:
     app = ResponsesApp(Scripted())
-    name = loads(asked("asyncio", app, body()).content, Response).id
-    client = asked("asyncio", app, method="GET", path=f"/v1/responses/{name}?{query}")
+    name = loads(send_request("asyncio", app, body()).content, Response).id
+    client = send_request("asyncio", app, method="GET", path=f"/v1/responses/{name}?{query}")
     assert (client.status, client.error["param"], client.error["type"]) == (400, param, "invalid_request_error")
 
 
-def test_a_query_may_say_more() -> None:
+def test_unknown_query_parameters_are_ignored() -> None:
     app = ResponsesApp(Scripted())
-    name = loads(asked("asyncio", app, body()).content, Response).id
+    name = loads(send_request("asyncio", app, body()).content, Response).id
     for query in ("api-version=1", "stream=false&include[]=a&include[]=b", "include_obfuscation=false"):
-        assert asked("asyncio", app, method="GET", path=f"/v1/responses/{name}?{query}").status == 200
+        assert send_request("asyncio", app, method="GET", path=f"/v1/responses/{name}?{query}").status == 200
 
 
 # ---- input items
@@ -172,12 +172,12 @@ def test_input_items_in_pages(backend: str, order: Any, limit: int) -> None:
     run(backend, main)
 
 
-def test_a_page_says_where_it_is() -> None:
+def test_pages_have_first_and_last_id() -> None:
     app = ResponsesApp(Scripted())
-    name = loads(asked("asyncio", app, body(input=[dump(user) for user in users(25)])).content, Response).id
+    name = loads(send_request("asyncio", app, body(input=[dump(user) for user in users(25)])).content, Response).id
 
     def page(query: str) -> tuple[int, str | None, str | None, bool]:
-        listed = asked("asyncio", app, method="GET", path=f"/v1/responses/{name}/input_items{query}").json
+        listed = send_request("asyncio", app, method="GET", path=f"/v1/responses/{name}/input_items{query}").json
         assert listed["object"] == "list"
         return len(listed["data"]), listed["first_id"], listed["last_id"], listed["has_more"]
 
@@ -198,15 +198,15 @@ def test_a_page_says_where_it_is() -> None:
         ("after=msg_nowhere", "after"),
     ],
 )
-def test_a_page_that_cannot_be_is_refused(query: str, param: str) -> None:
+def test_invalid_page_parameters_are_refused(query: str, param: str) -> None:
     app = ResponsesApp(Scripted())
-    name = loads(asked("asyncio", app, body()).content, Response).id
-    client = asked("asyncio", app, method="GET", path=f"/v1/responses/{name}/input_items?{query}")
+    name = loads(send_request("asyncio", app, body()).content, Response).id
+    client = send_request("asyncio", app, method="GET", path=f"/v1/responses/{name}/input_items?{query}")
     assert (client.status, client.error["param"]) == (400, param)
 
 
 @both_loops
-def test_what_was_short_is_listed_in_full(backend: str) -> None:
+def test_abbreviated_input_is_listed_in_full(backend: str) -> None:
     async def main() -> None:
         async with connected(ResponsesApp(Scripted())) as client:
             given = await client.create(model="m", input="hello")
@@ -237,7 +237,7 @@ def test_what_was_short_is_listed_in_full(backend: str) -> None:
 
 
 @both_loops
-def test_of_the_history_only_the_own_input_is_listed(backend: str) -> None:
+def test_input_items_exclude_the_history(backend: str) -> None:
     async def main() -> None:
         async with connected(ResponsesApp(Scripted())) as client:
             first = await client.create(model="m", input="one")
@@ -249,7 +249,7 @@ def test_of_the_history_only_the_own_input_is_listed(backend: str) -> None:
 
 
 @both_loops
-def test_a_reference_stands_for_an_item_that_is_stored(backend: str) -> None:
+def test_an_item_reference_is_resolved(backend: str) -> None:
     seen: list[str] = []
 
     async def handler(request: CreateResponse, reply: Reply) -> None:
@@ -276,7 +276,7 @@ def test_a_reference_stands_for_an_item_that_is_stored(backend: str) -> None:
 
 
 @both_loops
-def test_an_output_may_answer_a_call_of_the_history(backend: str) -> None:
+def test_an_output_may_belong_to_a_call_in_the_history(backend: str) -> None:
     async def main() -> None:
         async with connected(ResponsesApp(Scripted())) as client:
             first = await client.create(
@@ -297,7 +297,7 @@ def test_an_output_may_answer_a_call_of_the_history(backend: str) -> None:
 
 
 @both_loops
-def test_a_compacted_chain_still_knows_what_was_said(backend: str) -> None:
+def test_a_compacted_history_keeps_its_content(backend: str) -> None:
     seen: list[list[Item]] = []
 
     async def handler(request: CreateResponse, reply: Reply) -> None:
@@ -343,15 +343,13 @@ def test_a_compacted_chain_still_knows_what_was_said(backend: str) -> None:
         ("input_tokens", b"x", None, None),
     ],
 )
-def test_what_cannot_be_compacted_or_counted_is_told(
-    path: str, content: bytes, param: str | None, code: str | None
-) -> None:
-    client = asked("asyncio", ResponsesApp(Scripted()), content, path=f"/v1/responses/{path}")
+def test_errors_of_compact_and_count(path: str, content: bytes, param: str | None, code: str | None) -> None:
+    client = send_request("asyncio", ResponsesApp(Scripted()), content, path=f"/v1/responses/{path}")
     assert (client.status, client.error["param"], client.error["code"]) == (400, param, code)
 
 
 @both_loops
-def test_tokens_are_words_of_all_that_the_model_sees(backend: str) -> None:
+def test_count_counts_the_words_of_the_context(backend: str) -> None:
     async def main() -> None:
         async with connected(ResponsesApp(Scripted())) as client:
             assert (await client.count_input_tokens(input="one two three")).input_tokens == 3
@@ -365,7 +363,7 @@ def test_tokens_are_words_of_all_that_the_model_sees(backend: str) -> None:
 
 
 class Model:
-    """A handler that knows better than the server how to shorten and to count."""
+    """A handler that compacts and counts itself."""
 
     async def __call__(self, _request: CreateResponse, reply: Reply) -> None:
         await reply.complete()

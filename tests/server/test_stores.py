@@ -1,9 +1,11 @@
-"""Stores: what both kinds keep, how the one in memory forgets, and how the one in a file lasts."""
+"""Stores: the contract that both fulfil, the limits of the one in memory, and the file of the one on disk."""
 
 from __future__ import annotations
 
+import gc
 import shutil
 import sqlite3
+import time
 from typing import TYPE_CHECKING
 
 import anyio
@@ -11,7 +13,7 @@ import pytest
 from tests.support import both_loops, run
 
 from responses_proto import CreateResponse
-from responses_proto.exceptions import LocalProtocolError
+from responses_proto.exceptions import UsageError
 from responses_proto.models.config import ConversationReference
 from responses_proto.models.conversations import Conversation
 from responses_proto.models.items import Item, Message, UnknownItem
@@ -56,7 +58,7 @@ def used(backend: str, kind: str, path: Path, use: Callable[[Store], Awaitable[N
     run(backend, main)
 
 
-# ---- both kinds
+# ---- the contract
 
 
 @both_loops
@@ -87,7 +89,7 @@ def test_events(backend: str, kind: str, tmp_path: Path) -> None:
         await store.save(stored("resp_2"))
         await store.add_events("resp_1", [event(2), event(1)])
         await store.add_events("resp_2", [event(0)])
-        await store.save(stored("resp_1"), events=[event(0, b"another"), event(3)])  # what is there stays
+        await store.save(stored("resp_1"), events=[event(0, b"another"), event(3)])  # the first event of a number stays
         assert await store.events("resp_1") == [event(0, b'{"a":0}'), event(1), event(2), event(3)]
         assert await store.events("resp_3") == []
         await store.delete("resp_1")
@@ -144,7 +146,7 @@ def test_conversations(backend: str, kind: str, tmp_path: Path) -> None:
 
 @both_loops
 @both_stores
-def test_a_response_grows_its_conversation_as_it_is_saved(backend: str, kind: str, tmp_path: Path) -> None:
+def test_save_appends_to_the_conversation(backend: str, kind: str, tmp_path: Path) -> None:
     async def use(store: Store) -> None:
         await store.save_conversation(Conversation(id="conv_1", created_at=1, metadata={}))
         items = [message("one"), message("two")]
@@ -188,14 +190,14 @@ def test_events_are_encoded_with_their_number() -> None:
 
 
 @both_loops
-def test_the_oldest_goes_first(backend: str) -> None:
+def test_the_oldest_are_dropped_first(backend: str) -> None:
     async def main() -> None:
         store = MemoryStore(max_responses=2)
         for name in ("resp_1", "resp_2", "resp_1", "resp_3"):
             await store.save(stored(name))
         assert [await store.find(f"resp_{number}") is not None for number in (1, 2, 3)] == [False, True, True]
         assert await store.find_item("in_resp_1") is None
-        await store.add_events("resp_1", [event(0)])  # it came too late
+        await store.add_events("resp_1", [event(0)])  # it has been dropped
         assert await store.events("resp_1") == []
         for name in ("conv_1", "conv_2", "conv_3"):
             await store.save_conversation(Conversation(id=name, created_at=1, metadata={}))
@@ -215,7 +217,7 @@ def test_size_counts_with_input_and_events(backend: str) -> None:
         assert await store.find("resp_1") is not None
         await store.save(stored("resp_3"), events=[event(0, b"x" * 4000)])
         assert [await store.find(f"resp_{number}") is not None for number in (1, 2, 3)] == [False, True, True]
-        await store.save(stored("resp_4", text="x" * 30_000))  # there is always room for one
+        await store.save(stored("resp_4", text="x" * 30_000))  # the newest is kept even if it is too large
         assert [await store.find(f"resp_{number}") is not None for number in (2, 3, 4)] == [False, False, True]
         await store.delete("resp_4")
         await store.save(stored("resp_5", text="x" * 8000))
@@ -226,7 +228,7 @@ def test_size_counts_with_input_and_events(backend: str) -> None:
 
 
 @both_loops
-def test_what_was_given_may_change_afterwards(backend: str) -> None:
+def test_the_caller_may_change_what_it_has_saved(backend: str) -> None:
     async def main() -> None:
         store = MemoryStore()
         kept = stored("resp_1")
@@ -239,10 +241,10 @@ def test_what_was_given_may_change_afterwards(backend: str) -> None:
     run(backend, main)
 
 
-@pytest.mark.parametrize("bounds", [{"max_responses": 0}, {"max_bytes": -1}])
-def test_a_store_without_room_is_refused(bounds: dict[str, int]) -> None:
-    with pytest.raises(LocalProtocolError, match="above 0"):
-        MemoryStore(**bounds)
+@pytest.mark.parametrize("limits", [{"max_responses": 0}, {"max_bytes": -1}])
+def test_limits_below_1_are_refused(limits: dict[str, int]) -> None:
+    with pytest.raises(UsageError, match="must be at least 1, got"):
+        MemoryStore(**limits)
 
 
 # ---- in a file
@@ -265,9 +267,9 @@ def test_a_file_outlives_the_store(backend: str, tmp_path: Path) -> None:
         await store.aclose()
 
     async def both() -> None:
-        await read(SQLiteStore(path))  # while the first one has it open
+        await read(SQLiteStore(path))  # while the first store has the file open
         await read(store)
-        await read(store)  # it opens itself again
+        await read(store)  # a closed store opens again
 
     run(backend, write)  # another event loop each time
     run(backend, both)
@@ -275,7 +277,7 @@ def test_a_file_outlives_the_store(backend: str, tmp_path: Path) -> None:
 
 
 @both_loops
-def test_what_was_saved_is_in_the_file_though_nothing_is_closed(backend: str, tmp_path: Path) -> None:
+def test_what_is_saved_is_in_the_file_before_the_store_is_closed(backend: str, tmp_path: Path) -> None:
     def copied() -> SQLiteStore:
         (tmp_path / "copy").mkdir()
         for file in tmp_path.glob("store.db*"):
@@ -311,7 +313,7 @@ def test_saving_is_all_or_nothing(backend: str, tmp_path: Path) -> None:
     run(backend, main)
 
 
-def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_other_files_are_refused_and_not_changed(tmp_path: Path) -> None:
     text = tmp_path / "notes.txt"
     text.write_text("not a database, but long enough to look like one" * 100)
     other = tmp_path / "other.db"
@@ -323,22 +325,37 @@ def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path) -> No
     with sqlite3.connect(newer) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    for path, told in [
+    for path, message in [
         (text, "not a database"),
-        (other, "a file of its own"),
-        (newer, "version 99"),
+        (other, "is not a responses_proto store: choose another file"),
+        (newer, "version 99, expected 1"),
         (tmp_path, "unable to open"),
         (tmp_path / "nowhere" / "store.db", "unable to open"),
     ]:
         before = path.read_bytes() if path.is_file() else b""
-        with pytest.raises(LocalProtocolError, match=told) as refused:
+        with pytest.raises(UsageError, match=message) as refused:
             SQLiteStore(path)
         assert str(path) in str(refused.value)
         assert (path.read_bytes() if path.is_file() else b"") == before
 
 
-def test_an_empty_file_is_taken(tmp_path: Path) -> None:
+def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     path.touch()
     run("asyncio", SQLiteStore(path).aclose)
     assert path.stat().st_size > 0
+
+
+@both_loops
+def test_a_store_that_nobody_closes_closes_its_file(backend: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SQLiteStore(tmp_path / "store.db")
+        await store.save(stored("resp_1"))
+
+    run(backend, main)
+    # Python 3.13 warns about a connection that is collected while it is open. SQLite removes its other files on closing.
+    deadline = time.monotonic() + 10
+    while [left.name for left in tmp_path.iterdir()] != ["store.db"]:
+        assert time.monotonic() < deadline
+        gc.collect()
+        time.sleep(0.01)  # the worker thread may hold its last job, and so the store, a moment longer

@@ -1,4 +1,4 @@
-"""Turns: what is delivered and when, how they end, and what is kept of them."""
+"""`ResponseTask`: which events are delivered and when, how a response ends, and what is stored of it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from tests.asgi import Listener, asking, texts
+from tests.asgi import RecordingSink, create_request, texts
 from tests.support import both_loops, run
 
 from responses_proto.exceptions import APIError, RateLimitError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Slow:
-    """A handler that says a word and then waits for ever."""
+    """A handler that writes a word and then waits forever."""
 
     def __init__(self) -> None:
         self.waits = anyio.Event()
@@ -38,112 +38,112 @@ class Slow:
             self.cancelled.set()
 
 
-# ---- a turn
+# ---- running
 
 
 @both_loops
-def test_events_are_delivered_and_the_turn_says_how_it_ended(backend: str) -> None:
+def test_events_are_delivered_and_the_task_has_the_result(backend: str) -> None:
     async def main() -> None:
-        service, listener = Service(Scripted()), Listener()
-        turn = await service.turn(asking())
-        assert (turn.ended, turn.response.status, turn.response.output) == (False, "in_progress", [])
-        await turn.run(listener)
-        assert turn.ended
+        service, listener = Service(Scripted()), RecordingSink()
+        task = await service.prepare(create_request())
+        assert (task.ended, task.response.status, task.response.output) == (False, "in_progress", [])
+        await task.run(listener)
+        assert task.ended
         assert listener.types[0] == "created"
         assert listener.types[-1] == "completed"
-        assert listener.events[-1]["response"]["id"] == turn.id
-        assert texts(turn.context) == ["hello"]
-        assert texts(turn.history) == ["hello", "hello"]
-        assert (await service.existing(turn.id)).response == turn.response
-        assert service.turns == {}
+        assert listener.events[-1]["response"]["id"] == task.id
+        assert texts(task.context) == ["hello"]
+        assert texts(task.history) == ["hello", "hello"]
+        assert (await service.get(task.id)).response == task.response
+        assert service.running == {}
 
     run(backend, main)
 
 
 @both_loops
-def test_an_error_before_anything_was_delivered_is_raised(backend: str) -> None:
+def test_an_error_before_the_first_event_is_raised(backend: str) -> None:
     async def handler(_request: CreateResponse, _reply: Reply) -> None:
         raise RateLimitError("Slow down.", status=429, code="rate_limit_exceeded")
 
     async def main() -> None:
-        service, listener = Service(handler), Listener()
-        turn = await service.turn(asking())
+        service, listener = Service(handler), RecordingSink()
+        task = await service.prepare(create_request())
         with pytest.raises(RateLimitError):
-            await turn.run(listener)
+            await task.run(listener)
         assert listener.events == []
-        assert await service.find(turn.id) is None
+        assert await service.find(task.id) is None
 
     run(backend, main)
 
 
 @both_loops
-def test_without_generation_there_is_a_response_and_no_output(backend: str) -> None:
+def test_generate_false_completes_without_output(backend: str) -> None:
     async def main() -> None:
-        service, listener = Service(Scripted()), Listener()
-        turn = await service.turn(asking())
-        await turn.run(listener, generate=False)
+        service, listener = Service(Scripted()), RecordingSink()
+        task = await service.prepare(create_request())
+        await task.run(listener, generate=False)
         assert listener.types == ["created", "in_progress", "completed"]
-        assert texts(turn.history) == ["hello"]
+        assert texts(task.history) == ["hello"]
 
     run(backend, main)
 
 
 @both_loops
-def test_nobody_need_listen(backend: str) -> None:
+def test_run_without_a_sink(backend: str) -> None:
     async def main() -> None:
-        turn = await Service(Scripted()).turn(asking(stream=False))
-        await turn.run()
-        assert turn.response.output_text == "hello"
+        task = await Service(Scripted()).prepare(create_request(stream=False))
+        await task.run()
+        assert task.response.output_text == "hello"
 
     run(backend, main)
 
 
-# ---- its end from outside
+# ---- ended from outside
 
 
 @both_loops
 @pytest.mark.parametrize("store", [True, False])
 @pytest.mark.parametrize(("reason", "status"), [(None, "cancelled"), ("steered", "incomplete")])
-def test_it_can_be_stopped_from_another_task(backend: str, reason: str | None, status: str, *, store: bool) -> None:
+def test_stop_from_another_task(backend: str, reason: str | None, status: str, *, store: bool) -> None:
     async def main() -> None:
-        slow, listener = Slow(), Listener()
+        slow, listener = Slow(), RecordingSink()
         service = Service(slow)
-        turn = await service.turn(asking(store=store))
+        task = await service.prepare(create_request(store=store))
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(turn.run, listener)
+            tasks.start_soon(task.run, listener)
             await slow.waits.wait()
-            await turn.stop(reason)
+            await task.stop(reason)
             assert listener.types[-1] == "incomplete"
             with anyio.fail_after(0.5):
                 await slow.cancelled.wait()
-            await turn.stop()
-        assert (turn.response.status, turn.response.output_text) == (status, "half")
-        details = turn.response.incomplete_details
+            await task.stop()
+        assert (task.response.status, task.response.output_text) == (status, "half")
+        details = task.response.incomplete_details
         assert (details.reason if details else None) == reason
-        kept = await service.find(turn.id)
-        assert (kept.response if kept else None) == (turn.response if store else None)
+        kept = await service.find(task.id)
+        assert (kept.response if kept else None) == (task.response if store else None)
 
     run(backend, main)
 
 
 @both_loops
-def test_whoever_stops_it_is_not_told_that_the_client_has_gone(backend: str) -> None:
+def test_stop_does_not_raise_if_the_client_has_left(backend: str) -> None:
     async def main() -> None:
-        slow, listener = Slow(), Listener(at_most=4)
+        slow, listener = Slow(), RecordingSink(at_most=4)
         service = Service(slow)
-        turn = await service.turn(asking())
+        task = await service.prepare(create_request())
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(turn.run, listener)
+            tasks.start_soon(task.run, listener)
             await slow.waits.wait()
-            await turn.stop()
+            await task.stop()
         assert "incomplete" not in listener.types
-        assert (await service.existing(turn.id)).response.status == "cancelled"
+        assert (await service.get(task.id)).response.status == "cancelled"
 
     run(backend, main)
 
 
 @both_loops
-def test_one_that_is_stopped_before_it_began_calls_no_handler(backend: str) -> None:
+def test_stop_before_run_prevents_the_handler_call(backend: str) -> None:
     called: list[object] = []
 
     async def handler(request: CreateResponse, _reply: Reply) -> None:
@@ -152,66 +152,66 @@ def test_one_that_is_stopped_before_it_began_calls_no_handler(backend: str) -> N
     async def main() -> None:
         service = Service(handler)
         async with service:
-            turn = await service.turn(asking(background=True))
-            await turn.queue()
-            await turn.stop()
-            await turn.run()
-        assert turn.response.status == "cancelled"
+            task = await service.prepare(create_request(background=True))
+            await task.queue()
+            await task.stop()
+            await task.run()
+        assert task.response.status == "cancelled"
 
     run(backend, main)
     assert called == []
 
 
 @both_loops
-def test_cancelling_its_task_cancels_the_handler(backend: str) -> None:
+def test_cancelling_run_cancels_the_handler(backend: str) -> None:
     async def main() -> None:
-        slow, listener = Slow(), Listener()
+        slow, listener = Slow(), RecordingSink()
         service = Service(slow)
-        turn = await service.turn(asking())
+        task = await service.prepare(create_request())
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(turn.run, listener)
+            tasks.start_soon(task.run, listener)
             await slow.waits.wait()
-            assert (await service.existing(turn.id)).response.status == "in_progress"
+            assert (await service.get(task.id)).response.status == "in_progress"
             tasks.cancel_scope.cancel()
         assert slow.cancelled.is_set()
         assert listener.types[-1] == "output_text.delta"
-        assert turn.response.status == "cancelled"
-        assert (await service.existing(turn.id)).response == turn.response
-        assert service.turns == {}
+        assert task.response.status == "cancelled"
+        assert (await service.get(task.id)).response == task.response
+        assert service.running == {}
 
     run(backend, main)
 
 
 @both_loops
 @pytest.mark.parametrize("at_most", [0, 3, 5])
-def test_what_delivering_raises_ends_it(backend: str, at_most: int) -> None:
+def test_an_error_of_the_sink_ends_the_response(backend: str, at_most: int) -> None:
     async def handler(_request: CreateResponse, reply: Reply) -> None:
         try:
             async with reply.message() as message:
                 for _ in range(20):
                     await message.text("word ")
         except ConnectionResetError as error:
-            raise ValueError("what a library makes of it") from error
+            raise ValueError("an exception of another library") from error
 
     async def main() -> None:
-        service, listener = Service(handler), Listener(at_most=at_most)
-        turn = await service.turn(asking())
+        service, listener = Service(handler), RecordingSink(at_most=at_most)
+        task = await service.prepare(create_request())
         with pytest.raises(ConnectionResetError):
-            await turn.run(listener)
-        kept = await service.existing(turn.id)
-        assert (kept.response.status, kept.response) == ("cancelled", turn.response)
+            await task.run(listener)
+        kept = await service.get(task.id)
+        assert (kept.response.status, kept.response) == ("cancelled", task.response)
         assert len(listener.events) <= at_most + 3
 
     run(backend, main)
 
 
-# ---- what is kept
+# ---- what is stored
 
 
 class Watched(MemoryStore):
-    """A store that notes what was delivered when something was saved, and may refuse."""
+    """A store that records how many events had been delivered at each save, and raises for the status `refuses`."""
 
-    def __init__(self, listener: Listener, *, refuses: str = "") -> None:
+    def __init__(self, listener: RecordingSink, *, refuses: str = "") -> None:
         super().__init__()
         self.listener = listener
         self.refuses = refuses
@@ -227,26 +227,26 @@ class Watched(MemoryStore):
 
 @both_loops
 @pytest.mark.parametrize("last", ["response.output_item.done", "response.content_part.done", "response.completed"])
-def test_a_client_that_leaves_near_the_end_leaves_a_whole_record(backend: str, last: str) -> None:
+def test_a_client_that_leaves_near_the_end_leaves_a_complete_record(backend: str, last: str) -> None:
     async def handler(_request: CreateResponse, reply: Reply) -> None:
         async with reply.message() as message:
             await message.text("hi")
 
     async def main() -> None:
         service = Service(handler)
-        turn = await service.turn(asking(stream=True))
-        told: list[str] = []
+        task = await service.prepare(create_request(stream=True))
+        delivered: list[str] = []
         with anyio.CancelScope() as scope:
 
             async def deliver(events: Sequence[WireEvent]) -> None:
-                told.extend(event.type for event in events)
-                if last in told:
-                    scope.cancel()  # which comes into effect at the next step, wherever that is
+                delivered.extend(event.type for event in events)
+                if last in delivered:
+                    scope.cancel()  # takes effect at the next checkpoint, wherever that is
 
-            await turn.run(deliver)
-        assert last in told
-        stored = await service.existing(turn.id)
-        events = await service.store.events(turn.id)
+            await task.run(deliver)
+        assert last in delivered
+        stored = await service.get(task.id)
+        events = await service.store.events(task.id)
         assert [event.sequence_number for event in events] == list(range(len(events)))
         status = stored.response.status
         assert (status, events[-1].type) in (("completed", "response.completed"), ("cancelled", "response.incomplete"))
@@ -256,52 +256,50 @@ def test_a_client_that_leaves_near_the_end_leaves_a_whole_record(backend: str, l
 
 
 @both_loops
-def test_it_is_stored_before_its_end_is_told(backend: str) -> None:
+def test_the_response_is_saved_before_its_terminal_event_is_delivered(backend: str) -> None:
     async def main() -> None:
-        listener = Listener()
+        listener = RecordingSink()
         store = Watched(listener)
-        turn = await Service(Scripted(), store=store).turn(asking())
-        await turn.run(listener)
+        task = await Service(Scripted(), store=store).prepare(create_request())
+        await task.run(listener)
         assert store.notes == [("in_progress", 0), ("completed", len(listener.events) - 1)]
-        assert [json.loads(event.data) for event in await store.events(turn.id)] == listener.events
+        assert [json.loads(event.data) for event in await store.events(task.id)] == listener.events
 
     run(backend, main)
 
 
 @both_loops
 @pytest.mark.parametrize("background", [True, False])
-def test_what_could_not_be_stored_has_not_completed(
+def test_a_response_that_cannot_be_stored_fails(
     backend: str, caplog: pytest.LogCaptureFixture, *, background: bool
 ) -> None:
     async def main() -> None:
-        listener = Listener()
+        listener = RecordingSink()
         async with Service(Scripted(), store=Watched(listener, refuses="completed")) as service:
-            turn = await service.turn(asking(background=background))
+            task = await service.prepare(create_request(background=background))
             if background:
-                await service.start(turn)
-                await service.follow(turn, 0, listener)
+                await service.start(task)
+                await service.follow(task, 0, listener)
             else:
-                await turn.run(listener)
+                await task.run(listener)
             assert listener.types[-2:] == ["error", "failed"]
-            assert turn.response.status == "failed"
-            assert turn.response.error
-            assert "stored" in turn.response.error.message
-            assert listener.events[-1]["response"]["error"]["message"] == turn.response.error.message
+            assert task.response.status == "failed"
+            assert task.response.error
+            assert "stored" in task.response.error.message
+            assert listener.events[-1]["response"]["error"]["message"] == task.response.error.message
         assert "the disk is full" in caplog.text
 
     run(backend, main)
 
 
 @both_loops
-def test_a_response_that_cannot_be_stored_at_its_start_is_not_made(
-    backend: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_error_of_the_store_at_the_start_is_raised(backend: str, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
-        listener = Listener()
+        listener = RecordingSink()
         service = Service(Scripted(), store=Watched(listener, refuses="in_progress"))
-        turn = await service.turn(asking())
+        task = await service.prepare(create_request())
         with pytest.raises(APIError) as refused:
-            await turn.run(listener)
+            await task.run(listener)
         assert (refused.value.status, listener.events) == (500, [])
         assert "the disk is full" in caplog.text
 

@@ -1,4 +1,4 @@
-"""Serving on a socket, in a thread of its own."""
+"""Serving on a socket, in a thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from responses_proto.exceptions import LocalProtocolError
+from responses_proto.exceptions import UsageError
 from responses_proto.scripted import Scripted
 from responses_proto.server import ResponsesApp, listen, serving, url_of
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 BODY = {"model": "m", "input": "hello", "stream": True}
 
 
-def test_a_free_port_is_found_and_told() -> None:
+def test_port_0_chooses_a_free_port() -> None:
     with listen() as one, listen() as other:
         assert url_of(one) == f"http://127.0.0.1:{one.getsockname()[1]}/v1"
         assert url_of(one) != url_of(other)
 
 
-def test_an_address_of_the_newer_kind_is_put_in_brackets() -> None:
+def test_the_url_of_an_ipv6_address_has_brackets() -> None:
     if not socket.has_ipv6:
         pytest.skip("this machine has no IPv6")
     try:
@@ -44,14 +44,14 @@ def test_a_taken_port_is_refused() -> None:
         listen(port=taken.getsockname()[1])
 
 
-def test_small_pieces_are_not_held_back() -> None:
+def test_sockets_have_tcp_nodelay() -> None:
     with listen() as listener, socket.create_connection(listener.getsockname()):
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
-def test_it_serves_as_long_as_the_block_and_leaves_no_thread() -> None:
+def test_serving_ends_with_the_block_and_leaves_no_thread() -> None:
     before = threading.active_count()
     with serving(ResponsesApp(Scripted())) as url:
         assert httpx.post(f"{url}/responses", json=BODY, timeout=10).status_code == 200
@@ -60,14 +60,14 @@ def test_it_serves_as_long_as_the_block_and_leaves_no_thread() -> None:
     assert threading.active_count() == before
 
 
-def test_an_application_that_cannot_start_is_told_of(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_application_that_cannot_start_raises(capfd: pytest.CaptureFixture[str]) -> None:
     app = ResponsesApp(Scripted())
-    with serving(app), pytest.raises(LocalProtocolError, match="did not start"), serving(app):
+    with serving(app), pytest.raises(UsageError, match="did not start"), serving(app):
         pass
     assert "open already" in capfd.readouterr().err
 
 
-def test_it_ends_while_a_client_still_listens() -> None:
+def test_serving_ends_while_a_client_is_streaming() -> None:
     async def handler(_request: CreateResponse, reply: Reply) -> None:
         await reply.start()
         await anyio.sleep_forever()

@@ -1,4 +1,4 @@
-"""The WebSocket of the server: what it says to whom, what stays on a connection, and what happens when the client leaves."""
+"""The WebSocket endpoint: messages, what a connection remembers, steering, and what happens when the client leaves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def text_of(event: dict[str, Any]) -> str:
-    """Give the text of a terminal event."""
+    """Return the text of a terminal event."""
     return "".join(
         part["text"] for item in event["response"]["output"] if item["type"] == "message" for part in item["content"]
     )
@@ -37,8 +37,8 @@ def user(text: str) -> dict[str, Any]:
     return {"type": "message", "role": "user", "content": text}
 
 
-async def echo(request: CreateResponse, reply: Reply) -> None:  # noqa: ARG001 - what it sees is what counts
-    """Say all that the model sees."""
+async def echo(request: CreateResponse, reply: Reply) -> None:  # noqa: ARG001 - a handler's signature
+    """Write the texts of the whole context."""
     async with reply.message() as message:
         await message.text(" | ".join(getattr(item, "text", item.type) for item in reply.context))
 
@@ -65,7 +65,7 @@ def test_a_response_over_a_websocket(backend: str) -> None:
 
 
 @both_loops
-def test_turns_one_after_the_other(backend: str) -> None:
+def test_requests_one_after_another(backend: str) -> None:
     async def test() -> None:
         async with Talk(ResponsesApp(Scripted())) as talk:
             for text in ("one", "two"):
@@ -76,7 +76,7 @@ def test_turns_one_after_the_other(backend: str) -> None:
 
 
 @both_loops
-def test_a_turn_follows_one_that_was_not_stored(backend: str) -> None:
+def test_a_request_may_follow_a_response_that_was_not_stored(backend: str) -> None:
     async def test() -> None:
         async with Talk(ResponsesApp(echo)) as talk:
             first = await talk.ask([user("one")], store=False)
@@ -89,7 +89,7 @@ def test_a_turn_follows_one_that_was_not_stored(backend: str) -> None:
 
 
 @both_loops
-def test_what_was_not_stored_stays_on_its_connection(backend: str) -> None:
+def test_an_unstored_response_is_known_on_its_connection_only(backend: str) -> None:
     async def test() -> None:
         app = ResponsesApp(echo)
         async with Talk(app) as talk:
@@ -106,7 +106,7 @@ def test_what_was_not_stored_stays_on_its_connection(backend: str) -> None:
 
 
 @both_loops
-def test_what_was_stored_can_be_followed_anywhere(backend: str) -> None:
+def test_a_stored_response_can_be_followed_on_any_connection(backend: str) -> None:
     async def test() -> None:
         app = ResponsesApp(echo)
         async with Talk(app) as talk:
@@ -119,7 +119,7 @@ def test_what_was_stored_can_be_followed_anywhere(backend: str) -> None:
 
 
 @both_loops
-def test_nothing_can_be_followed_that_never_was(backend: str) -> None:
+def test_an_unknown_previous_response_is_refused(backend: str) -> None:
     async def test() -> None:
         async with Talk(ResponsesApp(Scripted())) as talk:
             refusal = await talk.ask(previous_response_id="resp_never")
@@ -130,7 +130,7 @@ def test_nothing_can_be_followed_that_never_was(backend: str) -> None:
 
 
 @both_loops
-def test_a_continuation_that_fails_leaves_nothing_to_follow(backend: str) -> None:
+def test_a_failed_continuation_cannot_be_followed(backend: str) -> None:
     async def test() -> None:
         async with Talk(ResponsesApp(Scripted())) as talk:
             first = await talk.ask(store=False)
@@ -146,7 +146,7 @@ def test_a_continuation_that_fails_leaves_nothing_to_follow(backend: str) -> Non
 
 
 @both_loops
-def test_a_compacted_history_begins_a_new_chain(backend: str) -> None:
+def test_a_compacted_history_starts_a_new_chain(backend: str) -> None:
     async def test() -> None:
         app = ResponsesApp(echo)
         history = [
@@ -169,7 +169,7 @@ def test_a_compacted_history_begins_a_new_chain(backend: str) -> None:
 
 
 @both_loops
-def test_a_warm_up_makes_no_output_and_can_be_followed(backend: str) -> None:
+def test_generate_false_has_no_output_and_can_be_followed(backend: str) -> None:
     async def test() -> None:
         asked: list[CreateResponse] = []
 
@@ -188,7 +188,7 @@ def test_a_warm_up_makes_no_output_and_can_be_followed(backend: str) -> None:
 
 
 @both_loops
-def test_the_turns_of_a_lane_wait_for_each_other_and_lanes_do_not(backend: str) -> None:
+def test_requests_of_a_lane_wait_for_each_other_and_lanes_do_not(backend: str) -> None:
     async def test() -> None:
         begun: list[str] = []
         may_end = {name: anyio.Event() for name in ("a1", "a2", "b1")}
@@ -218,16 +218,16 @@ def test_the_turns_of_a_lane_wait_for_each_other_and_lanes_do_not(backend: str) 
 
 
 @both_loops
-def test_a_stored_response_is_there_when_it_is_told(backend: str) -> None:
+def test_a_response_is_stored_before_its_end_is_sent(backend: str) -> None:
     async def test() -> None:
         app = ResponsesApp(Scripted())
         async with Talk(app) as talk:
             end = await talk.ask("hello")
-            stored = await app.service.existing(end["response"]["id"])
+            stored = await app.service.get(end["response"]["id"])
             assert (stored.response.status, stored.response.output_text) == ("completed", "hello")
             unstored = await talk.ask("hello", store=False)
             with pytest.raises(APIError):
-                await app.service.existing(unstored["response"]["id"])
+                await app.service.get(unstored["response"]["id"])
 
     run(backend, test)
 
@@ -245,7 +245,7 @@ def test_a_stored_response_is_there_when_it_is_told(backend: str) -> None:
         (b'{"type": "response.cancel"}', "type"),
     ],
 )
-def test_what_is_wrong_is_refused_and_the_connection_goes_on(
+def test_a_wrong_message_gets_an_error_and_the_connection_goes_on(
     backend: str, message: str | bytes, param: str | None
 ) -> None:
     async def test() -> None:
@@ -261,7 +261,7 @@ def test_what_is_wrong_is_refused_and_the_connection_goes_on(
 
 @both_loops
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_handler_that_refuses_or_breaks_is_told(backend: str, when: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_errors_of_the_handler(backend: str, when: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.CRITICAL)
 
     async def test() -> None:
@@ -291,7 +291,7 @@ def test_a_handler_that_refuses_or_breaks_is_told(backend: str, when: str, caplo
 
 
 def telling(go_on: anyio.Event) -> Callable[[CreateResponse, Reply], Awaitable[None]]:
-    """Make a handler that says two messages, the second one when it is told to go on, or repeats what was steered."""
+    """Return a handler that writes two messages, the second one after `proceed`, or repeats the steering input."""
 
     async def handler(request: CreateResponse, reply: Reply) -> None:
         if request.previous_response_id:
@@ -373,7 +373,7 @@ def test_a_steered_response_that_calls_waits_for_the_output(backend: str) -> Non
 
 
 @both_loops
-def test_a_steer_for_nothing_fails(backend: str) -> None:
+def test_steering_without_a_response_fails(backend: str) -> None:
     async def test() -> None:
         async with Talk(ResponsesApp(Scripted())) as talk:
             await talk.say("response.steer", previous_response_id="resp_never", input="x")
@@ -406,13 +406,13 @@ def test_the_handler_is_cancelled_when_the_client_leaves(backend: str) -> None:
             await talk.leave()
             assert sorted(cancelled) == ["a", "b"]
             id_ = heard[0]["response"]["id"]
-            assert (await app.service.existing(id_)).response.status == "cancelled"
+            assert (await app.service.get(id_)).response.status == "cancelled"
 
     run(backend, test)
 
 
 @both_loops
-def test_a_client_that_cannot_be_reached_any_more_is_no_error(backend: str) -> None:
+def test_a_failed_send_is_not_an_error(backend: str) -> None:
     async def test() -> None:
         app = ResponsesApp(Scripted())
         messages: list[Any] = [
@@ -440,7 +440,7 @@ def test_a_client_that_cannot_be_reached_any_more_is_no_error(backend: str) -> N
 
 @both_loops
 @pytest.mark.parametrize("path", ["/responses", "/v1/responses"])
-def test_the_path_is_that_of_http(backend: str, path: str) -> None:
+def test_the_paths_are_those_of_http(backend: str, path: str) -> None:
     async def test() -> None:
         async with Talk(ResponsesApp(Scripted()), path=path) as talk:
             assert talk.said[0]["type"] == "websocket.accept"
@@ -453,7 +453,7 @@ def test_the_path_is_that_of_http(backend: str, path: str) -> None:
 
 
 @both_loops
-def test_keys_are_asked_for_before_the_connection_is_accepted(backend: str) -> None:
+def test_keys_are_checked_before_the_connection_is_accepted(backend: str) -> None:
     async def test() -> None:
         app = ResponsesApp(Scripted(), keys=[KEY])
         async with Talk(app, headers={"authorization": f"Bearer {KEY}"}) as talk:
@@ -472,7 +472,7 @@ def test_keys_are_asked_for_before_the_connection_is_accepted(backend: str) -> N
 
 
 @both_loops
-def test_a_connection_takes_turns_for_its_time_only(backend: str) -> None:
+def test_a_connection_past_its_maximum_age_accepts_no_requests(backend: str) -> None:
     async def test() -> None:
         now = 1000.0
         app = ResponsesApp(Scripted(), clock=lambda: now, max_connection_age=60)
@@ -488,7 +488,7 @@ def test_a_connection_takes_turns_for_its_time_only(backend: str) -> None:
 
 
 @both_loops
-def test_an_idle_connection_is_closed_when_its_time_is_up(backend: str) -> None:
+def test_an_idle_connection_is_closed_at_its_maximum_age(backend: str) -> None:
     async def test() -> None:
         app = ResponsesApp(Scripted(), max_connection_age=0.05)
         async with Talk(app) as talk:
@@ -499,7 +499,7 @@ def test_an_idle_connection_is_closed_when_its_time_is_up(backend: str) -> None:
 
 
 @both_loops
-def test_a_message_over_the_bound_ends_the_connection(backend: str) -> None:
+def test_a_message_that_is_too_large_closes_the_connection(backend: str) -> None:
     async def test() -> None:
         app = ResponsesApp(Scripted(), max_body_bytes=1000)
         async with Talk(app) as talk:

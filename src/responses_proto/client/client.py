@@ -29,7 +29,14 @@ from .._version import __version__
 from ..exceptions import DeadlineExceeded, LocalProtocolError, ResponsesProtoError, UsageError
 from ..limits import Limits
 from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
-from ..models.response import CompactedResponse, DeletedResponse, InputTokenCount, Response, ResponseItemList
+from ..models.response import (
+    RUNNING_STATUSES,
+    CompactedResponse,
+    DeletedResponse,
+    InputTokenCount,
+    Response,
+    ResponseItemList,
+)
 from ..protocol.stream import ResponseStream
 from ..providers import Provider, find_provider
 from ..typing import UNSET, Cursor
@@ -67,7 +74,6 @@ __all__ = ["ResponsesClient"]
 
 T = TypeVar("T")
 
-_UNFINISHED: Final = frozenset({"queued", "in_progress"})  # statuses of a background response
 _INTERVAL_GROWTH: Final = 1.5  # factor between two pauses of `wait`
 
 
@@ -491,7 +497,7 @@ class ResponsesClient:
         started = time.monotonic()
         known = response if isinstance(response, Response) else None
         response_id = response.id if isinstance(response, Response) else response
-        while known is None or known.status in _UNFINISHED:
+        while known is None or known.status in RUNNING_STATUSES:
             if known is not None:
                 await anyio.sleep(interval if bounds.total is None else min(interval, _left(bounds, started)))
                 interval = max(interval, min(interval * _INTERVAL_GROWTH, max_interval))

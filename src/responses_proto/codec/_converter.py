@@ -9,6 +9,7 @@ import cattrs
 
 from ..anomalies import Anomaly
 from ..exceptions import DecodeError, LimitExceeded, LocalProtocolError
+from ..limits import DEFAULT_MAX_NESTING
 from ..models._base import Model, Unknown
 from ._dump import Dumpers, dump_or_raise
 from ._json import JSONBackend, default_backend
@@ -26,7 +27,6 @@ __all__ = ["Converter", "default_converter", "make_converter"]
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
-_MAX_NESTING = 256
 
 
 class Converter(cattrs.Converter):
@@ -101,7 +101,7 @@ class Converter(cattrs.Converter):
         try:
             loaded = self.loader(cls)(data, found)
         except RecursionError as error:
-            raise LimitExceeded("max_nesting", _MAX_NESTING) from error
+            raise LimitExceeded("max_nesting", DEFAULT_MAX_NESTING) from error
         if loaded is TYPE_MISMATCH:
             raise DecodeError("wrong JSON type", type_name=_name(cls), excerpt=DecodeFinding("", "", "", data).excerpt)
         if found:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from ..exceptions import DecodeError, EncodeError, LimitExceeded, LocalProtocolError
+from ..limits import DEFAULT_MAX_NESTING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,6 @@ else:
 
 __all__ = ["ORJSON", "STDLIB", "JSONBackend", "default_backend"]
 
-_MAX_NESTING: Final = 256
 _EXCERPT: Final = 80
 _LONGEST_64_BIT: Final = len("-9223372036854775808")
 _LEAST_64_BIT, _GREATEST_64_BIT = -(2**63), 2**64 - 1  # the union of signed and unsigned, as orjson reads
@@ -102,7 +102,7 @@ class JSONBackend:
     """Text to value; raises ``ValueError`` or ``RecursionError``. Use :meth:`loads` unless the depth was checked."""
     _dumps: Callable[[Any], bytes] = attrs.field(repr=False)
 
-    def loads(self, text: bytes | bytearray | memoryview | str, max_nesting: int = _MAX_NESTING) -> Any:
+    def loads(self, text: bytes | bytearray | memoryview | str, max_nesting: int = DEFAULT_MAX_NESTING) -> Any:
         """Read one JSON text. Raises ``DecodeError`` if it is none, ``LimitExceeded`` if it is nested too deep."""
         if not isinstance(text, (bytes, bytearray, memoryview, str)):  # pyright: ignore[reportUnnecessaryIsInstance] - a dict is what comes to mind
             raise LocalProtocolError(f"JSON text is str or bytes, not {type(text).__name__}: for a value use load()")

@@ -37,6 +37,7 @@ from .items import (
 from .tools import LocalEnvironment, Tool, ToolChoice
 
 __all__ = [
+    "RUNNING_STATUSES",
     "CacheComparisonNotFound",
     "CacheDiagnosticsUnavailable",
     "CacheHit",
@@ -71,6 +72,9 @@ __all__ = [
 
 ResponseStatus: TypeAlias = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"] | str
 """Where a response is: the last four are final."""
+
+RUNNING_STATUSES: Final = frozenset({"queued", "in_progress"})
+"""The statuses of a response that has not ended."""
 
 
 # ---- how it went

@@ -1,8 +1,8 @@
-"""What a model sees: the items of a request and of its history, made whole.
+"""What a model sees: the items of a request and its history, in the form in which they are stored.
 
-A client may write its input short (a string; a message without an id), may have had it compacted, and may send outputs of
-calls that were never made. :func:`normalize_items` gives every item what a stored one has, :func:`expand` puts back what
-:func:`compact` folded away, and :func:`check_outputs` finds the outputs that answer nothing.
+A client may abbreviate its input (a string; a message without an id), may send compacted items, and may send outputs of calls
+that were never made. :func:`normalize_items` adds what a stored item must have, :func:`compact` folds a history up and
+:func:`expand` unfolds it, and :func:`check_outputs` rejects outputs without a call.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ _PREFIXES: Final[Mapping[str, str]] = {
     "compaction": "cmp",
     "mcp_approval_response": "mcpr",
 }
-"""Type of an item -> what its id begins with; ``item`` for the others."""
+"""Type of an item -> prefix of its id; ``item`` for the others."""
 
-_NEEDED: Final[Mapping[str, Mapping[str, object]]] = {
+_DEFAULTS: Final[Mapping[str, Mapping[str, object]]] = {
     "message": {"status": "completed"},
     "reasoning": {},
     "function_call": {"status": "completed"},
@@ -56,32 +56,33 @@ _NEEDED: Final[Mapping[str, Mapping[str, object]]] = {
     "input_image": {"detail": "auto", "image_url": None},
     "input_file": {},
 }
-"""Type of an item or a part -> what it has to state once it is stored, though not in input (Open Responses, Items).
+"""Type of an item or content part -> fields that are required when it is stored, but optional in input (Open Responses, Items).
 
-What else may be absent may not be null in these. Kinds that are not here stay as they are.
+Other optional fields of these types must not be null. Types that are not here stay unchanged.
 """
 
 _PARTS: Final = ("content", "output", "summary")
-"""The fields of items that hold parts."""
+"""The fields of items that contain parts."""
 
 
 def normalize_items(items: str | Iterable[Item], ids: Callable[[str], str], *, taken: Iterable[str] = ()) -> list[Item]:
-    """Make the items of an input what they are once they are stored: with ids, a status, and content in parts.
+    """Return items as they are stored: with ids, a status, and content in parts.
 
-    ``taken`` are ids that other items have: where an id repeats, the later item gets another one.
+    ``items`` is the input of a request. ``ids`` returns a new id with the given prefix. ``taken`` are ids of other items: an item
+    whose id is taken gets a new one, and so does the later one of two items with the same id.
     """
     if isinstance(items, str):
         items = [Message(role="user", content=items)]
     seen = set(taken)
-    settled: list[Item] = []
+    normalized: list[Item] = []
     for item in items:
-        whole = _settle(item, ids, seen)
-        seen.add(id_of(whole))
-        settled.append(whole)
-    return settled
+        normal = _with_id(_with_defaults(item), ids, seen)
+        seen.add(id_of(normal))
+        normalized.append(normal)
+    return normalized
 
 
-def _settle(item: Item, ids: Callable[[str], str], seen: set[str]) -> Item:
+def _with_defaults(item: Item) -> Item:
     if isinstance(item, Message) and isinstance(item.content, str):
         text: Content = OutputText(text=item.content) if item.role == "assistant" else InputText(text=item.content)
         item = attrs.evolve(item, content=[text])
@@ -90,30 +91,33 @@ def _settle(item: Item, ids: Callable[[str], str], seen: set[str]) -> Item:
         parts = getattr(item, name, None)
         if isinstance(parts, list):
             changes[name] = [_complete(part) for part in cast("list[Model]", parts)]
-    item = _complete(attrs.evolve(item, **changes) if changes else item)
-    known = id_of(item)
-    if known and known not in seen:
+    return _complete(attrs.evolve(item, **changes) if changes else item)
+
+
+def _with_id(item: Item, ids: Callable[[str], str], seen: set[str]) -> Item:
+    item_id = id_of(item)
+    if item_id and item_id not in seen:
         return item
-    made = ids(_PREFIXES.get(item.type, "item"))
+    new_id = ids(_PREFIXES.get(item.type, "item"))
     if isinstance(item, UnknownItem):
-        return attrs.evolve(item, raw={**item.raw, "id": made}) if isinstance(item.raw, dict) else item
-    # Where the id is required, something refers to it.
+        return attrs.evolve(item, raw={**item.raw, "id": new_id}) if isinstance(item.raw, dict) else item
+    # If the id is a required field, other items refer to it: it must not change.
     optional = any(field.name == "id" and field.default is UNSET for field in item.__attrs_attrs__)
-    named: dict[str, Any] = {"id": made}
-    return attrs.evolve(item, **named) if optional else item
+    changes: dict[str, Any] = {"id": new_id}
+    return attrs.evolve(item, **changes) if optional else item
 
 
 def _complete(model: _M) -> _M:
-    """Leave out the nulls of what may be absent, and put in what is needed, the type included."""
+    """Return an item or part with its required fields, its type included, and without nulls in optional ones."""
     changes: dict[str, Any] = {}
-    needed = _NEEDED.get(str(getattr(model, "type", "")))
-    if needed is not None:
+    defaults = _DEFAULTS.get(str(getattr(model, "type", "")))
+    if defaults is not None:
         missing = [
             field.name
             for field in model.__attrs_attrs__
             if field.default is UNSET and ((value := getattr(model, field.name)) is None or value is UNSET)
         ]
-        changes = {name: copy.copy(needed.get(name, UNSET)) for name in missing}  # nobody else's list
+        changes = {name: copy.copy(defaults.get(name, UNSET)) for name in missing}  # lists must not be shared
     if isinstance(model.extra, Extra) and model.extra.absent:
         changes["extra"] = Extra(model.extra)
     return attrs.evolve(model, **changes) if changes else model
@@ -121,85 +125,90 @@ def _complete(model: _M) -> _M:
 
 # ---- compaction
 
-_SEAL: Final = "rp1."  # what the content of our own compactions begins with; the number is that of the format
-_LONGEST: Final = 32 * 1024 * 1024  # bytes that the compactions of a request may unfold to …
-_MOST: Final = 10_000  # … and items: they come from clients, and a few kilobytes can be made to say anything
+_COMPACTION_PREFIX: Final = (
+    "rp1."  # of the encrypted content of this server's compactions; the digit is the format's version
+)
+# A client may send anything as a compaction, and a few kilobytes can unfold to gigabytes.
+_MAX_COMPACTION_BYTES: Final = 32 * 1024 * 1024  # of all compactions of a request, unfolded
+_MAX_COMPACTION_ITEMS: Final = 10_000
 
 
 def compact(items: Sequence[Item], ids: Callable[[str], str]) -> list[Item]:
-    """Shorten a history without a model: the user's messages stay, the rest is folded into one ``compaction`` item.
+    """Shorten a history without a model: keep the user's messages, fold everything else into one ``compaction`` item.
 
-    Nothing is lost: :func:`expand` gives the items again, in their order. Raises ``APIError`` for more than that would unfold.
+    Nothing is lost: :func:`expand` returns the same items in the same order. Raises ``APIError`` if the history is longer than
+    :func:`expand` accepts.
     """
     kept = [item for item in items if isinstance(item, Message) and item.role == "user" and item.id]
-    names = {id_of(item) for item in kept}
-    folded = dumps([name if (name := id_of(item)) in names else dump(item) for item in items])
-    if len(items) > _MOST or len(folded) > _LONGEST:
-        raise invalid("The history is longer than this server can fold up.", "input", "context_length_exceeded")
-    content = _SEAL + base64.urlsafe_b64encode(zlib.compress(folded)).decode()
+    kept_ids = {id_of(item) for item in kept}
+    # A kept message is represented by its id, which marks its position.
+    folded = dumps([item_id if (item_id := id_of(item)) in kept_ids else dump(item) for item in items])
+    if len(items) > _MAX_COMPACTION_ITEMS or len(folded) > _MAX_COMPACTION_BYTES:
+        raise invalid("The history is too long for this server to compact.", "input", "context_length_exceeded")
+    content = _COMPACTION_PREFIX + base64.urlsafe_b64encode(zlib.compress(folded)).decode()
     return [*kept, Compaction(id=ids("cmp"), encrypted_content=content)]
 
 
 def expand(items: Sequence[Item]) -> list[Item]:
-    """Put what was folded away by :func:`compact` back where it was. Compactions of other servers stay as they are.
+    """Replace each item of :func:`compact` by the items that it stands for. Compactions of other servers stay unchanged.
 
-    Raises ``APIError`` for one of ours that was damaged, and for more than a request may unfold.
+    Messages that were kept move back to their position. Raises ``APIError`` if a compaction is damaged, or unfolds to more than
+    a request may have.
     """
-    unfolding = _Unfolding()
-    expanded: list[Item | None] = []
-    places: dict[str, int] = {}
+    reader = _CompactionReader()
+    expanded: list[Item | None] = []  # `None` where a message has moved away
+    positions: dict[str, int] = {}
     for item in items:
         entries: list[str | Item] = [item]
-        if isinstance(item, Compaction) and item.encrypted_content.startswith(_SEAL):
-            entries = unfolding.entries(item.encrypted_content)
+        if isinstance(item, Compaction) and item.encrypted_content.startswith(_COMPACTION_PREFIX):
+            entries = reader.entries(item.encrypted_content)
         for entry in entries:
-            if isinstance(entry, str):  # the name of a message that was kept, and whose place is here
-                at = places.get(entry)
-                if at is None:
-                    continue  # left out by the client, which is its right
-                moved, expanded[at] = expanded[at], None
+            if isinstance(entry, str):  # the id of a kept message whose position is here
+                position = positions.get(entry)
+                if position is None:
+                    continue  # the client has left the message out, which it may
+                moved, expanded[position] = expanded[position], None
             else:
                 moved = entry
-            if moved is not None and (name := id_of(moved)):
-                places[name] = len(expanded)
+            if moved is not None and (item_id := id_of(moved)):
+                positions[item_id] = len(expanded)
             expanded.append(moved)
     return [item for item in expanded if item is not None]
 
 
-class _Unfolding:
-    """Reads the contents of compactions, as much as one request may have."""
+class _CompactionReader:
+    """Decodes the compactions of one request, within the limits for all of them together."""
 
     def __init__(self) -> None:
-        self._left = _LONGEST
-        self._names: set[str] = set()
+        self._bytes_left = _MAX_COMPACTION_BYTES
+        self._seen_ids: set[str] = set()
         self._count = 0
 
     def entries(self, content: str) -> list[str | Item]:
-        """Give what a compaction stands for: items, and the ids of messages that are there already."""
-        read: list[str | Item] = []
-        for entry in self._listed(content):
+        """Return what a compaction stands for: items, and ids of messages that were kept."""
+        entries: list[str | Item] = []
+        for entry in self._decode(content):
             self._count += 1
-            if isinstance(entry, str) and entry not in self._names:
-                self._names.add(entry)
-                read.append(entry)
+            if isinstance(entry, str) and entry not in self._seen_ids:
+                self._seen_ids.add(entry)
+                entries.append(entry)
             elif isinstance(entry, dict) and isinstance(cast("dict[str, Any]", entry).get("type"), str):
-                read.append(default_converter().load(cast("dict[str, Any]", entry), Item))
+                entries.append(default_converter().load(cast("dict[str, Any]", entry), Item))
             else:
                 raise _damaged()
-            if self._count > _MOST:
+            if self._count > _MAX_COMPACTION_ITEMS:
                 raise _damaged()
-        return read
+        return entries
 
-    def _listed(self, content: str) -> list[object]:
+    def _decode(self, content: str) -> list[object]:
         try:
-            packed = base64.urlsafe_b64decode(content.removeprefix(_SEAL))
-            unpacking = zlib.decompressobj()
-            folded = unpacking.decompress(packed, self._left + 1)
-            self._left -= len(folded)
-            entries: Any = default_converter().json.loads(folded) if self._left >= 0 else None
+            compressed = base64.urlsafe_b64decode(content.removeprefix(_COMPACTION_PREFIX))
+            data = zlib.decompressobj().decompress(compressed, self._bytes_left + 1)
+            self._bytes_left -= len(data)
+            entries: Any = default_converter().json.loads(data) if self._bytes_left >= 0 else None
         except (binascii.Error, ValueError, zlib.error, DecodeError, LimitExceeded):
             entries = None
-        if not isinstance(entries, list) or len(cast("list[object]", entries)) > _MOST:
+        if not isinstance(entries, list) or len(cast("list[object]", entries)) > _MAX_COMPACTION_ITEMS:
             raise _damaged()
         return cast("list[object]", entries)
 
@@ -211,35 +220,35 @@ def _damaged() -> APIError:
 
 # ---- checks and counts
 
-_ORPHANS: Final = frozenset({"output-orphan", "output-early", "output-kind"})
+_ORPHAN_RULES: Final = frozenset({"output-orphan", "output-early", "output-kind"})
 
 
 def check_outputs(items: Sequence[Item]) -> None:
-    """Raise an ``APIError`` if an output of a tool answers no call that came before it."""
-    # A compaction that cannot be read may hold the call.
+    """Raise ``APIError`` if a tool output does not belong to an earlier call."""
+    # A compaction of another server may contain the call.
     continued = any(isinstance(item, Compaction) for item in items)
     for finding in check_history(items, continued=continued):
-        if finding.rule in _ORPHANS:
+        if finding.rule in _ORPHAN_RULES:
             item = items[finding.index]
             key = getattr(item, "call_id", None) or getattr(item, "approval_request_id", None) or id_of(item)
             kind = item.type.replace("_", " ")
             raise invalid(f"No tool call found for {kind} with call_id {key}.", "input", None)
 
 
-_WORDY: Final = frozenset(
+_TEXT_KEYS: Final = frozenset(
     {"arguments", "code", "description", "input", "instructions", "name", "output", "refusal", "text"}
 )
-"""The keys whose strings a model reads."""
+"""The JSON keys whose strings a model reads."""
 
 
 def count_words(*values: object) -> int:
-    """Count the words that a model would read in models or JSON values: what a token is, to a server without a tokenizer."""
+    """Count the words that a model would read in wire models or JSON values. Without a tokenizer, a word counts as a token."""
     return sum(_words(dump(value)) for value in values if value)
 
 
 def _words(value: object, key: str = "text") -> int:
     if isinstance(value, str):
-        return len(value.split()) if key in _WORDY else 0
+        return len(value.split()) if key in _TEXT_KEYS else 0
     if isinstance(value, dict):
         return sum(_words(inner, name) for name, inner in cast("dict[str, object]", value).items())
     return sum(_words(inner, key) for inner in cast("list[object]", value)) if isinstance(value, list) else 0

@@ -1,4 +1,4 @@
-"""The paths of conversations and their items (Conversations)."""
+"""The endpoints of conversations and their items (OpenAI API reference, Conversations)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["ConversationPaths"]
 
 
 class ConversationPaths:
-    """Answers what is asked about conversations. ``read`` reads the body of a request."""
+    """The endpoints under ``/conversations``. ``converter`` is a strict one; ``read`` returns the body of a request."""
 
     def __init__(self, service: Service, converter: Converter, read: Callable[[Request], Awaitable[bytes]]) -> None:
         self._service = service
@@ -39,7 +39,7 @@ class ConversationPaths:
         self._read = read
 
     def paths(self) -> Mapping[str, Mapping[str, Callable[[Request], Awaitable[ASGI]]]]:
-        """Give the endpoints: path -> method -> endpoint."""
+        """Return the endpoints: path -> method -> endpoint."""
         return {
             "/conversations": {"POST": self._create},
             "/conversations/{conversation_id}": {"GET": self._retrieve, "POST": self._update, "DELETE": self._delete},
@@ -47,68 +47,68 @@ class ConversationPaths:
             "/conversations/{conversation_id}/items/{item_id}": {"GET": self._get_item, "DELETE": self._delete_item},
         }
 
-    async def _found(self, request: Request) -> Conversation:
-        name = str(request.path_params["conversation_id"])
-        found = await self._store.find_conversation(name)
-        if found is None:
-            raise not_found("conversation", name, "conversation_id")
-        return found
+    async def _get_conversation(self, request: Request) -> Conversation:
+        conversation_id = str(request.path_params["conversation_id"])
+        conversation = await self._store.find_conversation(conversation_id)
+        if conversation is None:
+            raise not_found("conversation", conversation_id, "conversation_id")
+        return conversation
 
     async def _create(self, request: Request) -> ASGI:
-        asked = read_body(await self._read(request) or b"{}", CreateConversation, self._converter)
-        items = await self._service.normalize(asked.items or (), (), "items")
-        made = Conversation(
-            id=self._service.ids("conv"), created_at=int(self._service.clock()), metadata=asked.metadata or {}
+        body = read_body(await self._read(request) or b"{}", CreateConversation, self._converter)
+        items = await self._service.normalize(body.items or (), (), "items")
+        conversation = Conversation(
+            id=self._service.ids("conv"), created_at=int(self._service.clock()), metadata=body.metadata or {}
         )
-        await self._store.save_conversation(made)
-        await self._store.add_items(made.id, items)
-        return json_response(made)
+        await self._store.save_conversation(conversation)
+        await self._store.add_items(conversation.id, items)
+        return json_response(conversation)
 
     async def _retrieve(self, request: Request) -> ASGI:
-        return json_response(await self._found(request))
+        return json_response(await self._get_conversation(request))
 
     async def _update(self, request: Request) -> ASGI:
-        asked = read_body(await self._read(request), UpdateConversation, self._converter)
-        changed = attrs.evolve(await self._found(request), metadata=asked.metadata or {})
+        body = read_body(await self._read(request), UpdateConversation, self._converter)
+        changed = attrs.evolve(await self._get_conversation(request), metadata=body.metadata or {})
         await self._store.save_conversation(changed)
         return json_response(changed)
 
     async def _delete(self, request: Request) -> ASGI:
-        found = await self._found(request)
-        await self._store.delete_conversation(found.id)
-        return json_response(DeletedConversation(id=found.id, deleted=True))
+        conversation = await self._get_conversation(request)
+        await self._store.delete_conversation(conversation.id)
+        return json_response(DeletedConversation(id=conversation.id, deleted=True))
 
     async def _list_items(self, request: Request) -> ASGI:
         params = read_list_params(request.query_params.multi_items())
-        found = await self._found(request)
-        page = page_of(await self._store.items(found.id), params)
+        conversation = await self._get_conversation(request)
+        page = page_of(await self._store.items(conversation.id), params)
         return json_response(
             ConversationItemList(data=page.data, first_id=page.first_id, last_id=page.last_id, has_more=page.has_more)
         )
 
     async def _add_items(self, request: Request) -> ASGI:
-        asked = read_body(await self._read(request), CreateConversationItems, self._converter, required=["items"])
-        found = await self._found(request)
-        items = await self._service.normalize(asked.items, await self._store.items(found.id), "items")
+        body = read_body(await self._read(request), CreateConversationItems, self._converter, required=["items"])
+        conversation = await self._get_conversation(request)
+        items = await self._service.normalize(body.items, await self._store.items(conversation.id), "items")
         if not items:
-            raise invalid("The items are in the conversation already.", "items", "duplicate_item")
-        if not await self._store.add_items(found.id, items):
-            raise not_found("conversation", found.id, "conversation_id")  # it has been deleted meanwhile
+            raise invalid("All of the items are in the conversation already.", "items", "duplicate_item")
+        if not await self._store.add_items(conversation.id, items):
+            raise not_found("conversation", conversation.id, "conversation_id")  # deleted in the meantime
         return json_response(
             ConversationItemList(data=items, first_id=id_of(items[0]), last_id=id_of(items[-1]), has_more=False)
         )
 
     async def _get_item(self, request: Request) -> ASGI:
-        found = await self._found(request)
-        name = str(request.path_params["item_id"])
-        for item in await self._store.items(found.id):
-            if id_of(item) == name:
+        conversation = await self._get_conversation(request)
+        item_id = str(request.path_params["item_id"])
+        for item in await self._store.items(conversation.id):
+            if id_of(item) == item_id:
                 return json_response(item)
-        raise not_found("item", name, "item_id")
+        raise not_found("item", item_id, "item_id")
 
     async def _delete_item(self, request: Request) -> ASGI:
-        found = await self._found(request)
-        name = str(request.path_params["item_id"])
-        if not await self._store.delete_item(found.id, name):
-            raise not_found("item", name, "item_id")
-        return json_response(found)
+        conversation = await self._get_conversation(request)
+        item_id = str(request.path_params["item_id"])
+        if not await self._store.delete_item(conversation.id, item_id):
+            raise not_found("item", item_id, "item_id")
+        return json_response(conversation)

@@ -1,4 +1,12 @@
-"""ASGI as the server speaks it: bodies in; whole answers and streams out, for as long as the client is there."""
+"""HTTP over ASGI: request bodies are read, JSON and event streams are sent for as long as the client is connected.
+
+An endpoint returns an ASGI application, one of three:
+
+* :class:`JSONResponse`, if the body is known;
+* :class:`DeferredJSON`, if the body takes work that must stop when the client leaves;
+* :class:`EventStreamResponse`, for server-sent events. Its headers go out with the first event, so an error before that
+  can still be a JSON response with a status of its own.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +32,13 @@ if TYPE_CHECKING:
 __all__ = [
     "ASGI",
     "ASGIMessage",
-    "ClientGone",
+    "ClientDisconnected",
     "DeferredJSON",
+    "EventStreamResponse",
     "JSONResponse",
     "Receive",
     "Scope",
     "Send",
-    "Streaming",
     "catch_errors",
     "error_response",
     "json_response",
@@ -48,129 +56,134 @@ _JSON: Final = {"content-type": "application/json"}
 _SSE: Final = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
-    "x-accel-buffering": "no",  # nginx would hold the stream back
+    "x-accel-buffering": "no",  # otherwise nginx buffers the stream
 }
 
-_PASSED: Final = ("allow", "retry-after", "www-authenticate", "x-ratelimit-", "x-should-retry")
-"""The beginnings of the headers of an error that go to the client. Others may be another server's, about another body."""
+_FORWARDED_HEADERS: Final = ("allow", "retry-after", "www-authenticate", "x-ratelimit-", "x-should-retry")
+"""Prefixes of the headers of an error that the client gets. Other headers may describe the body of an upstream server."""
 
 _T = TypeVar("_T")
 
 _log: Final = logging.getLogger(__name__)
 
 
-class ClientGone(Exception):  # noqa: N818 - no error: the client may leave when it likes
-    """Nobody reads any more, or nobody writes."""
+class ClientDisconnected(Exception):  # noqa: N818 - not an error: a client may leave at any time
+    """The client has closed the connection."""
 
 
-# ---- reading
+# ---- request bodies
 
 
 async def read_bytes(receive: Receive, headers: Mapping[str, str], maximum: int) -> bytes:
-    """Read the body of a request. Raises ``ClientGone``, and ``APIError`` (413) for one that is longer than ``maximum``."""
-    stated = headers.get("content-length", "")
-    if stated.isdigit() and int(stated[:18]) > maximum:
-        raise _too_long(maximum)
-    pieces: list[bytes] = []
+    """Return the body of a request.
+
+    Raises ``ClientDisconnected``, and ``APIError`` (413) if the body is longer than ``maximum`` bytes.
+    """
+    length = headers.get("content-length", "")
+    if length.isdigit() and int(length[:18]) > maximum:
+        raise _too_large(maximum)
+    chunks: list[bytes] = []
     size = 0
     more = True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
-        pieces.append(message.get("body", b""))
+            raise ClientDisconnected
+        chunks.append(message.get("body", b""))
         more = message.get("more_body", False)
-        size += len(pieces[-1])
+        size += len(chunks[-1])
         if size > maximum:
-            raise _too_long(maximum)
-    return b"".join(pieces)
+            raise _too_large(maximum)
+    return b"".join(chunks)
 
 
-def _too_long(maximum: int) -> APIError:
-    message = f"The body is longer than {maximum} bytes, which is all this server reads."
+def _too_large(maximum: int) -> APIError:
+    message = f"The body is longer than {maximum} bytes, the maximum of this server."
     return APIError.for_status(413)(message, status=413, type=INVALID, code="request_too_large")
 
 
-# ---- answering
+# ---- responses
 
 
-_FIRST_OF_SERVERS: Final = 500  # the HTTP status codes from here on are the server's own fault
+_FIRST_SERVER_ERROR: Final = 500
 
 
 @attrs.frozen
 class JSONResponse:
-    """An answer that is known as a whole; an ASGI application that gives it."""
+    """An ASGI application that sends a response whose body is known."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send it."""
-        await send(_head(self.status, {**self.headers, "content-length": str(len(self.body))}))
+        """Send the response."""
+        await send(_start(self.status, {**self.headers, "content-length": str(len(self.body))}))
         await send({"type": "http.response.body", "body": self.body})
 
 
 def json_response(value: object) -> JSONResponse:
-    """Answer with a model, or another value that is JSON."""
+    """Create a response (200) from a model or another JSON value."""
     return JSONResponse(200, _JSON, dumps(value))
 
 
 def error_response(error: APIError) -> JSONResponse:
-    """Answer with an error, in the documented shape."""
+    """Create the response for an error, in the documented shape."""
     status = error.answer_status
-    type_ = error.type or (INVALID if status < _FIRST_OF_SERVERS else "server_error")
+    type_ = error.type or (INVALID if status < _FIRST_SERVER_ERROR else "server_error")
     body: JSONValue = {"error": {"message": error.message, "type": type_, "param": error.param, "code": error.code}}
-    passed = {
-        name: value for name, value in error.headers.items() if name.lower().startswith(_PASSED) and value.isascii()
+    forwarded = {
+        name: value
+        for name, value in error.headers.items()
+        if name.lower().startswith(_FORWARDED_HEADERS) and value.isascii()
     }
-    headers = passed | _JSON
+    headers = forwarded | _JSON
     if error.retry_after is not None:
         headers.setdefault("retry-after", f"{max(0.0, error.retry_after):.0f}")
     return JSONResponse(status, headers, dumps(body))
 
 
-def _head(status: int, headers: Mapping[str, str]) -> ASGIMessage:
+def _start(status: int, headers: Mapping[str, str]) -> ASGIMessage:
     raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     return {"type": "http.response.start", "status": status, "headers": raw}
 
 
 async def catch_errors(work: Awaitable[_T]) -> _T | JSONResponse:
-    """Do some work; give the answer to an error of it, if there is one. Raises ``ClientGone`` only."""
+    """Await ``work``. Return its result, or the response for the error that it raises. Raises only ``ClientDisconnected``."""
     try:
         return await work
-    except ClientGone:
+    except ClientDisconnected:
         raise
     except APIError as error:
         return error_response(error)
-    except Exception:  # noqa: BLE001 - whatever breaks, the client gets an answer
-        _log.exception("the server broke")
+    except Exception:  # noqa: BLE001 - the client must get an answer to any error
+        _log.exception("unexpected error in the server")
         return error_response(internal_error())
 
 
 async def no_response(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    """Answer nobody."""
+    """Send nothing, because the client has left."""
 
 
-async def _while_listening(receive: Receive, send: Send, work: Callable[[Send], Awaitable[None]]) -> None:
-    """Work for as long as the client is there; cancel the work at once when it leaves."""
+async def _while_connected(receive: Receive, send: Send, work: Callable[[Send], Awaitable[None]]) -> None:
+    """Run ``work`` with a send function, and cancel it at once when the client leaves."""
 
     async def watch(scope: anyio.CancelScope) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
         scope.cancel()
 
-    async def put(message: ASGIMessage) -> None:
+    async def send_or_disconnect(message: ASGIMessage) -> None:
         try:
             await send(message)
         except OSError as error:
-            raise ClientGone from error
+            raise ClientDisconnected from error
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch, tasks.cancel_scope)
         try:
-            await work(put)
-        except ClientGone:
+            await work(send_or_disconnect)
+        except ClientDisconnected:
             pass
         finally:
             tasks.cancel_scope.cancel()
@@ -178,49 +191,49 @@ async def _while_listening(receive: Receive, send: Send, work: Callable[[Send], 
 
 @attrs.frozen
 class DeferredJSON:
-    """An ASGI application that works, and then gives one whole answer."""
+    """An ASGI application that works first, and then sends one response. The work is cancelled if the client leaves."""
 
     work: Callable[[], Awaitable[JSONResponse]]
-    """May raise an ``APIError``, which is the answer then."""
+    """Returns the response. May raise an ``APIError``, which becomes the response."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Work and answer."""
+        """Work, then send the response."""
 
-        async def answer(put: Send) -> None:
-            found = await catch_errors(self.work())
-            await found(scope, receive, put)
+        async def respond(send: Send) -> None:
+            response = await catch_errors(self.work())
+            await response(scope, receive, send)
 
-        await _while_listening(receive, send, answer)
+        await _while_connected(receive, send, respond)
 
 
 @attrs.frozen
-class Streaming:
-    """An ASGI application that sends events as they are delivered, and ``[DONE]`` behind them."""
+class EventStreamResponse:
+    """An ASGI application that sends events as they are delivered, and ``[DONE]`` at the end."""
 
     work: Callable[[EventSink], Awaitable[None]]
-    """Delivers the events. May raise an ``APIError`` before the first one, which is the answer then."""
+    """Delivers the events to a sink. May raise an ``APIError`` before the first one, which becomes the response."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Work and stream."""
+        """Work, and send the events meanwhile. The work is cancelled if the client leaves."""
 
-        async def stream(put: Send) -> None:
-            begun = False
+        async def stream(send: Send) -> None:
+            started = False
 
             async def write(data: bytes, *, more: bool = True) -> None:
-                nonlocal begun
-                if not begun:
-                    begun = True
-                    await put(_head(200, _SSE))
-                await put({"type": "http.response.body", "body": data, "more_body": more})
+                nonlocal started
+                if not started:
+                    started = True
+                    await send(_start(200, _SSE))
+                await send({"type": "http.response.body", "body": data, "more_body": more})
 
-            async def deliver(events: Sequence[WireEvent]) -> None:
-                # One message for whatever is due: what an event costs is mostly what a message costs.
+            async def sink(events: Sequence[WireEvent]) -> None:
+                # One message for all events that are due: the message costs more than the events in it.
                 await write(b"".join([encode_frame(event.data, event.type) for event in events]))
 
-            refused = await catch_errors(self.work(deliver))
-            if refused is not None and not begun:
-                await refused(scope, receive, put)
-            else:  # without [DONE], where it broke in the middle
-                await write(DONE if refused is None else b"", more=False)
+            error = await catch_errors(self.work(sink))
+            if error is not None and not started:
+                await error(scope, receive, send)
+            else:  # a stream that broke off ends without [DONE]
+                await write(DONE if error is None else b"", more=False)
 
-        await _while_listening(receive, send, stream)
+        await _while_connected(receive, send, stream)

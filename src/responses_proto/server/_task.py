@@ -1,4 +1,15 @@
-"""One request and its response, from the first event to the last, whoever the events go to. See :mod:`.service`."""
+"""One request and its response, from the first event to the last. :mod:`.service` describes the whole way of a request.
+
+A :class:`ResponseTask` stands between the handler and the readers of the events. The handler writes through a ``Reply``, whose
+events all arrive at ``_publish``. There they are encoded, stored if they must be, shown to followers (``wait_for_events``) and
+passed to the sink, in that order. A response can end in four ways:
+
+* The handler returns or ends it: ``_publish`` saves the final response, then delivers the terminal event.
+* The handler raises: an ``APIError`` from ``run`` if no event was published yet, otherwise ``error`` and ``response.failed``.
+* Another task calls ``stop``: what was written so far is delivered, then the end, and the handler is cancelled.
+* The task in ``run`` is cancelled, or the sink raises: the client has left, so the response is only saved, as far as it
+  got.
+"""
 
 from __future__ import annotations
 
@@ -24,49 +35,55 @@ if TYPE_CHECKING:
     from ..models.request import CreateResponse
     from ..models.response import Response
 
-__all__ = ["BROKEN", "EventSink", "Handler", "ResponseTask", "failure_events", "internal_error"]
+__all__ = ["INTERNAL_ERROR_MESSAGE", "EventSink", "Handler", "ResponseTask", "failure_events", "internal_error"]
 
 Handler: TypeAlias = "Callable[[CreateResponse, Reply], Awaitable[None]]"
 """Answers one request; see :mod:`responses_proto.server.reply`. May raise an ``APIError``.
 
-An object may also be :class:`Compacting` or :class:`Counting`, where it knows better than the server.
+A handler that is an object may also implement :class:`~responses_proto.server.SupportsCompact` and
+:class:`~responses_proto.server.SupportsCount`.
 """
 
 EventSink: TypeAlias = Callable[[Sequence[WireEvent]], Awaitable[None]]
-"""Takes the events that are due, to bring them to the client."""
+"""Sends events to the client. It is called with one or more events, in order, and one call at a time."""
 
-BROKEN: Final = "The server met an error while it worked on the request."
-"""All that a client is told about what broke inside."""
+INTERNAL_ERROR_MESSAGE: Final = "The server met an error while it worked on the request."
+"""All that a client learns about an unexpected exception, whose text may contain secrets."""
 
 _SHUT_DOWN: Final = "The server was shut down while it worked on the response."
-_SAVING: Final = 5.0  # seconds for storing a response whose task is being cancelled
+_SAVE_TIMEOUT: Final = 5.0  # seconds for saving a response whose task is being cancelled
 
 _log: Final = logging.getLogger(__name__)
 
 
 def internal_error() -> APIError:
-    """Make the error that stands for whatever broke inside."""
-    return APIError.for_status(500)(BROKEN, status=500, type="server_error", code="server_error")
+    """Create the error (500) that stands for an unexpected exception."""
+    return APIError.for_status(500)(INTERNAL_ERROR_MESSAGE, status=500, type="server_error", code="server_error")
 
 
 def failure_events(response: Response, number: int) -> list[WireEvent]:
-    """Make the last events of a response that failed, from a sequence number on."""
-    error = response.error or ResponseError(code="server_error", message=BROKEN)
+    """Return the last two events of a response that failed, ``error`` and ``response.failed``, numbered from ``number``."""
+    error = response.error or ResponseError(code="server_error", message=INTERNAL_ERROR_MESSAGE)
     body = ErrorBody(type="server_error", code=error.code, message=error.message, param=None)
-    said = ErrorEvent(sequence_number=number, message=error.message, code=error.code, param=None, error=body)
-    return [wire_event(said), wire_event(ResponseFailed(sequence_number=number + 1, response=response))]
+    error_event = ErrorEvent(sequence_number=number, message=error.message, code=error.code, param=None, error=body)
+    return [wire_event(error_event), wire_event(ResponseFailed(sequence_number=number + 1, response=response))]
 
 
-def _refusal_in(raised: Any) -> APIError | None:
-    """Give the ``APIError`` that a handler raised, also where a task group of its own has wrapped it."""
+def _api_error_in(raised: Any) -> APIError | None:
+    """Return the ``APIError`` that a handler raised, even if the handler's task groups have wrapped it."""
     if isinstance(raised, ExceptionGroup):
         inner = cast("ExceptionGroup[Exception]", raised).exceptions
-        return _refusal_in(inner[0]) if len(inner) == 1 else None
+        return _api_error_in(inner[0]) if len(inner) == 1 else None
     return raised if isinstance(raised, APIError) else None
 
 
 class ResponseTask:
-    """One request that was found good, and its response. Made by :meth:`Service.turn`; then call :meth:`run`, once."""
+    """One request that passed its checks, and its response. :meth:`Service.prepare` creates it; then call :meth:`run`, once.
+
+    ``input`` are the items of the request, and ``context`` the history followed by the input. ``history`` is the history if the
+    store cannot look it up; it is stored with the response. ``running`` is the table that the task adds itself to while a client
+    may know its id. The other parameters are those of :class:`Service`.
+    """
 
     def __init__(
         self,
@@ -81,8 +98,6 @@ class ResponseTask:
         context: Sequence[Item],
         history: Sequence[Item] | None = None,
     ) -> None:
-        # `history` is given where it cannot be looked up again, and is stored with the response. The turn enters itself
-        # into `running` while its client may know its id.
         self._emitter = Emitter(request, now=clock(), ids=ids)
         self.id: str = self._emitter.response.id
         """The id of the response."""
@@ -95,34 +110,34 @@ class ResponseTask:
         self._store = store
         self._running = running
         self._history = None if history is None else [*history]
-        self._reply = Reply(self._emitter, self._say, clock, context=context)
-        self._scope = anyio.CancelScope()
-        self._deliver: EventSink | None = None
-        self._undelivered: Exception | None = None
-        self._stored = request.store is not False
-        self._saved = False
-        self._told = False
-        self._final: Response | None = None  # where it did not end as the emitter says
-        # The events so far, if they are to be stored. Followers see those that everybody may know of.
-        self._logs = self._stored and bool(request.stream or request.background)
-        self._log: list[WireEvent] = []
+        self._reply = Reply(self._emitter, self._publish, clock, context=context)
+        self._scope = anyio.CancelScope()  # of the handler
+        self._sink: EventSink | None = None
+        self._sink_error: Exception | None = None
+        self._should_store = request.store is not False
+        self._saved = False  # whether the final response is in the store
+        self._published = False  # whether a client may know of the response
+        self._replaced: Response | None = None  # the final response, if it is not the emitter's
+        # The events so far, if they are stored. Followers see the first `_visible` of them: the others are being stored.
+        self._keeps_events = self._should_store and bool(request.stream or request.background)
+        self._events: list[WireEvent] = []
         self._visible = 0
-        self._over = False
-        self._news: anyio.Event | None = None  # while somebody waits for more
+        self._finished = False
+        self._new_events: anyio.Event | None = None  # set when there are more; exists only while a follower waits
 
     @property
     def response(self) -> Response:
-        """The response as it is now."""
-        return self._final or self._emitter.response
+        """The response so far."""
+        return self._replaced or self._emitter.response
 
     @property
     def history(self) -> list[Item]:
-        """What a turn that follows this one sees before its own input."""
+        """What a request that follows this one sees before its own input."""
         return [*self.context, *self.response.output]
 
     @property
     def stored(self) -> StoredResponse:
-        """The response as it is now, as a store keeps it."""
+        """The response so far, as a store keeps it."""
         return StoredResponse(response=self.response, input=self.input, history=self._history)
 
     @property
@@ -131,166 +146,171 @@ class ResponseTask:
         return self._emitter.ended
 
     @property
-    def number(self) -> int:
-        """The sequence number of the last event that was told of; -1 before the first."""
+    def last_sequence_number(self) -> int:
+        """The sequence number of the last event that followers can see; -1 before the first."""
         return self._visible - 1
 
     @property
-    def in_background(self) -> bool:
-        """Whether it goes on without anybody listening."""
+    def background(self) -> bool:
+        """Whether the response goes on when its client leaves."""
         return bool(self.request.background)
 
     # -- verbs
 
-    async def run(self, deliver: EventSink | None = None, *, generate: bool = True) -> None:
-        """Let the handler answer, until the response has ended, whichever way.
+    async def run(self, sink: EventSink | None = None, *, generate: bool = True) -> None:
+        """Call the handler, and return when the response has ended. The result is in :attr:`response`.
 
-        ``generate=False`` completes it without the handler, for a client that only warms up. Raises ``APIError`` if the
-        handler refused, or broke, before anything was delivered; and what ``deliver`` raises.
+        ``sink`` gets the events; without one, nothing is delivered. ``generate=False`` completes the response without the
+        handler, for a WebSocket client that only warms up its connection. Raises ``APIError`` if the handler failed
+        before any event was published, and what ``sink`` raises.
         """
-        self._deliver = deliver
-        refused: APIError | None = None
+        self._sink = sink
+        error: APIError | None = None
         try:
             if not self.ended:
                 with self._scope:
-                    refused = await self._work(generate=generate)
-            if refused is not None and not self.ended:
-                await self._refuse(refused)
-        except BaseException:  # the client left, or the server is being stopped
-            await self._abandon()
+                    error = await self._call_handler(generate=generate)
+            if error is not None and not self.ended:
+                await self._fail(error)
+        except BaseException:  # the client has left, or the server is shutting down
+            await self._save_unfinished()
             raise
         finally:
             self._running.pop(self.id, None)
-            self._over = True
-            self._wake()
+            self._finished = True
+            self._wake_followers()
 
     async def queue(self) -> None:
-        """Create the response and let it wait for :meth:`run`."""
-        await self._say(self._emitter.queue())
+        """Create the response as ``queued``. Call :meth:`run` next."""
+        await self._publish(self._emitter.queue())
 
     async def stop(self, reason: str | None = None) -> None:
-        """End the response from another task: as incomplete for a ``reason`` (``steered``), or else as cancelled.
+        """End the response from another task: as ``incomplete`` if there is a ``reason``, else as ``cancelled``.
 
-        What was said so far is delivered first, then the end. The handler is cancelled at once. Idempotent.
+        What the handler has written is delivered first, then the end. The handler is cancelled at once. Idempotent.
         """
         end = self._emitter.cancel if reason is None else functools.partial(self._emitter.incomplete, reason)
         try:
             await self._reply.cut(end, self._scope.cancel)
         except Exception as error:
-            if error is not self._undelivered:  # that the client has gone is nothing to whoever stops it
+            if error is not self._sink_error:  # `run` raises that one
                 raise
 
-    def forget(self) -> None:
-        """Have the response neither stored nor found from here on."""
-        self._stored = False
+    def discard(self) -> None:
+        """Do not store the response, and let nobody find it from here on. It goes on running."""
+        self._should_store = False
         self._running.pop(self.id, None)
 
-    async def more(self, number: int) -> Sequence[WireEvent]:
-        """Wait for the events from a sequence number on, of a response that is stored; empty if none will come any more."""
-        while number >= self._visible and not self._over:
-            self._news = self._news or anyio.Event()
-            await self._news.wait()
-        return self._log[number : self._visible]
+    async def wait_for_events(self, number: int) -> Sequence[WireEvent]:
+        """Return the events from a sequence number on; wait if there are none yet. Empty at the end of the response.
+
+        Only for a response that is stored, and either streamed or in the background.
+        """
+        while number >= self._visible and not self._finished:
+            self._new_events = self._new_events or anyio.Event()
+            await self._new_events.wait()
+        return self._events[number : self._visible]
 
     # -- inside
 
-    async def _work(self, *, generate: bool) -> APIError | None:
-        """Let the handler answer; give what it raised, in a form that may be shown to the client."""
+    async def _call_handler(self, *, generate: bool) -> APIError | None:
+        """Call the handler. Return its error in a form that may be shown to the client."""
         try:
             if generate:
                 await self._handler(self.request, self._reply)
             if not self.ended:
                 await self._reply.complete()
         except Exception as error:
-            if self._undelivered is not None:
-                raise self._undelivered from error
+            if self._sink_error is not None:
+                raise self._sink_error from error
             if self.ended and self._scope.cancel_called:
-                return None  # it was stopped, and tried to say one thing more
-            refused = _refusal_in(error)
-            if refused is not None:
-                return refused
-            # What a handler raises may hold anything, keys included, so that only the log gets it.
+                return None  # the response was stopped, and the handler tried to write more
+            api_error = _api_error_in(error)
+            if api_error is not None:
+                return api_error
+            # The exception may contain anything, keys included. Only the log gets it.
             _log.exception("the handler of %s failed", self.id)
             return internal_error()
         return None
 
-    async def _refuse(self, error: APIError) -> None:
-        if not self._told:
+    async def _fail(self, error: APIError) -> None:
+        if not self._published:
             raise error
         code, type_ = error.code or "server_error", error.type or "server_error"
         await self._reply.fail(code, error.message, type=type_, param=error.param)
 
-    async def _say(self, events: Sequence[Event]) -> None:
-        listened = self._deliver is not None
-        said = [wire_event(event) for event in events] if listened or self._logs else []
-        if self._logs:
-            if not self._told:
-                # From here on the client knows the id, so that it has to be found, whatever happens.
+    async def _publish(self, events: Sequence[Event]) -> None:
+        """Store events if they must be, show them to followers, and deliver them to the sink."""
+        has_sink = self._sink is not None
+        encoded = [wire_event(event) for event in events] if has_sink or self._keeps_events else []
+        if self._keeps_events:
+            if not self._published:
+                # The client is about to learn the id, so the response must be found from here on.
                 self._running[self.id] = self
                 await self._store.save(self.stored)
-            self._log += said
-        self._told = self._told or listened or self.in_background
+            self._events += encoded
+        self._published = self._published or has_sink or self.background
         if self.ended:
-            if not await self._keep():
-                said = self._unkept(said)
-        elif self.in_background and self._stored:
-            await self._store.add_events(self.id, said)
-        self._visible = len(self._log)
-        self._wake()
-        if self._deliver is not None:
+            if not await self._try_save():
+                encoded = self._replace_end(encoded)
+        elif self.background and self._should_store:
+            await self._store.add_events(self.id, encoded)
+        self._visible = len(self._events)
+        self._wake_followers()
+        if self._sink is not None:
             try:
-                await self._deliver(said)
+                await self._sink(encoded)
             except Exception as error:
-                self._undelivered = error
+                self._sink_error = error
                 raise
 
-    async def _keep(self) -> bool:
-        """Store how it ended, before anybody is told; tell whether that worked."""
+    async def _try_save(self) -> bool:
+        """Save the final response. Return whether that worked."""
         try:
             await self._save()
-        except Exception:  # noqa: BLE001 - whatever breaks in a store, the client gets an answer
+        except Exception:  # noqa: BLE001 - the client must get an answer to any error of the store
             _log.exception("%s could not be stored", self.id)
             return False
         return True
 
     async def _save(self) -> None:
         response = self.response
-        grows = response.conversation if response.status in ("completed", "incomplete") else None
-        items = self.stored.items if grows else []
-        if self._stored:
-            await self._store.save(self.stored, events=self._log, conversation_items=items)
-        elif grows:
-            await self._store.add_items(grows.id, items)
+        conversation = response.conversation if response.status in ("completed", "incomplete") else None
+        items = self.stored.items if conversation else []
+        if self._should_store:
+            await self._store.save(self.stored, events=self._events, conversation_items=items)
+        elif conversation:
+            await self._store.add_items(conversation.id, items)
         self._saved = True
 
-    def _unkept(self, said: list[WireEvent]) -> list[WireEvent]:
-        """Have it failed instead; give the events that say so."""
+    def _replace_end(self, events: list[WireEvent]) -> list[WireEvent]:
+        """Make the response ``failed`` because it could not be stored. Return ``events`` with the matching end."""
         error = ResponseError(code="server_error", message="The response could not be stored.")
-        self._final = attrs.evolve(
+        self._replaced = attrs.evolve(
             self.response, status="failed", error=error, incomplete_details=None, completed_at=None
         )
-        if not said:
+        if not events:
             return []
-        last = failure_events(self._final, said[-1].sequence_number)
-        self._log[-1:] = last if self._log else []
-        return [*said[:-1], *last]
+        last_events = failure_events(self._replaced, events[-1].sequence_number)
+        self._events[-1:] = last_events if self._events else []
+        return [*events[:-1], *last_events]
 
-    async def _abandon(self) -> None:
-        """Store how far it came, when its task is being cancelled or nobody can be told any more."""
-        if not self._told or not self._stored or self._saved:
+    async def _save_unfinished(self) -> None:
+        """Save the response as far as it got, because its task is being cancelled or its client has left."""
+        if not self._published or not self._should_store or self._saved:
             return
-        self._deliver = None
-        # Nobody but the server itself cancels a task in the background; others end with their client.
+        self._sink = None
+        # Only a shutdown cancels a task in the background; the others end with their client.
         shut_down = functools.partial(self._emitter.fail, "server_error", _SHUT_DOWN)
-        with anyio.move_on_after(_SAVING, shield=True):
+        with anyio.move_on_after(_SAVE_TIMEOUT, shield=True):
             if self.ended:
-                await self._reply.flush()  # its last event may not have been told
+                await self._reply.flush()  # the terminal event may not have been published
                 if not self._saved:
-                    await self._keep()
+                    await self._try_save()
             else:
-                await self._reply.cut(shut_down if self.in_background else self._emitter.cancel, self._scope.cancel)
+                await self._reply.cut(shut_down if self.background else self._emitter.cancel, self._scope.cancel)
 
-    def _wake(self) -> None:
-        if self._news is not None:
-            self._news.set()
-            self._news = None
+    def _wake_followers(self) -> None:
+        if self._new_events is not None:
+            self._new_events.set()
+            self._new_events = None

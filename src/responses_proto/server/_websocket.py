@@ -1,4 +1,9 @@
-"""The WebSocket endpoint: one connection, and the turns on it. What may be said when is in :mod:`responses_proto.protocol.websocket`."""
+"""The WebSocket endpoint: one connection, and any number of requests on it.
+
+:class:`~responses_proto.protocol.websocket.ServerSession` is the protocol of a connection: which messages are allowed, which
+requests may start, what to send. This module does the I/O around it. Each request is prepared and run in a task of its own, and
+after each step ``_flush`` starts the requests that are due and sends the messages that are waiting.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ import attrs
 from ..exceptions import APIError
 from ..models.events import TERMINAL_TYPES, OutputItemDone
 from ..protocol.websocket import ServerSession, ServerTurn
-from ._http import ClientGone
+from ._http import ClientDisconnected
 from ._task import internal_error
 
 if TYPE_CHECKING:
@@ -28,38 +33,40 @@ if TYPE_CHECKING:
 
 __all__ = ["WebSockets", "deny_websocket"]
 
-_DONE, _REFUSED, _TOO_LARGE = 1000, 1008, 1009  # close codes (RFC 6455, 7.4.1)
+_NORMAL, _POLICY_VIOLATION, _TOO_LARGE = 1000, 1008, 1009  # close codes (RFC 6455, section 7.4.1)
 
 _log: Final = logging.getLogger(__name__)
 
 
-def deny_websocket(answer: ASGI) -> ASGI:
-    """Answer a handshake with what answers a request, where the server can say more than no."""
+def deny_websocket(response: ASGI) -> ASGI:
+    """Create an ASGI application that answers a handshake with an HTTP response, if the ASGI server supports that."""
 
     async def deny(scope: Scope, receive: Receive, send: Send) -> None:
-        async def renamed(message: ASGIMessage) -> None:
+        async def send_renamed(message: ASGIMessage) -> None:
             await send({**message, "type": f"websocket.{message['type']}"})
 
-        await receive()  # the wish to connect
+        await receive()  # websocket.connect
         if "websocket.http.response" in (scope.get("extensions") or {}):
-            await answer(scope, receive, renamed)
-        else:
-            await send({"type": "websocket.close", "code": _REFUSED, "reason": ""})  # which is 403, without a body
+            await response(scope, receive, send_renamed)
+        else:  # the ASGI server answers 403, without a body
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": ""})
 
     return deny
 
 
 @attrs.frozen
 class WebSockets:
-    """An ASGI application that serves the WebSockets of a service. ``lasts``: seconds that one may take new turns."""
+    """An ASGI application that serves the WebSocket connections of a service."""
 
     service: Service
-    lasts: float
+    max_connection_age: float
+    """Seconds during which a connection may start new requests."""
     max_message_bytes: int
+    """Bytes of the longest message that is accepted; a longer one closes the connection."""
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one."""
-        await receive()  # the wish to connect
+        """Serve one connection, until it is closed."""
+        await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
         async with anyio.create_task_group() as tasks:
             await _Connection(self, receive, send, tasks).serve()
@@ -69,16 +76,16 @@ class WebSockets:
 class _Connection:
     def __init__(self, app: WebSockets, receive: Receive, send: Send, tasks: TaskGroup) -> None:
         self._service = app.service
-        self._maximum = app.max_message_bytes
+        self._max_message_bytes = app.max_message_bytes
         self._receive = receive
         self._send = send
         self._tasks = tasks
-        self._session = ServerSession(now=app.service.clock(), lasts=app.lasts, ids=app.service.ids)
-        self._sending = anyio.Lock()
+        self._session = ServerSession(now=app.service.clock(), lasts=app.max_connection_age, ids=app.service.ids)
+        self._send_lock = anyio.Lock()
         self._unsent: deque[bytes] = deque()
 
     async def serve(self) -> None:
-        """Take messages until the client leaves, or the connection has had its time."""
+        """Receive messages until the client leaves, or the connection has reached its maximum age."""
         self._tasks.start_soon(self._expire)
         try:
             while not self._session.closing:
@@ -87,74 +94,70 @@ class _Connection:
                     return
                 text = cast("str | None", message.get("text"))
                 data = cast("bytes", message.get("bytes") or b"") if text is None else text.encode()
-                if len(data) > self._maximum:
+                if len(data) > self._max_message_bytes:
                     await self._close(_TOO_LARGE)
                     return
                 self._session.receive_message(data, self._service.clock())
-                await self._go_on()
-        except ClientGone:
+                await self._flush()
+        except ClientDisconnected:
             pass
 
-    async def _go_on(self) -> None:
-        """Let turns begin whose time has come, and send what there is to say."""
+    async def _flush(self) -> None:
+        """Start the requests that are due, and send the messages that are waiting."""
         self._session.tick(self._service.clock())
-        for asked in self._session.turns_to_begin():
-            self._tasks.start_soon(self._answer, asked)
+        for turn in self._session.turns_to_begin():
+            self._tasks.start_soon(self._answer, turn)
         self._unsent += self._session.messages_to_send()
-        async with self._sending:
+        async with self._send_lock:
             while self._unsent:
-                # Taken first: if this is cancelled, it is not known whether the message went out.
+                # Removed first: if sending is cancelled, the message may have gone out, and must not be sent twice.
                 message = self._unsent.popleft()
-                await self._put({"type": "websocket.send", "text": message.decode()})
+                await self._send_or_disconnect({"type": "websocket.send", "text": message.decode()})
             if self._session.closing:
-                await self._close(_DONE)
+                await self._close(_NORMAL)
 
-    async def _answer(self, asked: ServerTurn) -> None:
-        try:
+    async def _answer(self, turn: ServerTurn) -> None:
+        with contextlib.suppress(ClientDisconnected):
             try:
-                turn = await self._service.turn(asked.request, earlier=self._session.history)
-                asked.response_id = turn.id
-                await turn.run(functools.partial(self._deliver, asked, turn), generate=asked.generate)
+                task = await self._service.prepare(turn.request, history_lookup=self._session.history)
+                turn.response_id = task.id
+                await task.run(functools.partial(self._deliver, turn, task), generate=turn.generate)
             except APIError as error:
-                self._session.refuse(asked, error)
-            except ClientGone:
+                self._session.refuse(turn, error)
+            except ClientDisconnected:
                 raise
-            except Exception:  # noqa: BLE001 - whatever breaks, the client gets an answer
-                _log.exception("the server broke")
-                self._session.refuse(asked, internal_error())
-            await self._go_on()
-        except ClientGone:
-            pass
+            except Exception:  # noqa: BLE001 - the client must get an answer to any error
+                _log.exception("unexpected error in the server")
+                self._session.refuse(turn, internal_error())
+            await self._flush()
 
-    async def _deliver(self, asked: ServerTurn, turn: ResponseTask, events: Sequence[WireEvent]) -> None:
+    async def _deliver(self, turn: ServerTurn, task: ResponseTask, events: Sequence[WireEvent]) -> None:
         for event in events:
-            history = turn.history if event.type in TERMINAL_TYPES else ()
-            self._session.say(asked, event.sequence_number, event.type, event.data, history)
-        # Between two items is a good place to stop for what was steered, unless a call would be left without its answer.
-        boundary = any(event.type == OutputItemDone.type for event in events)
-        if boundary and asked.steered and not turn.response.pending_calls:
-            self._tasks.start_soon(self._stop, turn)
-        await self._go_on()
+            history = task.history if event.type in TERMINAL_TYPES else ()
+            self._session.say(turn, event.sequence_number, event.type, event.data, history)
+        # A steered response stops between two items, unless that would leave a call without its output.
+        between_items = any(event.type == OutputItemDone.type for event in events)
+        if between_items and turn.steered and not task.response.pending_calls:
+            self._tasks.start_soon(self._stop_steered, task)
+        await self._flush()
 
     @staticmethod
-    async def _stop(turn: ResponseTask) -> None:
-        with contextlib.suppress(ClientGone):
-            await turn.stop("steered")
+    async def _stop_steered(task: ResponseTask) -> None:
+        with contextlib.suppress(ClientDisconnected):
+            await task.stop("steered")
 
     async def _expire(self) -> None:
-        while not self._session.closing:
-            await anyio.sleep(max(1.0, self._session.expires_at - self._service.clock()))
-            try:
-                await self._go_on()
-            except ClientGone:
-                return
+        with contextlib.suppress(ClientDisconnected):
+            while not self._session.closing:
+                await anyio.sleep(max(1.0, self._session.expires_at - self._service.clock()))
+                await self._flush()
 
     async def _close(self, code: int) -> None:
-        await self._put({"type": "websocket.close", "code": code})
+        await self._send_or_disconnect({"type": "websocket.close", "code": code})
         self._tasks.cancel_scope.cancel()
 
-    async def _put(self, message: ASGIMessage) -> None:
+    async def _send_or_disconnect(self, message: ASGIMessage) -> None:
         try:
             await self._send(message)
         except OSError as error:
-            raise ClientGone from error
+            raise ClientDisconnected from error

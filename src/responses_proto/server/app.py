@@ -1,33 +1,51 @@
-"""A Responses server as an ASGI application: ``ResponsesApp(handler)``, for uvicorn, hypercorn or a test client.
+"""A Responses server as an ASGI application, for uvicorn, hypercorn or a test client.
 
-    POST   /responses                      a response, as JSON or (``"stream": true``) as server-sent events
-    GET    /responses/{id}                 a stored response, or its events (``?stream=true&starting_after=7``)
-    DELETE /responses/{id}
-    POST   /responses/{id}/cancel          end a response that runs in the background
-    GET    /responses/{id}/input_items     what it was made from, in pages
-    POST   /responses/compact              a shorter history
-    POST   /responses/input_tokens         how long an input is
+::
+
+    app = ResponsesApp(handler, store=SQLiteStore("responses.db"), keys=["secret"])
+
+A request travels down this list, and its response back up:
+
+1. The ASGI server (see :func:`responses_proto.server.serving`) calls the application.
+2. :class:`ResponsesApp` checks the API key, adds ``x-request-id`` to the response, and routes to an endpoint.
+3. The endpoint (below, and in ``_conversations``) reads the body and the query strictly. What is not JSON, has the wrong type or
+   is not a parameter is an ``APIError`` (400) whose ``param`` names the place.
+4. :class:`~.service.Service` finds the history and creates a :class:`~.service.ResponseTask`. The WebSocket endpoint
+   (``_websocket``) does the same for each of its messages.
+5. The task calls the handler, which writes through its :class:`~.reply.Reply`. It encodes the events, saves them in the
+   :class:`~.stores.Store`, and passes them up.
+6. ``_http`` sends them: each event as soon as it is there, or the finished response as JSON.
+
+The endpoints, each with and without ``/v1``::
+
+    POST   /responses                      create a response: JSON, or with "stream": true server-sent events
+    GET    /responses/{id}                 return a stored response, or its events (?stream=true&starting_after=7)
+    DELETE /responses/{id}                 delete a response
+    POST   /responses/{id}/cancel          cancel a response in the background
+    GET    /responses/{id}/input_items     list the items that the response was made from
+    POST   /responses/compact              shorten a history
+    POST   /responses/input_tokens         count the tokens of an input
            /conversations...               conversations and their items
-    GET    /models, /models/{id}           the names that the server was told
-    WebSocket /responses                   the same as POST, many times, with lanes and steering
+    GET    /models, /models/{id}           the names passed as ``models``
+    WebSocket /responses                   many requests on one connection
 
-All paths work with and without ``/v1``. Errors have the documented shape, ``{"error": {"message", "type", "param", "code"}}``:
-400 for what is not JSON or does not fit (``param`` says where), 401 where keys are asked for, 404, 405, 413 for a body over
-the bound, 500 when the handler breaks. An error after the first event cannot change the status any more; it becomes
-``error`` and ``response.failed`` in the stream.
+Errors have the documented shape, ``{"error": {"message", "type", "param", "code"}}``. The status is 400 for a wrong request, 401
+for a wrong key, 404 and 405 for wrong paths and unknown ids, 413 for a body that is too large, and 500 for an exception in the
+handler. After the first event of a stream the status cannot change any more: the error becomes the events ``error`` and
+``response.failed``.
 
-When the client goes away, the handler is cancelled at once, unless the response runs in the background. For that, the application has
-to be open, by the lifespan of ASGI (uvicorn's ``--lifespan on``) or by itself::
+When a client leaves, its handler is cancelled at once, unless the response runs in the background. Responses in the background
+require that the application is open, by the ASGI lifespan (``uvicorn --lifespan on``) or by ``async with``::
 
     async with ResponsesApp(handler, store=SQLiteStore("responses.db")) as app:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://local/v1") as http_client: ...
 
-A request that repeats one with the same ``Idempotency-Key``, key and body gets the same response, as long as that is stored and the
-process lives; not if the first one was cut off by its client.
+A request with the same ``Idempotency-Key``, API key and body as an earlier one gets the earlier response, as long as that is
+stored and the process lives. The exception is an earlier request whose client left before its end.
 
-Whoever has a key sees all that is stored: there are no tenants.
+There are no tenants: every key gives access to everything that is stored.
 
-Needs the extra ``server`` (starlette); what runs it is up to you, see :func:`responses_proto.server.serving`.
+Requires the extra ``server``, which installs starlette.
 """
 
 from __future__ import annotations
@@ -41,7 +59,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeAlias
 import attrs
 
 from ..codec import make_converter
-from ..exceptions import APIError, LocalProtocolError
+from ..exceptions import APIError, UsageError
 from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
 from ..models.response import DeletedResponse, ResponseItemList
 from ..protocol._requests import INVALID, not_found, page_of, read_body, read_list_params, read_retrieve_params
@@ -49,16 +67,16 @@ from ..protocol.emitter import random_id
 from ..typing import UNSET
 from ._conversations import ConversationPaths
 from ._http import (
-    ClientGone,
+    ClientDisconnected,
     DeferredJSON,
-    Streaming,
+    EventStreamResponse,
     catch_errors,
     error_response,
     json_response,
     no_response,
     read_bytes,
 )
-from ._task import BROKEN
+from ._task import INTERNAL_ERROR_MESSAGE
 from ._websocket import WebSockets, deny_websocket
 from .service import Handler, Service
 
@@ -76,20 +94,29 @@ __all__ = ["Handler", "ResponsesApp"]
 
 _Endpoint: TypeAlias = "Callable[[Request], Awaitable[ASGI]]"
 
-_HEADS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+_START_MESSAGES: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _MAX_BODY_BYTES: Final = 64 * 1024 * 1024
-_REMEMBERED: Final = 1024  # requests with an `Idempotency-Key`
+_MAX_IDEMPOTENCY_KEYS: Final = 1024
 
 
 class ResponsesApp:
-    """The application. ``handler`` answers the requests; it is called once for each, from any number of tasks at a time.
+    """A server of the Responses API, as an ASGI application. Pass it to an ASGI server, or use it with :func:`.serving`.
 
-    ``store``: where responses and conversations are kept; a :class:`~.stores.MemoryStore` if it is left out, and closed with the
-    application. ``keys``: who may use it, by ``Authorization: Bearer``; ``None`` lets everybody in, an empty collection nobody.
-    ``models``: the names that ``/models`` lists; requests may name others. ``max_body_bytes``: the longest request body, or
-    WebSocket message, that is read. ``max_connection_age``: seconds after which a WebSocket takes no more requests. ``clock`` gives
-    seconds since 1970; ``ids`` makes an id of a prefix. Raises ``ImportError`` if the extra ``server`` is not installed, and
-    ``LocalProtocolError`` for keys that are none.
+    * ``handler`` answers the requests. It is called once per request, as ``await handler(request, reply)``, from any number of
+      tasks at once. See :mod:`responses_proto.server.reply`.
+    * ``store`` keeps responses and conversations, and is closed with the application. Default: a :class:`~.stores.MemoryStore`.
+    * ``keys`` are the API keys that are accepted in ``Authorization: Bearer``. ``None`` accepts every request, an empty collection
+      none.
+    * ``models`` are the model names that ``/models`` lists. Requests may name others.
+    * ``max_body_bytes`` is the length of the longest request body or WebSocket message that is accepted.
+    * ``max_connection_age`` is the number of seconds after which a WebSocket connection accepts no further requests.
+    * ``clock`` returns the time in seconds since 1970.
+    * ``ids`` returns a new id with the given prefix, such as ``resp``.
+
+    Raises ``UsageError`` if ``keys`` is not a collection of non-empty strings, and ``ImportError`` if starlette is not installed.
+
+    Enter the application with ``async with``, or let the ASGI server do so by its lifespan, to allow responses in the
+    background. Entering it twice raises ``LocalProtocolError``.
     """
 
     def __init__(
@@ -105,14 +132,14 @@ class ResponsesApp:
         ids: Callable[[str], str] = random_id,
     ) -> None:
         self.service: Service = Service(handler, store=store, clock=clock, ids=ids)
-        """What does the work, for transports other than HTTP."""
-        self._keys = None if keys is None else [*map(_key, keys if not isinstance(keys, str | bytes) else [None])]
+        """The server behind the transport; use it to serve other transports than HTTP."""
+        self._keys = None if keys is None else _encode_keys(keys)
         self._models = [
             {"id": name, "object": "model", "created": int(clock()), "owned_by": "responses_proto"} for name in models
         ]
         self._max_body_bytes = max_body_bytes
         self._websockets = WebSockets(self.service, max_connection_age, max_body_bytes)
-        self._answered: dict[bytes, str] = {}  # what tells a repeated request -> the id of the response to it
+        self._idempotent: dict[bytes, str] = {}  # fingerprint of a request -> id of its response, oldest first
         self._converter = make_converter(strict=True)
         self._app = self._route()
 
@@ -143,7 +170,7 @@ class ResponsesApp:
                 ),
                 *(WebSocketRoute(prefix + "/responses", self._websockets) for prefix in ("/v1", "")),
             ],
-            exception_handlers={HTTPException: self._refuse},
+            exception_handlers={HTTPException: self._routing_error},
             lifespan=lambda _: _Lifespan(self),
         )
 
@@ -157,48 +184,49 @@ class ResponsesApp:
         await self.service.__aexit__(exc_type, exc, traceback)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection, as ASGI 3 has it."""
+        """Serve one HTTP request, WebSocket connection or lifespan (ASGI 3)."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
         request_id = self.service.ids("req")
 
-        async def named_send(message: ASGIMessage) -> None:
-            if message["type"] in _HEADS:
+        async def send_with_id(message: ASGIMessage) -> None:
+            if message["type"] in _START_MESSAGES:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
-        if self._admits(dict(scope["headers"]).get(b"authorization", b"")):
-            await self._app(scope, receive, named_send)
+        if self._is_authorized(dict(scope["headers"]).get(b"authorization", b"")):
+            await self._app(scope, receive, send_with_id)
         else:
-            answer = error_response(_not_admitted())
-            await (deny_websocket(answer) if scope["type"] == "websocket" else answer)(scope, receive, named_send)
+            response = error_response(_unauthorized())
+            deny = deny_websocket(response) if scope["type"] == "websocket" else response
+            await deny(scope, receive, send_with_id)
 
-    def _admits(self, authorization: bytes) -> bool:
+    def _is_authorized(self, authorization: bytes) -> bool:
         if self._keys is None:
             return True
-        scheme, _, given = authorization.partition(b" ")
-        # Every key is compared, each in constant time, so that the time tells nothing about them.
-        found = [hmac.compare_digest(given.strip(), key) for key in self._keys]
-        return scheme.lower() == b"bearer" and any(found)
+        scheme, _, credentials = authorization.partition(b" ")
+        # All keys are compared, each in constant time, so that the duration reveals nothing about them.
+        matches = [hmac.compare_digest(credentials.strip(), key) for key in self._keys]
+        return scheme.lower() == b"bearer" and any(matches)
 
     @staticmethod
     async def _dispatch(endpoints: Mapping[str, _Endpoint], request: Request) -> ASGI:
         endpoint = endpoints["GET" if request.method == "HEAD" else request.method]
         try:
             return await catch_errors(endpoint(request))
-        except ClientGone:
+        except ClientDisconnected:
             return no_response
 
     @staticmethod
-    async def _refuse(request: Request, error: Exception) -> ASGI:
-        # What the router refuses.
+    async def _routing_error(request: Request, error: Exception) -> ASGI:
+        """Return the response for an error that Starlette's router raises."""
         status = getattr(error, "status_code", 500)
-        where = f"{request.method} {request.url.path}"
+        target = f"{request.method} {request.url.path}"
         message, code = {
-            404: (f"There is nothing at {where}.", "unknown_url"),
-            405: (f"{where} is not allowed: the path takes other methods.", "method_not_allowed"),
-        }.get(status, (BROKEN, "server_error"))
+            404: (f"There is nothing at {target}.", "unknown_url"),
+            405: (f"{target} is not allowed: the path supports other methods.", "method_not_allowed"),
+        }.get(status, (INTERNAL_ERROR_MESSAGE, "server_error"))
         headers: Mapping[str, str] = getattr(error, "headers", None) or {}
         return error_response(APIError(message, status=status, type=INVALID, code=code, headers=headers))
 
@@ -209,81 +237,79 @@ class ResponsesApp:
 
     async def _create(self, request: Request) -> ASGI:
         body = await self._body(request)
-        asked = read_body(body, CreateResponse, self._converter)
-        given = _idempotency(request.headers, body)
-        if given in self._answered and (known := await self.service.find(self._answered[given])) is not None:
-            return (
-                Streaming(await self.service.replay(known.response.id))
-                if asked.stream
-                else json_response(known.response)
-            )
-        turn = await self.service.turn(asked)
-        if asked.background:
-            await self.service.start(turn)
-            self._remember(given, turn)
-            return (
-                Streaming(functools.partial(self.service.follow, turn, 0))
-                if asked.stream
-                else json_response(turn.response)
-            )
+        create = read_body(body, CreateResponse, self._converter)
+        fingerprint = _fingerprint(request.headers, body)
+        if earlier_id := self._idempotent.get(fingerprint):
+            earlier = await self.service.find(earlier_id)
+            if earlier is not None:
+                if create.stream:
+                    return EventStreamResponse(await self.service.replay(earlier_id))
+                return json_response(earlier.response)
+        task = await self.service.prepare(create)
+        if create.background:
+            await self.service.start(task)
+            self._remember(fingerprint, task)
+            if create.stream:
+                return EventStreamResponse(functools.partial(self.service.follow, task, 0))
+            return json_response(task.response)
 
-        async def run(deliver: EventSink | None = None) -> None:
+        async def run(sink: EventSink | None = None) -> None:
             try:
-                await turn.run(deliver)
+                await task.run(sink)
             finally:
-                if turn.response.status == "completed":
-                    self._remember(given, turn)
+                if task.response.status == "completed":
+                    self._remember(fingerprint, task)
 
-        async def answer() -> JSONResponse:
+        async def respond() -> JSONResponse:
             await run()
-            return json_response(turn.response)
+            return json_response(task.response)
 
-        return Streaming(run) if asked.stream else DeferredJSON(answer)
+        return EventStreamResponse(run) if create.stream else DeferredJSON(respond)
 
-    def _remember(self, given: bytes, turn: ResponseTask) -> None:
-        if given:
-            self._answered[given] = turn.id
-            if len(self._answered) > _REMEMBERED:
-                del self._answered[next(iter(self._answered))]
+    def _remember(self, fingerprint: bytes, task: ResponseTask) -> None:
+        if fingerprint:
+            self._idempotent[fingerprint] = task.id
+            if len(self._idempotent) > _MAX_IDEMPOTENCY_KEYS:
+                del self._idempotent[next(iter(self._idempotent))]
 
     async def _retrieve(self, request: Request) -> ASGI:
         params = read_retrieve_params(request.query_params.multi_items())
-        name = _response_id(request)
+        response_id = _response_id(request)
         if not params.stream:
-            return json_response((await self.service.existing(name)).response)
+            return json_response((await self.service.get(response_id)).response)
         after = None if params.starting_after is UNSET else params.starting_after
-        return Streaming(await self.service.replay(name, after))
+        return EventStreamResponse(await self.service.replay(response_id, after))
 
     async def _delete(self, request: Request) -> ASGI:
-        name = _response_id(request)
-        await self.service.delete(name)
-        return json_response(DeletedResponse(id=name, object="response.deleted", deleted=True))
+        response_id = _response_id(request)
+        await self.service.delete(response_id)
+        return json_response(DeletedResponse(id=response_id, object="response.deleted", deleted=True))
 
     async def _cancel(self, request: Request) -> ASGI:
         return json_response(await self.service.cancel(_response_id(request)))
 
     async def _input_items(self, request: Request) -> ASGI:
         params = read_list_params(request.query_params.multi_items())
-        page = page_of((await self.service.existing(_response_id(request))).input, params)
+        page = page_of((await self.service.get(_response_id(request))).input, params)
         return json_response(
             ResponseItemList(data=page.data, first_id=page.first_id, last_id=page.last_id, has_more=page.has_more)
         )
 
     async def _compact(self, request: Request) -> ASGI:
-        asked = read_body(await self._body(request), CompactRequest, self._converter, required=["model"])
+        body = read_body(await self._body(request), CompactRequest, self._converter, required=["model"])
 
-        async def compact() -> JSONResponse:
-            return json_response(await self.service.compact(asked))
+        async def respond() -> JSONResponse:
+            return json_response(await self.service.compact(body))
 
-        return DeferredJSON(compact)
+        return DeferredJSON(respond)
 
     async def _count(self, request: Request) -> ASGI:
-        asked = read_body(await self._body(request), InputTokensRequest, self._converter)
+        body = read_body(await self._body(request), InputTokensRequest, self._converter)
 
-        async def count() -> JSONResponse:
-            return json_response(await self.service.count(asked))
+        async def respond() -> JSONResponse:
+            return json_response(await self.service.count(body))
 
-        return DeferredJSON(count)
+        return DeferredJSON(respond)
 
     # -- models
 
@@ -298,31 +324,35 @@ class ResponsesApp:
         raise not_found("model", name, "model")
 
 
-def _key(given: object) -> bytes:
-    if not isinstance(given, str) or not given.strip():
-        raise LocalProtocolError("a key is a text that is not empty, and keys is a collection of them: keys=['k']")
-    return given.strip().encode()
+def _encode_keys(keys: Iterable[object]) -> list[bytes]:
+    encoded: list[bytes] = []
+    # The message must not contain a key. A single string would be taken for a collection of one-letter keys.
+    for key in [None] if isinstance(keys, str | bytes) else keys:
+        if not isinstance(key, str) or not key.strip():
+            raise UsageError("keys must be a collection of non-empty strings, such as keys=['k']")
+        encoded.append(key.strip().encode())
+    return encoded
 
 
 def _response_id(request: Request) -> str:
     return str(request.path_params["response_id"])
 
 
-def _idempotency(headers: Mapping[str, str], body: bytes) -> bytes:
-    """Tell what makes a request the same as another: its key, who sends it, and the body; empty without a key."""
-    key = headers.get("idempotency-key", "")
-    who = headers.get("authorization", "")
-    return hashlib.sha256(f"{key}\n{who}\n".encode() + body).digest() if key else b""
+def _fingerprint(headers: Mapping[str, str], body: bytes) -> bytes:
+    """Return what makes a request a repetition of another: its idempotency key, API key and body. Empty without the first."""
+    idempotency_key = headers.get("idempotency-key", "")
+    authorization = headers.get("authorization", "")
+    return hashlib.sha256(f"{idempotency_key}\n{authorization}\n".encode() + body).digest() if idempotency_key else b""
 
 
-def _not_admitted() -> APIError:
-    message, headers = "The API key is missing or not known here.", {"www-authenticate": "Bearer"}
+def _unauthorized() -> APIError:
+    message, headers = "The API key is missing or wrong.", {"www-authenticate": "Bearer"}
     return APIError(message, status=401, type=INVALID, code="invalid_api_key", headers=headers)
 
 
 @attrs.frozen
 class _Lifespan:
-    """What Starlette enters when the server starts: it would take what the application's own ``__aenter__`` gives for state."""
+    """What Starlette enters at startup. It must return ``None``: Starlette takes any other value for the application's state."""
 
     app: ResponsesApp
 

@@ -1,15 +1,16 @@
-"""What a handler answers with: the emitter, awaited.
+"""What a handler writes its response with: the protocol's :class:`~responses_proto.protocol.Emitter`, awaited.
 
-A handler is the model's half of a server. It gets a request and a reply, and says the output item by item::
+A handler is the model's side of a server. It is called with a request and a :class:`Reply`, and writes the output item by
+item::
 
     async def handler(request: CreateResponse, reply: Reply) -> None:
         async with reply.message() as message:
             async for token in my_model(request):
                 await message.text(token)
 
-Each verb returns when the event is on its way, so that a slow client slows the handler down instead of filling memory.
-A handler that just returns has completed its response; it may also end it itself, with ``complete`` (to state the usage),
-``incomplete`` or ``fail``.
+Each method returns when its events have been handed to the transport, so a slow client slows the handler down instead of
+filling memory. A handler that returns has completed its response. It may also end the response itself: with ``complete``, which
+takes the usage, with ``incomplete`` or with ``fail``.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ W = TypeVar("W", bound=ItemWriter)
 
 
 class ItemReply(Generic[W]):
-    """An item that is being said. Use it as a context manager, which closes it, or call :meth:`done`.
+    """An open output item. Use it in ``async with``, which closes it, or call :meth:`done`.
 
-    A block that is left by an exception leaves the item open: the end of the response marks it incomplete.
+    If the block raises, the item stays open, and the end of the response marks it ``incomplete``. Methods raise
+    ``LocalProtocolError`` once the item is closed or the response has ended.
     """
 
     def __init__(self, writer: W, send: Callable[[list[Event]], Awaitable[None]]) -> None:
@@ -51,7 +53,7 @@ class ItemReply(Generic[W]):
         return self._writer.id
 
     async def __aenter__(self) -> Self:
-        await self._send([])  # lets the opening go out before there is anything in the item
+        await self._send([])  # sends `output_item.added` before the item has content
         return self
 
     async def __aexit__(
@@ -61,69 +63,82 @@ class ItemReply(Generic[W]):
             await self.done()
 
     async def done(self) -> None:
-        """Close the item."""
+        """Close the item, and the content part that is open."""
         await self._send(self._writer.done())
 
 
 class MessageReply(ItemReply[MessageWriter]):
-    """A message of the assistant's; see :class:`~responses_proto.protocol.MessageWriter`."""
+    """An open message of the assistant, with text, refusals and annotations. :meth:`Reply.message` opens one."""
 
     async def text(self, delta: str, *, logprobs: Sequence[LogProb] = ()) -> None:
-        """Say more, and how sure that is, token by token, if the client asked (``include``)."""
+        """Append to the text. Opens a text part if none is open.
+
+        ``logprobs`` are the log probabilities of the tokens in ``delta``; the client asks for them with ``include``.
+        """
         await self._send(self._writer.text(delta, logprobs=logprobs))
 
     async def refusal(self, delta: str) -> None:
-        """Decline, in words."""
+        """Append to the refusal, which says in words why the model declines. Opens a refusal part if none is open."""
         await self._send(self._writer.refusal(delta))
 
     async def annotation(self, annotation: Annotation) -> None:
-        """Attach something to the text part that is open."""
+        """Add an annotation, such as a citation, to the open text part."""
         await self._send(self._writer.annotation(annotation))
 
     async def end_part(self) -> None:
-        """Close the part that is open, so that what comes next is a part of its own."""
+        """Close the open part. The next text starts a new one."""
         await self._send(self._writer.end_part())
 
 
 class ReasoningReply(ItemReply[ReasoningWriter]):
-    """What the model thinks; see :class:`~responses_proto.protocol.ReasoningWriter`."""
+    """An open reasoning item. :meth:`Reply.reasoning` opens one."""
 
     async def text(self, delta: str) -> None:
-        """Think more, for the client to read."""
+        """Append to the reasoning that the client may read."""
         await self._send(self._writer.text(delta))
 
     async def summary(self, delta: str) -> None:
-        """Add to the summary."""
+        """Append to the summary."""
         await self._send(self._writer.summary(delta))
 
     async def end_part(self) -> None:
-        """Close the part that is open, so that what comes next is a part of its own."""
+        """Close the open part. The next text or summary starts a new one."""
         await self._send(self._writer.end_part())
 
     async def done(self, *, encrypted_content: str | None = None) -> None:
-        """Close the item, with the reasoning as only the server can read it, where the client wants to keep that."""
+        """Close the item.
+
+        ``encrypted_content`` is the reasoning in a form that only the server can read. A client that stores its own history
+        asks for it with ``include``, and sends it back with the next request.
+        """
         await self._send(self._writer.done(encrypted_content=encrypted_content))
 
 
 class FunctionCallReply(ItemReply[FunctionCallWriter]):
-    """A call of one of the client's functions."""
+    """An open call of one of the client's functions. :meth:`Reply.function_call` opens one."""
 
     @property
     def call_id(self) -> str:
-        """What the output of the call will refer to."""
+        """The id that the client repeats in the output of the call."""
         return self._writer.call_id
 
     async def arguments(self, delta: str) -> None:
-        """Write more of the arguments, which are JSON when they are whole."""
+        """Append to the arguments. Together the deltas must be a JSON object."""
         await self._send(self._writer.arguments(delta))
 
 
 class Reply:
-    """The response to one request, as its handler says it.
+    """The response to one request, as its handler writes it. The server creates it and passes it to the handler.
 
-    It starts with the first thing that is said, so that a handler which finds the request impossible can still raise an
-    ``APIError`` that becomes the HTTP answer; call :meth:`start` to let the client know earlier that work has begun. Several
-    items may be open at once, and several tasks may write.
+    Open items with :meth:`message`, :meth:`reasoning` and :meth:`function_call`, or write a finished item of any type with
+    :meth:`item`. Then return, or end the response with :meth:`complete`, :meth:`incomplete` or :meth:`fail`. Several items may be
+    open at once, and several tasks may write.
+
+    The response starts with the first item. Until then a handler may raise an ``APIError``, which becomes the HTTP response;
+    later it becomes the events ``error`` and ``response.failed``. A handler that needs time before its first item can call
+    :meth:`start`, so that the client knows that work has begun.
+
+    After the end of the response, methods that write raise ``LocalProtocolError``.
     """
 
     def __init__(
@@ -135,9 +150,9 @@ class Reply:
         context: Sequence[Item] = (),
     ) -> None:
         self.context: Sequence[Item] = context
-        """What the model sees, in order: the history, wherever it was kept, and the input of this request.
+        """What the model sees, in order: the history, wherever it was stored, then the input of this request.
 
-        A string as input is a message of the user's here, and every item that can have an id has one.
+        An input that is a string is a user message here. Every item that can have an id has one.
         """
         self._emitter = emitter
         self._clock = clock
@@ -147,7 +162,7 @@ class Reply:
 
     @property
     def response(self) -> Response:
-        """The response as it is now."""
+        """The response so far."""
         return self._emitter.response
 
     @property
@@ -156,38 +171,44 @@ class Reply:
         return self._emitter.ended
 
     async def start(self) -> None:
-        """Tell the client that the response exists and is being worked on. Does nothing the second time."""
+        """Send ``response.created`` and ``response.in_progress``. Does nothing if the response has started."""
         self._begin()
         await self._send([])
 
     def message(self, *, phase: MessagePhase | None = None) -> MessageReply:
-        """Open a message of the assistant's."""
+        """Open a message of the assistant. Use the result in ``async with``.
+
+        ``phase`` states whether the message is a ``commentary`` on the work or the ``final_answer``.
+        """
         self._begin()
         return MessageReply(self._emitter.message(phase=phase), self._send)
 
     def reasoning(self) -> ReasoningReply:
-        """Open a reasoning item."""
+        """Open a reasoning item. Use the result in ``async with``."""
         self._begin()
         return ReasoningReply(self._emitter.reasoning(), self._send)
 
     def function_call(self, name: str, call_id: str | None = None) -> FunctionCallReply:
-        """Open a call of a function of the client's."""
+        """Open a call of the client's function ``name``. Use the result in ``async with``.
+
+        ``call_id`` is generated if it is ``None``.
+        """
         self._begin()
         return FunctionCallReply(self._emitter.function_call(name, call_id), self._send)
 
     async def item(self, item: Item) -> None:
-        """Say a whole item, of any kind. What it leaves out and an item of the output has to state is put in: its id, for one."""
+        """Write a finished item of any type. What an output item must have and this one lacks, such as its id, is added."""
         self._begin()
-        (whole,) = normalize_items([item], self._emitter.ids)
-        await self._send(self._emitter.item(whole))
+        (item,) = normalize_items([item], self._emitter.ids)
+        await self._send(self._emitter.item(item))
 
     async def complete(self, usage: Usage | None = None) -> None:
-        """End the response well."""
+        """End the response as ``completed``. Raises ``LocalProtocolError`` while an item is open: it may not be finished."""
         self._begin()
         await self._send(self._emitter.complete(usage, now=self._clock()))
 
     async def incomplete(self, reason: str = "max_output_tokens", usage: Usage | None = None) -> None:
-        """End the response early; what is open is marked incomplete."""
+        """End the response as ``incomplete`` for a reason. Open items become ``incomplete`` too."""
         self._begin()
         await self._send(self._emitter.incomplete(reason, usage))
 
@@ -200,15 +221,19 @@ class Reply:
         param: str | None = None,
         usage: Usage | None = None,
     ) -> None:
-        """End the response badly; what is open is marked incomplete."""
+        """End the response as ``failed`` with an error. Open items become ``incomplete``.
+
+        ``code`` (such as ``rate_limit_exceeded``), ``message``, ``type`` and ``param`` (the request's field at fault) are what the
+        client sees.
+        """
         self._begin()
         await self._send(self._emitter.fail(code, message, type=type, param=param, usage=usage))
 
     async def cut(self, end: Callable[[], list[Event]], stop: Callable[[], None]) -> None:
-        """End the response from outside, as the server does: with the emitter's verb ``end``.
+        """End the response from outside of the handler. For the server only.
 
-        What is on its way to the client gets there first; then ``stop`` is called, which is to stop the handler. Does nothing
-        once the response has ended.
+        Events that are being delivered arrive first. Then ``stop`` is called, which cancels the handler, and the events that
+        the emitter's verb ``end`` returns are delivered. Does nothing if the response has ended.
         """
         async with self._lock:
             if self._emitter.ended:
@@ -220,7 +245,7 @@ class Reply:
             await self._deliver_unsent()
 
     async def flush(self) -> None:
-        """Deliver what was said and could not be yet, as the server does for one that was cut off."""
+        """Deliver the events that a cancelled handler has left behind. For the server only."""
         async with self._lock:
             await self._deliver_unsent()
 
@@ -234,7 +259,7 @@ class Reply:
             self._unsent += self._emitter.start()
 
     async def _send(self, events: list[Event]) -> None:
-        # Tasks take turns, and whoever is next takes all there is: the order is that of the numbers.
+        # Several tasks may get here. Whoever has the lock delivers everything there is, so the order is that of the numbers.
         self._unsent += events or self._emitter.events()
         async with self._lock:
             await self._deliver_unsent()

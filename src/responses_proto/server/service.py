@@ -1,20 +1,27 @@
-"""The server without its transport: requests for responses in, events out, and what is kept of them.
+"""The server without its transport: requests go in, events come out, responses are stored.
 
-HTTP and WebSocket are two ways to talk to one :class:`Service`. What they need of it, in this order::
+HTTP and WebSocket are two ways to talk to one :class:`Service`. A request travels through it like this::
 
-    turn = await service.turn(request, earlier=...)     # checks the request, finds its history; APIError if it cannot be answered
-    await turn.run(deliver)                             # runs the handler; APIError if it refused before anything was delivered
-    turn.response, turn.history                         # how it ended, and what the next turn would see
+    task = await service.prepare(request)       # 1. check the request, find its history
+    await task.run(sink)                        # 2. run the handler, deliver and store its events
+    task.response, task.history                 # 3. the result, and what a following request would see
 
-* ``earlier`` is asked for the history of ``previous_response_id`` before the store is: a connection that caches what it
-  did not store gives it from there, as ``turn.history`` was.
-* ``deliver`` gets the events, each encoded once, in batches and in order. A response that is to be stored is stored before
-  its terminal event is delivered. What ``deliver`` raises ends the response and comes out of ``run``.
-* Cancelling the task that is in ``run`` cancels the handler at once. :meth:`ResponseTask.stop` ends a response from another task.
-* ``service.start(turn)`` runs a response in the background instead, for :meth:`ResponseTask.more` to follow; it needs ``async with service``.
+1. :meth:`Service.prepare` checks what the types do not express, and collects the history: the items of the conversation, or of
+   the chain of previous responses. A WebSocket connection remembers responses that were not stored; it passes a
+   :data:`HistoryLookup`, which is asked before the store. References to items are replaced by the items, compactions are
+   unfolded, and every item gets an id. Nothing is stored or delivered yet. A request that cannot be answered raises an
+   ``APIError``, which still can become a plain HTTP response.
+2. :meth:`ResponseTask.run` calls the handler. Each event that the handler's ``Reply`` emits is encoded once, and delivered to the
+   sink in order. If a streamed response is to be stored, it is saved twice: before its first event is delivered, so that a client
+   which knows the id can find it, and before its terminal event is delivered, so that no client hears of a result that
+   could still be lost. A sink that raises ends the response; ``run`` raises the same exception. Cancelling the task that
+   is in ``run`` cancels the handler at once. :meth:`ResponseTask.stop` ends the response from another task.
+3. For a response in the background, :meth:`Service.start` takes the place of ``run``; it requires ``async with service``.
+   While it runs, its events are stored as they come, and :meth:`Service.follow` delivers them to any number of clients.
 
-A response that the client was told of and that was cut short is stored as ``cancelled``; as ``failed``, if it ran in the background and
-the server itself went down.
+A response that is cut short after the client has heard of it is stored as ``cancelled``. If it ran in the background and the
+server shut down, it is stored as ``failed``. If the process was killed, it is still ``in_progress`` in the store; the next server
+saves it as ``failed`` when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -34,6 +41,7 @@ from ..models.events import Event
 from ..models.items import Item, ItemReference
 from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
 from ..models.response import (
+    RUNNING_STATUSES,
     CompactedResponse,
     InputTokenCount,
     InputTokensDetails,
@@ -59,40 +67,40 @@ if TYPE_CHECKING:
 __all__ = ["EventSink", "Handler", "HistoryLookup", "ResponseTask", "Service", "SupportsCompact", "SupportsCount"]
 
 HistoryLookup: TypeAlias = Callable[[str], Sequence[Item] | None]
-"""Gives the history up to and with a response, by its id; ``None`` if it does not know that one."""
+"""Returns the history up to and including the response with an id; ``None`` if it does not know that response."""
 
 
 @runtime_checkable
 class SupportsCompact(Protocol):
-    """A handler that shortens histories itself. Otherwise the server folds them up, and unfolds them when they come back."""
+    """A handler that shortens histories itself. For other handlers the server folds the items up, and unfolds them later."""
 
     async def compact(self, request: CompactRequest, context: Sequence[Item]) -> Sequence[Item]:
-        """Give the items that are to stand for those of the context. May raise an ``APIError``."""
+        """Return the items that replace those of ``context``. May raise an ``APIError``."""
         ...
 
 
 @runtime_checkable
 class SupportsCount(Protocol):
-    """A handler that knows how many tokens an input has. Otherwise the server counts words."""
+    """A handler that counts tokens itself. For other handlers the server counts words."""
 
     async def count(self, request: InputTokensRequest, context: Sequence[Item]) -> int:
-        """Count the tokens of a request whose context (history and input) is given. May raise an ``APIError``."""
+        """Return how many tokens the model would read. May raise an ``APIError``."""
         ...
 
 
-_RUNNING: Final = frozenset({"queued", "in_progress"})
-_DIED: Final = "The server stopped while it worked on the response, and has been started again since."
+_LOST: Final = "The server stopped while it worked on the response, and has been started again since."
 
 _log: Final = logging.getLogger(__name__)
 
 
 class Service:
-    """Makes the responses of a server, and looks after those that run and those that are kept.
+    """Creates the responses of a server, runs those in the background, and looks up those that are stored.
 
-    ``handler`` answers the requests, from any number of tasks at a time. ``store`` is where responses and conversations are kept; in
-    memory, if it is left out. ``clock`` gives seconds since 1970; ``ids`` makes an id of a prefix.
+    ``handler`` answers the requests; it is called from any number of tasks at once. ``store`` keeps responses and
+    conversations; the default is a :class:`~.stores.MemoryStore`. ``clock`` returns seconds since 1970. ``ids`` returns a new id
+    with the given prefix.
 
-    In ``async with`` it works in the background; leaving the block ends what runs there, and closes the store.
+    Enter it with ``async with`` to allow responses in the background. Leaving the block cancels them and closes the store.
     """
 
     def __init__(
@@ -107,14 +115,14 @@ class Service:
         self.store: Store = MemoryStore() if store is None else store
         self.clock: Callable[[], float] = clock
         self.ids: Callable[[str], str] = ids
-        self.turns: dict[str, ResponseTask] = {}
-        """The responses that are running and that somebody may ask for, by id. Turns come and go by themselves."""
+        self.running: dict[str, ResponseTask] = {}
+        """The running responses that a client may ask for, by id. Each task adds and removes itself."""
         self._tasks: TaskGroup | None = None
 
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
             raise LocalProtocolError(
-                "the server is open already: enter it once, by `async with` or by the lifespan of ASGI"
+                "the server is open already: enter it once, by `async with` or by the ASGI lifespan"
             )
         tasks = anyio.create_task_group()
         await tasks.__aenter__()
@@ -128,162 +136,175 @@ class Service:
         try:
             if tasks is not None:
                 tasks.cancel_scope.cancel()
-                # What the block raised is none of the tasks' business: it goes on as it is, not as one of a group.
+                # Without the block's exception, so that it propagates as it is and not inside an exception group.
                 await tasks.__aexit__(None, None, None)
         finally:
             with anyio.CancelScope(shield=True):
                 await self.store.aclose()
 
-    # -- making responses
+    # -- creating responses
 
-    async def turn(self, request: CreateResponse, *, earlier: HistoryLookup | None = None) -> ResponseTask:
-        """Check a request and find its history. Nothing was done yet: :meth:`ResponseTask.run` or :meth:`start` comes next.
+    async def prepare(self, request: CreateResponse, *, history_lookup: HistoryLookup | None = None) -> ResponseTask:
+        """Check a request, find its history, and return a task for it.
 
-        Raises ``APIError`` for a request that cannot be answered.
+        Nothing has been stored or delivered yet. Call :meth:`ResponseTask.run` next, or :meth:`start` for a response in the
+        background. ``history_lookup`` is asked for the previous response before the store is. Raises ``APIError`` if the
+        request cannot be answered.
         """
         check_create(request)
         if request.background and self._tasks is None:
             message = (
-                "This server does not work in the background: whoever runs it has to switch the lifespan of ASGI on, "
-                "or use it inside 'async with'."
+                "This server does not run responses in the background. Its operator must enable the ASGI lifespan, "
+                "or use the application inside 'async with'."
             )
             raise invalid(message, "background", "unsupported_parameter")
         previous = request.previous_response_id or None
-        cached = earlier(previous) if earlier is not None and previous else None
-        past = await self._history(previous, request.conversation or None) if cached is None else cached
-        own = await self.normalize(request.input or (), past)
-        context = expand([*past, *own])
+        remembered = history_lookup(previous) if history_lookup is not None and previous else None
+        history = await self._history(previous, request.conversation or None) if remembered is None else remembered
+        items = await self.normalize(request.input or (), history)
+        context = expand([*history, *items])
         check_outputs(context)
-        lost = cached is not None and request.store is not False and await self.store.find(previous or "") is None
+        # The history is stored with the response if the store does not have it otherwise.
+        only_remembered = (
+            remembered is not None and request.store is not False and await self.store.find(previous or "") is None
+        )
         return ResponseTask(
             request,
-            input=own,
+            input=items,
             context=context,
-            history=past if lost else None,
+            history=history if only_remembered else None,
             handler=self.handler,
             store=self.store,
-            running=self.turns,
+            running=self.running,
             clock=self.clock,
             ids=self.ids,
         )
 
-    async def start(self, turn: ResponseTask) -> None:
-        """Run a turn in the background. Returns once the response is queued and stored."""
+    async def start(self, task: ResponseTask) -> None:
+        """Run a task in the background. Return once its response is queued and stored; call :meth:`follow` next.
+
+        Raises ``LocalProtocolError`` outside of ``async with``.
+        """
         tasks = self._tasks
         if tasks is None:
-            raise LocalProtocolError("to work in the background, the server has to be open: use it inside `async with`")
+            raise LocalProtocolError("the server is not open: run responses in the background inside `async with`")
         try:
-            await turn.queue()
+            await task.queue()
         except BaseException:
-            turn.forget()
+            task.discard()
             raise
-        tasks.start_soon(self._run_in_background, turn)
+        tasks.start_soon(self._run_in_background, task)
 
     @staticmethod
-    async def _run_in_background(turn: ResponseTask) -> None:
+    async def _run_in_background(task: ResponseTask) -> None:
         try:
-            await turn.run()
-        except Exception:  # noqa: BLE001 - others go on, whatever a store raises
-            _log.exception("%s broke in the background", turn.id)
+            await task.run()
+        except Exception:  # noqa: BLE001 - an error of the store must not cancel the other responses
+            _log.exception("%s failed in the background", task.id)
 
-    # -- what came before
+    # -- history
 
     async def _history(self, previous: str | None, conversation: str | ConversationReference | None) -> list[Item]:
+        """Return the items of the conversation, or else of the previous response and those before it."""
         if conversation:
-            name = conversation if isinstance(conversation, str) else conversation.id
-            if await self.store.find_conversation(name) is None:
-                raise not_found("conversation", name, "conversation")
-            return await self.store.items(name)
-        asked, parts = previous, list[list[Item]]()
+            conversation_id = conversation if isinstance(conversation, str) else conversation.id
+            if await self.store.find_conversation(conversation_id) is None:
+                raise not_found("conversation", conversation_id, "conversation")
+            return await self.store.items(conversation_id)
+        first, sections = previous, list[list[Item]]()  # newest first
         while previous:
             stored = await self.find(previous)
             if stored is None:
-                which = "" if previous == asked else f", which {asked!r} goes back to"
-                message = f"Previous response with id {previous!r} not found{which}."
+                reason = "" if previous == first else f", which {first!r} follows"
+                message = f"Previous response with id {previous!r} not found{reason}."
                 raise invalid(message, "previous_response_id", "previous_response_not_found")
-            if stored.response.status in _RUNNING:
-                message = f"Previous response with id {previous!r} is still being made: wait for its end."
+            if stored.response.status in RUNNING_STATUSES:
+                message = f"Previous response with id {previous!r} has not ended yet: wait for its end."
                 raise invalid(message, "previous_response_id", "previous_response_not_completed")
-            parts.append(stored.items)
+            sections.append(stored.items)
             previous = None
             if stored.history is not None:
-                parts.append(stored.history)
+                sections.append(stored.history)
             elif stored.response.conversation:
-                parts.append(await self._history_before(stored, stored.response.conversation.id))
+                sections.append(await self._history_before(stored, stored.response.conversation.id))
             else:
                 previous = stored.response.previous_response_id or None
-        return [item for part in reversed(parts) for item in part]
+        return [item for section in reversed(sections) for item in section]
 
     async def _history_before(self, stored: StoredResponse, conversation_id: str) -> list[Item]:
-        """Give the items of a conversation that came before a response in it."""
+        """Return the items of a conversation that precede a response in it."""
         items = await self.store.items(conversation_id)
-        own = {id_of(item) for item in stored.items}
-        end = next((index for index, item in enumerate(items) if id_of(item) in own), len(items))
+        own_ids = {id_of(item) for item in stored.items}
+        end = next((index for index, item in enumerate(items) if id_of(item) in own_ids), len(items))
         return items[:end]
 
-    async def normalize(self, given: str | Sequence[Item], history: Sequence[Item], param: str = "input") -> list[Item]:
-        """Make items that follow a history what they are once they are stored, references replaced by what they stand for.
+    async def normalize(self, items: str | Sequence[Item], history: Sequence[Item], param: str = "input") -> list[Item]:
+        """Return items as they are stored: with ids, and with references replaced by what they refer to.
 
-        What is in the history already is left out. Raises ``APIError`` for a reference to what is not there, and for two items
-        with one id that they have to keep, at ``param``.
+        Items that ``history`` already has are left out. ``param`` is the request's field, for errors. Raises ``APIError`` for a
+        reference to an unknown item, and for two items of one type with the same id.
         """
         taken = {id_of(item) for item in history}
-        if isinstance(given, str):
-            return normalize_items(given, self.ids, taken=taken)
+        if isinstance(items, str):
+            return normalize_items(items, self.ids, taken=taken)
         known = {(item.type, id_of(item)) for item in history if id_of(item)}
         found: list[Item] = []
-        places: list[int] = []
-        for index, item in enumerate(given):
+        positions: list[int] = []
+        for index, item in enumerate(items):
             if isinstance(item, ItemReference):
-                kept = await self.store.find_item(item.id) if item.id not in taken else None
-                if kept is None and item.id not in taken:
+                resolved = await self.store.find_item(item.id) if item.id not in taken else None
+                if resolved is None and item.id not in taken:
                     raise not_found("item", item.id, f"{param}[{index}].id")
             else:
-                kept = item if (item.type, id_of(item)) not in known else None
-            if kept is not None:
-                found.append(kept)
-                places.append(index)
-        made = normalize_items(found, self.ids, taken=taken)
+                resolved = item if (item.type, id_of(item)) not in known else None
+            if resolved is not None:
+                found.append(resolved)
+                positions.append(index)
+        normalized = normalize_items(found, self.ids, taken=taken)
         seen: set[tuple[str, str]] = set()
-        for place, item in zip(places, made, strict=True):
-            name = id_of(item)
-            if not name and hasattr(item, "id"):
-                raise invalid(f"An item of type {item.type} has an id.", f"{param}[{place}].id", "invalid_value")
-            if name and (item.type, name) in seen:
-                raise invalid(f"Duplicate item found with id {name!r}.", f"{param}[{place}].id", "duplicate_item")
-            seen.add((item.type, name))
-        return made
+        for index, item in zip(positions, normalized, strict=True):
+            item_id = id_of(item)
+            if not item_id and hasattr(item, "id"):
+                raise invalid(f"An item of type {item.type} must have an id.", f"{param}[{index}].id", "invalid_value")
+            if item_id and (item.type, item_id) in seen:
+                raise invalid(f"Duplicate item found with id {item_id!r}.", f"{param}[{index}].id", "duplicate_item")
+            seen.add((item.type, item_id))
+        return normalized
 
-    # -- what is kept
+    # -- stored responses
 
     async def find(self, response_id: str) -> StoredResponse | None:
-        """Give a response that runs or is kept. One that died with an earlier process has failed."""
-        turn = self.turns.get(response_id)
-        if turn is not None:
-            return turn.stored
+        """Return a response that is running or stored; ``None`` if there is none.
+
+        A response that an earlier process was running when it died is returned as ``failed``.
+        """
+        task = self.running.get(response_id)
+        if task is not None:
+            return task.stored
         stored = await self.store.find(response_id)
-        if stored is None or stored.response.status not in _RUNNING:
+        if stored is None or stored.response.status not in RUNNING_STATUSES:
             return stored
         return await self._mark_lost(stored)
 
     async def _mark_lost(self, stored: StoredResponse) -> StoredResponse:
+        """Save a response as failed, with the output of its stored events."""
         events = await self.store.events(stored.response.id)
-        said = Accumulator()
+        accumulator = Accumulator()
         for event in events:
-            said.push(loads(event.data, Event))
+            accumulator.push(loads(event.data, Event))
         response = attrs.evolve(
             stored.response,
             status="failed",
-            error=ResponseError(code="server_error", message=_DIED),
-            output=[_unfinished(item) for item in said.response.output],
+            error=ResponseError(code="server_error", message=_LOST),
+            output=[_incomplete(item) for item in accumulator.response.output],
         )
         failed = attrs.evolve(stored, response=response)
-        last = failure_events(response, events[-1].sequence_number + 1) if events else []
-        await self.store.save(failed, events=last)
+        last_events = failure_events(response, events[-1].sequence_number + 1) if events else []
+        await self.store.save(failed, events=last_events)
         return failed
 
-    async def existing(self, response_id: str) -> StoredResponse:
-        """Give a response that runs or is kept. Raises ``APIError`` (404) if there is none."""
+    async def get(self, response_id: str) -> StoredResponse:
+        """Return a response that is running or stored. Raises ``APIError`` (404) if there is none."""
         stored = await self.find(response_id)
         if stored is None:
             raise not_found("response", response_id, "response_id")
@@ -292,58 +313,62 @@ class Service:
     async def replay(
         self, response_id: str, after: int | None = None
     ) -> Callable[[EventSink], Coroutine[Any, Any, None]]:
-        """Give the events of a response again, from behind a sequence number on, and those to come if it runs.
+        """Return a function that delivers the events of a response to a sink, including those to come if it is running.
 
-        A response that was not streamed has the events that it would have had. Nothing is delivered until what this gives is
-        called. Raises ``APIError`` for a response that is not there, and for a number that none of its events has had.
+        ``after`` is the sequence number of the last event that the client has; ``None`` starts at the first. The events of a
+        response that was not streamed are derived from the response. Raises ``APIError`` if there is no such response, or
+        no event with the number ``after``.
         """
-        turn = self.turns.get(response_id)
-        if turn is not None:
-            _check_number(after, turn.number)
-            return functools.partial(self.follow, turn, 0 if after is None else after + 1)
-        stored = await self.existing(response_id)
+        task = self.running.get(response_id)
+        if task is not None:
+            _check_sequence_number(after, task.last_sequence_number)
+            return functools.partial(self.follow, task, 0 if after is None else after + 1)
+        stored = await self.get(response_id)
         events = await self.store.events(response_id) or [wire_event(event) for event in emit(stored.response)]
-        _check_number(after, events[-1].sequence_number)
+        _check_sequence_number(after, events[-1].sequence_number)
         rest = [event for event in events if after is None or event.sequence_number > after]
 
-        async def again(deliver: EventSink) -> None:
+        async def deliver_stored(sink: EventSink) -> None:
             if rest:
-                await deliver(rest)
+                await sink(rest)
 
-        return again
+        return deliver_stored
 
     @staticmethod
-    async def follow(turn: ResponseTask, number: int, deliver: EventSink) -> None:
-        """Deliver the events of a turn from a sequence number on, those to come included."""
-        while said := await turn.more(number):
-            number += len(said)
-            await deliver(said)
+    async def follow(task: ResponseTask, number: int, sink: EventSink) -> None:
+        """Deliver the events of a task from a sequence number on, until the response has ended."""
+        while events := await task.wait_for_events(number):
+            number += len(events)
+            await sink(events)
 
     async def cancel(self, response_id: str) -> Response:
-        """Cancel a response in the background, and give it; one that has ended stays as it is. Raises ``APIError``."""
-        turn = self.turns.get(response_id)
-        response = turn.response if turn is not None else (await self.existing(response_id)).response
+        """Cancel a response in the background and return it. One that has ended is returned unchanged.
+
+        Raises ``APIError`` if there is no such response, or if it does not run in the background.
+        """
+        task = self.running.get(response_id)
+        response = task.response if task is not None else (await self.get(response_id)).response
         if not response.background:
             message = "Only a response in the background can be cancelled; others end when their connection is closed."
             raise invalid(message, "response_id", "response_not_cancellable")
-        if turn is None:
+        if task is None:
             return response
-        await turn.stop()
-        return turn.response
+        await task.stop()
+        return task.response
 
     async def delete(self, response_id: str) -> None:
-        """Forget a response; one that runs is cancelled. Raises ``APIError`` (404) if there is none."""
-        turn = self.turns.get(response_id)
-        if turn is not None:
-            turn.forget()
-            await turn.stop()
-        if not await self.store.delete(response_id) and turn is None:
+        """Delete a response; cancel it if it is running. Raises ``APIError`` (404) if there is none."""
+        task = self.running.get(response_id)
+        if task is not None:
+            task.discard()
+            await task.stop()
+        if not await self.store.delete(response_id) and task is None:
             raise not_found("response", response_id, "response_id")
 
-    # -- what is said about input
+    # -- compaction and token counts
 
     async def compact(self, request: CompactRequest) -> CompactedResponse:
-        """Have a history shortened: by the handler if it can, or else by folding it up. Raises ``APIError``."""
+        """Shorten a history: by the handler if it is a :class:`SupportsCompact`, else by folding it up. Raises ``APIError``."""
         context = await self._context(request)
         if not context:
             raise invalid("There is nothing to compact: the input is empty.", "input", "missing_required_parameter")
@@ -352,18 +377,18 @@ class Service:
             output = normalize_items(await handler.compact(request, context), self.ids)
         else:
             output = compact(context, self.ids)
-        read, written = count_words(context, request.instructions), count_words(output)
+        input_tokens, output_tokens = count_words(context, request.instructions), count_words(output)
         usage = Usage(
-            input_tokens=read,
-            output_tokens=written,
-            total_tokens=read + written,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            total_tokens=input_tokens + output_tokens,
             input_tokens_details=InputTokensDetails(cached_tokens=0),
             output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
         )
         return CompactedResponse(id=self.ids("resp"), created_at=int(self.clock()), output=output, usage=usage)
 
     async def count(self, request: InputTokensRequest) -> InputTokenCount:
-        """Count the tokens of an input: by the handler if it can, or else its words. Raises ``APIError``."""
+        """Count the tokens of an input: by the handler if it is a :class:`SupportsCount`, else its words. Raises ``APIError``."""
         context = await self._context(request)
         handler = cast("object", self.handler)
         if isinstance(handler, SupportsCount):
@@ -372,18 +397,19 @@ class Service:
 
     async def _context(self, request: CompactRequest | InputTokensRequest) -> list[Item]:
         conversation = request.conversation if isinstance(request, InputTokensRequest) else None
-        past = await self._history(request.previous_response_id or None, conversation or None)
-        return expand([*past, *await self.normalize(request.input or (), past)])
+        history = await self._history(request.previous_response_id or None, conversation or None)
+        return expand([*history, *await self.normalize(request.input or (), history)])
 
 
-def _check_number(after: int | None, last: int) -> None:
+def _check_sequence_number(after: int | None, last: int) -> None:
     if after is not None and not 0 <= after <= last:
-        message = f"No event with sequence number {after} has been sent: the last one had {last}."
+        message = f"No event with sequence number {after} has been sent: the last one has {last}."
         raise invalid(message, "starting_after", "invalid_value")
 
 
-def _unfinished(item: Item) -> Item:
+def _incomplete(item: Item) -> Item:
+    """Return an item in progress as incomplete; others unchanged."""
     if getattr(item, "status", None) != "in_progress":
         return item
-    changed: dict[str, Any] = {"status": "incomplete"}
-    return attrs.evolve(item, **changed)
+    changes: dict[str, Any] = {"status": "incomplete"}
+    return attrs.evolve(item, **changes)

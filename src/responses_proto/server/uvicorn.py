@@ -1,6 +1,6 @@
-"""Running an application on a socket of this machine: uvicorn, in the foreground or in a thread of its own.
+"""Run an application on a socket of this machine with uvicorn, in the foreground or in a thread.
 
-Needs the extra ``server`` (uvicorn).
+Requires the extra ``server``, which installs uvicorn.
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from ..exceptions import LocalProtocolError
+from ..exceptions import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -19,72 +19,79 @@ if TYPE_CHECKING:
 
 __all__ = ["listen", "serve", "serving", "url_of"]
 
-_STARTING = 0.005  # seconds between two looks at a server that starts
-_GRACE = 1  # seconds that open streams get at the end
-_LARGEST = 65 * 1024 * 1024  # bytes of a WebSocket message: over what an application refuses by itself
+_START_INTERVAL: Final = 0.005  # seconds between two checks whether the server has started
+_SHUTDOWN_TIMEOUT: Final = 1  # seconds that open streams have to end
+_MAX_WEBSOCKET_MESSAGE: Final = (
+    65 * 1024 * 1024
+)  # bytes; above `ResponsesApp.max_body_bytes`, which explains itself better
 
 
 def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
-    """Open a listening socket; port 0 takes a free one. From here on clients can connect. Raises ``OSError``."""
+    """Open a listening socket; port 0 chooses a free one. Clients can connect as soon as this returns.
+
+    Call :func:`serve` next. Raises ``OSError`` if the address is not available.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family, backlog=2048)
-    # What is accepted inherits it. asyncio would set it itself, but not for sockets that come from here (they do not name TCP);
-    # without it, head and body of an answer are 40 ms apart.
+    # Accepted sockets inherit the option. asyncio sets it only on sockets whose protocol is given as TCP, unlike here.
+    # Without it, the head and the body of a response arrive 40 ms apart.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def url_of(listener: socket.socket) -> str:
-    """Give the base URL of the API on this socket."""
+    """Return the base URL of the API on a listening socket, such as ``http://127.0.0.1:8000/v1``."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
 
 
 def serve(app: Callable[..., Awaitable[None]], listener: socket.socket) -> None:
-    """Serve on this socket until the process is interrupted, with as many connections as the system allows the process.
+    """Serve an ASGI application on a listening socket until the process is interrupted; then close the socket.
 
-    Raises ``ImportError`` if uvicorn is not installed.
+    The process's soft limit of open files is raised to the hard limit, since each connection needs one. Raises ``ImportError``
+    if uvicorn is not installed.
     """
-    _allow_many_files()
+    _raise_file_limit()
     with listener:
         _server(app).run(sockets=[listener])
 
 
 @contextlib.contextmanager
 def serving(app: Callable[..., Awaitable[None]], *, host: str = "127.0.0.1", port: int = 0) -> Generator[str]:
-    """Serve in a thread for the length of the block, which gets the base URL. Ends cleanly, within about a second.
+    """Serve an ASGI application in a thread while the block runs. The block gets the base URL.
 
-    Raises ``LocalProtocolError`` for an application whose lifespan does not begin; the log says why.
+    Port 0 chooses a free port. Leaving the block ends open streams and takes up to about one second. Raises ``UsageError`` if
+    the application does not start (the log contains its error), ``OSError`` if the address is not available, and
+    ``ImportError`` if uvicorn is not installed.
     """
     server = _server(app)
     with listen(host, port) as listener:
 
         def run() -> None:
-            with contextlib.suppress(SystemExit):  # how uvicorn says that it did not start
+            with contextlib.suppress(SystemExit):  # uvicorn exits if the application does not start
                 server.run(sockets=[listener])
 
         thread = threading.Thread(target=run, name="responses-proto", daemon=True)
         thread.start()
         try:
-            while not server.started:  # a client that came before would only wait in the listener's queue
+            while not server.started:
                 if not thread.is_alive():
-                    raise LocalProtocolError("the application did not start: see the log")
-                thread.join(_STARTING)
+                    raise UsageError("the application did not start: see the log")
+                thread.join(_START_INTERVAL)
             yield url_of(listener)
         finally:
             server.should_exit = True
             thread.join()
 
 
-def _allow_many_files() -> None:
-    # Each open stream is one, and many systems start a process with 1024 or fewer.
+def _raise_file_limit() -> None:
     try:
-        import resource  # noqa: PLC0415 - Unix has it
+        import resource  # noqa: PLC0415 - Unix only
     except ImportError:
         return
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):  # what the system then refuses it has refused before
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):  # some systems refuse it; then the limit stays as it is
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _server(app: Any) -> uvicorn.Server:
@@ -98,7 +105,7 @@ def _server(app: Any) -> uvicorn.Server:
             lifespan="on",
             log_level="warning",
             access_log=False,
-            timeout_graceful_shutdown=_GRACE,
-            ws_max_size=_LARGEST,
+            timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
+            ws_max_size=_MAX_WEBSOCKET_MESSAGE,
         )
     )

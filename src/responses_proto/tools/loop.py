@@ -47,6 +47,7 @@ from ..models.items import (
     Message,
     ToolSearchOutput,
 )
+from ..models.response import RUNNING_STATUSES
 from ..models.tools import CustomTool, FunctionTool, NamespaceTool, Tool
 from ..protocol.api_errors import api_error_from
 from ..protocol.history import as_input
@@ -87,7 +88,6 @@ StopReason: TypeAlias = Literal["completed", "max_turns", "incomplete", "failed"
 The others are the status of the last response's outcome."""
 
 _NOT_RUN: Final = "The call was not run."
-_UNFINISHED: Final = frozenset({"queued", "in_progress"})
 _OUTCOME_STATUS: Final[Mapping[str, OutcomeStatus]] = {
     "incomplete": "incomplete",
     "failed": "failed",
@@ -406,7 +406,7 @@ def is_offered(call: PendingCall, tools: Iterable[Tool | JSONObject]) -> bool:
 
 def _outcome_of(response: Response) -> Outcome:
     status = response.status or "completed"
-    if status in _UNFINISHED:
+    if status in RUNNING_STATUSES:
         raise LocalProtocolError(f"the response is {status}: await client.wait(response) first")
     error = api_error_from(dump(response.error)) if status == "failed" and response.error else None
     return Outcome(status=_OUTCOME_STATUS.get(status, "completed"), response=response, error=error)

@@ -10,7 +10,14 @@ from ...codec import default_converter
 from ...exceptions import DecodeError
 from ...models.conversations import Conversation, ConversationItemList, DeletedConversation
 from ...models.items import FunctionCallOutput, Message
-from ...models.response import CompactedResponse, DeletedResponse, InputTokenCount, Response, ResponseItemList
+from ...models.response import (
+    RUNNING_STATUSES,
+    CompactedResponse,
+    DeletedResponse,
+    InputTokenCount,
+    Response,
+    ResponseItemList,
+)
 from ...models.tools import FunctionTool
 from ...protocol.emitter import random_id
 from ._probe import NOT_OFFERED, CheckFailed, Skipped
@@ -25,7 +32,6 @@ __all__ = ["CHECKS"]
 
 _FIRST_POLL: Final = 0.05  # seconds between two looks at a response in the background; they double …
 _LONGEST_POLL: Final = 1.0  # … up to this
-_RUNNING: Final = frozenset({"queued", "in_progress"})
 _WEATHER: Final = FunctionTool(
     name="get_weather",
     description="Gives the weather of a city.",
@@ -200,7 +206,7 @@ async def _end_of(probe: Probe, response_id: str) -> object:
     pause = _FIRST_POLL
     while True:
         status = (await probe.request("GET", "responses", response_id)).read(Response).status
-        if status not in _RUNNING:
+        if status not in RUNNING_STATUSES:
             return status
         await anyio.sleep(pause)
         pause = min(2 * pause, _LONGEST_POLL)

@@ -1,0 +1,283 @@
+"""The commands, and how they are run.
+
+A command exits with status 0 if the response is complete. Every error is one line on standard error that states what is wrong
+and what to do. The status is then 1; it is 2 for wrong usage, such as a port or file that cannot be used, 130 after an
+interruption and 143 after a termination.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+
+import anyio
+import typer
+
+from .._version import __version__
+from ..client.client import ResponsesClient
+from ..codec import dumps
+from ..exceptions import LocalProtocolError, UsageError
+from ..scripted.demo import HUGGINGFACE_MODEL
+from ._errors import TERMINATED, WRONG_USAGE, CommandError, one_line_errors, print_error
+from ._output import as_text, discard_output, print_stream, write
+from ._playback import playback
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from ..models.response import Response
+    from ..testing.conformance.servers import ServerReport
+
+__all__ = ["app", "run"]
+
+_DEMO_PROMPT: Final = "Tell me a three-sentence bedtime story about a unicorn."
+_DEFAULT_MODELS: Final = {"openai": "gpt-5-mini", "huggingface": HUGGINGFACE_MODEL}
+_SCRIPTED_MODEL: Final = "scripted"
+
+app: typer.Typer = typer.Typer(
+    name="responses-proto",
+    help="The Responses API from the command line.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+def run() -> int:
+    """Run the command that ``sys.argv`` names. Return the exit status."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # the parent process has closed it
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - stays open until the end
+    for output in (sys.stdout, sys.stderr):
+        # A model may write characters that the terminal's encoding lacks.
+        if isinstance(output, io.TextIOWrapper):
+            output.reconfigure(errors="replace")
+    try:
+        app()
+    except SystemExit as done:
+        return done.code if isinstance(done.code, int) else int(done.code is not None)
+    except OSError as error:
+        # The commands handle every other OSError themselves.
+        discard_output()
+        print_error(f"cannot write the output: {error.strerror or error}")
+        return 1
+    return 0
+
+
+# ---- options of several commands
+
+_Prompt = Annotated[str, typer.Argument(help="The prompt.")]
+_Model = Annotated[
+    str | None, typer.Option("--model", envvar="MODEL", help="The model. Default: depends on the provider.")
+]
+_BaseURL = Annotated[
+    str | None, typer.Option("--base-url", help="Base URL of the API, such as http://127.0.0.1:8000/v1.")
+]
+_Provider = Annotated[str | None, typer.Option("--provider", help="Name of a known provider, such as huggingface.")]
+_Key = Annotated[str | None, typer.Option("--api-key", help="API key (prefer the environment variable).")]
+_Events = Annotated[
+    bool, typer.Option("--events", help="Print one typed event per line, and the summary to standard error.")
+]
+
+
+def _client(base_url: str | None, provider: str | None, api_key: str | None) -> ResponsesClient:
+    if provider:
+        return ResponsesClient.for_provider(provider, base_url=base_url, api_key=api_key)
+    return ResponsesClient(base_url, api_key)
+
+
+def _model(model: str | None, client: ResponsesClient) -> str:
+    return model or _DEFAULT_MODELS.get(client.dialect.name, _SCRIPTED_MODEL)
+
+
+# ---- commands
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    *, version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False
+) -> None:
+    if version:
+        write(f"responses-proto {__version__}\n")
+        raise typer.Exit(0)
+
+
+@app.command()
+@one_line_errors
+def stream(
+    prompt: _Prompt,
+    model: _Model = None,
+    base_url: _BaseURL = None,
+    provider: _Provider = None,
+    api_key: _Key = None,
+    *,
+    events: _Events = False,
+) -> None:
+    """Stream a response and print it as it arrives."""
+
+    async def main() -> None:
+        async with _client(base_url, provider, api_key) as client:
+            await print_stream(client.stream(model=_model(model, client), input=prompt), events=events)
+
+    anyio.run(main)
+
+
+@app.command()
+@one_line_errors
+def create(
+    prompt: _Prompt,
+    model: _Model = None,
+    base_url: _BaseURL = None,
+    provider: _Provider = None,
+    api_key: _Key = None,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print the response as JSON.")] = False,
+) -> None:
+    """Create a response and print it."""
+
+    async def main() -> Response:
+        async with _client(base_url, provider, api_key) as client:
+            return await client.create(model=_model(model, client), input=prompt)
+
+    response = anyio.run(main)
+    write(dumps(response).decode() + "\n" if json else as_text(response))
+    if response.status and response.status != "completed":
+        reason = response.error.message if response.error else ""
+        if response.incomplete_details:
+            reason = response.incomplete_details.reason or ""
+        raise CommandError(f"the response is {response.status}: {reason or 'the server gives no reason'}")
+
+
+@app.command()
+@one_line_errors
+def serve(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", help="Port to listen on; 0 chooses a free one.", min=0, max=65535)
+    ] = 8000,
+    store: Annotated[
+        str | None, typer.Option("--store", help="SQLite file to keep responses in. Default: in memory.")
+    ] = None,
+    api_key: Annotated[
+        list[str] | None, typer.Option("--api-key", help="Accept only this key (repeatable). Default: any key.")
+    ] = None,
+    script: Annotated[
+        str | None, typer.Option("--script", help="File of rules for the answers, .json or .jsonl.")
+    ] = None,
+    delay: Annotated[float, typer.Option("--delay", help="Seconds between two words.", min=0.0)] = 0.02,
+) -> None:
+    """Serve the scripted model, which needs no network and gives the same answer every time."""
+    from ..scripted.model import MODEL, Scripted  # noqa: PLC0415 - only `serve` and `demo` need it
+    from ..scripted.script import ScriptRules  # noqa: PLC0415 - only `serve` needs it
+    from ..server.app import ResponsesApp  # noqa: PLC0415 - needs the extra `server`, other commands do not
+    from ..server.stores import SQLiteStore  # noqa: PLC0415 - as above
+    from ..server.uvicorn import listen, url_of  # noqa: PLC0415 - as above
+    from ..server.uvicorn import serve as serve_app  # noqa: PLC0415 - as above
+
+    try:
+        rules = ScriptRules.read(script) if script else None
+        application = ResponsesApp(
+            Scripted(delay=delay, script=rules),
+            store=SQLiteStore(store) if store else None,
+            keys=api_key or None,
+            models=[MODEL],
+        )
+    except OSError as error:
+        raise CommandError(f"cannot read {script}: {error.strerror or error}", status=WRONG_USAGE) from error
+    except (UsageError, LocalProtocolError) as error:
+        raise CommandError(str(error), status=WRONG_USAGE) from error
+    try:
+        listener = listen(host, port)
+    except OSError as error:
+        # `error.strerror` may repeat the address. Errors of the name service have negative numbers that os.strerror does not know.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror or error
+        message = f"cannot listen on {host}, port {port}: {reason}. Choose others with --host and --port."
+        raise CommandError(message, status=WRONG_USAGE) from error
+    # uvicorn restores this handler when it has shut down, and raises the signal again. The default handler would kill the process.
+    signal.signal(signal.SIGTERM, _exit_terminated)
+    keys = "only the keys given" if api_key else "any API key"
+    write(f"serving on {url_of(listener)} (model {MODEL}, {keys}); press Ctrl-C to stop\n")
+    serve_app(application, listener)
+
+
+def _exit_terminated(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(TERMINATED)
+
+
+@app.command()
+@one_line_errors
+def check(
+    url: Annotated[str, typer.Argument(help="Base URL of the API, such as http://127.0.0.1:8000/v1.")],
+    model: Annotated[
+        str, typer.Option("--model", envvar="MODEL", help="The model to send requests to.")
+    ] = _SCRIPTED_MODEL,
+    api_key: Annotated[str | None, typer.Option("--api-key", envvar="RESPONSES_API_KEY", help="API key.")] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="Run only this check (repeatable).")] = None,
+    ignore: Annotated[list[str] | None, typer.Option("--ignore", help="Ignore this rule (repeatable).")] = None,
+) -> None:
+    """Check whether a server follows the protocol, by small but real requests to every endpoint."""
+    from ..testing.conformance.servers import check_server  # noqa: PLC0415 - only `check` needs it
+
+    async def main() -> ServerReport:
+        return await check_server(url, key=api_key, model=model, only=only or None, ignore=ignore or ())
+
+    report = anyio.run(main)
+    write(f"{report}\n")
+    if not report.ok:
+        failed = sum(one.status == "failed" for one in report.checks)
+        raise CommandError(f"{failed} of {len(report.checks)} checks failed")
+
+
+@app.command()
+@one_line_errors
+def replay(
+    file: Annotated[str, typer.Argument(help="A recorded event stream.")],
+    chunk: Annotated[int, typer.Option("--chunk", help="Bytes to send at a time.", min=1)] = 4096,
+    *,
+    events: _Events = False,
+) -> None:
+    """Play a recorded stream back through a socket and the client."""
+    try:
+        recording = Path(file).read_bytes()
+    except OSError as error:
+        raise CommandError(
+            f"cannot read {file}: {error.strerror}. Pass the path of a recorded event stream."
+        ) from error
+    if b"data:" not in recording:
+        raise CommandError(f"{file} has no events. Pass the path of a recorded event stream.")
+
+    async def main(url: str) -> None:
+        async with ResponsesClient(url, "none") as client:
+            await print_stream(client.stream(model="recording", input=""), events=events)
+
+    with playback(recording, chunk) as url:
+        anyio.run(main, url)
+
+
+@app.command()
+@one_line_errors
+def demo() -> None:
+    """Tell a bedtime story, with the scripted model or, if HF_TOKEN is set, with MODEL on Hugging Face."""
+
+    async def main(client: ResponsesClient, model: str) -> None:
+        async with client:
+            await print_stream(client.stream(model=model, input=_DEMO_PROMPT), events=False)
+
+    if os.environ.get("HF_TOKEN", "").strip():
+        client = ResponsesClient.for_provider("huggingface")
+        model = os.environ.get("MODEL") or HUGGINGFACE_MODEL
+        write(f"{model} at {client.base_url}\n> {_DEMO_PROMPT}\n")
+        anyio.run(main, client, model)
+        return
+    from ..scripted.model import MODEL, Scripted  # noqa: PLC0415 - only `serve` and `demo` need it
+    from ..server.app import ResponsesApp  # noqa: PLC0415 - needs the extra `server`, other commands do not
+    from ..server.uvicorn import serving  # noqa: PLC0415 - as above
+
+    with serving(ResponsesApp(Scripted(delay=0.02))) as url:
+        write(f"the scripted model at {url} (set HF_TOKEN to use a real one)\n> {_DEMO_PROMPT}\n")
+        anyio.run(main, ResponsesClient(url, "none"), MODEL)

@@ -1,0 +1,108 @@
+"""Errors of the commands: each becomes one line on standard error, with advice, and an exit status."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from typing import TYPE_CHECKING, Any, Final
+
+import rich.console
+import typer
+
+from ..exceptions import (
+    APIError,
+    AuthenticationError,
+    ConnectError,
+    DeadlineExceeded,
+    LimitExceeded,
+    NotAnEventStream,
+    NotFoundError,
+    PermissionDeniedError,
+    RateLimitError,
+    ResponsesProtoError,
+    StreamInterrupted,
+    StreamTruncated,
+)
+from ..protocol.api_errors import readable
+from ._output import discard_output
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["INTERRUPTED", "TERMINATED", "WRONG_USAGE", "CommandError", "one_line_errors", "print_error"]
+
+WRONG_USAGE: Final = 2
+INTERRUPTED: Final = 130  # 128 + SIGINT, as in shells
+TERMINATED: Final = 143  # 128 + SIGTERM
+
+_ADVICE: Final[tuple[tuple[type[Exception], str], ...]] = (
+    # The first class that matches counts. Errors of other classes need no advice.
+    (
+        ConnectError,
+        "Is the server running, and is --base-url right? `responses-proto serve` starts one on this machine.",
+    ),
+    (AuthenticationError, "Pass --api-key, or set RESPONSES_API_KEY or the provider's own variable."),
+    (PermissionDeniedError, "The key is valid, but lacks permission: use another key or another model."),
+    (NotFoundError, "Check --model, and --base-url, which usually ends in /v1."),
+    (RateLimitError, "Try again later."),
+    (NotAnEventStream, "Is --base-url that of a Responses API? It usually ends in /v1."),
+    (StreamTruncated, "The server, or a proxy in front of it, stopped too early. Try again."),
+    (StreamInterrupted, "The connection broke. Try again."),
+    (DeadlineExceeded, "The server is slow or unreachable. Try again."),
+    (LimitExceeded, "The server sent more than this library accepts by default."),
+    (APIError, "This is the server's answer."),
+)
+
+
+class CommandError(Exception):
+    """An error of a command itself. ``str(error)`` is the line to print; ``status`` is the exit status."""
+
+    def __init__(self, message: str, *, status: int = 1) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def print_error(line: str) -> None:
+    """Print a line to standard error, in red on a terminal."""
+    with contextlib.suppress(OSError):  # if standard error is closed too, only the exit status is left
+        rich.console.Console(stderr=True, soft_wrap=True, highlight=False).print(
+            f"error: {line}", style="red", markup=False, emoji=False
+        )
+
+
+def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a command: its errors are printed as one line, and set the exit status."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # The reader has left, as in `responses-proto stream … | head -1`.
+            discard_output()
+            raise typer.Exit(1) from None
+        except (ResponsesProtoError, CommandError, ImportError) as error:
+            print_error(_describe(error))
+            raise typer.Exit(error.status if isinstance(error, CommandError) else 1) from None
+
+    return wrapper
+
+
+def _describe(error: Exception) -> str:
+    """Return one line that states what happened and what to do."""
+    if isinstance(error, NotAnEventStream):
+        content_type = error.headers.get("content-type", "no content type")
+        excerpt = readable(error.body.decode("utf-8", "replace"), 100)
+        message = f"expected an event stream, got {content_type} (HTTP {error.status}): {excerpt or 'an empty body'}"
+    elif isinstance(error, StreamTruncated):
+        cursor = error.cursor
+        position = f"after event {cursor.sequence_number}" if cursor else "before any event"
+        message = f"the stream ended early, {position}"
+    else:
+        message = " ".join(str(error).split())
+    advice = next((advice for cls, advice in _ADVICE if isinstance(error, cls)), "")
+    if not advice:
+        return message
+    return f"{message} {advice}" if message.endswith((".", "!", "?")) else f"{message}. {advice}"
