@@ -93,7 +93,7 @@ def test_the_demo_tells_a_story_without_network_or_token() -> None:
     done = command("demo")
     assert (done.returncode, done.stderr) == (0, "")
     where, prompt, story, summary = done.stdout.splitlines()
-    assert "embedded" in where
+    assert "scripted model" in where
     assert prompt.endswith("Tell me a three-sentence bedtime story about a unicorn.")
     assert story.count(".") == 3
     assert "events" in summary
@@ -277,7 +277,7 @@ def test_serve_on_a_host_that_there_is_not() -> None:
 # ---- check
 
 
-def test_check_finds_nothing_wrong_with_the_embedded_server() -> None:
+def test_check_finds_nothing_wrong_with_the_scripted_server() -> None:
     with served("--api-key", "k", "--delay", "0") as (_, url):
         done = command("check", url, RESPONSES_API_KEY="k")
         refused = command("check", url, "--only", "create", "--only", "id-unknown")

@@ -49,7 +49,7 @@ def test_the_environment_says_who_answers(env: dict[str, str], where: str, model
     assert name == model
 
 
-def test_the_embedded_model_answers() -> None:
+def test_the_scripted_model_answers() -> None:
     with started({}, 'print((await client.create(model=model, input="hello there")).output_text)') as process:
         out, errors = process.communicate(timeout=60)
     assert (process.returncode, errors, out.splitlines()[1]) == (0, "", "hello there")

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from responses_proto.models.tools import CustomToolGrammarFormat
-from responses_proto.scripted._grammars import write
+from responses_proto.scripted._grammars import sample_grammar
 
 ARITHMETIC = r"""
 start: expr
@@ -41,7 +41,7 @@ string: ESCAPED_STRING
 
 
 def lark(definition: str) -> str | None:
-    return write(CustomToolGrammarFormat(syntax="lark", definition=definition))
+    return sample_grammar(CustomToolGrammarFormat(syntax="lark", definition=definition))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_a_grammar_that_is_not_understood_has_no_text(definition: str) -> None:
 
 def test_a_regular_expression_is_a_grammar_as_well() -> None:
     definition = r"^(January|February) \d{1,2}(st|nd|rd|th)$"
-    text = write(CustomToolGrammarFormat(syntax="regex", definition=definition))
+    text = sample_grammar(CustomToolGrammarFormat(syntax="regex", definition=definition))
     assert text is not None
     assert re.fullmatch(definition, text)
-    assert write(CustomToolGrammarFormat(syntax="regex", definition="(")) is None
+    assert sample_grammar(CustomToolGrammarFormat(syntax="regex", definition="(")) is None

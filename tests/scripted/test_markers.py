@@ -35,4 +35,4 @@ def test_what_fits_no_marker_is_text(text: str) -> None:
 
 def test_the_table_has_each_name_once_and_says_what_it_does() -> None:
     assert len({marker.name for marker in MARKERS}) == len(MARKERS)
-    assert [marker.name for marker in MARKERS if not marker.does] == []
+    assert [marker.name for marker in MARKERS if not marker.effect] == []

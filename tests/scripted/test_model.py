@@ -1,4 +1,4 @@
-"""The embedded model: what it answers to what."""
+"""The scripted model: what it answers to what."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.scripted.turns import DOCS, RUN, TIME, WEATHER, call, output, turn
 
-from responses_proto.scripted._offers import choose, offers_of
+from responses_proto.scripted._offers import callable_tools, choose_calls
 
 if TYPE_CHECKING:
     from responses_proto.scripted._request import ScriptedTurn
@@ -18,12 +18,12 @@ TOOLS = [SEARCH, WEATHER, TIME, RUN, DOCS]
 
 
 def names(read: ScriptedTurn) -> list[str]:
-    return [wanted.offer.name for wanted in choose(read)]
+    return [wanted.tool.name for wanted in choose_calls(read)]
 
 
 def test_everything_that_can_be_called_is_an_offer() -> None:
     read = turn("x", tools=[*TOOLS, SHELL, {"type": "acme:tool"}])
-    found = [(offer.name, offer.namespace, offer.is_clients) for offer in offers_of(read.request.tools or ())]
+    found = [(offer.name, offer.namespace, offer.runs_on_client) for offer in callable_tools(read.request.tools or ())]
     assert found == [
         ("web_search", None, False),
         ("get_weather", None, True),
@@ -97,8 +97,8 @@ def test_arguments_can_be_stated() -> None:
         'Call get_weather: get_weather({"city": "Rome"}), get_weather {"city": "Oslo"}, get_weather, get_time(',
         tools=TOOLS,
     )
-    assert [wanted.stated for wanted in choose(read)] == ['{"city": "Rome"}', '{"city": "Oslo"}', None]
-    assert [wanted.stated for wanted in choose(turn("get_weather({no json})", tools=TOOLS))] == [None]
+    assert [wanted.arguments for wanted in choose_calls(read)] == ['{"city": "Rome"}', '{"city": "Oslo"}', None]
+    assert [wanted.arguments for wanted in choose_calls(turn("get_weather({no json})", tools=TOOLS))] == [None]
 
 
 def test_one_call_where_several_are_not_allowed() -> None:

@@ -1,4 +1,4 @@
-"""What the embedded model answers: which steps, to which turn."""
+"""What the scripted model answers: which steps, to which turn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.scripted.turns import DOCS, RUN, TIME, WEATHER, assistant, call, coun
 from responses_proto.exceptions import APIError, NotFoundError, RateLimitError, ServerError
 from responses_proto.models.items import CustomToolCall, FunctionCall, McpCall
 from responses_proto.scripted import ScriptRules
-from responses_proto.scripted._plan import plan
+from responses_proto.scripted._plan import plan_answer
 from responses_proto.scripted._steps import (
     EmitCall,
     EmitItem,
@@ -27,7 +27,7 @@ from responses_proto.scripted._steps import (
 
 
 def steps(*items: str | dict[str, Any], **request: Any) -> tuple[ScriptedStep, ...]:
-    return plan(turn(*items, **request), counted()).steps
+    return plan_answer(turn(*items, **request), counted()).steps
 
 
 # ---- markers
@@ -53,7 +53,7 @@ def test_an_error_before_anything_is_said(
 
 
 def test_what_ends_in_the_middle() -> None:
-    half = EmitMessage(text="This is as far as I", whole=False)
+    half = EmitMessage(text="This is as far as I", finished=False)
     failure = "The input asks for a failure."
     assert steps("[fail]", tools=[WEATHER]) == (half, Fail(code="server_error", message=failure))
     assert steps("[fail rate_limit_exceeded]") == (half, Fail(code="rate_limit_exceeded", message=failure))
@@ -67,14 +67,14 @@ def test_a_refusal() -> None:
 
 
 def test_time() -> None:
-    assert plan(turn("[wait 1.5] [slow 0.1] x"), counted()).pause == 0.1
-    assert plan(turn("[slow] x"), counted()).pause == 0.2
-    assert plan(turn("x"), counted()).pause is None
+    assert plan_answer(turn("[wait 1.5] [slow 0.1] x"), counted()).delay == 0.1
+    assert plan_answer(turn("[slow] x"), counted()).delay == 0.2
+    assert plan_answer(turn("x"), counted()).delay is None
     assert steps("[wait 1.5] x")[0] == Wait(seconds=1.5)
 
 
 def test_a_citation() -> None:
-    assert steps("[cite] x") == (EmitMessage(text="x", cited=True),)
+    assert steps("[cite] x") == (EmitMessage(text="x", with_citation=True),)
 
 
 # ---- reasoning and phases
@@ -214,8 +214,8 @@ def test_after_an_approval_the_call_is_made() -> None:
 
 def test_a_script_overrules_everything_but_errors_and_time() -> None:
     script = ScriptRules.parse('[{"when": {"contains": "hi"}, "then": "scripted"}]')
-    found = plan(turn("[wait 1] [refuse] Hi", tools=[TIME], reasoning={"effort": "low"}), counted(), script)
+    found = plan_answer(turn("[wait 1] [refuse] Hi", tools=[TIME], reasoning={"effort": "low"}), counted(), script)
     assert found.steps == (Wait(seconds=1), EmitMessage(text="scripted"))
-    assert plan(turn("other"), counted(), script).steps == (EmitMessage(text="other"),)
+    assert plan_answer(turn("other"), counted(), script).steps == (EmitMessage(text="other"),)
     with pytest.raises(RateLimitError):
-        plan(turn("[error 429] hi"), counted(), script)
+        plan_answer(turn("[error 429] hi"), counted(), script)

@@ -1,4 +1,4 @@
-"""What the embedded model says in words."""
+"""What the scripted model says in words."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from tests.scripted.turns import assistant, call, output, turn
 
-from responses_proto.scripted._words import in_words, tools_say
+from responses_proto.scripted._words import answer_text, describe_outputs
 
 
 def spoken(*items: str | dict[str, Any], **request: Any) -> str:
-    return in_words(turn(*items, **request))
+    return answer_text(turn(*items, **request))
 
 
 def test_it_says_what_was_asked() -> None:
@@ -77,9 +77,9 @@ def test_json_where_the_format_asks_for_it() -> None:
 
 
 def test_what_happens_meanwhile_is_said_unless_a_format_is_asked_for() -> None:
-    assert in_words(turn("x"), tools_say(["a", "b"])) == "The tools say: a; b"
-    assert in_words(turn("x", text={"format": {"type": "json_object"}}), "news") == '{"answer":"x"}'
-    assert tools_say([]) == ""
+    assert answer_text(turn("x"), describe_outputs(["a", "b"])) == "The tools say: a; b"
+    assert answer_text(turn("x", text={"format": {"type": "json_object"}}), "news") == '{"answer":"x"}'
+    assert describe_outputs([]) == ""
 
 
 def test_length() -> None:

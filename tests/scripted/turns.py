@@ -1,4 +1,4 @@
-"""Turns for the tests of the embedded model, from requests as they are on the wire."""
+"""Turns for the tests of the scripted model, from requests as they are on the wire."""
 
 from __future__ import annotations
 

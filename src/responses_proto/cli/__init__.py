@@ -1,4 +1,4 @@
-"""The commands: look at a stream, ask for a response, serve the embedded model, check a server, play a recording back.
+"""The commands: look at a stream, ask for a response, serve the scripted model, check a server, play a recording back.
 
 A command ends with status 0 if the response is complete. Everything that goes wrong is one line on standard error
 that says what it is and what can be done, and status 1; wrong usage, such as a port or a file that is no good, is 2, an
@@ -62,7 +62,7 @@ __all__ = ["app", "run"]
 
 _PROMPT: Final = "Tell me a three-sentence bedtime story about a unicorn."
 _MODELS: Final = {"openai": "gpt-5-mini", "huggingface": HUGGINGFACE_MODEL}
-_EMBEDDED: Final = "scripted"
+_SCRIPTED: Final = "scripted"
 _NEAR: Final = 0.9  # of 1: how alike two names of events are if one is a slip for the other
 _WRONG_USAGE: Final = 2
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
@@ -264,7 +264,7 @@ def _client(base_url: str | None, provider: str | None, api_key: str | None) -> 
 
 
 def _model(model: str | None, client: ResponsesClient) -> str:
-    return model or _MODELS.get(client.dialect.name, _EMBEDDED)
+    return model or _MODELS.get(client.dialect.name, _SCRIPTED)
 
 
 _Prompt = Annotated[str, typer.Argument(help="What to say to the model.")]
@@ -354,7 +354,7 @@ def serve(
     script: Annotated[str | None, typer.Option("--script", help="Rules for what to answer: JSON, or .jsonl.")] = None,
     delay: Annotated[float, typer.Option("--delay", help="Seconds between two words.", min=0.0)] = 0.02,
 ) -> None:
-    """Serve the embedded model, which needs no network and always says the same."""
+    """Serve the scripted model, which needs no network and always says the same."""
     from ..scripted.model import MODEL, Scripted  # noqa: PLC0415 - as above
     from ..scripted.script import ScriptRules  # noqa: PLC0415 - nobody else needs it
     from ..server.app import ResponsesApp  # noqa: PLC0415 - needs the extra `server`, other commands do not
@@ -391,7 +391,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
 @_guarded
 def check(
     url: Annotated[str, typer.Argument(help="Where the API is, such as http://127.0.0.1:8000/v1.")],
-    model: Annotated[str, typer.Option("--model", envvar="MODEL", help="The model to ask.")] = _EMBEDDED,
+    model: Annotated[str, typer.Option("--model", envvar="MODEL", help="The model to ask.")] = _SCRIPTED,
     api_key: Annotated[str | None, typer.Option("--api-key", envvar="RESPONSES_API_KEY", help="The key.")] = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="A check to make; can be repeated.")] = None,
     ignore: Annotated[
@@ -469,7 +469,7 @@ def _play(listener: socket.socket, recording: bytes, chunk: int) -> None:
 @app.command()
 @_guarded
 def demo() -> None:
-    """Tell a bedtime story: by the embedded model, or, with HF_TOKEN set, by MODEL on Hugging Face."""
+    """Tell a bedtime story: by the scripted model, or, with HF_TOKEN set, by MODEL on Hugging Face."""
 
     async def main(client: ResponsesClient, model: str) -> None:
         async with client:
@@ -486,5 +486,5 @@ def demo() -> None:
     from ..server.uvicorn import serving  # noqa: PLC0415 - as above
 
     with serving(ResponsesApp(Scripted(delay=0.02))) as url:
-        _say(f"the embedded model at {url} (set HF_TOKEN for a real one)\n> {_PROMPT}\n")
+        _say(f"the scripted model at {url} (set HF_TOKEN for a real one)\n> {_PROMPT}\n")
         anyio.run(main, ResponsesClient(url, "none"), MODEL)

@@ -1,4 +1,4 @@
-"""A value that fits a JSON Schema, always the same one: what the embedded model fills in.
+"""A value that fits a JSON Schema, always the same one: what the scripted model fills in.
 
 Known: ``$ref`` within the schema, ``const``, ``enum``, ``anyOf``, ``oneOf``, ``allOf``, every ``type``, required properties, the
 bounds of strings, numbers, arrays and objects, ``uniqueItems``, ``prefixItems``, ``contains``, ``multipleOf``, the common formats,
@@ -247,7 +247,7 @@ def _string(schema: Mapping[str, JSONValue], name: str, nth: int) -> str:
         return known(nth % _VARIETY)
     shortest = _int(schema.get("minLength"), 0)
     pattern = schema.get("pattern")
-    found = sample(pattern, shortest=shortest, nth=nth) if isinstance(pattern, str) else None
+    found = sample(pattern, min_length=shortest, nth=nth) if isinstance(pattern, str) else None
     if found is not None:
         return found
     text = f"{name} {nth + 1}" if nth else name

@@ -18,7 +18,7 @@ from ._regex import sample
 if TYPE_CHECKING:
     from ..models.tools import CustomToolGrammarFormat
 
-__all__ = ["write"]
+__all__ = ["sample_grammar"]
 
 _LONGEST: Final = 4096  # characters
 
@@ -48,7 +48,7 @@ _HEAD: Final = re.compile(r"^[ \t]*[?!]*([A-Za-z_]\w*)(?:\.-?\d+)?[ \t]*:", re.M
 _DIRECTIVE: Final = re.compile(r"^[ \t]*%(\w+)[ \t]+(.*)$", re.MULTILINE)
 
 
-def write(grammar: CustomToolGrammarFormat) -> str | None:
+def sample_grammar(grammar: CustomToolGrammarFormat) -> str | None:
     """Give a text that fits, or ``None`` for a grammar that is not understood."""
     if grammar.syntax == "regex":
         return sample(grammar.definition)

@@ -1,4 +1,4 @@
-"""Hosted tools as the embedded model plays them: the least that shows their items.
+"""Hosted tools as the scripted model plays them: the least that shows their items.
 
 Nothing is searched, run or drawn. A search finds one page or file, code prints its own input, an image is one white pixel.
 """
@@ -72,24 +72,24 @@ _CONTAINER: Final = "cntr_scripted"
 def _web_search(turn: ScriptedTurn, _tool: WebSearchTool, ids: Ids) -> list[Item]:
     sources: list[SearchSource] = [UrlSource(url=PAGE)]
     shown = sources if turn.includes("web_search_call.action.sources") else UNSET
-    action = SearchAction(query=turn.asked, queries=[turn.asked], sources=shown)
+    action = SearchAction(query=turn.prompt, queries=[turn.prompt], sources=shown)
     return [WebSearchCall(id=ids("ws"), action=action, status="completed")]
 
 
 def _file_search(turn: ScriptedTurn, _tool: FileSearchTool, ids: Ids) -> list[Item]:
     found = FileSearchResult(
-        file_id="file_scripted", filename="scripted.txt", text=turn.asked, score=1.0, attributes={}
+        file_id="file_scripted", filename="scripted.txt", text=turn.prompt, score=1.0, attributes={}
     )
     results = [found] if turn.includes("file_search_call.results") else None
-    return [FileSearchCall(id=ids("fs"), queries=[turn.asked], results=results, status="completed")]
+    return [FileSearchCall(id=ids("fs"), queries=[turn.prompt], results=results, status="completed")]
 
 
 def _code(turn: ScriptedTurn, tool: CodeInterpreterTool, ids: Ids) -> list[Item]:
-    printed: list[CodeInterpreterOutput] = [LogsOutput(logs=turn.asked)]
+    printed: list[CodeInterpreterOutput] = [LogsOutput(logs=turn.prompt)]
     call = CodeInterpreterCall(
         id=ids("ci"),
         container_id=tool.container if isinstance(tool.container, str) else _CONTAINER,
-        code=f"print({turn.asked!r})",
+        code=f"print({turn.prompt!r})",
         outputs=printed if turn.includes("code_interpreter_call.outputs") else None,
         status="completed",
     )
@@ -107,7 +107,7 @@ def _shell(turn: ScriptedTurn, tool: ShellTool, ids: Ids) -> list[Item]:
         here = LocalEnvironment()
         return [ShellCall(id=ids("sh"), call_id=call_id, action=action, environment=here, status="completed")]
     there = where if isinstance(where, ContainerReference) else ContainerReference(container_id=_CONTAINER)
-    output = ShellOutput(stdout=f"{turn.asked}\n", stderr="", outcome=ExitOutcome(exit_code=0))
+    output = ShellOutput(stdout=f"{turn.prompt}\n", stderr="", outcome=ExitOutcome(exit_code=0))
     return [
         ShellCall(id=ids("sh"), call_id=call_id, action=action, environment=there, status="completed"),
         ShellCallOutput(id=ids("sho"), call_id=call_id, output=[output], max_output_length=None, status="completed"),
@@ -120,7 +120,7 @@ def _local_shell(_turn: ScriptedTurn, _tool: LocalShellTool, ids: Ids) -> list[I
 
 
 def _apply_patch(turn: ScriptedTurn, _tool: ApplyPatchTool, ids: Ids) -> list[Item]:
-    operation = CreateFile(path="scripted.txt", diff=f"+{turn.asked}\n")
+    operation = CreateFile(path="scripted.txt", diff=f"+{turn.prompt}\n")
     return [ApplyPatchCall(id=ids("apc"), call_id=ids("call"), operation=operation, status="completed")]
 
 
@@ -140,7 +140,7 @@ def _computer(_turn: ScriptedTurn, tool: ComputerTool | ComputerUsePreviewTool, 
 
 
 def _tool_search(turn: ScriptedTurn, tool: ToolSearchTool, ids: Ids) -> list[Item]:
-    query = {"query": turn.asked}
+    query = {"query": turn.prompt}
     if tool.execution == "client":
         call_id = ids("call")
         return [ToolSearchCall(id=ids("tsc"), call_id=call_id, arguments=query, execution="client", status="completed")]
@@ -166,4 +166,4 @@ HOSTED: Final[Mapping[type, Callable[[ScriptedTurn, Any, Ids], list[Item]]]] = {
     ComputerUsePreviewTool: _computer,
     ToolSearchTool: _tool_search,
 }
-"""Every hosted tool that the embedded model can call: its class -> what a call of it looks like."""
+"""Every hosted tool that the scripted model can call: its class -> what a call of it looks like."""

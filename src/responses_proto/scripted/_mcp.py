@@ -1,4 +1,4 @@
-"""Remote MCP as the embedded model plays it: it reaches no server, it makes one up.
+"""Remote MCP as the scripted model plays it: it reaches no server, it makes one up.
 
 The server has the tools that ``allowed_tools`` names, or else one that is called ``echo``. They all take a ``query`` and say it
 again.
@@ -47,7 +47,7 @@ def list_tools(turn: ScriptedTurn, tool: McpTool, ids: Callable[[str], str]) -> 
 
 def call_tool(turn: ScriptedTurn, tool: McpTool, name: str, stated: str | None, ids: Callable[[str], str]) -> Item:
     """Call a tool, or ask whether it may be called."""
-    arguments = stated or dumps({"query": turn.asked}).decode()
+    arguments = stated or dumps({"query": turn.prompt}).decode()
     if _needs_approval(tool, name):
         return McpApprovalRequest(id=ids("mcpr"), server_label=tool.server_label, name=name, arguments=arguments)
     return _call(tool.server_label, name, arguments, None, ids)

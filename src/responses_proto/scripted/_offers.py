@@ -1,4 +1,4 @@
-"""The tools of a request, and which of them the embedded model calls."""
+"""The tools of a request, and which of them the scripted model calls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..models.tools import AllowedTool, Tool
     from ._request import ScriptedTurn
 
-__all__ = ["CallableTool", "ChosenCall", "choose", "offers_of"]
+__all__ = ["CallableTool", "ChosenCall", "callable_tools", "choose_calls"]
 
 
 @attrs.frozen(kw_only=True)
@@ -40,44 +40,44 @@ class CallableTool:
 
     name: str
     """What it is called: the function's own name, the tool's on an MCP server, the type of a hosted tool."""
-    tool: Tool
+    definition: Tool
     namespace: str | None = None
 
     @property
-    def is_clients(self) -> bool:
+    def runs_on_client(self) -> bool:
         """Whether it is a function, or a custom tool, of the client's."""
-        return isinstance(self.tool, FunctionTool | CustomTool)
+        return isinstance(self.definition, FunctionTool | CustomTool)
 
 
 @attrs.frozen(kw_only=True)
 class ChosenCall:
     """A call that is to be made."""
 
-    offer: CallableTool
-    stated: str | None = None
+    tool: CallableTool
+    arguments: str | None = None
     """Its arguments, where the user message states them."""
 
 
-def offers_of(tools: Sequence[Tool]) -> Iterator[CallableTool]:
+def callable_tools(tools: Sequence[Tool]) -> Iterator[CallableTool]:
     """Give everything that can be called."""
     for tool in tools:
         match tool:
             case FunctionTool() | CustomTool():
-                yield CallableTool(name=tool.name, tool=tool)
+                yield CallableTool(name=tool.name, definition=tool)
             case NamespaceTool():
                 for inner in tool.tools:
                     if isinstance(inner, FunctionTool | CustomTool):
-                        yield CallableTool(name=inner.name, tool=inner, namespace=tool.name)
+                        yield CallableTool(name=inner.name, definition=inner, namespace=tool.name)
             case McpTool():
                 for listed in listed_tools(tool):
-                    yield CallableTool(name=listed.name, tool=tool)
+                    yield CallableTool(name=listed.name, definition=tool)
             case _ if type(tool) in HOSTED:
-                yield CallableTool(name=tool.type, tool=tool)
+                yield CallableTool(name=tool.type, definition=tool)
             case _:
                 pass  # what is new here is not called
 
 
-def choose(turn: ScriptedTurn) -> list[ChosenCall]:
+def choose_calls(turn: ScriptedTurn) -> list[ChosenCall]:
     """Give the calls to make in this turn, maybe none.
 
     Called is what the user message names, or else the first function, or else the first hosted tool; several only where
@@ -85,26 +85,26 @@ def choose(turn: ScriptedTurn) -> list[ChosenCall]:
     the request insists; then what was not called yet.
     """
     request = turn.request
-    offers = list(offers_of(request.tools or ()))
+    offers = list(callable_tools(request.tools or ()))
     allowed, required = _allowed(offers, request)
-    if "answer" in turn.marks and not required:
+    if "answer" in turn.markers and not required:
         return []
     if turn.outputs:
         if not required:
             return []
         called = _called(turn)
-        return [ChosenCall(offer=offer) for offer in allowed if offer.name not in called][:1]
-    wanted = _named(turn.asked, allowed)
+        return [ChosenCall(tool=offer) for offer in allowed if offer.name not in called][:1]
+    wanted = _named(turn.prompt, allowed)
     if not wanted:
-        first = next((offer for offer in allowed if offer.is_clients), None) or next(iter(allowed), None)
-        wanted = [ChosenCall(offer=first)] if first else []
-    if number := int(turn.marks.get("calls", 0)):
+        first = next((offer for offer in allowed if offer.runs_on_client), None) or next(iter(allowed), None)
+        wanted = [ChosenCall(tool=first)] if first else []
+    if number := int(turn.markers.get("calls", 0)):
         wanted = [wanted[n % len(wanted)] for n in range(number)] if wanted else []
     if request.parallel_tool_calls is False:
         return wanted[:1]
     most = request.max_tool_calls or len(wanted)  # counts what the server runs
-    hosted = [one for one in wanted if not one.offer.is_clients]
-    return [one for one in wanted if one.offer.is_clients or one in hosted[:most]]
+    hosted = [one for one in wanted if not one.tool.runs_on_client]
+    return [one for one in wanted if one.tool.runs_on_client or one in hosted[:most]]
 
 
 # ---- what is allowed
@@ -132,7 +132,7 @@ _SAME: Final = {"computer_use": "computer"}  # tool_choice has a second name for
 
 
 def _is(offer: CallableTool, named: AllowedTool) -> bool:
-    match named, offer.tool:
+    match named, offer.definition:
         case ToolChoiceFunction(), FunctionTool():
             return offer.name == named.name
         case ToolChoiceCustom(), CustomTool():
@@ -140,13 +140,15 @@ def _is(offer: CallableTool, named: AllowedTool) -> bool:
         case ToolChoiceMcp(), McpTool(server_label=label):
             return label == named.server_label and named.name in (None, UNSET, offer.name)
         case ToolChoiceHosted(type=kind), tool:
-            return tool.type == _SAME.get(kind, kind) and not offer.is_clients
+            return tool.type == _SAME.get(kind, kind) and not offer.runs_on_client
         case _:
             return False
 
 
 def _called(turn: ScriptedTurn) -> set[str]:
-    return {item.name for item in turn.since_asked() if isinstance(item, FunctionCall | CustomToolCall | McpCall)}
+    return {
+        item.name for item in turn.items_since_prompt() if isinstance(item, FunctionCall | CustomToolCall | McpCall)
+    }
 
 
 # ---- what is asked for by name
@@ -161,11 +163,11 @@ def _named(text: str, offers: list[CallableTool]) -> list[ChosenCall]:
     for (start, end), offer in sorted(found, key=lambda one: one[0]):
         if any(other != (start, end) and other[0] <= start and end <= other[1] for other in spans):
             continue
-        named.append(ChosenCall(offer=offer, stated=_stated(text, end)))
+        named.append(ChosenCall(tool=offer, arguments=_stated(text, end)))
     # Named with arguments somewhere, or else for the first time.
-    meant = {id(wanted.offer): wanted for wanted in reversed(named)}
-    stated = {id(wanted.offer) for wanted in named if wanted.stated}
-    return [one for one in named if one.stated or (id(one.offer) not in stated and meant[id(one.offer)] is one)]
+    meant = {id(wanted.tool): wanted for wanted in reversed(named)}
+    stated = {id(wanted.tool) for wanted in named if wanted.arguments}
+    return [one for one in named if one.arguments or (id(one.tool) not in stated and meant[id(one.tool)] is one)]
 
 
 def _pattern(name: str) -> re.Pattern[str]:

@@ -1,4 +1,4 @@
-"""What the embedded model answers to a turn.
+"""What the scripted model answers to a turn.
 
 An answer is found by going down :data:`_ANSWERS`: what the last user message demands by a marker, what follows from an approval,
 calls of tools, and at last words.
@@ -18,10 +18,10 @@ from ..models.response import Response
 from ..models.tools import CustomTool, CustomToolGrammarFormat, FunctionTool, McpTool
 from ..typing import UNSET
 from ._fill import fill
-from ._grammars import write
+from ._grammars import sample_grammar
 from ._hosted import HOSTED
 from ._mcp import answer_approvals, call_tool, list_tools
-from ._offers import choose
+from ._offers import choose_calls
 from ._steps import (
     EmitCall,
     EmitItem,
@@ -34,7 +34,7 @@ from ._steps import (
     ScriptedStep,
     Wait,
 )
-from ._words import in_words, tools_say
+from ._words import answer_text, describe_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from ._request import ScriptedTurn
     from .script import ScriptRules
 
-__all__ = ["plan"]
+__all__ = ["plan_answer"]
 
 _HALF: Final = "This is as far as I"
 _SLOW: Final = 0.2  # seconds between two words
@@ -66,20 +66,20 @@ _ERRORS: Final[Mapping[int, tuple[str, str | None]]] = {
 """Status -> type and code of the error; what is not here is as the first of its hundred."""
 
 
-def plan(turn: ScriptedTurn, ids: Callable[[str], str], script: ScriptRules | None = None) -> ScriptedAnswer:
+def plan_answer(turn: ScriptedTurn, ids: Callable[[str], str], script: ScriptRules | None = None) -> ScriptedAnswer:
     """Decide what to answer. ``ids`` makes an id of a prefix.
 
     Raises the ``APIError`` that a marker, or a rule of the script, asks for.
     """
-    if "error" in turn.marks:
-        raise _error(*turn.marks["error"].split())
-    wait = [Wait(seconds=float(turn.marks["wait"]))] if "wait" in turn.marks else []
-    pause = float(turn.marks["slow"] or _SLOW) if "slow" in turn.marks else None
+    if "error" in turn.markers:
+        raise _error(*turn.markers["error"].split())
+    wait = [Wait(seconds=float(turn.markers["wait"]))] if "wait" in turn.markers else []
+    pause = float(turn.markers["slow"] or _SLOW) if "slow" in turn.markers else None
     scripted = script.answer(turn, ids) if script else None
     if scripted is not None:
-        return ScriptedAnswer(steps=(*wait, *scripted), pause=pause)
+        return ScriptedAnswer(steps=(*wait, *scripted), delay=pause)
     answer = next(steps for find in _ANSWERS if (steps := list(find(turn, ids))))
-    return ScriptedAnswer(steps=(*wait, *_thoughts(turn), *_phased(turn, answer)), pause=pause)
+    return ScriptedAnswer(steps=(*wait, *_thoughts(turn), *_phased(turn, answer)), delay=pause)
 
 
 def _error(status: str, seconds: str = "") -> APIError:
@@ -99,7 +99,7 @@ def _thoughts(turn: ScriptedTurn) -> Iterator[ScriptedStep]:
     if (reasoning.effort or "none") == "none" and not (reasoning.summary or reasoning.generate_summary):
         return
     thoughts = (
-        f"The last input has {len(turn.asked.split())} words. I answer by the script.",
+        f"The last input has {len(turn.prompt.split())} words. I answer by the script.",
         f"There are {len(turn.context)} items to consider, and {len(turn.request.tools or ())} tools.",
         "I have looked at it from all sides.",
     )
@@ -113,12 +113,12 @@ def _thoughts(turn: ScriptedTurn) -> Iterator[ScriptedStep]:
 def _phased(turn: ScriptedTurn, steps: Sequence[ScriptedStep]) -> Iterator[ScriptedStep]:
     """Tell what is said along the way from the answer, where the request does so too."""
     messages = [item for item in turn.context if isinstance(item, Message) and item.phase]
-    if not messages and "commentary" not in turn.marks:
+    if not messages and "commentary" not in turn.markers:
         yield from steps
         return
-    told = any(isinstance(item, Message) and item.phase == "commentary" for item in turn.since_asked())
+    told = any(isinstance(item, Message) and item.phase == "commentary" for item in turn.items_since_prompt())
     calls = ", ".join(name for step in steps if (name := _called(step)))
-    if not told and (calls or "commentary" in turn.marks):
+    if not told and (calls or "commentary" in turn.markers):
         yield EmitMessage(text=f"I call {calls}." if calls else "Let me see.", phase="commentary")
     for step in steps:
         yield attrs.evolve(step, phase="final_answer") if isinstance(step, EmitMessage) else step
@@ -143,41 +143,41 @@ def _called(step: ScriptedStep) -> str:
 
 
 def _demanded(turn: ScriptedTurn, _ids: Callable[[str], str]) -> Iterator[ScriptedStep]:
-    marks = turn.marks
+    marks = turn.markers
     if "fail" in marks:
-        yield EmitMessage(text=_HALF, whole=False)
+        yield EmitMessage(text=_HALF, finished=False)
         yield Fail(code=marks["fail"] or "server_error", message="The input asks for a failure.")
     elif "incomplete" in marks:
-        yield EmitMessage(text=_HALF, whole=False)
+        yield EmitMessage(text=_HALF, finished=False)
         yield EndEarly(reason=marks["incomplete"] or "max_output_tokens")
     elif "refuse" in marks:
         yield Refuse(text="I will not do that: the input asks me to refuse.")
 
 
 def _approved(turn: ScriptedTurn, ids: Callable[[str], str]) -> Iterator[ScriptedStep]:
-    if not isinstance(turn.last, McpApprovalResponse):
+    if not isinstance(turn.last_item, McpApprovalResponse):
         return
     said: list[str] = []
     for call, words in answer_approvals(turn, ids):
         if call is not None:
             yield EmitItem(item=call)
         said.append(words)
-    yield _say(turn, in_words(turn, " ".join(said)))
+    yield _say(turn, answer_text(turn, " ".join(said)))
 
 
 def _calls(turn: ScriptedTurn, ids: Callable[[str], str]) -> Iterator[ScriptedStep]:
     for tool in turn.request.tools or ():
         if isinstance(tool, McpTool):
             yield from (EmitItem(item=item) for item in list_tools(turn, tool, ids))
-    chosen = choose(turn)
-    before = [sum(earlier.offer is wanted.offer for earlier in chosen[:n]) for n, wanted in enumerate(chosen)]
+    chosen = choose_calls(turn)
+    before = [sum(earlier.tool is wanted.tool for earlier in chosen[:n]) for n, wanted in enumerate(chosen)]
     steps = [step for wanted, nth in zip(chosen, before, strict=True) for step in _call(turn, wanted, nth, ids)]
     yield from sorted(steps, key=_is_clients)  # what the server runs comes first
     if not _waits(steps):
         outputs = [
             step.item.output or "" for step in steps if isinstance(step, EmitItem) and isinstance(step.item, McpCall)
         ]
-        yield _say(turn, in_words(turn, tools_say(outputs)))
+        yield _say(turn, answer_text(turn, describe_outputs(outputs)))
 
 
 def _is_clients(step: ScriptedStep) -> bool:
@@ -202,10 +202,10 @@ _ANSWERS: Final = (_demanded, _approved, _calls)
 
 
 def _call(turn: ScriptedTurn, wanted: ChosenCall, nth: int, ids: Callable[[str], str]) -> Iterator[ScriptedStep]:
-    offer = wanted.offer
-    match offer.tool:
+    offer = wanted.tool
+    match offer.definition:
         case FunctionTool() as tool:
-            arguments = wanted.stated or dumps(fill({"type": "object", **(tool.parameters or {})}, nth)).decode()
+            arguments = wanted.arguments or dumps(fill({"type": "object", **(tool.parameters or {})}, nth)).decode()
             if not offer.namespace:
                 yield EmitCall(name=tool.name, arguments=arguments)
                 return
@@ -231,15 +231,15 @@ def _call(turn: ScriptedTurn, wanted: ChosenCall, nth: int, ids: Callable[[str],
                 )
             )
         case McpTool() as tool:
-            yield EmitItem(item=call_tool(turn, tool, offer.name, wanted.stated, ids))
+            yield EmitItem(item=call_tool(turn, tool, offer.name, wanted.arguments, ids))
         case tool:
             yield from (EmitItem(item=item) for item in HOSTED[type(tool)](turn, tool, ids))
 
 
 def _custom_input(turn: ScriptedTurn, tool: CustomTool) -> str:
-    written = write(tool.format) if isinstance(tool.format, CustomToolGrammarFormat) else None
-    return turn.asked if written is None else written
+    written = sample_grammar(tool.format) if isinstance(tool.format, CustomToolGrammarFormat) else None
+    return turn.prompt if written is None else written
 
 
 def _say(turn: ScriptedTurn, text: str) -> EmitMessage:
-    return EmitMessage(text=text, cited="cite" in turn.marks)
+    return EmitMessage(text=text, with_citation="cite" in turn.markers)

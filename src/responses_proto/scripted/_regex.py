@@ -29,20 +29,20 @@ class _Unknown(Exception):  # noqa: N818 - never leaves this module
     """The pattern has something that is not known here."""
 
 
-def sample(pattern: str, *, shortest: int = 0, nth: int = 0) -> str | None:
+def sample(pattern: str, *, min_length: int = 0, nth: int = 0) -> str | None:
     """Give a text in which the pattern is found, of at least so many characters, or ``None`` if that is beyond this.
 
     ``nth`` gives another one where the pattern allows it. Never raises, and takes no longer than the text is long.
     """
     try:
         text = ""
-        for more in (*range(min(shortest, _TRIES)), shortest):
+        for more in (*range(min(min_length, _TRIES)), min_length):
             text = _Sampler(pattern, nth + more).text()
-            if len(text) >= shortest:
+            if len(text) >= min_length:
                 return text
         if pattern.endswith("$"):
             return None
-        return text.ljust(shortest, ".")  # what follows does not matter to it
+        return text.ljust(min_length, ".")  # what follows does not matter to it
     except (_Unknown, RecursionError, ValueError):  # Python reads no number of thousands of digits
         return None
 

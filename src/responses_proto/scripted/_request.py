@@ -1,4 +1,4 @@
-"""One request, as the embedded model reads it."""
+"""One request, as the scripted model reads it."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ class ScriptedTurn:
     request: CreateResponse
     context: Sequence[Item]
     """The items so far, the input last."""
-    asked: str
+    prompt: str
     """The last user message, without its markers."""
-    marks: Mapping[str, str]
+    markers: Mapping[str, str]
     """The markers in it, and what stood behind each name."""
     media: Sequence[str]
     """What else than text is in it: ``image``, ``file report.pdf``, …"""
-    before: Sequence[str]
+    earlier_prompts: Sequence[str]
     """The user messages before that one, the oldest first."""
 
     @property
-    def last(self) -> Item | None:
+    def last_item(self) -> Item | None:
         """What the context ends with."""
         return self.context[-1] if self.context else None
 
@@ -77,7 +77,7 @@ class ScriptedTurn:
         """Tell whether the request wants this bulky part of the output."""
         return name in (self.request.include or ())
 
-    def since_asked(self) -> Sequence[Item]:
+    def items_since_prompt(self) -> Sequence[Item]:
         """Give the items after the last user message."""
         for index in range(len(self.context) - 1, -1, -1):
             if _is_users(self.context[index]):
@@ -92,10 +92,10 @@ def read_turn(request: CreateResponse, context: Sequence[Item]) -> ScriptedTurn:
     return ScriptedTurn(
         request=request,
         context=context,
-        asked=asked,
-        marks=marks,
+        prompt=asked,
+        markers=marks,
         media=[_name_of(part) for part in messages[-1].parts if type(part) in _MEDIA] if messages else [],
-        before=[read_markers(message.text)[0] for message in messages[:-1]],
+        earlier_prompts=[read_markers(message.text)[0] for message in messages[:-1]],
     )
 
 

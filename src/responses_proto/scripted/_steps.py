@@ -37,9 +37,9 @@ class EmitMessage:
 
     text: str
     phase: MessagePhase | None = None
-    cited: bool = False
+    with_citation: bool = False
     """Whether a citation is attached to the text."""
-    whole: bool = True
+    finished: bool = True
     """If not, the message stays open: the response ends in the middle of it."""
 
 
@@ -96,5 +96,5 @@ class ScriptedAnswer:
     """A whole answer."""
 
     steps: tuple[ScriptedStep, ...]
-    pause: float | None = None
+    delay: float | None = None
     """Seconds between two words; ``None`` leaves that to the server."""

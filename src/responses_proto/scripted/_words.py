@@ -1,4 +1,4 @@
-"""What the embedded model says: JSON, what the tools gave, a story, what was said before, or what was asked, in this order."""
+"""What the scripted model says: JSON, what the tools gave, a story, what was said before, or what was asked, in this order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ._request import ScriptedTurn
 
-__all__ = ["in_words", "tools_say"]
+__all__ = ["answer_text", "describe_outputs"]
 
 _TOPIC: Final = re.compile(r"\babout\s+((?:an?\s+|the\s+)?[\w' -]{1,60})", re.IGNORECASE)
 _STORY: Final = re.compile(r"\bstory\b", re.IGNORECASE)
@@ -35,43 +35,43 @@ _WORD: Final = re.compile(
 """A word that tells what a message is about."""
 
 
-def tools_say(outputs: Sequence[str]) -> str:
+def describe_outputs(outputs: Sequence[str]) -> str:
     """Say what tools gave; empty if there were none."""
     if not outputs:
         return ""
     return f"The tool says: {outputs[0]}" if len(outputs) == 1 else f"The tools say: {'; '.join(outputs)}"
 
 
-def in_words(turn: ScriptedTurn, news: str = "") -> str:  # noqa: PLR0911 - one per kind of answer
+def answer_text(turn: ScriptedTurn, news: str = "") -> str:  # noqa: PLR0911 - one per kind of answer
     """Give the text of the answer; ``news`` is what the tools said meanwhile, if anything."""
     shape = turn.request.text.format if turn.request.text else None
     if isinstance(shape, JsonSchemaFormat):
         return dumps(fill(shape.schema or {"type": "object"})).decode()
     if isinstance(shape, JsonObjectFormat):
-        return dumps({"answer": turn.asked}).decode()
-    if "context" in turn.marks:
+        return dumps({"answer": turn.prompt}).decode()
+    if "context" in turn.markers:
         return "\n".join(_told(turn)) or "nothing"
-    if "long" in turn.marks:
+    if "long" in turn.markers:
         words = itertools.cycle(_story("a unicorn").split())
-        return " ".join(itertools.islice(words, int(turn.marks["long"])))
-    if news := news or tools_say([output_text(output) for output in turn.outputs]):
+        return " ".join(itertools.islice(words, int(turn.markers["long"])))
+    if news := news or describe_outputs([output_text(output) for output in turn.outputs]):
         return news
-    if _STORY.search(turn.asked):
-        topic = _TOPIC.search(turn.asked)
+    if _STORY.search(turn.prompt):
+        topic = _TOPIC.search(turn.prompt)
         return _story(topic[1].strip() if topic else "a unicorn")
     return _echo(turn)
 
 
 def _echo(turn: ScriptedTurn) -> str:
-    if _QUESTION.search(turn.asked):
+    if _QUESTION.search(turn.prompt):
         said = [item.text for item in turn.context if isinstance(item, Message) and item.role == "assistant"]
-        if said and _OF_YOURS.search(turn.asked):
+        if said and _OF_YOURS.search(turn.prompt):
             return f"I said: {said[-1]}"
-        told = turn.before if _OF_MINE.search(turn.asked) else _related(turn.asked, turn.before)
+        told = turn.earlier_prompts if _OF_MINE.search(turn.prompt) else _related(turn.prompt, turn.earlier_prompts)
         if told:
             return f"You said: {' '.join(told)}"
     seen = f"(with {', '.join(turn.media)})" if turn.media else ""
-    return " ".join(text for text in (turn.asked, seen) if text) or "There is nothing to answer."
+    return " ".join(text for text in (turn.prompt, seen) if text) or "There is nothing to answer."
 
 
 def _related(question: str, messages: Sequence[str]) -> list[str]:

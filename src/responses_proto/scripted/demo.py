@@ -4,7 +4,7 @@ Who answers, the environment says, the first of these that it has:
 
 * ``HF_TOKEN``: the Hugging Face router, with the program's own choice of a model;
 * ``RESPONSES_BASE_URL`` (and ``RESPONSES_API_KEY``): the server there;
-* nothing: the embedded model, which needs no network and no key. It needs the extra ``server``.
+* nothing: the scripted model, which needs no network and no key. It needs the extra ``server``.
 
 ``MODEL`` overrules the model.
 """
@@ -24,13 +24,13 @@ from ..exceptions import ResponsesProtoError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
-__all__ = ["HUGGINGFACE_MODEL", "answering", "run"]
+__all__ = ["HUGGINGFACE_MODEL", "demo_client", "run"]
 
 HUGGINGFACE_MODEL: Final = "openai/gpt-oss-120b:groq"
 """The model on Hugging Face that programs use unless they choose another."""
 
-_EMBEDDED: Final = "scripted"
-_DELAY: Final = 0.02  # seconds between two words of the embedded model, so that a stream looks like one
+_SCRIPTED: Final = "scripted"
+_DELAY: Final = 0.02  # seconds between two words of the scripted model, so that a stream looks like one
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
 
 
@@ -45,7 +45,7 @@ def run(main: Callable[[ResponsesClient, str], Awaitable[None]], *, model: str =
             await main(client, name)
 
     try:
-        with answering(model) as (client, name):
+        with demo_client(model) as (client, name):
             anyio.run(with_client, client, name)
     except ResponsesProtoError as error:
         sys.exit(f"error: {error}")
@@ -54,17 +54,17 @@ def run(main: Callable[[ResponsesClient, str], Awaitable[None]], *, model: str =
 
 
 @contextlib.contextmanager
-def answering(model: str = HUGGINGFACE_MODEL) -> Generator[tuple[ResponsesClient, str]]:
-    """Give a client, to be used in ``async with``, and the name of a model for it. The embedded server lives in the block."""
+def demo_client(model: str = HUGGINGFACE_MODEL) -> Generator[tuple[ResponsesClient, str]]:
+    """Give a client, to be used in ``async with``, and the name of a model for it. The scripted server lives in the block."""
     chosen = os.environ.get("MODEL", "").strip()
     if os.environ.get("HF_TOKEN", "").strip():
         yield ResponsesClient.for_provider("huggingface"), chosen or model
     elif os.environ.get("RESPONSES_BASE_URL", "").strip():
-        yield ResponsesClient(), chosen or _EMBEDDED
+        yield ResponsesClient(), chosen or _SCRIPTED
     else:
         from ..server.app import ResponsesApp  # noqa: PLC0415 - needs the extra `server`, the other ways do not
         from ..server.uvicorn import serving  # noqa: PLC0415 - as above
         from .model import Scripted  # noqa: PLC0415 - as above
 
-        with serving(ResponsesApp(Scripted(delay=_DELAY), models=[_EMBEDDED])) as url:
-            yield ResponsesClient(url, "none"), chosen or _EMBEDDED
+        with serving(ResponsesApp(Scripted(delay=_DELAY), models=[_SCRIPTED])) as url:
+            yield ResponsesClient(url, "none"), chosen or _SCRIPTED

@@ -1,4 +1,4 @@
-"""What a user message can ask of the embedded model in brackets: ``[refuse]``, ``[error 429 5]``, ``[slow 0.5]``.
+"""What a user message can ask of the scripted model in brackets: ``[refuse]``, ``[error 429 5]``, ``[slow 0.5]``.
 
 A marker counts in the last user message only. It is written in small letters, and what stands in brackets but fits no row of
 the table is text like any other.
@@ -24,11 +24,11 @@ class Marker:
     """Something that can be asked for."""
 
     name: str
-    takes: str
+    arguments: str
     """What may stand behind the name, for people."""
-    values: str
+    pattern: str
     """The same as a regular expression."""
-    does: str
+    effect: str
     """What comes of it."""
 
 
@@ -60,7 +60,7 @@ def read_markers(text: str) -> tuple[str, Mapping[str, str]]:
 
     def take(match: re.Match[str]) -> str:
         marker, values = _BY_NAME.get(match[1]), match[2] or ""
-        if marker is None or not re.fullmatch(marker.values, values):
+        if marker is None or not re.fullmatch(marker.pattern, values):
             return match[0]
         found[marker.name] = values
         return ""

@@ -1,4 +1,4 @@
-"""The embedded model: no network, no key, the same answer every time. Good enough to develop an application against.
+"""The scripted model: no network, no key, the same answer every time. Good enough to develop an application against.
 
 What it does, by the request:
 
@@ -25,7 +25,7 @@ from ..models.content import LogProb, TopLogProb, UrlCitation
 from ..models.response import InputTokensDetails, OutputTokensDetails, Usage
 from ..protocol.emitter import random_id, split_words
 from ._hosted import PAGE
-from ._plan import plan
+from ._plan import plan_answer
 from ._request import count_tokens, read_turn
 from ._steps import EmitCall, EmitItem, EmitMessage, EmitReasoning, EndEarly, Fail, Refuse, ScriptedStep, Wait
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["MODEL", "Scripted"]
 
 MODEL: Final = "scripted"
-"""The name that the embedded model goes by. It answers to any other as well."""
+"""The name that the scripted model goes by. It answers to any other as well."""
 
 _PIECE: Final = 12  # characters of JSON in one delta
 _SURE: Final = -0.01  # logarithm of a probability
@@ -63,7 +63,7 @@ class Scripted:
         """Answer one request. Raises the ``APIError`` that the request, or the script, asks for."""
         turn = read_turn(request, reply.context)
         performance = _Performance(turn, reply, self.delay)
-        await performance.play(plan(turn, random_id, self.script))
+        await performance.play(plan_answer(turn, random_id, self.script))
 
     async def count(self, request: InputTokensRequest, context: Sequence[Item]) -> int:
         """Count the tokens of an input: as many as the usage of a response to it would say."""
@@ -87,8 +87,8 @@ class _Performance:
 
     async def play(self, answer: ScriptedAnswer) -> None:
         """Say one step after the other, and end the response."""
-        if answer.pause is not None:
-            self._delay = answer.pause
+        if answer.delay is not None:
+            self._delay = answer.delay
         try:
             for step in answer.steps:
                 await self._take(step)
@@ -145,10 +145,10 @@ class _Performance:
     async def _say(self, step: EmitMessage) -> None:
         message = self._reply.message(phase=step.phase)
         await self._write(self._speaker(message), step.text)
-        if step.cited:
+        if step.with_citation:
             end = len(step.text)
             await message.annotation(UrlCitation(url=PAGE, title="Example Domain", start_index=0, end_index=end))
-        if step.whole:
+        if step.finished:
             await message.done()
 
     def _speaker(self, message: MessageReply) -> Callable[[str], Awaitable[None]]:

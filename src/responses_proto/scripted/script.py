@@ -1,4 +1,4 @@
-"""A script for the embedded model: rules in a file that say what is answered to what.
+"""A script for the scripted model: rules in a file that say what is answered to what.
 
 A file with the suffix ``.jsonl`` has a rule on each line; any other is a JSON list of them. A rule has conditions, all of
 which have to hold, and what is done then, which is a text, a step, or a list of steps::
@@ -11,7 +11,7 @@ which have to hold, and what is done then, which is a text, a step, or a list of
       {"then": "I do not know."}
     ]
 
-The first rule that holds answers. Where none does, the embedded model answers as if there were no script.
+The first rule that holds answers. Where none does, the scripted model answers as if there were no script.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ..models._base import Model, model
 from ..models.items import CustomToolCall, FunctionCall, Item, MessagePhase, UnknownItem
 from ..models.tools import CustomTool
 from ..typing import UNSET, JSONObject, JSONValue, Unset
-from ._offers import offers_of
+from ._offers import callable_tools
 from ._request import output_text
 from ._steps import EmitCall, EmitItem, EmitMessage, EmitReasoning, EndEarly, Fail, Refuse, ScriptedStep, Wait
 
@@ -224,18 +224,18 @@ def _wrong(rule: ScriptRule) -> Iterator[str]:
 
 def _holds(when: Condition, turn: ScriptedTurn) -> Mapping[str, str] | None:
     """Tell whether the conditions hold: give what the texts of the answer may refer to, or ``None``."""
-    found = re.search(when.matches, turn.asked) if when.matches else None
+    found = re.search(when.matches, turn.prompt) if when.matches else None
     holds = (
-        not when.contains or when.contains.lower() in turn.asked.lower(),
+        not when.contains or when.contains.lower() in turn.prompt.lower(),
         not when.matches or found is not None,
         not when.after or when.after in _ends(turn),
-        not when.turn or when.turn == len(turn.before) + 1,
+        not when.turn or when.turn == len(turn.earlier_prompts) + 1,
         not when.model or when.model == turn.request.model,
-        not when.tool or when.tool in [offer.name for offer in offers_of(turn.request.tools or ())],
+        not when.tool or when.tool in [offer.name for offer in callable_tools(turn.request.tools or ())],
     )
     if not all(holds):
         return None
-    names = {"input": turn.asked, "output": " ".join(map(output_text, turn.outputs))}
+    names = {"input": turn.prompt, "output": " ".join(map(output_text, turn.outputs))}
     if found is not None:
         groups = {str(n): text for n, text in enumerate((found[0], *found.groups()))} | found.groupdict()
         names |= {name: text or "" for name, text in groups.items()}

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 __all__ = ["Cassette", "RecordedExchange", "Recorder", "record", "replay"]
 
 FORMAT: Final = "responses-proto-cassette/1"
-End: TypeAlias = Literal["finished", "closed", "reset", "left", "unanswered"]
+AnswerEnd: TypeAlias = Literal["finished", "closed", "reset", "left", "unanswered"]
 """How an answer ended: whole; the server closed before that; the connection broke; the client left; there was none."""
 
 _HARMLESS: Final = frozenset(
@@ -95,7 +95,7 @@ class RecordedExchange:
     """Seconds from sending to the head of the answer."""
     pieces: list[tuple[float, bytes]] = attrs.field(factory=list[tuple[float, bytes]], repr=False)
     """The body: (seconds since sending, bytes)."""
-    end: End = "left"
+    end: AnswerEnd = "left"
 
     def answer(self, *, speed: float | None = None) -> Answer:
         """Give what the server answered; ``speed`` as in :func:`replay`."""
@@ -119,7 +119,7 @@ class RecordedExchange:
         return answer.with_faults(Fault.no_answer()) if self.end == "unanswered" else answer
 
 
-_ENDINGS: Final[dict[End, list[Step]]] = {
+_ENDINGS: Final[dict[AnswerEnd, list[Step]]] = {
     "finished": [],
     "closed": [Close()],
     "reset": [Reset()],

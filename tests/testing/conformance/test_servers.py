@@ -46,7 +46,7 @@ Spoil: TypeAlias = "Callable[[Request, Said], None]"
 
 
 class Spoilt(FakeServer):
-    """A server that asks the embedded one, and spoils what that says."""
+    """A server that asks the scripted server, and spoils what that says."""
 
     def __init__(self, *spoils: Spoil, listen: bool = False) -> None:
         super().__init__(self._answer, listen=listen)
@@ -230,7 +230,7 @@ def test_every_rule_of_a_server_is_spoilt_here() -> None:
 
 
 @both_loops
-def test_the_embedded_server_keeps_every_rule(backend: str) -> None:
+def test_the_scripted_server_keeps_every_rule(backend: str) -> None:
     async def test() -> None:
         report = await check_server(ResponsesApp(Scripted()))
         assert report.ok, str(report)

@@ -64,18 +64,18 @@ class ProbeReply:
     ignore: frozenset[str]
     """Rules that do not count."""
 
-    def read(self, cls: type[M]) -> M:
+    def parse(self, cls: type[M]) -> M:
         """Give what a good answer says; what does not fit its field is not there."""
         return load(self._object(), cls)
 
-    def fits(self, cls: type[Model]) -> None:
+    def assert_fits(self, cls: type[Model]) -> None:
         """Ask for all that the specification requires, each of its type."""
         try:
             make_converter(strict=True).load(self._object(), cls)
         except DecodeError as error:
             raise CheckFailed(str(error)) from error
 
-    def stream(self) -> Response:
+    def assert_stream(self) -> Response:
         """Give what a stream adds up to that conforms and completes."""
         if self.status != _OK:
             self.fail("it is not answered well")
@@ -88,17 +88,17 @@ class ProbeReply:
             raise CheckFailed(f"the stream ends as {report.outcome.status}")
         return report.outcome.response
 
-    def refused(self, *also: int) -> None:
+    def assert_refused(self, *also: int) -> None:
         """Ask for the refusal of a bad request."""
         if self.status not in _REFUSED.union(also):
             self.fail("it is not refused")
 
-    def missing(self) -> None:
+    def assert_not_found(self) -> None:
         """Ask for 404."""
         if self.status != 404:  # noqa: PLR2004 - HTTP's number for it
             self.fail("it is not said to be missing")
 
-    def offered(self, *also: int) -> ProbeReply:
+    def skip_unless_offered(self, *also: int) -> ProbeReply:
         """Skip the check if the server has no such endpoint."""
         if self.status in NOT_OFFERED.union(also):
             raise Skipped(f"not offered (HTTP {self.status})")
@@ -140,7 +140,7 @@ class Probe:
         self._stored: Response | None = None
         self.model = model
         """What requests are for."""
-        self.last: str = ""
+        self.last_request: str = ""
         """The last request: ``POST /responses``."""
 
     async def request(
@@ -151,7 +151,7 @@ class Probe:
         params: Mapping[str, str | int] | None = None,
     ) -> ProbeReply:
         """Make a request, and read the answer to its end. ``path`` are the segments; bytes are sent as they are."""
-        self.last = f"{method} /{'/'.join(path)}"
+        self.last_request = f"{method} /{'/'.join(path)}"
         streaming = isinstance(content, dict) and content.get("stream") is True
         headers = {"accept": "text/event-stream" if streaming else "application/json", **self._headers}
         body = b""
@@ -171,19 +171,19 @@ class Probe:
         """Ask for a response; for some short text, unless the fields say otherwise."""
         return await self.request("POST", "responses", content={"model": self.model, "input": "Say hello.", **fields})
 
-    async def created(self, **fields: Any) -> Response:
+    async def create_completed(self, **fields: Any) -> Response:
         """Ask for a response, and give it. Breaks the rule if it is not completed."""
         reply = await self.create(**fields)
-        response = reply.read(Response)
+        response = reply.parse(Response)
         if response.status != "completed":
             reply.fail(f"the response is {response.status!r}, not completed")
         return response
 
-    async def stored(self) -> Response:
+    async def stored_response(self) -> Response:
         """Give a response that the server keeps, the same each time. Skips the check if it keeps none."""
         if self._stored is None:
-            response = await self.created(store=True)
-            (await self.request("GET", "responses", response.id)).offered()
+            response = await self.create_completed(store=True)
+            (await self.request("GET", "responses", response.id)).skip_unless_offered()
             self._stored = response
         return self._stored
 

@@ -131,14 +131,14 @@ async def _check(probe: Probe, rule: str, deadline: float) -> Check:
     try:
         with anyio.move_on_after(deadline):
             await CHECKS[rule](probe)
-            return Check(rule=rule, status="passed", request=probe.last)
+            return Check(rule=rule, status="passed", request=probe.last_request)
     except Skipped as skipped:
         status, detail = "skipped", str(skipped)
     except CheckFailed as broken:
         detail, stream = str(broken), broken.stream
     except ResponsesProtoError as error:  # the connection's, mostly
         detail = f"{type(error).__name__}: {error}"
-    return Check(rule=rule, status=status, request=probe.last, detail=detail, stream=stream)
+    return Check(rule=rule, status=status, request=probe.last_request, detail=detail, stream=stream)
 
 
 async def _in_memory(
