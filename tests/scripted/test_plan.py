@@ -174,9 +174,9 @@ def kinds(found: tuple[ScriptedStep, ...]) -> list[str]:
 
 
 def test_what_the_server_runs_is_answered_at_once() -> None:
-    assert kinds(steps("x", tools=[{"type": "web_search"}])) == ["web_search_call", "Say"]
+    assert kinds(steps("x", tools=[{"type": "web_search"}])) == ["web_search_call", "EmitMessage"]
     found = steps("x", tools=[{**DOCS, "require_approval": "never"}])
-    assert kinds(found) == ["mcp_list_tools", "mcp_call", "Say"]
+    assert kinds(found) == ["mcp_list_tools", "mcp_call", "EmitMessage"]
     assert found[-1] == EmitMessage(text='The tool says: {"query":"x"}')
 
 
@@ -187,7 +187,7 @@ def test_what_the_client_runs_is_waited_for() -> None:
 
 def test_what_the_server_runs_comes_before_the_calls_of_functions() -> None:
     found = steps("get_time, web_search", tools=[TIME, {"type": "web_search"}])
-    assert kinds(found) == ["web_search_call", "Call"]
+    assert kinds(found) == ["web_search_call", "EmitCall"]
 
 
 def test_after_an_approval_the_call_is_made() -> None:
@@ -205,7 +205,7 @@ def test_after_an_approval_the_call_is_made() -> None:
     assert put.item.approval_request_id == "mcpr_1"
     assert answer == EmitMessage(text="The tool says: {}")
     assert steps("x", request, {**approval, "approve": False}) == (
-        EmitMessage(text="I did not call search: that was not approved."),
+        EmitMessage(text="I did not call search: the call was not approved."),
     )
 
 

@@ -43,6 +43,7 @@ from ..exceptions import (
     ResponsesProtoError,
     StreamInterrupted,
     StreamTruncated,
+    UsageError,
 )
 from ..models.events import EVENT_TYPES, OutputItemDone, OutputTextDelta, RefusalDelta, UnknownEvent
 from ..models.items import FunctionCall
@@ -366,7 +367,7 @@ def serve(
         model = Scripted(delay=delay, script=ScriptRules.read(script) if script else None)
         kept = SQLiteStore(store) if store else None
         application = ResponsesApp(model, store=kept, keys=api_key or None, models=[MODEL])
-    except LocalProtocolError as error:
+    except (LocalProtocolError, UsageError, OSError) as error:
         raise _Failed(str(error), status=_WRONG_USAGE) from error
     try:
         listener = listen(host, port)

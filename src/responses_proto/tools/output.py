@@ -27,6 +27,7 @@ import attrs
 from ..codec import dump, dumps
 from ..exceptions import EncodeError, LocalProtocolError
 from ..models._base import Model
+from ..models._media import WHITE_PIXEL
 from ..models.actions import ExitOutcome, ShellOutput
 from ..models.content import ComputerScreenshot, Content, InputImage, InputText, OutputText
 from ..models.items import (
@@ -70,9 +71,7 @@ _TOOL: Final[tuple[type, ...]] = get_args(Tool)
 _PARTS: Final = (*_CONTENT, *_TOOL, ShellOutput)
 _PAIR_OF: Final = {pair.call: pair for pair in CALL_OUTPUT_PAIRS}
 # One white pixel, for a computer call that failed: such a call is answered with a screenshot, or not at all.
-_NOTHING_TO_SEE: Final = (
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAHLCMmQAAAABJRU5ErkJggg=="
-)
+_NOTHING_TO_SEE: Final = f"data:image/png;base64,{WHITE_PIXEL}"
 
 
 @attrs.frozen
