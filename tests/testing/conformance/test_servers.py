@@ -13,7 +13,7 @@ import pytest
 from tests.support import both_loops, run
 from tests.testing.conformance.test_streams import BROKEN
 
-from responses_proto.exceptions import LocalProtocolError
+from responses_proto.exceptions import ResponsesProtoError, UsageError
 from responses_proto.rules import RULES
 from responses_proto.scripted import Scripted
 from responses_proto.server import ResponsesApp
@@ -336,7 +336,7 @@ def test_a_server_that_says_nothing_fails_in_time(backend: str) -> None:
             report = await check_server(server.url, only=["create", "retrieve"], deadline=0.2)
         assert time.monotonic() - started < 5
         assert [check.status for check in report.checks] == ["failed", "failed"]
-        assert "no end after 0.2 seconds" in str(report)
+        assert "not finished after 0.2 seconds" in str(report)
 
     run(backend, test)
 
@@ -348,13 +348,13 @@ def test_a_response_that_never_ends_fails_in_time(backend: str) -> None:
         async with Spoilt(spoil) as server:
             report = await checked(server, "background", deadline=0.5)
         assert report.rules == {"background"}
-        assert "no end" in str(report)
+        assert "not finished" in str(report)
 
     run(backend, test)
 
 
 @both_loops
-def test_a_connection_that_is_left_open_behind_the_end_is_none_of_the_checks_business(backend: str) -> None:
+def test_a_connection_that_stays_open_after_the_end_passes(backend: str) -> None:
     async def test() -> None:
         spoil = at(*CREATE, faulty(Fault.open_socket()))
         async with Spoilt(spoil, listen=True) as server:
@@ -364,7 +364,7 @@ def test_a_connection_that_is_left_open_behind_the_end_is_none_of_the_checks_bus
     run(backend, test)
 
 
-def test_data_behind_the_end_is_found() -> None:
+def test_data_after_the_end_is_found() -> None:
     async def test() -> None:
         late = Fault.late_events({"type": "response.output_text.delta"})
         async with Spoilt(at(*CREATE, faulty(late))) as server:
@@ -410,7 +410,7 @@ def test_an_application_lives_as_long_as_it_is_checked(backend: str) -> None:
 
 
 @both_loops
-def test_an_application_need_not_know_of_its_life(backend: str) -> None:
+def test_an_application_without_lifespan_support_is_checked(backend: str) -> None:
     async def test() -> None:
         good = ResponsesApp(Scripted())
 
@@ -425,7 +425,7 @@ def test_an_application_need_not_know_of_its_life(backend: str) -> None:
 
 
 @both_loops
-def test_an_application_that_does_not_start_or_end_holds_nobody_up(backend: str) -> None:
+def test_the_deadline_bounds_startup_and_shutdown(backend: str) -> None:
     async def test() -> None:
         async def never(scope: MutableMapping[str, Any], _receive: Any, _send: Any) -> None:
             if scope["type"] == "lifespan":
@@ -437,7 +437,7 @@ def test_an_application_that_does_not_start_or_end_holds_nobody_up(backend: str)
                 await send({"type": "lifespan.startup.complete"})
                 await anyio.sleep_forever()
 
-        with pytest.raises(LocalProtocolError, match=r"has not started after 0\.1 seconds"):
+        with pytest.raises(UsageError, match=r"has not started after 0\.1 seconds"):
             await check_server(never, deadline=0.1)
         assert (await check_server(for_ever, only=["create"], deadline=0.1)).rules == {"create"}
 
@@ -461,22 +461,22 @@ def test_rules_can_be_left_out() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"only": ["no-such"]}, "there is no rule 'no-such'"),
-        ({"ignore": ["no-such"]}, "there is no rule 'no-such'"),
-        ({"only": ["sequence-gap"]}, "'sequence-gap' is no check of a server"),
+        ({"only": ["no-such"]}, "unknown rule 'no-such'"),
+        ({"ignore": ["no-such"]}, "unknown rule 'no-such'"),
+        ({"only": ["sequence-gap"]}, "'sequence-gap' is not a rule of servers"),
     ],
 )
-def test_a_rule_that_is_none_is_refused(options: Any, said: str) -> None:
+def test_an_unknown_rule_is_refused(options: Any, said: str) -> None:
     async def test() -> None:
-        with pytest.raises(LocalProtocolError, match=said):
+        with pytest.raises(UsageError, match=said):
             await check_server("http://127.0.0.1:9/v1", **options)
 
     run("asyncio", test)
 
 
-def test_an_address_that_is_none_is_refused() -> None:
+def test_an_invalid_address_is_refused() -> None:
     async def test() -> None:
-        with pytest.raises(LocalProtocolError, match="base_url has to be like"):
+        with pytest.raises(ResponsesProtoError, match="base_url"):
             await check_server("127.0.0.1:8080")
 
     run("asyncio", test)

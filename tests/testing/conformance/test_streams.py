@@ -7,7 +7,7 @@ from tests.streams import BLANK, Wire, added, done, ending, message, numbered, o
 from tests.testing.fake.test_answers import WHOLE
 
 from responses_proto.codec import dump, load
-from responses_proto.exceptions import LocalProtocolError
+from responses_proto.exceptions import UsageError
 from responses_proto.models.events import LIFECYCLE_TYPES
 from responses_proto.models.response import Response
 from responses_proto.protocol import emit, encode_stream
@@ -67,7 +67,7 @@ def wire(*faults: Fault) -> list[dict[str, Any]]:
     return Answer.response(WHOLE).with_faults(*faults).draft().events or []
 
 
-def test_what_the_emitter_says_conforms() -> None:
+def test_the_streams_of_the_emitter_conform() -> None:
     report = check_stream(body())
     assert report.ok, str(report)
     assert report.outcome.status == "completed"
@@ -116,11 +116,11 @@ def test_a_stream_that_ends_in_the_middle_of_a_frame_is_not_done() -> None:
 
 def test_rules_can_be_left_out() -> None:
     assert check_stream(body(Fault.no_done(), Fault.no_event_lines()), ignore=["no-done", "event-line"]).ok
-    with pytest.raises(LocalProtocolError, match="no rule 'no-such'"):
+    with pytest.raises(UsageError, match="unknown rule 'no-such'"):
         check_stream(b"", ignore=["no-such"])
 
 
-def test_rules_of_a_server_beyond_what_a_client_minds() -> None:
+def test_rules_that_a_client_tolerates_silently() -> None:
     def rules(events: list[dict[str, Any]]) -> frozenset[str]:
         return check_stream([{**event, "sequence_number": number} for number, event in enumerate(events)]).rules
 
@@ -189,7 +189,7 @@ ITEM_CASES: Final = [
 ]
 
 
-def test_the_cases_have_all_that_an_item_must_not_do() -> None:
+def test_the_cases_cover_every_illegal_step_of_an_item() -> None:
     tried = {(state, step) for _, state, step in ITEM_CASES}
     assert {(state, step) for state, broken in ITEM_RULES.items() for step in broken} <= tried
 
@@ -232,7 +232,7 @@ def test_after_the_end_there_is_a_keepalive_at_most() -> None:
     assert "late-data" in check_stream(body() + body()).rules
 
 
-def test_a_page_is_no_stream() -> None:
+def test_an_html_page_is_not_a_stream() -> None:
     report = check_stream(b"<!DOCTYPE html><p>Hello</p>")
     assert report.outcome.status == "truncated"
     assert not report.ok
