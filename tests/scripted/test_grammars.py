@@ -60,7 +60,7 @@ def lark(definition: str) -> str | None:
         (r'start: "\d"', "\\d"),
     ],
 )
-def test_the_text_fits(definition: str, text: str) -> None:
+def test_a_text_of_a_lark_grammar(definition: str, text: str) -> None:
     assert lark(definition) == text
 
 
@@ -80,11 +80,11 @@ def test_the_text_fits(definition: str, text: str) -> None:
         "}{",
     ],
 )
-def test_a_grammar_that_is_not_understood_has_no_text(definition: str) -> None:
+def test_an_unsupported_grammar_has_no_text(definition: str) -> None:
     assert lark(definition) is None
 
 
-def test_a_regular_expression_is_a_grammar_as_well() -> None:
+def test_a_text_of_a_regex_grammar() -> None:
     definition = r"^(January|February) \d{1,2}(st|nd|rd|th)$"
     text = sample_grammar(CustomToolGrammarFormat(syntax="regex", definition=definition))
     assert text is not None

@@ -52,7 +52,7 @@ def test_the_text_can_be_made_longer() -> None:
     assert sample(r"^a{2}$", min_length=5) is None
 
 
-def test_what_looks_around_is_skipped() -> None:
+def test_lookarounds_are_skipped() -> None:
     assert sample(r"^(?=.*\d)[a-z]+$") == "a"
 
 
@@ -67,7 +67,7 @@ def test_it_never_raises(pattern: str, shortest: int) -> None:
     assert text is None or len(text) >= shortest
 
 
-def test_the_next_text_is_another_one_where_there_is_one() -> None:
+def test_other_texts_if_the_pattern_allows_several() -> None:
     assert sample(r"^[a-z]+$", nth=0) != sample(r"^[a-z]+$", nth=1)
     assert sample(r"^a$", nth=0) == sample(r"^a$", nth=1)
 
@@ -94,5 +94,5 @@ def test_the_next_text_is_another_one_where_there_is_one() -> None:
         "\\",
     ],
 )
-def test_what_is_not_understood_has_no_text(pattern: str) -> None:
+def test_an_unsupported_pattern_has_no_text(pattern: str) -> None:
     assert sample(pattern) is None

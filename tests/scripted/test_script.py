@@ -1,4 +1,4 @@
-"""Scripts: what a file can say, when its rules hold, and what is wrong with others."""
+"""Scripts: steps, conditions, and the errors of invalid files."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_an_error() -> None:
     assert (plain.value.type, plain.value.retry_after) == ("server_error", None)
 
 
-def test_texts_refer_to_what_was_asked() -> None:
+def test_placeholders_are_substituted() -> None:
     when = {"matches": r"^book (?P<what>\w+) (for (\w+))?"}
     assert answer("{what}/{1}/{3}/{0}/{x}/{}", "book flights for Ada", when=when) == [
         EmitMessage(text="flights/flights/Ada/book flights for Ada/{x}/{}")
@@ -132,7 +132,7 @@ def test_conditions(when: object, *, holds: bool) -> None:
 
 
 @pytest.mark.parametrize(("after", "holds"), [("output", True), ("f", True), ("g", False), ("user", False)])
-def test_what_the_input_ends_with(after: str, *, holds: bool) -> None:
+def test_the_condition_after(after: str, *, holds: bool) -> None:
     found = answer("yes", "x", call("g", "0"), call("f", "1"), output("a", "1"), when={"after": after})
     assert found == ([EmitMessage(text="yes")] if holds else None)
 

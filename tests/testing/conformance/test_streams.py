@@ -25,7 +25,7 @@ from responses_proto.protocol.state import (
 )
 from responses_proto.testing import FAULTS, RULES, Answer, Fault, check_stream
 
-# A fault -> a rule that it breaks. What is not here changes nothing that a stream has to keep to.
+# A fault -> a rule that it breaks. Other faults break no rule.
 BROKEN = {
     "missing sequence_number": "sequence-missing",
     "missing output_index": "index-missing",
@@ -83,7 +83,7 @@ def test_each_fault_breaks_its_rule(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(HARMLESS))
-def test_what_the_specification_allows_is_no_finding(name: str) -> None:
+def test_legal_faults_are_not_findings(name: str) -> None:
     assert check_stream(body(FAULTS[name])).findings == ()
 
 
@@ -135,7 +135,7 @@ def test_rules_that_a_client_tolerates_silently() -> None:
     assert rules([wire()[0], {"type": "acme:ping"}, *wire()[1:]]) == frozenset()
 
 
-# What the tables say of each state and step: streams that come to the state, and do the step.
+# For each state and step of the tables: a stream that reaches the state and takes the step.
 
 _AT: Final[Wire] = {"item_id": "it_1", "output_index": 0}
 _IN: Final[Wire] = {**_AT, "content_index": 0}
@@ -152,7 +152,7 @@ OF_ITEMS: Final[dict[str, dict[str, Wire]]] = {
         ("code_interpreter_call", "response.code_interpreter_call_code.delta"),
     )
 }
-"""Kind of item -> step -> its event: two kinds, which have all steps between them."""
+"""Type of item -> step -> its event. The two types together have all steps."""
 OF_PARTS: Final[dict[str, Wire]] = {
     "added": {"type": "response.content_part.added", **_IN, "part": {**_PART, "text": ""}},
     "delta": {"type": "response.output_text.delta", **_IN, "delta": "x", "logprobs": []},
@@ -163,7 +163,7 @@ OF_PARTS: Final[dict[str, Wire]] = {
 
 
 def way(life: Any, state: str) -> list[str]:
-    """Find the shortest way to a state."""
+    """Return the shortest sequence of steps to a state."""
     ways: dict[str, list[str]] = {"awaited": []}
     for here in (found := ["awaited"]):
         for step, after in life[here].items():
@@ -174,7 +174,7 @@ def way(life: Any, state: str) -> list[str]:
 
 
 def broken_by_the_last(events: list[Wire], rules: Any) -> set[str]:
-    """Give those rules of a table that the last event breaks."""
+    """Return the rules of a table that the last event breaks."""
     at_stake = {rule for broken in rules.values() for rule in broken.values()}
     found = check_stream(numbered(events)).findings
     return {finding.rule for finding in found if finding.event == len(events) - 1} & at_stake
@@ -238,7 +238,7 @@ def test_an_html_page_is_not_a_stream() -> None:
     assert not report.ok
 
 
-def test_a_response_that_fails_does_so_by_the_rules() -> None:
+def test_a_failed_response_can_conform() -> None:
     failed = load({**dump(WHOLE), "status": "failed", "error": {"code": "server_error", "message": "Oops."}}, Response)
     report = check_stream(encode_stream(emit(failed)))
     assert report.ok, str(report)
