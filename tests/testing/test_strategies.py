@@ -170,7 +170,7 @@ def kind_of(event: str) -> str:
     return {**of_parts, **of_texts, **of_work, **OTHER_GROWTH_EVENTS}.get(event, "message")
 
 
-# What only some servers call so; elsewhere it is `content_part`.
+# Names that only some servers use; others send `content_part` events.
 ANOTHER_NAME = {"response.reasoning_part.added", "response.reasoning_part.done"}
 
 
@@ -224,7 +224,7 @@ def test_an_unknown_kind_can_be_among_them() -> None:
 # ---- damaged streams
 
 
-def test_damaged_streams_end_in_several_ways() -> None:
+def test_streams_are_faulty_only_with_damages() -> None:
     def ok(body: bytes) -> bool:
         return check_stream(body).ok
 

@@ -160,9 +160,7 @@ class _Filler:
         ]
 
 
-def _preferred(
-    alternatives: Sequence[Mapping[str, JSONValue]], *, leaves_only: bool
-) -> Sequence[Mapping[str, JSONValue]]:
+def _preferred(alternatives: list[Mapping[str, JSONValue]], *, leaves_only: bool) -> list[Mapping[str, JSONValue]]:
     """Return the alternatives to choose from: not null, and with ``leaves_only`` not nested, if there are such."""
     if leaves_only:
         leaves = [schema for schema in alternatives if not (schema.keys() & {"$ref", "properties", "items"})]
