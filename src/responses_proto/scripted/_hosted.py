@@ -106,8 +106,9 @@ def _shell(turn: ScriptedTurn, tool: ShellTool, ids: Ids) -> list[Item]:
     if not environment or isinstance(environment, LocalEnvironment):  # the client runs it
         local = LocalEnvironment()
         return [ShellCall(id=ids("sh"), call_id=call_id, action=action, environment=local, status="completed")]
-    reference = isinstance(environment, ContainerReference)
-    container = environment if reference else ContainerReference(container_id=_CONTAINER)
+    container = (
+        environment if isinstance(environment, ContainerReference) else ContainerReference(container_id=_CONTAINER)
+    )
     output = ShellOutput(stdout=f"{turn.prompt}\n", stderr="", outcome=ExitOutcome(exit_code=0))
     return [
         ShellCall(id=ids("sh"), call_id=call_id, action=action, environment=container, status="completed"),
