@@ -1,5 +1,5 @@
 # Everything runs in .venv, which is made once and made again when pyproject.toml changes.
-#   make demo    stream a story from the embedded server (or, with HF_TOKEN, from the Hugging Face router)
+#   make demo    stream a story from the scripted server (or, with HF_TOKEN, from the Hugging Face router)
 #   make test    run the test suite          make check   lint, types, layers
 #   make fuzz    a long random run           make bench   speed and memory beside the peers
 #   make coverage   the branches of each module without I/O, by its own tests

@@ -18,14 +18,14 @@ def test_the_drawn_life_of_a_response_is_the_one_in_the_tables() -> None:
     assert (DOCS / "life.md").read_text() == drawn.stdout, "run: python docs/diagram.py > docs/life.md"
 
 
-def test_the_page_of_the_embedded_server_has_every_marker() -> None:
-    page = (DOCS / "embedded.md").read_text()
+def test_the_page_of_the_scripted_model_documents_every_marker() -> None:
+    page = (DOCS / "scripted-model.md").read_text()
     rows = [line for line in page.split("## Markers")[1].split("## Scripts")[0].splitlines() if line.startswith("| `[")]
-    assert rows == [f"| `[{f'{marker.name} {marker.takes}'.strip()}]` | {marker.does} |" for marker in MARKERS]
+    assert rows == [f"| `[{f'{marker.name} {marker.arguments}'.strip()}]` | {marker.effect} |" for marker in MARKERS]
 
 
-def test_the_page_of_the_embedded_server_tells_of_every_condition_and_step() -> None:
-    page = (DOCS / "embedded.md").read_text().split("## Scripts")[1]
+def test_the_page_of_the_scripted_model_documents_every_condition_and_step() -> None:
+    page = (DOCS / "scripted-model.md").read_text().split("## Scripts")[1]
     names = {field.name for cls in (Condition, RuleStep, ScriptError) for field in cls.__attrs_attrs__} - {"extra"}
     assert {name for name in names if f"`{name}`" not in page} == set()
     example = page.split("```json\n")[1].split("```")[0]

@@ -1,4 +1,4 @@
-"""The examples run as they are, in a process of their own, against the embedded server."""
+"""The examples run as they are, in a process of their own, against the scripted server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A thousand clients at a time, on the embedded server as it is started."""
+"""A thousand clients at a time, on the scripted server as it is started."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import resource
 
 import anyio
 import pytest
-from tests.interop.embedded import served
+from tests.interop.scripted_server import served
 from tests.support import run
 
 from responses_proto import ResponsesClient, RetryPolicy

@@ -1,4 +1,4 @@
-"""What Open Responses asks of a server, over HTTP: the embedded server as it is started, judged by the specification's own schema.
+"""What Open Responses asks of a server, over HTTP: the scripted server as it is started, judged by the specification's own schema.
 
 Without the schema the conduct is tested alone.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from tests.interop.embedded import served
+from tests.interop.scripted_server import served
 from tests.openresponses import faults, stream_faults
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""An agent of openai-agents, with a function, against the embedded server."""
+"""An agent of openai-agents, with a function, against the scripted server."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import agents
 import openai
 import pydantic
 import pytest
-from tests.interop.embedded import served
+from tests.interop.scripted_server import served
 from tests.support import run
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The official client, as it is, against the embedded server, as it is started."""
+"""The official client, as it is, against the scripted server, as it is started."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import openai
 import pydantic
 import pytest
-from tests.interop.embedded import served
+from tests.interop.scripted_server import served
 from tests.support import run
 
 if TYPE_CHECKING:

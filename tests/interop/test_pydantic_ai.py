@@ -1,4 +1,4 @@
-"""An agent of pydantic-ai, with a tool and a type for its output, against the embedded server."""
+"""An agent of pydantic-ai, with a tool and a type for its output, against the scripted server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pydantic_ai
 import pytest
 from pydantic_ai.models.openai import OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
-from tests.interop.embedded import served
+from tests.interop.scripted_server import served
 from tests.support import run
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Who answers a small program, and how it ends."""
+"""Which server a demonstration program uses, and how it exits."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def started(env: dict[str, str], body: str = "pass", arguments: str = "") -> sub
         ({"HF_TOKEN": "hf_x", "MODEL": "c/d"}, "https://router.huggingface.co/v1", "c/d"),
     ],
 )
-def test_the_environment_says_who_answers(env: dict[str, str], where: str, model: str) -> None:
+def test_the_environment_selects_the_server(env: dict[str, str], where: str, model: str) -> None:
     with started(env, arguments=', model="a/b"') as process:
         out, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (0, "")
@@ -49,13 +49,13 @@ def test_the_environment_says_who_answers(env: dict[str, str], where: str, model
     assert name == model
 
 
-def test_the_embedded_model_answers() -> None:
+def test_the_scripted_model_answers() -> None:
     with started({}, 'print((await client.create(model=model, input="hello there")).output_text)') as process:
         out, errors = process.communicate(timeout=60)
     assert (process.returncode, errors, out.splitlines()[1]) == (0, "", "hello there")
 
 
-def test_an_error_is_a_line() -> None:
+def test_an_error_is_one_line_without_a_traceback() -> None:
     with started({}, 'await client.create(model=model, input="[error 429] hello")') as process:
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 1

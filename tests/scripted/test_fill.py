@@ -1,4 +1,4 @@
-"""Values for schemas: the same ones every time, within every bound that is known."""
+"""Values for schemas are deterministic and keep every supported bound."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ VALUES: list[tuple[dict[str, Any], object]] = [
 
 
 @pytest.mark.parametrize(("schema", "value"), VALUES)
-def test_the_value_fits(schema: dict[str, Any], value: object) -> None:
+def test_the_first_value_of_a_schema(schema: dict[str, Any], value: object) -> None:
     assert fill(schema) == value
 
 
@@ -109,7 +109,7 @@ def test_the_value_fits(schema: dict[str, Any], value: object) -> None:
         ({"properties": {"a": {"type": "integer"}}, "required": ["a"]}, [{"a": 1}, {"a": 2}, {"a": 3}]),
     ],
 )
-def test_the_next_value_is_another_one_where_there_is_one(schema: dict[str, Any], values: list[object]) -> None:
+def test_other_values_if_the_schema_allows_several(schema: dict[str, Any], values: list[object]) -> None:
     assert [fill(schema, nth) for nth in range(3)] == values
 
 
@@ -177,7 +177,7 @@ def test_every_value_is_valid(schema: dict[str, Any], nth: int) -> None:
     assert [error.message for error in Draft202012Validator(whole).iter_errors(fill(whole, nth))] == []
 
 
-def test_a_schema_that_contains_itself_ends() -> None:
+def test_a_recursive_schema_terminates() -> None:
     value: Any = fill(TREE)
     depth = 0
     while value["children"]:
@@ -199,11 +199,11 @@ def test_a_schema_that_contains_itself_ends() -> None:
         {"type": 5, "enum": "no list", "required": "no list", "properties": [], "anyOf": {}, "minLength": "long"},
     ],
 )
-def test_a_schema_that_makes_no_sense_gets_a_value_nonetheless(schema: dict[str, Any]) -> None:
+def test_a_malformed_schema_gets_a_value(schema: dict[str, Any]) -> None:
     assert fill(schema) == fill(schema)
 
 
-def test_a_step_that_is_no_whole_number_gives_whole_numbers_where_they_are_due() -> None:
+def test_integers_with_a_fractional_multiple_of_are_integers() -> None:
     value = fill({"type": "integer", "multipleOf": 0.5, "minimum": 3})
     assert value == 3
     assert isinstance(value, int)

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from responses_proto.models.tools import CustomToolGrammarFormat
-from responses_proto.scripted._grammars import write
+from responses_proto.scripted._grammars import sample_grammar
 
 ARITHMETIC = r"""
 start: expr
@@ -41,7 +41,7 @@ string: ESCAPED_STRING
 
 
 def lark(definition: str) -> str | None:
-    return write(CustomToolGrammarFormat(syntax="lark", definition=definition))
+    return sample_grammar(CustomToolGrammarFormat(syntax="lark", definition=definition))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def lark(definition: str) -> str | None:
         (r'start: "\d"', "\\d"),
     ],
 )
-def test_the_text_fits(definition: str, text: str) -> None:
+def test_a_text_of_a_lark_grammar(definition: str, text: str) -> None:
     assert lark(definition) == text
 
 
@@ -80,13 +80,13 @@ def test_the_text_fits(definition: str, text: str) -> None:
         "}{",
     ],
 )
-def test_a_grammar_that_is_not_understood_has_no_text(definition: str) -> None:
+def test_an_unsupported_grammar_has_no_text(definition: str) -> None:
     assert lark(definition) is None
 
 
-def test_a_regular_expression_is_a_grammar_as_well() -> None:
+def test_a_text_of_a_regex_grammar() -> None:
     definition = r"^(January|February) \d{1,2}(st|nd|rd|th)$"
-    text = write(CustomToolGrammarFormat(syntax="regex", definition=definition))
+    text = sample_grammar(CustomToolGrammarFormat(syntax="regex", definition=definition))
     assert text is not None
     assert re.fullmatch(definition, text)
-    assert write(CustomToolGrammarFormat(syntax="regex", definition="(")) is None
+    assert sample_grammar(CustomToolGrammarFormat(syntax="regex", definition="(")) is None

@@ -1,4 +1,4 @@
-"""Hosted tools: the items of each, whole enough for a strict reader, and who has to run them."""
+"""The items of hosted tools, complete enough for a strict reader, and who runs the tools."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from responses_proto.models.response import Response
 from responses_proto.models.tools import TOOL_TYPES, Tool
 from responses_proto.scripted._hosted import HOSTED
 
-# tool -> the items of a call, and whether the client has to run it
+# tool -> the items of a call, and whether the client runs it
 CALLS: list[tuple[dict[str, Any], list[str], bool]] = [
     ({"type": "web_search"}, ["web_search_call"], False),
     ({"type": "web_search_2025_08_26"}, ["web_search_call"], False),
@@ -45,7 +45,7 @@ CALLS: list[tuple[dict[str, Any], list[str], bool]] = [
 
 
 @pytest.mark.parametrize(("tool", "types", "waits"), CALLS)
-def test_a_call_shows_its_items(tool: dict[str, Any], types: list[str], *, waits: bool) -> None:
+def test_the_items_of_a_call(tool: dict[str, Any], types: list[str], *, waits: bool) -> None:
     offered = load(tool, Tool)
     items = HOSTED[type(offered)](turn("hello"), offered, counted())
     assert [item.type for item in items] == types
@@ -69,7 +69,7 @@ def test_every_hosted_tool_is_known() -> None:
         ({"type": "code_interpreter", "container": "c"}, "code_interpreter_call.outputs", ("outputs",)),
     ],
 )
-def test_what_is_bulky_is_there_when_it_is_asked_for(tool: dict[str, Any], include: str, path: tuple[str, ...]) -> None:
+def test_include_is_obeyed(tool: dict[str, Any], include: str, path: tuple[str, ...]) -> None:
     def found(**request: Any) -> Any:
         offered = load(tool, Tool)
         value: Any = HOSTED[type(offered)](turn("hello", **request), offered, counted())[0]

@@ -1,4 +1,4 @@
-"""Markers: what is one, what is not, and what is left of the text."""
+"""Which brackets are markers, and the text without them."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def test_markers_are_taken_out_of_the_text(text: str, plain: str, marks: dict[st
     "text",
     ["[ERROR 500] disk full", "[error] no", "[error 200]", "[wait]", "[slow soon]", "[nothing]", "[refuse now]", "[ ]"],
 )
-def test_what_fits_no_marker_is_text(text: str) -> None:
+def test_other_brackets_are_text(text: str) -> None:
     assert read_markers(text) == (text, {})
 
 
-def test_the_table_has_each_name_once_and_says_what_it_does() -> None:
+def test_the_table_has_each_name_once_with_its_effect() -> None:
     assert len({marker.name for marker in MARKERS}) == len(MARKERS)
-    assert [marker.name for marker in MARKERS if not marker.does] == []
+    assert [marker.name for marker in MARKERS if not marker.effect] == []

@@ -1,4 +1,4 @@
-"""Remote MCP: what is listed, what is called, and what has to be approved."""
+"""Simulated MCP servers: listings, calls and approvals."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def test_the_tools_are_listed_once_in_a_conversation() -> None:
         ({"always": {"read_only": False}}, True),
     ],
 )
-def test_an_approval_is_asked_for_unless_the_request_says_otherwise(rule: object, *, asks: bool) -> None:
+def test_calls_need_an_approval_by_default(rule: object, *, asks: bool) -> None:
     item = call_tool(turn("how?"), server(require_approval=rule), "search", None, counted())
     assert isinstance(item, McpApprovalRequest if asks else McpCall)
     assert item.arguments == '{"query":"how?"}'
 
 
-def test_a_call_says_its_arguments_again() -> None:
+def test_the_output_of_a_call_is_its_arguments() -> None:
     item = call_tool(turn("x"), server(require_approval="never"), "search", '{"query": "y"}', counted())
     assert isinstance(item, McpCall)
     assert (item.arguments, item.output, item.status) == ('{"query": "y"}', '{"query": "y"}', "completed")
@@ -72,7 +72,7 @@ def response(id_: str, *, approve: bool) -> dict[str, object]:
     return {"type": "mcp_approval_response", "approval_request_id": id_, "approve": approve}
 
 
-def test_what_is_approved_is_called_and_the_rest_is_not() -> None:
+def test_only_approved_calls_are_made() -> None:
     read = turn(
         "x", REQUEST, {**REQUEST, "id": "mcpr_2"}, response("mcpr_1", approve=True), response("mcpr_2", approve=False)
     )
@@ -84,7 +84,7 @@ def test_what_is_approved_is_called_and_the_rest_is_not() -> None:
     assert "not approved" in why
 
 
-def test_an_approval_of_nothing_is_said_to_be_one() -> None:
+def test_an_approval_of_an_unknown_request_is_reported() -> None:
     ((nothing, why),) = answer_approvals(turn(response("mcpr_9", approve=True)), counted())
     assert nothing is None
     assert "mcpr_9" in why

@@ -1,4 +1,4 @@
-"""The embedded model: what it answers to what."""
+"""The answers of the scripted model, over the wire."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OTHER = {"type": "function", "name": "other"}
 def answer(
     backend: str = "asyncio", *, script: ScriptRules | None = None, delay: float = 0.0, **request: Any
 ) -> Response:
-    """What a strict client hears when the model answers this."""
+    """Return the answer as a strict client receives it."""
     asked = load({"model": "scripted", "input": "hello there", **request}, CreateResponse)
     stream = ResponseStream(strict=True)
 
@@ -122,7 +122,7 @@ def test_arguments_fit_the_schema() -> None:
     assert call.call_id != call.id
 
 
-def test_it_says_what_the_tool_gave_instead_of_calling_again() -> None:
+def test_it_quotes_the_output_instead_of_calling_again() -> None:
     first = answer(tools=[WEATHER])
     call = first.function_calls[0]
     output = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny, 20 degrees"}
@@ -146,7 +146,7 @@ def test_it_fills_the_schema_of_the_text_format() -> None:
 
 
 @pytest.mark.parametrize(("reasoning", "thinks"), [({"effort": "low"}, True), ({"effort": "none"}, False), ({}, False)])
-def test_it_thinks_when_asked_to(reasoning: dict[str, str], *, thinks: bool) -> None:
+def test_it_emits_reasoning_on_request(reasoning: dict[str, str], *, thinks: bool) -> None:
     response = answer(reasoning=reasoning)
     kinds = [type(item) for item in response.output]
     assert kinds == ([Reasoning, Message] if thinks else [Message])
@@ -164,7 +164,7 @@ def test_reasoning_can_be_kept_by_the_client() -> None:
 # ---- other ends
 
 
-def test_it_stops_at_the_bound() -> None:
+def test_it_stops_at_max_output_tokens() -> None:
     response = answer(input="one two three four", max_output_tokens=2)
     assert response.output_text == "one two"
     assert response.status == "incomplete"
@@ -174,7 +174,7 @@ def test_it_stops_at_the_bound() -> None:
     assert response.usage.output_tokens == 2
 
 
-def test_the_bound_counts_reasoning_and_calls() -> None:
+def test_max_output_tokens_counts_reasoning_and_calls() -> None:
     thinking = answer(reasoning={"effort": "low"}, max_output_tokens=3)
     assert [item.type for item in thinking.output] == ["reasoning"]
     assert thinking.usage
@@ -199,7 +199,7 @@ def test_it_fails_on_request_halfway() -> None:
     assert response.output_text == "This is as far as I"
 
 
-def test_it_stops_and_fails_as_it_is_told() -> None:
+def test_the_markers_set_reason_and_code() -> None:
     response = answer(input="[incomplete content_filter]")
     assert response.incomplete_details
     assert (response.status, response.incomplete_details.reason) == ("incomplete", "content_filter")
@@ -217,14 +217,14 @@ def test_an_error_comes_before_anything_else() -> None:
     assert caught.value.retry_after == 7
 
 
-def test_what_does_not_fit_the_bound_any_more_is_not_said() -> None:
+def test_an_item_beyond_max_output_tokens_is_left_out() -> None:
     tools = [{"type": "custom", "name": "run"}]
     response = answer(input="one two three", tools=tools, max_output_tokens=2)
     assert (response.status, response.output) == ("incomplete", [])
     assert answer(input="one two three", tools=tools, max_output_tokens=3).status == "completed"
 
 
-# ---- the rest of what can be asked for
+# ---- other features
 
 
 def test_log_probabilities_of_every_token() -> None:
@@ -258,7 +258,7 @@ def test_several_messages_and_calls_in_one_response() -> None:
     assert len({call.call_id for call in response.function_calls}) == 2
 
 
-def test_hosted_tools_show_their_items() -> None:
+def test_hosted_tools_emit_their_items() -> None:
     response = answer(tools=[{"type": "web_search"}])
     assert [item.type for item in response.output] == ["web_search_call", "message"]
     assert response.output_text == "hello there"
@@ -271,7 +271,7 @@ def test_it_can_be_slow(backend: str) -> None:
     assert time.monotonic() - start >= 0.25
 
 
-def test_the_pace_of_the_server_holds_where_nothing_is_said() -> None:
+def test_the_delay_of_the_model_is_the_default() -> None:
     start = time.monotonic()
     answer(input="one two three", delay=0.05)
     assert time.monotonic() - start >= 0.15

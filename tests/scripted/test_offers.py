@@ -1,4 +1,4 @@
-"""Which tools are called: by what the request allows, and by what the user message names."""
+"""Which tools are called, by the request and by the user message."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.scripted.turns import DOCS, RUN, TIME, WEATHER, call, output, turn
 
-from responses_proto.scripted._offers import choose, offers_of
+from responses_proto.scripted._offers import callable_tools, choose_calls
 
 if TYPE_CHECKING:
     from responses_proto.scripted._request import ScriptedTurn
@@ -18,12 +18,12 @@ TOOLS = [SEARCH, WEATHER, TIME, RUN, DOCS]
 
 
 def names(read: ScriptedTurn) -> list[str]:
-    return [wanted.offer.name for wanted in choose(read)]
+    return [wanted.tool.name for wanted in choose_calls(read)]
 
 
-def test_everything_that_can_be_called_is_an_offer() -> None:
+def test_the_callable_tools() -> None:
     read = turn("x", tools=[*TOOLS, SHELL, {"type": "acme:tool"}])
-    found = [(offer.name, offer.namespace, offer.is_clients) for offer in offers_of(read.request.tools or ())]
+    found = [(offer.name, offer.namespace, offer.runs_on_client) for offer in callable_tools(read.request.tools or ())]
     assert found == [
         ("web_search", None, False),
         ("get_weather", None, True),
@@ -65,11 +65,11 @@ def allowed(mode: str, *tools: dict[str, str]) -> dict[str, Any]:
         (allowed("none", function("get_time")), []),
     ],
 )
-def test_the_choice_is_kept(choice: object, called: list[str]) -> None:
+def test_tool_choice_is_obeyed(choice: object, called: list[str]) -> None:
     assert names(turn("x", tools=TOOLS, tool_choice=choice)) == called
 
 
-def test_a_function_comes_before_what_the_server_runs() -> None:
+def test_functions_are_preferred_to_hosted_tools() -> None:
     assert names(turn("x", tools=[SEARCH, DOCS])) == ["web_search"]
     assert names(turn("x", tools=[SEARCH, DOCS, TIME])) == ["get_time"]
     assert names(turn("x", tools=[])) == []
@@ -88,7 +88,7 @@ def test_a_function_comes_before_what_the_server_runs() -> None:
         ("[answer] get_time", []),
     ],
 )
-def test_what_the_user_names_is_called(text: str, called: list[str]) -> None:
+def test_tools_that_the_user_names_are_called(text: str, called: list[str]) -> None:
     assert names(turn(text, tools=TOOLS)) == called
 
 
@@ -97,26 +97,26 @@ def test_arguments_can_be_stated() -> None:
         'Call get_weather: get_weather({"city": "Rome"}), get_weather {"city": "Oslo"}, get_weather, get_time(',
         tools=TOOLS,
     )
-    assert [wanted.stated for wanted in choose(read)] == ['{"city": "Rome"}', '{"city": "Oslo"}', None]
-    assert [wanted.stated for wanted in choose(turn("get_weather({no json})", tools=TOOLS))] == [None]
+    assert [wanted.arguments for wanted in choose_calls(read)] == ['{"city": "Rome"}', '{"city": "Oslo"}', None]
+    assert [wanted.arguments for wanted in choose_calls(turn("get_weather({no json})", tools=TOOLS))] == [None]
 
 
-def test_one_call_where_several_are_not_allowed() -> None:
+def test_one_call_without_parallel_tool_calls() -> None:
     assert names(turn("get_time, get_weather", tools=TOOLS, parallel_tool_calls=False)) == ["get_time"]
     assert names(turn("[calls 5]", tools=TOOLS, parallel_tool_calls=False)) == ["get_weather"]
 
 
-def test_the_server_runs_no_more_than_it_may() -> None:
+def test_max_tool_calls_bounds_hosted_tools() -> None:
     read = turn("web_search, search, fetch, get_time", tools=TOOLS, max_tool_calls=1)
     assert names(read) == ["web_search", "get_time"]
 
 
-def test_after_an_output_nothing_is_called() -> None:
+def test_nothing_is_called_after_an_output() -> None:
     assert names(turn("get_time", call("get_time", "1"), output("noon", "1"), tools=TOOLS)) == []
     assert names(turn("x", call("get_time", "1"), output("noon", "1"), "and now?", tools=TOOLS)) == ["get_weather"]
 
 
-def test_after_an_output_the_request_may_insist_on_what_was_not_called() -> None:
+def test_a_required_call_after_an_output_is_of_a_tool_not_called_yet() -> None:
     items = ("x", call("get_weather", "1"), output("sunny", "1"))
     assert names(turn(*items, tools=[WEATHER, TIME], tool_choice="required")) == ["get_time"]
     assert names(turn(*items, tools=[WEATHER], tool_choice="required")) == []

@@ -1,4 +1,4 @@
-"""What the embedded model answers: which steps, to which turn."""
+"""The steps that the scripted model plans for a turn."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.scripted.turns import DOCS, RUN, TIME, WEATHER, assistant, call, coun
 from responses_proto.exceptions import APIError, NotFoundError, RateLimitError, ServerError
 from responses_proto.models.items import CustomToolCall, FunctionCall, McpCall
 from responses_proto.scripted import ScriptRules
-from responses_proto.scripted._plan import plan
+from responses_proto.scripted._plan import plan_answer
 from responses_proto.scripted._steps import (
     EmitCall,
     EmitItem,
@@ -27,7 +27,7 @@ from responses_proto.scripted._steps import (
 
 
 def steps(*items: str | dict[str, Any], **request: Any) -> tuple[ScriptedStep, ...]:
-    return plan(turn(*items, **request), counted()).steps
+    return plan_answer(turn(*items, **request), counted()).steps
 
 
 # ---- markers
@@ -44,7 +44,7 @@ def steps(*items: str | dict[str, Any], **request: Any) -> tuple[ScriptedStep, .
         ("[error 418]", APIError, 418, None, None),
     ],
 )
-def test_an_error_before_anything_is_said(
+def test_an_error_comes_before_any_output(
     marker: str, kind: type[APIError], status: int, code: str | None, after: float | None
 ) -> None:
     with pytest.raises(kind) as caught:
@@ -52,8 +52,8 @@ def test_an_error_before_anything_is_said(
     assert (caught.value.status, caught.value.code, caught.value.retry_after) == (status, code, after)
 
 
-def test_what_ends_in_the_middle() -> None:
-    half = EmitMessage(text="This is as far as I", whole=False)
+def test_failed_and_incomplete_end_in_the_middle_of_a_message() -> None:
+    half = EmitMessage(text="This is as far as I", finished=False)
     failure = "The input asks for a failure."
     assert steps("[fail]", tools=[WEATHER]) == (half, Fail(code="server_error", message=failure))
     assert steps("[fail rate_limit_exceeded]") == (half, Fail(code="rate_limit_exceeded", message=failure))
@@ -66,15 +66,15 @@ def test_a_refusal() -> None:
     assert isinstance(step, Refuse)
 
 
-def test_time() -> None:
-    assert plan(turn("[wait 1.5] [slow 0.1] x"), counted()).pause == 0.1
-    assert plan(turn("[slow] x"), counted()).pause == 0.2
-    assert plan(turn("x"), counted()).pause is None
+def test_wait_and_slow_set_the_pace() -> None:
+    assert plan_answer(turn("[wait 1.5] [slow 0.1] x"), counted()).delay == 0.1
+    assert plan_answer(turn("[slow] x"), counted()).delay == 0.2
+    assert plan_answer(turn("x"), counted()).delay is None
     assert steps("[wait 1.5] x")[0] == Wait(seconds=1.5)
 
 
 def test_a_citation() -> None:
-    assert steps("[cite] x") == (EmitMessage(text="x", cited=True),)
+    assert steps("[cite] x") == (EmitMessage(text="x", with_citation=True),)
 
 
 # ---- reasoning and phases
@@ -93,7 +93,7 @@ def test_a_citation() -> None:
         ({"summary": "auto"}, 1),
     ],
 )
-def test_it_thinks_as_hard_as_it_is_asked_to(reasoning: object, thoughts: int) -> None:
+def test_the_effort_sets_the_number_of_summaries(reasoning: object, thoughts: int) -> None:
     found = steps("x", reasoning=reasoning)
     assert [len(step.summaries) for step in found if isinstance(step, EmitReasoning)] == (
         [thoughts] if thoughts else []
@@ -119,13 +119,13 @@ def test_phases_where_they_are_asked_for_or_were_used_before() -> None:
     assert called == EmitCall(name="get_time", arguments="{}")
 
 
-def test_a_comment_names_whatever_is_called() -> None:
+def test_a_commentary_names_the_called_tools() -> None:
     assert steps("[commentary] x", tools=[RUN])[0] == EmitMessage(text="I call run.", phase="commentary")
     found = steps("[commentary] x", tools=[{**DOCS, "require_approval": "never"}])
     assert found[0] == EmitMessage(text="I call search.", phase="commentary")
 
 
-def test_a_comment_is_made_once() -> None:
+def test_a_commentary_is_made_once() -> None:
     comment = assistant("I call get_time.", phase="commentary")
     found = steps("[commentary] x", comment, call("get_time", "1"), output("noon", "1"), tools=[TIME])
     assert found == (EmitMessage(text="The tool says: noon", phase="final_answer"),)
@@ -134,7 +134,7 @@ def test_a_comment_is_made_once() -> None:
 # ---- tools
 
 
-def test_a_function_is_called_with_what_its_schema_asks_for() -> None:
+def test_a_function_is_called_with_arguments_that_fit() -> None:
     (step,) = steps("x", tools=[WEATHER])
     assert isinstance(step, EmitCall)
     assert list(Draft202012Validator(WEATHER["parameters"]).iter_errors(json.loads(step.arguments))) == []
@@ -173,24 +173,24 @@ def kinds(found: tuple[ScriptedStep, ...]) -> list[str]:
     return [step.item.type if isinstance(step, EmitItem) else type(step).__name__ for step in found]
 
 
-def test_what_the_server_runs_is_answered_at_once() -> None:
-    assert kinds(steps("x", tools=[{"type": "web_search"}])) == ["web_search_call", "Say"]
+def test_hosted_tools_are_answered_at_once() -> None:
+    assert kinds(steps("x", tools=[{"type": "web_search"}])) == ["web_search_call", "EmitMessage"]
     found = steps("x", tools=[{**DOCS, "require_approval": "never"}])
-    assert kinds(found) == ["mcp_list_tools", "mcp_call", "Say"]
+    assert kinds(found) == ["mcp_list_tools", "mcp_call", "EmitMessage"]
     assert found[-1] == EmitMessage(text='The tool says: {"query":"x"}')
 
 
-def test_what_the_client_runs_is_waited_for() -> None:
+def test_tools_of_the_client_end_the_response() -> None:
     assert kinds(steps("x", tools=[{"type": "shell"}])) == ["shell_call"]
     assert kinds(steps("x", tools=[DOCS])) == ["mcp_list_tools", "mcp_approval_request"]
 
 
-def test_what_the_server_runs_comes_before_the_calls_of_functions() -> None:
+def test_hosted_tools_come_before_function_calls() -> None:
     found = steps("get_time, web_search", tools=[TIME, {"type": "web_search"}])
-    assert kinds(found) == ["web_search_call", "Call"]
+    assert kinds(found) == ["web_search_call", "EmitCall"]
 
 
-def test_after_an_approval_the_call_is_made() -> None:
+def test_an_approved_call_is_made() -> None:
     request = {
         "type": "mcp_approval_request",
         "id": "mcpr_1",
@@ -205,17 +205,17 @@ def test_after_an_approval_the_call_is_made() -> None:
     assert put.item.approval_request_id == "mcpr_1"
     assert answer == EmitMessage(text="The tool says: {}")
     assert steps("x", request, {**approval, "approve": False}) == (
-        EmitMessage(text="I did not call search: that was not approved."),
+        EmitMessage(text="I did not call search: the call was not approved."),
     )
 
 
 # ---- scripts
 
 
-def test_a_script_overrules_everything_but_errors_and_time() -> None:
+def test_a_script_replaces_everything_but_error_wait_and_slow() -> None:
     script = ScriptRules.parse('[{"when": {"contains": "hi"}, "then": "scripted"}]')
-    found = plan(turn("[wait 1] [refuse] Hi", tools=[TIME], reasoning={"effort": "low"}), counted(), script)
+    found = plan_answer(turn("[wait 1] [refuse] Hi", tools=[TIME], reasoning={"effort": "low"}), counted(), script)
     assert found.steps == (Wait(seconds=1), EmitMessage(text="scripted"))
-    assert plan(turn("other"), counted(), script).steps == (EmitMessage(text="other"),)
+    assert plan_answer(turn("other"), counted(), script).steps == (EmitMessage(text="other"),)
     with pytest.raises(RateLimitError):
-        plan(turn("[error 429] hi"), counted(), script)
+        plan_answer(turn("[error 429] hi"), counted(), script)

@@ -46,28 +46,28 @@ def test_the_pattern_is_found_in_the_text(pattern: str, nth: int) -> None:
 
 
 def test_the_text_can_be_made_longer() -> None:
-    assert sample(r"^[a-z]+$", shortest=5) == "aaaaa"
-    assert sample(r"x", shortest=5) == "x...."
-    assert len(sample(r"^\w*$", shortest=1000) or "") >= 1000
-    assert sample(r"^a{2}$", shortest=5) is None
+    assert sample(r"^[a-z]+$", min_length=5) == "aaaaa"
+    assert sample(r"x", min_length=5) == "x...."
+    assert len(sample(r"^\w*$", min_length=1000) or "") >= 1000
+    assert sample(r"^a{2}$", min_length=5) is None
 
 
-def test_what_looks_around_is_skipped() -> None:
+def test_lookarounds_are_skipped() -> None:
     assert sample(r"^(?=.*\d)[a-z]+$") == "a"
 
 
 def test_no_pattern_takes_long() -> None:
-    assert sample(r"^(a+)+(?=c)$", shortest=40) is not None
-    assert sample(r"^(a|a){40}$", shortest=50) is None
+    assert sample(r"^(a+)+(?=c)$", min_length=40) is not None
+    assert sample(r"^(a|a){40}$", min_length=50) is None
 
 
 @given(st.text(r"ab01()[]{}^$|*+?.\\d,:=!<>P-", max_size=30), st.integers(0, 40))
 def test_it_never_raises(pattern: str, shortest: int) -> None:
-    text = sample(pattern, shortest=shortest)
+    text = sample(pattern, min_length=shortest)
     assert text is None or len(text) >= shortest
 
 
-def test_the_next_text_is_another_one_where_there_is_one() -> None:
+def test_other_texts_if_the_pattern_allows_several() -> None:
     assert sample(r"^[a-z]+$", nth=0) != sample(r"^[a-z]+$", nth=1)
     assert sample(r"^a$", nth=0) == sample(r"^a$", nth=1)
 
@@ -94,5 +94,5 @@ def test_the_next_text_is_another_one_where_there_is_one() -> None:
         "\\",
     ],
 )
-def test_what_is_not_understood_has_no_text(pattern: str) -> None:
+def test_an_unsupported_pattern_has_no_text(pattern: str) -> None:
     assert sample(pattern) is None

@@ -1,4 +1,4 @@
-"""How a request is read: what was asked, what the input ends with, and what it costs."""
+"""Reading a request: its prompt, the end of its input, and its number of tokens."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ IMAGE = {"type": "input_image", "image_url": "data:image/png;base64,"}
 FILE = {"type": "input_file", "filename": "report.pdf", "file_data": ""}
 
 
-def test_the_last_user_message_is_what_is_asked() -> None:
+def test_the_last_user_message_is_the_prompt() -> None:
     read = turn("first", {"role": "assistant", "content": "no"}, "[cite] last", {"role": "system", "content": "s"})
-    assert (read.asked, read.marks, read.before) == ("last", {"cite": ""}, ["first"])
+    assert (read.prompt, read.markers, read.earlier_prompts) == ("last", {"cite": ""}, ["first"])
 
 
-def test_without_a_user_message_nothing_is_asked() -> None:
+def test_without_a_user_message_the_prompt_is_empty() -> None:
     read = turn({"role": "developer", "content": "be brief"})
-    assert (read.asked, read.marks, read.before, read.media) == ("", {}, [], [])
-    assert len(read.since_asked()) == 1
-    assert turn().last is None
+    assert (read.prompt, read.markers, read.earlier_prompts, read.media) == ("", {}, [], [])
+    assert len(read.items_since_prompt()) == 1
+    assert turn().last_item is None
 
 
 def test_images_and_files_of_the_question_are_seen() -> None:
@@ -40,9 +40,9 @@ def test_the_outputs_that_the_input_ends_with() -> None:
     assert turn({"type": "mcp_approval_response", "approval_request_id": "r", "approve": True}).outputs == []
 
 
-def test_what_came_after_the_question() -> None:
+def test_the_items_since_the_prompt() -> None:
     read = turn("x", call("f", "1"), output("a", "1"))
-    assert [item.type for item in read.since_asked()] == ["function_call", "function_call_output"]
+    assert [item.type for item in read.items_since_prompt()] == ["function_call", "function_call_output"]
 
 
 def test_what_the_request_includes() -> None:

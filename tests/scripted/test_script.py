@@ -1,4 +1,4 @@
-"""Scripts: what a file can say, when its rules hold, and what is wrong with others."""
+"""Scripts: steps, conditions, and the errors of invalid files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.scripted.turns import RUN, TIME, call, counted, output, turn
 
-from responses_proto.exceptions import APIError, LocalProtocolError, RateLimitError
+from responses_proto.exceptions import APIError, RateLimitError, UsageError
 from responses_proto.models.items import CustomToolCall, Reasoning
 from responses_proto.scripted import ScriptRules
 from responses_proto.scripted._steps import (
@@ -93,7 +93,7 @@ def test_an_error() -> None:
     assert (plain.value.type, plain.value.retry_after) == ("server_error", None)
 
 
-def test_texts_refer_to_what_was_asked() -> None:
+def test_placeholders_are_substituted() -> None:
     when = {"matches": r"^book (?P<what>\w+) (for (\w+))?"}
     assert answer("{what}/{1}/{3}/{0}/{x}/{}", "book flights for Ada", when=when) == [
         EmitMessage(text="flights/flights/Ada/book flights for Ada/{x}/{}")
@@ -132,7 +132,7 @@ def test_conditions(when: object, *, holds: bool) -> None:
 
 
 @pytest.mark.parametrize(("after", "holds"), [("output", True), ("f", True), ("g", False), ("user", False)])
-def test_what_the_input_ends_with(after: str, *, holds: bool) -> None:
+def test_the_condition_after(after: str, *, holds: bool) -> None:
     found = answer("yes", "x", call("g", "0"), call("f", "1"), output("a", "1"), when={"after": after})
     assert found == ([EmitMessage(text="yes")] if holds else None)
 
@@ -160,14 +160,14 @@ def test_a_rule_on_each_line(tmp_path: Path) -> None:
     [
         ("{", ["the script", "JSON"]),
         ("", ["the script", "JSON"]),
-        ("{}", ["a list of rules", ".jsonl"]),
+        ("{}", ["a JSON list of rules", ".jsonl"]),
         ("[5]", ["rule 1", "Rule"]),
         ('[{"then": "x"}, {}]', ["rule 2", "required", "then"]),
         ('[{"then": 5}]', ["rule 1", "then"]),
         ('[{"then": {"say": 5}}]', ["rule 1", "$.then[0].say"]),
         ('[{"then": {}}]', ["exactly one of say, refuse", "none"]),
         ('[{"then": {"say": "a", "refuse": "b"}}]', ["say and refuse"]),
-        ('[{"then": {"refuse": "b", "phase": "commentary"}}]', ["'phase' belongs to 'say'"]),
+        ('[{"then": {"refuse": "b", "phase": "commentary"}}]', ["'phase' needs 'say'"]),
         ('[{"then": {"sya": "a"}}]', ["'sya'", "say"]),
         ('[{"wen": {}, "then": "x"}]', ["'wen'", "when, then"]),
         ('[{"when": {"contians": "a"}, "then": "x"}]', ["'contians'", "contains"]),
@@ -176,14 +176,14 @@ def test_a_rule_on_each_line(tmp_path: Path) -> None:
         ('[{"then": {"error": {"status": 200}}}]', ["400 to 599", "200"]),
         ('[{"then": {"error": {"status": 500, "mesage": "x"}}}]', ["'mesage'"]),
         ('[{"then": {"fail": {"cod": "x"}}}]', ["'cod'"]),
-        ('[{"then": [{"fail": {}}, "x"]}]', ["nothing follows"]),
-        ('[{"then": ["x", {"error": {"status": 500}}]}]', ["nothing comes before an error"]),
+        ('[{"then": [{"fail": {}}, "x"]}]', ["must be the last step"]),
+        ('[{"then": ["x", {"error": {"status": 500}}]}]', ["the only one"]),
         ('[{"then": {"item": {"type": "messag"}}}]', ["'messag'"]),
         ('[{"then": {"item": {"type": "message"}}}]', ["$.then[0].item.role"]),
     ],
 )
-def test_what_is_wrong_is_said_and_where(text: str, said: list[str]) -> None:
-    with pytest.raises(LocalProtocolError) as caught:
+def test_an_invalid_rule_is_refused_with_its_place(text: str, said: list[str]) -> None:
+    with pytest.raises(UsageError) as caught:
         ScriptRules.parse(text)
     assert [words for words in said if words not in str(caught.value)] == []
 
@@ -191,12 +191,12 @@ def test_what_is_wrong_is_said_and_where(text: str, said: list[str]) -> None:
 def test_a_file_is_named_in_its_errors(tmp_path: Path) -> None:
     file = tmp_path / "rules.jsonl"
     file.write_text('{"then": "x"}\n\n{"then": 5}')
-    with pytest.raises(LocalProtocolError, match=r"rules\.jsonl: line 3: "):
+    with pytest.raises(UsageError, match=r"rules\.jsonl: line 3: "):
         ScriptRules.read(file)
     file.write_bytes(b"\xff")
-    with pytest.raises(LocalProtocolError, match="line 1"):
+    with pytest.raises(UsageError, match="line 1"):
         ScriptRules.read(file)
-    with pytest.raises(LocalProtocolError, match=r"cannot read the script .*: No such file"):
+    with pytest.raises(FileNotFoundError):
         ScriptRules.read(tmp_path / "nowhere.json")
-    with pytest.raises(LocalProtocolError, match=r"cannot read the script .*: Is a directory"):
+    with pytest.raises(IsADirectoryError):
         ScriptRules.read(tmp_path)

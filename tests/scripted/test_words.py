@@ -1,4 +1,4 @@
-"""What the embedded model says in words."""
+"""The texts of the scripted model."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from tests.scripted.turns import assistant, call, output, turn
 
-from responses_proto.scripted._words import in_words, tools_say
+from responses_proto.scripted._words import answer_text, describe_outputs
 
 
 def spoken(*items: str | dict[str, Any], **request: Any) -> str:
-    return in_words(turn(*items, **request))
+    return answer_text(turn(*items, **request))
 
 
-def test_it_says_what_was_asked() -> None:
+def test_it_echoes_the_prompt() -> None:
     assert spoken("first", assistant("no"), "the  last\none ") == "the  last\none "
     assert spoken("") == "There is nothing to answer."
 
@@ -43,7 +43,7 @@ def test_it_remembers_what_was_said(question: str, answer: str) -> None:
     assert spoken("My name is Ada.", assistant("Hello Ada."), question) == answer
 
 
-def test_it_remembers_what_has_to_do_with_the_question() -> None:
+def test_it_remembers_messages_that_share_a_keyword_with_the_question() -> None:
     told = ("The code word is banana.", "Which fruit is it?", "I like tea.")
     assert spoken(*told, "What is the code word?") == "You said: The code word is banana."
     assert spoken(*told, "Which fruit is red?") == "Which fruit is red?"
@@ -59,7 +59,7 @@ def test_it_tells_a_story_about_what_is_asked_for() -> None:
     assert "a unicorn" in spoken("any story")
 
 
-def test_what_the_tools_say_is_said_again() -> None:
+def test_tool_outputs_are_quoted() -> None:
     assert spoken("x", call("f", "1"), output("a", "1")) == "The tool says: a"
     assert spoken("x", call("f", "1"), call("f", "2"), output("a", "1"), output("b", "2")) == "The tools say: a; b"
 
@@ -76,17 +76,17 @@ def test_json_where_the_format_asks_for_it() -> None:
     assert spoken("x", text={"format": {"type": "text"}}) == "x"
 
 
-def test_what_happens_meanwhile_is_said_unless_a_format_is_asked_for() -> None:
-    assert in_words(turn("x"), tools_say(["a", "b"])) == "The tools say: a; b"
-    assert in_words(turn("x", text={"format": {"type": "json_object"}}), "news") == '{"answer":"x"}'
-    assert tools_say([]) == ""
+def test_a_report_is_the_answer_unless_a_format_is_requested() -> None:
+    assert answer_text(turn("x"), describe_outputs(["a", "b"])) == "The tools say: a; b"
+    assert answer_text(turn("x", text={"format": {"type": "json_object"}}), "news") == '{"answer":"x"}'
+    assert describe_outputs([]) == ""
 
 
-def test_length() -> None:
+def test_long_sets_the_number_of_words() -> None:
     assert len(spoken("[long 250]").split()) == 250
 
 
-def test_the_context() -> None:
+def test_context_lists_the_items() -> None:
     read = spoken("one", call("f", "1"), output("a", "1"), "[context]", instructions="Be brief.")
     assert read.splitlines() == [
         "instructions: Be brief.",

@@ -1,4 +1,4 @@
-"""Turns for the tests of the embedded model, from requests as they are on the wire."""
+"""Turns for the tests of the scripted model, made from wire objects."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def output(text: str, call_id: str) -> dict[str, Any]:
 
 
 def turn(*items: str | dict[str, Any], **request: Any) -> ScriptedTurn:
-    """What the model reads when the context is these items; a text is a message of the user's."""
+    """Return the turn of a request with these items as context. A text is a user message."""
     context = [user(item) if isinstance(item, str) else item for item in items]
     return read_turn(load({"model": "scripted", **request}, CreateResponse), load(context, list[Item]))
 
 
 def counted() -> Callable[[str], str]:
-    """Ids that are easy to tell: ``call_1``, ``fc_2``, ..."""
+    """Return a function that makes counted ids: ``call_1``, ``fc_2``, ..."""
     numbers = itertools.count(1)
     return lambda prefix: f"{prefix}_{next(numbers)}"

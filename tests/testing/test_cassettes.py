@@ -18,6 +18,7 @@ from responses_proto.exceptions import (
     StreamInterrupted,
     StreamTruncated,
     TransportError,
+    UsageError,
 )
 from responses_proto.models.tools import McpTool
 from responses_proto.testing import Answer, Cassette, FakeServer, Fault, Pause, Script, record, replay
@@ -177,7 +178,7 @@ def test_each_end_is_recorded_and_comes_again(backend: str, tmp_path: Path) -> N
 
 
 @both_loops
-def test_a_cassette_that_is_used_up_says_so(backend: str, tmp_path: Path) -> None:
+def test_a_request_beyond_the_recording_is_an_error(backend: str, tmp_path: Path) -> None:
     path = tmp_path / "tape.json"
 
     async def use() -> None:
@@ -200,7 +201,7 @@ def test_a_cassette_that_is_used_up_says_so(backend: str, tmp_path: Path) -> Non
 
 
 @both_loops
-def test_it_is_written_when_the_block_breaks_and_the_callers_client_stays_open(backend: str, tmp_path: Path) -> None:
+def test_it_is_written_after_an_error_and_the_callers_client_stays_open(backend: str, tmp_path: Path) -> None:
     path = tmp_path / "tape.json"
 
     async def test() -> None:
@@ -221,13 +222,13 @@ def test_it_is_written_when_the_block_breaks_and_the_callers_client_stays_open(b
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"format": "other/1", "exchanges": []}', '{"format": 1}'])
-def test_a_file_that_is_no_cassette_says_so(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_a_cassette_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "tape.json"
     path.write_text(content)
-    with pytest.raises(LocalProtocolError, match="cassette"):
+    with pytest.raises(UsageError, match="cassette"):
         replay(path)
 
 
-def test_a_cassette_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(LocalProtocolError, match=r"there is no cassette '.*tape\.json': record one, by record\(path\)"):
+def test_a_missing_cassette_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
         replay(tmp_path / "tape.json")

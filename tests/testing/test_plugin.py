@@ -24,11 +24,11 @@ def ask(url):
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)["output"][0]["content"][0]["text"]
 """
-"""A client that knows nothing of this package, nor of event loops."""
+"""A synchronous client that does not use this package."""
 
 
 def run_tests(folder: Path, tests: str, *arguments: str, **env: str) -> str:
-    """Run a file of tests in a process of its own, with the plugin and what else is named; give what it printed."""
+    """Run a file of tests in a subprocess, with the plugin and further arguments. Return the output."""
     (folder / "test_it.py").write_text(ASK + tests)
     options = [
         "-p",
@@ -43,7 +43,7 @@ def run_tests(folder: Path, tests: str, *arguments: str, **env: str) -> str:
     done = subprocess.run(  # noqa: S603 - our own interpreter and code
         [sys.executable, "-m", "pytest", *options, *arguments],
         cwd=folder,
-        # What is installed beside it is not loaded; nor is the plugin twice, where the package is installed.
+        # No autoloading: other plugins could interfere, and an installed package would load this one twice.
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **env},
         capture_output=True,
         text=True,
@@ -56,7 +56,7 @@ def run_tests(folder: Path, tests: str, *arguments: str, **env: str) -> str:
 # ---- the server
 
 
-def test_a_plain_test_gets_a_server_that_runs(tmp_path: Path) -> None:
+def test_a_synchronous_test_gets_a_running_server(tmp_path: Path) -> None:
     said = run_tests(
         tmp_path,
         """
@@ -100,7 +100,7 @@ async def test_it(responses_server):
     assert "1 passed" in said, said
 
 
-def test_what_goes_wrong_in_the_script_fails_the_test(tmp_path: Path) -> None:
+def test_an_error_in_the_script_fails_the_test(tmp_path: Path) -> None:
     said = run_tests(
         tmp_path,
         """
@@ -157,7 +157,7 @@ def test_it(responses_cassette, name):
 
 
 def with_real_server(test: str, *runs: tuple[Path, str, dict[str, str]]) -> tuple[list[str], int]:
-    """Run tests, one run after the other, beside a server; give what they printed, and how often the server was asked."""
+    """Run tests several times beside a server. Return the outputs, and the number of requests after each run."""
     printed: list[str] = []
 
     async def main() -> int:
@@ -181,7 +181,7 @@ def test_a_cassette_is_recorded_once_and_replayed_from_then_on(tmp_path: Path) -
     printed, asked = with_real_server(MARKED, *runs)
     assert "1 error" in printed[0], printed[0]
     assert "there is no cassette" in printed[0]
-    assert "record one, with --responses-record=missing" in printed[0]
+    assert "record one with --responses-record=missing" in printed[0]
     for said in printed[1:]:
         assert "1 passed" in said, said
     assert asked == 2  # by the first of `missing`, and by `all`
@@ -227,7 +227,7 @@ def test_pytest_starts_without_what_only_the_fixtures_need() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_it_says_what_there_is(tmp_path: Path) -> None:
+def test_markers_options_and_fixtures_are_documented(tmp_path: Path) -> None:
     assert "responses_cassette(path=" in run_tests(tmp_path, "", "--markers")
     assert "--responses-record={never,missing,all}" in run_tests(tmp_path, "", "--help")
     said = run_tests(tmp_path, "", "--fixtures")

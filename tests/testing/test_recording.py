@@ -1,4 +1,4 @@
-"""Requests handed on to a real server, and what it answers kept in a cassette."""
+"""The recording server forwards requests and writes a cassette."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
-from responses_proto.exceptions import RateLimitError, StreamTruncated, TransportError, UsageError
+from responses_proto.exceptions import RateLimitError, ResponsesProtoError, StreamTruncated, TransportError
 from responses_proto.testing import Answer, Cassette, FakeServer, Fault, RecordingServer, Script, replay
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def test_a_stream_comes_through_as_it_comes(backend: str, tmp_path: Path) -> Non
 
 
 @both_loops
-def test_a_connection_that_breaks_breaks_here_too(backend: str, tmp_path: Path) -> None:
+def test_a_broken_connection_is_passed_on(backend: str, tmp_path: Path) -> None:
     async def test() -> None:
         script = Script(
             Answer.text("x").with_faults(Fault.reset(after=2)),
@@ -103,7 +103,7 @@ def test_an_address_may_have_a_path_and_a_query_of_its_own(backend: str, tmp_pat
 
 
 @both_loops
-def test_what_the_client_hands_in_is_used(backend: str, tmp_path: Path) -> None:
+def test_the_given_http_client_is_used(backend: str, tmp_path: Path) -> None:
     async def test() -> None:
         async with FakeServer("Hi.", listen=False) as real:
             server = RecordingServer(tmp_path / "tape.json", "http://real.invalid/v1", http_client=real.transport)
@@ -113,6 +113,6 @@ def test_what_the_client_hands_in_is_used(backend: str, tmp_path: Path) -> None:
     run(backend, test)
 
 
-def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="base_url must look like"):
+def test_an_invalid_address_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ResponsesProtoError, match="base_url"):
         RecordingServer(tmp_path / "tape.json", "localhost:8080")

@@ -1,4 +1,4 @@
-"""The strategies keep what they promise: values that fit, streams that conform, and enough of everything."""
+"""Strategies: values fit, streams conform, and every type occurs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 
 from responses_proto.codec import dump, dumps, load, loads, make_converter
-from responses_proto.exceptions import LocalProtocolError
+from responses_proto.exceptions import UsageError
 from responses_proto.models.content import CONTENT_TYPES, Content
 from responses_proto.models.events import EVENT_TYPES, Event
 from responses_proto.models.items import ITEM_TYPES, Item, ItemStatus
@@ -43,7 +43,7 @@ OWN: dict[str, tuple[Any, Callable[..., st.SearchStrategy[Any]]]] = {
 
 
 def first(strategy: st.SearchStrategy[Any], such: Callable[[Any], bool] = lambda _: True) -> Any:
-    """Give the first value that is drawn and is such; fail if there is none among a good many."""
+    """Return the first drawn value that satisfies the condition. Fails if there is none in many examples."""
     many = settings(max_examples=1000, phases=[Phase.generate], database=None)
     return find(strategy, such, settings=many)
 
@@ -64,7 +64,7 @@ def test_a_payload_fits_its_class_and_comes_back_as_it_was(case: tuple[Any, Any]
 
 @pytest.mark.parametrize("beyond", [False, True], ids=["within", "beyond"])
 @pytest.mark.parametrize("name", OWN)
-def test_there_is_a_strategy_for_what_is_asked_for_most(name: str, beyond: bool) -> None:
+def test_the_named_strategies(name: str, beyond: bool) -> None:
     cls, strategy = OWN[name]
 
     @settings(max_examples=50)
@@ -89,7 +89,7 @@ def test_a_union_gives_each_of_its_classes(case: tuple[Any, Mapping[str, Any]]) 
     assert drawn == set(registry)
 
 
-def test_enumerations_have_the_values_that_are_known_unless_more_is_asked_for() -> None:
+def test_enumerations_have_only_known_values_without_beyond() -> None:
     known = set(get_args(get_args(ItemStatus)[0]))
 
     def status(item: Any) -> bool:
@@ -100,7 +100,7 @@ def test_enumerations_have_the_values_that_are_known_unless_more_is_asked_for() 
     assert status(first(strategies.models(ITEM_TYPES["function_call"], beyond=True), status))
 
 
-def test_what_nobody_knows_is_there_only_if_asked_for() -> None:
+def test_unknown_things_occur_only_with_beyond() -> None:
     def strange(event: Any) -> bool:
         return type(event).__name__ == "UnknownEvent" or bool(event.extra)
 
@@ -110,12 +110,12 @@ def test_what_nobody_knows_is_there_only_if_asked_for() -> None:
 
 
 @pytest.mark.parametrize("wrong", [str, int, list[int], dict, "Event"])
-def test_what_is_no_model_is_refused(wrong: Any) -> None:
-    with pytest.raises(LocalProtocolError, match="no model"):
+def test_other_types_are_refused(wrong: Any) -> None:
+    with pytest.raises(UsageError, match="not a model"):
         strategies.payloads(wrong)
 
 
-def test_requests_and_responses_are_what_they_are_called() -> None:
+def test_requests_and_responses_have_their_classes() -> None:
     assert type(first(strategies.requests())) is CreateResponse
     assert type(first(strategies.responses())) is Response
 
@@ -124,7 +124,7 @@ def test_requests_and_responses_are_what_they_are_called() -> None:
 
 
 def holds(stream: Stream) -> None:
-    """Check all that is promised of a stream."""
+    """Assert everything that the docstring of ``streams`` promises."""
     report = check_stream(stream.body)
     assert report.ok, str(report)
     assert report.outcome.status == stream.status
@@ -144,7 +144,7 @@ def test_a_stream_conforms_and_adds_up_to_its_response(stream: Stream) -> None:
 
 @settings(max_examples=100)
 @given(streams(beyond=True))
-def test_so_does_one_with_things_that_nobody_knows(stream: Stream) -> None:
+def test_a_stream_with_unknown_things_conforms_too(stream: Stream) -> None:
     holds(stream)
 
 
@@ -170,7 +170,7 @@ def kind_of(event: str) -> str:
     return {**of_parts, **of_texts, **of_work, **OTHER_GROWTH_EVENTS}.get(event, "message")
 
 
-# What only some servers call so; elsewhere it is `content_part`.
+# Names that only some servers use; others send `content_part` events.
 ANOTHER_NAME = {"response.reasoning_part.added", "response.reasoning_part.done"}
 
 
@@ -211,11 +211,11 @@ def test_items_and_parts_are_open_side_by_side() -> None:
     assert first(streams(kinds=["message"]), lambda stream: at_once(stream, *parts, by="content_index"))
 
 
-def test_no_kinds_are_no_items() -> None:
+def test_without_kinds_there_are_no_items() -> None:
     assert first(streams(kinds=[])).response.output == []
 
 
-def test_a_kind_of_ones_own_can_be_among_them() -> None:
+def test_an_unknown_kind_can_be_among_them() -> None:
     found = first(streams(kinds=["acme:thing"]), lambda stream: bool(stream.response.output))
     assert found.response.output[0].type == "acme:thing"
     holds(found)
@@ -224,7 +224,7 @@ def test_a_kind_of_ones_own_can_be_among_them() -> None:
 # ---- damaged streams
 
 
-def test_a_damaged_stream_may_be_whole_or_not() -> None:
+def test_streams_are_faulty_only_with_damages() -> None:
     def ok(body: bytes) -> bool:
         return check_stream(body).ok
 
@@ -232,7 +232,7 @@ def test_a_damaged_stream_may_be_whole_or_not() -> None:
     assert not ok(first(damaged_streams(max_damages=1), lambda body: not ok(body)))
 
 
-def test_streams_of_ones_own_can_be_damaged() -> None:
+def test_other_streams_can_be_damaged() -> None:
     body = first(damaged_streams(st.just([b"data: 1\n\n", b"data: 2\n\n"]), max_damages=1))
     assert isinstance(body, bytes)
 
@@ -249,10 +249,10 @@ def test_hypothesis_is_not_loaded_before_it_is_needed() -> None:
     assert run("import sys, responses_proto.testing; print('hypothesis' in sys.modules)") == "False\n"
 
 
-def test_what_is_missing_is_said() -> None:
+def test_missing_hypothesis_is_reported_with_its_extra() -> None:
     code = (
         "import sys; sys.modules['hypothesis'] = None\n"
         "try:\n    from responses_proto.testing import strategies\n"
         "except ImportError as error:\n    print(error)\n"
     )
-    assert run(code) == "the strategies need hypothesis: pip install 'responses-proto[testing]'\n"
+    assert run(code) == "strategies need hypothesis: pip install 'responses-proto[testing]'\n"

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import os
 
-__all__ = ["MAX_BYTES", "check_size", "data_url", "media_type_of", "read_file"]
+__all__ = ["MAX_BYTES", "WHITE_PIXEL", "check_size", "data_url", "media_type_of", "read_file"]
 
 MAX_BYTES: Final = 50 * 1024 * 1024
 """What the servers that say so take in one request."""
+
+WHITE_PIXEL: Final = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
+"""A PNG of one white pixel, in Base64: a placeholder where the protocol requires an image."""
 
 # (offset, first bytes) -> media type. Names can be wrong, and servers look into the file; so do we, before asking the name.
 _SIGNATURES: Final = (

@@ -1,7 +1,7 @@
-"""A scripted model for development and tests: no key, no network, the same answer to the same request.
+"""A scripted model for development and tests: it needs no key and no network, and answers the same request the same way.
 
 :class:`Scripted` is a handler for :class:`~responses_proto.server.ResponsesApp`. :class:`ScriptRules` and the markers in
-:data:`MARKERS` say what it answers.
+:data:`MARKERS` control its answers.
 """
 
 from __future__ import annotations

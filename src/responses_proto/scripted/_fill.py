@@ -1,9 +1,14 @@
-"""A value that fits a JSON Schema, always the same one: what the embedded model fills in.
+"""Generate a value that fits a JSON Schema, deterministically, for function arguments and structured output.
 
-Known: ``$ref`` within the schema, ``const``, ``enum``, ``anyOf``, ``oneOf``, ``allOf``, every ``type``, required properties, the
+Supported: ``$ref`` within the schema, ``const``, ``enum``, ``anyOf``, ``oneOf``, ``allOf``, every ``type``, required properties, the
 bounds of strings, numbers, arrays and objects, ``uniqueItems``, ``prefixItems``, ``contains``, ``multipleOf``, the common formats,
-and ``pattern`` as far as :mod:`responses_proto._patterns` goes. Not known: ``not``, ``if``, dependencies, ``patternProperties``; a
-schema that rests on these may get a value that does not fit.
+and ``pattern`` as far as :mod:`._regex` supports it. Not supported: ``not``, ``if``, dependencies, ``patternProperties``. A schema
+that uses these may get a value that does not fit.
+
+:class:`_Filler` works from the root down. It first resolves references and alternatives into one flat schema, always with the
+first alternative, and then generates a value by type: the smallest allowed number, as few optional parts as possible, and the
+name of the property as its text. The argument ``nth`` selects a different value where the schema allows one, so that array items
+and repeated calls differ. Recursive schemas end because optional parts are left out from a certain depth on.
 """
 
 from __future__ import annotations
@@ -22,14 +27,14 @@ if TYPE_CHECKING:
 
 __all__ = ["fill"]
 
-_DEEP: Final = 24  # levels, after which optional parts of a schema that contains itself are left out
-_TOO_DEEP: Final = 96  # levels, after which even required ones are
+_MAX_OPTIONAL_DEPTH: Final = 24  # levels; below that, optional parts of a recursive schema are left out
+_MAX_DEPTH: Final = 96  # levels; below that, required parts are left out too
 
-_HUGE: Final = 1e100  # a bound beyond that is none
-_MOST: Final = 10_000  # of characters, elements or properties, whatever a schema asks for
-_MOST_STEPS: Final = 10_000  # references and alternatives followed; a schema of a few lines can ask for 2**96
+_MAX_BOUND: Final = 1e100  # a larger bound is ignored
+_MAX_SIZE: Final = 10_000  # characters, elements or properties, even if a schema asks for more
+_MAX_STEPS: Final = 10_000  # references and alternatives followed; a schema of a few lines can ask for 2**96
 
-# Format -> the nth text of it, counted from 0; after a dozen they come again.
+# Format -> a function from n, counted from 0, to a text. Repeats after `_VARIETY` values.
 _FORMATS: Final[Mapping[str, Callable[[int], str]]] = {
     "date-time": lambda nth: f"2025-01-{nth + 1:02}T12:00:00Z",
     "date": lambda nth: f"2025-01-{nth + 1:02}",
@@ -47,10 +52,10 @@ _VARIETY: Final = 12
 
 _INDEX: Final = re.compile(r"[0-9]{1,9}")
 
-_NOTHING: Final[Mapping[str, JSONValue]] = {}
+_EMPTY: Final[Mapping[str, JSONValue]] = {}
 
-# Keyword -> the type that a schema without `type` means by it.
-_IMPLIED: Final = {
+# Keyword -> the type that it implies in a schema without `type`.
+_IMPLIED_TYPES: Final = {
     "properties": "object",
     "required": "object",
     "items": "array",
@@ -62,26 +67,27 @@ _IMPLIED: Final = {
 
 
 def fill(schema: Mapping[str, JSONValue], nth: int = 0) -> JSONValue:
-    """Give a value that fits; with ``nth``, another one if the schema leaves a choice.
+    """Return a value that fits the schema.
 
-    Never raises; what cannot be made sense of is taken to allow anything.
+    ``nth``, counted from 0, selects a different value if the schema allows several. Never raises: a part of the schema that is
+    malformed is ignored.
     """
-    return _Filler(schema).make(schema, "example", nth)
+    return _Filler(schema).fill(schema, "example", nth)
 
 
 class _Filler:
     def __init__(self, root: Mapping[str, JSONValue]) -> None:
         self._root = root
-        self._steps = _MOST_STEPS
+        self._steps_left = _MAX_STEPS
 
-    def make(self, schema: JSONValue, name: str, nth: int, depth: int = 0) -> JSONValue:  # noqa: PLR0911 - one per type
-        """Make the ``nth`` value for a schema; different ones where it allows that. ``name`` is where it will stand."""
-        if not isinstance(schema, Mapping) or depth > _TOO_DEEP:
+    def fill(self, schema: JSONValue, name: str, nth: int, depth: int = 0) -> JSONValue:  # noqa: PLR0911 - one return per type
+        """Return the ``nth`` value for a schema. ``name`` is the name of the property; it becomes the text of strings."""
+        if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
             return name
         schema = self._resolved(schema, depth)
         if "const" in schema:
             return schema["const"]
-        if _listed(choices := schema.get("enum")):
+        if _is_list(choices := schema.get("enum")):
             return choices[nth % len(choices)]
         kind = _type_of(schema)
         if kind == "object":
@@ -89,36 +95,30 @@ class _Filler:
         if kind == "array":
             return self._array(schema, name, nth, depth)
         if kind in ("integer", "number"):
-            return _number(schema, nth, whole=kind == "integer")
+            return _number(schema, nth, integer=kind == "integer")
         if kind == "boolean":
             return nth % 2 == 0
         return None if kind == "null" else _string(schema, name, nth)
 
     def _resolved(self, schema: Mapping[str, JSONValue], depth: int) -> Mapping[str, JSONValue]:
-        """Put together what a schema says by reference, by parts and by alternatives."""
-        self._steps -= 1
-        if depth > _TOO_DEEP or self._steps < 0:
-            return _NOTHING  # it goes round in circles
+        """Return a flat schema: references followed, ``allOf`` merged, an alternative chosen."""
+        self._steps_left -= 1
+        if depth > _MAX_DEPTH or self._steps_left < 0:
+            return _EMPTY  # the references form a cycle
         reference = schema.get("$ref")
         if isinstance(reference, str):
             others = {key: value for key, value in schema.items() if key != "$ref"}
             return self._resolved(_merged(self._at(reference), others), depth + 1)
         for keyword in ("anyOf", "oneOf", "allOf"):
-            arms = schema.get(keyword)
-            if not _listed(arms):
+            stated = schema.get(keyword)
+            if not _is_list(stated):
                 continue
             schema = {key: value for key, value in schema.items() if key != keyword}
-            known = [arm for arm in arms if isinstance(arm, Mapping)]
+            parts = [part for part in stated if isinstance(part, Mapping)]
             if keyword != "allOf":
-                # Null, and once it gets deep anything that goes on, only if there is nothing else.
-                leaf = (
-                    [arm for arm in known if not (arm.keys() & {"$ref", "properties", "items"})]
-                    if depth > _DEEP
-                    else []
-                )
-                known = (leaf or [arm for arm in known if arm.get("type") != "null"] or known)[:1]
-            for arm in known:
-                schema = _merged(schema, self._resolved(arm, depth + 1))
+                parts = _preferred(parts, leaves_only=depth > _MAX_OPTIONAL_DEPTH)[:1]
+            for part in parts:
+                schema = _merged(schema, self._resolved(part, depth + 1))
         return schema
 
     def _at(self, reference: str) -> Mapping[str, JSONValue]:
@@ -128,33 +128,45 @@ class _Filler:
             if isinstance(value, Mapping):
                 value = value.get(key)
             else:
-                value = dict(enumerate(value)).get(int(key)) if _listed(value) and _INDEX.fullmatch(key) else None
+                value = dict(enumerate(value)).get(int(key)) if _is_list(value) and _INDEX.fullmatch(key) else None
         return value if isinstance(value, Mapping) else {}
 
     def _object(self, schema: Mapping[str, JSONValue], nth: int, depth: int) -> JSONValue:
         stated = schema.get("properties")
-        properties = stated if isinstance(stated, Mapping) else _NOTHING
-        needed = schema.get("required")
-        names = [name for name in needed if isinstance(name, str)] if _listed(needed) else []
-        fewest = _int(schema.get("minProperties"), 0)
-        names += [name for name in properties if name not in names][: max(0, fewest - len(names))]
-        others = schema.get("additionalProperties")
-        names += [f"property_{n}" for n in range(fewest - len(names))]
-        return {name: self.make(properties.get(name, others), name, nth, depth + 1) for name in dict.fromkeys(names)}
+        properties = stated if isinstance(stated, Mapping) else _EMPTY
+        required = schema.get("required")
+        names = [name for name in required if isinstance(name, str)] if _is_list(required) else []
+        minimum = _int(schema.get("minProperties"), 0)
+        known = set(names)
+        names += [name for name in properties if name not in known][: max(0, minimum - len(names))]
+        names += [f"property_{n}" for n in range(minimum - len(names))]
+        additional = schema.get("additionalProperties")
+        return {
+            name: self.fill(properties.get(name, additional), name, nth, depth + 1) for name in dict.fromkeys(names)
+        }
 
     def _array(self, schema: Mapping[str, JSONValue], name: str, nth: int, depth: int) -> JSONValue:
-        stated = schema.get("prefixItems")
-        first = list(stated) if _listed(stated) else []
-        contained = schema.get("contains")
-        if isinstance(contained, Mapping):
-            first += [contained] * _int(schema.get("minContains"), 1)
-        fewest = _int(schema.get("minItems"), 0)
-        wanted = max(fewest, len(first), 0 if depth > _DEEP else 1)
-        count = max(fewest, min(wanted, _int(schema.get("maxItems"), wanted)))
+        prefix = schema.get("prefixItems")
+        first = list(prefix) if _is_list(prefix) else []
+        contains = schema.get("contains")
+        if isinstance(contains, Mapping):
+            first += [contains] * _int(schema.get("minContains"), 1)
+        minimum = _int(schema.get("minItems"), 0)
+        count = max(minimum, len(first), 0 if depth > _MAX_OPTIONAL_DEPTH else 1)
+        count = max(minimum, min(count, _int(schema.get("maxItems"), count)))
         return [
-            self.make(first[n] if n < len(first) else schema.get("items"), name, nth + n, depth + 1)
+            self.fill(first[n] if n < len(first) else schema.get("items"), name, nth + n, depth + 1)
             for n in range(count)
         ]
+
+
+def _preferred(alternatives: list[Mapping[str, JSONValue]], *, leaves_only: bool) -> list[Mapping[str, JSONValue]]:
+    """Return the alternatives to choose from: not null, and with ``leaves_only`` not nested, if there are such."""
+    if leaves_only:
+        leaves = [schema for schema in alternatives if not (schema.keys() & {"$ref", "properties", "items"})]
+        if leaves:
+            return leaves
+    return [schema for schema in alternatives if schema.get("type") != "null"] or alternatives
 
 
 _TIGHTER: Final[Mapping[str, Callable[[float, float], float]]] = {
@@ -163,72 +175,72 @@ _TIGHTER: Final[Mapping[str, Callable[[float, float], float]]] = {
 }
 
 
-def _listed(value: JSONValue) -> TypeGuard[Sequence[JSONValue]]:
+def _is_list(value: JSONValue) -> TypeGuard[Sequence[JSONValue]]:
     return isinstance(value, Sequence) and not isinstance(value, str) and bool(value)
 
 
 def _finite(value: JSONValue) -> int | float | None:
     if not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
-    return value if abs(value) < _HUGE else None
+    return value if abs(value) < _MAX_BOUND else None
 
 
 def _int(value: JSONValue, default: int) -> int:
     number = _finite(value)
-    return default if number is None else min(int(number), _MOST)
+    return default if number is None else min(int(number), _MAX_SIZE)
 
 
 def _merged(one: Mapping[str, JSONValue], other: Mapping[str, JSONValue]) -> Mapping[str, JSONValue]:
-    """Give a schema that asks for what both ask for, as far as it goes: names and properties add up, the tighter bound holds."""
+    """Return a schema that combines two: the tighter bounds, all properties and all required names. Otherwise ``other`` wins."""
     both = {**one, **other}
     for keyword, tighter in _TIGHTER.items():
         low, high = _bound(one, keyword), _bound(other, keyword)
         if low is not None and high is not None:
             both[keyword] = tighter(low, high)
     for keyword in ("properties", "$defs"):
-        mine, theirs = one.get(keyword), other.get(keyword)
-        if isinstance(mine, Mapping) and isinstance(theirs, Mapping):
-            both[keyword] = {**mine, **theirs}
-    mine, theirs = one.get("required"), other.get("required")
-    if _listed(mine) and _listed(theirs):
-        both["required"] = [*mine, *theirs]
+        first, second = one.get(keyword), other.get(keyword)
+        if isinstance(first, Mapping) and isinstance(second, Mapping):
+            both[keyword] = {**first, **second}
+    first, second = one.get("required"), other.get("required")
+    if _is_list(first) and _is_list(second):
+        both["required"] = [*first, *second]
     return both
 
 
 def _type_of(schema: Mapping[str, JSONValue]) -> str:
     stated = schema.get("type")
-    if _listed(stated):
+    if _is_list(stated):
         names = [name for name in stated if isinstance(name, str)]
         stated = next((name for name in names if name != "null"), "null")
     if isinstance(stated, str):
         return stated
-    return next((kind for keyword, kind in _IMPLIED.items() if keyword in schema), "string")
+    return next((kind for keyword, kind in _IMPLIED_TYPES.items() if keyword in schema), "string")
 
 
-def _number(schema: Mapping[str, JSONValue], nth: int, *, whole: bool) -> JSONValue:
+def _number(schema: Mapping[str, JSONValue], nth: int, *, integer: bool) -> JSONValue:
     step = abs(_bound(schema, "multipleOf") or 1.0)
-    if step < 1 / _HUGE:
+    if step < 1 / _MAX_BOUND:
         step = 1.0
-    if whole and step != int(step):
-        step = float(Fraction(str(step)).numerator)  # the first multiple that is whole
+    if integer and step != int(step):
+        step = float(Fraction(str(step)).numerator)  # the smallest multiple that is an integer
     low = _edge(schema, ("minimum", "exclusiveMinimum"), max)
     high = _edge(schema, ("maximum", "exclusiveMaximum"), min)
-    # In steps: the first and the last that lie within the bounds.
+    # The first and the last multiple of `step` within the bounds.
     first = None if low is None else math.ceil(low[0] / step) + (low[1] and (low[0] / step).is_integer())
     last = None if high is None else math.floor(high[0] / step) - (high[1] and (high[0] / step).is_integer())
     if first is not None and last is not None and low and high and first > last:
-        value = (low[0] + high[0]) / 2  # no step lies between the bounds
+        value = (low[0] + high[0]) / 2  # no multiple lies between the bounds
     elif first is None:
         value = step * (1 + nth if last is None else min(1, last) - nth)
     else:
         value = step * (first + (nth if last is None else nth % (last - first + 1)))
-    return int(value) if whole or value == int(value) else value
+    return int(value) if integer or value == int(value) else value
 
 
 def _edge(
     schema: Mapping[str, JSONValue], keywords: tuple[str, str], tighter: Callable[[Iterable[float]], float]
 ) -> tuple[float, bool] | None:
-    """Give the tighter of two bounds, and whether it is itself out of bounds."""
+    """Return the tighter of an inclusive and an exclusive bound, and whether it is exclusive."""
     found = [(bound, n == 1) for n, keyword in enumerate(keywords) if (bound := _bound(schema, keyword)) is not None]
     if not found:
         return None
@@ -242,15 +254,16 @@ def _bound(schema: Mapping[str, JSONValue], keyword: str) -> float | None:
 
 
 def _string(schema: Mapping[str, JSONValue], name: str, nth: int) -> str:
-    known = _FORMATS.get(str(schema.get("format", "")))
-    if known is not None:
-        return known(nth % _VARIETY)
-    shortest = _int(schema.get("minLength"), 0)
+    by_format = _FORMATS.get(str(schema.get("format", "")))
+    if by_format is not None:
+        return by_format(nth % _VARIETY)
+    min_length = _int(schema.get("minLength"), 0)
     pattern = schema.get("pattern")
-    found = sample(pattern, shortest=shortest, nth=nth) if isinstance(pattern, str) else None
-    if found is not None:
-        return found
+    by_pattern = sample(pattern, min_length=min_length, nth=nth) if isinstance(pattern, str) else None
+    if by_pattern is not None:
+        return by_pattern
     text = f"{name} {nth + 1}" if nth else name
-    longest = _int(schema.get("maxLength"), len(text))
-    # Where there is no room for the whole, the end stays, which tells it from others.
-    return text[max(0, len(text) - longest) :].ljust(shortest, ".") if nth else text[:longest].ljust(shortest, ".")
+    max_length = _int(schema.get("maxLength"), len(text))
+    # The number at the end keeps texts different, so a numbered text loses its beginning instead.
+    text = text[max(0, len(text) - max_length) :] if nth else text[:max_length]
+    return text.ljust(min_length, ".")

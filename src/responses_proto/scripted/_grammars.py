@@ -1,8 +1,10 @@
-"""A text that fits the grammar of a custom tool, in either of the two syntaxes: ``regex``, and ``lark`` as far as it is common.
+"""Generate a text that fits the grammar of a custom tool, in the syntax ``regex`` or ``lark``.
 
-Known of Lark: rules and terminals, texts, regular expressions, ranges, groups, optional parts, repetitions, aliases, priorities,
-``%ignore``, and the terminals of its ``common`` module. Not known: templates, other imports. The first alternative is
-taken that comes to an end.
+Supported of Lark: rules and terminals, strings, regular expressions, ranges, groups, optional parts, repetitions, aliases,
+priorities, ``%ignore``, and the terminals of its ``common`` module. Not supported: templates and other imports.
+
+:class:`_Lark` needs no recursion through rules: it samples every rule whose names all have a sample already, and repeats that until
+the rule ``start`` has one. A recursive rule so gets the text of an alternative that terminates.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ from ._regex import sample
 if TYPE_CHECKING:
     from ..models.tools import CustomToolGrammarFormat
 
-__all__ = ["write"]
+__all__ = ["sample_grammar"]
 
-_LONGEST: Final = 4096  # characters
+_MAX_LENGTH: Final = 4096  # characters
 
 _COMMON: Final = {
     **dict.fromkeys(("DIGIT", "INT", "NUMBER", "SIGNED_INT", "SIGNED_NUMBER", "HEXDIGIT"), "1"),
@@ -48,146 +50,154 @@ _HEAD: Final = re.compile(r"^[ \t]*[?!]*([A-Za-z_]\w*)(?:\.-?\d+)?[ \t]*:", re.M
 _DIRECTIVE: Final = re.compile(r"^[ \t]*%(\w+)[ \t]+(.*)$", re.MULTILINE)
 
 
-def write(grammar: CustomToolGrammarFormat) -> str | None:
-    """Give a text that fits, or ``None`` for a grammar that is not understood."""
+def sample_grammar(grammar: CustomToolGrammarFormat) -> str | None:
+    """Return a text that fits the grammar, or ``None`` if the grammar is not supported."""
     if grammar.syntax == "regex":
         return sample(grammar.definition)
     try:
-        return _Lark(grammar.definition).write()
-    except (_Unknown, RecursionError, ValueError):  # Python reads no number of thousands of digits
+        return _Lark(grammar.definition).sample()
+    except (_Unsupported, RecursionError, ValueError):  # int() refuses numbers of thousands of digits
         return None
 
 
-class _Unknown(Exception):  # noqa: N818 - never leaves this module
-    """The grammar has something that is not known here."""
+class _Unsupported(Exception):  # noqa: N818 - never leaves this module
+    """The grammar is malformed or has a construct that is not supported."""
 
 
 class _Lark:
     def __init__(self, definition: str) -> None:
-        self._known: dict[str, str] = {}
-        self._space = ""
-        for directive, what in _DIRECTIVE.findall(definition):
-            if directive == "import" and what.startswith("common."):
-                original, _, alias = (part.strip() for part in what.removeprefix("common.").partition("->"))
-                self._known[alias or original] = _COMMON.get(original, "a")
+        self._samples: dict[str, str] = {}
+        self._separator = ""
+        for directive, argument in _DIRECTIVE.findall(definition):
+            if directive == "import" and argument.startswith("common."):
+                original, _, alias = (part.strip() for part in argument.removeprefix("common.").partition("->"))
+                self._samples[alias or original] = _COMMON.get(original, "a")
             elif directive == "ignore":
-                self._space = " "
+                self._separator = " "
         rules = _DIRECTIVE.sub("", definition)
         heads = list(_HEAD.finditer(rules))
         ends = [*(head.start() for head in heads[1:]), len(rules)]
         self._rules = {head[1]: rules[head.end() : end] for head, end in zip(heads, ends, strict=False)}
 
-    def write(self) -> str:
-        """Find a text for one rule after the other, until there is one for the first rule."""
+    def sample(self) -> str:
+        """Sample one rule after the other until there is a text for ``start``."""
         if "start" not in self._rules:
-            raise _Unknown
+            raise _Unsupported
         for _ in self._rules:
             for name, body in self._rules.items():
-                if name not in self._known:
-                    # Within a terminal nothing is ignored.
-                    found = _Body(body, self._known, "" if name.lstrip("_").isupper() else self._space).first()
+                if name not in self._samples:
+                    # Nothing is ignored within a terminal.
+                    separator = "" if name.lstrip("_").isupper() else self._separator
+                    found = _RuleBody(body, self._samples, separator).sample()
                     if found is not None:
-                        self._known[name] = found
-            if "start" in self._known:
-                return self._known["start"]
-        raise _Unknown
+                        self._samples[name] = found
+            if "start" in self._samples:
+                return self._samples["start"]
+        raise _Unsupported
 
 
 @attrs.define
-class _Body:
-    """The right side of a rule, read word by word."""
+class _RuleBody:
+    """A recursive descent parser of the right side of a rule.
+
+    Each method consumes a construct and returns a text for it, or ``None`` if it has a name without a sample.
+    """
 
     text: str
-    known: dict[str, str]
-    space: str
+    samples: dict[str, str]
+    """Name of a rule or terminal -> a text that fits it."""
+    separator: str
+    """The text between two parts of a sequence."""
     at: int = 0
+    """The position behind the current lexeme."""
     kind: str = ""
-    word: str = ""
+    """The kind of the current lexeme, a group of ``_TOKENS``; empty at the end."""
+    lexeme: str = ""
 
-    def first(self) -> str | None:
-        """Give the text of the first alternative whose names are all known, or ``None``."""
-        self._step()
+    def sample(self) -> str | None:
+        """Return the text of the first alternative whose names all have samples, or ``None``."""
+        self._advance()
         found = self._alternatives()
         if self.kind:
-            raise _Unknown
+            raise _Unsupported
         return found
 
-    def _step(self) -> None:
+    def _advance(self) -> None:
         while self.at < len(self.text):
             match = _TOKENS.match(self.text, self.at)
             if match is None:
-                raise _Unknown
+                raise _Unsupported
             self.at = match.end()
             if match.lastgroup:
-                self.kind, self.word = match.lastgroup, match[0]
+                self.kind, self.lexeme = match.lastgroup, match[0]
                 return
-        self.kind = self.word = ""
+        self.kind = self.lexeme = ""
 
     def _is(self, sign: str) -> bool:
-        return self.kind == "sign" and self.word == sign
+        return self.kind == "sign" and self.lexeme == sign
 
-    def _take(self, sign: str) -> None:
+    def _expect(self, sign: str) -> None:
         if not self._is(sign):
-            raise _Unknown
-        self._step()
+            raise _Unsupported
+        self._advance()
 
     def _alternatives(self) -> str | None:
         found = self._sequence()
         while self._is("|"):
-            self._step()
+            self._advance()
             other = self._sequence()
             found = other if found is None else found
         return found
 
     def _sequence(self) -> str | None:
         pieces: list[str | None] = []
-        while self.kind and not (self.kind == "sign" and self.word in ")]|"):
+        while self.kind and not (self.kind == "sign" and self.lexeme in ")]|"):
             if self.kind == "alias":
-                self._step()
+                self._advance()
                 continue
             pieces.append(self._repeated(self._atom()))
-        whole = [piece for piece in pieces if piece is not None]
-        if sum(map(len, whole)) > _LONGEST:
-            raise _Unknown
-        return self.space.join(piece for piece in whole if piece) if len(whole) == len(pieces) else None
+        known = [piece for piece in pieces if piece is not None]
+        if sum(map(len, known)) > _MAX_LENGTH:
+            raise _Unsupported
+        return self.separator.join(filter(None, known)) if len(known) == len(pieces) else None
 
     def _repeated(self, piece: str | None) -> str | None:
-        while self.kind == "times" or (self.kind == "sign" and self.word in "?*+"):
+        while self.kind == "times" or (self.kind == "sign" and self.lexeme in "?*+"):
             if self.kind == "times":
-                count = int(re.findall(r"\d+", self.word)[0])
-                if count * len(piece or " ") > _LONGEST:
-                    raise _Unknown
-                piece = None if piece is None else self.space.join([piece] * count)
-            elif self.word in "?*":
+                count = int(re.findall(r"\d+", self.lexeme)[0])
+                if count * len(piece or " ") > _MAX_LENGTH:
+                    raise _Unsupported
+                piece = None if piece is None else self.separator.join([piece] * count)
+            elif self.lexeme in "?*":
                 piece = ""
-            self._step()
+            self._advance()
         return piece
 
     def _atom(self) -> str | None:
-        kind, word = self.kind, self.word
-        self._step()
+        kind, lexeme = self.kind, self.lexeme
+        self._advance()
         if kind == "text":
-            if self.kind == "range":  # "a".."z": the first is as good as any
-                self._step()
-                self._step()
-            return _plain(word)
+            if self.kind == "range":  # "a".."z" gives "a"
+                self._advance()
+                self._advance()
+            return _unquoted(lexeme)
         if kind == "pattern":
-            return sample(word[1 : word.rindex("/")].replace("\\/", "/"))
+            return sample(lexeme[1 : lexeme.rindex("/")].replace("\\/", "/"))
         if kind == "name":
-            return self.known.get(word.lstrip("?!"))
-        if word == "(":
+            return self.samples.get(lexeme.lstrip("?!"))
+        if lexeme == "(":
             found = self._alternatives()
-            self._take(")")
+            self._expect(")")
             return found
-        if word == "[":
+        if lexeme == "[":
             self._alternatives()
-            self._take("]")
+            self._expect("]")
             return ""
-        raise _Unknown
+        raise _Unsupported
 
 
-def _plain(word: str) -> str:
+def _unquoted(lexeme: str) -> str:
     try:
-        return str(json.loads(word.removesuffix("i")))
+        return str(json.loads(lexeme.removesuffix("i")))
     except ValueError:
-        return word.removesuffix("i")[1:-1]
+        return lexeme.removesuffix("i")[1:-1]

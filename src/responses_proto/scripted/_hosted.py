@@ -1,12 +1,13 @@
-"""Hosted tools as the embedded model plays them: the least that shows their items.
+"""Simulate hosted tools for the scripted model: emit the items of a call without running anything.
 
-Nothing is searched, run or drawn. A search finds one page or file, code prints its own input, an image is one white pixel.
+A search finds one page or file, code prints the user message, and an image is one white pixel.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from ..models._media import WHITE_PIXEL
 from ..models.actions import (
     CodeInterpreterOutput,
     CreateFile,
@@ -63,33 +64,32 @@ if TYPE_CHECKING:
 __all__ = ["HOSTED", "PAGE"]
 
 PAGE: Final = "https://example.com/"
-"""The page that every search finds, and that every citation is of."""
+"""The page that every search finds and every citation refers to."""
 
-_PIXEL: Final = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
 _CONTAINER: Final = "cntr_scripted"
 
 
 def _web_search(turn: ScriptedTurn, _tool: WebSearchTool, ids: Ids) -> list[Item]:
     sources: list[SearchSource] = [UrlSource(url=PAGE)]
-    shown = sources if turn.includes("web_search_call.action.sources") else UNSET
-    action = SearchAction(query=turn.asked, queries=[turn.asked], sources=shown)
+    included = sources if turn.includes("web_search_call.action.sources") else UNSET
+    action = SearchAction(query=turn.prompt, queries=[turn.prompt], sources=included)
     return [WebSearchCall(id=ids("ws"), action=action, status="completed")]
 
 
 def _file_search(turn: ScriptedTurn, _tool: FileSearchTool, ids: Ids) -> list[Item]:
     found = FileSearchResult(
-        file_id="file_scripted", filename="scripted.txt", text=turn.asked, score=1.0, attributes={}
+        file_id="file_scripted", filename="scripted.txt", text=turn.prompt, score=1.0, attributes={}
     )
     results = [found] if turn.includes("file_search_call.results") else None
-    return [FileSearchCall(id=ids("fs"), queries=[turn.asked], results=results, status="completed")]
+    return [FileSearchCall(id=ids("fs"), queries=[turn.prompt], results=results, status="completed")]
 
 
 def _code(turn: ScriptedTurn, tool: CodeInterpreterTool, ids: Ids) -> list[Item]:
-    printed: list[CodeInterpreterOutput] = [LogsOutput(logs=turn.asked)]
+    printed: list[CodeInterpreterOutput] = [LogsOutput(logs=turn.prompt)]
     call = CodeInterpreterCall(
         id=ids("ci"),
         container_id=tool.container if isinstance(tool.container, str) else _CONTAINER,
-        code=f"print({turn.asked!r})",
+        code=f"print({turn.prompt!r})",
         outputs=printed if turn.includes("code_interpreter_call.outputs") else None,
         status="completed",
     )
@@ -97,19 +97,21 @@ def _code(turn: ScriptedTurn, tool: CodeInterpreterTool, ids: Ids) -> list[Item]
 
 
 def _image(_turn: ScriptedTurn, _tool: ImageGenerationTool, ids: Ids) -> list[Item]:
-    return [ImageGenerationCall(id=ids("ig"), result=_PIXEL, status="completed")]
+    return [ImageGenerationCall(id=ids("ig"), result=WHITE_PIXEL, status="completed")]
 
 
 def _shell(turn: ScriptedTurn, tool: ShellTool, ids: Ids) -> list[Item]:
     call_id, action = ids("call"), ShellAction(commands=["date"], timeout_ms=None, max_output_length=None)
-    where = tool.environment
-    if not where or isinstance(where, LocalEnvironment):  # the client has to run it
-        here = LocalEnvironment()
-        return [ShellCall(id=ids("sh"), call_id=call_id, action=action, environment=here, status="completed")]
-    there = where if isinstance(where, ContainerReference) else ContainerReference(container_id=_CONTAINER)
-    output = ShellOutput(stdout=f"{turn.asked}\n", stderr="", outcome=ExitOutcome(exit_code=0))
+    environment = tool.environment
+    if not environment or isinstance(environment, LocalEnvironment):  # the client runs it
+        local = LocalEnvironment()
+        return [ShellCall(id=ids("sh"), call_id=call_id, action=action, environment=local, status="completed")]
+    container = (
+        environment if isinstance(environment, ContainerReference) else ContainerReference(container_id=_CONTAINER)
+    )
+    output = ShellOutput(stdout=f"{turn.prompt}\n", stderr="", outcome=ExitOutcome(exit_code=0))
     return [
-        ShellCall(id=ids("sh"), call_id=call_id, action=action, environment=there, status="completed"),
+        ShellCall(id=ids("sh"), call_id=call_id, action=action, environment=container, status="completed"),
         ShellCallOutput(id=ids("sho"), call_id=call_id, output=[output], max_output_length=None, status="completed"),
     ]
 
@@ -120,19 +122,19 @@ def _local_shell(_turn: ScriptedTurn, _tool: LocalShellTool, ids: Ids) -> list[I
 
 
 def _apply_patch(turn: ScriptedTurn, _tool: ApplyPatchTool, ids: Ids) -> list[Item]:
-    operation = CreateFile(path="scripted.txt", diff=f"+{turn.asked}\n")
+    operation = CreateFile(path="scripted.txt", diff=f"+{turn.prompt}\n")
     return [ApplyPatchCall(id=ids("apc"), call_id=ids("call"), operation=operation, status="completed")]
 
 
 def _computer(_turn: ScriptedTurn, tool: ComputerTool | ComputerUsePreviewTool, ids: Ids) -> list[Item]:
-    look = ScreenshotAction()
-    earlier = isinstance(tool, ComputerUsePreviewTool)
+    screenshot = ScreenshotAction()
+    preview = isinstance(tool, ComputerUsePreviewTool)
     return [
         ComputerCall(
             id=ids("cu"),
             call_id=ids("call"),
-            action=look if earlier else UNSET,
-            actions=UNSET if earlier else [look],
+            action=screenshot if preview else UNSET,
+            actions=UNSET if preview else [screenshot],
             pending_safety_checks=[],
             status="completed",
         )
@@ -140,7 +142,7 @@ def _computer(_turn: ScriptedTurn, tool: ComputerTool | ComputerUsePreviewTool, 
 
 
 def _tool_search(turn: ScriptedTurn, tool: ToolSearchTool, ids: Ids) -> list[Item]:
-    query = {"query": turn.asked}
+    query = {"query": turn.prompt}
     if tool.execution == "client":
         call_id = ids("call")
         return [ToolSearchCall(id=ids("tsc"), call_id=call_id, arguments=query, execution="client", status="completed")]
@@ -150,7 +152,7 @@ def _tool_search(turn: ScriptedTurn, tool: ToolSearchTool, ids: Ids) -> list[Ite
     ]
 
 
-# Type of tool -> its items. The rows differ in the type of their second parameter, which is that of the key.
+# `Any` because each function takes the class of its key as second parameter.
 HOSTED: Final[Mapping[type, Callable[[ScriptedTurn, Any, Ids], list[Item]]]] = {
     WebSearchTool: _web_search,
     WebSearchTool20250826: _web_search,
@@ -166,4 +168,4 @@ HOSTED: Final[Mapping[type, Callable[[ScriptedTurn, Any, Ids], list[Item]]]] = {
     ComputerUsePreviewTool: _computer,
     ToolSearchTool: _tool_search,
 }
-"""Every hosted tool that the embedded model can call: its class -> what a call of it looks like."""
+"""Class of a hosted tool -> a function that returns the items of one call."""

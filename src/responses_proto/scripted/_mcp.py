@@ -1,7 +1,7 @@
-"""Remote MCP as the embedded model plays it: it reaches no server, it makes one up.
+"""Simulate remote MCP servers for the scripted model. Nothing is contacted.
 
-The server has the tools that ``allowed_tools`` names, or else one that is called ``echo``. They all take a ``query`` and say it
-again.
+A simulated server has the tools that ``allowed_tools`` names, or else one tool called ``echo``. Every tool takes a ``query``
+and returns its arguments.
 """
 
 from __future__ import annotations
@@ -28,40 +28,43 @@ _INPUT: Final[JSONObject] = {"type": "object", "properties": {"query": {"type": 
 
 
 def listed_tools(tool: McpTool) -> list[McpListedTool]:
-    """Give the tools of a server that the request allows."""
+    """Return the tools of the simulated server."""
     allowed = tool.allowed_tools or ()
     names = allowed.tool_names or () if isinstance(allowed, McpToolFilter) else allowed
     return [
-        McpListedTool(name=name, description="Says the query again.", input_schema=_INPUT, annotations=None)
+        McpListedTool(name=name, description="Returns the query.", input_schema=_INPUT, annotations=None)
         for name in dict.fromkeys(names) or (_ECHO,)
     ]
 
 
 def list_tools(turn: ScriptedTurn, tool: McpTool, ids: Callable[[str], str]) -> list[Item]:
-    """List the tools of a server, unless that was done in an earlier turn."""
+    """Return an item that lists the tools of a server, or nothing if the context already has one."""
     listed = (item.server_label for item in turn.context if isinstance(item, McpListTools))
     if tool.server_label in listed:
         return []
     return [McpListTools(id=ids("mcpl"), server_label=tool.server_label, tools=listed_tools(tool), error=None)]
 
 
-def call_tool(turn: ScriptedTurn, tool: McpTool, name: str, stated: str | None, ids: Callable[[str], str]) -> Item:
-    """Call a tool, or ask whether it may be called."""
-    arguments = stated or dumps({"query": turn.asked}).decode()
+def call_tool(turn: ScriptedTurn, tool: McpTool, name: str, arguments: str | None, ids: Callable[[str], str]) -> Item:
+    """Return the call of a tool, or an approval request if the call needs one.
+
+    ``name`` is the tool's name on the server. ``arguments`` are JSON text; ``None`` sends the user message as the query.
+    """
+    arguments = arguments or dumps({"query": turn.prompt}).decode()
     if _needs_approval(tool, name):
         return McpApprovalRequest(id=ids("mcpr"), server_label=tool.server_label, name=name, arguments=arguments)
     return _call(tool.server_label, name, arguments, None, ids)
 
 
 def answer_approvals(turn: ScriptedTurn, ids: Callable[[str], str]) -> Iterator[tuple[Item | None, str]]:
-    """Do what the approvals allow that the input ends with: give each call, if one is made, and what to say of it."""
+    """Yield, for each approval response at the end of the context, the call if it is approved, and a sentence about it."""
     requests = {item.id: item for item in turn.context if isinstance(item, McpApprovalRequest)}
-    for response in _trailing(turn.context):
+    for response in _trailing_approvals(turn.context):
         request = requests.get(response.approval_request_id)
         if request is None:
-            yield None, f"I asked for no approval with the id {response.approval_request_id}."
+            yield None, f"I made no approval request with the id {response.approval_request_id}."
         elif not response.approve:
-            yield None, f"I did not call {request.name}: that was not approved."
+            yield None, f"I did not call {request.name}: the call was not approved."
         else:
             yield (
                 _call(request.server_label, request.name, request.arguments, request.id, ids),
@@ -69,7 +72,7 @@ def answer_approvals(turn: ScriptedTurn, ids: Callable[[str], str]) -> Iterator[
             )
 
 
-def _trailing(context: Sequence[Item]) -> list[McpApprovalResponse]:
+def _trailing_approvals(context: Sequence[Item]) -> list[McpApprovalResponse]:
     found: list[McpApprovalResponse] = []
     for item in reversed(context):
         if not isinstance(item, McpApprovalResponse):
@@ -78,21 +81,23 @@ def _trailing(context: Sequence[Item]) -> list[McpApprovalResponse]:
     return found
 
 
-def _call(label: str, name: str, arguments: str, approval: str | None, ids: Callable[[str], str]) -> McpCall:
+def _call(
+    server_label: str, name: str, arguments: str, approval_request_id: str | None, ids: Callable[[str], str]
+) -> McpCall:
     return McpCall(
         id=ids("mcp"),
-        server_label=label,
+        server_label=server_label,
         name=name,
         arguments=arguments,
         output=arguments,
         error=None,
-        approval_request_id=approval,
+        approval_request_id=approval_request_id,
         status="completed",
     )
 
 
 def _needs_approval(tool: McpTool, name: str) -> bool:
-    """Tell whether a call has to be approved, as is the rule where the request says nothing."""
+    """Return whether a call needs an approval. It does by default."""
     match tool.require_approval:
         case "never":
             return False

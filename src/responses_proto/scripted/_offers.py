@@ -1,4 +1,4 @@
-"""The tools of a request, and which of them the embedded model calls."""
+"""Choose which tools of a request the scripted model calls."""
 
 from __future__ import annotations
 
@@ -31,150 +31,160 @@ if TYPE_CHECKING:
     from ..models.tools import AllowedTool, Tool
     from ._request import ScriptedTurn
 
-__all__ = ["CallableTool", "ChosenCall", "choose", "offers_of"]
+__all__ = ["CallableTool", "ChosenCall", "callable_tools", "choose_calls"]
 
 
 @attrs.frozen(kw_only=True)
 class CallableTool:
-    """Something that can be called."""
+    """A tool that the model can call."""
 
     name: str
-    """What it is called: the function's own name, the tool's on an MCP server, the type of a hosted tool."""
-    tool: Tool
+    """The name of the function or custom tool, the name of a tool on an MCP server, or the type of a hosted tool."""
+    definition: Tool
+    """The tool of the request. Several callable tools share one if it is an MCP server."""
     namespace: str | None = None
+    """The namespace that contains the function or custom tool, if any."""
 
     @property
-    def is_clients(self) -> bool:
-        """Whether it is a function, or a custom tool, of the client's."""
-        return isinstance(self.tool, FunctionTool | CustomTool)
+    def runs_on_client(self) -> bool:
+        """Whether the client runs it: a function or a custom tool."""
+        return isinstance(self.definition, FunctionTool | CustomTool)
 
 
 @attrs.frozen(kw_only=True)
 class ChosenCall:
-    """A call that is to be made."""
+    """A call that the model makes in this turn."""
 
-    offer: CallableTool
-    stated: str | None = None
-    """Its arguments, where the user message states them."""
+    tool: CallableTool
+    arguments: str | None = None
+    """The arguments as JSON text, if the user message states them."""
 
 
-def offers_of(tools: Sequence[Tool]) -> Iterator[CallableTool]:
-    """Give everything that can be called."""
+def callable_tools(tools: Sequence[Tool]) -> Iterator[CallableTool]:
+    """Yield every tool that the model can call, including those in namespaces and on MCP servers."""
     for tool in tools:
         match tool:
             case FunctionTool() | CustomTool():
-                yield CallableTool(name=tool.name, tool=tool)
+                yield CallableTool(name=tool.name, definition=tool)
             case NamespaceTool():
                 for inner in tool.tools:
                     if isinstance(inner, FunctionTool | CustomTool):
-                        yield CallableTool(name=inner.name, tool=inner, namespace=tool.name)
+                        yield CallableTool(name=inner.name, definition=inner, namespace=tool.name)
             case McpTool():
                 for listed in listed_tools(tool):
-                    yield CallableTool(name=listed.name, tool=tool)
+                    yield CallableTool(name=listed.name, definition=tool)
             case _ if type(tool) in HOSTED:
-                yield CallableTool(name=tool.type, tool=tool)
+                yield CallableTool(name=tool.type, definition=tool)
             case _:
-                pass  # what is new here is not called
+                pass  # a tool of an unknown type cannot be called
 
 
-def choose(turn: ScriptedTurn) -> list[ChosenCall]:
-    """Give the calls to make in this turn, maybe none.
+def choose_calls(turn: ScriptedTurn) -> list[ChosenCall]:
+    """Return the calls to make in this turn, which may be none.
 
-    Called is what the user message names, or else the first function, or else the first hosted tool; several only where
-    they are named, or by ``[calls N]``, and where the request allows it. Once an output is there, nothing is called, unless
-    the request insists; then what was not called yet.
+    The model calls the tools that the user message names, else the first function, else the first hosted tool. It makes
+    several calls only if the message names several or has ``[calls N]``, and the request allows parallel calls. If the context
+    ends with tool outputs, it makes no call, unless ``tool_choice`` requires one: then it calls the first tool not called yet.
     """
     request = turn.request
-    offers = list(offers_of(request.tools or ()))
-    allowed, required = _allowed(offers, request)
-    if "answer" in turn.marks and not required:
+    allowed, required = _allowed_tools(list(callable_tools(request.tools or ())), request)
+    if "answer" in turn.markers and not required:
         return []
     if turn.outputs:
         if not required:
             return []
-        called = _called(turn)
-        return [ChosenCall(offer=offer) for offer in allowed if offer.name not in called][:1]
-    wanted = _named(turn.asked, allowed)
-    if not wanted:
-        first = next((offer for offer in allowed if offer.is_clients), None) or next(iter(allowed), None)
-        wanted = [ChosenCall(offer=first)] if first else []
-    if number := int(turn.marks.get("calls", 0)):
-        wanted = [wanted[n % len(wanted)] for n in range(number)] if wanted else []
+        called = _called_names(turn)
+        return [ChosenCall(tool=tool) for tool in allowed if tool.name not in called][:1]
+    calls = _named_calls(turn.prompt, allowed)
+    if not calls:
+        first = next((tool for tool in allowed if tool.runs_on_client), None) or next(iter(allowed), None)
+        calls = [ChosenCall(tool=first)] if first else []
+    if number := int(turn.markers.get("calls", 0)):
+        calls = [calls[n % len(calls)] for n in range(number)] if calls else []
     if request.parallel_tool_calls is False:
-        return wanted[:1]
-    most = request.max_tool_calls or len(wanted)  # counts what the server runs
-    hosted = [one for one in wanted if not one.offer.is_clients]
-    return [one for one in wanted if one.offer.is_clients or one in hosted[:most]]
+        return calls[:1]
+    max_hosted = request.max_tool_calls or len(calls)  # `max_tool_calls` counts hosted tools only
+    hosted = [call for call in calls if not call.tool.runs_on_client][:max_hosted]
+    return [call for call in calls if call.tool.runs_on_client or call in hosted]
 
 
-# ---- what is allowed
+# ---- tool_choice
 
 
-def _allowed(offers: list[CallableTool], request: CreateResponse) -> tuple[list[CallableTool], bool]:
-    """Give what ``tool_choice`` lets the model call, and whether it has to call something."""
+def _allowed_tools(tools: list[CallableTool], request: CreateResponse) -> tuple[list[CallableTool], bool]:
+    """Return the tools that ``tool_choice`` allows, and whether it requires a call."""
     match request.tool_choice:
         case "none":
             return [], False
         case "required":
-            return offers, True
+            return tools, True
         case ToolChoiceAllowed() as choice:
             if choice.mode == "none":
                 return [], False
-            found = [offer for offer in offers if any(_is(offer, tool) for tool in choice.tools)]
+            found = [tool for tool in tools if any(_matches(tool, allowed) for allowed in choice.tools)]
             return found, choice.mode == "required"
         case ToolChoiceFunction() | ToolChoiceCustom() | ToolChoiceMcp() | ToolChoiceHosted() as choice:
-            return [offer for offer in offers if _is(offer, choice)], True
+            return [tool for tool in tools if _matches(tool, choice)], True
         case _:
-            return offers, False
+            return tools, False
 
 
-_SAME: Final = {"computer_use": "computer"}  # tool_choice has a second name for it
+_TYPE_ALIASES: Final = {"computer_use": "computer"}  # other names that tool_choice has for a type of tool
 
 
-def _is(offer: CallableTool, named: AllowedTool) -> bool:
-    match named, offer.tool:
+def _matches(tool: CallableTool, choice: AllowedTool) -> bool:
+    match choice, tool.definition:
         case ToolChoiceFunction(), FunctionTool():
-            return offer.name == named.name
+            return tool.name == choice.name
         case ToolChoiceCustom(), CustomTool():
-            return offer.name == named.name
+            return tool.name == choice.name
         case ToolChoiceMcp(), McpTool(server_label=label):
-            return label == named.server_label and named.name in (None, UNSET, offer.name)
-        case ToolChoiceHosted(type=kind), tool:
-            return tool.type == _SAME.get(kind, kind) and not offer.is_clients
+            return label == choice.server_label and choice.name in (None, UNSET, tool.name)
+        case ToolChoiceHosted(type=kind), definition:
+            return definition.type == _TYPE_ALIASES.get(kind, kind) and not tool.runs_on_client
         case _:
             return False
 
 
-def _called(turn: ScriptedTurn) -> set[str]:
-    return {item.name for item in turn.since_asked() if isinstance(item, FunctionCall | CustomToolCall | McpCall)}
+def _called_names(turn: ScriptedTurn) -> set[str]:
+    return {
+        item.name for item in turn.items_since_prompt() if isinstance(item, FunctionCall | CustomToolCall | McpCall)
+    }
 
 
-# ---- what is asked for by name
+# ---- tools that the user message names
 
 
-def _named(text: str, offers: list[CallableTool]) -> list[ChosenCall]:
-    """Find the offers that a text names, in its order. The same one counts again only with arguments of its own."""
-    found = [(match.span(), offer) for offer in offers for match in _pattern(offer.name).finditer(text)]
+def _named_calls(text: str, tools: list[CallableTool]) -> list[ChosenCall]:
+    """Return a call for each tool that the text names, in the order of the text.
+
+    A tool that is named several times is called once, or once for each time that arguments follow its name.
+    """
+    found = [(match.span(), tool) for tool in tools for match in _name_pattern(tool.name).finditer(text)]
     spans = [span for span, _ in found]
-    named: list[ChosenCall] = []
-    # A name within a longer one is not meant: `search` in `web_search`.
-    for (start, end), offer in sorted(found, key=lambda one: one[0]):
+    calls: list[ChosenCall] = []
+    for (start, end), tool in sorted(found, key=lambda match: match[0]):
+        # `search` within `web_search` does not name the tool `search`.
         if any(other != (start, end) and other[0] <= start and end <= other[1] for other in spans):
             continue
-        named.append(ChosenCall(offer=offer, stated=_stated(text, end)))
-    # Named with arguments somewhere, or else for the first time.
-    meant = {id(wanted.offer): wanted for wanted in reversed(named)}
-    stated = {id(wanted.offer) for wanted in named if wanted.stated}
-    return [one for one in named if one.stated or (id(one.offer) not in stated and meant[id(one.offer)] is one)]
+        calls.append(ChosenCall(tool=tool, arguments=_arguments_at(text, end)))
+    first = {id(call.tool): call for call in reversed(calls)}
+    with_arguments = {id(call.tool) for call in calls if call.arguments}
+    return [
+        call
+        for call in calls
+        if call.arguments or (id(call.tool) not in with_arguments and first[id(call.tool)] is call)
+    ]
 
 
-def _pattern(name: str) -> re.Pattern[str]:
+def _name_pattern(name: str) -> re.Pattern[str]:
+    """Return a pattern that finds ``get_weather`` also as ``get-weather`` and ``get weather``."""
     spelled = "[ _-]".join(map(re.escape, re.split("[_-]", name)))
     return re.compile(rf"(?<!\w){spelled}(?!\w)", re.IGNORECASE)
 
 
-def _stated(text: str, at: int) -> str | None:
-    """Read the arguments that stand behind a name, as in ``get_weather({"city": "Paris"})``."""
+def _arguments_at(text: str, at: int) -> str | None:
+    """Return the JSON object that follows a tool's name, as in ``get_weather({"city": "Paris"})``, or ``None``."""
     opening = re.compile(r"\s*\(?\s*(?=\{)").match(text, at)
     if opening is None:
         return None

@@ -1,7 +1,7 @@
-"""What the embedded model answers to a turn.
+"""Plan the answer of the scripted model to one turn.
 
-An answer is found by going down :data:`_ANSWERS`: what the last user message demands by a marker, what follows from an approval,
-calls of tools, and at last words.
+:data:`_PLANNERS` lists the ways to answer; the first that yields any steps is used: what a marker asks for, the calls that the user
+approved, then tool calls and text.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ..models.response import Response
 from ..models.tools import CustomTool, CustomToolGrammarFormat, FunctionTool, McpTool
 from ..typing import UNSET
 from ._fill import fill
-from ._grammars import write
+from ._grammars import sample_grammar
 from ._hosted import HOSTED
 from ._mcp import answer_approvals, call_tool, list_tools
-from ._offers import choose
+from ._offers import choose_calls
 from ._steps import (
     EmitCall,
     EmitItem,
@@ -34,7 +34,7 @@ from ._steps import (
     ScriptedStep,
     Wait,
 )
-from ._words import in_words, tools_say
+from ._words import answer_text, describe_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,15 +44,15 @@ if TYPE_CHECKING:
     from ._request import ScriptedTurn
     from .script import ScriptRules
 
-__all__ = ["plan"]
+__all__ = ["plan_answer"]
 
-_HALF: Final = "This is as far as I"
-_SLOW: Final = 0.2  # seconds between two words
-_SOON: Final = 1.0  # seconds, for a Retry-After that the marker leaves open
-_ENCRYPTED: Final = "c2NyaXB0ZWQ="
+_UNFINISHED_TEXT: Final = "This is as far as I"
+_SLOW_DELAY: Final = 0.2  # seconds between two words
+_RETRY_AFTER: Final = 1.0  # seconds
+_ENCRYPTED_CONTENT: Final = "c2NyaXB0ZWQ="
 
-_THOUGHTS: Final[Mapping[str, int]] = {"minimal": 1, "low": 1, "medium": 2, "high": 3}
-"""Effort -> how many thoughts; any other effort has them all."""
+_SUMMARY_PARTS: Final[Mapping[str, int]] = {"minimal": 1, "low": 1, "medium": 2, "high": 3}
+"""Effort -> the number of reasoning summaries. Any other effort has them all."""
 
 _ERRORS: Final[Mapping[int, tuple[str, str | None]]] = {
     400: ("invalid_request_error", None),
@@ -63,26 +63,27 @@ _ERRORS: Final[Mapping[int, tuple[str, str | None]]] = {
     500: ("server_error", "server_error"),
     503: ("server_error", "overloaded"),
 }
-"""Status -> type and code of the error; what is not here is as the first of its hundred."""
+"""HTTP status -> type and code of the error. Other statuses use the entry of 400 or 500."""
 
 
-def plan(turn: ScriptedTurn, ids: Callable[[str], str], script: ScriptRules | None = None) -> ScriptedAnswer:
-    """Decide what to answer. ``ids`` makes an id of a prefix.
+def plan_answer(turn: ScriptedTurn, ids: Callable[[str], str], script: ScriptRules | None = None) -> ScriptedAnswer:
+    """Return the answer to a turn.
 
-    Raises the ``APIError`` that a marker, or a rule of the script, asks for.
+    ``ids`` makes an id from a prefix. If a rule of ``script`` applies, it replaces everything but the markers ``error``, ``wait``
+    and ``slow``. Raises the ``APIError`` that a marker or a rule asks for.
     """
-    if "error" in turn.marks:
-        raise _error(*turn.marks["error"].split())
-    wait = [Wait(seconds=float(turn.marks["wait"]))] if "wait" in turn.marks else []
-    pause = float(turn.marks["slow"] or _SLOW) if "slow" in turn.marks else None
+    if "error" in turn.markers:
+        raise _error(*turn.markers["error"].split())
+    wait = [Wait(seconds=float(turn.markers["wait"]))] if "wait" in turn.markers else []
+    delay = float(turn.markers["slow"] or _SLOW_DELAY) if "slow" in turn.markers else None
     scripted = script.answer(turn, ids) if script else None
     if scripted is not None:
-        return ScriptedAnswer(steps=(*wait, *scripted), pause=pause)
-    answer = next(steps for find in _ANSWERS if (steps := list(find(turn, ids))))
-    return ScriptedAnswer(steps=(*wait, *_thoughts(turn), *_phased(turn, answer)), pause=pause)
+        return ScriptedAnswer(steps=(*wait, *scripted), delay=delay)
+    answer = next(steps for planner in _PLANNERS if (steps := list(planner(turn, ids))))
+    return ScriptedAnswer(steps=(*wait, *_reasoning(turn), *_with_phases(turn, answer)), delay=delay)
 
 
-def _error(status: str, seconds: str = "") -> APIError:
+def _error(status: str, retry_after: str = "") -> APIError:
     number = int(status)
     type_, code = _ERRORS.get(number) or _ERRORS[number // 100 * 100]
     return APIError.for_status(number)(
@@ -90,41 +91,42 @@ def _error(status: str, seconds: str = "") -> APIError:
         status=number,
         type=type_,
         code=code,
-        retry_after=float(seconds) if seconds else _SOON if number in (429, 503) else None,
+        retry_after=float(retry_after) if retry_after else _RETRY_AFTER if number in (429, 503) else None,
     )
 
 
-def _thoughts(turn: ScriptedTurn) -> Iterator[ScriptedStep]:
+def _reasoning(turn: ScriptedTurn) -> Iterator[ScriptedStep]:
     reasoning = turn.request.reasoning or ReasoningConfig()
     if (reasoning.effort or "none") == "none" and not (reasoning.summary or reasoning.generate_summary):
         return
-    thoughts = (
-        f"The last input has {len(turn.asked.split())} words. I answer by the script.",
+    summaries = (
+        f"The last input has {len(turn.prompt.split())} words. I answer by the script.",
         f"There are {len(turn.context)} items to consider, and {len(turn.request.tools or ())} tools.",
         "I have looked at it from all sides.",
     )
-    encrypted = _ENCRYPTED if turn.includes("reasoning.encrypted_content") else None
-    yield EmitReasoning(summaries=thoughts[: _THOUGHTS.get(reasoning.effort or "low")], encrypted_content=encrypted)
+    encrypted = _ENCRYPTED_CONTENT if turn.includes("reasoning.encrypted_content") else None
+    count = _SUMMARY_PARTS.get(reasoning.effort or "low")
+    yield EmitReasoning(summaries=summaries[:count], encrypted_content=encrypted)
 
 
 # ---- phases
 
 
-def _phased(turn: ScriptedTurn, steps: Sequence[ScriptedStep]) -> Iterator[ScriptedStep]:
-    """Tell what is said along the way from the answer, where the request does so too."""
+def _with_phases(turn: ScriptedTurn, steps: Sequence[ScriptedStep]) -> Iterator[ScriptedStep]:
+    """Yield the steps with phases and a commentary, if the input has phases or ``[commentary]`` asks for them."""
     messages = [item for item in turn.context if isinstance(item, Message) and item.phase]
-    if not messages and "commentary" not in turn.marks:
+    if not messages and "commentary" not in turn.markers:
         yield from steps
         return
-    told = any(isinstance(item, Message) and item.phase == "commentary" for item in turn.since_asked())
-    calls = ", ".join(name for step in steps if (name := _called(step)))
-    if not told and (calls or "commentary" in turn.marks):
+    commented = any(isinstance(item, Message) and item.phase == "commentary" for item in turn.items_since_prompt())
+    calls = ", ".join(name for step in steps if (name := _called_name(step)))
+    if not commented and (calls or "commentary" in turn.markers):
         yield EmitMessage(text=f"I call {calls}." if calls else "Let me see.", phase="commentary")
     for step in steps:
         yield attrs.evolve(step, phase="final_answer") if isinstance(step, EmitMessage) else step
 
 
-def _called(step: ScriptedStep) -> str:
+def _called_name(step: ScriptedStep) -> str:
     match step:
         case EmitCall(name=name):
             return name
@@ -139,74 +141,75 @@ def _called(step: ScriptedStep) -> str:
             return ""
 
 
-# ---- what to answer, in this order
+# ---- the planners, in their order
 
 
-def _demanded(turn: ScriptedTurn, _ids: Callable[[str], str]) -> Iterator[ScriptedStep]:
-    marks = turn.marks
-    if "fail" in marks:
-        yield EmitMessage(text=_HALF, whole=False)
-        yield Fail(code=marks["fail"] or "server_error", message="The input asks for a failure.")
-    elif "incomplete" in marks:
-        yield EmitMessage(text=_HALF, whole=False)
-        yield EndEarly(reason=marks["incomplete"] or "max_output_tokens")
-    elif "refuse" in marks:
+def _follow_markers(turn: ScriptedTurn, _ids: Callable[[str], str]) -> Iterator[ScriptedStep]:
+    markers = turn.markers
+    if "fail" in markers:
+        yield EmitMessage(text=_UNFINISHED_TEXT, finished=False)
+        yield Fail(code=markers["fail"] or "server_error", message="The input asks for a failure.")
+    elif "incomplete" in markers:
+        yield EmitMessage(text=_UNFINISHED_TEXT, finished=False)
+        yield EndEarly(reason=markers["incomplete"] or "max_output_tokens")
+    elif "refuse" in markers:
         yield Refuse(text="I will not do that: the input asks me to refuse.")
 
 
-def _approved(turn: ScriptedTurn, ids: Callable[[str], str]) -> Iterator[ScriptedStep]:
-    if not isinstance(turn.last, McpApprovalResponse):
+def _make_approved_calls(turn: ScriptedTurn, ids: Callable[[str], str]) -> Iterator[ScriptedStep]:
+    if not isinstance(turn.last_item, McpApprovalResponse):
         return
-    said: list[str] = []
-    for call, words in answer_approvals(turn, ids):
+    sentences: list[str] = []
+    for call, sentence in answer_approvals(turn, ids):
         if call is not None:
             yield EmitItem(item=call)
-        said.append(words)
-    yield _say(turn, in_words(turn, " ".join(said)))
+        sentences.append(sentence)
+    yield _message(turn, answer_text(turn, " ".join(sentences)))
 
 
-def _calls(turn: ScriptedTurn, ids: Callable[[str], str]) -> Iterator[ScriptedStep]:
+def _call_tools_or_answer(turn: ScriptedTurn, ids: Callable[[str], str]) -> Iterator[ScriptedStep]:
     for tool in turn.request.tools or ():
         if isinstance(tool, McpTool):
             yield from (EmitItem(item=item) for item in list_tools(turn, tool, ids))
-    chosen = choose(turn)
-    before = [sum(earlier.offer is wanted.offer for earlier in chosen[:n]) for n, wanted in enumerate(chosen)]
-    steps = [step for wanted, nth in zip(chosen, before, strict=True) for step in _call(turn, wanted, nth, ids)]
-    yield from sorted(steps, key=_is_clients)  # what the server runs comes first
-    if not _waits(steps):
+    chosen = choose_calls(turn)
+    # How often the same tool was called before: `fill` makes different arguments for each of these calls.
+    repeats = [sum(earlier.tool is call.tool for earlier in chosen[:n]) for n, call in enumerate(chosen)]
+    steps = [step for call, nth in zip(chosen, repeats, strict=True) for step in _call_steps(turn, call, nth, ids)]
+    yield from sorted(steps, key=_runs_on_client)  # hosted tools first
+    if not _needs_client(steps):
         outputs = [
             step.item.output or "" for step in steps if isinstance(step, EmitItem) and isinstance(step.item, McpCall)
         ]
-        yield _say(turn, in_words(turn, tools_say(outputs)))
+        yield _message(turn, answer_text(turn, describe_outputs(outputs)))
 
 
-def _is_clients(step: ScriptedStep) -> bool:
+def _runs_on_client(step: ScriptedStep) -> bool:
     return isinstance(step, EmitCall) or (
         isinstance(step, EmitItem) and isinstance(step.item, CustomToolCall | FunctionCall)
     )
 
 
-def _waits(steps: Sequence[ScriptedStep]) -> bool:
-    """Tell whether the client has to do something before there can be an answer."""
+def _needs_client(steps: Sequence[ScriptedStep]) -> bool:
+    """Return whether the client must run a tool or approve a call before the model can answer."""
     items: list[Item] = [step.item for step in steps if isinstance(step, EmitItem)]
-    whole = Response(
+    response = Response(
         id="", model="", output=items, created_at=0, tools=[], tool_choice="auto", parallel_tool_calls=True
     )
-    return bool(whole.pending_calls) or any(map(_is_clients, steps))
+    return bool(response.pending_calls) or any(map(_runs_on_client, steps))
 
 
-_ANSWERS: Final = (_demanded, _approved, _calls)
+_PLANNERS: Final = (_follow_markers, _make_approved_calls, _call_tools_or_answer)
 
 
 # ---- calls
 
 
-def _call(turn: ScriptedTurn, wanted: ChosenCall, nth: int, ids: Callable[[str], str]) -> Iterator[ScriptedStep]:
-    offer = wanted.offer
-    match offer.tool:
+def _call_steps(turn: ScriptedTurn, call: ChosenCall, nth: int, ids: Callable[[str], str]) -> Iterator[ScriptedStep]:
+    name, namespace = call.tool.name, call.tool.namespace
+    match call.tool.definition:
         case FunctionTool() as tool:
-            arguments = wanted.stated or dumps(fill({"type": "object", **(tool.parameters or {})}, nth)).decode()
-            if not offer.namespace:
+            arguments = call.arguments or dumps(fill({"type": "object", **(tool.parameters or {})}, nth)).decode()
+            if not namespace:
                 yield EmitCall(name=tool.name, arguments=arguments)
                 return
             yield EmitItem(
@@ -214,7 +217,7 @@ def _call(turn: ScriptedTurn, wanted: ChosenCall, nth: int, ids: Callable[[str],
                     id=ids("fc"),
                     call_id=ids("call"),
                     name=tool.name,
-                    namespace=offer.namespace,
+                    namespace=namespace,
                     arguments=arguments,
                     status="completed",
                 )
@@ -225,21 +228,21 @@ def _call(turn: ScriptedTurn, wanted: ChosenCall, nth: int, ids: Callable[[str],
                     id=ids("ctc"),
                     call_id=ids("call"),
                     name=tool.name,
-                    namespace=offer.namespace or UNSET,
+                    namespace=namespace or UNSET,
                     input=_custom_input(turn, tool),
                     status="completed",
                 )
             )
         case McpTool() as tool:
-            yield EmitItem(item=call_tool(turn, tool, offer.name, wanted.stated, ids))
+            yield EmitItem(item=call_tool(turn, tool, name, call.arguments, ids))
         case tool:
             yield from (EmitItem(item=item) for item in HOSTED[type(tool)](turn, tool, ids))
 
 
 def _custom_input(turn: ScriptedTurn, tool: CustomTool) -> str:
-    written = write(tool.format) if isinstance(tool.format, CustomToolGrammarFormat) else None
-    return turn.asked if written is None else written
+    text = sample_grammar(tool.format) if isinstance(tool.format, CustomToolGrammarFormat) else None
+    return turn.prompt if text is None else text
 
 
-def _say(turn: ScriptedTurn, text: str) -> EmitMessage:
-    return EmitMessage(text=text, cited="cite" in turn.marks)
+def _message(turn: ScriptedTurn, text: str) -> EmitMessage:
+    return EmitMessage(text=text, with_citation="cite" in turn.markers)

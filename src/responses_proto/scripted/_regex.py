@@ -1,8 +1,9 @@
-"""A text that fits a regular expression: what the filler puts where a schema has a ``pattern``.
+"""Generate a text that matches a regular expression, for the ``pattern`` of a JSON Schema.
 
-Known is what JSON Schema and the common engines share: classes, groups, alternatives, quantifiers, anchors, back references. The
-shortest way through is taken: the first alternative, the fewest repetitions. What looks around is skipped, and may not be met.
-The text is not held against the pattern: there are patterns for which that takes forever.
+Supported is what JSON Schema and the common engines share: classes, groups, alternatives, quantifiers, anchors and back references.
+The sampler reads the pattern once from left to right and writes the text as it goes, with the first alternative and the fewest
+repetitions. Lookarounds are skipped, so the text may not satisfy them. The text is not matched against the pattern afterwards,
+because matching can take exponential time.
 """
 
 from __future__ import annotations
@@ -14,55 +15,60 @@ import attrs
 
 __all__ = ["sample"]
 
-_LONGEST: Final = 4096  # characters
-_DEEPEST: Final = 50  # groups in groups
-_TRIES: Final = 32  # numbers of repetitions that are tried one by one
+_MAX_LENGTH: Final = 4096  # characters
+_MAX_DEPTH: Final = 50  # nested groups
+_TRIES: Final = 32  # how many numbers of repetitions are tried one by one
 
 _CLASSES: Final = {"d": "1", "D": "a", "w": "a", "W": "-", "s": " ", "S": "a", "h": " "}
 _CONTROLS: Final = {"n": "\n", "r": "\r", "t": "\t", "f": "\f", "v": "\v", "0": "\0"}
 _ZERO_WIDTH: Final = frozenset("bBAzZG")
 _CODES: Final = {"x": 2, "u": 4}
-_CANDIDATES: Final = "aA1 _-.x/~é"  # for a class that says only what it does not take
+_CANDIDATES: Final = "aA1 _-.x/~é"  # tried in order for a negated class
 
 
-class _Unknown(Exception):  # noqa: N818 - never leaves this module
-    """The pattern has something that is not known here."""
+class _Unsupported(Exception):  # noqa: N818 - never leaves this module
+    """The pattern is malformed or has a construct that is not supported."""
 
 
-def sample(pattern: str, *, shortest: int = 0, nth: int = 0) -> str | None:
-    """Give a text in which the pattern is found, of at least so many characters, or ``None`` if that is beyond this.
+def sample(pattern: str, *, min_length: int = 0, nth: int = 0) -> str | None:
+    """Return a text that contains a match of the pattern, or ``None`` if the pattern is not supported.
 
-    ``nth`` gives another one where the pattern allows it. Never raises, and takes no longer than the text is long.
+    The text has at least ``min_length`` characters. ``nth`` selects a different text if the pattern allows several. Never
+    raises. The time is linear in the length of the text.
     """
     try:
         text = ""
-        for more in (*range(min(shortest, _TRIES)), shortest):
-            text = _Sampler(pattern, nth + more).text()
-            if len(text) >= shortest:
+        for extra in (*range(min(min_length, _TRIES)), min_length):
+            text = _Sampler(pattern, nth + extra).sample()
+            if len(text) >= min_length:
                 return text
         if pattern.endswith("$"):
             return None
-        return text.ljust(shortest, ".")  # what follows does not matter to it
-    except (_Unknown, RecursionError, ValueError):  # Python reads no number of thousands of digits
+        return text.ljust(min_length, ".")  # the pattern is not anchored at its end
+    except (_Unsupported, RecursionError, ValueError):  # int() refuses numbers of thousands of digits
         return None
 
 
 @attrs.define
 class _Sampler:
-    """Reads the pattern from left to right and writes the text on the way."""
+    """A recursive descent parser of the pattern. Each method consumes a construct and returns a text for it."""
 
     pattern: str
-    more: int
-    """How many repetitions to add to the fewest, where there may be more."""
+    extra: int
+    """How many repetitions to add to the fewest, up to the quantifier's maximum."""
     at: int = 0
+    """The position in the pattern."""
     depth: int = 0
+    """The number of open groups."""
     groups: list[str] = attrs.field(factory=list[str])
+    """The text of each capturing group, for back references."""
     names: dict[str, int] = attrs.field(factory=dict[str, int])
+    """Name of a group -> its index in ``groups``."""
 
-    def text(self) -> str:
+    def sample(self) -> str:
         text = self._alternatives()
         if self.at < len(self.pattern):
-            raise _Unknown
+            raise _Unsupported
         return text
 
     def _peek(self) -> str:
@@ -77,17 +83,17 @@ class _Sampler:
     def _next(self) -> str:
         char = self._peek()
         if not char:
-            raise _Unknown
+            raise _Unsupported
         self.at += 1
         return char
 
     def _alternatives(self) -> str:
         self.depth += 1
-        if self.depth > _DEEPEST:
-            raise _Unknown
+        if self.depth > _MAX_DEPTH:
+            raise _Unsupported
         first = self._sequence()
         while self._take("|"):
-            self._sequence()  # read, but not used
+            self._sequence()  # consume the other alternatives
         self.depth -= 1
         return first
 
@@ -95,10 +101,12 @@ class _Sampler:
         pieces: list[str] = []
         while self._peek() not in ("", "|", ")"):
             piece = self._atom()
-            fewest, most = self._quantifier()
-            count = fewest if most is not None and most <= fewest else min(fewest + self.more, most or _LONGEST)
-            if len(piece) * count > _LONGEST:
-                raise _Unknown
+            minimum, maximum = self._quantifier()
+            count = minimum
+            if maximum is None or maximum > minimum:
+                count = min(minimum + self.extra, maximum or _MAX_LENGTH)
+            if len(piece) * count > _MAX_LENGTH:
+                raise _Unsupported
             pieces.append(piece * count)
         return "".join(pieces)
 
@@ -107,12 +115,12 @@ class _Sampler:
         if bounds is None:
             return 1, 1
         self.at = bounds.end()
-        if self._peek() in ("?", "+"):  # lazy or possessive: the same texts fit
+        if self._peek() in ("?", "+"):  # lazy or possessive quantifiers match the same texts
             self.at += 1
         if bounds[1]:
             return {"*": (0, None), "+": (1, None), "?": (0, 1)}[bounds[1]]
-        fewest = int(bounds[2])
-        return fewest, (int(bounds[4]) if bounds[4] else None) if bounds[3] else fewest
+        minimum = int(bounds[2])
+        return minimum, (int(bounds[4]) if bounds[4] else None) if bounds[3] else minimum
 
     def _atom(self) -> str:
         match char := self._next():
@@ -127,7 +135,7 @@ class _Sampler:
             case "^" | "$":
                 return ""
             case "*" | "+" | "?":
-                raise _Unknown  # there is nothing to repeat
+                raise _Unsupported  # nothing to repeat
             case _:
                 return char
 
@@ -136,14 +144,14 @@ class _Sampler:
             if named := re.compile(r"P?<([A-Za-z_]\w*)>").match(self.pattern, self.at):
                 self.at = named.end()
                 self.names[named[1]] = len(self.groups)
-            elif again := re.compile(r"P=(\w+)").match(self.pattern, self.at):
-                self.at = again.end()
+            elif reference := re.compile(r"P=(\w+)").match(self.pattern, self.at):
+                self.at = reference.end()
                 self._close()
-                if again[1] not in self.names:
-                    raise _Unknown
-                return self.groups[self.names[again[1]]]
-            elif around := re.compile(r"<?[=!]").match(self.pattern, self.at):
-                self.at = around.end()
+                if reference[1] not in self.names:
+                    raise _Unsupported
+                return self.groups[self.names[reference[1]]]
+            elif lookaround := re.compile(r"<?[=!]").match(self.pattern, self.at):
+                self.at = lookaround.end()
                 self._alternatives()
                 self._close()
                 return ""
@@ -152,7 +160,7 @@ class _Sampler:
                 self._close()
                 return text
             else:
-                raise _Unknown
+                raise _Unsupported
         number = len(self.groups)
         self.groups.append("")
         self.groups[number] = text = self._alternatives()
@@ -161,7 +169,7 @@ class _Sampler:
 
     def _close(self) -> None:
         if not self._take(")"):
-            raise _Unknown
+            raise _Unsupported
 
     def _class(self) -> str:
         negated = self._take("^")
@@ -175,12 +183,12 @@ class _Sampler:
         if not negated:
             return first
         try:
-            taken = re.compile(self.pattern[start - 2 : self.at])
+            negated_class = re.compile(self.pattern[start - 2 : self.at])
         except re.error:
-            raise _Unknown from None
-        found = next((char for char in _CANDIDATES if taken.fullmatch(char)), None)
+            raise _Unsupported from None
+        found = next((char for char in _CANDIDATES if negated_class.fullmatch(char)), None)
         if found is None:
-            raise _Unknown
+            raise _Unsupported
         return found
 
     def _class_char(self) -> str:
@@ -199,14 +207,14 @@ class _Sampler:
             try:
                 return chr(int(digits, 16))
             except ValueError:
-                raise _Unknown from None
+                raise _Unsupported from None
         if char in _ZERO_WIDTH and not inside:
             return ""
         if char.isdigit():
             number = int(char)
             if number > len(self.groups):
-                raise _Unknown
+                raise _Unsupported
             return self.groups[number - 1]
         if char.isalpha():
-            raise _Unknown
+            raise _Unsupported
         return char

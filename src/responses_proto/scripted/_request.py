@@ -1,4 +1,4 @@
-"""One request, as the embedded model reads it."""
+"""Read a request and its context for the scripted model."""
 
 from __future__ import annotations
 
@@ -41,75 +41,79 @@ _MEDIA: Final[Mapping[type[Content], str]] = {
     InputVideo: "video",
     InputAudio: "sound",
 }
-_MEDIA_TOKENS: Final = 100  # what an image, a file, … counts for
+_MEDIA_TOKENS: Final = 100  # per image, file, …
 
 
 @attrs.frozen(kw_only=True)
 class ScriptedTurn:
-    """A request and what came before it."""
+    """A request with its context."""
 
     request: CreateResponse
     context: Sequence[Item]
-    """The items so far, the input last."""
-    asked: str
-    """The last user message, without its markers."""
-    marks: Mapping[str, str]
-    """The markers in it, and what stood behind each name."""
+    """All items of the conversation, oldest first. The input of the request comes last."""
+    prompt: str
+    """The text of the last user message, without its markers."""
+    markers: Mapping[str, str]
+    """The markers of the last user message: name -> arguments."""
     media: Sequence[str]
-    """What else than text is in it: ``image``, ``file report.pdf``, …"""
-    before: Sequence[str]
-    """The user messages before that one, the oldest first."""
+    """The content parts of the last user message that are not text: ``image``, ``file report.pdf``, …"""
+    earlier_prompts: Sequence[str]
+    """The user messages before the last one, oldest first, without their markers."""
 
     @property
-    def last(self) -> Item | None:
-        """What the context ends with."""
+    def last_item(self) -> Item | None:
+        """The last item of the context."""
         return self.context[-1] if self.context else None
 
     @property
     def outputs(self) -> list[Item]:
-        """The outputs of tools that the context ends with."""
+        """The tool outputs at the end of the context."""
         count = 0
         while count < len(self.context) and self.context[-1 - count].type in _OUTPUTS:
             count += 1
         return list(self.context[len(self.context) - count :])
 
     def includes(self, name: str) -> bool:
-        """Tell whether the request wants this bulky part of the output."""
+        """Return whether the request's ``include`` lists this name."""
         return name in (self.request.include or ())
 
-    def since_asked(self) -> Sequence[Item]:
-        """Give the items after the last user message."""
+    def items_since_prompt(self) -> Sequence[Item]:
+        """Return the items after the last user message."""
         for index in range(len(self.context) - 1, -1, -1):
-            if _is_users(self.context[index]):
+            if _is_user_message(self.context[index]):
                 return self.context[index + 1 :]
         return self.context
 
 
 def read_turn(request: CreateResponse, context: Sequence[Item]) -> ScriptedTurn:
-    """Read a request, whose context ends with its input."""
-    messages = [item for item in context if _is_users(item)]
+    """Return the turn of a request. ``context`` has all items of the conversation; the input of the request comes last."""
+    messages = [item for item in context if _is_user_message(item)]
     asked, marks = read_markers(messages[-1].text if messages else "")
     return ScriptedTurn(
         request=request,
         context=context,
-        asked=asked,
-        marks=marks,
-        media=[_name_of(part) for part in messages[-1].parts if type(part) in _MEDIA] if messages else [],
-        before=[read_markers(message.text)[0] for message in messages[:-1]],
+        prompt=asked,
+        markers=marks,
+        media=_media_names(messages[-1].parts) if messages else [],
+        earlier_prompts=[read_markers(message.text)[0] for message in messages[:-1]],
     )
 
 
-def _is_users(item: Item) -> TypeGuard[Message]:
+def _is_user_message(item: Item) -> TypeGuard[Message]:
     return isinstance(item, Message) and item.role == "user"
 
 
-def _name_of(part: Content) -> str:
-    named = part.filename if isinstance(part, InputFile) else None
-    return f"{_MEDIA[type(part)]} {named}" if named else f"{_MEDIA[type(part)]}"
+def _media_names(parts: Sequence[Content]) -> list[str]:
+    named = (
+        (_MEDIA[type(part)], part.filename if isinstance(part, InputFile) else "")
+        for part in parts
+        if type(part) in _MEDIA
+    )
+    return [f"{kind} {filename}" if filename else kind for kind, filename in named]
 
 
-def output_text(item: Item) -> str:  # noqa: PLR0911 - one per kind
-    """Give the output of a tool in words."""
+def output_text(item: Item) -> str:  # noqa: PLR0911 - one return per type of item
+    """Return the output of a tool as text; empty for an item that is not an output."""
     match item:
         case FunctionCallOutput() | CustomToolCallOutput():
             return item.output if isinstance(item.output, str) else _text(item.output)
@@ -131,12 +135,12 @@ def output_text(item: Item) -> str:  # noqa: PLR0911 - one per kind
 
 def _text(parts: Sequence[Content]) -> str:
     words = "".join(part.text for part in parts if isinstance(part, InputText | OutputText | Text))
-    others = ", ".join(_name_of(part) for part in parts if type(part) in _MEDIA)
-    return " ".join(text for text in (words, f"({others})" if others else "") if text)
+    media = ", ".join(_media_names(parts))
+    return " ".join(text for text in (words, f"({media})" if media else "") if text)
 
 
 def count_tokens(items: Iterable[Item], instructions: str = "") -> int:
-    """Count what the model reads, where a word is a token and an image, a file or the like is a hundred."""
+    """Return the number of input tokens. A word is one token; an image, a file or other media part is a hundred."""
     count = len(instructions.split())
     for item in items:
         match item:

@@ -1,4 +1,4 @@
-"""The steps of an answer, in the order in which they are said."""
+"""The steps that make up an answer of the scripted model, in the order in which they are emitted."""
 
 from __future__ import annotations
 
@@ -25,64 +25,65 @@ __all__ = [
 
 @attrs.frozen(kw_only=True)
 class EmitReasoning:
-    """A reasoning item."""
+    """Stream a reasoning item."""
 
     summaries: tuple[str, ...]
+    """The text of each summary part."""
     encrypted_content: str | None = None
 
 
 @attrs.frozen(kw_only=True)
 class EmitMessage:
-    """A message."""
+    """Stream a message."""
 
     text: str
     phase: MessagePhase | None = None
-    cited: bool = False
-    """Whether a citation is attached to the text."""
-    whole: bool = True
-    """If not, the message stays open: the response ends in the middle of it."""
+    with_citation: bool = False
+    """Whether to attach a citation to the text."""
+    finished: bool = True
+    """Whether to close the message. If not, the next step ends the response in the middle of it."""
 
 
 @attrs.frozen(kw_only=True)
 class Refuse:
-    """A message that declines."""
+    """Stream a message whose content is a refusal."""
 
     text: str
 
 
 @attrs.frozen(kw_only=True)
 class EmitCall:
-    """A call of one of the client's functions."""
+    """Stream a call of one of the client's functions."""
 
     name: str
     arguments: str
-    """A JSON object, written out."""
+    """A JSON object as text. Scripts may put malformed JSON here."""
 
 
 @attrs.frozen(kw_only=True)
 class EmitItem:
-    """An item of any other kind, which comes in one go."""
+    """Emit an item of any other type, as added and done without deltas."""
 
     item: Item
 
 
 @attrs.frozen(kw_only=True)
 class Wait:
-    """Nothing, for some seconds."""
+    """Emit nothing for some seconds."""
 
     seconds: float
 
 
 @attrs.frozen(kw_only=True)
 class EndEarly:
-    """The response ends early."""
+    """End the response as incomplete."""
 
     reason: str
 
 
 @attrs.frozen(kw_only=True)
 class Fail:
-    """The response fails."""
+    """End the response as failed."""
 
     code: str
     message: str
@@ -93,8 +94,8 @@ ScriptedStep: TypeAlias = EmitReasoning | EmitMessage | Refuse | EmitCall | Emit
 
 @attrs.frozen(kw_only=True)
 class ScriptedAnswer:
-    """A whole answer."""
+    """The answer to one request."""
 
     steps: tuple[ScriptedStep, ...]
-    pause: float | None = None
-    """Seconds between two words; ``None`` leaves that to the server."""
+    delay: float | None = None
+    """Seconds between two words; ``None`` uses the delay of the model."""

@@ -1,12 +1,12 @@
-"""For small programs that show something: a client of whoever is there to answer. The scripts in ``examples/`` run on it.
+"""Run small demonstration programs against the best model that the environment offers. The scripts in ``examples/`` use it.
 
-Who answers, the environment says, the first of these that it has:
+The first of these applies:
 
-* ``HF_TOKEN``: the Hugging Face router, with the program's own choice of a model;
-* ``RESPONSES_BASE_URL`` (and ``RESPONSES_API_KEY``): the server there;
-* nothing: the embedded model, which needs no network and no key. It needs the extra ``server``.
+* ``HF_TOKEN`` is set: the Hugging Face router, with the model that the program names;
+* ``RESPONSES_BASE_URL`` is set (and perhaps ``RESPONSES_API_KEY``): the server at that address;
+* otherwise: the scripted model on a local server, which needs no network and no key, but the extra ``server``.
 
-``MODEL`` overrules the model.
+``MODEL`` overrides the name of the model in every case.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from ..exceptions import ResponsesProtoError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
-__all__ = ["HUGGINGFACE_MODEL", "answering", "run"]
+__all__ = ["HUGGINGFACE_MODEL", "demo_client", "run"]
 
 HUGGINGFACE_MODEL: Final = "openai/gpt-oss-120b:groq"
-"""The model on Hugging Face that programs use unless they choose another."""
+"""The default model on Hugging Face."""
 
-_EMBEDDED: Final = "scripted"
-_DELAY: Final = 0.02  # seconds between two words of the embedded model, so that a stream looks like one
-_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells have it
+_SCRIPTED: Final = "scripted"
+_DELAY: Final = 0.02  # seconds between two words of the scripted model, so that the output visibly streams
+_INTERRUPTED: Final = 130  # the exit status of shells for a program ended by Ctrl-C: 128 + SIGINT
 
 
 def run(main: Callable[[ResponsesClient, str], Awaitable[None]], *, model: str = HUGGINGFACE_MODEL) -> None:
-    """Run a program: ``main`` gets the client, and the name of the model. ``model`` is the one on Hugging Face.
+    """Run ``main(client, model_name)`` on an event loop. ``model`` names the model to use on Hugging Face.
 
-    An error of this library, or an interruption, ends the process with a line instead of a traceback.
+    If ``main`` raises a ``ResponsesProtoError``, exit with one line instead of a traceback. Exit quietly on Ctrl-C.
     """
 
     async def with_client(client: ResponsesClient, name: str) -> None:
@@ -45,7 +45,7 @@ def run(main: Callable[[ResponsesClient, str], Awaitable[None]], *, model: str =
             await main(client, name)
 
     try:
-        with answering(model) as (client, name):
+        with demo_client(model) as (client, name):
             anyio.run(with_client, client, name)
     except ResponsesProtoError as error:
         sys.exit(f"error: {error}")
@@ -54,17 +54,20 @@ def run(main: Callable[[ResponsesClient, str], Awaitable[None]], *, model: str =
 
 
 @contextlib.contextmanager
-def answering(model: str = HUGGINGFACE_MODEL) -> Generator[tuple[ResponsesClient, str]]:
-    """Give a client, to be used in ``async with``, and the name of a model for it. The embedded server lives in the block."""
-    chosen = os.environ.get("MODEL", "").strip()
+def demo_client(model: str = HUGGINGFACE_MODEL) -> Generator[tuple[ResponsesClient, str]]:
+    """Yield a client that the environment selects, not yet entered, and the name of a model for it.
+
+    ``model`` names the model to use on Hugging Face. If the scripted server is used, it runs until the block is left.
+    """
+    override = os.environ.get("MODEL", "").strip()
     if os.environ.get("HF_TOKEN", "").strip():
-        yield ResponsesClient.for_provider("huggingface"), chosen or model
+        yield ResponsesClient.for_provider("huggingface"), override or model
     elif os.environ.get("RESPONSES_BASE_URL", "").strip():
-        yield ResponsesClient(), chosen or _EMBEDDED
+        yield ResponsesClient(), override or _SCRIPTED
     else:
-        from ..server.app import ResponsesApp  # noqa: PLC0415 - needs the extra `server`, the other ways do not
+        from ..server.app import ResponsesApp  # noqa: PLC0415 - needs the extra `server`, which the other cases do not
         from ..server.uvicorn import serving  # noqa: PLC0415 - as above
         from .model import Scripted  # noqa: PLC0415 - as above
 
-        with serving(ResponsesApp(Scripted(delay=_DELAY), models=[_EMBEDDED])) as url:
-            yield ResponsesClient(url, "none"), chosen or _EMBEDDED
+        with serving(ResponsesApp(Scripted(delay=_DELAY), models=[_SCRIPTED])) as url:
+            yield ResponsesClient(url, "none"), override or _SCRIPTED

@@ -1,7 +1,6 @@
-"""What a user message can ask of the embedded model in brackets: ``[refuse]``, ``[error 429 5]``, ``[slow 0.5]``.
+"""Read markers: requests in square brackets for rare behaviour, such as ``[refuse]``, ``[error 429 5]`` or ``[slow 0.5]``.
 
-A marker counts in the last user message only. It is written in small letters, and what stands in brackets but fits no row of
-the table is text like any other.
+Only markers in the last user message count. Names are lower case. Brackets that match no row of the table are ordinary text.
 """
 
 from __future__ import annotations
@@ -21,31 +20,31 @@ _SECONDS: Final = r"\d{1,4}(?:\.\d{1,3})?"
 
 @attrs.frozen
 class Marker:
-    """Something that can be asked for."""
+    """One kind of marker."""
 
     name: str
-    takes: str
-    """What may stand behind the name, for people."""
-    values: str
+    arguments: str
+    """The syntax of what may follow the name, for people."""
+    pattern: str
     """The same as a regular expression."""
-    does: str
-    """What comes of it."""
+    effect: str
+    """What the marker makes the model do, for people."""
 
 
 # fmt: off
 MARKERS: Final = (
-    Marker("error",      "STATUS [SECONDS]", rf"[45]\d\d(?: {_SECONDS})?", "an HTTP error instead of a response; `Retry-After` gives the seconds (1 for 429 and 503)"),
-    Marker("fail",       "[CODE]",           r"(?:\w{1,64})?",             "the response fails in the middle of a message, with this code (`server_error`)"),
-    Marker("incomplete", "[REASON]",         r"(?:\w{1,64})?",             "the response stops in the middle of a message, for this reason (`max_output_tokens`)"),
+    Marker("error",      "STATUS [SECONDS]", rf"[45]\d\d(?: {_SECONDS})?", "an HTTP error instead of a response; `SECONDS` go into `Retry-After` (default: 1 for 429 and 503)"),
+    Marker("fail",       "[CODE]",           r"(?:\w{1,64})?",             "the response fails in the middle of a message, with this code (default: `server_error`)"),
+    Marker("incomplete", "[REASON]",         r"(?:\w{1,64})?",             "the response ends in the middle of a message, for this reason (default: `max_output_tokens`)"),
     Marker("refuse",     "",                 r"",                          "a refusal"),
-    Marker("wait",       "SECONDS",          _SECONDS,                     "nothing happens for so long before the response begins"),
-    Marker("slow",       "[SECONDS]",        rf"(?:{_SECONDS})?",          "so much time between two words (0.2)"),
-    Marker("long",       "WORDS",            r"\d{1,5}",                   "a text of so many words"),
-    Marker("calls",      "NUMBER",           r"\d{1,2}",                   "so many function calls in one response, if it may make several"),
-    Marker("answer",     "",                 r"",                          "words, though tools are offered"),
-    Marker("commentary", "",                 r"",                          "a message with the phase `commentary` first; the answer has `final_answer`"),
+    Marker("wait",       "SECONDS",          _SECONDS,                     "a pause before the first output"),
+    Marker("slow",       "[SECONDS]",        rf"(?:{_SECONDS})?",          "a pause between two words (default: 0.2)"),
+    Marker("long",       "WORDS",            r"\d{1,5}",                   "a text of this many words"),
+    Marker("calls",      "NUMBER",           r"\d{1,2}",                   "this many function calls in one response, if the request allows parallel calls"),
+    Marker("answer",     "",                 r"",                          "a text, even if tools are offered"),
+    Marker("commentary", "",                 r"",                          "a message with the phase `commentary` before the answer, whose phase is `final_answer`"),
     Marker("cite",       "",                 r"",                          "a citation attached to the text"),
-    Marker("context",    "",                 r"",                          "what the model was given: instructions, earlier items and input, a line each"),
+    Marker("context",    "",                 r"",                          "the context that the model received: instructions, earlier items and input, one per line"),
 )
 # fmt: on
 """Every marker."""
@@ -55,15 +54,18 @@ _BRACKETS: Final = re.compile(r"\[([a-z]+)(?: ([^\[\]]*))?\] ?")
 
 
 def read_markers(text: str) -> tuple[str, Mapping[str, str]]:
-    """Take the markers out of a text. Give what is left, and for each marker what stood behind its name, maybe nothing."""
+    """Return the text without its markers, and the arguments of each marker by name.
+
+    Arguments are the text after the name, which may be empty. If a marker occurs twice, the last one counts.
+    """
     found: dict[str, str] = {}
 
-    def take(match: re.Match[str]) -> str:
-        marker, values = _BY_NAME.get(match[1]), match[2] or ""
-        if marker is None or not re.fullmatch(marker.values, values):
+    def remove(match: re.Match[str]) -> str:
+        marker, arguments = _BY_NAME.get(match[1]), match[2] or ""
+        if marker is None or not re.fullmatch(marker.pattern, arguments):
             return match[0]
-        found[marker.name] = values
+        found[marker.name] = arguments
         return ""
 
-    plain = _BRACKETS.sub(take, text)
+    plain = _BRACKETS.sub(remove, text)
     return (plain.strip(), found) if found else (text, found)

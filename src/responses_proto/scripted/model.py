@@ -1,18 +1,19 @@
-"""The embedded model: no network, no key, the same answer every time. Good enough to develop an application against.
+"""Answer requests as a scripted model, without a network or a key, and the same every time.
 
-What it does, by the request:
+What the model does depends on the request:
 
-* a tool is offered (and ``tool_choice`` is not ``none``): it is called, with arguments that fit its schema, unless the input
-  ends with the output of a tool; then the model says what the tool gave. Several are called where the user message names
-  several and the request allows it. Hosted tools and remote MCP show their items, and reach nothing;
-* ``text.format`` asks for JSON: JSON that fits the schema;
-* the last user message asks for a story: a story of three sentences, about what it asks for;
-* it asks what was said before: that;
-* otherwise: the last user message again.
+* If tools are offered (and ``tool_choice`` is not ``none``), it calls one, with arguments that fit the schema. If the input ends
+  with tool outputs, it quotes them instead. It makes several calls if the user message names several tools and the request
+  allows parallel calls. Hosted tools and remote MCP servers are simulated.
+* If ``text.format`` asks for JSON, it returns JSON that fits the schema.
+* If the last user message asks for a story, it tells a story of three sentences about the topic of the message.
+* If the message asks about something said earlier, it quotes that.
+* Otherwise it echoes the message.
 
-``reasoning.effort`` (other than ``none``) puts a reasoning item before that. ``max_output_tokens`` cuts everything off. A token
-is a word. Markers in the last user message, such as ``[refuse]`` or ``[error 429]``, ask for what is rare; the table of them
-is :data:`responses_proto.scripted.MARKERS`. A :class:`~responses_proto.scripted.ScriptRules` overrules all of it.
+``reasoning.effort`` (other than ``none``) adds a reasoning item before the answer. ``max_output_tokens`` cuts the answer off. A
+word is one token. Markers in the last user message, such as ``[refuse]`` or ``[error 429]``, ask for rare behaviour:
+:data:`responses_proto.scripted.MARKERS` lists them. The rules of a :class:`~responses_proto.scripted.ScriptRules` come before all
+of this.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ..models.content import LogProb, TopLogProb, UrlCitation
 from ..models.response import InputTokensDetails, OutputTokensDetails, Usage
 from ..protocol.emitter import random_id, split_words
 from ._hosted import PAGE
-from ._plan import plan
+from ._plan import plan_answer
 from ._request import count_tokens, read_turn
 from ._steps import EmitCall, EmitItem, EmitMessage, EmitReasoning, EndEarly, Fail, Refuse, ScriptedStep, Wait
 
@@ -42,17 +43,17 @@ if TYPE_CHECKING:
 __all__ = ["MODEL", "Scripted"]
 
 MODEL: Final = "scripted"
-"""The name that the embedded model goes by. It answers to any other as well."""
+"""The name of the scripted model. It answers to any other name as well."""
 
-_PIECE: Final = 12  # characters of JSON in one delta
-_SURE: Final = -0.01  # logarithm of a probability
+_JSON_CHUNK: Final = 12  # characters of JSON in one delta
+_LOGPROB: Final = -0.01  # the log probability of every token
 
 
 class Scripted:
-    """The model, as a handler for :class:`~responses_proto.server.ResponsesApp`.
+    """The scripted model, as a handler for :class:`~responses_proto.server.ResponsesApp`.
 
-    ``delay``: seconds between two words, so that a stream looks like one. ``script``: what to answer instead, where a rule of
-    it holds.
+    ``delay``: seconds between two words, so that a response visibly streams.
+    ``script``: rules that answer instead of the model if one of them applies.
     """
 
     def __init__(self, *, delay: float = 0.0, script: ScriptRules | None = None) -> None:
@@ -60,66 +61,66 @@ class Scripted:
         self.script = script
 
     async def __call__(self, request: CreateResponse, reply: Reply) -> None:
-        """Answer one request. Raises the ``APIError`` that the request, or the script, asks for."""
+        """Answer one request. Raises the ``APIError`` that a marker or the script asks for."""
         turn = read_turn(request, reply.context)
-        performance = _Performance(turn, reply, self.delay)
-        await performance.play(plan(turn, random_id, self.script))
+        writer = _AnswerWriter(turn, reply, self.delay)
+        await writer.write(plan_answer(turn, random_id, self.script))
 
     async def count(self, request: InputTokensRequest, context: Sequence[Item]) -> int:
-        """Count the tokens of an input: as many as the usage of a response to it would say."""
+        """Return the number of input tokens, as the usage of a response to this input reports it."""
         return count_tokens(context, request.instructions or "")
 
 
-class _Full(Exception):  # noqa: N818 - no error: how a bounded answer ends
-    """The tokens are used up."""
+class _TokenLimitReached(Exception):  # noqa: N818 - ends the answer normally, as incomplete
+    """``max_output_tokens`` are used up."""
 
 
-class _Performance:
-    """One answer while it is said."""
+class _AnswerWriter:
+    """Writes one answer to the reply."""
 
     def __init__(self, turn: ScriptedTurn, reply: Reply, delay: float) -> None:
         self._turn = turn
         self._reply = reply
         self._delay = delay
-        self._left = turn.request.max_output_tokens or None
-        self._written = 0
-        self._thought = 0
+        self._tokens_left = turn.request.max_output_tokens or None
+        self._output_tokens = 0
+        self._reasoning_tokens = 0
 
-    async def play(self, answer: ScriptedAnswer) -> None:
-        """Say one step after the other, and end the response."""
-        if answer.pause is not None:
-            self._delay = answer.pause
+    async def write(self, answer: ScriptedAnswer) -> None:
+        """Write the steps in order, and end the response."""
+        if answer.delay is not None:
+            self._delay = answer.delay
         try:
             for step in answer.steps:
-                await self._take(step)
-        except _Full:
+                await self._write_step(step)
+        except _TokenLimitReached:
             await self._reply.incomplete("max_output_tokens", self._usage())
         if not self._reply.ended:
             await self._reply.complete(self._usage())
 
     def _usage(self) -> Usage:
         request = self._turn.request
-        read = count_tokens(self._turn.context, request.instructions or "")
+        input_tokens = count_tokens(self._turn.context, request.instructions or "")
         return Usage(
-            input_tokens=read,
-            output_tokens=self._written,
-            total_tokens=read + self._written,
+            input_tokens=input_tokens,
+            output_tokens=self._output_tokens,
+            total_tokens=input_tokens + self._output_tokens,
             input_tokens_details=InputTokensDetails(cached_tokens=0),
-            output_tokens_details=OutputTokensDetails(reasoning_tokens=self._thought),
+            output_tokens_details=OutputTokensDetails(reasoning_tokens=self._reasoning_tokens),
         )
 
-    async def _take(self, step: ScriptedStep) -> None:
+    async def _write_step(self, step: ScriptedStep) -> None:
         match step:
             case EmitReasoning():
-                await self._think(step)
+                await self._write_reasoning(step)
             case EmitMessage():
-                await self._say(step)
+                await self._write_message(step)
             case Refuse(text=text):
                 async with self._reply.message() as message:
-                    await self._write(message.refusal, text)
+                    await self._write_text(message.refusal, text)
             case EmitCall(name=name, arguments=arguments):
                 async with self._reply.function_call(name) as call:
-                    await self._write(call.arguments, arguments)
+                    await self._write_text(call.arguments, arguments)
             case EmitItem(item=item):
                 self._spend(max(1, count_tokens([item])))
                 await self._reply.item(item)
@@ -130,61 +131,64 @@ class _Performance:
             case Fail(code=code, message=text):
                 await self._reply.fail(code, text, usage=self._usage())
 
-    async def _think(self, step: EmitReasoning) -> None:
-        before = self._written
+    async def _write_reasoning(self, step: EmitReasoning) -> None:
+        before = self._output_tokens
         async with self._reply.reasoning() as item:
             try:
                 for summary in step.summaries:
-                    await self._write(item.summary, summary)
+                    await self._write_text(item.summary, summary)
                     await item.end_part()
             finally:
-                self._thought += self._written - before
+                self._reasoning_tokens += self._output_tokens - before
             if step.encrypted_content is not None:
                 await item.done(encrypted_content=step.encrypted_content)
 
-    async def _say(self, step: EmitMessage) -> None:
+    async def _write_message(self, step: EmitMessage) -> None:
         message = self._reply.message(phase=step.phase)
-        await self._write(self._speaker(message), step.text)
-        if step.cited:
+        await self._write_text(self._text_writer(message), step.text)
+        if step.with_citation:
             end = len(step.text)
             await message.annotation(UrlCitation(url=PAGE, title="Example Domain", start_index=0, end_index=end))
-        if step.whole:
+        if step.finished:
             await message.done()
 
-    def _speaker(self, message: MessageReply) -> Callable[[str], Awaitable[None]]:
+    def _text_writer(self, message: MessageReply) -> Callable[[str], Awaitable[None]]:
         if not self._turn.includes("message.output_text.logprobs"):
             return message.text
-        likeliest = self._turn.request.top_logprobs or 0
+        top_logprobs = self._turn.request.top_logprobs or 0
 
-        async def speak(text: str) -> None:
-            await message.text(text, logprobs=[_logprob(text, likeliest)])
+        async def write(text: str) -> None:
+            await message.text(text, logprobs=[_logprob(text, top_logprobs)])
 
-        return speak
+        return write
 
-    async def _write(self, write: Callable[[str], Awaitable[None]], text: str) -> None:
-        for piece in _pieces(text):
+    async def _write_text(self, write: Callable[[str], Awaitable[None]], text: str) -> None:
+        for delta in _deltas(text):
             self._spend(1)
             if self._delay:
                 await anyio.sleep(self._delay)
-            await write(piece)
+            await write(delta)
 
     def _spend(self, tokens: int) -> None:
-        if self._left is not None:
-            if self._left < tokens:
-                raise _Full
-            self._left -= tokens
-        self._written += tokens
+        if self._tokens_left is not None:
+            if self._tokens_left < tokens:
+                raise _TokenLimitReached
+            self._tokens_left -= tokens
+        self._output_tokens += tokens
 
 
-def _pieces(text: str) -> list[str]:
-    # JSON has no spaces to cut it at.
+def _deltas(text: str) -> list[str]:
+    # Compact JSON has no spaces to split at.
     if text[:1] in ("{", "["):
-        return [text[at : at + _PIECE] for at in range(0, len(text), _PIECE)]
+        return [text[at : at + _JSON_CHUNK] for at in range(0, len(text), _JSON_CHUNK)]
     return split_words(text)
 
 
-def _logprob(token: str, likeliest: int) -> LogProb:
-    """Make up how sure the model is: very, and of the others the less the longer they are."""
-    others = [token + "~" * n for n in range(likeliest)]
-    top = [TopLogProb(token=other, logprob=_SURE - n, bytes=list(other.encode())) for n, other in enumerate(others)]
-    return LogProb(token=token, logprob=_SURE, bytes=list(token.encode()), top_logprobs=top)
+def _logprob(token: str, alternatives: int) -> LogProb:
+    """Return made-up log probabilities: the token is nearly certain; the alternatives are the less likely the longer they are."""
+    candidates = [token + "~" * n for n in range(alternatives)]
+    top = [
+        TopLogProb(token=candidate, logprob=_LOGPROB - n, bytes=list(candidate.encode()))
+        for n, candidate in enumerate(candidates)
+    ]
+    return LogProb(token=token, logprob=_LOGPROB, bytes=list(token.encode()), top_logprobs=top)

@@ -1,7 +1,7 @@
-"""A script for the embedded model: rules in a file that say what is answered to what.
+"""Read rules from a file that control the answers of the scripted model.
 
-A file with the suffix ``.jsonl`` has a rule on each line; any other is a JSON list of them. A rule has conditions, all of
-which have to hold, and what is done then, which is a text, a step, or a list of steps::
+A file named ``.jsonl`` has one rule per line; any other file is a JSON list of rules. A rule has conditions, all of which must
+hold, and an answer, which is a text, a step, or a list of steps::
 
     [
       {"when": {"contains": "weather", "after": "user"}, "then": {"call": "get_weather", "arguments": {"city": "Paris"}}},
@@ -11,7 +11,7 @@ which have to hold, and what is done then, which is a text, a step, or a list of
       {"then": "I do not know."}
     ]
 
-The first rule that holds answers. Where none does, the embedded model answers as if there were no script.
+The first rule whose conditions hold answers. If there is none, the model answers as it does without a script.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import attrs
 
 from ..codec import dumps, make_converter
-from ..exceptions import APIError, DecodeError, LimitExceeded, LocalProtocolError
+from ..exceptions import APIError, DecodeError, LimitExceeded, UsageError
 from ..models._base import Model, model
 from ..models.items import CustomToolCall, FunctionCall, Item, MessagePhase, UnknownItem
 from ..models.tools import CustomTool
 from ..typing import UNSET, JSONObject, JSONValue, Unset
-from ._offers import offers_of
+from ._offers import callable_tools
 from ._request import output_text
 from ._steps import EmitCall, EmitItem, EmitMessage, EmitReasoning, EndEarly, Fail, Refuse, ScriptedStep, Wait
 
@@ -44,20 +44,20 @@ __all__ = ["Condition", "RuleStep", "ScriptError", "ScriptFailure", "ScriptRule"
 
 @model
 class Condition(Model):
-    """When a rule holds: all that is stated has to be so."""
+    """The conditions of a rule. All that are stated must hold."""
 
     contains: str | Unset = UNSET
-    """The last user message has this text in it, in capitals or not."""
+    """The last user message contains this text; case is ignored."""
     matches: str | Unset = UNSET
-    """This regular expression is found in the last user message."""
+    """The last user message contains a match of this regular expression."""
     after: str | Unset = UNSET
-    """What the input ends with: ``user``, ``output`` (of any tool), or the name of the function whose output it is."""
+    """The end of the input: ``user``, ``output`` (of any tool), or the name of a function whose output it is."""
     turn: int | Unset = UNSET
-    """Which user message of the conversation the last one is, counted from 1."""
+    """The number of the last user message in the conversation, counted from 1."""
     model: str | Unset = UNSET
-    """The model that is asked for."""
+    """The model of the request."""
     tool: str | Unset = UNSET
-    """A tool of this name is offered."""
+    """The name of a tool that the request offers."""
 
 
 @model
@@ -75,7 +75,7 @@ class ScriptError(Model):
 
 @model
 class ScriptFailure(Model):
-    """How a response fails."""
+    """The error of a failed response."""
 
     code: str | Unset = UNSET
     message: str | Unset = UNSET
@@ -83,38 +83,38 @@ class ScriptFailure(Model):
 
 @model
 class RuleStep(Model):
-    """One step of an answer: exactly one of its verbs, and what belongs to it."""
+    """One step of an answer: exactly one verb, and the fields that belong to it."""
 
     say: str | Unset = UNSET
     phase: MessagePhase | Unset = UNSET
-    """Of what is said."""
+    """The phase of the message of ``say``."""
     refuse: str | Unset = UNSET
     think: str | Unset = UNSET
     call: str | Unset = UNSET
-    """The name of a function, or of a custom tool."""
+    """The name of a function or a custom tool to call."""
     arguments: JSONObject | str | Unset = UNSET
-    """Of the function; a string is taken as it is, so that it may be no JSON."""
+    """The arguments of the function. A string is sent unchanged, so it may be malformed JSON."""
     input: str | Unset = UNSET
-    """Of the custom tool."""
+    """The input of the custom tool."""
     item: Item | Unset = UNSET
-    """An output item of any kind, as it is on the wire."""
+    """An output item of any type, in wire format."""
     wait: float | Unset = UNSET
     """Seconds."""
     incomplete: str | Unset = UNSET
-    """The reason for which the response stops."""
+    """End the response as incomplete, for this reason."""
     fail: ScriptFailure | Unset = UNSET
     error: ScriptError | Unset = UNSET
 
 
 _VERBS: Final = ("say", "refuse", "think", "call", "item", "wait", "incomplete", "fail", "error")
-_ENDS: Final = {"error", "fail", "incomplete"}
-_ADDITIONS: Final[Mapping[str, str]] = {"phase": "say", "arguments": "call", "input": "call"}
-"""What belongs to a verb -> the verb."""
+_FINAL_VERBS: Final = {"error", "fail", "incomplete"}
+_VERB_OF_FIELD: Final[Mapping[str, str]] = {"phase": "say", "arguments": "call", "input": "call"}
+"""Field -> the verb that it belongs to."""
 
 
 @model
 class ScriptRule(Model):
-    """What is done when."""
+    """One rule: its conditions and its answer."""
 
     when: Condition | Unset = UNSET
     then: list[RuleStep]
@@ -125,39 +125,47 @@ _STRICT: Final = make_converter(strict=True)
 
 @attrs.frozen
 class ScriptRules:
-    """The rules of a file. Verbs: :meth:`read`, or :meth:`parse`; then :meth:`answer` for each turn."""
+    """The rules of a file. Create them with :meth:`read` or :meth:`parse`, and pass them to ``Scripted(script=...)``."""
 
     rules: tuple[ScriptRule, ...]
+    """In the order of the file."""
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a file. Raises ``LocalProtocolError``, which says where the script is wrong."""
+        """Read a file.
+
+        Raises ``OSError`` if the file cannot be read, and ``UsageError``, which names the rule, if its content is invalid.
+        """
         file = Path(path)
         try:
             return cls.parse(file.read_bytes(), lines=file.suffix in (".jsonl", ".ndjson"))
-        except OSError as error:
-            raise LocalProtocolError(f"cannot read the script {file}: {error.strerror or error}") from error
-        except LocalProtocolError as error:
-            raise LocalProtocolError(f"{file}: {error}") from error
+        except UsageError as error:
+            raise UsageError(f"{file}: {error}") from error
 
     @classmethod
     def parse(cls, text: bytes | str, *, lines: bool = False) -> Self:
-        """Read the text of a script: one JSON list, or a rule on each of its ``lines``. Raises ``LocalProtocolError``."""
+        """Read rules from text: a JSON list, or with ``lines`` one rule per line.
+
+        Raises ``UsageError``, which names the rule, if the text is invalid.
+        """
         if lines:
             raw = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
             numbered = [(f"line {n}", line) for n, line in enumerate(raw.splitlines(), 1) if line.strip()]
             return cls(tuple(_rule(_json(line, where), where) for where, line in numbered))
-        listed = _json(text, "the script")
-        if not isinstance(listed, list):
-            raise LocalProtocolError("a script is a list of rules (or a file named .jsonl, with a rule on each line)")
-        return cls(tuple(_rule(rule, f"rule {n}") for n, rule in enumerate(listed, 1)))
+        rules = _json(text, "the script")
+        if not isinstance(rules, list):
+            raise UsageError("a script must be a JSON list of rules, or a file named .jsonl with one rule per line")
+        return cls(tuple(_rule(rule, f"rule {n}") for n, rule in enumerate(rules, 1)))
 
     def answer(self, turn: ScriptedTurn, ids: Callable[[str], str]) -> list[ScriptedStep] | None:
-        """Give what the first rule that holds has to say, or ``None``. Raises the ``APIError`` that a rule asks for."""
+        """Return the steps of the first rule whose conditions hold, or ``None`` if there is none.
+
+        ``ids`` makes an id from a prefix. Raises the ``APIError`` that a rule asks for.
+        """
         for rule in self.rules:
-            names = _holds(rule.when or Condition(), turn)
-            if names is not None:
-                return [_step(step, turn, names, ids) for step in rule.then]
+            placeholders = _match(rule.when or Condition(), turn)
+            if placeholders is not None:
+                return [_step(step, turn, placeholders, ids) for step in rule.then]
         return None
 
 
@@ -169,7 +177,7 @@ def _json(text: bytes | str, where: str) -> JSONValue:
     try:
         value = _STRICT.json.loads(text)
     except (DecodeError, LimitExceeded) as error:
-        raise LocalProtocolError(f"{where}: {error}") from error
+        raise UsageError(f"{where}: {error}") from error
     return value
 
 
@@ -181,69 +189,69 @@ def _rule(value: JSONValue, where: str) -> ScriptRule:
     try:
         rule = _STRICT.load(value, ScriptRule)
     except DecodeError as error:
-        raise LocalProtocolError(f"{where}: {error}") from error
-    problem = next(chain(_strange(rule), _wrong(rule)), None)
+        raise UsageError(f"{where}: {error}") from error
+    problem = next(chain(_unknown_names(rule), _contradictions(rule)), None)
     if problem:
-        raise LocalProtocolError(f"{where}: {problem}")
+        raise UsageError(f"{where}: {problem}")
     return rule
 
 
-def _strange(rule: ScriptRule) -> Iterator[str]:
-    """Find names that nothing has here."""
-    stated = [rule, rule.when, *rule.then, *(step.fail for step in rule.then), *(step.error for step in rule.then)]
-    for part in [part for part in stated if part]:
+def _unknown_names(rule: ScriptRule) -> Iterator[str]:
+    """Yield a message for each name that the rule or a part of it does not have."""
+    parts = [rule, rule.when, *rule.then, *(step.fail for step in rule.then), *(step.error for step in rule.then)]
+    for part in [part for part in parts if part]:
         for name in part.extra:
             known = ", ".join(field.name for field in part.__attrs_attrs__ if field.name != "extra")
-            yield f"there is no {name!r} here, only {known}"
+            yield f"unknown name {name!r}, expected one of {known}"
 
 
-def _wrong(rule: ScriptRule) -> Iterator[str]:
-    """Find what the types cannot tell."""
+def _contradictions(rule: ScriptRule) -> Iterator[str]:
+    """Yield a message for each problem that the types do not exclude."""
     when = rule.when or Condition()
     try:
         re.compile(when.matches or "")
     except re.error as error:
-        yield f"'matches' is no regular expression: {error}"
+        yield f"'matches' must be a regular expression: {error}"
     stated = [[name for name in _VERBS if getattr(step, name) is not UNSET] for step in rule.then]
     for step, verbs in zip(rule.then, stated, strict=True):
         if len(verbs) != 1:
-            yield f"a step has exactly one of {', '.join(_VERBS)}, and this one has {' and '.join(verbs) or 'none'}"
-        for addition, owner in _ADDITIONS.items():
-            if getattr(step, addition) is not UNSET and owner not in verbs:
-                yield f"{addition!r} belongs to {owner!r}"
-        if step.error and not 400 <= step.error.status <= 599:  # noqa: PLR2004 - HTTP's errors
-            yield f"an error has a status from 400 to 599, not {step.error.status}"
+            yield f"a step must have exactly one of {', '.join(_VERBS)}, got {' and '.join(verbs) or 'none'}"
+        for field, verb in _VERB_OF_FIELD.items():
+            if getattr(step, field) is not UNSET and verb not in verbs:
+                yield f"{field!r} needs {verb!r} in the same step"
+        if step.error and not 400 <= step.error.status <= 599:  # noqa: PLR2004 - the error statuses of HTTP
+            yield f"the status of an error must be 400 to 599, got {step.error.status}"
         if isinstance(step.item, UnknownItem) and ":" not in step.item.type:
-            yield f"there is no item of type {step.item.type!r} (one of your own would be 'name:type')"
-    if any(_ENDS & {*verbs} for verbs in stated[:-1]) or ["error"] in stated[1:]:
-        yield "nothing follows an error, a failure or an incomplete end, and nothing comes before an error"
+            yield f"unknown type of item {step.item.type!r}; prefix a custom type with a name: 'acme:{step.item.type}'"
+    if any(_FINAL_VERBS & {*verbs} for verbs in stated[:-1]) or ["error"] in stated[1:]:
+        yield "'fail' and 'incomplete' must be the last step, and 'error' the only one"
 
 
 # ---- answering
 
 
-def _holds(when: Condition, turn: ScriptedTurn) -> Mapping[str, str] | None:
-    """Tell whether the conditions hold: give what the texts of the answer may refer to, or ``None``."""
-    found = re.search(when.matches, turn.asked) if when.matches else None
-    holds = (
-        not when.contains or when.contains.lower() in turn.asked.lower(),
+def _match(when: Condition, turn: ScriptedTurn) -> Mapping[str, str] | None:
+    """Return the values of the placeholders (``{input}``, ``{output}``, ``{1}``) if the conditions hold, else ``None``."""
+    found = re.search(when.matches, turn.prompt) if when.matches else None
+    conditions = (
+        not when.contains or when.contains.lower() in turn.prompt.lower(),
         not when.matches or found is not None,
-        not when.after or when.after in _ends(turn),
-        not when.turn or when.turn == len(turn.before) + 1,
+        not when.after or when.after in _context_ends(turn),
+        not when.turn or when.turn == len(turn.earlier_prompts) + 1,
         not when.model or when.model == turn.request.model,
-        not when.tool or when.tool in [offer.name for offer in offers_of(turn.request.tools or ())],
+        not when.tool or when.tool in [tool.name for tool in callable_tools(turn.request.tools or ())],
     )
-    if not all(holds):
+    if not all(conditions):
         return None
-    names = {"input": turn.asked, "output": " ".join(map(output_text, turn.outputs))}
+    placeholders = {"input": turn.prompt, "output": " ".join(map(output_text, turn.outputs))}
     if found is not None:
         groups = {str(n): text for n, text in enumerate((found[0], *found.groups()))} | found.groupdict()
-        names |= {name: text or "" for name, text in groups.items()}
-    return names
+        placeholders |= {name: text or "" for name, text in groups.items()}
+    return placeholders
 
 
-def _ends(turn: ScriptedTurn) -> set[str]:
-    """Give the names for what the context ends with."""
+def _context_ends(turn: ScriptedTurn) -> set[str]:
+    """Return the values of ``after`` that describe the end of the context."""
     outputs = turn.outputs
     if not outputs:
         return {"user"}
@@ -252,20 +260,22 @@ def _ends(turn: ScriptedTurn) -> set[str]:
     return {"output", *(name for name in called if name)}
 
 
-def _step(step: RuleStep, turn: ScriptedTurn, names: Mapping[str, str], ids: Callable[[str], str]) -> ScriptedStep:  # noqa: PLR0911 - one per verb
-    def put(text: str) -> str:
-        return re.sub(r"\{(\w+)\}", lambda match: names.get(match[1], match[0]), text)
+def _step(  # noqa: PLR0911 - one return per verb
+    step: RuleStep, turn: ScriptedTurn, placeholders: Mapping[str, str], ids: Callable[[str], str]
+) -> ScriptedStep:
+    def substitute(text: str) -> str:
+        return re.sub(r"\{(\w+)\}", lambda match: placeholders.get(match[1], match[0]), text)
 
     if isinstance(step.say, str):
-        return EmitMessage(text=put(step.say), phase=step.phase or None)
+        return EmitMessage(text=substitute(step.say), phase=step.phase or None)
     if isinstance(step.refuse, str):
-        return Refuse(text=put(step.refuse))
+        return Refuse(text=substitute(step.refuse))
     if isinstance(step.think, str):
-        return EmitReasoning(summaries=(put(step.think),))
+        return EmitReasoning(summaries=(substitute(step.think),))
     if isinstance(step.call, str):
-        return _call(step.call, step, turn, put, ids)
+        return _call(step.call, step, turn, substitute, ids)
     if step.item:
-        return EmitItem(item=_named(step.item, ids))
+        return EmitItem(item=_with_id(step.item, ids))
     if isinstance(step.wait, float | int):
         return Wait(seconds=step.wait)
     if isinstance(step.incomplete, str):
@@ -277,43 +287,43 @@ def _step(step: RuleStep, turn: ScriptedTurn, names: Mapping[str, str], ids: Cal
 
 
 def _call(
-    name: str, step: RuleStep, turn: ScriptedTurn, put: Callable[[str], str], ids: Callable[[str], str]
+    name: str, step: RuleStep, turn: ScriptedTurn, substitute: Callable[[str], str], ids: Callable[[str], str]
 ) -> ScriptedStep:
     tools = turn.request.tools or ()
     if isinstance(step.input, str) or any(isinstance(tool, CustomTool) and tool.name == name for tool in tools):
-        text = put(step.input or "")
+        text = substitute(step.input or "")
         call = CustomToolCall(id=ids("ctc"), call_id=ids("call"), name=name, input=text, status="completed")
         return EmitItem(item=call)
     if isinstance(step.arguments, str):
-        return EmitCall(name=name, arguments=put(step.arguments))
-    return EmitCall(name=name, arguments=dumps(_filled(step.arguments or {}, put)).decode())
+        return EmitCall(name=name, arguments=substitute(step.arguments))
+    return EmitCall(name=name, arguments=dumps(_substituted(step.arguments or {}, substitute)).decode())
 
 
-def _filled(value: JSONValue, put: Callable[[str], str]) -> JSONValue:
+def _substituted(value: JSONValue, substitute: Callable[[str], str]) -> JSONValue:
     match value:
         case str():
-            return put(value)
+            return substitute(value)
         case dict():
-            return {key: _filled(inner, put) for key, inner in cast("JSONObject", value).items()}
+            return {key: _substituted(inner, substitute) for key, inner in cast("JSONObject", value).items()}
         case list():
-            return [_filled(inner, put) for inner in value]
+            return [_substituted(inner, substitute) for inner in value]
         case _:
             return value
 
 
-def _named(item: Item, ids: Callable[[str], str]) -> Item:
-    """Give an item an id, where it can have one and has none."""
-    made: Any = item
-    return attrs.evolve(made, id=ids("item")) if not getattr(item, "id", "none") else item
+def _with_id(item: Item, ids: Callable[[str], str]) -> Item:
+    """Return the item with an id, if its type has ids and it has none."""
+    untyped: Any = item
+    return attrs.evolve(untyped, id=ids("item")) if not getattr(item, "id", "none") else item
 
 
-def _error(stated: ScriptError) -> APIError:
-    family = "server_error" if stated.status >= 500 else "invalid_request_error"  # noqa: PLR2004 - HTTP's family of server errors
-    return APIError.for_status(stated.status)(
-        stated.message or "The script asks for an error.",
-        status=stated.status,
-        code=stated.code or None,
-        type=stated.type or family,
-        param=stated.param or None,
-        retry_after=None if stated.retry_after is UNSET else stated.retry_after,
+def _error(error: ScriptError) -> APIError:
+    default_type = "server_error" if error.status >= 500 else "invalid_request_error"  # noqa: PLR2004 - HTTP's server errors
+    return APIError.for_status(error.status)(
+        error.message or "The script asks for an error.",
+        status=error.status,
+        code=error.code or None,
+        type=error.type or default_type,
+        param=error.param or None,
+        retry_after=None if error.retry_after is UNSET else error.retry_after,
     )

@@ -1,4 +1,4 @@
-"""Test tools: a fake server with faults, checks of streams and servers, cassettes, Hypothesis strategies.
+"""Tools for tests: a fake server with faults, conformance checks, cassettes, and Hypothesis strategies.
 
 ::
 
@@ -6,8 +6,8 @@
         async with ResponsesClient(server.url) as client, client.stream(model="m", input="x") as stream:
             assert (await stream.result()).output_text == "Hello, world."
 
-Everything works on asyncio and trio, and nothing needs a network or a key. Names are loaded on first use, so that pytest can
-load :mod:`.plugin` without the rest.
+Everything works on asyncio and trio and needs no network and no key, except for recording a cassette. Names are loaded on first
+use, so that pytest can load :mod:`.plugin` without the rest.
 """
 
 from __future__ import annotations

@@ -7,15 +7,19 @@
 
     async with FakeServer(replay("story.json")) as server: ...         # from the file, on a socket or in memory
 
-A cassette is a JSON file. It has, for each exchange in the order of sending: method, path and body of the request, the few headers that
-are known to be harmless, and the answer's status, headers, and body as the client received it: each piece with the seconds
-since the request was sent, and how the body ended. Compression is undone.
+A cassette is a JSON file with one entry for each exchange, in the order of sending: method, path and body of the request, a few
+headers that are known to be harmless, and the status, headers and body of the answer as the client received it. The body is a list of
+pieces, each with the seconds since the request was sent, and a note on how it ended. Compression is undone.
 
-No secret gets into the file. Headers are kept by a list of those that may be, so that no key, cookie or organisation is among them. Query
-parameters that are not the protocol's own lose their values, and the host is not kept at all. What was sent as a credential, in a
-header or in a body (as in the ``headers`` and ``authorization`` of an MCP tool), is blotted out wherever it shows up again,
-answers included, character by character, so that pieces keep their boundaries. Where a stream cuts it into deltas, it is found in
-each event that has a whole word of it. What else the model was told and what it said is kept as it is.
+The file has no secrets:
+
+* Headers are kept only if they are on a list of safe names, so that keys, cookies and organizations are left out.
+* The host is left out. Query parameters that are not part of the protocol lose their values.
+* Every value that was sent as a credential, in a header or in a body (as in ``headers`` and ``authorization`` of an MCP tool), is
+  replaced by asterisks wherever it occurs again, answers included. The length stays the same, so that the pieces keep their
+  boundaries. If a stream splits a credential into deltas, each event that has a complete word of it is redacted.
+
+Everything else that the client sent and the model answered is kept.
 """
 
 from __future__ import annotations
@@ -34,9 +38,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 import anyio
 import attrs
 
-from ..client._replies import MIN_SECRET_LENGTH
 from ..client.transport.http import HTTPTransport
-from ..exceptions import DeadlineExceeded, LocalProtocolError, StreamTruncated, TransportError
+from ..exceptions import DeadlineExceeded, LocalProtocolError, StreamTruncated, TransportError, UsageError
 from ..models.content import CONTENT_TYPES
 from ..models.events import EVENT_TYPES
 from ..models.items import ITEM_TYPES
@@ -59,46 +62,51 @@ if TYPE_CHECKING:
 __all__ = ["Cassette", "RecordedExchange", "Recorder", "record", "replay"]
 
 FORMAT: Final = "responses-proto-cassette/1"
-End: TypeAlias = Literal["finished", "closed", "reset", "left", "unanswered"]
-"""How an answer ended: whole; the server closed before that; the connection broke; the client left; there was none."""
+AnswerEnd: TypeAlias = Literal["finished", "closed", "reset", "left", "unanswered"]
+"""How an answer ended.
 
-_HARMLESS: Final = frozenset(
+``finished``: complete. ``closed``: the server closed the connection early. ``reset``: the connection broke. ``left``: the client
+stopped reading. ``unanswered``: there was no answer.
+"""
+
+_SAFE_HEADERS: Final = frozenset(
     {"accept", "accept-encoding", "content-type", "date", "idempotency-key", "openai-processing-ms", "openai-version"}
     | {"request-id", "retry-after", "retry-after-ms", "server", "user-agent", "x-request-id"}
 )
-_HARMLESS_BEGINNINGS: Final = ("x-ratelimit-",)
-_OWN_PARAMETERS: Final = frozenset(
+_SAFE_PREFIXES: Final = ("x-ratelimit-",)
+_PROTOCOL_PARAMETERS: Final = frozenset(
     {"after", "api-version", "before", "include", "include[]", "limit", "order", "starting_after", "stream"}
 )
 _SECRET_HEADER: Final = re.compile(r"(?i)auth|cookie|key|token|secret|password|credential|signature")
 _SECRET_FIELD: Final = re.compile(
     r"(?i)authorization|cookie|secret|password|credential|api[-_]?key|(?:access|auth|bearer)[-_]?token"
 )
-# ^ narrower: a body has a `token` in every log probability, and a `prompt_cache_key`
+# ^ narrower than for headers, because bodies have harmless fields such as `token` and `prompt_cache_key`
 _ENDPOINT: Final = re.compile(r"/(?:responses|conversations)(?:/.*)?$")
+_MIN_SECRET_LENGTH: Final = 6  # characters; a shorter value is likely to occur in ordinary text
 
 
 @attrs.define(kw_only=True)
 class RecordedExchange:
-    """One request and its answer, as they were."""
+    """One request and its answer."""
 
     method: str
     path: str
-    """Below the base URL, quoted."""
+    """The path below the base URL, percent-encoded."""
     query: str = ""
     request_headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     request_body: bytes = attrs.field(default=b"", repr=False)
     status: int = 0
-    """0 if there was no answer."""
+    """The HTTP status; 0 if there was no answer."""
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     head_after: float = 0.0
-    """Seconds from sending to the head of the answer."""
+    """Seconds from sending the request to receiving the head of the answer."""
     pieces: list[tuple[float, bytes]] = attrs.field(factory=list[tuple[float, bytes]], repr=False)
-    """The body: (seconds since sending, bytes)."""
-    end: End = "left"
+    """The body: (seconds since the request was sent, bytes)."""
+    end: AnswerEnd = "left"
 
     def answer(self, *, speed: float | None = None) -> Answer:
-        """Give what the server answered; ``speed`` as in :func:`replay`."""
+        """Return the answer, to be given by a ``FakeServer``. ``speed`` is as for :func:`replay`."""
         steps: list[Step] = []
         before = self.head_after
         for at, piece in self.pieces:
@@ -119,80 +127,86 @@ class RecordedExchange:
         return answer.with_faults(Fault.no_answer()) if self.end == "unanswered" else answer
 
 
-_ENDINGS: Final[dict[End, list[Step]]] = {
+_ENDINGS: Final[dict[AnswerEnd, list[Step]]] = {
     "finished": [],
     "closed": [Close()],
     "reset": [Reset()],
-    "left": [Stall()],  # what would have come is not known
+    "left": [Stall()],  # the rest of the body is unknown
     "unanswered": [],
 }
 
 
 @attrs.define
 class Cassette:
-    """Exchanges, in the order in which they were begun."""
+    """A recording. Create one with :meth:`load` or :func:`record`."""
 
     exchanges: list[RecordedExchange] = attrs.field(factory=list[RecordedExchange])
+    """In the order of sending."""
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a cassette from a file. Raises ``LocalProtocolError`` if there is none, and ``OSError`` for one that cannot be read."""
+        """Read a cassette from a file.
+
+        Raises ``OSError`` if the file cannot be read, and ``UsageError`` if it is not a cassette of this format.
+        """
+        content = Path(path).read_bytes()
         try:
-            value = json.loads(Path(path).read_bytes())
-            if value["format"] != FORMAT:
-                raise LocalProtocolError(f"{path} is a cassette of another format: {value['format']!r}")
-            return cls([_exchange(each) for each in value["exchanges"]])
-        except FileNotFoundError as error:
-            raise LocalProtocolError(
-                f"there is no cassette {os.fspath(path)!r}: record one, by record(path)"
-            ) from error
+            value = json.loads(content)
+            file_format = value["format"]
+            exchanges = [_from_json(each) for each in value["exchanges"]] if file_format == FORMAT else []
         except (ValueError, LookupError, TypeError) as error:
-            raise LocalProtocolError(f"{path} is no cassette") from error
+            raise UsageError(f"{os.fspath(path)!r} is not a cassette: record one with record(path)") from error
+        if file_format != FORMAT:
+            raise UsageError(f"expected a cassette of the format {FORMAT!r}, got {file_format!r}: {os.fspath(path)!r}")
+        return cls(exchanges)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the cassette to a file, whole or not at all; its folder is made if need be. Raises ``OSError``."""
+        """Write the cassette to a file atomically. Creates its folder if necessary. Raises ``OSError``."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = target.with_name(f"{target.name}.{os.getpid()}.tmp")
-        value = {"format": FORMAT, "exchanges": [_wire(each) for each in self.exchanges]}
+        value = {"format": FORMAT, "exchanges": [_to_json(each) for each in self.exchanges]}
         scratch.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
         scratch.replace(target)
 
     def script(self, *, speed: float | None = None) -> Script:
-        """Give a script that answers each request as it was answered; see :func:`replay`."""
+        """Return a script that gives the recorded answers. See :func:`replay`."""
         script = Script()
         places = dict.fromkeys((each.method, each.path) for each in self.exchanges)
         for method, path in places:
             answers = [
                 each.answer(speed=speed) for each in self.exchanges if (each.method, each.path) == (method, path)
             ]
-            script.on(method, path, *answers, _used_up)
+            script.on(method, path, *answers, _no_more_answers)
         return script
 
 
-def _used_up(peer: ServerExchange) -> None:
-    raise LocalProtocolError(f"the cassette has no more answers to {peer.request.method} {peer.request.path}")
+def _no_more_answers(exchange: ServerExchange) -> None:
+    raise LocalProtocolError(f"the cassette has no more answers to {exchange.request.method} {exchange.request.path}")
 
 
 def replay(path: str | os.PathLike[str], *, speed: float | None = None) -> Script:
-    """Read a cassette, for a ``FakeServer`` to answer from.
+    """Read a cassette, and return a script for a ``FakeServer``.
 
-    Requests are told apart by method and path, and answered in the order of the recording; one more than that is an error of
-    the script. The bytes come in the pieces in which they were recorded: at once, or with their pauses, ``speed`` times as fast.
+    Requests are matched by method and path, and answered in the order of the recording. A request beyond the recording is an error of
+    the script. The bytes are sent in the recorded pieces: without pauses by default, or with the recorded pauses, ``speed``
+    times as fast.
+
+    Raises ``OSError`` if the file cannot be read, and ``UsageError`` if it is not a cassette.
     """
     return Cassette.load(path).script(speed=speed)
 
 
 def record(path: str | os.PathLike[str], http_client: HTTPClient | Transport | None = None) -> Recorder:
-    """Record what goes over a transport into a file, which is written when the ``async with`` block is left.
+    """Return a transport that records its traffic. Pass it to ``ResponsesClient(http_client=...)`` inside its ``async with`` block.
 
-    ``http_client`` is what a ``ResponsesClient`` takes under this name, and stays the caller's to close.
+    The file is written when the block is left. ``http_client`` is as for ``ResponsesClient``; the caller closes it.
     """
     return Recorder(path, http_client)
 
 
 class Recorder:
-    """A :class:`~responses_proto.client.transport.Transport` that notes what goes over another one. From :func:`record`."""
+    """A :class:`~responses_proto.client.transport.Transport` that records the traffic of another. Created by :func:`record`."""
 
     def __init__(self, path: str | os.PathLike[str], http_client: HTTPClient | Transport | None = None) -> None:
         self._path = path
@@ -201,8 +215,8 @@ class Recorder:
             HTTPTransport(cast("HTTPClient | None", http_client)) if self._owned else cast("Transport", http_client)
         )
         self.cassette: Cassette = Cassette()
-        """What was recorded, without its secrets; there when the block is left."""
-        self._open: list[_Taking] = []
+        """The recording, without secrets; empty until the block is left."""
+        self._open: list[_OpenExchange] = []
 
     async def __aenter__(self) -> Self:
         return self
@@ -210,92 +224,94 @@ class Recorder:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.cassette.exchanges = [taking.redacted() for taking in self._open]
+        self.cassette.exchanges = [each.redacted() for each in self._open]
         self.cassette.save(self._path)
         if self._owned:
             with anyio.CancelScope(shield=True):
                 await self._inner.aclose()
 
     async def send(self, request: WireRequest) -> WireReply:
-        """Send a request, and note it."""
-        taking = _Taking(request)
-        self._open.append(taking)
+        """Send a request and record it."""
+        open_exchange = _OpenExchange(request)
+        self._open.append(open_exchange)
         try:
             reply = await self._inner.send(request)
         except TransportError:
-            taking.exchange.end = "unanswered"
+            open_exchange.exchange.end = "unanswered"
             raise
-        taking.begin(reply)
-        return _RecordedReply(reply, taking)
+        open_exchange.record_head(reply)
+        return _RecordedReply(reply, open_exchange)
 
     async def aclose(self) -> None:
-        """Do nothing: the end of the block is the end."""
+        """Do nothing. Leaving the block closes the transport."""
 
 
-class _Taking:
-    """An exchange that is being noted."""
+class _OpenExchange:
+    """An exchange that is being recorded."""
 
     def __init__(self, request: WireRequest) -> None:
         parts = urlsplit(request.url)
-        found = _ENDPOINT.search(parts.path)
+        endpoint = _ENDPOINT.search(parts.path)
         self._request = request
         self._userinfo = [unquote(each) for each in (parts.username, parts.password) if each]
         self._parameters = parse_qsl(parts.query, keep_blank_values=True)
-        self._told: set[str] = set()
+        self._reply_secrets: set[str] = set()
         self._started = time.monotonic()
         self.exchange = RecordedExchange(
             method=request.method,
-            path=found[0] if found else parts.path,
-            query=urlencode([(name, value if name in _OWN_PARAMETERS else "***") for name, value in self._parameters]),
-            request_headers=_harmless(request.headers),
+            path=endpoint[0] if endpoint else parts.path,
+            query=urlencode(
+                [(name, value if name in _PROTOCOL_PARAMETERS else "***") for name, value in self._parameters]
+            ),
+            request_headers=_safe_headers(request.headers),
             request_body=request.body,
         )
 
     def now(self) -> float:
         return round(time.monotonic() - self._started, 4)
 
-    def begin(self, reply: WireReply) -> None:
+    def record_head(self, reply: WireReply) -> None:
         self.exchange.status = reply.status
         self.exchange.head_after = self.now()
-        self.exchange.headers = _harmless(reply.headers)
-        self._told = _secret_headers(reply.headers)
+        self.exchange.headers = _safe_headers(reply.headers)
+        self._reply_secrets = _secret_headers(reply.headers)
 
     def redacted(self) -> RecordedExchange:
-        """Give the exchange without its secrets."""
+        """Return the exchange without its secrets."""
         exchange, secrets = self.exchange, sorted(self._secrets(), key=len, reverse=True)
-        whole = _blot(b"".join(piece for _, piece in exchange.pieces), secrets)
+        body = _redact(b"".join(piece for _, piece in exchange.pieces), secrets)
         pieces: list[tuple[float, bytes]] = []
         position = 0
         for at, piece in exchange.pieces:
-            pieces.append((at, whole[position : position + len(piece)]))
+            pieces.append((at, body[position : position + len(piece)]))
             position += len(piece)
         return attrs.evolve(
             exchange,
-            path=_blot(exchange.path.encode(), secrets).decode(),
-            request_body=_blot(_without_credentials(exchange.request_body), secrets),
+            path=_redact(exchange.path.encode(), secrets).decode(),
+            request_body=_redact(_without_credentials(exchange.request_body), secrets),
             request_headers={
-                name: _blot(each.encode(), secrets).decode() for name, each in exchange.request_headers.items()
+                name: _redact(each.encode(), secrets).decode() for name, each in exchange.request_headers.items()
             },
-            headers={name: _blot(each.encode(), secrets).decode() for name, each in exchange.headers.items()},
+            headers={name: _redact(each.encode(), secrets).decode() for name, each in exchange.headers.items()},
             pieces=pieces,
         )
 
     def _secrets(self) -> set[bytes]:
-        """Find all that was sent as a credential, in the forms in which it may show up."""
-        found = _secret_headers(self._request.headers) | self._told | set(self._userinfo)
-        found |= {value for name, value in self._parameters if name not in _OWN_PARAMETERS}
+        """Return all values that were sent as credentials, in every form in which they may occur again."""
+        found = _secret_headers(self._request.headers) | self._reply_secrets | set(self._userinfo)
+        found |= {value for name, value in self._parameters if name not in _PROTOCOL_PARAMETERS}
         with contextlib.suppress(ValueError):
             _mask(json.loads(self._request.body or b"null"), found)
-        # The key without its `Bearer`, the cookie without its name; and what a server would quote of it word by word.
+        # The words of a value: a key without `Bearer`, a cookie without its name.
         found |= {word for value in list(found) for word in re.split(r"[\s;,=]+", value)}
         forms = {form for value in found for form in (value, quote(value, safe=""), json.dumps(value)[1:-1])}
         forms |= {json.dumps(value, ensure_ascii=False)[1:-1] for value in found}
-        return {form.encode("utf-8", "replace") for form in forms - _vocabulary() if len(form) >= MIN_SECRET_LENGTH}
+        return {form.encode("utf-8", "replace") for form in forms - _vocabulary() if len(form) >= _MIN_SECRET_LENGTH}
 
 
 @functools.cache
 def _vocabulary() -> frozenset[str]:
-    """Give the words that the protocol itself is made of. A credential that is one of them is blotted out in its place only."""
+    """Return the words of the protocol. A credential that equals one of them is only redacted where it was sent as a credential."""
     classes = [Response, *EVENT_TYPES.values(), *ITEM_TYPES.values(), *TOOL_TYPES.values(), *CONTENT_TYPES.values()]
     names = [
         *EVENT_TYPES,
@@ -311,11 +327,11 @@ def _vocabulary() -> frozenset[str]:
 
 
 def _secret_headers(headers: Mapping[str, str]) -> set[str]:
-    return {value for name, value in headers.items() if name not in _HARMLESS and _SECRET_HEADER.search(name)}
+    return {value for name, value in headers.items() if name not in _SAFE_HEADERS and _SECRET_HEADER.search(name)}
 
 
 def _without_credentials(body: bytes) -> bytes:
-    """Blot out credentials where they stand in a JSON body. A body that has none stays as it is, to the byte."""
+    """Return a JSON body with its credentials redacted. A body without credentials is returned unchanged."""
     found: set[str] = set()
     try:
         masked = _mask(json.loads(body or b"null"), found)
@@ -325,7 +341,11 @@ def _without_credentials(body: bytes) -> bytes:
 
 
 def _mask(value: Any, found: set[str], *, inside: bool = False) -> Any:
-    """Blot out the strings that stand under a name that says credential, or in an object of headers; add them to ``found``."""
+    """Return a JSON value with its credentials redacted, and add them to ``found``.
+
+    Credentials are all strings below ``headers`` or a field with a name like that of a credential. ``inside``: whether the value is
+    below such a field.
+    """
     if isinstance(value, dict):
         return {
             name: _mask(each, found, inside=inside or name == "headers" or bool(_SECRET_FIELD.search(name)))
@@ -339,39 +359,37 @@ def _mask(value: Any, found: set[str], *, inside: bool = False) -> Any:
     return value
 
 
-def _blot(data: bytes, secrets: Iterable[bytes]) -> bytes:
+def _redact(data: bytes, secrets: Iterable[bytes]) -> bytes:
     for secret in secrets:
         data = data.replace(secret, b"*" * len(secret))
     return data
 
 
-def _harmless(headers: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: value for name, value in headers.items() if name in _HARMLESS or name.startswith(_HARMLESS_BEGINNINGS)
-    }
+def _safe_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name in _SAFE_HEADERS or name.startswith(_SAFE_PREFIXES)}
 
 
 class _RecordedReply:
-    """A reply that notes what it gives."""
+    """A reply that records what the client reads."""
 
-    def __init__(self, reply: WireReply, taking: _Taking) -> None:
+    def __init__(self, reply: WireReply, open_exchange: _OpenExchange) -> None:
         self._reply = reply
-        self._taking = taking
+        self._open_exchange = open_exchange
         self.status = reply.status
         self.headers = reply.headers
         self.keeps_time = reply.keeps_time
 
     async def receive(self) -> bytes:
-        exchange = self._taking.exchange
+        exchange = self._open_exchange.exchange
         try:
             piece = await self._reply.receive()
         except DeadlineExceeded:
-            raise  # ours: the server might have gone on
+            raise  # the client gave up; the answer stays `left`
         except TransportError as error:
             exchange.end = "closed" if isinstance(error, StreamTruncated) else "reset"
             raise
         if piece:
-            exchange.pieces.append((self._taking.now(), piece))
+            exchange.pieces.append((self._open_exchange.now(), piece))
         else:
             exchange.end = "finished"
         return piece
@@ -383,7 +401,7 @@ class _RecordedReply:
 # ---- the file
 
 
-def _wire(exchange: RecordedExchange) -> dict[str, Any]:
+def _to_json(exchange: RecordedExchange) -> dict[str, Any]:
     return {
         "request": {
             "method": exchange.method,
@@ -402,7 +420,7 @@ def _wire(exchange: RecordedExchange) -> dict[str, Any]:
     }
 
 
-def _exchange(value: Any) -> RecordedExchange:
+def _from_json(value: Any) -> RecordedExchange:
     request, reply = value["request"], value["reply"]
     return RecordedExchange(
         method=request["method"],
@@ -419,7 +437,7 @@ def _exchange(value: Any) -> RecordedExchange:
 
 
 def _text(data: bytes) -> str | dict[str, str]:
-    """Write bytes so that people can read them, if they are text; a piece may end inside a character."""
+    """Return bytes as readable text if they are valid UTF-8. A piece of a body may end inside a character."""
     try:
         return data.decode()
     except UnicodeDecodeError:

@@ -1,6 +1,6 @@
-"""The pytest plugin: a fake server for tests of any kind, and real traffic recorded once. Installed with the package.
+"""Pytest fixtures: a fake server for tests of any client, and real traffic that is recorded once and replayed.
 
-::
+The plugin is installed with the package::
 
     def test_my_agent(responses_server):
         responses_server.script = Script(Answer.items(FunctionCall(name="f", call_id="c", arguments="{}")), "Done.")
@@ -11,8 +11,8 @@
     def test_my_agent_for_real(responses_cassette):
         run_my_agent(base_url=responses_cassette.url)                     # replayed; `pytest --responses-record=missing` records
 
-Both fixtures are a :class:`~.server.FakeServer` on a socket of this machine, which runs in a thread of its own, so that the test may be
-plain, or be run by anyio, pytest-asyncio or pytest-trio. What goes wrong in a script fails the test at its end.
+Both fixtures yield a :class:`~.server.FakeServer` that listens on a local socket. It runs in a thread with its own event loop, so
+the test may be synchronous, or run by anyio, pytest-asyncio or pytest-trio. An error in a script fails the test at its end.
 """
 
 from __future__ import annotations
@@ -33,32 +33,33 @@ __all__ = ["responses_cassette", "responses_server"]
 
 _MARKER: Final = "responses_cassette"
 _OPTION: Final = "--responses-record"
-_MARKER_SAYS: Final = (
-    f'{_MARKER}(path="...", base_url="..."): where the fixture of this name has its cassette, from the folder of the test, and '
-    f"what to record from; by default cassettes/<module>/<test>.json, and what RESPONSES_BASE_URL or else OpenAI's address is."
+_MARKER_HELP: Final = (
+    f'{_MARKER}(path="...", base_url="..."): configure the fixture of the same name. path: the file of the cassette, relative to the '
+    f"folder of the test (default: cassettes/<module>/<test>.json). base_url: the server to record from (default: RESPONSES_BASE_URL, "
+    f"or else OpenAI's address)."
 )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option."""
+    """Add the option ``--responses-record``."""
     parser.getgroup("responses_proto").addoption(
         _OPTION,
         choices=("never", "missing", "all"),
         default="never",
-        help="for which tests with the fixture responses_cassette to record over the network: never (only replay), missing "
-        "(where there is no cassette), all",
+        help="which cassettes of the fixture responses_cassette to record over the network: never (replay only), missing "
+        "(those that do not exist), or all",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Add the marker."""
-    config.addinivalue_line("markers", _MARKER_SAYS)
+    """Register the marker ``responses_cassette``."""
+    config.addinivalue_line("markers", _MARKER_HELP)
 
 
 @pytest.fixture
 def responses_server() -> Generator[FakeServer]:
-    """Give a fake server that runs; ``responses_server.script`` is what it says, ``"Hello, world."`` at first."""
-    from .fake.server import FakeServer  # noqa: PLC0415 - only who asks for it pays for it
+    """Yield a running fake server. Assign ``responses_server.script`` to set its answers (default: ``"Hello, world."``)."""
+    from .fake.server import FakeServer  # noqa: PLC0415 - only loaded for tests that use the fixture
 
     with _running(FakeServer()) as server:
         yield server
@@ -66,11 +67,11 @@ def responses_server() -> Generator[FakeServer]:
 
 @pytest.fixture
 def responses_cassette(request: pytest.FixtureRequest) -> Generator[FakeServer]:
-    """Give a server that answers from a cassette, or, if that is to be recorded, hands requests on and notes the answers.
+    """Yield a server that replays a cassette, or, with ``--responses-record``, one that forwards requests and records them.
 
-    The test fails if the cassette is not there and not to be recorded, and if more is asked than it has.
+    The test fails if there is no cassette and none is recorded, or if it sends more requests than were recorded.
     """
-    from .cassettes import replay  # noqa: PLC0415 - only who asks for it pays for it
+    from .cassettes import replay  # noqa: PLC0415 - only loaded for tests that use the fixture
     from .fake.server import FakeServer  # noqa: PLC0415 - as above
     from .recording import RecordingServer  # noqa: PLC0415 - as above
 
@@ -81,28 +82,28 @@ def responses_cassette(request: pytest.FixtureRequest) -> Generator[FakeServer]:
     elif path.exists():
         server = FakeServer(replay(path))
     else:
-        pytest.fail(f"there is no cassette {path}: record one, with {_OPTION}=missing", pytrace=False)
+        pytest.fail(f"there is no cassette {path}: record one with {_OPTION}=missing", pytrace=False)
     with _running(server):
         yield server
 
 
 def _cassette_of(request: pytest.FixtureRequest) -> tuple[Path, str | None]:
-    """Find out where the cassette of a test is, and from where it is recorded."""
+    """Return the path of a test's cassette, and the base URL to record from."""
     marker: pytest.Mark | None = request.node.get_closest_marker(_MARKER)
-    said = _said(*marker.args, **marker.kwargs) if marker is not None else _said()
+    path, base_url = _marker_arguments(*marker.args, **marker.kwargs) if marker is not None else (None, None)
     name = re.sub(r"[^\w.-]+", "_", str(request.node.name))
-    path = said[0] or Path("cassettes", request.path.stem, f"{name}.json")
-    return request.path.parent / path, said[1]
+    return request.path.parent / (path or Path("cassettes", request.path.stem, f"{name}.json")), base_url
 
 
-def _said(path: str | None = None, *, base_url: str | None = None) -> tuple[str | None, str | None]:
+def _marker_arguments(path: str | None = None, *, base_url: str | None = None) -> tuple[str | None, str | None]:
+    """Bind the arguments of the marker, so that a wrong one is a ``TypeError``."""
     return path, base_url
 
 
 @contextlib.contextmanager
 def _running(server: FakeServer) -> Generator[FakeServer]:
-    """Run a server in a thread, with an event loop of its own."""
-    from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - only who asks for a fixture pays for it
+    """Run a server in a thread with its own event loop."""
+    from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - only loaded for tests that use a fixture
 
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(server):
         yield server

@@ -1,4 +1,4 @@
-"""A server that hands on what it is asked to a real one, and notes what that answers: for clients that only take an address."""
+"""Record real traffic of a client that accepts a base URL but no transport: a proxy server that records what it forwards."""
 
 from __future__ import annotations
 
@@ -23,18 +23,20 @@ if TYPE_CHECKING:
 
 __all__ = ["RecordingServer"]
 
-_OF_THE_CONNECTION: Final = frozenset(
+_HOP_HEADERS: Final = frozenset(
     {"accept-encoding", "connection", "content-encoding", "content-length", "host", "keep-alive", "transfer-encoding"}
 )
-"""Headers that are about the one connection or the other, or about compression, which is undone."""
+"""Headers that belong to one connection, or describe compression, which is undone. They are not forwarded."""
 
 
 class RecordingServer(FakeServer):
-    """A fake server that is none: what it says comes from ``base_url``, and is in a cassette when the block is left.
+    """A server that forwards every request to a real server, and writes a cassette when its ``async with`` block is left.
 
-    Requests are handed on with the credentials that came with them, which do not get into the file. Without ``base_url`` it is the
-    environment's ``RESPONSES_BASE_URL``, or else OpenAI's. ``http_client`` is what a ``ResponsesClient`` takes under this name.
-    Raises ``LocalProtocolError`` for a base URL that is none.
+    ``path``: the file of the cassette.
+    ``base_url``: the real server. The default is ``RESPONSES_BASE_URL`` in the environment, or else OpenAI's address.
+    ``http_client``: as for ``ResponsesClient``.
+
+    Requests are forwarded with their credentials, which are left out of the file. Raises ``UsageError`` for an invalid base URL.
     """
 
     def __init__(
@@ -44,9 +46,9 @@ class RecordingServer(FakeServer):
         *,
         http_client: HTTPClient | Transport | None = None,
     ) -> None:
-        super().__init__(self._hand_on)
-        dialect, url, _ = resolve_endpoint(base_url, None, None, os.environ)
-        self._base_url = normalize_base_url(url, dialect)
+        super().__init__(self._forward)
+        provider, url, _ = resolve_endpoint(base_url, None, None, os.environ)
+        self._base_url = normalize_base_url(url, provider)
         self._path = path
         self._http_client = http_client
         self._recorder: Recorder | None = None
@@ -66,34 +68,34 @@ class RecordingServer(FakeServer):
             if recorder is not None:
                 await recorder.__aexit__(None, None, None)
 
-    async def _hand_on(self, peer: ServerExchange) -> None:
-        asked = peer.request
+    async def _forward(self, exchange: ServerExchange) -> None:
+        received = exchange.request
         if self._recorder is None:
-            raise LocalProtocolError("the server does not run")
+            raise LocalProtocolError("the server is not running: use it inside its `async with` block")
         request = WireRequest(
-            method=asked.method,
-            url=self._url_of(asked.target),
-            headers={name: value for name, value in asked.headers.items() if name not in _OF_THE_CONNECTION},
-            body=asked.body,
-            stream=asked.wants_stream,
+            method=received.method,
+            url=self._url_of(received.target),
+            headers={name: value for name, value in received.headers.items() if name not in _HOP_HEADERS},
+            body=received.body,
+            stream=received.wants_stream,
         )
         try:
             reply = await self._recorder.send(request)
         except TransportError:
-            await peer.close()
+            await exchange.close()
             return
         try:
-            headers = {name: value for name, value in reply.headers.items() if name not in _OF_THE_CONNECTION}
-            await peer.start(reply.status, headers=headers, content_type=None)
+            headers = {name: value for name, value in reply.headers.items() if name not in _HOP_HEADERS}
+            await exchange.start(reply.status, headers=headers, content_type=None)
             while piece := await reply.receive():
-                await peer.send(piece)
-            await peer.finish()
+                await exchange.send(piece)
+            await exchange.finish()
         except TransportError:
-            await peer.reset()
+            await exchange.reset()
         finally:
             await shut(reply)
 
     def _url_of(self, target: str) -> str:
-        base, asked = urlsplit(self._base_url), urlsplit(target)
-        query = "&".join(each for each in (base.query, asked.query) if each)
-        return urlunsplit((base.scheme, base.netloc, base.path + asked.path.removeprefix("/v1"), query, ""))
+        base, received = urlsplit(self._base_url), urlsplit(target)
+        query = "&".join(each for each in (base.query, received.query) if each)
+        return urlunsplit((base.scheme, base.netloc, base.path + received.path.removeprefix("/v1"), query, ""))

@@ -28,6 +28,7 @@ import attrs
 from ..codec import dump, dumps
 from ..exceptions import EncodeError, UsageError
 from ..models._base import Model
+from ..models._media import WHITE_PIXEL
 from ..models.actions import ExitOutcome, ShellOutput
 from ..models.content import ComputerScreenshot, Content, InputImage, InputText, OutputText
 from ..models.items import (
@@ -70,10 +71,8 @@ _ITEM: Final[tuple[type, ...]] = get_args(Item)
 _TOOL: Final[tuple[type, ...]] = get_args(Tool)
 _PARTS: Final = (*_CONTENT, *_TOOL, ShellOutput)
 _PAIR_OF: Final = {pair.call: pair for pair in CALL_OUTPUT_PAIRS}
-# A white pixel. A computer call that failed must be answered with a screenshot too.
-_BLANK_SCREEN: Final = (
-    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR42mP4DwABAQEAHLCMmQAAAABJRU5ErkJggg=="
-)
+# A computer call that failed must be answered with a screenshot, too.
+_BLANK_SCREEN: Final = f"data:image/png;base64,{WHITE_PIXEL}"
 
 
 @attrs.frozen

@@ -1,4 +1,4 @@
-"""The checks of a server: a good one passes them all, and each fault is found by the rule that it breaks."""
+"""A good server passes all checks, and each fault is found by the check of the rule that it breaks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.support import both_loops, run
 from tests.testing.conformance.test_streams import BROKEN
 
-from responses_proto.exceptions import LocalProtocolError, UsageError
+from responses_proto.exceptions import ResponsesProtoError, UsageError
 from responses_proto.rules import RULES
 from responses_proto.scripted import Scripted
 from responses_proto.server import ResponsesApp
@@ -33,11 +33,11 @@ SERVER_RULES: Final = [rule.id for rule in RULES.values() if rule.found_by == "s
 
 @attrs.define
 class Said:
-    """What a good server would say, to be spoilt."""
+    """The answer of a good server, to be spoilt."""
 
     status: int
     value: Any
-    """The body, decoded; of a stream, the list of its events."""
+    """The decoded body, or the list of events of a stream."""
     streams: bool
     faults: tuple[Fault, ...] = ()
 
@@ -46,7 +46,7 @@ Spoil: TypeAlias = "Callable[[Request, Said], None]"
 
 
 class Spoilt(FakeServer):
-    """A server that asks the embedded one, and spoils what that says."""
+    """A server that forwards requests to the scripted server and spoils the answers."""
 
     def __init__(self, *spoils: Spoil, listen: bool = False) -> None:
         super().__init__(self._answer, listen=listen)
@@ -85,7 +85,7 @@ def events_in(body: str) -> list[Any]:
 
 
 def at(method: str, end: str, change: Callable[[Said], object]) -> Spoil:
-    """Change the answers to requests of a method whose path ends so (``*`` stands for an id, or a part of one)."""
+    """Change the answers to requests with this method and end of the path, in which ``*`` matches any segment."""
 
     def spoil(request: Request, said: Said) -> None:
         ours = request.path.removeprefix("/v1").split("/")
@@ -98,7 +98,7 @@ def at(method: str, end: str, change: Callable[[Said], object]) -> Spoil:
 
 
 def fields(**changed: Any) -> Callable[[Said], None]:
-    """Put other values into an object that is answered well."""
+    """Replace fields of the object in a good answer."""
 
     def change(said: Said) -> None:
         if said.status == 200 and not said.streams:
@@ -117,7 +117,7 @@ def without(*names: str) -> Callable[[Said], None]:
 
 
 def instead(status: int, now: int, **value: Any) -> Callable[[Said], None]:
-    """Answer otherwise where the status would be this one."""
+    """Answer with the status ``now`` instead of ``status``."""
 
     def change(said: Said) -> None:
         if said.status == status:
@@ -127,12 +127,12 @@ def instead(status: int, now: int, **value: Any) -> Callable[[Said], None]:
 
 
 def faulty(fault: Fault) -> Callable[[Said], None]:
-    """Do something to streams."""
+    """Add a fault to streams."""
     return lambda said: setattr(said, "faults", (fault,) if said.streams else ())
 
 
 def items(change: Callable[[Any], Any]) -> Callable[[Said], None]:
-    """Change each item of an output."""
+    """Change each item of the output."""
 
     def spoil(said: Said) -> None:
         if said.status == 200 and not said.streams:
@@ -222,15 +222,15 @@ async def checked(server: FakeServer, *rules: str, **options: Any) -> ServerRepo
     return await check_server(server.url, only=rules or None, http_client=server.transport, **options)
 
 
-# ---- what is found
+# ---- findings
 
 
-def test_every_rule_of_a_server_is_spoilt_here() -> None:
+def test_every_rule_of_a_server_is_covered() -> None:
     assert {rule for rule, _, _ in SPOILS} == set(SERVER_RULES)
 
 
 @both_loops
-def test_the_embedded_server_keeps_every_rule(backend: str) -> None:
+def test_the_scripted_server_keeps_every_rule(backend: str) -> None:
     async def test() -> None:
         report = await check_server(ResponsesApp(Scripted()))
         assert report.ok, str(report)
@@ -270,7 +270,7 @@ def test_each_fault_is_found_by_its_rule(rule: str, spoil: Spoil) -> None:
     run("asyncio", test)
 
 
-# They do nothing to a response of one item, or never end.
+# These have no effect on a response of one item, or never end.
 NOT_HERE: Final = {"repeated item_id", "repeated output_index", "stall after response.output_item.added"}
 
 
@@ -290,7 +290,7 @@ def test_each_fault_of_a_stream_is_found_by_its_rule_too(name: str) -> None:
     run("asyncio", test)
 
 
-# ---- what is not there
+# ---- endpoints that are not offered
 
 
 @pytest.mark.parametrize("status", [404, 405, 501])
@@ -311,7 +311,7 @@ def test_what_is_not_offered_is_skipped(status: int) -> None:
     run("asyncio", test)
 
 
-def test_a_server_that_works_in_the_foreground_only_says_so() -> None:
+def test_background_checks_are_skipped_for_a_foreground_server() -> None:
     async def test() -> None:
         spoil = at(*CREATE, fields(background=False, status="completed"))
         async with Spoilt(spoil) as server:
@@ -322,11 +322,11 @@ def test_a_server_that_works_in_the_foreground_only_says_so() -> None:
     run("asyncio", test)
 
 
-# ---- what hangs, breaks or is not there
+# ---- servers that hang or break
 
 
 @both_loops
-def test_a_server_that_says_nothing_fails_in_time(backend: str) -> None:
+def test_a_silent_server_fails_at_the_deadline(backend: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
             await peer.until_closed()
@@ -336,25 +336,25 @@ def test_a_server_that_says_nothing_fails_in_time(backend: str) -> None:
             report = await check_server(server.url, only=["create", "retrieve"], deadline=0.2)
         assert time.monotonic() - started < 5
         assert [check.status for check in report.checks] == ["failed", "failed"]
-        assert "no end after 0.2 seconds" in str(report)
+        assert "not finished after 0.2 seconds" in str(report)
 
     run(backend, test)
 
 
 @both_loops
-def test_a_response_that_never_ends_fails_in_time(backend: str) -> None:
+def test_an_endless_response_fails_at_the_deadline(backend: str) -> None:
     async def test() -> None:
         spoil = at("GET", "/responses/*", fields(status="in_progress"))
         async with Spoilt(spoil) as server:
             report = await checked(server, "background", deadline=0.5)
         assert report.rules == {"background"}
-        assert "no end" in str(report)
+        assert "not finished" in str(report)
 
     run(backend, test)
 
 
 @both_loops
-def test_a_connection_that_is_left_open_behind_the_end_is_none_of_the_checks_business(backend: str) -> None:
+def test_a_connection_that_stays_open_after_the_end_passes(backend: str) -> None:
     async def test() -> None:
         spoil = at(*CREATE, faulty(Fault.open_socket()))
         async with Spoilt(spoil, listen=True) as server:
@@ -364,7 +364,7 @@ def test_a_connection_that_is_left_open_behind_the_end_is_none_of_the_checks_bus
     run(backend, test)
 
 
-def test_data_behind_the_end_is_found() -> None:
+def test_data_after_the_end_is_found() -> None:
     async def test() -> None:
         late = Fault.late_events({"type": "response.output_text.delta"})
         async with Spoilt(at(*CREATE, faulty(late))) as server:
@@ -387,7 +387,7 @@ def test_a_server_that_cannot_be_reached_fails_every_check() -> None:
 
 
 @both_loops
-def test_an_application_lives_as_long_as_it_is_checked(backend: str) -> None:
+def test_an_application_is_started_and_shut_down(backend: str) -> None:
     async def test() -> None:
         told: list[str] = []
 
@@ -410,7 +410,7 @@ def test_an_application_lives_as_long_as_it_is_checked(backend: str) -> None:
 
 
 @both_loops
-def test_an_application_need_not_know_of_its_life(backend: str) -> None:
+def test_an_application_without_lifespan_support_is_checked(backend: str) -> None:
     async def test() -> None:
         good = ResponsesApp(Scripted())
 
@@ -425,7 +425,7 @@ def test_an_application_need_not_know_of_its_life(backend: str) -> None:
 
 
 @both_loops
-def test_an_application_that_does_not_start_or_end_holds_nobody_up(backend: str) -> None:
+def test_the_deadline_bounds_startup_and_shutdown(backend: str) -> None:
     async def test() -> None:
         async def never(scope: MutableMapping[str, Any], _receive: Any, _send: Any) -> None:
             if scope["type"] == "lifespan":
@@ -437,14 +437,14 @@ def test_an_application_that_does_not_start_or_end_holds_nobody_up(backend: str)
                 await send({"type": "lifespan.startup.complete"})
                 await anyio.sleep_forever()
 
-        with pytest.raises(LocalProtocolError, match=r"has not started after 0\.1 seconds"):
+        with pytest.raises(UsageError, match=r"has not started after 0\.1 seconds"):
             await check_server(never, deadline=0.1)
         assert (await check_server(for_ever, only=["create"], deadline=0.1)).rules == {"create"}
 
     run(backend, test)
 
 
-# ---- asking for it
+# ---- arguments
 
 
 def test_rules_can_be_left_out() -> None:
@@ -461,22 +461,22 @@ def test_rules_can_be_left_out() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"only": ["no-such"]}, "there is no rule 'no-such'"),
-        ({"ignore": ["no-such"]}, "there is no rule 'no-such'"),
-        ({"only": ["sequence-gap"]}, "'sequence-gap' is no check of a server"),
+        ({"only": ["no-such"]}, "unknown rule 'no-such'"),
+        ({"ignore": ["no-such"]}, "unknown rule 'no-such'"),
+        ({"only": ["sequence-gap"]}, "'sequence-gap' is not a rule of servers"),
     ],
 )
-def test_a_rule_that_is_none_is_refused(options: Any, said: str) -> None:
+def test_an_unknown_rule_is_refused(options: Any, said: str) -> None:
     async def test() -> None:
-        with pytest.raises(LocalProtocolError, match=said):
+        with pytest.raises(UsageError, match=said):
             await check_server("http://127.0.0.1:9/v1", **options)
 
     run("asyncio", test)
 
 
-def test_an_address_that_is_none_is_refused() -> None:
+def test_an_invalid_address_is_refused() -> None:
     async def test() -> None:
-        with pytest.raises(UsageError, match="base_url must look like"):
+        with pytest.raises(ResponsesProtoError, match="base_url"):
             await check_server("127.0.0.1:8080")
 
     run("asyncio", test)

@@ -7,7 +7,7 @@ from tests.streams import BLANK, Wire, added, done, ending, message, numbered, o
 from tests.testing.fake.test_answers import WHOLE
 
 from responses_proto.codec import dump, load
-from responses_proto.exceptions import LocalProtocolError
+from responses_proto.exceptions import UsageError
 from responses_proto.models.events import LIFECYCLE_TYPES
 from responses_proto.models.response import Response
 from responses_proto.protocol import emit, encode_stream
@@ -25,7 +25,7 @@ from responses_proto.protocol.state import (
 )
 from responses_proto.testing import FAULTS, RULES, Answer, Fault, check_stream
 
-# A fault -> a rule that it breaks. What is not here changes nothing that a stream has to keep to.
+# A fault -> a rule that it breaks. Other faults break no rule.
 BROKEN = {
     "missing sequence_number": "sequence-missing",
     "missing output_index": "index-missing",
@@ -67,7 +67,7 @@ def wire(*faults: Fault) -> list[dict[str, Any]]:
     return Answer.response(WHOLE).with_faults(*faults).draft().events or []
 
 
-def test_what_the_emitter_says_conforms() -> None:
+def test_the_streams_of_the_emitter_conform() -> None:
     report = check_stream(body())
     assert report.ok, str(report)
     assert report.outcome.status == "completed"
@@ -83,7 +83,7 @@ def test_each_fault_breaks_its_rule(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(HARMLESS))
-def test_what_the_specification_allows_is_no_finding(name: str) -> None:
+def test_legal_faults_are_not_findings(name: str) -> None:
     assert check_stream(body(FAULTS[name])).findings == ()
 
 
@@ -116,11 +116,11 @@ def test_a_stream_that_ends_in_the_middle_of_a_frame_is_not_done() -> None:
 
 def test_rules_can_be_left_out() -> None:
     assert check_stream(body(Fault.no_done(), Fault.no_event_lines()), ignore=["no-done", "event-line"]).ok
-    with pytest.raises(LocalProtocolError, match="no rule 'no-such'"):
+    with pytest.raises(UsageError, match="unknown rule 'no-such'"):
         check_stream(b"", ignore=["no-such"])
 
 
-def test_rules_of_a_server_beyond_what_a_client_minds() -> None:
+def test_rules_that_a_client_tolerates_silently() -> None:
     def rules(events: list[dict[str, Any]]) -> frozenset[str]:
         return check_stream([{**event, "sequence_number": number} for number, event in enumerate(events)]).rules
 
@@ -135,7 +135,7 @@ def test_rules_of_a_server_beyond_what_a_client_minds() -> None:
     assert rules([wire()[0], {"type": "acme:ping"}, *wire()[1:]]) == frozenset()
 
 
-# What the tables say of each state and step: streams that come to the state, and do the step.
+# For each state and step of the tables: a stream that reaches the state and takes the step.
 
 _AT: Final[Wire] = {"item_id": "it_1", "output_index": 0}
 _IN: Final[Wire] = {**_AT, "content_index": 0}
@@ -152,7 +152,7 @@ OF_ITEMS: Final[dict[str, dict[str, Wire]]] = {
         ("code_interpreter_call", "response.code_interpreter_call_code.delta"),
     )
 }
-"""Kind of item -> step -> its event: two kinds, which have all steps between them."""
+"""Type of item -> step -> its event. The two types together have all steps."""
 OF_PARTS: Final[dict[str, Wire]] = {
     "added": {"type": "response.content_part.added", **_IN, "part": {**_PART, "text": ""}},
     "delta": {"type": "response.output_text.delta", **_IN, "delta": "x", "logprobs": []},
@@ -163,7 +163,7 @@ OF_PARTS: Final[dict[str, Wire]] = {
 
 
 def way(life: Any, state: str) -> list[str]:
-    """Find the shortest way to a state."""
+    """Return the shortest sequence of steps to a state."""
     ways: dict[str, list[str]] = {"awaited": []}
     for here in (found := ["awaited"]):
         for step, after in life[here].items():
@@ -174,7 +174,7 @@ def way(life: Any, state: str) -> list[str]:
 
 
 def broken_by_the_last(events: list[Wire], rules: Any) -> set[str]:
-    """Give those rules of a table that the last event breaks."""
+    """Return the rules of a table that the last event breaks."""
     at_stake = {rule for broken in rules.values() for rule in broken.values()}
     found = check_stream(numbered(events)).findings
     return {finding.rule for finding in found if finding.event == len(events) - 1} & at_stake
@@ -189,7 +189,7 @@ ITEM_CASES: Final = [
 ]
 
 
-def test_the_cases_have_all_that_an_item_must_not_do() -> None:
+def test_the_cases_cover_every_illegal_step_of_an_item() -> None:
     tried = {(state, step) for _, state, step in ITEM_CASES}
     assert {(state, step) for state, broken in ITEM_RULES.items() for step in broken} <= tried
 
@@ -232,13 +232,13 @@ def test_after_the_end_there_is_a_keepalive_at_most() -> None:
     assert "late-data" in check_stream(body() + body()).rules
 
 
-def test_a_page_is_no_stream() -> None:
+def test_an_html_page_is_not_a_stream() -> None:
     report = check_stream(b"<!DOCTYPE html><p>Hello</p>")
     assert report.outcome.status == "truncated"
     assert not report.ok
 
 
-def test_a_response_that_fails_does_so_by_the_rules() -> None:
+def test_a_failed_response_can_conform() -> None:
     failed = load({**dump(WHOLE), "status": "failed", "error": {"code": "server_error", "message": "Oops."}}, Response)
     report = check_stream(encode_stream(emit(failed)))
     assert report.ok, str(report)

@@ -1,4 +1,7 @@
-"""How the checks of a server talk to it: one request at a time, and nothing between that and what came back."""
+"""Send requests to a server for its checks, and assert what it answers.
+
+Requests go straight to the transport, so that the checks see what the server really sent.
+"""
 
 from __future__ import annotations
 
@@ -29,106 +32,106 @@ __all__ = ["NOT_OFFERED", "CheckFailed", "JSONDict", "Probe", "ProbeReply", "Ski
 M = TypeVar("M", bound=Model)
 
 JSONDict: TypeAlias = dict[str, Any]
-"""A request's body: wire values, models among them."""
+"""The body of a request: JSON values and models."""
 
 NOT_OFFERED: Final = frozenset({404, 405, 501})
-"""Statuses of a server that has no such endpoint."""
+"""The HTTP statuses of a server that does not offer an endpoint."""
 _OK: Final = 200
-_REFUSED: Final = frozenset({400, 422})  # the documented one, and what some frameworks say for it
-_LONGEST_BODY: Final = 64 * 1024 * 1024
-_DRAIN: Final = 0.5  # seconds in which what comes behind [DONE] is waited for
+_REFUSED: Final = frozenset({400, 422})  # 400 is documented; some frameworks answer 422
+_MAX_BODY: Final = 64 * 1024 * 1024
+_DRAIN: Final = 0.5  # seconds to wait for data after [DONE]
 _DONE: Final = b"data: [DONE]"
-_EXCERPT: Final = 120  # characters of a body that a detail shows
+_EXCERPT: Final = 120  # characters of the body in a detail
 
 
-class CheckFailed(Exception):  # noqa: N818 - no error of this program's
-    """The rule that is being checked is broken."""
+class CheckFailed(Exception):  # noqa: N818 - a result, not an error of this library
+    """The server breaks the rule that is being checked."""
 
-    def __init__(self, detail: str, stream: tuple[Finding, ...] = ()) -> None:
+    def __init__(self, detail: str, findings: tuple[Finding, ...] = ()) -> None:
         super().__init__(detail)
-        self.stream = stream
-        """What was found in the stream that came, if that is why."""
+        self.findings = findings
+        """The findings in the stream, if it does not conform."""
 
 
 class Skipped(Exception):  # noqa: N818 - as above
-    """The server does not offer what the rule is about."""
+    """The server does not offer what the rule applies to."""
 
 
 @attrs.frozen
 class ProbeReply:
-    """An answer, read to its end. Whatever asks something of it raises :class:`CheckFailed` if it is not so."""
+    """A complete HTTP response. Its methods raise :class:`CheckFailed` if it is not as expected."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     ignore: frozenset[str]
-    """Rules that do not count."""
+    """Ids of rules whose findings are ignored."""
 
-    def read(self, cls: type[M]) -> M:
-        """Give what a good answer says; what does not fit its field is not there."""
-        return load(self._object(), cls)
+    def parse(self, cls: type[M]) -> M:
+        """Return the model in the body. Fails for a status other than 200. Values that do not fit are left out."""
+        return load(self._json_object(), cls)
 
-    def fits(self, cls: type[Model]) -> None:
-        """Ask for all that the specification requires, each of its type."""
+    def assert_fits(self, cls: type[Model]) -> None:
+        """Fail unless the body has all required fields of the model, each of its type."""
         try:
-            make_converter(strict=True).load(self._object(), cls)
+            make_converter(strict=True).load(self._json_object(), cls)
         except DecodeError as error:
             raise CheckFailed(str(error)) from error
 
-    def stream(self) -> Response:
-        """Give what a stream adds up to that conforms and completes."""
+    def assert_stream(self) -> Response:
+        """Return the final response of the stream. Fails unless the stream conforms and completes."""
         if self.status != _OK:
-            self.fail("it is not answered well")
+            self.fail("expected status 200")
         if media_type(self.headers) != "text/event-stream":
-            self.fail(f"the content type is {self.headers.get('content-type')!r}, not that of a stream")
+            self.fail(f"expected the content type text/event-stream, got {self.headers.get('content-type')!r}")
         report = check_stream(self.body, ignore=self.ignore)
         if not report.ok:
-            raise CheckFailed(f"the stream does not conform, see the {len(report.findings)} findings", report.findings)
+            raise CheckFailed(f"the stream does not conform: {len(report.findings)} findings", report.findings)
         if report.outcome.status != "completed":
-            raise CheckFailed(f"the stream ends as {report.outcome.status}")
+            raise CheckFailed(f"expected a completed response, got {report.outcome.status}")
         return report.outcome.response
 
-    def refused(self, *also: int) -> None:
-        """Ask for the refusal of a bad request."""
+    def assert_refused(self, *also: int) -> None:
+        """Fail unless the request is refused, with status 400, 422 or one of ``also``."""
         if self.status not in _REFUSED.union(also):
-            self.fail("it is not refused")
+            self.fail("expected a refusal")
 
-    def missing(self) -> None:
-        """Ask for 404."""
-        if self.status != 404:  # noqa: PLR2004 - HTTP's number for it
-            self.fail("it is not said to be missing")
+    def assert_not_found(self) -> None:
+        """Fail unless the status is 404."""
+        if self.status != 404:  # noqa: PLR2004 - HTTP's Not Found
+            self.fail("expected status 404")
 
-    def offered(self, *also: int) -> ProbeReply:
-        """Skip the check if the server has no such endpoint."""
+    def skip_unless_offered(self, *also: int) -> ProbeReply:
+        """Return the reply. Skips the check if its status is one of ``NOT_OFFERED`` or ``also``."""
         if self.status in NOT_OFFERED.union(also):
             raise Skipped(f"not offered (HTTP {self.status})")
         return self
 
     def json(self) -> Any:
-        """Give the value that the body is."""
+        """Return the JSON value of the body."""
         if not is_json(media_type(self.headers)):
-            self.fail(f"the content type is {self.headers.get('content-type')!r}, not that of JSON")
+            self.fail(f"expected the content type application/json, got {self.headers.get('content-type')!r}")
         try:
             return default_converter().json.loads(self.body)
         except (DecodeError, LimitExceeded) as error:
             raise CheckFailed(f"the body is not JSON: {error}") from error
 
-    def fail(self, why: str) -> NoReturn:
-        """Break the rule."""
+    def fail(self, detail: str) -> NoReturn:
+        """Raise :class:`CheckFailed` with the detail, the status and the beginning of the body."""
         text = " ".join(self.body[: 4 * _EXCERPT].decode("utf-8", "replace").split())[:_EXCERPT]
-        raise CheckFailed(f"{why}: HTTP {self.status}, {text or 'no body'}")
+        raise CheckFailed(f"{detail}: HTTP {self.status}, {text or 'no body'}")
 
-    def _object(self) -> dict[str, Any]:
+    def _json_object(self) -> dict[str, Any]:
         if self.status != _OK:
-            self.fail("it is not answered well")
+            self.fail("expected status 200")
         value = self.json()
         if not isinstance(value, dict):
-            self.fail("the body is no object")
+            self.fail("expected a JSON object")
         return value  # pyright: ignore[reportUnknownVariableType] # keys of JSON objects are strings
 
 
 class Probe:
-    """Asks one server. Verbs: :meth:`request`; :meth:`create`, :meth:`created` and :meth:`stored` for what most checks begin with."""
+    """Sends requests to one server: any with :meth:`request`, and ``POST /responses`` with the other methods."""
 
     def __init__(
         self, transport: Transport, base_url: str, headers: Mapping[str, str], model: str, ignore: frozenset[str]
@@ -139,9 +142,9 @@ class Probe:
         self._ignore = ignore
         self._stored: Response | None = None
         self.model = model
-        """What requests are for."""
-        self.last: str = ""
-        """The last request: ``POST /responses``."""
+        """The model that requests name."""
+        self.last_request: str = ""
+        """The last request, such as ``POST /responses``."""
 
     async def request(
         self,
@@ -150,8 +153,11 @@ class Probe:
         content: JSONDict | bytes | None = None,
         params: Mapping[str, str | int] | None = None,
     ) -> ProbeReply:
-        """Make a request, and read the answer to its end. ``path`` are the segments; bytes are sent as they are."""
-        self.last = f"{method} /{'/'.join(path)}"
+        """Send a request and read the whole reply.
+
+        ``path``: the segments of the path below the base URL. ``content``: an object, or bytes to send unchanged.
+        """
+        self.last_request = f"{method} /{'/'.join(path)}"
         streaming = isinstance(content, dict) and content.get("stream") is True
         headers = {"accept": "text/event-stream" if streaming else "application/json", **self._headers}
         body = b""
@@ -168,33 +174,33 @@ class Probe:
             await shut(reply)
 
     async def create(self, **fields: Any) -> ProbeReply:
-        """Ask for a response; for some short text, unless the fields say otherwise."""
+        """Send ``POST /responses``, by default for a short text. ``fields`` are fields of the request."""
         return await self.request("POST", "responses", content={"model": self.model, "input": "Say hello.", **fields})
 
-    async def created(self, **fields: Any) -> Response:
-        """Ask for a response, and give it. Breaks the rule if it is not completed."""
+    async def create_completed(self, **fields: Any) -> Response:
+        """Create a response and return it. Fails unless its status is ``completed``."""
         reply = await self.create(**fields)
-        response = reply.read(Response)
+        response = reply.parse(Response)
         if response.status != "completed":
-            reply.fail(f"the response is {response.status!r}, not completed")
+            reply.fail(f"expected a completed response, got {response.status!r}")
         return response
 
-    async def stored(self) -> Response:
-        """Give a response that the server keeps, the same each time. Skips the check if it keeps none."""
+    async def stored_response(self) -> Response:
+        """Return a stored response, the same for all checks. Skips the check if the server stores none."""
         if self._stored is None:
-            response = await self.created(store=True)
-            (await self.request("GET", "responses", response.id)).offered()
+            response = await self.create_completed(store=True)
+            (await self.request("GET", "responses", response.id)).skip_unless_offered()
             self._stored = response
         return self._stored
 
 
 async def _read(reply: WireReply) -> bytes:
-    """Read a body, up to what comes soon behind ``[DONE]``: some servers leave the connection open then."""
+    """Read a body to its end, or until shortly after ``[DONE]``, because some servers then leave the connection open."""
     body = bytearray()
     while piece := await reply.receive():
         body += piece
-        if len(body) > _LONGEST_BODY:
-            raise CheckFailed(f"the body is longer than {_LONGEST_BODY} bytes")
+        if len(body) > _MAX_BODY:
+            raise CheckFailed(f"the body is longer than {_MAX_BODY} bytes")
         if _DONE in body[-len(piece) - len(_DONE) :]:
             with anyio.move_on_after(_DRAIN):
                 while piece := await reply.receive():

@@ -1,13 +1,17 @@
-"""Checks of what a server sends: whether a stream is what the specification says a stream is.
+"""Check whether a stream of events conforms to the specification.
 
 ::
 
     report = check_stream(body)
     assert report.ok, str(report)
 
-The client's own engine reads the stream, so that its findings (:data:`~responses_proto.anomalies.ANOMALY_CODES`) are findings here under the
-same names. To them come the rules that a client has no need to hold against a server. What may follow what, and which rule is broken
-by what may not, is read off the tables of :mod:`responses_proto.protocol.state`; all rules are in :data:`~responses_proto.rules.RULES`.
+The checker feeds the stream to :class:`~responses_proto.protocol.ResponseStream`, the engine of the client, one SSE block at a
+time. Each anomaly that the engine reports (:data:`~responses_proto.anomalies.ANOMALY_CODES`) becomes a finding of the same name.
+
+The checker adds the rules that a client tolerates silently. It walks every event through three state machines: the response, its
+items, and the parts of each item. The tables of :mod:`responses_proto.protocol.state` say which step is legal in which state, and
+which rule an illegal step breaks. After an illegal step the checker recovers as the engine does, so that one fault does not cause
+more findings. All rules are in :data:`~responses_proto.rules.RULES`.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 import attrs
 
 from ...codec import default_converter, dumps
-from ...exceptions import LocalProtocolError
+from ...exceptions import UsageError
 from ...limits import Limits
 from ...models._base import Model
 from ...models.events import LIFECYCLE_TYPES, TERMINAL_TYPES, UnknownEvent
@@ -51,23 +55,24 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "Report", "StreamReport", "assert_ok", "check_rules", "check_stream"]
 
 _Place: TypeAlias = tuple[int, str, int]
-"""Where a part is: output index, container, index in that. A text in no part has an empty container."""
+"""The place of a part: output index, container, index within it. The container is empty for a text that is not in a part."""
 
 _EXTENSION: Final = re.compile(r"[\w.-]+:[\w.-]+")
 
 
 @attrs.frozen
 class Finding:
-    """One place where a server does not do as it should."""
+    """One violation of a rule."""
 
     rule: str
-    """A key of :data:`RULES`."""
+    """The id of the rule, a key of :data:`RULES`."""
     event: int | None
-    """In a stream, the number of the event that showed it, counted from 0 as they came; the number of events if it was the end."""
+    """The position of the event in the stream, counted from 0; the number of events if the end of the stream is at fault.
+    ``None`` if the finding is not about a stream."""
     path: str
-    """The event's type, and where in it, as JSONPath; or the request that was answered."""
+    """The type of the event and a JSONPath within it, or the request, such as ``POST /responses``."""
     detail: str = ""
-    """For people."""
+    """An explanation for people."""
 
     def __str__(self) -> str:
         where = "" if self.event is None else f"event {self.event}: "
@@ -76,30 +81,30 @@ class Finding:
 
 @attrs.frozen
 class Report:
-    """What was found."""
+    """The findings of a check."""
 
     findings: tuple[Finding, ...]
-    """In the order in which they showed; each rule once per place."""
+    """In the order of the stream. Each rule occurs once per path."""
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was found. Says nothing of how a response ended: a response can fail by the rules."""
+        """Whether there are no findings. A response that fails can still conform: see the outcome."""
         return not self.findings
 
     @property
     def rules(self) -> frozenset[str]:
-        """The rules that were broken."""
+        """The ids of the rules that were broken."""
         return frozenset(finding.rule for finding in self.findings)
 
 
 @attrs.frozen
 class StreamReport(Report):
-    """What was found in one stream."""
+    """The findings in one stream."""
 
     events: int
-    """How many events there were."""
+    """The number of events."""
     outcome: Outcome
-    """How a client would say that it ended."""
+    """How the response ended, as a client would report it."""
 
     def __str__(self) -> str:
         head = f"{self.events} events, {self.outcome.status}, {len(self.findings) or 'no'} findings"
@@ -110,37 +115,41 @@ R = TypeVar("R", bound=Report)
 
 
 def assert_ok(report: R) -> R:
-    """Give the report back if nothing was found; else fail the test with all that was: ``assert_ok(check_stream(body))``.
+    """Return the report if it has no findings, as in ``assert_ok(check_stream(body))``.
 
-    Raises ``AssertionError``.
+    Raises ``AssertionError`` with the findings otherwise.
     """
-    __tracebackhide__ = True  # pytest shows the caller's line then
+    __tracebackhide__ = True  # so that pytest shows the line of the caller
     if not report.ok:
         raise AssertionError(str(report))
     return report
 
 
 def check_rules(names: Collection[str]) -> frozenset[str]:
-    """Give the names of rules as a set. Raises ``LocalProtocolError`` for one that is not known."""
+    """Return the ids of rules as a set. Raises ``UsageError`` for an unknown rule."""
     unknown = sorted(set(names) - RULES.keys())
     if unknown:
-        raise LocalProtocolError(f"there is no rule {unknown[0]!r}; see RULES")
+        raise UsageError(f"unknown rule {unknown[0]!r}, expected a key of responses_proto.testing.RULES")
     return frozenset(names)
 
 
 def check_stream(
     stream: bytes | Iterable[Event | JSONObject], *, ignore: Collection[str] = (), limits: Limits | None = None
 ) -> StreamReport:
-    """Check one whole stream: its bytes, or its events, as models or wire objects. ``ignore`` names rules that do not count.
+    """Check a complete stream, and return a report.
 
-    Of events, what concerns frames is not checked. Raises ``LimitExceeded``, and ``LocalProtocolError`` for a rule that is not known.
+    ``stream``: the bytes of the body, or the events as models or wire objects. The rules about SSE frames are only checked for bytes.
+    ``ignore``: ids of rules whose findings are left out.
+    ``limits``: as for ``ResponseStream``.
+
+    Raises ``LimitExceeded``, and ``UsageError`` for an unknown rule.
     """
     checker = _Checker(limits or Limits(), check_rules(ignore))
     if isinstance(stream, (bytes, bytearray, memoryview)):
-        checker.read(bytes(stream))
+        checker.check_bytes(bytes(stream))
     else:
         for event in stream:
-            checker.take(event)
+            checker.check_event(event)
     return checker.report()
 
 
@@ -150,80 +159,85 @@ class _Checker:
         self._ignore = ignore
         self._stream = ResponseStream(limits=limits)
         self._findings: list[Finding] = []
-        self._known = 0  # anomalies that are among the findings
-        self._events = 0
+        # (rule, path) and (rule, type of event) of the findings, so that each is found once.
+        self._reported: set[tuple[str, str]] = set()
+        self._reported_types: set[tuple[str, str]] = set()
+        self._anomalies_seen = 0
+        self._event_count = 0
         self._state: ResponseState = "awaited"
         self._items: dict[int, ItemState] = {}
         self._parts: dict[_Place, PartState] = {}
-        self._last: dict[_Place, str] = {}
-        """Place -> the last event that concerned it."""
+        # The type of the last event of each part, for the detail of a finding.
+        self._last_event: dict[_Place, str] = {}
 
-    def read(self, data: bytes) -> None:
-        """Take the bytes, block by block, so that each finding has its event."""
+    def check_bytes(self, data: bytes) -> None:
+        """Check a body, one SSE block at a time, so that each finding is attributed to its event."""
         decoder = SSEDecoder(self._limits)
-        last = b""
+        last_data = b""
         for block in decoder.blocks(data):
             frame = decoder.parse(block)
             if frame is not None:
-                last = frame.data.strip()
-                if not frame.event and last != b"[DONE]":
-                    self._find("event-line", "frame $")
+                last_data = frame.data.strip()
+                if not frame.event and last_data != b"[DONE]":
+                    self._report("event-line", "frame $")
             self._stream.receive_data(block + b"\n\n")
-            self._look()
+            self._check_received()
         rest = decoder.eof()
         if rest:
             self._stream.receive_data(rest)
         self._stream.receive_eof()
-        self._look()
-        if last != b"[DONE]":
-            self._find("no-done", "frame $")
+        self._check_received()
+        if last_data != b"[DONE]":
+            self._report("no-done", "frame $")
 
-    def take(self, event: Event | JSONObject) -> None:
-        """Take one event."""
+    def check_event(self, event: Event | JSONObject) -> None:
+        """Check the next event."""
         data = dumps(event) if isinstance(event, Model) else default_converter().json.dumps(event)
         self._stream.receive_event(data)
-        self._look()
+        self._check_received()
 
     def report(self) -> StreamReport:
+        """End the stream, and return the report."""
         self._stream.receive_eof()
-        self._look()
+        self._check_received()
         outcome = self._stream.outcome
-        if outcome is None:  # not after the end of input
-            raise LocalProtocolError("the stream has no outcome")
-        return StreamReport(tuple(self._findings), self._events, outcome)
+        if outcome is None:
+            raise AssertionError("a stream has an outcome after its end")
+        return StreamReport(tuple(self._findings), self._event_count, outcome)
 
-    def _look(self) -> None:
-        """Look at what came last."""
+    def _check_received(self) -> None:
+        """Collect the new anomalies of the engine, and check the new events."""
         anomalies = self._stream.anomalies
-        for anomaly in anomalies[self._known :]:
-            self._find(anomaly.code, anomaly.path, anomaly.detail)
-        self._known = len(anomalies)
+        for anomaly in anomalies[self._anomalies_seen :]:
+            self._report(anomaly.code, anomaly.path, anomaly.detail)
+        self._anomalies_seen = len(anomalies)
         for event in self._stream.events_received():
-            self._judge(event)
-            self._events += 1
+            self._check_order(event)
+            self._event_count += 1
 
-    def _judge(self, event: Any) -> None:
+    def _check_order(self, event: Any) -> None:
         kind: str = event.type
-        first: Any = None if self._events else getattr(event, "sequence_number", None)  # which an unknown event has not
+        # An UnknownEvent has no attribute for its sequence number.
+        first: Any = None if self._event_count else getattr(event, "sequence_number", None)
         if first:
-            self._find("sequence-start", f"{kind} $.sequence_number", f"it is {first}")
+            self._report("sequence-start", f"{kind} $.sequence_number", f"expected 0, got {first}")
         if isinstance(event, UnknownEvent):
             if not _EXTENSION.fullmatch(kind):
-                self._find("unknown-type", f"{kind} $.type")
+                self._report("unknown-type", f"{kind} $.type")
         elif kind in LIFECYCLE_TYPES:
-            # What is out of order the engine has found; it goes on as the engine does.
+            # The engine reports illegal steps of the response itself. Recover as the engine does.
             skips = self._state == "awaited" or kind in TERMINAL_TYPES
             following = RESPONSE_LIFE[self._state].get(kind)
             self._state = following or (RESPONSE_LIFE["created"].get(kind, self._state) if skips else self._state)
         elif kind in ITEM_STEPS:
-            self._judge_item(event)
+            self._check_item_event(event)
 
-    def _judge_item(self, event: Any) -> None:
-        """Take an event of an item through the lives of response, item and part."""
+    def _check_item_event(self, event: Any) -> None:
+        """Move the response, the item and the part of an event to their next states."""
         kind: str = event.type
-        broken = RESPONSE_RULES[self._state].get("output")
-        if broken:
-            self._break(broken, event, f"while {self._state.replace('_', ' ')}")
+        rule = RESPONSE_RULES[self._state].get("output")
+        if rule:
+            self._report_step(rule, event, f"while {self._state.replace('_', ' ')}")
         if self._state == "ended":
             return
         if self._state == "awaited":
@@ -232,43 +246,43 @@ class _Checker:
         state, step = self._items.get(index, "awaited"), ITEM_STEPS[kind]
         following = ITEM_LIFE[state].get(step)
         if following is None:
-            self._break(ITEM_RULES[state][step], event, f"the item is {state}")
+            self._report_step(ITEM_RULES[state][step], event, f"the item is {state}")
             following = ITEM_LIFE["open"].get(step, state) if state == "awaited" else state
         self._items[index] = following
         if step == "done":
             for place in [place for place in self._parts if place[0] == index]:
-                self._judge_part(place, "item done", event)
+                self._check_part_step(place, "item done", event)
                 del self._parts[place]
         elif kind in PART_STEPS and state != "done":
-            self._judge_part(_place(event), PART_STEPS[kind], event)
+            self._check_part_step(_place(event), PART_STEPS[kind], event)
 
-    def _judge_part(self, place: _Place, step: PartStep, event: Any) -> None:
+    def _check_part_step(self, place: _Place, step: PartStep, event: Any) -> None:
         state = self._parts.get(place, "awaited" if place[1] else "open")
         following = PART_LIFE[state].get(step)
         if following is None:
             rule = PART_RULES[state][step]
             if rule != "part-unfinished" or place[1] in _CLOSED_BY_EVENTS:
-                self._break(rule, event, self._last.get(place, ""))
+                self._report_step(rule, event, self._last_event.get(place, ""))
             following = PART_LIFE["open"].get(step, state) if state in ("awaited", "growing") else state
         self._parts[place] = following
-        self._last[place] = event.type
+        self._last_event[place] = event.type
 
-    def _break(self, rule: str, event: Any, detail: str) -> None:
-        """Note what the tables do not allow, unless the engine has noted it of such an event already."""
-        of_type = f"{event.type} $"
-        if not any(finding.rule == rule and finding.path.startswith(of_type) for finding in self._findings):
-            self._find(rule, of_type, detail)
+    def _report_step(self, rule: str, event: Any, detail: str) -> None:
+        """Report an illegal step, unless the engine has reported the rule for an event of this type already."""
+        if (rule, event.type) not in self._reported_types:
+            self._report(rule, f"{event.type} $", detail)
 
-    def _find(self, rule: str, path: str, detail: str = "") -> None:
-        seen = any((finding.rule, finding.path) == (rule, path) for finding in self._findings)
-        if rule not in self._ignore and not seen:
-            self._findings.append(Finding(rule, self._events, path, detail))
+    def _report(self, rule: str, path: str, detail: str = "") -> None:
+        if rule not in self._ignore and (rule, path) not in self._reported:
+            self._reported.add((rule, path))
+            self._reported_types.add((rule, path.partition(" $")[0]))
+            self._findings.append(Finding(rule, self._event_count, path, detail))
 
 
 def _place(event: Any) -> _Place:
-    """Give where the part of an event is."""
     at = DELTA_EVENTS.get(event.type) or DONE_EVENTS.get(event.type) or PART_EVENTS[event.type]
     return event.output_index, at.container, getattr(event, at.index) if at.index else 0
 
 
 _CLOSED_BY_EVENTS: Final = frozenset(container for _, container in PART_CLOSERS)
+"""The containers whose parts have a closing event."""

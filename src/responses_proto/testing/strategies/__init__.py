@@ -1,4 +1,4 @@
-"""Hypothesis strategies: anything of the protocol that a test could want any of. Needs the extra ``testing``.
+"""Hypothesis strategies for models, wire objects and streams of the protocol. Needs the extra ``testing``.
 
 ::
 
@@ -9,10 +9,10 @@
     @given(strategies.models(FunctionCall))
     def test_my_writer(call: FunctionCall) -> None: ...
 
-Models are made from the classes themselves, so that there is a strategy for each of them, and ``codec.dump(codec.load(x)) == x``
-for each value. They have what all specifications of a class require, and of enumerations the known values; with ``beyond=True``
-they also carry what no specification has: fields, types and values that nobody knows, as servers add them. Streams are made from
-the tables of :mod:`responses_proto.protocol.state`: each is one that a server may send. :func:`damaged_streams` are those that no server should.
+Models are generated from the classes themselves, so every class has a strategy, and ``codec.dump(codec.load(x)) == x`` holds for
+each wire object. They have all fields that a class requires, and only known values of enumerations. With ``beyond=True`` they also
+have unknown fields, types and values, as servers add them. Streams are generated from the tables of
+:mod:`responses_proto.protocol.state`, so each is one that a conforming server may send. :func:`damaged_streams` are faulty ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from __future__ import annotations
 import importlib.util
 
 if importlib.util.find_spec("hypothesis") is None:
-    raise ImportError("the strategies need hypothesis: pip install 'responses-proto[testing]'", name="hypothesis")
+    raise ImportError("strategies need hypothesis: pip install 'responses-proto[testing]'", name="hypothesis")
 
 from ._damage import DAMAGES, damaged_streams
 from ._models import contents, events, items, json_values, models, payloads, requests, responses, tools

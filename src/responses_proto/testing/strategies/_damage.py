@@ -1,4 +1,4 @@
-"""Streams that no server should send: shuffled, thinned, doubled and damaged."""
+"""Strategies for faulty streams, with frames that are dropped, duplicated, reordered or corrupted."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ _SPLICES: Final = (
     b"", b"\n", b"\n\n", b"\r", b": ping\n\n", b"data: [DONE]\n\n", b"data: {}\n\n", b"data: null\n\n", b"\xff", b"\x00", b"\xef\xbb\xbf",
     b'"', b"}", b"retry: 1\n", b"id: x\n",
 )  # fmt: skip
-_CUT: Final = 40  # bytes that are taken out at most where something is spliced in
+_MAX_CUT: Final = 40  # bytes that a splice removes
 
 
-def _drop(frames: list[bytes], chance: Random) -> None:
-    del frames[chance.randrange(len(frames))]
+def _drop(frames: list[bytes], random: Random) -> None:
+    del frames[random.randrange(len(frames))]
 
 
-def _double(frames: list[bytes], chance: Random) -> None:
-    frames.insert(chance.randrange(len(frames)), chance.choice(frames))
+def _double(frames: list[bytes], random: Random) -> None:
+    frames.insert(random.randrange(len(frames)), random.choice(frames))
 
 
-def _swap(frames: list[bytes], chance: Random) -> None:
-    one, other = chance.randrange(len(frames)), chance.randrange(len(frames))
+def _swap(frames: list[bytes], random: Random) -> None:
+    one, other = random.randrange(len(frames)), random.randrange(len(frames))
     frames[one], frames[other] = frames[other], frames[one]
 
 
-def _shuffle(frames: list[bytes], chance: Random) -> None:
-    chance.shuffle(frames)
+def _shuffle(frames: list[bytes], random: Random) -> None:
+    random.shuffle(frames)
 
 
-def _splice(frames: list[bytes], chance: Random) -> None:
-    index = chance.randrange(len(frames))
+def _splice(frames: list[bytes], random: Random) -> None:
+    index = random.randrange(len(frames))
     frame = frames[index]
-    place = chance.randrange(len(frame) + 1)
-    frames[index] = frame[:place] + chance.choice(_SPLICES) + frame[place + chance.randint(0, _CUT) :]
+    place = random.randrange(len(frame) + 1)
+    frames[index] = frame[:place] + random.choice(_SPLICES) + frame[place + random.randint(0, _MAX_CUT) :]
 
 
-def _end(frames: list[bytes], chance: Random) -> None:
-    del frames[chance.randrange(len(frames)) :]
+def _end(frames: list[bytes], random: Random) -> None:
+    del frames[random.randrange(len(frames)) :]
 
 
 DAMAGES: Final[Mapping[str, Callable[[list[bytes], Random], None]]] = {
@@ -59,15 +59,15 @@ DAMAGES: Final[Mapping[str, Callable[[list[bytes], Random], None]]] = {
     "splice": _splice,
     "end": _end,
 }
-"""Name -> what does it to the frames of a stream, of which there has to be one at least."""
+"""Name -> a function that damages a list of frames in place. The list must not be empty."""
 
 
 def damaged_streams(
     frames: SearchStrategy[list[bytes]] | None = None, *, max_damages: int = 8
 ) -> SearchStrategy[bytes]:
-    """Make the bytes of streams in which up to ``max_damages`` things went wrong, see :data:`DAMAGES`.
+    """Return a strategy for the bytes of streams with up to ``max_damages`` faults of :data:`DAMAGES`.
 
-    ``frames`` are the streams to damage, each as the list of its frames; those of :func:`~.streams` if not given.
+    ``frames``: the streams to damage, each as the list of its SSE frames; by default those of :func:`~.streams`.
     """
     return _damaged(_frames if frames is None else frames, max_damages)
 
@@ -76,10 +76,10 @@ _frames: Final = streams(beyond=True).map(lambda stream: [frame + b"\n\n" for fr
 
 
 @st.composite
-def _damaged(draw: DrawFn, base: SearchStrategy[list[bytes]], most: int) -> bytes:
+def _damaged(draw: DrawFn, base: SearchStrategy[list[bytes]], max_damages: int) -> bytes:
     frames = list(draw(base))
-    chance = draw(st.randoms(use_true_random=False))
-    for name in draw(st.lists(st.sampled_from(sorted(DAMAGES)), max_size=most)):
+    random = draw(st.randoms(use_true_random=False))
+    for name in draw(st.lists(st.sampled_from(sorted(DAMAGES)), max_size=max_damages)):
         if frames:
-            DAMAGES[name](frames, chance)
+            DAMAGES[name](frames, random)
     return b"".join(frames)

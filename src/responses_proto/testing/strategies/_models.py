@@ -1,4 +1,4 @@
-"""Models and their wire objects, made from what the classes say of their fields."""
+"""Strategies for models and their wire objects, generated from the fields of the classes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ...codec import load
 from ...codec._specs import ValueSpec, model_spec, value_spec
-from ...exceptions import LocalProtocolError
+from ...exceptions import UsageError
 from ...models.content import Content
 from ...models.events import Event
 from ...models.items import Item
@@ -41,9 +41,9 @@ __all__ = [
 
 T = TypeVar("T")
 
-_DEEP: Final = 5  # levels, after which lists of models are empty and other ways are preferred to a model
+_MAX_DEPTH: Final = 5  # levels; below that, lists of models are empty and other alternatives are preferred to models
 _TEXT: Final = st.text(st.characters(codec="utf-8"), max_size=8)
-# Low surrogates only: a high one followed by a low one would be one character when it is read back.
+# No high surrogates: JSON reads a high and a low surrogate back as one character.
 _ODD_TEXT: Final = st.text(
     st.characters(codec="utf-8") | st.characters(min_codepoint=0xDC00, max_codepoint=0xDFFF), max_size=8
 )
@@ -53,7 +53,7 @@ _INTEGERS: Final = st.integers(-(2**63), 2**64 - 1)
 
 
 def json_values() -> SearchStrategy[JSONValue]:
-    """Make JSON values of any kind, a few levels deep."""
+    """Return a strategy for JSON values of any type, a few levels deep."""
     return _json
 
 
@@ -62,19 +62,19 @@ _json: Final[SearchStrategy[Any]] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_ODD_TEXT, inner, max_size=3),
     max_leaves=6,
 )
-# Not the names of fields, nor of what may become one: the specification has no dash in a name.
+# With a dash, because no present or future field of the specification has one.
 _unknown_fields: Final[SearchStrategy[dict[str, Any]]] = st.dictionaries(
     _ODD_TEXT.map(lambda name: f"x-{name}"), _json, max_size=2
 )
 
 
 def unknown_objects() -> SearchStrategy[dict[str, Any]]:
-    """Make objects of types that only one server knows."""
-    return st.builds(_of_slug, _SLUG, _unknown_fields)
+    """Return a strategy for wire objects of unknown types, such as ``acme:thing``."""
+    return st.builds(_unknown_object, _SLUG, _unknown_fields)
 
 
-def _of_slug(slug: str, more: dict[str, Any]) -> dict[str, Any]:
-    return {**more, "type": f"acme:{slug}"}
+def _unknown_object(slug: str, fields: dict[str, Any]) -> dict[str, Any]:
+    return {**fields, "type": f"acme:{slug}"}
 
 
 @overload
@@ -82,97 +82,102 @@ def models(cls: type[T], *, beyond: bool = False) -> SearchStrategy[T]: ...
 @overload
 def models(cls: TypeForm[T], *, beyond: bool = False) -> SearchStrategy[T]: ...
 def models(cls: Any, *, beyond: bool = False) -> SearchStrategy[Any]:
-    """Make models: ``cls`` is a class, or one of the unions (``Event``, ``Item``, …).
+    """Return a strategy for models.
 
-    With ``beyond``, they also carry what the specification does not have. Raises ``LocalProtocolError`` for what is no model.
+    ``cls``: a model class, or a union of models (``Event``, ``Item``, …).
+    ``beyond``: whether to add unknown fields, types and values.
+
+    Raises ``UsageError`` for any other type.
     """
     return payloads(cls, beyond=beyond).map(lambda payload: load(payload, cls))
 
 
 def payloads(cls: Any, *, beyond: bool = False) -> SearchStrategy[JSONObject]:
-    """Make wire objects that fit a class or a union; as :func:`models`, before they are loaded."""
+    """Return a strategy for wire objects that fit a class or a union. The arguments are those of :func:`models`."""
     try:
-        shape = value_spec(cls)
+        spec = value_spec(cls)
     except TypeError:
-        shape = ValueSpec()
-    if not shape.models:
-        raise LocalProtocolError(f"{cls!r} is no model, nor a union of models")
-    arms: list[SearchStrategy[Any]] = [fields(arm, beyond=beyond) for arm in shape.models]
-    if beyond and shape.unknown is not None:
-        arms.append(unknown_objects())
-    return st.one_of(arms)
+        spec = ValueSpec()
+    if not spec.models:
+        raise UsageError(f"{cls!r} is not a model class or a union of them")
+    alternatives: list[SearchStrategy[Any]] = [fields(model, beyond=beyond) for model in spec.models]
+    if beyond and spec.unknown is not None:
+        alternatives.append(unknown_objects())
+    return st.one_of(alternatives)
 
 
 def events(*, beyond: bool = False) -> SearchStrategy[Event]:
-    """Make events of any type. For events that follow each other, see :func:`streams`."""
+    """Return a strategy for single events of any type. For sequences of events see :func:`streams`."""
     return models(Event, beyond=beyond)
 
 
 def items(*, beyond: bool = False) -> SearchStrategy[Item]:
-    """Make items of any type, of input and of output."""
+    """Return a strategy for input and output items of any type."""
     return models(Item, beyond=beyond)
 
 
 def contents(*, beyond: bool = False) -> SearchStrategy[Content]:
-    """Make content parts of any type."""
+    """Return a strategy for content parts of any type."""
     return models(Content, beyond=beyond)
 
 
 def tools(*, beyond: bool = False) -> SearchStrategy[Tool]:
-    """Make tools of any type."""
+    """Return a strategy for tools of any type."""
     return models(Tool, beyond=beyond)
 
 
 def requests(*, beyond: bool = False) -> SearchStrategy[CreateResponse]:
-    """Make requests for a response."""
+    """Return a strategy for requests that create a response."""
     return models(CreateResponse, beyond=beyond)
 
 
 def responses(*, beyond: bool = False) -> SearchStrategy[Response]:
-    """Make responses, of any status, whatever their output says. For one that a stream adds up to, see :func:`streams`."""
+    """Return a strategy for responses. Status and output need not agree; for consistent responses see :func:`streams`."""
     return models(Response, beyond=beyond)
 
 
 @st.composite
 def fields(draw: DrawFn, cls: type[Model], depth: int = 0, *, beyond: bool = False) -> dict[str, Any]:
-    """Make wire objects of one class: what it requires, and a few of its other fields."""
-    plan = model_spec(cls)
-    optional = [field for field in plan.fields if not field.required]
+    """Draw a wire object of one class: its required fields and a few others."""
+    spec = model_spec(cls)
+    optional = [field for field in spec.fields if not field.required]
     chosen = (
         draw(st.lists(st.sampled_from(optional), max_size=4, unique_by=lambda field: field.wire)) if optional else []
     )
     known = {
         field.wire: draw(values(field.shape, depth + 1, beyond=beyond))
-        for field in plan.fields
+        for field in spec.fields
         if field.required or field in chosen
     }
-    return {**plan.constants, **known, **(draw(_unknown_fields) if beyond else {})}
+    return {**spec.constants, **known, **(draw(_unknown_fields) if beyond else {})}
 
 
-@functools.cache  # a union of all items would be put together again for each field of each response
-def values(shape: ValueSpec, depth: int = 0, *, beyond: bool = False) -> SearchStrategy[Any]:
-    """Make JSON values that an annotation admits."""
-    if shape.anything:
+@functools.cache  # because building the union of all items for every field of every response is slow
+def values(spec: ValueSpec, depth: int = 0, *, beyond: bool = False) -> SearchStrategy[Any]:
+    """Return a strategy for the JSON values of a field."""
+    if spec.anything:
         return _json
     text = _ODD_TEXT if beyond else _TEXT
     scalars: dict[type, SearchStrategy[Any]] = {
-        str: text if beyond or not shape.known else st.sampled_from(shape.known),
+        str: text if beyond or not spec.known else st.sampled_from(spec.known),
         int: _INTEGERS,
         float: _FLOATS,
         bool: st.booleans(),
     }
-    kinds = [scalars[kind] for kind in sorted(shape.scalars, key=str)]
-    if beyond and shape.known:
-        kinds.append(st.sampled_from(shape.known))
-    if shape.null:
+    kinds = [scalars[kind] for kind in sorted(spec.scalars, key=str)]
+    if beyond and spec.known:
+        kinds.append(st.sampled_from(spec.known))
+    if spec.null:
         kinds.append(st.none())
-    if shape.items is not None:
-        inner = values(shape.items, depth + 1, beyond=beyond)
-        kinds.append(st.lists(inner, max_size=2) if depth < _DEEP or not shape.items.models else st.builds(list[Any]))
-    if shape.values is not None and not shape.models:
-        kinds.append(st.dictionaries(text, values(shape.values, depth + 1, beyond=beyond), max_size=2))
-    if shape.models and (depth < _DEEP or not kinds):
-        kinds += [fields(cls, depth + 1, beyond=beyond) for cls in shape.models]
-    if shape.unknown and (beyond or not kinds):
+    if spec.items is not None:
+        inner = values(spec.items, depth + 1, beyond=beyond)
+        kinds.append(
+            st.lists(inner, max_size=2) if depth < _MAX_DEPTH or not spec.items.models else st.builds(list[Any])
+        )
+    if spec.values is not None and not spec.models:
+        kinds.append(st.dictionaries(text, values(spec.values, depth + 1, beyond=beyond), max_size=2))
+    if spec.models and (depth < _MAX_DEPTH or not kinds):
+        kinds += [fields(cls, depth + 1, beyond=beyond) for cls in spec.models]
+    if spec.unknown and (beyond or not kinds):
         kinds.append(unknown_objects())
     return st.one_of(kinds)

@@ -1,4 +1,4 @@
-"""The embedded server as its users start it: ``responses-proto serve``, a process of its own."""
+"""The scripted server as its users start it: ``responses-proto serve``, a process of its own."""
 
 from __future__ import annotations
 
