@@ -77,13 +77,13 @@ def test_an_example_needs_no_server() -> None:
     assert "unicorn" in done.stdout
 
 
-def test_an_image_of_ones_own(url: str, tmp_path: Path) -> None:
+def test_an_image_file(url: str, tmp_path: Path) -> None:
     image = tmp_path / "pixel.png"
     image.write_bytes(PIXEL)
     assert run_example("image.py", url, str(image)).stdout == "What is in this image? (with image)\n"
     missing = run_example("image.py", url, str(tmp_path / "nowhere.png"))
     assert missing.returncode == 1
-    assert missing.stderr.startswith("error: cannot read ")
+    assert missing.stderr.startswith("error: [Errno 2] No such file or directory")
 
 
 def test_an_example_says_in_a_line_what_is_wrong() -> None:

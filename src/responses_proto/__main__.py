@@ -1,4 +1,4 @@
-"""The command ``responses-proto``, also ``python -m responses_proto``. Needs the extra ``cli``."""
+"""Run the command ``responses-proto``, also as ``python -m responses_proto``. Needs the extra ``cli``."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Run the command line; give the exit status."""
+    """Run the command line and return its exit status."""
     try:
-        # Asked for here, so that the absence of the extra is told in one line.
+        # Imported first, so that a missing extra is reported in one line instead of a traceback.
         for name in ("typer", "rich"):
             importlib.import_module(name)
     except ImportError as error:
         sys.stderr.write(f"error: the command line needs {error.name}: pip install 'responses-proto[cli,server]'\n")
         return 1
-    from .cli import run  # noqa: PLC0415 - needs what was checked above
+    from .cli import run  # noqa: PLC0415 - imports typer and rich
 
     return run()
 

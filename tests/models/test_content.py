@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from responses_proto.exceptions import LocalProtocolError
 from responses_proto.models import content
 from responses_proto.models.content import (
     CONTENT_TYPES,
@@ -177,7 +176,7 @@ def test_sound_can_be_made_of_bytes_or_of_a_file(tmp_path: Path) -> None:
 
 def test_what_is_too_large_is_refused_before_it_is_sent() -> None:
     for make in (InputImage.from_bytes, InputAudio.from_bytes):
-        with pytest.raises(LocalProtocolError, match=r"has 1[26] bytes, 4 are allowed"):
+        with pytest.raises(ValueError, match=r"has 1[26] bytes, the limit is 4"):
             make(PNG, max_bytes=4)
-    with pytest.raises(LocalProtocolError, match=r"table\.csv has 5 bytes"):
+    with pytest.raises(ValueError, match=r"table\.csv has 5 bytes"):
         InputFile.from_bytes(b"a,b,c", "table.csv", max_bytes=4)

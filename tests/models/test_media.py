@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from responses_proto import UNSET
-from responses_proto.exceptions import LocalProtocolError
 from responses_proto.models import InputAudio, InputFile, InputImage
 from responses_proto.models._media import media_type_of
 
@@ -72,19 +71,19 @@ def test_sound_has_the_format_that_its_first_bytes_say(start: bytes, format_: st
     assert InputAudio.from_bytes(b"????", format="opus").input_audio.format == "opus"
 
 
-def test_what_cannot_be_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty.png").write_bytes(b"")
     (tmp_path / "page.html").write_bytes(b"<html>")
     (tmp_path / "large.png").write_bytes(PNG)
-    with pytest.raises(LocalProtocolError, match=r"cannot read .*missing\.png: No such file"):
+    with pytest.raises(FileNotFoundError, match=r"missing\.png"):
         InputImage.from_path(tmp_path / "missing.png")
-    with pytest.raises(LocalProtocolError, match="is empty"):
+    with pytest.raises(ValueError, match="is empty"):
         InputImage.from_path(tmp_path / "empty.png")
-    with pytest.raises(LocalProtocolError, match="is text/html, not image"):
+    with pytest.raises(ValueError, match="is text/html, expected image/"):
         InputImage.from_path(tmp_path / "page.html")
-    with pytest.raises(LocalProtocolError, match="has 16 bytes, 10 are allowed"):
+    with pytest.raises(ValueError, match="has 16 bytes, the limit is 10"):
         InputImage.from_path(tmp_path / "large.png", max_bytes=10)
-    with pytest.raises(LocalProtocolError, match="has 16 bytes, 10 are allowed"):
+    with pytest.raises(ValueError, match="has 16 bytes, the limit is 10"):
         InputImage.from_bytes(PNG, max_bytes=10)
-    with pytest.raises(LocalProtocolError, match="cannot tell what this is: pass media_type"):
+    with pytest.raises(ValueError, match="cannot detect the media type of the data"):
         media_type_of(b"????")

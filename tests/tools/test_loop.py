@@ -12,7 +12,7 @@ from tests.tool_runs import approval_request, custom_call, function_call, said, 
 
 from responses_proto import CreateResponse
 from responses_proto.codec import dump
-from responses_proto.exceptions import LocalProtocolError, RemoteProtocolError, ResponseFailedError
+from responses_proto.exceptions import LocalProtocolError, RemoteProtocolError, ResponseFailedError, UsageError
 from responses_proto.models.items import (
     AdditionalTools,
     FunctionCall,
@@ -408,7 +408,7 @@ def test_a_turn_that_says_no_usage_adds_none() -> None:
 
 
 def test_unknown_dialects_and_no_turns_are_refused() -> None:
-    with pytest.raises(LocalProtocolError, match="no provider 'acme'"):
+    with pytest.raises(UsageError, match="unknown provider 'acme'"):
         ToolLoop(REQUEST, dialect="acme")
     with pytest.raises(LocalProtocolError, match="max_turns has to be 1 at least, not 0"):
         ToolLoop(REQUEST, max_turns=0)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ...codec import load
 from ...codec._specs import model_spec
+from ...models._paths import get_path, set_path
 from ...models.content import CONTENT_TYPES
 from ...models.events import EVENT_TYPES, TERMINAL_TYPES, Event
 from ...models.items import ITEM_TYPES
@@ -228,7 +229,7 @@ class _Teller:
         for container in _containers(kind):
             item.pop(container, None)  # what was drawn for it could be parts of any kind
             if (kind, container) in _ALWAYS or chance.often():
-                _put(item, container, [self._part(kind, container) for _ in range(chance.number(3))])
+                set_path(item, container, [self._part(kind, container) for _ in range(chance.number(3))])
         return item
 
     def _part(self, kind: str, container: str) -> _Wire | str:
@@ -273,12 +274,12 @@ class _Teller:
         kind: str = item["type"]
         lives: list[list[_Wire]] = []
         for container in _containers(kind):
-            parts: list[_Wire | str] = _look(item, container) or []
+            parts: list[_Wire | str] = get_path(item, container) or []
             lives.append(
                 self._chance.merged([self._part_life(kind, container, at, part) for at, part in enumerate(parts)])
             )
         for channel in ITEM_DELTA_FIELDS.get(kind, ()):
-            text = _look(item, channel.field)
+            text = get_path(item, channel.field)
             if not channel.container and isinstance(text, str):
                 lives.append(_walk(self._text_events(channel, text, 0), "open"))
         if kind in _GROWN and item.get(_GROWN[kind]):
@@ -363,8 +364,8 @@ def _emptied(item: _Wire) -> _Wire:
     empty = copy.deepcopy(item)
     for channel in ITEM_DELTA_FIELDS.get(item["type"], ()):
         path = channel.container or channel.field
-        if isinstance(value := _look(empty, path), str | list):
-            _put(empty, path, "" if isinstance(value, str) else [])
+        if isinstance(value := get_path(empty, path), str | list):
+            set_path(empty, path, "" if isinstance(value, str) else [])
     grown = _GROWN.get(item["type"], "")
     if empty.get(grown):
         empty[grown] = [] if isinstance(empty[grown], list) else None
@@ -378,16 +379,3 @@ def _emptied_part(part: _Wire | str, channel: DeltaField | None) -> _Wire | str:
         return ""
     texts = {channel.field: ""} if channel is not None else {}
     return {**part, **texts, **{name: [] for name in ("annotations", "logprobs") if name in part}}
-
-
-def _look(value: Any, path: str) -> Any:
-    for name in path.split("."):
-        value = value.get(name)
-    return value
-
-
-def _put(value: _Wire, path: str, new: object) -> None:
-    *way, last = path.split(".")
-    for name in way:
-        value = value[name]
-    value[last] = new
