@@ -21,7 +21,7 @@ from responses_proto.codec import (
     loads,
     make_converter,
 )
-from responses_proto.exceptions import DecodeError, LimitExceeded, LocalProtocolError
+from responses_proto.exceptions import DecodeError, LimitExceeded, UsageError
 from responses_proto.models import (
     Content,
     Event,
@@ -195,24 +195,24 @@ def test_a_subclass_can_take_the_place_of_a_class() -> None:
 @pytest.mark.parametrize(
     ("cls", "into", "message"),
     [
-        (Untagged, Item, "no model with a wire string"),
-        (dict, Item, "no model with a wire string"),
-        (UnknownItem, Item, "no model with a wire string"),
-        (AcmeSearchCall, Message, "no open union"),
-        (AcmeSearchCall, Message | FunctionCall, "no open union"),
-        (AcmeSearchCall, 7, "no open union"),
-        (OtherMessage, Item, "only a subclass"),
+        (Untagged, Item, "must be a model with a wire string"),
+        (dict, Item, "must be a model with a wire string"),
+        (UnknownItem, Item, "must be a model with a wire string"),
+        (AcmeSearchCall, Message, "not an open union"),
+        (AcmeSearchCall, Message | FunctionCall, "not an open union"),
+        (AcmeSearchCall, 7, "not an open union"),
+        (OtherMessage, Item, "must be a subclass"),
     ],
     ids=str,
 )
 def test_misuse_is_refused(cls: Any, into: Any, message: str) -> None:
-    with pytest.raises(LocalProtocolError, match=message):
+    with pytest.raises(UsageError, match=message):
         make_converter().register(cls, into)
 
 
 def test_the_shared_converters_cannot_be_changed() -> None:
     for converter in (default_converter(), default_converter(strict=True)):
-        with pytest.raises(LocalProtocolError, match="make_converter"):
+        with pytest.raises(UsageError, match="make_converter"):
             converter.register(AcmeSearchCall, Item)
 
 

@@ -152,7 +152,7 @@ def test_the_shared_verbs_write_text() -> None:
         (CreateResponse(metadata={"a": b"x"}), r"^bytes is not a JSON type @ \$\.metadata\.a$"),  # type: ignore[dict-item] # wrong, on purpose
         ([bytearray(b"x")], r"^bytearray is not a JSON type @ \$\[0\]$"),
         (CreateResponse(input=[CALL, {1, 2}]), r"^set is not a JSON type @ \$\.input\[1\]$"),  # type: ignore[list-item] # as above
-        ({"a": [{3: 4}]}, r"not int @ \$\.a\[0\]$"),
+        ({"a": [{3: 4}]}, r"got int @ \$\.a\[0\]$"),
         ({"a": UNSET}, r"^UNSET means absent.* @ \$\.a$"),
         (FunctionCall(call_id=UNSET, name="f", arguments=""), r"^UNSET means absent.* @ \$\.call_id$"),  # type: ignore[arg-type] # as above
         (UnknownItem(raw={"x": object()}), r"^object is not a JSON type @ \$\.x$"),  # type: ignore[dict-item] # as above

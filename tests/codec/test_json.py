@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from responses_proto.codec import ORJSON, STDLIB, JSONBackend, default_backend
 from responses_proto.codec._json import check_nesting
-from responses_proto.exceptions import DecodeError, EncodeError, LimitExceeded, LocalProtocolError
+from responses_proto.exceptions import DecodeError, EncodeError, LimitExceeded, UsageError
 
 BACKENDS = [backend for backend in (STDLIB, ORJSON) if backend is not None]
 
@@ -235,7 +235,7 @@ def test_orjson_is_the_default_where_it_is_installed() -> None:
 @each_backend
 def test_a_value_is_no_text(backend: JSONBackend) -> None:
     value: Any = {"type": "message"}
-    with pytest.raises(LocalProtocolError, match=r"JSON text is str or bytes, not dict: for a value use load\(\)"):
+    with pytest.raises(UsageError, match=r"JSON text must be str or bytes, got dict: use load\(\) for a value"):
         backend.loads(value)
 
 
