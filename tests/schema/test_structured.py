@@ -39,7 +39,7 @@ from tests.structured_cases import (
 from typing_extensions import ReadOnly
 
 from responses_proto.codec import load
-from responses_proto.exceptions import DecodeError, LocalProtocolError
+from responses_proto.exceptions import DecodeError, UsageError
 from responses_proto.models import CreateResponse, Response
 from responses_proto.models import Event as StreamEvent
 from responses_proto.models.config import PlainTextFormat, TextConfig
@@ -355,26 +355,26 @@ Q = TypeVar("Q")
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        (dict[str, int], "$: dict[str, int] cannot be asked for"),
-        (Dictionary, "$.rows[]: dict[str, int] cannot be asked for"),
-        (list[Dictionary], "$[].rows[]: dict[str, int] cannot"),
-        (FreeModel, "$.rows: the strict subset has no objects with free keys"),
-        (Anything, "$.rows[]: a value of which nothing is said"),
+        (dict[str, int], "$: dict[str, int] is not supported"),
+        (Dictionary, "$.rows[]: dict[str, int] is not supported"),
+        (list[Dictionary], "$[].rows[]: dict[str, int] is not"),
+        (FreeModel, "$.rows: the strict subset has no objects with arbitrary keys"),
+        (Anything, "$.rows[]: a value of any type is not supported"),
         (Positions, "$.row: the strict subset has no 'prefixItems'"),
-        (Any, "$: Any cannot be asked for"),
-        (object, "$: object cannot be asked for"),
-        (list, "$: list does not say of what"),
-        (tuple, "$: tuple does not say of what"),
-        (bytes, "$: bytes cannot be asked for"),
-        (list["Nowhere"], "$[]: the name"),  # type: ignore[name-defined] # noqa: F821 - what is tested
-        (Untyped, "$.x has no type"),
-        (Page, "$.items[]: nothing says what ~T stands for"),
-        (Literal[b"x"], "$: b'x' is no JSON string"),
-        (Q, "$: nothing says what ~Q stands for"),
+        (Any, "$: Any is not supported"),
+        (object, "$: object is not supported"),
+        (list, "$: list has no type of its elements"),
+        (tuple, "$: tuple has no types of its elements"),
+        (bytes, "$: bytes is not supported"),
+        (list["Nowhere"], "$[]: the unresolved name"),  # type: ignore[name-defined] # noqa: F821 - what is tested
+        (Untyped, "$.x has no annotation"),
+        (Page, "$.items[]: the type parameter ~T has no argument"),
+        (Literal[b"x"], "$: a choice must be a string, number, boolean or null, got b'x'"),
+        (Q, "$: the type parameter ~Q has no argument"),
     ],
 )
-def test_what_cannot_be_said_is_refused_with_its_place(kind: Any, words: str) -> None:
-    with pytest.raises(LocalProtocolError) as caught:
+def test_an_unsupported_type_is_refused_with_its_path(kind: Any, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
         json_schema(kind)
     assert str(caught.value).startswith(words)
 
@@ -384,7 +384,9 @@ def test_a_name_that_the_module_does_not_have_is_named() -> None:
     class Holder:
         x: Nowhere  # type: ignore[name-defined] # pyright: ignore[reportUndefinedVariable, reportUnknownVariableType] # noqa: F821 - what is tested
 
-    with pytest.raises(LocalProtocolError, match=r"\$: Holder names a type .*Nowhere"):
+    with pytest.raises(
+        UsageError, match=r"\$: Holder has an annotation that cannot be resolved at run time: .*Nowhere"
+    ):
         json_schema(Holder)  # pyright: ignore[reportUnknownArgumentType] # as above
 
 
@@ -699,7 +701,7 @@ def test_a_request_is_given_the_format_and_keeps_the_rest() -> None:
 
 @pytest.mark.parametrize("text", [TextConfig(format=PlainTextFormat()), {"format": {"type": "text"}}])
 def test_a_format_besides_the_type_is_refused(text: Any) -> None:
-    with pytest.raises(LocalProtocolError, match="already"):
+    with pytest.raises(UsageError, match="must not have a text format"):
         with_text_format(Structured(Num), None, {"text": text})
 
 
@@ -783,17 +785,17 @@ def test_an_alias_can_have_parameters_and_be_used_again() -> None:
 
 
 def inside(kind: Any) -> Any:
-    """Give the schema of what is no object, out of the object around it."""
+    """Return the schema of a type that is not an object, without the wrapper."""
     schema: Any = json_schema(kind)
     return schema["properties"]["value"]
 
 
-def test_nothing_is_a_value_too() -> None:
+def test_null_is_a_value() -> None:
     assert inside(list[None]) == {"type": "array", "items": {"type": "null"}}
     assert structure('{"value": [null]}', list[None]) == [None]
 
 
-def test_a_description_is_no_part_of_a_name() -> None:
+def test_a_description_is_not_part_of_the_name() -> None:
     assert text_format(Annotated[Num, "how many"]).name == "Num"
     assert repr(Structured(Num)) == "<Structured Num>"
 
@@ -812,7 +814,7 @@ class Called(pydantic.BaseModel):
 
 
 class Made:
-    """A class that is like pydantic's in what it is asked for, with a schema and a reading of its own."""
+    """A class with the methods of a pydantic model."""
 
     schema: ClassVar[dict[str, Any]]
 
@@ -834,26 +836,26 @@ def made(schema: dict[str, Any]) -> type[Made]:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        (typing.List["Nowhere"], "$[]: the name 'Nowhere' cannot be asked for"),  # type: ignore[name-defined] # noqa: F821, UP006 - what is tested
-        (Nobody, "$: an enumeration without members leaves nothing to choose"),
+        (typing.List["Nowhere"], "$[]: the unresolved name 'Nowhere' is not supported"),  # type: ignore[name-defined] # noqa: F821, UP006 - what is tested
+        (Nobody, "$: an enumeration must have members"),
         (Unreadable, "$: the annotations of Unreadable cannot be read"),
         (Called, "$: Called has no JSON Schema"),
         (made({"allOf": [{"type": "string"}, {"minLength": 2}]}), "$: the strict subset has no 'allOf'"),
     ],
 )
-def test_types_of_other_makes_are_refused_with_their_place(kind: Any, words: str) -> None:
-    with pytest.raises(LocalProtocolError) as caught:
+def test_an_unsupported_class_is_refused_with_its_path(kind: Any, words: str) -> None:
+    with pytest.raises(UsageError) as caught:
         json_schema(kind)
     assert str(caught.value).startswith(words)
 
 
-def test_a_schema_of_ones_own_is_put_into_the_strict_subset() -> None:
+def test_the_schema_of_a_class_is_converted_to_the_strict_subset() -> None:
     assert inside(made({"allOf": [{"type": "string", "pattern": "^a"}]})) == {"type": "string", "pattern": "^a"}
     assert inside(made({"type": "string", "pattern": "(?=a)"})) == {"type": "string"}
     assert inside(made({"type": "string"}) | int) == {"anyOf": [{"type": "string"}, {"type": "integer"}]}
 
 
-def test_what_another_make_finds_wrong_is_told() -> None:
+def test_the_error_of_a_class_is_reported() -> None:
     own = made({"type": "object", "properties": {"a": {"type": "string"}}})
     result = Structured(own).parse_text('{"a": "no"}')
     assert isinstance(result, Invalid)
@@ -864,7 +866,7 @@ class Many(pydantic.BaseModel):
     rows: list[int | list[str]]
 
 
-def test_the_place_of_what_pydantic_finds_wrong_is_the_values_own() -> None:
+def test_the_path_of_a_pydantic_error_is_that_of_the_value() -> None:
     result = Structured(Many).parse_text('{"rows": [1, {"x": 1}]}')
     assert isinstance(result, Invalid)
     assert result.path == "$.rows[1]"  # not the arm of the union that was tried there
