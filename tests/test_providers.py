@@ -9,7 +9,7 @@ from responses_proto.providers import PROVIDERS, find_provider
 
 
 @pytest.mark.parametrize("name", sorted(PROVIDERS))
-def test_every_provider_is_where_its_name_says_and_complete(name: str) -> None:
+def test_every_provider_is_complete(name: str) -> None:
     provider = PROVIDERS[name]
     assert provider.name == name
     assert find_provider(name) is provider
@@ -22,7 +22,7 @@ def test_every_provider_is_where_its_name_says_and_complete(name: str) -> None:
     assert provider.key_header == provider.key_header.lower()
 
 
-def test_the_providers_that_the_documentation_names_are_there() -> None:
+def test_the_documented_providers_exist() -> None:
     expected = {
         "huggingface", "openai", "azure", "openrouter", "xai", "groq", "together", "fireworks",
         "ollama", "lmstudio", "vllm", "llamacpp",
@@ -35,6 +35,6 @@ def test_no_two_providers_share_a_key() -> None:
     assert len(keys) == len(set(keys))
 
 
-def test_an_unknown_provider_is_answered_with_the_known_ones() -> None:
+def test_an_unknown_provider_is_an_error_with_the_known_names() -> None:
     with pytest.raises(UsageError, match="huggingface"):
         find_provider("hugging-face")

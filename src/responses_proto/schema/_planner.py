@@ -92,9 +92,8 @@ class _ShapeBuilder:
 
     def __init__(self) -> None:
         self._shapes: dict[Any, Shape] = {}
-        self._aliases: dict[
-            str, Alias
-        ] = {}  # by name: before Python 3.12 an alias can refer to itself only by a string
+        # By name, because before Python 3.12 an alias can refer to itself only by a string.
+        self._aliases: dict[str, Alias] = {}
 
     def build(self, annotation: Any, path: str, type_arguments: abc.Mapping[Any, Any]) -> Shape:
         """Return the shape of an annotation. ``type_arguments`` maps the type parameters in scope to their arguments."""
@@ -109,9 +108,9 @@ class _ShapeBuilder:
         name = _name_in(annotation)
         if name in self._aliases:
             return self._aliases[name]
-        return self._other_than_scalar(annotation, path, type_arguments)
+        return self._build_composite(annotation, path, type_arguments)
 
-    def _other_than_scalar(self, annotation: Any, path: str, type_arguments: abc.Mapping[Any, Any]) -> Shape:
+    def _build_composite(self, annotation: Any, path: str, type_arguments: abc.Mapping[Any, Any]) -> Shape:
         origin, arguments = get_origin(annotation), get_args(annotation)
         if origin is Annotated:
             shape = self.build(arguments[0], path, type_arguments)
@@ -134,12 +133,12 @@ class _ShapeBuilder:
             return self._tuple(arguments, path, type_arguments)
         if cls in _ARRAYS:
             if not arguments:
-                raise UsageError(f"{path}: {_shown(annotation)} has no type of its elements, such as list[str]")
+                raise UsageError(f"{path}: {_display_name(annotation)} has no type of its elements, such as list[str]")
             return Array(self.build(arguments[0], f"{path}[]", type_arguments), _ARRAYS[cls])
         if cls in _MAPPINGS:
-            raise UsageError(f"{path}: {_shown(annotation)} is not supported: {NO_FREE_KEYS}")
+            raise UsageError(f"{path}: {_display_name(annotation)} is not supported: {NO_FREE_KEYS}")
         if not _is_proper_class(cls):
-            raise UsageError(f"{path}: {_shown(annotation)} is not supported: it does not describe the value")
+            raise UsageError(f"{path}: {_display_name(annotation)} is not supported: it does not describe the value")
         if _is(cls, enum.Enum):
             return _choice([(member.value, member) for member in cls], path, description_of(cls))
         if is_pydantic_like(cls):
@@ -148,7 +147,7 @@ class _ShapeBuilder:
         members = _members(cls, path)
         if members is None:
             raise UsageError(
-                f"{path}: {_shown(annotation)} is not supported: use a class of attrs, dataclasses or pydantic, a TypedDict, ..."
+                f"{path}: {_display_name(annotation)} is not supported: use a class of attrs, dataclasses or pydantic, a TypedDict, ..."
             )
         return self._object(cls, arguments, members, path, type_arguments)
 
@@ -160,13 +159,13 @@ class _ShapeBuilder:
         path: str,
         type_arguments: abc.Mapping[Any, Any],
     ) -> Shape:
-        arguments_ = tuple(_substitute(argument, type_arguments) for argument in arguments)
-        key = (cls, arguments_)
+        resolved = tuple(_substitute(argument, type_arguments) for argument in arguments)
+        key = (cls, resolved)
         if key in self._shapes:
             return self._shapes[key]
-        name = "_".join((cls.__name__, *filter(None, map(type_name, arguments_))))
+        name = "_".join((cls.__name__, *filter(None, map(type_name, resolved))))
         shape = self._shapes[key] = Object(name=name, build=cls, description=description_of(cls))
-        parameters = dict(zip(getattr(cls, "__parameters__", ()), arguments_, strict=False))
+        parameters = dict(zip(getattr(cls, "__parameters__", ()), resolved, strict=False))
         shape.fields = tuple(
             ObjectField(
                 wire=member.name,
@@ -185,12 +184,12 @@ class _ShapeBuilder:
 
     def _alias(self, annotation: Any, path: str, type_arguments: abc.Mapping[Any, Any]) -> Shape:
         origin = get_origin(annotation) or annotation
-        arguments_ = tuple(_substitute(argument, type_arguments) for argument in get_args(annotation))
-        key = (origin, arguments_)
+        resolved = tuple(_substitute(argument, type_arguments) for argument in get_args(annotation))
+        key = (origin, resolved)
         if key in self._shapes:
             return self._shapes[key]
         alias = self._shapes[key] = self._aliases[origin.__name__] = Alias(origin.__name__)
-        alias.shape = self.build(origin.__value__, path, dict(zip(origin.__type_params__, arguments_, strict=False)))
+        alias.shape = self.build(origin.__value__, path, dict(zip(origin.__type_params__, resolved, strict=False)))
         return alias
 
     def _union(self, arguments: tuple[Any, ...], path: str, type_arguments: abc.Mapping[Any, Any]) -> Shape:
@@ -338,7 +337,7 @@ def _annotation_text(metadata: Any) -> str:
     return text if isinstance(text, str) else ""
 
 
-def _shown(annotation: Any) -> str:
+def _display_name(annotation: Any) -> str:
     if name := _name_in(annotation):
         return f"the unresolved name {name!r}"
     return annotation.__name__ if isinstance(annotation, type) and not get_args(annotation) else str(annotation)

@@ -23,6 +23,7 @@ from __future__ import annotations
 import abc
 import datetime as dt
 import decimal
+import itertools
 import re
 import uuid
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard, cast
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard, cast
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 __all__ = [
     "SCALARS",
@@ -123,21 +124,14 @@ _TYPE_NAMES: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
     (dict, "object"),
     ((list, tuple), "array"),
 )
-_TYPES_WITH_ARTICLE: Final = {
-    "boolean": "a boolean",
-    "string": "a string",
-    "integer": "an integer",
-    "number": "a number",
-    "object": "an object",
-    "array": "an array",
-    "null": "null",
-}
 
 
 def _shown(value: object) -> str:
     if isinstance(value, str) and len(value) > _MAX_SHOWN_CHARS:
         return f"{value[:_MAX_SHOWN_CHARS]!r}…"
-    return repr(value) if isinstance(value, (str, int, float)) else _TYPES_WITH_ARTICLE[json_type(value)]
+    if isinstance(value, (str, int, float)):
+        return repr(value)
+    return {"object": "an object", "array": "an array"}.get(json_type(value), "null")
 
 
 def _type_error(expects: str, value: object) -> ShapeError:
@@ -207,7 +201,7 @@ class Scalar(Shape):
     """A string, number, boolean or null, or a type that is written as one."""
 
     label: str
-    wire: Schema
+    base_schema: Schema
     convert: Callable[[Any, bool], Any]
     """Convert a JSON value; the second argument is ``exact``. Raises ``TypeError`` for a wrong JSON type, else ``ValueError``."""
 
@@ -216,7 +210,7 @@ class Scalar(Shape):
         return self.label
 
     def schema(self, definitions: Definitions) -> Schema:  # noqa: ARG002 - a shape without parts
-        return dict(self.wire)
+        return dict(self.base_schema)
 
     def read(self, value: Any, cache: ReadCache, *, exact: bool) -> Any:  # noqa: ARG002 - as above
         try:
@@ -349,18 +343,13 @@ class Array(Shape):
 
     def read(self, value: Any, cache: ReadCache, *, exact: bool) -> Any:
         values = _as_list(value, self.expects)
-        return _build(self.build, _items(values, _repeat(self.item), cache, exact=exact))
+        return _build(self.build, _items(values, itertools.repeat(self.item), cache, exact=exact))
 
 
 def _as_list(value: Any, expects: str) -> list[Any]:
     if not is_array(value):
         raise _type_error(expects, value)
     return value
-
-
-def _repeat(shape: Shape) -> Iterator[Shape]:
-    while True:
-        yield shape
 
 
 def _items(values: list[Any], shapes: Iterable[Shape], cache: ReadCache, *, exact: bool) -> list[Any]:
@@ -384,7 +373,7 @@ class Tuple(Shape):
 
     @property
     def expects(self) -> str:
-        return f"an array of {len(self.items)}"
+        return f"an array of {len(self.items)} elements"
 
     def parts(self) -> Iterable[Shape]:
         return self.items
@@ -401,7 +390,7 @@ class Tuple(Shape):
     def read(self, value: Any, cache: ReadCache, *, exact: bool) -> Any:
         values = _as_list(value, self.expects)
         if len(values) != len(self.items):
-            raise ShapeError(f"expected {self.expects}, got {len(values)}")
+            raise ShapeError(f"expected {self.expects}, got {len(values)} elements")
         return tuple(_items(values, self.items, cache, exact=exact))
 
 

@@ -95,17 +95,18 @@ class _Expected(enum.Enum):
 
 
 def partial_json(
-    source: PartialSource, *, whole: bool | None = None, limits: Limits | None = None
+    source: PartialSource, *, complete: bool | None = None, limits: Limits | None = None
 ) -> JSONValue | Unset:
     """Return the certain part of the JSON value in ``source``; ``UNSET`` if there is none.
 
-    ``whole`` says whether the text is complete. The default is true for an item with the status ``completed`` and for an
+    ``complete`` says whether the text is complete. The default is true for an item with the status ``completed`` and for an
     approval request, else false. Text that is not JSON is no error. Raises ``LimitExceeded`` if the text is nested too deep.
 
     The cost is linear in the text. To follow a text that grows, use :class:`PartialJSON`, which reads each piece once.
     """
-    text, complete = _text_of(source)
-    complete = complete if whole is None else whole
+    text, is_complete = _text_of(source)
+    if complete is None:
+        complete = is_complete
     limits = limits or Limits()
     try:
         value: JSONValue = default_backend().loads(text, limits.max_nesting)
