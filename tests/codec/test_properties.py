@@ -107,9 +107,7 @@ def test_a_valid_payload_survives_exactly_and_without_a_finding(case: tuple[type
 @examples(150)
 @given(with_class())
 @pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.name)
-def test_a_payload_survives_exactly_as_text(
-    backend: JSONBackend, case: tuple[type[Model], dict[str, Any]]
-) -> None:
+def test_a_payload_survives_exactly_as_text(backend: JSONBackend, case: tuple[type[Model], dict[str, Any]]) -> None:
     cls, payload = case
     converter = make_converter(json=backend)
     loaded = converter.loads(json.dumps(payload), cls)
@@ -148,9 +146,7 @@ def test_any_object_is_kept_as_a_member_of_a_union(union: Any, payload: dict[str
 
 @examples(150)
 @given(st.data(), st.sampled_from([(Event, EVENT_TYPES), (Item, ITEM_TYPES)]))
-def test_the_tag_alone_selects_the_class(
-    data: st.DataObject, case: tuple[Any, dict[str, Any]]
-) -> None:
+def test_the_tag_alone_selects_the_class(data: st.DataObject, case: tuple[Any, dict[str, Any]]) -> None:
     union, registry = case
     tag, cls = data.draw(st.sampled_from(sorted(registry.items(), key=str)))
     payload = {**data.draw(payloads(cls).flatmap(mangled)), "type": tag}

@@ -79,7 +79,9 @@ def test_every_model_of_the_module_is_public() -> None:
         ({"type": "acme:xml"}, UnknownObject),
     ],
 )
-def test_a_text_format_is_selected_by_its_type_and_a_schema_also_without_one(wire: JSONObject, cls: type[Model]) -> None:
+def test_a_text_format_is_selected_by_its_type_and_a_schema_also_without_one(
+    wire: JSONObject, cls: type[Model]
+) -> None:
     anomalies: list[Anomaly] = []
     text_format = load(wire, TextFormat, anomalies=anomalies)
     assert isinstance(text_format, cls)

@@ -59,7 +59,9 @@ CARRIED: list[tuple[dict[str, Any], type, str, type]] = [
 
 
 @pytest.mark.parametrize(("wire", "event", "field", "part"), CARRIED, ids=[row[3].__name__ for row in CARRIED])
-def test_an_event_has_the_part_as_a_model_and_dumps_it_unchanged(wire: dict[str, Any], event: type, field: str, part: type) -> None:
+def test_an_event_has_the_part_as_a_model_and_dumps_it_unchanged(
+    wire: dict[str, Any], event: type, field: str, part: type
+) -> None:
     loaded: Any = make_converter(strict=True).load(wire, Event)
     assert type(loaded) is event
     assert type(getattr(loaded, field)) is part
