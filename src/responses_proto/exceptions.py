@@ -187,7 +187,7 @@ class LimitExceeded(ResponsesProtoError):
 
 
 class TransportError(ResponsesProtoError):
-    """The connection failed, at whatever stage of the exchange."""
+    """The connection failed, at any stage of the exchange."""
 
 
 class ConnectError(TransportError):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from ..exceptions import DecodeError, EncodeError, LimitExceeded, UsageError
+from ..limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +36,8 @@ else:
 
 __all__ = ["MAX_NESTING", "ORJSON", "STDLIB", "JSONBackend", "default_backend"]
 
-MAX_NESTING: Final = 256
-"""The default of ``Limits.max_nesting``."""
+MAX_NESTING: Final = Limits().max_nesting
+"""The levels of nested arrays and objects that are accepted by default."""
 _EXCERPT: Final = 80
 _MAX_64_BIT_CHARS: Final = len("-9223372036854775808")
 _MIN_64_BIT, _MAX_64_BIT = -(2**63), 2**64 - 1  # signed or unsigned, as in orjson

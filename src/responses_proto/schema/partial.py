@@ -45,7 +45,6 @@ PartialSource: TypeAlias = str | Item | OutputText | InputText | Text
 """A source of JSON: a string, the arguments of a call, or the text of a message or content part. All other items have no JSON,
 so nothing about them is certain."""
 
-
 _WHITESPACE: Final = re.compile(r"[ \t\n\r]*")
 _PLAIN: Final = re.compile(r'[^"\\\x00-\x1f]*')
 _ESCAPES: Final = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -67,9 +66,8 @@ _NUMBER: Final[dict[str, dict[str, str]]] = {
     "e sign": {"0": "exponent", "9": "exponent"},
     "exponent": {"0": "exponent", "9": "exponent"},
 }
-_COMPLETE_NUMBERS: Final = frozenset(
-    {"zero", "integer", "fraction", "exponent"}
-)  # the states in which a number may end
+# The states in which a number may end.
+_COMPLETE_NUMBERS: Final = frozenset({"zero", "integer", "fraction", "exponent"})
 
 
 class _Expected(enum.Enum):
@@ -100,7 +98,7 @@ def partial_json(
     """Return the certain part of the JSON value in ``source``; ``UNSET`` if there is none.
 
     ``complete`` says whether the text is complete. The default is true for an item with the status ``completed`` and for an
-    approval request, else false. Text that is not JSON is no error. Raises ``LimitExceeded`` if the text is nested too deep.
+    approval request, else false. Text that is not JSON is not an error. Raises ``LimitExceeded`` if the text is nested too deep.
 
     The cost is linear in the text. To follow a text that grows, use :class:`PartialJSON`, which reads each piece once.
     """
