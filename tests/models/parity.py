@@ -54,7 +54,7 @@ def hints_of(cls: type[Model]) -> dict[str, Any]:
 
 
 def fields_of(cls: type[Model]) -> dict[str, tuple[Arms, bool]]:
-    """Wire name -> what it may be and whether it has to be there, for each field of a model."""
+    """Wire name -> its type and whether it is required, for each field of a model."""
     hints = hints_of(cls)
     return {
         _wire_name(a.name): (arms_of(hints[a.name]), a.default is attrs.NOTHING)
