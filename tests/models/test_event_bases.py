@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import ClassVar, Literal, get_args
+from typing import TYPE_CHECKING, ClassVar, Literal, get_args
 
 import pytest
 
@@ -22,6 +22,9 @@ from responses_proto.models import (
     model,
 )
 
+if TYPE_CHECKING:
+    from responses_proto.typing import JSONObject
+
 
 @model
 class AcmeProgress(ItemEventBase):
@@ -32,10 +35,10 @@ class AcmeProgress(ItemEventBase):
 def test_a_vendors_event_derives_from_a_base_and_is_registered() -> None:
     converter = make_converter(strict=True)
     converter.register(AcmeProgress, Event)
-    wire = {
+    wire: JSONObject = {
         "type": "acme:search.progress", "sequence_number": 3, "output_index": 0, "item_id": "i", "percent": 50, "stream_id": "s",
     }  # fmt: skip
-    event = converter.load(wire, Event)
+    event: object = converter.load(wire, Event)
     assert event == AcmeProgress(sequence_number=3, output_index=0, item_id="i", percent=50, stream_id="s")
     assert converter.dump(event) == wire
 
