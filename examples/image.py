@@ -1,4 +1,4 @@
-"""Ask about an image: the one whose path is given, or else one on the web."""
+"""Ask about an image: a file given by its path, or else an image on the web."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ ON_THE_WEB = "https://huggingface.co/datasets/huggingface/documentation-images/r
 
 async def main(client: ResponsesClient, model: str) -> None:
     """Ask what is in the image."""
-    image = InputImage.from_path(sys.argv[1]) if len(sys.argv) > 1 else InputImage(image_url=ON_THE_WEB)
+    try:
+        image = InputImage.from_path(sys.argv[1]) if len(sys.argv) > 1 else InputImage(image_url=ON_THE_WEB)
+    except (OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
     question = Message(role="user", content=[InputText(text="What is in this image?"), image])
     response = await client.create(model=model, input=[question])
     print(response.output_text)

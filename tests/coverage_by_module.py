@@ -40,18 +40,18 @@ TESTED_BY: Final = {
 
 
 def where_tested(module: str) -> Path:
-    """Give the test file of a module: ``codec/_load`` has ``tests/codec/test_load.py``."""
+    """Return the test file of a module: ``codec/_load`` has ``tests/codec/test_load.py``."""
     folder, _, name = module.rpartition("/")
     return TESTS / TESTED_BY.get(module, f"{folder}/test_{name.removeprefix('_')}.py".lstrip("/"))
 
 
 def measured() -> list[str]:
-    """Give the modules that have to be covered."""
+    """Return the modules that must be covered."""
     return [name for name, _ in modules() if never_awaits(name)]
 
 
 def run(test: Path, folder: Path) -> dict[str, Any]:
-    """Run one test file; give what it reached, by file. Raises ``RuntimeError`` if it fails."""
+    """Run one test file and return its coverage by file. Raises ``RuntimeError`` if a test fails."""
     data, report = folder / f"{test.stem}.data", folder / f"{test.stem}.json"
     env = {**os.environ, "COVERAGE_FILE": str(data)}
     coverage = [sys.executable, "-m", "coverage"]
@@ -76,7 +76,7 @@ def run(test: Path, folder: Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure, and say what is missing."""
+    """Measure the coverage and print what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
         "modules", nargs="*", help="paths below the package: protocol/sse, codec/_load; all if none is given"

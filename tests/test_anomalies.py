@@ -11,7 +11,7 @@ from responses_proto.anomalies import ANOMALY_CODES, Anomaly
 PACKAGE = Path(responses_proto.__file__).parent
 
 
-def test_a_finding_is_a_value() -> None:
+def test_an_anomaly_is_a_value() -> None:
     assert Anomaly("wrong-type") == Anomaly("wrong-type", "$", "")
     assert len({Anomaly("wrong-type"), Anomaly("wrong-type", "$.a"), Anomaly("wrong-type")}) == 2
 

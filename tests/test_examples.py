@@ -61,7 +61,7 @@ def url() -> Generator[str]:
 
 
 @pytest.mark.parametrize("name", PRINTS)
-def test_an_example_prints_what_it_is_about(name: str, url: str) -> None:
+def test_an_example_prints_its_result(name: str, url: str) -> None:
     done = run_example(name, url)
     assert (done.returncode, done.stderr) == (0, "")
     assert [text for text in PRINTS[name] if text not in done.stdout] == []
@@ -77,16 +77,16 @@ def test_an_example_needs_no_server() -> None:
     assert "unicorn" in done.stdout
 
 
-def test_an_image_of_ones_own(url: str, tmp_path: Path) -> None:
+def test_an_image_file(url: str, tmp_path: Path) -> None:
     image = tmp_path / "pixel.png"
     image.write_bytes(PIXEL)
     assert run_example("image.py", url, str(image)).stdout == "What is in this image? (with image)\n"
     missing = run_example("image.py", url, str(tmp_path / "nowhere.png"))
     assert missing.returncode == 1
-    assert missing.stderr.startswith("error: cannot read ")
+    assert missing.stderr.startswith("error: [Errno 2] No such file or directory")
 
 
-def test_an_example_says_in_a_line_what_is_wrong() -> None:
+def test_an_example_reports_an_error_in_one_line() -> None:
     done = run_example("stream.py", "http://127.0.0.1:1/v1")
     assert done.returncode == 1
     assert done.stderr.startswith("error: cannot connect to http://127.0.0.1:1")

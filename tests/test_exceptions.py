@@ -29,6 +29,7 @@ from responses_proto.exceptions import (
     StreamTruncated,
     ToolArgumentsInvalid,
     ToolError,
+    UsageError,
 )
 from responses_proto.models.items import FunctionCall
 from responses_proto.protocol import Cursor
@@ -42,6 +43,7 @@ EXAMPLES: list[ResponsesProtoError] = [
     ResponsesProtoError("m"),
     DecodeError("wrong JSON type", path="$.a", type_name="Response", excerpt="1"),
     EncodeError("m"),
+    UsageError("m"),
     RemoteProtocolError("m", sequence_number=3, event_type="x", code="lifecycle"),
     LimitExceeded("max_nesting", 300, maximum=256),
     ConnectError("m"),
@@ -65,7 +67,7 @@ EXAMPLES: list[ResponsesProtoError] = [
 
 
 def drawn() -> dict[str, str]:
-    """Read the tree off the module's docstring: class -> its base."""
+    """Return the tree in the docstring of the module: class -> its base."""
     bases: dict[str, str] = {}
     path: list[str] = []
     for line in (exceptions.__doc__ or "").splitlines():
@@ -127,7 +129,7 @@ def test_every_error_begins_without_a_stream(name: str) -> None:
         (APIError("m", type="t", param="p", request_id="r"), "m (t, param p, request r)"),
     ],
 )
-def test_one_line_for_people(error: ResponsesProtoError, text: str) -> None:
+def test_the_message_is_one_line(error: ResponsesProtoError, text: str) -> None:
     assert str(error) == text
 
 
@@ -154,6 +156,11 @@ def test_a_status_has_its_class(status: int | None, name: str) -> None:
     assert APIError.for_status(status) is CLASSES[name]
     assert BadRequestError.for_status(status) is CLASSES[name]
     assert issubclass(ServerError, APIError)
+
+
+def test_a_usage_error_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="must be positive"):
+        raise UsageError("width must be positive, got 0")
 
 
 def test_facts_are_attributes() -> None:

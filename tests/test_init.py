@@ -10,7 +10,7 @@ import pytest
 import responses_proto
 
 
-def test_every_public_name_is_there_and_no_other() -> None:
+def test_every_public_name_exists() -> None:
     code = (
         "import json, responses_proto as r\n"
         "from responses_proto import *\n"
@@ -28,7 +28,7 @@ def test_the_names_that_others_rely_on_are_public() -> None:
     } <= set(responses_proto.__all__)  # fmt: skip
 
 
-def test_a_name_that_is_not_there_says_so() -> None:
+def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Responses'"):
         getattr(responses_proto, "Responses")  # noqa: B009 - what is tested is the look-up
 
@@ -40,7 +40,7 @@ def test_names_that_need_no_io_load_none(statement: str) -> None:
     assert loaded.isdisjoint({"anyio", "httpx", "asyncio", "ssl", "socket", "httpx_sse", "responses_proto.protocol"})
 
 
-def test_making_a_client_loads_all_that_its_first_request_needs() -> None:
+def test_creating_a_client_loads_everything_that_its_first_request_needs() -> None:
     code = (
         "import sys, json, anyio\n"
         "from responses_proto import ResponsesClient\n"

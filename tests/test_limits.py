@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
-from responses_proto.exceptions import LimitExceeded, LocalProtocolError
+from responses_proto.exceptions import LimitExceeded, UsageError
 from responses_proto.limits import Limits
 
 NAMES = [field.name for field in attrs.fields(Limits)]
@@ -26,7 +26,7 @@ def test_each_bound_can_be_set_and_is_checked(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("bad", [0, -1, 1.5, "1", None, True])
 def test_a_bound_is_a_positive_whole_number(name: str, bad: Any) -> None:
-    with pytest.raises(LocalProtocolError, match=name):
+    with pytest.raises(UsageError, match=f"{name} must be an int of at least 1"):
         Limits(**{name: bad})
 
 

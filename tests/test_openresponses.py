@@ -48,27 +48,27 @@ def test_what_the_emitter_makes_passes() -> None:
         ],
     ),
 )
-def test_a_body_that_is_not_right_is_told_where(change: dict[str, Any], told: str) -> None:
+def test_an_invalid_body_is_reported_with_its_path(change: dict[str, Any], told: str) -> None:
     (found,) = faults({**response(), **change})
     assert told in found
 
 
 @needs_schema
-def test_a_field_that_is_missing_is_told() -> None:
+def test_a_missing_field_is_reported() -> None:
     body = response()
     del body["metadata"]
     assert "'metadata' is a required property" in faults(body)[0]
 
 
 @needs_schema
-def test_what_servers_may_add_passes() -> None:
+def test_additions_of_servers_pass() -> None:
     body = response()
     body["output"] += [{"type": "mcp_list_tools", "id": "m"}, {"type": "acme:thing", "id": "t"}]
     body["tools"] = [{"type": "web_search"}]
     assert faults(body) == []
 
 
-def test_an_event_whose_line_says_another_type_is_told() -> None:
+def test_an_event_whose_line_has_another_type_is_reported() -> None:
     emitter = Emitter(CreateResponse(model="m", input="x"), now=1)
     good = b"".join(map(encode_event, emitter.start()))
     assert stream_faults(good) == []

@@ -4,25 +4,25 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from responses_proto.exceptions import LocalProtocolError
+from responses_proto.exceptions import UsageError
 from responses_proto.providers import PROVIDERS, find_provider
 
 
 @pytest.mark.parametrize("name", sorted(PROVIDERS))
-def test_every_dialect_is_where_its_name_says_and_complete(name: str) -> None:
-    dialect = PROVIDERS[name]
-    assert dialect.name == name
-    assert find_provider(name) is dialect
-    assert dialect.base_url or dialect.base_url_env
-    if dialect.base_url:
-        parts = urlsplit(dialect.base_url)
-        assert parts.scheme == ("https" if dialect.key_needed else "http")
-        assert not dialect.base_url.endswith("/")
-    assert dialect.key_env or not dialect.key_needed
-    assert dialect.key_header == dialect.key_header.lower()
+def test_every_provider_is_complete(name: str) -> None:
+    provider = PROVIDERS[name]
+    assert provider.name == name
+    assert find_provider(name) is provider
+    assert provider.base_url or provider.base_url_env
+    if provider.base_url:
+        parts = urlsplit(provider.base_url)
+        assert parts.scheme == ("https" if provider.key_needed else "http")
+        assert not provider.base_url.endswith("/")
+    assert provider.key_env or not provider.key_needed
+    assert provider.key_header == provider.key_header.lower()
 
 
-def test_the_providers_that_the_documentation_names_are_there() -> None:
+def test_the_documented_providers_exist() -> None:
     expected = {
         "huggingface", "openai", "azure", "openrouter", "xai", "groq", "together", "fireworks",
         "ollama", "lmstudio", "vllm", "llamacpp",
@@ -30,11 +30,11 @@ def test_the_providers_that_the_documentation_names_are_there() -> None:
     assert expected <= set(PROVIDERS)
 
 
-def test_no_two_dialects_share_a_key() -> None:
-    keys = [name for dialect in PROVIDERS.values() for name in dialect.key_env]
+def test_no_two_providers_share_a_key() -> None:
+    keys = [name for provider in PROVIDERS.values() for name in provider.key_env]
     assert len(keys) == len(set(keys))
 
 
-def test_an_unknown_provider_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(LocalProtocolError, match="huggingface"):
+def test_an_unknown_provider_is_an_error_with_the_known_names() -> None:
+    with pytest.raises(UsageError, match="huggingface"):
         find_provider("hugging-face")

@@ -22,7 +22,7 @@ def sources() -> str:
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)
-def test_a_rule_says_what_is_the_case_and_where_it_stands(rule: Rule) -> None:
+def test_a_rule_has_a_text_and_a_source(rule: Rule) -> None:
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.id)
     assert rule.found_by in get_args(Finder)
     assert rule.broken.endswith(".")
@@ -36,12 +36,12 @@ def test_ids_differ() -> None:
     assert ids == list(RULES)
 
 
-def test_what_a_client_minds_is_an_anomaly() -> None:
+def test_rules_that_a_client_checks_are_anomalies() -> None:
     assert set(ANOMALY_CODES) == {rule.id for rule in RULES.values() if rule.found_by in ("decoder", "engine")}
     assert all(ANOMALY_CODES[code] == RULES[code].broken for code in ANOMALY_CODES)
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_each_rule_is_found_by_somebody(rule: str) -> None:
+def test_each_rule_is_checked(rule: str) -> None:
     # Either it is named where it is found, or the tables name it and the checks of streams read them.
     assert f'"{rule}"' in sources() + (PACKAGE / "protocol" / "state.py").read_text()

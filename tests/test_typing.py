@@ -19,7 +19,7 @@ def test_absent_is_falsy_and_not_null() -> None:
     assert repr(UNSET) == "UNSET"
 
 
-def test_absent_is_one_of_a_kind() -> None:
+def test_there_is_one_unset() -> None:
     for again in (copy.copy(UNSET), copy.deepcopy([UNSET])[0], pickle.loads(pickle.dumps(UNSET)), Unset("UNSET")):  # noqa: S301 - our own bytes
         assert again is UNSET
     assert list(Unset) == [UNSET]
@@ -35,7 +35,7 @@ def test_json_types_can_be_read_at_run_time() -> None:
     assert set(hints) == {"value", "mapping"}
 
 
-def test_if_narrows_absence_away() -> None:
+def test_if_narrows_to_a_present_value() -> None:
     def length(value: str | Unset) -> int:
         return len(value) if value else 0  # the type checkers agree, or this file does not pass
 

@@ -1,7 +1,7 @@
 """The Responses API protocol: typed models, a sans-IO engine, an anyio client, and the other end of the wire.
 
-The names used most are here; each folder exports its own. Names are loaded on first use: importing this package imports
-neither httpx nor anyio.
+This module exports the names used most; each folder exports its own. Every name is imported on first use, so importing
+this package imports neither httpx nor anyio.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command ``responses-proto``, also available as ``python -m responses_proto``. Requires the extra ``cli``."""
+"""Run the command ``responses-proto``, also as ``python -m responses_proto``. Needs the extra ``cli``."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ __all__ = ["main"]
 
 
 def main() -> int:
-    """Run the command line. Return the exit status."""
+    """Run the command line and return its exit status."""
     try:
-        # Imported here first, so that a missing extra is reported in one line.
+        # Imported first, so that a missing extra is reported in one line instead of a traceback.
         for name in ("typer", "rich"):
             importlib.import_module(name)
     except ImportError as error:
         sys.stderr.write(f"error: the command line needs {error.name}: pip install 'responses-proto[cli,server]'\n")
         return 1
-    from .cli import run  # noqa: PLC0415 - needs the packages that are checked above
+    from .cli import run  # noqa: PLC0415 - imports typer and rich
 
     return run()
 

@@ -1,7 +1,7 @@
-"""Loading a package's public names when they are first used.
+"""Import a package's public names on first use.
 
-Importing ``responses_proto`` must not import httpx, anyio or the models. Each package therefore lists where its public names
-live, and :func:`lazy_exports` makes the module-level hooks (PEP 562) that import a name's module on first access.
+Importing ``responses_proto`` must not import httpx, anyio or the models. Each package therefore lists the modules of its
+public names, and :func:`lazy_exports` creates the module-level hooks (PEP 562) that import a module on first access.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    Hooks: TypeAlias = "tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]"
+    _ModuleHooks: TypeAlias = "tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]"
 
 __all__ = ["lazy_exports"]
 
 
-def lazy_exports(package: str, homes: Mapping[str, Sequence[str]], *, extras: Sequence[str] = ()) -> Hooks:
+def lazy_exports(package: str, modules: Mapping[str, Sequence[str]], *, extras: Sequence[str] = ()) -> _ModuleHooks:
     """Return ``__all__``, ``__getattr__`` and ``__dir__`` for a package.
 
-    ``homes`` maps a module, relative to the package (``".client"``), to the names it provides. Under ``"."`` stand the
-    submodules that are public themselves. ``extras`` are submodules that need an optional dependency: they are loaded on access
-    like the others, but ``from package import *`` leaves them alone.
+    ``modules`` maps a module, relative to the package (``".client"``), to the names it provides; ``"."`` lists the public
+    submodules. ``extras`` are submodules that need an optional dependency: they are loaded on access like the others, but
+    ``from package import *`` does not load them.
     """
-    public = {name: home for home, names in homes.items() for name in names}
-    home_of = {**public, **dict.fromkeys(extras, ".")}
+    public = {name: module for module, names in modules.items() for name in names}
+    module_of = {**public, **dict.fromkeys(extras, ".")}
 
-    def __getattr__(name: str) -> Any:  # noqa: N807 - it becomes the package's own
-        home = home_of.get(name)
-        if home is None:
+    def __getattr__(name: str) -> Any:  # noqa: N807 - it becomes the package's hook
+        module = module_of.get(name)
+        if module is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        if home == ".":
+        if module == ".":
             return importlib.import_module(f".{name}", package)  # the import system sets the attribute
-        value = getattr(importlib.import_module(home, package), name)
-        setattr(sys.modules[package], name, value)  # the next look-up does not come here
+        value = getattr(importlib.import_module(module, package), name)
+        setattr(sys.modules[package], name, value)  # later accesses skip this hook
         return value
 
-    def __dir__() -> list[str]:  # noqa: N807 - it becomes the package's own
-        return sorted({*vars(sys.modules[package]), *home_of})
+    def __dir__() -> list[str]:  # noqa: N807 - it becomes the package's hook
+        return sorted({*vars(sys.modules[package]), *module_of})
 
     return sorted(public), __getattr__, __dir__

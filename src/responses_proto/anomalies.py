@@ -1,7 +1,7 @@
-"""Findings: what a peer sent that the protocol does not provide for, and that was survived.
+"""Anomalies: deviations of a peer from the protocol that decoding tolerates.
 
-In lenient mode a finding is reported and the work goes on; in strict mode the same finding is an error.
-Each kind of finding has a code: the id of the rule that was broken, see :mod:`responses_proto.rules`.
+Lenient mode reports an anomaly and goes on; strict mode raises an error instead. The code of an anomaly is the id of the
+rule that was broken; see :mod:`responses_proto.rules`.
 """
 
 from __future__ import annotations
@@ -17,18 +17,17 @@ __all__ = ["ANOMALY_CODES", "Anomaly"]
 
 @attrs.frozen
 class Anomaly:
-    """One finding.
-
-    ``code`` is a key of :data:`ANOMALY_CODES`; ``path`` says where, in JSONPath (``$.item.content[0].text``),
-    in a stream with the event's type before it; ``detail`` is for people, its wording is no contract.
-    """
+    """One deviation from the protocol."""
 
     code: str
+    """A key of :data:`ANOMALY_CODES`."""
     path: str = "$"
+    """The JSONPath of the value (``$.item.content[0].text``); in a stream, the event's type comes before it."""
     detail: str = ""
+    """A description for people. Its wording may change."""
 
 
 ANOMALY_CODES: Final[dict[str, str]] = {
     rule.id: rule.broken for rule in RULES.values() if rule.found_by in ("decoder", "engine")
 }
-"""Code -> meaning, for the rules that a client minds. In strict mode each of these raises."""
+"""Code -> meaning, for the rules that the decoder and the engine check. In strict mode each of them raises."""

@@ -1,21 +1,21 @@
-"""The errors of this package: one tree, told apart by type, with facts as attributes.
+"""The errors of this package: one tree. The type says what went wrong; the facts are attributes.
 
 ::
 
     ResponsesProtoError
-    ├── UsageError                    a call of this library was wrong; also a ValueError
-    ├── DecodeError                   a value does not fit its type (strict mode, or not JSON at all)
+    ├── UsageError                    the library was called wrongly; also a ValueError
+    ├── DecodeError                   a value does not match its type, or a text is not JSON
     ├── EncodeError                   a value cannot be written as JSON
     ├── ProtocolError
-    │   ├── LocalProtocolError        you asked for something the protocol does not allow
+    │   ├── LocalProtocolError        you did something the protocol's state does not allow
     │   └── RemoteProtocolError       the peer sent something the protocol does not allow
-    ├── LimitExceeded                 a bound of `Limits` was passed
+    ├── LimitExceeded                 a bound of `Limits` was exceeded
     ├── TransportError
-    │   ├── ConnectError              no connection: nothing was sent
+    │   ├── ConnectError              no connection was made; nothing was sent
     │   ├── DeadlineExceeded          a timeout of `Timeouts` ran out
     │   ├── StreamTruncated           the stream ended without a terminal event
     │   └── StreamInterrupted         the connection broke after output was delivered
-    ├── NotAnEventStream              a stream was asked for, something else came
+    ├── NotAnEventStream              the response is not an event stream
     ├── APIError                      the server answered with an error
     │   ├── BadRequestError           400 and the other 4xx
     │   ├── AuthenticationError       401
@@ -27,17 +27,17 @@
     │   ├── UnprocessableEntityError  422
     │   ├── RateLimitError            429
     │   └── ServerError               5xx
-    ├── ResponseNotCompleted          the response ended, but not as `completed`
+    ├── ResponseNotCompleted          the response ended with another status than `completed`
     │   ├── ResponseFailedError
     │   ├── ResponseIncompleteError
     │   └── ResponseCancelledError
-    └── ToolError
+    └── ToolError                     a tool call could not be served
         ├── ToolNotFound
         ├── ToolArgumentsInvalid
         └── ApprovalRequired
 
-Every one of them can be built without an HTTP object, can be pickled and copied, and carries what is known of the
-stream it ended: ``response`` (the partial or final snapshot), ``cursor`` and ``retry_safety``.
+Each error can be constructed without an HTTP object, pickled and copied. If it ended a stream, it carries that stream's
+``response`` (the partial or final snapshot), ``cursor`` and ``retry_safety``.
 """
 
 from __future__ import annotations
@@ -88,24 +88,25 @@ __all__ = [
 ]
 
 RetrySafety: TypeAlias = Literal["safe", "unsafe", "resumable"]
-"""What sending the request again would do: nothing twice, perhaps something twice, or nothing if resumed by cursor."""
+"""What happens if the request is sent again. ``safe``: nothing is done twice. ``unsafe``: work may be done twice.
+``resumable``: nothing is done twice if the stream is resumed from the cursor."""
 
 
 class ResponsesProtoError(Exception):
-    """Any error of this package. ``str(error)`` is one line for people; the facts are attributes."""
+    """The base of every error of this package. ``str(error)`` is one readable line; the facts are attributes."""
 
     response: Response | None = None
-    """The snapshot, partial or final, of the response that this error ended; ``None`` if there was none yet."""
+    """The partial or final snapshot of the response that this error ended; ``None`` if there is none."""
     cursor: Cursor | None = None
-    """Where the stream stood; ``None`` if it never began."""
+    """The last position seen in the stream; ``None`` if no event arrived."""
     retry_safety: RetrySafety | None = None
-    """What sending the same request again would do; ``None`` where no request is concerned."""
+    """Whether the same request can be sent again; ``None`` if the error does not concern a request."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message)
 
     def __reduce__(self) -> tuple[object, ...]:
-        # The default calls the class with `args`, which only fits exceptions whose facts are positional.
+        # The default calls the class with `args`, which fails for classes with keyword-only parameters.
         return _rebuild, (type(self), self.args), self.__dict__
 
 
@@ -116,40 +117,43 @@ def _rebuild(cls: type[ResponsesProtoError], args: tuple[object, ...]) -> Respon
 
 
 class UsageError(ResponsesProtoError, ValueError):
-    """A call of this library was wrong: a bad argument, a missing setting, a method that does not fit. Nothing was sent.
+    """The library was called wrongly: a bad argument, a missing setting, an unknown name. Nothing was sent.
 
-    The message says what is right. A ``ValueError`` too, so that generic code can catch it.
+    The message says what is allowed. It is also a ``ValueError``, so generic code can catch it.
     """
 
 
 class DecodeError(ResponsesProtoError):
-    """A value does not fit its type: in strict mode, or because the text is not JSON at all."""
+    """A value does not match its type, or a text is not JSON.
+
+    Lenient decoding raises it only for JSON of the wrong kind and for text that is not JSON; strict decoding for every mismatch.
+    """
 
     def __init__(self, message: str, *, path: str = "$", type_name: str = "", excerpt: str = "") -> None:
         self.path = path
-        """Where, in JSONPath: ``$.output[0].id``."""
+        """The JSONPath of the value: ``$.output[0].id``."""
         self.type_name = type_name
-        """The name of the type that was asked for."""
+        """The name of the expected type."""
         self.excerpt = excerpt
-        """The beginning of the offending value, cut short."""
-        seen = f", got {excerpt}" if excerpt else ""
-        super().__init__(f"{message} @ {path} ({type_name}{seen})" if type_name else f"{message} @ {path}{seen}")
+        """The start of the offending value."""
+        got = f", got {excerpt}" if excerpt else ""
+        super().__init__(f"{message} @ {path} ({type_name}{got})" if type_name else f"{message} @ {path}{got}")
 
 
 class EncodeError(ResponsesProtoError):
-    """A value cannot be written as JSON: NaN, infinity, a type that JSON does not have, a reference cycle."""
+    """A value cannot be written as JSON: NaN, infinity, a type that JSON lacks, or a value that contains itself."""
 
 
 class ProtocolError(ResponsesProtoError):
-    """One side broke the rules of the protocol."""
+    """One side broke the protocol."""
 
 
 class LocalProtocolError(ProtocolError):
-    """The protocol does not allow this in its current state, such as an event after the response has ended. Nothing was sent."""
+    """The protocol's state does not allow this call, such as an event after the response has ended. Nothing was sent."""
 
 
 class RemoteProtocolError(ProtocolError):
-    """The peer sent something that the protocol does not allow. Lenient mode reports an anomaly instead."""
+    """The peer broke the protocol. Raised in strict mode; lenient mode reports an anomaly instead."""
 
     def __init__(
         self,
@@ -160,47 +164,48 @@ class RemoteProtocolError(ProtocolError):
         code: str | None = None,
     ) -> None:
         self.sequence_number = sequence_number
-        """Of the offending event; ``None`` if it has none."""
+        """The sequence number of the offending event; ``None`` if it has none."""
         self.event_type = event_type
-        """The offending event's type; ``None`` if it has none."""
+        """The type of the offending event; ``None`` if it has none."""
         self.code = code
-        """The anomaly's code, a key of ``responses_proto.anomalies.ANOMALY_CODES``."""
+        """The code of the anomaly: a key of ``responses_proto.anomalies.ANOMALY_CODES``."""
         super().__init__(message)
 
 
 class LimitExceeded(ResponsesProtoError):
-    """A bound of ``Limits`` was passed. What was read until then is in ``response``."""
+    """A bound of ``Limits`` was exceeded. ``response`` holds what was read until then."""
 
     def __init__(self, limit: str, value: int, *, maximum: int | None = None) -> None:
         self.limit = limit
-        """The bound's name: a field of ``Limits``."""
+        """The name of the bound: a field of ``Limits``."""
         self.value = value
-        """What was met, at least (reading stops at the bound)."""
+        """The value that exceeded the bound. The true size may be larger, because reading stops at the bound."""
         self.maximum = maximum
-        over = f" (the limit is {maximum}; raise it with Limits({limit}=...))" if maximum is not None else ""
-        super().__init__(f"{limit} exceeded: {value}{over}")
+        """The bound that was set; ``None`` if it is not known."""
+        hint = f" (the limit is {maximum}; raise it with Limits({limit}=...))" if maximum is not None else ""
+        super().__init__(f"{limit} exceeded: {value}{hint}")
 
 
 class TransportError(ResponsesProtoError):
-    """The connection failed: before, during or after the answer."""
+    """The connection failed, at any stage of the exchange."""
 
 
 class ConnectError(TransportError):
-    """No connection came about: name not found, refused, TLS failed. Nothing was sent, so ``retry_safety`` is ``safe``."""
+    """No connection was made: unknown host, connection refused, TLS failure. Nothing was sent: ``retry_safety`` is ``safe``."""
 
     retry_safety: RetrySafety | None = "safe"
 
 
 class DeadlineExceeded(TransportError):
-    """Something took longer than allowed."""
+    """An operation took longer than its timeout."""
 
     def __init__(self, kind: str, elapsed: float, *, limit: float | None = None) -> None:
         self.kind = kind
-        """Which field of ``Timeouts`` ran out: ``connect``, ``write``, ``first_byte``, …; or ``tool``, for a call of a tool."""
+        """The field of ``Timeouts`` that expired (``connect``, ``write``, ``first_byte``, …), or ``tool`` for a tool call."""
         self.elapsed = elapsed
-        """Seconds that had passed."""
+        """Seconds elapsed."""
         self.limit = limit
-        """Seconds that were allowed."""
+        """Seconds allowed; ``None`` if not known."""
         allowed = f" ({limit:g} s allowed)" if limit is not None else ""
         super().__init__(f"{kind.replace('_', ' ')} took over {elapsed:.3g} s{allowed}")
 
@@ -210,26 +215,26 @@ class StreamTruncated(TransportError):
 
 
 class StreamInterrupted(TransportError):
-    """The connection broke after output had been delivered; resume from ``cursor`` if the response runs in background."""
+    """The connection broke after output had been delivered. A background response can be resumed from ``cursor``."""
 
 
 class NotAnEventStream(ResponsesProtoError):
-    """A stream was asked for and something else came: an HTML page, plain text, a redirect."""
+    """The server answered a streaming request with something else: an HTML page, plain text, a redirect."""
 
     def __init__(self, message: str, *, status: int, headers: Mapping[str, str], body: bytes) -> None:
         self.status = status
         """The HTTP status code."""
         self.headers = headers
-        """The response headers, names in lower case."""
+        """The response headers, with names in lower case."""
         self.body = body
-        """The start of the body, 64 KiB at most."""
+        """The start of the body, at most 64 KiB."""
         super().__init__(message)
 
 
 class APIError(ResponsesProtoError):
-    """The server answered with an error, in whatever shape; these attributes are the same for all of them.
+    """The server answered with an error. The attributes are the same for every shape of error body.
 
-    Use :meth:`for_status` to get the subclass of a status code.
+    :meth:`for_status` returns the subclass for a status code.
     """
 
     def __init__(
@@ -238,7 +243,7 @@ class APIError(ResponsesProtoError):
         *,
         status: int | None = None,
         code: str | None = None,
-        type: str | None = None,  # noqa: A002 - the wire's own name for it
+        type: str | None = None,  # noqa: A002 - the wire's name
         param: str | None = None,
         request_id: str | None = None,
         retry_after: float | None = None,
@@ -246,23 +251,23 @@ class APIError(ResponsesProtoError):
         body: JSONValue = None,
     ) -> None:
         self.message = message
-        """The server's sentence, without decoration."""
+        """The server's message, unchanged."""
         self.status = status
-        """The HTTP status; ``None`` for an error that came inside a stream."""
+        """The HTTP status; ``None`` for an error inside a stream."""
         self.code = code
-        """The server's code for the error, such as ``rate_limit_exceeded``."""
+        """The server's error code, such as ``rate_limit_exceeded``."""
         self.type = type
-        """The server's class of error, such as ``invalid_request_error``."""
+        """The server's error type, such as ``invalid_request_error``."""
         self.param = param
-        """The request field that is at fault."""
+        """The request field that caused the error."""
         self.request_id = request_id
-        """The server's name for this exchange: give it to their support."""
+        """The server's id for this request, to quote to its support."""
         self.retry_after = retry_after
-        """Seconds the server asks to wait; ``None`` if it does not say."""
+        """Seconds to wait before trying again; ``None`` if the server does not say."""
         self.headers: Mapping[str, str] = headers if headers is not None else {}
-        """The response headers, names in lower case."""
+        """The response headers, with names in lower case."""
         self.body = body
-        """The body as it came: decoded JSON, or text."""
+        """The response body: decoded JSON, or text if it is not JSON."""
         facts = [f"HTTP {status}"] if status is not None else []
         facts += [value for value in (code or type, f"param {param}" if param else None) if value]
         facts += [f"request {request_id}"] if request_id else []
@@ -270,31 +275,31 @@ class APIError(ResponsesProtoError):
 
     @property
     def answer_status(self) -> int:
-        """The HTTP status that a server answers with: its own, if that is one of an error; else its class's; else 500."""
-        if self.status is not None and self.status >= 400:  # noqa: PLR2004 - HTTP's families
+        """The HTTP status for answering with this error: its own if that is 400 or more, else that of its class, else 500."""
+        if self.status is not None and self.status >= 400:  # noqa: PLR2004 - HTTP's status classes
             return self.status
         return next((status for status, cls in _BY_STATUS.items() if isinstance(self, cls)), 500)
 
     @staticmethod
     def for_status(status: int | None) -> type[APIError]:
-        """Give the class for an HTTP status code; ``APIError`` itself when there is none."""
+        """Return the class for an HTTP status code; ``APIError`` itself if the status is ``None`` or not an error."""
         if status is None:
             return APIError
         return _BY_STATUS.get(status) or (
-            ServerError if status >= 500 else BadRequestError if status >= 400 else APIError  # noqa: PLR2004 - HTTP's families
+            ServerError if status >= 500 else BadRequestError if status >= 400 else APIError  # noqa: PLR2004 - HTTP's status classes
         )
 
 
 class BadRequestError(APIError):
-    """400, and any 4xx without a class of its own: the request is wrong and stays wrong."""
+    """400, and any other 4xx without a class: the request is wrong; sending it again will not help."""
 
 
 class AuthenticationError(APIError):
-    """401: no key, or one that is not accepted."""
+    """401: the API key is missing or not accepted."""
 
 
 class PermissionDeniedError(APIError):
-    """403: the key is known but may not do this."""
+    """403: the API key does not permit this."""
 
 
 class NotFoundError(APIError):
@@ -306,19 +311,19 @@ class RequestTimeoutError(APIError):
 
 
 class ConflictError(APIError):
-    """409: the resource is in a state, or in use, so that this cannot be done now."""
+    """409: the state of the resource does not allow this now."""
 
 
 class PayloadTooLargeError(APIError):
-    """413: the body is larger than the server takes."""
+    """413: the request body is too large."""
 
 
 class UnprocessableEntityError(APIError):
-    """422: well-formed, but not acceptable."""
+    """422: the request is well-formed but not valid."""
 
 
 class RateLimitError(APIError):
-    """429: too much, too fast, or the quota is used up."""
+    """429: too many requests, or the quota is used up."""
 
 
 class ServerError(APIError):
@@ -339,7 +344,7 @@ _BY_STATUS: Final[dict[int, type[APIError]]] = {
 
 
 class ResponseNotCompleted(ResponsesProtoError):
-    """The response ended as something else than ``completed``; it is in ``response``."""
+    """The response ended with another status than ``completed``. It is in ``response``."""
 
     def __init__(self, message: str, *, response: Response | None = None) -> None:
         super().__init__(message)
@@ -347,11 +352,11 @@ class ResponseNotCompleted(ResponsesProtoError):
 
 
 class ResponseFailedError(ResponseNotCompleted):
-    """The server reports ``failed``: the reason is in ``response.error``, and in the message."""
+    """The response ended as ``failed``. The reason is in ``response.error`` and in the message."""
 
 
 class ResponseIncompleteError(ResponseNotCompleted):
-    """The server stopped early: the reason is in ``response.incomplete_details``, and in the message."""
+    """The response ended as ``incomplete``. The reason is in ``response.incomplete_details`` and in the message."""
 
 
 class ResponseCancelledError(ResponseNotCompleted):
@@ -359,7 +364,7 @@ class ResponseCancelledError(ResponseNotCompleted):
 
 
 class ToolError(ResponsesProtoError):
-    """A tool call could not be served. ``call`` is the item that asked for it."""
+    """A tool call could not be served. ``call`` is the item that made it."""
 
     def __init__(self, message: str, *, call: object = None) -> None:
         self.call = call
@@ -368,17 +373,17 @@ class ToolError(ResponsesProtoError):
 
 
 class ToolNotFound(ToolError):
-    """The model called a tool that nobody registered."""
+    """The model called a tool that is not registered."""
 
 
 class ToolArgumentsInvalid(ToolError):
-    """The model's arguments do not fit the tool's parameters."""
+    """The model's arguments do not match the tool's parameters."""
 
     def __init__(self, message: str, *, call: object = None, path: str = "$") -> None:
         self.path = path
-        """Where, in JSONPath; ``$`` for arguments that are no JSON."""
+        """The JSONPath of the argument; ``$`` if the arguments are not JSON."""
         super().__init__(message, call=call)
 
 
 class ApprovalRequired(ToolError):
-    """The call needs an approval that nobody gave."""
+    """The call needs an approval and has none."""

@@ -1,7 +1,7 @@
-"""The providers of the Responses API, and what each does differently in being called, as data.
+"""The providers of the Responses API, and how each of them is called, as data.
 
-A dialect is where a server is, where its key is found, how the key is sent, and what input it takes back. What servers
-deviate by in their answers needs no entry here: the engine works it out from the stream itself.
+A provider has a base URL, environment variables for the URL and the API key, a header for the key, and a set of input items
+that it accepts. Deviations in a provider's responses have no entry here: the engine detects them in the stream.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from .exceptions import LocalProtocolError
+from .exceptions import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,37 +20,37 @@ __all__ = ["PROVIDERS", "Provider", "find_provider"]
 
 @attrs.frozen(kw_only=True)
 class Provider:
-    """How one provider is called. Immutable; make your own for a server that is not in :data:`PROVIDERS`."""
+    """How to call one provider. Immutable; create one for a server that is not in :data:`PROVIDERS`."""
 
     name: str
     base_url: str | None = None
-    """Without a trailing slash; ``None`` where every customer has another."""
+    """The base URL, without a trailing slash; ``None`` if each customer has a different one."""
     base_url_env: tuple[str, ...] = ()
-    """Environment variables that say where the server is, the first that is set counts. They win over ``base_url``."""
+    """Environment variables for the base URL; the first one that is set is used, and overrides ``base_url``."""
     base_url_path: str = ""
-    """What such a variable, or the caller's ``base_url``, lacks where it names only the host: ``/openai/v1``."""
+    """The path to add if such a variable, or the caller's ``base_url``, names only the host: ``/openai/v1``."""
     key_env: tuple[str, ...] = ()
-    """Environment variables that hold the key, the first that is set counts."""
+    """Environment variables for the API key; the first one that is set is used."""
     key_needed: bool = True
-    """Whether the provider refuses to work without a key; servers on one's own machine do not."""
+    """Whether the provider requires an API key. Local servers do not."""
     key_header: str = "authorization"
-    """The header, in lower case, that carries the key."""
+    """The header for the API key, in lower case."""
     key_prefix: str = "Bearer "
-    """What stands before the key in that header."""
+    """The text before the API key in that header."""
     stores: bool = True
-    """Whether responses are kept, unless a request says otherwise, so that items can be known by their ids alone."""
+    """Whether the provider stores responses by default, so that an item can be referred to by its id."""
     checks_items: bool = False
-    """Whether the ids of input items are looked up in the store, and reasoning is refused without what it led to."""
+    """Whether the provider looks up the ids of input items, and refuses a reasoning item without the item that followed it."""
     input_items: frozenset[str] = frozenset()
-    """The kinds of items that are taken as input; empty where all are."""
+    """The types of items that the provider accepts as input; empty if it accepts all."""
 
 
-# What a server on top of chat completions has a place for.
+# The items that a server built on Chat Completions can translate.
 _CHAT: Final = frozenset({"message", "function_call", "function_call_output"})
 
 PROVIDERS: Final[Mapping[str, Provider]] = {
-    dialect.name: dialect
-    for dialect in (
+    provider.name: provider
+    for provider in (
         Provider(
             name="openai",
             base_url="https://api.openai.com/v1",
@@ -100,12 +100,12 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
         ),
     )
 }
-"""Name -> dialect. Each has a Responses endpoint of its own, under ``base_url``."""
+"""Name -> provider. Each has a native Responses endpoint."""
 
 
 def find_provider(name: str) -> Provider:
-    """Give the dialect of a provider. Raises ``LocalProtocolError``, which lists the names, if there is none."""
+    """Return the provider with this name. Raises ``UsageError``, which lists the known names, if there is none."""
     try:
         return PROVIDERS[name]
     except KeyError:
-        raise LocalProtocolError(f"no provider {name!r} is known, only {', '.join(sorted(PROVIDERS))}") from None
+        raise UsageError(f"unknown provider {name!r}; known providers: {', '.join(sorted(PROVIDERS))}") from None

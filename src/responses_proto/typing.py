@@ -1,7 +1,7 @@
-"""The few types that every layer speaks: JSON values and the mark of absence.
+"""The types that every layer shares: JSON values, the absent value, and the cursor of a stream.
 
-The wire tells apart *absent* (no such key) and *null* (the key is there and says ``null``), and so does
-this package: an absent field is :data:`UNSET`, a null one is ``None``.
+On the wire, an *absent* field (no such key) and a *null* field (a key with the value ``null``) are different. This package
+keeps the difference: an absent field is :data:`UNSET`, a null field is ``None``.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ __all__ = ["UNSET", "Cursor", "JSONObject", "JSONValue", "Unset"]
 
 if TYPE_CHECKING:
     JSONValue: TypeAlias = "bool | int | float | str | Sequence[JSONValue] | Mapping[str, JSONValue] | None"
-    """Anything that JSON can say. Read-only by type, so that lists of narrower things fit."""
+    """Any JSON value. Its containers are read-only types, so that a ``list[str]`` is one too."""
     JSONObject: TypeAlias = Mapping[str, JSONValue]
-    """A JSON object, as the wire has it: a plain ``dict`` when it comes from this package."""
+    """A JSON object. This package returns a plain ``dict``."""
 else:
-    # The codec reads annotations at run time, where a recursive alias has no value.
+    # The codec evaluates annotations at run time, where a recursive alias is not possible.
     JSONValue = Any
     JSONObject = Mapping[str, Any]
 
 
 class Unset(enum.Enum):
-    """The type of :data:`UNSET`. An enumeration, so that it pickles and copies to itself and ``is`` narrows."""
+    """The type of :data:`UNSET`. It is an enumeration so that copies stay identical and type checkers narrow on ``is``."""
 
     UNSET = "UNSET"
 
     def __bool__(self) -> Literal[False]:
-        """Absent is falsy: ``if x:`` narrows it away."""
+        """Return false, so that ``if x:`` narrows to a present value."""
         return False
 
     def __repr__(self) -> str:
@@ -42,17 +42,17 @@ class Unset(enum.Enum):
 
 
 UNSET: Final = Unset.UNSET
-"""The wire did not say (or: do not say it on the wire). Not the same as ``None``, which is JSON's ``null``."""
+"""The field is absent: the wire did not have it, or it is not to be sent. ``None`` is JSON's ``null`` instead."""
 
 
 @attrs.frozen
 class Cursor:
-    """A response and the last event of it that was seen: all that resuming needs.
+    """A response and the last of its events that was seen: all that is needed to resume its stream.
 
-    A plain value: comparable, hashable, picklable, and ``attrs.asdict`` makes JSON of it.
+    A cursor is comparable, hashable and picklable; ``attrs.asdict`` turns it into a JSON object.
     """
 
     response_id: str
-    """The server's id of the response."""
+    """The id of the response."""
     sequence_number: int | None = None
-    """The last sequence number seen, the value of ``starting_after``; ``None`` when none was."""
+    """The last sequence number seen, to be sent as ``starting_after``; ``None`` if no numbered event was seen."""

@@ -21,7 +21,7 @@ from responses_proto.codec import (
     loads,
     make_converter,
 )
-from responses_proto.exceptions import DecodeError, LimitExceeded, LocalProtocolError
+from responses_proto.exceptions import DecodeError, LimitExceeded, UsageError
 from responses_proto.models import (
     Content,
     Event,
@@ -142,7 +142,7 @@ def test_registration_is_of_one_converter_only() -> None:
     assert isinstance(make_converter().load(SEARCH, Item), UnknownItem)
 
 
-def test_what_was_loaded_before_does_not_hinder_registration() -> None:
+def test_a_class_can_be_registered_after_loading() -> None:
     converter = make_converter()
     assert isinstance(converter.load({"output": [SEARCH]}, Response).output[0], UnknownItem)
     assert isinstance(converter.load(SEARCH, Item), UnknownItem)
@@ -161,7 +161,7 @@ def test_what_was_loaded_before_does_not_hinder_registration() -> None:
     ],
     ids=str,
 )
-def test_any_open_union_takes_classes(cls: type[Model], into: Any, payload: dict[str, Any]) -> None:
+def test_classes_can_be_registered_in_any_open_union(cls: type[Model], into: Any, payload: dict[str, Any]) -> None:
     converter = make_converter()
     converter.register(cls, into)
     union: Any = Event if into is UnknownEvent else into
@@ -184,7 +184,7 @@ def response() -> dict[str, Any]:
     return dumped
 
 
-def test_a_subclass_can_take_the_place_of_a_class() -> None:
+def test_a_subclass_can_replace_a_class() -> None:
     converter = make_converter()
     converter.register(NamedCall, Item)
     assert converter.load({**WIRE_CALL, "nickname": "n"}, Item) == NamedCall(
@@ -195,38 +195,38 @@ def test_a_subclass_can_take_the_place_of_a_class() -> None:
 @pytest.mark.parametrize(
     ("cls", "into", "message"),
     [
-        (Untagged, Item, "no model with a wire string"),
-        (dict, Item, "no model with a wire string"),
-        (UnknownItem, Item, "no model with a wire string"),
-        (AcmeSearchCall, Message, "no open union"),
-        (AcmeSearchCall, Message | FunctionCall, "no open union"),
-        (AcmeSearchCall, 7, "no open union"),
-        (OtherMessage, Item, "only a subclass"),
+        (Untagged, Item, "must be a model with a wire string"),
+        (dict, Item, "must be a model with a wire string"),
+        (UnknownItem, Item, "must be a model with a wire string"),
+        (AcmeSearchCall, Message, "not an open union"),
+        (AcmeSearchCall, Message | FunctionCall, "not an open union"),
+        (AcmeSearchCall, 7, "not an open union"),
+        (OtherMessage, Item, "must be a subclass"),
     ],
     ids=str,
 )
-def test_misuse_is_refused(cls: Any, into: Any, message: str) -> None:
-    with pytest.raises(LocalProtocolError, match=message):
+def test_a_class_that_cannot_be_registered_is_a_usage_error(cls: Any, into: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         make_converter().register(cls, into)
 
 
 def test_the_shared_converters_cannot_be_changed() -> None:
     for converter in (default_converter(), default_converter(strict=True)):
-        with pytest.raises(LocalProtocolError, match="make_converter"):
+        with pytest.raises(UsageError, match="make_converter"):
             converter.register(AcmeSearchCall, Item)
 
 
 # --- loops ------------------------------------------------------------------------------------------------------------
 
 
-def test_bare_loaders_collect_findings() -> None:
+def test_a_loader_function_collects_findings() -> None:
     found: list[Any] = []
     call = make_converter().loader(Item)({**WIRE_CALL, "name": 7}, found)
     assert isinstance(call, FunctionCall)
     assert [(finding.code, finding.path) for finding in found] == [("wrong-type", ".name")]
 
 
-def test_bare_loaders_by_tag() -> None:
+def test_loader_functions_by_tag() -> None:
     converter = make_converter()
     converter.register(AcmeProgress, Event)
     table = converter.loaders(Event)
@@ -287,7 +287,7 @@ def test_structure_knows_registered_classes() -> None:
     assert isinstance(converter.structure(TURN, Turn).items[2], AcmeSearchCall)
 
 
-def test_structure_is_strict_where_the_converter_is() -> None:
+def test_structure_is_strict_if_the_converter_is() -> None:
     with pytest.raises(Exception, match="structuring") as caught:
         make_converter(strict=True).structure({**TURN, "last": {**WIRE_CALL, "name": 7}}, Turn)
     assert "DecodeError" in repr(caught.value.exceptions)  # type: ignore[attr-defined,unused-ignore] # cattrs raises a group
@@ -300,7 +300,7 @@ def test_structure_is_strict_where_the_converter_is() -> None:
     ("target", "name"),
     [(FunctionCall, "FunctionCall"), (Item, "Item"), (list[Item], "list["), (int | None, "int | None")],
 )
-def test_a_value_of_another_kind_altogether_names_what_was_due(target: Any, name: str) -> None:
+def test_a_value_of_another_json_kind_is_an_error_with_the_expected_type(target: Any, name: str) -> None:
     with pytest.raises(DecodeError) as caught:
         load("text", target)
     assert caught.value.type_name.startswith(name)

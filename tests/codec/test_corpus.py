@@ -49,7 +49,7 @@ def corpus() -> list[dict[str, Any]]:
 
 
 def texts_of(file: dict[str, Any]) -> Iterator[tuple[bytes, Any]]:
-    """Give each JSON text of a recorded file with the type of what it says."""
+    """Yield each JSON text of a recorded file with its type."""
     path = shared("corpus", *file["file"].split("/"))
     whole = path.read_bytes()
     match file["kind"], file["endpoint"]:
@@ -92,7 +92,7 @@ def text_of(value: Any) -> str:
 
 @pytest.mark.parametrize("kind", ["requests", "responses", "streams", "other"])
 @pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.name)
-def test_every_recorded_body_comes_back_exactly(backend: JSONBackend, kind: str) -> None:
+def test_every_recorded_body_survives_exactly(backend: JSONBackend, kind: str) -> None:
     converter = make_converter(json=backend)
     for file in corpus():
         if file["kind"] != kind:
@@ -105,7 +105,7 @@ def test_every_recorded_body_comes_back_exactly(backend: JSONBackend, kind: str)
             assert text_of(json.loads(converter.dumps(loaded))) == text_of(expected), file["file"]
 
 
-def test_every_recorded_item_comes_back_exactly_by_itself() -> None:
+def test_every_recorded_item_survives_exactly() -> None:
     converter = make_converter()
     seen: set[str] = set()
     for file in corpus():

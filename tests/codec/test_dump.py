@@ -57,12 +57,12 @@ def test_null_is_written() -> None:
     assert dump(CreateResponse(model="m", instructions=None)) == {"model": "m", "instructions": None}
 
 
-def test_a_constant_that_may_be_absent_is_written_by_users_and_not_invented_for_servers() -> None:
+def test_an_optional_constant_is_dumped_unless_the_server_omitted_it() -> None:
     assert dump(Message(role="user", content="Hi"))["type"] == "message"
     assert "type" not in dump(load({"role": "user", "content": "Hi"}, Message))
 
 
-def test_an_unknown_object_is_written_as_it_came() -> None:
+def test_an_unknown_object_is_dumped_unchanged() -> None:
     raw: dict[str, Any] = {"type": "acme:x", "n": 1.0}
     assert dump(UnknownItem(type="acme:x", raw=raw)) == raw
 
@@ -72,7 +72,7 @@ def test_extra_is_written_beside_the_fields() -> None:
     assert dump(attrs.evolve(CALL, extra=beside)) == {**WIRE_CALL, "x": [WIRE_CALL]}
 
 
-def test_raw_wire_values_stand_wherever_models_do() -> None:
+def test_raw_wire_values_are_accepted_wherever_models_are() -> None:
     request = CreateResponse(model="m", input=[WIRE_CALL, CALL], tools=[{"type": "acme:t"}])  # type: ignore[list-item] # raw, on purpose
     assert dump(request) == {"model": "m", "input": [WIRE_CALL, WIRE_CALL], "tools": [{"type": "acme:t"}]}
 
@@ -97,7 +97,7 @@ KINDS: list[tuple[Any, Any]] = [
 
 
 @pytest.mark.parametrize(("value", "plain"), KINDS, ids=repr)
-def test_kinds_of_json_types_become_plain_json(value: Any, plain: Any) -> None:
+def test_subclasses_of_json_types_become_plain_json(value: Any, plain: Any) -> None:
     assert_plain(dumped := dump(value))
     assert dumped == plain
     assert dump(FunctionTool(name="f", parameters={"p": value}, strict=True))["parameters"] == {"p": plain}
@@ -116,12 +116,12 @@ def assert_plain(value: Any) -> None:
         assert_plain(element)
 
 
-def test_an_enumeration_may_be_a_users_own() -> None:
+def test_an_enumeration_of_the_user_is_dumped() -> None:
     dumped = dump(InputImage(detail=Color.RED))
     assert type(dumped["detail"]) is str
 
 
-def test_what_is_dumped_is_the_callers() -> None:
+def test_the_result_belongs_to_the_caller() -> None:
     parameters: dict[str, Any] = {"properties": {}}
     tool = FunctionTool(name="f", parameters=parameters, strict=True)
     dump(tool)["parameters"]["properties"]["x"] = 1
@@ -152,7 +152,7 @@ def test_the_shared_verbs_write_text() -> None:
         (CreateResponse(metadata={"a": b"x"}), r"^bytes is not a JSON type @ \$\.metadata\.a$"),  # type: ignore[dict-item] # wrong, on purpose
         ([bytearray(b"x")], r"^bytearray is not a JSON type @ \$\[0\]$"),
         (CreateResponse(input=[CALL, {1, 2}]), r"^set is not a JSON type @ \$\.input\[1\]$"),  # type: ignore[list-item] # as above
-        ({"a": [{3: 4}]}, r"not int @ \$\.a\[0\]$"),
+        ({"a": [{3: 4}]}, r"got int @ \$\.a\[0\]$"),
         ({"a": UNSET}, r"^UNSET means absent.* @ \$\.a$"),
         (FunctionCall(call_id=UNSET, name="f", arguments=""), r"^UNSET means absent.* @ \$\.call_id$"),  # type: ignore[arg-type] # as above
         (UnknownItem(raw={"x": object()}), r"^object is not a JSON type @ \$\.x$"),  # type: ignore[dict-item] # as above
@@ -161,21 +161,21 @@ def test_the_shared_verbs_write_text() -> None:
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip
-def test_what_is_not_json_is_named_with_its_place(value: Any, message: str) -> None:
+def test_a_value_that_is_not_json_is_reported_with_its_path(value: Any, message: str) -> None:
     with pytest.raises(EncodeError, match=message):
         dump(value)
     with pytest.raises(EncodeError, match=message):
         dumps(value)
 
 
-def test_a_list_that_contains_itself_is_named_with_its_place() -> None:
+def test_a_list_that_contains_itself_is_reported_with_its_path() -> None:
     content: list[Any] = [InputText(text="a"), {}]
     content[1]["again"] = content
     with pytest.raises(EncodeError, match=r"^contains itself @ \$\.input\[0\]\.content\[1\]\.again$"):
         dump(CreateResponse(input=[Message(role="user", content=content)]))
 
 
-def test_a_model_that_contains_itself_is_named_with_its_place() -> None:
+def test_a_model_that_contains_itself_is_reported_with_its_path() -> None:
     extra: dict[str, Any] = {}
     call = attrs.evolve(CALL, extra=extra)
     extra["x"] = [call]
@@ -183,7 +183,7 @@ def test_a_model_that_contains_itself_is_named_with_its_place() -> None:
         dump({"a": call})
 
 
-def test_the_same_object_twice_is_no_cycle_even_where_it_is_deep() -> None:
+def test_the_same_object_twice_is_not_a_cycle() -> None:
     shared: list[Any] = []
     deep: Any = [shared, shared]
     for _ in range(3_000):
@@ -196,7 +196,7 @@ def test_the_same_object_twice_is_no_cycle_even_where_it_is_deep() -> None:
 # --- what extra remembers ---------------------------------------------------------------------------------------------
 
 
-def test_a_misfit_is_written_until_its_attribute_is_set() -> None:
+def test_a_mismatch_is_dumped_until_its_attribute_is_set() -> None:
     payload: dict[str, Any] = {**WIRE_CALL, "name": 7, "x": 1}
     call = load(payload, FunctionCall)
     assert dump(call) == payload
@@ -204,14 +204,14 @@ def test_a_misfit_is_written_until_its_attribute_is_set() -> None:
     assert dump(attrs.evolve(call, name="g")) == {**payload, "name": "g"}
 
 
-def test_an_absent_field_is_left_out_until_its_attribute_is_set() -> None:
+def test_an_absent_field_is_omitted_until_its_attribute_is_set() -> None:
     payload = {key: value for key, value in WIRE_CALL.items() if key != "arguments"}
     call = load(payload, FunctionCall)
     assert dump(call) == payload
     assert dump(attrs.evolve(call, arguments="{}")) == WIRE_CALL
 
 
-def test_assignment_wins_over_extra_too() -> None:
+def test_assignment_takes_precedence_over_extra() -> None:
     call = load({"type": "function_call", "name": None, "arguments": ""}, FunctionCall)
     call.name = "g"  # type: ignore[misc] # frozen for the type checker only
     call.call_id = "c"  # type: ignore[misc] # as above

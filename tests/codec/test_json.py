@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from responses_proto.codec import ORJSON, STDLIB, JSONBackend, default_backend
 from responses_proto.codec._json import check_nesting
-from responses_proto.exceptions import DecodeError, EncodeError, LimitExceeded, LocalProtocolError
+from responses_proto.exceptions import DecodeError, EncodeError, LimitExceeded, UsageError
 
 BACKENDS = [backend for backend in (STDLIB, ORJSON) if backend is not None]
 
@@ -123,12 +123,12 @@ def test_the_limit_is_the_callers(backend: JSONBackend) -> None:
 
 
 @each_backend
-def test_brackets_in_strings_are_no_nesting(backend: JSONBackend) -> None:
+def test_brackets_in_strings_do_not_count_as_nesting(backend: JSONBackend) -> None:
     value = ["[" * 1000, '"[{\\' * 1000, {"[" * 300: "\\"}]
     assert backend.loads(json.dumps(value)) == value
 
 
-def test_many_brackets_side_by_side_are_no_nesting() -> None:
+def test_brackets_side_by_side_do_not_count_as_nesting() -> None:
     check_nesting("[" + "[]," * 10_000 + "[]]", 2)
     with pytest.raises(LimitExceeded):
         check_nesting("[" + "[[]]," * 10_000 + "[]]", 2)
@@ -155,7 +155,7 @@ def test_writing(backend: JSONBackend, value: Any, text: str) -> None:
 
 @each_backend
 @pytest.mark.parametrize("value", [{1, 2}, object(), b"bytes", 1j], ids=lambda value: type(value).__name__)
-def test_what_json_does_not_have_is_an_encode_error(backend: JSONBackend, value: Any) -> None:
+def test_a_value_that_json_lacks_is_an_encode_error(backend: JSONBackend, value: Any) -> None:
     with pytest.raises(EncodeError):
         backend.dumps(value)
 
@@ -196,7 +196,7 @@ NEARLY_JSON = st.text(alphabet='[]{}":,0123456789.eE+-\\utrfalsn \n\ud800\u00e9\
 
 @settings(max_examples=300, deadline=None)
 @given(VALUES)
-def test_both_write_what_both_read_alike(value: Any) -> None:
+def test_both_back_ends_write_what_both_read(value: Any) -> None:
     read = {outcome(reader, writer.dumps(value)) for writer in BACKENDS for reader in BACKENDS}
     assert len(read) == 1
     assert read.pop()[0] == "value"
@@ -206,7 +206,7 @@ def test_both_write_what_both_read_alike(value: Any) -> None:
 @given(NEARLY_JSON | VALUES.map(json.dumps) | VALUES.map(lambda value: json.dumps(value, ensure_ascii=False, indent=1)))
 @example('{"a":1e400}')
 @example('"\\ud800\\udc00"')
-def test_both_say_the_same_of_any_text(text: str) -> None:
+def test_both_back_ends_agree_on_any_text(text: str) -> None:
     assert len({outcome(backend, text) for backend in BACKENDS}) == 1
     data = text.encode("utf-8", "surrogatepass")
     assert len({outcome(backend, data) for backend in BACKENDS}) == 1
@@ -214,13 +214,13 @@ def test_both_say_the_same_of_any_text(text: str) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=24))
-def test_both_say_the_same_of_any_bytes(data: bytes) -> None:
+def test_both_back_ends_agree_on_any_bytes(data: bytes) -> None:
     assert len({outcome(backend, data) for backend in BACKENDS}) == 1
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_float_comes_back_to_the_bit(number: float) -> None:
+def test_a_float_survives_exactly(number: float) -> None:
     for backend in BACKENDS:
         back = backend.loads(backend.dumps(number))
         assert type(back) is float
@@ -233,13 +233,13 @@ def test_orjson_is_the_default_where_it_is_installed() -> None:
 
 
 @each_backend
-def test_a_value_is_no_text(backend: JSONBackend) -> None:
+def test_a_value_instead_of_text_is_a_usage_error(backend: JSONBackend) -> None:
     value: Any = {"type": "message"}
-    with pytest.raises(LocalProtocolError, match=r"JSON text is str or bytes, not dict: for a value use load\(\)"):
+    with pytest.raises(UsageError, match=r"JSON text must be str or bytes, got dict: use load\(\) for a value"):
         backend.loads(value)
 
 
-def test_without_the_extra_the_standard_library_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_orjson_the_standard_library_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "orjson", None)  # as if it was not installed
     spec = importlib.util.spec_from_file_location(
         "responses_proto.codec._json_alone", check_nesting.__code__.co_filename

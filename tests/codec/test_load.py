@@ -83,7 +83,7 @@ def findings(payload: Any, cls: Any) -> list[tuple[str, str]]:
 # --- which class ------------------------------------------------------------------------------------------------------
 
 
-def test_the_tag_picks_the_class() -> None:
+def test_the_tag_selects_the_class() -> None:
     assert isinstance(load(DELTA, Event), OutputTextDelta)
     assert isinstance(load({"type": "reasoning", "id": "rs_1", "summary": []}, Item), Reasoning)
     assert isinstance(load({"type": "function", "name": "f", "parameters": {}, "strict": True}, Tool), FunctionTool)
@@ -94,7 +94,7 @@ def test_the_tag_picks_the_class() -> None:
     [(Event, UnknownEvent), (Item, UnknownItem), (Tool, UnknownTool)],
     ids=["event", "item", "tool"],
 )
-def test_an_unknown_tag_is_kept_whole(union: Any, unknown: type[UnknownItem]) -> None:
+def test_an_object_with_an_unknown_tag_is_kept(union: Any, unknown: type[UnknownItem]) -> None:
     payload: dict[str, Any] = {"type": "acme:thing", "deep": {"list": [1, 1.5, None]}}
     loaded = load(payload, union)
     assert type(loaded) is unknown
@@ -108,7 +108,7 @@ def test_an_unknown_tag_is_no_finding() -> None:
 
 
 @pytest.mark.parametrize("tag", [None, 7, [], {}, ""], ids=repr)
-def test_a_tag_that_is_no_string_has_an_unknown_class(tag: Any) -> None:
+def test_a_tag_that_is_not_a_string_is_unknown(tag: Any) -> None:
     loaded = load({"type": tag}, Event)
     assert loaded == UnknownEvent(type="", raw={"type": tag})
 
@@ -159,7 +159,7 @@ def test_absent_is_unset_and_null_is_none() -> None:
     assert load({**RESPONSE, "error": None}, Response).error is None
 
 
-def test_nothing_beyond_is_the_one_empty_extra() -> None:
+def test_without_unknown_fields_extra_is_the_shared_empty_one() -> None:
     assert load(DELTA, Event).extra is EMPTY
 
 
@@ -197,7 +197,7 @@ def test_a_wrong_constant_is_kept() -> None:
         STRICT.load(payload, Response)
 
 
-def test_a_class_asked_for_by_name_is_given_whatever_the_tag_says() -> None:
+def test_a_requested_class_is_used_with_any_tag() -> None:
     loaded = load({"type": "reasoning", "call_id": "c", "name": "f", "arguments": ""}, FunctionCall)
     assert type(loaded) is FunctionCall
     assert loaded.extra == {"type": "reasoning"}
@@ -227,7 +227,7 @@ def test_paths_lead_through_lists_and_objects() -> None:
     assert dump(load(payload, Response)) == payload
 
 
-def test_what_is_no_object_in_an_open_list_is_kept_in_its_place() -> None:
+def test_a_wrong_element_of_an_open_list_is_kept_in_its_place() -> None:
     payload = {**RESPONSE, "output": [None, RESPONSE["output"][0], "text", [7]]}
     response = load(payload, Response)
     assert [type(item).__name__ for item in response.output] == ["UnknownItem", "Message", "UnknownItem", "UnknownItem"]
@@ -235,7 +235,7 @@ def test_what_is_no_object_in_an_open_list_is_kept_in_its_place() -> None:
     assert dump(response) == payload
 
 
-def test_a_list_with_a_wrong_element_is_kept_whole_where_its_elements_are_closed() -> None:
+def test_a_closed_list_with_a_wrong_element_is_kept_raw() -> None:
     payload: dict[str, Any] = {
         **DELTA,
         "logprobs": [{"token": "a", "logprob": -1.0, "bytes": [], "top_logprobs": []}, 7],
@@ -247,14 +247,14 @@ def test_a_list_with_a_wrong_element_is_kept_whole_where_its_elements_are_closed
     assert dump(event) == payload
 
 
-def test_a_missing_model_is_a_blank_one() -> None:
+def test_a_missing_model_is_neutral() -> None:
     event = load({"type": "response.output_item.added", "sequence_number": 1, "output_index": 0}, Event)
     assert isinstance(event, OutputItemAdded)
     assert event.item == UnknownItem()
     assert dump(event) == {"type": "response.output_item.added", "sequence_number": 1, "output_index": 0}
 
 
-def test_a_response_of_nothing_is_still_a_response() -> None:
+def test_an_empty_object_is_loaded_as_a_response() -> None:
     response = load({}, Response)
     assert (response.id, response.output, response.output_text) == ("", [], "")
     assert dump(response) == {}
@@ -262,7 +262,7 @@ def test_a_response_of_nothing_is_still_a_response() -> None:
     assert {"id", "object", "output"} <= response.extra.absent
 
 
-def test_what_is_no_object_at_all_is_an_error_in_both_modes() -> None:
+def test_a_value_that_is_not_an_object_is_an_error_in_both_modes() -> None:
     for converter in (STRICT, make_converter()):
         wrong: list[Any] = [7, "text", None, [], True]
         for value in wrong:
@@ -370,14 +370,14 @@ def test_unknown_classes_take_any_object_by_themselves() -> None:
     assert load({"type": "acme:x", "n": 1}, UnknownItem) == UnknownItem(type="acme:x", raw={"type": "acme:x", "n": 1})
 
 
-def test_values_of_no_kind_in_particular_are_as_they_came() -> None:
+def test_a_value_of_any_type_is_loaded_unchanged() -> None:
     assert load([1, "a", None], list[Any]) == [1, "a", None]
     assert load({"a": [1]}, dict[str, Any]) == {"a": [1]}
     value: Any = load({"a": 1}, Any)
     assert value == {"a": 1}
 
 
-def test_a_class_that_was_registered_is_loaded_by_its_tag_from_then_on() -> None:
+def test_a_registered_class_is_loaded_by_its_tag() -> None:
     @model
     class AcmeNote(Model):
         type: ClassVar[Literal["acme:note"]] = "acme:note"
@@ -400,8 +400,8 @@ class Barer(Model):
     y: int
 
 
-def test_classes_that_cannot_be_told_apart_are_no_union() -> None:
-    with pytest.raises(TypeError, match=r"cannot be told apart: \['Bare', 'Barer'\]"):
+def test_a_union_of_two_classes_without_tags_is_an_error() -> None:
+    with pytest.raises(TypeError, match=r"one class without a wire string, got \['Bare', 'Barer'\]"):
         load({"x": 1}, Bare | Barer)
 
 
@@ -413,7 +413,7 @@ def test_classes_that_cannot_be_told_apart_are_no_union() -> None:
         ({"type": "message", "role": 5, "content": ""}, "wrong-type", "5"),
     ],
 )
-def test_a_finding_says_what_is_wrong(payload: dict[str, Any], code: str, detail: str) -> None:
+def test_a_finding_describes_the_deviation(payload: dict[str, Any], code: str, detail: str) -> None:
     anomalies: list[Anomaly] = []
     load(payload, Message, anomalies=anomalies)
     assert anomalies[0].code == code

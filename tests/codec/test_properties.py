@@ -94,7 +94,7 @@ def models_in(value: Any) -> list[Model]:
 
 @examples(400)
 @given(with_class())
-def test_a_payload_that_fits_comes_back_exactly_and_without_a_finding(case: tuple[type[Model], dict[str, Any]]) -> None:
+def test_a_valid_payload_survives_exactly_and_without_a_finding(case: tuple[type[Model], dict[str, Any]]) -> None:
     cls, payload = case
     anomalies: list[Anomaly] = []
     loaded = LENIENT.load(payload, cls, anomalies=anomalies)
@@ -107,9 +107,7 @@ def test_a_payload_that_fits_comes_back_exactly_and_without_a_finding(case: tupl
 @examples(150)
 @given(with_class())
 @pytest.mark.parametrize("backend", BACKENDS, ids=lambda backend: backend.name)
-def test_a_payload_comes_back_exactly_through_text(
-    backend: JSONBackend, case: tuple[type[Model], dict[str, Any]]
-) -> None:
+def test_a_payload_survives_exactly_as_text(backend: JSONBackend, case: tuple[type[Model], dict[str, Any]]) -> None:
     cls, payload = case
     converter = make_converter(json=backend)
     loaded = converter.loads(json.dumps(payload), cls)
@@ -120,7 +118,7 @@ def test_a_payload_comes_back_exactly_through_text(
 
 @examples(300)
 @given(st.data(), with_class())
-def test_a_mangled_payload_comes_back_exactly_with_true_types(
+def test_an_invalid_payload_survives_exactly_with_the_declared_types(
     data: st.DataObject, case: tuple[type[Model], dict[str, Any]]
 ) -> None:
     cls, payload = case
@@ -140,7 +138,7 @@ def test_a_mangled_payload_comes_back_exactly_with_true_types(
     st.sampled_from([Event, Item]),
     st.dictionaries(TEXT.filter(lambda name: name not in ("id", "role")), JSON, max_size=4),
 )
-def test_any_object_is_kept_whole_where_a_union_is_due(union: Any, payload: dict[str, Any]) -> None:
+def test_any_object_is_kept_as_a_member_of_a_union(union: Any, payload: dict[str, Any]) -> None:
     loaded = LENIENT.load(payload, union)
     assert isinstance(loaded, Unknown)
     assert text_of(LENIENT.dump(loaded)) == text_of(payload)
@@ -148,9 +146,7 @@ def test_any_object_is_kept_whole_where_a_union_is_due(union: Any, payload: dict
 
 @examples(150)
 @given(st.data(), st.sampled_from([(Event, EVENT_TYPES), (Item, ITEM_TYPES)]))
-def test_the_tag_decides_the_class_whatever_else_is_wrong(
-    data: st.DataObject, case: tuple[Any, dict[str, Any]]
-) -> None:
+def test_the_tag_alone_selects_the_class(data: st.DataObject, case: tuple[Any, dict[str, Any]]) -> None:
     union, registry = case
     tag, cls = data.draw(st.sampled_from(sorted(registry.items(), key=str)))
     payload = {**data.draw(payloads(cls).flatmap(mangled)), "type": tag}

@@ -58,8 +58,8 @@ def test_an_annotation_is_sorted_by_json_kind(annotation: Any, shape: ValueSpec)
 
 
 @pytest.mark.parametrize("annotation", [bytes, set[int], object, complex])
-def test_an_annotation_that_json_does_not_have_is_an_error(annotation: Any) -> None:
-    with pytest.raises(TypeError, match="no rule"):
+def test_an_unsupported_annotation_is_an_error(annotation: Any) -> None:
+    with pytest.raises(TypeError, match="does not support the annotation"):
         value_spec(annotation)
 
 
@@ -93,7 +93,7 @@ def test_neutral_lists_and_objects_are_not_shared() -> None:
     assert shape.neutral() is not shape.neutral()
 
 
-def test_a_plan_has_constants_and_fields() -> None:
+def test_a_spec_has_constants_and_fields() -> None:
     plan = model_spec(Point)
     assert plan.constants == {"type": "point"}
     assert [(field.name, field.wire, field.required) for field in plan.fields] == [
@@ -103,7 +103,7 @@ def test_a_plan_has_constants_and_fields() -> None:
     assert plan.by_wire["async"].name == "async_"
 
 
-def test_a_plan_is_made_once() -> None:
+def test_a_spec_is_created_once() -> None:
     assert model_spec(Point) is model_spec(Point)
 
 
@@ -112,7 +112,7 @@ def test_a_default_other_than_unset_is_refused() -> None:
         model_spec(Wild)
 
 
-def test_what_is_a_model() -> None:
+def test_which_types_are_models() -> None:
     assert is_model(Message)
     assert not is_model(Item)
     assert not is_model(Message(role="user", content=""))
@@ -122,7 +122,7 @@ def test_what_is_a_model() -> None:
     assert not is_model_union(list[Message])
 
 
-def test_every_model_has_a_plan() -> None:
+def test_every_model_has_a_spec() -> None:
     def below(cls: type[Model]) -> list[type[Model]]:
         return [inner for sub in cls.__subclasses__() for inner in (sub, *below(sub))]
 
@@ -133,16 +133,16 @@ def test_every_model_has_a_plan() -> None:
             assert model_spec(cls).cls is cls
 
 
-def test_a_secret_is_known_to_the_plan() -> None:
+def test_a_spec_marks_secrets() -> None:
     assert {field.name for field in model_spec(McpTool).fields if field.secret} == {"authorization", "headers"}
 
 
 @pytest.mark.parametrize(
     ("annotation", "plain"), [(str | int | None | Unset, True), (list[int], False), (Item, False), (JSONValue, False)]
 )
-def test_plain_is_what_the_type_of_the_value_decides(annotation: Any, plain: bool) -> None:
+def test_a_spec_is_plain_if_a_type_test_decodes_it(annotation: Any, plain: bool) -> None:
     assert value_spec(annotation).plain is plain
 
 
-def test_a_class_is_told_by_its_wire_string_if_it_has_one() -> None:
+def test_the_tag_of_a_class_is_its_wire_string() -> None:
     assert [tag_of(cls) for cls in (Point, Line, FunctionCall, UnknownItem)] == ["point", None, "function_call", None]

@@ -110,7 +110,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 @pytest.mark.parametrize("tag", sorted(EVENT_TYPES))
-def test_the_plainest_event_has_no_finding(tag: str) -> None:
+def test_a_minimal_event_has_no_finding(tag: str) -> None:
     payload = payload_of(EVENT_TYPES[tag])
     event = STRICT.load(payload, Event)
     assert type(event) is EVENT_TYPES[tag]
@@ -122,7 +122,7 @@ def test_the_table_of_wrong_values_is_not_empty_for_any_event() -> None:
 
 
 @pytest.mark.parametrize("tag", sorted(EVENT_TYPES))
-def test_a_field_with_a_value_of_a_wrong_kind(tag: str) -> None:
+def test_a_wrong_value_of_a_field_is_kept_and_reported(tag: str) -> None:
     cls = EVENT_TYPES[tag]
     for wire, value in wrong_values(cls):
         payload = {**payload_of(cls), wire: value}
@@ -141,7 +141,7 @@ def test_a_field_with_a_value_of_a_wrong_kind(tag: str) -> None:
 
 
 @pytest.mark.parametrize("tag", sorted(EVENT_TYPES))
-def test_a_field_that_is_dropped(tag: str) -> None:
+def test_a_missing_field_is_reported(tag: str) -> None:
     cls = EVENT_TYPES[tag]
     whole = payload_of(cls)
     for wire in whole.keys() - {"type"}:
@@ -159,7 +159,7 @@ def test_a_field_that_is_dropped(tag: str) -> None:
 
 
 @pytest.mark.parametrize("tag", sorted(EVENT_TYPES))
-def test_an_event_whose_type_is_dropped_or_wrong_is_no_event_of_any_class(tag: str) -> None:
+def test_an_event_with_a_missing_or_wrong_type_is_unknown(tag: str) -> None:
     whole = payload_of(EVENT_TYPES[tag])
     tags: list[Any] = [None, True, 7, 1.5, "response.nonsense", [], {}]
     wrong: list[dict[str, Any]] = [{**whole, "type": value} for value in tags]

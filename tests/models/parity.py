@@ -35,7 +35,7 @@ _HINTS: dict[type[Model], dict[str, Any]] = {}  # each class is resolved once
 
 
 def arms_of(annotation: object) -> Arms:
-    """Take a type apart into what it may be, without :class:`Unset`."""
+    """Return the members of a union type, without :class:`Unset`."""
     if typing.get_origin(annotation) in (Union, types.UnionType):
         return tuple(arm for part in typing.get_args(annotation) for arm in arms_of(part))
     if annotation is type(None):
@@ -54,7 +54,7 @@ def hints_of(cls: type[Model]) -> dict[str, Any]:
 
 
 def fields_of(cls: type[Model]) -> dict[str, tuple[Arms, bool]]:
-    """Wire name -> what it may be and whether it has to be there, for each field of a model."""
+    """Wire name -> its type and whether it is required, for each field of a model."""
     hints = hints_of(cls)
     return {
         _wire_name(a.name): (arms_of(hints[a.name]), a.default is attrs.NOTHING)
@@ -95,7 +95,7 @@ class Comparison:
     # -- the schema's side
 
     def _arms(self, schema: Schema, definition: str) -> list[tuple[str, Schema]]:
-        """Take a schema apart into simple ones, each with the name of the definition that it is found in."""
+        """Split a schema into simple ones, each with the name of its definition."""
         if "$ref" in schema:
             name = str(schema["$ref"]).rsplit("/", 1)[-1]
             return self._arms(self._definitions[name], name)
@@ -125,7 +125,7 @@ class Comparison:
         return [(name, self._make(schema, "allOf", merged))]
 
     def _make(self, schema: Schema, why: str, made: Schema) -> Schema:
-        """Give the same object each time that it is made from the same one, so that recursion ends."""
+        """Return the same object for the same argument, so that recursion ends."""
         return self._made.setdefault((id(schema), why), made)
 
     def _values(self, schema: Schema, definition: str) -> tuple[set[str], bool, bool]:

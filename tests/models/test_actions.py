@@ -87,11 +87,11 @@ def test_equal_by_class_and_fields() -> None:
     assert actions.MoveAction(x=1, y=2) != actions.DoubleClickAction(x=1, y=2)
 
 
-def test_optional_fields_are_absent_until_said() -> None:
+def test_optional_fields_are_absent_by_default() -> None:
     action = actions.SearchAction()
     assert action.query is action.queries is action.sources is UNSET
 
 
-def test_a_required_field_must_be_said() -> None:
+def test_a_required_field_must_be_given() -> None:
     with pytest.raises(TypeError, match="exit_code"):
         actions.ExitOutcome()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - the point of the test

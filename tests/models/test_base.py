@@ -120,7 +120,7 @@ def test_a_subclass_is_another_class() -> None:
     assert Named(call_id="c", name="f", arguments="{}") != CALL
 
 
-def test_what_was_not_right_survives_copies() -> None:
+def test_deviations_survive_copies() -> None:
     call = load(DEVIANT, FunctionCall)
     for other in (copy.copy(call), copy.deepcopy(call), pickle.loads(pickle.dumps(call))):  # noqa: S301 - our own bytes
         assert other == call
@@ -176,7 +176,7 @@ def test_the_wire_string_can_be_matched() -> None:
 
 
 @each_class
-def test_a_repr_has_no_noise(cls: type[Model]) -> None:
+def test_a_repr_omits_absent_fields(cls: type[Model]) -> None:
     shown = repr(filled(cls))
     assert shown.startswith(f"{cls.__name__}(")
     assert "UNSET" not in shown
@@ -189,7 +189,7 @@ def test_a_repr_shows_what_is_set() -> None:
     assert "id=None" in repr(attrs.evolve(CALL, id=None))
 
 
-def test_a_repr_tells_what_was_not_right() -> None:
+def test_a_repr_shows_deviations() -> None:
     shown = repr(load(DEVIANT, FunctionCall))
     assert "extra={'name': 7, 'x': [1, {'y': 2}]}, absent=['call_id']" in shown
 
@@ -202,7 +202,7 @@ def test_a_repr_hides_secrets_wherever_they_are() -> None:
     assert dump(tool)["authorization"] == "sk-1"
 
 
-def test_a_repr_says_nothing_of_a_secret_that_is_not_there() -> None:
+def test_a_repr_omits_an_absent_secret() -> None:
     assert "authorization" not in repr(McpTool(server_label="s"))
 
 
@@ -268,7 +268,7 @@ def test_extra_is_read_only(extra: Any) -> None:
     assert dict(extra) == before
 
 
-def test_extra_equals_a_dict_and_an_extra_with_the_same_memory() -> None:
+def test_extra_equals_a_dict_and_an_extra_with_the_same_absent_fields() -> None:
     assert Extra({"a": 1}) == {"a": 1}
     assert {"a": 1} == Extra({"a": 1})  # noqa: SIM300 - both ways are tested
     assert Extra({"a": 1}) != {"a": 2}
@@ -278,11 +278,11 @@ def test_extra_equals_a_dict_and_an_extra_with_the_same_memory() -> None:
         hash(EMPTY)
 
 
-def test_extra_of_a_users_own_is_written() -> None:
+def test_extra_set_by_the_user_is_dumped() -> None:
     assert dump(FunctionCall(call_id="c", name="f", arguments="", extra={"x": 1}))["x"] == 1
 
 
-def test_a_set_field_wins_over_a_users_own_extra() -> None:
+def test_a_field_takes_precedence_over_extra_set_by_the_user() -> None:
     assert dump(FunctionCall(call_id="c", name="f", arguments="", extra={"name": "g"}))["name"] == "f"
 
 
@@ -301,7 +301,7 @@ def test_a_constant_that_may_be_absent_is_named_with_the_class() -> None:
     assert dump(Thing(name="n")) == {"type": "acme:thing", "name": "n"}
 
 
-def test_an_unknown_object_of_a_users_own() -> None:
+def test_an_unknown_object_can_be_created() -> None:
     raw: dict[str, Any] = {"type": "acme:x", "n": 1}
     assert dump(UnknownItem(type="acme:x", raw=raw)) == raw
     assert load(raw, Item) == UnknownItem(type="acme:x", raw=raw)

@@ -58,7 +58,7 @@ def test_pickles_to_an_equal_object(sample: Model) -> None:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: type(sample).__name__)
-def test_comes_back_from_the_wire(sample: Model) -> None:
+def test_load_and_dump_are_inverse(sample: Model) -> None:
     anomalies: list[Anomaly] = []
     assert load(dump(sample), type(sample), anomalies=anomalies) == sample
     assert not anomalies
@@ -79,7 +79,9 @@ def test_every_model_of_the_module_is_public() -> None:
         ({"type": "acme:xml"}, UnknownObject),
     ],
 )
-def test_a_text_format_is_told_by_its_type_and_a_schema_also_without(wire: JSONObject, cls: type[Model]) -> None:
+def test_a_text_format_is_selected_by_its_type_and_a_schema_also_without_one(
+    wire: JSONObject, cls: type[Model]
+) -> None:
     anomalies: list[Anomaly] = []
     text_format = load(wire, TextFormat, anomalies=anomalies)
     assert isinstance(text_format, cls)

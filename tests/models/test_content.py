@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from responses_proto.exceptions import LocalProtocolError
 from responses_proto.models import content
 from responses_proto.models.content import (
     CONTENT_TYPES,
@@ -128,7 +127,7 @@ def test_fields_are_required_where_every_specification_says_so(cls: type[Model],
     assert {a.name for a in attrs.fields(cls) if a.default is attrs.NOTHING} == required
 
 
-def test_repr_shows_what_is_there_and_shortens_what_is_long() -> None:
+def test_repr_omits_absent_fields_and_shortens_long_strings() -> None:
     assert repr(Text(text="Hello")) == "Text(text='Hello')"
     assert len(repr(InputFile(file_data="A" * 1_000_000))) < 300
 
@@ -151,7 +150,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(8)
 WAV = b"RIFF\0\0\0\0WAVEfmt "
 
 
-def test_an_image_can_be_made_of_bytes_or_of_a_file(tmp_path: Path) -> None:
+def test_an_image_can_be_created_from_bytes_or_a_file(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(PNG)
     made = InputImage.from_bytes(PNG, detail="low")
@@ -159,7 +158,7 @@ def test_an_image_can_be_made_of_bytes_or_of_a_file(tmp_path: Path) -> None:
     assert str(made.image_url).startswith("data:image/png;base64,")
 
 
-def test_a_file_can_be_made_of_bytes_or_of_a_file(tmp_path: Path) -> None:
+def test_a_file_can_be_created_from_bytes_or_a_file(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(b"a,b")
     made = InputFile.from_bytes(b"a,b", "table.csv")
@@ -167,7 +166,7 @@ def test_a_file_can_be_made_of_bytes_or_of_a_file(tmp_path: Path) -> None:
     assert (made.filename, made.file_data) == ("table.csv", "data:text/csv;base64,YSxi")
 
 
-def test_sound_can_be_made_of_bytes_or_of_a_file(tmp_path: Path) -> None:
+def test_audio_can_be_created_from_bytes_or_a_file(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(WAV)
     made = InputAudio.from_bytes(WAV)
@@ -175,9 +174,9 @@ def test_sound_can_be_made_of_bytes_or_of_a_file(tmp_path: Path) -> None:
     assert made.input_audio.format == "wav"
 
 
-def test_what_is_too_large_is_refused_before_it_is_sent() -> None:
+def test_content_that_is_too_large_is_refused() -> None:
     for make in (InputImage.from_bytes, InputAudio.from_bytes):
-        with pytest.raises(LocalProtocolError, match=r"has 1[26] bytes, 4 are allowed"):
+        with pytest.raises(ValueError, match=r"has 1[26] bytes, the limit is 4"):
             make(PNG, max_bytes=4)
-    with pytest.raises(LocalProtocolError, match=r"table\.csv has 5 bytes"):
+    with pytest.raises(ValueError, match=r"table\.csv has 5 bytes"):
         InputFile.from_bytes(b"a,b,c", "table.csv", max_bytes=4)

@@ -53,7 +53,7 @@ SAMPLES: list[tuple[Model, JSONObject]] = [
 
 
 @pytest.mark.parametrize(("sample", "wire"), SAMPLES, ids=lambda value: type(value).__name__)
-def test_is_written_and_read(sample: Model, wire: JSONObject) -> None:
+def test_is_dumped_and_loaded(sample: Model, wire: JSONObject) -> None:
     anomalies: list[Anomaly] = []
     assert dump(sample) == wire
     assert load(wire, type(sample), anomalies=anomalies) == sample

@@ -150,7 +150,7 @@ def test_an_event_has_a_number_and_a_lane(wire: str, cls: type[Model]) -> None:
 
 
 @pytest.mark.parametrize(("wire", "cls"), EVENTS)
-def test_a_position_inside_comes_with_the_positions_outside(wire: str, cls: type[Model]) -> None:
+def test_an_index_comes_with_the_indices_around_it(wire: str, cls: type[Model]) -> None:
     fields = fields_of(cls)
     if "item_id" in fields:
         assert "output_index" in fields
@@ -225,6 +225,6 @@ def test_matching_takes_an_event_apart() -> None:
             pytest.fail("the class did not match")
 
 
-def test_a_failed_steer_gives_the_input_back() -> None:
+def test_a_failed_steer_returns_the_input() -> None:
     assert {"input", "previous_response_id", "id"} <= fields_of(FailedSteer)
     assert "steer" in fields_of(SteerFailed)

@@ -113,7 +113,7 @@ def test_the_union_is_open() -> None:
     assert typing.get_args(Item)[-1] is UnknownItem
 
 
-def test_samples_leave_out_no_class() -> None:
+def test_every_class_has_a_sample() -> None:
     assert {type(sample) for sample in SAMPLES} == set(typing.get_args(Item))
 
 
@@ -243,14 +243,14 @@ def test_parts_of_a_list_are_that_list() -> None:
     assert message.parts is message.content
 
 
-def test_a_message_has_no_status_until_said() -> None:
+def test_a_message_has_no_status_by_default() -> None:
     assert Message(role="user", content="Hello").status is UNSET
 
 
 # ---- Reasoning
 
 
-def test_text_of_reasoning_is_the_reasoning_where_it_is_shown() -> None:
+def test_text_of_reasoning_is_the_reasoning_if_it_is_shown() -> None:
     reasoning = Reasoning(
         summary=[SummaryText(text="Short.")], content=[ReasoningText(text="Long"), ReasoningText(text="er.")]
     )
@@ -258,10 +258,10 @@ def test_text_of_reasoning_is_the_reasoning_where_it_is_shown() -> None:
 
 
 @pytest.mark.parametrize("content", [UNSET, None, []])
-def test_text_of_reasoning_is_else_the_summary(content: Any) -> None:
+def test_text_of_reasoning_is_the_summary_otherwise(content: Any) -> None:
     reasoning = Reasoning(summary=[SummaryText(text="First."), SummaryText(text="Then.")], content=content)
     assert reasoning.text == "First.\n\nThen."
 
 
-def test_text_of_silent_reasoning_is_empty() -> None:
+def test_text_of_encrypted_reasoning_is_empty() -> None:
     assert Reasoning(summary=[], encrypted_content="gAAA").text == ""

@@ -287,7 +287,7 @@ def test_a_match_leaves_no_gap() -> None:
     assert comparison.homes == {"root": {"OutputText"}}
 
 
-def test_the_unknown_class_is_no_home() -> None:
+def test_the_unknown_class_does_not_count_as_a_match() -> None:
     comparison = Comparison()
     comparison.root("root", an_object("new"), Message | UnknownItem, {})
     assert comparison.gaps == {("root", "no class for new"): {"root"}}

@@ -108,7 +108,7 @@ def _names(cls: type[Model]) -> list[str]:
 
 
 @pytest.mark.parametrize(("sample", "wire"), SAMPLES, ids=lambda value: type(value).__name__)
-def test_is_written_and_read(sample: Model, wire: JSONObject) -> None:
+def test_is_dumped_and_loaded(sample: Model, wire: JSONObject) -> None:
     anomalies: list[Anomaly] = []
     assert dump(sample) == wire
     again = load(wire, type(sample), anomalies=anomalies)
@@ -183,7 +183,7 @@ def test_keywords_are_the_fields_in_their_order_and_extra(cls: type[Model], fiel
     assert list(fields.__annotations__) == [*_names(cls), "extra"]
 
 
-def test_a_run_has_the_same_keywords_but_for_its_own() -> None:
+def test_a_run_has_the_same_keywords_except_its_own() -> None:
     all_ = CreateResponseFields.__annotations__
     assert {name: all_[name] for name in all_ if name not in ("tools", "stream")} == RunFields.__annotations__
 
@@ -197,7 +197,7 @@ def test_keywords_are_required_where_fields_are(cls: type[Model], fields: Any) -
 
 
 @pytest.mark.parametrize(("cls", "fields"), TWINS)
-def test_keywords_take_all_that_fields_take(cls: type[Model], fields: Any) -> None:
+def test_keywords_accept_everything_that_fields_accept(cls: type[Model], fields: Any) -> None:
     own: dict[str, Any] = {}
     for base in reversed(cls.__mro__[:-1]):
         own.update(inspect.get_annotations(base, eval_str=base.__module__ == request.__name__))
@@ -207,7 +207,7 @@ def test_keywords_take_all_that_fields_take(cls: type[Model], fields: Any) -> No
 
 
 def _kinds(hint: Any) -> set[Any]:
-    """Take a union apart, through sequences, down to classes and strings."""
+    """Return the classes and strings of a union, through sequences."""
     origin = typing.get_origin(hint)
     if origin is Literal:
         return set(typing.get_args(hint))
@@ -219,12 +219,12 @@ def _kinds(hint: Any) -> set[Any]:
 # ---- WebSocket
 
 
-def test_a_websocket_message_has_the_fields_of_a_request_but_those_of_its_transport() -> None:
+def test_a_websocket_message_has_the_fields_of_a_request_except_those_for_http() -> None:
     transport = {"stream", "stream_options", "background"}
     assert set(_names(ResponseCreateMessage)) == set(_names(CreateResponse)) - transport | {"stream_id", "generate"}
 
 
-def test_client_events_are_told_by_their_type() -> None:
+def test_client_events_are_selected_by_their_type() -> None:
     assert isinstance(load({"type": "response.create"}, ClientEvent), ResponseCreateMessage)
     assert isinstance(
         load({"type": "response.steer", "previous_response_id": "r", "input": "x"}, ClientEvent), ResponseSteer

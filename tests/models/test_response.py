@@ -164,7 +164,7 @@ def test_pickles_to_an_equal_object(sample: Model) -> None:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: type(sample).__name__)
-def test_comes_back_from_the_wire(sample: Model) -> None:
+def test_load_and_dump_are_inverse(sample: Model) -> None:
     anomalies: list[Anomaly] = []
     assert load(dump(sample), type(sample), anomalies=anomalies) == sample
     assert not anomalies
@@ -218,7 +218,7 @@ def test_a_response_has_every_field_of_the_specification(file: str, path: tuple[
         ({"type": "acme:maybe"}, UnknownObject),
     ],
 )
-def test_cache_diagnostics_are_told_by_their_type(wire: JSONObject, cls: type[Model]) -> None:
+def test_cache_diagnostics_are_selected_by_their_type(wire: JSONObject, cls: type[Model]) -> None:
     assert isinstance(load(wire, PromptCacheDiagnostics), cls)
 
 
@@ -231,7 +231,7 @@ def test_servers_differ_in_how_they_call_a_deleted_response(wire: JSONObject) ->
     assert not anomalies
 
 
-def test_what_servers_say_beyond_the_specification_is_kept() -> None:
+def test_unknown_fields_of_servers_are_kept() -> None:
     wire = {**dump(make()), "billing": {"payer": "developer"}}
     again = load(wire, Response)
     assert again.extra["billing"] == {"payer": "developer"}
@@ -251,7 +251,7 @@ def test_output_text_is_of_output_text_parts_only() -> None:
     assert make(message).output_text == "out"
 
 
-def test_output_text_takes_a_message_whose_content_is_a_plain_string() -> None:
+def test_output_text_includes_a_message_with_a_string_as_content() -> None:
     assert make(Message(role="assistant", content="plain")).output_text == "plain"
 
 
@@ -272,7 +272,7 @@ def test_reasoning_text_is_the_reasoning_or_the_summary_of_each_item() -> None:
     assert whole.reasoning_text == "long\n\none\n\ntwo"
 
 
-def test_an_empty_response_says_nothing() -> None:
+def test_the_properties_of_an_empty_response_are_empty() -> None:
     empty = make()
     assert (empty.output_text, empty.reasoning_text, empty.refusal) == ("", "", "")
     assert empty.function_calls == []
@@ -346,7 +346,7 @@ def test_an_unfinished_call_does_not_wait() -> None:
 
 
 @pytest.mark.parametrize("status", [UNSET, None, "completed", "in_progress"])
-def test_a_call_waits_whatever_else_the_server_says_of_its_progress(status: str | Unset | None) -> None:
+def test_a_call_is_pending_with_any_other_status(status: str | Unset | None) -> None:
     assert make(call(status=status)).pending_calls == [call(status=status)]
 
 

@@ -167,7 +167,7 @@ def test_the_union_is_open() -> None:
     assert typing.get_args(Tool)[-1] is UnknownTool
 
 
-def test_samples_leave_out_no_class() -> None:
+def test_every_class_has_a_sample() -> None:
     assert {type(sample) for sample in SAMPLES} == set(typing.get_args(Tool))
 
 
@@ -225,7 +225,7 @@ def test_pickles_to_an_equal_object(sample: Model) -> None:
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: type(sample).__name__)
-def test_comes_back_from_the_wire(sample: Model) -> None:
+def test_load_and_dump_are_inverse(sample: Model) -> None:
     anomalies: list[Anomaly] = []
     assert load(dump(sample), Tool, anomalies=anomalies) == sample
     assert not anomalies
@@ -275,7 +275,7 @@ def test_a_user_location_may_come_without_type_and_is_sent_with_it() -> None:
         ({"type": "like", "key": "lang", "value": "e%"}, ComparisonFilter),
     ],
 )
-def test_a_filter_is_told_by_its_type(wire: JSONObject, cls: type[Model]) -> None:
+def test_a_filter_is_selected_by_its_type(wire: JSONObject, cls: type[Model]) -> None:
     assert isinstance(load(wire, FileSearchFilter), cls)
     assert dump(load(wire, FileSearchFilter)) == wire
 
@@ -375,7 +375,7 @@ def test_the_input_of_a_custom_tool_has_a_format(wire: JSONObject, cls: type[Mod
 
 
 @pytest.mark.parametrize(("choice", "wire"), CHOICES.values(), ids=CHOICES)
-def test_a_choice_is_written_and_read(choice: ToolChoice, wire: JSONValue) -> None:
+def test_a_choice_is_dumped_and_loaded(choice: ToolChoice, wire: JSONValue) -> None:
     assert dump(choice) == wire
     assert load(wire, ToolChoice) == choice
 

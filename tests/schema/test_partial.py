@@ -66,7 +66,7 @@ def all_but_last_equal(whole: list[Any], partial: list[Any]) -> bool:
 
 
 @given(json_texts(), st.data())
-def test_what_is_given_is_the_beginning_of_the_whole(text: str, data: st.DataObject) -> None:
+def test_the_certain_part_is_the_start_of_the_complete_value(text: str, data: st.DataObject) -> None:
     whole = default_backend().loads(text)
     given_before: Any = UNSET
     for cut in sorted({len(text), *data.draw(st.lists(st.integers(0, len(text)), max_size=8))}):
@@ -74,12 +74,12 @@ def test_what_is_given_is_the_beginning_of_the_whole(text: str, data: st.DataObj
         assert begins(whole, partial)
         assert begins(partial, given_before)
         given_before = partial
-    assert partial_json(text, whole=True) == whole
+    assert partial_json(text, complete=True) == whole
     assert type(whole) in (int, float) or given_before == whole
 
 
 @given(json_texts(), st.data())
-def test_pieces_add_up_to_what_the_text_says_at_once(text: str, data: st.DataObject) -> None:
+def test_pieces_have_the_same_result_as_the_text_at_once(text: str, data: st.DataObject) -> None:
     reader, position = PartialJSON(), 0
     for cut in sorted({len(text), *data.draw(st.lists(st.integers(0, len(text)), max_size=8))}):
         reader.feed(text[position:cut])
@@ -108,7 +108,7 @@ def test_no_text_raises_and_only_json_is_complete(text: str) -> None:
     at_once.feed(text)
     at_once.close()
     assert (repr(at_once.value), at_once.invalid_at) == (repr(reader.value), reader.invalid_at)
-    assert repr(partial_json(text, whole=True)) == repr(reader.value)
+    assert repr(partial_json(text, complete=True)) == repr(reader.value)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_no_text_raises_and_only_json_is_complete(text: str) -> None:
         ('{"a": 123456789012345678901234567890}', {"a": 1.2345678901234568e29}),
     ],
 )
-def test_what_is_certain(text: str, value: object) -> None:
+def test_the_certain_part_of_a_text(text: str, value: object) -> None:
     assert repr(partial_json(text)) == repr(value)
 
 
@@ -185,7 +185,7 @@ def test_what_is_certain(text: str, value: object) -> None:
         ("NaN", 0, UNSET),
     ],
 )
-def test_reading_stops_where_the_text_is_no_json(text: str, at: int, value: object) -> None:
+def test_parsing_stops_at_the_first_invalid_character(text: str, at: int, value: object) -> None:
     reader = PartialJSON()
     for character in text:
         reader.feed(character)
@@ -196,17 +196,17 @@ def test_reading_stops_where_the_text_is_no_json(text: str, at: int, value: obje
     assert repr(partial_json(text)) == repr(value)
 
 
-def test_a_number_at_the_end_is_certain_once_the_text_is_known_to_be_whole() -> None:
-    assert partial_json("12", whole=True) == 12
-    assert partial_json('{"a": 12', whole=True) == {"a": 12}
-    assert partial_json('{"a": 1.', whole=True) == {}
+def test_a_number_at_the_end_is_certain_if_the_text_is_complete() -> None:
+    assert partial_json("12", complete=True) == 12
+    assert partial_json('{"a": 12', complete=True) == {"a": 12}
+    assert partial_json('{"a": 1.', complete=True) == {}
     reader = PartialJSON()
     reader.feed("1e400")
     reader.close()
     assert (reader.value, reader.invalid_at, reader.complete) == (UNSET, 0, False)
 
 
-def test_nothing_follows_the_end() -> None:
+def test_feed_after_close_is_an_error() -> None:
     reader = PartialJSON()
     reader.feed("1")
     assert (reader.value, reader.complete) == (UNSET, False)
@@ -237,17 +237,17 @@ def test_nothing_follows_the_end() -> None:
         (OutputText(text="[tru"), []),
     ],
 )
-def test_items_and_parts_are_read_where_their_json_is(source: PartialSource, value: object) -> None:
+def test_the_json_of_items_and_parts_is_parsed(source: PartialSource, value: object) -> None:
     assert partial_json(source) == value
 
 
-def test_what_has_no_json_in_it_has_no_value() -> None:
+def test_a_source_without_json_has_no_value() -> None:
     source: Any = Reasoning(summary=[])
     assert partial_json(source) is UNSET
 
 
 @pytest.mark.parametrize("closing", ["", "]" * 300])
-def test_deep_nesting_is_a_limit_and_no_crash(closing: str) -> None:
+def test_deep_nesting_raises_limit_exceeded(closing: str) -> None:
     text = "[" * 300 + closing
     with pytest.raises(LimitExceeded) as caught:
         partial_json(text)
@@ -261,7 +261,7 @@ def test_deep_nesting_is_a_limit_and_no_crash(closing: str) -> None:
     assert reader.value == {"a": []}
 
 
-def test_what_was_given_does_not_change() -> None:
+def test_a_returned_value_does_not_change() -> None:
     reader = PartialJSON()
     reader.feed('{"a": [1, {"b": "x')
     before = reader.value

@@ -1,13 +1,53 @@
-"""JSON values to models: one generated function per class.
+"""Load JSON values into models, with one generated function per class.
 
-A loader is ``load(value, found) -> instance``. ``found`` is a list that findings are appended to, with paths relative to
-the value; the caller puts its own part of the path in front of what a nested loader appended. Nothing here raises for a
-JSON object: strict mode is "a finding is an error", decided by the caller.
+How the code generation works
+-----------------------------
+A generic loader would look at the fields of a class in a loop, once for every object. Instead, :class:`LoaderFactory` writes the
+source of one function per class, in which that loop is unrolled, and compiles it when the class is first needed. A class
+with one required ``str`` field ``id``, one optional ``int | None`` field ``size`` and the constant ``type`` becomes::
 
-The generated function is the straight road: it reads the scalars of a class with plain subscripts and type tests,
-and at the first one that is missing or does not fit it hands over to :func:`_load_odd`, which goes field by field
-and says what is wrong. Nested values are decoded after that decision and once only, so that the time stays linear
-however deep a hostile payload nests its errors.
+    def load(data, findings):
+        try:
+            v0 = data['id']
+            if not ((type(v0) is str) and data['type'] == 'acme:file'):
+                return load_slowly(data, findings)
+        except KeyError:
+            return load_slowly(data, findings)
+        known = 2                                   # how many keys of `data` are fields or constants
+        if len(data) == 2:
+            v1 = UNSET
+        else:
+            get = data.get
+            v1 = get('size', MISSING)
+            if v1 is MISSING:
+                v1 = UNSET
+            elif (type(v1) is int or v1 is None):
+                known += 1
+            else:
+                return load_slowly(data, findings)
+        instance = new(cls)                         # no __init__: every slot is set below
+        mismatches = None                           # wire name -> raw value of a nested field that does not match
+        instance.id = v0
+        instance.size = v1
+        if known == len(data) and mismatches is None:
+            instance.extra = EMPTY
+        else:
+            instance.extra = unknown_fields(data, mismatches, wire_names)
+        return instance
+
+This is the *fast path*. It reads each scalar with a subscript and a type test. At the first scalar that is missing or of the
+wrong type it calls the *slow path* (:meth:`LoaderFactory._slow_loader`), which goes field by field and reports what is wrong.
+
+Fields that hold models, lists or dicts are decoded by loaders of their own, after all scalars were checked. So no nested value
+is decoded twice, and the time stays linear however deep a hostile payload nests its errors. The loader of a nested field is
+made when it is first called: a stream pays for the classes that occur in it, not for all classes that may occur.
+
+A loader is called as ``load(value, findings)`` and returns the instance, or :data:`TYPE_MISMATCH` if the value is of the wrong
+JSON kind. It appends deviations to the list ``findings``, with paths relative to the value; the caller prepends its own part of
+the path. A loader never raises for a JSON object: in strict mode the caller turns the first finding into an error.
+
+Only field names, wire names and the constants of models are put into the source, all as ``repr`` literals or identifiers of
+attrs fields; nothing from the wire is. :func:`compile_function` registers the source, so that tracebacks show it.
 """
 
 from __future__ import annotations
@@ -18,33 +58,35 @@ import attrs
 
 from ..models._base import EMPTY, Extra, Model, Unknown
 from ..typing import UNSET
-from ._specs import ModelSpec, ValueSpec, model_spec, tag_of
+from ._codegen import compile_function
+from ._specs import FieldSpec, ModelSpec, ValueSpec, model_spec, tag_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["TYPE_MISMATCH", "DecodeFinding", "Loader", "Loaders"]
+__all__ = ["TYPE_MISMATCH", "DecodeFinding", "Loader", "LoaderFactory"]
 
 
 class _TypeMismatch:
-    """What a loader returns for a value of the wrong JSON kind. No JSON value is it."""
+    """The type of :data:`TYPE_MISMATCH`."""
 
 
 class _Secret:
-    """Stands in a finding for a value that must not be shown."""
+    """Replaces a secret value in a finding."""
 
     def __repr__(self) -> str:
         return "***"
 
 
 TYPE_MISMATCH: Final = _TypeMismatch()
+"""The result of a loader for a value of the wrong JSON kind."""
 _MISSING: Final = object()
 _SECRET: Final = _Secret()
 
 
 @attrs.define
 class DecodeFinding:
-    """A deviation, on its way up to the value that was loaded."""
+    """A deviation of a value from its class. ``path`` is relative to the value that is being loaded."""
 
     code: str
     path: str
@@ -53,7 +95,7 @@ class DecodeFinding:
 
     @property
     def detail(self) -> str:
-        """The finding in words."""
+        """A description of the finding."""
         match self.code:
             case "missing-field":
                 return f"{self.type_name} requires it"
@@ -64,7 +106,7 @@ class DecodeFinding:
 
     @property
     def excerpt(self) -> str:
-        """The offending value, cut short."""
+        """The start of the offending value; empty if there is none."""
         text = "" if self.value is _MISSING else repr(self.value)
         return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
 
@@ -74,88 +116,88 @@ _EXCERPT: Final = 80
 Loader: TypeAlias = "Callable[[Any, list[DecodeFinding]], Any]"
 
 
-def _lift(found: list[DecodeFinding], since: int, step: str) -> None:
-    """Put one step in front of the paths of the findings that a nested loader added."""
-    for finding in found[since:]:
+def _prefix_paths(findings: list[DecodeFinding], since: int, step: str) -> None:
+    """Prepend a step to the paths of the findings that a nested loader appended."""
+    for finding in findings[since:]:
         finding.path = step + finding.path
 
 
-class Loaders:
-    """The loaders of one converter, made when first asked for."""
+class LoaderFactory:
+    """Creates the loaders of one converter on first use, and keeps them."""
 
     def __init__(self) -> None:
-        self._models: dict[type[Model], Loader] = {}
-        self._shapes: dict[ValueSpec, Loader] = {}
-        self._tables: dict[ValueSpec, _Table] = {}
+        self._by_model: dict[type[Model], Loader] = {}
+        self._by_spec: dict[ValueSpec, Loader] = {}
+        self._by_tag: dict[ValueSpec, _TagTable] = {}
         self._registered: dict[type[Unknown], dict[str, type[Model]]] = {}
 
     def register(self, unknown: type[Unknown], tag: str, cls: type[Model]) -> None:
-        """Let ``tag`` be decoded as ``cls`` wherever the open union of ``unknown`` is due."""
+        """Decode objects of the wire string ``tag`` as ``cls`` in the open union that ends in ``unknown``."""
         self._registered.setdefault(unknown, {})[tag] = cls
-        self._models.clear()
-        self._shapes.clear()
+        self._by_model.clear()
+        self._by_spec.clear()
 
-    def of_model(self, cls: type[Model]) -> Loader:
-        """Give the loader of a class; it takes a JSON object."""
-        loader = self._models.get(cls)
+    def for_model(self, cls: type[Model]) -> Loader:
+        """Return the loader of a class, for JSON objects only."""
+        loader = self._by_model.get(cls)
         if loader is None:
-            # Registered before it is made: a class may contain itself, and then finds this stand-in.
-            self._models[cls] = lambda value, found: self._models[cls](value, found)  # noqa: PLW0108 - looked up when called
-            loader = self._models[cls] = self._generate(model_spec(cls))
+            # A placeholder until the loader exists, because a class may contain itself.
+            self._by_model[cls] = lambda value, findings: self._by_model[cls](value, findings)  # noqa: PLW0108 - looked up when called
+            loader = self._by_model[cls] = self._generate(model_spec(cls))
         return loader
 
-    def of_tags(self, shape: ValueSpec) -> Mapping[str, Loader]:
-        """Give the loaders of an open union by wire string, for a loop that looks at the tag itself."""
-        self.of_shape(shape)
-        return self._tables[shape]
+    def by_tag(self, spec: ValueSpec) -> Mapping[str, Loader]:
+        """Return the loaders of an open union by wire string, for a caller that reads the ``type`` itself."""
+        self.for_spec(spec)
+        return self._by_tag[spec]
 
-    def of_shape(self, shape: ValueSpec) -> Loader:
-        """Give the loader of a shape; it takes any JSON value and returns ``TYPE_MISMATCH`` for one of the wrong kind."""
-        loader = self._shapes.get(shape)
+    def for_spec(self, spec: ValueSpec) -> Loader:
+        """Return the loader of a spec, for any JSON value. It returns ``TYPE_MISMATCH`` for a value of the wrong kind."""
+        loader = self._by_spec.get(spec)
         if loader is None:
-            self._shapes[shape] = lambda value, found: self._shapes[shape](value, found)  # noqa: PLW0108 - looked up when called
-            loader = self._shapes[shape] = self._kinds(shape)
+            self._by_spec[spec] = lambda value, findings: self._by_spec[spec](value, findings)  # noqa: PLW0108 - looked up when called
+            loader = self._by_spec[spec] = self._make(spec)
         return loader
 
-    # Shapes
+    # Specs
 
-    def _kinds(self, shape: ValueSpec) -> Loader:
-        if shape.anything:
-            return lambda value, _found: value
-        kinds: dict[type, Loader] = dict.fromkeys(shape.scalars, _keep)
-        if shape.null:
-            kinds[type(None)] = _keep
-        if shape.items is not None:
-            kinds[list] = self._list(shape.items)
-        if shape.models or shape.unknown:
-            kinds[dict] = self._object(shape)
-        elif shape.values is not None:
-            kinds[dict] = self._map(shape.values)
-        get = kinds.get
+    def _make(self, spec: ValueSpec) -> Loader:
+        if spec.anything:
+            return lambda value, _findings: value
+        by_kind: dict[type, Loader] = dict.fromkeys(spec.scalars, _as_is)
+        if spec.null:
+            by_kind[type(None)] = _as_is
+        if spec.items is not None:
+            by_kind[list] = self._list(spec.items)
+        if spec.models or spec.unknown:
+            by_kind[dict] = self._object(spec)
+        elif spec.values is not None:
+            by_kind[dict] = self._map(spec.values)
+        get = by_kind.get
 
-        def load(value: object, found: list[DecodeFinding]) -> Any:
-            return get(type(value), _misfit)(value, found)
+        def load(value: object, findings: list[DecodeFinding]) -> Any:
+            return get(type(value), _mismatch)(value, findings)
 
         return load
 
     def _list(self, items: ValueSpec) -> Loader:
         if items.anything:
-            return lambda value, _found: list(value)
-        load_item = self.of_shape(items)
+            return lambda value, _findings: list(value)
+        load_item = self.for_spec(items)
         unknown = items.unknown
 
-        def load(value: list[Any], found: list[DecodeFinding]) -> Any:
+        def load(value: list[Any], findings: list[DecodeFinding]) -> Any:
             loaded: list[Any] = []
             for index, element in enumerate(value):
-                before = len(found)
-                item = load_item(element, found)
-                if len(found) != before:
-                    _lift(found, before, f"[{index}]")
+                before = len(findings)
+                item = load_item(element, findings)
+                if len(findings) != before:
+                    _prefix_paths(findings, before, f"[{index}]")
                 if item is TYPE_MISMATCH:
                     if unknown is None:
                         return TYPE_MISMATCH
-                    found.append(DecodeFinding("not-an-object", f"[{index}]", unknown.__name__, element))
-                    item = unknown(raw=element)  # an open union keeps what it does not know, one element at a time
+                    findings.append(DecodeFinding("not-an-object", f"[{index}]", unknown.__name__, element))
+                    item = unknown(raw=element)  # an open union keeps the element raw
                 loaded.append(item)
             return loaded
 
@@ -163,16 +205,16 @@ class Loaders:
 
     def _map(self, values: ValueSpec) -> Loader:
         if values.anything:
-            return _keep
-        load_value = self.of_shape(values)
+            return _as_is
+        load_value = self.for_spec(values)
 
-        def load(value: dict[str, Any], found: list[DecodeFinding]) -> Any:
+        def load(value: dict[str, Any], findings: list[DecodeFinding]) -> Any:
             loaded: dict[str, Any] = {}
             for key, element in value.items():
-                before = len(found)
-                item = load_value(element, found)
-                if len(found) != before:
-                    _lift(found, before, f".{key}")
+                before = len(findings)
+                item = load_value(element, findings)
+                if len(findings) != before:
+                    _prefix_paths(findings, before, f".{key}")
                 if item is TYPE_MISMATCH:
                     return TYPE_MISMATCH
                 loaded[key] = item
@@ -180,225 +222,250 @@ class Loaders:
 
         return load
 
-    def _object(self, shape: ValueSpec) -> Loader:
-        tags = {tag: cls for cls in shape.models if (tag := tag_of(cls)) is not None}
-        bare = [cls for cls in shape.models if tag_of(cls) is None]
-        if len(bare) > 1 or len(tags) + len(bare) < len(shape.models):
-            message = (
-                f"objects without a type of their own cannot be told apart: {[cls.__name__ for cls in shape.models]}"
-            )
+    def _object(self, spec: ValueSpec) -> Loader:
+        tags = {tag: cls for cls in spec.models if (tag := tag_of(cls)) is not None}
+        untagged = [cls for cls in spec.models if tag_of(cls) is None]
+        if len(untagged) > 1 or len(tags) + len(untagged) < len(spec.models):
+            message = f"a union can have one class without a wire string, got {[cls.__name__ for cls in spec.models]}"
             raise TypeError(message)
-        if shape.unknown is not None:
-            tags.update(self._registered.get(shape.unknown, {}))
-        if not tags and bare:
-            return self.of_model(bare[0])
-        if shape.unknown is None and not bare and len(tags) == 1:
-            return self.of_model(next(iter(tags.values())))  # one arm: a wrong type is its finding
-        table = self._tables[shape] = _Table(tags, self)
-        untyped = [
+        if spec.unknown is not None:
+            tags.update(self._registered.get(spec.unknown, {}))
+        if not tags and untagged:
+            return self.for_model(untagged[0])
+        if spec.unknown is None and not untagged and len(tags) == 1:
+            return self.for_model(next(iter(tags.values())))  # one class: it reports a wrong `type` itself
+        table = self._by_tag[spec] = _TagTable(tags, self)
+        optional_tags = [
             (cls, {field.wire for field in model_spec(cls).fields if field.required})
-            for cls in shape.models
+            for cls in spec.models
             if "type" in cls.wire_optional
         ]
-        fallback = self.of_model(bare[0]) if bare else _unknown_loader(shape.unknown) if shape.unknown else _misfit
-        of_model = self.of_model
+        fallback = (
+            self.for_model(untagged[0]) if untagged else _unknown_loader(spec.unknown) if spec.unknown else _mismatch
+        )
+        for_model = self.for_model
 
-        def load(value: dict[str, Any], found: list[DecodeFinding]) -> Any:
+        def load(value: dict[str, Any], findings: list[DecodeFinding]) -> Any:
             tag = value.get("type")
             if type(tag) is str:
-                return table.get(tag, fallback)(value, found)
+                return table.get(tag, fallback)(value, findings)
             if tag is None:
-                for cls, required in untyped:
+                for cls, required in optional_tags:
                     if required <= value.keys():
-                        return of_model(cls)(value, found)
-            return fallback(value, found)
+                        return for_model(cls)(value, findings)
+            return fallback(value, findings)
 
         return load
 
     # Models
 
-    def _generate(self, plan: ModelSpec) -> Loader:
-        names: dict[str, Any] = {
-            "new": object.__new__, "cls": plan.cls, "UNSET": UNSET, "EMPTY": EMPTY, "MISSING": _MISSING, "MISFIT": TYPE_MISMATCH,
-            "Extra": Extra, "lift": _lift, "odd": self._odd(plan), "misfit": _note_misfit, "known": _known(plan),
+    def _generate(self, spec: ModelSpec) -> Loader:
+        namespace: dict[str, Any] = {
+            "new": object.__new__, "cls": spec.cls, "UNSET": UNSET, "EMPTY": EMPTY, "MISSING": _MISSING, "TYPE_MISMATCH": TYPE_MISMATCH,
+            "load_slowly": self._slow_loader(spec), "prefix_paths": _prefix_paths, "record_mismatch": _record_mismatch,
+            "unknown_fields": _unknown_fields, "wire_names": _wire_names(spec),
         }  # fmt: skip
-        required = [field for field in plan.fields if field.required]
-        optional = [field for field in plan.fields if not field.required]
-        local = {field.name: f"v{index}" for index, field in enumerate(plan.fields)}
-        simple = {field.name: test for field in plan.fields if (test := _test(field.shape, local[field.name]))}
-        lines = ["def load(o, found):", "    try:"]
-        lines += [f"        {local[field.name]} = o[{field.wire!r}]" for field in required]
-        tests = [simple[field.name] for field in required if field.name in simple]
-        tests += [f"o[{wire!r}] == {text!r}" for wire, text in plan.constants.items()]
-        lines += [
-            f"        if not ({' and '.join(tests)}):" if tests else "        if False:",
-            "            return odd(o, found)",
+        local = {field.name: f"v{index}" for index, field in enumerate(spec.fields)}
+        type_tests = {field.name: test for field in spec.fields if (test := _type_test(field.shape, local[field.name]))}
+        lines = [
+            "def load(data, findings):",
+            *_required_fields(spec, local, type_tests),
+            *_optional_fields(spec, local, type_tests),
+            "    instance = new(cls)",
+            "    mismatches = None",
         ]
-        lines += ["    except KeyError:", "        return odd(o, found)"]
-        sure = len(required) + len(plan.constants)
-        lines += [f"    n = {sure}"]
-        if optional:
-            lines += [f"    if len(o) == {sure}:"]
-            lines += ["        " + " = ".join(local[field.name] for field in optional) + " = UNSET"]
-            lines += ["    else:", "        get = o.get"]
-            for field in optional:
-                v = local[field.name]
-                lines += [
-                    f"        {v} = get({field.wire!r}, MISSING)",
-                    f"        if {v} is MISSING:",
-                    f"            {v} = UNSET",
-                ]
-                if field.name in simple:
-                    lines += [f"        elif {simple[field.name]}:", "            n += 1"]
-                    lines += ["        else:", "            return odd(o, found)"]
-                else:
-                    lines += ["        else:", "            n += 1"]
-        lines += ["    e = new(cls)", "    bad = None"]
-        for field in plan.fields:
+        for field in spec.fields:
             v = local[field.name]
-            if field.name in simple:
-                lines += [f"    e.{field.name} = {v}"]
+            if field.name in type_tests:
+                lines += [f"    instance.{field.name} = {v}"]
                 continue
-            names[f"load_{v}"] = self._first(names, f"load_{v}", field.shape)
-            names[f"neutral_{v}"] = field.shape.neutral
-            indent, word = "    ", "if"
-            if not field.required:
-                lines += [f"    if {v} is UNSET:", f"        e.{field.name} = UNSET"]
-                word = "elif"
-            if field.shape.items is not None:
-                # An empty list is by far the commonest list of an event.
-                lines += [f"    {word} type({v}) is list and not {v}:", f"        e.{field.name} = []"]
-                word = "elif"
-            if word == "elif":
-                lines += ["    else:"]
-                indent = "        "
-            lines += [
-                f"{indent}m = len(found)",
-                f"{indent}x = load_{v}({v}, found)",
-                f"{indent}if len(found) != m:",
-                f"{indent}    lift(found, m, {'.' + field.wire!r})",
-                f"{indent}if x is MISFIT:",
-                f"{indent}    bad = misfit(bad, found, cls, {field.wire!r}, {v})",
-                f"{indent}    x = neutral_{v}()",
-                f"{indent}e.{field.name} = x",
-            ]
-        lines += ["    if n == len(o) and bad is None:", "        e.extra = EMPTY"]
-        lines += ["    else:", "        e.extra = beyond(o, bad, known)"]
-        lines += ["    return e"]
-        names["beyond"] = _beyond
-        exec(compile("\n".join(lines), f"<loader of {plan.cls.__name__}>", "exec"), names)  # noqa: S102 - built from field names only
-        load: Loader = names["load"]
+            namespace[f"load_{v}"] = self._lazy_loader(namespace, f"load_{v}", field.shape)
+            namespace[f"neutral_{v}"] = field.shape.neutral
+            lines += _nested_field(field, v)
+        lines += [
+            "    if known == len(data) and mismatches is None:",
+            "        instance.extra = EMPTY",
+            "    else:",
+            "        instance.extra = unknown_fields(data, mismatches, wire_names)",
+            "    return instance",
+        ]
+        load: Loader = compile_function("load", lines, namespace, label=f"loader of {spec.cls.__name__}")
         return load
 
-    def _first(self, names: dict[str, Any], name: str, shape: ValueSpec) -> Loader:
-        """Make a loader that makes the real one when it is first called, and puts that into the names of a generated function.
+    def _lazy_loader(self, namespace: dict[str, Any], name: str, spec: ValueSpec) -> Loader:
+        """Return a loader that creates the real one on its first call, and replaces itself by it in ``namespace``."""
 
-        So a first event costs what is in it, not all that could be.
-        """
-
-        def load(value: Any, found: list[DecodeFinding]) -> Any:
-            loader = names[name] = self.of_shape(shape)
-            return loader(value, found)
+        def load(value: Any, findings: list[DecodeFinding]) -> Any:
+            loader = namespace[name] = self.for_spec(spec)
+            return loader(value, findings)
 
         return load
 
-    def _odd(self, plan: ModelSpec) -> Loader:
-        """Make the loader for an object that deviates: slower, and it says what is wrong."""
-        known = _known(plan)
+    def _slow_loader(self, spec: ModelSpec) -> Loader:
+        """Return the loader for objects that the fast path rejects. It reports every deviation."""
+        wire_names = _wire_names(spec)
 
-        def load(o: dict[str, Any], found: list[DecodeFinding]) -> Model:
-            cls = plan.cls
-            bad: dict[str, Any] = {}
+        def load(data: dict[str, Any], findings: list[DecodeFinding]) -> Model:
+            cls = spec.cls
+            mismatches: dict[str, Any] = {}
             absent: list[str] = []
-            for wire, text in plan.constants.items():
-                value = o.get(wire, _MISSING)
+            for wire, text in spec.constants.items():
+                value = data.get(wire, _MISSING)
                 if value == text:
                     continue
                 if value is _MISSING:
                     absent.append(wire)
                 else:
-                    bad[wire] = value
+                    mismatches[wire] = value
                 if wire not in cls.wire_optional or (value is not _MISSING and value is not None):
                     code = "missing-field" if value is _MISSING else "wrong-constant"
-                    found.append(DecodeFinding(code, f".{wire}", cls.__name__, value))
-            e = object.__new__(cls)
-            for field in plan.fields:
-                value = o.get(field.wire, _MISSING)
+                    findings.append(DecodeFinding(code, f".{wire}", cls.__name__, value))
+            instance = object.__new__(cls)
+            for field in spec.fields:
+                value = data.get(field.wire, _MISSING)
                 if value is _MISSING:
                     if field.required:
                         absent.append(field.wire)
-                        found.append(DecodeFinding("missing-field", f".{field.wire}", cls.__name__, value))
+                        findings.append(DecodeFinding("missing-field", f".{field.wire}", cls.__name__, value))
                     loaded = field.shape.neutral() if field.required else UNSET
                 else:
-                    before = len(found)
-                    loaded = self.of_shape(field.shape)(value, found)
-                    _lift(found, before, f".{field.wire}")
+                    before = len(findings)
+                    loaded = self.for_spec(field.shape)(value, findings)
+                    _prefix_paths(findings, before, f".{field.wire}")
                     if loaded is TYPE_MISMATCH:
-                        bad = _note_misfit(bad, found, cls, field.wire, value)
+                        mismatches = _record_mismatch(mismatches, findings, cls, field.wire, value)
                         loaded = field.shape.neutral()
-                setattr(e, field.name, loaded)
-            beyond = {**bad, **{wire: value for wire, value in o.items() if wire not in known}}
-            object.__setattr__(e, "extra", Extra(beyond, absent) if beyond or absent else EMPTY)  # frozen, by type
-            return e
+                setattr(instance, field.name, loaded)
+            unknown = {**mismatches, **{wire: value for wire, value in data.items() if wire not in wire_names}}
+            object.__setattr__(
+                instance, "extra", Extra(unknown, absent) if unknown or absent else EMPTY
+            )  # frozen for type checkers
+            return instance
 
         return load
 
 
-class _Table(dict[str, Loader]):
-    """Tag -> loader, generated when the tag is first met."""
+class _TagTable(dict[str, Loader]):
+    """Wire string -> loader, generated when the wire string first occurs."""
 
-    def __init__(self, tags: dict[str, type[Model]], loaders: Loaders) -> None:
+    def __init__(self, tags: dict[str, type[Model]], loaders: LoaderFactory) -> None:
         super().__init__()
         for tag, cls in tags.items():
-            self[tag] = self._first(tag, cls, loaders)
+            self[tag] = self._lazy_loader(tag, cls, loaders)
 
-    def _first(self, tag: str, cls: type[Model], loaders: Loaders) -> Loader:
-        def load(value: Any, found: list[DecodeFinding]) -> Any:
-            loader = self[tag] = loaders.of_model(cls)
-            return loader(value, found)
+    def _lazy_loader(self, tag: str, cls: type[Model], loaders: LoaderFactory) -> Loader:
+        def load(value: Any, findings: list[DecodeFinding]) -> Any:
+            loader = self[tag] = loaders.for_model(cls)
+            return loader(value, findings)
 
         return load
 
 
-def _keep(value: Any, _found: list[DecodeFinding]) -> Any:
+def _required_fields(spec: ModelSpec, local: dict[str, str], type_tests: dict[str, str]) -> list[str]:
+    """Return the lines that read the required fields and check them and the constants."""
+    required = [field for field in spec.fields if field.required]
+    reads = [f"        {local[field.name]} = data[{field.wire!r}]" for field in required]
+    tests = [type_tests[field.name] for field in required if field.name in type_tests]
+    tests += [f"data[{wire!r}] == {text!r}" for wire, text in spec.constants.items()]
+    if tests:
+        reads += [f"        if not ({' and '.join(tests)}):", "            return load_slowly(data, findings)"]
+    if reads:
+        reads = ["    try:", *reads, "    except KeyError:", "        return load_slowly(data, findings)"]
+    return [*reads, f"    known = {len(required) + len(spec.constants)}"]
+
+
+def _optional_fields(spec: ModelSpec, local: dict[str, str], type_tests: dict[str, str]) -> list[str]:
+    """Return the lines that read the fields that may be absent."""
+    optional = [field for field in spec.fields if not field.required]
+    if not optional:
+        return []
+    lines = [
+        f"    if len(data) == {len(spec.fields) - len(optional) + len(spec.constants)}:",
+        "        " + " = ".join(local[field.name] for field in optional) + " = UNSET",
+        "    else:",
+        "        get = data.get",
+    ]
+    for field in optional:
+        v = local[field.name]
+        lines += [
+            f"        {v} = get({field.wire!r}, MISSING)",
+            f"        if {v} is MISSING:",
+            f"            {v} = UNSET",
+        ]
+        if field.name in type_tests:
+            lines += [f"        elif {type_tests[field.name]}:", "            known += 1"]
+            lines += ["        else:", "            return load_slowly(data, findings)"]
+        else:
+            lines += ["        else:", "            known += 1"]
+    return lines
+
+
+def _nested_field(field: FieldSpec, v: str) -> list[str]:
+    """Return the lines that load a field with a loader of its own. ``v`` is the variable with its raw value."""
+    lines: list[str] = []
+    keyword, indent = "if", "    "
+    if not field.required:
+        lines += [f"    if {v} is UNSET:", f"        instance.{field.name} = UNSET"]
+        keyword = "elif"
+    if field.shape.items is not None:
+        # Most lists in events are empty.
+        lines += [f"    {keyword} type({v}) is list and not {v}:", f"        instance.{field.name} = []"]
+        keyword = "elif"
+    if keyword == "elif":
+        lines += ["    else:"]
+        indent = "        "
+    return [
+        *lines,
+        f"{indent}before = len(findings)",
+        f"{indent}loaded = load_{v}({v}, findings)",
+        f"{indent}if len(findings) != before:",
+        f"{indent}    prefix_paths(findings, before, {'.' + field.wire!r})",
+        f"{indent}if loaded is TYPE_MISMATCH:",
+        f"{indent}    mismatches = record_mismatch(mismatches, findings, cls, {field.wire!r}, {v})",
+        f"{indent}    loaded = neutral_{v}()",
+        f"{indent}instance.{field.name} = loaded",
+    ]
+
+
+def _as_is(value: Any, _findings: list[DecodeFinding]) -> Any:
     return value
 
 
-def _misfit(_value: Any, _found: list[DecodeFinding]) -> Any:
+def _mismatch(_value: Any, _findings: list[DecodeFinding]) -> Any:
     return TYPE_MISMATCH
 
 
-def _known(plan: ModelSpec) -> frozenset[str]:
-    return frozenset([*plan.constants, *plan.by_wire])
+def _wire_names(spec: ModelSpec) -> frozenset[str]:
+    return frozenset([*spec.constants, *spec.by_wire])
 
 
-def _note_misfit(
-    bad: dict[str, Any] | None, found: list[DecodeFinding], cls: type[Model], wire: str, value: Any
+def _record_mismatch(
+    mismatches: dict[str, Any] | None, findings: list[DecodeFinding], cls: type[Model], wire: str, value: Any
 ) -> dict[str, Any]:
-    bad = {} if bad is None else bad
-    bad[wire] = value
+    mismatches = {} if mismatches is None else mismatches
+    mismatches[wire] = value
     shown = _SECRET if model_spec(cls).by_wire[wire].secret else value
-    found.append(DecodeFinding("wrong-type", f".{wire}", cls.__name__, shown))
-    return bad
+    findings.append(DecodeFinding("wrong-type", f".{wire}", cls.__name__, shown))
+    return mismatches
 
 
-def _beyond(o: dict[str, Any], bad: dict[str, Any] | None, known: frozenset[str]) -> Extra:
-    beyond = {wire: value for wire, value in o.items() if wire not in known}
-    return Extra({**bad, **beyond} if bad else beyond)
+def _unknown_fields(data: dict[str, Any], mismatches: dict[str, Any] | None, wire_names: frozenset[str]) -> Extra:
+    unknown = {wire: value for wire, value in data.items() if wire not in wire_names}
+    return Extra({**mismatches, **unknown} if mismatches else unknown)
 
 
 def _unknown_loader(cls: type[Unknown]) -> Loader:
-    def load(value: Any, _found: list[DecodeFinding]) -> Any:
+    def load(value: Any, _findings: list[DecodeFinding]) -> Any:
         tag = value.get("type")
         return cls(type=tag if isinstance(tag, str) else "", raw=value)
 
     return load
 
 
-def _test(shape: ValueSpec, v: str) -> str | None:
-    """Give the expression that tests a plain shape, or ``None`` for a shape that has to be decoded."""
-    if not shape.plain:
+def _type_test(spec: ValueSpec, v: str) -> str | None:
+    """Return the expression that checks the type of the variable ``v``; ``None`` if the value must be decoded."""
+    if not spec.plain:
         return None
-    tests = [f"type({v}) is {kind.__name__}" for kind in (str, int, float, bool) if kind in shape.scalars]
-    tests += [f"{v} is None"] if shape.null else []
+    tests = [f"type({v}) is {kind.__name__}" for kind in (str, int, float, bool) if kind in spec.scalars]
+    tests += [f"{v} is None"] if spec.null else []
     return f"({' or '.join(tests)})"

@@ -1,7 +1,7 @@
-"""What an annotation admits: the JSON kinds of a field, read once per class.
+"""Read the annotations of models into specs: which JSON values a field accepts.
 
-A *shape* is an annotation sorted by JSON kind. Since JSON tells its kinds apart, a union needs no trial and error:
-the kind of the value picks the arm, and among objects the ``type`` does.
+A :class:`ValueSpec` is an annotation, sorted by JSON kind. The kind of a JSON value selects the member of a union, and among
+objects the ``type`` does, so that decoding a union needs no trial and error.
 """
 
 from __future__ import annotations
@@ -22,38 +22,40 @@ __all__ = ["FieldSpec", "ModelSpec", "ValueSpec", "is_model", "is_model_union", 
 _SCALARS: Final = (str, int, float, bool)
 _LISTS: Final = (list, collections.abc.Sequence, tuple)
 _MAPS: Final = (dict, collections.abc.Mapping)
-_NOTHING: Final = attrs.NOTHING
+_NO_DEFAULT: Final = attrs.NOTHING
 
-# By hand rather than with functools: mypy takes a class without instances that hash for one that does not hash itself.
-_SHAPES: Final[dict[Any, ValueSpec]] = {}
-_PLANS: Final[dict[type[Model], ModelSpec]] = {}
+# Not functools.cache: mypy assumes that a class with `__hash__ = None` is not hashable itself.
+_VALUE_SPECS: Final[dict[Any, ValueSpec]] = {}
+_MODEL_SPECS: Final[dict[type[Model], ModelSpec]] = {}
 
 
 @attrs.frozen
 class ValueSpec:
-    """The JSON kinds that an annotation admits."""
+    """The JSON values that an annotation accepts, by kind."""
 
     scalars: frozenset[type] = frozenset()
+    """Which of ``str``, ``int``, ``float`` and ``bool`` are accepted."""
     known: tuple[str, ...] = ()
-    """The strings that an enumeration names. Decoding admits any other as well."""
+    """The strings that an enumeration lists. Decoding accepts all others too."""
     null: bool = False
     unset: bool = False
     anything: bool = False
     items: ValueSpec | None = None
-    """Shape of the elements, where an array is admitted."""
+    """The spec of the elements, if an array is accepted."""
     values: ValueSpec | None = None
-    """Shape of the values, where an object with free keys is admitted."""
+    """The spec of the values, if an object with arbitrary keys is accepted."""
     models: tuple[type[Model], ...] = ()
+    """The classes for objects, except ``unknown``."""
     unknown: type[Unknown] | None = None
-    """The class for objects that fit none of ``models``."""
+    """The class for objects with a ``type`` of none of ``models``."""
 
     @property
     def plain(self) -> bool:
-        """Whether a test of the value's Python type is all there is to decoding."""
+        """Whether a test of the value's Python type is enough to decode it."""
         return not (self.anything or self.models or self.unknown or self.values or self.items)
 
-    def neutral(self) -> Any:  # noqa: PLR0911 - one line for each kind
-        """Make the value of a field that the wire left out, or filled with something else."""
+    def neutral(self) -> Any:  # noqa: PLR0911 - one return per kind
+        """Return the value of a field that is missing on the wire or has a value of another kind."""
         if self.unset:
             return UNSET
         if self.null or self.anything:
@@ -71,24 +73,24 @@ class ValueSpec:
 
 
 def is_model(tp: Any) -> bool:
-    """Whether ``tp`` is a model class that the codec decodes field by field."""
+    """Return whether ``tp`` is a model class."""
     return isinstance(tp, type) and issubclass(tp, Model)
 
 
 def is_model_union(tp: Any) -> bool:
-    """Whether ``tp`` is a union with at least one model in it."""
+    """Return whether ``tp`` is a union with at least one model class."""
     return get_origin(tp) in (Union, types.UnionType) and any(is_model(arm) for arm in get_args(tp))
 
 
 def value_spec(tp: Any) -> ValueSpec:
-    """Sort an annotation by JSON kind, once. Raises ``TypeError`` for one that JSON cannot tell apart."""
-    shape = _SHAPES.get(tp)
-    if shape is None:
-        shape = _SHAPES[tp] = _sorted(tp)
-    return shape
+    """Return the spec of an annotation, from a cache. Raises ``TypeError`` for an annotation that is not supported."""
+    spec = _VALUE_SPECS.get(tp)
+    if spec is None:
+        spec = _VALUE_SPECS[tp] = _read_annotation(tp)
+    return spec
 
 
-def _sorted(tp: Any) -> ValueSpec:  # noqa: PLR0911 - one line for each form of annotation
+def _read_annotation(tp: Any) -> ValueSpec:  # noqa: PLR0911 - one return per form of annotation
     if tp is Any or isinstance(tp, TypeVar):
         return ValueSpec(anything=True)
     if tp is None or tp is type(None):
@@ -96,7 +98,7 @@ def _sorted(tp: Any) -> ValueSpec:  # noqa: PLR0911 - one line for each form of 
     if tp is Unset:
         return ValueSpec(unset=True)
     if tp in _SCALARS:
-        # JSON writes 1.0 as 1 where it likes, so a float field admits an int, and keeps it one.
+        # JSON writers may write 1.0 as 1, so a float field accepts an int, and keeps it.
         return ValueSpec(scalars=frozenset({float, int} if tp is float else {tp}))
     if is_model(tp):
         return ValueSpec(unknown=tp) if issubclass(tp, Unknown) else ValueSpec(models=(tp,))
@@ -106,52 +108,53 @@ def _sorted(tp: Any) -> ValueSpec:  # noqa: PLR0911 - one line for each form of 
         known = tuple(value for value in args if isinstance(value, str))
         return ValueSpec(scalars=frozenset(kinds), known=known, null=None in args)
     if origin in (Union, types.UnionType):
-        return functools.reduce(_either, map(value_spec, args))
+        return functools.reduce(_union, map(value_spec, args))
     if origin in _LISTS or tp in _LISTS:
         return ValueSpec(items=value_spec(args[0]) if args else ValueSpec(anything=True))
     if origin in _MAPS or tp in _MAPS:
         return ValueSpec(values=value_spec(args[1]) if args else ValueSpec(anything=True))
-    message = f"the codec has no rule for the annotation {tp!r}"
+    message = f"the codec does not support the annotation {tp!r}"
     raise TypeError(message)
 
 
-def _either(one: ValueSpec, other: ValueSpec) -> ValueSpec:
+def _union(one: ValueSpec, other: ValueSpec) -> ValueSpec:
     return ValueSpec(
         scalars=one.scalars | other.scalars,
         known=tuple(dict.fromkeys(one.known + other.known)),
         null=one.null or other.null,
         unset=one.unset or other.unset,
         anything=one.anything or other.anything,
-        items=_both(one.items, other.items),
-        values=_both(one.values, other.values),
+        items=_optional_union(one.items, other.items),
+        values=_optional_union(one.values, other.values),
         models=tuple(dict.fromkeys(one.models + other.models)),
         unknown=one.unknown or other.unknown,
     )
 
 
-def _both(one: ValueSpec | None, other: ValueSpec | None) -> ValueSpec | None:
-    return _either(one, other) if one is not None and other is not None else one or other
+def _optional_union(one: ValueSpec | None, other: ValueSpec | None) -> ValueSpec | None:
+    return _union(one, other) if one is not None and other is not None else one or other
 
 
 @attrs.frozen
 class FieldSpec:
-    """One field of a model, as the wire sees it."""
+    """A field of a model on the wire."""
 
     name: str
     wire: str
     required: bool
     secret: bool
-    """Whether its value must not be shown, in a finding as little as in a repr."""
+    """Whether the value is hidden in reprs and findings."""
     shape: ValueSpec
+    """The values that the field accepts."""
 
 
 @attrs.frozen
 class ModelSpec:
-    """A model, as the wire sees it."""
+    """A model on the wire."""
 
     cls: type[Model]
     constants: dict[str, str]
-    """Wire name -> the one string it has."""
+    """Wire name -> the string that the field always has."""
     fields: tuple[FieldSpec, ...]
 
     @functools.cached_property
@@ -160,28 +163,28 @@ class ModelSpec:
         return {field.wire: field for field in self.fields}
 
     def blank(self) -> Model:
-        """Make an instance with every field neutral."""
+        """Return an instance whose fields are all neutral."""
         return self.cls(**{field.name: field.shape.neutral() for field in self.fields if field.required})
 
 
 def model_spec(cls: type[Model]) -> ModelSpec:
-    """Read a model class, once."""
-    plan = _PLANS.get(cls)
-    if plan is None:
-        plan = _PLANS[cls] = _read(cls)
-    return plan
+    """Return the spec of a model class, from a cache."""
+    spec = _MODEL_SPECS.get(cls)
+    if spec is None:
+        spec = _MODEL_SPECS[cls] = _read_model(cls)
+    return spec
 
 
 def tag_of(cls: type[Model]) -> str | None:
-    """Give the wire string that tells a class from others in a union; ``None`` if it has none. Reads no annotations.
+    """Return the wire string of a class, its ``type``; ``None`` if it has none.
 
-    Unions have a hundred members, and reading the annotations of all would be most of the time of a first decoding.
+    Reads no annotations: in a union of a hundred members, that would take most of the time of the first decoding.
     """
-    tag: object = getattr(cls, "type", None)  # of a class where it is a field, this is a descriptor
+    tag: object = getattr(cls, "type", None)  # a descriptor if `type` is a field of the class
     return tag if isinstance(tag, str) else None
 
 
-def _read(cls: type[Model]) -> ModelSpec:
+def _read_model(cls: type[Model]) -> ModelSpec:
     hints: dict[str, Any] = {}
     for base in reversed(cls.__mro__[: cls.__mro__.index(Model)]):
         hints.update(inspect.get_annotations(base, eval_str=True))
@@ -191,11 +194,11 @@ def _read(cls: type[Model]) -> ModelSpec:
         if get_origin(hint) is ClassVar and isinstance(getattr(cls, name, None), str) and not name.startswith("_")
     }
     for a in cls.__attrs_attrs__:
-        if a.name != "extra" and a.default is not _NOTHING and a.default is not UNSET:
-            message = f"{cls.__name__}.{a.name}: a field that may be absent has the default UNSET, nothing else"
+        if a.name != "extra" and a.default is not _NO_DEFAULT and a.default is not UNSET:
+            message = f"{cls.__name__}.{a.name}: the default must be UNSET, got {a.default!r}"
             raise TypeError(message)
     fields = tuple(
-        FieldSpec(a.name, a.name.removesuffix("_"), a.default is _NOTHING, not a.repr, value_spec(hints[a.name]))
+        FieldSpec(a.name, a.name.removesuffix("_"), a.default is _NO_DEFAULT, not a.repr, value_spec(hints[a.name]))
         for a in cls.__attrs_attrs__
         if a.name != "extra"
     )

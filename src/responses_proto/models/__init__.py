@@ -1,19 +1,43 @@
 """Typed models of everything on the wire: content, items, tools, events, requests, responses, conversations.
 
-Every public name of the modules below is here too. The registries (wire name -> class) and the open unions stand
-beside the classes: ``EVENT_TYPES`` and ``Event``, ``ITEM_TYPES`` and ``Item``, ``TOOL_TYPES`` and ``Tool``,
-``CONTENT_TYPES`` and ``Content``.
+This module exports every public name of the modules below: the classes, the registries that map a wire name to its class
+(``EVENT_TYPES``, ``ITEM_TYPES``, ``TOOL_TYPES``, ``CONTENT_TYPES``), and the open unions (``Event``, ``Item``, ``Tool``,
+``Content``).
+
+To declare a type of your own, such as a vendor's event, derive from the base that has its common fields (``ItemEventBase``,
+for instance; items, tools and content parts derive from ``Model``), decorate it with ``@model`` and give it a wire string::
+
+    @model
+    class AcmeSearchFinished(ItemEventBase):
+        type: ClassVar[Literal["acme:search.finished"]] = "acme:search.finished"
+        hits: int | Unset = UNSET
+
+Then add it to a converter: ``converter.register(AcmeSearchFinished, Event)`` (:meth:`responses_proto.codec.Converter.register`).
 """
 
 from __future__ import annotations
 
 from ..typing import UNSET, Unset
-from . import _base, actions, config, content, conversations, event_parts, events, items, request, response, tools
+from . import (
+    _base,
+    actions,
+    config,
+    content,
+    conversations,
+    event_bases,
+    event_parts,
+    events,
+    items,
+    request,
+    response,
+    tools,
+)
 from ._base import *
 from .actions import *
 from .config import *
 from .content import *
 from .conversations import *
+from .event_bases import *
 from .event_parts import *
 from .events import *
 from .items import *
@@ -27,6 +51,7 @@ __all__ += actions.__all__
 __all__ += config.__all__
 __all__ += content.__all__
 __all__ += conversations.__all__
+__all__ += event_bases.__all__
 __all__ += event_parts.__all__
 __all__ += events.__all__
 __all__ += items.__all__

@@ -1,16 +1,17 @@
-"""What every model shares: how a class is made, how it shows itself, and where the rest of the wire is kept.
+"""Define the base of every model: construction, equality, repr, and ``extra`` for unknown wire fields.
 
-A model is a list of fields. Conventions, which the codec reads off the class:
+A model is a list of fields. The codec reads these conventions from the class:
 
-* ``type: ClassVar[Literal["..."]] = "..."``, and any other class attribute of that form, is a *constant*: the wire
-  always says this one string. ``@model(optional=("type",))`` names constants that the wire may leave out.
-* A trailing underscore is not part of the wire's name: ``async_`` is the key ``async``.
-* ``x: T`` is required by every specification that has the class; ``x: T | Unset = UNSET`` may be absent;
+* ``type: ClassVar[Literal["..."]] = "..."``, and any other class attribute of that form, is a *constant*: on the wire
+  the field always has this one string. ``@model(optional=("type",))`` names constants that the wire may omit.
+* A trailing underscore is not part of the wire name: ``async_`` is the key ``async``.
+* ``x: T`` is required by every specification that defines the class; ``x: T | Unset = UNSET`` may be absent;
   ``T | None`` may be null.
-* An enumeration is ``Literal[...] | str``: open, because servers add values.
-* A union of models is told apart by ``type``; its last member is an *unknown* class that keeps the object raw.
+* An enumeration is ``Literal[...] | str``. It is open, because servers add values.
+* The members of a union of models are distinguished by ``type``. Its last member is an *unknown* class, which keeps the
+  object raw.
 
-Everything beyond that goes to ``extra``, so that dumping gives back exactly what was loaded.
+All other wire fields are kept in ``extra``, so that dumping a model returns exactly what was loaded.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from ..typing import UNSET, JSONValue
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    # mypy knows what may go into `attrs.evolve` by attrs' own decorator only, on the class or on a base of it.
-    from attrs import define as _seen_by_mypy
+    # mypy types `attrs.evolve` only for classes with attrs' own decorator, on the class itself or on a base.
+    from attrs import define as _attrs_define_for_mypy
 else:
 
-    def _seen_by_mypy(**_options: object) -> Callable[[_T], _T]:
+    def _attrs_define_for_mypy(**_options: object) -> Callable[[_T], _T]:
         return lambda cls: cls
 
 
@@ -37,17 +38,19 @@ __all__ = ["EMPTY", "Extra", "Model", "Unknown", "model", "secret"]
 
 _T = TypeVar("_T", bound=type)
 
-_SHOWN = 200  # characters of a string that a repr shows: an image in Base64 would bury everything else
-_SHOWN_LEVELS = 16  # of nested JSON
+_MAX_REPR_CHARS = 200  # of one string in a repr: an image in Base64 would hide everything else
+_MAX_REPR_LEVELS = 16  # of nested JSON
 
 
 class Extra(dict[str, Any]):
-    """What the wire said beyond, or against, the fields of a model. Read-only, and shared where it is empty.
+    """The wire fields of an object that its model does not hold. Read-only; the empty one is shared.
 
-    Keys are wire names: those of unknown fields, and those of known fields whose value did not fit (the attribute
-    then has the type's neutral value, and this has the raw one). ``absent`` names the required fields that the wire
-    left out. Both speak for a field only as long as its attribute holds the neutral value, so ``attrs.evolve`` and
-    assignment win over them.
+    The keys are wire names: of unknown fields, and of known fields whose value did not match their type. Such a field's
+    attribute has the neutral value of its type (0, an empty list, ...), and ``extra`` has the raw value. ``absent`` names the
+    required fields that the wire omitted; their attributes are neutral too.
+
+    Both apply to a field only while its attribute has the neutral value, so a value set by assignment or ``attrs.evolve``
+    takes precedence when the model is dumped.
     """
 
     __slots__ = ("absent",)
@@ -67,7 +70,7 @@ class Extra(dict[str, Any]):
     def __ne__(self, other: object) -> bool:
         return not self == other
 
-    __hash__: ClassVar[None] = None  # a mapping with JSON values cannot be hashed, as dict says too
+    __hash__: ClassVar[None] = None  # its values may be lists and dicts
 
     def __repr__(self) -> str:
         absent = f", absent={sorted(self.absent)}" if self.absent else ""
@@ -77,10 +80,10 @@ class Extra(dict[str, Any]):
         return _extra, (dict(self), tuple(sorted(self.absent)))
 
     def _read_only(self, *_: object, **__: object) -> NoReturn:
-        message = "extra is read-only: build the model with extra={...}, or use attrs.evolve"
+        message = "extra is read-only: pass extra={...} to the model or to attrs.evolve"
         raise TypeError(message)
 
-    if not TYPE_CHECKING:  # pragma: no branch - a type checker is told by the type of the field, which is Mapping
+    if not TYPE_CHECKING:  # pragma: no branch - type checkers see a read-only Mapping as the type of the field
         __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _read_only
 
 
@@ -89,11 +92,11 @@ def _extra(items: dict[str, object], absent: tuple[str, ...]) -> Extra:
 
 
 EMPTY = Extra()
-"""The one empty ``Extra``."""
+"""The ``extra`` of every model without unknown fields; the codec compares with it by identity."""
 
 
 def secret(**kwargs: Any) -> Any:
-    """Declare a field whose value is a secret: it goes to the wire, never into a repr."""
+    """Declare a field with a secret value: it is sent, but no repr or finding shows it."""
     return attrs.field(repr=False, **kwargs)
 
 
@@ -103,35 +106,35 @@ def model(cls: _T, /) -> _T: ...
 def model(*, optional: Iterable[str] = ()) -> Callable[[_T], _T]: ...
 @dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(attrs.field, secret))
 def model(cls: _T | None = None, /, *, optional: Iterable[str] = ()) -> _T | Callable[[_T], _T]:
-    """Make a model of a class body. ``optional`` names its constants that the wire may leave out.
+    """Turn a class into a model (class decorator). ``optional`` names the constants that the wire may omit.
 
-    Equality and repr are the base's own: generating them per class would double the time of the import.
+    Equality and repr are inherited from the base: generating them for each class would double the import time.
     """
 
-    def make(cls: _T) -> _T:
-        made = attrs.define(cls, kw_only=True, eq=False, repr=False, order=False, weakref_slot=False)
-        setattr(made, "wire_optional", frozenset(optional))  # noqa: B010 - not an attribute of every type, which is the bound
-        return made
+    def decorate(cls: _T) -> _T:
+        defined = attrs.define(cls, kw_only=True, eq=False, repr=False, order=False, weakref_slot=False)
+        setattr(defined, "wire_optional", frozenset(optional))  # noqa: B010 - type checkers do not know it on every type
+        return defined
 
-    return make if cls is None else make(cls)
+    return decorate if cls is None else decorate(cls)
 
 
 @model
-@_seen_by_mypy(kw_only=True, eq=False, repr=False)
+@_attrs_define_for_mypy(kw_only=True, eq=False, repr=False)
 class Model:
-    """The base of every model: equality by class and fields, a repr that leaves out what is absent.
+    """The base of every model: equality by class and fields, and a repr without absent fields.
 
-    Unhashable, since its values are mutable lists and objects. Frozen for the type checker; at run time assignment is
-    not prevented, because that would cost a third of the decoding time.
+    Models are not hashable, because their values can be lists and dicts. They are frozen for type checkers; at run time
+    assignment is not prevented, because the check would add a third to the decoding time.
     """
 
     if TYPE_CHECKING:
-        __attrs_attrs__: ClassVar[tuple[attrs.Attribute[Any], ...]]  # attrs sets it; it has no value as an annotation
+        __attrs_attrs__: ClassVar[tuple[attrs.Attribute[Any], ...]]  # set by attrs
     wire_optional: ClassVar[frozenset[str]] = frozenset()
-    """Constants that the wire may leave out."""
+    """Constants that the wire may omit."""
 
     extra: Mapping[str, JSONValue] = EMPTY
-    """Wire fields that this class does not know, or whose value does not fit; see :class:`Extra`."""
+    """Wire fields that this class does not know, or whose value does not match their type; see :class:`Extra`."""
 
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not self.__class__:
@@ -141,7 +144,7 @@ class Model:
     __hash__: ClassVar[None] = None  # type: ignore[assignment] # fields hold lists and dicts
 
     def __repr__(self) -> str:
-        shown: list[str] = []
+        parts: list[str] = []
         secrets: set[str] = set()
         for a in self.__attrs_attrs__:
             value = getattr(self, a.name)
@@ -149,30 +152,30 @@ class Model:
                 secrets.add(a.name.removesuffix("_"))
             if value is UNSET or a.name == "extra":
                 continue
-            shown.append(f"{a.name}={_show(value) if a.repr else '***'}")
+            parts.append(f"{a.name}={_short_repr(value) if a.repr else '***'}")
         absent = self.extra.absent if isinstance(self.extra, Extra) else None
         if self.extra or absent:
-            beyond = {wire: "***" if wire in secrets else value for wire, value in self.extra.items()}
-            shown.append(f"extra={_show(beyond)}" + (f", absent={sorted(absent)}" if absent else ""))
-        return f"{type(self).__name__}({', '.join(shown)})"
+            unknown = {wire: "***" if wire in secrets else value for wire, value in self.extra.items()}
+            parts.append(f"extra={_short_repr(unknown)}" + (f", absent={sorted(absent)}" if absent else ""))
+        return f"{type(self).__name__}({', '.join(parts)})"
 
 
-def _show(value: Any, levels: int = _SHOWN_LEVELS) -> str:
-    if isinstance(value, str) and len(value) > _SHOWN:
-        return f"{value[:_SHOWN]!r}…(+{len(value) - _SHOWN})"
+def _short_repr(value: Any, levels: int = _MAX_REPR_LEVELS) -> str:
+    if isinstance(value, str) and len(value) > _MAX_REPR_CHARS:
+        return f"{value[:_MAX_REPR_CHARS]!r}…(+{len(value) - _MAX_REPR_CHARS})"
     if levels and isinstance(value, dict):
         pairs = cast("Any", value).items()
-        return f"{{{', '.join(f'{key!r}: {_show(element, levels - 1)}' for key, element in pairs)}}}"
+        return f"{{{', '.join(f'{key!r}: {_short_repr(element, levels - 1)}' for key, element in pairs)}}}"
     if levels and type(value) is list:
-        return f"[{', '.join(_show(element, levels - 1) for element in cast('Any', value))}]"
+        return f"[{', '.join(_short_repr(element, levels - 1) for element in cast('Any', value))}]"
     return "…" if isinstance(value, (dict, list)) else repr(value)
 
 
 @model
 class Unknown(Model):
-    """An object whose ``type`` has no class here: kept whole, given back exactly."""
+    """An object whose ``type`` has no class. It is kept as it is and dumped unchanged."""
 
     type: str = ""
-    """The wire string; empty if there was none."""
+    """The wire string; empty if the object has none."""
     raw: JSONValue = attrs.field(factory=dict[str, Any])
-    """The object as it came (or, where an object was due, whatever came instead)."""
+    """The object as received, or the JSON value received in place of an object."""

@@ -1,4 +1,4 @@
-"""Files as content: reading them, within a bound, and telling what they are by their first bytes."""
+"""Read files for content parts: size check, media type detection, ``data:`` URLs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 __all__ = ["MAX_BYTES", "WHITE_PIXEL", "check_size", "data_url", "media_type_of", "read_file"]
 
 MAX_BYTES: Final = 50 * 1024 * 1024
-"""What the servers that say so take in one request."""
+"""The default size limit: what servers with a documented limit accept in one request."""
 
 WHITE_PIXEL: Final = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg=="
 """A PNG of one white pixel, in Base64: a placeholder where the protocol requires an image."""
 
-# (offset, first bytes) -> media type. Names can be wrong, and servers look into the file; so do we, before asking the name.
+# (offset, bytes at the offset, media type). Checked before the file name, because servers check the content too.
 _SIGNATURES: Final = (
     (0, b"\x89PNG\r\n\x1a\n", "image/png"),
     (0, b"\xff\xd8\xff", "image/jpeg"),
@@ -36,37 +36,44 @@ _SIGNATURES: Final = (
 
 
 def read_file(path: str | os.PathLike[str], max_bytes: int) -> bytes:
-    """Return the bytes of a file. Raises ``OSError`` if it cannot be read, ``ValueError`` if it is empty or too large."""
-    size = Path(path).stat().st_size
-    if size > max_bytes:
-        raise ValueError(f"{path} has {size} bytes; {max_bytes} are allowed: raise max_bytes, or upload the file")
+    """Return the bytes of a file.
+
+    Raises ``OSError`` if it cannot be read, ``ValueError`` if it is empty or larger than ``max_bytes``.
+    """
+    _check_size(Path(path).stat().st_size, max_bytes, str(path))
     data = Path(path).read_bytes()
     check_size(data, max_bytes, str(path))
     return data
 
 
-def check_size(data: bytes, max_bytes: int, what: str) -> None:
-    """Raise ``ValueError`` for what is empty or too large."""
-    if not data:
-        raise ValueError(f"{what} is empty")
-    if len(data) > max_bytes:
-        raise ValueError(f"{what} has {len(data)} bytes, {max_bytes} are allowed: raise max_bytes, or upload it")
+def check_size(data: bytes, max_bytes: int, name: str) -> None:
+    """Raise ``ValueError`` if ``data`` is empty or larger than ``max_bytes``. ``name`` is for the message."""
+    _check_size(len(data), max_bytes, name)
+
+
+def _check_size(size: int, max_bytes: int, name: str) -> None:
+    if size == 0:
+        raise ValueError(f"{name} is empty")
+    if size > max_bytes:
+        raise ValueError(f"{name} has {size} bytes, the limit is {max_bytes}: raise max_bytes, or upload the file")
 
 
 def media_type_of(data: bytes, name: str = "", *, family: str = "") -> str:
-    """Tell the media type by the first bytes, or else by the name.
+    """Return the media type of a file by its first bytes, else by its file ``name``.
 
-    Raises ``ValueError`` if neither tells, or if it is not of the ``family`` that is due (``image``, ``audio``).
+    Raises ``ValueError`` if neither is known, or if the type does not belong to ``family`` (``image``, ``audio``).
     """
-    told = (media_type for offset, signature, media_type in _SIGNATURES if data.startswith(signature, offset))
-    media_type = next(told, None) or mimetypes.guess_type(name)[0]
+    matches = (media_type for offset, signature, media_type in _SIGNATURES if data.startswith(signature, offset))
+    media_type = next(matches, None) or mimetypes.guess_type(name)[0]
     if not media_type:
-        raise ValueError(f"cannot tell what {name or 'this'} is: pass media_type")
+        raise ValueError(f"cannot detect the media type of {name or 'the data'}: pass it explicitly")
     if family and not media_type.startswith(f"{family}/"):
-        raise ValueError(f"{name or 'this'} is {media_type}, not {family}: pass media_type if it is one all the same")
+        raise ValueError(
+            f"{name or 'the data'} is {media_type}, expected {family}/*: pass the type explicitly if it is"
+        )
     return media_type
 
 
 def data_url(data: bytes, media_type: str) -> str:
-    """Write bytes as a ``data:`` URL in Base64."""
+    """Return bytes as a ``data:`` URL in Base64."""
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"

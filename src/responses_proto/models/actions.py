@@ -1,7 +1,6 @@
-"""What tool calls and their outputs carry: actions, operations, outcomes, results, errors, callers.
+"""Model the objects inside tool calls and their outputs: actions, operations, outcomes, results, errors, callers.
 
-These are the objects inside items. Tagged families are open unions ending in ``UnknownObject``; the rest are plain
-objects that only ever appear in one place.
+Objects with a ``type`` form open unions that end in ``UnknownObject``. Each of the others appears in one place only.
 """
 
 from __future__ import annotations
@@ -60,19 +59,19 @@ __all__ = [
 ]
 
 
-# ---- who calls
+# ---- callers
 
 
 @model
 class DirectCaller(Model):
-    """The model itself makes the call: `direct` (Items, Programmatic tool calling)."""
+    """The model itself made the call: `direct` (Items, Programmatic tool calling)."""
 
     type: ClassVar[Literal["direct"]] = "direct"
 
 
 @model
 class ProgramCaller(Model):
-    """A program that the model wrote makes the call: `program` (Items, Programmatic tool calling)."""
+    """A program that the model wrote made the call: `program` (Items, Programmatic tool calling)."""
 
     type: ClassVar[Literal["program"]] = "program"
     caller_id: str
@@ -80,7 +79,7 @@ class ProgramCaller(Model):
 
 
 Caller: TypeAlias = DirectCaller | ProgramCaller | UnknownObject
-"""Who made a tool call; open."""
+"""Who made a tool call; an open union."""
 
 
 # ---- computer use
@@ -88,7 +87,7 @@ Caller: TypeAlias = DirectCaller | ProgramCaller | UnknownObject
 
 @model
 class Point(Model):
-    """A place on the screen, in pixels from the upper left corner."""
+    """A position on the screen, in pixels from the upper left corner."""
 
     x: int
     y: int
@@ -103,7 +102,7 @@ class ClickAction(Model):
     y: int
     button: Literal["left", "right", "wheel", "back", "forward"] | str
     keys: list[str] | None | Unset = UNSET
-    """Keys held down meanwhile."""
+    """Keys held down during the action."""
 
 
 @model
@@ -114,7 +113,7 @@ class DoubleClickAction(Model):
     x: int
     y: int
     keys: list[str] | None | Unset = UNSET
-    """Keys held down meanwhile."""
+    """Keys held down during the action."""
 
 
 @model
@@ -124,12 +123,12 @@ class DragAction(Model):
     type: ClassVar[Literal["drag"]] = "drag"
     path: list[Point]
     keys: list[str] | None | Unset = UNSET
-    """Keys held down meanwhile."""
+    """Keys held down during the action."""
 
 
 @model
 class KeypressAction(Model):
-    """Press keys, together: `keypress` (Items, Computer use)."""
+    """Press keys together: `keypress` (Items, Computer use)."""
 
     type: ClassVar[Literal["keypress"]] = "keypress"
     keys: list[str]
@@ -143,12 +142,12 @@ class MoveAction(Model):
     x: int
     y: int
     keys: list[str] | None | Unset = UNSET
-    """Keys held down meanwhile."""
+    """Keys held down during the action."""
 
 
 @model
 class ScreenshotAction(Model):
-    """Take a picture of the screen: `screenshot` (Items, Computer use)."""
+    """Take a screenshot: `screenshot` (Items, Computer use)."""
 
     type: ClassVar[Literal["screenshot"]] = "screenshot"
 
@@ -161,11 +160,11 @@ class ScrollAction(Model):
     x: int
     y: int
     scroll_x: int
-    """How far to scroll to the right, in pixels."""
+    """Pixels to scroll to the right."""
     scroll_y: int
-    """How far to scroll down, in pixels."""
+    """Pixels to scroll down."""
     keys: list[str] | None | Unset = UNSET
-    """Keys held down meanwhile."""
+    """Keys held down during the action."""
 
 
 @model
@@ -178,7 +177,7 @@ class TypeAction(Model):
 
 @model
 class WaitAction(Model):
-    """Do nothing for a moment: `wait` (Items, Computer use)."""
+    """Wait for a moment: `wait` (Items, Computer use)."""
 
     type: ClassVar[Literal["wait"]] = "wait"
 
@@ -195,7 +194,7 @@ ComputerAction: TypeAlias = (
     | WaitAction
     | UnknownObject
 )
-"""What to do to the computer; open."""
+"""An action on the computer; an open union."""
 
 
 @model
@@ -219,7 +218,7 @@ class UrlSource(Model):
 
 
 SearchSource: TypeAlias = UrlSource | UnknownObject
-"""What a web search drew on; open."""
+"""A source of a web search; an open union."""
 
 
 @model
@@ -228,7 +227,7 @@ class SearchAction(Model):
 
     type: ClassVar[Literal["search"]] = "search"
     query: str | None | Unset = UNSET
-    """The one query of older servers; newer ones give `queries`."""
+    """The query, from older servers; newer servers send `queries`."""
     queries: list[str] | None | Unset = UNSET
     sources: list[SearchSource] | None | Unset = UNSET
     """Only if the request includes `web_search_call.action.sources`."""
@@ -244,7 +243,7 @@ class OpenPageAction(Model):
 
 @model
 class FindInPageAction(Model):
-    """Look for a pattern within an opened page: `find_in_page` (Items, Web search)."""
+    """Find a pattern in an opened page: `find_in_page` (Items, Web search)."""
 
     type: ClassVar[Literal["find_in_page"]] = "find_in_page"
     url: str
@@ -252,7 +251,7 @@ class FindInPageAction(Model):
 
 
 WebSearchAction: TypeAlias = SearchAction | OpenPageAction | FindInPageAction | UnknownObject
-"""One step of a web search; open."""
+"""One step of a web search; an open union."""
 
 
 @model
@@ -265,7 +264,7 @@ class FileSearchResult(Model):
     score: float | None | Unset = UNSET
     """Relevance, from 0 to 1."""
     attributes: JSONObject | None | Unset = UNSET
-    """What the caller attached to the file: strings, numbers and booleans by name."""
+    """The attributes that the caller set for the file: strings, numbers and booleans by name."""
 
 
 # ---- code, shell, patches
@@ -273,7 +272,7 @@ class FileSearchResult(Model):
 
 @model
 class LogsOutput(Model):
-    """What the code printed: `logs` (Items, Code interpreter)."""
+    """The printed output of the code: `logs` (Items, Code interpreter)."""
 
     type: ClassVar[Literal["logs"]] = "logs"
     logs: str
@@ -281,30 +280,30 @@ class LogsOutput(Model):
 
 @model
 class ImageOutput(Model):
-    """A picture that the code drew: `image` (Items, Code interpreter)."""
+    """An image that the code produced: `image` (Items, Code interpreter)."""
 
     type: ClassVar[Literal["image"]] = "image"
     url: str
 
 
 CodeInterpreterOutput: TypeAlias = LogsOutput | ImageOutput | UnknownObject
-"""What running the code gave; open."""
+"""An output of the code; an open union."""
 
 
 @model
 class ShellAction(Model):
-    """Commands to run in the shell, each in turn (Items, Shell)."""
+    """Commands to run in the shell, in order (Items, Shell)."""
 
     commands: list[str]
     timeout_ms: int | None | Unset = UNSET
-    """Time for all the commands, in milliseconds."""
+    """The time limit for all commands together, in milliseconds."""
     max_output_length: int | None | Unset = UNSET
-    """How many characters of output to return at most."""
+    """The maximum number of characters of output to return."""
 
 
 @model
 class ExitOutcome(Model):
-    """The command came to its end: `exit` (Items, Shell)."""
+    """The command ended: `exit` (Items, Shell)."""
 
     type: ClassVar[Literal["exit"]] = "exit"
     exit_code: int
@@ -312,18 +311,18 @@ class ExitOutcome(Model):
 
 @model
 class TimeoutOutcome(Model):
-    """The command ran out of time: `timeout` (Items, Shell)."""
+    """The command timed out: `timeout` (Items, Shell)."""
 
     type: ClassVar[Literal["timeout"]] = "timeout"
 
 
 ShellOutcome: TypeAlias = ExitOutcome | TimeoutOutcome | UnknownObject
-"""How a command ended; open."""
+"""How a command ended; an open union."""
 
 
 @model
 class ShellOutput(Model):
-    """What one command gave (Items, Shell)."""
+    """The output of one command (Items, Shell)."""
 
     outcome: ShellOutcome
     stdout: str
@@ -347,7 +346,7 @@ class LocalShellAction(Model):
 
 @model
 class CreateFile(Model):
-    """Make a new file: `create_file` (Items, Apply patch)."""
+    """Create a file: `create_file` (Items, Apply patch)."""
 
     type: ClassVar[Literal["create_file"]] = "create_file"
     path: str
@@ -357,7 +356,7 @@ class CreateFile(Model):
 
 @model
 class UpdateFile(Model):
-    """Change a file: `update_file` (Items, Apply patch)."""
+    """Update a file: `update_file` (Items, Apply patch)."""
 
     type: ClassVar[Literal["update_file"]] = "update_file"
     path: str
@@ -367,14 +366,14 @@ class UpdateFile(Model):
 
 @model
 class DeleteFile(Model):
-    """Remove a file: `delete_file` (Items, Apply patch)."""
+    """Delete a file: `delete_file` (Items, Apply patch)."""
 
     type: ClassVar[Literal["delete_file"]] = "delete_file"
     path: str
 
 
 ApplyPatchOperation: TypeAlias = CreateFile | UpdateFile | DeleteFile | UnknownObject
-"""What a patch does to one file; open."""
+"""A change to one file; an open union."""
 
 
 # ---- MCP
@@ -389,7 +388,7 @@ class McpListedTool(Model):
     """JSON Schema of the arguments."""
     description: str | None | Unset = UNSET
     annotations: JSONObject | None | Unset = UNSET
-    """What the server says about the tool's behaviour."""
+    """The server's hints about the behaviour of the tool."""
 
 
 @model
@@ -407,12 +406,12 @@ class McpToolExecutionError(Model):
 
     type: ClassVar[Literal["mcp_tool_execution_error"]] = "mcp_tool_execution_error"
     content: JSONValue
-    """What the tool returned: MCP content blocks as a rule."""
+    """The result of the tool, usually MCP content blocks."""
 
 
 @model
 class HttpError(Model):
-    """The MCP server could not be reached or refused: `http_error` (Items, MCP)."""
+    """The MCP server could not be reached, or refused the request: `http_error` (Items, MCP)."""
 
     type: ClassVar[Literal["http_error"]] = "http_error"
     code: int
@@ -421,7 +420,7 @@ class HttpError(Model):
 
 
 McpError: TypeAlias = McpProtocolError | McpToolExecutionError | HttpError | str | UnknownObject
-"""Why an MCP call or listing failed; open. Plain text from servers that follow the older schema."""
+"""Why an MCP call or listing failed; an open union. A string comes from servers that follow the older schema."""
 
 
 # ---- image generation
@@ -437,7 +436,7 @@ class ImageModerationDetails(Model):
 
 @model
 class ImageGenerationError(Model):
-    """Why no image came about (Items, Image generation)."""
+    """Why no image was generated (Items, Image generation)."""
 
     message: str
     type: str

@@ -1,4 +1,4 @@
-"""Settings that a request states and a response repeats, and the vocabulary that both share."""
+"""Model the settings of a request that its response repeats, and the enumerations that both share."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ Include: TypeAlias = (
     ]
     | str
 )
-"""Bulky parts of the output that come only when asked for."""
+"""Large parts of the output that the server sends only on request."""
 
 Order: TypeAlias = Literal["asc", "desc"] | str
 """The order of a page: oldest first, or newest first."""
@@ -58,21 +58,21 @@ PromptCacheRetention: TypeAlias = Literal["in_memory", "24h"] | str
 """How long a cached prompt prefix may be kept."""
 
 ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | str
-"""How much a model may think before it answers."""
+"""How much a model reasons before it answers."""
 
 ServiceTier: TypeAlias = Literal["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"] | str
-"""The class of processing: asked for in a request, used in a response."""
+"""The class of processing: requested in a request, actually used in a response."""
 
 Truncation: TypeAlias = Literal["auto", "disabled"] | str
-"""What happens to an input that is too long: older items are dropped, or the request fails."""
+"""What the server does with an input that is too long: drop older items, or fail the request."""
 
 Verbosity: TypeAlias = Literal["low", "medium", "high"] | str
-"""How long-winded the text should be."""
+"""How verbose the text should be."""
 
 
 @model
 class ReasoningConfig(Model):
-    """How a reasoning model thinks and how much of it is told: `reasoning` (Responses, Create)."""
+    """How a model reasons, and how much of its reasoning is returned: `reasoning` (Responses, Create)."""
 
     effort: ReasoningEffort | None | Unset = UNSET
     summary: Literal["auto", "concise", "detailed"] | str | None | Unset = UNSET
@@ -92,14 +92,14 @@ class PlainTextFormat(Model):
 
 @model
 class JsonObjectFormat(Model):
-    """Some JSON object, of no given schema: `json_object` (Responses, Text format)."""
+    """Any JSON object, without a schema: `json_object` (Responses, Text format)."""
 
     type: ClassVar[Literal["json_object"]] = "json_object"
 
 
 @model(optional=("type",))
 class JsonSchemaFormat(Model):
-    """JSON that fits a schema: `json_schema` (Responses, Text format, Structured outputs)."""
+    """JSON that matches a schema: `json_schema` (Responses, Text format, Structured outputs)."""
 
     type: ClassVar[Literal["json_schema"]] = "json_schema"
     name: str | Unset = UNSET
@@ -110,7 +110,7 @@ class JsonSchemaFormat(Model):
 
 
 TextFormat: TypeAlias = PlainTextFormat | JsonObjectFormat | JsonSchemaFormat | UnknownObject
-"""The shape of the text a model writes."""
+"""The format of the text that a model writes; an open union."""
 
 
 @model
@@ -150,10 +150,10 @@ class PromptCacheOptions(Model):
 
 @model
 class StreamOptions(Model):
-    """How the event stream is written: `stream_options` (Responses, Create)."""
+    """Options of the event stream: `stream_options` (Responses, Create)."""
 
     include_obfuscation: bool | Unset = UNSET
-    """Pad delta events with random text, so that their sizes tell an eavesdropper nothing."""
+    """Pad delta events with random text, so that their sizes reveal nothing to an eavesdropper."""
 
 
 @model
@@ -166,7 +166,7 @@ class BackgroundOptions(Model):
 
 @model
 class ContextManagement(Model):
-    """One step that keeps the context small, such as `compaction`: `context_management` (Responses, Create)."""
+    """One measure to keep the context small, such as `compaction`: `context_management` (Responses, Create)."""
 
     type: str
     compact_threshold: int | None | Unset = UNSET
@@ -175,28 +175,28 @@ class ContextManagement(Model):
 
 @model
 class AccessPrograms(Model):
-    """The access programmes under which a request is made: `access_programs` (Responses, Create)."""
+    """The access programs under which a request is made: `access_programs` (Responses, Create)."""
 
     cyber: Literal["standard", "daybreak_blue", "daybreak_red"] | str | Unset = UNSET
 
 
 @model
 class ImageConfig(Model):
-    """What is done to the images in the context: `image` (Responses, Create)."""
+    """How images in the context are processed: `image` (Responses, Create)."""
 
     context_compression: Literal["auto", "enabled", "disabled"] | str | Unset = UNSET
 
 
 @model
 class ModerationRule(Model):
-    """What moderation does on one side: score it, or also block it (Responses, Create, `moderation`)."""
+    """What moderation does with the input or the output: score it, or also block it (Responses, Create, `moderation`)."""
 
     mode: Literal["score", "block"] | str
 
 
 @model
 class ModerationPolicy(Model):
-    """The moderation of what goes in and what comes out (Responses, Create, `moderation`)."""
+    """The moderation of input and output (Responses, Create, `moderation`)."""
 
     input: ModerationRule | None | Unset = UNSET
     output: ModerationRule | None | Unset = UNSET
@@ -204,7 +204,7 @@ class ModerationPolicy(Model):
 
 @model
 class ModerationConfig(Model):
-    """Moderation along with the generation: `moderation` (Responses, Create)."""
+    """Moderation as part of the request: `moderation` (Responses, Create)."""
 
     model: str
     policy: ModerationPolicy | None | Unset = UNSET

@@ -1,7 +1,7 @@
-"""What messages, reasoning and tool outputs are made of: content parts, annotations, log probabilities.
+"""Model content parts, annotations and log probabilities: what messages, reasoning and tool outputs consist of.
 
-One class per wire ``type``, whichever item the part is found in and whichever way it travels. :data:`Content` is the
-open union of all parts; a consumer matches on the classes it knows and keeps the rest.
+There is one class per wire ``type``, for every kind of item and for both directions. :data:`Content` is the open union of
+all parts: match on the classes you know and keep the others.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ FileDetail: TypeAlias = Literal["low", "high", "auto"] | str
 
 @model
 class UnknownObject(Unknown):
-    """A tagged object that is no item, tool, content part or event, and whose ``type`` has no class here."""
+    """An object with an unknown ``type`` in a union other than those of items, tools, content parts and events."""
 
 
 @model
 class UnknownContent(Unknown):
-    """A content part whose ``type`` has no class here."""
+    """A content part with an unknown ``type``."""
 
 
 # ---- annotations
@@ -66,7 +66,7 @@ class UnknownContent(Unknown):
 
 @model
 class UrlCitation(Model):
-    """A span of the text rests on a web page: `url_citation` (Content, Annotations)."""
+    """A web page cited by a span of the text: `url_citation` (Content, Annotations)."""
 
     type: ClassVar[Literal["url_citation"]] = "url_citation"
     url: str
@@ -79,7 +79,7 @@ class UrlCitation(Model):
 
 @model
 class FileCitation(Model):
-    """A point of the text rests on an uploaded file: `file_citation` (Content, Annotations)."""
+    """An uploaded file cited at a point of the text: `file_citation` (Content, Annotations)."""
 
     type: ClassVar[Literal["file_citation"]] = "file_citation"
     file_id: str
@@ -90,7 +90,7 @@ class FileCitation(Model):
 
 @model
 class ContainerFileCitation(Model):
-    """A span of the text names a file in a code container: `container_file_citation` (Content, Annotations)."""
+    """A file in a code container, cited by a span of the text: `container_file_citation` (Content, Annotations)."""
 
     type: ClassVar[Literal["container_file_citation"]] = "container_file_citation"
     container_id: str
@@ -104,7 +104,7 @@ class ContainerFileCitation(Model):
 
 @model
 class FilePath(Model):
-    """The text points to a generated file: `file_path` (Content, Annotations)."""
+    """A generated file that the text refers to: `file_path` (Content, Annotations)."""
 
     type: ClassVar[Literal["file_path"]] = "file_path"
     file_id: str
@@ -113,7 +113,7 @@ class FilePath(Model):
 
 
 Annotation: TypeAlias = UrlCitation | FileCitation | ContainerFileCitation | FilePath | UnknownObject
-"""What is attached to a span of output text; open."""
+"""An annotation of output text; an open union."""
 
 
 # ---- log probabilities and cache marks
@@ -121,7 +121,7 @@ Annotation: TypeAlias = UrlCitation | FileCitation | ContainerFileCitation | Fil
 
 @model
 class TopLogProb(Model):
-    """One of the likeliest tokens at a position (Content, Log probabilities)."""
+    """One of the most likely tokens at a position (Content, Log probabilities)."""
 
     token: str | None | Unset = UNSET
     logprob: float | None | Unset = UNSET
@@ -138,21 +138,21 @@ class LogProb(Model):
     logprob: float
     """Natural logarithm of the probability."""
     bytes: list[int] | Unset = UNSET
-    """The token as UTF-8; a token may hold part of a character. Text deltas come without."""
+    """The token as UTF-8; a token may hold part of a character. Absent in text deltas."""
     top_logprobs: list[TopLogProb] | None | Unset = UNSET
-    """The likeliest tokens here, if the request asked for them."""
+    """The most likely tokens at this position; only if requested."""
 
 
 @model
 class PromptCacheBreakpoint(Model):
-    """The prompt up to and including this part is worth caching (Prompt caching)."""
+    """A mark that the prompt up to and including this part is to be cached (Prompt caching)."""
 
     mode: ClassVar[Literal["explicit"]] = "explicit"
     ttl: Literal["30m", "12h"] | str | None | Unset = UNSET
     """How long the cache keeps it."""
 
 
-# ---- what is put in
+# ---- input
 
 
 @model
@@ -179,7 +179,10 @@ class InputImage(Model):
     def from_bytes(
         cls, data: bytes, *, media_type: str = "", detail: ImageDetail | Unset = UNSET, max_bytes: int = MAX_BYTES
     ) -> Self:
-        """Put an image into a ``data:`` URL; what it is, its first bytes tell. Raises ``ValueError``."""
+        """Create the part with the image as a ``data:`` URL. Without ``media_type``, the first bytes determine it.
+
+        Raises ``ValueError`` if the data is empty, larger than ``max_bytes`` or not recognized as an image.
+        """
         check_size(data, max_bytes, "the image")
         return cls(image_url=data_url(data, media_type or media_type_of(data, family="image")), detail=detail)
 
@@ -192,7 +195,7 @@ class InputImage(Model):
         detail: ImageDetail | Unset = UNSET,
         max_bytes: int = MAX_BYTES,
     ) -> Self:
-        """Read an image, of ``max_bytes`` at most, into a ``data:`` URL. Raises ``ValueError``."""
+        """Read an image file and create the part with it; as :meth:`from_bytes`. Raises ``OSError`` if it cannot be read."""
         data = read_file(path, max_bytes)
         media_type = media_type or media_type_of(data, fspath(path), family="image")
         return cls.from_bytes(data, media_type=media_type, detail=detail, max_bytes=max_bytes)
@@ -206,21 +209,24 @@ class InputFile(Model):
     file_id: str | None | Unset = UNSET
     file_url: str | None | Unset = UNSET
     file_data: str | None | Unset = UNSET
-    """The file itself in Base64, plain or as a `data:` URL."""
+    """The file in Base64, plain or as a `data:` URL."""
     filename: str | None | Unset = UNSET
     detail: FileDetail | None | Unset = UNSET
     prompt_cache_breakpoint: PromptCacheBreakpoint | None | Unset = UNSET
 
     @classmethod
     def from_bytes(cls, data: bytes, filename: str, *, media_type: str = "", max_bytes: int = MAX_BYTES) -> Self:
-        """Put a file into the request, under a name. Raises ``ValueError``."""
+        """Create the part with the file inline. Without ``media_type``, the first bytes or the file name determine it.
+
+        Raises ``ValueError`` if the data is empty, larger than ``max_bytes`` or of an unknown media type.
+        """
         check_size(data, max_bytes, filename)
         media_type = media_type or media_type_of(data, filename)
         return cls(file_data=data_url(data, media_type), filename=filename)
 
     @classmethod
     def from_path(cls, path: str | PathLike[str], *, media_type: str = "", max_bytes: int = MAX_BYTES) -> Self:
-        """Read a file, of ``max_bytes`` at most, into the request, under its own name. Raises ``ValueError``."""
+        """Read a file and create the part with it; as :meth:`from_bytes`. Raises ``OSError`` if it cannot be read."""
         data = read_file(path, max_bytes)
         return cls.from_bytes(data, Path(path).name, media_type=media_type, max_bytes=max_bytes)
 
@@ -236,31 +242,34 @@ class InputVideo(Model):
 
 @model
 class InputAudioData(Model):
-    """The sound of an :class:`InputAudio`."""
+    """The audio of an :class:`InputAudio`."""
 
     data: str
-    """The sound file in Base64."""
+    """The audio file in Base64."""
     format: Literal["mp3", "wav"] | str
 
 
 @model
 class InputAudio(Model):
-    """Sound for the model: `input_audio` (beyond today's specifications; servers with audio models take it)."""
+    """Audio for the model: `input_audio` (in no specification yet; servers with audio models accept it)."""
 
     type: ClassVar[Literal["input_audio"]] = "input_audio"
     input_audio: InputAudioData
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, format: str = "", max_bytes: int = MAX_BYTES) -> Self:  # noqa: A002 - the wire's own name for it
-        """Put sound into the request; its format, its first bytes tell. Raises ``ValueError``."""
-        check_size(data, max_bytes, "the sound")
+    def from_bytes(cls, data: bytes, *, format: str = "", max_bytes: int = MAX_BYTES) -> Self:  # noqa: A002 - the wire's name
+        """Create the part with the audio inline. Without ``format``, the first bytes determine it.
+
+        Raises ``ValueError`` if the data is empty, larger than ``max_bytes`` or not recognized as audio.
+        """
+        check_size(data, max_bytes, "the audio")
         subtype = format or media_type_of(data, family="audio").removeprefix("audio/")
-        sound = b64encode(data).decode()
-        return cls(input_audio=InputAudioData(data=sound, format={"mpeg": "mp3"}.get(subtype, subtype)))
+        encoded = b64encode(data).decode()
+        return cls(input_audio=InputAudioData(data=encoded, format={"mpeg": "mp3"}.get(subtype, subtype)))
 
     @classmethod
     def from_path(cls, path: str | PathLike[str], *, format: str = "", max_bytes: int = MAX_BYTES) -> Self:  # noqa: A002 - as above
-        """Read sound, of ``max_bytes`` at most, into the request. Raises ``ValueError``."""
+        """Read an audio file and create the part with it; as :meth:`from_bytes`. Raises ``OSError`` if it cannot be read."""
         data = read_file(path, max_bytes)
         format = format or media_type_of(data, fspath(path), family="audio").removeprefix("audio/")  # noqa: A001 - as above
         return cls.from_bytes(data, format=format, max_bytes=max_bytes)
@@ -268,7 +277,7 @@ class InputAudio(Model):
 
 @model
 class ComputerScreenshot(Model):
-    """What the screen of a driven computer shows: `computer_screenshot` (Items, Computer use)."""
+    """A screenshot of a controlled computer: `computer_screenshot` (Items, Computer use)."""
 
     type: ClassVar[Literal["computer_screenshot"]] = "computer_screenshot"
     image_url: str | None | Unset = UNSET
@@ -278,7 +287,7 @@ class ComputerScreenshot(Model):
     prompt_cache_breakpoint: PromptCacheBreakpoint | None | Unset = UNSET
 
 
-# ---- what comes out
+# ---- output
 
 
 @model
@@ -293,7 +302,7 @@ class OutputText(Model):
 
 @model
 class Refusal(Model):
-    """The model declines, and says so in words: `refusal` (Content, Output)."""
+    """The text with which the model declines: `refusal` (Content, Output)."""
 
     type: ClassVar[Literal["refusal"]] = "refusal"
     refusal: str
@@ -301,7 +310,7 @@ class Refusal(Model):
 
 @model
 class Text(Model):
-    """Text of no particular direction, as conversations store it: `text` (Content)."""
+    """Text of either direction, as conversations store it: `text` (Content)."""
 
     type: ClassVar[Literal["text"]] = "text"
     text: str
@@ -309,7 +318,7 @@ class Text(Model):
 
 @model
 class SummaryText(Model):
-    """A piece of the summary of the model's reasoning: `summary_text` (Content, Reasoning)."""
+    """A part of the summary of the model's reasoning: `summary_text` (Content, Reasoning)."""
 
     type: ClassVar[Literal["summary_text"]] = "summary_text"
     text: str
@@ -317,7 +326,7 @@ class SummaryText(Model):
 
 @model
 class ReasoningText(Model):
-    """A piece of the model's reasoning itself: `reasoning_text` (Content, Reasoning)."""
+    """A part of the model's reasoning itself: `reasoning_text` (Content, Reasoning)."""
 
     type: ClassVar[Literal["reasoning_text"]] = "reasoning_text"
     text: str
@@ -337,7 +346,7 @@ Content: TypeAlias = (
     | Text
     | UnknownContent
 )
-"""Any content part, in any direction; open."""
+"""Any content part, input or output; an open union."""
 
 CONTENT_TYPES: Final[dict[str, type[Content]]] = {
     part.type: part for part in get_args(Content) if not issubclass(part, Unknown)

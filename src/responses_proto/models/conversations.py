@@ -1,4 +1,4 @@
-"""Conversations that the server keeps, and their items (Conversations)."""
+"""Model the conversations that a server stores, and the requests for them (Conversations)."""
 
 from __future__ import annotations
 
@@ -34,24 +34,24 @@ class Conversation(Model):
 
 @model
 class CreateConversation(Model):
-    """The body that makes a conversation (Conversations, Create)."""
+    """The body that creates a conversation (Conversations, Create)."""
 
     items: Sequence[Item] | None | Unset = UNSET
-    """What it starts with; OpenAI takes 20 at most."""
+    """Its first items; OpenAI accepts at most 20."""
     metadata: Mapping[str, str] | None | Unset = UNSET
 
 
 @model
 class UpdateConversation(Model):
-    """The body that changes a conversation (Conversations, Update)."""
+    """The body that updates a conversation (Conversations, Update)."""
 
     metadata: Mapping[str, str] | None
-    """Takes the place of what was there."""
+    """Replaces the metadata of the conversation."""
 
 
 @model
 class DeletedConversation(Model):
-    """A conversation is gone: `conversation.deleted` (Conversations, Delete). Its items are not."""
+    """The confirmation that a conversation was deleted: `conversation.deleted` (Conversations, Delete). Its items are kept."""
 
     object: ClassVar[Literal["conversation.deleted"]] = "conversation.deleted"
     id: str
@@ -63,12 +63,12 @@ class CreateConversationItems(Model):
     """The body that adds items to a conversation (Conversations, Create items)."""
 
     items: Sequence[Item]
-    """OpenAI takes 20 at most."""
+    """OpenAI accepts at most 20."""
 
 
 @model
 class ConversationItemParams(Model):
-    """The query of adding items and of fetching one (Conversations, Create items, Retrieve an item)."""
+    """The query parameters for adding items and for retrieving one (Conversations, Create items, Retrieve an item)."""
 
     include: Sequence[Include] | Unset = UNSET
 
@@ -82,5 +82,5 @@ class ConversationItemList(Model):
     first_id: str | None
     """Null on an empty page."""
     last_id: str | None
-    """Null on an empty page; the cursor for the next one (`after`) on others."""
+    """The value of `after` for the next page; null on an empty page."""
     has_more: bool

@@ -1,4 +1,4 @@
-"""What events carry that is not an item, a content part or a response."""
+"""Model the objects inside events other than items, content parts and responses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = [
 
 @model
 class ShellOutputDelta(Model):
-    """What a command wrote since the last event, in either stream (Streaming, Shell calls)."""
+    """What a command wrote to stdout or stderr since the last event (Streaming, Shell calls)."""
 
     stdout: str | None | Unset = UNSET
     stderr: str | None | Unset = UNSET
@@ -30,7 +30,7 @@ class ShellOutputDelta(Model):
 
 @model
 class Steer(Model):
-    """A steer that the server took: its own id, and the response that it steers (WebSocket, Steering)."""
+    """A steer that the server accepted: its id, and the response that it steers (WebSocket, Steering)."""
 
     id: str
     previous_response_id: str
@@ -38,7 +38,7 @@ class Steer(Model):
 
 @model
 class FailedSteer(Model):
-    """A steer that the server did not take, with its input to send again (WebSocket, Steering)."""
+    """A steer that the server did not accept, with its input so that it can be sent again (WebSocket, Steering)."""
 
     id: str | None | Unset = UNSET
     previous_response_id: str
@@ -67,9 +67,9 @@ class SteerError(Model):
 
 @model
 class RequiredInput(Model):
-    """An input item that a pending steer waits for, as a stub: the item's type and what it answers (Steering).
+    """An input item that a pending steer waits for: the type of the item, and the call that it answers (Steering).
 
-    Not an item: the output is what the caller has to add.
+    This is not an item itself: the caller must add the output.
     """
 
     type: (
@@ -85,24 +85,24 @@ class RequiredInput(Model):
         | str
     )
     call_id: str | Unset = UNSET
-    """The call to answer; every type but ``mcp_approval_response`` has it."""
+    """The call to answer; set for every type except ``mcp_approval_response``."""
     name: str | Unset = UNSET
-    """The function, for ``function_call_output``."""
+    """The name of the function; set for ``function_call_output``."""
     execution: Literal["client"] | str | Unset = UNSET
-    """Who searches, for ``tool_search_output``."""
+    """Who runs the search; set for ``tool_search_output``."""
     approval_request_id: str | Unset = UNSET
-    """The request to answer, for ``mcp_approval_response``."""
+    """The request to answer; set for ``mcp_approval_response``."""
 
 
 @model
 class ErrorBody(Model):
-    """What went wrong, in the nested shape of an `error` event (Errors)."""
+    """The error in an `error` event of the nested shape (Errors)."""
 
     type: str | Unset = UNSET
     code: str | None | Unset = UNSET
     message: str
     param: str | None | Unset = UNSET
-    """The request field at fault."""
+    """The request field that caused the error."""
     headers: Mapping[str, str] | None | Unset = UNSET
-    """HTTP headers that the error would have had, such as those of rate limits."""
+    """The HTTP headers of the error, such as those of rate limits."""
     misalignment: Misalignment | None | Unset = UNSET

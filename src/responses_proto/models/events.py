@@ -1,11 +1,10 @@
-"""What a server says while it answers: one class per event, over SSE and over WebSocket alike.
+"""Model the events of a response stream: one class per event, for SSE and WebSocket.
 
-The wire name is the class attribute ``type``; :data:`EVENT_TYPES` finds the class for a name, :data:`Event` is the
-union of all. A class name is the wire name in CamelCase without ``response.``; where only one segment is left, the
-``Response`` stays (``response.completed`` is :class:`ResponseCompleted`).
+The wire name is the class attribute ``type``. :data:`EVENT_TYPES` maps a wire name to its class; :data:`Event` is the open
+union of all events. A class name is the wire name in CamelCase without ``response.``. If only one segment remains,
+``Response`` stays: ``response.completed`` is :class:`ResponseCompleted`.
 
-What an event belongs to is in its private base: the response alone, a slot of ``response.output`` (``output_index``),
-the item in it (``item_id``), or a part of that item (``content_index``, ``summary_index``). Indices count from 0.
+Events derive from the bases in :mod:`.event_bases`, which hold their common fields. Indices count from 0.
 """
 
 from __future__ import annotations
@@ -13,12 +12,20 @@ from __future__ import annotations
 from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
 from ..typing import UNSET, JSONObject, JSONValue, Unset
-from ._base import Model, Unknown, model
+from ._base import Unknown, model
 from .actions import ShellOutput
 from .content import Annotation, Content, LogProb
+from .event_bases import (
+    ContentEventBase,
+    EventBase,
+    ItemEventBase,
+    OutputEventBase,
+    ResponseEventBase,
+    SummaryEventBase,
+    UnnumberedEventBase,
+)
 from .event_parts import ErrorBody, FailedSteer, RequiredInput, ShellOutputDelta, Steer, SteerError
 from .items import Item
-from .response import Response
 
 __all__ = [
     "DELTA_TYPES",
@@ -100,111 +107,46 @@ __all__ = [
 ]
 
 
-# --- bases ------------------------------------------------------------------------------------------------------------
-
-
-@model
-class _LaneEvent(Model):
-    """Any event. Over WebSocket, requests that run side by side are told apart by ``stream_id``."""
-
-    stream_id: str | None | Unset = UNSET
-    """The lane of the WebSocket connection that the event belongs to; absent over SSE."""
-
-
-@model
-class _UnnumberedEvent(_LaneEvent):
-    """An event beside the sequence: it may come without a number."""
-
-    sequence_number: int | None | Unset = UNSET
-
-
-@model
-class _Event(_LaneEvent):
-    """An event in the sequence of a response."""
-
-    sequence_number: int
-    """Rises by one per event, from 0; what a resumed stream starts after."""
-
-
-@model
-class _ResponseEvent(_Event):
-    """A step of the response itself."""
-
-    response: Response
-    """The response as of now."""
-
-
-@model
-class _OutputEvent(_Event):
-    """An event of one slot of the output."""
-
-    output_index: int
-    """Position in ``response.output``."""
-
-
-@model
-class _ItemEvent(_OutputEvent):
-    """An event of one output item."""
-
-    item_id: str
-
-
-@model
-class _ContentEvent(_ItemEvent):
-    """An event of one content part."""
-
-    content_index: int
-    """Position in the item's ``content``."""
-
-
-@model
-class _SummaryEvent(_ItemEvent):
-    """An event of one part of a reasoning summary."""
-
-    summary_index: int
-    """Position in the item's ``summary``."""
-
-
 # --- the response -----------------------------------------------------------------------------------------------------
 
 
 @model
-class ResponseCreated(_ResponseEvent):
+class ResponseCreated(ResponseEventBase):
     """The response exists: `response.created`, the first event (Streaming, Response lifecycle)."""
 
     type: ClassVar[Literal["response.created"]] = "response.created"
 
 
 @model
-class ResponseQueued(_ResponseEvent):
-    """The response waits for its turn: `response.queued` (Streaming, Response lifecycle)."""
+class ResponseQueued(ResponseEventBase):
+    """The response waits to be processed: `response.queued` (Streaming, Response lifecycle)."""
 
     type: ClassVar[Literal["response.queued"]] = "response.queued"
 
 
 @model
-class ResponseInProgress(_ResponseEvent):
-    """The model works: `response.in_progress` (Streaming, Response lifecycle)."""
+class ResponseInProgress(ResponseEventBase):
+    """The model started to work: `response.in_progress` (Streaming, Response lifecycle)."""
 
     type: ClassVar[Literal["response.in_progress"]] = "response.in_progress"
 
 
 @model
-class ResponseCompleted(_ResponseEvent):
-    """The response is whole: `response.completed`, terminal (Streaming, Response lifecycle)."""
+class ResponseCompleted(ResponseEventBase):
+    """The response is complete: `response.completed`, terminal (Streaming, Response lifecycle)."""
 
     type: ClassVar[Literal["response.completed"]] = "response.completed"
 
 
 @model
-class ResponseIncomplete(_ResponseEvent):
-    """The response was cut short: `response.incomplete`, terminal (Streaming, Response lifecycle)."""
+class ResponseIncomplete(ResponseEventBase):
+    """The response stopped early: `response.incomplete`, terminal (Streaming, Response lifecycle)."""
 
     type: ClassVar[Literal["response.incomplete"]] = "response.incomplete"
 
 
 @model
-class ResponseFailed(_ResponseEvent):
+class ResponseFailed(ResponseEventBase):
     """The response failed, see its ``error``: `response.failed`, terminal (Streaming, Response lifecycle)."""
 
     type: ClassVar[Literal["response.failed"]] = "response.failed"
@@ -214,24 +156,24 @@ class ResponseFailed(_ResponseEvent):
 
 
 @model
-class OutputItemAdded(_OutputEvent):
+class OutputItemAdded(OutputEventBase):
     """An output item begins: `response.output_item.added` (Streaming, Output items)."""
 
     type: ClassVar[Literal["response.output_item.added"]] = "response.output_item.added"
     item: Item
-    """The item as of now: mostly empty."""
+    """The item at this point, mostly empty."""
 
 
 @model
-class OutputItemDone(_OutputEvent):
-    """An output item is whole: `response.output_item.done` (Streaming, Output items)."""
+class OutputItemDone(OutputEventBase):
+    """An output item is complete: `response.output_item.done` (Streaming, Output items)."""
 
     type: ClassVar[Literal["response.output_item.done"]] = "response.output_item.done"
     item: Item
 
 
 @model
-class ContentPartAdded(_ContentEvent):
+class ContentPartAdded(ContentEventBase):
     """A content part begins: `response.content_part.added` (Streaming, Content parts)."""
 
     type: ClassVar[Literal["response.content_part.added"]] = "response.content_part.added"
@@ -239,8 +181,8 @@ class ContentPartAdded(_ContentEvent):
 
 
 @model
-class ContentPartDone(_ContentEvent):
-    """A content part is whole: `response.content_part.done` (Streaming, Content parts)."""
+class ContentPartDone(ContentEventBase):
+    """A content part is complete: `response.content_part.done` (Streaming, Content parts)."""
 
     type: ClassVar[Literal["response.content_part.done"]] = "response.content_part.done"
     part: Content
@@ -250,7 +192,7 @@ class ContentPartDone(_ContentEvent):
 
 
 @model
-class OutputTextDelta(_ContentEvent):
+class OutputTextDelta(ContentEventBase):
     """More text of a message: `response.output_text.delta` (Streaming, Output text)."""
 
     type: ClassVar[Literal["response.output_text.delta"]] = "response.output_text.delta"
@@ -258,12 +200,12 @@ class OutputTextDelta(_ContentEvent):
     logprobs: list[LogProb] | Unset = UNSET
     """The tokens of ``delta``; filled only on request."""
     obfuscation: str | None | Unset = UNSET
-    """Random padding that hides the length of ``delta`` from an observer of the traffic. Means nothing."""
+    """Random padding that hides the length of ``delta`` from an observer of the traffic."""
 
 
 @model
-class OutputTextDone(_ContentEvent):
-    """The text of a part is whole: `response.output_text.done` (Streaming, Output text)."""
+class OutputTextDone(ContentEventBase):
+    """The text of a part is complete: `response.output_text.done` (Streaming, Output text)."""
 
     type: ClassVar[Literal["response.output_text.done"]] = "response.output_text.done"
     text: str
@@ -271,8 +213,8 @@ class OutputTextDone(_ContentEvent):
 
 
 @model
-class OutputTextAnnotationAdded(_ContentEvent):
-    """The text got an annotation: `response.output_text.annotation.added` (Streaming, Output text)."""
+class OutputTextAnnotationAdded(ContentEventBase):
+    """The text has a new annotation: `response.output_text.annotation.added` (Streaming, Output text)."""
 
     type: ClassVar[Literal["response.output_text.annotation.added"]] = "response.output_text.annotation.added"
     annotation: Annotation | None | Unset = UNSET
@@ -281,7 +223,7 @@ class OutputTextAnnotationAdded(_ContentEvent):
 
 
 @model
-class RefusalDelta(_ContentEvent):
+class RefusalDelta(ContentEventBase):
     """More text of a refusal: `response.refusal.delta` (Streaming, Refusal)."""
 
     type: ClassVar[Literal["response.refusal.delta"]] = "response.refusal.delta"
@@ -290,33 +232,33 @@ class RefusalDelta(_ContentEvent):
 
 
 @model
-class RefusalDone(_ContentEvent):
-    """The refusal is whole: `response.refusal.done` (Streaming, Refusal)."""
+class RefusalDone(ContentEventBase):
+    """The refusal is complete: `response.refusal.done` (Streaming, Refusal)."""
 
     type: ClassVar[Literal["response.refusal.done"]] = "response.refusal.done"
     refusal: str
 
 
 @model
-class AudioDelta(_Event):
-    """More sound: `response.audio.delta` (Streaming, Audio)."""
+class AudioDelta(EventBase):
+    """More audio: `response.audio.delta` (Streaming, Audio)."""
 
     type: ClassVar[Literal["response.audio.delta"]] = "response.audio.delta"
     delta: str
-    """Bytes of sound in Base64."""
+    """A piece of the audio in Base64."""
     obfuscation: str | None | Unset = UNSET
 
 
 @model
-class AudioDone(_Event):
-    """The sound is whole: `response.audio.done` (Streaming, Audio)."""
+class AudioDone(EventBase):
+    """The audio is complete: `response.audio.done` (Streaming, Audio)."""
 
     type: ClassVar[Literal["response.audio.done"]] = "response.audio.done"
 
 
 @model
-class AudioTranscriptDelta(_Event):
-    """More of what the sound says: `response.audio.transcript.delta` (Streaming, Audio)."""
+class AudioTranscriptDelta(EventBase):
+    """More of the transcript of the audio: `response.audio.transcript.delta` (Streaming, Audio)."""
 
     type: ClassVar[Literal["response.audio.transcript.delta"]] = "response.audio.transcript.delta"
     delta: str
@@ -324,8 +266,8 @@ class AudioTranscriptDelta(_Event):
 
 
 @model
-class AudioTranscriptDone(_Event):
-    """The transcript is whole: `response.audio.transcript.done` (Streaming, Audio)."""
+class AudioTranscriptDone(EventBase):
+    """The transcript is complete: `response.audio.transcript.done` (Streaming, Audio)."""
 
     type: ClassVar[Literal["response.audio.transcript.done"]] = "response.audio.transcript.done"
 
@@ -334,7 +276,7 @@ class AudioTranscriptDone(_Event):
 
 
 @model
-class ReasoningTextDelta(_ContentEvent):
+class ReasoningTextDelta(ContentEventBase):
     """More of the reasoning itself: `response.reasoning_text.delta` (Streaming, Reasoning)."""
 
     type: ClassVar[Literal["response.reasoning_text.delta"]] = "response.reasoning_text.delta"
@@ -343,16 +285,16 @@ class ReasoningTextDelta(_ContentEvent):
 
 
 @model
-class ReasoningTextDone(_ContentEvent):
-    """A part of the reasoning is whole: `response.reasoning_text.done` (Streaming, Reasoning)."""
+class ReasoningTextDone(ContentEventBase):
+    """A part of the reasoning is complete: `response.reasoning_text.done` (Streaming, Reasoning)."""
 
     type: ClassVar[Literal["response.reasoning_text.done"]] = "response.reasoning_text.done"
     text: str
 
 
 @model
-class ReasoningDelta(_ContentEvent):
-    """More of the reasoning, by Open Responses' name: `response.reasoning.delta` (Open Responses, Streaming)."""
+class ReasoningDelta(ContentEventBase):
+    """More of the reasoning, under the name of Open Responses: `response.reasoning.delta` (Open Responses, Streaming)."""
 
     type: ClassVar[Literal["response.reasoning.delta"]] = "response.reasoning.delta"
     delta: str
@@ -360,15 +302,15 @@ class ReasoningDelta(_ContentEvent):
 
 
 @model
-class ReasoningDone(_ContentEvent):
-    """A part of the reasoning is whole: `response.reasoning.done` (Open Responses, Streaming)."""
+class ReasoningDone(ContentEventBase):
+    """A part of the reasoning is complete: `response.reasoning.done` (Open Responses, Streaming)."""
 
     type: ClassVar[Literal["response.reasoning.done"]] = "response.reasoning.done"
     text: str
 
 
 @model
-class ReasoningPartAdded(_ContentEvent):
+class ReasoningPartAdded(ContentEventBase):
     """A part of the reasoning begins: `response.reasoning_part.added` (vLLM, llama-stack; in no specification)."""
 
     type: ClassVar[Literal["response.reasoning_part.added"]] = "response.reasoning_part.added"
@@ -376,15 +318,15 @@ class ReasoningPartAdded(_ContentEvent):
 
 
 @model
-class ReasoningPartDone(_ContentEvent):
-    """A part of the reasoning is whole: `response.reasoning_part.done` (vLLM, llama-stack; in no specification)."""
+class ReasoningPartDone(ContentEventBase):
+    """A part of the reasoning is complete: `response.reasoning_part.done` (vLLM, llama-stack; in no specification)."""
 
     type: ClassVar[Literal["response.reasoning_part.done"]] = "response.reasoning_part.done"
     part: Content
 
 
 @model
-class ReasoningSummaryPartAdded(_SummaryEvent):
+class ReasoningSummaryPartAdded(SummaryEventBase):
     """A part of the summary begins: `response.reasoning_summary_part.added` (Streaming, Reasoning summary)."""
 
     type: ClassVar[Literal["response.reasoning_summary_part.added"]] = "response.reasoning_summary_part.added"
@@ -392,17 +334,17 @@ class ReasoningSummaryPartAdded(_SummaryEvent):
 
 
 @model
-class ReasoningSummaryPartDone(_SummaryEvent):
-    """A part of the summary is whole: `response.reasoning_summary_part.done` (Streaming, Reasoning summary)."""
+class ReasoningSummaryPartDone(SummaryEventBase):
+    """A part of the summary is complete: `response.reasoning_summary_part.done` (Streaming, Reasoning summary)."""
 
     type: ClassVar[Literal["response.reasoning_summary_part.done"]] = "response.reasoning_summary_part.done"
     part: Content
     status: Literal["incomplete"] | str | None | Unset = UNSET
-    """``incomplete`` if the part was cut short; absent if it is whole."""
+    """``incomplete`` if the part was cut short; absent if it is complete."""
 
 
 @model
-class ReasoningSummaryTextDelta(_SummaryEvent):
+class ReasoningSummaryTextDelta(SummaryEventBase):
     """More text of the summary: `response.reasoning_summary_text.delta` (Streaming, Reasoning summary)."""
 
     type: ClassVar[Literal["response.reasoning_summary_text.delta"]] = "response.reasoning_summary_text.delta"
@@ -411,8 +353,8 @@ class ReasoningSummaryTextDelta(_SummaryEvent):
 
 
 @model
-class ReasoningSummaryTextDone(_SummaryEvent):
-    """The text of a summary part is whole: `response.reasoning_summary_text.done` (Streaming, Reasoning summary)."""
+class ReasoningSummaryTextDone(SummaryEventBase):
+    """The text of a summary part is complete: `response.reasoning_summary_text.done` (Streaming, Reasoning summary)."""
 
     type: ClassVar[Literal["response.reasoning_summary_text.done"]] = "response.reasoning_summary_text.done"
     text: str
@@ -422,7 +364,7 @@ class ReasoningSummaryTextDone(_SummaryEvent):
 
 
 @model
-class FunctionCallArgumentsDelta(_ItemEvent):
+class FunctionCallArgumentsDelta(ItemEventBase):
     """More of a call's JSON arguments: `response.function_call_arguments.delta` (Streaming, Function calls)."""
 
     type: ClassVar[Literal["response.function_call_arguments.delta"]] = "response.function_call_arguments.delta"
@@ -431,18 +373,18 @@ class FunctionCallArgumentsDelta(_ItemEvent):
 
 
 @model
-class FunctionCallArgumentsDone(_ItemEvent):
-    """A call's arguments are whole: `response.function_call_arguments.done` (Streaming, Function calls)."""
+class FunctionCallArgumentsDone(ItemEventBase):
+    """A call's arguments are complete: `response.function_call_arguments.done` (Streaming, Function calls)."""
 
     type: ClassVar[Literal["response.function_call_arguments.done"]] = "response.function_call_arguments.done"
     arguments: str
     """JSON, as text."""
     name: str | None | Unset = UNSET
-    """The function; the newest servers leave it out, the item has it."""
+    """The function name. The newest servers omit it; the item has it."""
 
 
 @model
-class CustomToolCallInputDelta(_ItemEvent):
+class CustomToolCallInputDelta(ItemEventBase):
     """More of a custom tool's input: `response.custom_tool_call_input.delta` (Streaming, Custom tool calls)."""
 
     type: ClassVar[Literal["response.custom_tool_call_input.delta"]] = "response.custom_tool_call_input.delta"
@@ -451,15 +393,15 @@ class CustomToolCallInputDelta(_ItemEvent):
 
 
 @model
-class CustomToolCallInputDone(_ItemEvent):
-    """A custom tool's input is whole: `response.custom_tool_call_input.done` (Streaming, Custom tool calls)."""
+class CustomToolCallInputDone(ItemEventBase):
+    """A custom tool's input is complete: `response.custom_tool_call_input.done` (Streaming, Custom tool calls)."""
 
     type: ClassVar[Literal["response.custom_tool_call_input.done"]] = "response.custom_tool_call_input.done"
     input: str
 
 
 @model
-class ShellCallCommandAdded(_OutputEvent):
+class ShellCallCommandAdded(OutputEventBase):
     """A command of a shell call begins: `response.shell_call_command.added` (Streaming, Shell calls)."""
 
     type: ClassVar[Literal["response.shell_call_command.added"]] = "response.shell_call_command.added"
@@ -469,7 +411,7 @@ class ShellCallCommandAdded(_OutputEvent):
 
 
 @model
-class ShellCallCommandDelta(_OutputEvent):
+class ShellCallCommandDelta(OutputEventBase):
     """More of a shell command: `response.shell_call_command.delta` (Streaming, Shell calls)."""
 
     type: ClassVar[Literal["response.shell_call_command.delta"]] = "response.shell_call_command.delta"
@@ -479,8 +421,8 @@ class ShellCallCommandDelta(_OutputEvent):
 
 
 @model
-class ShellCallCommandDone(_OutputEvent):
-    """A shell command is whole: `response.shell_call_command.done` (Streaming, Shell calls)."""
+class ShellCallCommandDone(OutputEventBase):
+    """A shell command is complete: `response.shell_call_command.done` (Streaming, Shell calls)."""
 
     type: ClassVar[Literal["response.shell_call_command.done"]] = "response.shell_call_command.done"
     command_index: int
@@ -488,19 +430,19 @@ class ShellCallCommandDone(_OutputEvent):
 
 
 @model
-class ShellCallOutputContentDelta(_ItemEvent):
+class ShellCallOutputContentDelta(ItemEventBase):
     """More output of a command: `response.shell_call_output_content.delta` (Streaming, Shell calls)."""
 
     type: ClassVar[Literal["response.shell_call_output_content.delta"]] = "response.shell_call_output_content.delta"
     command_index: int
     delta: ShellOutputDelta
-    """An object, unlike every other delta."""
+    """An object, unlike all other deltas."""
     obfuscation: str | None | Unset = UNSET
 
 
 @model
-class ShellCallOutputContentDone(_ItemEvent):
-    """A command's output is whole: `response.shell_call_output_content.done` (Streaming, Shell calls)."""
+class ShellCallOutputContentDone(ItemEventBase):
+    """A command's output is complete: `response.shell_call_output_content.done` (Streaming, Shell calls)."""
 
     type: ClassVar[Literal["response.shell_call_output_content.done"]] = "response.shell_call_output_content.done"
     command_index: int
@@ -508,7 +450,7 @@ class ShellCallOutputContentDone(_ItemEvent):
 
 
 @model
-class ApplyPatchCallOperationDiffDelta(_ItemEvent):
+class ApplyPatchCallOperationDiffDelta(ItemEventBase):
     """More of a patch: `response.apply_patch_call_operation_diff.delta` (recorded; in no specification)."""
 
     type: ClassVar[Literal["response.apply_patch_call_operation_diff.delta"]] = (
@@ -519,8 +461,8 @@ class ApplyPatchCallOperationDiffDelta(_ItemEvent):
 
 
 @model
-class ApplyPatchCallOperationDiffDone(_ItemEvent):
-    """The patch is whole: `response.apply_patch_call_operation_diff.done` (recorded; in no specification)."""
+class ApplyPatchCallOperationDiffDone(ItemEventBase):
+    """The patch is complete: `response.apply_patch_call_operation_diff.done` (recorded; in no specification)."""
 
     type: ClassVar[Literal["response.apply_patch_call_operation_diff.done"]] = (
         "response.apply_patch_call_operation_diff.done"
@@ -532,56 +474,56 @@ class ApplyPatchCallOperationDiffDone(_ItemEvent):
 
 
 @model
-class WebSearchCallInProgress(_ItemEvent):
+class WebSearchCallInProgress(ItemEventBase):
     """A web search begins: `response.web_search_call.in_progress` (Streaming, Web search)."""
 
     type: ClassVar[Literal["response.web_search_call.in_progress"]] = "response.web_search_call.in_progress"
 
 
 @model
-class WebSearchCallSearching(_ItemEvent):
+class WebSearchCallSearching(ItemEventBase):
     """A web search runs: `response.web_search_call.searching` (Streaming, Web search)."""
 
     type: ClassVar[Literal["response.web_search_call.searching"]] = "response.web_search_call.searching"
 
 
 @model
-class WebSearchCallCompleted(_ItemEvent):
+class WebSearchCallCompleted(ItemEventBase):
     """A web search is over: `response.web_search_call.completed` (Streaming, Web search)."""
 
     type: ClassVar[Literal["response.web_search_call.completed"]] = "response.web_search_call.completed"
 
 
 @model
-class FileSearchCallInProgress(_ItemEvent):
+class FileSearchCallInProgress(ItemEventBase):
     """A file search begins: `response.file_search_call.in_progress` (Streaming, File search)."""
 
     type: ClassVar[Literal["response.file_search_call.in_progress"]] = "response.file_search_call.in_progress"
 
 
 @model
-class FileSearchCallSearching(_ItemEvent):
+class FileSearchCallSearching(ItemEventBase):
     """A file search runs: `response.file_search_call.searching` (Streaming, File search)."""
 
     type: ClassVar[Literal["response.file_search_call.searching"]] = "response.file_search_call.searching"
 
 
 @model
-class FileSearchCallCompleted(_ItemEvent):
+class FileSearchCallCompleted(ItemEventBase):
     """A file search is over: `response.file_search_call.completed` (Streaming, File search)."""
 
     type: ClassVar[Literal["response.file_search_call.completed"]] = "response.file_search_call.completed"
 
 
 @model
-class CodeInterpreterCallInProgress(_ItemEvent):
+class CodeInterpreterCallInProgress(ItemEventBase):
     """A code interpreter call begins: `response.code_interpreter_call.in_progress` (Streaming, Code interpreter)."""
 
     type: ClassVar[Literal["response.code_interpreter_call.in_progress"]] = "response.code_interpreter_call.in_progress"
 
 
 @model
-class CodeInterpreterCallInterpreting(_ItemEvent):
+class CodeInterpreterCallInterpreting(ItemEventBase):
     """The code runs: `response.code_interpreter_call.interpreting` (Streaming, Code interpreter)."""
 
     type: ClassVar[Literal["response.code_interpreter_call.interpreting"]] = (
@@ -590,14 +532,14 @@ class CodeInterpreterCallInterpreting(_ItemEvent):
 
 
 @model
-class CodeInterpreterCallCompleted(_ItemEvent):
+class CodeInterpreterCallCompleted(ItemEventBase):
     """A code interpreter call is over: `response.code_interpreter_call.completed` (Streaming, Code interpreter)."""
 
     type: ClassVar[Literal["response.code_interpreter_call.completed"]] = "response.code_interpreter_call.completed"
 
 
 @model
-class CodeInterpreterCallCodeDelta(_ItemEvent):
+class CodeInterpreterCallCodeDelta(ItemEventBase):
     """More of the code to run: `response.code_interpreter_call_code.delta` (Streaming, Code interpreter)."""
 
     type: ClassVar[Literal["response.code_interpreter_call_code.delta"]] = "response.code_interpreter_call_code.delta"
@@ -606,36 +548,36 @@ class CodeInterpreterCallCodeDelta(_ItemEvent):
 
 
 @model
-class CodeInterpreterCallCodeDone(_ItemEvent):
-    """The code to run is whole: `response.code_interpreter_call_code.done` (Streaming, Code interpreter)."""
+class CodeInterpreterCallCodeDone(ItemEventBase):
+    """The code to run is complete: `response.code_interpreter_call_code.done` (Streaming, Code interpreter)."""
 
     type: ClassVar[Literal["response.code_interpreter_call_code.done"]] = "response.code_interpreter_call_code.done"
     code: str
 
 
 @model
-class ImageGenerationCallInProgress(_ItemEvent):
-    """An image is asked for: `response.image_generation_call.in_progress` (Streaming, Image generation)."""
+class ImageGenerationCallInProgress(ItemEventBase):
+    """An image was requested: `response.image_generation_call.in_progress` (Streaming, Image generation)."""
 
     type: ClassVar[Literal["response.image_generation_call.in_progress"]] = "response.image_generation_call.in_progress"
 
 
 @model
-class ImageGenerationCallGenerating(_ItemEvent):
-    """An image is being made: `response.image_generation_call.generating` (Streaming, Image generation)."""
+class ImageGenerationCallGenerating(ItemEventBase):
+    """An image is being generated: `response.image_generation_call.generating` (Streaming, Image generation)."""
 
     type: ClassVar[Literal["response.image_generation_call.generating"]] = "response.image_generation_call.generating"
 
 
 @model
-class ImageGenerationCallPartialImage(_ItemEvent):
-    """The image so far: `response.image_generation_call.partial_image` (Streaming, Image generation)."""
+class ImageGenerationCallPartialImage(ItemEventBase):
+    """A preview of the image: `response.image_generation_call.partial_image` (Streaming, Image generation)."""
 
     type: ClassVar[Literal["response.image_generation_call.partial_image"]] = (
         "response.image_generation_call.partial_image"
     )
     partial_image_index: int
-    """Counts the previews of one image."""
+    """The index of the preview among those of the image."""
     partial_image_b64: str
     """The preview in Base64."""
     size: str | None | Unset = UNSET
@@ -646,56 +588,56 @@ class ImageGenerationCallPartialImage(_ItemEvent):
 
 
 @model
-class ImageGenerationCallCompleted(_ItemEvent):
-    """The image is made: `response.image_generation_call.completed` (Streaming, Image generation)."""
+class ImageGenerationCallCompleted(ItemEventBase):
+    """The image is complete: `response.image_generation_call.completed` (Streaming, Image generation)."""
 
     type: ClassVar[Literal["response.image_generation_call.completed"]] = "response.image_generation_call.completed"
 
 
 @model
-class McpListToolsInProgress(_ItemEvent):
-    """An MCP server is asked for its tools: `response.mcp_list_tools.in_progress` (Streaming, MCP)."""
+class McpListToolsInProgress(ItemEventBase):
+    """The server lists the tools of an MCP server: `response.mcp_list_tools.in_progress` (Streaming, MCP)."""
 
     type: ClassVar[Literal["response.mcp_list_tools.in_progress"]] = "response.mcp_list_tools.in_progress"
 
 
 @model
-class McpListToolsCompleted(_ItemEvent):
-    """An MCP server has told its tools: `response.mcp_list_tools.completed` (Streaming, MCP)."""
+class McpListToolsCompleted(ItemEventBase):
+    """An MCP server listed its tools: `response.mcp_list_tools.completed` (Streaming, MCP)."""
 
     type: ClassVar[Literal["response.mcp_list_tools.completed"]] = "response.mcp_list_tools.completed"
 
 
 @model
-class McpListToolsFailed(_ItemEvent):
-    """An MCP server did not tell its tools: `response.mcp_list_tools.failed` (Streaming, MCP)."""
+class McpListToolsFailed(ItemEventBase):
+    """An MCP server failed to list its tools: `response.mcp_list_tools.failed` (Streaming, MCP)."""
 
     type: ClassVar[Literal["response.mcp_list_tools.failed"]] = "response.mcp_list_tools.failed"
 
 
 @model
-class McpCallInProgress(_ItemEvent):
+class McpCallInProgress(ItemEventBase):
     """An MCP call begins: `response.mcp_call.in_progress` (Streaming, MCP)."""
 
     type: ClassVar[Literal["response.mcp_call.in_progress"]] = "response.mcp_call.in_progress"
 
 
 @model
-class McpCallCompleted(_ItemEvent):
-    """An MCP call went well: `response.mcp_call.completed` (Streaming, MCP)."""
+class McpCallCompleted(ItemEventBase):
+    """An MCP call succeeded: `response.mcp_call.completed` (Streaming, MCP)."""
 
     type: ClassVar[Literal["response.mcp_call.completed"]] = "response.mcp_call.completed"
 
 
 @model
-class McpCallFailed(_ItemEvent):
+class McpCallFailed(ItemEventBase):
     """An MCP call failed: `response.mcp_call.failed` (Streaming, MCP)."""
 
     type: ClassVar[Literal["response.mcp_call.failed"]] = "response.mcp_call.failed"
 
 
 @model
-class McpCallArgumentsDelta(_ItemEvent):
+class McpCallArgumentsDelta(ItemEventBase):
     """More of an MCP call's JSON arguments: `response.mcp_call_arguments.delta` (Streaming, MCP)."""
 
     type: ClassVar[Literal["response.mcp_call_arguments.delta"]] = "response.mcp_call_arguments.delta"
@@ -704,8 +646,8 @@ class McpCallArgumentsDelta(_ItemEvent):
 
 
 @model
-class McpCallArgumentsDone(_ItemEvent):
-    """An MCP call's arguments are whole: `response.mcp_call_arguments.done` (Streaming, MCP)."""
+class McpCallArgumentsDone(ItemEventBase):
+    """An MCP call's arguments are complete: `response.mcp_call_arguments.done` (Streaming, MCP)."""
 
     type: ClassVar[Literal["response.mcp_call_arguments.done"]] = "response.mcp_call_arguments.done"
     arguments: str
@@ -713,8 +655,8 @@ class McpCallArgumentsDone(_ItemEvent):
 
 
 @model
-class CompactionCompacting(_ItemEvent):
-    """The server shortens the history: `response.compaction.compacting` (Streaming, Compaction)."""
+class CompactionCompacting(ItemEventBase):
+    """The server compacts the history: `response.compaction.compacting` (Streaming, Compaction)."""
 
     type: ClassVar[Literal["response.compaction.compacting"]] = "response.compaction.compacting"
 
@@ -723,16 +665,16 @@ class CompactionCompacting(_ItemEvent):
 
 
 @model
-class SteerAccepted(_Event):
-    """The steer will be worked in: `response.steer.accepted` (WebSocket, Steering)."""
+class SteerAccepted(EventBase):
+    """The steer was accepted: `response.steer.accepted` (WebSocket, Steering)."""
 
     type: ClassVar[Literal["response.steer.accepted"]] = "response.steer.accepted"
     steer: Steer
 
 
 @model
-class SteerPending(_Event):
-    """The steer waits for inputs that the response has asked for: `response.steer.pending` (WebSocket, Steering)."""
+class SteerPending(EventBase):
+    """The steer waits for input items that the response requires: `response.steer.pending` (WebSocket, Steering)."""
 
     type: ClassVar[Literal["response.steer.pending"]] = "response.steer.pending"
     steer: Steer
@@ -741,23 +683,23 @@ class SteerPending(_Event):
 
 
 @model
-class SteerFailed(_Event):
-    """The steer was not taken: `response.steer.failed` (WebSocket, Steering)."""
+class SteerFailed(EventBase):
+    """The steer was not accepted: `response.steer.failed` (WebSocket, Steering)."""
 
     type: ClassVar[Literal["response.steer.failed"]] = "response.steer.failed"
     steer: FailedSteer
     error: SteerError
 
 
-# --- beside the sequence ----------------------------------------------------------------------------------------------
+# --- outside the sequence ----------------------------------------------------------------------------------------------
 
 
 @model
-class ErrorEvent(_UnnumberedEvent):
+class ErrorEvent(UnnumberedEventBase):
     """An error: `error` (Streaming, Errors). `response.failed` may follow, or nothing.
 
-    It comes in three shapes: flat (``code``, ``message``, ``param``, as documented), nested (``error``, as sent), and
-    over WebSocket nested with ``status``.
+    It has one of three shapes: flat (``code``, ``message``, ``param``), as documented; nested (``error``), as OpenAI sends it;
+    and nested with ``status``, over WebSocket.
     """
 
     type: ClassVar[Literal["error"]] = "error"
@@ -766,30 +708,33 @@ class ErrorEvent(_UnnumberedEvent):
     param: str | None | Unset = UNSET
     error: ErrorBody | Unset = UNSET
     status: int | None | Unset = UNSET
-    """The HTTP status that the error would have had."""
+    """The HTTP status of the error."""
     headers: JSONObject | None | Unset = UNSET
-    """HTTP headers that the error would have had; some back ends put them here and not into ``error``."""
+    """The HTTP headers of the error. Some servers put them here instead of into ``error``."""
 
 
 @model
-class Keepalive(_UnnumberedEvent):
-    """A sign of life: `keepalive` (recorded; in no specification). Comes at any time, even after the terminal event."""
+class Keepalive(UnnumberedEventBase):
+    """A sign that the connection is alive: `keepalive` (recorded; in no specification).
+
+    It may be sent at any time, even after the terminal event.
+    """
 
     type: ClassVar[Literal["keepalive"]] = "keepalive"
 
 
 @model
-class RateLimitsUpdated(_UnnumberedEvent):
-    """What is left of the caller's quota: `response.rate_limits.updated` (recorded; in no specification)."""
+class RateLimitsUpdated(UnnumberedEventBase):
+    """The remaining quota of the caller: `response.rate_limits.updated` (recorded; in no specification)."""
 
     type: ClassVar[Literal["response.rate_limits.updated"]] = "response.rate_limits.updated"
     rate_limits: JSONValue | Unset = UNSET
-    """A list of limits, whose shape is not settled."""
+    """A list of limits. Its shape is not specified."""
 
 
 @model
 class UnknownEvent(Unknown):
-    """An event that has no class here, such as a vendor's ``slug:name``: kept whole (Open Responses, Extensions)."""
+    """An event with an unknown ``type``, such as a vendor's ``slug:name``: kept as it is (Open Responses, Extensions)."""
 
 
 # --- the union, and its registries ------------------------------------------------------------------------------------
@@ -867,16 +812,16 @@ Event: TypeAlias = (
     | RateLimitsUpdated
     | UnknownEvent
 )
-"""Any event. Open: what is not known is an :class:`UnknownEvent`."""
+"""Any event; an open union: an event of an unknown type is an :class:`UnknownEvent`."""
 
 EVENT_TYPES: Final[dict[str, type[Event]]] = {cls.type: cls for cls in get_args(Event) if cls is not UnknownEvent}
 """Wire name -> class, without :class:`UnknownEvent`."""
 
 TERMINAL_TYPES: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
-"""The events that end a response. (`error` may end a stream, but says nothing about what becomes of the response.)"""
+"""The events that end a response. (`error` may end a stream, but does not say how the response ended.)"""
 
 LIFECYCLE_TYPES: Final = frozenset({"response.created", "response.queued", "response.in_progress"}) | TERMINAL_TYPES
-"""The events that carry the whole ``response``."""
+"""The events with a snapshot of the whole ``response``."""
 
 DELTA_TYPES: Final = frozenset(name for name in EVENT_TYPES if name.endswith(".delta"))
-"""The events that carry a ``delta``, which adds to what came before."""
+"""The events with a ``delta``, which extends a text."""

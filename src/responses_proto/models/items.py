@@ -1,7 +1,7 @@
-"""Every item: what goes into a response, comes out of it, and is kept in a conversation.
+"""Model the items of responses and conversations, input and output.
 
-One class per wire ``type``, whichever way it travels: an item of ``response.output`` is an input item as it stands.
-:data:`Item` is the open union of them all.
+There is one class per wire ``type``, for both directions: an item of ``response.output`` can be sent as an input item
+unchanged. :data:`Item` is the open union of all items.
 """
 
 from __future__ import annotations
@@ -76,20 +76,20 @@ __all__ = [
 ]
 
 ItemStatus: TypeAlias = Literal["in_progress", "completed", "incomplete"] | str
-"""How far an item has come. Kinds of items with more stages name them at the field."""
+"""The progress of an item. Types of items with other states list them at their field."""
 
 MessageRole: TypeAlias = (
     Literal["user", "assistant", "system", "developer", "tool", "critic", "discriminator", "unknown"] | str
 )
-"""Who speaks. Input knows the first four; stored conversations may have the others."""
+"""The author of a message. Requests accept the first four; stored conversations may have the others."""
 
 MessagePhase: TypeAlias = Literal["commentary", "final_answer"] | str
-"""Whether an assistant message is said along the way or is the answer."""
+"""Whether a message of the assistant is an intermediate comment or the answer."""
 
 
 @model
 class UnknownItem(Unknown):
-    """An item whose ``type`` has no class here, such as one of a provider's own (`slug:name`)."""
+    """An item with an unknown ``type``, such as one that a provider defines (`slug:name`)."""
 
 
 # ---- messages and reasoning
@@ -97,59 +97,59 @@ class UnknownItem(Unknown):
 
 @model(optional=("type",))
 class Message(Model):
-    """What somebody said: `message` (Items, Message). Input, output and conversation messages alike."""
+    """A message of the user, the assistant, the system or the developer: `message` (Items, Message)."""
 
     type: ClassVar[Literal["message"]] = "message"
     id: str | None | Unset = UNSET
     role: MessageRole
     content: str | list[Content]
-    """Output is always a list; a string is short for one `input_text` part (`output_text` for the assistant)."""
+    """A string is short for one `input_text` part (`output_text` in a message of the assistant). Output is always a list."""
     status: ItemStatus | None | Unset = UNSET
     phase: MessagePhase | None | Unset = UNSET
 
     @property
     def text(self) -> str:
-        """All text of the message in one string: ``input_text``, ``output_text`` and ``text`` parts, nothing between."""
+        """The text of all ``input_text``, ``output_text`` and ``text`` parts, joined without a separator."""
         if isinstance(self.content, str):
             return self.content
         return "".join(part.text for part in self.content if isinstance(part, OutputText | InputText | Text))
 
     @property
     def parts(self) -> list[Content]:
-        """The content as a list: a plain string becomes one :class:`InputText`."""
+        """The content as a list: a string becomes one :class:`InputText`."""
         return [InputText(text=self.content)] if isinstance(self.content, str) else self.content
 
 
 @model
 class Reasoning(Model):
-    """What the model thought: `reasoning` (Items, Reasoning). Give it back with the calls it led to."""
+    """The reasoning of the model: `reasoning` (Items, Reasoning). Send it back together with the calls that follow it."""
 
     type: ClassVar[Literal["reasoning"]] = "reasoning"
     id: str | None | Unset = UNSET
     summary: list[Content]
-    """`summary_text` parts; empty if none was asked for or none was made."""
+    """`summary_text` parts; empty if none were requested or none were made."""
     content: list[Content] | None | Unset = UNSET
-    """`reasoning_text` parts: the reasoning itself, from models that show it."""
+    """`reasoning_text` parts: the reasoning itself, if the model shows it."""
     encrypted_content: str | None | Unset = UNSET
-    """The reasoning for the server's eyes only, so that a client can keep it for a stateless server."""
+    """The encrypted reasoning, which a client keeps and sends back to a server that does not store responses."""
     status: ItemStatus | None | Unset = UNSET
 
     @property
     def text(self) -> str:
-        """The reasoning in one string if the model shows it; else its summary, a blank line between the parts."""
+        """The reasoning in one string, if the model shows it; else its summary, with a blank line between the parts."""
         shown = "".join(part.text for part in self.content or () if isinstance(part, ReasoningText))
         return shown or "\n\n".join(part.text for part in self.summary if isinstance(part, SummaryText))
 
 
 @model(optional=("type",))
 class ItemReference(Model):
-    """Stands for an item that the server has stored: `item_reference` (Items, Item reference)."""
+    """A reference to an item that the server has stored: `item_reference` (Items, Item reference)."""
 
     type: ClassVar[Literal["item_reference"]] = "item_reference"
     id: str
 
 
-# ---- the caller's functions and tools
+# ---- function and custom tools
 
 
 @model
@@ -159,22 +159,22 @@ class FunctionCall(Model):
     type: ClassVar[Literal["function_call"]] = "function_call"
     id: str | None | Unset = UNSET
     call_id: str
-    """What the output refers to; not the item's `id`."""
+    """The id that the output refers to; different from the item's `id`."""
     name: str
     arguments: str
-    """A JSON object, written out, as the model wrote it: it need not be valid."""
+    """A JSON object as text, written by the model: it may be invalid."""
     namespace: str | None | Unset = UNSET
-    """The namespace tool that the function is part of."""
+    """The namespace tool that contains the function."""
     caller: Caller | None | Unset = UNSET
     async_: bool | None | Unset = UNSET
-    """The model goes on without waiting for the output."""
+    """Whether the model continues without waiting for the output."""
     status: ItemStatus | None | Unset = UNSET
     created_by: str | None | Unset = UNSET
 
 
 @model
 class FunctionCallOutput(Model):
-    """What the caller's function gave: `function_call_output` (Items, Function calling)."""
+    """The output of a function call: `function_call_output` (Items, Function calling)."""
 
     type: ClassVar[Literal["function_call_output"]] = "function_call_output"
     id: str | None | Unset = UNSET
@@ -195,21 +195,21 @@ class CustomToolCall(Model):
     type: ClassVar[Literal["custom_tool_call"]] = "custom_tool_call"
     id: str | None | Unset = UNSET
     call_id: str
-    """What the output refers to; not the item's `id`."""
+    """The id that the output refers to; different from the item's `id`."""
     name: str
     input: str
     namespace: str | None | Unset = UNSET
-    """The namespace tool that the tool is part of."""
+    """The namespace tool that contains the tool."""
     caller: Caller | None | Unset = UNSET
     async_: bool | None | Unset = UNSET
-    """The model goes on without waiting for the output."""
+    """Whether the model continues without waiting for the output."""
     status: ItemStatus | None | Unset = UNSET
     created_by: str | None | Unset = UNSET
 
 
 @model
 class CustomToolCallOutput(Model):
-    """What the caller's custom tool gave: `custom_tool_call_output` (Items, Custom tools)."""
+    """The output of a custom tool call: `custom_tool_call_output` (Items, Custom tools)."""
 
     type: ClassVar[Literal["custom_tool_call_output"]] = "custom_tool_call_output"
     id: str | None | Unset = UNSET
@@ -225,23 +225,23 @@ class CustomToolCallOutput(Model):
 
 @model
 class ToolSearchCall(Model):
-    """A search for tools that were deferred: `tool_search_call` (Items, Tool search)."""
+    """A search for deferred tools: `tool_search_call` (Items, Tool search)."""
 
     type: ClassVar[Literal["tool_search_call"]] = "tool_search_call"
     id: str | None | Unset = UNSET
     call_id: str | None | Unset = UNSET
-    """Null where the server searches by itself."""
+    """Null if the server runs the search."""
     arguments: JSONValue
-    """What to look for: an object, unlike the text of a function call."""
+    """The query: a JSON value, not text as in a function call."""
     execution: Literal["server", "client"] | str | None | Unset = UNSET
-    """Who searches. At `client`, the caller owes a :class:`ToolSearchOutput`."""
+    """Who runs the search. If `client`, the caller must answer with a :class:`ToolSearchOutput`."""
     status: ItemStatus | None | Unset = UNSET
     created_by: str | None | Unset = UNSET
 
 
 @model
 class ToolSearchOutput(Model):
-    """The tools that a search found, usable from here on: `tool_search_output` (Items, Tool search)."""
+    """The tools that a search found, available from here on: `tool_search_output` (Items, Tool search)."""
 
     type: ClassVar[Literal["tool_search_output"]] = "tool_search_output"
     id: str | None | Unset = UNSET
@@ -254,18 +254,18 @@ class ToolSearchOutput(Model):
 
 @model
 class AdditionalTools(Model):
-    """Tools that are usable from here on: `additional_tools` (Items, Tools)."""
+    """Tools that are available from here on: `additional_tools` (Items, Tools)."""
 
     type: ClassVar[Literal["additional_tools"]] = "additional_tools"
     id: str | None | Unset = UNSET
     role: MessageRole
-    """Who adds them; input knows `developer` only."""
+    """Who adds them; requests accept only `developer`."""
     tools: list[Tool]
 
 
 @model
 class ConfigurationUpdate(Model):
-    """Settings that hold from here on: `configuration_update` (Items, Configuration)."""
+    """Settings that apply from here on: `configuration_update` (Items, Configuration)."""
 
     type: ClassVar[Literal["configuration_update"]] = "configuration_update"
     id: str | None | Unset = UNSET
@@ -294,9 +294,9 @@ class XSearchCall(Model):
     id: str
     call_id: str | None | Unset = UNSET
     name: str | None | Unset = UNSET
-    """Which of the server's search functions it was."""
+    """The search function of the server that was called."""
     arguments: str | None | Unset = UNSET
-    """A JSON object, written out."""
+    """A JSON object as text."""
     status: ItemStatus | None | Unset = UNSET
 
 
@@ -317,23 +317,23 @@ class FileSearchCall(Model):
 
 @model
 class ComputerCall(Model):
-    """Something to do to a computer, for the caller to do: `computer_call` (Items, Computer use)."""
+    """Actions on a computer, for the caller to perform: `computer_call` (Items, Computer use)."""
 
     type: ClassVar[Literal["computer_call"]] = "computer_call"
     id: str
     call_id: str
     action: ComputerAction | None | Unset = UNSET
-    """The one action of the preview tool."""
+    """The action; only from the preview tool."""
     actions: list[ComputerAction] | None | Unset = UNSET
-    """The actions of the current tool, to be done in turn."""
+    """The actions, to be performed in order; from the current tool."""
     pending_safety_checks: list[SafetyCheck]
-    """Warnings that the output has to acknowledge."""
+    """Warnings that the output must acknowledge."""
     status: ItemStatus
 
 
 @model
 class ComputerCallOutput(Model):
-    """The screen after a computer call: `computer_call_output` (Items, Computer use)."""
+    """A screenshot after a computer call: `computer_call_output` (Items, Computer use)."""
 
     type: ClassVar[Literal["computer_call_output"]] = "computer_call_output"
     id: str | None | Unset = UNSET
@@ -353,7 +353,7 @@ class ShellCall(Model):
     call_id: str
     action: ShellAction
     environment: LocalEnvironment | ContainerReference | UnknownObject | None | Unset = UNSET
-    """Where to run them. In a local one, the caller runs them and owes a :class:`ShellCallOutput`."""
+    """Where the commands run. If local, the caller must run them and answer with a :class:`ShellCallOutput`."""
     caller: Caller | None | Unset = UNSET
     status: ItemStatus | None | Unset = UNSET
     created_by: str | None | Unset = UNSET
@@ -361,7 +361,7 @@ class ShellCall(Model):
 
 @model
 class ShellCallOutput(Model):
-    """What the commands gave, one entry for each: `shell_call_output` (Items, Shell)."""
+    """The output of shell commands, one entry for each: `shell_call_output` (Items, Shell)."""
 
     type: ClassVar[Literal["shell_call_output"]] = "shell_call_output"
     id: str | None | Unset = UNSET
@@ -387,18 +387,18 @@ class LocalShellCall(Model):
 
 @model
 class LocalShellCallOutput(Model):
-    """What the command gave: `local_shell_call_output` (Items, Local shell)."""
+    """The output of a local shell command: `local_shell_call_output` (Items, Local shell)."""
 
     type: ClassVar[Literal["local_shell_call_output"]] = "local_shell_call_output"
     id: str
-    """The `call_id` of the call: this item has no other place for it."""
+    """The `call_id` of the call: this item has no `call_id` field."""
     output: str
     status: ItemStatus | None | Unset = UNSET
 
 
 @model
 class ApplyPatchCall(Model):
-    """A change of one file, for the caller to make: `apply_patch_call` (Items, Apply patch)."""
+    """A change to one file, for the caller to make: `apply_patch_call` (Items, Apply patch)."""
 
     type: ClassVar[Literal["apply_patch_call"]] = "apply_patch_call"
     id: str | None | Unset = UNSET
@@ -417,7 +417,7 @@ class ApplyPatchCallOutput(Model):
     id: str | None | Unset = UNSET
     call_id: str
     output: str | None | Unset = UNSET
-    """For the model to read: what went wrong, for example."""
+    """Text for the model, such as an error message."""
     caller: Caller | None | Unset = UNSET
     status: Literal["completed", "failed"] | str
     created_by: str | None | Unset = UNSET
@@ -461,7 +461,7 @@ class ImageGenerationCall(Model):
 
 @model
 class McpListTools(Model):
-    """What an MCP server offers, as the server of the model saw it: `mcp_list_tools` (Items, MCP)."""
+    """The tools of an MCP server, as listed by the model's server: `mcp_list_tools` (Items, MCP)."""
 
     type: ClassVar[Literal["mcp_list_tools"]] = "mcp_list_tools"
     id: str
@@ -472,36 +472,36 @@ class McpListTools(Model):
 
 @model
 class McpCall(Model):
-    """A call of an MCP tool by the server of the model: `mcp_call` (Items, MCP)."""
+    """A call of an MCP tool by the model's server: `mcp_call` (Items, MCP)."""
 
     type: ClassVar[Literal["mcp_call"]] = "mcp_call"
     id: str
     server_label: str
     name: str
     arguments: str
-    """A JSON object, written out, as the model wrote it."""
+    """A JSON object as text, written by the model."""
     output: str | None | Unset = UNSET
     error: McpError | None | Unset = UNSET
     approval_request_id: str | None | Unset = UNSET
-    """The approval that the call waits for or has got."""
+    """The approval that the call waits for or has received."""
     status: Literal["in_progress", "calling", "completed", "incomplete", "failed"] | str | None | Unset = UNSET
 
 
 @model
 class McpApprovalRequest(Model):
-    """An MCP call that waits for the caller's consent: `mcp_approval_request` (Items, MCP)."""
+    """An MCP call that waits for the caller's approval: `mcp_approval_request` (Items, MCP)."""
 
     type: ClassVar[Literal["mcp_approval_request"]] = "mcp_approval_request"
     id: str
     server_label: str
     name: str
     arguments: str
-    """A JSON object, written out, as the model wrote it."""
+    """A JSON object as text, written by the model."""
 
 
 @model
 class McpApprovalResponse(Model):
-    """The caller's consent or refusal: `mcp_approval_response` (Items, MCP)."""
+    """The caller's approval or rejection: `mcp_approval_response` (Items, MCP)."""
 
     type: ClassVar[Literal["mcp_approval_response"]] = "mcp_approval_response"
     id: str | None | Unset = UNSET
@@ -521,15 +521,15 @@ class Program(Model):
     type: ClassVar[Literal["program"]] = "program"
     id: str
     call_id: str
-    """Calls that the program makes name it as `caller.caller_id`."""
+    """The id that calls made by the program have as `caller.caller_id`."""
     code: str
     fingerprint: str
-    """The server's check that the program comes back unchanged."""
+    """The server uses it to check that the program is sent back unchanged."""
 
 
 @model
 class ProgramOutput(Model):
-    """What the program gave: `program_output` (Items, Programmatic tool calling)."""
+    """The result of a program: `program_output` (Items, Programmatic tool calling)."""
 
     type: ClassVar[Literal["program_output"]] = "program_output"
     id: str
@@ -540,7 +540,7 @@ class ProgramOutput(Model):
 
 @model
 class Compaction(Model):
-    """A conversation so far, shortened by the server: `compaction` (Items, Compaction). Stands for what it replaces."""
+    """The conversation so far, compacted by the server: `compaction` (Items, Compaction). It replaces the items before it."""
 
     type: ClassVar[Literal["compaction"]] = "compaction"
     id: str | None | Unset = UNSET
@@ -550,7 +550,7 @@ class Compaction(Model):
 
 @model
 class CompactionTrigger(Model):
-    """Asks the server to shorten the conversation here: `compaction_trigger` (Items, Compaction)."""
+    """A request to compact the conversation at this point: `compaction_trigger` (Items, Compaction)."""
 
     type: ClassVar[Literal["compaction_trigger"]] = "compaction_trigger"
     id: str | None | Unset = UNSET
@@ -591,7 +591,7 @@ Item: TypeAlias = (
     | ItemReference
     | UnknownItem
 )
-"""Any item, in any direction; open."""
+"""Any item, input or output; an open union."""
 
 ITEM_TYPES: Final[dict[str, type[Item]]] = {item.type: item for item in get_args(Item) if not issubclass(item, Unknown)}
 """Wire ``type`` of an item -> its class."""
@@ -599,7 +599,7 @@ ITEM_TYPES: Final[dict[str, type[Item]]] = {item.type: item for item in get_args
 
 @attrs.frozen
 class Pair:
-    """A kind of call, the kind of item that answers it, and the fields that tie them together."""
+    """A type of call, the type of item that answers it, and the fields whose values must be equal."""
 
     call: str
     output: str
@@ -618,4 +618,4 @@ CALL_OUTPUT_PAIRS: Final = (
     Pair("program", "program_output"),
     Pair("mcp_approval_request", "mcp_approval_response", call_key="id", output_key="approval_request_id"),
 )
-"""Every kind of call that is answered by an item of its own."""
+"""Every type of call that another item answers."""

@@ -1,7 +1,7 @@
-"""What a client says: bodies and queries of the endpoints under `/responses`, and its WebSocket messages.
+"""Model the request bodies and query parameters of the endpoints under `/responses`, and the client's WebSocket messages.
 
-Each class with a ``...Fields`` twin can also be written as keyword arguments: the twin types them
-(``**fields: Unpack[CreateResponseFields]``) and takes a raw wire object wherever the class takes a model.
+Some classes have a ``...Fields`` counterpart, which types the same fields as keyword arguments
+(``**fields: Unpack[CreateResponseFields]``) and accepts a raw wire object wherever the class expects a model.
 """
 
 from __future__ import annotations
@@ -56,19 +56,19 @@ __all__ = [
 
 @model
 class _ResponseParameters(Model):
-    # What a request for a response says in HTTP and in WebSocket alike.
+    # The parameters of a response that HTTP and WebSocket share.
 
     model: str | None | Unset = UNSET
-    """May be absent where a `prompt` says it."""
+    """May be absent if a `prompt` sets it."""
     input: str | Sequence[Item] | None | Unset = UNSET
-    """A string is short for one message of the user's."""
+    """A string is short for one message of the user."""
     instructions: str | None | Unset = UNSET
-    """A system message for this response only: the next one does not inherit it."""
+    """A system message for this response only; the next response does not inherit it."""
     tools: Sequence[Tool] | None | Unset = UNSET
     tool_choice: ToolChoice | None | Unset = UNSET
     parallel_tool_calls: bool | None | Unset = UNSET
     max_tool_calls: int | None | Unset = UNSET
-    """For the tools that the server runs."""
+    """The limit for tools that the server runs."""
     text: TextConfig | None | Unset = UNSET
     reasoning: ReasoningConfig | None | Unset = UNSET
     max_output_tokens: int | None | Unset = UNSET
@@ -80,12 +80,12 @@ class _ResponseParameters(Model):
     truncation: Truncation | None | Unset = UNSET
     include: Sequence[Include] | None | Unset = UNSET
     previous_response_id: str | None | Unset = UNSET
-    """The response that this one follows; not together with `conversation`."""
+    """The response that this one continues; cannot be combined with `conversation`."""
     conversation: str | ConversationReference | None | Unset = UNSET
-    """The conversation, or its id, whose items come before the input and which the output is added to."""
+    """The conversation, or its id. Its items precede the input, and the output is added to it."""
     context_management: Sequence[ContextManagement] | None | Unset = UNSET
     store: bool | None | Unset = UNSET
-    """Whether the server keeps the response, so that it can be retrieved and followed."""
+    """Whether the server stores the response, so that it can be retrieved and continued."""
     background_options: BackgroundOptions | Unset = UNSET
     service_tier: ServiceTier | None | Unset = UNSET
     metadata: Mapping[str, str] | None | Unset = UNSET
@@ -97,35 +97,35 @@ class _ResponseParameters(Model):
     image: ImageConfig | Unset = UNSET
     access_programs: AccessPrograms | Unset = UNSET
     safety_identifier: str | None | Unset = UNSET
-    """Who the end user is, in a form that tells nothing about them."""
+    """A stable id of the end user that does not identify the person, such as a hash."""
     user: str | Unset = UNSET
     """The former name of `safety_identifier` and `prompt_cache_key`."""
 
 
 @model
 class CreateResponse(_ResponseParameters):
-    """The body that makes a response (Responses, Create)."""
+    """The body that creates a response (Responses, Create)."""
 
     stream: bool | None | Unset = UNSET
     stream_options: StreamOptions | None | Unset = UNSET
     background: bool | None | Unset = UNSET
-    """Whether the call returns at once and the response is fetched later."""
+    """Whether the server answers at once and the response is retrieved later."""
 
 
-# In pieces, since a run has tools of its own, and always streams.
+# The fields in groups, because a run takes tools of another kind and has no `stream`.
 
 
-class _Said(TypedDict, total=False):
+class _InputFields(TypedDict, total=False):
     model: str | None
     input: str | Sequence[Item | JSONObject] | None
     instructions: str | None
 
 
-class _Tools(TypedDict, total=False):
+class _ToolFields(TypedDict, total=False):
     tools: Sequence[Tool | JSONObject] | None
 
 
-class _Settings(TypedDict, total=False):
+class _SettingFields(TypedDict, total=False):
     tool_choice: ToolChoice | JSONObject | None
     parallel_tool_calls: bool | None
     max_tool_calls: int | None
@@ -157,22 +157,22 @@ class _Settings(TypedDict, total=False):
     user: str
 
 
-class _Stream(TypedDict, total=False):
+class _StreamField(TypedDict, total=False):
     stream: bool | None
 
 
-class _Ways(TypedDict, total=False):
+class _DeliveryFields(TypedDict, total=False):
     stream_options: StreamOptions | JSONObject | None
     background: bool | None
     extra: JSONObject
 
 
-class CreateResponseFields(_Said, _Tools, _Settings, _Stream, _Ways, total=False):
+class CreateResponseFields(_InputFields, _ToolFields, _SettingFields, _StreamField, _DeliveryFields, total=False):
     """The fields of :class:`CreateResponse`, as keyword arguments."""
 
 
-class RunFields(_Said, _Settings, _Ways, total=False):
-    """The fields of :class:`CreateResponse` that can be said of a run, as keyword arguments."""
+class RunFields(_InputFields, _SettingFields, _DeliveryFields, total=False):
+    """The fields of :class:`CreateResponse` that a run accepts, as keyword arguments."""
 
 
 # ---- the other endpoints
@@ -180,7 +180,7 @@ class RunFields(_Said, _Settings, _Ways, total=False):
 
 @model
 class CompactRequest(Model):
-    """The body that asks for a conversation to be shortened (Responses, Compact)."""
+    """The body that compacts a conversation (Responses, Compact)."""
 
     model: str | None
     input: str | Sequence[Item] | None | Unset = UNSET
@@ -210,7 +210,7 @@ class CompactFields(TypedDict, total=False):
 
 @model
 class InputTokensRequest(Model):
-    """The body that asks how long an input would be (Responses, Input tokens)."""
+    """The body that counts the tokens of an input (Responses, Input tokens)."""
 
     model: str | None | Unset = UNSET
     input: str | Sequence[Item] | None | Unset = UNSET
@@ -246,23 +246,23 @@ class InputTokensFields(TypedDict, total=False):
 
 @model
 class RetrieveParams(Model):
-    """The query of fetching a response, or of its events from some point on (Responses, Retrieve)."""
+    """The query parameters for retrieving a response or resuming its event stream (Responses, Retrieve)."""
 
     stream: bool | Unset = UNSET
     starting_after: int | Unset = UNSET
-    """The sequence number of the last event that is known; only with `stream`."""
+    """The sequence number of the last event received; only with `stream`."""
     include: Sequence[Include] | Unset = UNSET
     include_obfuscation: bool | Unset = UNSET
 
 
 @model
 class ListParams(Model):
-    """The query of a page of items (Responses, Input items; Conversations, List items)."""
+    """The query parameters for a page of items (Responses, Input items; Conversations, List items)."""
 
     after: str | Unset = UNSET
-    """The id of the last item of the page before."""
+    """The id of the last item of the previous page."""
     limit: int | Unset = UNSET
-    """From 1 to 100; servers take 20 if it is absent."""
+    """From 1 to 100. The default of servers is 20."""
     order: Order | Unset = UNSET
     include: Sequence[Include] | Unset = UNSET
 
@@ -272,16 +272,16 @@ class ListParams(Model):
 
 @model
 class ResponseCreateMessage(_ResponseParameters):
-    """Makes a response on a WebSocket, which always streams: `response.create` (WebSocket, Client events)."""
+    """The message that creates a response, which always streams: `response.create` (WebSocket, Client events)."""
 
     type: ClassVar[Literal["response.create"]] = "response.create"
     stream_id: str | Unset = UNSET
-    """The lane of the connection, named by the client."""
+    """The lane of the connection, chosen by the client."""
     generate: bool | Unset = UNSET
-    """False: prepare only, so that the next response starts sooner."""
+    """If false, only prepare, so that the next response starts sooner."""
 
 
-class ResponseCreateFields(_Said, _Tools, _Settings, total=False):
+class ResponseCreateFields(_InputFields, _ToolFields, _SettingFields, total=False):
     """The fields of :class:`ResponseCreateMessage`, as keyword arguments."""
 
     stream_id: str
@@ -291,17 +291,17 @@ class ResponseCreateFields(_Said, _Tools, _Settings, total=False):
 
 @model
 class ResponseSteer(Model):
-    """Puts input into the running response: `response.steer` (WebSocket, Steering)."""
+    """The message that adds input to a running response: `response.steer` (WebSocket, Steering)."""
 
     type: ClassVar[Literal["response.steer"]] = "response.steer"
     previous_response_id: str
     """The response to steer."""
     input: str | Sequence[Item]
-    """User messages and outputs of functions."""
+    """User messages and function call outputs."""
 
 
 ClientEvent: TypeAlias = ResponseCreateMessage | ResponseSteer | UnknownObject
-"""Any message of a client's on a WebSocket; open."""
+"""Any WebSocket message of a client; an open union."""
 
 CLIENT_EVENT_TYPES: Final[Mapping[str, type[Model]]] = {cls.type: cls for cls in (ResponseCreateMessage, ResponseSteer)}
-"""Wire ``type`` of a client's message -> its class."""
+"""Wire ``type`` of a client message -> its class."""

@@ -1,4 +1,4 @@
-"""The response, what it says about itself, and what the other endpoints under `/responses` answer."""
+"""Model the response, its parts, and the results of the other endpoints under `/responses`."""
 
 from __future__ import annotations
 
@@ -71,18 +71,18 @@ __all__ = [
 ]
 
 ResponseStatus: TypeAlias = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"] | str
-"""Where a response is: the last four are final."""
+"""The status of a response. The last four are final."""
 
 RUNNING_STATUSES: Final = frozenset({"queued", "in_progress"})
 """The statuses of a response that has not ended."""
 
 
-# ---- how it went
+# ---- usage, errors, diagnostics
 
 
 @model
 class CacheWriteTokensDetails(Model):
-    """Tokens written to the prompt cache, by how long they stay (Responses, Usage)."""
+    """Tokens written to the prompt cache, by how long they are kept (Responses, Usage)."""
 
     ttl_30m_tokens: int
     ttl_12h_tokens: int
@@ -90,25 +90,25 @@ class CacheWriteTokensDetails(Model):
 
 @model
 class InputTokensDetails(Model):
-    """What the input tokens were: `input_tokens_details` (Responses, Usage)."""
+    """Details of the input tokens: `input_tokens_details` (Responses, Usage)."""
 
     cached_tokens: int
-    """Read from the prompt cache."""
+    """Tokens read from the prompt cache."""
     cache_write_tokens: int | Unset = UNSET
-    """Written to the prompt cache."""
+    """Tokens written to the prompt cache."""
     cache_write_tokens_details: CacheWriteTokensDetails | None | Unset = UNSET
 
 
 @model
 class OutputTokensDetails(Model):
-    """What the output tokens were: `output_tokens_details` (Responses, Usage)."""
+    """Details of the output tokens: `output_tokens_details` (Responses, Usage)."""
 
     reasoning_tokens: int
 
 
 @model
 class Usage(Model):
-    """Tokens read and written: `usage` (Responses, Usage)."""
+    """The tokens of the request and its response: `usage` (Responses, Usage)."""
 
     input_tokens: int
     output_tokens: int
@@ -119,7 +119,7 @@ class Usage(Model):
 
 @model
 class ImageTokens(Model):
-    """Tokens of image generation, by what they stand for (Responses, Tool usage)."""
+    """Tokens of image generation, by what they represent (Responses, Tool usage)."""
 
     image_tokens: int
     text_tokens: int
@@ -127,7 +127,7 @@ class ImageTokens(Model):
 
 @model
 class CachedImageTokens(Model):
-    """Cached tokens of image generation, by what they stand for (Responses, Tool usage)."""
+    """Cached tokens of image generation, by what they represent (Responses, Tool usage)."""
 
     cached_image_tokens: int
     cached_text_tokens: int
@@ -135,7 +135,7 @@ class CachedImageTokens(Model):
 
 @model
 class ImageUsage(Model):
-    """Tokens that image generation took: `image_gen` (Responses, Tool usage)."""
+    """Tokens of image generation: `image_gen` (Responses, Tool usage)."""
 
     input_tokens: int
     output_tokens: int
@@ -148,14 +148,14 @@ class ImageUsage(Model):
 
 @model
 class WebSearchUsage(Model):
-    """Requests that web search made: `web_search` (Responses, Tool usage)."""
+    """Requests of web search: `web_search` (Responses, Tool usage)."""
 
     num_requests: int
 
 
 @model
 class ToolUsage(Model):
-    """What the hosted tools used up, beside the model's tokens: `tool_usage` (Responses, Tool usage)."""
+    """The usage of hosted tools, in addition to the model's tokens: `tool_usage` (Responses, Tool usage)."""
 
     image_gen: ImageUsage
     web_search: WebSearchUsage
@@ -163,14 +163,14 @@ class ToolUsage(Model):
 
 @model
 class MisalignmentSteer(Model):
-    """What may be said to the model to bring it back (Errors, `misalignment`)."""
+    """A message that can steer the model back (Errors, `misalignment`)."""
 
     message: str
 
 
 @model
 class Misalignment(Model):
-    """Why the model was stopped for doing what it should not: `misalignment` (Errors)."""
+    """Why the model was stopped for an unintended action: `misalignment` (Errors)."""
 
     error_type: (
         Literal[
@@ -237,7 +237,7 @@ class InputTransformation(Model):
 
     id: str
     type: Literal["reasoning"] | str
-    """The kind of the item, not of this object."""
+    """The type of the item, not of this object."""
     action: Literal["removed"] | str
     reason: (
         Literal[
@@ -253,7 +253,7 @@ class InputTransformation(Model):
 
 @model
 class ModerationResult(Model):
-    """What moderation found, by category: `moderation_result` (Responses, Moderation)."""
+    """The result of moderation, by category: `moderation_result` (Responses, Moderation)."""
 
     type: ClassVar[Literal["moderation_result"]] = "moderation_result"
     model: str
@@ -266,7 +266,7 @@ class ModerationResult(Model):
 
 @model
 class ModerationError(Model):
-    """Moderation did not work: `error` (Responses, Moderation)."""
+    """Moderation failed: `error` (Responses, Moderation)."""
 
     type: ClassVar[Literal["error"]] = "error"
     code: str
@@ -274,12 +274,12 @@ class ModerationError(Model):
 
 
 ModerationOutcome: TypeAlias = ModerationResult | ModerationError | UnknownObject
-"""How the moderation of one side ended."""
+"""The outcome of moderation of the input or the output; an open union."""
 
 
 @model
 class Moderation(Model):
-    """The moderation of what went in and what came out: `moderation` (Responses, Moderation)."""
+    """The moderation of input and output: `moderation` (Responses, Moderation)."""
 
     input: ModerationOutcome
     output: ModerationOutcome
@@ -294,7 +294,7 @@ class CacheHit(Model):
 
 @model
 class CacheMiss(Model):
-    """The prefix was not found, or not all of it, and why: `cache_miss` (Responses, Prompt cache diagnostics)."""
+    """The prefix was not found completely, and why: `cache_miss` (Responses, Prompt cache diagnostics)."""
 
     type: ClassVar[Literal["cache_miss"]] = "cache_miss"
     reason: (
@@ -317,14 +317,14 @@ class CacheMiss(Model):
 
 @model
 class CacheComparisonNotFound(Model):
-    """There is no response to compare with: `comparison_response_not_found` (Responses, Prompt cache diagnostics)."""
+    """The response to compare with was not found: `comparison_response_not_found` (Responses, Prompt cache diagnostics)."""
 
     type: ClassVar[Literal["comparison_response_not_found"]] = "comparison_response_not_found"
 
 
 @model
 class CacheDiagnosticsUnavailable(Model):
-    """Nothing can be said about the cache: `unavailable` (Responses, Prompt cache diagnostics)."""
+    """Diagnostics are not available: `unavailable` (Responses, Prompt cache diagnostics)."""
 
     type: ClassVar[Literal["unavailable"]] = "unavailable"
 
@@ -332,7 +332,7 @@ class CacheDiagnosticsUnavailable(Model):
 PromptCacheDiagnostics: TypeAlias = (
     CacheHit | CacheMiss | CacheComparisonNotFound | CacheDiagnosticsUnavailable | UnknownObject
 )
-"""What became of the cached prefix."""
+"""Whether the prompt prefix was found in the cache; an open union."""
 
 
 # ---- the response
@@ -347,12 +347,12 @@ PendingCall: TypeAlias = (
     | ToolSearchCall
     | McpApprovalRequest
 )
-"""An item that the client has to answer with another."""
+"""An item that the client must answer with another item."""
 
 
 @model
 class Response(Model):
-    """One turn of a model, whole or still growing: `response` (Responses)."""
+    """A response of the model, complete or in progress: `response` (Responses)."""
 
     object: ClassVar[Literal["response"]] = "response"
     id: str
@@ -401,52 +401,55 @@ class Response(Model):
 
     @property
     def output_text(self) -> str:
-        """All text of all messages, joined without a separator; empty if there is none."""
+        """The output text of all messages, joined without a separator; empty if there is none."""
         return "".join(part.text for part in self._message_parts() if isinstance(part, OutputText))
 
     @property
     def refusal(self) -> str:
-        """What the model said in declining, joined without a separator; empty if it did not decline."""
+        """The text of all refusals, joined without a separator; empty if the model did not decline."""
         return "".join(part.refusal for part in self._message_parts() if isinstance(part, Refusal))
 
     def _message_parts(self) -> Iterator[Content]:
         for item in self.output:
             if isinstance(item, Message):
-                # Content as a plain string is input's short form; where a server answers in it, it is the model's text.
+                # A string is the short form of input content. If a server uses it in output, it is the model's text.
                 yield from [OutputText(text=item.content)] if isinstance(item.content, str) else item.content
 
     @property
     def reasoning_text(self) -> str:
-        """The reasoning, or its summary where a model shows no more; a blank line between items; empty if none."""
+        """The reasoning of all reasoning items, with a blank line between items; empty if there is none.
+
+        For an item without reasoning text, this is its summary.
+        """
         return "\n\n".join(text for item in self.output if isinstance(item, Reasoning) and (text := item.text))
 
     @property
     def function_calls(self) -> list[FunctionCall]:
-        """The calls of the caller's functions, in order, answered or not."""
+        """The function calls in output order, answered or not."""
         return [item for item in self.output if isinstance(item, FunctionCall)]
 
     @property
     def pending_calls(self) -> list[PendingCall]:
-        """The items that wait for the client, in order: those whose answer is not in the output.
+        """The calls that the client must answer, in output order: those without an answer in the output.
 
-        What the server runs itself does not wait (hosted tools, a shell in a container, a tool search on the server),
-        nor does a call that the model did not finish (status `incomplete`): its arguments are cut off.
+        Calls that the server runs are not included (hosted tools, a shell in a container, a tool search on the server), nor
+        are calls with status `incomplete`, because their arguments are cut off.
         """
-        answered = {key for item in self.output if (key := _answers(item))}
-        return [item for item in self.output if isinstance(item, PendingCall) and _waits(item, answered)]
+        answered = {key for item in self.output if (key := _answered_id(item))}
+        return [item for item in self.output if isinstance(item, PendingCall) and _is_pending(item, answered)]
 
 
-def _answers(item: Item) -> str:
-    """Tell what the item answers: a call by its call id, an approval request by its id; empty if nothing."""
-    pair = _OF_OUTPUT.get(item.type)
+def _answered_id(item: Item) -> str:
+    """Return the id of the call or approval request that the item answers; empty if it answers none."""
+    pair = _PAIR_OF_OUTPUT.get(item.type)
     key = getattr(item, pair.output_key, None) if pair is not None else None
     return key if isinstance(key, str) else ""
 
 
-_OF_OUTPUT: Final = {pair.output: pair for pair in CALL_OUTPUT_PAIRS}
+_PAIR_OF_OUTPUT: Final = {pair.output: pair for pair in CALL_OUTPUT_PAIRS}
 
 
-def _waits(call: PendingCall, answered: set[str]) -> bool:
+def _is_pending(call: PendingCall, answered: set[str]) -> bool:
     if isinstance(call, McpApprovalRequest):
         return call.id not in answered
     if call.status == "incomplete" or call.call_id in answered:
@@ -454,17 +457,17 @@ def _waits(call: PendingCall, answered: set[str]) -> bool:
     if isinstance(call, ToolSearchCall):
         return call.execution == "client"
     if isinstance(call, ShellCall):
-        # An environment that is new to this package is not taken for the caller's machine.
+        # An unknown environment is not assumed to be the caller's machine.
         return not call.environment or isinstance(call.environment, LocalEnvironment)
     return True
 
 
-# ---- the other answers
+# ---- the other endpoints
 
 
 @model
 class CompactedResponse(Model):
-    """A conversation, shortened: `response.compaction` (Responses, Compact). Its output is the next input."""
+    """A compacted conversation: `response.compaction` (Responses, Compact). Its output is the next input."""
 
     object: ClassVar[Literal["response.compaction"]] = "response.compaction"
     id: str
@@ -477,7 +480,7 @@ class CompactedResponse(Model):
 
 @model
 class InputTokenCount(Model):
-    """How long an input is: `response.input_tokens` (Responses, Input tokens)."""
+    """The number of tokens of an input: `response.input_tokens` (Responses, Input tokens)."""
 
     object: ClassVar[Literal["response.input_tokens"]] = "response.input_tokens"
     input_tokens: int
@@ -485,22 +488,22 @@ class InputTokenCount(Model):
 
 @model
 class DeletedResponse(Model):
-    """A response is gone: the answer to its deletion (Responses, Delete)."""
+    """The confirmation that a response was deleted (Responses, Delete)."""
 
     object: Literal["response.deleted", "response"] | str | Unset = UNSET
-    """Servers differ."""
+    """It differs between servers."""
     id: str
     deleted: bool
 
 
 @model
 class ResponseItemList(Model):
-    """A page of the items that a response was made from: `list` (Responses, Input items)."""
+    """A page of the input items of a response: `list` (Responses, Input items)."""
 
     object: ClassVar[Literal["list"]] = "list"
     data: list[Item]
     first_id: str | None
     """Null on an empty page."""
     last_id: str | None
-    """Null on an empty page; the cursor for the next one (`after`) on others."""
+    """The value of `after` for the next page; null on an empty page."""
     has_more: bool

@@ -1,6 +1,6 @@
-"""Tools that a model may be given, and the choice among them.
+"""Model the tools of a request, and the choice among them.
 
-A tool is a definition: what the model may call. The calls and their outputs are items (see `items`).
+A tool is a definition of what the model may call. The calls and their outputs are items; see :mod:`.items`.
 """
 
 from __future__ import annotations
@@ -84,20 +84,20 @@ MemoryLimit: TypeAlias = Literal["1g", "4g", "16g", "64g"] | str
 """The memory of a container."""
 
 SearchContextSize: TypeAlias = Literal["low", "medium", "high"] | str
-"""How much of the context window search results may take."""
+"""How much of the context window search results may use."""
 
 
 @model
 class UnknownTool(Unknown):
-    """A tool whose `type` has no class here."""
+    """A tool with an unknown ``type``."""
 
 
-# ---- the caller's own
+# ---- function and custom tools
 
 
 @model
 class FunctionTool(Model):
-    """A function of the caller's, with a JSON Schema for its arguments: `function` (Tools, Function calling)."""
+    """A function of the caller, with a JSON Schema for its arguments: `function` (Tools, Function calling)."""
 
     type: ClassVar[Literal["function"]] = "function"
     name: str
@@ -105,25 +105,25 @@ class FunctionTool(Model):
     parameters: JSONObject | None | Unset = UNSET
     """The JSON Schema of the arguments."""
     strict: bool | None | Unset = UNSET
-    """Whether the arguments are held to the schema while they are written."""
+    """Whether the server forces the arguments to match the schema."""
     output_schema: JSONObject | None | Unset = UNSET
     allowed_callers: Sequence[AllowedCaller] | None | Unset = UNSET
     async_: bool | None | Unset = UNSET
-    """Whether the model may go on without waiting for the output."""
+    """Whether the model may continue without waiting for the output."""
     defer_loading: bool | None | Unset = UNSET
-    """Whether the definition is kept from the model until a tool search finds it."""
+    """Whether the definition is hidden from the model until a tool search finds it."""
 
 
 @model
 class CustomToolTextFormat(Model):
-    """Any text as the input of a custom tool: `text` (Tools, Custom tools)."""
+    """Free text as the input of a custom tool: `text` (Tools, Custom tools)."""
 
     type: ClassVar[Literal["text"]] = "text"
 
 
 @model
 class CustomToolGrammarFormat(Model):
-    """Input of a custom tool that fits a grammar: `grammar` (Tools, Custom tools)."""
+    """Input of a custom tool that matches a grammar: `grammar` (Tools, Custom tools)."""
 
     type: ClassVar[Literal["grammar"]] = "grammar"
     definition: str
@@ -131,12 +131,12 @@ class CustomToolGrammarFormat(Model):
 
 
 CustomToolFormat: TypeAlias = CustomToolTextFormat | CustomToolGrammarFormat | UnknownObject
-"""What the input of a custom tool looks like."""
+"""The format of the input of a custom tool; an open union."""
 
 
 @model
 class CustomTool(Model):
-    """A tool of the caller's that takes text instead of JSON: `custom` (Tools, Custom tools)."""
+    """A tool of the caller with text as input instead of JSON: `custom` (Tools, Custom tools)."""
 
     type: ClassVar[Literal["custom"]] = "custom"
     name: str
@@ -144,14 +144,14 @@ class CustomTool(Model):
     format: CustomToolFormat | None | Unset = UNSET
     allowed_callers: Sequence[AllowedCaller] | None | Unset = UNSET
     async_: bool | None | Unset = UNSET
-    """Whether the model may go on without waiting for the output."""
+    """Whether the model may continue without waiting for the output."""
     defer_loading: bool | None | Unset = UNSET
-    """Whether the definition is kept from the model until a tool search finds it."""
+    """Whether the definition is hidden from the model until a tool search finds it."""
 
 
 @model
 class NamespaceTool(Model):
-    """Tools of the caller's under a common name: `namespace` (Tools, Tool search)."""
+    """Tools of the caller under a common name: `namespace` (Tools, Tool search)."""
 
     type: ClassVar[Literal["namespace"]] = "namespace"
     name: str
@@ -161,13 +161,13 @@ class NamespaceTool(Model):
 
 @model
 class ToolSearchTool(Model):
-    """Lets the model look for deferred tools, on the server or at the client: `tool_search` (Tools, Tool search)."""
+    """Lets the model search for deferred tools, on the server or the client: `tool_search` (Tools, Tool search)."""
 
     type: ClassVar[Literal["tool_search"]] = "tool_search"
     execution: Literal["server", "client"] | str | None | Unset = UNSET
     description: str | None | Unset = UNSET
     parameters: JSONValue | Unset = UNSET
-    """The JSON Schema of the query, for a search that the client does."""
+    """The JSON Schema of the query, for a search on the client."""
 
 
 @model
@@ -182,9 +182,9 @@ class ProgrammaticToolCallingTool(Model):
 
 @model
 class ComparisonFilter(Model):
-    """A test of one attribute of a file, told by its `type` (Tools, File search).
+    """A comparison of one attribute of a file; `type` is the operator (Tools, File search).
 
-    It stands for all comparisons, so an operator that is new to this package ends up here too.
+    It is used for every operator, including unknown ones.
     """
 
     type: Literal["eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"] | str
@@ -217,7 +217,7 @@ FileSearchFilter: TypeAlias = AndFilter | OrFilter | ComparisonFilter
 
 @model
 class HybridSearch(Model):
-    """The weights of the two rankings that are fused: `hybrid_search` (Tools, File search)."""
+    """The weights of the two combined rankings: `hybrid_search` (Tools, File search)."""
 
     embedding_weight: float
     text_weight: float
@@ -229,7 +229,7 @@ class RankingOptions(Model):
 
     ranker: Literal["auto", "default-2024-11-15"] | str | None | Unset = UNSET
     score_threshold: float | None | Unset = UNSET
-    """From 0 to 1: the higher, the fewer and better the results."""
+    """From 0 to 1. A higher threshold returns fewer and better results."""
     hybrid_search: HybridSearch | None | Unset = UNSET
 
 
@@ -246,7 +246,7 @@ class FileSearchTool(Model):
 
 @model(optional=("type",))
 class UserLocation(Model):
-    """Roughly where the user is: `approximate` (Tools, Web search)."""
+    """The approximate location of the user: `approximate` (Tools, Web search)."""
 
     type: ClassVar[Literal["approximate"]] = "approximate"
     city: str | None | Unset = UNSET
@@ -274,19 +274,19 @@ class _WebSearch(Model):
 class _WebSearchTool(_WebSearch):
     filters: WebSearchFilters | None | Unset = UNSET
     external_web_access: bool | None | Unset = UNSET
-    """False: only from the search provider's cache."""
+    """If false, only the cache of the search provider is used."""
 
 
 @model
 class WebSearchTool(_WebSearchTool):
-    """Search on the web: `web_search` (Tools, Web search)."""
+    """Web search: `web_search` (Tools, Web search)."""
 
     type: ClassVar[Literal["web_search"]] = "web_search"
 
 
 @model
 class WebSearchTool20250826(_WebSearchTool):
-    """Search on the web, as of that day: `web_search_2025_08_26` (Tools, Web search)."""
+    """Web search, version of 2025-08-26: `web_search_2025_08_26` (Tools, Web search)."""
 
     type: ClassVar[Literal["web_search_2025_08_26"]] = "web_search_2025_08_26"
 
@@ -305,7 +305,7 @@ class WebSearchPreviewTool(_WebSearchPreviewTool):
 
 @model
 class WebSearchPreviewTool20250311(_WebSearchPreviewTool):
-    """The earlier web search, as of that day: `web_search_preview_2025_03_11` (Tools, Web search)."""
+    """The earlier web search, version of 2025-03-11: `web_search_preview_2025_03_11` (Tools, Web search)."""
 
     type: ClassVar[Literal["web_search_preview_2025_03_11"]] = "web_search_preview_2025_03_11"
 
@@ -315,7 +315,7 @@ class WebSearchPreviewTool20250311(_WebSearchPreviewTool):
 
 @model
 class McpToolFilter(Model):
-    """Some of the tools of an MCP server, by name or by harmlessness (Tools, MCP)."""
+    """Some of the tools of an MCP server, by name or because they are read-only (Tools, MCP)."""
 
     tool_names: Sequence[str] | None | Unset = UNSET
     read_only: bool | None | Unset = UNSET
@@ -324,7 +324,7 @@ class McpToolFilter(Model):
 
 @model
 class McpApprovalFilter(Model):
-    """Which tools of an MCP server wait for an approval, and which never do (Tools, MCP)."""
+    """Which tools of an MCP server need an approval, and which do not (Tools, MCP)."""
 
     always: McpToolFilter | None | Unset = UNSET
     never: McpToolFilter | None | Unset = UNSET
@@ -357,11 +357,11 @@ class McpTool(Model):
         | None
         | Unset
     ) = UNSET
-    """A ready-made connection, instead of `server_url`."""
+    """A predefined connector, used instead of `server_url`."""
     tunnel_id: str | None | Unset = UNSET
     allowed_callers: Sequence[AllowedCaller] | None | Unset = UNSET
     defer_loading: bool | None | Unset = UNSET
-    """Whether the definitions are kept from the model until a tool search finds them."""
+    """Whether the definitions are hidden from the model until a tool search finds them."""
 
 
 # ---- containers
@@ -376,7 +376,7 @@ class NetworkPolicyDisabled(Model):
 
 @model
 class DomainSecret(Model):
-    """A secret that is put into requests to one domain, unseen by the model (Tools, Containers)."""
+    """A secret that is added to requests to one domain and hidden from the model (Tools, Containers)."""
 
     domain: str
     name: str
@@ -385,7 +385,7 @@ class DomainSecret(Model):
 
 @model
 class NetworkPolicyAllowlist(Model):
-    """A container that reaches some domains only: `allowlist` (Tools, Containers)."""
+    """A container that reaches only some domains: `allowlist` (Tools, Containers)."""
 
     type: ClassVar[Literal["allowlist"]] = "allowlist"
     allowed_domains: Sequence[str]
@@ -393,12 +393,12 @@ class NetworkPolicyAllowlist(Model):
 
 
 NetworkPolicy: TypeAlias = NetworkPolicyDisabled | NetworkPolicyAllowlist | UnknownObject
-"""What a container may reach."""
+"""What a container may reach; an open union."""
 
 
 @model
 class CodeInterpreterContainer(Model):
-    """A container made for the code interpreter: `auto` (Tools, Code interpreter)."""
+    """A new container for the code interpreter: `auto` (Tools, Code interpreter)."""
 
     type: ClassVar[Literal["auto"]] = "auto"
     file_ids: Sequence[str] | None | Unset = UNSET
@@ -408,7 +408,7 @@ class CodeInterpreterContainer(Model):
 
 @model
 class CodeInterpreterTool(Model):
-    """Runs Python in a container, an existing one (by id) or a new one: `code_interpreter` (Tools, Code interpreter)."""
+    """Runs Python in a container, existing (by id) or new: `code_interpreter` (Tools, Code interpreter)."""
 
     type: ClassVar[Literal["code_interpreter"]] = "code_interpreter"
     container: str | CodeInterpreterContainer | UnknownObject
@@ -422,12 +422,12 @@ class SkillReference(Model):
     type: ClassVar[Literal["skill_reference"]] = "skill_reference"
     skill_id: str
     version: str | None | Unset = UNSET
-    """A number, or `latest`; the skill's default version if absent."""
+    """A number or `latest`. If absent, the default version is used."""
 
 
 @model
 class InlineSkillSource(Model):
-    """A zipped skill in the request itself: `base64` (Tools, Shell, Skills)."""
+    """A zipped skill inside the request: `base64` (Tools, Shell, Skills)."""
 
     type: ClassVar[Literal["base64"]] = "base64"
     media_type: ClassVar[Literal["application/zip"]] = "application/zip"
@@ -436,7 +436,7 @@ class InlineSkillSource(Model):
 
 @model
 class InlineSkill(Model):
-    """A skill that comes with the request: `inline` (Tools, Shell, Skills)."""
+    """A skill inside the request: `inline` (Tools, Shell, Skills)."""
 
     type: ClassVar[Literal["inline"]] = "inline"
     name: str
@@ -445,12 +445,12 @@ class InlineSkill(Model):
 
 
 Skill: TypeAlias = SkillReference | InlineSkill | UnknownObject
-"""Instructions and files that are put into a container."""
+"""Instructions and files for a container; an open union."""
 
 
 @model
 class ContainerAuto(Model):
-    """A container made for this request: `container_auto` (Tools, Shell)."""
+    """A new container for this request: `container_auto` (Tools, Shell)."""
 
     type: ClassVar[Literal["container_auto"]] = "container_auto"
     file_ids: Sequence[str] | None | Unset = UNSET
@@ -469,7 +469,7 @@ class ContainerReference(Model):
 
 @model
 class LocalSkill(Model):
-    """A skill in a directory of the caller's machine (Tools, Shell, Skills)."""
+    """A skill in a directory on the caller's machine (Tools, Shell, Skills)."""
 
     name: str
     description: str
@@ -485,7 +485,7 @@ class LocalEnvironment(Model):
 
 
 ShellEnvironment: TypeAlias = ContainerAuto | ContainerReference | LocalEnvironment | UnknownObject
-"""Where shell commands run: in a container of the server's, or on the caller's machine."""
+"""Where shell commands run: in a container of the server or on the caller's machine; an open union."""
 
 
 @model
@@ -499,14 +499,14 @@ class ShellTool(Model):
 
 @model
 class LocalShellTool(Model):
-    """Runs commands on the caller's machine, the earlier form: `local_shell` (Tools, Local shell)."""
+    """Runs commands on the caller's machine (earlier form): `local_shell` (Tools, Local shell)."""
 
     type: ClassVar[Literal["local_shell"]] = "local_shell"
 
 
 @model
 class ApplyPatchTool(Model):
-    """Edits files by patches that the caller applies: `apply_patch` (Tools, Apply patch)."""
+    """Edits files with patches that the caller applies: `apply_patch` (Tools, Apply patch)."""
 
     type: ClassVar[Literal["apply_patch"]] = "apply_patch"
     allowed_callers: Sequence[AllowedCaller] | None | Unset = UNSET
@@ -517,14 +517,14 @@ class ApplyPatchTool(Model):
 
 @model
 class ComputerTool(Model):
-    """Uses a computer by screenshots, clicks and keys: `computer` (Tools, Computer use)."""
+    """Uses a computer with screenshots, clicks and keys: `computer` (Tools, Computer use)."""
 
     type: ClassVar[Literal["computer"]] = "computer"
 
 
 @model
 class ComputerUsePreviewTool(Model):
-    """Uses a computer, the earlier form: `computer_use_preview` (Tools, Computer use)."""
+    """Uses a computer (earlier form): `computer_use_preview` (Tools, Computer use)."""
 
     type: ClassVar[Literal["computer_use_preview"]] = "computer_use_preview"
     display_width: int
@@ -536,7 +536,7 @@ class ComputerUsePreviewTool(Model):
 
 @model
 class InputImageMask(Model):
-    """The part of an image that is painted over, by file or by URL: `input_image_mask` (Tools, Image generation)."""
+    """The part of an image to paint over, by file or URL: `input_image_mask` (Tools, Image generation)."""
 
     file_id: str | None | Unset = UNSET
     image_url: str | None | Unset = UNSET
@@ -544,7 +544,7 @@ class InputImageMask(Model):
 
 @model
 class SvgReasoning(Model):
-    """How much the model that draws in SVG thinks: `reasoning` (Tools, Image generation, SVG)."""
+    """The reasoning of the model that draws in SVG: `reasoning` (Tools, Image generation, SVG)."""
 
     effort: ReasoningEffort | None | Unset = UNSET
 
@@ -559,7 +559,7 @@ class SvgConfig(Model):
 
 @model
 class ImageGenerationTool(Model):
-    """Makes and edits images: `image_generation` (Tools, Image generation)."""
+    """Generates and edits images: `image_generation` (Tools, Image generation)."""
 
     type: ClassVar[Literal["image_generation"]] = "image_generation"
     action: Literal["generate", "edit", "auto"] | str | None | Unset = UNSET
@@ -569,9 +569,9 @@ class ImageGenerationTool(Model):
     background: Literal["transparent", "opaque", "auto"] | str | None | Unset = UNSET
     output_format: Literal["png", "webp", "jpeg", "gif", "svg"] | str | None | Unset = UNSET
     output_compression: int | None | Unset = UNSET
-    """Per cent."""
+    """In percent."""
     partial_images: int | None | Unset = UNSET
-    """How many previews are streamed."""
+    """The number of previews to stream."""
     input_fidelity: Literal["high", "low"] | str | None | Unset = UNSET
     input_image_mask: InputImageMask | None | Unset = UNSET
     moderation: Literal["auto", "low"] | str | None | Unset = UNSET
@@ -602,7 +602,7 @@ Tool: TypeAlias = (
     | ProgrammaticToolCallingTool
     | UnknownTool
 )
-"""Anything that may stand in `tools`."""
+"""Any tool; an open union."""
 
 TOOL_TYPES: Final[Mapping[str, type[Model]]] = {
     cls.type: cls
@@ -627,15 +627,15 @@ TOOL_TYPES: Final[Mapping[str, type[Model]]] = {
         ProgrammaticToolCallingTool,
     )
 }
-"""Wire string to class, for each tool known here."""
+"""Wire ``type`` of a tool -> its class."""
 
 
-# ---- the choice
+# ---- tool choice
 
 
 @model
 class ToolChoiceFunction(Model):
-    """This function: `function` (Tools, Tool choice)."""
+    """Call this function: `function` (Tools, Tool choice)."""
 
     type: ClassVar[Literal["function"]] = "function"
     name: str | Unset = UNSET
@@ -643,7 +643,7 @@ class ToolChoiceFunction(Model):
 
 @model
 class ToolChoiceCustom(Model):
-    """This custom tool: `custom` (Tools, Tool choice)."""
+    """Call this custom tool: `custom` (Tools, Tool choice)."""
 
     type: ClassVar[Literal["custom"]] = "custom"
     name: str
@@ -651,7 +651,7 @@ class ToolChoiceCustom(Model):
 
 @model
 class ToolChoiceMcp(Model):
-    """This MCP server, or one tool of it: `mcp` (Tools, Tool choice)."""
+    """Call a tool of this MCP server, or one tool of it: `mcp` (Tools, Tool choice)."""
 
     type: ClassVar[Literal["mcp"]] = "mcp"
     server_label: str
@@ -660,9 +660,9 @@ class ToolChoiceMcp(Model):
 
 @model
 class ToolChoiceHosted(Model):
-    """A tool told by its `type` alone (Tools, Tool choice).
+    """Call the tool with this `type` (Tools, Tool choice).
 
-    Any `type` without a class of its own is one of these, those that are new to this package included.
+    It is used for every `type` without a class, including unknown ones.
     """
 
     type: (
@@ -684,12 +684,12 @@ class ToolChoiceHosted(Model):
 
 
 AllowedTool: TypeAlias = ToolChoiceFunction | ToolChoiceCustom | ToolChoiceMcp | ToolChoiceHosted
-"""A tool, named rather than defined. Open: `ToolChoiceHosted` takes any `type`."""
+"""A tool by name. The union is open: `ToolChoiceHosted` accepts any `type`."""
 
 
 @model
 class ToolChoiceAllowed(Model):
-    """Only these of the tools, at will or at least one: `allowed_tools` (Tools, Tool choice)."""
+    """Restrict the choice to these tools: `allowed_tools` (Tools, Tool choice)."""
 
     type: ClassVar[Literal["allowed_tools"]] = "allowed_tools"
     mode: Literal["auto", "required", "none"] | str | Unset = UNSET
@@ -705,4 +705,4 @@ ToolChoice: TypeAlias = (
     | ToolChoiceAllowed
     | ToolChoiceHosted
 )
-"""Whether tools are called, and which. Open: `ToolChoiceHosted` takes any `type`."""
+"""Whether the model calls tools, and which. The union is open: `ToolChoiceHosted` accepts any `type`."""

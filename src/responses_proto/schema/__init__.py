@@ -1,7 +1,7 @@
-"""Python types, JSON Schema and values: structured output and partial JSON. Nothing here awaits.
+"""Convert Python types to JSON Schema, and JSON text to Python values: structured output and partial JSON.
 
-:func:`text_format` turns a Python type into the request's ``text.format``; :func:`structure` reads the model's answer back
-into that type. :func:`partial_json` reads JSON that is still being written.
+:func:`text_format` converts a Python type to the ``text.format`` of a request; :func:`structure` parses the answer of the model
+as that type. :func:`partial_json` parses JSON that is not complete yet. Nothing in this folder awaits.
 """
 
 from __future__ import annotations

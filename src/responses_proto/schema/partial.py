@@ -1,21 +1,31 @@
-"""The value of a JSON text that is still being written: arguments of a call, structured output.
+"""Parse JSON text that is not complete yet: arguments of a call, structured output.
 
-A model writes its JSON token by token, and a user interface wants to show what is there. :func:`partial_json` gives the
-value as far as it is certain, which is to say: whatever follows, the whole value begins with it. Of what is unfinished,
+A model writes JSON token by token, and a user interface may show it meanwhile. :func:`partial_json` returns the *certain* part
+of the value: the complete value will start with it, however the text continues. Of what is not complete,
 
-* a string is given as far as it came, without an incomplete escape or the first half of a surrogate pair;
-* an object or array is given with what it has;
-* a number, ``true``, ``false``, ``null``, a key, and a key without a value are left out.
+* a string is included up to its last character, without an incomplete escape or the first half of a surrogate pair;
+* an object or array is included with the members that it has;
+* a number, ``true``, ``false``, ``null``, a key, and a key without a value are omitted.
 
-A number is certain once something follows it, or once the text is known to be whole. Where a text stops being JSON,
-reading stops: what came before is given, and :attr:`PartialJSON.invalid_at` says where that was. Of repeated keys the last
-one counts, as everywhere; so there alone a value that was given can be replaced.
+A number is certain once another character follows it, or once the text is known to be complete. At the first character that is
+not valid JSON, parsing stops: the value before it is kept, and :attr:`PartialJSON.invalid_at` is its position. If a key is
+repeated, the last value is used; this is the only case in which a returned value is replaced later.
+
+How the parser works
+--------------------
+:class:`PartialJSON` is a state machine that is fed one piece of text after the other. ``_expected`` is what the text must
+continue with (a value, a key, a colon, the rest of a string, ...). ``_stack`` holds the containers that are open, outermost
+first; each is a real ``dict`` or ``list`` that grows in place. A closed container is moved into the one around it. The unit
+that is being read (string, number or literal) is collected in ``_pieces`` and put into the innermost container when it ends.
+An escape that a piece of text cuts off is kept in ``_rest`` and read again with the next piece; nothing else is read twice, so
+the cost is linear in the text.
 """
 
 from __future__ import annotations
 
+import enum
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import attrs
 
@@ -32,62 +42,84 @@ if TYPE_CHECKING:
 __all__ = ["PartialJSON", "PartialSource", "partial_json"]
 
 PartialSource: TypeAlias = str | Item | OutputText | InputText | Text
-"""What JSON can be read from: the arguments of a call, the text of a message or a part, or a text as such. Other items have
-none: nothing about them is certain."""
+"""A source of JSON: a string, the arguments of a call, or the text of a message or content part. All other items have no JSON,
+so nothing about them is certain."""
 
-_Step: TypeAlias = Literal["value", "element", "key", "member", "colon", "after", "end", "string", "number", "literal"]
-# What is expected next. "element" and "member" come right after the opening bracket, where it may close as well.
-
-_SPACE: Final = re.compile(r"[ \t\n\r]*")
+_WHITESPACE: Final = re.compile(r"[ \t\n\r]*")
 _PLAIN: Final = re.compile(r'[^"\\\x00-\x1f]*')
 _ESCAPES: Final = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _HEX: Final = frozenset("0123456789abcdefABCDEF")
 _LITERALS: Final[dict[str, tuple[str, bool | None]]] = {"t": ("true", True), "f": ("false", False), "n": ("null", None)}
 _AFTER_NUMBER: Final = frozenset(" \t\n\r,]}")
 _HIGH, _LOW, _AFTER_LOW = 0xD800, 0xDC00, 0xE000
-_MORE: Final = -1  # in place of a code unit: the text ends within the escape
+_MORE: Final = -1  # instead of a code unit: the text ends within the escape
 
-# The grammar of numbers (RFC 8259, section 6): state -> character -> state. 9 stands for every digit but 0.
+# The grammar of numbers (RFC 8259, section 6): state -> character -> next state. 9 represents the digits 1 to 9.
 _NUMBER: Final[dict[str, dict[str, str]]] = {
-    "start": {"-": "sign", "0": "zero", "9": "whole"},
-    "sign": {"0": "zero", "9": "whole"},
+    "start": {"-": "sign", "0": "zero", "9": "integer"},
+    "sign": {"0": "zero", "9": "integer"},
     "zero": {".": "point", "e": "e", "E": "e"},
-    "whole": {"0": "whole", "9": "whole", ".": "point", "e": "e", "E": "e"},
+    "integer": {"0": "integer", "9": "integer", ".": "point", "e": "e", "E": "e"},
     "point": {"0": "fraction", "9": "fraction"},
     "fraction": {"0": "fraction", "9": "fraction", "e": "e", "E": "e"},
     "e": {"+": "e sign", "-": "e sign", "0": "exponent", "9": "exponent"},
     "e sign": {"0": "exponent", "9": "exponent"},
     "exponent": {"0": "exponent", "9": "exponent"},
 }
-_NUMBERS: Final = frozenset({"zero", "whole", "fraction", "exponent"})  # where a number may end
+# The states in which a number may end.
+_COMPLETE_NUMBERS: Final = frozenset({"zero", "integer", "fraction", "exponent"})
+
+
+class _Expected(enum.Enum):
+    """What the text must continue with."""
+
+    VALUE = enum.auto()
+    ELEMENT = enum.auto()
+    """The first element of an array, or its end."""
+    MEMBER = enum.auto()
+    """The first key of an object, or its end."""
+    KEY = enum.auto()
+    COLON = enum.auto()
+    SEPARATOR = enum.auto()
+    """A comma, or the end of the container."""
+    STRING = enum.auto()
+    """The rest of a string."""
+    NUMBER = enum.auto()
+    """The rest of a number."""
+    LITERAL = enum.auto()
+    """The rest of ``true``, ``false`` or ``null``."""
+    END = enum.auto()
+    """Nothing but whitespace."""
 
 
 def partial_json(
-    source: PartialSource, *, whole: bool | None = None, limits: Limits | None = None
+    source: PartialSource, *, complete: bool | None = None, limits: Limits | None = None
 ) -> JSONValue | Unset:
-    """Give the value of the JSON in ``source`` as far as it is certain; ``UNSET`` if nothing is.
+    """Return the certain part of the JSON value in ``source``; ``UNSET`` if there is none.
 
-    ``whole`` says whether the text is all there is; by default that is believed of an item whose status is ``completed``.
-    Costs time linear in the text. To follow a text that grows, :class:`PartialJSON` reads each piece once. Never raises
-    for text that is no JSON; raises ``LimitExceeded`` if it is nested too deep.
+    ``complete`` says whether the text is complete. The default is true for an item with the status ``completed`` and for an
+    approval request, else false. Text that is not JSON is not an error. Raises ``LimitExceeded`` if the text is nested too deep.
+
+    The cost is linear in the text. To follow a text that grows, use :class:`PartialJSON`, which reads each piece once.
     """
-    text, ended = _read(source)
-    ended = ended if whole is None else whole
+    text, is_complete = _text_of(source)
+    if complete is None:
+        complete = is_complete
     limits = limits or Limits()
     try:
         value: JSONValue = default_backend().loads(text, limits.max_nesting)
     except DecodeError:
         reader = PartialJSON(limits=limits)
         reader.feed(text)
-        if ended:
+        if complete:
             reader.close()
         return reader.value
-    uncertain = type(value) in (int, float) and not ended and text[-1] not in _AFTER_NUMBER
+    uncertain = type(value) in (int, float) and not complete and text[-1] not in _AFTER_NUMBER
     return UNSET if uncertain else value
 
 
-def _read(source: PartialSource) -> tuple[str, bool]:
-    """Give the text, and whether it is whole."""
+def _text_of(source: PartialSource) -> tuple[str, bool]:
+    """Return the text of a source, and whether it is complete."""
     if isinstance(source, str):
         return source, False
     if isinstance(source, (OutputText, InputText, Text)):
@@ -103,11 +135,11 @@ def _read(source: PartialSource) -> tuple[str, bool]:
 
 @attrs.define
 class _Open:
-    """A container that is not closed yet."""
+    """An open container."""
 
     value: dict[str, Any] | list[Any]
     key: str = ""
-    """Of the member that is being read."""
+    """The key of the member that is being read."""
 
     def put(self, value: Any) -> None:
         if isinstance(self.value, dict):
@@ -117,34 +149,35 @@ class _Open:
 
 
 class PartialJSON:
-    """Follows one JSON text that comes in pieces. Verbs: :meth:`feed` any number of times, then :meth:`close`.
+    """Parses one JSON text that is received in pieces.
 
-    Each character is read once, however the text is cut. :attr:`value` can be asked for at any time: it costs a shallow
-    copy of the containers that are still open, and the string that is. What it gave is never changed afterwards.
+    Call :meth:`feed` with each piece, then :meth:`close`. Each character is read once, wherever the text is split. Read
+    :attr:`value` at any time: it costs a shallow copy of the open containers, and a copy of the open string. A returned value is
+    never changed later.
     """
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
-        self._step: _Step = "value"
+        self._expected = _Expected.VALUE
         self._stack: list[_Open] = []
         self._root: JSONValue | Unset = UNSET
-        self._pieces: list[str] = []  # of the string or number that is being read
+        self._pieces: list[str] = []  # the string or number that is being read
         self._is_key = False
         self._number = "start"
-        self._literal = ""  # what is left of it
+        self._literal = ""  # the rest of the literal that is being read
         self._literal_value: bool | None = None
-        self._rest = ""  # an escape that is not whole yet
-        self._offset = 0  # where the text that is being read begins
+        self._rest = ""  # an escape that is not complete yet
+        self._offset = 0  # the position of the current piece in the text
         self._closed = False
         self._failure: LimitExceeded | None = None
         self.invalid_at: int | None = None
-        """Where the text stopped being JSON, in characters from its beginning; ``None`` if it did not."""
+        """The position of the first character that is not valid JSON; ``None`` if there is none."""
 
     @property
     def value(self) -> JSONValue | Unset:
-        """The value as far as it is certain; ``UNSET`` if nothing is."""
+        """The certain part of the value; ``UNSET`` if there is none."""
         value: Any = self._root
-        if self._step == "string" and not self._is_key:
+        if self._expected == _Expected.STRING and not self._is_key:
             value = "".join(self._pieces)
             self._pieces = [value]
         for container in reversed(self._stack):
@@ -157,16 +190,17 @@ class PartialJSON:
 
     @property
     def complete(self) -> bool:
-        """Whether the text is one JSON value from beginning to end."""
-        return self._step == "end" and self.invalid_at is None
+        """Whether the text is one complete JSON value."""
+        return self._expected == _Expected.END and self.invalid_at is None
 
     def feed(self, delta: str) -> None:
-        """Take the next piece of text. What follows the first thing that is no JSON is ignored.
+        """Parse the next piece of text. Everything after the first invalid character is ignored.
 
-        Raises ``LimitExceeded`` if containers are nested too deep, now and in every later call.
+        Raises ``LimitExceeded`` if containers are nested too deep, in this and in every later call, and ``LocalProtocolError``
+        after :meth:`close`.
         """
         if self._closed:
-            raise LocalProtocolError("feed() after close(): this text has ended; make another PartialJSON")
+            raise LocalProtocolError("feed() was called after close(): create another PartialJSON for another text")
         if self._failure is not None:
             raise self._failure
         text = self._rest + delta
@@ -177,82 +211,90 @@ class PartialJSON:
         self._offset += end - len(self._rest)
 
     def close(self) -> None:
-        """Take the end of the text: a number that stands there is certain from now on. Idempotent."""
+        """End the text: a number at its end is certain now. Calling it again has no effect."""
         self._closed = True
-        if self._step == "number" and self._number in _NUMBERS and self.invalid_at is None:
+        if self._expected == _Expected.NUMBER and self._number in _COMPLETE_NUMBERS and self.invalid_at is None:
             self._put_number(self._offset)
 
-    # Each of these reads on from a position, and gives the one that it came to.
+    # Each of these methods reads from a position and returns the position after it.
 
     def _advance(self, text: str, position: int) -> int:
-        match self._step:
-            case "string":
+        match self._expected:
+            case _Expected.STRING:
                 return self._read_string(text, position)
-            case "number":
+            case _Expected.NUMBER:
                 return self._read_number(text, position)
-            case "literal":
+            case _Expected.LITERAL:
                 return self._read_literal(text, position)
             case _:
-                return self._read_mark(text, position)
+                return self._read_structure(text, position)
 
-    def _read_mark(self, text: str, position: int) -> int:
-        position = _end(_SPACE, text, position)
+    def _read_structure(self, text: str, position: int) -> int:
+        position = _end_of_run(_WHITESPACE, text, position)
         if position == len(text):
             return position
         character = text[position]
-        match self._step:
-            case "value" | "element":
-                return self._begin(character, position)
-            case "key" | "member":
-                return self._begin_key(character, position)
-            case "after":
-                return self._go_on(character, position)
+        match self._expected:
+            case _Expected.VALUE | _Expected.ELEMENT:
+                return self._read_value_start(character, position)
+            case _Expected.KEY | _Expected.MEMBER:
+                return self._read_key_start(character, position)
+            case _Expected.SEPARATOR:
+                return self._read_separator(character, position)
             case _:
-                if (character, self._step) != (":", "colon"):
+                if (character, self._expected) != (":", _Expected.COLON):
                     return self._fail(position)
-                self._step = "value"
+                self._expected = _Expected.VALUE
                 return position + 1
 
-    def _begin_key(self, character: str, position: int) -> int:
+    def _read_key_start(self, character: str, position: int) -> int:
         if character == '"':
             self._is_key = True
-            self._step = "string"
+            self._expected = _Expected.STRING
             return position + 1
-        return self._end_of(position) if (character, self._step) == ("}", "member") else self._fail(position)
+        return (
+            self._close_container(position)
+            if (character, self._expected) == ("}", _Expected.MEMBER)
+            else self._fail(position)
+        )
 
-    def _begin(self, character: str, position: int) -> int:
+    def _read_value_start(self, character: str, position: int) -> int:
         if character == '"':
             self._is_key = False
-            self._step = "string"
+            self._expected = _Expected.STRING
         elif character == "{":
             self._open({})
-            self._step = "member"
+            self._expected = _Expected.MEMBER
         elif character == "[":
             self._open([])
-            self._step = "element"
+            self._expected = _Expected.ELEMENT
         elif character in _LITERALS:
             self._literal, self._literal_value = _LITERALS[character]
-            self._step = "literal"
+            self._expected = _Expected.LITERAL
             return position
         elif character in "-0123456789":
             self._number = "start"
-            self._step = "number"
+            self._expected = _Expected.NUMBER
             return position
         else:
-            return self._end_of(position) if (character, self._step) == ("]", "element") else self._fail(position)
+            return (
+                self._close_container(position)
+                if (character, self._expected) == ("]", _Expected.ELEMENT)
+                else self._fail(position)
+            )
         return position + 1
 
-    def _go_on(self, character: str, position: int) -> int:
+    def _read_separator(self, character: str, position: int) -> int:
         is_object = isinstance(self._stack[-1].value, dict)
         if character == ",":
-            self._step = "key" if is_object else "value"
+            self._expected = _Expected.KEY if is_object else _Expected.VALUE
             return position + 1
         if character == ("}" if is_object else "]"):
-            return self._end_of(position)
+            return self._close_container(position)
         return self._fail(position)
 
     def _read_string(self, text: str, position: int) -> int:
-        after = _end(_PLAIN, text, position)
+        after = _end_of_run(_PLAIN, text, position)
         if after > position:
             self._pieces.append(text[position:after])
         if after == len(text):
@@ -265,7 +307,7 @@ class PartialJSON:
         self._pieces.clear()
         if self._is_key:
             self._stack[-1].key = string
-            self._step = "colon"
+            self._expected = _Expected.COLON
         else:
             self._put(string)
         return after + 1
@@ -307,7 +349,7 @@ class PartialJSON:
         self._pieces.append(text[start:position])
         if position == end:
             return end
-        if self._number not in _NUMBERS or text[position] not in _AFTER_NUMBER:
+        if self._number not in _COMPLETE_NUMBERS or text[position] not in _AFTER_NUMBER:
             return self._fail(position)
         return position if self._put_number(self._offset + position) else end
 
@@ -325,14 +367,16 @@ class PartialJSON:
     def _read_literal(self, text: str, position: int) -> int:
         part = text[position : position + len(self._literal)]
         if not self._literal.startswith(part):
-            wrong = next(i for i, (said, due) in enumerate(zip(part, self._literal, strict=False)) if said != due)
+            wrong = next(
+                i for i, (got, expected) in enumerate(zip(part, self._literal, strict=False)) if got != expected
+            )
             return self._fail(position + wrong)
         self._literal = self._literal[len(part) :]
         if not self._literal:
             self._put(self._literal_value)
         return position + len(part)
 
-    # What they do with it.
+    # Building the value.
 
     def _open(self, container: dict[str, Any] | list[Any]) -> None:
         depth = len(self._stack) + 1
@@ -343,17 +387,17 @@ class PartialJSON:
             raise
         self._stack.append(_Open(container))
 
-    def _end_of(self, position: int) -> int:
+    def _close_container(self, position: int) -> int:
         self._put(self._stack.pop().value)
         return position + 1
 
     def _put(self, value: Any) -> None:
         if self._stack:
             self._stack[-1].put(value)
-            self._step = "after"
+            self._expected = _Expected.SEPARATOR
         else:
             self._root = value
-            self._step = "end"
+            self._expected = _Expected.END
 
     def _fail(self, position: int) -> int:
         self.invalid_at = self._offset + position
@@ -361,7 +405,7 @@ class PartialJSON:
 
 
 def _unit(text: str, position: int) -> int | None:
-    r"""Give the number in ``\uXXXX``; :data:`_MORE` if it is cut off, ``None`` if there is none."""
+    r"""Return the number in ``\uXXXX``; :data:`_MORE` if the escape is cut off, ``None`` if it is invalid."""
     escape = text[position : position + 6]
     start, digits = escape[:2], escape[2:]
     if not r"\u".startswith(start) or not _HEX.issuperset(digits):
@@ -369,6 +413,6 @@ def _unit(text: str, position: int) -> int | None:
     return int(digits, 16) if len(escape) == len(r"\uXXXX") else _MORE
 
 
-def _end(run: re.Pattern[str], text: str, position: int) -> int:
-    """Give the end of a run of characters, which may be empty."""
+def _end_of_run(run: re.Pattern[str], text: str, position: int) -> int:
+    """Return the end position of a run of characters, which may be empty."""
     return cast("re.Match[str]", run.match(text, position)).end()

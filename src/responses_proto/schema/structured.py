@@ -1,4 +1,4 @@
-"""Structured output: from a type to the schema that is asked for, and from a model's text to a value of the type.
+"""Convert a Python type to the schema of a request, and the text of the response to a value of the type (structured output).
 
 ::
 
@@ -7,18 +7,19 @@
     match event.parse_response(response):           # or client.parse(CalendarEvent, model=..., input=...)
         case Parsed(value): ...                     # a CalendarEvent
         case Refused(text): ...                     # the model declined
-        case Incomplete(reason, partial): ...       # the response did not complete: nothing is parsed
-        case Invalid(path, message): ...            # the text is no JSON, or JSON of another shape
+        case Incomplete(reason, partial): ...       # the response did not complete
+        case Invalid(path, message): ...            # the text is not JSON, or does not match the type
 
-Types: classes of attrs and dataclasses, ``TypedDict``, ``NamedTuple``, pydantic models, ``Literal``, enumerations, unions,
-lists, tuples and sets, ``str``, ``int``, ``float``, ``bool``, ``None``, ``datetime``, ``date``, ``time``, ``UUID`` and
-``Decimal``; generic, nested and recursive. Descriptions come from docstrings, from ``Annotated[..., "text"]`` and from
-``metadata={"description": ...}`` of a field. Dictionaries with free keys and ``Any`` cannot be said in the strict subset.
+Supported types: classes of attrs and dataclasses, ``TypedDict``, ``NamedTuple``, pydantic models, ``Literal``, enumerations,
+unions, lists, tuples and sets, ``str``, ``int``, ``float``, ``bool``, ``None``, ``datetime``, ``date``, ``time``, ``UUID`` and
+``Decimal``. They can be generic, nested and recursive. Descriptions are taken from docstrings, from ``Annotated[..., "text"]``
+and from ``metadata={"description": ...}`` of a field. The strict subset of JSON Schema cannot express dictionaries with arbitrary
+keys, nor ``Any``; they are refused.
 
-A field with a default may be null on the wire (the strict subset has no optional properties) and has its default then;
-where null is a value of the field's type, it is that. Pydantic models have no such rule: all their fields have to come.
+The strict subset has no optional properties. A field with a default can therefore be null on the wire, and then has its
+default; if null is a value of the field's type, it is this value. Fields of pydantic models are always required.
 
-A type that is no JSON object is asked for inside one, as ``{"value": ...}``, and taken out again.
+A type that is not a JSON object is wrapped in one, as ``{"value": ...}``, and unwrapped again.
 """
 
 from __future__ import annotations
@@ -30,20 +31,20 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 import attrs
 
 from ..codec import default_backend, dump
-from ..exceptions import DecodeError, LimitExceeded, LocalProtocolError
+from ..exceptions import DecodeError, LimitExceeded, UsageError
 from ..limits import Limits
 from ..models.config import JsonSchemaFormat, TextConfig
 from ..models.content import OutputText
 from ..models.events import OutputTextDelta
 from ..models.items import Message
 from ..typing import UNSET
-from ._planner import description_of, plan, plan_fields, type_name
-from ._pydantic import Foreign
-from ._shapes import Object, ObjectField, Reading, ShapeError, path_of, root_schema
+from ._planner import description_of, object_of, shape_of, type_name
+from ._pydantic import PydanticShape
+from ._shapes import Object, ObjectField, ReadCache, ShapeError, path_of, root_schema
 from .partial import PartialJSON, partial_json
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeForm  # for the type checker, which brings it
+    from typing_extensions import TypeForm  # type checkers bundle it
 
     from ..models.events import Event
     from ..models.request import CreateResponse, CreateResponseFields
@@ -72,8 +73,8 @@ __all__ = [
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-_WRAPPED: Final = "value"
-_LONGEST_NAME: Final = 64
+_WRAPPER_KEY: Final = "value"
+_MAX_NAME_CHARS: Final = 64
 _UNFINISHED: Final = frozenset({"queued", "in_progress", "incomplete", "failed", "cancelled"})
 
 
@@ -82,11 +83,11 @@ _UNFINISHED: Final = frozenset({"queued", "in_progress", "incomplete", "failed",
 
 @attrs.frozen
 class Parsed(Generic[T_co]):
-    """The text is a value of the type."""
+    """The text matches the type."""
 
     value: T_co
     response: Response | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
-    """What it was taken from; ``None`` if from a bare text."""
+    """The response; ``None`` if a text was parsed."""
 
 
 @attrs.frozen
@@ -94,39 +95,39 @@ class Refused:
     """The model declined to answer."""
 
     text: str
-    """What it said."""
+    """The text of the refusal."""
     response: Response | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
-    """What it was taken from."""
+    """The response."""
 
 
 @attrs.frozen
 class Incomplete:
-    """The response is not completed. Whatever text there is, it is not taken for the answer."""
+    """The response is not completed, so its text is not parsed as the answer."""
 
     reason: str
-    """``max_output_tokens``, ``content_filter``, an error's code, ``truncated``, or else the response's status."""
+    """``max_output_tokens``, ``content_filter``, the code of an error, ``truncated``, or else the status of the response."""
     partial: JSONValue | Unset = UNSET
-    """The JSON as far as it came; ``UNSET`` if none did."""
+    """The JSON received so far; ``UNSET`` if there is none."""
     response: Response | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
-    """What it was taken from; ``.error`` and ``.incomplete_details`` tell more."""
+    """The response; see its ``error`` and ``incomplete_details``."""
 
 
 @attrs.frozen
 class Invalid:
-    """The response is completed, but its text is no value of the type."""
+    """The response is completed, but its text does not match the type."""
 
     path: str
-    """Where, in JSONPath; ``$`` for a text that is no JSON."""
+    """The JSONPath of the value that does not match; ``$`` if the text is not JSON."""
     message: str
-    """What is wrong there, in one line."""
+    """What is wrong, in one line."""
     text: str = ""
     """The whole text."""
     response: Response | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
-    """What it was taken from; ``None`` if from a bare text."""
+    """The response; ``None`` if a text was parsed."""
 
 
 ParseResult: TypeAlias = Parsed[T] | Refused | Incomplete | Invalid
-"""What became of a request for a value: exactly one of four."""
+"""The result of a request for a value: exactly one of these four."""
 
 
 # ---- types
@@ -134,82 +135,82 @@ ParseResult: TypeAlias = Parsed[T] | Refused | Incomplete | Invalid
 
 @attrs.frozen
 class Parameter:
-    """One parameter of a function, for :meth:`Structured.of_parameters`."""
+    """A parameter of a function, for :meth:`Structured.of_parameters`."""
 
     type: Any
-    """Its annotation."""
+    """The annotation."""
     optional: bool = False
-    """Whether it has a default, and so may be null on the wire."""
+    """Whether it has a default, and so can be null on the wire."""
     description: str = ""
-    """For the model; what ``Annotated`` says counts where this is empty."""
+    """The description for the model; if empty, that in ``Annotated`` is used."""
 
 
 class Structured(Generic[T]):
-    """A type, ready to be asked for and to be read. Immutable; make it once and use it for any number of responses.
+    """A type with its schema and its parser. Immutable; create it once and use it for any number of responses.
 
-    ``name`` is the schema's name (letters, digits, ``_`` and ``-``, at most 64); by default the type's. Raises
-    ``LocalProtocolError`` with a path for what the strict subset of JSON Schema cannot say.
+    ``name`` is the name of the schema (letters, digits, ``_`` and ``-``, at most 64); default: the name of the type. Raises
+    ``UsageError``, with the path in the message, if the strict subset of JSON Schema cannot express the type.
     """
 
     __slots__ = ("_root", "_wrapped", "description", "name", "schema")
 
     name: str
-    """The schema's name."""
+    """The name of the schema."""
     description: str
-    """The type's docstring; empty if it has none."""
+    """The docstring of the type; empty if it has none."""
     schema: JSONObject
-    """The JSON Schema, in the strict subset. Not to be changed."""
+    """The JSON Schema, in the strict subset. Do not change it."""
 
     def __init__(self, of: TypeForm[T], *, name: str | None = None) -> None:
-        shape = plan(of)
-        wrapped = not isinstance(shape, Object) and not (isinstance(shape, Foreign) and shape.is_object)
+        shape = shape_of(of)
+        wrapped = not isinstance(shape, Object) and not (isinstance(shape, PydanticShape) and shape.is_object)
         if wrapped:
-            shape = Object(name="Wrapped", build=dict, fields=(ObjectField(wire=_WRAPPED, shape=shape),))
+            shape = Object(name="Wrapped", build=dict, fields=(ObjectField(wire=_WRAPPER_KEY, shape=shape),))
         description = description_of(of) if isinstance(of, type) and not wrapped else ""
         name = name if name is not None else type_name(of) or "output"
-        self._settle(shape, name, wrapped=wrapped, description=description)
+        self._init(shape, name, wrapped=wrapped, description=description)
 
     @classmethod
     def of_parameters(cls, name: str, parameters: Mapping[str, Parameter]) -> Structured[dict[str, Any]]:
-        """Make one of a function's parameters: its values are dictionaries of arguments.
+        """Create one for the parameters of a function, by name. Its values are dictionaries of arguments.
 
-        An argument that is null where the parameter's type has no null is left out, so that the default counts.
+        An argument that is null, though its type does not include null, is omitted, so that the default is used.
         """
         fields = {key: (p.type, p.optional, p.description) for key, p in parameters.items()}
-        made = cast("Structured[dict[str, Any]]", cls.__new__(cls))
-        made._settle(plan_fields(name, fields), name)  # noqa: SLF001 - its own
-        return made
+        structured = cast("Structured[dict[str, Any]]", cls.__new__(cls))
+        structured._init(object_of(name, fields), name)  # noqa: SLF001 - an instance of this class
+        return structured
 
-    def _settle(self, shape: Shape, name: str, *, wrapped: bool = False, description: str = "") -> None:
+    def _init(self, shape: Shape, name: str, *, wrapped: bool = False, description: str = "") -> None:
         self._wrapped = wrapped
         self.description = description
         self._root = shape
-        self.name = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:_LONGEST_NAME] or "output"
+        self.name = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:_MAX_NAME_CHARS] or "output"
         self.schema = root_schema(shape)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 
     def text_format(self) -> JsonSchemaFormat:
-        """Give what a request asks with: ``text=TextConfig(format=...)`` (Responses, Structured outputs)."""
+        """Return the format for a request: ``text=TextConfig(format=...)`` (Responses, Structured outputs)."""
         return JsonSchemaFormat(name=self.name, schema=self.schema, strict=True)
 
     def structure(self, text: str) -> T:
-        """Make a value of a text: JSON, or JSON in a Markdown fence. Raises ``DecodeError``, with ``.path``."""
+        """Parse a text: JSON, or JSON in a Markdown fence. Raises ``DecodeError`` with the path if it does not match the type."""
         result = self.parse_text(text)
         if isinstance(result, Invalid):
             raise DecodeError(result.message, path=result.path, type_name=self.name)
         return result.value
 
     def load(self, value: JSONValue) -> T:
-        """Make a value of a JSON value, in its wrapping or without. Raises ``DecodeError``, with ``.path``."""
+        """Convert a JSON value, wrapped or not. Raises ``DecodeError`` with the path if it does not match the type."""
         try:
             return self._read(value)
-        except ShapeError as misfit:
-            raise DecodeError(misfit.message, path=path_of(misfit.steps), type_name=self.name) from None
+        except ShapeError as error:
+            raise DecodeError(error.message, path=path_of(error.steps), type_name=self.name) from None
 
     def parse_text(self, text: str) -> Parsed[T] | Invalid:
-        """Make a value of a text, as :meth:`structure` does, without raising."""
+        """Parse a text as :meth:`structure` does, but return :class:`Invalid` instead of raising."""
         try:
             value = _json_in(text)
             return Parsed(self._read(value))
@@ -217,25 +218,25 @@ class Structured(Generic[T]):
             return Invalid("$", str(error.__cause__ or error), text)
         except LimitExceeded as error:
             return Invalid("$", str(error), text)
-        except ShapeError as misfit:
-            return Invalid(path_of(misfit.steps), misfit.message, text)
+        except ShapeError as error:
+            return Invalid(path_of(error.steps), error.message, text)
 
     def _read(self, value: Any) -> T:
         shape = self._root
-        bare = self._wrapped and not (isinstance(value, dict) and _WRAPPED in value)
-        if bare:  # a server that does not know schemas, and a model that was told of the type in words
+        unwrapped = self._wrapped and not (isinstance(value, dict) and _WRAPPER_KEY in value)
+        if unwrapped:  # from a server that does not enforce schemas
             shape = cast("Object", shape).fields[0].shape
         try:
-            made = Reading().read(shape, value, exact=False)
+            result = ReadCache().read(shape, value, exact=False)
         except RecursionError:
             raise ShapeError("nested too deep") from None
-        return cast("T", made[_WRAPPED] if self._wrapped and not bare else made)
+        return cast("T", result[_WRAPPER_KEY] if self._wrapped and not unwrapped else result)
 
     def parse_response(self, response: Response) -> ParseResult[T]:
-        """Make a value of a response. A refusal counts first, then the status: a text is parsed if it is completed.
+        """Return the result of a response: :class:`Refused` if the model declined, :class:`Incomplete` if it is not completed.
 
-        The text is that of :func:`answer_text`. A completed response without any (it called a function, say) is
-        :class:`Invalid`; a response that states no status counts as completed.
+        Otherwise parse the text of :func:`answer_text`. A completed response without text, such as one that calls a function,
+        is :class:`Invalid`. A response without a status is treated as completed.
         """
         status = response.status or "completed"
         if status not in _UNFINISHED:
@@ -244,7 +245,7 @@ class Structured(Generic[T]):
         return self._parse(response, (details and details.reason) or (error and error.code) or status)
 
     def parse_outcome(self, outcome: Outcome) -> ParseResult[T]:
-        """Make a value of what a stream ended with, as :meth:`parse_response` does; a truncated one is not completed."""
+        """Return the result of a stream, as :meth:`parse_response`. A truncated stream is :class:`Incomplete`."""
         if outcome.status == "completed":
             return self._parse(outcome.response, "")
         if outcome.status in _UNFINISHED and outcome.response.status in _UNFINISHED:
@@ -268,27 +269,27 @@ class Structured(Generic[T]):
             return UNSET
 
     def unwrapped(self, partial: JSONValue | Unset) -> JSONValue | Unset:
-        """Take a partial value out of the object that stands around what is no object."""
-        return partial.get(_WRAPPED, UNSET) if self._wrapped and isinstance(partial, Mapping) else partial
+        """Return a partial value without its wrapper, if the type has one; ``UNSET`` if the value has not begun."""
+        return partial.get(_WRAPPER_KEY, UNSET) if self._wrapped and isinstance(partial, Mapping) else partial
 
 
 def json_schema(of: Any) -> JSONObject:
-    """Give the schema of a type, in the strict subset. Raises ``LocalProtocolError``; see :class:`Structured`."""
+    """Return the JSON Schema of a type, in the strict subset. Raises ``UsageError``; see :class:`Structured`."""
     return Structured[Any](of).schema
 
 
 def text_format(of: Any, *, name: str | None = None) -> JsonSchemaFormat:
-    """Give what a request for a type asks with. Raises ``LocalProtocolError``; see :class:`Structured`."""
+    """Return the text format of a request for a type. Raises ``UsageError``; see :class:`Structured`."""
     return Structured[Any](of, name=name).text_format()
 
 
 def structure(text: str, of: TypeForm[T]) -> T:
-    """Make a value of a text. Raises ``DecodeError``, with ``.path``; see :meth:`Structured.structure`."""
+    """Parse a text as a value of a type. Raises ``DecodeError``; see :meth:`Structured.structure`."""
     return Structured[T](of).structure(text)
 
 
 def parse_response(response: Response, of: TypeForm[T]) -> ParseResult[T]:
-    """Make a value of a response; see :meth:`Structured.parse_response`."""
+    """Return the result of a response as a value of a type; see :meth:`Structured.parse_response`."""
     return Structured[T](of).parse_response(response)
 
 
@@ -298,9 +299,9 @@ def parse_response(response: Response, of: TypeForm[T]) -> ParseResult[T]:
 def with_text_format(
     output: Structured[Any], request: CreateResponse | JSONObject | None, fields: CreateResponseFields
 ) -> CreateResponseFields:
-    """Give the fields that add the format to a request; what it says of the text besides is kept.
+    """Return ``fields`` with the text format of ``output`` added. Other text settings of ``request`` and ``fields`` are kept.
 
-    Raises ``LocalProtocolError`` if the request asks for a format already.
+    Raises ``UsageError`` if the request has a text format already.
     """
     text: Any = UNSET
     if "text" in fields:
@@ -310,26 +311,27 @@ def with_text_format(
     format_ = output.text_format()
     if isinstance(text, Mapping):
         wire = cast("JSONObject", text)
-        _refuse(wire.get("format"))
+        _check_no_format(wire.get("format"))
         return {**fields, "text": {**wire, "format": dump(format_)}}
-    _refuse(text and text.format)
+    _check_no_format(text and text.format)
     return {**fields, "text": attrs.evolve(text, format=format_) if text else TextConfig(format=format_)}
 
 
-def _refuse(format_: object) -> None:
+def _check_no_format(format_: object) -> None:
     if format_:
-        raise LocalProtocolError("the request asks for a text format already; the type to parse is what says it")
+        raise UsageError("the request must not have a text format: it is derived from the type to parse")
 
 
 def answer_text(response: Response) -> str:
-    """Give the text that is the answer: of the last message whose phase is ``final_answer``.
+    """Return the text of the answer: that of the last message with the phase ``final_answer``.
 
-    Without such a one, of the last message with text that is not ``commentary``; then of the last one with text.
+    If there is none, it is that of the last message that is not ``commentary``, then that of the last message. Messages without
+    text are ignored.
     """
     messages = [item for item in response.output if isinstance(item, Message) and _text_of(item).strip()]
     final = [message for message in messages if message.phase == "final_answer"]
-    said = [message for message in messages if message.phase != "commentary"]
-    chosen = final or said or messages
+    not_commentary = [message for message in messages if message.phase != "commentary"]
+    chosen = final or not_commentary or messages
     return _text_of(chosen[-1]) if chosen else ""
 
 
@@ -343,7 +345,7 @@ _FENCE: Final = re.compile(r"```[ \t]*[A-Za-z0-9_+-]*[ \t]*(?:\r?\n|(?=[\[{\"]))
 
 
 def _after_fence(text: str) -> str:
-    """Give the text after the first opening fence; all of it if it begins with JSON, or has none."""
+    """Return the text after the first opening fence; the whole text if it starts with JSON or has no fence."""
     if text.lstrip()[:1] in ("{", "[", '"'):
         return text
     fence = _FENCE.search(text)
@@ -354,7 +356,7 @@ def _json_in(text: str) -> JSONValue:
     backend = default_backend()
     text = text.strip().removeprefix("\ufeff")
     inner = _after_fence(text)
-    # A string in the JSON may have a fence in it, and so may what the model says after it.
+    # Strings in the JSON and the text after it may contain a fence, so both ends are tried.
     ends = dict.fromkeys((inner.rfind("```"), inner.find("\n```"))) if inner is not text else {}
     for end in ends:
         if end >= 0:
@@ -363,36 +365,40 @@ def _json_in(text: str) -> JSONValue:
             except DecodeError:
                 continue
             return value
-    whole: JSONValue = backend.loads(inner)
-    return whole
+    result: JSONValue = backend.loads(inner)
+    return result
 
 
 class PartialOutput:
-    """Follows the answer of a stream while it is written. Verbs: :meth:`push` each event, then look at :attr:`value`."""
+    """Parses the answer of a stream while it is received.
+
+    Call :meth:`push` with each event; when it returns true, :attr:`value` may have changed. ``output`` is the type that was
+    requested, so that its wrapper can be removed.
+    """
 
     def __init__(self, output: Structured[Any] | None = None, *, limits: Limits | None = None) -> None:
         self._output = output
         self._limits = limits or Limits()
-        self._place: tuple[object, ...] | None = None
-        self._start = ""  # of a text that may begin with a fence
+        self._position: tuple[object, ...] | None = None
+        self._start = ""  # the text so far, while it may be the start of a fence
         self._reader: PartialJSON | None = None
 
     @property
     def value(self) -> JSONValue | Unset:
-        """The answer as far as it is certain; ``UNSET`` if nothing is. What it gave is never changed afterwards."""
+        """The certain part of the answer; ``UNSET`` if there is none. A returned value is never changed later."""
         value = self._reader.value if self._reader is not None else UNSET
         return value if self._output is None else self._output.unwrapped(value)
 
     def push(self, event: Event) -> bool:
-        """Take an event; tell whether there may be more to see. A new message starts anew.
+        """Process an event and return whether :attr:`value` may have changed. A new message or content part replaces the old.
 
         Raises ``LimitExceeded`` if the JSON is nested too deep.
         """
         if not isinstance(event, OutputTextDelta):
             return False
-        place = (event.output_index, event.content_index)
-        if place != self._place:
-            self._place, self._start, self._reader = place, "", None
+        position = (event.output_index, event.content_index)
+        if position != self._position:
+            self._position, self._start, self._reader = position, "", None
         if self._reader is not None:
             self._reader.feed(event.delta)
             return True
@@ -400,7 +406,7 @@ class PartialOutput:
         if self._start.startswith("`"):
             inner = _after_fence(self._start)
             if inner is self._start or (inner == "" and not self._start.endswith("\n")):
-                return False  # the fence is not whole yet
+                return False  # the fence is not complete yet
             self._start = inner
         if not self._start:
             return False

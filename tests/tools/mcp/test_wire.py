@@ -6,7 +6,7 @@ import pytest
 
 from responses_proto.models import FunctionTool, InputFile, InputImage, InputText
 from responses_proto.tools import ToolOutput
-from responses_proto.tools.mcp._wire import fits_strict, make_offer, output_of, parts_of
+from responses_proto.tools.mcp._wire import make_offer, output_of, parts_of
 from responses_proto.typing import UNSET
 
 if TYPE_CHECKING:
@@ -17,12 +17,6 @@ if TYPE_CHECKING:
 
 IMAGE: list[Content] = [InputText(text='{"width":1}'), InputImage(image_url="data:image/png;base64,iVBO")]
 
-STRICT: JSONObject = {
-    "type": "object",
-    "properties": {"city": {"type": "string", "enum": ["Paris"]}, "days": {"type": ["integer", "null"], "minimum": 1}},
-    "required": ["days", "city"],
-    "additionalProperties": False,
-}
 LOOSE: JSONObject = {"type": "object", "properties": {"city": {"type": "string"}}}
 
 
@@ -92,43 +86,6 @@ def test_only_allowed_tools_are_offered() -> None:
     assert names("a.b", "c", "d", allowed=["c", "a.b"]) == {"a_b": "a.b", "c": "c"}
     assert names("a", allowed=[]) == {}
     assert make_offer([tool("a"), tool("b")], allowed=["b"]).listed == ["a", "b"]
-
-
-@pytest.mark.parametrize(
-    ("schema", "strict"),
-    [
-        (STRICT, True),
-        (LOOSE, False),
-        ({**STRICT, "required": ["city"]}, False),
-        ({**STRICT, "additionalProperties": {}}, False),
-        ({**STRICT, "anyOf": [STRICT]}, False),
-        ({**STRICT, "$schema": "https://json-schema.org/draft/2020-12/schema"}, False),
-        ({"type": "object", "properties": {}, "additionalProperties": False}, True),
-        ({"type": "object", "properties": {}}, False),
-        ({"type": "array", "items": STRICT}, False),
-        ({**STRICT, "properties": {"days": {"type": "array", "items": STRICT}, "city": {"$ref": "#/$defs/c"}}}, True),
-        ({**STRICT, "properties": {"days": {"type": "array", "items": LOOSE}, "city": {"type": "string"}}}, False),
-        ({**STRICT, "properties": {"days": {"anyOf": [STRICT, {"type": "null"}]}, "city": {"const": "x"}}}, True),
-        ({**STRICT, "properties": {"days": {}, "city": {"type": "string"}}}, False),
-        ({**STRICT, "properties": {"days": {"type": "string", "default": ""}, "city": {"type": "string"}}}, False),
-        ({**STRICT, "properties": {"days": {"type": "string", "format": "uri"}, "city": {"type": "string"}}}, False),
-        ({**STRICT, "properties": {"days": {"type": "string", "format": "date"}, "city": {"type": "string"}}}, True),
-        ({**STRICT, "$defs": {"c": LOOSE}}, False),
-        ({**STRICT, "properties": {"days": True, "city": {"type": "string"}}}, False),
-        ({**STRICT, "properties": ["days", "city"]}, False),
-        ({**STRICT, "required": [["days"]]}, False),
-        ({**STRICT, "format": []}, False),
-    ],
-)
-def test_a_schema_says_strict_where_it_is(schema: dict[str, Any], strict: bool) -> None:
-    assert fits_strict(schema) is strict
-
-
-def test_what_is_nested_too_deep_is_not_strict() -> None:
-    schema: dict[str, Any] = {"type": "string"}
-    for _ in range(20):
-        schema = {"type": "object", "properties": {"a": schema}, "required": ["a"], "additionalProperties": False}
-    assert not fits_strict(schema)
 
 
 # ---- results

@@ -11,6 +11,7 @@ from ...anomalies import Anomaly
 from ...codec import default_converter
 from ...exceptions import APIError, LimitExceeded, LocalProtocolError, ResponsesProtoError
 from ...limits import Limits
+from ...models._paths import get_path
 from ...models.events import Event, SteerAccepted, SteerFailed, SteerPending
 from ...models.response import Response
 from ..api_errors import api_error_from
@@ -24,7 +25,6 @@ from ._tables import (
     TurnState,
     code_of,
     kind_of,
-    look,
     parent_of,
     response_id_of,
     stream_id_of,
@@ -268,7 +268,7 @@ class ClientSession:
 
     def _turn_of(self, value: Any, kind: MessageKind) -> ClientTurn | None:
         if kind == "steer":
-            return self._turn_called(text_at(value, "steer", "previous_response_id"))
+            return self._turn_called(text_at(value, "steer.previous_response_id"))
         stream_id = stream_id_of(value)
         lane = self._lanes.get(stream_id)
         if lane is not None and self._is_late(lane, value, kind):
@@ -303,7 +303,7 @@ class ClientSession:
         self._keep(turn, data)
         if following == "ended":
             if kind == "terminal" and turn.response_id in self._steers:
-                turn.waits = bool(default_converter().load(look(value, "response"), Response).pending_calls)
+                turn.waits = bool(default_converter().load(get_path(value, "response"), Response).pending_calls)
             self._end(turn)
             self._foresee(turn)
         return True

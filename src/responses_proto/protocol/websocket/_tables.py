@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
+from ...models._paths import get_path
 from ...models.events import TERMINAL_TYPES, SteerAccepted, SteerFailed, SteerPending
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ __all__ = [
     "TurnState",
     "code_of",
     "kind_of",
-    "look",
     "parent_of",
     "response_id_of",
     "stream_id_of",
@@ -131,25 +131,18 @@ def kind_of(value: Any) -> MessageKind:
     if value == "[DONE]":
         return "done"
     kind = MESSAGE_KINDS.get(text_at(value, "type"), "event")
-    if kind == "event" and not look(value, "type") and look(value, "error"):
+    if kind == "event" and not get_path(value, "type") and get_path(value, "error"):
         kind = "error"  # some servers leave out what it is
-    status = look(value, "status")
+    status = get_path(value, "status")
     return "refused" if kind == "error" and type(status) is int and status >= _FIRST_ERROR else kind
 
 
 _FIRST_ERROR: Final = 400  # of the HTTP status codes
 
 
-def look(value: Any, *path: str) -> Any:
-    """Give what is at a path of keys; ``None`` if nothing is."""
-    for name in path:
-        value = cast("dict[str, Any]", value).get(name) if isinstance(value, dict) else None
-    return value
-
-
-def text_at(value: Any, *path: str) -> str:
-    """Give the text at a path of keys; empty if none is."""
-    found = look(value, *path)
+def text_at(value: Any, path: str) -> str:
+    """Return the string at a dotted path of keys; empty if there is none."""
+    found = get_path(value, path)
     return found if isinstance(found, str) else ""
 
 
@@ -160,14 +153,14 @@ def stream_id_of(value: Any) -> str | None:
 
 def response_id_of(value: Any) -> str:
     """Give the id of the response in an event."""
-    return text_at(value, "response", "id")
+    return text_at(value, "response.id")
 
 
 def parent_of(value: Any) -> str:
     """Give the id of the response that the one in an event follows."""
-    return text_at(value, "response", "previous_response_id")
+    return text_at(value, "response.previous_response_id")
 
 
 def code_of(value: Any) -> str:
     """Give the code of an error."""
-    return text_at(value, "error", "code") or text_at(value, "code")
+    return text_at(value, "error.code") or text_at(value, "code")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from ...codec import load
 from ...codec._specs import model_spec
+from ...models._paths import get_path, set_path
 from ...models.content import CONTENT_TYPES
 from ...models.events import EVENT_TYPES, TERMINAL_TYPES, Event
 from ...models.items import ITEM_TYPES
@@ -235,7 +236,7 @@ class _StreamBuilder:
         for container in _containers(kind):
             item.pop(container, None)  # may have parts of types that do not belong there
             if (kind, container) in _REQUIRED_CONTAINERS or drawer.often():
-                _put(item, container, [self._part(kind, container) for _ in range(drawer.number(3))])
+                set_path(item, container, [self._part(kind, container) for _ in range(drawer.number(3))])
         return item
 
     def _part(self, kind: str, container: str) -> _Wire | str:
@@ -280,14 +281,14 @@ class _StreamBuilder:
         kind: str = item["type"]
         sequences: list[list[_Wire]] = []
         for container in _containers(kind):
-            parts: list[_Wire | str] = _look(item, container) or []
+            parts: list[_Wire | str] = get_path(item, container) or []
             sequences.append(
                 self._drawer.interleaved(
                     [self._part_events(kind, container, at, part) for at, part in enumerate(parts)]
                 )
             )
         for field in ITEM_DELTA_FIELDS.get(kind, ()):
-            text = _look(item, field.field)
+            text = get_path(item, field.field)
             if not field.container and isinstance(text, str):
                 sequences.append(_walk(self._text_events(field, text, 0), "open"))
         if kind in _OTHER_GROWING_FIELDS and item.get(_OTHER_GROWING_FIELDS[kind]):
@@ -374,8 +375,8 @@ def _item_at_start(item: _Wire) -> _Wire:
     empty = copy.deepcopy(item)
     for field in ITEM_DELTA_FIELDS.get(item["type"], ()):
         path = field.container or field.field
-        if isinstance(value := _look(empty, path), str | list):
-            _put(empty, path, "" if isinstance(value, str) else [])
+        if isinstance(value := get_path(empty, path), str | list):
+            set_path(empty, path, "" if isinstance(value, str) else [])
     growing = _OTHER_GROWING_FIELDS.get(item["type"], "")
     if empty.get(growing):
         empty[growing] = [] if isinstance(empty[growing], list) else None
@@ -389,16 +390,3 @@ def _part_at_start(part: _Wire | str, field: DeltaField | None) -> _Wire | str:
         return ""
     texts = {field.field: ""} if field is not None else {}
     return {**part, **texts, **{name: [] for name in ("annotations", "logprobs") if name in part}}
-
-
-def _look(value: Any, path: str) -> Any:
-    for name in path.split("."):
-        value = value.get(name)
-    return value
-
-
-def _put(value: _Wire, path: str, new: object) -> None:
-    *way, last = path.split(".")
-    for name in way:
-        value = value[name]
-    value[last] = new

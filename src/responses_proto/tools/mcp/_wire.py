@@ -17,6 +17,7 @@ import attrs
 from ...codec import default_backend
 from ...models.content import InputFile, InputImage, InputText
 from ...models.tools import FunctionTool
+from ...schema._strict import is_strict
 from ...typing import UNSET
 from ..output import ToolOutput
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from ...models.content import Content
 
-__all__ = ["OfferedTools", "fits_name", "fits_strict", "make_offer", "output_of", "parts_of"]
+__all__ = ["OfferedTools", "fits_name", "make_offer", "output_of", "parts_of"]
 
 _Wire: TypeAlias = Mapping[str, Any]
 
@@ -88,50 +89,8 @@ def _function_tool(name: str, tool: _Wire) -> FunctionTool:
         name=name,
         description=tool.get("description") or tool.get("title") or UNSET,
         parameters=schema,
-        strict=fits_strict(schema),
+        strict=is_strict(schema),
     )
-
-
-_STRICT_KEYWORDS: Final = frozenset(
-    {
-        *("type", "description", "title", "enum", "const", "anyOf", "$ref", "$defs"),
-        *("properties", "required", "additionalProperties"),
-        *("items", "minItems", "maxItems"),
-        *("pattern", "format"),
-        *("multipleOf", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"),
-    }
-)
-_STRICT_FORMATS: Final = frozenset(
-    {"date-time", "time", "date", "duration", "email", "hostname", "ipv4", "ipv6", "uuid", None}
-)
-_STRICT_DEPTH: Final = 10
-
-
-def fits_strict(schema: _Wire) -> bool:
-    """Tell whether a schema of arguments is in the strict subset of JSON Schema (Structured outputs, Supported schemas).
-
-    Servers refuse a request for a schema that says to be and is not; what is in doubt is not.
-    """
-    try:
-        return schema.get("type") == "object" and "anyOf" not in schema and _is_strict(schema, _STRICT_DEPTH)
-    except (AttributeError, TypeError):  # it is no schema at all
-        return False
-
-
-def _is_strict(schema: _Wire, depth: int) -> bool:
-    if depth == 0 or not _STRICT_KEYWORDS.issuperset(schema) or schema.get("format") not in _STRICT_FORMATS:
-        return False
-    properties: _Wire = schema.get("properties", {})
-    if schema.get("type") == "object" or properties:
-        required: Sequence[str] = schema.get("required", ())
-        if schema.get("additionalProperties") is not False or set(required) != set(properties):
-            return False
-    elif not {"type", "enum", "const", "anyOf", "$ref"} & set(schema):
-        return False
-    inner: list[_Wire] = [*properties.values(), *schema.get("$defs", {}).values(), *schema.get("anyOf", ())]
-    if "items" in schema:
-        inner.append(schema["items"])
-    return all(_is_strict(each, depth - 1) for each in inner)
 
 
 # ---- results
