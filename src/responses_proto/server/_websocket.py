@@ -73,7 +73,7 @@ class _Connection:
         self._receive = receive
         self._send = send
         self._tasks = tasks
-        self._session = ServerSession(now=app.service.clock(), lasts=app.lasts, ids=app.service.ids)
+        self._session = ServerSession(now=app.service.clock(), max_connection_age=app.lasts, ids=app.service.ids)
         self._sending = anyio.Lock()
         self._unsent: deque[bytes] = deque()
 
@@ -129,7 +129,7 @@ class _Connection:
     async def _deliver(self, asked: ServerTurn, turn: ResponseTask, events: Sequence[WireEvent]) -> None:
         for event in events:
             history = turn.history if event.type in TERMINAL_TYPES else ()
-            self._session.say(asked, event.sequence_number, event.type, event.data, history)
+            self._session.send_event(asked, event.sequence_number, event.type, event.data, history)
         # Between two items is a good place to stop for what was steered, unless a call would be left without its answer.
         boundary = any(event.type == OutputItemDone.type for event in events)
         if boundary and asked.steered and not turn.response.pending_calls:
