@@ -68,12 +68,11 @@ from ._connection import WebSocketConnection, accept_upgrade, upgrade
 from ._shared_connection import SharedConnection, TurnReply
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from types import TracebackType
 
     from anyio.abc import TaskGroup
 
-    from ...exceptions import APIError
     from ...models.events import SteerAccepted, SteerPending
     from ...models.items import Item
     from ...models.request import ResponseCreateFields
@@ -110,9 +109,8 @@ class WebSocketSession:
         self._state = _State.NEW
         self._tasks: TaskGroup | None = None
         self._connecting = anyio.Lock()
-        self._connections: list[
-            SharedConnection
-        ] = []  # the last one is current; older ones live until their last stream ends
+        # The last one is current. Older ones stay open until their last stream ends.
+        self._open_connections: list[SharedConnection] = []
         self._meta: StreamMeta | None = None
         self.connections: int = 0
         """How many times the session has connected."""
@@ -137,7 +135,7 @@ class WebSocketSession:
         ``required_input`` lists the outputs that it waits for. Send them all in one ``stream(previous_response_id=...)`` on the
         same lane; that serves all steers of the response.
         """
-        return [pending for connection in self._connections for pending in connection.protocol.pending]
+        return [pending for connection in self._open_connections for pending in connection.protocol.pending]
 
     # The block
 
@@ -164,7 +162,7 @@ class WebSocketSession:
             return None
         swallowed: bool | None = None
         try:
-            for connection in self._connections:
+            for connection in self._open_connections:
                 await (connection.finish() if exc is None else connection.aclose(_LEFT))
         finally:
             tasks.cancel_scope.cancel()
@@ -199,7 +197,8 @@ class WebSocketSession:
         if stream_id is not None and not STREAM_ID.fullmatch(stream_id):
             raise UsageError(f"stream_id must be 1 to 256 of the characters A-Z a-z 0-9 _ . -, got {stream_id!r:.80}")
         call = self._core.message("responses.stream", self.url, content=content, timeouts=timeouts)
-        return EventStream(attrs.evolve(self._core, transport=_TurnTransport(self, stream_id, previous)), call)
+        transport = _TurnTransport(self._usable_connection, self._check_loss, stream_id, previous)
+        return EventStream(attrs.evolve(self._core, transport=transport), call)
 
     def successor(self, response: Response | str, /, *, timeouts: Timeouts | None = None) -> EventStream:
         """Stream the events of the response that follows a steered one by itself (WebSocket, Steering).
@@ -211,7 +210,7 @@ class WebSocketSession:
         """
         self._require_open()
         # Without retries: waiting again would not change the result.
-        transport = _SuccessorTransport(self, _id_of(response))
+        transport = _SuccessorTransport(self._connection_of, _id_of(response))
         core = attrs.evolve(self._core, transport=transport, retry=RetryPolicy(attempts=1))
         return EventStream(core, self._core.message("responses.successor", self.url, timeouts=timeouts))
 
@@ -223,10 +222,10 @@ class WebSocketSession:
         *,
         timeouts: Timeouts | None = None,
     ) -> SteerAccepted:
-        """Send more user input to a response that is running, and return when the server has accepted it (WebSocket, Steering).
+        """Send more user input to a response that is running (WebSocket, Steering).
 
-        ``response`` is the running response or its id. From then on the server owns the input. It ends the response at a good place,
-        often as ``incomplete`` with the reason ``steered``. Call :meth:`successor` next.
+        ``response`` is the running response or its id. Returns when the server has accepted the input, which it then owns. The server ends
+        the response at a good place, often as ``incomplete`` with the reason ``steered``. Call :meth:`successor` for the response that follows.
 
         Raises ``APIError`` if the server does not accept the input (``code`` is the reason, ``.body["steer"]["input"]`` is the input). Raises
         ``DeadlineExceeded`` after ``Timeouts.first_byte`` without an answer, and ``TransportError`` if the connection ends: whether
@@ -235,7 +234,7 @@ class WebSocketSession:
         self._require_open()
         bounds = timeouts or self._core.timeouts
         response_id = _id_of(response)
-        connection = self.connection_of(response_id)
+        connection = self._connection_of(response_id)
         data = dumps(ResponseSteer(previous_response_id=response_id, input=cast("str | Sequence[Item]", input)))
         if connection.protocol.lost is not None:
             raise copy_error(connection.protocol.lost)
@@ -269,12 +268,12 @@ class WebSocketSession:
                 except ResponsesProtoError as error:
                     await attempts.again(error)
 
-    async def usable_connection(self, timeouts: Timeouts) -> SharedConnection:
+    async def _usable_connection(self, timeouts: Timeouts) -> SharedConnection:
         """Return the connection to begin a turn on. Connect again if the current one cannot be used."""
         async with self._connecting:
             self._require_open()
-            if self._connections and self._connections[-1].usable:
-                return self._connections[-1]
+            if self._open_connections and self._open_connections[-1].usable:
+                return self._open_connections[-1]
             request = upgrade(attrs.evolve(self._handshake.request, timeouts=timeouts))
             if self._core.hooks.on_request is not None:
                 self._core.hooks.on_request(request)
@@ -282,29 +281,27 @@ class WebSocketSession:
             if self._tasks is None:
                 await connection.aclose(_LEFT)
                 self._require_open()
-            for old in [old for old in self._connections if not old.protocol.busy]:
-                self._connections.remove(old)
+            for old in [old for old in self._open_connections if not old.protocol.busy]:
+                self._open_connections.remove(old)
                 await old.aclose("another one replaced it")
             self._use(connection)
             return connection
 
-    def connection_of(self, response_id: str) -> SharedConnection:
+    def _connection_of(self, response_id: str) -> SharedConnection:
         """Return the connection of a response; the current one if none knows it."""
-        known = (connection for connection in self._connections if connection.protocol.knows(response_id))
-        return next(known, self._connections[-1])
+        known = (connection for connection in self._open_connections if connection.protocol.knows(response_id))
+        return next(known, self._open_connections[-1])
 
-    def loss_note(self, response_id: str) -> str | None:
-        """Return a note on why the server may not find a response; ``None`` if the session has not reconnected."""
-        if self.connections == 1:
-            return None
-        return (
-            f"The session has connected {self.connections} times. If {response_id} was created with store=False on an earlier "
+    async def _check_loss(self, reply: TurnReply, previous: str) -> None:
+        """Raise ``APIError`` with a note if the server may not find ``previous`` because the session has reconnected."""
+        if self.connections == 1 or _error_code(reply) != PREVIOUS_NOT_FOUND:
+            return
+        error = refused(reply.status, reply.headers, await reply.receive(), self._core.secret)
+        error.add_note(
+            f"The session has connected {self.connections} times. If {previous} was created with store=False on an earlier "
             "connection, it was lost with that: send the complete input again, without previous_response_id."
         )
-
-    async def refusal_error(self, reply: TurnReply) -> APIError:
-        """Return the error of a turn that was refused."""
-        return refused(reply.status, reply.headers, await reply.receive(), self._core.secret)
+        raise error
 
     async def _dial(self, exchange: Exchange, request: WireRequest) -> SharedConnection:
         try:
@@ -318,7 +315,7 @@ class WebSocketSession:
 
     def _use(self, connection: SharedConnection) -> None:
         self.connections += 1
-        self._connections.append(connection)
+        self._open_connections.append(connection)
         self._meta = StreamMeta(
             status=HTTPStatus.SWITCHING_PROTOCOLS.value,
             headers=connection.headers,
@@ -342,8 +339,15 @@ class WebSocketSession:
 class _TurnTransport:
     """Sends one ``response.create`` and waits for the first message, which stands for the head of an HTTP response."""
 
-    def __init__(self, session: WebSocketSession, stream_id: str | None, previous: str | None) -> None:
-        self._session = session
+    def __init__(
+        self,
+        connect: Callable[[Timeouts], Awaitable[SharedConnection]],
+        check_loss: Callable[[TurnReply, str], Awaitable[None]],
+        stream_id: str | None,
+        previous: str | None,
+    ) -> None:
+        self._connect = connect
+        self._check_loss = check_loss
         self._stream_id = stream_id
         self._previous = previous
 
@@ -351,11 +355,8 @@ class _TurnTransport:
         reply = await self._attempt(request)
         if reply is None:
             reply = await self._attempt(request, last=True)
-        note = self._session.loss_note(self._previous) if self._previous is not None else None
-        if note is not None and _error_code(reply) == PREVIOUS_NOT_FOUND:
-            error = await self._session.refusal_error(reply)
-            error.add_note(note)
-            raise error
+        if self._previous is not None:
+            await self._check_loss(reply, self._previous)
         return reply
 
     @overload
@@ -364,7 +365,7 @@ class _TurnTransport:
     async def _attempt(self, request: WireRequest, *, last: Literal[True]) -> TurnReply: ...
     async def _attempt(self, request: WireRequest, *, last: bool = False) -> TurnReply | None:
         """Send the request once. Return ``None`` if the connection has expired and another one should be tried."""
-        connection = await self._session.usable_connection(request.timeouts)
+        connection = await self._connect(request.timeouts)
         reply = TurnReply(connection, connection.protocol.begin(self._stream_id, self._previous))
         try:
             await connection.send(request.body, request.timeouts.write)
@@ -386,12 +387,12 @@ class _TurnTransport:
 class _SuccessorTransport:
     """Waits for the successor of a steered response to begin."""
 
-    def __init__(self, session: WebSocketSession, response_id: str) -> None:
-        self._session = session
+    def __init__(self, connection_of: Callable[[str], SharedConnection], response_id: str) -> None:
+        self._connection_of = connection_of
         self._response_id = response_id
 
     async def send(self, request: WireRequest) -> WireReply:  # noqa: ARG002 - there is nothing to send
-        connection = self._session.connection_of(self._response_id)
+        connection = self._connection_of(self._response_id)
         while (turn := connection.protocol.successor(self._response_id)) is None:
             await connection.wait_for_steers()
         return TurnReply(connection, turn)
