@@ -116,12 +116,12 @@ class _Connection:
                 asked.response_id = turn.id
                 await turn.run(functools.partial(self._deliver, asked, turn), generate=asked.generate)
             except APIError as error:
-                self._session.refuse(asked, error)
+                self._session.reject(asked, error)
             except ClientGone:
                 raise
             except Exception:  # noqa: BLE001 - whatever breaks, the client gets an answer
                 _log.exception("the server broke")
-                self._session.refuse(asked, internal_error())
+                self._session.reject(asked, internal_error())
             await self._go_on()
         except ClientGone:
             pass

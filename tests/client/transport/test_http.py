@@ -11,7 +11,6 @@ from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient, Timeouts
 from responses_proto.client.transport import HTTPClient, HTTPTransport, WireRequest
-from responses_proto.client.transport.http import origin
 from responses_proto.exceptions import (
     ConnectError,
     DeadlineExceeded,
@@ -354,14 +353,6 @@ def test_no_free_place_in_the_callers_pool_is_a_connect_deadline(backend: str) -
             await reply.aclose()
 
     run(backend, test)
-
-
-def test_an_origin_is_scheme_host_and_port() -> None:
-    assert origin("https://user:pass@H.example:443/a?b#c") == "https://h.example"
-    assert origin("http://h:80") == origin("http://h/x") == "http://h"
-    assert origin("http://h:8080") == "http://h:8080"
-    assert origin("https://[::1]:8/") == "https://[::1]:8"
-    assert origin("http://h:443") != origin("https://h:443")
 
 
 def test_httpx_is_the_default() -> None:

@@ -93,21 +93,21 @@ def test_each_end_frees_the_lane(status: str) -> None:
     session.begin()
 
 
-def test_a_refusal_comes_in_place_of_a_response() -> None:
+def test_a_rejection_comes_in_place_of_a_response() -> None:
     session = ClientSession()
     turn = session.begin(previous_response_id="resp_0")
     assert hear(session, NOT_FOUND) == [turn]
     assert turn.ended
-    assert turn.refusal == NOT_FOUND
+    assert turn.rejection == NOT_FOUND
     session.begin()
 
 
-def test_an_error_with_a_status_in_the_middle_is_the_end_and_no_refusal() -> None:
+def test_an_error_with_a_status_in_the_middle_is_the_end_and_no_rejection() -> None:
     session = ClientSession()
     turn = session.begin()
     hear(session, created(), NOT_FOUND)
     assert turn.ended
-    assert turn.refusal is None
+    assert turn.rejection is None
     assert types(session, turn) == ["response.created", "error"]
 
 
@@ -115,7 +115,7 @@ def test_an_error_without_a_status_may_be_followed_by_the_end() -> None:
     session = ClientSession()
     turn = session.begin()
     hear(session, created(), ERROR)
-    assert (turn.state, turn.refusal) == ("failing", None)
+    assert (turn.state, turn.rejection) == ("failing", None)
     hear(session, ended(status="failed"))
     assert types(session, turn) == ["response.created", "error", "response.failed"]
 
@@ -305,7 +305,7 @@ def test_an_expired_connection_refuses_a_requested_turn() -> None:
     hear(session, created(), lane="a")
     assert hear(session, TOO_OLD) == [asked]
     assert session.expired
-    assert asked.refusal == TOO_OLD
+    assert asked.rejection == TOO_OLD
     assert not running.ended
 
 
@@ -315,7 +315,7 @@ def test_an_expiry_in_the_middle_of_a_turn_concerns_all_turns() -> None:
     hear(session, created(), lane="a")
     hear(session, created("resp_2"), lane="b")
     assert hear(session, TOO_OLD) == [a, b]
-    assert (a.ended, b.ended, a.refusal) == (True, True, None)
+    assert (a.ended, b.ended, a.rejection) == (True, True, None)
 
 
 def test_a_connection_may_expire_between_turns() -> None:

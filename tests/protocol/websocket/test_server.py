@@ -136,21 +136,21 @@ def test_binary_messages_are_read_too(server: Server) -> None:
 def test_a_wrong_message_is_refused_and_the_connection_goes_on(
     server: Server, message: str, param: str | None, code: str
 ) -> None:
-    (refusal,) = server.hear_raw(message)
-    assert refusal["type"] == "error"
-    assert refusal["status"] == 400
-    assert (refusal["error"]["param"], refusal["error"]["code"]) == (param, code)
-    assert refusal["error"]["message"]
+    (rejection,) = server.hear_raw(message)
+    assert rejection["type"] == "error"
+    assert rejection["status"] == 400
+    assert (rejection["error"]["param"], rejection["error"]["code"]) == (param, code)
+    assert rejection["error"]["message"]
     assert server.turns == []
     server.hear(input="x")
     assert len(server.turns) == 1
 
 
-def test_refusals_are_what_the_specification_says(server: Server) -> None:
+def test_rejections_are_what_the_specification_says(server: Server) -> None:
     for message in ("{", '{"type": "response.create", "model": 7}'):
         check(server.hear_raw(message)[0])
     server.hear(input="x")
-    server.session.refuse(server.turns.pop(), APIError("No.", status=400, type="invalid_request_error"))
+    server.session.reject(server.turns.pop(), APIError("No.", status=400, type="invalid_request_error"))
     check(server.said()[0])
 
 
@@ -175,7 +175,7 @@ def test_the_turns_of_a_lane_go_one_after_the_other(server: Server) -> None:
     assert [turn.request.input for turn in server.turns] == ["one"]
     server.answer("resp_1")
     assert [turn.request.input for turn in server.turns] == ["two"]
-    server.session.refuse(server.turns.pop(0), APIError("No.", status=400))
+    server.session.reject(server.turns.pop(0), APIError("No.", status=400))
     assert types(server.said()) == ["error"]
     assert [turn.request.input for turn in server.turns] == ["three"]
 
@@ -199,20 +199,20 @@ def test_lanes_go_side_by_side_and_are_named(server: Server) -> None:
     ]
 
 
-def test_a_lane_is_named_in_refusals(server: Server) -> None:
-    (refusal,) = server.hear(stream_id="a", modell="m")
-    assert refusal["stream_id"] == "a"
+def test_a_lane_is_named_in_rejections(server: Server) -> None:
+    (rejection,) = server.hear(stream_id="a", modell="m")
+    assert rejection["stream_id"] == "a"
     server.hear(stream_id="a")
-    server.session.refuse(server.turns[0], APIError("No.", status=404, code="x"))
-    (refusal,) = server.said()
-    assert (refusal["stream_id"], refusal["status"], refusal["error"]["code"]) == ("a", 404, "x")
+    server.session.reject(server.turns[0], APIError("No.", status=404, code="x"))
+    (rejection,) = server.said()
+    assert (rejection["stream_id"], rejection["status"], rejection["error"]["code"]) == ("a", 404, "x")
 
 
 def test_the_waiting_turns_of_a_lane_are_limited(server: Server) -> None:
     for _ in range(65):
         assert server.hear(input="x") == []
-    (refusal,) = server.hear(input="x")
-    assert (refusal["status"], refusal["error"]["code"]) == (429, "too_many_requests")
+    (rejection,) = server.hear(input="x")
+    assert (rejection["status"], rejection["error"]["code"]) == (429, "too_many_requests")
 
 
 # ---- what is left on the connection
@@ -236,7 +236,7 @@ def test_chains_are_separate(server: Server) -> None:
     assert history_of(server, "resp_2")
 
 
-@pytest.mark.parametrize("how", ["refused", "failed", "invalid"])
+@pytest.mark.parametrize("how", ["rejected", "failed", "invalid"])
 def test_a_turn_that_fails_makes_the_response_before_it_unavailable(server: Server, how: str) -> None:
     server.hear(input="x")
     server.answer("resp_1")
@@ -245,8 +245,8 @@ def test_a_turn_that_fails_makes_the_response_before_it_unavailable(server: Serv
     else:
         server.hear(previous_response_id="resp_1")
         turn = server.turns.pop()
-        if how == "refused":
-            server.session.refuse(turn, APIError("No.", status=400))
+        if how == "rejected":
+            server.session.reject(turn, APIError("No.", status=400))
         else:
             server.say(turn, server.start(turn, "resp_2").fail("server_error", "No."))
     assert history_of(server, "resp_1") is None
@@ -267,8 +267,8 @@ def test_the_number_of_kept_histories_is_limited(server: Server) -> None:
 def test_an_expired_connection_accepts_no_turns(server: Server) -> None:
     server.hear(input="x")
     server.now = MAX_AGE
-    (refusal,) = server.hear(input="y", stream_id="b")
-    assert (refusal["error"]["code"], refusal["stream_id"]) == (CONNECTION_LIMIT, "b")
+    (rejection,) = server.hear(input="y", stream_id="b")
+    assert (rejection["error"]["code"], rejection["stream_id"]) == (CONNECTION_LIMIT, "b")
     assert not server.session.closing  # what is under way goes on
     assert types(server.answer("resp_1"))[-1] == "response.completed"
     assert server.session.closing
@@ -279,8 +279,8 @@ def test_an_idle_connection_announces_its_expiry(server: Server) -> None:
     assert server.said() == []
     server.session.tick(MAX_AGE)
     server.session.tick(MAX_AGE + 1)
-    (refusal,) = server.said()
-    assert refusal["error"]["code"] == CONNECTION_LIMIT
+    (rejection,) = server.said()
+    assert rejection["error"]["code"] == CONNECTION_LIMIT
     assert server.session.closing
 
 
@@ -423,7 +423,7 @@ def test_a_refused_successor_returns_the_steered_input(server: Server) -> None:
     steer(server)
     server.say(turn, emitter.complete())
     server.said()
-    server.session.refuse(server.turns.pop(), APIError("The model is gone.", status=404))
+    server.session.reject(server.turns.pop(), APIError("The model is gone.", status=404))
     (failed,) = server.said()
     assert (failed["type"], failed["error"]["code"]) == ("response.steer.failed", "successor_creation_failed")
     assert "The model is gone." in failed["error"]["message"]

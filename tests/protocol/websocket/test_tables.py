@@ -8,8 +8,10 @@ import pytest
 
 from responses_proto.models.event_parts import SteerError
 from responses_proto.models.events import EVENT_TYPES, TERMINAL_TYPES
+from responses_proto.models.request import CreateResponse, ResponseCreateMessage
 from responses_proto.protocol.websocket import (
     CLOSE_CODES,
+    HTTP_ONLY_FIELDS,
     LEAVING,
     MESSAGE_KINDS,
     STEER_ERRORS,
@@ -19,6 +21,7 @@ from responses_proto.protocol.websocket import (
     MessageKind,
     SteerState,
     TurnState,
+    common_fields,
 )
 from responses_proto.protocol.websocket._tables import code_of, kind_of, parent_of, response_id_of, stream_id_of
 
@@ -39,13 +42,13 @@ def test_each_state_is_reached_and_final_states_have_no_way_out() -> None:
 
 def test_every_requested_turn_can_end_with_one_message() -> None:
     for state in (TurnState.REQUESTED, TurnState.ANSWERED, TurnState.FAILING):
-        assert {TURN_LIFE[state][kind] for kind in ("terminal", "refused")} == {"ended"}
+        assert {TURN_LIFE[state][kind] for kind in ("terminal", "rejected")} == {"ended"}
 
 
 def test_the_kinds_of_messages_are_those_of_known_events() -> None:
     assert set(MESSAGE_KINDS) <= set(EVENT_TYPES)
     assert {type_ for type_, kind in MESSAGE_KINDS.items() if kind == "terminal"} == TERMINAL_TYPES
-    assert {*MESSAGE_KINDS.values(), "event", "refused", "done"} == set(get_args(MessageKind))
+    assert {*MESSAGE_KINDS.values(), "event", "rejected", "done"} == set(get_args(MessageKind))
 
 
 def test_the_events_of_steers_are_those_of_the_models() -> None:
@@ -80,11 +83,11 @@ def test_invalid_stream_ids(name: str) -> None:
         ({"type": "response.failed"}, "terminal"),
         ({"type": "error", "code": "x", "message": "y"}, "error"),
         ({"type": "error", "error": {}}, "error"),
-        ({"type": "error", "status": 400, "error": {}}, "refused"),
+        ({"type": "error", "status": 400, "error": {}}, "rejected"),
         ({"type": "error", "status": 200, "error": {}}, "error"),
         ({"type": "error", "status": "400"}, "error"),
         ({"error": {"message": "No."}}, "error"),
-        ({"status": 503, "error": {"message": "No."}}, "refused"),
+        ({"status": 503, "error": {"message": "No."}}, "rejected"),
         ({"type": "keepalive"}, "beside"),
         ({"type": "response.steer.pending"}, "steer"),
         ({"type": ["response.created"]}, "event"),
@@ -106,3 +109,10 @@ def test_the_fields_of_a_message_are_found() -> None:
         assert (stream_id_of(other), response_id_of(other), parent_of(other), code_of(other)) == (None, "", "", "")
     assert code_of({"error": {"code": "a"}, "code": "b"}) == "a"
     assert code_of({"code": "b"}) == "b"
+
+
+def test_common_fields_are_those_of_both_requests() -> None:
+    message = ResponseCreateMessage(model="m", input="x", stream_id="a", generate=False)
+    request = CreateResponse(model="m", input="x", stream=True)
+    assert common_fields(message) == common_fields(request)
+    assert not {*HTTP_ONLY_FIELDS, "stream_id", "generate"} & common_fields(message).keys()

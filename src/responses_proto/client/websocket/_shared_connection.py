@@ -147,7 +147,7 @@ class SharedConnection:
 class TurnReply:
     """One turn as a :class:`~responses_proto.client.transport.WireReply`, whose body is an event stream.
 
-    Call :meth:`begin` first. A refusal becomes a reply with the status of the error, and with the message as the body.
+    Call :meth:`begin` first. A rejection becomes a reply with the status of the error, and with the message as the body.
     """
 
     keeps_time = False
@@ -157,26 +157,26 @@ class TurnReply:
         self.turn = turn
         self.status: int = HTTPStatus.SWITCHING_PROTOCOLS.value
         self.headers: Mapping[str, str] = connection.headers
-        self._refusal = b""
+        self._rejection = b""
 
     async def begin(self) -> None:
         """Wait for the first message. Raises the failure of the turn if there is none."""
         while not self.turn.ready:
             await self._connection.wait(self.turn)
-        refusal = self.turn.refusal
-        if refusal is None:
+        rejection = self.turn.rejection
+        if rejection is None:
             if self.turn.failure is not None and not self.turn.messages:
                 raise self.turn.failure
             return
-        self._refusal = self._connection.protocol.messages_received(self.turn)[0]
+        self._rejection = self._connection.protocol.messages_received(self.turn)[0]
         request_ids = {name: value for name, value in self._connection.headers.items() if name in REQUEST_ID_HEADERS}
-        self.status = int(str(refusal["status"]))
+        self.status = int(str(rejection["status"]))
         self.headers = {**request_ids, "content-type": "application/json"}
 
     async def receive(self) -> bytes:
         """Wait for the next messages of the turn and return them as SSE; empty at its end. A comment stands for a sign of life."""
-        if self._refusal:
-            body, self._refusal = self._refusal, b""
+        if self._rejection:
+            body, self._rejection = self._rejection, b""
             return body
         for waited in (False, True):
             messages = self._connection.protocol.messages_received(self.turn)

@@ -97,10 +97,11 @@ class WebSocketSession:
 
     Use it in ``async with``, in one task. Entering connects: it raises ``APIError`` if the server refuses, and ``TransportError`` if the
     connection fails. Then call :meth:`stream`, from any task. The end of the block closes the connection and all open streams.
+
+    ``handshake`` is a plain GET request. ``keepalive`` is the number of seconds of silence after which the client sends a ping.
     """
 
     def __init__(self, core: ClientCore, handshake: PreparedCall, *, keepalive: float | None) -> None:
-        # `handshake` is a plain GET request; `keepalive` is in seconds.
         if keepalive is not None and not 0 < keepalive < math.inf:
             raise UsageError(f"keepalive must be a positive number of seconds or None, got {keepalive!r}")
         self._core = core
@@ -402,7 +403,7 @@ class _SuccessorTransport:
 
 
 def _error_code(reply: TurnReply) -> str | None:
-    error = (reply.turn.refusal or {}).get("error")
+    error = (reply.turn.rejection or {}).get("error")
     code = error.get("code") if isinstance(error, dict) else None
     return code if isinstance(code, str) else None
 

@@ -5,7 +5,7 @@ Over HTTP, a connection carries one response at a time. A WebSocket carries many
 *lane*, named by ``stream_id``; turns without one share the lane without a name. Lanes run side by side. Three things have a life
 of their own, and each life is a table:
 
-* **A turn**, as the client sees it (:data:`TURN_LIFE`). It ends with the terminal event of its response, or with a *refusal*: an ``error``
+* **A turn**, as the client sees it (:data:`TURN_LIFE`). It ends with the terminal event of its response, or with a *rejection*: an ``error``
   that states an HTTP status and comes in place of a response. An ``error`` without a status belongs to a response that has begun, and
   ``response.failed`` may follow it. No message stops a turn: to get rid of the rest of it, close the connection (:data:`LEAVING`).
 * **A steer**, which is input for a response that is running (:data:`STEER_LIFE`). Once the server sends ``accepted``, it owns the input.
@@ -21,7 +21,7 @@ A message belongs to the first of these that exists:
 
 1. the turn on the lane that its ``stream_id`` names;
 2. without a ``stream_id``, the turn on the lane without a name;
-3. the oldest turn under way, because a server that does not know lanes answers in order;
+3. the oldest turn under way, if the server has named no lane so far: a server that does not know lanes answers in order;
 4. nothing. This also holds for the terminal event of a turn that the client has left after an ``error``.
 
 :class:`ClientSession` is the client's end, :class:`ServerSession` the server's.

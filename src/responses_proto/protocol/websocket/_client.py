@@ -53,7 +53,7 @@ class ClientTurn:
     """The id of the response that it follows; empty if it follows none."""
     response_id: str = ""
     """The id of its own response; empty until the server states it."""
-    refusal: JSONObject | None = None
+    rejection: JSONObject | None = None
     """The error event that came in place of a response."""
     failure: ResponsesProtoError | None = None
     """What cut it off: the end of the connection, or a limit. Messages from before that can still be read."""
@@ -119,9 +119,9 @@ class ClientSession:
         self._limits = limits or Limits()
         self._json = default_converter().json
         self._lanes: dict[str | None, _Lane] = {}
-        self._turns: list[ClientTurn] = []
-        self._steers: dict[str, list[ClientSteer]] = {}
-        self._lanes_named = False
+        self._turns: list[ClientTurn] = []  # under way or due, oldest first
+        self._steers: dict[str, list[ClientSteer]] = {}  # by the id of the response that they steer
+        self._lanes_named = False  # whether the server has named a lane
         self.buffered: int = 0
         """Bytes of all messages that were not fetched yet."""
         self.anomalies: list[Anomaly] = []
@@ -139,7 +139,9 @@ class ClientSession:
     @property
     def pending(self) -> list[SteerPending]:
         """The server's announcements of steers that wait for input from the client."""
-        steers = (steering for steers in self._steers.values() for steering in steers if steering.state == "pending")
+        steers = (
+            steering for steers in self._steers.values() for steering in steers if steering.state is SteerState.PENDING
+        )
         return [steering.event for steering in steers if isinstance(steering.event, SteerPending)]
 
     def knows(self, response_id: str) -> bool:
@@ -172,7 +174,7 @@ class ClientSession:
         return self._add(ClientTurn(stream_id=stream_id, parent=previous_response_id or ""))
 
     def steer(self, response_id: str) -> ClientSteer:
-        """Record a steer and return it. Send the ``response.steer`` next; the state changes when the server answers."""
+        """Record a steer and return it. Send the ``response.steer`` next. Its state changes when the server answers."""
         turn = self._turn_with(response_id)
         steering = ClientSteer(response_id=response_id, stream_id=turn.stream_id if turn is not None else None)
         self._steers.setdefault(response_id, []).append(steering)
@@ -223,9 +225,10 @@ class ClientSession:
         if kind == "steer":
             changed += self._update_steer(value)
         turn = self._turn_of(value, kind)
-        if kind == "refused" and code_of(value) == CONNECTION_LIMIT:
+        if kind == "rejected" and code_of(value) == CONNECTION_LIMIT:
             self.expired = True
-            if turn is None or turn.state is not TurnState.REQUESTED:  # does not answer one request: concerns all turns
+            if turn is None or turn.state is not TurnState.REQUESTED:
+                # It does not answer a request, so that it concerns all turns.
                 return [turn for turn in list(self._turns) if self._assign(turn, kind, value, data)]
         if turn is not None and self._assign(turn, kind, value, data):
             changed.append(turn)
@@ -307,8 +310,8 @@ class ClientSession:
         state = TURN_LIFE[turn.state].get(kind)
         if state is None:
             return False
-        if kind == "refused" and turn.state is TurnState.REQUESTED:
-            turn.refusal = value
+        if kind == "rejected" and turn.state is TurnState.REQUESTED:
+            turn.rejection = value
         turn.state = state
         turn.response_id = response_id_of(value) or turn.response_id
         self._keep(turn, data)
@@ -368,14 +371,14 @@ class ClientSession:
     def _update_steer(self, value: Any) -> list[ClientSteer]:
         # The kind of the message was found by these three types.
         event = cast("SteerAccepted | SteerPending | SteerFailed", default_converter().load(value, Event))
-        parent, name = event.steer.previous_response_id, event.steer.id or ""
+        parent, id_ = event.steer.previous_response_id, event.steer.id or ""
         steers = self._steers.get(parent, [])
-        known = next((steering for steering in steers if name and steering.id == name), None)
+        known = next((steering for steering in steers if id_ and steering.id == id_), None)
         steering = known or next((steering for steering in steers if steering.state is SteerState.SENT), None)
         state = STEER_LIFE[steering.state].get(event.type) if steering is not None else None
         if steering is None or state is None:
             return []
-        steering.state, steering.event, steering.id = state, event, name or steering.id
+        steering.state, steering.event, steering.id = state, event, id_ or steering.id
         if isinstance(event, SteerAccepted):
             steering.accepted = event
         lane = self._lanes.get(steering.stream_id, _Lane())

@@ -76,7 +76,7 @@ class ServerSession:
     """The server's end of one connection.
 
     Call :meth:`receive_message` with each message, and :meth:`tick` at :attr:`expires_at`. Then call :meth:`turns_to_begin`, and
-    answer each of these turns: with :meth:`send_event` for every event of its response, or with :meth:`refuse`. After every
+    answer each of these turns: with :meth:`send_event` for every event of its response, or with :meth:`reject`. After every
     call, send what :meth:`messages_to_send` returns; then close the connection if :attr:`closing` is true. :meth:`history` returns what
     earlier turns left on the connection.
 
@@ -93,8 +93,8 @@ class ServerSession:
         self._ids = ids
         self._converter = make_converter(strict=True)
         self._lanes: dict[str | None, deque[ServerTurn]] = {}  # the first turn of a lane is under way
-        self._known: dict[str, ServerTurn] = {}
-        self._histories: dict[str, Sequence[Item]] = {}
+        self._known: dict[str, ServerTurn] = {}  # by the id of the response; also turns that have ended
+        self._histories: dict[str, Sequence[Item]] = {}  # by the id of the last response of a chain
         self._beginning: list[ServerTurn] = []
         self._unsent: list[bytes] = []
         self._expired = False
@@ -111,7 +111,7 @@ class ServerSession:
         try:
             value = self._converter.json.loads(data)
         except (DecodeError, LimitExceeded) as error:
-            self._refuse(invalid(f"The message is not valid JSON: {error}", None, None))
+            self._reject(invalid(f"The message is not valid JSON: {error}", None, None))
             return
         match text_at(value, "type"):
             case "response.create":
@@ -120,7 +120,7 @@ class ServerSession:
                 self._steer(value)
             case kind:
                 message = f"The type of a message must be 'response.create' or 'response.steer', got {kind[:80]!r}."
-                self._refuse(invalid(message, "type", "invalid_value"))
+                self._reject(invalid(message, "type", "invalid_value"))
 
     def turns_to_begin(self) -> list[ServerTurn]:
         """Return the turns that became ready to begin since the last call."""
@@ -156,14 +156,14 @@ class ServerSession:
             turn.request = attrs.evolve(turn.request, input=UNSET)  # it may be large, and the turn is remembered
             self._advance(turn, successor)
 
-    def refuse(self, turn: ServerTurn, error: APIError) -> None:
-        """Refuse a turn instead of sending events. The response that it was to follow can no longer be followed."""
+    def reject(self, turn: ServerTurn, error: APIError) -> None:
+        """Reject a turn instead of sending events. The response that it was to follow can no longer be followed."""
         self._histories.pop(turn.request.previous_response_id or "", None)
         if turn.successor_of is not None:
             for steer in turn.included_steers:
                 self._fail(turn.successor_of, steer, "successor_creation_failed", error.message)
         else:
-            self._refuse(error, turn.stream_id)
+            self._reject(error, turn.stream_id)
         self._advance(turn)
 
     def tick(self, now: float) -> None:
@@ -190,7 +190,7 @@ class ServerSession:
                 raise APIError.for_status(429)(message, status=429, type=INVALID, code="too_many_requests")
         except APIError as error:
             self._histories.pop(text_at(value, "previous_response_id"), None)
-            self._refuse(error, stream_id_of(value))
+            self._reject(error, stream_id_of(value))
             return
         lane.append(turn)
         if len(lane) == 1:
@@ -242,16 +242,15 @@ class ServerSession:
 
     def _expire(self, stream_id: str | None) -> None:
         self._expired = True
-        self._refuse(
+        self._reject(
             invalid("The connection has reached its maximum age: open another one.", None, CONNECTION_LIMIT), stream_id
         )
 
-    def _refuse(self, error: APIError, stream_id: str | None = None) -> None:
+    def _reject(self, error: APIError, stream_id: str | None = None) -> None:
         body = {
             "type": error.type or INVALID,
-            "code": error.code
-            or error.type
-            or INVALID,  # here it must be a string (Open Responses, WebSocket error event)
+            # Over HTTP it may be null, but not here (Open Responses, WebSocket error event).
+            "code": error.code or error.type or INVALID,
             "message": error.message,
             "param": error.param,
         }
@@ -261,15 +260,17 @@ class ServerSession:
     # Steering
 
     def _steer(self, value: dict[str, Any]) -> None:
-        name = text_at(value, "previous_response_id")
-        turn = self._known.get(name)
+        response_id = text_at(value, "previous_response_id")
+        turn = self._known.get(response_id)
         code = self._objection(value, turn)
-        steer = _Steer(id="" if code else self._ids("steer"), parent=name, input=value.get("input") or "")
+        steer = _Steer(id="" if code else self._ids("steer"), parent=response_id, input=value.get("input") or "")
         if code or turn is None:
             self._fail(turn, steer, code)
             return
         turn.steers.append(steer)
-        self._send_steer_event(turn, SteerAccepted.type, {"steer": {"id": steer.id, "previous_response_id": name}})
+        self._send_steer_event(
+            turn, SteerAccepted.type, {"steer": {"id": steer.id, "previous_response_id": response_id}}
+        )
 
     @staticmethod
     def _objection(value: dict[str, Any], turn: ServerTurn | None) -> str:

@@ -43,8 +43,8 @@ CONNECTION_LIMIT: Final = "websocket_connection_limit_reached"
 PREVIOUS_NOT_FOUND: Final = "previous_response_not_found"
 """The error code for a ``previous_response_id`` that the server does not know."""
 
-MessageKind: TypeAlias = Literal["created", "event", "terminal", "error", "refused", "beside", "steer", "done"]
-"""What a message from the server means for its turn. ``refused``: an error with an HTTP status; ``beside``: allowed at any time;
+MessageKind: TypeAlias = Literal["created", "event", "terminal", "error", "rejected", "beside", "steer", "done"]
+"""What a message from the server means for its turn. ``rejected``: an error with an HTTP status; ``beside``: allowed at any time;
 ``done``: the ``[DONE]`` that some servers send, as over SSE."""
 
 MESSAGE_KINDS: Final[Mapping[str, MessageKind]] = {
@@ -79,9 +79,9 @@ _DUE, _REQUESTED, _ANSWERED, _FAILING, _ENDED = TurnState
 # fmt: off
 TURN_LIFE: Final[Mapping[TurnState, Mapping[MessageKind, TurnState]]] = {
     _DUE:       {"created": _ANSWERED},
-    _REQUESTED: {"created": _ANSWERED, "event": _ANSWERED, "beside": _REQUESTED, "terminal": _ENDED, "error": _FAILING, "refused": _ENDED},
-    _ANSWERED:  {"created": _ANSWERED, "event": _ANSWERED, "beside": _ANSWERED,  "terminal": _ENDED, "error": _FAILING, "refused": _ENDED, "steer": _ANSWERED, "done": _ENDED},
-    _FAILING:   {"created": _FAILING,  "event": _FAILING,  "beside": _FAILING,   "terminal": _ENDED, "error": _FAILING, "refused": _ENDED, "steer": _FAILING,  "done": _ENDED},
+    _REQUESTED: {"created": _ANSWERED, "event": _ANSWERED, "beside": _REQUESTED, "terminal": _ENDED, "error": _FAILING, "rejected": _ENDED},
+    _ANSWERED:  {"created": _ANSWERED, "event": _ANSWERED, "beside": _ANSWERED,  "terminal": _ENDED, "error": _FAILING, "rejected": _ENDED, "steer": _ANSWERED, "done": _ENDED},
+    _FAILING:   {"created": _FAILING,  "event": _FAILING,  "beside": _FAILING,   "terminal": _ENDED, "error": _FAILING, "rejected": _ENDED, "steer": _FAILING,  "done": _ENDED},
     _ENDED:     {},
 }
 # fmt: on
@@ -180,7 +180,7 @@ def kind_of(value: Any) -> MessageKind:
     if kind == "event" and not look(value, "type") and look(value, "error"):
         kind = "error"  # some servers leave out the type
     status = look(value, "status")
-    return "refused" if kind == "error" and type(status) is int and status >= _FIRST_ERROR else kind
+    return "rejected" if kind == "error" and type(status) is int and status >= _FIRST_ERROR else kind
 
 
 _FIRST_ERROR: Final = 400  # HTTP status codes from here on are errors
