@@ -11,7 +11,7 @@ import errno
 import os
 import ssl
 import sys
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 from urllib.parse import urlsplit
 
 from ...exceptions import (
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from ...exceptions import RetrySafety
     from ..timeouts import Timeouts
 
-__all__ = ["deadline_exceeded", "origin", "reading_error", "sending_error"]
+__all__ = ["deadline_exceeded", "origin", "reading_error", "sending_error", "unsafe"]
+
+_E = TypeVar("_E", bound=ResponsesProtoError)
 
 
 class _Kind(enum.Enum):
@@ -93,7 +95,7 @@ def sending_error(error: Exception, url: str, timeouts: Timeouts) -> ResponsesPr
         case _Kind.UNSENDABLE:
             mapped = UsageError(f"the request cannot be sent: {reason}")
         case _:
-            mapped = _unsafe(TransportError(f"no answer from {where}: {reason}"))
+            mapped = unsafe(TransportError(f"no answer from {where}: {reason}"))
     return mapped
 
 
@@ -109,9 +111,9 @@ def reading_error(error: Exception, between_bytes: float | None = None) -> Respo
         case _Kind.READ_TIMEOUT:
             return deadline_exceeded("between_bytes", between_bytes)
         case _Kind.CUT_OFF:
-            return _unsafe(StreamTruncated(f"the server closed the connection before the end of its answer: {reason}"))
+            return unsafe(StreamTruncated(f"the server closed the connection before the end of its answer: {reason}"))
         case _:
-            return _unsafe(TransportError(f"the connection broke: {reason}"))
+            return unsafe(TransportError(f"the connection broke: {reason}"))
 
 
 def deadline_exceeded(kind: str, limit: float | None, retry_safety: RetrySafety = "unsafe") -> DeadlineExceeded:
@@ -149,7 +151,8 @@ def _loaded(libraries: tuple[str, ...], names: tuple[str, ...]) -> tuple[type, .
     return tuple(cls for cls in found if isinstance(cls, type))
 
 
-def _unsafe(error: TransportError) -> TransportError:
+def unsafe(error: _E) -> _E:
+    """Mark an error as one after which the server may have acted on the request, and return it."""
     error.retry_safety = "unsafe"
     return error
 

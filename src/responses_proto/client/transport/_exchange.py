@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import anyio
 
 from ...exceptions import DeadlineExceeded, ResponsesProtoError
+from ._errors import unsafe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -181,6 +182,4 @@ class Exchange:
         return kind, seconds
 
     def _deadline_exceeded(self, kind: str, elapsed: float) -> DeadlineExceeded:
-        error = DeadlineExceeded(kind, elapsed, limit=getattr(self._timeouts, kind, None))
-        error.retry_safety = "unsafe"
-        return error
+        return unsafe(DeadlineExceeded(kind, elapsed, limit=getattr(self._timeouts, kind, None)))

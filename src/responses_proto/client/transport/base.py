@@ -105,6 +105,6 @@ class Transport(Protocol):
     async def aclose(self) -> None:
         """Close what this transport opened itself. Idempotent.
 
-        The client closes only a transport that it created; whoever passes one in closes it.
+        The client closes only a transport that it created. If you pass one to it, close it yourself.
         """
         ...

@@ -29,7 +29,7 @@ from ...exceptions import (
 from ...protocol.headers import request_id
 from ...protocol.websocket import CLOSE_CODES
 from .._replies import ERROR_BODY, FIRST_ERROR, description, error_from_reply, without
-from ..transport._errors import deadline_exceeded, reading_error
+from ..transport._errors import deadline_exceeded, reading_error, unsafe
 from ..transport.http import HTTPReply
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class WebSocketConnection:
             raise self._end
         data = await self._read()
         if not data:
-            raise _unsafe("the server closed the connection without a close frame", StreamTruncated)
+            raise unsafe(StreamTruncated("the server closed the connection without a close frame"))
         messages: list[bytes] = []
         self._session.connection.receive_data(data)
         try:
@@ -219,9 +219,8 @@ class WebSocketConnection:
                 self._pinged = False
                 return data
             if self._pinged:
-                raise _unsafe(
-                    f"the server gave no sign of life for {2 * (self._keepalive or 0):g} s and did not answer a ping"
-                )
+                silence = f"{2 * (self._keepalive or 0):g} s"
+                raise unsafe(TransportError(f"the server gave no sign of life for {silence} and did not answer a ping"))
             self._pinged = True
             await self._write(Ping(payload=b""))
 
@@ -229,7 +228,7 @@ class WebSocketConnection:
         try:
             await self._session.send(event)
         except WSLocalProtocolError:  # not chained: it quotes the message
-            raise _unsafe("the connection is being closed") from None
+            raise unsafe(TransportError("the connection is being closed")) from None
         except Exception as error:
             raise reading_error(error) from error
 
@@ -252,17 +251,11 @@ class WebSocketConnection:
         await self.send_close(event.code if invalid else 1000)
         reason = f": {event.reason}" if event.reason else ""
         if invalid:
-            return _unsafe(f"the server broke the WebSocket protocol{reason}")
+            return unsafe(TransportError(f"the server broke the WebSocket protocol{reason}"))
         meaning = f": {CLOSE_CODES[event.code]}" if event.code in CLOSE_CODES else ""
-        error = _unsafe(f"the server closed the connection{meaning} (code {event.code}{reason})", StreamTruncated)
+        error = StreamTruncated(f"the server closed the connection{meaning} (code {event.code}{reason})")
         error.__cause__ = WebSocketDisconnect(event.code, event.reason)
-        return error
-
-
-def _unsafe(message: str, kind: type[TransportError] = TransportError) -> TransportError:
-    error = kind(message)
-    error.retry_safety = "unsafe"
-    return error
+        return unsafe(error)
 
 
 def _frames(message: bytes) -> Iterator[tuple[str, bool]]:

@@ -63,6 +63,7 @@ from .._calls import Attempts, ClientCore, PreparedCall, merged
 from .._replies import hide, refused
 from ..retry import RetryPolicy
 from ..stream import EventStream, StreamMeta
+from ..transport._errors import unsafe
 from ..transport._exchange import Exchange, shut
 from ._connection import WebSocketConnection, accept_upgrade, upgrade
 from ._shared_connection import SharedConnection, TurnReply
@@ -253,9 +254,7 @@ class WebSocketSession:
             raise error
         if connection.protocol.lost is not None:
             raise copy_error(connection.protocol.lost)
-        deadline = DeadlineExceeded("first_byte", time.monotonic() - started, limit=bounds.first_byte)
-        deadline.retry_safety = "unsafe"
-        raise deadline
+        raise unsafe(DeadlineExceeded("first_byte", time.monotonic() - started, limit=bounds.first_byte))
 
     # Inside
 

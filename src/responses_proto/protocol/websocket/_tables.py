@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import attrs
@@ -180,10 +181,7 @@ def kind_of(value: Any) -> MessageKind:
     if kind == "event" and not look(value, "type") and look(value, "error"):
         kind = "error"  # some servers leave out the type
     status = look(value, "status")
-    return "rejected" if kind == "error" and type(status) is int and status >= _FIRST_ERROR else kind
-
-
-_FIRST_ERROR: Final = 400  # HTTP status codes from here on are errors
+    return "rejected" if kind == "error" and type(status) is int and status >= HTTPStatus.BAD_REQUEST else kind
 
 
 def look(value: Any, *path: str) -> Any:
