@@ -105,9 +105,9 @@ def websocket() -> Iterator[str]:
     """Say what may follow what on a connection that has many responses."""
     yield "## A turn over WebSocket"
     yield ""
-    yield "By the kinds of messages of `responses_proto.protocol.websocket`; `due` is the successor of a steered response, `asked` any other turn."
+    yield "By the kinds of messages of `responses_proto.protocol.websocket`; `due` is the successor of a steered response, `requested` any other turn."
     yield ""
-    yield from machine(TURN_LIFE, "due", "asked")
+    yield from machine(TURN_LIFE, "due", "requested")
     yield "What becomes of a steer; the `response.created` is that of the response that follows:"
     yield ""
     yield from machine(STEER_LIFE, "sent")

@@ -28,11 +28,11 @@ needs_files = pytest.mark.skipif(not Path("/dev/fd").exists(), reason="open file
 
 
 def open_files() -> int:
-    """Count what this process holds open: both ends of each connection are in it."""
+    """Count the open files of this process. It has both ends of each connection."""
     return sum(1 for _ in Path("/dev/fd").iterdir())
 
 
-# ---- what is cancelled
+# ---- calls that are cancelled
 
 
 async def takes_turns(session: WebSocketSession) -> None:
@@ -225,7 +225,7 @@ def test_a_session_that_is_left_while_a_stream_waits_elsewhere(backend: str) -> 
 
 
 @both_loops
-def test_a_turn_that_is_cancelled_before_it_was_sent_harms_nobody(backend: str) -> None:
+def test_a_turn_cancelled_before_it_was_sent_does_not_affect_others(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(make_script()) as server, session_with(server) as session:
             stream = session.stream(model="m", input="x")

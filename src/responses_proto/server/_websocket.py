@@ -80,7 +80,9 @@ class _Connection:
         self._receive = receive
         self._send = send
         self._tasks = tasks
-        self._session = ServerSession(now=app.service.clock(), lasts=app.max_connection_age, ids=app.service.ids)
+        self._session = ServerSession(
+            now=app.service.clock(), max_connection_age=app.max_connection_age, ids=app.service.ids
+        )
         self._send_lock = anyio.Lock()
         self._unsent: deque[bytes] = deque()
 
@@ -123,18 +125,18 @@ class _Connection:
                 turn.response_id = task.id
                 await task.run(functools.partial(self._deliver, turn, task), generate=turn.generate)
             except APIError as error:
-                self._session.refuse(turn, error)
+                self._session.reject(turn, error)
             except ClientDisconnected:
                 raise
             except Exception:  # noqa: BLE001 - the client must get an answer to any error
                 _log.exception("unexpected error in the server")
-                self._session.refuse(turn, internal_error())
+                self._session.reject(turn, internal_error())
             await self._flush()
 
     async def _deliver(self, turn: ServerTurn, task: ResponseTask, events: Sequence[WireEvent]) -> None:
         for event in events:
             history = task.history if event.type in TERMINAL_TYPES else ()
-            self._session.say(turn, event.sequence_number, event.type, event.data, history)
+            self._session.send_event(turn, event.sequence_number, event.type, event.data, history)
         # A steered response stops between two items, unless that would leave a call without its output.
         between_items = any(event.type == OutputItemDone.type for event in events)
         if between_items and turn.steered and not task.response.pending_calls:

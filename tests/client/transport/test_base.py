@@ -13,12 +13,12 @@ from responses_proto.exceptions import ConnectError, DeadlineExceeded, Transport
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# The checkers see here that what the package ships fits its own interface.
+# Type checkers verify here that the transport of the package fits its own interface.
 TRANSPORT: type[Transport] = HTTPTransport
 
 
 class Canned:
-    """A transport that answers from a list, to show how little one has to do."""
+    """A minimal transport, which answers from a list."""
 
     def __init__(self, *pieces: bytes, error: TransportError | None = None) -> None:
         self.requests: list[WireRequest] = []
@@ -56,7 +56,7 @@ class CannedReply:
 
 
 @both_loops
-def test_any_transport_can_stand_behind_the_client(backend: str) -> None:
+def test_the_client_works_with_any_transport(backend: str) -> None:
     async def test() -> None:
         canned = Canned(wire(plain(["Hel"])), b": comment\n\n")
         async with ResponsesClient("http://h/v1", http_client=canned, timeouts=Timeouts(connect=3)) as client:
@@ -84,7 +84,7 @@ def test_errors_of_a_transport_reach_the_caller_as_they_are(backend: str, error:
     run(backend, test)
 
 
-def test_a_request_does_not_show_what_is_secret_in_it() -> None:
+def test_the_repr_of_a_request_hides_secrets() -> None:
     request = WireRequest(method="POST", url="http://h/v1", headers={"authorization": "Bearer secret"}, body=b"private")
     assert "secret" not in repr(request)
     assert "private" not in repr(request)

@@ -1,4 +1,4 @@
-"""Reading many HTTP chunks as one: h11 says the same with it and without it."""
+"""Joining HTTP chunks: h11 reads the same content with it and without it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def chunk(content: bytes, form: str = "%x") -> bytes:
 
 
 def read(pieces: list[bytes], chunks: Chunks | None) -> tuple[bytes, str]:
-    """Read an answer with h11, by way of the chunks if there are any: give the content, and how it ended."""
+    """Read a response with h11, through ``chunks`` if given. Return the content, and how it ended."""
     connection = h11.Connection(h11.CLIENT)
     connection.send(h11.Request(method="GET", target="/", headers=[("host", "h")]))
     connection.send(h11.EndOfMessage())
@@ -83,7 +83,7 @@ def test_the_content_is_the_same_however_it_is_framed_and_cut(
 
 
 @given(bodies, ends, cuts, st.data())
-def test_what_is_damaged_is_an_error_where_it_was_one(
+def test_damaged_framing_is_an_error_exactly_where_h11_reports_one(
     body: list[tuple[bytes, str]], end: bytes, sizes: list[int], data: st.DataObject
 ) -> None:
     whole = b"".join(chunk(content, form) for content, form in body) + end
@@ -94,7 +94,7 @@ def test_what_is_damaged_is_an_error_where_it_was_one(
     assert read(cut(damaged, sizes), Chunks()) == read([damaged], None)
 
 
-def test_chunks_that_came_together_are_one() -> None:
+def test_chunks_that_arrive_together_are_joined() -> None:
     chunks = Chunks()
     chunks.request_begins()
     assert chunks.feed(HEAD + chunk(b"a") + chunk(b"bc") + b"4\r\nde") == HEAD + b"5\r\nabcde\r\n"
@@ -118,7 +118,7 @@ def test_chunks_that_came_together_are_one() -> None:
         b"HTTP/1.1 200 OK\r\nx: " + b"x" * 70_000,
     ],
 )
-def test_everything_else_goes_through_as_it_came(data: bytes) -> None:
+def test_everything_else_passes_unchanged(data: bytes) -> None:
     for sizes in ([], [1] * 200, [5000] * 20):
         chunks = Chunks()
         chunks.request_begins()
@@ -148,7 +148,7 @@ def test_many_events_are_few_pieces(backend: str) -> None:
 
 @both_loops
 @pytest.mark.parametrize("fault", [Fault.split_every(1), Fault.split_every(7), Fault.compressed()], ids=repr)
-def test_odd_framing_is_read_all_the_same(backend: str, fault: Fault) -> None:
+def test_unusual_framing_is_read(backend: str, fault: Fault) -> None:
     async def test() -> None:
         answer = Answer.events(plain(["Hel", "lo"])).with_faults(fault)
         async with (
@@ -196,7 +196,7 @@ def test_it_works_over_tls_with_a_certificate_that_the_environment_names(
 
 
 @both_loops
-def test_a_proxy_that_the_environment_names_is_asked(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_named_by_the_environment_is_used(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         nobody = f"http://127.0.0.1:{listener.getsockname()[1]}"
     for name in ("http_proxy", "all_proxy", "no_proxy"):

@@ -91,7 +91,7 @@ def test_a_message_may_have_line_ends_in_it(backend: str) -> None:
 
 @both_loops
 @pytest.mark.parametrize("data", ["{", "[]", "null", "", '"\\ud800"', "data: {}", "[DONE"])
-def test_a_message_that_is_no_event_is_an_anomaly(backend: str, data: str) -> None:
+def test_a_message_that_is_not_an_event_is_an_anomaly(backend: str, data: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
             await send(peer, plain()[:4])
@@ -108,7 +108,7 @@ def test_a_message_that_is_no_event_is_an_anomaly(backend: str, data: str) -> No
 
 
 @both_loops
-def test_what_is_sent_is_whole_however_large(backend: str) -> None:
+def test_a_large_message_is_sent_completely(backend: str) -> None:
     text = "ä🌍" * 300_000  # which no cut at 64 KiB leaves whole
 
     async def test() -> None:
@@ -124,7 +124,7 @@ def test_what_is_sent_is_whole_however_large(backend: str) -> None:
 
 @both_loops
 @pytest.mark.parametrize("how", ["one frame", "fragments", "on and on"])
-def test_a_message_that_is_too_large_passes_a_bound(backend: str, how: str) -> None:
+def test_a_message_that_is_too_large_exceeds_a_limit(backend: str, how: str) -> None:
     async def test() -> None:
         gone = anyio.Event()
 
@@ -160,7 +160,7 @@ def test_a_message_that_is_too_large_passes_a_bound(backend: str, how: str) -> N
 
 
 @both_loops
-def test_a_message_of_just_the_bound_is_fine(backend: str) -> None:
+def test_a_message_of_exactly_the_limit_is_accepted(backend: str) -> None:
     async def test() -> None:
         events = plain()
         largest = max(map(len, bare(events)))
@@ -194,7 +194,7 @@ def test_pings_are_answered_whether_or_not_anybody_reads(backend: str) -> None:
 
 
 @both_loops
-def test_a_pong_that_nobody_asked_for_is_fine(backend: str) -> None:
+def test_an_unexpected_pong_is_ignored(backend: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
             await peer.raw(frame(b"here I am", PONG_FRAME))
@@ -211,7 +211,7 @@ def test_a_pong_that_nobody_asked_for_is_fine(backend: str) -> None:
 
 
 @both_loops
-def test_a_connection_that_is_alive_is_kept(backend: str) -> None:
+def test_a_connection_with_signs_of_life_is_kept(backend: str) -> None:
     async def test() -> None:
         async with (
             FakeServer(Answer.events(plain())) as server,
@@ -246,7 +246,9 @@ def test_a_connection_that_gives_no_sign_of_life_is_lost(backend: str, *, idle: 
             if idle:
                 await anyio.sleep(1)  # it is found out before anybody needs it
             else:
-                with pytest.raises(TransportError, match=r"no sign of life for 0\.6 s, though it was asked") as caught:
+                with pytest.raises(
+                    TransportError, match=r"no sign of life for 0\.6 s and did not answer a ping"
+                ) as caught:
                     await say(session)
                 assert caught.value.retry_safety == "unsafe"
             assert await say(session) == TEXT
@@ -257,7 +259,7 @@ def test_a_connection_that_gives_no_sign_of_life_is_lost(backend: str, *, idle: 
 
 
 @both_loops
-def test_a_server_that_does_not_read_is_late(backend: str) -> None:
+def test_a_server_that_does_not_read_is_a_write_deadline(backend: str) -> None:
     async def test() -> None:
         over = anyio.Event()
 
@@ -288,8 +290,8 @@ def closing(code: int | None, reason: bytes = b"") -> bytes:
 @pytest.mark.parametrize(
     ("data", "kind", "told"),
     [
-        (closing(None), StreamTruncated, r"closed the connection, saying that it did not say why \(code 1005\)"),
-        (closing(1001), StreamTruncated, r"it is going away \(code 1001\)"),
+        (closing(None), StreamTruncated, r"closed the connection: no close code \(code 1005\)"),
+        (closing(1001), StreamTruncated, r"going away \(code 1001\)"),
         (closing(1013, b"later"), StreamTruncated, r"try again later \(code 1013: later\)"),
         (closing(4000, b"ours"), StreamTruncated, r"closed the connection \(code 4000: ours\)"),
         (frame(b"\xff\xfe", TEXT_FRAME), StreamInterrupted, "broke the WebSocket protocol"),
@@ -301,7 +303,7 @@ def closing(code: int | None, reason: bytes = b"") -> bytes:
         (frame(b"x" * 126, PING_FRAME), StreamInterrupted, "broke the WebSocket protocol"),
     ],
 )
-def test_how_a_connection_may_end_in_the_middle(
+def test_ends_of_a_connection_in_the_middle(
     backend: str, data: bytes, kind: type[ResponsesProtoError], told: str
 ) -> None:
     async def test() -> None:
@@ -334,12 +336,12 @@ def test_how_a_connection_may_end_in_the_middle(
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (closing(1013, b"later"), r"it is overloaded: try again later \(code 1013: later\)"),
+        (closing(1013, b"later"), r"closed the connection: overloaded, try again later \(code 1013: later\)"),
         (closing(4000), r"the server closed the connection \(code 4000\)"),
-        (closing(None), r"it did not say why \(code 1005\)"),
+        (closing(None), r"no close code \(code 1005\)"),
     ],
 )
-def test_a_close_code_is_told_in_words(backend: str, data: bytes, told: str) -> None:
+def test_an_error_states_the_meaning_of_the_close_code(backend: str, data: bytes, told: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
             await peer.raw(data)
@@ -355,7 +357,7 @@ def test_a_close_code_is_told_in_words(backend: str, data: bytes, told: str) -> 
 
 
 @both_loops
-def test_an_end_without_a_word_is_one_too(backend: str) -> None:
+def test_an_end_without_a_close_frame(backend: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
             await send(peer, opened())
@@ -372,7 +374,7 @@ def test_an_end_without_a_word_is_one_too(backend: str) -> None:
 
 
 @both_loops
-def test_a_session_says_goodbye(backend: str) -> None:
+def test_a_session_ends_with_a_closing_handshake(backend: str) -> None:
     async def test() -> None:
         closes: list[float] = []
 
@@ -393,11 +395,11 @@ def test_a_session_says_goodbye(backend: str) -> None:
 
 
 @both_loops
-def test_a_handshake_that_answers_another_one_is_refused(backend: str) -> None:
+def test_a_handshake_for_another_key_is_refused(backend: str) -> None:
     async def test() -> None:
         wrong = Answer.upgrade(headers={"sec-websocket-accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="})
         async with FakeServer(Script("One.").on("GET", "/responses", wrong)) as server:
-            with pytest.raises(RemoteProtocolError, match="does not answer this one"):
+            with pytest.raises(RemoteProtocolError, match="accepted another handshake"):
                 async with session_with(server):
                     pass
 
@@ -416,7 +418,7 @@ def test_a_handshake_that_answers_another_one_is_refused(backend: str) -> None:
         ),
     ],
 )
-def test_an_answer_that_opens_nothing_says_what_it_is(backend: str, answer: Answer, told: str) -> None:
+def test_a_response_that_is_no_upgrade_is_described(backend: str, answer: Answer, told: str) -> None:
     async def test() -> None:
         async with FakeServer(Script("One.").on("GET", "/responses", answer)) as server:
             with pytest.raises(APIError) as caught:

@@ -37,6 +37,7 @@ from responses_proto.exceptions import (
     PermissionDeniedError,
     ResponseFailedError,
     ResponseIncompleteError,
+    ResponsesProtoError,
     ServerError,
     StreamInterrupted,
     StreamTruncated,
@@ -92,7 +93,7 @@ def test_turns_follow_one_another_on_one_connection(backend: str) -> None:
         ResponseCreateMessage(model="m", input="x", extra={"x-own": 1}),
     ],
 )
-def test_what_only_http_has_is_not_sent(backend: str, request_: Any) -> None:
+def test_fields_for_http_only_are_not_sent(backend: str, request_: Any) -> None:
     async def test() -> None:
         async with FakeServer() as server, session_with(server) as session:
             async with session.stream(request_, temperature=0.5, stream_id="a", generate=True) as stream:
@@ -111,7 +112,7 @@ def test_what_only_http_has_is_not_sent(backend: str, request_: Any) -> None:
 
 
 @both_loops
-def test_a_stream_is_the_one_that_http_gives(backend: str) -> None:
+def test_a_stream_is_the_same_as_over_http(backend: str) -> None:
     @attrs.frozen
     class Film:
         title: str
@@ -136,7 +137,7 @@ def test_a_stream_is_the_one_that_http_gives(backend: str) -> None:
 
 
 @both_loops
-def test_a_response_that_does_not_complete_is_told_as_over_http(backend: str) -> None:
+def test_a_response_that_does_not_complete_is_reported_as_over_http(backend: str) -> None:
     async def test() -> None:
         script = Script(
             Answer.events(plain(last="failed", error={"code": "server_error", "message": "No."})),
@@ -189,7 +190,7 @@ def test_the_head_of_a_stream_is_that_of_the_connection(backend: str) -> None:
 
 
 @both_loops
-def test_hooks_are_told_as_over_http(backend: str) -> None:
+def test_hooks_are_called_as_over_http(backend: str) -> None:
     requests: list[WireRequest] = []
     events: list[Event] = []
     frames: list[Frame] = []
@@ -222,11 +223,9 @@ def test_hooks_are_told_as_over_http(backend: str) -> None:
 def test_lanes_go_side_by_side(backend: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
-            # Nobody is answered before all have asked, and the last one first.
-            while len(messages(server)) < 3:  # noqa: ASYNC110 - what other tasks do, not an event
-                await anyio.sleep(0.001)
+            # The first answer waits for all requests, and each of the others for the answer before it.
             name = peer.request.json["stream_id"]
-            await anyio.sleep({"a": 0.02, "b": 0.01, "c": 0.0}[name])
+            await eventually(lambda: len(messages(server)) == 3 and len(said) >= "cba".index(name))
             await peer.answer(Answer.text(f"I am {name}."))
 
         said: list[str] = []
@@ -305,7 +304,7 @@ def test_leaving_a_stream_closes_the_connection_and_the_next_one_opens_another(b
 
 @both_loops
 @pytest.mark.parametrize("output", [True, False])
-def test_streams_on_other_lanes_are_told_that_the_connection_was_closed(backend: str, *, output: bool) -> None:
+def test_streams_on_other_lanes_fail_when_the_connection_is_closed(backend: str, *, output: bool) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
             await send(peer, opened() if output else opened()[:2])
@@ -318,9 +317,7 @@ def test_streams_on_other_lanes_are_told_that_the_connection_was_closed(backend:
                 async with session.stream(model="m", input="x", stream_id="left"):
                     pass
                 kind = StreamInterrupted if output else TransportError
-                with pytest.raises(
-                    kind, match=r"another stream on it on the lane 'left' was left before its end"
-                ) as caught:
+                with pytest.raises(kind, match=r"another stream on the lane 'left' was left before its end") as caught:
                     await kept.result()
                 assert caught.value.response
                 assert caught.value.response.output_text == (TEXT if output else "")
@@ -555,7 +552,7 @@ def test_the_limit_in_the_middle_of_a_response_is_its_error(backend: str) -> Non
 
 
 @both_loops
-def test_what_went_with_a_connection_is_told(backend: str) -> None:
+def test_a_response_lost_with_its_connection_is_explained(backend: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
             asked = peer.request.json
@@ -570,7 +567,7 @@ def test_what_went_with_a_connection_is_told(backend: str) -> None:
                 await say(session, store=False, previous_response_id="resp_1")
             assert caught.value.code == "previous_response_not_found"
             (note,) = caught.value.__notes__
-            assert "connected 2 times. If resp_1 was made with store=False on a connection before this one" in note
+            assert "connected 2 times. If resp_1 was created with store=False on an earlier connection" in note
             assert await say(session) == TEXT
 
     run(backend, test)
@@ -583,7 +580,7 @@ def test_what_went_with_a_connection_is_told(backend: str) -> None:
         (
             Fault.eof(after=-3, code=1011, reason="overheated"),
             StreamTruncated,
-            "error of its own (code 1011: overheated)",
+            "internal error (code 1011: overheated)",
         ),
         (Fault.eof(after=-3), StreamTruncated, "without a terminal event"),
         (Fault.reset(after=-3), StreamInterrupted, "reset by peer"),
@@ -619,7 +616,7 @@ def test_a_connection_that_is_lost_before_an_answer_is_not_tried_again(backend: 
             FakeServer(script) as server,
             session_with(server, retry=RetryPolicy(initial_delay=0.001)) as session,
         ):
-            with pytest.raises(StreamTruncated, match=r"being restarted \(code 1012: restarting\)") as caught:
+            with pytest.raises(StreamTruncated, match=r"service restart \(code 1012: restarting\)") as caught:
                 await say(session)
             assert caught.value.retry_safety == "unsafe"
             assert len(messages(server)) == 1
@@ -757,7 +754,7 @@ def test_a_steered_response_is_followed_by_its_successor(backend: str) -> None:
                 "previous_response_id": "resp_1",
                 "input": "Two, please.",
             }
-            with pytest.raises(LocalProtocolError, match="nothing follows resp_1"):
+            with pytest.raises(LocalProtocolError, match="no response follows resp_1"):
                 async with session.successor("resp_1"):
                     pass
             assert (server.connections, len(messages(server))) == (1, 2)
@@ -892,7 +889,7 @@ def test_a_successor_that_cannot_be_made_raises(backend: str) -> None:
 
 
 @both_loops
-def test_a_response_has_to_have_an_id_to_be_steered(backend: str) -> None:
+def test_only_a_response_with_an_id_can_be_steered(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(Answer.events(plain())) as server, session_with(server) as session:
             async with session.stream(model="m", input="x") as stream:
@@ -984,24 +981,26 @@ def test_a_session_is_used_inside_its_block(backend: str) -> None:
     async def test() -> None:
         async with FakeServer("One.") as server, ResponsesClient(server.url, KEY) as client:
             session = client.connect()
-            with pytest.raises(LocalProtocolError, match=r"not entered yet: use `async with client\.connect"):
+            with pytest.raises(
+                LocalProtocolError, match=r"not connected yet: use it inside `async with client\.connect"
+            ):
                 session.stream(model="m", input="x")
-            with pytest.raises(LocalProtocolError, match="no answer yet"):
+            with pytest.raises(LocalProtocolError, match="not connected yet: enter it"):
                 _ = session.meta
             async with session:
                 late = session.stream(model="m", input="x")
-                with pytest.raises(LocalProtocolError, match="entered once"):
+                with pytest.raises(LocalProtocolError, match="entered only once"):
                     await session.__aenter__()
             uses: list[Callable[[], object]] = [
                 lambda: session.stream(model="m"),
                 lambda: session.successor("resp_1"),
             ]
             for use in uses:
-                with pytest.raises(LocalProtocolError, match="this session is closed"):
+                with pytest.raises(LocalProtocolError, match="the session is closed"):
                     use()
-            with pytest.raises(LocalProtocolError, match="this session is closed"):
+            with pytest.raises(LocalProtocolError, match="the session is closed"):
                 await session.steer("resp_1", "x")
-            with pytest.raises(LocalProtocolError, match="this session is closed"):
+            with pytest.raises(LocalProtocolError, match="the session is closed"):
                 await late.__aenter__()
 
     run(backend, test)
@@ -1042,22 +1041,28 @@ def test_an_exception_of_the_block_comes_out_as_it_is(backend: str) -> None:
 
 
 @both_loops
-def test_what_cannot_be_asked_is_told_before_anything_is_sent(backend: str) -> None:
+def test_a_wrong_field_is_refused_before_anything_is_sent(backend: str) -> None:
     async def test() -> None:
         async with FakeServer("One.") as server, session_with(server) as session:
             wrong: list[tuple[dict[str, Any], str]] = [
-                ({"background": True}, r"background is not for a WebSocket: .*client\.stream\(background=True\)"),
-                ({"stream": True}, "stream is not for a WebSocket: over a WebSocket, every response is streamed"),
-                ({"stream_options": {}}, "stream_options is not for a WebSocket"),
-                ({"stream_id": "a b"}, "stream_id has to be 1 to 256 of"),
-                ({"timeouts": 60}, "timeouts must be a Timeouts instance"),
+                (
+                    {"background": True},
+                    r"background cannot be used over a WebSocket: .*client\.stream\(background=True\)",
+                ),
+                (
+                    {"stream": True},
+                    "stream cannot be used over a WebSocket: over a WebSocket, every response is streamed",
+                ),
+                ({"stream_options": {}}, "stream_options cannot be used over a WebSocket"),
+                ({"stream_id": "a b"}, "stream_id must be 1 to 256 of"),
+                ({"timeouts": 60}, "timeouts"),
             ]
             for fields, told in wrong:
-                with pytest.raises((LocalProtocolError, UsageError), match=told):
+                with pytest.raises(ResponsesProtoError, match=told):
                     session.stream(model="m", **fields)
             requests: list[Any] = [{"model": "m", "background": True}, CreateResponse(model="m", background=True)]
             for request in requests:
-                with pytest.raises(LocalProtocolError, match="background"):
+                with pytest.raises(UsageError, match="background"):
                     session.stream(request)
             misspelt: Any = {"modell": "m"}
             with pytest.raises(TypeError, match="did you mean 'model'"):
@@ -1067,12 +1072,12 @@ def test_what_cannot_be_asked_is_told_before_anything_is_sent(backend: str) -> N
     run(backend, test)
 
 
-def test_what_cannot_be_a_session_is_told_at_once() -> None:
+def test_wrong_arguments_of_connect_are_refused_at_once() -> None:
     client = ResponsesClient("http://localhost:9/v1", KEY)
     for keepalive in (0, -1.0, float("inf")):
-        with pytest.raises(LocalProtocolError, match="keepalive has to be a number of seconds above 0"):
+        with pytest.raises(UsageError, match="keepalive must be a positive number of seconds or None, got"):
             client.connect(keepalive=keepalive)
-    with pytest.raises(UsageError, match="characters that HTTP does not allow"):
+    with pytest.raises(ResponsesProtoError, match="header"):
         client.connect(headers={"a b": "c"})
 
 
@@ -1081,25 +1086,25 @@ def test_memory_has_no_websocket(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(listen=False) as server:
             client = ResponsesClient(server.url, KEY, http_client=server.transport)
-            with pytest.raises(UsageError, match="MemoryTransport cannot open a WebSocket"):
+            with pytest.raises(ResponsesProtoError, match="WebSocket"):
                 client.connect()
 
     run(backend, test)
 
 
-def test_an_engine_that_keeps_its_connections_to_itself_says_so() -> None:
+def test_an_engine_without_upgrades_is_refused() -> None:
     make: Any = pytest.importorskip("httpx_aiohttp").HttpxAiohttpClient
 
     async def test() -> None:
         async with FakeServer() as server, make() as http:
-            with pytest.raises(LocalProtocolError, match=r"does not hand over connections .*use httpx\.AsyncClient"):
+            with pytest.raises(UsageError, match=r"does not support upgrades .*use httpx\.AsyncClient"):
                 async with session_with(server, http_client=http):
                     pass
 
     run("asyncio", test)
 
 
-def test_without_the_extra_it_is_named() -> None:
+def test_a_missing_extra_is_named() -> None:
     code = (
         "import sys; sys.modules['httpx_ws'] = None\n"
         "from responses_proto import ResponsesClient\n"

@@ -27,7 +27,7 @@ def long(deltas: int) -> list[Wire]:
 
 
 @both_loops
-def test_a_stream_that_is_not_read_holds_up_no_other_and_loses_nothing(backend: str) -> None:
+def test_an_unread_stream_does_not_hold_up_others_and_loses_nothing(backend: str) -> None:
     async def test() -> None:
         asked = anyio.Event()
 
@@ -52,7 +52,7 @@ def test_a_stream_that_is_not_read_holds_up_no_other_and_loses_nothing(backend: 
 
 
 @both_loops
-def test_a_server_is_not_read_any_faster_than_somebody_wants(backend: str) -> None:
+def test_little_is_read_ahead_while_nobody_reads(backend: str) -> None:
     async def test() -> None:
         sent = 0
 
@@ -76,7 +76,7 @@ def test_a_server_is_not_read_any_faster_than_somebody_wants(backend: str) -> No
 
 
 @both_loops
-def test_a_stream_that_is_not_read_passes_a_bound_of_its_own(backend: str) -> None:
+def test_an_unread_stream_exceeds_a_limit_of_its_own(backend: str) -> None:
     async def test() -> None:
         full = anyio.Event()
 
@@ -128,7 +128,7 @@ def test_many_lanes_share_a_connection(backend: str) -> None:
 
 
 @both_loops
-def test_an_error_on_one_lane_is_none_of_the_others_business(backend: str) -> None:
+def test_an_error_on_one_lane_does_not_affect_others(backend: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
             if peer.request.json["stream_id"] == "bad":
@@ -166,7 +166,7 @@ def test_a_lane_is_free_when_its_response_has_ended_not_when_it_was_read(backend
 
 
 @both_loops
-def test_a_lane_that_was_refused_here_harms_nobody(backend: str) -> None:
+def test_a_busy_lane_that_is_refused_does_not_affect_others(backend: str) -> None:
     async def test() -> None:
         rest = anyio.Event()
 

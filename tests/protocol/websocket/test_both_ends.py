@@ -96,7 +96,7 @@ class Wires:
             turn = answering.turn
             if turn.stream_id == lane and not turn.ended:
                 for event in map(wire_event, answering.steps.pop(0)()):
-                    self.server.say(turn, event.sequence_number, event.type, event.data)
+                    self.server.send_event(turn, event.sequence_number, event.type, event.data)
                 self._server_goes_on()
                 return
 

@@ -63,7 +63,7 @@ def test_a_turn_gets_the_messages_until_its_response_ends() -> None:
     assert session.anomalies == []
 
 
-def test_messages_are_given_as_they_came() -> None:
+def test_messages_are_returned_unchanged() -> None:
     session = ClientSession()
     turn = session.begin()
     data = b'{ "type":"response.created",\n "response": {"id": "r\\u00e9"} }'
@@ -81,7 +81,7 @@ def test_a_lane_carries_one_response_at_a_time() -> None:
     with pytest.raises(LocalProtocolError, match="busy with resp_1"):
         session.begin()
     hear(session, ended())
-    assert session.begin().state == "asked"
+    assert session.begin().state == "requested"
 
 
 @pytest.mark.parametrize("status", ["completed", "incomplete", "failed"])
@@ -93,21 +93,21 @@ def test_each_end_frees_the_lane(status: str) -> None:
     session.begin()
 
 
-def test_a_refusal_comes_in_place_of_a_response() -> None:
+def test_a_rejection_comes_in_place_of_a_response() -> None:
     session = ClientSession()
     turn = session.begin(previous_response_id="resp_0")
     assert hear(session, NOT_FOUND) == [turn]
     assert turn.ended
-    assert turn.refusal == NOT_FOUND
+    assert turn.rejection == NOT_FOUND
     session.begin()
 
 
-def test_an_error_with_a_status_in_the_middle_is_the_end_and_no_refusal() -> None:
+def test_an_error_with_a_status_in_the_middle_is_the_end_and_no_rejection() -> None:
     session = ClientSession()
     turn = session.begin()
     hear(session, created(), NOT_FOUND)
     assert turn.ended
-    assert turn.refusal is None
+    assert turn.rejection is None
     assert types(session, turn) == ["response.created", "error"]
 
 
@@ -115,13 +115,13 @@ def test_an_error_without_a_status_may_be_followed_by_the_end() -> None:
     session = ClientSession()
     turn = session.begin()
     hear(session, created(), ERROR)
-    assert (turn.state, turn.refusal) == ("failing", None)
+    assert (turn.state, turn.rejection) == ("failing", None)
     hear(session, ended(status="failed"))
     assert types(session, turn) == ["response.created", "error", "response.failed"]
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_the_end_of_a_turn_that_was_left_in_an_error_is_not_the_next_ones(*, known: bool) -> None:
+def test_the_end_of_a_turn_left_after_an_error_does_not_end_the_next_turn(*, known: bool) -> None:
     session = ClientSession()
     turn = session.begin()
     hear(session, *([created()] if known else []), ERROR)
@@ -132,7 +132,7 @@ def test_the_end_of_a_turn_that_was_left_in_an_error_is_not_the_next_ones(*, kno
     assert types(session, following) == ["response.created", "response.completed"]
 
 
-def test_the_end_of_a_turn_that_was_left_in_an_error_is_nobodys() -> None:
+def test_the_end_of_a_turn_left_after_an_error_belongs_to_no_turn() -> None:
     session = ClientSession()
     turn, other = session.begin(), session.begin("b")
     hear(session, created(), ERROR)
@@ -141,7 +141,7 @@ def test_the_end_of_a_turn_that_was_left_in_an_error_is_nobodys() -> None:
     assert not other.ended
 
 
-def test_a_failure_of_its_own_is_its_own() -> None:
+def test_a_failure_of_the_next_turn_belongs_to_that_turn() -> None:
     session = ClientSession()
     turn = session.begin()
     hear(session, created(), ERROR)
@@ -151,7 +151,7 @@ def test_a_failure_of_its_own_is_its_own() -> None:
     assert following.ended
 
 
-def test_what_is_not_json_is_for_the_reader_of_the_turn() -> None:
+def test_invalid_json_goes_to_the_reader_of_the_turn() -> None:
     session = ClientSession()
     turn = session.begin()
     hear(session, created())
@@ -161,7 +161,7 @@ def test_what_is_not_json_is_for_the_reader_of_the_turn() -> None:
     assert not turn.ended
 
 
-def test_done_ends_a_turn_that_was_answered_and_is_otherwise_a_late_one() -> None:
+def test_done_ends_only_a_turn_that_was_answered() -> None:
     session = ClientSession()
     turn = session.begin()
     assert hear(session, b"[DONE]") == []
@@ -172,7 +172,7 @@ def test_done_ends_a_turn_that_was_answered_and_is_otherwise_a_late_one() -> Non
     assert session.anomalies == []
 
 
-def test_what_nobody_asked_for_is_told() -> None:
+def test_a_message_without_a_turn_is_an_anomaly() -> None:
     session = ClientSession(limits=Limits(max_anomalies=2))
     assert hear(session, created()) == []
     turn = session.begin()
@@ -184,7 +184,7 @@ def test_what_nobody_asked_for_is_told() -> None:
     assert types(session, turn) == ["response.created", "response.completed"]
 
 
-def test_what_may_come_at_any_time_is_not_told() -> None:
+def test_a_message_allowed_at_any_time_is_no_anomaly() -> None:
     session = ClientSession()
     turn = session.begin()
     hear(session, {"type": "keepalive"}, created(), ended())
@@ -219,7 +219,7 @@ def test_a_server_that_knows_no_lanes_answers_in_order() -> None:
     assert types(session, a) == ["response.created", "response.output_text.delta", "response.completed"]
 
 
-def test_a_server_that_names_lanes_means_the_other_one_where_it_names_none() -> None:
+def test_without_a_stream_id_a_server_with_lanes_means_the_unnamed_lane() -> None:
     session = ClientSession()
     a = session.begin("a")
     hear(session, created(), lane="a")
@@ -227,13 +227,13 @@ def test_a_server_that_names_lanes_means_the_other_one_where_it_names_none() -> 
     assert types(session, a) == ["response.created"]
 
 
-def test_a_lane_that_nobody_asked_on_gets_nothing() -> None:
+def test_a_lane_without_a_request_gets_nothing() -> None:
     session = ClientSession()
     session.begin("a")
     assert hear(session, created(), lane="b") == []
 
 
-def test_lanes_that_were_used_once_are_forgotten() -> None:
+def test_idle_lanes_are_forgotten() -> None:
     session = ClientSession()
     for number in range(2000):
         session.begin(f"lane-{number}")
@@ -245,7 +245,7 @@ def test_lanes_that_were_used_once_are_forgotten() -> None:
 # ---- bounds
 
 
-def test_a_lane_that_is_not_read_passes_a_bound_and_no_other_does() -> None:
+def test_only_an_unread_lane_exceeds_the_limit() -> None:
     session = ClientSession(limits=Limits(max_buffered_bytes=1000))
     slow, fast = session.begin("slow"), session.begin("fast")
     hear(session, created(), lane="slow")
@@ -273,7 +273,7 @@ def test_a_lane_that_is_not_read_passes_a_bound_and_no_other_does() -> None:
     ("events", "closing"),
     [([], True), ([created()], True), ([created(), ERROR], False), ([created(), ended()], False), ([NOT_FOUND], False)],
 )
-def test_leaving_takes_closing_if_more_would_come(events: list[Wire], *, closing: bool) -> None:
+def test_leaving_requires_closing_if_more_would_come(events: list[Wire], *, closing: bool) -> None:
     session = ClientSession()
     turn = session.begin()
     hear(session, *events)
@@ -299,26 +299,26 @@ def test_the_end_of_the_connection_cuts_off_what_is_under_way() -> None:
     assert session.lost is error
 
 
-def test_a_connection_that_is_too_old_refuses_the_turn_that_was_asked_for() -> None:
+def test_an_expired_connection_refuses_a_requested_turn() -> None:
     session = ClientSession()
     running, asked = session.begin("a"), session.begin()
     hear(session, created(), lane="a")
     assert hear(session, TOO_OLD) == [asked]
     assert session.expired
-    assert asked.refusal == TOO_OLD
+    assert asked.rejection == TOO_OLD
     assert not running.ended
 
 
-def test_a_connection_that_says_so_in_the_middle_means_all() -> None:
+def test_an_expiry_in_the_middle_of_a_turn_concerns_all_turns() -> None:
     session = ClientSession()
     a, b = session.begin("a"), session.begin("b")
     hear(session, created(), lane="a")
     hear(session, created("resp_2"), lane="b")
     assert hear(session, TOO_OLD) == [a, b]
-    assert (a.ended, b.ended, a.refusal) == (True, True, None)
+    assert (a.ended, b.ended, a.rejection) == (True, True, None)
 
 
-def test_a_connection_may_say_so_between_turns() -> None:
+def test_a_connection_may_expire_between_turns() -> None:
     session = ClientSession()
     assert hear(session, TOO_OLD) == []
     assert session.expired
@@ -373,7 +373,7 @@ def test_a_steered_response_has_a_successor(lane: str | None, status: str) -> No
     assert session.successor("resp_1") is None  # not yet
     hear(session, ended(status=status), lane=lane)
     assert session.successor("resp_1") is None
-    with pytest.raises(LocalProtocolError, match=r"is the successor's of resp_1, .*session\.successor"):
+    with pytest.raises(LocalProtocolError, match=r"is reserved for the successor of resp_1, .*session\.successor"):
         session.begin(lane)
     assert steering in hear(session, created("resp_2", previous_response_id="resp_1"), lane=lane)
     assert steering.state == "committed"
@@ -387,18 +387,18 @@ def test_a_steered_response_has_a_successor(lane: str | None, status: str) -> No
     session.begin(lane)
 
 
-def test_a_successor_can_be_taken_when_it_is_over() -> None:
+def test_a_successor_can_be_read_after_its_end() -> None:
     session, _ = running()
     session.steer("resp_1")
     hear(session, accepted(), ended(), created("resp_2", previous_response_id="resp_1"), ended("resp_2"))
-    with pytest.raises(LocalProtocolError, match="take it with"):
+    with pytest.raises(LocalProtocolError, match="read it with"):
         session.begin()
     successor = session.successor("resp_1")
     assert successor
     assert successor.ended
     assert types(session, successor) == ["response.created", "response.completed"]
     session.begin()
-    with pytest.raises(LocalProtocolError, match="nothing follows resp_1"):
+    with pytest.raises(LocalProtocolError, match="no response follows resp_1"):
         session.successor("resp_1")
 
 
@@ -423,7 +423,7 @@ def test_several_steers_have_one_successor() -> None:
 
 
 @pytest.mark.parametrize("after", [True, False])
-def test_a_response_that_waits_for_input_has_none_by_itself(*, after: bool) -> None:
+def test_a_response_that_waits_for_input_has_no_successor(*, after: bool) -> None:
     # `after`: what follows is asked for when the server has said that it waits.
     session, _ = running()
     steering = session.steer("resp_1")
@@ -442,7 +442,7 @@ def test_a_response_that_waits_for_input_has_none_by_itself(*, after: bool) -> N
     assert following.claimed
 
 
-def test_a_lane_that_was_kept_for_a_successor_is_free_once_that_waits() -> None:
+def test_a_reserved_lane_is_free_once_the_steer_is_pending() -> None:
     # The server knows better what the client has to answer than the output tells.
     session, _ = running()
     session.steer("resp_1")
@@ -450,7 +450,7 @@ def test_a_lane_that_was_kept_for_a_successor_is_free_once_that_waits() -> None:
     session.begin(previous_response_id="resp_1")
 
 
-def test_a_successor_that_nothing_announced_is_kept_for_whoever_asks() -> None:
+def test_an_unexpected_successor_is_kept_until_it_is_read() -> None:
     session, turn = running()
     steering = session.steer("resp_1")
     hear(session, accepted(), ended("resp_1", "completed", call("{}")), pending())
@@ -464,7 +464,7 @@ def test_a_successor_that_nothing_announced_is_kept_for_whoever_asks() -> None:
     assert types(session, successor) == ["response.created"]
 
 
-def test_only_the_lane_of_the_response_takes_its_steers_along() -> None:
+def test_only_a_turn_on_the_same_lane_commits_the_steers() -> None:
     session, _ = running()
     steering = session.steer("resp_1")
     hear(session, accepted(), ended("resp_1", "completed", call("{}")), pending())
@@ -477,7 +477,7 @@ def test_a_steer_that_is_refused_is_an_error_with_its_input() -> None:
     session, turn = running()
     steering = session.steer("resp_1")
     assert hear(session, refused()) == [steering, turn]
-    error = session.refused(steering)
+    error = session.steer_error(steering)
     assert isinstance(error, APIError)
     assert (error.code, error.message) == ("response_already_completed", "No.")
     assert isinstance(error.body, dict)
@@ -506,13 +506,13 @@ def test_of_two_steers_one_may_fail() -> None:
     assert session.successor("resp_1")
 
 
-def test_what_was_not_steered_has_no_successor() -> None:
+def test_a_response_that_was_not_steered_has_no_successor() -> None:
     session, _ = running()
-    with pytest.raises(LocalProtocolError, match=r"nothing follows resp_1 by itself: .*session\.steer"):
+    with pytest.raises(LocalProtocolError, match=r"no response follows resp_1 by itself: .*session\.steer"):
         session.successor("resp_1")
 
 
-def test_steers_that_nobody_sent_change_nothing() -> None:
+def test_events_about_unknown_steers_change_nothing() -> None:
     session, turn = running()
     assert hear(session, accepted()) == [turn]  # it is an event of the response all the same
     assert hear(session, pending(), accepted("steer_2", "resp_9"), {"type": "response.steer.failed"}) == []
@@ -521,7 +521,7 @@ def test_steers_that_nobody_sent_change_nothing() -> None:
     assert session.anomalies == []
 
 
-def test_with_the_connection_goes_what_was_steered() -> None:
+def test_steers_are_lost_with_the_connection() -> None:
     session, _ = running()
     steering = session.steer("resp_1")
     hear(session, accepted(), ended())
@@ -533,7 +533,7 @@ def test_with_the_connection_goes_what_was_steered() -> None:
     assert isinstance(successor.failure, StreamTruncated)
 
 
-def test_with_the_connection_goes_a_steer_whose_response_still_ran() -> None:
+def test_a_steer_of_a_running_response_is_lost_with_the_connection() -> None:
     session, _ = running()
     session.steer("resp_1")
     hear(session, accepted())
@@ -542,7 +542,7 @@ def test_with_the_connection_goes_a_steer_whose_response_still_ran() -> None:
         session.successor("resp_1")
 
 
-def test_messages_of_wrong_types_hurt_nobody() -> None:
+def test_messages_of_wrong_types_are_harmless() -> None:
     session, turn = running()
     for value in (
         {"type": 7},

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from responses_proto.models.events import Event
 
-LASTS = 3600.0
+MAX_AGE = 3600.0
 
 
 @attrs.define
@@ -58,7 +58,7 @@ class Server:
 
     def say(self, turn: ServerTurn, events: Sequence[Event], history: Sequence[Item] = ()) -> None:
         for event in map(wire_event, events):
-            self.session.say(turn, event.sequence_number, event.type, event.data, history)
+            self.session.send_event(turn, event.sequence_number, event.type, event.data, history)
 
     def answer(self, id_: str, text: str = "Hi.", *, calls: bool = False) -> list[Wire]:
         """Answer the turn that is next in line, to its end; give all that was said."""
@@ -76,7 +76,7 @@ class Server:
 @pytest.fixture
 def server() -> Server:
     numbers = itertools.count(1)
-    return Server(ServerSession(now=0.0, lasts=LASTS, ids=lambda prefix: f"{prefix}_{next(numbers)}"))
+    return Server(ServerSession(now=0.0, max_connection_age=MAX_AGE, ids=lambda prefix: f"{prefix}_{next(numbers)}"))
 
 
 def types(said: list[Wire]) -> list[str]:
@@ -105,7 +105,7 @@ def test_a_request_becomes_a_turn(server: Server) -> None:
     }
 
 
-def test_what_only_http_has_is_passed_over(server: Server) -> None:
+def test_fields_for_http_only_are_ignored(server: Server) -> None:
     assert server.hear(stream=True, stream_options={"include_obfuscation": False}, background=None) == []
     assert dump(server.turns[0].request) == {"model": "m", "stream": True}
 
@@ -133,31 +133,31 @@ def test_binary_messages_are_read_too(server: Server) -> None:
         ('{"type": "response.create", "generate": "no"}', "generate", "invalid_type"),
     ],
 )
-def test_what_is_wrong_is_refused_and_the_connection_goes_on(
+def test_a_wrong_message_is_refused_and_the_connection_goes_on(
     server: Server, message: str, param: str | None, code: str
 ) -> None:
-    (refusal,) = server.hear_raw(message)
-    assert refusal["type"] == "error"
-    assert refusal["status"] == 400
-    assert (refusal["error"]["param"], refusal["error"]["code"]) == (param, code)
-    assert refusal["error"]["message"]
+    (rejection,) = server.hear_raw(message)
+    assert rejection["type"] == "error"
+    assert rejection["status"] == 400
+    assert (rejection["error"]["param"], rejection["error"]["code"]) == (param, code)
+    assert rejection["error"]["message"]
     assert server.turns == []
     server.hear(input="x")
     assert len(server.turns) == 1
 
 
-def test_refusals_are_what_the_specification_says(server: Server) -> None:
+def test_rejections_are_what_the_specification_says(server: Server) -> None:
     for message in ("{", '{"type": "response.create", "model": 7}'):
         check(server.hear_raw(message)[0])
     server.hear(input="x")
-    server.session.refuse(server.turns.pop(), APIError("No.", status=400, type="invalid_request_error"))
+    server.session.reject(server.turns.pop(), APIError("No.", status=400, type="invalid_request_error"))
     check(server.said()[0])
 
 
 # ---- turns and lanes
 
 
-def test_events_go_out_as_they_are(server: Server) -> None:
+def test_events_are_sent_unchanged(server: Server) -> None:
     server.hear(input="Hello")
     said = server.answer("resp_1")
     assert types(said)[0] == "response.created"
@@ -175,7 +175,7 @@ def test_the_turns_of_a_lane_go_one_after_the_other(server: Server) -> None:
     assert [turn.request.input for turn in server.turns] == ["one"]
     server.answer("resp_1")
     assert [turn.request.input for turn in server.turns] == ["two"]
-    server.session.refuse(server.turns.pop(0), APIError("No.", status=400))
+    server.session.reject(server.turns.pop(0), APIError("No.", status=400))
     assert types(server.said()) == ["error"]
     assert [turn.request.input for turn in server.turns] == ["three"]
 
@@ -199,26 +199,26 @@ def test_lanes_go_side_by_side_and_are_named(server: Server) -> None:
     ]
 
 
-def test_a_lane_is_named_in_refusals(server: Server) -> None:
-    (refusal,) = server.hear(stream_id="a", modell="m")
-    assert refusal["stream_id"] == "a"
+def test_a_lane_is_named_in_rejections(server: Server) -> None:
+    (rejection,) = server.hear(stream_id="a", modell="m")
+    assert rejection["stream_id"] == "a"
     server.hear(stream_id="a")
-    server.session.refuse(server.turns[0], APIError("No.", status=404, code="x"))
-    (refusal,) = server.said()
-    assert (refusal["stream_id"], refusal["status"], refusal["error"]["code"]) == ("a", 404, "x")
+    server.session.reject(server.turns[0], APIError("No.", status=404, code="x"))
+    (rejection,) = server.said()
+    assert (rejection["stream_id"], rejection["status"], rejection["error"]["code"]) == ("a", 404, "x")
 
 
-def test_a_lane_has_its_bound(server: Server) -> None:
+def test_the_waiting_turns_of_a_lane_are_limited(server: Server) -> None:
     for _ in range(65):
         assert server.hear(input="x") == []
-    (refusal,) = server.hear(input="x")
-    assert (refusal["status"], refusal["error"]["code"]) == (429, "too_many_requests")
+    (rejection,) = server.hear(input="x")
+    assert (rejection["status"], rejection["error"]["code"]) == (429, "too_many_requests")
 
 
 # ---- what is left on the connection
 
 
-def test_the_last_response_of_a_chain_is_left_and_no_other(server: Server) -> None:
+def test_only_the_last_response_of_a_chain_is_kept(server: Server) -> None:
     server.hear(input="x", store=False)
     server.answer("resp_1")
     assert history_of(server, "resp_1") == ["history of resp_1"]
@@ -228,7 +228,7 @@ def test_the_last_response_of_a_chain_is_left_and_no_other(server: Server) -> No
     assert history_of(server, "resp_2") == ["history of resp_2"]
 
 
-def test_chains_are_apart(server: Server) -> None:
+def test_chains_are_separate(server: Server) -> None:
     for id_ in ("resp_1", "resp_2"):
         server.hear(input="x")
         server.answer(id_)
@@ -236,8 +236,8 @@ def test_chains_are_apart(server: Server) -> None:
     assert history_of(server, "resp_2")
 
 
-@pytest.mark.parametrize("how", ["refused", "failed", "invalid"])
-def test_a_continuation_that_fails_takes_away_what_it_followed(server: Server, how: str) -> None:
+@pytest.mark.parametrize("how", ["rejected", "failed", "invalid"])
+def test_a_turn_that_fails_makes_the_response_before_it_unavailable(server: Server, how: str) -> None:
     server.hear(input="x")
     server.answer("resp_1")
     if how == "invalid":
@@ -245,15 +245,15 @@ def test_a_continuation_that_fails_takes_away_what_it_followed(server: Server, h
     else:
         server.hear(previous_response_id="resp_1")
         turn = server.turns.pop()
-        if how == "refused":
-            server.session.refuse(turn, APIError("No.", status=400))
+        if how == "rejected":
+            server.session.reject(turn, APIError("No.", status=400))
         else:
             server.say(turn, server.start(turn, "resp_2").fail("server_error", "No."))
     assert history_of(server, "resp_1") is None
     assert history_of(server, "resp_2") is None
 
 
-def test_what_is_left_has_its_bound(server: Server) -> None:
+def test_the_number_of_kept_histories_is_limited(server: Server) -> None:
     for number in range(300):
         server.hear(input="x")
         server.answer(f"resp_{number}")
@@ -264,33 +264,33 @@ def test_what_is_left_has_its_bound(server: Server) -> None:
 # ---- the end of the connection
 
 
-def test_a_connection_takes_no_more_turns_after_its_time(server: Server) -> None:
+def test_an_expired_connection_accepts_no_turns(server: Server) -> None:
     server.hear(input="x")
-    server.now = LASTS
-    (refusal,) = server.hear(input="y", stream_id="b")
-    assert (refusal["error"]["code"], refusal["stream_id"]) == (CONNECTION_LIMIT, "b")
+    server.now = MAX_AGE
+    (rejection,) = server.hear(input="y", stream_id="b")
+    assert (rejection["error"]["code"], rejection["stream_id"]) == (CONNECTION_LIMIT, "b")
     assert not server.session.closing  # what is under way goes on
     assert types(server.answer("resp_1"))[-1] == "response.completed"
     assert server.session.closing
 
 
-def test_a_connection_that_is_idle_says_so_when_its_time_is_up(server: Server) -> None:
-    server.session.tick(LASTS - 1)
+def test_an_idle_connection_announces_its_expiry(server: Server) -> None:
+    server.session.tick(MAX_AGE - 1)
     assert server.said() == []
-    server.session.tick(LASTS)
-    server.session.tick(LASTS + 1)
-    (refusal,) = server.said()
-    assert refusal["error"]["code"] == CONNECTION_LIMIT
+    server.session.tick(MAX_AGE)
+    server.session.tick(MAX_AGE + 1)
+    (rejection,) = server.said()
+    assert rejection["error"]["code"] == CONNECTION_LIMIT
     assert server.session.closing
 
 
-def test_a_connection_that_is_busy_waits_for_the_end(server: Server) -> None:
+def test_a_busy_connection_expires_after_the_end_of_its_turns(server: Server) -> None:
     server.hear(input="x")
-    server.session.tick(LASTS)
+    server.session.tick(MAX_AGE)
     assert server.said() == []
     assert not server.session.closing
     server.answer("resp_1")
-    server.session.tick(LASTS)
+    server.session.tick(MAX_AGE)
     assert types(server.said()) == ["error"]
 
 
@@ -302,7 +302,7 @@ def steer(server: Server, input_: Any = "Cats.", parent: str = "resp_1", **more:
     return said
 
 
-def test_steered_input_is_taken_along_by_a_successor(server: Server) -> None:
+def test_a_successor_includes_the_steered_input(server: Server) -> None:
     server.hear(input="x", instructions="Be brief.", temperature=0.5, store=False)
     (turn,) = server.turns
     server.turns.clear()
@@ -328,7 +328,7 @@ def test_steered_input_is_taken_along_by_a_successor(server: Server) -> None:
     assert server.turns == []
 
 
-def test_a_successor_goes_before_what_waits_on_the_lane(server: Server) -> None:
+def test_a_successor_goes_before_waiting_turns(server: Server) -> None:
     server.hear(input="x", stream_id="a")
     server.hear(input="y", stream_id="a")
     turn = server.turns.pop()
@@ -337,13 +337,13 @@ def test_a_successor_goes_before_what_waits_on_the_lane(server: Server) -> None:
     assert steer(server)["stream_id"] == "a"
     server.say(turn, emitter.complete())
     server.said()
-    assert server.turns[0].follows is turn
+    assert server.turns[0].successor_of is turn
     assert server.turns[0].stream_id == "a"
     server.answer("resp_2")
     assert [waiting.request.input for waiting in server.turns] == ["y"]
 
 
-def test_a_response_that_needs_outputs_keeps_what_was_steered(server: Server) -> None:
+def test_steers_wait_while_a_response_needs_outputs(server: Server) -> None:
     server.hear(input="x")
     turn = server.turns.pop()
     emitter = server.start(turn, "resp_1")
@@ -375,7 +375,7 @@ def test_a_response_that_needs_outputs_keeps_what_was_steered(server: Server) ->
     assert server.turns[0].request.input == "z"
 
 
-def test_another_lane_does_not_take_along_what_was_steered(server: Server) -> None:
+def test_a_turn_on_another_lane_does_not_include_the_steered_input(server: Server) -> None:
     server.hear(input="x")
     turn = server.turns.pop()
     emitter = server.start(turn, "resp_1")
@@ -388,7 +388,7 @@ def test_another_lane_does_not_take_along_what_was_steered(server: Server) -> No
     assert server.turns[0].request.input == "y"
 
 
-def test_a_text_is_taken_along_as_a_message(server: Server) -> None:
+def test_a_steered_text_becomes_a_message(server: Server) -> None:
     server.hear(input="x")
     turn = server.turns.pop()
     emitter = server.start(turn, "resp_1")
@@ -401,7 +401,7 @@ def test_a_text_is_taken_along_as_a_message(server: Server) -> None:
     assert [item["content"] for item in dump(server.turns[0].request)["input"]] == ["Cats.", "y"]
 
 
-def test_a_response_that_failed_gives_back_what_was_steered(server: Server) -> None:
+def test_a_failed_response_returns_the_steered_input(server: Server) -> None:
     server.hear(input="x")
     turn = server.turns.pop()
     emitter = server.start(turn, "resp_1")
@@ -415,7 +415,7 @@ def test_a_response_that_failed_gives_back_what_was_steered(server: Server) -> N
     assert server.turns == []
 
 
-def test_a_successor_that_cannot_be_made_gives_it_back_too(server: Server) -> None:
+def test_a_refused_successor_returns_the_steered_input(server: Server) -> None:
     server.hear(input="x")
     turn = server.turns.pop()
     emitter = server.start(turn, "resp_1")
@@ -423,12 +423,12 @@ def test_a_successor_that_cannot_be_made_gives_it_back_too(server: Server) -> No
     steer(server)
     server.say(turn, emitter.complete())
     server.said()
-    server.session.refuse(server.turns.pop(), APIError("The model is gone.", status=404))
+    server.session.reject(server.turns.pop(), APIError("The model is gone.", status=404))
     (failed,) = server.said()
     assert (failed["type"], failed["error"]["code"]) == ("response.steer.failed", "successor_creation_failed")
     assert "The model is gone." in failed["error"]["message"]
     server.hear(input="y")
-    assert server.turns[0].carries == []
+    assert server.turns[0].included_steers == []
 
 
 USER = {"role": "user", "content": "x"}
@@ -454,7 +454,7 @@ USER = {"role": "user", "content": "x"}
         ({"input": "x", "previous_response_id": "resp_warm"}, "steering_not_supported"),
     ],
 )
-def test_a_steer_that_cannot_be_accepted_says_why(server: Server, fields: Wire, code: str) -> None:
+def test_a_refused_steer_states_the_reason(server: Server, fields: Wire, code: str) -> None:
     requests: dict[str, Wire] = {
         "resp_done": {},
         "resp_cut": {},
@@ -477,7 +477,7 @@ def test_a_steer_that_cannot_be_accepted_says_why(server: Server, fields: Wire, 
     assert "id" not in failed["steer"]
 
 
-def test_steers_have_their_bound(server: Server) -> None:
+def test_the_steers_of_a_response_are_limited(server: Server) -> None:
     server.hear(input="x")
     server.start(server.turns.pop(), "resp_1")
     server.said()

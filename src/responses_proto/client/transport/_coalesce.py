@@ -1,12 +1,12 @@
-"""HTTP chunks that came together, handed on as one: the default engine's way to read a stream of many small events.
+"""Join small HTTP chunks that arrived together: how the default engine reads a stream of many small events.
 
-Servers write each event as an HTTP chunk of its own, and a client that is behind finds hundreds of them in one read of its socket.
-h11 and the layers above it then do for each chunk what they could do once, and that is most of what a stream costs. So between
-the socket and h11 the framing of such a body is written anew: the same content, in as few chunks as there were reads.
-h11 still checks the framing, and httpcore keeps pools, deadlines and TLS.
+Servers write each event as an HTTP chunk of its own, and a client that lags behind finds hundreds of them in one read of its socket. h11
+and the layers above it then do work per chunk that they could do once, and that is most of the cost of a stream. So :class:`Chunks`, between
+the socket and h11, rewrites the framing of such a body: the same content, in as few chunks as there were reads. h11 still
+checks the framing, and httpcore still keeps pool, deadlines and TLS.
 
-Only an answer is touched that is ``HTTP/1.1 200``, chunked and ``text/event-stream``; everything else, and whatever follows
-something that is no chunk, goes through as it came.
+Only a response that is ``HTTP/1.1 200``, chunked and ``text/event-stream`` is rewritten. Everything else passes through unchanged, and so
+does the rest of a body after something that is not a valid chunk: h11 reports that error as it would without this module.
 """
 
 from __future__ import annotations
@@ -23,59 +23,60 @@ if TYPE_CHECKING:
 
 __all__ = ["Chunks", "CoalescingTransport"]
 
-_HEAD: Final = b"HTTP/1.1 200 "
-_OURS: Final = (
+_STATUS_LINE: Final = b"HTTP/1.1 200 "
+_REWRITABLE: Final = (
     re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n", re.IGNORECASE),
     re.compile(rb"\r\ncontent-type:[ \t]*text/event-stream[ \t]*[;\r]", re.IGNORECASE),
 )
-_LONGEST_HEAD: Final = 64 * 1024  # bytes
-_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")  # RFC 9112, section 7.1
-_LONGEST_SIZE: Final = 256  # bytes of that line
+_MAX_HEAD: Final = 64 * 1024  # bytes
+_SIZE_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\r\n]*)?\r\n")  # RFC 9112, section 7.1
+_MAX_SIZE_LINE: Final = 256  # bytes
 
 
 class Chunks:
-    """Rewrites the framing of answers on one connection. Verbs: :meth:`request_begins`, then :meth:`feed` what comes.
+    """Rewrites the framing of the responses on one connection.
 
-    Content is passed on as far as it came: nothing waits for the rest of a chunk.
+    Call :meth:`request_begins` before a request is written, then :meth:`feed` with everything that is read. Content is passed on
+    as soon as it arrives: nothing waits for the rest of a chunk.
     """
 
-    __slots__ = ("_ends", "_head", "_left", "_rest")
+    __slots__ = ("_head", "_left", "_line_end_due", "_rest")
 
     def __init__(self) -> None:
         self._head: bytes | None = None
-        """What came of a head that may be one of ours; ``None`` if the head is over, or of another kind."""
+        """The start of a head that may be rewritable; ``None`` after the head, or if it is not."""
         self._left: int | None = None
-        """Bytes that the chunk still has; ``None`` if this is no body of ours, or no longer."""
-        self._ends = False
-        """Whether the line end behind a chunk is due."""
+        """Bytes that are left of the current chunk; ``None`` while nothing is rewritten."""
+        self._line_end_due = False
+        """Whether the line end after a chunk comes next."""
         self._rest = b""
-        """What came of a line that is not whole yet."""
+        """The start of a line whose end has not arrived."""
 
     def request_begins(self) -> None:
-        """Expect the head of an answer next."""
-        self._head, self._left, self._ends, self._rest = b"", None, False, b""
+        """Expect the head of a response next."""
+        self._head, self._left, self._line_end_due, self._rest = b"", None, False, b""
 
     def feed(self, data: bytes) -> bytes:
-        """Take what came; give what is to be read instead. Empty only if what came says nothing before more has come."""
+        """Return what to read in place of ``data``. Empty if ``data`` is part of a line: then read more before going on."""
         if self._left is not None:
-            return self._reframed(self._rest + data)
+            return self._reframe(self._rest + data)
         if self._head is None:
             return data
         before = len(self._head)
         self._head += data
         end = self._head.find(b"\r\n\r\n")
         if end < 0:
-            if len(self._head) > _LONGEST_HEAD or not self._head.startswith(_HEAD[: len(self._head)]):
+            if len(self._head) > _MAX_HEAD or not self._head.startswith(_STATUS_LINE[: len(self._head)]):
                 self._head = None
             return data
         head, self._head = self._head[: end + 4], None
-        if not head.startswith(_HEAD) or not all(pattern.search(head) for pattern in _OURS):
+        if not head.startswith(_STATUS_LINE) or not all(pattern.search(head) for pattern in _REWRITABLE):
             return data
         self._left = 0
         content = len(head) - before
-        return data[:content] + self._reframed(data[content:])
+        return data[:content] + self._reframe(data[content:])
 
-    def _reframed(self, data: bytes) -> bytes:
+    def _reframe(self, data: bytes) -> bytes:
         content: list[bytes] = []
         at, left, size = 0, self._left or 0, len(data)
         verbatim = False
@@ -85,38 +86,38 @@ class Chunks:
                 content.append(piece)
                 at += len(piece)
                 left -= len(piece)
-                self._ends = True
-            elif self._ends:
+                self._line_end_due = True
+            elif self._line_end_due:
                 if not data.startswith(b"\r\n", at):
                     verbatim = size - at > 1 or data[at:] != b"\r"
                     break
                 at += 2
-                self._ends = False
+                self._line_end_due = False
             else:
-                line = _SIZE.match(data, at)
+                line = _SIZE_LINE.match(data, at)
                 left = int(line[1], 16) if line is not None else 0
-                if line is None or not left:  # half a line, the last chunk, or no chunk
-                    verbatim = line is not None or size - at > _LONGEST_SIZE or b"\n" in data[at:]
+                if line is None or not left:  # part of a line, the last chunk, or not a chunk
+                    verbatim = line is not None or size - at > _MAX_SIZE_LINE or b"\n" in data[at:]
                     break
                 at = line.end()
-        whole = b"".join(content)
-        framed = b"%x\r\n%b\r\n" % (len(whole), whole) if whole else b""
+        joined = b"".join(content)
+        framed = b"%x\r\n%b\r\n" % (len(joined), joined) if joined else b""
         if not verbatim:
             self._left, self._rest = left, data[at:]
             return framed
         self._left = None
-        # Where a line end was due, an empty line is what h11 takes for an error as well.
-        return framed + (b"\r\n" if self._ends else b"") + data[at:]
+        # The line end that was due is missing: an empty line makes h11 report the error in this place too.
+        return framed + (b"\r\n" if self._line_end_due else b"") + data[at:]
 
 
 class CoalescingTransport(httpx.AsyncBaseTransport):
-    """What httpx's own transport is, on a network whose answers go through :class:`Chunks`. Without proxies, HTTP/1.1 only.
+    """An httpx transport over httpcore's pool, whose responses go through :class:`Chunks`. HTTP/1.1 only, without proxies.
 
-    Its errors are those of httpcore, which have the names of httpx's.
+    ``keepalive`` is how many idle connections to keep, ``keepalive_expiry`` for how many seconds. Raises httpcore's exceptions, not httpx's.
     """
 
     def __init__(self, *, keepalive: int, keepalive_expiry: float) -> None:
-        # Another class stands for it where anyio is missing, so that its type says nothing.
+        # httpcore exports a stub of this class where anyio is missing, so that its declared type is too vague.
         backend = cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=httpx.create_ssl_context(),
@@ -127,9 +128,9 @@ class CoalescingTransport(httpx.AsyncBaseTransport):
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, give the answer when its head is there."""
+        """Send a request, and return the response when its head has arrived."""
         url = request.url
-        answer: Any = await self._pool.handle_async_request(
+        response: Any = await self._pool.handle_async_request(
             httpcore.Request(
                 method=request.method,
                 url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
@@ -139,7 +140,10 @@ class CoalescingTransport(httpx.AsyncBaseTransport):
             )
         )
         return httpx.Response(
-            answer.status, headers=answer.headers, stream=_Body(answer.stream), extensions=answer.extensions
+            response.status,
+            headers=response.headers,
+            stream=_Body(response.stream),
+            extensions=response.extensions,
         )
 
     async def aclose(self) -> None:
@@ -166,7 +170,7 @@ class _Backend(httpcore.AsyncNetworkBackend):
         self,
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - the base's signature
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature of the base class
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
@@ -181,7 +185,7 @@ class _Stream(httpcore.AsyncNetworkStream):
         self._inner = inner
         self._chunks = Chunks()
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - the base's signature
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - the signature of the base class
         while data := await self._inner.read(max_bytes, timeout):
             if read := self._chunks.feed(data):
                 return read

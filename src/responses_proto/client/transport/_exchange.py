@@ -1,4 +1,4 @@
-"""One request and its answer, with the clocks of :class:`~responses_proto.client.Timeouts` running."""
+"""Send one request and read its response while the clocks of :class:`~responses_proto.client.Timeouts` run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import anyio
 
 from ...exceptions import DeadlineExceeded, ResponsesProtoError
+from ._errors import unsafe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,124 +19,135 @@ if TYPE_CHECKING:
 
 __all__ = ["CLOSING", "Closable", "Drain", "Exchange", "shut"]
 
-CLOSING: Final = 1.0  # seconds that closing a connection may take before it is left to the operating system
+CLOSING: Final = 1.0
+"""Seconds that closing a connection may take. Then it is left to the operating system."""
+_ERROR_BODY_PAUSE: Final = 10.0  # seconds to wait for the next piece of an error's body
+_DRAIN_TIME: Final = 0.1  # seconds
+_DRAIN_SIZE: Final = 64 * 1024  # bytes
 
 
 class Closable(Protocol):
     """Anything that holds a connection."""
 
     async def aclose(self) -> None:
-        """Let go of it."""
+        """Release the connection."""
         ...
 
 
 async def shut(closable: Closable) -> None:
-    """Close, whatever happens around: cancellation does not stop it, and it does not hang."""
-    # An error of closing is none of the caller's: the connection was broken already, and nothing is lost with it.
+    """Close in any case: shielded from cancellation, and within :data:`CLOSING` seconds."""
+    # An error while closing does not concern the caller: the connection was broken before, and nothing is lost with it.
     with anyio.move_on_after(CLOSING, shield=True), contextlib.suppress(ResponsesProtoError):
         await closable.aclose()
 
 
 class Drain:
-    """How much may still be read after the end of a response, so that the connection can be used again: 0.1 s, 64 KiB."""
+    """Bounds what is read after the end of a response so that its connection can be reused: 0.1 s and 64 KiB."""
 
     __slots__ = ("_bytes", "_until")
 
     def __init__(self) -> None:
-        self._bytes = 64 * 1024
+        self._bytes = _DRAIN_SIZE
         self._until: float | None = None
 
     def left(self) -> float:
-        """Give the seconds that are left; none once the bytes are used up. The first call starts the clock."""
+        """Return the seconds that are left, 0 if the bytes are used up. The first call starts the clock."""
         now = time.monotonic()
         if self._until is None:
-            self._until = now + 0.1
+            self._until = now + _DRAIN_TIME
         return self._until - now if self._bytes > 0 else 0.0
 
     def count(self, size: int) -> bool:
-        """Say that so many bytes were read; tell whether that was within the bound."""
+        """Count bytes that were read, and return whether they were within the bound."""
         self._bytes -= size
         return self._bytes >= 0
 
 
 class Exchange:
-    """Sends on :meth:`open`; then :meth:`receive` gives the body. No cancel scope outlives a call."""
+    """One request and its response. Call :meth:`open`, then :meth:`receive` until the body ends, then :meth:`aclose`.
+
+    ``started`` is when the total deadline began, by ``time.monotonic()``; by default now. No cancel scope outlives a call, so that calls may
+    come from different tasks.
+    """
 
     __slots__ = ("_reply", "_request", "_started", "_timeouts", "_transport", "waited")
 
     def __init__(self, transport: Transport, request: WireRequest, *, started: float | None = None) -> None:
-        # ``started``: when the total deadline began, if not with this very sending.
         self._transport = transport
         self._request = request
         self._timeouts = request.timeouts
         self._reply: WireReply | None = None
         self._started = time.monotonic() if started is None else started
         self.waited = 0.0
-        """Seconds that this waited for the peer since its user last set this to 0: only they count against the peer."""
+        """Seconds spent waiting for the peer since the user of this object last set this to 0. Only these count against the peer."""
 
     @property
     def status(self) -> int:
-        """The HTTP status; 0 before the answer."""
+        """The HTTP status; 0 before :meth:`open` returns."""
         return self._reply.status if self._reply is not None else 0
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers of the answer, names in lower case; none before it."""
+        """The headers of the response, names in lower case; empty before :meth:`open` returns."""
         return self._reply.headers if self._reply is not None else {}
 
     @property
     def reply(self) -> WireReply | None:
-        """The answer itself; ``None`` before it."""
+        """The transport's reply; ``None`` before :meth:`open` returns."""
         return self._reply
 
     async def open(self) -> None:
-        """Send the request and wait for the head of the answer. Raises errors of the transport, and ``DeadlineExceeded``."""
-        begun = time.monotonic()
+        """Send the request and wait for the head of the response.
+
+        Raises ``DeadlineExceeded`` (``first_byte``, ``total``) and what :meth:`Transport.send` raises.
+        """
+        began = time.monotonic()
         kind, seconds = self._tightest(("first_byte", self._timeouts.first_byte))
         with anyio.move_on_after(seconds) as scope:
             self._reply = await self._transport.send(self._request)
-        if self._reply is None:
-            raise self._late(kind, time.monotonic() - (self._started if kind == "total" else begun))
-        if scope.cancelled_caught:  # the head came at the last moment, and the deadline too
-            await self.aclose()
-            raise self._late(kind, time.monotonic() - (self._started if kind == "total" else begun))
+        if self._reply is not None:
+            if not scope.cancelled_caught:
+                return
+            await self.aclose()  # the head arrived at the same moment as the deadline
+        raise self._deadline_exceeded(kind, time.monotonic() - (self._started if kind == "total" else began))
 
     async def receive(self, kind: str = "", allowed: float | None = None) -> bytes:
-        """Wait for the next piece of the body; empty at its end.
+        """Wait for the next piece of the body and return it; empty at the end.
 
-        ``kind`` and ``allowed`` name another bound and the seconds that are left of it. Raises ``DeadlineExceeded``.
+        ``kind`` and ``allowed`` add a bound: its name, and the seconds that are left of it. Raises ``DeadlineExceeded`` for the tightest bound, and
+        what :meth:`WireReply.receive` raises.
         """
         reply = self._reply
         if reply is None:
             return b""
         timeouts = self._timeouts
         between = timeouts.between_bytes
-        begun = time.monotonic()
+        began = time.monotonic()
         if (
             between is not None
             and reply.keeps_time
             and (allowed is None or allowed >= between)
-            and (timeouts.total is None or timeouts.total - (begun - self._started) >= between)
-        ):  # the transport's timer runs out first, so that another one would be for nothing
-            bounded = await reply.receive()
-            self.waited += time.monotonic() - begun
-            return bounded
+            and (timeouts.total is None or timeouts.total - (began - self._started) >= between)
+        ):  # the transport's own timer runs out first, so that a cancel scope would be wasted
+            data = await reply.receive()
+            self.waited += time.monotonic() - began
+            return data
         kind, seconds = self._tightest(("between_bytes", between), (kind, allowed))
+        piece: bytes | None = None
         if seconds is None:
-            piece: bytes | None = await reply.receive()
+            piece = await reply.receive()
         else:
-            piece = None
             with anyio.move_on_after(seconds):
                 piece = await reply.receive()
-        waited = time.monotonic() - begun
+        waited = time.monotonic() - began
         self.waited += waited
         if piece is None:
             elapsed = {"between_bytes": waited, "total": time.monotonic() - self._started}.get(kind, self.waited)
-            raise self._late(kind, elapsed)
+            raise self._deadline_exceeded(kind, elapsed)
         return piece
 
     async def read(self, limits: Limits) -> bytes:
-        """Read the rest of the body. Raises ``LimitExceeded`` if it is larger than ``max_buffered_bytes``."""
+        """Return the rest of the body. Raises ``LimitExceeded`` if it is larger than ``max_buffered_bytes``, and what :meth:`receive` raises."""
         pieces: list[bytes] = []
         size = 0
         while piece := await self.receive():
@@ -145,21 +157,22 @@ class Exchange:
         return b"".join(pieces)
 
     async def read_start(self, size: int) -> bytes:
-        """Read the body as far as it is worth keeping in an error: ``size`` bytes, or until it stalls or breaks."""
+        """Return at most ``size`` bytes of an error's body: fewer if it ends, stalls for 10 s or breaks off."""
         start = bytearray()
-        # The error that the body belongs to says more than that it could not be read whole.
+        # The error that this body describes says more than a failure to read it.
         with contextlib.suppress(ResponsesProtoError):
-            while len(start) < size and (piece := await self.receive("", _PATIENCE)):
+            while len(start) < size and (piece := await self.receive("", _ERROR_BODY_PAUSE)):
                 start += piece
         return bytes(start[:size])
 
     async def aclose(self) -> None:
-        """Let go of the connection, at once and in any case. Idempotent."""
+        """Release the connection, as :func:`shut` does. Idempotent."""
         reply = self._reply
         if reply is not None:
             await shut(reply)
 
     def _tightest(self, *bounds: tuple[str, float | None]) -> tuple[str, float | None]:
+        """Return name and remaining seconds of the bound that runs out first: ``total``, or one of these."""
         total = self._timeouts.total
         left = None if total is None else max(0.0, total - (time.monotonic() - self._started))
         kind, seconds = "total", left
@@ -168,10 +181,5 @@ class Exchange:
                 kind, seconds = name, max(0.0, allowed)
         return kind, seconds
 
-    def _late(self, kind: str, elapsed: float) -> DeadlineExceeded:
-        error = DeadlineExceeded(kind, elapsed, limit=getattr(self._timeouts, kind, None))
-        error.retry_safety = "unsafe"
-        return error
-
-
-_PATIENCE: Final = 10.0  # seconds for the next piece of an error's body
+    def _deadline_exceeded(self, kind: str, elapsed: float) -> DeadlineExceeded:
+        return unsafe(DeadlineExceeded(kind, elapsed, limit=getattr(self._timeouts, kind, None)))

@@ -1,8 +1,18 @@
-"""What the client needs of a connection: one request out, one answer back in pieces.
+"""Define what the client needs of a connection: send one request, read one response in pieces.
 
-A transport knows HTTP and nothing of responses or events. It raises errors of this package only
-(``ConnectError``, ``DeadlineExceeded`` for the kinds ``connect`` and ``write``, ``TransportError``), with the original as
-``__cause__``, and lets cancellation through. Other waits are the caller's to bound, see :attr:`WireReply.keeps_time`.
+Implement :class:`Transport` and :class:`WireReply` to send requests some other way: through another HTTP library, signed, recorded or
+from memory. Both are protocols: nothing needs to be inherited. Pass an instance as ``ResponsesClient(http_client=...)``.
+
+A transport knows HTTP, and nothing about responses, events or retries. The contract:
+
+* **Errors.** Raise exceptions of :mod:`responses_proto.exceptions` only, with the original as ``__cause__``: ``ConnectError`` if nothing was
+  sent, ``DeadlineExceeded`` for a timeout, ``StreamTruncated`` if the body ends too early, ``TransportError`` for everything else. Other
+  exceptions reach the user as they are, and are not retried. An HTTP status of 400 or more is not an error at this level. The client
+  repeats a GET after any ``TransportError``, and a POST only if the error's ``retry_safety`` is ``"safe"``. ``ConnectError`` has that; set it
+  elsewhere only if the server cannot have acted on the request.
+* **Deadlines.** Keep ``connect`` and ``write`` of :attr:`WireRequest.timeouts`. The caller keeps all the others, by cancelling the call;
+  see :attr:`WireReply.keeps_time` for the one exception.
+* **Cancellation.** Any call may be cancelled by anyio. Let the cancellation through, and leave nothing open.
 """
 
 from __future__ import annotations
@@ -24,21 +34,24 @@ class WireRequest:
     """One HTTP request, ready to send."""
 
     method: str
-    """In capitals. ``SEND`` is a message over a WebSocket, with the body as its text."""
+    """In upper case. ``SEND`` stands for a message over a WebSocket, with ``body`` as its text."""
     url: str
-    """Absolute, quoted."""
-    headers: Mapping[str, str] = attrs.field(repr=False)  # the key is in there
+    """Absolute and percent-encoded."""
+    headers: Mapping[str, str] = attrs.field(repr=False)  # contains the API key
     """Names in lower case."""
     body: bytes = attrs.field(default=b"", repr=False)
-    """Empty: none."""
+    """The complete body; empty if the request has none."""
     stream: bool = False
-    """Whether the answer is wanted as it comes: then its pieces must not be held back, by compression or otherwise."""
+    """Whether the response must be handed out as it arrives. Do not hold back pieces of it, and do not ask for compression."""
     timeouts: Timeouts = attrs.field(factory=Timeouts)
-    """A transport keeps ``connect`` and ``write`` of these; ``between_bytes`` if its replies say so."""
+    """The transport keeps ``connect`` and ``write``, in seconds; and ``between_bytes`` if its replies have ``keeps_time``."""
 
 
 class WireReply(Protocol):
-    """An answer: its head is there, its body is still to come."""
+    """A response whose head has arrived. Read the body with :meth:`receive`, then call :meth:`aclose`.
+
+    One task uses a reply at a time.
+    """
 
     @property
     def status(self) -> int:
@@ -47,40 +60,51 @@ class WireReply(Protocol):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Names in lower case; values of a repeated header joined by a comma."""
+        """Names in lower case. The values of a repeated header are joined by a comma."""
         ...
 
     @property
     def keeps_time(self) -> bool:
-        """Whether :meth:`receive` itself raises ``DeadlineExceeded`` when ``between_bytes`` of the request runs out.
+        """Whether :meth:`receive` itself raises ``DeadlineExceeded("between_bytes")`` after ``between_bytes`` seconds without data.
 
-        Most transports have a timer for each read anyway; a second one on top of it would cost as much as the reading.
+        Return ``False`` if in doubt: the caller then bounds each read by a timer of its own. Return ``True`` if the transport has such a
+        timer anyway, because a second one for each read costs about as much as the read.
         """
         ...
 
     async def receive(self) -> bytes:
-        """Wait for the next piece of the body; empty at its end, and ever after.
+        """Wait for the next piece of the body and return it: at least one byte, or ``b""`` at the end of the body.
 
-        Raises ``StreamTruncated`` if the peer closes the connection before the body's end, ``TransportError`` if the
-        connection breaks. A call that is cancelled ends the answer.
+        Pieces may be cut anywhere. After the end, every further call returns ``b""``.
+
+        Raises ``StreamTruncated`` if the peer closes the connection before the end of the body, and ``TransportError`` if the
+        connection breaks. After an exception, or a call that was cancelled, the caller reads no more and calls :meth:`aclose`.
         """
         ...
 
     async def aclose(self) -> None:
-        """Let go of the connection: reusable if the body was read to its end, closed at once if not. Idempotent."""
+        """Release the connection. Idempotent, and called for every reply.
+
+        If the body was read to its end, the connection may be reused. If not, close it at once: for the server this is the sign to stop.
+        Do not read the rest. The caller shields this call from cancellation and allows it one second.
+        """
         ...
 
 
 class Transport(Protocol):
-    """Sends requests; for any number of tasks at a time."""
+    """Sends requests, for any number of tasks at the same time."""
 
     async def send(self, request: WireRequest) -> WireReply:
-        """Send a request and wait for the head of its answer, whatever its status.
+        """Send a request, wait for the head of the response, and return the reply, whatever its status.
 
-        The caller closes the reply. When this raises, or is cancelled, nothing is left open.
+        The caller closes the reply. If this raises or is cancelled, nothing may stay open. Do not follow redirects to
+        another origin: the request carries the API key.
         """
         ...
 
     async def aclose(self) -> None:
-        """Close what this transport itself opened. Idempotent."""
+        """Close what this transport opened itself. Idempotent.
+
+        The client closes only a transport that it created. If you pass one to it, close it yourself.
+        """
         ...

@@ -1,1 +1,1 @@
-"""The client's side of a WebSocket connection. Open one with ``ResponsesClient.connect()``."""
+"""The client's side of a WebSocket connection. ``ResponsesClient.connect()`` opens one; see :class:`session.WebSocketSession`."""

@@ -1,10 +1,10 @@
-"""A WebSocket, message by message, on the connection that an upgraded HTTP request leaves behind.
+"""Send and receive WebSocket messages on the connection that is left after an HTTP upgrade.
 
-httpx-ws has the framing (by wsproto) and the writing. What it would do in tasks of its own is done here instead, by whoever reads:
-those tasks put a message together however large it gets, end on a pong that nobody waits for, and belong to the task that opened
-the connection, while the streams of a session are anybody's.
+httpx-ws does the framing (with wsproto) and the writing. It would also start tasks for reading and for pings, which are not used:
+they assemble messages of any size, fail on an unexpected pong, and must end in the task that opened the connection, whereas
+any task may use the streams of a session. Here, :meth:`WebSocketConnection.receive` does their work.
 
-The one place where errors of httpx-ws and wsproto become errors of this package.
+This is the only place that knows the exceptions of httpx-ws and wsproto.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import anyio
 import attrs
 
 from ...exceptions import (
-    DeadlineExceeded,
     LimitExceeded,
-    LocalProtocolError,
     RemoteProtocolError,
     StreamTruncated,
     TransportError,
+    UsageError,
 )
 from ...protocol.websocket import CLOSE_CODES
 from .._replies import MAX_ERROR_BODY, error_from_reply, unexpected_reply
-from ..transport.http import HTTPReply, broken
+from ..transport._errors import deadline_exceeded, reading_error, unsafe
+from ..transport.http import HTTPReply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,22 +48,21 @@ try:
 except ImportError as missing:
     raise ImportError("WebSocket needs httpx-ws: pip install 'responses-proto[ws]'") from missing
 
-__all__ = ["WebSocketConnection", "accepted", "upgrade"]
+__all__ = ["WebSocketConnection", "accept_upgrade", "upgrade"]
 
-_SWITCHED: Final = 101
-_READ: Final = 64 * 1024  # bytes
-_PIECE: Final = 64 * 1024  # bytes of a message in one frame: what `Timeouts.write` bounds
-_TOO_LARGE: Final = 1009  # the close code for it (RFC 6455, 7.4.1)
-_FAREWELL: Final = 0.5  # seconds for writing that the connection is closed
-_CONTINUES: Final = 0x80  # the upper bits of a byte inside a character …
-_CONTINUATION: Final = 0xC0  # … and where they are
+_READ: Final = 64 * 1024  # bytes of one read
+_FRAME: Final = 64 * 1024  # bytes of a message in one frame, which `Timeouts.write` bounds
+_MESSAGE_TOO_LARGE: Final = 1009  # a close code (RFC 6455, section 7.4.1)
+_CLOSE_TIMEOUT: Final = 0.5  # seconds for writing the close frame
+_CONTINUATION_MASK: Final = 0xC0  # a UTF-8 byte inside a character …
+_CONTINUATION: Final = 0x80  # … has these two upper bits
 
 
-# ---- the handshake (RFC 6455, 4)
+# ---- the handshake (RFC 6455, section 4)
 
 
 def upgrade(request: WireRequest) -> WireRequest:
-    """Give the request that asks for a WebSocket, with a key of its own."""
+    """Return a copy of a GET request that asks for a WebSocket, with a new random key."""
     key = base64.b64encode(os.urandom(16)).decode()
     headers = {
         **request.headers,
@@ -75,22 +74,22 @@ def upgrade(request: WireRequest) -> WireRequest:
     return attrs.evolve(request, headers=headers, stream=True)
 
 
-async def accepted(exchange: Exchange, key: str, secret: bytes) -> HTTPReply:
-    """Look at the answer, and give it if it opens a WebSocket.
+async def accept_upgrade(exchange: Exchange, key: str, secret: bytes) -> HTTPReply:
+    """Check the response to an upgrade request, and return the reply if it opens a WebSocket.
 
-    Raises ``APIError`` if the server refuses, ``RemoteProtocolError`` if it means another WebSocket, and ``LocalProtocolError`` if the
-    HTTP client cannot do it. ``key`` is what the request asked with, ``secret`` what is taken out of errors.
+    ``key`` is the ``sec-websocket-key`` of the request; ``secret`` is the API key, which is removed from errors. Raises ``APIError`` if the server
+    refuses, ``RemoteProtocolError`` if it accepts another key, and ``UsageError`` if the HTTP client does not support upgrades.
     """
     if exchange.status >= HTTPStatus.BAD_REQUEST:
         raise error_from_reply(exchange, await exchange.read_start(MAX_ERROR_BODY), secret)
-    if exchange.status != _SWITCHED:
+    if exchange.status != HTTPStatus.SWITCHING_PROTOCOLS:
         start = await exchange.read_start(MAX_ERROR_BODY)
         raise unexpected_reply(exchange, start, secret, expected="a WebSocket", retry_safety="safe")
     reply = exchange.reply
     if not isinstance(reply, HTTPReply) or reply.network_stream is None:
-        raise LocalProtocolError("this HTTP client does not hand over connections for WebSocket: use httpx.AsyncClient")
+        raise UsageError("this HTTP client does not support upgrades to WebSocket: use httpx.AsyncClient")
     if exchange.headers.get("sec-websocket-accept", "") != generate_accept_token(key.encode()).decode():
-        raise RemoteProtocolError("the server's handshake does not answer this one: is something caching in between?")
+        raise RemoteProtocolError("the server accepted another handshake than this one: is there a cache in between?")
     return reply
 
 
@@ -98,49 +97,46 @@ async def accepted(exchange: Exchange, key: str, secret: bytes) -> HTTPReply:
 
 
 class WebSocketConnection:
-    """One WebSocket. One task reads with :meth:`receive`; any may :meth:`send`.
+    """One WebSocket. One task calls :meth:`receive` until it raises; any task may call :meth:`send`. Call :meth:`aclose` at the end.
 
-    ``keepalive``: seconds of silence after which the server is asked whether it is there; as many later, it is gone.
+    ``reply`` comes from :func:`accept_upgrade`. After ``keepalive`` seconds of silence a ping is sent; after as many more, the connection counts
+    as broken. ``None`` never pings.
     """
 
     def __init__(self, reply: HTTPReply, *, limits: Limits, keepalive: float | None = None) -> None:
         self._reply = reply
         self._stream = cast("NetworkStream", reply.network_stream)
-        # Its pings are off, and its context is never entered, so that it starts no task.
+        # Without pings, and without entering its context, it starts no tasks.
         self._session = AsyncWebSocketSession(self._stream, keepalive_ping_interval_seconds=None)
         self._limits = limits
-        # What is emulated in memory has no socket, and nothing that could be lost on the way.
-        self._keepalive = keepalive if self._stream.get_extra_info("socket") is not None else None
-        self._asked = False
-        self._partial: list[bytes] = []
-        self._size = 0
-        self._end: ResponsesProtoError | None = None
+        self.emulated: bool = self._stream.get_extra_info("socket") is None
+        """Whether the connection is emulated in memory, without a network. Then nothing gets lost, and nobody answers a close frame."""
+        self._keepalive = None if self.emulated else keepalive
+        self._pinged = False  # since the last sign of life
+        self._partial: list[bytes] = []  # the message that is being received …
+        self._partial_size = 0  # … and its size in bytes
+        self._end: ResponsesProtoError | None = None  # why nothing more will be received
         self._closed = False
         self._sending = anyio.Lock()
-        self.sound: bool = True
-        """Whether what was written are whole messages."""
+        self.intact: bool = True
+        """Whether every message was written completely. If not, the connection cannot be used any more."""
 
     @property
     def open(self) -> bool:
-        """Whether messages can still be sent."""
+        """Whether a message can be sent."""
         return not self._closed and self._end is None and self._session.connection.state is ConnectionState.OPEN
 
-    @property
-    def emulated(self) -> bool:
-        """Whether there is no network behind it, and nobody who would answer a farewell."""
-        return self._stream.get_extra_info("socket") is None
-
     async def receive(self) -> list[bytes]:
-        """Wait for what comes; give the messages that are now whole, none if it was a mere sign of life.
+        """Wait for data, and return the messages that it completes: none if it was only a ping, a pong or a part.
 
         Raises ``StreamTruncated`` when the server closes the connection, ``TransportError`` if it breaks, and ``LimitExceeded``
-        for a message that is too large.
+        if a message is larger than ``max_event_bytes``. After an exception, call :meth:`aclose`.
         """
         if self._end is not None:
             raise self._end
         data = await self._read()
         if not data:
-            raise _cut_off("the server closed the connection without a word", StreamTruncated)
+            raise unsafe(StreamTruncated("the server closed the connection without a close frame"))
         messages: list[bytes] = []
         self._session.connection.receive_data(data)
         try:
@@ -150,53 +146,51 @@ class WebSocketConnection:
                 elif isinstance(event, Ping):
                     await self._write(event.response())
                 elif isinstance(event, CloseConnection):
-                    self._end = await self._closing(event)
+                    self._end = await self._answer_close(event)
                     break
         except LimitExceeded as error:
             self._end = error
-            await self.farewell(_TOO_LARGE)
+            await self.send_close(_MESSAGE_TOO_LARGE)
         except TransportError as error:
             self._end = error
-        if self._end is not None and not messages:  # else what came before the end goes first
+        if self._end is not None and not messages:  # otherwise deliver these first
             raise self._end
         return messages
 
     async def send(self, message: bytes, write: float | None) -> None:
-        """Send a message: UTF-8, in pieces of 64 KiB, each within ``write`` seconds.
+        """Send a message, which must be UTF-8, in frames of 64 KiB, each within ``write`` seconds.
 
-        Raises ``TransportError`` if the connection breaks, and ``DeadlineExceeded``. If it was cut off in the middle, :attr:`sound`
-        is false from then on, and the connection is of no more use.
+        Raises ``TransportError`` if the connection is closed (``retry_safety`` is then ``safe``) or breaks, and ``DeadlineExceeded``
+        (``write``). If this raises or is cancelled in the middle of the message, :attr:`intact` becomes false.
         """
         async with self._sending:
             if not self.open:
                 closed = TransportError("the connection was closed before the message could be sent")
                 closed.retry_safety = "safe"
                 raise closed
-            self.sound = False
-            for piece, last in _pieces(message):
+            self.intact = False
+            for text, last in _frames(message):
                 with anyio.move_on_after(write) as scope:
-                    await self._write(TextMessage(data=piece, message_finished=last))
+                    await self._write(TextMessage(data=text, message_finished=last))
                 if scope.cancelled_caught:
-                    late = DeadlineExceeded("write", write or 0.0, limit=write)
-                    late.retry_safety = "unsafe"
-                    raise late
-            self.sound = True
+                    raise deadline_exceeded("write", write)
+            self.intact = True
 
-    async def farewell(self, code: int = 1000) -> None:
-        """Say that there is nothing more to say; :meth:`receive` then waits for the server to say so too."""
-        with anyio.move_on_after(_FAREWELL), contextlib.suppress(TransportError):
+    async def send_close(self, code: int = 1000) -> None:
+        """Send a close frame. :meth:`receive` then waits for the server's."""
+        with anyio.move_on_after(_CLOSE_TIMEOUT), contextlib.suppress(TransportError):
             await self._write(CloseConnection(code=code))
 
     async def aclose(self) -> None:
-        """Close the connection, now. Idempotent."""
+        """Close the connection without waiting for the server. Idempotent."""
         if self._closed:
             return
         self._closed = True
         try:
-            await self.farewell()
+            await self.send_close()
         finally:
             try:
-                with contextlib.suppress(Exception):  # it may be closed or broken already, in whatever way
+                with contextlib.suppress(Exception):  # it may be closed or broken already
                     await self._stream.aclose()
             finally:
                 await self._reply.aclose()
@@ -210,65 +204,56 @@ class WebSocketConnection:
                 with anyio.move_on_after(self._keepalive):
                     data = await self._stream.read(_READ)
             except Exception as error:
-                raise broken(error) from error
+                raise reading_error(error) from error
             if data is not None:
-                self._asked = False
+                self._pinged = False
                 return data
-            if self._asked:
-                raise _cut_off(
-                    f"the server gave no sign of life for {2 * (self._keepalive or 0):g} s, though it was asked"
-                )
-            self._asked = True
+            if self._pinged:
+                silence = f"{2 * (self._keepalive or 0):g} s"
+                raise unsafe(TransportError(f"the server gave no sign of life for {silence} and did not answer a ping"))
+            self._pinged = True
             await self._write(Ping(payload=b""))
 
     async def _write(self, event: Event) -> None:
         try:
             await self._session.send(event)
-        except WSLocalProtocolError:  # which quotes the message
-            raise _cut_off("the connection is being closed") from None
+        except WSLocalProtocolError:  # not chained: it quotes the message
+            raise unsafe(TransportError("the connection is being closed")) from None
         except Exception as error:
-            raise broken(error) from error
+            raise reading_error(error) from error
 
     def _collect(self, event: Message, messages: list[bytes]) -> None:
-        """Put a message together."""
+        """Add a part to the message that is being received. When it is complete, move it to ``messages``."""
         piece = event.data.encode() if isinstance(event.data, str) else bytes(event.data)
-        self._size += len(piece)
-        self._limits.check("max_event_bytes", self._size)
+        self._partial_size += len(piece)
+        self._limits.check("max_event_bytes", self._partial_size)
         if piece:
             self._partial.append(piece)
         if event.message_finished:
             messages.append(b"".join(self._partial))
             self._partial.clear()
-            self._size = 0
+            self._partial_size = 0
 
-    async def _closing(self, event: CloseConnection) -> ResponsesProtoError:
-        """Answer the end of the connection, and make the error of it."""
-        ours = self._session.connection.state is ConnectionState.OPEN  # wsproto met what it cannot read
-        await self.farewell(event.code if ours else 1000)
+    async def _answer_close(self, event: CloseConnection) -> ResponsesProtoError:
+        """Answer a close frame and return the error for it."""
+        # wsproto reports data that it cannot parse as a close frame of its own.
+        invalid = self._session.connection.state is ConnectionState.OPEN
+        await self.send_close(event.code if invalid else 1000)
         reason = f": {event.reason}" if event.reason else ""
-        if ours:
-            return _cut_off(f"the server broke the WebSocket protocol{reason}")
-        said = CLOSE_CODES.get(event.code, "")
-        error = _cut_off(
-            f"the server closed the connection{said and f', saying that {said}'} (code {event.code}{reason})",
-            StreamTruncated,
-        )
+        if invalid:
+            return unsafe(TransportError(f"the server broke the WebSocket protocol{reason}"))
+        meaning = f": {CLOSE_CODES[event.code]}" if event.code in CLOSE_CODES else ""
+        error = StreamTruncated(f"the server closed the connection{meaning} (code {event.code}{reason})")
         error.__cause__ = WebSocketDisconnect(event.code, event.reason)
-        return error
+        return unsafe(error)
 
 
-def _cut_off(message: str, kind: type[TransportError] = TransportError) -> TransportError:
-    error = kind(message)
-    error.retry_safety = "unsafe"
-    return error
-
-
-def _pieces(message: bytes) -> Iterator[tuple[str, bool]]:
-    """Cut a message between characters; say of each piece whether it is the last."""
+def _frames(message: bytes) -> Iterator[tuple[str, bool]]:
+    """Cut a message between characters. Yield each part, and whether it is the last."""
     at = 0
     while True:
-        end = min(at + _PIECE, len(message))
-        while end < len(message) and message[end] & _CONTINUATION == _CONTINUES:
+        end = min(at + _FRAME, len(message))
+        while end < len(message) and message[end] & _CONTINUATION_MASK == _CONTINUATION:
             end -= 1
         yield message[at:end].decode(), end == len(message)
         at = end

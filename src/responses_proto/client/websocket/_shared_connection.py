@@ -1,12 +1,13 @@
-"""One WebSocket that is shared by the streams of a session, and the task that reads it.
+"""Share one WebSocket between the streams of a session, by a task that reads it.
 
-The task reads on for as long as somebody waits, or little is waiting to be fetched: so pings are answered while nobody reads, a
-stream that is slow does not hold up another, and one that is not read at all holds up the server, as it does over HTTP.
+The task reads while somebody waits, and also while fewer than 1 MiB of messages wait to be fetched. So pings are answered while nobody reads;
+a slow stream does not hold up another one; and if no stream is read at all, the server is slowed down, as over HTTP.
 """
 
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -25,172 +26,177 @@ if TYPE_CHECKING:
 
 __all__ = ["SharedConnection", "TurnReply"]
 
-_READ_AHEAD: Final = 1024 * 1024  # bytes that may wait to be fetched before nobody reads on for the sake of it
-_SIGN: Final = 1.0  # seconds between two signs of life that those who wait are told of
-_LIFE: Final = encode_comment()
+_READ_AHEAD: Final = 1024 * 1024  # bytes of unfetched messages above which the task reads only if somebody waits
+_HEARTBEAT: Final = 1.0  # seconds between two signs of life that are passed on to readers
+_SIGN_OF_LIFE: Final = encode_comment()
 
 
 class SharedConnection:
-    """One connection. :meth:`read` is to run in a task of its own until the end; :meth:`aclose` ends it."""
+    """One connection for many turns. Run :meth:`read` in a task of its own; :meth:`aclose` or the server ends it.
 
-    def __init__(self, channel: WebSocketConnection, headers: Mapping[str, str], limits: Limits) -> None:
+    ``headers`` are those of the response to the handshake.
+    """
+
+    def __init__(self, connection: WebSocketConnection, headers: Mapping[str, str], limits: Limits) -> None:
         self.protocol: ClientSession = ClientSession(limits=limits)
         self.headers: Mapping[str, str] = headers
-        """Those of the handshake's answer."""
-        self._channel = channel
+        self._connection = connection
         self._scope = anyio.CancelScope()
-        self._waiting: dict[ClientTurn, anyio.Event] = {}
-        self._steered = anyio.Event()
-        self._hungry = 0
-        self._room = anyio.Event()
-        self._done = anyio.Event()
-        self._last_sign = 0.0
+        self._turn_changed: dict[ClientTurn, anyio.Event] = {}  # set and removed when a turn that is waited for changes
+        self._steer_changed = anyio.Event()  # set and replaced when any steer changes
+        self._waiters = 0  # tasks that wait for something from the server
+        self._read_on = anyio.Event()  # set when the reading task may have to go on
+        self._ended = anyio.Event()
+        self._last_heartbeat = 0.0
 
     @property
     def usable(self) -> bool:
-        """Whether another turn may begin on it."""
-        return self.protocol.lost is None and not self.protocol.expired and self._channel.open
+        """Whether another turn can begin on this connection."""
+        return self.protocol.lost is None and not self.protocol.expired and self._connection.open
 
     async def read(self) -> None:
-        """Take what comes, until the connection ends or is closed."""
+        """Receive messages until the connection ends or is closed. Does not raise: the turns do."""
         try:
             with self._scope:
                 while True:
-                    while self.protocol.buffered >= _READ_AHEAD and not self._hungry:
-                        self._room = anyio.Event()
-                        await self._room.wait()
-                    messages = await self._channel.receive()
-                    for message in messages:
-                        self._tell(self.protocol.receive_message(message))
-                    self._give_sign()
+                    while self.protocol.buffered >= _READ_AHEAD and not self._waiters:
+                        self._read_on = anyio.Event()
+                        await self._read_on.wait()
+                    for message in await self._connection.receive():
+                        self._notify(self.protocol.receive_message(message))
+                    self._heartbeat()
         except ResponsesProtoError as error:
             self._lose(error)
         finally:
             self._lose(TransportError("the connection was closed"))
-            await shut(self._channel)
-            self._done.set()
+            await shut(self._connection)
+            self._ended.set()
 
     async def send(self, message: bytes, write: float | None) -> None:
-        """Send a message. Raises ``TransportError``; if it was cut off in the middle, the connection is closed."""
+        """Send a message, each frame within ``write`` seconds.
+
+        Raises ``TransportError``. A message that is cut off in the middle closes the connection.
+        """
         try:
-            await self._channel.send(message, write)
+            await self._connection.send(message, write)
         except BaseException:
-            if not self._channel.sound:
-                await self.aclose("a message on it was cut off in the middle")
+            if not self._connection.intact:
+                await self.aclose("a message was cut off in the middle")
             raise
 
     async def wait(self, turn: ClientTurn) -> None:
-        """Wait until there may be something new for a turn, or the peer gave a sign of life."""
-        await self._wait(self._waiting.setdefault(turn, anyio.Event()))
+        """Wait until a turn may have changed, or the server has given a sign of life."""
+        await self._wait(self._turn_changed.setdefault(turn, anyio.Event()))
 
     async def wait_for_steers(self) -> None:
-        """Wait until something has become of a steer."""
-        await self._wait(self._steered)
+        """Wait until any steer has changed."""
+        await self._wait(self._steer_changed)
 
-    def make_room(self) -> None:
-        """Say that something was fetched."""
-        self._room.set()
+    def read_on(self) -> None:
+        """Wake the reading task. Call this after fetching messages."""
+        self._read_on.set()
 
-    async def farewell(self) -> None:
-        """Close it in good order, if nothing is under way any more; the peer has a second to agree."""
-        if self.usable and not self.protocol.busy and not self._channel.emulated:
+    async def finish(self) -> None:
+        """Close the connection with a closing handshake if no turn is under way. The server has a second to answer."""
+        if self.usable and not self.protocol.busy and not self._connection.emulated:
             with anyio.move_on_after(CLOSING):
-                await self._channel.farewell()
-                await self._wait(self._done)
+                await self._connection.send_close()
+                await self._wait(self._ended)
         await self.aclose("the session was left")
 
-    async def aclose(self, why: str) -> None:
-        """Close it at once, and tell everybody who uses it why. Idempotent."""
-        self._lose(TransportError(f"the connection was closed: {why}"))
+    async def aclose(self, reason: str) -> None:
+        """Close the connection at once. Everyone who uses it gets a ``TransportError`` with the reason. Idempotent."""
+        self._lose(TransportError(f"the connection was closed: {reason}"))
         self._scope.cancel()
-        await shut(self._channel)
+        await shut(self._connection)
 
     # Inside
 
     async def _wait(self, event: anyio.Event) -> None:
-        self._hungry += 1
-        self._room.set()
+        self._waiters += 1
+        self._read_on.set()
         try:
             await event.wait()
         finally:
-            self._hungry -= 1
+            self._waiters -= 1
 
-    def _tell(self, changed: list[ClientTurn | ClientSteer]) -> None:
+    def _notify(self, changed: list[ClientTurn | ClientSteer]) -> None:
+        """Wake the tasks that wait for these turns and steers."""
         for one in changed:
             if isinstance(one, ClientTurn):
-                waiting = self._waiting.pop(one, None)
-                if waiting is not None:
-                    waiting.set()
+                turn_changed = self._turn_changed.pop(one, None)
+                if turn_changed is not None:
+                    turn_changed.set()
             else:
-                steered, self._steered = self._steered, anyio.Event()
-                steered.set()
+                steer_changed, self._steer_changed = self._steer_changed, anyio.Event()
+                steer_changed.set()
 
-    def _give_sign(self) -> None:
-        """Let those who wait know that the peer is alive, be it about something else."""
+    def _heartbeat(self) -> None:
+        """Wake all readers at most once a second, because any data shows that the server is alive."""
         now = time.monotonic()
-        if now - self._last_sign >= _SIGN:
-            self._last_sign = now
-            self._tell(list(self._waiting))
+        if now - self._last_heartbeat >= _HEARTBEAT:
+            self._last_heartbeat = now
+            self._notify(list(self._turn_changed))
 
     def _lose(self, error: ResponsesProtoError) -> None:
         if error.retry_safety is None:
             error.retry_safety = "unsafe"
-        self._tell(self.protocol.connection_lost(error))
+        self._notify(self.protocol.connection_lost(error))
 
 
 class TurnReply:
-    """The messages of one turn, as a :class:`~responses_proto.client.transport.WireReply` whose body is an event stream.
+    """One turn as a :class:`~responses_proto.client.transport.WireReply`, whose body is an event stream.
 
-    A refusal is an answer with its status, and with the message as the body.
+    Call :meth:`begin` first. A rejection becomes a reply with the status of the error, and with the message as the body.
     """
 
     keeps_time = False
 
-    def __init__(self, link: SharedConnection, turn: ClientTurn) -> None:
-        self._link = link
+    def __init__(self, connection: SharedConnection, turn: ClientTurn) -> None:
+        self._connection = connection
         self.turn = turn
-        self.status: int = 101
-        self.headers: Mapping[str, str] = link.headers
-        self._refusal = b""
+        self.status: int = HTTPStatus.SWITCHING_PROTOCOLS.value
+        self.headers: Mapping[str, str] = connection.headers
+        self._rejection = b""
 
     async def begin(self) -> None:
-        """Wait for the first message. Raises what cut the turn off before that."""
+        """Wait for the first message. Raises the failure of the turn if there is none."""
         while not self.turn.ready:
-            await self._link.wait(self.turn)
-        refusal = self.turn.refusal
-        if refusal is None:
+            await self._connection.wait(self.turn)
+        rejection = self.turn.rejection
+        if rejection is None:
             if self.turn.failure is not None and not self.turn.messages:
                 raise self.turn.failure
             return
-        self._refusal = self._link.protocol.messages_received(self.turn)[0]
-        named = {name: value for name, value in self._link.headers.items() if name in REQUEST_ID_HEADERS}
-        self.status = int(str(refusal["status"]))
-        self.headers = {**named, "content-type": "application/json"}
+        self._rejection = self._connection.protocol.messages_received(self.turn)[0]
+        request_ids = {name: value for name, value in self._connection.headers.items() if name in REQUEST_ID_HEADERS}
+        self.status = int(str(rejection["status"]))
+        self.headers = {**request_ids, "content-type": "application/json"}
 
     async def receive(self) -> bytes:
-        """Wait for the next messages of the turn; empty at its end."""
-        if self._refusal:
-            body, self._refusal = self._refusal, b""
+        """Wait for the next messages of the turn and return them as SSE; empty at its end. A comment stands for a sign of life."""
+        if self._rejection:
+            body, self._rejection = self._rejection, b""
             return body
         for waited in (False, True):
-            messages = self._link.protocol.messages_received(self.turn)
+            messages = self._connection.protocol.messages_received(self.turn)
             if messages:
-                self._link.make_room()
+                self._connection.read_on()
                 return b"".join(map(encode_frame, messages))
             if self.turn.failure is not None:
                 raise self.turn.failure
             if self.turn.ended:
                 return b""
             if not waited:
-                await self._link.wait(self.turn)
-        return _LIFE
+                await self._connection.wait(self.turn)
+        return _SIGN_OF_LIFE
 
     async def aclose(self) -> None:
-        """Let go of the turn. If more of it would come, the connection is closed: there is no other way to stop it."""
-        protocol = self._link.protocol
+        """Leave the turn. If more of it would come, close the connection, because no message stops a turn."""
+        protocol = self._connection.protocol
         if protocol.leave(self.turn):
             lane = f" on the lane {self.turn.stream_id!r}" if self.turn.stream_id is not None else ""
-            await self._link.aclose(f"another stream on it{lane} was left before its end, which nothing else can stop")
+            await self._connection.aclose(f"another stream{lane} was left before its end, which only closing can stop")
         elif protocol.expired and not protocol.busy:
-            await self._link.aclose("the server takes no more turns on it")
-        self._link.make_room()
+            await self._connection.aclose("the server accepts no more turns on it")
+        self._connection.read_on()

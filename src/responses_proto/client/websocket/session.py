@@ -1,4 +1,4 @@
-"""Responses over a WebSocket: one connection, many of them. From :meth:`ResponsesClient.connect`.
+"""Create many responses over one WebSocket. :meth:`ResponsesClient.connect` returns a :class:`WebSocketSession`.
 
 ::
 
@@ -10,32 +10,34 @@
         async with session.stream(model="...", input="...", previous_response_id=response.id, store=False) as stream:
             ...
 
-A stream is the one that HTTP gives, with the same events, snapshot, outcome, errors, deadlines and hooks; what differs is how its
-request goes out, and is all in the transports here. Retries, too, are the same: a refusal that may pass is asked for again.
+A stream is the same :class:`~responses_proto.client.EventStream` as over HTTP, with the same events, snapshot, outcome, errors, deadlines, hooks
+and retries. Only its transport differs: the small classes at the end of this module put a request on the session's connection.
 
-What is peculiar to a WebSocket:
+What differs from HTTP:
 
-* **Lanes.** Streams that are open at the same time need a ``stream_id`` each. One that is opened on a busy lane raises
-  ``LocalProtocolError``. A stream that is not read holds up no other: its messages wait for it, up to
-  ``Limits.max_buffered_bytes``, and only it raises ``LimitExceeded`` after that. As long as nobody waits for anything, little is read ahead,
-  so that a slow consumer slows the server down, as over HTTP.
-* **Leaving** a stream before its end closes the connection, because there is no message that stops a response. Streams on other
-  lanes then raise ``StreamInterrupted`` (or ``TransportError``, if they had no output yet): what may be left early, or
-  cancelled, is better off with a session of its own.
-* **Reconnecting.** Whatever ended the connection, leaving included, the next stream opens another one. What the server kept
-  on the old one alone (a response with ``store=False``) is gone then: following it is refused with ``previous_response_not_found``.
-* **Silence.** The server's pings and pongs, and messages on other lanes, are what comments are over HTTP: signs of life, which count
-  for ``Timeouts.between_bytes`` and not for ``between_events``. After ``keepalive`` seconds without any, the server is asked for one.
-* **Warming up.** ``stream(..., generate=False)`` gives a response without output, whose id the next one may follow.
-* **Steering.** :meth:`WebSocketSession.steer` gives more input to a response that is running, and
-  :meth:`WebSocketSession.successor` is the stream of the response that then follows it by itself.
+* **Lanes.** Streams that are open at the same time need different values of ``stream_id``. Entering a stream on a busy lane raises
+  ``LocalProtocolError``. A stream that is not read does not hold up others: its messages are buffered up to
+  ``Limits.max_buffered_bytes``, and beyond that this stream alone raises ``LimitExceeded``. While no stream is being read, little is
+  read ahead, so that slow consumers slow the server down, as over HTTP.
+* **Leaving** a stream before its end closes the connection, because no message stops a response. Streams on other lanes then raise
+  ``StreamInterrupted``, or ``TransportError`` if they had no output yet. Use a session of its own for a stream that may be left early
+  or cancelled.
+* **Reconnecting.** After the connection has ended for any reason, the next stream opens another one. State that the server kept with the
+  old one (a response with ``store=False``) is lost: following it fails with ``previous_response_not_found``.
+* **Silence.** Pings, pongs and messages on other lanes are signs of life, as comments are over HTTP: they count for
+  ``Timeouts.between_bytes``, not for ``between_events``. After ``keepalive`` seconds without any, the client sends a ping.
+* **Warming up.** ``stream(..., generate=False)`` creates a response without output, whose id the next one can follow.
+* **Steering.** :meth:`WebSocketSession.steer` sends more input to a response that is running. :meth:`WebSocketSession.successor` is the stream
+  of the response that then follows it by itself.
 """
 
 from __future__ import annotations
 
+import enum
 import math
 import time
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, Unpack, cast, overload
 from urllib.parse import urlsplit, urlunsplit
 
@@ -43,27 +45,35 @@ import anyio
 import attrs
 
 from ...codec import dumps
-from ...exceptions import DeadlineExceeded, LocalProtocolError, ResponsesProtoError, TransportError
+from ...exceptions import DeadlineExceeded, LocalProtocolError, ResponsesProtoError, TransportError, UsageError
 from ...models.request import CreateResponse, ResponseCreateMessage, ResponseSteer
 from ...models.response import Response
 from ...protocol.headers import rate_limits, request_id
-from ...protocol.websocket import CONNECTION_LIMIT, PREVIOUS_NOT_FOUND, STREAM_ID, again
+from ...protocol.websocket import (
+    CONNECTION_LIMIT,
+    HTTP_ONLY_FIELDS,
+    PREVIOUS_NOT_FOUND,
+    STREAM_ID,
+    SteerState,
+    common_fields,
+    copy_error,
+)
 from .._address import public_url
 from .._calls import Attempts, ClientCore, PreparedCall, merge_fields
 from .._replies import error_from_reply, redact_error
 from ..retry import RetryPolicy
 from ..stream import EventStream, StreamMeta
+from ..transport._errors import unsafe
 from ..transport._exchange import Exchange, shut
-from ._connection import WebSocketConnection, accepted, upgrade
+from ._connection import WebSocketConnection, accept_upgrade, upgrade
 from ._shared_connection import SharedConnection, TurnReply
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from types import TracebackType
 
     from anyio.abc import TaskGroup
 
-    from ...exceptions import APIError
     from ...models.events import SteerAccepted, SteerPending
     from ...models.items import Item
     from ...models.request import ResponseCreateFields
@@ -75,94 +85,96 @@ __all__ = ["WebSocketSession"]
 
 _PREVIOUS: Final = "previous_response_id"
 _LEFT: Final = "the session was left"
-_NOT_HERE: Final = {
-    "stream": "over a WebSocket, every response is streamed",
-    "stream_options": "they are for server-sent events",
-    "background": "a response cannot go on without its WebSocket; client.stream(background=True) makes one over HTTP",
-}
-"""The fields of ``CreateResponse`` that a WebSocket has no use for."""
+
+
+class _State(enum.Enum):
+    NEW = "new"
+    OPEN = "open"
+    CLOSED = "closed"
 
 
 class WebSocketSession:
-    """One WebSocket at a time, for any number of tasks. To be used in ``async with``, which belongs to one task.
+    """A WebSocket that reconnects when needed, for any number of tasks. Created by ``ResponsesClient.connect()``.
 
-    Entering connects, and raises ``APIError`` if the server refuses (with its status and body), and errors of the transport. What is still
-    open at the end of the block is closed.
+    Use it in ``async with``, in one task. Entering connects: it raises ``APIError`` if the server refuses, and ``TransportError`` if the
+    connection fails. Then call :meth:`stream`, from any task. The end of the block closes the connection and all open streams.
+
+    ``handshake`` is a plain GET request. ``keepalive`` is the number of seconds of silence after which the client sends a ping.
     """
 
-    def __init__(self, caller: ClientCore, plan: PreparedCall, *, keepalive: float | None) -> None:
-        # `plan` is the handshake's, as a plain request; `keepalive` is in seconds.
+    def __init__(self, core: ClientCore, handshake: PreparedCall, *, keepalive: float | None) -> None:
         if keepalive is not None and not 0 < keepalive < math.inf:
-            raise LocalProtocolError(f"keepalive has to be a number of seconds above 0, or None, not {keepalive!r}")
-        self._caller = caller
-        self._plan = plan
+            raise UsageError(f"keepalive must be a positive number of seconds or None, got {keepalive!r}")
+        self._core = core
+        self._handshake = handshake
         self._keepalive = keepalive
-        self._state = "new"  # then "open", then "closed"
+        self._state = _State.NEW
         self._tasks: TaskGroup | None = None
         self._connecting = anyio.Lock()
-        self._links: list[SharedConnection] = []  # the last one is in use; others are until their last stream ends
+        # The last one is current. Older ones stay open until their last stream ends.
+        self._open_connections: list[SharedConnection] = []
         self._meta: StreamMeta | None = None
         self.connections: int = 0
-        """How often it has connected."""
+        """How many times the session has connected."""
 
     @property
     def url(self) -> str:
-        """Where to, as a ``ws://`` or ``wss://`` URL."""
-        parts = urlsplit(self._plan.request.url)
+        """The address of the server, a ``ws://`` or ``wss://`` URL."""
+        parts = urlsplit(self._handshake.request.url)
         return urlunsplit(parts._replace(scheme={"http": "ws", "https": "wss"}[parts.scheme]))
 
     @property
     def meta(self) -> StreamMeta:
-        """Status, headers, request id and quotas of the handshake. Raises ``LocalProtocolError`` before the block is entered."""
+        """Status, headers, request id and rate limits of the latest handshake. Raises ``LocalProtocolError`` before the block is entered."""
         if self._meta is None:
-            raise LocalProtocolError("no answer yet: the head of it is there once the session's block is entered")
+            raise LocalProtocolError("the session is not connected yet: enter it with `async with` first")
         return self._meta
 
     @property
     def pending(self) -> list[SteerPending]:
-        """The steers whose input waits for input from here, as the server announced them.
+        """The steers whose input waits for input from the client, as the server announced them.
 
-        ``required_input`` lists the outputs to send, in one ``stream(previous_response_id=...)`` on the same lane for all steers of
-        a response.
+        ``required_input`` lists the outputs that it waits for. Send them all in one ``stream(previous_response_id=...)`` on the
+        same lane; that serves all steers of the response.
         """
-        return [pending for link in self._links for pending in link.protocol.pending]
+        return [pending for connection in self._open_connections for pending in connection.protocol.pending]
 
     # The block
 
     async def __aenter__(self) -> Self:
-        if self._state != "new":
-            raise LocalProtocolError("a session can be entered once: ask client.connect() for another one")
-        self._state = "open"
+        if self._state is not _State.NEW:
+            raise LocalProtocolError("a session can be entered only once: call client.connect() again")
+        self._state = _State.OPEN
         try:
-            link = await self._connect()
+            connection = await self._connect()
             self._tasks = anyio.create_task_group()
             await self._tasks.__aenter__()
         except BaseException:
-            self._state = "closed"
+            self._state = _State.CLOSED
             raise
-        self._use(link)
+        self._use(connection)
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        self._state = "closed"
+        self._state = _State.CLOSED
         tasks, self._tasks = self._tasks, None
         if tasks is None:
             return None
         swallowed: bool | None = None
         try:
-            for link in self._links:
-                await (link.farewell() if exc is None else link.aclose(_LEFT))
+            for connection in self._open_connections:
+                await (connection.finish() if exc is None else connection.aclose(_LEFT))
         finally:
             tasks.cancel_scope.cancel()
             if isinstance(exc, anyio.get_cancelled_exc_class()):
                 swallowed = await tasks.__aexit__(exc_type, exc, traceback)
-            else:  # the block's own exception is none of the task group's, which would wrap it
+            else:  # the task group would wrap the block's own exception
                 await tasks.__aexit__(None, None, None)
         return swallowed
 
-    # What it does
+    # Responses
 
     def stream(
         self,
@@ -172,34 +184,37 @@ class WebSocketSession:
         timeouts: Timeouts | None = None,
         **fields: Unpack[ResponseCreateFields],
     ) -> EventStream:
-        """Ask for a response on this connection (WebSocket, ``response.create``).
+        """Create a response and stream its events (WebSocket, ``response.create``).
 
-        Takes what :meth:`ResponsesClient.stream` takes, but for the fields that only HTTP has; ``stream_id`` names the lane, and
-        ``generate=False`` warms up. Nothing is sent until the stream is entered. Entering raises ``LocalProtocolError`` if
-        the lane is busy, and ``APIError`` if the server refuses.
+        Accepts the arguments of :meth:`ResponsesClient.stream`, except for the fields ``stream``, ``stream_options`` and ``background``.
+        ``stream_id`` names the lane, and ``generate=False`` only warms up. Nothing is sent until the stream is entered.
+
+        Raises ``UsageError`` for a wrong field, and ``LocalProtocolError`` outside the session's block. Entering the stream raises
+        ``LocalProtocolError`` if the lane is busy, and ``APIError`` if the server refuses.
         """
         self._require_open()
         content = _content(request, cast("dict[str, Any]", fields))
         values = content if isinstance(content, dict) else {n: getattr(content, n) for n in ("stream_id", _PREVIOUS)}
         stream_id, previous = values.get("stream_id") or None, values.get(_PREVIOUS) or None
         if stream_id is not None and not STREAM_ID.fullmatch(stream_id):
-            raise LocalProtocolError(f"stream_id has to be 1 to 256 of A-Z a-z 0-9 _ . -, not {stream_id!r:.80}")
-        plan = self._caller.prepare_message("responses.stream", self.url, content=content, timeouts=timeouts)
-        return EventStream(attrs.evolve(self._caller, transport=_Request(self, stream_id, previous)), plan)
+            raise UsageError(f"stream_id must be 1 to 256 of the characters A-Z a-z 0-9 _ . -, got {stream_id!r:.80}")
+        call = self._core.prepare_message("responses.stream", self.url, content=content, timeouts=timeouts)
+        transport = _TurnTransport(self._usable_connection, self._check_loss, stream_id, previous)
+        return EventStream(attrs.evolve(self._core, transport=transport), call)
 
     def successor(self, response: Response | str, /, *, timeouts: Timeouts | None = None) -> EventStream:
-        """Read the response that follows a steered one by itself, given that one or its id (WebSocket, Steering).
+        """Stream the events of the response that follows a steered one by itself (WebSocket, Steering).
 
-        Entering waits for it to begin; until it is read, its lane is taken. It raises ``LocalProtocolError`` if none will come by
-        itself, because nothing was steered, or because the response waits for outputs (see :attr:`pending`), and ``APIError``
-        if the server could not make one: then ``.body["steer"]["input"]`` is what was steered in vain.
+        ``response`` is the steered response or its id. Entering the stream waits for the successor to begin; until then its lane is reserved.
+
+        Entering raises ``LocalProtocolError`` if no response will follow by itself: nothing was steered, or the response waits for outputs
+        (see :attr:`pending`). It raises ``APIError`` if the server could not create one; ``.body["steer"]["input"]`` is the lost input.
         """
         self._require_open()
-        # Waiting once more would not bring it about.
-        waiting = attrs.evolve(
-            self._caller, transport=_Following(self, _id_of(response)), retry=RetryPolicy(attempts=1)
-        )
-        return EventStream(waiting, self._caller.prepare_message("responses.successor", self.url, timeouts=timeouts))
+        # Without retries: waiting again would not change the result.
+        transport = _SuccessorTransport(self._connection_of, _id_of(response))
+        core = attrs.evolve(self._core, transport=transport, retry=RetryPolicy(attempts=1))
+        return EventStream(core, self._core.prepare_message("responses.successor", self.url, timeouts=timeouts))
 
     async def steer(
         self,
@@ -209,191 +224,194 @@ class WebSocketSession:
         *,
         timeouts: Timeouts | None = None,
     ) -> SteerAccepted:
-        """Give a response that is running, or the one whose id this is, more input from the user (WebSocket, Steering).
+        """Send more user input to a response that is running (WebSocket, Steering).
 
-        Returns when the server has accepted it, from when on the server owns it. The response then ends at a good place, often as
-        ``incomplete`` for the reason ``steered``, and :meth:`successor` is what follows. Raises ``APIError`` if the server does not
-        accept it (``code`` says why, ``.body["steer"]["input"]`` is the input), ``DeadlineExceeded`` after ``Timeouts.first_byte`` without an
-        answer, and errors of the connection: whether it was accepted is then not known.
+        ``response`` is the running response or its id. Returns when the server has accepted the input, which it then owns. The server ends
+        the response at a good place, often as ``incomplete`` with the reason ``steered``. Call :meth:`successor` for the response that follows.
+
+        Raises ``APIError`` if the server does not accept the input (``code`` is the reason, ``.body["steer"]["input"]`` is the input). Raises
+        ``DeadlineExceeded`` after ``Timeouts.first_byte`` without an answer, and ``TransportError`` if the connection ends: whether
+        the input was accepted is then unknown.
         """
         self._require_open()
-        bounds = timeouts or self._caller.timeouts
-        name = _id_of(response)
-        link = self.link_of(name)
-        data = dumps(ResponseSteer(previous_response_id=name, input=cast("str | Sequence[Item]", input)))
-        if link.protocol.lost is not None:
-            raise again(link.protocol.lost)
-        steering = link.protocol.steer(name)
+        bounds = timeouts or self._core.timeouts
+        response_id = _id_of(response)
+        connection = self._connection_of(response_id)
+        data = dumps(ResponseSteer(previous_response_id=response_id, input=cast("str | Sequence[Item]", input)))
+        if connection.protocol.lost is not None:
+            raise copy_error(connection.protocol.lost)
+        steering = connection.protocol.steer(response_id)
         started = time.monotonic()
-        await link.send(data, bounds.write)
+        await connection.send(data, bounds.write)
         with anyio.move_on_after(bounds.first_byte):
-            while steering.state == "sent" and link.protocol.lost is None:
-                await link.wait_for_steers()
+            while steering.state is SteerState.SENT and connection.protocol.lost is None:
+                await connection.wait_for_steers()
         if steering.accepted is not None:
             return steering.accepted
-        if steering.state == "failed":
-            error = link.protocol.refused(steering)
-            redact_error(error, self._caller.secret)
+        if steering.state is SteerState.FAILED:
+            error = connection.protocol.steer_error(steering)
+            redact_error(error, self._core.secret)
             raise error
-        if link.protocol.lost is not None:
-            raise again(link.protocol.lost)
-        late = DeadlineExceeded("first_byte", time.monotonic() - started, limit=bounds.first_byte)
-        late.retry_safety = "unsafe"
-        raise late
+        if connection.protocol.lost is not None:
+            raise copy_error(connection.protocol.lost)
+        raise unsafe(DeadlineExceeded("first_byte", time.monotonic() - started, limit=bounds.first_byte))
 
     # Inside
 
     async def _connect(self) -> SharedConnection:
-        """Connect for the first time, as a call of its own."""
-        plan = attrs.evolve(self._plan, request=upgrade(self._plan.request))
-        async with Attempts(self._caller, plan) as attempts:
+        """Connect for the first time: a call with retries and hooks."""
+        call = attrs.evolve(self._handshake, request=upgrade(self._handshake.request))
+        async with Attempts(self._core, call) as attempts:
             while True:
                 try:
-                    return await self._dial(attempts.begin(b""), plan.request)
+                    return await self._dial(attempts.begin(b""), call.request)
                 except ResponsesProtoError as error:
                     await attempts.retry_or_raise(error)
 
-    async def link(self, timeouts: Timeouts) -> SharedConnection:
-        """Give the connection to begin a turn on; another one, if the last one is of no use any more."""
+    async def _usable_connection(self, timeouts: Timeouts) -> SharedConnection:
+        """Return the connection to begin a turn on. Connect again if the current one cannot be used."""
         async with self._connecting:
             self._require_open()
-            if self._links and self._links[-1].usable:
-                return self._links[-1]
-            request = upgrade(attrs.evolve(self._plan.request, timeouts=timeouts))
-            if self._caller.hooks.on_request is not None:
-                self._caller.hooks.on_request(request)
-            link = await self._dial(Exchange(self._caller.transport, request), request)
+            if self._open_connections and self._open_connections[-1].usable:
+                return self._open_connections[-1]
+            request = upgrade(attrs.evolve(self._handshake.request, timeouts=timeouts))
+            if self._core.hooks.on_request is not None:
+                self._core.hooks.on_request(request)
+            connection = await self._dial(Exchange(self._core.transport, request), request)
             if self._tasks is None:
-                await link.aclose(_LEFT)
+                await connection.aclose(_LEFT)
                 self._require_open()
-            for old in [old for old in self._links if not old.protocol.busy]:
-                self._links.remove(old)
-                await old.aclose("there is another one")
-            self._use(link)
-            return link
+            for old in [old for old in self._open_connections if not old.protocol.busy]:
+                self._open_connections.remove(old)
+                await old.aclose("another one replaced it")
+            self._use(connection)
+            return connection
 
-    def link_of(self, response_id: str) -> SharedConnection:
-        """Give the connection that a response is, or was, on."""
-        return next((link for link in self._links if link.protocol.knows(response_id)), self._links[-1])
+    def _connection_of(self, response_id: str) -> SharedConnection:
+        """Return the connection of a response; the current one if none knows it."""
+        known = (connection for connection in self._open_connections if connection.protocol.knows(response_id))
+        return next(known, self._open_connections[-1])
 
-    def lost_with(self, response_id: str) -> str | None:
-        """Say why a response that the server does not find may be gone; ``None`` if no connection is."""
-        if self.connections == 1:
-            return None
-        return (
-            f"The session has connected {self.connections} times. If {response_id} was made with store=False on a connection before "
-            "this one, it went with that: send the whole input again, without previous_response_id."
+    async def _check_loss(self, reply: TurnReply, previous: str) -> None:
+        """Raise ``APIError`` with a note if the server may not find ``previous`` because the session has reconnected."""
+        if self.connections == 1 or _error_code(reply) != PREVIOUS_NOT_FOUND:
+            return
+        error = error_from_reply(reply, await reply.receive(), self._core.secret)
+        error.add_note(
+            f"The session has connected {self.connections} times. If {previous} was created with store=False on an earlier "
+            "connection, it was lost with that: send the complete input again, without previous_response_id."
         )
-
-    async def refusal(self, reply: TurnReply) -> APIError:
-        """Make the error of a turn that was refused."""
-        return error_from_reply(reply, await reply.receive(), self._caller.secret)
+        raise error
 
     async def _dial(self, exchange: Exchange, request: WireRequest) -> SharedConnection:
         try:
             await exchange.open()
-            reply = await accepted(exchange, request.headers["sec-websocket-key"], self._caller.secret)
-            channel = WebSocketConnection(reply, limits=self._caller.limits, keepalive=self._keepalive)
+            reply = await accept_upgrade(exchange, request.headers["sec-websocket-key"], self._core.secret)
+            connection = WebSocketConnection(reply, limits=self._core.limits, keepalive=self._keepalive)
         except BaseException:
             await exchange.aclose()
             raise
-        return SharedConnection(channel, exchange.headers, self._caller.limits)
+        return SharedConnection(connection, exchange.headers, self._core.limits)
 
-    def _use(self, link: SharedConnection) -> None:
+    def _use(self, connection: SharedConnection) -> None:
         self.connections += 1
-        self._links.append(link)
+        self._open_connections.append(connection)
         self._meta = StreamMeta(
-            status=101,
-            headers=link.headers,
-            request_id=request_id(link.headers),
-            rate_limits=rate_limits(link.headers, now=time.time()),
+            status=HTTPStatus.SWITCHING_PROTOCOLS.value,
+            headers=connection.headers,
+            request_id=request_id(connection.headers),
+            rate_limits=rate_limits(connection.headers, now=time.time()),
         )
-        cast("TaskGroup", self._tasks).start_soon(link.read)
+        cast("TaskGroup", self._tasks).start_soon(connection.read)
 
     def _require_open(self) -> None:
-        if self._state == "new":
+        if self._state is _State.NEW:
             raise LocalProtocolError(
-                "not entered yet: use `async with client.connect() as session`, and the session inside"
+                "the session is not connected yet: use it inside `async with client.connect() as session`"
             )
-        if self._state == "closed":
-            raise LocalProtocolError("this session is closed: use it inside its `async with` block")
+        if self._state is _State.CLOSED:
+            raise LocalProtocolError("the session is closed: use it inside its `async with` block")
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {public_url(self.url)} {self._state}>"
+        return f"<{type(self).__name__} {public_url(self.url)} {self._state.value}>"
 
 
-class _Request:
-    """Sends one ``response.create``, and waits for its first message: what over HTTP is the head of the answer."""
+class _TurnTransport:
+    """Sends one ``response.create`` and waits for the first message, which stands for the head of an HTTP response."""
 
-    def __init__(self, session: WebSocketSession, stream_id: str | None, previous: str | None) -> None:
-        self._session = session
+    def __init__(
+        self,
+        connect: Callable[[Timeouts], Awaitable[SharedConnection]],
+        check_loss: Callable[[TurnReply, str], Awaitable[None]],
+        stream_id: str | None,
+        previous: str | None,
+    ) -> None:
+        self._connect = connect
+        self._check_loss = check_loss
         self._stream_id = stream_id
         self._previous = previous
 
     async def send(self, request: WireRequest) -> WireReply:
-        reply = await self._ask(request)
-        if reply is None:  # nothing was done with it: the next connection gets it
-            reply = await self._ask(request, last=True)
-        why = self._session.lost_with(self._previous) if self._previous is not None else None
-        if why is not None and _code(reply) == PREVIOUS_NOT_FOUND:
-            error = await self._session.refusal(reply)
-            error.add_note(why)
-            raise error
+        reply = await self._attempt(request)
+        if reply is None:
+            reply = await self._attempt(request, last=True)
+        if self._previous is not None:
+            await self._check_loss(reply, self._previous)
         return reply
 
     @overload
-    async def _ask(self, request: WireRequest) -> TurnReply | None: ...
+    async def _attempt(self, request: WireRequest) -> TurnReply | None: ...
     @overload
-    async def _ask(self, request: WireRequest, *, last: Literal[True]) -> TurnReply: ...
-    async def _ask(self, request: WireRequest, *, last: bool = False) -> TurnReply | None:
-        """Ask once; ``None`` if the connection is not to be used any more, and it was not the last chance."""
-        link = await self._session.link(request.timeouts)
-        reply = TurnReply(link, link.protocol.begin(self._stream_id, self._previous))
+    async def _attempt(self, request: WireRequest, *, last: Literal[True]) -> TurnReply: ...
+    async def _attempt(self, request: WireRequest, *, last: bool = False) -> TurnReply | None:
+        """Send the request once. Return ``None`` if the connection has expired and another one should be tried."""
+        connection = await self._connect(request.timeouts)
+        reply = TurnReply(connection, connection.protocol.begin(self._stream_id, self._previous))
         try:
-            await link.send(request.body, request.timeouts.write)
+            await connection.send(request.body, request.timeouts.write)
             await reply.begin()
         except BaseException as error:
             await shut(reply)
             if isinstance(error, TransportError) and error.retry_safety == "safe" and not last:
                 return None
             raise
-        if _code(reply) == CONNECTION_LIMIT and not last:
+        if _error_code(reply) == CONNECTION_LIMIT and not last:
             await shut(reply)
             return None
         return reply
 
     async def aclose(self) -> None:
-        """Do nothing: the connection is the session's."""
+        """Do nothing: the connection belongs to the session."""
 
 
-class _Following:
-    """Waits for the successor of a response to begin."""
+class _SuccessorTransport:
+    """Waits for the successor of a steered response to begin."""
 
-    def __init__(self, session: WebSocketSession, response_id: str) -> None:
-        self._session = session
+    def __init__(self, connection_of: Callable[[str], SharedConnection], response_id: str) -> None:
+        self._connection_of = connection_of
         self._response_id = response_id
 
     async def send(self, request: WireRequest) -> WireReply:  # noqa: ARG002 - there is nothing to send
-        link = self._session.link_of(self._response_id)
-        while (turn := link.protocol.successor(self._response_id)) is None:
-            await link.wait_for_steers()
-        return TurnReply(link, turn)
+        connection = self._connection_of(self._response_id)
+        while (turn := connection.protocol.successor(self._response_id)) is None:
+            await connection.wait_for_steers()
+        return TurnReply(connection, turn)
 
     async def aclose(self) -> None:
-        """Do nothing: the connection is the session's."""
+        """Do nothing: the connection belongs to the session."""
 
 
-def _code(reply: TurnReply) -> str | None:
-    error = (reply.turn.refusal or {}).get("error")
+def _error_code(reply: TurnReply) -> str | None:
+    error = (reply.turn.rejection or {}).get("error")
     code = error.get("code") if isinstance(error, dict) else None
     return code if isinstance(code, str) else None
 
 
 def _id_of(response: Response | str) -> str:
-    name = response.id if isinstance(response, Response) else response
-    if not name:
+    response_id = response.id if isinstance(response, Response) else response
+    if not response_id:
         raise LocalProtocolError("the response has no id yet: read the first event of its stream")
-    return name
+    return response_id
 
 
 def _content(
@@ -402,15 +420,12 @@ def _content(
     background: object = request.background if isinstance(request, CreateResponse) else None
     if isinstance(request, Mapping):
         background = request.get("background")
-    for name, why in _NOT_HERE.items():
+    for name, reason in HTTP_ONLY_FIELDS.items():
         if name in fields or (name == "background" and background):
-            raise LocalProtocolError(f"{name} is not for a WebSocket: {why}")
-    asked: Any = request
-    if isinstance(request, CreateResponse):
-        shared = attrs.fields_dict(ResponseCreateMessage).keys() & attrs.fields_dict(CreateResponse).keys()
-        asked = ResponseCreateMessage(**{name: getattr(request, name) for name in shared})
-    content = merge_fields(ResponseCreateMessage, asked, fields)
+            raise UsageError(f"{name} cannot be used over a WebSocket: {reason}")
+    create: Any = ResponseCreateMessage(**common_fields(request)) if isinstance(request, CreateResponse) else request
+    content = merge_fields(ResponseCreateMessage, create, fields)
     if isinstance(content, ResponseCreateMessage):
         return content
-    kept = {name: value for name, value in content.items() if name not in _NOT_HERE}
+    kept = {name: value for name, value in content.items() if name not in HTTP_ONLY_FIELDS}
     return {**kept, "type": ResponseCreateMessage.type}

@@ -1,35 +1,40 @@
-"""One WebSocket connection of the Responses API, without a socket: what may be said when, and what belongs to what.
+"""The protocol of one WebSocket connection, without a socket: what may be sent when, and which message belongs to what.
 
-Over HTTP a connection carries one response. A WebSocket stays, and carries many: *turns*, each begun by a ``response.create`` of the
-client's and answered by the same events as over HTTP, one per message. Turns that follow one another share a *lane*, which a
-``stream_id`` names (a turn without one is on a lane of its own kind); lanes go side by side. So there are three things to
-keep apart, and each is a table here:
+Over HTTP, a connection carries one response at a time. A WebSocket carries many. Each is a *turn*: the client begins it with a
+``response.create``, and the server answers with the same events as over HTTP, one per message. Turns that follow one another share a
+*lane*, named by ``stream_id``; turns without one share the lane without a name. Lanes run side by side. Three things have a life
+of their own, and each life is a table:
 
-* where a turn is in its life, seen from the client (:data:`TURN_LIFE`). It ends with the event that ends its response, or with
-  a *refusal*: an ``error`` that states an HTTP status, which comes in place of a response. An ``error`` without one came out of
-  a response that was begun, and ``response.failed`` may follow it. There is no message to stop a turn: whoever does not want the rest of one
-  has to close the connection (:data:`LEAVING`).
-* what became of a *steer*: input for a response that is running (:data:`STEER_LIFE`). The server owns it once it says ``accepted``.
-  When the response ends, a *successor* begins by itself, on the same lane and with the same settings, and its
-  ``response.created`` commits what was steered. If the response ended in calls that the client has to answer, the server
-  says ``pending`` instead, and the client's next ``response.create`` after that response takes the steered input along.
-* what closed the connection (:data:`CLOSE_CODES`).
+* **A turn**, as the client sees it (:data:`TURN_LIFE`). It ends with the terminal event of its response, or with a *rejection*: an ``error``
+  that states an HTTP status and comes in place of a response. An ``error`` without a status belongs to a response that has begun, and
+  ``response.failed`` may follow it. No message stops a turn: to get rid of the rest of it, close the connection (:data:`LEAVING`).
+* **A steer**, which is input for a response that is running (:data:`STEER_LIFE`). Once the server sends ``accepted``, it owns the input.
+  When the response ends, a *successor* begins by itself, on the same lane and with the same settings; its ``response.created``
+  commits the steered input. If the response ended in calls that the client must answer, the server sends ``pending`` instead, and
+  the client's next ``response.create`` after that response includes the steered input.
+* **The connection**, which ends with a close code (:data:`CLOSE_CODES`).
 
-What is kept on the connection alone goes with it: the last response of each chain, which a turn with ``store: false`` may
-still follow by ``previous_response_id``, as long as none that did so failed.
+State that only the connection holds is lost with it: the last response of each chain, which a turn with ``store: false`` can follow by
+``previous_response_id`` until a turn that follows it fails.
 
-Whose a message is, by the first rule that tells: the turn of the lane that its ``stream_id`` names; without one, the turn of the lane
-that has none; the oldest turn under way, because a server that knows no lanes answers in order; nobody's. The end of a turn that was over
-already, with an error, is nobody's either.
+A message belongs to the first of these that exists:
+
+1. the turn on the lane that its ``stream_id`` names;
+2. without a ``stream_id``, the turn on the lane without a name;
+3. the oldest turn under way, if the server has named no lane so far: a server that does not know lanes answers in order;
+4. nothing. This also holds for the terminal event of a turn that the client has left after an ``error``.
+
+:class:`ClientSession` is the client's end, :class:`ServerSession` the server's.
 """
 
 from __future__ import annotations
 
-from ._client import ClientSession, ClientSteer, ClientTurn, again
+from ._client import ClientSession, ClientSteer, ClientTurn, copy_error
 from ._server import ServerSession, ServerTurn
 from ._tables import (
     CLOSE_CODES,
     CONNECTION_LIMIT,
+    HTTP_ONLY_FIELDS,
     LEAVING,
     MESSAGE_KINDS,
     PREVIOUS_NOT_FOUND,
@@ -40,11 +45,13 @@ from ._tables import (
     MessageKind,
     SteerState,
     TurnState,
+    common_fields,
 )
 
 __all__ = [
     "CLOSE_CODES",
     "CONNECTION_LIMIT",
+    "HTTP_ONLY_FIELDS",
     "LEAVING",
     "MESSAGE_KINDS",
     "PREVIOUS_NOT_FOUND",
@@ -60,5 +67,6 @@ __all__ = [
     "ServerTurn",
     "SteerState",
     "TurnState",
-    "again",
+    "common_fields",
+    "copy_error",
 ]

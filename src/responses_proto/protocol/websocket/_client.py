@@ -34,233 +34,245 @@ from ._tables import (
 if TYPE_CHECKING:
     from ...typing import JSONObject
 
-__all__ = ["ClientSession", "ClientSteer", "ClientTurn", "again"]
+__all__ = ["ClientSession", "ClientSteer", "ClientTurn", "copy_error"]
 
 _E = TypeVar("_E", bound=ResponsesProtoError)
 
-_REMEMBERED: Final = 256  # idle lanes
+_MAX_IDLE_LANES: Final = 256  # remembered, for those who follow up on their last response
+_NEED_NO_TURN: Final = frozenset({"beside", "steer", "done"})  # kinds of messages that are no anomaly without a turn
 
 
 @attrs.define(eq=False, kw_only=True)
 class ClientTurn:
-    """One response on a connection, as the client sees it. From :meth:`ClientSession.begin` or :meth:`ClientSession.successor`."""
+    """One response on a connection, as the client sees it. Returned by :meth:`ClientSession.begin` and :meth:`ClientSession.successor`."""
 
     stream_id: str | None = None
-    """The lane."""
-    state: TurnState = "asked"
+    """The lane; ``None`` for the one without a name."""
+    state: TurnState = TurnState.REQUESTED
     parent: str = ""
-    """The id of the response that it follows; empty if none."""
+    """The id of the response that it follows; empty if it follows none."""
     response_id: str = ""
-    """The id of its own response; empty as long as nobody said it."""
-    refusal: JSONObject | None = None
-    """The error that came in place of a response."""
+    """The id of its own response; empty until the server states it."""
+    rejection: JSONObject | None = None
+    """The error event that came in place of a response."""
     failure: ResponsesProtoError | None = None
-    """What cut it off: the end of the connection, or a bound. What came before can still be read."""
+    """What cut it off: the end of the connection, or a limit. Messages from before that can still be read."""
     claimed: bool = True
-    """Whether somebody reads it. A successor that nobody took yet is not."""
-    waits: bool = False
-    """Whether its response ended in calls that the client has to answer; known of those that were steered."""
+    """Whether somebody reads it; false for a successor that :meth:`ClientSession.successor` has not returned yet."""
+    awaits_input: bool = False
+    """Whether its response ended in calls that the client must answer. Set for steered responses only."""
     messages: list[bytes] = attrs.field(factory=list[bytes], init=False)
-    """What came and was not fetched yet; see :meth:`ClientSession.messages_received`."""
+    """Messages that were not fetched yet; see :meth:`ClientSession.messages_received`."""
     size: int = attrs.field(default=0, init=False)
-    """The bytes of that."""
+    """The size of :attr:`messages` in bytes."""
 
     @property
     def ended(self) -> bool:
-        """Whether nothing more will come."""
-        return self.state == "ended"
+        """Whether no more messages will come."""
+        return self.state is TurnState.ENDED
 
     @property
     def ready(self) -> bool:
-        """Whether there is something to be had: messages, or the end."""
+        """Whether a reader need not wait: there are messages, or there is an end or a failure."""
         return bool(self.messages) or self.ended or self.failure is not None
 
 
 @attrs.define(eq=False, kw_only=True)
 class ClientSteer:
-    """One steer, as the client sees it. From :meth:`ClientSession.steer`."""
+    """One steer, as the client sees it. Returned by :meth:`ClientSession.steer`."""
 
     response_id: str
-    """The response that it steers."""
+    """The id of the response that it steers."""
     stream_id: str | None = None
-    """The lane of that."""
-    state: SteerState = "sent"
+    """The lane of that response."""
+    state: SteerState = SteerState.SENT
     id: str = ""
-    """The server's name for it."""
+    """The id that the server gave it; empty until then."""
     accepted: SteerAccepted | None = None
     """The server's acknowledgement."""
     event: SteerAccepted | SteerPending | SteerFailed | None = None
-    """What the server said of it last."""
+    """The last event about it."""
 
 
 @attrs.define(eq=False)
 class _Lane:
     turn: ClientTurn | None = None
-    """The one that is under way."""
+    """The turn under way, or due."""
     last: ClientTurn | None = None
-    """The one before it."""
+    """The turn before it."""
     failing: ClientTurn | None = None
-    """The one before it, if that was left in the middle of an error: it may yet say that it failed."""
+    """The turn before it, if the client left that in state ``FAILING``: its terminal event may still come."""
 
 
 class ClientSession:
-    """The client's end of one connection: says what may be sent, and sorts what comes.
+    """The client's end of one connection: decides what may be sent, and assigns incoming messages to turns.
 
-    Verbs: :meth:`begin` before a ``response.create`` is sent, :meth:`steer` before a ``response.steer``; :meth:`receive_message` for
-    each message that comes, which says whom it concerns; :meth:`messages_received` for what came for a turn; :meth:`leave` when a
-    turn is not read any more; :meth:`connection_lost` at the end.
+    To send: call :meth:`begin` before you send a ``response.create``, and :meth:`steer` before a ``response.steer``.
+
+    To receive: call :meth:`receive_message` with each message. It returns the turns and steers that changed. Then call
+    :meth:`messages_received` for each of these turns, or whenever its reader is ready. :meth:`successor` returns the turn after a steered one.
+
+    To finish: call :meth:`leave` when a turn is no longer read, and :meth:`connection_lost` when the connection has ended.
     """
 
     def __init__(self, *, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._json = default_converter().json
         self._lanes: dict[str | None, _Lane] = {}
-        self._turns: list[ClientTurn] = []
-        self._steers: dict[str, list[ClientSteer]] = {}
-        self._lanes_named = False
+        self._turns: list[ClientTurn] = []  # under way or due, oldest first
+        self._steers: dict[str, list[ClientSteer]] = {}  # by the id of the response that they steer
+        self._lanes_named = False  # whether the server has named a lane
         self.buffered: int = 0
-        """Bytes that came and were not fetched yet."""
+        """Bytes of all messages that were not fetched yet."""
         self.anomalies: list[Anomaly] = []
-        """What came that belongs to nothing."""
+        """Messages that belong to nothing: up to ``Limits.max_anomalies`` of them."""
         self.expired: bool = False
-        """Whether the server said that it will take no more turns on this connection."""
+        """Whether the server has announced that it accepts no more turns on this connection."""
         self.lost: ResponsesProtoError | None = None
-        """What ended the connection; ``None`` as long as it holds."""
+        """What ended the connection; ``None`` while it is open."""
 
     @property
     def busy(self) -> bool:
-        """Whether a turn is under way."""
+        """Whether a turn is under way or due."""
         return bool(self._turns)
 
     @property
     def pending(self) -> list[SteerPending]:
-        """The steers that wait for input from the client, each as the server announced it."""
-        steers = (steering for steers in self._steers.values() for steering in steers if steering.state == "pending")
+        """The server's announcements of steers that wait for input from the client."""
+        steers = (
+            steering for steers in self._steers.values() for steering in steers if steering.state is SteerState.PENDING
+        )
         return [steering.event for steering in steers if isinstance(steering.event, SteerPending)]
 
     def knows(self, response_id: str) -> bool:
-        """Tell whether this response is under way here, was the last one of its lane, or was steered."""
+        """Return whether a response is under way on this connection, was the last one on its lane, or was steered."""
         turns = (*self._turns, *(lane.last for lane in self._lanes.values() if lane.last is not None))
         return response_id in self._steers or any(turn.response_id == response_id for turn in turns)
 
-    # What is sent
+    # Sending
 
     def begin(self, stream_id: str | None = None, previous_response_id: str | None = None) -> ClientTurn:
-        """Take a lane for a turn. Raises ``LocalProtocolError`` if another response has it."""
+        """Begin a turn on a lane and return it. Send the ``response.create`` next.
+
+        Raises ``LocalProtocolError`` if another turn is under way on the lane, or is due there.
+        """
         lane = self._lanes.get(stream_id, _Lane())
-        for taken in (lane.turn, lane.last):
-            if taken is not None and not taken.claimed:
+        for turn in (lane.turn, lane.last):
+            if turn is not None and not turn.claimed:
                 raise LocalProtocolError(
-                    f"{_named(stream_id)} is the successor's of {taken.parent}, which was steered: "
-                    "take it with session.successor(...) first, or use another lane with stream_id=..."
+                    f"{_lane_name(stream_id)} is reserved for the successor of {turn.parent}, which was steered: "
+                    "read it with session.successor(...) first, or use another lane with stream_id=..."
                 )
         if lane.turn is not None:
             raise LocalProtocolError(
-                f"{_named(stream_id)} is busy with {lane.turn.response_id or 'a response'}: read that stream to its end "
+                f"{_lane_name(stream_id)} is busy with {lane.turn.response_id or 'a response'}: read that stream to its end "
                 "first, or use another lane with stream_id=..."
             )
-        if lane.last is not None and all(steering.state == "failed" for steering in self._steers_of(lane.last)):
+        if lane.last is not None and all(s.state is SteerState.FAILED for s in self._steers_of(lane.last)):
             self._steers.pop(lane.last.response_id, None)
         self._forget_lanes()
         return self._add(ClientTurn(stream_id=stream_id, parent=previous_response_id or ""))
 
     def steer(self, response_id: str) -> ClientSteer:
-        """Remember a steer, whose acknowledgement is to come."""
-        turn = self._turn_called(response_id)
+        """Record a steer and return it. Send the ``response.steer`` next. Its state changes when the server answers."""
+        turn = self._turn_with(response_id)
         steering = ClientSteer(response_id=response_id, stream_id=turn.stream_id if turn is not None else None)
         self._steers.setdefault(response_id, []).append(steering)
         return steering
 
     def successor(self, response_id: str) -> ClientTurn | None:
-        """Take the successor of a response that was steered; ``None`` as long as it has not begun.
+        """Return the successor of a steered response, for the caller to read; ``None`` while it has not begun.
 
-        Raises ``LocalProtocolError`` if there will be none by itself, and ``APIError`` if the server could not make it.
+        Call again after each steer or turn that changes. Raises ``LocalProtocolError`` if no successor will begin by itself,
+        ``APIError`` if the server could not create it, and the error that ended the connection.
         """
-        over = (lane.last for lane in self._lanes.values() if lane.last is not None)
-        for turn in (*self._turns, *over):
-            if turn.parent == response_id and not turn.claimed and turn.state != "due":
+        ended = (lane.last for lane in self._lanes.values() if lane.last is not None)
+        for turn in (*self._turns, *ended):
+            if turn.parent == response_id and not turn.claimed and turn.state is not TurnState.DUE:
                 turn.claimed = True
                 self._steers.pop(response_id, None)
                 return turn
         steers = self._steers.get(response_id, [])
         if not steers:
             raise LocalProtocolError(
-                f"nothing follows {response_id} by itself: it was not steered here; use session.steer(...) while it runs"
+                f"no response follows {response_id} by itself: it was not steered on this connection; "
+                "use session.steer(...) while it runs"
             )
-        if any(steering.state == "pending" for steering in steers):
+        if any(steering.state is SteerState.PENDING for steering in steers):
             raise LocalProtocolError(
                 f"{response_id} waits for input: send it with session.stream(previous_response_id={response_id!r}, "
-                "input=[...]), and what was steered goes before it by itself"
+                "input=[...]); the server puts the steered input before it"
             )
-        if all(steering.state == "failed" for steering in steers):
-            raise self.refused(self._steers.pop(response_id)[-1])
+        if all(steering.state is SteerState.FAILED for steering in steers):
+            raise self.steer_error(self._steers.pop(response_id)[-1])
         if self.lost is not None:
-            raise again(self.lost)
+            raise copy_error(self.lost)
         return None
 
     @staticmethod
-    def refused(steering: ClientSteer) -> APIError:
-        """Make the error of a steer that failed. Its ``body`` is the event, with the input that was not taken."""
+    def steer_error(steering: ClientSteer) -> APIError:
+        """Return the error of a steer that failed. Its ``body`` is the event, including the input that was not accepted."""
         return api_error_from(default_converter().dump(steering.event))
 
-    # What comes
+    # Receiving
 
     def receive_message(self, data: bytes) -> list[ClientTurn | ClientSteer]:
-        """Take a message; give the turns and the steers that something changed for."""
+        """Process a message from the server. Return the turns and steers that changed."""
         value = self._read(data)
         kind = kind_of(value)
         self._lanes_named |= stream_id_of(value) is not None
         changed: list[ClientTurn | ClientSteer] = []
         if kind == "steer":
-            changed += self._note_steer(value)
+            changed += self._update_steer(value)
         turn = self._turn_of(value, kind)
-        if kind == "refused" and code_of(value) == CONNECTION_LIMIT:
+        if kind == "rejected" and code_of(value) == CONNECTION_LIMIT:
             self.expired = True
-            if turn is None or turn.state != "asked":  # no answer to one of them: it concerns all that is under way
-                return [turn for turn in list(self._turns) if self._give(turn, kind, value, data)]
-        if turn is not None and self._give(turn, kind, value, data):
+            if turn is None or turn.state is not TurnState.REQUESTED:
+                # It does not answer a request, so that it concerns all turns.
+                return [turn for turn in list(self._turns) if self._assign(turn, kind, value, data)]
+        if turn is not None and self._assign(turn, kind, value, data):
             changed.append(turn)
             if kind == "created":
                 changed += self._commit(turn)
-        elif kind not in _MAY_BE_NOBODYS and len(self.anomalies) < self._limits.max_anomalies:
+        elif kind not in _NEED_NO_TURN and len(self.anomalies) < self._limits.max_anomalies:
             self.anomalies.append(
                 Anomaly("unasked-message", f"{text_at(value, 'type') or 'message'} $", repr(data[:80]))
             )
         return changed
 
     def messages_received(self, turn: ClientTurn) -> list[bytes]:
-        """Give the messages that came for a turn since the last call, each one event as JSON."""
+        """Return the messages for a turn since the last call, each one event as JSON."""
         messages, turn.messages = turn.messages, []
         self.buffered -= turn.size
         turn.size = 0
         return messages
 
     def leave(self, turn: ClientTurn) -> bool:
-        """Stop reading a turn, wherever it is. Tells whether the connection has to be closed for that.
+        """Stop reading a turn, in any state. Return whether you must close the connection now, to stop the server.
 
-        A turn that passed a bound is read to its end and thrown away, because somebody else is being served meanwhile.
+        A turn that passed a limit does not need that: its messages are dropped until it ends, and other lanes go on.
         """
         self.messages_received(turn)
-        if turn.state == "failing":
+        if turn.state is TurnState.FAILING:
             self._lanes[turn.stream_id].failing = turn
             self._end(turn)
         return turn.failure is None and LEAVING[turn.state]
 
     def connection_lost(self, error: ResponsesProtoError) -> list[ClientTurn | ClientSteer]:
-        """Take the end of the connection, which cuts off what is under way. Gives the turns and the steers that it concerns."""
+        """Record the end of the connection. Every turn under way fails with ``error``. Return the turns and steers concerned."""
         if self.lost is not None:
             return []
         self.lost = error
         turns = list(self._turns)
         for turn in turns:
-            turn.failure = turn.failure or again(error)
+            turn.failure = turn.failure or copy_error(error)
             self._end(turn)
         return [*turns, *(steering for steers in self._steers.values() for steering in steers)]
 
     # Inside
 
     def _read(self, data: bytes) -> Any:
-        # What is wrong with it is for the reader of the turn to say, who reads it again.
+        # The reader of the turn decodes the message again, and reports what is wrong with it.
         try:
             return self._json.loads(data, self._limits.max_nesting)
         except ResponsesProtoError:
@@ -268,7 +280,7 @@ class ClientSession:
 
     def _turn_of(self, value: Any, kind: MessageKind) -> ClientTurn | None:
         if kind == "steer":
-            return self._turn_called(text_at(value, "steer.previous_response_id"))
+            return self._turn_with(text_at(value, "steer.previous_response_id"))
         stream_id = stream_id_of(value)
         lane = self._lanes.get(stream_id)
         if lane is not None and self._is_late(lane, value, kind):
@@ -276,36 +288,38 @@ class ClientSession:
         if lane is not None and lane.turn is not None:
             return lane.turn
         if kind == "created" and self._is_steered(parent_of(value)):
-            # A successor that could not be foreseen.
-            return self._add(ClientTurn(stream_id=stream_id, state="due", parent=parent_of(value), claimed=False))
+            # A successor that was not expected.
+            return self._add(
+                ClientTurn(stream_id=stream_id, state=TurnState.DUE, parent=parent_of(value), claimed=False)
+            )
         return self._turns[0] if self._turns and not self._lanes_named and kind != "done" else None
 
-    def _turn_called(self, response_id: str) -> ClientTurn | None:
+    def _turn_with(self, response_id: str) -> ClientTurn | None:
         return next((turn for turn in self._turns if response_id and turn.response_id == response_id), None)
 
     def _is_late(self, lane: _Lane, value: Any, kind: MessageKind) -> bool:
-        """Tell whether it is the end of the turn before, which was left in the middle of an error."""
+        """Return whether a message is the terminal event of the turn before, which the client left after an error."""
         before = lane.failing
-        if before is None or (lane.turn is not None and lane.turn.state != "asked"):
+        if before is None or (lane.turn is not None and lane.turn.state is not TurnState.REQUESTED):
             lane.failing = None
             return False
         return kind == "terminal" and before.response_id in ("", response_id_of(value))
 
-    def _give(self, turn: ClientTurn, kind: MessageKind, value: Any, data: bytes) -> bool:
-        """Let a turn have a message, unless it is none of its."""
-        following = TURN_LIFE[turn.state].get(kind)
-        if following is None:
+    def _assign(self, turn: ClientTurn, kind: MessageKind, value: Any, data: bytes) -> bool:
+        """Advance a turn by a message and keep it. Return whether the message belongs to the turn in its present state."""
+        state = TURN_LIFE[turn.state].get(kind)
+        if state is None:
             return False
-        if kind == "refused" and turn.state == "asked":
-            turn.refusal = value
-        turn.state = following
+        if kind == "rejected" and turn.state is TurnState.REQUESTED:
+            turn.rejection = value
+        turn.state = state
         turn.response_id = response_id_of(value) or turn.response_id
         self._keep(turn, data)
-        if following == "ended":
+        if state is TurnState.ENDED:
             if kind == "terminal" and turn.response_id in self._steers:
-                turn.waits = bool(default_converter().load(get_path(value, "response"), Response).pending_calls)
+                turn.awaits_input = bool(default_converter().load(get_path(value, "response"), Response).pending_calls)
             self._end(turn)
-            self._foresee(turn)
+            self._expect_successor(turn)
         return True
 
     def _keep(self, turn: ClientTurn, data: bytes) -> None:
@@ -326,15 +340,15 @@ class ClientSession:
         return turn
 
     def _forget_lanes(self) -> None:
-        """Forget the lanes that were not used for long: some clients name a new one each time."""
+        """Forget the lanes that were idle longest, because some clients name a new one each time."""
         idle = [
             name for name, lane in self._lanes.items() if lane.turn is None and (lane.last is None or lane.last.claimed)
         ]
-        for name in idle[:-_REMEMBERED]:
+        for name in idle[:-_MAX_IDLE_LANES]:
             del self._lanes[name]
 
     def _end(self, turn: ClientTurn) -> None:
-        turn.state = "ended"
+        turn.state = TurnState.ENDED
         lane = self._lanes[turn.stream_id]
         lane.turn, lane.last = None, turn
         self._turns.remove(turn)
@@ -348,54 +362,54 @@ class ClientSession:
         steers = self._steers.get(response_id, ())
         return any("response.created" in STEER_LIFE[steering.state] for steering in steers)
 
-    def _foresee(self, turn: ClientTurn) -> None:
-        """Keep the lane for the successor, once a steered response ended, unless that waits for the client."""
-        accepted = any(steering.state == "accepted" for steering in self._steers_of(turn))
-        if accepted and not turn.waits and self._lanes[turn.stream_id].turn is None:
-            self._add(ClientTurn(stream_id=turn.stream_id, state="due", parent=turn.response_id, claimed=False))
+    def _expect_successor(self, turn: ClientTurn) -> None:
+        """After the end of a steered response, reserve its lane for the successor, unless it waits for the client."""
+        accepted = any(steering.state is SteerState.ACCEPTED for steering in self._steers_of(turn))
+        if accepted and not turn.awaits_input and self._lanes[turn.stream_id].turn is None:
+            self._add(ClientTurn(stream_id=turn.stream_id, state=TurnState.DUE, parent=turn.response_id, claimed=False))
 
-    def _note_steer(self, value: Any) -> list[ClientSteer]:
-        event = cast(
-            "SteerAccepted | SteerPending | SteerFailed", default_converter().load(value, Event)
-        )  # by its kind
-        parent, name = event.steer.previous_response_id, event.steer.id or ""
+    def _update_steer(self, value: Any) -> list[ClientSteer]:
+        # The kind of the message was found by these three types.
+        event = cast("SteerAccepted | SteerPending | SteerFailed", default_converter().load(value, Event))
+        parent, id_ = event.steer.previous_response_id, event.steer.id or ""
         steers = self._steers.get(parent, [])
-        known = next((steering for steering in steers if name and steering.id == name), None)
-        steering = known or next((steering for steering in steers if steering.state == "sent"), None)
-        following = STEER_LIFE[steering.state].get(event.type) if steering is not None else None
-        if steering is None or following is None:
+        known = next((steering for steering in steers if id_ and steering.id == id_), None)
+        steering = known or next((steering for steering in steers if steering.state is SteerState.SENT), None)
+        state = STEER_LIFE[steering.state].get(event.type) if steering is not None else None
+        if steering is None or state is None:
             return []
-        steering.state, steering.event, steering.id = following, event, name or steering.id
+        steering.state, steering.event, steering.id = state, event, id_ or steering.id
         if isinstance(event, SteerAccepted):
             steering.accepted = event
         lane = self._lanes.get(steering.stream_id, _Lane())
         due = lane.turn
         if due is None and lane.last is not None and lane.last.response_id == parent:
-            self._foresee(lane.last)  # the response had ended before the steer was accepted
-        elif due is not None and due.state == "due" and not any(steering.state == "accepted" for steering in steers):
-            lane.turn = None  # nothing is left that would begin by itself
+            self._expect_successor(lane.last)  # the response had ended before the steer was accepted
+        elif (
+            due is not None
+            and due.state is TurnState.DUE
+            and not any(steering.state is SteerState.ACCEPTED for steering in steers)
+        ):
+            lane.turn = None  # no input is left that a successor would begin with
             self._turns.remove(due)
         return [steering]
 
     def _commit(self, turn: ClientTurn) -> list[ClientSteer]:
-        """Take the steers of the response before as done, now that the one that follows it has begun on their lane."""
+        """Commit the steers of the response before, now that the next one has begun on their lane."""
         steers = [steering for steering in self._steers.get(turn.parent, ()) if steering.stream_id == turn.stream_id]
         for steering in steers:
             steering.state = STEER_LIFE[steering.state].get("response.created", steering.state)
         if turn.claimed and steers:
-            del self._steers[turn.parent]  # the client asked for it, so that nobody will look for it
+            del self._steers[turn.parent]  # the client requested this turn, so that it will not ask for a successor
         return steers
 
 
-_MAY_BE_NOBODYS: Final = frozenset({"beside", "steer", "done"})
-
-
-def again(error: _E) -> _E:
-    """Give an error anew, for another one to raise: each has the response of its own in it."""
+def copy_error(error: _E) -> _E:
+    """Return a copy of an error, to be raised for another turn: each raised error carries a response of its own."""
     copied = copy.copy(error)
     copied.__cause__ = error.__cause__
     return copied
 
 
-def _named(stream_id: str | None) -> str:
+def _lane_name(stream_id: str | None) -> str:
     return "the lane without a stream_id" if stream_id is None else f"the lane {stream_id!r}"

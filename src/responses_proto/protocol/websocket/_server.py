@@ -16,7 +16,7 @@ from ...models.response import Response
 from ...typing import UNSET
 from .._requests import INVALID, invalid, read_value
 from ..emitter import random_id
-from ._tables import CONNECTION_LIMIT, STEER_ERRORS, STREAM_ID, stream_id_of, text_at
+from ._tables import CONNECTION_LIMIT, HTTP_ONLY_FIELDS, STEER_ERRORS, STREAM_ID, common_fields, stream_id_of, text_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,9 +28,8 @@ __all__ = ["ServerSession", "ServerTurn"]
 
 _MAX_STEERS: Final = 16  # that wait for the end of one response
 _MAX_WAITING: Final = 64  # turns that wait on one lane
-_MAX_CHAINS: Final = 256  # chains whose last response is kept on a connection
-_MAX_REMEMBERED: Final = 256  # responses that a connection can say that they have ended
-_ONLY_HTTP: Final = ("stream", "stream_options", "background")
+_MAX_CHAINS: Final = 256  # chains whose history a connection keeps
+_MAX_REMEMBERED: Final = 256  # responses whose end a connection remembers, to answer steers exactly
 _STEER_FIELDS: Final = frozenset({"type", "previous_response_id", "input"})
 _STEER_MESSAGE: Final = frozenset({"type", "role", "content"})
 _STEER_CONTENT: Final = frozenset({"input_text", "input_image", "input_file"})
@@ -38,30 +37,30 @@ _STEER_CONTENT: Final = frozenset({"input_text", "input_image", "input_file"})
 
 @attrs.define(eq=False, kw_only=True)
 class ServerTurn:
-    """One response on a connection, as the server sees it. From :meth:`ServerSession.turns_to_begin`."""
+    """One response on a connection, as the server sees it. Returned by :meth:`ServerSession.turns_to_begin`."""
 
     request: CreateResponse
-    """What was asked for, with ``stream`` set."""
+    """The request as over HTTP, with ``stream`` set, and with steered input included."""
     stream_id: str | None = None
-    """The lane."""
+    """The lane; ``None`` for the one without a name."""
     generate: bool = True
-    """Whether there is to be output; a turn that only warms up has none."""
+    """Whether to produce output; false for a turn that only warms up."""
     response_id: str = ""
-    """To be set by whoever makes the response, before its first event is said."""
-    follows: ServerTurn | None = None
-    """The turn whose successor it is, where nobody asked for it."""
-    number: int = 0
+    """The id of its response. Set it before the first call of :meth:`ServerSession.send_event`."""
+    successor_of: ServerTurn | None = None
+    """The steered turn that it follows by itself; ``None`` if the client requested it."""
+    next_number: int = 0
     """The sequence number of the next event."""
     steers: list[_Steer] = attrs.field(factory=list["_Steer"], init=False)
-    """The steers whose input waits for the end of its response."""
-    carries: list[_Steer] = attrs.field(factory=list["_Steer"], init=False)
-    """The steers whose input it takes along."""
+    """Accepted steers whose input waits for the end of its response."""
+    included_steers: list[_Steer] = attrs.field(factory=list["_Steer"], init=False)
+    """Steers of the response before whose input is part of :attr:`request`."""
     ended: str = ""
-    """The type of its terminal event; empty as long as there was none."""
+    """The type of its terminal event; empty before that."""
 
     @property
     def steered(self) -> bool:
-        """Whether input waits for the end of its response, which may then come early, at a good place."""
+        """Whether steered input waits for the end of its response. End the response early then, at a good place."""
         return bool(self.steers) and not self.ended
 
 
@@ -76,39 +75,43 @@ class _Steer:
 class ServerSession:
     """The server's end of one connection.
 
-    Verbs: :meth:`receive_message` for each message that comes, and :meth:`tick` when its time is up; then :meth:`turns_to_begin`, each of
-    which is either answered, by :meth:`say` for each of its events, or refused, by :meth:`refuse`; after each of these,
-    :meth:`messages_to_send`, and once :attr:`closing` is true the connection is to be closed. :meth:`history` is what the turns before
-    left on the connection.
+    Call :meth:`receive_message` with each message, and :meth:`tick` at :attr:`expires_at`. Then call :meth:`turns_to_begin`, and
+    answer each of these turns: with :meth:`send_event` for every event of its response, or with :meth:`reject`. After every
+    call, send what :meth:`messages_to_send` returns; then close the connection if :attr:`closing` is true. :meth:`history` returns what
+    earlier turns left on the connection.
 
-    ``now`` is the time, in seconds by any clock; after ``lasts`` seconds the connection takes no more turns. ``ids`` makes an id of a prefix.
+    * ``now``: the time in seconds, by any clock; use the same clock for all calls.
+    * ``max_connection_age``: seconds after which the connection accepts no more turns.
+    * ``ids``: creates an id from a prefix such as ``"steer"``.
     """
 
-    def __init__(self, *, now: float, lasts: float = 3600.0, ids: Callable[[str], str] = random_id) -> None:
-        self.expires_at: float = now + lasts
-        """When it takes no more turns, by the clock of ``now``."""
+    def __init__(
+        self, *, now: float, max_connection_age: float = 3600.0, ids: Callable[[str], str] = random_id
+    ) -> None:
+        self.expires_at: float = now + max_connection_age
+        """When the connection stops accepting turns, by the clock of ``now``."""
         self._ids = ids
         self._converter = make_converter(strict=True)
-        self._lanes: dict[str | None, deque[ServerTurn]] = {}  # the first one of a lane is under way
-        self._known: dict[str, ServerTurn] = {}
-        self._kept: dict[str, Sequence[Item]] = {}
+        self._lanes: dict[str | None, deque[ServerTurn]] = {}  # the first turn of a lane is under way
+        self._known: dict[str, ServerTurn] = {}  # by the id of the response; also turns that have ended
+        self._histories: dict[str, Sequence[Item]] = {}  # by the id of the last response of a chain
         self._beginning: list[ServerTurn] = []
         self._unsent: list[bytes] = []
         self._expired = False
 
     @property
     def closing(self) -> bool:
-        """Whether everything was said that will be."""
+        """Whether to close the connection: it accepts no more turns, and all of its turns have ended."""
         return self._expired and not self._lanes
 
-    # What comes
+    # Receiving
 
     def receive_message(self, data: bytes | str, now: float) -> None:
-        """Take a message of the client's."""
+        """Process a message from the client. Call :meth:`turns_to_begin` and :meth:`messages_to_send` next."""
         try:
             value = self._converter.json.loads(data)
         except (DecodeError, LimitExceeded) as error:
-            self._refuse(invalid(f"The message is not JSON that can be read: {error}", None, None))
+            self._reject(invalid(f"The message is not valid JSON: {error}", None, None))
             return
         match text_at(value, "type"):
             case "response.create":
@@ -116,26 +119,29 @@ class ServerSession:
             case "response.steer":
                 self._steer(value)
             case kind:
-                self._refuse(
-                    invalid(f"There is no message of the type {kind[:80]!r} for a server.", "type", "invalid_value")
-                )
+                message = f"The type of a message must be 'response.create' or 'response.steer', got {kind[:80]!r}."
+                self._reject(invalid(message, "type", "invalid_value"))
 
     def turns_to_begin(self) -> list[ServerTurn]:
-        """Give the turns whose time has come since the last call."""
+        """Return the turns that became ready to begin since the last call."""
         beginning, self._beginning = self._beginning, []
         return beginning
 
     def history(self, response_id: str) -> Sequence[Item] | None:
-        """Give what was left on this connection up to and with a response; ``None`` if that is not the last of its chain here."""
-        return self._kept.get(response_id)
+        """Return the items up to the end of a response; ``None`` if it is not the last of its chain on this connection."""
+        return self._histories.get(response_id)
 
-    # What is said
+    # Sending
 
-    def say(self, turn: ServerTurn, number: int, type_: str, data: bytes, history: Sequence[Item] = ()) -> None:
-        """Say an event of a turn: its sequence number, its type, and itself as JSON. With the terminal one goes the ``history`` to keep."""
-        if number != turn.number:  # what was said of steers in between has numbers of its own
-            data = dumps({**self._converter.json.loads(data), "sequence_number": turn.number})
-        turn.number += 1
+    def send_event(self, turn: ServerTurn, number: int, type_: str, data: bytes, history: Sequence[Item] = ()) -> None:
+        """Send an event of a turn.
+
+        ``number`` and ``type_`` are the event's sequence number and type, ``data`` is the event as JSON. Pass ``history``, all items up to
+        the end of the response, with the terminal event. It ends the turn: call :meth:`turns_to_begin` after it.
+        """
+        if number != turn.next_number:  # events of steers came in between and used up numbers
+            data = dumps({**self._converter.json.loads(data), "sequence_number": turn.next_number})
+        turn.next_number += 1
         if turn.stream_id is not None:
             data = data[:-1] + f',"stream_id":"{turn.stream_id}"}}'.encode()
         self._unsent.append(data)
@@ -145,28 +151,28 @@ class ServerSession:
             self._commit(turn)
         elif type_ in TERMINAL_TYPES:
             turn.ended = type_
-            self._keep(turn, history)
-            following = self._settle(turn, data)
-            turn.request = attrs.evolve(turn.request, input=UNSET)  # which may be large, and is remembered here
-            self._advance(turn, following)
+            self._keep_history(turn, history)
+            successor = self._finish_steers(turn, data)
+            turn.request = attrs.evolve(turn.request, input=UNSET)  # it may be large, and the turn is remembered
+            self._advance(turn, successor)
 
-    def refuse(self, turn: ServerTurn, error: APIError) -> None:
-        """Refuse a turn of which nothing was said. What it was to follow is not kept any longer."""
-        self._kept.pop(turn.request.previous_response_id or "", None)
-        if turn.follows is not None:
-            for steer in turn.carries:
-                self._fail(turn.follows, steer, "successor_creation_failed", error.message)
+    def reject(self, turn: ServerTurn, error: APIError) -> None:
+        """Reject a turn instead of sending events. The response that it was to follow can no longer be followed."""
+        self._histories.pop(turn.request.previous_response_id or "", None)
+        if turn.successor_of is not None:
+            for steer in turn.included_steers:
+                self._fail(turn.successor_of, steer, "successor_creation_failed", error.message)
         else:
-            self._refuse(error, turn.stream_id)
+            self._reject(error, turn.stream_id)
         self._advance(turn)
 
     def tick(self, now: float) -> None:
-        """Take the time. Once the connection has lasted as long as it may, it says so, after the end of what is under way."""
+        """Update the time. An expired connection announces that to the client as soon as no turn is under way."""
         if now >= self.expires_at and not self._lanes and not self._expired:
             self._expire(None)
 
     def messages_to_send(self) -> list[bytes]:
-        """Give what was said since the last call, each a message of JSON."""
+        """Return the messages since the last call, each JSON in UTF-8."""
         unsent, self._unsent = self._unsent, []
         return unsent
 
@@ -180,11 +186,11 @@ class ServerSession:
             turn = self._read_turn(value)
             lane = self._lanes.setdefault(turn.stream_id, deque())
             if len(lane) > _MAX_WAITING:
-                message = f"{_MAX_WAITING} requests wait on this lane already."
+                message = f"This lane has {_MAX_WAITING} waiting requests, the maximum."
                 raise APIError.for_status(429)(message, status=429, type=INVALID, code="too_many_requests")
         except APIError as error:
-            self._kept.pop(text_at(value, "previous_response_id"), None)
-            self._refuse(error, stream_id_of(value))
+            self._histories.pop(text_at(value, "previous_response_id"), None)
+            self._reject(error, stream_id_of(value))
             return
         lane.append(turn)
         if len(lane) == 1:
@@ -192,56 +198,59 @@ class ServerSession:
 
     def _read_turn(self, value: dict[str, Any]) -> ServerTurn:
         if value.get("background"):
-            message = "A response cannot go on without its WebSocket: leave out 'background', or ask over HTTP."
+            message = "'background' is not supported over a WebSocket: leave it out, or use HTTP."
             raise invalid(message, "background", "unsupported_parameter")
-        plain = {name: field for name, field in value.items() if name not in _ONLY_HTTP}
-        asked = read_value(plain, ResponseCreateMessage, self._converter)
-        if asked.stream_id is not UNSET and not STREAM_ID.fullmatch(asked.stream_id):
-            raise invalid("'stream_id' is 1 to 256 of A-Z a-z 0-9 _ . -", "stream_id", "invalid_value")
-        shared = attrs.fields_dict(ResponseCreateMessage).keys() & attrs.fields_dict(CreateResponse).keys()
-        request = CreateResponse(**{name: getattr(asked, name) for name in shared}, stream=True)
-        return ServerTurn(request=request, stream_id=asked.stream_id or None, generate=asked.generate is not False)
+        fields = {name: field for name, field in value.items() if name not in HTTP_ONLY_FIELDS}
+        create = read_value(fields, ResponseCreateMessage, self._converter)
+        if create.stream_id is not UNSET and not STREAM_ID.fullmatch(create.stream_id):
+            raise invalid(
+                "'stream_id' must be 1 to 256 of the characters A-Z a-z 0-9 _ . -", "stream_id", "invalid_value"
+            )
+        request = CreateResponse(**common_fields(create), stream=True)
+        return ServerTurn(request=request, stream_id=create.stream_id or None, generate=create.generate is not False)
 
     def _begin(self, turn: ServerTurn) -> None:
-        """Let a turn begin, with what was steered into the response that it follows, if that waits for it."""
+        """Make a turn ready to begin. Include the steered input that waits at the response that it follows."""
         parent = self._known.get(turn.request.previous_response_id or "")
         if parent is not None and parent.ended and parent.stream_id == turn.stream_id:
-            turn.carries = [*parent.steers]
-            if turn.carries:
-                given = turn.request.input or ()
-                own = [Message(role="user", content=given)] if isinstance(given, str) else given
-                steered = [item for steer in turn.carries for item in self._items(steer)]
+            turn.included_steers = [*parent.steers]
+            if turn.included_steers:
+                own = turn.request.input or ()
+                if isinstance(own, str):
+                    own = [Message(role="user", content=own)]
+                steered = [item for steer in turn.included_steers for item in self._items(steer)]
                 turn.request = attrs.evolve(turn.request, input=[*steered, *own])
         self._beginning.append(turn)
 
-    def _advance(self, turn: ServerTurn, following: ServerTurn | None = None) -> None:
-        """Let the next turn of the lane begin, a successor before all others."""
+    def _advance(self, turn: ServerTurn, successor: ServerTurn | None = None) -> None:
+        """Remove a turn from its lane, and begin the next one: the successor if there is one."""
         lane = self._lanes[turn.stream_id]
         lane.popleft()
-        if following is not None:
-            lane.appendleft(following)
+        if successor is not None:
+            lane.appendleft(successor)
         if lane:
             self._begin(lane[0])
         else:
             del self._lanes[turn.stream_id]
 
-    def _keep(self, turn: ServerTurn, history: Sequence[Item]) -> None:
-        """Put the history in place of that of the response before; a turn that failed leaves nothing to follow."""
-        self._kept.pop(turn.request.previous_response_id or "", None)
+    def _keep_history(self, turn: ServerTurn, history: Sequence[Item]) -> None:
+        """Replace the history of the response before. A response that failed cannot be followed."""
+        self._histories.pop(turn.request.previous_response_id or "", None)
         if turn.ended != "response.failed":
-            self._kept[turn.response_id] = history
-            _forget_oldest(self._kept, _MAX_CHAINS)
+            self._histories[turn.response_id] = history
+            _forget_oldest(self._histories, _MAX_CHAINS)
 
     def _expire(self, stream_id: str | None) -> None:
         self._expired = True
-        self._refuse(
-            invalid("The connection has lasted as long as it may: open another one.", None, CONNECTION_LIMIT), stream_id
+        self._reject(
+            invalid("The connection has reached its maximum age: open another one.", None, CONNECTION_LIMIT), stream_id
         )
 
-    def _refuse(self, error: APIError, stream_id: str | None = None) -> None:
+    def _reject(self, error: APIError, stream_id: str | None = None) -> None:
         body = {
             "type": error.type or INVALID,
-            "code": error.code or error.type or INVALID,  # a string, here (Open Responses, WebSocket error event)
+            # Over HTTP it may be null, but not here (Open Responses, WebSocket error event).
+            "code": error.code or error.type or INVALID,
             "message": error.message,
             "param": error.param,
         }
@@ -251,20 +260,22 @@ class ServerSession:
     # Steering
 
     def _steer(self, value: dict[str, Any]) -> None:
-        name = text_at(value, "previous_response_id")
-        turn = self._known.get(name)
+        response_id = text_at(value, "previous_response_id")
+        turn = self._known.get(response_id)
         code = self._objection(value, turn)
-        steer = _Steer(id="" if code else self._ids("steer"), parent=name, input=value.get("input") or "")
+        steer = _Steer(id="" if code else self._ids("steer"), parent=response_id, input=value.get("input") or "")
         if code or turn is None:
             self._fail(turn, steer, code)
             return
         turn.steers.append(steer)
-        self._tell(turn, SteerAccepted.type, {"steer": {"id": steer.id, "previous_response_id": name}})
+        self._send_steer_event(
+            turn, SteerAccepted.type, {"steer": {"id": steer.id, "previous_response_id": response_id}}
+        )
 
     @staticmethod
     def _objection(value: dict[str, Any], turn: ServerTurn | None) -> str:
-        """Say why a steer cannot be accepted, by its code; empty if it can."""
-        if value.keys() - _STEER_FIELDS or not _is_users(value.get("input")):
+        """Return the error code if a steer cannot be accepted, else an empty string."""
+        if value.keys() - _STEER_FIELDS or not _is_user_input(value.get("input")):
             return "invalid_input"
         if turn is None:
             return "response_not_found"
@@ -274,8 +285,8 @@ class ServerSession:
             return "steering_not_supported"
         return "too_many_pending_steers" if len(turn.steers) >= _MAX_STEERS else ""
 
-    def _settle(self, turn: ServerTurn, data: bytes) -> ServerTurn | None:
-        """See to the steers of a response that ended: give the successor, if it has one now."""
+    def _finish_steers(self, turn: ServerTurn, data: bytes) -> ServerTurn | None:
+        """Decide about the steers of a response that ended with the event ``data``. Return the successor, if one begins now."""
         if not turn.steers:
             return None
         if turn.ended == "response.failed":
@@ -283,34 +294,34 @@ class ServerSession:
                 self._fail(turn, steer, "response_not_active")
             return None
         response = default_converter().load(self._converter.json.loads(data)["response"], Response)
-        waiting = [_required(call) for call in response.pending_calls]
-        if waiting:
+        required = [_output_stub(call) for call in response.pending_calls]
+        if required:
             for steer in turn.steers:
                 about = {"id": steer.id, "previous_response_id": steer.parent}
-                said = {"steer": about, "reason": "waiting_for_required_input", "required_input": waiting}
-                self._tell(turn, SteerPending.type, said)
+                fields = {"steer": about, "reason": "waiting_for_required_input", "required_input": required}
+                self._send_steer_event(turn, SteerPending.type, fields)
             return None
         request = attrs.evolve(turn.request, input=UNSET, previous_response_id=turn.response_id)
-        return ServerTurn(request=request, stream_id=turn.stream_id, follows=turn)
+        return ServerTurn(request=request, stream_id=turn.stream_id, successor_of=turn)
 
     def _commit(self, turn: ServerTurn) -> None:
         parent = self._known.get(turn.request.previous_response_id or "")
         if parent is not None:
-            parent.steers = [steer for steer in parent.steers if steer not in turn.carries]
+            parent.steers = [steer for steer in parent.steers if steer not in turn.included_steers]
 
-    def _fail(self, turn: ServerTurn | None, steer: _Steer, code: str, why: str = "") -> None:
+    def _fail(self, turn: ServerTurn | None, steer: _Steer, code: str, reason: str = "") -> None:
         if turn is not None and steer in turn.steers:
             turn.steers.remove(steer)
         about = {"previous_response_id": steer.parent, "input": steer.input, **({"id": steer.id} if steer.id else {})}
-        message = f"{STEER_ERRORS[code]} {why}".strip()
-        said = {"steer": about, "error": {"type": INVALID, "code": code, "message": message}}
-        self._tell(turn, SteerFailed.type, said)
+        message = f"{STEER_ERRORS[code]} {reason}".strip()
+        fields = {"steer": about, "error": {"type": INVALID, "code": code, "message": message}}
+        self._send_steer_event(turn, SteerFailed.type, fields)
 
-    def _tell(self, turn: ServerTurn | None, type_: str, fields: dict[str, Any]) -> None:
-        """Say something of a steer, among the events of the response that it steers."""
-        number = 0 if turn is None else turn.number
+    def _send_steer_event(self, turn: ServerTurn | None, type_: str, fields: dict[str, Any]) -> None:
+        """Send an event about a steer, numbered among the events of the response that it steers."""
+        number = 0 if turn is None else turn.next_number
         if turn is not None:
-            turn.number += 1
+            turn.next_number += 1
         lane = {} if turn is None or turn.stream_id is None else {"stream_id": turn.stream_id}
         self._unsent.append(dumps({"type": type_, "sequence_number": number, **fields, **lane}))
 
@@ -320,14 +331,14 @@ class ServerSession:
         return default_converter().load([*steer.input], list[Item])
 
 
-def _is_users(given: JSONValue) -> bool:
-    """Tell whether something is input that can be steered with: a text, or messages of the user's."""
-    if isinstance(given, str):
-        return bool(given)
-    return isinstance(given, list) and bool(given) and all(map(_is_users_message, given))
+def _is_user_input(value: JSONValue) -> bool:
+    """Return whether a value is valid input of a steer: a text or user messages, not empty."""
+    if isinstance(value, str):
+        return bool(value)
+    return isinstance(value, list) and bool(value) and all(map(_is_user_message, value))
 
 
-def _is_users_message(item: JSONValue) -> bool:
+def _is_user_message(item: JSONValue) -> bool:
     if not isinstance(item, dict) or item.keys() - _STEER_MESSAGE or item.get("role") != "user":
         return False
     content = item.get("content")
@@ -337,8 +348,8 @@ def _is_users_message(item: JSONValue) -> bool:
     return fits and item.get("type", "message") == "message"
 
 
-def _required(call: PendingCall) -> dict[str, Any]:
-    """Give the stub of the input that answers a call."""
+def _output_stub(call: PendingCall) -> dict[str, Any]:
+    """Return the identifying fields of the input item that answers a call."""
     pair = next(pair for pair in CALL_OUTPUT_PAIRS if pair.call == call.type)
     stub: dict[str, Any] = {"type": pair.output, pair.output_key: getattr(call, pair.call_key)}
     if isinstance(call, FunctionCall):
@@ -348,6 +359,6 @@ def _required(call: PendingCall) -> dict[str, Any]:
     return stub
 
 
-def _forget_oldest(kept: dict[str, Any], maximum: int) -> None:
-    while len(kept) > maximum:
-        del kept[next(iter(kept))]
+def _forget_oldest(entries: dict[str, Any], maximum: int) -> None:
+    while len(entries) > maximum:
+        del entries[next(iter(entries))]

@@ -1,12 +1,17 @@
-"""The tables of a WebSocket connection, and how its messages are told apart. See :mod:`responses_proto.protocol.websocket`."""
+"""The tables of a WebSocket connection, and functions that read its messages. See :mod:`responses_proto.protocol.websocket`."""
 
 from __future__ import annotations
 
+import enum
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+import attrs
 
 from ...models._paths import get_path
 from ...models.events import TERMINAL_TYPES, SteerAccepted, SteerFailed, SteerPending
+from ...models.request import CreateResponse, ResponseCreateMessage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CLOSE_CODES",
     "CONNECTION_LIMIT",
+    "HTTP_ONLY_FIELDS",
     "LEAVING",
     "MESSAGE_KINDS",
     "PREVIOUS_NOT_FOUND",
@@ -25,6 +31,7 @@ __all__ = [
     "SteerState",
     "TurnState",
     "code_of",
+    "common_fields",
     "kind_of",
     "parent_of",
     "response_id_of",
@@ -33,13 +40,13 @@ __all__ = [
 ]
 
 CONNECTION_LIMIT: Final = "websocket_connection_limit_reached"
-"""The code of the error that says that a connection is too old for another turn."""
+"""The error code for a connection that is too old for another turn."""
 PREVIOUS_NOT_FOUND: Final = "previous_response_not_found"
-"""The code of the error that says that there is nothing to follow."""
+"""The error code for a ``previous_response_id`` that the server does not know."""
 
-MessageKind: TypeAlias = Literal["created", "event", "terminal", "error", "refused", "beside", "steer", "done"]
-"""What a message of the server's means for its turn. ``refused``: an error with an HTTP status; ``beside``: it may come at any time;
-``done``: the ``[DONE]`` that some servers say, as over SSE."""
+MessageKind: TypeAlias = Literal["created", "event", "terminal", "error", "rejected", "beside", "steer", "done"]
+"""What a message from the server means for its turn. ``rejected``: an error with an HTTP status; ``beside``: allowed at any time;
+``done``: the ``[DONE]`` that some servers send, as over SSE."""
 
 MESSAGE_KINDS: Final[Mapping[str, MessageKind]] = {
     "response.created": "created",
@@ -51,93 +58,130 @@ MESSAGE_KINDS: Final[Mapping[str, MessageKind]] = {
     SteerPending.type: "steer",
     SteerFailed.type: "steer",
 }
-"""Type of event -> its kind. All others are an ``event``, and so is what cannot be read."""
+"""Event type -> kind. All other types are an ``event``, and so is a message that cannot be read."""
 
-TurnState: TypeAlias = Literal["due", "asked", "answered", "failing", "ended"]
-"""Where a turn is. ``due``: a successor that was not asked for and will begin by itself; ``failing``: it met an error, and may yet say
-that it failed."""
+
+class TurnState(enum.StrEnum):
+    """The state of a turn, as the client sees it."""
+
+    DUE = "due"
+    """A successor that the client did not ask for: it will begin by itself."""
+    REQUESTED = "requested"
+    """Its ``response.create`` is to be sent, or was sent; the server has not answered."""
+    ANSWERED = "answered"
+    """The server has begun to answer."""
+    FAILING = "failing"
+    """The response met an ``error``; ``response.failed`` may follow."""
+    ENDED = "ended"
+
+
+_DUE, _REQUESTED, _ANSWERED, _FAILING, _ENDED = TurnState
 
 # fmt: off
 TURN_LIFE: Final[Mapping[TurnState, Mapping[MessageKind, TurnState]]] = {
-    "due":      {"created": "answered"},
-    "asked":    {"created": "answered", "event": "answered", "beside": "asked",    "terminal": "ended", "error": "failing", "refused": "ended"},
-    "answered": {"created": "answered", "event": "answered", "beside": "answered", "terminal": "ended", "error": "failing", "refused": "ended", "steer": "answered", "done": "ended"},
-    "failing":  {"created": "failing",  "event": "failing",  "beside": "failing",  "terminal": "ended", "error": "failing", "refused": "ended", "steer": "failing",  "done": "ended"},
-    "ended":    {},
+    _DUE:       {"created": _ANSWERED},
+    _REQUESTED: {"created": _ANSWERED, "event": _ANSWERED, "beside": _REQUESTED, "terminal": _ENDED, "error": _FAILING, "rejected": _ENDED},
+    _ANSWERED:  {"created": _ANSWERED, "event": _ANSWERED, "beside": _ANSWERED,  "terminal": _ENDED, "error": _FAILING, "rejected": _ENDED, "steer": _ANSWERED, "done": _ENDED},
+    _FAILING:   {"created": _FAILING,  "event": _FAILING,  "beside": _FAILING,   "terminal": _ENDED, "error": _FAILING, "rejected": _ENDED, "steer": _FAILING,  "done": _ENDED},
+    _ENDED:     {},
 }
 # fmt: on
-"""state -> kind of message -> next state. A message of a kind that is not here is not this turn's."""
+"""State -> kind of message -> next state. A message of a kind that is not listed does not belong to this turn."""
 
 LEAVING: Final[Mapping[TurnState, bool]] = {
-    "due": True,
-    "asked": True,
-    "answered": True,
-    "failing": False,
-    "ended": False,
+    _DUE: True,
+    _REQUESTED: True,
+    _ANSWERED: True,
+    _FAILING: False,
+    _ENDED: False,
 }
-"""state -> whether leaving the turn there takes closing the connection: whether more of it would come."""
+"""State -> whether leaving the turn requires closing the connection, because more of it would come."""
 
-SteerState: TypeAlias = Literal["sent", "accepted", "pending", "committed", "failed"]
-"""Where a steer is. From ``accepted`` on its input is the server's; with ``failed`` it is the client's again."""
+
+class SteerState(enum.StrEnum):
+    """The state of a steer. From ``ACCEPTED`` on its input is the server's; with ``FAILED`` it is the client's again."""
+
+    SENT = "sent"
+    ACCEPTED = "accepted"
+    PENDING = "pending"
+    """The response ended in calls. The input waits for the client's next ``response.create``."""
+    COMMITTED = "committed"
+    """The input is part of a response that has begun."""
+    FAILED = "failed"
+
 
 STEER_LIFE: Final[Mapping[SteerState, Mapping[str, SteerState]]] = {
-    "sent": {SteerAccepted.type: "accepted", SteerFailed.type: "failed"},
-    "accepted": {SteerPending.type: "pending", SteerFailed.type: "failed", "response.created": "committed"},
-    "pending": {SteerFailed.type: "failed", "response.created": "committed"},
-    "committed": {},
-    "failed": {},
+    SteerState.SENT: {SteerAccepted.type: SteerState.ACCEPTED, SteerFailed.type: SteerState.FAILED},
+    SteerState.ACCEPTED: {
+        SteerPending.type: SteerState.PENDING,
+        SteerFailed.type: SteerState.FAILED,
+        "response.created": SteerState.COMMITTED,
+    },
+    SteerState.PENDING: {SteerFailed.type: SteerState.FAILED, "response.created": SteerState.COMMITTED},
+    SteerState.COMMITTED: {},
+    SteerState.FAILED: {},
 }
-"""state -> event -> next state. The ``response.created`` is that of the response that follows the steered one."""
+"""State -> event type -> next state. The ``response.created`` is that of the response after the steered one."""
 
 STREAM_ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,256}")
-"""What may name a lane."""
+"""A valid ``stream_id``, the name of a lane."""
+
+HTTP_ONLY_FIELDS: Final[Mapping[str, str]] = {
+    "stream": "over a WebSocket, every response is streamed",
+    "stream_options": "it is for server-sent events",
+    "background": "a response ends with its WebSocket; client.stream(background=True) creates one over HTTP that does not",
+}
+"""Fields of ``CreateResponse`` that a ``response.create`` does not have -> why."""
 
 CLOSE_CODES: Final[Mapping[int, str]] = {
-    1000: "it is done",
-    1001: "it is going away",
-    1002: "it met a breach of the WebSocket protocol",
-    1003: "it cannot take this kind of message",
-    1005: "it did not say why",
-    1006: "the connection was lost",
-    1007: "it met a message that is not UTF-8",
-    1008: "it does not allow this",
-    1009: "it met a message that is too large for it",
-    1010: "it needs an extension that was not offered",
-    1011: "it met an error of its own",
-    1012: "it is being restarted",
-    1013: "it is overloaded: try again later",
-    1014: "the server behind it gave no good answer",
-    1015: "TLS failed",
+    1000: "normal closure",
+    1001: "going away",
+    1002: "protocol error",
+    1003: "unsupported data",
+    1005: "no close code",
+    1006: "connection lost",
+    1007: "invalid text encoding",
+    1008: "policy violation",
+    1009: "message too large",
+    1010: "extension required",
+    1011: "internal error",
+    1012: "service restart",
+    1013: "overloaded, try again later",
+    1014: "bad gateway",
+    1015: "TLS failure",
 }
-"""Close code -> what the one that closed says with it (RFC 6455, 7.4.1, and IANA's registry)."""
+"""Close code -> meaning (RFC 6455, section 7.4.1, and IANA's registry)."""
 
 STEER_ERRORS: Final[Mapping[str, str]] = {
     "response_not_found": "There is no such response on this connection.",
-    "invalid_input": "A steer has 'previous_response_id' and 'input', which is a text or messages of the user's, and nothing else.",
-    "steering_not_supported": "A response that belongs to a conversation, is compacted by itself, or only warms up cannot be steered.",
-    "too_many_pending_steers": "Too much input waits for the end of this response already.",
+    "invalid_input": "A steer must have 'previous_response_id' and 'input', a text or user messages, and no other fields.",
+    "steering_not_supported": "A response with a conversation, with automatic compaction, or without output cannot be steered.",
+    "too_many_pending_steers": "Too many steers wait for the end of this response already.",
     "response_already_completed": "The response is complete.",
-    "response_not_active": "The response takes no input any more.",
-    "successor_creation_failed": "The response that was to take the input could not be made.",
+    "response_not_active": "The response no longer accepts input.",
+    "successor_creation_failed": "The response that was to include the input could not be created.",
 }
-"""Code of a failed steer -> what it says (WebSocket, Steering)."""
+"""Error code of a failed steer -> message (WebSocket, Steering)."""
 
 
 # ---- reading messages
 
 
+def common_fields(request: CreateResponse | ResponseCreateMessage) -> dict[str, Any]:
+    """Return the values of the fields that requests have both over HTTP and over a WebSocket."""
+    names = attrs.fields_dict(ResponseCreateMessage).keys() & attrs.fields_dict(CreateResponse).keys()
+    return {name: getattr(request, name) for name in names}
+
+
 def kind_of(value: Any) -> MessageKind:
-    """Tell what a message of the server's means for its turn."""
+    """Return what a decoded message from the server means for its turn."""
     if value == "[DONE]":
         return "done"
     kind = MESSAGE_KINDS.get(text_at(value, "type"), "event")
     if kind == "event" and not get_path(value, "type") and get_path(value, "error"):
-        kind = "error"  # some servers leave out what it is
+        kind = "error"  # some servers leave out the type
     status = get_path(value, "status")
-    return "refused" if kind == "error" and type(status) is int and status >= _FIRST_ERROR else kind
-
-
-_FIRST_ERROR: Final = 400  # of the HTTP status codes
+    return "rejected" if kind == "error" and type(status) is int and status >= HTTPStatus.BAD_REQUEST else kind
 
 
 def text_at(value: Any, path: str) -> str:
@@ -147,20 +191,20 @@ def text_at(value: Any, path: str) -> str:
 
 
 def stream_id_of(value: Any) -> str | None:
-    """Give the lane that a message names."""
+    """Return the lane that a message names; ``None`` if it names none."""
     return text_at(value, "stream_id") or None
 
 
 def response_id_of(value: Any) -> str:
-    """Give the id of the response in an event."""
+    """Return the id of the response in an event; empty if there is none."""
     return text_at(value, "response.id")
 
 
 def parent_of(value: Any) -> str:
-    """Give the id of the response that the one in an event follows."""
+    """Return the ``previous_response_id`` of the response in an event; empty if there is none."""
     return text_at(value, "response.previous_response_id")
 
 
 def code_of(value: Any) -> str:
-    """Give the code of an error."""
+    """Return the code of an error; empty if it has none."""
     return text_at(value, "error.code") or text_at(value, "code")
