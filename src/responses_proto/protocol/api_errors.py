@@ -27,7 +27,7 @@ __all__ = ["api_error", "api_error_from", "readable"]
 _SHOWN: Final = 300  # characters of a text or page that a message quotes
 _LONGEST_MESSAGE: Final = 2_000  # characters of a message that the server itself calls one
 _KEPT: Final = 64 * 1024  # characters of a body that is no JSON
-_FIRST_ERROR: Final = 400  # of the HTTP status codes
+FIRST_ERROR: Final = 400  # of the HTTP status codes
 _LAST_ERROR: Final = 599
 _DEPTH: Final = 8  # of errors inside errors; proxies of proxies stay well below
 _LISTED: Final = 3  # findings of a validator that a message lists
@@ -97,7 +97,7 @@ def api_error_from(
     if status is None:
         status = facts.status
     # A 200 with an error in its body tells no more of the error's class than a stream does.
-    is_telling = status is not None and status >= _FIRST_ERROR
+    is_telling = status is not None and status >= FIRST_ERROR
     error_class = APIError.for_status(status if is_telling else facts.status or _implied(facts))
     message = facts.message or _phrase(status)
     return error_class(
@@ -232,7 +232,7 @@ def _status(value: JSONValue) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value[:4])
     whole = value if isinstance(value, int) and not isinstance(value, bool) else 0
-    return whole if _FIRST_ERROR <= whole <= _LAST_ERROR else None
+    return whole if FIRST_ERROR <= whole <= _LAST_ERROR else None
 
 
 def _implied(facts: _Facts) -> int | None:

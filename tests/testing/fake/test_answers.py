@@ -27,11 +27,11 @@ WHOLE = load(
 
 
 def body(answer: Answer, *, stream: bool = True) -> bytes:
-    return b"".join(step for step in answer.draft(stream=stream).steps if isinstance(step, bytes))
+    return b"".join(step for step in answer.to_wire(stream=stream).steps if isinstance(step, bytes))
 
 
 def test_a_text_is_a_stream_of_words_that_conforms() -> None:
-    draft = Answer.text("One two three.").draft()
+    draft = Answer.text("One two three.").to_wire()
     assert (draft.status, draft.content_type) == (200, "text/event-stream")
     assert sum(b"output_text.delta" in step for step in draft.steps if isinstance(step, bytes)) == 3
     assert draft.steps[-1] == DONE
@@ -72,7 +72,7 @@ def test_a_whole_response_arrives_as_it_is_streamed_or_not() -> None:
     stream.receive_data(body(answer))
     assert stream.response.output == WHOLE.output
     assert [type(item) for item in stream.response.output] == [Message, FunctionCall]
-    draft = answer.draft(stream=False)
+    draft = answer.to_wire(stream=False)
     assert draft.content_type == "application/json"
     assert load(json.loads(body(answer, stream=False)), Response) == WHOLE
 
@@ -88,8 +88,8 @@ def test_events_can_be_models_and_wire_objects_in_any_order() -> None:
 
 
 def test_other_bodies_go_out_as_they_are() -> None:
-    assert Answer.stream(b"a", Pause(1), b"b").draft().steps == [b"a", Pause(1), b"b"]
-    page = Answer.body(b"<p>", 502, headers={"Server": "proxy"}).draft()
+    assert Answer.stream(b"a", Pause(1), b"b").to_wire().steps == [b"a", Pause(1), b"b"]
+    page = Answer.body(b"<p>", 502, headers={"Server": "proxy"}).to_wire()
     assert (page.status, page.content_type, page.headers, page.steps) == (
         502,
         "text/html",
@@ -100,9 +100,9 @@ def test_other_bodies_go_out_as_they_are() -> None:
     assert json.loads(body(error)) == {
         "error": {"message": "Slow down.", "type": "server_error", "param": None, "code": "rate_limit_exceeded"}
     }
-    assert error.draft().headers == {"retry-after": "3"}
+    assert error.to_wire().headers == {"retry-after": "3"}
     assert json.loads(body(Answer.json(WHOLE)))["id"] == "resp_1"
-    away = Answer.redirect("/elsewhere").draft()
+    away = Answer.redirect("/elsewhere").to_wire()
     assert (away.status, away.headers) == (307, {"location": "/elsewhere"})
 
 

@@ -8,7 +8,7 @@ import pytest
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
-from responses_proto.exceptions import LocalProtocolError, TransportError
+from responses_proto.exceptions import TransportError, UsageError
 from responses_proto.testing import Answer, FakeServer, Request, ServerExchange
 
 
@@ -75,7 +75,7 @@ def test_in_memory_there_is_no_http_to_leave(backend: str) -> None:
                 await client.create(model="m", input="x")
 
     async def test() -> None:
-        with pytest.raises(LocalProtocolError, match="in memory"):
+        with pytest.raises(UsageError, match="in memory"):
             await use()
 
     run(backend, test)

@@ -36,7 +36,7 @@ FATAL: dict[str, type[ResponsesProtoError]] = {
 
 
 def steps(*faults: Fault, answer: Answer | None = None) -> list[Step]:
-    return (answer or Answer.text("One two.")).with_faults(*faults).draft().steps
+    return (answer or Answer.text("One two.")).with_faults(*faults).to_wire().steps
 
 
 def joined(*faults: Fault) -> bytes:
@@ -65,12 +65,12 @@ def test_the_client_survives_each_fault_or_says_what_it_is(backend: str, way: st
 
 
 def test_every_fault_in_the_table_changes_something() -> None:
-    plain = Answer.text(TEXT).draft()
+    plain = Answer.text(TEXT).to_wire()
     single = {"repeated output_index", "repeated item_id"}  # which take two items to be seen
     same = [
         name
         for name, fault in FAULTS.items()
-        if name not in single and Answer.text(TEXT).with_faults(fault).draft() == plain
+        if name not in single and Answer.text(TEXT).with_faults(fault).to_wire() == plain
     ]
     assert same == []
 
@@ -127,18 +127,18 @@ def test_the_bytes_stay_the_same_however_they_are_cut() -> None:
 def test_time_is_where_it_was_put() -> None:
     assert steps(Fault.delayed(2, at=1))[1] == Pause(2)
     assert steps(Fault.delayed(2))[::2] == [Pause(2)] * len(steps())
-    assert Answer.text("x").with_faults(Fault.slow_head(3)).draft().before == [Pause(3)]
+    assert Answer.text("x").with_faults(Fault.slow_head(3)).to_wire().before_head == [Pause(3)]
 
 
 def test_each_end_is_the_end() -> None:
     assert steps(Fault.open_socket())[-2:] == [DONE, Stall()]
     assert steps(Fault.reset(after=2))[3:] == [Reset()]
-    assert Answer.text("x").with_faults(Fault.no_answer()).draft().before == [Close()]
+    assert Answer.text("x").with_faults(Fault.no_answer()).to_wire().before_head == [Close()]
 
 
 def test_positions_go_wrong_as_asked() -> None:
     def values(fault: Fault, field: str) -> list[object]:
-        draft = Answer.text("One two three.").with_faults(fault).draft()
+        draft = Answer.text("One two three.").with_faults(fault).to_wire()
         return [event[field] for event in draft.events or () if field in event]
 
     assert values(Fault.missing("item_id"), "item_id") == []
@@ -157,7 +157,7 @@ def test_a_status_takes_the_place_of_the_whole_answer() -> None:
     draft = (
         Answer.text("x")
         .with_faults(Fault.status(503, b"busy", {"Retry-After": "1"}, content_type="text/plain"))
-        .draft()
+        .to_wire()
     )
     assert (draft.status, draft.steps, draft.headers, draft.content_type) == (
         503,

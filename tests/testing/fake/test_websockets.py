@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -17,7 +19,7 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
 from responses_proto import ResponsesClient
-from responses_proto.exceptions import LocalProtocolError, StreamTruncated
+from responses_proto.exceptions import StreamTruncated, UsageError
 from responses_proto.testing import FAULTS, Answer, FakeServer, Fault, Script, ServerExchange
 
 CREATE: dict[str, Any] = {"type": "response.create", "model": "m", "input": "x"}
@@ -220,9 +222,9 @@ def test_lanes_are_answered_side_by_side(backend: str) -> None:
 def test_over_http_there_are_no_messages(backend: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> str:
-            with pytest.raises(LocalProtocolError, match="only a WebSocket has messages"):
+            with pytest.raises(UsageError, match="only a WebSocket has messages"):
                 await peer.message("x")
-            with pytest.raises(LocalProtocolError, match="only a WebSocket has them"):
+            with pytest.raises(UsageError, match="only a WebSocket has pings"):
                 await peer.ping()
             return "Right."
 
@@ -250,6 +252,64 @@ def test_a_script_that_breaks_is_told_at_the_end(backend: str) -> None:
             await use()
 
     run(backend, test)
+
+
+BAD_FRAMES = [
+    b"\x83\x80\x00\x00\x00\x00",  # an opcode that does not exist
+    b"\x81\x01x",  # without a mask
+    b"\x80\x80\x00\x00\x00\x00",  # a continuation of nothing
+    b"\xc1\x80\x00\x00\x00\x00",  # an extension that was not agreed on
+    b"\x81\x81\x00\x00\x00\x00\xff",  # a text that is not UTF-8
+    b"\x88\x82\x00\x00\x00\x00\x03\xe7",  # a close code that does not exist
+]
+
+
+@both_loops
+@pytest.mark.parametrize("data", BAD_FRAMES)
+def test_a_client_that_breaks_the_protocol_ends_its_own_connection_only(backend: str, data: bytes) -> None:
+    async def test() -> None:
+        async with FakeServer("One.") as server:
+            host, _, port = server.origin.removeprefix("http://").rpartition(":")
+            lines = ("GET /v1/responses HTTP/1.1", "host: x", "upgrade: websocket", "sec-websocket-key: x", "", "")
+            async with await anyio.connect_tcp(host, int(port)) as stream:
+                await stream.send("\r\n".join(lines).encode() + data)  # in one packet with the handshake
+                answer = b""
+                with suppress(anyio.EndOfStream, anyio.BrokenResourceError), anyio.fail_after(5):
+                    while True:
+                        answer += await stream.receive()
+            assert answer.rpartition(b"\r\n\r\n")[2][:1] == b"\x88"
+            await talk(server, CREATE)
+            (error,) = server.client_errors
+            assert "connection 0: expected a WebSocket frame" in str(error)
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_message_of_any_bytes_gets_an_answer(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer("One.") as server:
+            await talk(server, "[" * 100_000, "{", "", '{"type": 5}', "null")
+            assert [request.method for request in server.requests[1:]] == ["POST"] * 5
+
+    run(backend, test)
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "responses_proto.testing.fake._websockets", raising=False)
+    monkeypatch.setitem(sys.modules, "wsproto", None)
+
+    async def use() -> None:
+        async with FakeServer() as server:
+            with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+                await anyio_get(server)
+
+    async def anyio_get(server: FakeServer) -> None:
+        async with httpx.AsyncClient() as http:
+            await http.get(f"{server.url}/responses", headers={"upgrade": "websocket"})
+
+    with pytest.raises(ImportError, match=r"pip install 'responses-proto\[ws\]'"):
+        run("asyncio", use)
 
 
 @both_loops

@@ -145,7 +145,7 @@ class Answer:
         """Give the same answer, in which these things go wrong as well."""
         return attrs.evolve(self, faults=(*self.faults, *faults))
 
-    def draft(self, *, stream: bool = True) -> WireAnswer:
+    def to_wire(self, *, stream: bool = True) -> WireAnswer:
         """Work out what is sent, faults included, to who asked for a stream or did not."""
         draft = WireAnswer(
             status=self.status,

@@ -248,7 +248,7 @@ class Fault:
     @classmethod
     def slow_head(cls, seconds: float) -> Self:
         """Wait before the head of the answer."""
-        return cls(f"slow head {seconds}", (Change(lambda draft: draft.before.append(Pause(seconds))),))
+        return cls(f"slow head {seconds}", (Change(lambda draft: draft.before_head.append(Pause(seconds))),))
 
     @classmethod
     def stall(cls, after: Place) -> Self:
@@ -275,7 +275,7 @@ class Fault:
     @classmethod
     def no_answer(cls) -> Self:
         """Close the connection instead of answering."""
-        return cls("no answer", (Change(lambda draft: draft.before.append(Close())),))
+        return cls("no answer", (Change(lambda draft: draft.before_head.append(Close())),))
 
     # In the head
 

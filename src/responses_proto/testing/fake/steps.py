@@ -59,7 +59,7 @@ class WireAnswer:
     """The events of a stream; ``None`` for a body of another kind, whose steps are there from the start."""
     steps: list[Step] = attrs.field(factory=list[Step])
     """The body, one frame or piece each."""
-    before: list[Step] = attrs.field(factory=list[Step])
+    before_head: list[Step] = attrs.field(factory=list[Step])
     """What happens before the head is sent. No bytes."""
     event_lines: bool = True
     """Whether each frame has its ``event:`` line."""
