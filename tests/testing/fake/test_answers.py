@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from responses_proto.codec import load
-from responses_proto.exceptions import DecodeError, LocalProtocolError
+from responses_proto.exceptions import DecodeError, UsageError
 from responses_proto.models.items import FunctionCall, Message
 from responses_proto.models.response import Response
 from responses_proto.protocol import DONE, ResponseStream, emit
@@ -78,7 +78,7 @@ def test_a_whole_response_arrives_as_it_is_streamed_or_not() -> None:
 
 
 def test_a_response_that_has_not_ended_cannot_be_streamed() -> None:
-    with pytest.raises(LocalProtocolError, match="not ended"):
+    with pytest.raises(UsageError, match="not ended"):
         Answer.response(load({"id": "r", "status": "in_progress", "output": []}, Response))
 
 

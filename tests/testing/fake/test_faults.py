@@ -10,12 +10,12 @@ from responses_proto import ResponsesClient, Timeouts
 from responses_proto.exceptions import (
     APIError,
     DeadlineExceeded,
-    LocalProtocolError,
     NotAnEventStream,
     ResponsesProtoError,
     StreamInterrupted,
     StreamTruncated,
     TransportError,
+    UsageError,
 )
 from responses_proto.protocol import DONE
 from responses_proto.testing import FAULTS, Answer, Close, FakeServer, Fault, Pause, Reset, Stall
@@ -103,16 +103,16 @@ def test_a_place_is_a_number_from_either_end_or_a_type() -> None:
     [Fault.dropped(99), Fault.reset(after="response.nothing"), Fault.bad_json("response.failed"), Fault.doubled(-99)],
 )
 def test_a_fault_that_has_no_place_is_an_error_and_not_silence(fault: Fault) -> None:
-    with pytest.raises(LocalProtocolError, match="no event"):
+    with pytest.raises(UsageError, match="no event"):
         steps(fault)
 
 
 def test_a_place_in_a_body_of_bytes_is_that_of_a_piece() -> None:
     answer = Answer.stream(b"a", b"b", b"c")
     assert steps(Fault.stall(after=1), answer=answer) == [b"a", b"b", Stall()]
-    with pytest.raises(LocalProtocolError, match="no piece"):
+    with pytest.raises(UsageError, match="no piece"):
         steps(Fault.stall(after=3), answer=answer)
-    with pytest.raises(LocalProtocolError, match="in a piece of its own"):
+    with pytest.raises(UsageError, match="no longer in a piece of its own"):
         steps(Fault.joined(), Fault.stall(after=3))
 
 
