@@ -13,7 +13,7 @@ from tests.openresponses import faults
 from tests.support import NO_SHARED, shared
 
 from responses_proto.codec import dump, load, loads
-from responses_proto.exceptions import LocalProtocolError
+from responses_proto.exceptions import LocalProtocolError, UsageError
 from responses_proto.models.config import JsonSchemaFormat, TextConfig
 from responses_proto.models.content import FilePath, LogProb, OutputText, Refusal, UrlCitation
 from responses_proto.models.events import ContentPartAdded, ErrorEvent, Event, ResponseFailed
@@ -281,7 +281,7 @@ OUT_OF_ORDER: list[tuple[Callable[[Emitter], object], str]] = [
     (lambda e: (e.start(), e.complete(), e.complete()), "ended"),
     (lambda e: (e.start(), e.complete(), e.message()), "ended"),
     (lambda e: (e.start(), e.complete(), e.fail("c", "m")), "ended"),
-    (lambda e: (e.start(), e.message(), e.complete()), "an item is open"),
+    (lambda e: (e.start(), e.message(), e.complete()), "an item is still open"),
     (lambda e: (e.start(), m := e.message(), m.done(), m.text("x")), "is closed"),
     (lambda e: (e.start(), m := e.message(), m.done(), m.done()), "is closed"),
     (lambda e: (e.start(), m := e.message(), m.refusal("x"), m.annotation(FilePath(file_id="f", index=0))), "text"),
@@ -295,7 +295,7 @@ def test_a_call_out_of_order_raises(call: Callable[[Emitter], object], said: str
         call(emitter())
 
 
-def test_a_call_that_was_refused_says_nothing_and_changes_nothing() -> None:
+def test_a_call_that_raises_emits_nothing_and_changes_nothing() -> None:
     e = emitter()
     with pytest.raises(LocalProtocolError):
         e.message()
@@ -313,16 +313,16 @@ def test_a_call_that_was_refused_says_nothing_and_changes_nothing() -> None:
     assert heard(events).output_text == "a"
 
 
-def test_only_a_response_that_has_ended_can_be_emitted_whole() -> None:
-    with pytest.raises(LocalProtocolError, match="has not ended"):
+def test_only_a_response_that_has_ended_can_be_emitted() -> None:
+    with pytest.raises(UsageError, match="has not ended"):
         emit(initial_response(REQUEST, now=0))
 
 
-def test_an_end_has_to_be_that_of_what_was_said() -> None:
+def test_end_needs_the_response_that_was_emitted() -> None:
     e = emitter()
     e.start()
     other = load({**dump(e.response), "status": "completed", "output": [_ITEMS["message"]]}, Response)
-    with pytest.raises(LocalProtocolError, match="another one"):
+    with pytest.raises(UsageError, match="differs from the emitted one"):
         e.end(other)
     assert e.state == "in_progress"
 
