@@ -11,7 +11,7 @@ from httpx_sse import EventSource, ServerSentEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responses_proto.exceptions import LimitExceeded, LocalProtocolError
+from responses_proto.exceptions import LimitExceeded, UsageError
 from responses_proto.limits import Limits
 from responses_proto.protocol import Frame, SSEDecoder, encode_comment, encode_frame
 
@@ -218,16 +218,16 @@ def test_what_a_frame_looks_like() -> None:
 
 @pytest.mark.parametrize("bad", ["a\nb", "a\rb", "a\0b", "\ud83d"])
 def test_a_field_that_cannot_hold_its_value_is_refused(bad: str) -> None:
-    with pytest.raises(LocalProtocolError):
+    with pytest.raises(UsageError):
         encode_frame(b"a", bad)
-    with pytest.raises(LocalProtocolError):
+    with pytest.raises(UsageError):
         encode_frame(b"a", id=bad)
 
 
 def test_other_refusals() -> None:
-    with pytest.raises(LocalProtocolError, match="milliseconds"):
+    with pytest.raises(UsageError, match="milliseconds"):
         encode_frame(b"a", retry=-1)
-    with pytest.raises(LocalProtocolError, match="half of a character"):
+    with pytest.raises(UsageError, match="half of a surrogate pair"):
         encode_comment("\ud83d")
 
 
