@@ -44,7 +44,7 @@ def test_a_text_is_the_same_each_time() -> None:
     assert body(Answer.text("One two.")) == body(Answer.text("One two."))
 
 
-def test_items_are_said_one_after_the_other_with_what_every_item_has() -> None:
+def test_items_follow_each_other_with_id_and_status_filled_in() -> None:
     call = FunctionCall(call_id="call_1", name="f", arguments='{"a": 1}')
     answer = Answer.items("Let me see.", call, {"type": "reasoning", "id": "rs_1", "summary": []}, model="m")
     report = check_stream(body(answer))
@@ -61,12 +61,12 @@ def test_no_items_are_a_response_without_output() -> None:
     assert check_stream(body(Answer.items())).outcome.response.output == []
 
 
-def test_what_is_no_item_is_refused() -> None:
+def test_other_values_than_items_are_refused() -> None:
     with pytest.raises(DecodeError):
         Answer.items(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - what is tested
 
 
-def test_a_whole_response_arrives_as_it_is_streamed_or_not() -> None:
+def test_a_response_arrives_unchanged_streamed_or_not() -> None:
     answer = Answer.response(WHOLE)
     stream = ResponseStream()
     stream.receive_data(body(answer))
@@ -87,7 +87,7 @@ def test_events_can_be_models_and_wire_objects_in_any_order() -> None:
     assert body(Answer.events([last, {"type": "x:y", "n": 1}, first])).count(b"event: ") == 3
 
 
-def test_other_bodies_go_out_as_they_are() -> None:
+def test_other_bodies_are_sent_unchanged() -> None:
     assert Answer.stream(b"a", Pause(1), b"b").to_wire().steps == [b"a", Pause(1), b"b"]
     page = Answer.body(b"<p>", 502, headers={"Server": "proxy"}).to_wire()
     assert (page.status, page.content_type, page.headers, page.steps) == (

@@ -42,7 +42,7 @@ async def say(c: ResponsesClient, text: str = "x") -> str:
 @both_loops
 @both_ways
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_anything_that_can_be_an_answer_is_one(backend: str, way: str, script: Scriptable) -> None:
+def test_every_kind_of_script_answers(backend: str, way: str, script: Scriptable) -> None:
     async def test() -> None:
         async with FakeServer(script) as server, client(server, way) as c:
             assert await say(c) == "Hi there."
@@ -53,7 +53,7 @@ def test_anything_that_can_be_an_answer_is_one(backend: str, way: str, script: S
 
 @both_loops
 @both_ways
-def test_what_was_asked_is_noted(backend: str, way: str) -> None:
+def test_requests_are_recorded(backend: str, way: str) -> None:
     async def test() -> None:
         async with FakeServer() as server, client(server, way) as c:
             await say(c, "Grüße")
@@ -86,7 +86,7 @@ def test_answers_come_in_turn_and_the_last_one_stays(backend: str, way: str) -> 
 
 @both_loops
 @both_ways
-def test_what_it_says_can_be_changed_while_it_runs(backend: str, way: str) -> None:
+def test_the_script_can_be_replaced_while_the_server_runs(backend: str, way: str) -> None:
     async def test() -> None:
         async with FakeServer() as server, client(server, way) as c:
             assert await say(c) == "Hello, world."
@@ -103,7 +103,7 @@ def test_the_address_is_not_known_before_it_runs() -> None:
 
 
 @both_loops
-def test_paths_have_answers_of_their_own(backend: str) -> None:
+def test_a_path_can_have_its_own_answers(backend: str) -> None:
     async def test() -> None:
         script = Script("Else.").on("get", "/responses/resp_1", Answer.json(WHOLE), Answer.error(404))
         async with FakeServer(script) as server, httpx.AsyncClient() as http:
@@ -168,7 +168,7 @@ def test_a_client_that_does_not_read_makes_the_server_wait(backend: str, way: st
 
 @both_loops
 @both_ways
-def test_an_answer_that_ends_early_is_told_from_one_that_breaks(backend: str, way: str) -> None:
+def test_early_end_reset_and_no_answer_raise_different_errors(backend: str, way: str) -> None:
     async def test() -> None:
         ends = [Answer.text("x").with_faults(fault) for fault in (Fault.eof(1), Fault.reset(1), Fault.no_answer())]
         async with FakeServer(Script(*ends)) as server, client(server, way) as c:
@@ -221,7 +221,7 @@ def test_an_error_in_the_script_is_raised_at_the_end_of_the_block(backend: str, 
 
 
 @both_loops
-def test_what_the_block_raises_is_raised_as_it_is(backend: str) -> None:
+def test_an_exception_of_the_block_is_not_wrapped(backend: str) -> None:
     async def test() -> None:
         with pytest.raises(NotFoundError):
             async with FakeServer(Answer.error(404)) as server, client(server) as c:
@@ -231,7 +231,7 @@ def test_what_the_block_raises_is_raised_as_it_is(backend: str) -> None:
 
 
 @both_loops
-def test_a_request_that_the_script_has_nothing_for_is_an_error_of_the_script(backend: str) -> None:
+def test_a_request_without_an_answer_is_an_error_of_the_script(backend: str) -> None:
     async def test() -> None:
         async def use() -> None:
             async with FakeServer(Script().on("GET", "/responses/x", "?")) as server, client(server, "memory") as c:
@@ -305,7 +305,7 @@ def test_other_clients_can_talk_to_it(backend: str) -> None:
 
 
 async def received(server: FakeServer, data: bytes, until: bytes = b"never") -> tuple[bytes, type[Exception] | None]:
-    """Send bytes, and return what the server answers, up to these bytes, and what ended the connection before them."""
+    """Send bytes. Return the answer up to `until`, and the exception that ended the connection before it."""
     host, _, port = server.origin.removeprefix("http://").rpartition(":")
     answer = b""
     async with await anyio.connect_tcp(host, int(port)) as socket:
@@ -353,7 +353,7 @@ def test_a_client_that_breaks_http_ends_its_own_connection_only(backend: str, na
 @both_loops
 @pytest.mark.parametrize("target", ["//[", "http://[/v1/responses", "/v1/responses?[=%"])
 @pytest.mark.parametrize("upgrade", [b"", b"Upgrade: websocket\r\n"])
-def test_any_target_and_any_body_get_an_answer(backend: str, target: str, upgrade: bytes) -> None:
+def test_every_target_and_body_gets_an_answer(backend: str, target: str, upgrade: bytes) -> None:
     async def test() -> None:
         async with FakeServer(Script("Hi.").on("GET", "/nothing", "?")) as server:
             body = b"[" * 100_000
@@ -366,7 +366,7 @@ def test_any_target_and_any_body_get_an_answer(backend: str, target: str, upgrad
 
 
 @both_loops
-def test_a_client_may_ask_before_it_sends_a_body(backend: str) -> None:
+def test_a_client_may_wait_for_100_continue(backend: str) -> None:
     async def test() -> None:
         async with FakeServer("Hi.") as server:
             answer, _ = await received(
@@ -384,7 +384,7 @@ def test_a_client_may_ask_before_it_sends_a_body(backend: str) -> None:
 
 
 @both_loops
-def test_a_reset_is_one(backend: str) -> None:
+def test_a_reset_is_an_error_for_the_client(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(ServerExchange.reset) as server:
             for _ in range(20):
@@ -405,7 +405,7 @@ def test_a_reset_is_one(backend: str) -> None:
         ({"connection": "close"}, [b"x", b"y"], b"\r\nxy"),
     ],
 )
-def test_what_a_script_breaks_goes_out_broken(
+def test_broken_heads_and_lengths_are_sent_as_they_are(
     backend: str, headers: dict[str, str], pieces: list[bytes], wanted: bytes
 ) -> None:
     async def test() -> None:

@@ -1,4 +1,4 @@
-"""The fake server's WebSocket, as a client sees it that is not ours: the `websockets` package, where it is installed, and httpx-ws."""
+"""The fake server's WebSocket with clients of others: httpx-ws, and the `websockets` package if it is installed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CREATE: dict[str, Any] = {"type": "response.create", "model": "m", "input": "x"}
 
 
 async def talk(server: FakeServer, *asked: Any, until: str = "response.completed") -> list[Any]:
-    """Say things to the server, one after the other, and give what it says to each up to its last event."""
+    """Send messages, one after the other, and return the answers, each up to its last event."""
     heard: list[Any] = []
     async with httpx.AsyncClient() as http, httpx_ws.aconnect_ws(f"{server.url}/responses", http) as socket:
         for message in asked:
@@ -38,7 +38,7 @@ async def talk(server: FakeServer, *asked: Any, until: str = "response.completed
 
 
 @both_loops
-def test_what_answers_a_request_answers_a_message(backend: str) -> None:
+def test_every_kind_of_script_answers_messages(backend: str) -> None:
     async def test() -> None:
         script = Script("One.", WHOLE, Answer.events(plain()), lambda peer: str(peer.request.json["input"]))
         async with FakeServer(script) as server:
@@ -52,7 +52,7 @@ def test_what_answers_a_request_answers_a_message(backend: str) -> None:
 
 
 @both_loops
-def test_what_was_asked_is_noted(backend: str) -> None:
+def test_messages_are_recorded(backend: str) -> None:
     async def test() -> None:
         async with FakeServer() as server:
             await talk(server, {**CREATE, "stream_id": "a"})
@@ -78,7 +78,7 @@ def test_events_echo_the_lane(backend: str) -> None:
 
 
 @both_loops
-def test_other_messages_go_by_their_type(backend: str) -> None:
+def test_the_method_of_other_messages_is_their_type(backend: str) -> None:
     async def test() -> None:
         async def noted(peer: ServerExchange) -> None:
             await peer.message({"type": "response.completed", "you said": peer.request.json})
@@ -130,7 +130,7 @@ def test_an_error_is_a_message_with_a_status(backend: str) -> None:
 @pytest.mark.parametrize(
     "fault", [fault for name, fault in FAULTS.items() if name != "no terminal"][:32], ids=lambda f: f.name
 )
-def test_faults_that_change_nothing_change_nothing_here(backend: str, fault: Fault) -> None:
+def test_harmless_faults_are_harmless_over_websocket(backend: str, fault: Fault) -> None:
     async def test() -> None:
         async with FakeServer(Answer.events(plain()).with_faults(fault)) as server, session_with(server) as session:
             async with session.stream(model="m", input="x") as stream:
@@ -160,7 +160,7 @@ def test_a_body_that_ends_before_the_response_closes_the_connection(backend: str
 
 
 @both_loops
-def test_a_close_code_is_what_the_script_says(backend: str) -> None:
+def test_the_script_chooses_the_close_code(backend: str) -> None:
     async def test() -> None:
         script = Script(
             Answer.events(plain()).with_faults(Fault.eof(after=0, code=1012, reason="restart")),
@@ -237,7 +237,7 @@ def test_over_http_there_are_no_messages(backend: str) -> None:
 
 
 @both_loops
-def test_a_script_that_breaks_is_told_at_the_end(backend: str) -> None:
+def test_an_error_in_the_script_is_raised_at_the_end_of_the_block(backend: str) -> None:
     async def test() -> None:
         def script(_: ServerExchange) -> str:
             raise ZeroDivisionError
@@ -286,7 +286,7 @@ def test_a_client_that_breaks_the_protocol_ends_its_own_connection_only(backend:
 
 
 @both_loops
-def test_a_message_of_any_bytes_gets_an_answer(backend: str) -> None:
+def test_every_message_gets_an_answer(backend: str) -> None:
     async def test() -> None:
         async with FakeServer("One.") as server:
             await talk(server, "[" * 100_000, "{", "", '{"type": 5}', "null")
@@ -295,7 +295,7 @@ def test_a_message_of_any_bytes_gets_an_answer(backend: str) -> None:
     run(backend, test)
 
 
-def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_wsproto_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "responses_proto.testing.fake._websockets", raising=False)
     monkeypatch.setitem(sys.modules, "wsproto", None)
 
@@ -313,7 +313,7 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @both_loops
-def test_what_still_goes_on_is_ended_with_the_server(backend: str) -> None:
+def test_leaving_the_block_ends_open_exchanges(backend: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
             await peer.until_closed()
