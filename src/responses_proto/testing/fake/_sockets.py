@@ -77,8 +77,10 @@ class Connection:
                     if self.http.they_are_waiting_for_100_continue:
                         go_on = h11.InformationalResponse(status_code=100, headers=[])
                         await self.stream.send(self.http.send(go_on) or b"")
-                    if not await self.receive():
+                    data = await self.receive()
+                    if not data:
                         return None
+                    self.http.receive_data(data)
 
     def _request(self, head: h11.Request, body: bytes) -> Request:
         headers: dict[str, str] = {}
@@ -94,19 +96,17 @@ class Connection:
         await self.close()
 
     async def receive(self) -> bytes:
-        """Wait for bytes from the client, pass them to h11 and return them. Empty at the end of the connection."""
+        """Wait for bytes from the client and return them; empty at the end of the connection."""
         try:
-            data = await self.stream.receive()
+            return await self.stream.receive()
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
             self.open = False
             return b""
-        self.http.receive_data(data)
-        return data
 
     async def until_closed(self) -> None:
-        """Wait until the client closes the connection. h11 keeps what it sends meanwhile."""
-        while await self.receive():
-            pass
+        """Wait until the client closes the connection. h11 keeps what the client sends until then."""
+        while data := await self.receive():
+            self.http.receive_data(data)
 
     async def close(self) -> None:
         """Close the connection after everything that was sent."""

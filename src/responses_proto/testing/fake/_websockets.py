@@ -8,6 +8,7 @@ closed, because there is no other way to end it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from typing import TYPE_CHECKING, Any, cast
@@ -61,7 +62,7 @@ class WebSocket:
         If the client breaks the WebSocket protocol, close the connection with wsproto's close code and raise ``RemoteProtocolError``.
         """
         pieces: list[bytes] = []
-        data, _ = self.connection.http.trailing_data  # what came right behind the handshake
+        data, _ = self.connection.http.trailing_data  # sent right after the handshake
         try:
             while data or (data := await self.connection.receive()):
                 self._protocol.receive_data(data)
@@ -90,7 +91,8 @@ class WebSocket:
             await self.close(1000, "")
             return
         # The client did not close the connection: this is how wsproto reports a frame that breaks the protocol.
-        await self.close(event.code, "")
+        with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+            await self.close(event.code, "")
         number = self.connection.number
         raise RemoteProtocolError(f"connection {number}: expected a WebSocket frame: {event.reason}")
 
@@ -101,7 +103,7 @@ class WebSocket:
         return bytes(self._protocol.send(event))
 
     def text(self, data: bytes, fragments: int = 1) -> list[bytes]:
-        """Return the frames of a text message in about so many fragments, which may be cut inside a character."""
+        """Return the frames of a text message in up to ``fragments`` pieces, which may be cut inside a character."""
         size = max(1, -(-len(data) // fragments))
         parts = [data[at : at + size] for at in range(0, len(data), size)] or [b""]
         frames = [
