@@ -11,7 +11,7 @@ import contextlib
 import socket
 import struct
 import time
-from http import HTTPStatus
+from http.client import responses as REASONS  # noqa: N812 - a table
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -152,16 +152,13 @@ class SocketExchange(ServerExchange):
             headers = {**self._upgrade_headers, **headers}
         elif headers.get("connection") == "close" and "content-length" not in headers:
             self._connection.http.their_http_version = b"1.0"  # h11 then ends the body with the connection
-        try:
-            reason = HTTPStatus(status).phrase.encode()
-        except ValueError:
-            reason = b"Unknown"
+        reason = REASONS.get(status, "Unknown").encode()
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         make = h11.InformationalResponse if status < _FIRST_FINAL else h11.Response
         try:
             head = self._connection.http.send(make(status_code=status, headers=fields, reason=reason)) or b""
         except h11.LocalProtocolError:
-            self._connection.http.send_failed()  # and so is what follows the head
+            self._connection.http.send_failed()  # the body is then written past h11 too
             lines = b"".join(b"%b: %b\r\n" % field for field in fields)
             head = b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, reason, lines)
         await self._connection.stream.send(head)
