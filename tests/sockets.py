@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Self
 
@@ -48,6 +49,19 @@ TOO_OLD: Wire = {
         "param": None,
     },
 }
+
+
+def frame(payload: bytes, opcode: int, *, final: bool = True) -> bytes:
+    """Return a frame as a server writes it, valid or not (RFC 6455, 5.2)."""
+    first = opcode | (0x80 if final else 0)
+    size = len(payload)
+    if size < 126:
+        return struct.pack("!BB", first, size) + payload
+    return (
+        struct.pack("!BBH", first, 126, size) + payload
+        if size < 1 << 16
+        else struct.pack("!BBQ", first, 127, size) + payload
+    )
 
 
 @asynccontextmanager

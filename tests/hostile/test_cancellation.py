@@ -168,7 +168,7 @@ def test_cancelling_a_call_at_each_checkpoint_leaves_nothing_behind(
 def test_cancelling_a_client_at_each_checkpoint_leaves_no_task_and_no_socket(engine: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
-            for step in Answer.text("One.").draft().steps:
+            for step in Answer.text("One.").to_wire().steps:
                 assert isinstance(step, bytes)
                 await peer.send(step)
                 await anyio.sleep(0.001)  # so that the client has to wait for each

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from responses_proto import EventStream
 
 TEXT = "One two three."
-KINDS = [event["type"] for event in Answer.text(TEXT).draft().events or []]
+KINDS = [event["type"] for event in Answer.text(TEXT).to_wire().events or []]
 
 
 def text_after(number: int) -> str:
@@ -72,7 +72,7 @@ def test_a_stream_that_breaks_after_any_event_keeps_what_was_received(engine: st
 
 @everywhere
 def test_a_body_cut_at_any_byte_is_the_same_stream(engine: str) -> None:
-    size = sum(len(step) for step in Answer.text(TEXT).draft().steps if isinstance(step, bytes))
+    size = sum(len(step) for step in Answer.text(TEXT).to_wire().steps if isinstance(step, bytes))
 
     async def test() -> None:
         cuts = range(1, size, 97)

@@ -24,7 +24,7 @@ from responses_proto.exceptions import (
 )
 from responses_proto.testing import Answer, FakeServer, Fault
 
-CREATED, *_, COMPLETED = Answer.text("x").draft().events or []
+CREATED, *_, COMPLETED = Answer.text("x").to_wire().events or []
 FAILED: dict[str, Any] = {
     **COMPLETED["response"], "status": "failed", "output": [], "error": {"code": "server_error", "message": "400 upstream"},
 }  # fmt: skip

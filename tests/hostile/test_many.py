@@ -43,7 +43,7 @@ def many_files() -> Generator[None]:
 @pytest.mark.parametrize("engine", ["asyncio-httpx", "trio-httpx", "asyncio-memory", "trio-memory"])
 def test_a_thousand_streams_that_are_open_at_once_all_arrive(engine: str) -> None:
     async def test() -> None:
-        steps = [step for step in Answer.text(TEXT).draft().steps if isinstance(step, bytes)]
+        steps = [step for step in Answer.text(TEXT).to_wire().steps if isinstance(step, bytes)]
         everybody, texts = anyio.Event(), list[str]()
 
         async def script(peer: ServerExchange) -> None:

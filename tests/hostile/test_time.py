@@ -25,7 +25,7 @@ STARTED = "response.output_text.delta"
 
 
 def steps() -> list[bytes]:
-    return [step for step in Answer.text(TEXT).draft().steps if isinstance(step, bytes)]
+    return [step for step in Answer.text(TEXT).to_wire().steps if isinstance(step, bytes)]
 
 
 async def comments_for_ever(peer: ServerExchange, *before: bytes) -> None:

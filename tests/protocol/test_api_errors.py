@@ -70,7 +70,7 @@ def error_of(status: int | None, body: object, headers: dict[str, str] | None = 
          "Failed.", "server_error", None, None),
     ],
 )  # fmt: skip
-def test_every_shape_gives_the_same_facts(
+def test_every_form_has_the_same_facts(
     body: object, message: str, code: str | None, kind: str | None, param: str | None
 ) -> None:
     error = error_of(400, body)
@@ -100,7 +100,7 @@ def test_other_bodies_give_one_line(body: str, message: str) -> None:
     assert "\n" not in str(error)
 
 
-def test_a_page_is_told_in_one_short_line() -> None:
+def test_a_page_becomes_one_short_line() -> None:
     error = error_of(502, PAGE)
     assert error.message.startswith("502 Bad Gateway: Sorry We'll be back.")
     assert len(error.message) <= 300
@@ -108,12 +108,12 @@ def test_a_page_is_told_in_one_short_line() -> None:
     assert "color" not in error.message
 
 
-def test_an_express_page_tells_what_it_shows() -> None:
+def test_an_express_page_becomes_its_visible_text() -> None:
     page = "<!DOCTYPE html><html><head><title>Error</title></head><body><pre>Cannot POST /v1/x</pre></body></html>"
     assert error_of(404, page).message == "Error: Cannot POST /v1/x"
 
 
-def test_a_page_inside_json_is_no_page_dump_either() -> None:
+def test_a_page_inside_json_becomes_one_line_too() -> None:
     assert len(error_of(500, {"error": PAGE}).message) <= 300
 
 
@@ -216,7 +216,7 @@ def test_any_bytes_make_an_error(body: bytes) -> None:
     assert api_error(500, {}, body).message
 
 
-def test_errors_inside_errors_end_somewhere() -> None:
+def test_the_depth_of_nested_errors_is_limited() -> None:
     deep: Any = {"message": "deepest"}
     for _ in range(100):
         deep = {"error": deep}
@@ -238,16 +238,16 @@ def test_every_recorded_error_gives_its_own_message() -> None:
         assert error.code == (inner["code"] if isinstance(inner, dict) and "code" in inner else body.get("code"))
 
 
-def test_json_in_a_message_that_says_nothing_is_a_message_itself() -> None:
+def test_json_without_a_message_is_the_message_itself() -> None:
     assert error_of(502, {"error": {"message": '{"trace": 1}'}}).message == '{"trace": 1}'
 
 
-def test_a_type_says_what_a_code_does_not() -> None:
+def test_the_type_counts_where_the_code_is_unknown() -> None:
     error = error_of(None, {"error": {"message": "No.", "code": "e_17", "type": "rate_limit_error"}})
     assert isinstance(error, RateLimitError)
 
 
-def test_a_title_that_the_page_repeats_is_said_once() -> None:
+def test_a_title_that_the_page_repeats_appears_once() -> None:
     page = "<html><head><title>Bad Gateway</title></head><body>502 Bad Gateway, sorry</body></html>"
     assert readable(page) == "502 Bad Gateway, sorry"
     assert readable("<html><head><title>Moved</title></head><body></body></html>") == "Moved"

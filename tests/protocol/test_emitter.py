@@ -1,4 +1,4 @@
-"""The emitter: what it says, what it refuses, and that the accumulator hears what was said."""
+"""The emitter: its events, the calls that it refuses, and that the accumulator reads what it emits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.openresponses import faults
 from tests.support import NO_SHARED, shared
 
 from responses_proto.codec import dump, load, loads
-from responses_proto.exceptions import LocalProtocolError
+from responses_proto.exceptions import LocalProtocolError, UsageError
 from responses_proto.models.config import JsonSchemaFormat, TextConfig
 from responses_proto.models.content import FilePath, LogProb, OutputText, Refusal, UrlCitation
 from responses_proto.models.events import ContentPartAdded, ErrorEvent, Event, ResponseFailed
@@ -52,7 +52,7 @@ USAGE = Usage(
 
 
 def counted() -> Callable[[str], str]:
-    """Ids that a test can foresee: resp_0, msg_1, …"""
+    """Return predictable ids: resp_0, msg_1, …"""
     made = iter(range(1_000_000))
     return lambda prefix: f"{prefix}_{next(made)}"
 
@@ -66,7 +66,7 @@ def types(events: Sequence[Event]) -> list[str]:
 
 
 def heard(events: Sequence[Event]) -> Response:
-    """What a strict client makes of the bytes: strict, so that any deviation would raise."""
+    """Return the response that a strict client reads from the bytes. Any deviation raises."""
     stream = ResponseStream(strict=True)
     stream.receive_data(encode_stream(events))
     stream.receive_eof()
@@ -118,7 +118,7 @@ def test_events_are_numbered_from_zero_without_gaps_across_several_open_items() 
     )
 
 
-def test_each_event_is_handed_out_once_and_in_order_however_it_is_fetched() -> None:
+def test_each_event_is_returned_once_and_in_order() -> None:
     e = emitter()
     e.start()
     message = e.message()
@@ -130,7 +130,7 @@ def test_each_event_is_handed_out_once_and_in_order_however_it_is_fetched() -> N
     assert types(call.done()) == ["function_call_arguments.done", "output_item.done"]
 
 
-def test_text_and_refusal_and_a_part_that_was_ended_are_parts_of_their_own() -> None:
+def test_refusals_and_ended_parts_are_separate_parts() -> None:
     e = emitter()
     events = e.start()
     message = e.message()
@@ -167,7 +167,7 @@ def test_events_share_no_list_that_a_consumer_could_change() -> None:
     assert not any(part.annotations for part in (*parts(), written()))
 
 
-def test_reasoning_has_text_and_summary_parts_and_what_only_the_server_reads() -> None:
+def test_reasoning_has_text_summary_and_encrypted_content() -> None:
     e = emitter()
     events = e.start()
     reasoning = e.reasoning()
@@ -180,7 +180,7 @@ def test_reasoning_has_text_and_summary_parts_and_what_only_the_server_reads() -
     assert item.encrypted_content == "xyz"
 
 
-def test_what_is_known_of_each_token_is_said_with_its_text() -> None:
+def test_log_probabilities_are_sent_with_their_text() -> None:
     e = emitter()
     events = e.start()
     message = e.message()
@@ -225,7 +225,7 @@ def test_an_early_end_closes_what_is_open_as_incomplete() -> None:
 
 
 @pytest.mark.parametrize("begin", ["start", "queue"])
-def test_one_that_is_cancelled_stopped_early(begin: str) -> None:
+def test_a_cancelled_response_ends_as_incomplete(begin: str) -> None:
     e = emitter()
     events = e.queue() if begin == "queue" else e.start() + e.message().text("half")
     events += e.cancel()
@@ -236,7 +236,7 @@ def test_one_that_is_cancelled_stopped_early(begin: str) -> None:
     assert e.ended
 
 
-def test_a_response_says_all_that_it_has_to_however_little_was_asked() -> None:
+def test_a_response_has_its_required_fields_for_any_request() -> None:
     text = TextConfig(format=JsonSchemaFormat(schema={"type": "object"}), verbosity=None)
     tools: list[Tool] = [FunctionTool(name="f", parameters=None, strict=None)]
     made = initial_response(
@@ -281,7 +281,7 @@ OUT_OF_ORDER: list[tuple[Callable[[Emitter], object], str]] = [
     (lambda e: (e.start(), e.complete(), e.complete()), "ended"),
     (lambda e: (e.start(), e.complete(), e.message()), "ended"),
     (lambda e: (e.start(), e.complete(), e.fail("c", "m")), "ended"),
-    (lambda e: (e.start(), e.message(), e.complete()), "an item is open"),
+    (lambda e: (e.start(), e.message(), e.complete()), "an item is still open"),
     (lambda e: (e.start(), m := e.message(), m.done(), m.text("x")), "is closed"),
     (lambda e: (e.start(), m := e.message(), m.done(), m.done()), "is closed"),
     (lambda e: (e.start(), m := e.message(), m.refusal("x"), m.annotation(FilePath(file_id="f", index=0))), "text"),
@@ -295,7 +295,7 @@ def test_a_call_out_of_order_raises(call: Callable[[Emitter], object], said: str
         call(emitter())
 
 
-def test_a_call_that_was_refused_says_nothing_and_changes_nothing() -> None:
+def test_a_call_that_raises_emits_nothing_and_changes_nothing() -> None:
     e = emitter()
     with pytest.raises(LocalProtocolError):
         e.message()
@@ -313,16 +313,16 @@ def test_a_call_that_was_refused_says_nothing_and_changes_nothing() -> None:
     assert heard(events).output_text == "a"
 
 
-def test_only_a_response_that_has_ended_can_be_emitted_whole() -> None:
-    with pytest.raises(LocalProtocolError, match="has not ended"):
+def test_only_a_response_that_has_ended_can_be_emitted() -> None:
+    with pytest.raises(UsageError, match="has not ended"):
         emit(initial_response(REQUEST, now=0))
 
 
-def test_an_end_has_to_be_that_of_what_was_said() -> None:
+def test_end_needs_the_response_that_was_emitted() -> None:
     e = emitter()
     e.start()
     other = load({**dump(e.response), "status": "completed", "output": [_ITEMS["message"]]}, Response)
-    with pytest.raises(LocalProtocolError, match="another one"):
+    with pytest.raises(UsageError, match="differs from the emitted one"):
         e.end(other)
     assert e.state == "in_progress"
 
@@ -428,7 +428,7 @@ def test_the_examples_have_every_kind_of_item() -> None:
 
 
 @pytest.mark.parametrize("kind", _ITEMS)
-def test_what_is_emitted_accumulates_to_what_it_was_made_of(kind: str) -> None:
+def test_emitted_events_accumulate_to_the_same_response(kind: str) -> None:
     wire = whole(_ITEMS[kind], _ITEMS["message"], _ITEMS[kind])
     events = emit(load(wire, Response))
     assert dump(heard(events)) == wire
@@ -483,7 +483,7 @@ def test_a_response_that_did_not_complete_ends_as_it_ended(fields: dict[str, Any
     assert stream.outcome.status == fields["status"]
 
 
-def test_what_a_response_does_not_state_is_not_stated_at_its_start_either() -> None:
+def test_fields_that_a_response_lacks_are_not_added_at_its_start() -> None:
     response = Response(
         id="r", model="m", output=[], created_at=1, tools=[], tool_choice="auto", parallel_tool_calls=True
     )
@@ -492,14 +492,14 @@ def test_what_a_response_does_not_state_is_not_stated_at_its_start_either() -> N
 
 
 @given(streams(beyond=True).map(lambda stream: stream.response))
-def test_any_response_that_ended_is_emitted_and_heard_again(response: Response) -> None:
+def test_every_ended_response_survives_emitting_and_decoding(response: Response) -> None:
     events = emit(response)
     report = check_stream(encode_stream(events))
     assert report.ok, str(report)
     assert dump(report.outcome.response) == dump(response)
 
 
-def test_every_recorded_response_is_emitted_and_heard_again() -> None:
+def test_every_recorded_response_survives_emitting_and_decoding() -> None:
     folder = shared("corpus", "responses")
     if not folder.exists():
         pytest.skip(NO_SHARED)
@@ -534,7 +534,7 @@ def test_a_word_goes_with_the_space_before_it() -> None:
     assert split_words("one two\n three ") == ["one", " two", "\n three", " "]
 
 
-def test_random_ids_differ_and_say_what_they_are_of() -> None:
+def test_random_ids_differ_and_have_their_prefix() -> None:
     made = {random_id("msg") for _ in range(100)}
     assert len(made) == 100
     assert all(name.startswith("msg_") for name in made)
@@ -588,7 +588,7 @@ def test_items_without_an_id_keep_having_none() -> None:
     assert item.id is UNSET
 
 
-def test_a_tool_is_repeated_as_it_was_asked_for() -> None:
+def test_tools_are_repeated_in_the_response() -> None:
     tools: list[dict[str, Any]] = [{"type": "web_search"}, {"type": "function", "name": "f", "strict": False}]
     request = load({"model": "m", "input": "x", "tools": tools}, CreateResponse)
     assert dump(initial_response(request, now=0))["tools"] == [
@@ -607,7 +607,7 @@ def test_reasoning_need_not_be_kept_by_the_client() -> None:
     assert item.encrypted_content is UNSET
 
 
-def test_a_summary_that_is_cut_off_says_so() -> None:
+def test_a_summary_that_is_cut_off_is_incomplete() -> None:
     e = emitter()
     events = e.start()
     events += e.reasoning().summary("hm") + e.incomplete()

@@ -28,7 +28,7 @@ def test_spans_of_time_are_read_in_seconds(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "6x", "1e999", "nan", "m", "1 second ago", "s1"])
-def test_what_is_no_span_of_time_is_none(text: str) -> None:
+def test_other_texts_are_not_durations(text: str) -> None:
     assert parse_duration(text) is None
 
 
@@ -55,7 +55,7 @@ def test_a_long_run_of_digits_is_read_without_trouble() -> None:
         ({}, None),
     ],
 )
-def test_headers_say_when_to_come_back(headers: dict[str, str], seconds: float | None) -> None:
+def test_headers_state_when_to_retry(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(headers) == seconds
 
 
@@ -74,11 +74,11 @@ def test_a_date_without_the_servers_clock_needs_ours() -> None:
         ("I had to try 6 times in 3s", None),
     ],
 )
-def test_a_message_says_when_to_come_back(message: str, seconds: float | None) -> None:
+def test_a_message_states_when_to_retry(message: str, seconds: float | None) -> None:
     assert retry_after({}, message=message) == seconds
 
 
-def test_the_body_says_when_to_come_back() -> None:
+def test_the_body_states_when_to_retry() -> None:
     assert retry_after({}, {"resets_in_seconds": 90}) == 90.0
     assert retry_after({}, {"retry_after_ms": "1500"}) == 1.5
     assert retry_after({"date": DATE}, {"resets_at": 1_795_396_217}) == 10.0
@@ -102,12 +102,12 @@ QUOTAS = {
 }
 
 
-def test_the_quota_that_is_used_up_says_when_to_come_back() -> None:
+def test_the_used_up_limit_states_when_to_retry() -> None:
     assert retry_after(QUOTAS, exhausted=True) == 0.02
     assert retry_after({**QUOTAS, "x-ratelimit-remaining-requests": "1"}, exhausted=True) == 360.0
 
 
-def test_quotas_are_no_hint_as_long_as_nothing_is_used_up() -> None:
+def test_limits_are_ignored_unless_exhausted() -> None:
     assert retry_after(QUOTAS) is None
 
 
@@ -124,7 +124,7 @@ def test_quotas_are_read_by_name() -> None:
     assert rate_limits({"content-type": "text/html"}) == {}
 
 
-def test_the_most_telling_request_id_counts() -> None:
+def test_the_most_specific_request_id_counts() -> None:
     assert request_id({"cf-ray": "c", "x-request-id": "r"}) == "r"
     assert request_id({"cf-ray": "c"}) == "c"
     assert request_id({"x-request-id": ""}) is None

@@ -1,4 +1,4 @@
-"""Output made input, and histories checked: rule by rule, and against requests that servers took."""
+"""Output used as input, and checks of histories: rule by rule, and with requests that servers accepted."""
 
 from __future__ import annotations
 
@@ -61,20 +61,20 @@ def found(*wire: Wire, continued: bool = False) -> list[tuple[str, int]]:
 # ---- as_input
 
 
-def test_what_is_fit_stays_as_it_is_for_every_server_that_stores() -> None:
+def test_valid_items_are_unchanged_for_every_server_that_stores() -> None:
     turn = [SEALED, call(id="fc_1", status="completed", new_field={"a": 1}), output(), SEALED | {"id": "rs_9"}, SAID]
     for dialect in (None, "openai", "azure", "xai", "fireworks"):
         assert made(USER, *turn, dialect=dialect) == [USER, *turn]
 
 
-def test_fields_that_only_servers_set_go() -> None:
+def test_fields_that_only_servers_set_are_removed() -> None:
     assert made(call(created_by="x", id="fc_1")) == [call(id="fc_1")]
     assert made(SEALED | {"status": "completed"}, SAID) == [SEALED, SAID]
     custom = {"type": "custom_tool_call", "call_id": "c", "name": "t", "input": "x"}
     assert made(custom | {"status": "completed"}) == [custom]
 
 
-def test_nulls_go_where_a_field_may_be_absent_and_only_there() -> None:
+def test_nulls_are_removed_from_optional_fields_only() -> None:
     assert made(call(id=None, status=None), SAID | {"phase": None}) == [call(), SAID]
     code = {
         "type": "code_interpreter_call",
@@ -87,7 +87,7 @@ def test_nulls_go_where_a_field_may_be_absent_and_only_there() -> None:
     assert made(code) == [code]
 
 
-def test_fields_that_input_has_to_have_are_there() -> None:
+def test_required_fields_of_input_are_added() -> None:
     bare = {
         "type": "message",
         "role": "assistant",
@@ -103,20 +103,20 @@ def test_fields_that_input_has_to_have_are_there() -> None:
     ]
 
 
-def test_calls_that_were_cut_off_go_unless_they_were_answered() -> None:
+def test_calls_that_were_cut_off_are_removed_unless_answered() -> None:
     cut = call(status="incomplete")
     assert made(SAID, cut) == [SAID]
     assert made(cut, output()) == [cut, output()]
     assert made(call(status="completed")) == [call(status="completed")]
 
 
-def test_reasoning_that_led_to_nothing_goes_where_it_is_refused() -> None:
+def test_reasoning_that_nothing_follows_is_removed_where_it_is_refused() -> None:
     assert made(SEALED, call(status="incomplete"), dialect="openai") == []
     assert made(SEALED, USER, SEALED | {"id": "rs_5"}, SAID, dialect="azure") == [USER, SEALED | {"id": "rs_5"}, SAID]
     assert made(SEALED, USER) == [SEALED, USER]
 
 
-def test_what_was_not_stored_is_not_named_by_id() -> None:
+def test_items_that_were_not_stored_lose_their_ids() -> None:
     turn = [SEALED, STORED, OPEN, call(id="fc_1"), output(id="fco_1"), SAID]
     nameless = {key: value for key, value in SAID.items() if key != "id"}
     assert made(*turn, dialect="openai", stored=False) == [SEALED, call(), output(), nameless]
@@ -134,7 +134,7 @@ def test_servers_without_a_store_get_what_they_can_read() -> None:
     assert made(*turn, search, dialect="huggingface") == [call(id="fc_1"), output(), SAID]
 
 
-def test_a_dialect_of_ones_own_will_do_and_an_unknown_name_will_not() -> None:
+def test_a_custom_provider_is_accepted_and_an_unknown_name_is_not() -> None:
     assert made(SAID, call(), dialect=Provider(name="mine", input_items=frozenset({"message"}))) == [SAID]
     with pytest.raises(LocalProtocolError, match="nowhere"):
         as_input([], "nowhere")
@@ -219,7 +219,7 @@ def test_calls_and_outputs_belong_together(kind: str) -> None:
     assert ("output-kind", 1) in found(other, answer)
 
 
-def test_calls_that_nobody_waits_for_need_no_output() -> None:
+def test_calls_that_the_model_does_not_wait_for_need_no_output() -> None:
     assert found(call() | {"async": True}) == []
     assert found({"type": "tool_search_call", "call_id": None, "arguments": {}, "execution": "server"}) == []
     assert found({"type": "function_call_output", "name": "f", "output": "1"}) == []
@@ -272,7 +272,7 @@ def recordings(kind: str) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("entry", list(recordings("requests")))
-def test_what_a_server_took_has_no_errors(entry: Wire) -> None:
+def test_accepted_requests_have_no_errors(entry: Wire) -> None:
     request = json.loads(shared("corpus", entry["file"]).read_text())
     given = request.get("input")
     history = items(

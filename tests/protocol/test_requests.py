@@ -1,4 +1,4 @@
-"""From bodies and queries to typed requests, and the errors that say what is wrong with them."""
+"""Reading bodies and queries, and the errors of invalid ones."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_body_becomes_a_model() -> None:
         (b'{"model": "m", "temperature": 1}', "temperature", "unknown_parameter"),
     ],
 )
-def test_a_body_that_does_not_fit_is_told_where(body: bytes, param: str | None, code: str | None) -> None:
+def test_the_error_of_a_body_names_the_parameter(body: bytes, param: str | None, code: str | None) -> None:
     error = refused(lambda: read_body(body, CompactRequest, STRICT, required=["model"]))
     assert (error.param, error.code) == (param, code)
     assert (param or "") in error.message
@@ -78,7 +78,7 @@ def test_a_body_that_does_not_fit_is_told_where(body: bytes, param: str | None, 
         (CreateResponse(model="m", background=True, store=False), "store"),
     ],
 )
-def test_what_the_types_do_not_say_is_checked(request_: CreateResponse, param: str) -> None:
+def test_rules_beyond_the_types_are_checked(request_: CreateResponse, param: str) -> None:
     assert refused(lambda: check_create(request_)).param == param
 
 
@@ -103,13 +103,13 @@ def test_what_the_types_do_not_say_is_checked(request_: CreateResponse, param: s
         ({"max_tool_calls": -5}, "max_tool_calls"),
     ],
 )
-def test_a_value_that_there_is_not_is_refused(body: dict[str, Any], param: str) -> None:
+def test_an_unknown_value_is_refused(body: dict[str, Any], param: str) -> None:
     asked = STRICT.load({"model": "m", **body}, CreateResponse)
     error = refused(lambda: check_create(asked))
     assert (error.status, error.param, error.code) == (400, param, "invalid_value")
 
 
-def test_the_values_at_the_edges_are_taken() -> None:
+def test_the_least_and_greatest_values_are_accepted() -> None:
     body: dict[str, Any] = {
         "model": "m", "truncation": "auto", "tool_choice": "required", "temperature": 2, "top_p": 0, "top_logprobs": 20, "max_output_tokens": 1,
         "max_tool_calls": 1, "presence_penalty": -2, "reasoning": {"effort": "minimal", "summary": None}, "text": {"verbosity": None},
@@ -122,13 +122,13 @@ def test_the_values_at_the_edges_are_taken() -> None:
 # ---- queries
 
 
-def test_a_request_that_says_enough_is_let_through() -> None:
+def test_a_sufficient_request_is_accepted() -> None:
     for fine in (CreateResponse(model="m"), CreateResponse(model="m", background=True, store=True)):
         check_create(fine)
         assert fine.model == "m"
 
 
-def test_what_is_not_there_is_named() -> None:
+def test_the_error_of_an_unknown_id_names_it() -> None:
     error = not_found("response", "resp_1", "response_id")
     assert (error.status, error.type, error.param) == (404, "invalid_request_error", "response_id")
     assert error.message == "There is no response with id 'resp_1' here."
@@ -154,7 +154,7 @@ def test_queries_become_parameters() -> None:
         ("order", ""),
     ],
 )
-def test_a_wrong_page_is_told(name: str, text: str) -> None:
+def test_wrong_parameters_of_a_page_are_refused(name: str, text: str) -> None:
     error = refused(lambda: read_list_params([(name, text)]))
     assert error.param == name
     assert name in error.message
@@ -169,7 +169,7 @@ def test_a_wrong_page_is_told(name: str, text: str) -> None:
         ([("stream", "false"), ("starting_after", "1")], "starting_after"),
     ],
 )
-def test_a_wrong_stream_is_told(query: list[tuple[str, str]], param: str) -> None:
+def test_wrong_parameters_of_a_stream_are_refused(query: list[tuple[str, str]], param: str) -> None:
     assert refused(lambda: read_retrieve_params(query)).param == param
 
 
@@ -212,7 +212,7 @@ def test_a_call_and_its_output_that_have_one_id_are_on_one_page(order: str, limi
     assert seen == (names if order == "asc" else names[::-1])
 
 
-def test_a_page_behind_nothing_is_refused() -> None:
+def test_a_page_after_an_unknown_id_is_refused() -> None:
     assert refused(lambda: page_of(THREE, ListParams(after="d"))).param == "after"
 
 

@@ -11,7 +11,7 @@ from httpx_sse import EventSource, ServerSentEvent
 from hypothesis import given
 from hypothesis import strategies as st
 
-from responses_proto.exceptions import LimitExceeded, LocalProtocolError
+from responses_proto.exceptions import LimitExceeded, UsageError
 from responses_proto.limits import Limits
 from responses_proto.protocol import Frame, SSEDecoder, encode_comment, encode_frame
 
@@ -22,12 +22,12 @@ BOM: Final = b"\xef\xbb\xbf"
 
 
 class Vector(NamedTuple):
-    """Input with LF for line ends, and what it means."""
+    """Input with LF as line ends, and its frames."""
 
     text: bytes
     frames: tuple[Frame, ...]
     peer_differs: str = ""
-    """Why httpx-sse reads it otherwise; empty where it agrees."""
+    """Why httpx-sse reads it differently; empty if it agrees."""
 
 
 def frames(*data: bytes) -> tuple[Frame, ...]:
@@ -97,7 +97,7 @@ def decode(chunks: Iterable[bytes]) -> tuple[Frame, ...]:
 
 
 def cuts(data: bytes, size: int) -> Iterable[tuple[bytes, bytes, bytes]]:
-    """Give every cut into a head, ``size`` bytes of their own, and a tail."""
+    """Yield every cut into a head, a piece of ``size`` bytes, and a tail."""
     return ((data[:at], data[at : at + size], data[at + size :]) for at in range(len(data) + 1))
 
 
@@ -206,7 +206,7 @@ def test_frames_before_a_tail_that_is_too_long_are_not_lost() -> None:
 # ---- writing
 
 
-def test_what_a_frame_looks_like() -> None:
+def test_the_bytes_of_frames() -> None:
     assert encode_frame(b"a") == b"data: a\n\n"
     assert (
         encode_frame(b"a\r\nb\rc\n", "x", id="7", retry=20)
@@ -218,16 +218,16 @@ def test_what_a_frame_looks_like() -> None:
 
 @pytest.mark.parametrize("bad", ["a\nb", "a\rb", "a\0b", "\ud83d"])
 def test_a_field_that_cannot_hold_its_value_is_refused(bad: str) -> None:
-    with pytest.raises(LocalProtocolError):
+    with pytest.raises(UsageError):
         encode_frame(b"a", bad)
-    with pytest.raises(LocalProtocolError):
+    with pytest.raises(UsageError):
         encode_frame(b"a", id=bad)
 
 
-def test_other_refusals() -> None:
-    with pytest.raises(LocalProtocolError, match="milliseconds"):
+def test_a_negative_retry_and_half_of_a_surrogate_pair_are_refused() -> None:
+    with pytest.raises(UsageError, match="milliseconds"):
         encode_frame(b"a", retry=-1)
-    with pytest.raises(LocalProtocolError, match="half of a character"):
+    with pytest.raises(UsageError, match="half of a surrogate pair"):
         encode_comment("\ud83d")
 
 
@@ -238,7 +238,9 @@ FIELD: Final = st.text(st.characters(exclude_categories=["Cs"], exclude_characte
     st.lists(st.tuples(st.binary(), FIELD, FIELD, st.none() | st.integers(0, 10**18 - 1)), max_size=4),
     st.lists(st.integers(0, 400), max_size=6),
 )
-def test_what_was_written_is_read_back(written: list[tuple[bytes, str, str, int | None]], places: list[int]) -> None:
+def test_encoded_frames_decode_to_the_same(
+    written: list[tuple[bytes, str, str, int | None]], places: list[int]
+) -> None:
     data = b"".join(
         encode_comment(event) + encode_frame(data, event, id=id_, retry=retry) for data, event, id_, retry in written
     )

@@ -412,7 +412,7 @@ def test_a_handler_that_leaves_an_item_open_fails(caplog: pytest.LogCaptureFixtu
         await reply.message().text("half")
 
     assert send_request("asyncio", ResponsesApp(handler), body()).status == 500
-    assert "an item is open" in caplog.text
+    assert "an item is still open" in caplog.text
 
 
 def test_a_missing_extra_is_named() -> None:

@@ -54,7 +54,7 @@ def test_what_was_recorded_is_what_is_replayed(backend: str, tmp_path: Path) -> 
         assert (first.method, first.path, first.status, first.end) == ("POST", "/responses", 200, "finished")
         assert json.loads(second.request_body) == {"model": "m", "input": "y"}
         assert b"".join(piece for _, piece in first.pieces) == b"".join(
-            step for step in Answer.text(TEXT).draft().steps if isinstance(step, bytes)
+            step for step in Answer.text(TEXT).to_wire().steps if isinstance(step, bytes)
         )
         assert [at for at, _ in first.pieces] == sorted(at for at, _ in first.pieces)
         for way in ("socket", "memory"):
@@ -73,7 +73,7 @@ def test_pieces_and_pauses_are_those_of_the_recording(backend: str, tmp_path: Pa
 
     async def test() -> None:
         stream = Answer.stream(
-            *(part for step in Answer.text("One two.").draft().steps for part in (Pause(0.03), step))
+            *(part for step in Answer.text("One two.").to_wire().steps for part in (Pause(0.03), step))
         )
         async with (
             FakeServer(stream) as server,
@@ -83,7 +83,7 @@ def test_pieces_and_pauses_are_those_of_the_recording(backend: str, tmp_path: Pa
             await say(client)
         (exchange,) = Cassette.load(path).exchanges
         pieces = [piece for _, piece in exchange.pieces]
-        assert pieces == Answer.text("One two.").draft().steps[: len(pieces)]
+        assert pieces == Answer.text("One two.").to_wire().steps[: len(pieces)]
         assert exchange.pieces[3][0] - exchange.pieces[0][0] > 0.08
         for speed, least, most in ((1.0, 0.25, 5.0), (None, 0.0, 0.2)):
             async with (

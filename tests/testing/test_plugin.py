@@ -123,7 +123,7 @@ def test_reports_say_what_is_wrong(tmp_path: Path) -> None:
 from responses_proto.testing import Answer, Fault, assert_ok, check_stream
 
 def body(*faults):
-    return b"".join(Answer.text("Hi.").with_faults(*faults).draft().steps)
+    return b"".join(Answer.text("Hi.").with_faults(*faults).to_wire().steps)
 
 def test_good():
     assert assert_ok(check_stream(body())).events == 9

@@ -1,8 +1,8 @@
-"""The protocol engine, both ends, without I/O: bytes or events in, bytes or events out. Nothing here awaits.
+"""The protocol engine of client and server, without I/O: it converts bytes to events and events to bytes, and never awaits.
 
-:class:`ResponseStream` reads a stream of server-sent events and keeps a snapshot of the response; :class:`Emitter` writes one.
-The package also prepares and checks histories (:func:`as_input`, :func:`check_history`), reads API errors and rate-limit
-headers, and holds the state tables. ``protocol.websocket`` is the same for a WebSocket connection.
+:class:`ResponseStream` reads a stream of server-sent events and keeps a snapshot of the response; :class:`Emitter` writes such a stream.
+The folder also prepares and checks histories (:func:`as_input`, :func:`check_history`), reads API errors and rate-limit headers, and
+contains the state tables. ``protocol.websocket`` is the engine of WebSocket connections.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""From every shape of error that servers send to one :class:`~responses_proto.exceptions.APIError`.
+"""Convert errors in all the forms that servers send to an :class:`~responses_proto.exceptions.APIError`.
 
-Bodies are read by what they hold, not by who sent them (see the tables below): an object with ``error``, ``detail``,
-``errors`` or ``message``, nested as deep as proxies nest them; a list of findings of a validator; text; a page.
-Pure: bytes and headers in, an exception out, which the caller raises or keeps.
+The form is recognized by the content of the body, not by the server (see the tables below): an object with ``error``, ``detail``,
+``errors`` or ``message``, nested as deep as proxies nest them; the list of a validator's findings; text; an HTML page.
+The functions return the exception; the caller raises it.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from .headers import request_id, retry_after
 if TYPE_CHECKING:
     from ..typing import JSONValue
 
-__all__ = ["api_error", "api_error_from", "readable"]
+__all__ = ["FIRST_ERROR", "api_error", "api_error_from", "readable"]
 
-_SHOWN: Final = 300  # characters of a text or page that a message quotes
-_LONGEST_MESSAGE: Final = 2_000  # characters of a message that the server itself calls one
-_KEPT: Final = 64 * 1024  # characters of a body that is no JSON
-_FIRST_ERROR: Final = 400  # of the HTTP status codes
+_MAX_QUOTE: Final = 300  # characters of a page that a message quotes
+_MAX_MESSAGE: Final = 2_000  # characters of a message
+_MAX_TEXT: Final = 64 * 1024  # characters that are read of a body that is not JSON
+FIRST_ERROR: Final = 400
+"""The lowest HTTP status code of an error."""
 _LAST_ERROR: Final = 599
-_DEPTH: Final = 8  # of errors inside errors; proxies of proxies stay well below
-_LISTED: Final = 3  # findings of a validator that a message lists
+_MAX_DEPTH: Final = 8  # of errors inside errors; chains of proxies stay well below
+_MAX_FINDINGS: Final = 3  # of a validator, that a message lists
 
-# The words that servers use, the most telling first.
-_INNER: Final = ("error", "errors", "detail", "details", "response", "message")
+# The keys that servers use, the most specific first.
+_NESTED: Final = ("error", "errors", "detail", "details", "response", "message")
 _MESSAGE: Final = ("message", "msg", "error_description", "error_message")
-_LESSER_MESSAGE: Final = ("title", "reason")  # taken when there is nothing better, not even a `detail`
-_BEFORE_MESSAGE: Final = ("error", "errors")  # what is in these is the error, whatever is said beside it
+_FALLBACK_MESSAGE: Final = ("title", "reason")  # used if there is nothing better, not even a `detail`
+_OVERRIDING: Final = ("error", "errors")  # their content has priority over a message beside them
 _CODE: Final = ("code", "error_code")
 _TYPE: Final = ("type", "error_type", "__type")
 _STATUS: Final = ("status", "status_code", "statusCode", "http_status")
 _REQUEST_ID: Final = ("request_id", "requestId")
 
-_CLASSES: Final[Mapping[str, int]] = {
-    # Codes and types of errors that come without a status, inside a stream: the status that they have outside of one.
+_STATUS_OF: Final[Mapping[str, int]] = {
     "rate_limit_exceeded": 429,
     "rate_limit_error": 429,
     "insufficient_quota": 429,
@@ -66,39 +66,41 @@ _CLASSES: Final[Mapping[str, int]] = {
     "invalid_prompt": 400,
     "invalid_request_error": 400,
 }
+"""Code or type of an error -> its HTTP status, for errors inside a stream, which have none."""
 
 
 def api_error(
     status: int | None, headers: Mapping[str, str], body: bytes | str, *, now: float | None = None
 ) -> APIError:
-    """Make the error of an answer. Never raises, whatever the body is.
+    """Return the error of an HTTP response. Never raises.
 
-    ``now`` (seconds since 1970) turns a point in time at which to try again into a span, where the answer has no ``Date``.
+    ``now``, in seconds since 1970, is used to read a time at which to retry if the response has no ``Date`` header.
     """
     text = (body if isinstance(body, str) else body.decode("utf-8", "replace")).strip("\ufeff \t\r\n")
     value = _as_json(text)
     if value is None:
         value = _as_event(text)
     if value is None and text not in ("", "null"):
-        value = text[:_KEPT]
+        value = text[:_MAX_TEXT]
     return api_error_from(value, status=status, headers=headers, now=now)
 
 
 def api_error_from(
     body: JSONValue, *, status: int | None = None, headers: Mapping[str, str] | None = None, now: float | None = None
 ) -> APIError:
-    """Make the error of a JSON value: a decoded body, an ``error`` event, or what a failed response has as ``error``.
+    """Return the error of a JSON value: a decoded body, an ``error`` event, or the ``error`` of a failed response.
 
-    ``status`` is that of the HTTP answer. An error inside a stream has none, or the one that its body states; its class is
-    then worked out from its code. Headers stated inside the body (as WebSocket errors have them) count like real ones.
+    ``status`` is that of the HTTP response. An error inside a stream has none, or the one in its body; its class then follows from its
+    code. Headers inside the body, which WebSocket errors have, count like real ones, as far as ``headers`` does not have them. ``now`` is
+    as in :func:`api_error`.
     """
-    facts = _read(body, _DEPTH)
-    known = _headers(facts, headers)
+    facts = _read(body, _MAX_DEPTH)
+    all_headers = _headers(facts, headers)
     if status is None:
         status = facts.status
-    # A 200 with an error in its body tells no more of the error's class than a stream does.
-    is_telling = status is not None and status >= _FIRST_ERROR
-    error_class = APIError.for_status(status if is_telling else facts.status or _implied(facts))
+    # If the status is 200 with an error in the body, the class follows from the body, as in a stream.
+    is_error = status is not None and status >= FIRST_ERROR
+    error_class = APIError.for_status(status if is_error else facts.status or _implied_status(facts))
     message = facts.message or _phrase(status)
     return error_class(
         message,
@@ -106,11 +108,11 @@ def api_error_from(
         code=facts.code,
         type=facts.type,
         param=facts.param,
-        request_id=request_id(known) or facts.request_id,
+        request_id=request_id(all_headers) or facts.request_id,
         retry_after=retry_after(
-            known, facts.hints, facts.message or "", exhausted=error_class is RateLimitError, now=now
+            all_headers, facts.hints, facts.message or "", exhausted=error_class is RateLimitError, now=now
         ),
-        headers=known,
+        headers=all_headers,
         body=body,
     )
 
@@ -127,7 +129,7 @@ class _Facts:
     hints: Mapping[str, JSONValue] = attrs.field(factory=dict[str, "JSONValue"])
 
     def over(self, outer: _Facts) -> _Facts:
-        """Fill what is missing here from the object around."""
+        """Return these facts, completed by those of the enclosing object."""
         return _Facts(
             self.message or outer.message,
             self.code or outer.code,
@@ -151,7 +153,7 @@ def _read(value: JSONValue, depth: int) -> _Facts:
 
 
 def _read_text(text: str, depth: int) -> _Facts:
-    # A proxy that quotes the body of the server behind it quotes JSON.
+    # Proxies put the JSON of the server behind them into a string.
     inner = _as_json(text) if depth > 0 else None
     if isinstance(inner, (Mapping, list)):
         facts = _read(inner, depth - 1)
@@ -162,41 +164,49 @@ def _read_text(text: str, depth: int) -> _Facts:
 
 def _read_object(value: Mapping[str, JSONValue], depth: int) -> _Facts:
     message = _first_text(value, _MESSAGE)
-    lesser = message or _first_text(value, _LESSER_MESSAGE)
+    text = message or _first_text(value, _FALLBACK_MESSAGE)
+    facts = _own_facts(value)
+    if text:
+        facts = _read_text(text, depth - 1).over(facts)
+    for key in _NESTED if depth > 0 else ():
+        nested = value.get(key)
+        if not nested or not isinstance(nested, (str, Mapping, Sequence)) or nested == text:
+            continue
+        if key == "error" and isinstance(nested, str) and message and _is_name(nested):
+            return attrs.evolve(
+                facts, code=facts.code or nested
+            )  # {"error": "invalid_token", "message": "It expired."}
+        found = _read(nested, depth - 1)
+        facts = found.over(facts) if key in _OVERRIDING or not message else facts.over(found)
+        if facts.message:
+            break
+    return facts
+
+
+def _own_facts(value: Mapping[str, JSONValue]) -> _Facts:
+    """Return what an object itself says, apart from its message."""
+    type_ = _first_text(value, _TYPE)
+    if type_ == "error" or (type_ or "").startswith(("response.", "about:", "http")):
+        type_ = None  # the type of an event, or the address of a page about the error (RFC 9457)
     headers = value.get("headers")
-    kind = _first_text(value, _TYPE)
-    facts = _Facts(
+    return _Facts(
         code=_code(value),
-        # An event's type is no type of error, nor is the address of a page about it (RFC 9457).
-        type=None if kind is None or kind == "error" or kind.startswith(("response.", "about:", "http")) else kind,
+        type=type_,
         param=_param(value),
         status=next((code for key in _STATUS if (code := _status(value.get(key)))), None),
         request_id=_first_text(value, _REQUEST_ID),
         headers=headers if isinstance(headers, Mapping) else {},
         hints=value,
     )
-    if lesser:
-        facts = _read_text(lesser, depth - 1).over(facts)
-    for key in _INNER if depth > 0 else ():
-        inner = value.get(key)
-        if not inner or not isinstance(inner, (str, Mapping, Sequence)) or inner == lesser:
-            continue
-        if key == "error" and isinstance(inner, str) and message and _is_name(inner):
-            return attrs.evolve(facts, code=facts.code or inner)  # {"error": "invalid_token", "message": "It expired."}
-        found = _read(inner, depth - 1)
-        facts = found.over(facts) if key in _BEFORE_MESSAGE or not message else facts.over(found)
-        if facts.message:
-            break
-    return facts
 
 
 def _read_list(values: Sequence[JSONValue], depth: int) -> _Facts:
-    # Findings of a validator (zod, pydantic), or one error in brackets.
-    found = [_read(value, depth - 1) for value in values[:_LISTED]] if depth > 0 else []
+    # The findings of a validator (zod, pydantic), or a list of one error.
+    found = [_read(value, depth - 1) for value in values[:_MAX_FINDINGS]] if depth > 0 else []
     messages = [f"{facts.param}: {facts.message}" if facts.param else facts.message for facts in found if facts.message]
     if not messages:
         return _Facts()
-    more = f"; and {len(values) - _LISTED} more" if len(values) > _LISTED else ""
+    more = f"; and {len(values) - _MAX_FINDINGS} more" if len(values) > _MAX_FINDINGS else ""
     return attrs.evolve(found[0], message="; ".join(messages) + more)
 
 
@@ -218,11 +228,11 @@ def _param(value: Mapping[str, JSONValue]) -> str | None:
     param = value.get("param")
     if isinstance(param, str) and param:
         return param
-    steps = value.get("loc", value.get("path"))  # pydantic's word, zod's word
+    steps = value.get("loc", value.get("path"))  # of pydantic and zod
     if not isinstance(steps, Sequence) or isinstance(steps, str):
         return None
     names = [step for step in steps if isinstance(step, (str, int))]
-    if names and names[0] == "body":  # the whole request, in FastAPI's terms
+    if names and names[0] == "body":  # FastAPI's name for the whole request
         names = names[1:]
     path = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in names)
     return path.removeprefix(".") or None
@@ -231,22 +241,24 @@ def _param(value: Mapping[str, JSONValue]) -> str | None:
 def _status(value: JSONValue) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value[:4])
-    whole = value if isinstance(value, int) and not isinstance(value, bool) else 0
-    return whole if _FIRST_ERROR <= whole <= _LAST_ERROR else None
+    number = value if isinstance(value, int) and not isinstance(value, bool) else 0
+    return number if FIRST_ERROR <= number <= _LAST_ERROR else None
 
 
-def _implied(facts: _Facts) -> int | None:
+def _implied_status(facts: _Facts) -> int | None:
     for name in (facts.code, facts.type):
         if name:
-            status = _status(name) or _CLASSES.get(name)
+            status = _status(name) or _STATUS_OF.get(name)
             if status:
                 return status
     return None
 
 
 def _headers(facts: _Facts, headers: Mapping[str, str] | None) -> dict[str, str]:
-    stated = {name.lower(): str(value) for name, value in facts.headers.items() if isinstance(value, (str, int, float))}
-    return stated | {name.lower(): value for name, value in (headers or {}).items()}
+    in_body = {
+        name.lower(): str(value) for name, value in facts.headers.items() if isinstance(value, (str, int, float))
+    }
+    return in_body | {name.lower(): value for name, value in (headers or {}).items()}
 
 
 def _phrase(status: int | None) -> str:
@@ -260,7 +272,7 @@ def _phrase(status: int | None) -> str:
 
 _NAME: Final = re.compile(r"[A-Za-z][\w.:-]{0,79}")
 _INVISIBLE: Final = re.compile(r"<(script|style|head)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)", re.DOTALL | re.IGNORECASE)
-_TITLE: Final = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
+_TITLE: Final = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)  # linear: a match ends at the next `<` at the latest
 _TAG: Final = re.compile(r"<[^>]*>?")
 _PAGE: Final = re.compile(r"\s*(?:<!doctype|<html|<head|<body|<\?xml|<[a-z][a-z0-9]*[\s>])", re.IGNORECASE)
 
@@ -269,26 +281,30 @@ def _is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None
 
 
-def readable(text: str, longest: int | None = None) -> str:
-    """Make one line for people of a text or a page: a page's title and the beginning of what it shows."""
+def readable(text: str, max_length: int | None = None) -> str:
+    """Return a text as one line; an HTML page as its title and the beginning of its visible text.
+
+    ``max_length`` is in characters; the default is 2000 for a text, and 300 for a page.
+    """
     if not _PAGE.match(text):
-        return _cut(text, longest or _LONGEST_MESSAGE)
-    page = text[:_KEPT]
-    title = _TITLE.search(page)
-    seen = _cut(html.unescape(_TAG.sub(" ", _INVISIBLE.sub(" ", page))), longest or _SHOWN)
-    named = _cut(html.unescape(title[1]), longest or _SHOWN) if title else ""
-    if not named or named in seen:
-        return seen or named
-    return _cut(f"{named}: {seen}" if seen else named, longest or _SHOWN)
+        return _shorten(text, max_length or _MAX_MESSAGE)
+    max_length = max_length or _MAX_QUOTE
+    page = text[:_MAX_TEXT]
+    visible = _shorten(html.unescape(_TAG.sub(" ", _INVISIBLE.sub(" ", page))), max_length)
+    found = _TITLE.search(page)
+    title = _shorten(html.unescape(found[1]), max_length) if found else ""
+    if not title or title in visible:
+        return visible or title
+    return _shorten(f"{title}: {visible}" if visible else title, max_length)
 
 
-def _cut(text: str, longest: int) -> str:
-    line = " ".join(text[: 8 * longest].split())
-    return line if len(line) <= longest else f"{line[: longest - 1]}…"
+def _shorten(text: str, max_length: int) -> str:
+    line = " ".join(text[: 8 * max_length].split())
+    return line if len(line) <= max_length else f"{line[: max_length - 1]}…"
 
 
 def _as_json(text: str) -> JSONValue:
-    # None also for what is no object, list or string: `null` and `12` tell nothing.
+    # None also for other values than objects, lists and strings: `null` and `12` say nothing about an error.
     if text.lstrip()[:1] not in ("{", "[", '"'):
         return None
     try:
@@ -302,7 +318,7 @@ _DATA_LINE: Final = re.compile(r"^data: ?(.+)$", re.MULTILINE)
 
 
 def _as_event(text: str) -> JSONValue:
-    # Some servers answer a streaming request with an error status and yet an event stream.
+    # Some servers send an event stream with an error status.
     if not text.lstrip().startswith(("data:", "event:")):
         return None
-    return next((value for line in _DATA_LINE.findall(text[:_KEPT]) if (value := _as_json(line))), None)
+    return next((value for line in _DATA_LINE.findall(text[:_MAX_TEXT]) if (value := _as_json(line))), None)

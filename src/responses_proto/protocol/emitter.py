@@ -1,9 +1,9 @@
-"""The server's half of the engine: typed calls in, a conformant sequence of events out.
+"""Write the events of a response: the server's half of the engine.
 
-An :class:`Emitter` speaks for one response. It numbers the events, gives items their places and ids, opens and closes what
-has to be opened and closed, and states the whole of everything where the protocol wants it. What the protocol does not
-allow, it does not do: such a call raises :class:`~responses_proto.exceptions.LocalProtocolError` and emits nothing.
-It reads the tables of :mod:`responses_proto.protocol.state`, which the accumulator on the other side reads too. ::
+An :class:`Emitter` makes the events of one response from typed calls. It numbers the events, assigns indices and ids to items, opens and
+closes items and content parts, and repeats finished texts, parts and items in full where the protocol requires it. A call that the
+protocol does not allow in the current state raises :class:`~responses_proto.exceptions.LocalProtocolError` and emits nothing. The order
+of events comes from the tables of :mod:`responses_proto.protocol.state`, which the accumulator on the client's side reads too. ::
 
     emitter = Emitter(request, now=time.time())
     events = emitter.start()                    # response.created, response.in_progress
@@ -13,11 +13,11 @@ It reads the tables of :mod:`responses_proto.protocol.state`, which the accumula
     events += message.done()                    # output_text.done, content_part.done, output_item.done
     events += emitter.complete(usage)           # response.completed
 
-Every call hands out the events that were not handed out before, each of them once, in order. A call that opens an
-item gives its writer instead: the events of the opening come with the next call, or at once from :meth:`Emitter.events`.
+Each call returns the events that were not returned before, in order. A call that opens an item returns its writer instead: its
+events are returned by the next call, or at once by :meth:`Emitter.events`.
 
-:func:`emit` makes the events of a whole response: ``accumulate(emit(x)) == x``. :func:`encode_event` and :data:`DONE` are the
-bytes of it all over SSE.
+:func:`emit` returns the events of a finished response: ``accumulate(emit(x)) == x``. :func:`encode_event` and :data:`DONE` are the
+events and the end of the stream as bytes of SSE.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast, overload
 import attrs
 
 from ..codec import dumps
-from ..exceptions import LocalProtocolError
+from ..exceptions import LocalProtocolError, UsageError
 from ..models._base import Model
 from ..models.config import ConversationReference, JsonSchemaFormat, PlainTextFormat, ReasoningConfig, TextConfig
 from ..models.content import Annotation, Content, LogProb, OutputText, ReasoningText, Refusal, SummaryText
@@ -56,7 +56,7 @@ from .state import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ..models.request import CreateResponse
 
@@ -73,21 +73,22 @@ __all__ = [
     "initial_response",
     "random_id",
     "split_words",
+    "without_text",
 ]
 
 Ids: TypeAlias = "Callable[[str], str]"
-"""Makes an id that begins with the given prefix (``resp``, ``msg``, ``rs``, ``fc``, ``call``) and is not in use yet."""
+"""Returns a new id that begins with this prefix: ``resp``, ``msg``, ``rs``, ``fc`` or ``call``."""
 
 _WORD: Final = re.compile(r"\s*\S+|\s+")
 
 
 def random_id(prefix: str) -> str:
-    """Make an id that nobody has: the prefix, an underscore, 192 random bits in hexadecimal."""
+    """Return a unique id: the prefix, an underscore and 192 random bits in hexadecimal."""
     return f"{prefix}_{os.urandom(24).hex()}"
 
 
 def split_words(text: str) -> list[str]:
-    """Cut a text into words, each with the spaces before it, as models do. Joined again they are the text."""
+    """Split a text into words, each with the spaces before it, like the tokens of models. Joined, they are the text again."""
     return _WORD.findall(text)
 
 
@@ -95,7 +96,7 @@ def split_words(text: str) -> list[str]:
 
 
 def encode_event(event: Event) -> bytes:
-    """Write one event as a frame of SSE, its ``event:`` line the event's type."""
+    """Return an event as a frame of SSE, with the event's type in its ``event:`` line."""
     return encode_frame(dumps(event), event.type or None)
 
 
@@ -104,7 +105,7 @@ DONE: Final = encode_frame(b"[DONE]")
 
 
 def encode_stream(events: Iterable[Event]) -> bytes:
-    """Write a whole stream, its end included."""
+    """Return a whole stream as bytes of SSE, including the ``[DONE]`` at its end."""
     return b"".join([*map(encode_event, events), DONE])
 
 
@@ -112,124 +113,143 @@ _M = TypeVar("_M", bound=Model)
 
 
 def _evolve(model: _M, **fields: Any) -> _M:
-    # mypy does not take a class made by a decorator of ours for an attrs class, which is what `evolve` asks for there.
+    # mypy does not see that a class made by our own decorator is an attrs class, which `evolve` requires.
     return cast("_M", attrs.evolve(cast("Any", model), **fields))
 
 
-# ---- the response that is spoken for
+# ---- the response at its start
+
+
+_DEFAULTS: Final[Mapping[str, object]] = {
+    "background": False,
+    "conversation": UNSET,
+    "frequency_penalty": 0.0,
+    "instructions": None,
+    "max_output_tokens": None,
+    "max_tool_calls": None,
+    "model": "",
+    "presence_penalty": 0.0,
+    "previous_response_id": None,
+    "prompt": UNSET,
+    "prompt_cache_key": None,
+    "prompt_cache_retention": UNSET,
+    "safety_identifier": None,
+    "tool_choice": "auto",
+    "top_logprobs": 0,
+    "truncation": "disabled",
+    "user": UNSET,
+}
+"""Field of a request that its response repeats -> the value in the response if the field is missing, null or empty."""
+
+_DEFAULTS_UNLESS_SET: Final[Mapping[str, object]] = {
+    "parallel_tool_calls": True,
+    "store": True,
+    "temperature": 1.0,
+    "top_p": 1.0,
+}
+"""The same for fields in which zero and false are values like others: the value if the field is missing or null."""
 
 
 def initial_response(request: CreateResponse, *, now: float, id: str | None = None) -> Response:  # noqa: A002 - the field's name
-    """Make the response to a request, as it is before anything was done: in progress, no output.
+    """Return the response to a request as it is at its start: in progress, without output.
 
-    What the request leaves open is filled with what the specification gives as the default; both specifications require
-    these fields of a response. ``now`` is in seconds since 1970.
+    ``now`` is its ``created_at``, in seconds since 1970; without ``id`` it gets a random one. Fields that the request leaves out get
+    the defaults of the specification, because both specifications require them of a response.
     """
-    conversation = request.conversation or None
+    fields: dict[str, Any] = {name: getattr(request, name) or default for name, default in _DEFAULTS.items()}
+    for name, default in _DEFAULTS_UNLESS_SET.items():
+        value = getattr(request, name)
+        fields[name] = default if value is None or value is UNSET else value
+    if isinstance(fields["conversation"], str):
+        fields["conversation"] = ConversationReference(id=fields["conversation"])
     return Response(
         id=id or random_id("resp"),
         created_at=int(now),
         completed_at=None,
         status="in_progress",
-        background=request.background or False,
         error=None,
         incomplete_details=None,
-        instructions=request.instructions or None,
-        max_output_tokens=request.max_output_tokens or None,
-        max_tool_calls=request.max_tool_calls or None,
-        model=request.model or "",
         output=[],
-        parallel_tool_calls=request.parallel_tool_calls if isinstance(request.parallel_tool_calls, bool) else True,
-        presence_penalty=request.presence_penalty or 0.0,
-        frequency_penalty=request.frequency_penalty or 0.0,
-        previous_response_id=request.previous_response_id or None,
-        conversation=ConversationReference(id=conversation) if isinstance(conversation, str) else conversation or UNSET,
-        prompt=request.prompt or UNSET,
-        prompt_cache_key=request.prompt_cache_key or None,
-        prompt_cache_retention=request.prompt_cache_retention or UNSET,
-        reasoning=_reasoning(request.reasoning or None),
-        safety_identifier=request.safety_identifier or None,
+        reasoning=_reasoning(request.reasoning or ReasoningConfig()),
         service_tier="default",
-        store=request.store if isinstance(request.store, bool) else True,
-        temperature=1.0 if request.temperature is None or request.temperature is UNSET else request.temperature,
-        text=_text(request.text or None),
-        tool_choice=request.tool_choice or "auto",
+        text=_text(request.text or TextConfig()),
         tools=[_tool(tool) for tool in request.tools or ()],
-        top_logprobs=request.top_logprobs or 0,
-        top_p=1.0 if request.top_p is None or request.top_p is UNSET else request.top_p,
-        truncation=request.truncation or "disabled",
         usage=None,
-        user=request.user or UNSET,
         metadata=request.metadata or {},
+        **fields,
     )
 
 
-def _reasoning(asked: ReasoningConfig | None) -> ReasoningConfig:
-    asked = asked or ReasoningConfig()
-    return _evolve(asked, effort=asked.effort or None, summary=asked.summary or None)
+def _reasoning(config: ReasoningConfig) -> ReasoningConfig:
+    return _evolve(config, effort=config.effort or None, summary=config.summary or None)
 
 
-def _text(asked: TextConfig | None) -> TextConfig:
-    asked = asked or TextConfig()
-    shape = asked.format or PlainTextFormat()
-    if isinstance(shape, JsonSchemaFormat):
-        stated = {"name": shape.name or "", "description": shape.description or None, "strict": shape.strict or False}
-        shape = _evolve(shape, **stated, schema=shape.schema or None, extra=dict(shape.extra))  # its type included
-    return _evolve(asked, format=shape, verbosity=asked.verbosity or UNSET)
+def _text(config: TextConfig) -> TextConfig:
+    format_ = config.format or PlainTextFormat()
+    if isinstance(format_, JsonSchemaFormat):
+        format_ = _evolve(
+            format_,
+            name=format_.name or "",
+            description=format_.description or None,
+            strict=format_.strict or False,
+            schema=format_.schema or None,
+            extra=dict(format_.extra),  # a plain one, which does not leave out the `type`
+        )
+    return _evolve(config, format=format_, verbosity=config.verbosity or UNSET)
 
 
-def _tool(asked: Tool) -> Tool:
-    if not isinstance(asked, FunctionTool):
-        return asked
-    strict = True if asked.strict is UNSET else asked.strict
-    return _evolve(asked, description=asked.description or None, parameters=asked.parameters or None, strict=strict)
+def _tool(tool: Tool) -> Tool:
+    if not isinstance(tool, FunctionTool):
+        return tool
+    strict = True if tool.strict is UNSET else tool.strict
+    return _evolve(tool, description=tool.description or None, parameters=tool.parameters or None, strict=strict)
 
 
-def _begun(response: Response, status: str) -> Response:
-    """Give the response as it was before anything was done. What it does not state stays unstated."""
-    later = {
+def _without_outcome(response: Response, status: str) -> Response:
+    """Return the response as it was at its start, with this status. Fields that it does not have are not added."""
+    fields: dict[str, object] = {
         name: None
         for name in ("completed_at", "usage", "error", "incomplete_details")
         if getattr(response, name) is not UNSET
     }
     if response.status is not UNSET:
-        return _evolve(response, output=[], status=status, **later)
-    return _evolve(response, output=[], **later)
+        fields["status"] = status
+    return _evolve(response, output=[], **fields)
 
 
 # ---- numbering
 
 
 class _Recorder:
-    """Numbers the events, keeps them until they are handed out, and knows where the response is in its life."""
+    """Numbers the events, keeps them until they are returned, and keeps the state of the response."""
 
     def __init__(self) -> None:
         self.state: ResponseState = "awaited"
         self.next_number: int = 0
-        self._waiting: list[Event] = []
+        self._pending: list[Event] = []
 
     def record(self, type_: str, **fields: Any) -> None:
-        """Make the event of this type. The fields are those of its class."""
-        make: Any = EVENT_TYPES[type_]  # each class has other fields; the tables say which
-        self._waiting.append(make(sequence_number=self.next_number, **fields))
+        """Add the event of this type with these fields."""
+        event_class: Any = EVENT_TYPES[type_]  # not typed, because each class has other fields
+        self._pending.append(event_class(sequence_number=self.next_number, **fields))
         self.next_number += 1
 
     def advance(self, *types: str) -> None:
-        """Check that lifecycle events may follow, one after the other, and take the state that they lead to."""
+        """Go to the state after these lifecycle events. Raise ``LocalProtocolError`` if they may not follow."""
         state = self.state
         for type_ in types:
             following = RESPONSE_LIFE[state].get(type_)
             if following is None:
-                raise LocalProtocolError(f"{type_} cannot follow: the response is {_STATES[state]}")
+                raise LocalProtocolError(f"{type_} cannot be sent: the response is {_STATES[state]}")
             state = following
         self.state = state
 
     def check_in_progress(self) -> None:
         if self.state != "in_progress":
-            raise LocalProtocolError(f"output needs a response in progress, and this one is {_STATES[self.state]}")
+            raise LocalProtocolError(f"output cannot be sent: the response is {_STATES[self.state]}")
 
-    def hand_out(self) -> list[Event]:
-        events, self._waiting = self._waiting, []
+    def take_events(self) -> list[Event]:
+        events, self._pending = self._pending, []
         return events
 
 
@@ -248,9 +268,9 @@ _STATES: Final[dict[ResponseState, str]] = {
 _WITH_ITEM_ID: Final = frozenset(
     name for name, cls in EVENT_TYPES.items() if any(a.name == "item_id" for a in cls.__attrs_attrs__)
 )
+"""Types of the events that have an ``item_id``."""
 
-_LATE: Final[dict[str, dict[str, object]]] = {
-    # What an item has only once it is done, and what stands there before. Beside the texts that grow.
+_BEFORE_DONE: Final[dict[str, dict[str, object]]] = {
     "mcp_call": {"output": None, "error": None},
     "mcp_list_tools": {"tools": [], "error": None},
     "code_interpreter_call": {"outputs": None},
@@ -259,22 +279,23 @@ _LATE: Final[dict[str, dict[str, object]]] = {
     "shell_call_output": {"output": []},
     "output_text": {"annotations": [], "logprobs": []},
 }
+"""Type of an item or part -> its fields that are filled only when it is done, beside its texts, and their values until then."""
 
 
 class _Part:
-    """A part that is being written."""
+    """A content part that is being written."""
 
-    def __init__(self, container: str, index: int, channel: DeltaField, empty: Content) -> None:
+    def __init__(self, container: str, index: int, delta_field: DeltaField, empty: Content) -> None:
         self.container = container
         self.index = index
-        self.channel = channel
+        self.delta_field = delta_field
         self.empty = empty
         self.deltas: list[str] = []
         self.annotations: list[Annotation] = []
         self.logprobs: list[LogProb] = []
 
-    def whole(self) -> Content:
-        fields: dict[str, Any] = {self.channel.field: "".join(self.deltas)}
+    def finished(self) -> Content:
+        fields: dict[str, Any] = {self.delta_field.field: "".join(self.deltas)}
         if self.annotations:
             fields["annotations"] = self.annotations
         if self.logprobs:
@@ -283,7 +304,7 @@ class _Part:
 
 
 class ItemWriter:
-    """An item of the output that is being written. Its subclasses have the verbs; each ends with :meth:`done`."""
+    """Writes an item of the output. Call the methods of its subclasses, then :meth:`done`."""
 
     def __init__(self, recorder: _Recorder, output_index: int, item: Item) -> None:
         recorder.check_in_progress()
@@ -292,7 +313,7 @@ class ItemWriter:
         self._part: _Part | None = None
         self._fields: dict[str, list[str]] = {}
         self.output_index = output_index
-        """The item's place in ``response.output``."""
+        """The index of the item in ``response.output``."""
         self.id: str = getattr(item, "id", None) or ""
         """The item's id."""
         self.closed: bool = False
@@ -301,103 +322,105 @@ class ItemWriter:
 
     @property
     def item(self) -> Item:
-        """The item: as it began while it is open, whole when it is closed."""
+        """The item: as it was opened while it is open, complete when it is closed."""
         return self._item
 
     def close(self, status: str = "completed") -> None:
-        """Close what is open, and the item, which gets this status if it has any. Does nothing when it is closed."""
+        """Close the open part and the item. The item gets this status, if its type has one. Do nothing if it is closed."""
         if self.closed:
             return
         self._close_part(status)
         fields: dict[str, Any] = {}
-        for channel in ITEM_DELTA_FIELDS.get(self._item.type, ()):
-            if not channel.container:
-                fields[channel.field] = whole = "".join(self._fields.get(channel.field, ()))
-                self._done(channel, 0, whole)
+        for delta_field in ITEM_DELTA_FIELDS.get(self._item.type, ()):
+            if not delta_field.container:
+                fields[delta_field.field] = text = "".join(self._fields.get(delta_field.field, ()))
+                self._done(delta_field, 0, text)
         if isinstance(getattr(self._item, "status", None), str):
             fields["status"] = status
         self.finish(_evolve(self._item, **fields))
 
     def finish(self, item: Item) -> None:
-        """State the whole item, whatever was written."""
+        """Close the item with this content, instead of what was written."""
         self._item = item
         self.closed = True
         self._recorder.record("response.output_item.done", output_index=self.output_index, item=item)
 
     def done(self) -> list[Event]:
-        """Close the item. Gives the events that were not handed out yet."""
+        """Close the item. Return the new events."""
         self._check_open()
         self.close()
-        return self._recorder.hand_out()
+        return self._recorder.take_events()
 
     def _check_open(self) -> None:
         self._recorder.check_in_progress()
         if self.closed:
-            raise LocalProtocolError(f"the item at {self.output_index} ({self._item.type}) is closed")
+            raise LocalProtocolError(
+                f"nothing can be added to item {self.output_index} ({self._item.type}): it is closed"
+            )
 
-    def _say(self, type_: str, fields: dict[str, Any]) -> None:
+    def _record(self, type_: str, fields: dict[str, Any]) -> None:
         if type_ in _WITH_ITEM_ID:
             fields["item_id"] = self.id
         self._recorder.record(type_, output_index=self.output_index, **fields)
 
-    def _write(self, channel: DeltaField, delta: str, logprobs: Sequence[LogProb] = ()) -> list[Event]:
-        """Let the text of a channel grow, in a part that is opened first if it has to be."""
+    def _write(self, delta_field: DeltaField, delta: str, logprobs: Sequence[LogProb] = ()) -> list[Event]:
+        """Add to a text, after opening its part if necessary."""
         self._check_open()
-        if channel.container:
-            part = self._part_of(channel)
+        if delta_field.container:
+            part = self._open_part_for(delta_field)
             part.deltas.append(delta)
             part.logprobs += logprobs
         else:
-            self._fields.setdefault(channel.field, []).append(delta)
-        self._delta(channel, self._part.index if self._part else 0, delta, logprobs)
-        return self._recorder.hand_out()
+            self._fields.setdefault(delta_field.field, []).append(delta)
+        self._delta(delta_field, self._part.index if self._part else 0, delta, logprobs)
+        return self._recorder.take_events()
 
-    def _part_of(self, channel: DeltaField) -> _Part:
+    def _open_part_for(self, delta_field: DeltaField) -> _Part:
         part = self._part
-        if part is not None and part.channel is channel:
+        if part is not None and part.delta_field is delta_field:
             return part
         self._close_part()
-        index = len(cast("Sequence[Content]", getattr(self._item, channel.container) or ()))
-        part = self._part = _Part(channel.container, index, channel, _EMPTY_PARTS[channel.part]())
-        self._open_part(channel.container, index, part.empty)
+        index = len(cast("Sequence[Content]", getattr(self._item, delta_field.container) or ()))
+        part = self._part = _Part(delta_field.container, index, delta_field, _EMPTY_PARTS[delta_field.part]())
+        self._open_part(delta_field.container, index, part.empty)
         return part
 
     def _close_part(self, status: str = "completed") -> None:
         part, self._part = self._part, None
         if part is None:
             return
-        whole = part.whole()
-        self._done(part.channel, part.index, getattr(whole, part.channel.field), whole)
-        self._end_part(part.container, part.index, whole, status)
+        content = part.finished()
+        self._done(part.delta_field, part.index, getattr(content, part.delta_field.field), content)
+        self._end_part(part.container, part.index, content, status)
         before = cast("Sequence[Content]", getattr(self._item, part.container) or ())
-        self._item = _evolve(self._item, **{part.container: [*before, whole]})
+        self._item = _evolve(self._item, **{part.container: [*before, content]})
 
-    # What follows records single events, for the verbs above and for whole items below.
+    # Single events, for the methods above and for finished items below
 
     def _open_part(self, container: str, index: int, part: Content | str) -> None:
         type_ = PART_OPENERS[self._item.type, container]
         event = PART_EVENTS[type_]
-        self._say(type_, {event.index: index, event.value: part})
+        self._record(type_, {event.index: index, event.value: part})
 
-    def _delta(self, channel: DeltaField, index: int, delta: str, logprobs: Sequence[LogProb] = ()) -> None:
+    def _delta(self, delta_field: DeltaField, index: int, delta: str, logprobs: Sequence[LogProb] = ()) -> None:
         fields: dict[str, Any] = {"delta": delta}
-        if channel.index:
-            fields[channel.index] = index
-        if channel.part == "output_text":
+        if delta_field.index:
+            fields[delta_field.index] = index
+        if delta_field.part == "output_text":
             fields["logprobs"] = [*logprobs]
-        self._say(channel.delta, fields)
+        self._record(delta_field.delta, fields)
 
     def _annotation(self, index: int, number: int, annotation: Annotation) -> None:
         fields = {"content_index": index, "annotation_index": number, "annotation": annotation}
-        self._say("response.output_text.annotation.added", fields)
+        self._record("response.output_text.annotation.added", fields)
 
-    def _done(self, channel: DeltaField, index: int, whole: str, part: Content | str | None = None) -> None:
-        fields: dict[str, Any] = {channel.value: whole}
-        if channel.index:
-            fields[channel.index] = index
+    def _done(self, delta_field: DeltaField, index: int, text: str, part: Content | str | None = None) -> None:
+        fields: dict[str, Any] = {delta_field.value: text}
+        if delta_field.index:
+            fields[delta_field.index] = index
         if isinstance(part, OutputText):
             fields["logprobs"] = part.logprobs or []
-        self._say(channel.done, fields)
+        self._record(delta_field.done, fields)
 
     def _end_part(self, container: str, index: int, part: Content | str, status: str = "completed") -> None:
         type_ = PART_CLOSERS.get((self._item.type, container))
@@ -406,7 +429,7 @@ class ItemWriter:
             fields: dict[str, Any] = {event.index: index, event.value: part}
             if container == "summary" and status == "incomplete":
                 fields["status"] = status
-            self._say(type_, fields)
+            self._record(type_, fields)
 
 
 _EMPTY_PARTS: Final[dict[str, Callable[[], Content]]] = {
@@ -423,53 +446,55 @@ _SUMMARY: Final = PARTS["summary", "summary_text"]
 _ARGUMENTS: Final = ITEM_DELTA_FIELDS["function_call"][0]
 
 
-class MessageWriter(ItemWriter):
-    """A message of the assistant's. Text and refusal are parts of their own: changing over opens the next part."""
+class _PartWriter(ItemWriter):
+    def end_part(self) -> list[Event]:
+        """Close the open part, so that the next text begins a new part. Return the new events."""
+        self._check_open()
+        self._close_part()
+        return self._recorder.take_events()
+
+
+class MessageWriter(_PartWriter):
+    """Writes a message of the assistant. Text and refusal are separate parts: changing from one to the other opens a new part."""
 
     def text(self, delta: str, *, logprobs: Sequence[LogProb] = ()) -> list[Event]:
-        """Say more, and how sure that is, token by token, if the client asked. Gives the events not handed out yet."""
+        """Add to the text, with the log probabilities of its tokens if the client asked for them. Return the new events."""
         return self._write(_TEXT, delta, logprobs)
 
     def refusal(self, delta: str) -> list[Event]:
-        """Decline, in words. Gives the events that were not handed out yet."""
+        """Add to the refusal. Return the new events."""
         return self._write(_REFUSAL, delta)
 
     def annotation(self, annotation: Annotation) -> list[Event]:
-        """Attach something to the text part that is open. Gives the events that were not handed out yet."""
+        """Add an annotation to the open text part. Return the new events.
+
+        Raises ``LocalProtocolError`` if no text part is open.
+        """
         self._check_open()
         part = self._part
-        if part is None or part.channel is not _TEXT:
-            raise LocalProtocolError("an annotation belongs to a text: write the text first")
+        if part is None or part.delta_field is not _TEXT:
+            raise LocalProtocolError("an annotation needs an open text part: call text() first")
         self._annotation(part.index, len(part.annotations), annotation)
         part.annotations.append(annotation)
-        return self._recorder.hand_out()
-
-    def end_part(self) -> list[Event]:
-        """Close the part that is open, so that what comes next is a part of its own."""
-        self._check_open()
-        self._close_part()
-        return self._recorder.hand_out()
+        return self._recorder.take_events()
 
 
-class ReasoningWriter(ItemWriter):
-    """What the model thinks: its reasoning (``text``), a summary of it, or both."""
+class ReasoningWriter(_PartWriter):
+    """Writes a reasoning item: its text, a summary of it, or both."""
 
     def text(self, delta: str) -> list[Event]:
-        """Think more, for the client to read. Gives the events that were not handed out yet."""
+        """Add to the reasoning text. Return the new events."""
         return self._write(_REASONING, delta)
 
     def summary(self, delta: str) -> list[Event]:
-        """Add to the summary. Gives the events that were not handed out yet."""
+        """Add to the summary. Return the new events."""
         return self._write(_SUMMARY, delta)
 
-    def end_part(self) -> list[Event]:
-        """Close the part that is open, so that what comes next is a part of its own."""
-        self._check_open()
-        self._close_part()
-        return self._recorder.hand_out()
-
     def done(self, *, encrypted_content: str | None = None) -> list[Event]:
-        """Close the item, with the reasoning as only the server can read it, where the client wants to keep that."""
+        """Close the item. Return the new events.
+
+        ``encrypted_content`` is the reasoning in a form that only the server can read, for clients that send it back.
+        """
         self._check_open()
         if encrypted_content is not None:
             self._item = _evolve(cast("Reasoning", self._item), encrypted_content=encrypted_content)
@@ -477,73 +502,75 @@ class ReasoningWriter(ItemWriter):
 
 
 class FunctionCallWriter(ItemWriter):
-    """A call of one of the client's functions."""
+    """Writes a call of one of the client's functions."""
 
     def __init__(self, recorder: _Recorder, output_index: int, item: FunctionCall) -> None:
         super().__init__(recorder, output_index, item)
         self.call_id: str = item.call_id
-        """What the output of the call will refer to."""
+        """The id to which the output of the call refers."""
 
     def arguments(self, delta: str) -> list[Event]:
-        """Write more of the arguments, which are JSON when they are whole. Gives the events not handed out yet."""
+        """Add to the arguments, which together must be JSON. Return the new events."""
         return self._write(_ARGUMENTS, delta)
 
 
-class _WholeItemWriter(ItemWriter):
-    """An item that is known from the start: said in the same steps as one that is being written."""
+class _FinishedItemWriter(ItemWriter):
+    """Writes an item that is known from the start, in the same steps as one that grows."""
 
     def __init__(
         self, recorder: _Recorder, output_index: int, item: Item, split: Callable[[str], Iterable[str]]
     ) -> None:
-        super().__init__(recorder, output_index, _emptied(item))
+        super().__init__(recorder, output_index, without_text(item))
         self._split = split
-        begins, *others = ITEM_PROGRESS.get(item.type, ("",))
-        if begins:
-            self._say(begins, {})
-        for container in dict.fromkeys(channel.container for channel in ITEM_DELTA_FIELDS.get(item.type, ())):
+        first, *others = ITEM_PROGRESS.get(item.type, ("",))
+        if first:
+            self._record(first, {})
+        for container in dict.fromkeys(delta_field.container for delta_field in ITEM_DELTA_FIELDS.get(item.type, ())):
             if container:
-                self._tell_parts(item, container)
+                self._write_parts(item, container)
             else:
-                self._tell_fields(item)
+                self._write_fields(item)
         for type_ in others:
-            if _applies(type_, item):
-                self._say(type_, {})
+            if _has_reached(type_, item):
+                self._record(type_, {})
         self.finish(item)
 
-    def _tell_fields(self, item: Item) -> None:
-        for channel in ITEM_DELTA_FIELDS[item.type]:
-            text = _look(item, channel.field)
+    def _write_fields(self, item: Item) -> None:
+        for delta_field in ITEM_DELTA_FIELDS[item.type]:
+            text = _look(item, delta_field.field)
             if isinstance(text, str):
-                self._grow(channel, 0, text)
-                self._done(channel, 0, text)
+                self._grow(delta_field, 0, text)
+                self._done(delta_field, 0, text)
 
-    def _tell_parts(self, item: Item, container: str) -> None:
+    def _write_parts(self, item: Item, container: str) -> None:
         parts = _look(item, container)
         if not isinstance(parts, list):  # absent, or a message whose content is written in the short form
             return
         for index, part in enumerate(cast("list[Content | str]", parts)):
             kind = "" if isinstance(part, str) else part.type
-            channel = next(
+            delta_field = next(
                 (c for c in ITEM_DELTA_FIELDS[item.type] if (c.container, c.part) == (container, kind)), None
             )
-            if channel is None:
+            if delta_field is None:
                 self._open_part(container, index, part)
             else:
-                text = part if isinstance(part, str) else str(getattr(part, channel.field))
-                self._open_part(container, index, "" if isinstance(part, str) else _emptied(part, channel.field))
-                self._grow(channel, index, text)
+                text = part if isinstance(part, str) else str(getattr(part, delta_field.field))
+                self._open_part(
+                    container, index, "" if isinstance(part, str) else without_text(part, delta_field.field)
+                )
+                self._grow(delta_field, index, text)
                 for number, annotation in enumerate(part.annotations or () if isinstance(part, OutputText) else ()):
                     self._annotation(index, number, annotation)
-                self._done(channel, index, text, part)
+                self._done(delta_field, index, text, part)
             self._end_part(container, index, part)
 
-    def _grow(self, channel: DeltaField, index: int, text: str) -> None:
+    def _grow(self, delta_field: DeltaField, index: int, text: str) -> None:
         for delta in self._split(text):
-            self._delta(channel, index, delta)
+            self._delta(delta_field, index, delta)
 
 
-def _applies(progress: str, item: Item) -> bool:
-    """Tell whether an item that has come this far has been there."""
+def _has_reached(progress: str, item: Item) -> bool:
+    """Return whether the event with this progress was sent for an item that is now in this state."""
     status = getattr(item, "status", None) or "completed"
     failed = status == "failed" or bool(getattr(item, "error", None))
     match PROGRESS[progress].step:
@@ -555,19 +582,22 @@ def _applies(progress: str, item: Item) -> bool:
             return True
 
 
-def _emptied(whole: _M, *texts: str) -> _M:
-    """Give an item or a part as it was when it was opened. What it does not state stays unstated."""
+def without_text(model: _M, *texts: str) -> _M:
+    """Return an item or a content part as it was when it was opened. Fields that it does not have are not added.
+
+    ``texts`` are the names of fields to empty, beside those that grow by deltas.
+    """
     for name in (
         *texts,
-        *(path for c in ITEM_DELTA_FIELDS.get(_type(whole), ()) for path in (c.container or c.field,)),
+        *(path for c in ITEM_DELTA_FIELDS.get(_type(model), ()) for path in (c.container or c.field,)),
     ):
-        value = _look(whole, name)
+        value = _look(model, name)
         if isinstance(value, (str, list)) and not (name == "content" and isinstance(value, str)):
-            whole = _put(whole, name, type(cast("str | list[object]", value))())
-    for name, before in _LATE.get(_type(whole), {}).items():
-        if getattr(whole, name) is not UNSET:
-            whole = _put(whole, name, copy.copy(before))  # nobody else's list
-    return _put(whole, "status", "in_progress") if isinstance(getattr(whole, "status", None), str) else whole
+            model = _put(model, name, type(cast("str | list[object]", value))())
+    for name, before in _BEFORE_DONE.get(_type(model), {}).items():
+        if getattr(model, name) is not UNSET:
+            model = _put(model, name, copy.copy(before))  # not the list of the table itself
+    return _put(model, "status", "in_progress") if isinstance(getattr(model, "status", None), str) else model
 
 
 def _type(value: Model) -> str:
@@ -591,9 +621,10 @@ def _put(model: _M, path: str, value: object) -> _M:
 
 
 class Emitter:
-    """One response, said event by event. Verbs: :meth:`start`, then items, then one of the three endings.
+    """Makes the events of one response.
 
-    Items are opened with :meth:`message`, :meth:`reasoning` and :meth:`function_call`, or said whole with :meth:`item`. Several
+    Call :meth:`start`, then write items, then call :meth:`complete`, :meth:`incomplete`, :meth:`fail`, :meth:`cancel` or :meth:`end`.
+    Open items with :meth:`message`, :meth:`reasoning` and :meth:`function_call`, or write finished ones with :meth:`item`. Several items
     may be open at once.
     """
 
@@ -602,14 +633,14 @@ class Emitter:
     @overload
     def __init__(self, about: Response, *, ids: Ids = random_id) -> None: ...
     def __init__(self, about: CreateResponse | Response, *, now: float = 0.0, ids: Ids = random_id) -> None:
-        """Speak for the response to a request (``now`` in seconds since 1970), or for a response as it is at its start.
+        """Create an emitter for a request, or for a response, whose output and outcome are then left out.
 
-        Of a response that is passed in, the output and how it ended are left out.
+        ``now`` is the time of the request in seconds since 1970. ``ids`` returns a new id for a prefix.
         """
         self.ids: Ids = ids
-        """Makes the ids of items."""
+        """Returns new ids for items."""
         if isinstance(about, Response):
-            self._response = _begun(about, "in_progress")
+            self._response = _without_outcome(about, "in_progress")
         else:
             self._response = initial_response(about, now=now, id=ids("resp"))
         self._recorder = _Recorder()
@@ -617,38 +648,41 @@ class Emitter:
 
     @property
     def response(self) -> Response:
-        """The response as it is now. Items that are open are in it as they began."""
+        """The response so far. Open items are in it as they were opened."""
         return _evolve(self._response, output=[writer.item for writer in self._items])
 
     @property
     def state(self) -> ResponseState:
-        """Where the response is in its life, a key of ``state.RESPONSE_LIFE``."""
+        """The state of the response, a key of ``state.RESPONSE_LIFE``."""
         return self._recorder.state
 
     @property
     def ended(self) -> bool:
-        """Whether the terminal event was made."""
+        """Whether the terminal event was emitted."""
         return self._recorder.state == "ended"
 
     def events(self) -> list[Event]:
-        """Give the events that were not handed out yet."""
-        return self._recorder.hand_out()
+        """Return the events that no call has returned yet."""
+        return self._recorder.take_events()
 
-    # -- the beginning
+    # -- the start
 
     def queue(self) -> list[Event]:
-        """Create the response and let it wait: ``response.created``, ``response.queued``. Call :meth:`start` next."""
+        """Create the response and queue it: ``response.created``, ``response.queued``. Call :meth:`start` next."""
         self._recorder.advance("response.created", "response.queued")
-        self._response = _begun(self._response, "queued")
+        self._response = _without_outcome(self._response, "queued")
         self._recorder.record("response.created", response=self._response)
         self._recorder.record("response.queued", response=self._response)
         return self.events()
 
     def start(self) -> list[Event]:
-        """Begin: ``response.created``, ``response.in_progress``; after :meth:`queue` only the latter."""
+        """Start the response: ``response.created``, ``response.in_progress``; after :meth:`queue` only the latter.
+
+        Write items next.
+        """
         types = ("response.in_progress",) if self.state == "queued" else ("response.created", "response.in_progress")
         self._recorder.advance(*types)
-        self._response = _begun(self._response, "in_progress")
+        self._response = _without_outcome(self._response, "in_progress")
         for type_ in types:
             self._recorder.record(type_, response=self._response)
         return self.events()
@@ -656,14 +690,14 @@ class Emitter:
     # -- the output
 
     def message(self, *, phase: MessagePhase | None = None, id: str | None = None) -> MessageWriter:  # noqa: A002 - the field's name
-        """Open a message of the assistant's."""
+        """Open a message of the assistant, and return its writer."""
         item = Message(
             id=id or self.ids("msg"), role="assistant", content=[], status="in_progress", phase=phase or UNSET
         )
         return self._add(MessageWriter(self._recorder, len(self._items), item))
 
     def reasoning(self, *, id: str | None = None) -> ReasoningWriter:  # noqa: A002 - the field's name
-        """Open a reasoning item."""
+        """Open a reasoning item, and return its writer."""
         item = Reasoning(id=id or self.ids("rs"), summary=[])
         return self._add(ReasoningWriter(self._recorder, len(self._items), item))
 
@@ -675,7 +709,7 @@ class Emitter:
         namespace: str | None = None,
         id: str | None = None,  # noqa: A002 - the field's name
     ) -> FunctionCallWriter:
-        """Open a call of a function of the client's."""
+        """Open a call of one of the client's functions, and return its writer. Without ``call_id`` it gets a new one."""
         item = FunctionCall(
             id=id or self.ids("fc"),
             call_id=call_id or self.ids("call"),
@@ -687,8 +721,8 @@ class Emitter:
         return self._add(FunctionCallWriter(self._recorder, len(self._items), item))
 
     def item(self, item: Item, *, split: Callable[[str], Iterable[str]] = split_words) -> list[Event]:
-        """Say a whole item, of any kind, in the steps that its kind has. ``split`` cuts its texts into deltas."""
-        self._add(_WholeItemWriter(self._recorder, len(self._items), item, split))
+        """Write a finished item of any type, in the steps of its type. ``split`` cuts its texts into deltas."""
+        self._add(_FinishedItemWriter(self._recorder, len(self._items), item, split))
         return self.events()
 
     def _add(self, writer: _W) -> _W:
@@ -698,17 +732,19 @@ class Emitter:
     # -- the end
 
     def complete(self, usage: Usage | None = None, *, now: float | None = None) -> list[Event]:
-        """End it well: ``response.completed``. ``now`` (seconds since 1970) becomes ``completed_at``.
+        """End the response: ``response.completed``. ``now``, in seconds since 1970, becomes ``completed_at``.
 
-        Raises ``LocalProtocolError`` while an item is open: it is not known to be whole.
+        Raises ``LocalProtocolError`` if an item is open, because its content may be incomplete.
         """
         if any(not writer.closed for writer in self._items):
-            raise LocalProtocolError("an item is open: call done() on its writer, or end with incomplete() or fail()")
+            raise LocalProtocolError(
+                "an item is still open: call done() on its writer, or end with incomplete() or fail()"
+            )
         at = None if now is None else int(now)
         return self._end("response.completed", {"status": "completed", "usage": usage, "completed_at": at})
 
     def incomplete(self, reason: str = "max_output_tokens", usage: Usage | None = None) -> list[Event]:
-        """End it early: what is open is closed as incomplete, then ``response.incomplete``."""
+        """End the response early: close open items as incomplete, then ``response.incomplete``."""
         details = IncompleteDetails(reason=reason)
         return self._end("response.incomplete", {"status": "incomplete", "usage": usage, "incomplete_details": details})
 
@@ -721,28 +757,33 @@ class Emitter:
         param: str | None = None,
         usage: Usage | None = None,
     ) -> list[Event]:
-        """End it badly: what is open is closed as incomplete, then ``error`` and ``response.failed``."""
+        """End the response with an error: close open items as incomplete, then ``error`` and ``response.failed``.
+
+        ``type`` and ``param`` (the parameter at fault) are in the ``error`` event only.
+        """
         error = ResponseError(code=code, message=message)
         body = ErrorBody(type=type, code=code, message=message, param=param)
         return self._end("response.failed", {"status": "failed", "usage": usage, "error": error}, body)
 
     def cancel(self) -> list[Event]:
-        """End it because somebody asked for that: what is open is closed as incomplete, and the status is ``cancelled``.
+        """End the response because it was cancelled: close open items as incomplete, and set the status to ``cancelled``.
 
-        The specification has no event for it; ``response.incomplete`` says it, with the response's status.
+        The specification has no event for this, so it is ``response.incomplete`` with a response of that status.
         """
         return self._end("response.incomplete", {"status": "cancelled"})
 
     def end(self, response: Response) -> list[Event]:
-        """End it as this response ended, which is stated as it is.
+        """End the response with this one, which the terminal event repeats as it is.
 
-        Raises ``LocalProtocolError`` if it has not ended, or if its output is not what was said here.
+        Raises ``UsageError`` if it has not ended, or if its id or output differ from what was emitted.
         """
         type_ = _ENDINGS.get(response.status or "completed")
         if type_ is None:
-            raise LocalProtocolError(f"the response has not ended: it is {response.status}")
+            raise UsageError(f"the response has not ended: its status is {response.status}")
         if response.id != self._response.id or response.output != self.response.output:
-            raise LocalProtocolError("the response is another one: its id and its output have to be what was said")
+            raise UsageError(
+                f"response {response.id!r} differs from the emitted one: its id and output must be the same"
+            )
         error = response.error or None
         body = error and ErrorBody(
             type=error.type or "server_error", code=error.code, message=error.message, param=error.param or None
@@ -755,7 +796,7 @@ class Emitter:
         for writer in self._items:
             writer.close("incomplete")
         if error is not None:
-            # Both shapes in one: clients read either the documented flat one or the nested one that OpenAI sends.
+            # In both forms: some clients read the documented flat one, others the nested one that OpenAI sends.
             self._recorder.record("error", message=error.message, code=error.code, param=error.param, error=error)
         self._response = _evolve(self._response, output=[writer.item for writer in self._items], **fields)
         self._recorder.record(type_, response=self._response)
@@ -765,13 +806,13 @@ class Emitter:
 _W = TypeVar("_W", bound=ItemWriter)
 
 _ENDINGS: Final = {status: type_ for type_, status in TERMINAL.items()} | {"cancelled": "response.incomplete"}
-# ^ There is no event for a response that was cancelled; it stopped early, and its status says why.
+"""Status of a response -> its terminal event. A cancelled response has none of its own."""
 
 
 def emit(response: Response, *, split: Callable[[str], Iterable[str]] = split_words) -> list[Event]:
-    """Make the events of a whole response: what a server would have sent for it. ``split`` cuts its texts into deltas.
+    """Return the events that a server would have sent for a finished response. ``split`` cuts its texts into deltas.
 
-    The last event has the very response. Raises ``LocalProtocolError`` if it has not ended.
+    The last event contains the response itself. Raises ``UsageError`` if the response has not ended.
     """
     emitter = Emitter(response)
     events = emitter.start()

@@ -1,7 +1,6 @@
-"""What the headers of an answer say beside the answer: the request's id, when to come back, what is left of a quota.
+"""Read the headers of a response: the request id, when to retry, and the rate limits.
 
-Pure: a date is compared with the ``Date`` header, or with the ``now`` that the caller gives; no clock is read here.
-Names of headers are in lower case throughout.
+No clock is read: dates are compared with the ``Date`` header, or with the caller's ``now``. Header names are in lower case throughout.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ REQUEST_ID_HEADERS: Final = (
     "x-trace-id",
     "cf-ray",
 )
-"""Where servers and the proxies before them name an exchange, the most telling first."""
+"""The headers in which servers and proxies send the id of a request, the most specific first."""
 
-# LiteLLM passes the headers of the server behind it on under this prefix.
+# LiteLLM adds this prefix to the headers of the server behind it.
 _PREFIXES: Final = ("", "llm_provider-")
 
 _NOTHING: Final[Mapping[str, JSONValue]] = {}
@@ -40,18 +39,18 @@ _NOTHING: Final[Mapping[str, JSONValue]] = {}
 
 @attrs.frozen(kw_only=True)
 class RateLimit:
-    """One quota, as the headers of an answer state it. ``None`` where they do not."""
+    """One rate limit, as the headers of a response state it. Fields are ``None`` if the headers do not have them."""
 
     limit: int | None = None
-    """How much there is per window."""
+    """The number of requests or tokens per window."""
     remaining: int | None = None
-    """How much of it is left."""
+    """How many of them are left."""
     reset_after: float | None = None
-    """Seconds until it is whole again."""
+    """Seconds until all of them are available again."""
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """Give the server's name for the exchange: what its support will ask for. ``None`` if it gave none."""
+    """Return the server's id of the request, which its support asks for; ``None`` if there is none."""
     return next((value for name in REQUEST_ID_HEADERS if (value := headers.get(name))), None)
 
 
@@ -63,19 +62,19 @@ _DURATION: Final = (
     r"(?:ms|milliseconds?|s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?)(?![a-z])(?:,? (?:and )?)?)"
 )
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)\s?([a-z]+)", re.IGNORECASE)
-_WRITTEN: Final = re.compile(rf"(?:{_DURATION}){{1,5}}", re.IGNORECASE)
+_SPAN: Final = re.compile(rf"(?:{_DURATION}){{1,5}}", re.IGNORECASE)
 _IN_MESSAGE: Final = re.compile(
     rf"\b(?:try|retry|retrying)(?: (?:again|your request))? (?:in|after) ((?:{_DURATION}){{1,5}})", re.IGNORECASE
 )
 
 
 def parse_duration(text: str) -> float | None:
-    """Read a span of time in seconds: ``6m0s``, ``20ms``, ``1.5 seconds``, ``12``. ``None`` if it is none."""
+    """Return the seconds of a duration such as ``6m0s``, ``20ms``, ``1.5 seconds`` or ``12``; ``None`` if the text is not a duration."""
     text = text.strip()
     number = _number(text)
     if number is not None:
         return number
-    if not _WRITTEN.fullmatch(text):
+    if not _SPAN.fullmatch(text):
         return None
     return sum(float(amount) * _unit(unit) for amount, unit in _PART.findall(text))
 
@@ -102,26 +101,26 @@ _HTTP_DATE: Final = re.compile(r"[A-Z][a-z]{2}, (\d\d) ([A-Z][a-z]{2}) (\d{4}) (
 
 
 def _date(text: str) -> float | None:
-    # Seconds since 1970 of an HTTP date (RFC 9110 §5.6.7) or an ISO date. `email.utils` could read the former, but it
-    # imports `socket`, which nothing under the engine may.
+    # Seconds since 1970 of an HTTP date (RFC 9110, 5.6.7) or an ISO date. Not by `email.utils`, because it imports `socket`, which
+    # the engine must not.
     match = _HTTP_DATE.fullmatch(text.strip())
     try:
         if match is not None:
             month = _MONTHS[match[2]]
             year, day, hour, minute, second = (int(match[group]) for group in (3, 1, 4, 5, 6))
             return dt.datetime(year, month, day, hour, minute, min(second, 59), tzinfo=dt.UTC).timestamp()
-        read = dt.datetime.fromisoformat(text.strip())
+        parsed = dt.datetime.fromisoformat(text.strip())
     except (ValueError, KeyError, OverflowError):
         return None
-    return read.timestamp() if read.tzinfo is not None else None
+    return parsed.timestamp() if parsed.tzinfo is not None else None
 
 
-_EPOCH_SECONDS: Final = 1e9  # a "duration" of over thirty years is a point in time
+_EPOCH_SECONDS: Final = 1e9  # a larger number is a time since 1970, not a duration of more than thirty years
 _EPOCH_MILLISECONDS: Final = 1e12
 
 
 def _wait(value: object, now: float | None) -> float | None:
-    # A span, or a point in time made into one. A point in the past means: at once.
+    # The seconds until a time, or of a duration. A time in the past means: now.
     seconds = parse_duration(value) if isinstance(value, str) else _number(value)
     point: float | None = None
     if seconds is None:
@@ -133,7 +132,7 @@ def _wait(value: object, now: float | None) -> float | None:
     return max(0.0, point - now) if point is not None and now is not None else None
 
 
-# ---- when to come back
+# ---- when to retry
 
 
 def retry_after(
@@ -144,13 +143,13 @@ def retry_after(
     exhausted: bool = False,
     now: float | None = None,
 ) -> float | None:
-    """Give the seconds that the server asks to wait, ``None`` if it does not say.
+    """Return the seconds that the server asks to wait before a retry; ``None`` if it does not say.
 
-    Looked up in this order: ``retry-after-ms``, ``Retry-After`` (seconds or a date), ``resets_in_seconds`` and its like in
-    ``body`` (the error object), a phrase such as "try again in 6.379s" in ``message``, and only if a quota is
-    ``exhausted`` the ``x-ratelimit-reset-*`` headers, which servers send with every answer: of the quotas
-    with nothing left, or else of all, the one that takes longest. ``now`` (seconds since 1970) serves
-    points in time when there is no ``Date`` header.
+    The first of these counts: the header ``retry-after-ms``; the header ``Retry-After`` (seconds or a date); ``resets_in_seconds`` and
+    similar fields in ``body``, the error object; words such as "try again in 6.379s" in ``message``; and, if a rate limit is
+    ``exhausted``, the headers ``x-ratelimit-reset-*``. Servers send these with every response, so the longest wait of the limits with
+    nothing left counts, or of all limits if none is used up. ``now``, in seconds since 1970, is used for times if there is no ``Date``
+    header.
     """
     now = _now(headers, now)
     for prefix in _PREFIXES:
@@ -169,9 +168,9 @@ def retry_after(
         return parse_duration(match[1].rstrip(", "))
     if not exhausted:
         return None
-    quotas = [quota for quota in rate_limits(headers, now=now).values() if quota.reset_after is not None]
-    used_up = [quota for quota in quotas if quota.remaining == 0]
-    return max((quota.reset_after or 0.0 for quota in used_up or quotas), default=None)
+    limits = [limit for limit in rate_limits(headers, now=now).values() if limit.reset_after is not None]
+    used_up = [limit for limit in limits if limit.remaining == 0]
+    return max((limit.reset_after or 0.0 for limit in used_up or limits), default=None)
 
 
 _BODY_HINTS: Final[tuple[tuple[str, float], ...]] = (
@@ -184,35 +183,36 @@ _BODY_HINTS: Final[tuple[tuple[str, float], ...]] = (
 
 
 def _now(headers: Mapping[str, str], now: float | None) -> float | None:
-    # The server's own clock, where it tells it: its dates are by that one, and ours may be wrong.
-    told = _date(headers.get("date", ""))
-    return told if told is not None else now
+    # The server's clock if it sends it, because its dates are by that clock, and ours may be wrong.
+    date = _date(headers.get("date", ""))
+    return date if date is not None else now
 
 
-# ---- what is left
+# ---- rate limits
 
-_QUOTA: Final = re.compile(r"(?:llm_provider-)?(?:x-)?ratelimit-(limit|remaining|reset)(?:-(.+))?")
-_WHOLE: Final = re.compile(r"\s*(\d{1,18})")
+_LIMIT_HEADER: Final = re.compile(r"(?:llm_provider-)?(?:x-)?ratelimit-(limit|remaining|reset)(?:-(.+))?")
+_INTEGER: Final = re.compile(r"\s*(\d{1,18})")
 
 
 def rate_limits(headers: Mapping[str, str], *, now: float | None = None) -> dict[str, RateLimit]:
-    """Give the quotas by name (``requests``, ``tokens``, …; empty for the one without a name).
+    """Return the rate limits by name: ``requests``, ``tokens``, …; an empty string for the one without a name.
 
-    Read from ``x-ratelimit-{limit,remaining,reset}[-NAME]``; resets may be spans, seconds or points in time.
+    They are read from ``x-ratelimit-{limit,remaining,reset}[-NAME]``. Resets may be durations, seconds or times; for times, ``now`` is as
+    in :func:`retry_after`.
     """
     now = _now(headers, now)
     found: dict[str, RateLimit] = {}
     for header, value in headers.items():
-        match = _QUOTA.fullmatch(header)
+        match = _LIMIT_HEADER.fullmatch(header)
         if match is None:
             continue
-        what, name = match[1], match[2] or ""
-        quota = found.get(name, RateLimit())
-        if what == "reset":
-            quota = attrs.evolve(quota, reset_after=_wait(value, now))
+        field, name = match[1], match[2] or ""
+        limit = found.get(name, RateLimit())
+        if field == "reset":
+            limit = attrs.evolve(limit, reset_after=_wait(value, now))
         else:
-            whole = _WHOLE.match(value)
-            number = int(whole[1]) if whole else None
-            quota = attrs.evolve(quota, limit=number) if what == "limit" else attrs.evolve(quota, remaining=number)
-        found[name] = quota
+            digits = _INTEGER.match(value)
+            number = int(digits[1]) if digits else None
+            limit = attrs.evolve(limit, limit=number) if field == "limit" else attrs.evolve(limit, remaining=number)
+        found[name] = limit
     return found

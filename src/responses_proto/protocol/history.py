@@ -1,10 +1,10 @@
-"""From the output of one response to the input of the next.
+"""Use the output of one response as input of the next.
 
-An item that came out of a response may go into the next request as it stands: one class, both directions. Servers are
-stricter than that about a few fields and a few kinds of items; :func:`as_input` takes those out, and nothing else.
-:func:`check_history` says what a server will refuse about a history, or will not understand, before it is sent.
+Items have the same classes in both directions, so an item of a response can be sent in the next request. But servers refuse some fields
+and some types of items in input: :func:`as_input` removes those, and nothing else. :func:`check_history` finds what a server would
+refuse in a history before it is sent.
 
-What is refused where is in the tables: :data:`HISTORY_RULES`, ``models.items.PAIRS``, and the fields of ``Provider``.
+The rules are in tables: :data:`HISTORY_RULES`, ``models.items.CALL_OUTPUT_PAIRS``, and the fields of ``Provider``.
 """
 
 from __future__ import annotations
@@ -35,37 +35,32 @@ _OF_OUTPUT: Final = {pair.output: pair for pair in CALL_OUTPUT_PAIRS}
 
 @attrs.frozen
 class HistoryRule:
-    """What holds for the items of a request."""
+    """A rule for the items of a request."""
 
     level: Literal["error", "warning"]
-    """``error``: servers refuse the request. ``warning``: some do, or something is lost."""
+    """``error`` if servers refuse the request; ``warning`` if only some do, or if information is lost."""
     text: str
+    """What is wrong with a history that breaks the rule."""
 
 
 HISTORY_RULES: Final[Mapping[str, HistoryRule]] = {
-    "call-unanswered": HistoryRule("error", "A call that the client has to answer has no output."),
-    "call-unfinished": HistoryRule(
-        "error", "A call was cut off, and can neither be run nor be sent without an output."
-    ),
-    "call-id-missing": HistoryRule("error", "A call has no id that an output could refer to."),
-    "call-id-reused": HistoryRule("error", "Two calls have one call id."),
-    "output-orphan": HistoryRule("error", "An output answers no call of the history."),
-    "output-early": HistoryRule("error", "An output stands before its call."),
-    "output-kind": HistoryRule("error", "An output answers a call of another kind."),
+    "call-unanswered": HistoryRule("error", "A call that the client must answer has no output."),
+    "call-unfinished": HistoryRule("error", "A call was cut off: it cannot be run, nor sent without an output."),
+    "call-id-missing": HistoryRule("error", "A call has no call id, so no output can refer to it."),
+    "call-id-reused": HistoryRule("error", "Two calls have the same call id."),
+    "output-orphan": HistoryRule("error", "An output refers to a call that is not in the history."),
+    "output-early": HistoryRule("error", "An output comes before its call."),
+    "output-kind": HistoryRule("error", "An output has a type that does not fit the type of its call."),
     "output-repeated": HistoryRule("error", "A call has two outputs."),
-    "approval-unanswered": HistoryRule("warning", "A request for approval has no response: the call will not be made."),
-    "reasoning-alone": HistoryRule("error", "Reasoning is not followed by what it led to."),
+    "approval-unanswered": HistoryRule("warning", "A request for approval has no response, so the call is not made."),
+    "reasoning-alone": HistoryRule("error", "Reasoning is not followed by an item of the model."),
     "reasoning-by-id": HistoryRule(
-        "warning", "Reasoning has neither text nor encrypted content: it must be in the server's store."
+        "warning", "Reasoning has neither text nor encrypted content, so the server must have stored it."
     ),
-    "item-id-reused": HistoryRule("error", "Two items have one id."),
-    "status-forbidden": HistoryRule(
-        "error", "The item says how far it has come, which this kind of item does not in input."
-    ),
-    "status-missing": HistoryRule(
-        "error", "The item does not say how far it has come, which this kind of item has to."
-    ),
-    "output-only-field": HistoryRule("error", "A field that only servers set is in the way."),
+    "item-id-reused": HistoryRule("error", "Two items have the same id."),
+    "status-forbidden": HistoryRule("error", "An item has a `status`, which its type must not have in input."),
+    "status-missing": HistoryRule("error", "An item has no `status`, which its type must have."),
+    "output-only-field": HistoryRule("error", "An item has a field that only servers may set."),
 }
 """Rule id -> rule."""
 
@@ -84,11 +79,11 @@ _STATUS_NEEDED: Final = frozenset(
     }
 )
 _SERVER_ONLY: Final = "created_by"
-# The fields that input has to have, and that may be null.
+# Type and field: these fields are required in input, and may be null.
 _NULLS: Final = frozenset(
     {("code_interpreter_call", "code"), ("code_interpreter_call", "outputs"), ("image_generation_call", "result")}
 )
-# What no model makes, so that no reasoning leads to it. Of messages, only the assistant's are a model's.
+# Types of items that no model makes, so they do not follow reasoning. Messages of other roles than the assistant do not either.
 _BY_CLIENT: Final = frozenset(
     {*_OF_OUTPUT, "additional_tools", "configuration_update", "compaction_trigger"} - {"program_output"}
 )
@@ -96,18 +91,18 @@ _BY_CLIENT: Final = frozenset(
 
 @attrs.frozen
 class HistoryFinding:
-    """Something about a history that a server will not like."""
+    """A part of a history that breaks a rule."""
 
     rule: str
     """A key of :data:`HISTORY_RULES`."""
     index: int
-    """Which item."""
+    """The index of the item."""
     detail: str = ""
-    """For people; its wording is no contract."""
+    """More about it, such as the id; for people to read."""
 
     @property
     def level(self) -> Literal["error", "warning"]:
-        """How bad it is; see :class:`HistoryRule`."""
+        """The level of the rule, see :class:`HistoryRule`."""
         return HISTORY_RULES[self.rule].level
 
 
@@ -115,44 +110,44 @@ class HistoryFinding:
 
 
 def as_input(items: Sequence[Item], dialect: Provider | str | None = None, *, stored: bool | None = None) -> list[Item]:
-    """Make the items of a response, or of a whole history, fit to be input. Gives new items; the old ones are not changed.
+    """Return the items of a response, or of a whole history, as input for a request. The given items are not changed.
 
-    For every server: fields that only servers set go, and so do nulls in fields that may be absent; fields that input has to
-    have are there; calls that were cut off go. For the server that ``dialect`` names, kinds of items that it does not take go.
-    ``stored`` says whether the response was stored, if that is not what the dialect does by itself; where it was not, reasoning
-    that is neither said nor encrypted goes, which a server could only have looked up. Where servers check items, reasoning that
-    led to nothing goes, and the ids of what was not stored.
+    For every server, this removes fields that only servers set, nulls in optional fields, and calls that were cut off, and adds required
+    fields that are missing. ``dialect`` is a provider or its name: types of items that it does not accept are removed. ``stored`` is
+    whether the response was stored; the default is what the provider does by default. If it was not stored, reasoning with neither text
+    nor encrypted content is removed, because the server cannot look it up. If the provider checks items, reasoning without an item that
+    follows from it is removed, and so are the ids of items that were not stored.
 
-    Raises ``LocalProtocolError`` for the name of an unknown dialect.
+    Raises ``UsageError`` if ``dialect`` is the name of an unknown provider.
     """
-    taken = find_provider(dialect) if isinstance(dialect, str) else dialect or Provider(name="")
-    stored = taken.stores if stored is None else stored
+    provider = find_provider(dialect) if isinstance(dialect, str) else dialect or Provider(name="")
+    stored = provider.stores if stored is None else stored
     unfinished = {index for index, _ in _unfinished(items)}
     kept = [
         item
         for index, item in enumerate(items)
         if index not in unfinished
-        and (not taken.input_items or item.type in taken.input_items)
-        and (stored or not isinstance(item, Reasoning) or _says_something(item, taken))
+        and (not provider.input_items or item.type in provider.input_items)
+        and (stored or not isinstance(item, Reasoning) or _has_content(item, provider))
     ]
-    if taken.checks_items:
-        alone = set(_alone(kept))
-        kept = [item for index, item in enumerate(kept) if index not in alone]
-    return [_fit(item, nameless=taken.checks_items and not stored) for item in kept]
+    if provider.checks_items:
+        unfollowed = set(_unfollowed(kept))
+        kept = [item for index, item in enumerate(kept) if index not in unfollowed]
+    return [_as_input_item(item, without_id=provider.checks_items and not stored) for item in kept]
 
 
-def _says_something(item: Reasoning, dialect: Provider) -> bool:
-    return bool(item.encrypted_content or (item.content and not dialect.checks_items))
+def _has_content(item: Reasoning, provider: Provider) -> bool:
+    return bool(item.encrypted_content or (item.content and not provider.checks_items))
 
 
-def _fit(item: Item, *, nameless: bool) -> Item:
+def _as_input_item(item: Item, *, without_id: bool) -> Item:
     changes: dict[str, Any] = {}
     for field in item.__attrs_attrs__:
         if field.default is not UNSET:
             continue
         name, value = field.name, getattr(item, field.name)
         if (value is None and (item.type, name) not in _NULLS) or (
-            value and _is_for_servers(item, name, nameless=nameless)
+            value and _is_server_only(item, name, without_id=without_id)
         ):
             changes[name] = UNSET
     if isinstance(item, Message) and not isinstance(item.content, str):
@@ -165,20 +160,20 @@ def _fit(item: Item, *, nameless: bool) -> Item:
     return attrs.evolve(item, **changes)
 
 
-def _is_for_servers(item: Item, name: str, *, nameless: bool) -> bool:
+def _is_server_only(item: Item, name: str, *, without_id: bool) -> bool:
     if name == "id":
-        return nameless and not isinstance(item, Reasoning) and item.type != "local_shell_call_output"
+        return without_id and not isinstance(item, Reasoning) and item.type != "local_shell_call_output"
     return name == _SERVER_ONLY or (name == "status" and item.type in _NO_STATUS)
 
 
-# ---- checking it
+# ---- checking input
 
 
 def check_history(items: Sequence[Item], *, continued: bool = False) -> list[HistoryFinding]:
-    """Find what is wrong with the items of a request, in their order.
+    """Return what is wrong with the items of a request, in the order of the items.
 
-    ``continued`` says that they follow a response or a conversation that the server has, so that the calls which they answer may
-    be there.
+    ``continued`` is whether they follow a response or a conversation that the server has stored, which may contain the calls of their
+    outputs.
     """
     found = [
         *_check_calls(items),
@@ -189,13 +184,13 @@ def check_history(items: Sequence[Item], *, continued: bool = False) -> list[His
     return sorted(found, key=lambda finding: finding.index)
 
 
-def _key(item: Item, name: str) -> str:
-    key = getattr(item, name)
-    return key if isinstance(key, str) else ""
+def _text_of(item: Item, name: str) -> str:
+    value = getattr(item, name)
+    return value if isinstance(value, str) else ""
 
 
 def _unfinished(items: Sequence[Item]) -> Iterator[tuple[int, str]]:
-    answered = {_key(item, pair.output_key) for item in items if (pair := _OF_OUTPUT.get(item.type))}
+    answered = {_text_of(item, pair.output_key) for item in items if (pair := _OF_OUTPUT.get(item.type))}
     for index, item in enumerate(items):
         if isinstance(item, PendingCall) and not isinstance(item, McpApprovalRequest) and item.status == "incomplete":
             call_id = item.call_id or ""
@@ -212,7 +207,7 @@ def _check_calls(items: Sequence[Item]) -> Iterator[HistoryFinding]:
         pair = _OF_CALL.get(item.type)
         if pair is None:
             continue
-        key = _key(item, pair.call_key)
+        key = _text_of(item, pair.call_key)
         if key in seen:
             yield HistoryFinding("call-id-reused", index, key)
         elif key:
@@ -225,7 +220,7 @@ def _check_calls(items: Sequence[Item]) -> Iterator[HistoryFinding]:
 
 
 def _pending(items: Sequence[Item]) -> list[PendingCall]:
-    """Ask the response, which knows what waits for the client; but for calls that the model does not wait for itself."""
+    """Return the calls that wait for the client, as the response finds them, but without those that the model does not wait for."""
     response = Response(
         id="", model="", output=[*items], created_at=0, tools=[], tool_choice="auto", parallel_tool_calls=True
     )
@@ -235,13 +230,13 @@ def _pending(items: Sequence[Item]) -> list[PendingCall]:
 def _check_outputs(items: Sequence[Item], *, continued: bool) -> Iterator[HistoryFinding]:
     calls: dict[str, tuple[int, str]] = {}
     for index, item in enumerate(items):
-        if (pair := _OF_CALL.get(item.type)) and (key := _key(item, pair.call_key)):
+        if (pair := _OF_CALL.get(item.type)) and (key := _text_of(item, pair.call_key)):
             calls.setdefault(key, (index, item.type))
     answered: set[str] = set()
     for index, item in enumerate(items):
         pair = _OF_OUTPUT.get(item.type)
-        if pair is None or not (key := _key(item, pair.output_key)):
-            continue  # an output without a call says which function it is of instead
+        if pair is None or not (key := _text_of(item, pair.output_key)):
+            continue  # an output without a call id names its function instead
         if key in answered:
             yield HistoryFinding("output-repeated", index, key)
         answered.add(key)
@@ -249,26 +244,26 @@ def _check_outputs(items: Sequence[Item], *, continued: bool) -> Iterator[Histor
             if not continued:
                 yield HistoryFinding("output-orphan", index, key)
             continue
-        place, kind = calls[key]
-        if kind != pair.call:
-            yield HistoryFinding("output-kind", index, f"{item.type} for {kind}")
-        elif place > index:
+        call_index, call_type = calls[key]
+        if call_type != pair.call:
+            yield HistoryFinding("output-kind", index, f"{item.type} for {call_type}")
+        elif call_index > index:
             yield HistoryFinding("output-early", index, key)
 
 
-def _alone(items: Sequence[Item]) -> Iterator[int]:
-    """Give the places of reasoning that led to nothing."""
-    leads = False
+def _unfollowed(items: Sequence[Item]) -> Iterator[int]:
+    """Yield the indices of reasoning that is not followed by an item of the model."""
+    is_followed = False
     for index in reversed(range(len(items))):
         item = items[index]
         if not isinstance(item, Reasoning):
-            leads = item.role == "assistant" if isinstance(item, Message) else item.type not in _BY_CLIENT
-        elif not leads:
+            is_followed = item.role == "assistant" if isinstance(item, Message) else item.type not in _BY_CLIENT
+        elif not is_followed:
             yield index
 
 
 def _check_reasoning(items: Sequence[Item]) -> Iterator[HistoryFinding]:
-    for index in _alone(items):
+    for index in _unfollowed(items):
         yield HistoryFinding("reasoning-alone", index)
     for index, item in enumerate(items):
         if isinstance(item, Reasoning) and not item.encrypted_content and not item.content:
@@ -276,8 +271,10 @@ def _check_reasoning(items: Sequence[Item]) -> Iterator[HistoryFinding]:
 
 
 def _check_fields(items: Sequence[Item]) -> Iterator[HistoryFinding]:
-    # The id of a local shell call's output is that of its call: this kind of item has no other place for it.
-    ids = [_key(item, "id") if hasattr(item, "id") and item.type != "local_shell_call_output" else "" for item in items]
+    # A local shell call's output has the id of its call in `id`, because it has no `call_id`.
+    ids = [
+        _text_of(item, "id") if hasattr(item, "id") and item.type != "local_shell_call_output" else "" for item in items
+    ]
     seen: Counter[str] = Counter()
     for index, (item, name) in enumerate(zip(items, ids, strict=True)):
         seen[name] += 1

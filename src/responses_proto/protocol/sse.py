@@ -1,23 +1,29 @@
-"""Server-sent events: bytes to frames and frames to bytes (WHATWG HTML, section 9.2).
+"""Decode and encode server-sent events (WHATWG HTML, section 9.2).
 
-The decoder takes chunks cut anywhere, inside a code point or between CR and LF. What it does with them:
+:class:`SSEDecoder` works in two steps. The first cuts the stream into *blocks*, the lines up to a blank line. Chunks may be cut anywhere,
+even inside a character or between CR and LF, so it changes all line ends to LF and keeps an unfinished block for the next chunk. A block
+in many chunks is joined once, at its end, which keeps the cost linear. The second step, :meth:`SSEDecoder.parse`, reads the fields of a
+block into a :class:`Frame`. The steps can be used separately: most blocks of the Responses API are an ``event:`` and a ``data:`` line,
+which the engine recognizes faster than :meth:`~SSEDecoder.parse` does.
 
-* The stream is UTF-8; one byte-order mark at the very start is dropped.
-* Lines end with LF, CRLF or CR, and with nothing else: U+2028 and its like are data.
-* A blank line ends a frame. A frame without a ``data:`` line is none; it is not reported, though its ``id`` is kept.
-* ``id`` holds until another one comes, and is ignored if it contains NUL. ``retry`` is digits only.
-* Comments (lines that begin with a colon) are counted, as signs of life.
-* An unfinished last frame is not dispatched. Servers do end that way, so :meth:`SSEDecoder.eof` gives it to the caller,
-  who knows whether it makes sense.
+The rules of the specification:
 
-Data stays bytes: decoding it is the business of whoever knows what it is.
+* The stream is UTF-8. One byte-order mark at its start is dropped.
+* Lines end with LF, CRLF or CR. Other line separators, such as U+2028, are data.
+* A blank line ends a frame. A block without a ``data:`` line is not a frame, but its ``id`` is kept.
+* An ``id`` is valid until the next one. It is ignored if it contains NUL. ``retry`` is ignored unless it consists of digits.
+* Lines that begin with a colon are comments. They are counted, because they show that the server is alive.
+* An unfinished last block is not a frame. But some servers end their streams like this, so :meth:`SSEDecoder.eof` returns it, and the
+  caller decides whether it is complete.
+
+The data of a frame stays bytes, because only the caller knows its encoding.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from ..exceptions import LimitExceeded, LocalProtocolError
+from ..exceptions import LimitExceeded, UsageError
 from ..limits import Limits
 
 if TYPE_CHECKING:
@@ -29,20 +35,23 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 
 class Frame(NamedTuple):
-    """One event of the stream, undecoded."""
+    """One event of the stream, with its data as bytes."""
 
     event: bytes
-    """The ``event:`` line's value; empty if there is none."""
+    """The value of the ``event:`` line; empty if there is none."""
     data: bytes
-    """The ``data:`` lines' values, joined by LF."""
+    """The values of the ``data:`` lines, joined by LF."""
     id: bytes = b""
-    """The last ``id:`` seen, in this frame or an earlier one."""
+    """The last ``id:``, of this frame or an earlier one."""
     retry: int | None = None
-    """Milliseconds to wait before reconnecting, if this frame says so."""
+    """Milliseconds to wait before reconnecting; ``None`` if this frame does not have it."""
 
 
 class SSEDecoder:
-    """Cuts a stream of bytes into frames. Verbs: :meth:`receive` any number of times, then :meth:`eof`."""
+    """Decodes a stream of bytes into frames. Call :meth:`receive` any number of times, then :meth:`eof`.
+
+    Of ``limits`` it applies ``max_event_bytes``, to blocks and to what is kept of an unfinished one.
+    """
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._maximum = (limits or Limits()).max_event_bytes
@@ -51,25 +60,30 @@ class SSEDecoder:
         self._started = False
         self._after_cr = False
         self.last_id: bytes = b""
-        """The last ``id:`` seen."""
+        """The last ``id:``; empty if there was none."""
         self.retry: int | None = None
-        """The last ``retry:`` seen, in milliseconds."""
+        """The last ``retry:``, in milliseconds; ``None`` if there was none."""
         self.comments: int = 0
-        """How many comment lines were seen."""
+        """The number of comment lines."""
 
     def receive(self, data: bytes) -> list[Frame]:
-        """Take the next bytes; give the frames that are now whole. Raises ``LimitExceeded``."""
+        """Receive the next bytes, and return the frames that are now complete.
+
+        Raises ``LimitExceeded`` if a frame is too long. Call it again with the next bytes, and :meth:`eof` after the last.
+        """
         return [frame for block in self.blocks(data) if (frame := self.parse(block)) is not None]
 
     def blocks(self, data: bytes) -> list[bytes]:
-        """Take the next bytes; give the blocks of lines that are now whole, with LF between lines."""
+        """Receive the next bytes, and return the blocks that are now complete, with LF between lines. Pass them to :meth:`parse`.
+
+        Raises ``LimitExceeded`` if an unfinished block is too long.
+        """
         return self.complete_blocks(data).split(b"\n\n")[:-1]
 
     def complete_blocks(self, data: bytes) -> bytes:
-        """Take the next bytes; give those of all blocks that are now whole, each with LF between lines and LF LF behind it.
+        """Receive the next bytes, and return all blocks that are now complete, joined: LF between lines, LF LF after each block.
 
-        This is the half of :meth:`receive` that is worth having in bulk: most blocks are an ``event:`` and a ``data:``
-        line, which a caller can tell faster than :meth:`parse`.
+        Raises ``LimitExceeded`` if an unfinished block is too long. Blocks that are returned are not checked; :meth:`parse` does that.
         """
         if not self._started:
             data = self._skip_bom(data)
@@ -79,30 +93,30 @@ class SSEDecoder:
             data = self._with_lf(data)
         pieces = self._pieces
         if pieces:
-            # A frame that comes in many chunks is joined once, at its end, and only the seam is looked at twice.
+            # Chunks of one block are joined once, at its end. Only the bytes on both sides of a cut are read twice.
             if not data:
                 return b""  # the LF of a CRLF that was cut in two
             if b"\n\n" not in data and not (data[0] == 10 and pieces[-1][-1] == 10):  # noqa: PLR2004 - LF
                 pieces.append(data)
                 self._size += len(data)
-                self._check(self._size - data.endswith(b"\n"))  # which may be half of the blank line
+                self._check(self._size - data.endswith(b"\n"))  # the LF may be half of the blank line
                 return b""
             pieces.append(data)
             data = b"".join(pieces)
             pieces.clear()
         end = data.rfind(b"\n\n") + 2
-        if end < 2:  # noqa: PLR2004 - none was found
+        if end < 2:  # noqa: PLR2004 - no block is complete
             end = 0
         rest = data[end:]
         self._size = len(rest)
         if rest:
             pieces.append(rest)
-            if not end:  # else what is whole goes first: the next call, or the end, will tell
+            if not end:  # otherwise return the complete blocks first; the next call checks the rest
                 self._check(self._size - rest.endswith(b"\n"))
         return data[:end]
 
     def parse(self, block: bytes) -> Frame | None:
-        """Read the lines of one block; ``None`` if there is no data in it. Raises ``LimitExceeded``."""
+        """Return the frame of one block; ``None`` if it has no data. Raises ``LimitExceeded`` if the block is too long."""
         self._check(len(block))
         event = b""
         lines: list[bytes] = []
@@ -129,9 +143,9 @@ class SSEDecoder:
         return Frame(event, data, self.last_id, retry)
 
     def eof(self) -> bytes:
-        """Take the end of input; give the lines of the unfinished last frame, empty if there are none.
+        """End the input, and return the unfinished last block; empty if there is none. Pass it to :meth:`parse` to use it.
 
-        Raises ``LimitExceeded`` if these are too long.
+        Raises ``LimitExceeded`` if it is too long.
         """
         self._check(self._size)
         rest = b"".join(self._pieces)
@@ -149,7 +163,7 @@ class SSEDecoder:
         return data.removeprefix(_BOM)
 
     def _with_lf(self, data: bytes) -> bytes:
-        # JSON escapes control characters, so a raw CR is a line end, wherever it stands.
+        # Safe for the data, because JSON escapes control characters.
         if self._after_cr:
             data = data.removeprefix(b"\n")
         self._after_cr = data[-1:] == b"\r"
@@ -162,9 +176,10 @@ class SSEDecoder:
 
 
 def encode_frame(data: bytes, event: str | None = None, *, id: str | None = None, retry: int | None = None) -> bytes:  # noqa: A002 - the field's name
-    """Write one frame. ``data`` may contain line ends: they become lines, all read back as LF.
+    """Return one frame as bytes. Line ends in ``data`` separate ``data:`` lines, so a decoder reads them as LF.
 
-    Raises ``LocalProtocolError`` if a field cannot hold its value.
+    ``retry`` is in milliseconds. Raises ``UsageError`` for an ``event`` or ``id`` with line ends, NUL or half of a surrogate pair, and
+    for a negative ``retry``.
     """
     return b"\n".join([*_fields(data, event, id, retry), b"", b""])
 
@@ -173,11 +188,11 @@ def _fields(data: bytes, event: str | None, id_: str | None, retry: int | None) 
     for name, text in (("event", event), ("id", id_)):
         if text is not None:
             if any(character in text for character in "\r\n\0"):
-                raise LocalProtocolError(f"the {name} field of a frame cannot contain line ends or NUL: {text!r}")
+                raise UsageError(f"{name} must not contain line ends or NUL, got {text!r}")
             yield f"{name}: ".encode() + _utf8(text)
     if retry is not None:
         if retry < 0:
-            raise LocalProtocolError(f"the retry field of a frame is milliseconds, not {retry}")
+            raise UsageError(f"retry must be at least 0 milliseconds, got {retry}")
         yield b"retry: %d" % retry
     if b"\r" in data:
         data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -189,13 +204,13 @@ def _utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise LocalProtocolError(f"half of a character cannot be written as UTF-8: {text!r}") from error
+        raise UsageError(f"half of a surrogate pair cannot be encoded as UTF-8: {text!r}") from error
 
 
 def encode_comment(text: str = "") -> bytes:
-    """Write a comment, the sign of life of a quiet stream. Line ends in it become more comment lines.
+    """Return a comment as bytes. It keeps a quiet connection open. Line ends in the text separate comment lines.
 
-    Raises ``LocalProtocolError`` if the text has no UTF-8.
+    Raises ``UsageError`` if the text contains half of a surrogate pair.
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return _utf8("".join(f": {line}\n" if line else ":\n" for line in lines)) + b"\n"

@@ -120,7 +120,7 @@ class RecordedExchange:
             status=self.status or 200,
             content_type=headers.pop("content-type", None),
             headers=headers,
-            pieces=tuple(steps),
+            steps=tuple(steps),
         )
         if speed and self.head_after:
             answer = answer.with_faults(Fault.slow_head(self.head_after / speed))

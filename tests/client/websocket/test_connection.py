@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from tests.sockets import KEY, TEXT, eventually, messages, opened, say, send, session_with
+from tests.sockets import KEY, TEXT, eventually, frame, messages, opened, say, send, session_with
 from tests.streams import plain
 from tests.support import both_loops, run
 
@@ -24,8 +24,7 @@ from responses_proto.exceptions import (
     TransportError,
 )
 from responses_proto.testing import Answer, FakeServer, Fault, Script, ServerExchange
-from responses_proto.testing.fake._sockets import handshake_headers
-from responses_proto.testing.fake._websockets import frame
+from responses_proto.testing.fake._websockets import handshake_headers
 
 if TYPE_CHECKING:
     from tests.streams import Wire

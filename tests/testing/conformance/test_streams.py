@@ -60,11 +60,11 @@ NOT_OF_A_STREAM = {"compressed", "status 502"}
 
 def body(*faults: Fault) -> bytes:
     answer = Answer.response(WHOLE).with_faults(*faults)
-    return b"".join(step for step in answer.draft().steps if isinstance(step, bytes))
+    return b"".join(step for step in answer.to_wire().steps if isinstance(step, bytes))
 
 
 def wire(*faults: Fault) -> list[dict[str, Any]]:
-    return Answer.response(WHOLE).with_faults(*faults).draft().events or []
+    return Answer.response(WHOLE).with_faults(*faults).to_wire().events or []
 
 
 def test_the_streams_of_the_emitter_conform() -> None:

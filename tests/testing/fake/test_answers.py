@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from responses_proto.codec import load
-from responses_proto.exceptions import DecodeError, LocalProtocolError
+from responses_proto.exceptions import DecodeError, UsageError
 from responses_proto.models.items import FunctionCall, Message
 from responses_proto.models.response import Response
 from responses_proto.protocol import DONE, ResponseStream, emit
@@ -27,11 +27,11 @@ WHOLE = load(
 
 
 def body(answer: Answer, *, stream: bool = True) -> bytes:
-    return b"".join(step for step in answer.draft(stream=stream).steps if isinstance(step, bytes))
+    return b"".join(step for step in answer.to_wire(stream=stream).steps if isinstance(step, bytes))
 
 
 def test_a_text_is_a_stream_of_words_that_conforms() -> None:
-    draft = Answer.text("One two three.").draft()
+    draft = Answer.text("One two three.").to_wire()
     assert (draft.status, draft.content_type) == (200, "text/event-stream")
     assert sum(b"output_text.delta" in step for step in draft.steps if isinstance(step, bytes)) == 3
     assert draft.steps[-1] == DONE
@@ -44,7 +44,7 @@ def test_a_text_is_the_same_each_time() -> None:
     assert body(Answer.text("One two.")) == body(Answer.text("One two."))
 
 
-def test_items_are_said_one_after_the_other_with_what_every_item_has() -> None:
+def test_items_follow_each_other_with_id_and_status_filled_in() -> None:
     call = FunctionCall(call_id="call_1", name="f", arguments='{"a": 1}')
     answer = Answer.items("Let me see.", call, {"type": "reasoning", "id": "rs_1", "summary": []}, model="m")
     report = check_stream(body(answer))
@@ -61,24 +61,24 @@ def test_no_items_are_a_response_without_output() -> None:
     assert check_stream(body(Answer.items())).outcome.response.output == []
 
 
-def test_what_is_no_item_is_refused() -> None:
+def test_other_values_than_items_are_refused() -> None:
     with pytest.raises(DecodeError):
         Answer.items(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - what is tested
 
 
-def test_a_whole_response_arrives_as_it_is_streamed_or_not() -> None:
+def test_a_response_arrives_unchanged_streamed_or_not() -> None:
     answer = Answer.response(WHOLE)
     stream = ResponseStream()
     stream.receive_data(body(answer))
     assert stream.response.output == WHOLE.output
     assert [type(item) for item in stream.response.output] == [Message, FunctionCall]
-    draft = answer.draft(stream=False)
+    draft = answer.to_wire(stream=False)
     assert draft.content_type == "application/json"
     assert load(json.loads(body(answer, stream=False)), Response) == WHOLE
 
 
 def test_a_response_that_has_not_ended_cannot_be_streamed() -> None:
-    with pytest.raises(LocalProtocolError, match="not ended"):
+    with pytest.raises(UsageError, match="not ended"):
         Answer.response(load({"id": "r", "status": "in_progress", "output": []}, Response))
 
 
@@ -87,9 +87,9 @@ def test_events_can_be_models_and_wire_objects_in_any_order() -> None:
     assert body(Answer.events([last, {"type": "x:y", "n": 1}, first])).count(b"event: ") == 3
 
 
-def test_other_bodies_go_out_as_they_are() -> None:
-    assert Answer.stream(b"a", Pause(1), b"b").draft().steps == [b"a", Pause(1), b"b"]
-    page = Answer.body(b"<p>", 502, headers={"Server": "proxy"}).draft()
+def test_other_bodies_are_sent_unchanged() -> None:
+    assert Answer.stream(b"a", Pause(1), b"b").to_wire().steps == [b"a", Pause(1), b"b"]
+    page = Answer.body(b"<p>", 502, headers={"Server": "proxy"}).to_wire()
     assert (page.status, page.content_type, page.headers, page.steps) == (
         502,
         "text/html",
@@ -100,9 +100,9 @@ def test_other_bodies_go_out_as_they_are() -> None:
     assert json.loads(body(error)) == {
         "error": {"message": "Slow down.", "type": "server_error", "param": None, "code": "rate_limit_exceeded"}
     }
-    assert error.draft().headers == {"retry-after": "3"}
+    assert error.to_wire().headers == {"retry-after": "3"}
     assert json.loads(body(Answer.json(WHOLE)))["id"] == "resp_1"
-    away = Answer.redirect("/elsewhere").draft()
+    away = Answer.redirect("/elsewhere").to_wire()
     assert (away.status, away.headers) == (307, {"location": "/elsewhere"})
 
 

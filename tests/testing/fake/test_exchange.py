@@ -8,7 +8,7 @@ import pytest
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
-from responses_proto.exceptions import LocalProtocolError, TransportError
+from responses_proto.exceptions import TransportError, UsageError
 from responses_proto.testing import Answer, FakeServer, Request, ServerExchange
 
 
@@ -23,7 +23,7 @@ from responses_proto.testing import Answer, FakeServer, Request, ServerExchange
         (Request(method="GET", target="/v1/responses/resp_1", headers={}), False),
     ],
 )
-def test_a_request_tells_whether_a_stream_is_wanted(request_: Request, wanted: bool) -> None:
+def test_a_request_knows_whether_it_asks_for_a_stream(request_: Request, wanted: bool) -> None:
     assert request_.wants_stream is wanted
 
 
@@ -37,7 +37,7 @@ def test_a_request_shows_its_parts() -> None:
 
 
 @both_loops
-def test_a_script_can_leave_http_behind(backend: str) -> None:
+def test_a_script_can_send_raw_bytes(backend: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
             await peer.raw(b"HTTP/1.1 200 Fine\r\ncontent-length: 2\r\n\r\n{}")
@@ -53,7 +53,7 @@ def test_a_script_can_leave_http_behind(backend: str) -> None:
 
 @both_loops
 @pytest.mark.parametrize("status", [204, 304])
-def test_an_answer_without_a_body_says_nothing_of_its_length(backend: str, status: int) -> None:
+def test_an_answer_without_a_body_has_no_length(backend: str, status: int) -> None:
     async def test() -> None:
         async with FakeServer(Answer.body(b"", status, content_type=None)) as server, httpx.AsyncClient() as http:
             for _ in range(2):
@@ -65,7 +65,7 @@ def test_an_answer_without_a_body_says_nothing_of_its_length(backend: str, statu
 
 
 @both_loops
-def test_in_memory_there_is_no_http_to_leave(backend: str) -> None:
+def test_raw_bytes_cannot_be_sent_in_memory(backend: str) -> None:
     async def use() -> None:
         async with (
             FakeServer(lambda peer: peer.raw(b"HTTP/1.1 200 Fine\r\n\r\n")) as server,
@@ -75,7 +75,7 @@ def test_in_memory_there_is_no_http_to_leave(backend: str) -> None:
                 await client.create(model="m", input="x")
 
     async def test() -> None:
-        with pytest.raises(LocalProtocolError, match="in memory"):
+        with pytest.raises(UsageError, match="in memory"):
             await use()
 
     run(backend, test)
@@ -83,7 +83,7 @@ def test_in_memory_there_is_no_http_to_leave(backend: str) -> None:
 
 @both_loops
 @pytest.mark.parametrize("way", ["socket", "memory"])
-def test_what_is_sent_after_the_client_left_says_so(backend: str, way: str) -> None:
+def test_sending_raises_after_the_client_left(backend: str, way: str) -> None:
     async def test() -> None:
         told = anyio.Event()
 
@@ -111,7 +111,7 @@ def test_what_is_sent_after_the_client_left_says_so(backend: str, way: str) -> N
 
 @both_loops
 @pytest.mark.parametrize("way", ["socket", "memory"])
-def test_a_head_has_what_it_was_given(backend: str, way: str) -> None:
+def test_a_head_has_the_status_and_headers_of_the_script(backend: str, way: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
             body = json.dumps({"error": {"message": "No."}}).encode()
@@ -136,7 +136,7 @@ def test_a_head_has_what_it_was_given(backend: str, way: str) -> None:
 
 
 @both_loops
-def test_an_answer_can_be_given_by_hand(backend: str) -> None:
+def test_a_script_can_send_an_answer_itself(backend: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
             await peer.answer(Answer.text("By hand."))

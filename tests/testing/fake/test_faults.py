@@ -10,12 +10,12 @@ from responses_proto import ResponsesClient, Timeouts
 from responses_proto.exceptions import (
     APIError,
     DeadlineExceeded,
-    LocalProtocolError,
     NotAnEventStream,
     ResponsesProtoError,
     StreamInterrupted,
     StreamTruncated,
     TransportError,
+    UsageError,
 )
 from responses_proto.protocol import DONE
 from responses_proto.testing import FAULTS, Answer, Close, FakeServer, Fault, Pause, Reset, Stall
@@ -36,7 +36,7 @@ FATAL: dict[str, type[ResponsesProtoError]] = {
 
 
 def steps(*faults: Fault, answer: Answer | None = None) -> list[Step]:
-    return (answer or Answer.text("One two.")).with_faults(*faults).draft().steps
+    return (answer or Answer.text("One two.")).with_faults(*faults).to_wire().steps
 
 
 def joined(*faults: Fault) -> bytes:
@@ -46,7 +46,7 @@ def joined(*faults: Fault) -> bytes:
 @both_loops
 @pytest.mark.parametrize("way", ["socket", "memory"])
 @pytest.mark.parametrize("name", FAULTS)
-def test_the_client_survives_each_fault_or_says_what_it_is(backend: str, way: str, name: str) -> None:
+def test_the_client_survives_each_fault_or_raises_its_error(backend: str, way: str, name: str) -> None:
     async def test() -> None:
         async with FakeServer(Answer.text(TEXT).with_faults(FAULTS[name])) as server:
             transport = server.transport if way == "memory" else None
@@ -65,17 +65,17 @@ def test_the_client_survives_each_fault_or_says_what_it_is(backend: str, way: st
 
 
 def test_every_fault_in_the_table_changes_something() -> None:
-    plain = Answer.text(TEXT).draft()
+    plain = Answer.text(TEXT).to_wire()
     single = {"repeated output_index", "repeated item_id"}  # which take two items to be seen
     same = [
         name
         for name, fault in FAULTS.items()
-        if name not in single and Answer.text(TEXT).with_faults(fault).draft() == plain
+        if name not in single and Answer.text(TEXT).with_faults(fault).to_wire() == plain
     ]
     assert same == []
 
 
-def test_faults_in_the_events_come_first_whatever_the_order() -> None:
+def test_faults_in_the_events_are_applied_first_in_any_order() -> None:
     one = steps(Fault.split_every(5), Fault.dropped("response.in_progress"))
     other = steps(Fault.dropped("response.in_progress"), Fault.split_every(5))
     assert one == other
@@ -102,21 +102,21 @@ def test_a_place_is_a_number_from_either_end_or_a_type() -> None:
     "fault",
     [Fault.dropped(99), Fault.reset(after="response.nothing"), Fault.bad_json("response.failed"), Fault.doubled(-99)],
 )
-def test_a_fault_that_has_no_place_is_an_error_and_not_silence(fault: Fault) -> None:
-    with pytest.raises(LocalProtocolError, match="no event"):
+def test_a_fault_without_its_place_is_an_error(fault: Fault) -> None:
+    with pytest.raises(UsageError, match="no event"):
         steps(fault)
 
 
 def test_a_place_in_a_body_of_bytes_is_that_of_a_piece() -> None:
     answer = Answer.stream(b"a", b"b", b"c")
     assert steps(Fault.stall(after=1), answer=answer) == [b"a", b"b", Stall()]
-    with pytest.raises(LocalProtocolError, match="no piece"):
+    with pytest.raises(UsageError, match="no piece"):
         steps(Fault.stall(after=3), answer=answer)
-    with pytest.raises(LocalProtocolError, match="in a piece of its own"):
+    with pytest.raises(UsageError, match="no longer in a piece of its own"):
         steps(Fault.joined(), Fault.stall(after=3))
 
 
-def test_the_bytes_stay_the_same_however_they_are_cut() -> None:
+def test_cutting_does_not_change_the_bytes() -> None:
     body = joined()
     for fault in (Fault.split_at(7), Fault.split_every(3), Fault.joined(), Fault.delayed(1)):
         assert joined(fault) == body
@@ -124,21 +124,21 @@ def test_the_bytes_stay_the_same_however_they_are_cut() -> None:
     assert gzip.decompress(joined(Fault.compressed())) == body
 
 
-def test_time_is_where_it_was_put() -> None:
+def test_pauses_are_where_they_were_put() -> None:
     assert steps(Fault.delayed(2, at=1))[1] == Pause(2)
     assert steps(Fault.delayed(2))[::2] == [Pause(2)] * len(steps())
-    assert Answer.text("x").with_faults(Fault.slow_head(3)).draft().before == [Pause(3)]
+    assert Answer.text("x").with_faults(Fault.slow_head(3)).to_wire().before_head == [Pause(3)]
 
 
-def test_each_end_is_the_end() -> None:
+def test_nothing_follows_an_end() -> None:
     assert steps(Fault.open_socket())[-2:] == [DONE, Stall()]
     assert steps(Fault.reset(after=2))[3:] == [Reset()]
-    assert Answer.text("x").with_faults(Fault.no_answer()).draft().before == [Close()]
+    assert Answer.text("x").with_faults(Fault.no_answer()).to_wire().before_head == [Close()]
 
 
-def test_positions_go_wrong_as_asked() -> None:
+def test_position_fields_are_changed() -> None:
     def values(fault: Fault, field: str) -> list[object]:
-        draft = Answer.text("One two three.").with_faults(fault).draft()
+        draft = Answer.text("One two three.").with_faults(fault).to_wire()
         return [event[field] for event in draft.events or () if field in event]
 
     assert values(Fault.missing("item_id"), "item_id") == []
@@ -153,11 +153,11 @@ def test_late_events_come_after_the_terminal_one_and_before_done() -> None:
     assert [isinstance(step, bytes) and b"x:late" in step for step in late[-3:]] == [True, True, False]
 
 
-def test_a_status_takes_the_place_of_the_whole_answer() -> None:
+def test_a_status_replaces_the_answer() -> None:
     draft = (
         Answer.text("x")
         .with_faults(Fault.status(503, b"busy", {"Retry-After": "1"}, content_type="text/plain"))
-        .draft()
+        .to_wire()
     )
     assert (draft.status, draft.steps, draft.headers, draft.content_type) == (
         503,

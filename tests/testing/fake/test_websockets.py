@@ -1,8 +1,10 @@
-"""The fake server's WebSocket, as a client sees it that is not ours: the `websockets` package, where it is installed, and httpx-ws."""
+"""The fake server's WebSocket with clients of others: httpx-ws, and the `websockets` package if it is installed."""
 
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -17,14 +19,14 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
 from responses_proto import ResponsesClient
-from responses_proto.exceptions import LocalProtocolError, StreamTruncated
+from responses_proto.exceptions import StreamTruncated, UsageError
 from responses_proto.testing import FAULTS, Answer, FakeServer, Fault, Script, ServerExchange
 
 CREATE: dict[str, Any] = {"type": "response.create", "model": "m", "input": "x"}
 
 
 async def talk(server: FakeServer, *asked: Any, until: str = "response.completed") -> list[Any]:
-    """Say things to the server, one after the other, and give what it says to each up to its last event."""
+    """Send messages, one after the other, and return the answers, each up to its last event."""
     heard: list[Any] = []
     async with httpx.AsyncClient() as http, httpx_ws.aconnect_ws(f"{server.url}/responses", http) as socket:
         for message in asked:
@@ -36,7 +38,7 @@ async def talk(server: FakeServer, *asked: Any, until: str = "response.completed
 
 
 @both_loops
-def test_what_answers_a_request_answers_a_message(backend: str) -> None:
+def test_every_kind_of_script_answers_messages(backend: str) -> None:
     async def test() -> None:
         script = Script("One.", WHOLE, Answer.events(plain()), lambda peer: str(peer.request.json["input"]))
         async with FakeServer(script) as server:
@@ -50,7 +52,7 @@ def test_what_answers_a_request_answers_a_message(backend: str) -> None:
 
 
 @both_loops
-def test_what_was_asked_is_noted(backend: str) -> None:
+def test_messages_are_recorded(backend: str) -> None:
     async def test() -> None:
         async with FakeServer() as server:
             await talk(server, {**CREATE, "stream_id": "a"})
@@ -76,7 +78,7 @@ def test_events_echo_the_lane(backend: str) -> None:
 
 
 @both_loops
-def test_other_messages_go_by_their_type(backend: str) -> None:
+def test_the_method_of_other_messages_is_their_type(backend: str) -> None:
     async def test() -> None:
         async def noted(peer: ServerExchange) -> None:
             await peer.message({"type": "response.completed", "you said": peer.request.json})
@@ -128,7 +130,7 @@ def test_an_error_is_a_message_with_a_status(backend: str) -> None:
 @pytest.mark.parametrize(
     "fault", [fault for name, fault in FAULTS.items() if name != "no terminal"][:32], ids=lambda f: f.name
 )
-def test_faults_that_change_nothing_change_nothing_here(backend: str, fault: Fault) -> None:
+def test_harmless_faults_are_harmless_over_websocket(backend: str, fault: Fault) -> None:
     async def test() -> None:
         async with FakeServer(Answer.events(plain()).with_faults(fault)) as server, session_with(server) as session:
             async with session.stream(model="m", input="x") as stream:
@@ -158,7 +160,7 @@ def test_a_body_that_ends_before_the_response_closes_the_connection(backend: str
 
 
 @both_loops
-def test_a_close_code_is_what_the_script_says(backend: str) -> None:
+def test_the_script_chooses_the_close_code(backend: str) -> None:
     async def test() -> None:
         script = Script(
             Answer.events(plain()).with_faults(Fault.eof(after=0, code=1012, reason="restart")),
@@ -220,9 +222,9 @@ def test_lanes_are_answered_side_by_side(backend: str) -> None:
 def test_over_http_there_are_no_messages(backend: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> str:
-            with pytest.raises(LocalProtocolError, match="only a WebSocket has messages"):
+            with pytest.raises(UsageError, match="only a WebSocket has messages"):
                 await peer.message("x")
-            with pytest.raises(LocalProtocolError, match="only a WebSocket has them"):
+            with pytest.raises(UsageError, match="only a WebSocket has pings"):
                 await peer.ping()
             return "Right."
 
@@ -235,7 +237,7 @@ def test_over_http_there_are_no_messages(backend: str) -> None:
 
 
 @both_loops
-def test_a_script_that_breaks_is_told_at_the_end(backend: str) -> None:
+def test_an_error_in_the_script_is_raised_at_the_end_of_the_block(backend: str) -> None:
     async def test() -> None:
         def script(_: ServerExchange) -> str:
             raise ZeroDivisionError
@@ -252,8 +254,66 @@ def test_a_script_that_breaks_is_told_at_the_end(backend: str) -> None:
     run(backend, test)
 
 
+BAD_FRAMES = [
+    b"\x83\x80\x00\x00\x00\x00",  # an opcode that does not exist
+    b"\x81\x01x",  # without a mask
+    b"\x80\x80\x00\x00\x00\x00",  # a continuation of nothing
+    b"\xc1\x80\x00\x00\x00\x00",  # an extension that was not agreed on
+    b"\x81\x81\x00\x00\x00\x00\xff",  # a text that is not UTF-8
+    b"\x88\x82\x00\x00\x00\x00\x03\xe7",  # a close code that does not exist
+]
+
+
 @both_loops
-def test_what_still_goes_on_is_ended_with_the_server(backend: str) -> None:
+@pytest.mark.parametrize("data", BAD_FRAMES)
+def test_a_client_that_breaks_the_protocol_ends_its_own_connection_only(backend: str, data: bytes) -> None:
+    async def test() -> None:
+        async with FakeServer("One.") as server:
+            host, _, port = server.origin.removeprefix("http://").rpartition(":")
+            lines = ("GET /v1/responses HTTP/1.1", "host: x", "upgrade: websocket", "sec-websocket-key: x", "", "")
+            async with await anyio.connect_tcp(host, int(port)) as stream:
+                await stream.send("\r\n".join(lines).encode() + data)  # in one packet with the handshake
+                answer = b""
+                with suppress(anyio.EndOfStream, anyio.BrokenResourceError), anyio.fail_after(5):
+                    while True:
+                        answer += await stream.receive()
+            assert answer.rpartition(b"\r\n\r\n")[2][:1] == b"\x88"
+            await talk(server, CREATE)
+            (error,) = server.client_errors
+            assert "connection 0: expected a WebSocket frame" in str(error)
+
+    run(backend, test)
+
+
+@both_loops
+def test_every_message_gets_an_answer(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer("One.") as server:
+            await talk(server, "[" * 100_000, "{", "", '{"type": 5}', "null")
+            assert [request.method for request in server.requests[1:]] == ["POST"] * 5
+
+    run(backend, test)
+
+
+def test_a_missing_wsproto_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "responses_proto.testing.fake._websockets", raising=False)
+    monkeypatch.setitem(sys.modules, "wsproto", None)
+
+    async def use() -> None:
+        async with FakeServer() as server:
+            with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+                await anyio_get(server)
+
+    async def anyio_get(server: FakeServer) -> None:
+        async with httpx.AsyncClient() as http:
+            await http.get(f"{server.url}/responses", headers={"upgrade": "websocket"})
+
+    with pytest.raises(ImportError, match=r"pip install 'responses-proto\[ws\]'"):
+        run("asyncio", use)
+
+
+@both_loops
+def test_leaving_the_block_ends_open_exchanges(backend: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
             await peer.until_closed()

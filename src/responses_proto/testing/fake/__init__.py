@@ -1,1 +1,4 @@
-"""The fake server and the parts it is made of: answers, faults, and its HTTP and WebSocket ends."""
+"""The fake server of :mod:`responses_proto.testing`, which exports its names.
+
+Its parts are answers, faults, and one end each for HTTP, WebSocket and memory.
+"""

@@ -1,25 +1,34 @@
-"""The fake server's end without a socket: a transport that hands requests over in memory, and streams the answers back."""
+"""The fake server without a socket: a transport that passes requests to the server in memory, and streams the answers back."""
 
 from __future__ import annotations
 
-import zlib
+import enum
+import time
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import anyio
 
 from ...client.transport.http import origin
-from ...exceptions import LocalProtocolError, StreamTruncated, TransportError
-from .exchange import Request, ServerExchange, now
+from ...exceptions import LocalProtocolError, StreamTruncated, TransportError, UsageError
+from .exchange import Request, ServerExchange, decompressor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ...client.transport.base import WireReply, WireRequest
 
-__all__ = ["MemoryExchange", "MemoryReply", "MemoryTransport"]
+__all__ = ["MemoryExchange", "MemoryReply", "MemoryTransport", "not_running"]
 
-_ON_THE_WAY: Final = 8  # pieces of a body that are sent and not yet received; then the server waits
+_MAX_BUFFERED: Final = 8  # pieces of a body that were sent and not received yet; the server then waits
+
+
+class _BodyEnd(enum.Enum):
+    """How a body ended."""
+
+    FINISHED = enum.auto()
+    CLOSED = enum.auto()
+    RESET = enum.auto()
 
 
 class MemoryExchange(ServerExchange):
@@ -28,30 +37,30 @@ class MemoryExchange(ServerExchange):
     def __init__(self, request: Request) -> None:
         super().__init__(request)
         self.head = anyio.Event()
-        """Set when the head is there, or when it is known that there will be none."""
+        """Set when the head is there, or when there will be none."""
         self.status = 0
         self.headers: dict[str, str] = {}
-        self.end = ""
-        """How the body ended: ``finished``, ``closed`` or ``reset``; empty as long as it did not."""
-        self.output, self.input = anyio.create_memory_object_stream[bytes](_ON_THE_WAY)
-        self._left = anyio.Event()
+        self.body_end: _BodyEnd | None = None
+        """How the body ended; ``None`` while it has not."""
+        self.output, self.input = anyio.create_memory_object_stream[bytes](_MAX_BUFFERED)
+        self._client_left = anyio.Event()
 
     def leave(self) -> None:
-        """Be the client that goes away."""
-        self._left.set()
+        """End the client's side."""
+        self._client_left.set()
         self.input.close()
 
     def discard(self) -> None:
-        """Let go of everything, at the end of the server."""
-        self._end("closed")
+        """End both sides, when the server stops."""
+        self._end(_BodyEnd.CLOSED)
         self.leave()
 
     async def raw(self, data: bytes) -> None:
-        raise LocalProtocolError(f"{len(data)} bytes cannot be sent outside of HTTP in memory: use the socket")
+        raise UsageError(f"{len(data)} bytes cannot be sent outside of HTTP in memory: use the socket")
 
     async def until_closed(self) -> float:
-        await self._left.wait()
-        return now()
+        await self._client_left.wait()
+        return time.monotonic()
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
         self.status, self.headers = status, headers
@@ -62,16 +71,16 @@ class MemoryExchange(ServerExchange):
         await self.output.send(data)
 
     async def _finish(self) -> None:
-        self._end("finished")
+        self._end(_BodyEnd.FINISHED)
 
-    async def _close(self, code: int = 1000, reason: str = "") -> None:  # noqa: ARG002 - HTTP has no word for it
-        self._end("finished" if self.headers.get("connection") == "close" else "closed")
+    async def _close(self, code: int = 1000, reason: str = "") -> None:  # noqa: ARG002 - HTTP has no close codes
+        self._end(_BodyEnd.FINISHED if self.headers.get("connection") == "close" else _BodyEnd.CLOSED)
 
     async def _reset(self) -> None:
-        self._end("reset")
+        self._end(_BodyEnd.RESET)
 
-    def _end(self, end: str) -> None:
-        self.end = self.end or end
+    def _end(self, end: _BodyEnd) -> None:
+        self.body_end = self.body_end or end
         self.output.close()
         self.head.set()
 
@@ -81,53 +90,49 @@ class MemoryReply:
 
     keeps_time = False
 
-    def __init__(self, peer: MemoryExchange) -> None:
-        self._peer = peer
+    def __init__(self, exchange: MemoryExchange) -> None:
+        self._exchange = exchange
         self._closed = False
-        self._expand: Callable[[bytes], bytes] | None = None
-        if peer.headers.get("content-encoding", "identity") in ("gzip", "deflate"):
-            self._expand = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress
-        self.status: int = peer.status
-        self.headers: Mapping[str, str] = dict(peer.headers)
+        self._decompress = decompressor(exchange.headers)
+        self.status: int = exchange.status
+        self.headers: Mapping[str, str] = dict(exchange.headers)
 
     async def receive(self) -> bytes:
-        """Wait for the next piece of the body, cut as the server cut it; empty at its end."""
+        """Return the next piece of the body, cut as the server cut it; empty at its end."""
         while not self._closed:
             try:
-                piece = await self._peer.input.receive()
+                piece = self._decompress(await self._exchange.input.receive())
             except anyio.EndOfStream:
                 break
             except anyio.ClosedResourceError:
                 return b""
-            if self._expand is not None:
-                piece = self._expand(piece)
             if piece:
                 return piece
-        if self._closed or self._peer.end == "finished":
+        if self._closed or self._exchange.body_end is _BodyEnd.FINISHED:
             return b""
-        if self._peer.end == "reset":
+        if self._exchange.body_end is _BodyEnd.RESET:
             raise _unsafe(TransportError("the connection broke: reset by the script"))
         raise _unsafe(StreamTruncated("the server closed the connection before the end of its answer"))
 
     async def aclose(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._closed = True
-        self._peer.leave()
+        self._exchange.leave()
 
 
 class MemoryTransport:
-    """A :class:`~responses_proto.client.transport.Transport` to a fake server: no socket, but everything else as with one.
+    """A :class:`~responses_proto.client.transport.Transport` to a fake server without a socket.
 
-    Bodies come piece by piece as they are sent, and a client that does not read makes the server wait. Requests of any host are
+    Bodies arrive in the pieces in which they are sent, and a client that does not read makes the server wait. Requests to any host are
     answered. Redirects are not followed.
     """
 
-    def __init__(self, begin: Callable[[MemoryExchange], None], number: Callable[[], int]) -> None:
+    def __init__(self, begin: Callable[[MemoryExchange], None], next_number: Callable[[], int]) -> None:
         self._begin = begin
-        self._number = number
+        self._next_number = next_number
 
     async def send(self, request: WireRequest) -> WireReply:
-        """Send a request and wait for the head of its answer."""
+        """Send a request, and return the answer when its head is there."""
         parts = urlsplit(request.url)
         headers = {"host": parts.netloc.rpartition("@")[2], **request.headers}
         if request.body:
@@ -135,22 +140,23 @@ class MemoryTransport:
         if request.stream:
             headers.setdefault("accept-encoding", "identity")
         target = parts.path + (f"?{parts.query}" if parts.query else "")
-        peer = MemoryExchange(
-            Request(method=request.method, target=target, headers=headers, body=request.body, connection=self._number())
+        number = self._next_number()
+        exchange = MemoryExchange(
+            Request(method=request.method, target=target, headers=headers, body=request.body, connection=number)
         )
-        self._begin(peer)
+        self._begin(exchange)
         try:
-            await peer.head.wait()
+            await exchange.head.wait()
         except BaseException:
-            peer.leave()
+            exchange.leave()
             raise
-        if not peer.started:
-            peer.leave()
+        if not exchange.started:
+            exchange.leave()
             raise _unsafe(TransportError(f"no answer from {origin(request.url)}: the server closed the connection"))
-        return MemoryReply(peer)
+        return MemoryReply(exchange)
 
     async def aclose(self) -> None:
-        """Do nothing: it is the server that ends this."""
+        """Do nothing: exchanges end with their replies, or with the server."""
 
 
 def _unsafe(error: TransportError) -> TransportError:
@@ -158,6 +164,6 @@ def _unsafe(error: TransportError) -> TransportError:
     return error
 
 
-def closed_server() -> LocalProtocolError:
-    """Make the error of a request to a server that does not run."""
+def not_running() -> LocalProtocolError:
+    """Return the error of a request to a server that does not run."""
     return LocalProtocolError("the fake server does not run: use it inside its `async with` block")

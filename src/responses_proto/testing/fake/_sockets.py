@@ -1,166 +1,189 @@
-"""The fake server's end of a real socket. It knows just enough of HTTP/1.1 to find the end of a request."""
+"""The fake server's end of a socket: HTTP/1.1 by h11.
+
+h11 reads what clients send and writes what scripts answer. Whatever h11 refuses to write, because the script breaks HTTP on purpose,
+is written past it: a head with an invalid field, a body that does not fit its ``Content-Length``, and everything sent with
+:meth:`SocketExchange.raw`. Each request is read by a new h11 connection, because the last one knows nothing of those bytes.
+"""
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import socket
 import struct
-from http import HTTPStatus
+import time
+from http.client import responses as REASONS  # noqa: N812 - a table
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import h11
 from anyio.abc import SocketAttribute
 
-from .exchange import NO_BODY, SWITCHED, Request, ServerExchange, now
+from ...exceptions import RemoteProtocolError
+from .exchange import SWITCHED, Request, ServerExchange
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Mapping
+
     from anyio.abc import SocketStream
 
 __all__ = ["Connection", "SocketExchange"]
 
-_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 4.2.2
-_HEAD_LIMIT: Final = 256 * 1024  # bytes
+_MAX_HEAD: Final = 256 * 1024  # bytes
+_FIRST_FINAL: Final = 200  # the first status that is not informational
 
 
 class Connection:
-    """One connection: what came over it and was not read yet, and the requests in it."""
+    """A connection to a client, and the requests on it, one after the other."""
 
     def __init__(self, stream: SocketStream, number: int) -> None:
         self.stream = stream
         self.number = number
-        self.buffer = b""
         self.open = True
+        self.http = h11.Connection(h11.SERVER, _MAX_HEAD)
+        """The state of the current request and its response."""
 
     async def request(self) -> Request | None:
-        """Wait for the next request; ``None`` if the client closes the connection."""
-        while b"\r\n\r\n" not in self.buffer:
-            if len(self.buffer) > _HEAD_LIMIT or not await self.more():
-                return None
-        head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
-        first, *lines = head.decode("latin-1").split("\r\n")
-        method, _, rest = first.partition(" ")
-        headers: dict[str, str] = {}
-        for name, _, value in (line.partition(":") for line in lines):
-            known = headers.get(name.lower())
-            headers[name.lower()] = value.strip() if known is None else f"{known}, {value.strip()}"
-        if headers.get("transfer-encoding", "").lower() == "chunked":
-            body = await self._chunks()
-        else:
-            body = await self._take(int(headers.get("content-length", "0")))
-        if body is None:
-            return None
-        return Request(
-            method=method, target=rest.rpartition(" ")[0], headers=headers, body=body, connection=self.number
-        )
+        """Wait for the next request and return it; return ``None`` if the client closed the connection.
 
-    async def _take(self, size: int) -> bytes | None:
-        pieces, have = [self.buffer], len(self.buffer)
-        self.buffer = b""
-        while have < size:
-            if not await self.more():
-                return None
-            pieces.append(self.buffer)
-            have += len(self.buffer)
-            self.buffer = b""
-        whole = b"".join(pieces)
-        self.buffer = whole[size:]
-        return whole[:size]
-
-    async def _chunks(self) -> bytes | None:
-        body = bytearray()
-        while True:
-            while b"\r\n" not in self.buffer:
-                if not await self.more():
-                    return None
-            line, _, self.buffer = self.buffer.partition(b"\r\n")
-            size = int(line.partition(b";")[0], 16)
-            piece = await self._take(size + 2)  # with the line end behind it; there are no trailers
-            if piece is None or not size:
-                return None if piece is None else bytes(body)
-            body += piece[:size]
-
-    async def more(self) -> bool:
-        """Read on; tell whether there is a connection to read from."""
+        If the client sends something that is not HTTP/1.1, answer with a status such as 400, close the connection and raise
+        ``RemoteProtocolError``.
+        """
+        unread, _ = self.http.trailing_data
+        self.http = h11.Connection(h11.SERVER, _MAX_HEAD)
+        if unread:
+            self.http.receive_data(unread)
         try:
-            self.buffer += await self.stream.receive()
+            return await self._read_request()
+        except h11.RemoteProtocolError as error:
+            with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                await self._reject(error.error_status_hint)
+            # The rest of h11's message quotes what was sent, which may be the API key.
+            reason = str(error).partition(":")[0]
+            raise RemoteProtocolError(f"connection {self.number}: expected an HTTP/1.1 request: {reason}") from None
+
+    async def _read_request(self) -> Request | None:
+        head: h11.Request | None = None
+        body: list[bytes] = []
+        while True:
+            match self.http.next_event():
+                case h11.Request() as head:
+                    pass
+                case h11.Data(data=data):
+                    body.append(bytes(data))
+                case h11.EndOfMessage() if head is not None:
+                    return self._request(head, b"".join(body))
+                case _:  # h11.NEED_DATA
+                    if self.http.they_are_waiting_for_100_continue:
+                        go_on = h11.InformationalResponse(status_code=100, headers=[])
+                        await self.stream.send(self.http.send(go_on) or b"")
+                    data = await self.receive()
+                    if not data:
+                        return None
+                    self.http.receive_data(data)
+
+    def _request(self, head: h11.Request, body: bytes) -> Request:
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in head.headers:
+            name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        method, target = head.method.decode("latin-1"), head.target.decode("latin-1")
+        return Request(method=method, target=target, headers=headers, body=body, connection=self.number)
+
+    async def _reject(self, status: int) -> None:
+        head = h11.Response(status_code=status, headers=[("content-length", "0"), ("connection", "close")])
+        await self.stream.send((self.http.send(head) or b"") + (self.http.send(h11.EndOfMessage()) or b""))
+        await self.close()
+
+    async def receive(self) -> bytes:
+        """Wait for bytes from the client and return them; empty at the end of the connection."""
+        try:
+            return await self.stream.receive()
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError):
             self.open = False
-        return self.open
+            return b""
 
-    async def gone(self) -> None:
-        """Wait until the client closes the connection. What it sends meanwhile is kept."""
-        while await self.more():
-            pass
+    async def until_closed(self) -> None:
+        """Wait until the client closes the connection. h11 keeps what the client sends until then."""
+        while data := await self.receive():
+            self.http.receive_data(data)
 
     async def close(self) -> None:
-        """End it in good order."""
+        """Close the connection after everything that was sent."""
         self.open = False
         with contextlib.suppress(OSError, anyio.BrokenResourceError):
-            await self.stream.send_eof()  # so that what was sent arrives, even if the client still sends
+            await self.stream.send_eof()  # what was sent arrives even if the client is still sending
         await self.stream.aclose()
 
     async def reset(self) -> None:
-        """Break it."""
+        """Reset the connection: the client sees an error instead of an end."""
         self.open = False
         raw = self.stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - anyio's, not Django's
-        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing now sends RST
+        transport: asyncio.Transport | None = getattr(self.stream, "_transport", None)
+        if transport is not None:
+            transport.abort()  # on asyncio, the `aclose` of older anyio sends FIN first, which is a proper end
         await self.stream.aclose()
 
 
 class SocketExchange(ServerExchange):
-    """An exchange over a connection."""
+    """An exchange over a connection. ``upgrade_headers`` are those of the answer that accepts a WebSocket."""
 
-    def __init__(self, connection: Connection, request: Request) -> None:
+    def __init__(
+        self, connection: Connection, request: Request, upgrade_headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(request)
         self._connection = connection
-        self._chunked = True
+        self._upgrade_headers = upgrade_headers or {}
         self.upgraded: bool = False
         """Whether the connection is a WebSocket from here on."""
 
     async def raw(self, data: bytes) -> None:
-        self.started = self.ended = True  # as far as it is the server's to say
+        self.started = self.ended = True  # from here on the script is responsible for both
         await self._connection.stream.send(data)
 
     async def until_closed(self) -> float:
-        await self._connection.gone()
-        return now()
+        await self._connection.until_closed()
+        return time.monotonic()
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
         if status == SWITCHED:
             self.upgraded = True
-            headers = {**handshake_headers(self.request), **headers}
-        framed = "content-length" in headers or headers.get("connection") == "close"
-        self._chunked = not framed and status not in NO_BODY
-        if self._chunked:
-            headers["transfer-encoding"] = "chunked"
+            headers = {**self._upgrade_headers, **headers}
+        elif headers.get("connection") == "close" and "content-length" not in headers:
+            self._connection.http.their_http_version = b"1.0"  # h11 then ends the body with the connection
+        reason = REASONS.get(status, "Unknown").encode()
+        fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+        make = h11.InformationalResponse if status < _FIRST_FINAL else h11.Response
         try:
-            reason = HTTPStatus(status).phrase
-        except ValueError:
-            reason = "Unknown"
-        lines = [f"HTTP/1.1 {status} {reason}", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
-        if headers.get("connection") == "close":
-            self._connection.open = False
-        await self._connection.stream.send("\r\n".join(lines).encode("latin-1"))
+            head = self._connection.http.send(make(status_code=status, headers=fields, reason=reason)) or b""
+        except h11.LocalProtocolError:
+            self._connection.http.send_failed()  # the body is then written past h11 too
+            lines = b"".join(b"%b: %b\r\n" % field for field in fields)
+            head = b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, reason, lines)
+        await self._connection.stream.send(head)
 
     async def _send(self, data: bytes) -> None:
-        await self._connection.stream.send(b"%x\r\n%b\r\n" % (len(data), data) if self._chunked else data)
+        await self._write(h11.Data(data=data), refused=data)
 
     async def _finish(self) -> None:
-        if self._chunked:
-            await self._connection.stream.send(b"0\r\n\r\n")
-        elif not self._connection.open:
+        if self.upgraded:
+            return
+        await self._write(h11.EndOfMessage())
+        if self._connection.http.our_state in (h11.MUST_CLOSE, h11.ERROR):
             await self._close()
 
-    async def _close(self, code: int = 1000, reason: str = "") -> None:  # noqa: ARG002 - HTTP has no word for it
+    async def _write(self, event: h11.Data | h11.EndOfMessage, *, refused: bytes = b"") -> None:
+        """Send what h11 makes of an event, or ``refused`` if h11 does not allow it here."""
+        try:
+            data = self._connection.http.send(event)
+        except h11.LocalProtocolError:
+            data = refused
+        if data:
+            await self._connection.stream.send(data)
+
+    async def _close(self, code: int = 1000, reason: str = "") -> None:  # noqa: ARG002 - HTTP has no close codes
         await self._connection.close()
 
     async def _reset(self) -> None:
         await self._connection.reset()
-
-
-def handshake_headers(request: Request) -> dict[str, str]:
-    """Give the headers that accept a WebSocket."""
-    digest = hashlib.sha1(request.headers.get("sec-websocket-key", "").encode() + _GUID).digest()  # noqa: S324 - RFC 6455 has it so
-    return {"upgrade": "websocket", "connection": "Upgrade", "sec-websocket-accept": base64.b64encode(digest).decode()}

@@ -1,8 +1,8 @@
 """What a fake server answers: a status, headers and a body, made of events, JSON or plain bytes.
 
-An :class:`Answer` is a value. Whatever goes wrong with it on the way is said by the :class:`~.faults.Fault` put on it
-(:meth:`Answer.with_faults`). When it is played, it becomes a :class:`WireAnswer`: the faults change that, and what is left of it is a list of
-:data:`Step`, each a piece of the body or something that happens to the connection.
+An :class:`Answer` is a value. What is to go wrong with it on the way is a :class:`~.faults.Fault`, added by
+:meth:`Answer.with_faults`. To be sent, it becomes a :class:`~.steps.WireAnswer`: the faults change that into a list of
+:data:`~.steps.Step`, each a piece of the body or something that happens to the connection.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ _JSON: Final = "application/json"
 
 @attrs.frozen(kw_only=True)
 class Answer:
-    """One answer to one request. Made by the class methods; immutable, so that it can be given any number of times.
+    """One answer to one request. Create it by the class methods. It is immutable, so it can be sent any number of times.
 
-    An answer made of events goes out as server-sent events to who asked for a stream, each event a piece of its own; who did
-    not ask for one gets the response of the last event that has one, as JSON.
+    If the request asks for a stream, an answer made of events is sent as server-sent events, each event in a piece of its own.
+    Otherwise the response in the last event that has one is sent as JSON.
     """
 
     status: int = 200
     """The HTTP status."""
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """Beside the content type and what HTTP itself needs. Names in lower case."""
+    """Headers beside the content type and those that HTTP itself needs. Names in lower case."""
     content_type: str | None = _JSON
     """The content type of the body; ``None`` leaves the header out."""
-    listed: tuple[JSONObject, ...] | None = None
+    wire_events: tuple[JSONObject, ...] | None = None
     """The events, as wire objects; ``None`` if the answer is not made of events."""
-    pieces: tuple[Step, ...] = ()
-    """The body of an answer that is not made of events, as it is cut, and what happens in between."""
+    steps: tuple[Step, ...] = ()
+    """The pieces of a body that is not made of events, and what happens between them."""
     faults: tuple[Fault, ...] = ()
-    """What goes wrong with it."""
+    """What goes wrong with the answer."""
 
     @classmethod
     def text(cls, text: str, *, model: str = "fake") -> Self:
@@ -71,38 +71,38 @@ class Answer:
     def items(cls, *items: Item | JSONObject | str, model: str = "fake") -> Self:
         """Answer with these items, one after the other; a text is a message: ``Answer.items("Let me see.", FunctionCall(...))``.
 
-        What an item does not say of its ``id`` and ``status`` is filled in: ``item_1``, ``item_2``, …, and ``completed``. Raises
-        ``DecodeError`` for a wire object that is no item.
+        A missing ``id`` becomes ``item_1``, ``item_2``, …, and a missing ``status`` becomes ``completed``. Raises ``DecodeError`` for a
+        wire object that is not an item.
         """
         emitter = _emitter(model)
         events = emitter.start()
         for number, item in enumerate(items, 1):
-            events += emitter.item(_whole(item, f"item_{number}"))
+            events += emitter.item(_completed_item(item, f"item_{number}"))
         return cls.events([*events, *emitter.complete()])
 
     @classmethod
     def response(cls, response: Response, *, split: Callable[[str], Iterable[str]] = split_words) -> Self:
-        """Answer with a whole response, in the events that a server would have sent for it; ``split`` cuts its texts.
+        """Answer with a response, in the events that a server would have sent for it. ``split`` cuts its texts into deltas.
 
-        Raises ``LocalProtocolError`` if the response has not ended.
+        Raises ``UsageError`` if the response has not ended.
         """
         return cls.events(emit(response, split=split))
 
     @classmethod
     def events(cls, events: Iterable[Event | JSONObject]) -> Self:
-        """Answer with these events, in any order and number: what an ``Emitter`` gave, or wire objects."""
-        return cls(content_type=_SSE, listed=tuple(_wire(event) for event in events))
+        """Answer with these events, in any order and number: events of an ``Emitter``, or wire objects."""
+        return cls(content_type=_SSE, wire_events=tuple(_to_wire(event) for event in events))
 
     @classmethod
     def stream(cls, *steps: Step, content_type: str | None = _SSE, headers: Mapping[str, str] | None = None) -> Self:
-        """Answer with these bytes as an event stream, each piece sent on its own; other steps can be in between."""
-        return cls(content_type=content_type, headers=_lower(headers), pieces=steps)
+        """Answer with these bytes as an event stream, each piece sent on its own, and with other steps between them."""
+        return cls(content_type=content_type, headers=_lower(headers), steps=steps)
 
     @classmethod
     def json(cls, value: JSONValue | Response, status: int = 200, *, headers: Mapping[str, str] | None = None) -> Self:
         """Answer with one JSON value."""
         plain: Any = dump(value) if isinstance(value, Response) else value
-        return cls(status=status, headers=_lower(headers), pieces=(default_converter().json.dumps(plain),))
+        return cls(status=status, headers=_lower(headers), steps=(default_converter().json.dumps(plain),))
 
     @classmethod
     def body(
@@ -113,80 +113,80 @@ class Answer:
         content_type: str | None = "text/html",
         headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """Answer with anything, such as the page of a proxy."""
-        return cls(status=status, headers=_lower(headers), content_type=content_type, pieces=(body,))
+        """Answer with any body, such as the page of a proxy."""
+        return cls(status=status, headers=_lower(headers), content_type=content_type, steps=(body,))
 
     @classmethod
     def error(
         cls,
         status: int,
-        message: str = "The script asks for an error.",
+        message: str = "The script answers with an error.",
         *,
         type: str = "server_error",  # noqa: A002 - the wire's own name for it
         code: str | None = None,
         param: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Self:
-        """Answer with an error of the documented shape."""
+        """Answer with an error in the form of the specification. ``param`` is the parameter at fault."""
         error = {"message": message, "type": type, "param": param, "code": code}
         return cls.json({"error": error}, status, headers=headers)
 
     @classmethod
     def upgrade(cls, *, headers: Mapping[str, str] | None = None) -> Self:
-        """Accept a WebSocket, as a server does by itself if its script says nothing of the handshake."""
+        """Accept a WebSocket, as the server does by itself if its script has no answer for the handshake."""
         return cls(status=101, headers=_lower(headers), content_type=None)
 
     @classmethod
     def redirect(cls, location: str, status: int = 307) -> Self:
-        """Send the client elsewhere."""
+        """Redirect the client to the URL ``location``."""
         return cls.body(b"", status, content_type=None, headers={"location": location})
 
     def with_faults(self, *faults: Fault) -> Self:
-        """Give the same answer, in which these things go wrong as well."""
+        """Return the same answer with these faults added."""
         return attrs.evolve(self, faults=(*self.faults, *faults))
 
-    def draft(self, *, stream: bool = True) -> WireAnswer:
-        """Work out what is sent, faults included, to who asked for a stream or did not."""
-        draft = WireAnswer(
+    def to_wire(self, *, stream: bool = True) -> WireAnswer:
+        """Return what is sent for this answer, faults included. ``stream`` says whether the request asks for a stream."""
+        wire = WireAnswer(
             status=self.status,
             headers=dict(self.headers),
             content_type=self.content_type,
             events=None,
-            steps=[*self.pieces],
+            steps=[*self.steps],
         )
-        if self.listed is not None:
-            copies: list[Wire] = default_converter().json.loads(default_converter().json.dumps(list(self.listed)))
+        if self.wire_events is not None:
+            copies: list[Wire] = default_converter().json.loads(default_converter().json.dumps(list(self.wire_events)))
             if stream:
-                draft.events = copies
+                wire.events = copies
             else:
                 last = next((event["response"] for event in reversed(copies) if "response" in event), None)
-                draft.content_type, draft.steps = _JSON, [default_converter().json.dumps(last)]
+                wire.content_type, wire.steps = _JSON, [default_converter().json.dumps(last)]
         changes = [change for fault in self.faults for change in fault.changes]
         for change in changes:
             if change.on_events:
-                change.apply(draft)
-        draft.write()
+                change.apply(wire)
+        wire.write_events()
         for change in changes:
             if not change.on_events:
-                change.apply(draft)
-        return draft
+                change.apply(wire)
+        return wire
 
 
 def _emitter(model: str) -> Emitter:
     return Emitter(CreateResponse(model=model), now=1_700_000_000.0, ids="{}_1".format)
 
 
-def _whole(item: Item | JSONObject | str, item_id: str) -> Item:
-    """Give the item that is meant, with what every item of an output has."""
+def _completed_item(item: Item | JSONObject | str, item_id: str) -> Item:
+    """Return the item, with the id and the status that every item of an output has."""
     if isinstance(item, str):
         item = Message(role="assistant", content=[OutputText(text=item, annotations=[], logprobs=[])])
-    whole = item if isinstance(item, Model) else load(item, Item)
-    missing = {"id": item_id, "status": "completed"}
-    lacking = {name: value for name, value in missing.items() if getattr(whole, name, None) is UNSET}
-    return cast("Item", attrs.evolve(cast("Any", whole), **lacking))
+    model = item if isinstance(item, Model) else load(item, Item)
+    defaults = {"id": item_id, "status": "completed"}
+    missing = {name: value for name, value in defaults.items() if getattr(model, name, None) is UNSET}
+    return cast("Item", attrs.evolve(cast("Any", model), **missing))
 
 
-def _wire(event: Event | JSONObject) -> JSONObject:
+def _to_wire(event: Event | JSONObject) -> JSONObject:
     return event if isinstance(event, dict) else cast("JSONObject", dump(event))
 
 

@@ -1,63 +1,75 @@
-"""The server's end of one exchange: the request, and the verbs to answer it with.
+"""The server's side of one exchange: the request, and the methods that answer it.
 
-The same for a request that came over a socket, for one that came from memory, and for a message over a WebSocket. A script that needs more than an
-:class:`~.answers.Answer`, such as to wait for what the client does, is a function that takes a :class:`ServerExchange`::
+It is the same for a request over a socket, a request in memory and a message over a WebSocket. Most scripts return an
+:class:`~.answers.Answer`. A script that needs more, such as to wait for what the client does, is a function that receives a
+:class:`ServerExchange`::
 
-    async def script(peer: Peer) -> None:
-        await peer.start()                     # the head of the answer
-        await peer.send(b"data: ...")          # a piece of its body; blocks while the client does not read
-        await peer.until_closed()              # or finish(), close(), reset()
+    async def script(exchange: ServerExchange) -> None:
+        await exchange.start()                     # the head of the answer
+        await exchange.send(b"data: ...")          # a piece of its body; blocks while the client does not read
+        await exchange.until_closed()              # or finish(), close(), reset()
 """
 
 from __future__ import annotations
 
 import json
-import time
+import re
+import zlib
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 import anyio
 import attrs
 
-from ...exceptions import LocalProtocolError
+from ...exceptions import UsageError
 from .steps import Close, Pause, Reset, Stall
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from ...typing import JSONObject
     from .answers import Answer
     from .steps import Step
 
-__all__ = ["NO_BODY", "SWITCHED", "Request", "ServerExchange"]
+__all__ = ["NO_BODY", "SWITCHED", "Request", "ServerExchange", "decompressor"]
+
+_ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
+"""The scheme and host of a target in the absolute form that clients send to proxies (RFC 9112, 3.2.2)."""
 
 
 @attrs.frozen(kw_only=True)
 class Request:
-    """What a server received."""
+    """A request that the server received."""
 
     method: str
     target: str
     """Path and query, as they were sent."""
-    headers: Mapping[str, str] = attrs.field(repr=False)  # the key is in there
-    """Names in lower case; values of a repeated header joined by a comma."""
+    headers: Mapping[str, str] = attrs.field(repr=False)  # contains the API key
+    """Names in lower case; the values of a repeated header are joined by a comma."""
     body: bytes = attrs.field(default=b"", repr=False)
     connection: int = 0
-    """The number of the connection that it came over, from 0. In memory each request has its own."""
+    """The number of its connection, from 0. In memory each request has its own."""
     message: bool = False
-    """Whether it is a message over a WebSocket, and ``body`` the text of that. Target and headers are the handshake's; the method is
-    ``POST`` for a ``response.create``, and otherwise the type of the message, in capitals."""
+    """Whether it is a message over a WebSocket. ``body`` is then its text, target and headers are the handshake's, and the method is
+    ``POST`` for a ``response.create`` and otherwise the type of the message in capitals."""
 
     @property
     def path(self) -> str:
         """The path, still quoted, without the query."""
-        return urlsplit(self.target).path
+        return self._path_and_query[0]
 
     @property
     def query(self) -> list[tuple[str, str]]:
         """The parameters of the query, in order."""
-        return parse_qsl(urlsplit(self.target).query, keep_blank_values=True)
+        return parse_qsl(self._path_and_query[1], keep_blank_values=True)
+
+    @property
+    def _path_and_query(self) -> tuple[str, str]:
+        # Not by `urlsplit`, which raises for some targets: a client may send anything.
+        origin = _ORIGIN.match(self.target)
+        path, _, query = self.target[origin.end() if origin else 0 :].partition("?")
+        return path, query
 
     @property
     def json(self) -> Any:
@@ -66,30 +78,36 @@ class Request:
 
     @property
     def wants_stream(self) -> bool:
-        """Whether a stream was asked for: in the body, in the query of a ``GET``, or by way of a WebSocket."""
+        """Whether it asks for a stream: in the body, in the query of a ``GET``, or by being a WebSocket message."""
         if self.message:
             return True
         if self.body:
             try:
                 value = self.json
-            except ValueError:
+            except (ValueError, RecursionError):
                 return False
             return isinstance(value, dict) and value.get("stream") is True  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - any JSON
         return ("stream", "true") in self.query
+
+    @property
+    def wants_websocket(self) -> bool:
+        """Whether it is the handshake of a WebSocket."""
+        return self.headers.get("upgrade", "").lower() == "websocket"
 
 
 SWITCHED: Final = 101
 """The status that opens a WebSocket."""
 NO_BODY: Final = frozenset({SWITCHED, 204, 304})
-"""Statuses whose answer ends with its head, and says nothing of a length: RFC 9110, 8.6 and 15."""
+"""Statuses whose answer ends with its head and has no length: RFC 9110, 8.6 and 15."""
 
 
 class ServerExchange(ABC):
-    """One exchange, seen from the server. Verbs: :meth:`start`, :meth:`send`, then one of the endings.
+    """One exchange, seen from the server.
 
-    What is sent when the client is gone raises ``anyio.BrokenResourceError``, which a script may leave to the server. A script that
-    returns after :meth:`start` has finished its answer; one that returns before it has closed the connection. Over WebSocket
-    there is no head, and the connection stays, unless an answer was given that does not tell how its response ended.
+    Call :meth:`start`, :meth:`send` any number of times, then :meth:`finish`, :meth:`close` or :meth:`reset`.
+    Sending raises ``anyio.BrokenResourceError`` or ``anyio.ClosedResourceError`` if the client is gone; a script may leave either to
+    the server. A script that returns after :meth:`start` has finished its answer; one that returns before it has closed the
+    connection. Over WebSocket there is no head, and the connection stays open, unless an answer was sent that does not end its response.
     """
 
     def __init__(self, request: Request) -> None:
@@ -97,9 +115,9 @@ class ServerExchange(ABC):
         self.started: bool = False
         """Whether the head was sent."""
         self.ended: bool = False
-        """Whether the exchange is over, in whatever way."""
+        """Whether the exchange is over, in any way."""
         self.sent: int = 0
-        """Bytes of the body that were taken off this server's hands: what the client has, or what is buffered on the way."""
+        """Bytes of the body that were sent: the client has them, or they are buffered on the way."""
 
     async def start(
         self,
@@ -108,10 +126,10 @@ class ServerExchange(ABC):
         headers: Mapping[str, str] | None = None,
         content_type: str | None = "text/event-stream",
     ) -> None:
-        """Send the head of the answer.
+        """Send the head of the answer. Call :meth:`send` next.
 
-        The body comes in chunks, unless the headers have a ``content-length``, or a ``connection: close``, which makes the end of the
-        connection the end of the body.
+        The body is chunked, unless the headers have a ``content-length``, or a ``connection: close``, which lets the end of the
+        connection end the body. ``content_type`` ``None`` leaves that header out.
         """
         fields = {"content-type": content_type} if content_type is not None else {}
         fields |= {name.lower(): value for name, value in (headers or {}).items()}
@@ -119,7 +137,7 @@ class ServerExchange(ABC):
         await self._start(status, fields)
 
     async def send(self, data: bytes) -> None:
-        """Send one piece of the body; the head too, if that was not sent. Blocks while the client does not read."""
+        """Send one piece of the body, after the head if that was not sent yet. Blocks while the client does not read."""
         if not self.started:
             await self.start()
         if data:
@@ -127,7 +145,7 @@ class ServerExchange(ABC):
             self.sent += len(data)
 
     async def finish(self) -> None:
-        """End the body."""
+        """End the body, after the head if that was not sent yet."""
         if not self.started:
             await self.start()
         if not self.ended:
@@ -135,53 +153,56 @@ class ServerExchange(ABC):
             await self._finish()
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
-        """Close the connection, wherever the answer is. Over WebSocket, with this code and reason."""
+        """Close the connection, even in the middle of the answer. ``code`` and ``reason`` are sent over WebSocket only."""
         self.ended = True
         await self._close(code, reason)
 
     async def reset(self) -> None:
-        """Break the connection, so that the client sees an error and no end."""
+        """Break the connection, so that the client sees an error instead of an end."""
         self.ended = True
         await self._reset()
 
     @abstractmethod
     async def raw(self, data: bytes) -> None:
-        """Send bytes as they are, outside of HTTP: the head, too, is the script's, and so is the end of the body.
+        """Send bytes as they are, outside of HTTP: the script then also sends the head and the end of the body.
 
-        Raises ``LocalProtocolError`` in memory, where there is no HTTP.
+        Raises ``UsageError`` in memory, where there is no HTTP.
         """
 
     async def message(self, message: bytes | str | JSONObject) -> None:
-        """Send a message as it is, over WebSocket: an object as JSON, bytes as a binary message. It need not belong to the answer.
+        """Send a WebSocket message as it is: an object as JSON, bytes as a binary message. It need not belong to the answer.
 
-        Raises ``LocalProtocolError`` over HTTP.
+        Raises ``UsageError`` over HTTP.
         """
-        raise LocalProtocolError(f"{message!r:.40} cannot be sent over HTTP: only a WebSocket has messages")
+        raise UsageError(f"{message!r:.40} cannot be sent over HTTP: only a WebSocket has messages")
 
     async def ping(self, payload: bytes = b"") -> None:
-        """Ask the client for a sign of life, over WebSocket, and wait for it. Raises ``LocalProtocolError`` over HTTP."""
-        raise LocalProtocolError(f"a ping ({payload!r:.40}) cannot be sent over HTTP: only a WebSocket has them")
+        """Send a WebSocket ping, and wait for the client's pong. ``payload`` is at most 125 bytes.
+
+        Raises ``UsageError`` over HTTP.
+        """
+        raise UsageError(f"a ping ({payload!r:.40}) cannot be sent over HTTP: only a WebSocket has pings")
 
     @abstractmethod
     async def until_closed(self) -> float:
-        """Wait until the client is gone. Gives the time when that was seen, by ``time.monotonic()``."""
+        """Wait until the client is gone. Return the time at which that was seen, by ``time.monotonic()``."""
 
     async def answer(self, answer: Answer) -> None:
-        """Give a whole answer, with all that is to go wrong in it."""
-        draft = answer.draft(stream=self.request.wants_stream)
-        if not await self._play(draft.before):
+        """Send a whole answer, with its faults."""
+        wire = answer.to_wire(stream=self.request.wants_stream)
+        if not await self._take_all(wire.before_head):
             return
-        headers = draft.headers
-        sized = draft.events is None and draft.status not in NO_BODY
-        if sized and all(isinstance(step, bytes) for step in draft.steps):
-            size = sum(len(step) for step in draft.steps if isinstance(step, bytes))
+        headers = wire.headers
+        has_length = wire.events is None and wire.status not in NO_BODY
+        if has_length and all(isinstance(step, bytes) for step in wire.steps):
+            size = sum(len(step) for step in wire.steps if isinstance(step, bytes))
             headers = {"content-length": str(size), **headers}
-        await self.start(draft.status, headers=headers, content_type=draft.content_type)
-        if await self._play(draft.steps):
+        await self.start(wire.status, headers=headers, content_type=wire.content_type)
+        if await self._take_all(wire.steps):
             await self.finish()
 
-    async def _play(self, steps: list[Step]) -> bool:
-        """Take steps until one of them is the last; tell whether none of them was."""
+    async def _take_all(self, steps: list[Step]) -> bool:
+        """Take steps until one of them ends the exchange. Return whether all were taken."""
         for step in steps:
             await self._take(step)
             if self.ended:
@@ -196,8 +217,8 @@ class ServerExchange(ABC):
                 await self.until_closed()
                 await self.close()
             case Reset():
-                # What was sent shall arrive: a connection that breaks takes with it what is still on the way.
-                await anyio.sleep(_ARRIVAL)
+                # A reset discards what the client has not read yet, so give it time to read what was sent.
+                await anyio.sleep(_READING_TIME)
                 await self.reset()
             case Close():
                 await self.close(step.code, step.reason)
@@ -216,9 +237,11 @@ class ServerExchange(ABC):
     async def _reset(self) -> None: ...
 
 
-_ARRIVAL: Final = 0.05  # seconds that a client on this machine has for reading, before the connection breaks
+_READING_TIME: Final = 0.05  # seconds
 
 
-def now() -> float:
-    """Give the time by which what was seen is compared."""
-    return time.monotonic()
+def decompressor(headers: Mapping[str, str]) -> Callable[[bytes], bytes]:
+    """Return the function that decompresses the pieces of a body with these headers."""
+    if headers.get("content-encoding", "identity") in ("gzip", "deflate"):
+        return zlib.decompressobj(zlib.MAX_WBITS | 32).decompress
+    return bytes

@@ -1,13 +1,14 @@
-"""What can go wrong with an answer: named faults, each alone or added to others.
+"""Named faults that break an answer. They can be combined.
 
 ::
 
     Answer.text("Hello, world.").with_faults(Fault.split_every(1), Fault.reset(after=5))
-    Fault.rotating("item_id") + Fault.empty_output()        # one fault, made of two
+    Fault.rotating("item_id") + Fault.empty_output()        # one fault, combined of two
 
-Faults in the events come first, then those in the frames, the bytes, the head and the connection, in both halves in the order given. A
-place in a stream (``at``, ``after``) is the number of an event, counted from 0 or, if negative, from the end, or an event's type, which
-means the first of that type. :data:`FAULTS` has one of each kind by name, for a test that goes through all of them.
+Faults in the events are applied first, then those in the frames, the bytes, the head and the connection, each group in the order
+given. A place in a stream (``at``, ``after``) is the number of an event, from 0, or from the end if it is negative; or it is the type
+of an event, which means the first one of that type. If the answer has no such place, sending it raises ``UsageError``.
+:data:`FAULTS` has one fault of each kind by name, for tests that go through all of them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, cast
 
 import attrs
 
-from ...exceptions import LocalProtocolError
+from ...exceptions import UsageError
 from ...protocol.state import TERMINAL
 from .steps import Close, Pause, Reset, Stall, WireAnswer
 
@@ -33,29 +34,29 @@ Place: TypeAlias = int | str
 PositionField: TypeAlias = Literal[
     "sequence_number", "output_index", "item_id", "content_index", "summary_index", "command_index"
 ]
-"""The fields that say where an event belongs."""
+"""The fields that locate an event in its response."""
 
 
 @attrs.frozen
 class Change:
-    """One thing that a fault does to an answer."""
+    """One change that a fault makes to an answer."""
 
     apply: Callable[[WireAnswer], None] = attrs.field(repr=False)
-    """Changes the draft in place."""
+    """Changes the answer in place."""
     on_events: bool = False
-    """Whether it changes the events, before they are written, or what was written."""
+    """Whether it changes the events, before they become frames; otherwise it changes the steps and the head."""
 
 
 @attrs.frozen(repr=False)
 class Fault:
-    """Something that goes wrong. Made by the class methods; faults add up with ``+``."""
+    """Something that goes wrong. Create it by the class methods; combine faults with ``+``."""
 
     name: str
-    """What it is called, with its arguments: good for the id of a test."""
+    """Its kind and arguments, to be used as the id of a test."""
     changes: tuple[Change, ...] = attrs.field(eq=False)
 
     def __add__(self, other: Fault) -> Fault:
-        """Give the fault that is both."""
+        """Return the combination of both faults."""
         return Fault(f"{self.name} + {other.name}", self.changes + other.changes)
 
     def __repr__(self) -> str:
@@ -65,7 +66,7 @@ class Fault:
 
     @classmethod
     def missing(cls, field: PositionField) -> Self:
-        """Take the field out of every event."""
+        """Remove the field from every event."""
 
         def change(events: list[Wire]) -> None:
             for event in events:
@@ -75,18 +76,18 @@ class Fault:
 
     @classmethod
     def repeated(cls, field: PositionField) -> Self:
-        """Give every event the value that the first one has."""
+        """Set the field of every event to the value in the first one."""
 
         def change(events: list[Wire]) -> None:
-            having = [event for event in events if field in event]
-            for event in having:
-                event[field] = having[0][field]
+            with_field = [event for event in events if field in event]
+            for event in with_field:
+                event[field] = with_field[0][field]
 
         return cls._in_events(f"repeated {field}", change)
 
     @classmethod
     def rotating(cls, field: PositionField) -> Self:
-        """Give every event another value: ids get a new ending, indices alternate between one too few and one too many."""
+        """Set the field to another value in every event: ids get a suffix, indices are alternately one too low and one too high."""
 
         def change(events: list[Wire]) -> None:
             for number, event in enumerate(events):
@@ -100,7 +101,7 @@ class Fault:
 
     @classmethod
     def dropped(cls, at: Place) -> Self:
-        """Leave an event out."""
+        """Leave out an event."""
         return cls._in_events(f"dropped {at}", lambda events: events.__delitem__(_place(events, at)))
 
     @classmethod
@@ -115,7 +116,7 @@ class Fault:
 
     @classmethod
     def swapped(cls, at: Place) -> Self:
-        """Send an event after the one that should follow it."""
+        """Swap an event with the one after it."""
 
         def change(events: list[Wire]) -> None:
             place = _place(events, at)
@@ -125,7 +126,7 @@ class Fault:
 
     @classmethod
     def empty_output(cls) -> Self:
-        """Say in the terminal event that there is no output: the items were only streamed."""
+        """Empty ``output`` in the terminal event, so that the items were only streamed."""
 
         def change(events: list[Wire]) -> None:
             for event in events:
@@ -136,18 +137,18 @@ class Fault:
 
     @classmethod
     def late_events(cls, *events: Mapping[str, Any]) -> Self:
-        """Go on after the terminal event: with a ``keepalive`` if no events are given. They are numbered on if they have no number."""
+        """Send these events after the terminal one; without arguments, a ``keepalive``. Add sequence numbers where they have none."""
         late = events or ({"type": "keepalive"},)
 
-        def change(listed: list[Wire]) -> None:
+        def change(sent: list[Wire]) -> None:
             for event in late:
-                listed.append({"sequence_number": len(listed), **event})
+                sent.append({"sequence_number": len(sent), **event})
 
         return cls._in_events("late events", change)
 
     @classmethod
     def no_terminal(cls) -> Self:
-        """Leave out the terminal event; ``[DONE]`` comes all the same, unless :meth:`no_done` takes it away."""
+        """Leave out the terminal event. ``[DONE]`` is still sent, unless :meth:`no_done` removes it."""
 
         def change(events: list[Wire]) -> None:
             events[:] = [event for event in events if event.get("type") not in TERMINAL]
@@ -159,21 +160,21 @@ class Fault:
     @classmethod
     def no_event_lines(cls) -> Self:
         """Send frames without ``event:`` lines."""
-        return cls("no event lines", (Change(lambda draft: setattr(draft, "event_lines", False), on_events=True),))
+        return cls("no event lines", (Change(lambda answer: setattr(answer, "event_lines", False), on_events=True),))
 
     @classmethod
     def no_done(cls) -> Self:
         """Leave out the ``[DONE]`` at the end."""
-        return cls("no done", (Change(lambda draft: setattr(draft, "done", False), on_events=True),))
+        return cls("no done", (Change(lambda answer: setattr(answer, "done_marker", False), on_events=True),))
 
     @classmethod
     def bad_json(cls, at: Place = 1) -> Self:
-        """Break off the data of a frame in the middle, and end the frame."""
+        """Cut the data of a frame in half, and end the frame."""
         return cls._in_frame(f"bad JSON {at}", at, lambda frame: frame[: len(frame) // 2].rstrip(b"\n") + b"\n\n")
 
     @classmethod
     def phantom_ping(cls, after: Place = 0) -> Self:
-        """Send a comment behind an ``id:`` line, in a block of their own: no event, though some parsers make one of it."""
+        """Send an ``id:`` line and a comment in a block of their own, which is not an event, but some parsers make one of it."""
         return cls._in_frame(f"phantom ping {after}", after, lambda frame: frame + b"id: 7\n: ping\n\n")
 
     @classmethod
@@ -183,32 +184,32 @@ class Fault:
 
     @classmethod
     def line_ends(cls, newline: Literal["\r\n", "\r"] = "\r\n") -> Self:
-        """End lines in another way than with LF."""
+        """End lines with CRLF or CR instead of LF."""
         return cls._in_frames(f"line ends {newline!r}", lambda frame: frame.replace(b"\n", newline.encode()))
 
     @classmethod
     def byte_order_mark(cls) -> Self:
-        """Begin the stream with one."""
+        """Begin the stream with a byte-order mark."""
         return cls._in_frame("byte order mark", 0, lambda frame: b"\xef\xbb\xbf" + frame)
 
     # In the bytes
 
     @classmethod
     def split_at(cls, byte: int) -> Self:
-        """Cut the body before this byte, wherever that is, into two pieces."""
+        """Send the body in two pieces, cut before this byte."""
 
-        def change(draft: WireAnswer) -> None:
-            body = _join(draft)
-            draft.steps[:0] = [piece for piece in (body[:byte], body[byte:]) if piece]
+        def change(answer: WireAnswer) -> None:
+            body = _remove_body(answer)
+            answer.steps[:0] = [piece for piece in (body[:byte], body[byte:]) if piece]
 
         return cls(f"split at {byte}", (Change(change),))
 
     @classmethod
     def split_every(cls, size: int) -> Self:
-        """Cut what is sent into pieces of so many bytes, however that cuts a frame."""
+        """Send the body in pieces of ``size`` bytes at most, cut inside frames."""
 
-        def change(draft: WireAnswer) -> None:
-            draft.steps = [part for step in draft.steps for part in _cut(step, size)]
+        def change(answer: WireAnswer) -> None:
+            answer.steps = [part for step in answer.steps for part in _cut(step, size)]
 
         return cls(f"split every {size}", (Change(change),))
 
@@ -216,18 +217,18 @@ class Fault:
     def joined(cls) -> Self:
         """Send the body in one piece."""
 
-        def change(draft: WireAnswer) -> None:
-            draft.steps[:0] = [_join(draft)]
+        def change(answer: WireAnswer) -> None:
+            answer.steps[:0] = [_remove_body(answer)]
 
         return cls("joined", (Change(change),))
 
     @classmethod
     def compressed(cls) -> Self:
-        """Send the body as gzip, though nobody asked for it."""
+        """Compress the body with gzip, even if the client did not ask for it."""
 
-        def change(draft: WireAnswer) -> None:
-            draft.headers["content-encoding"] = "gzip"
-            draft.steps[:0] = [gzip.compress(_join(draft))]
+        def change(answer: WireAnswer) -> None:
+            answer.headers["content-encoding"] = "gzip"
+            answer.steps[:0] = [gzip.compress(_remove_body(answer))]
 
         return cls("compressed", (Change(change),))
 
@@ -235,55 +236,55 @@ class Fault:
 
     @classmethod
     def delayed(cls, seconds: float, at: Place | None = None) -> Self:
-        """Wait before a frame; before each of them if none is named."""
+        """Wait before a frame; before each frame if ``at`` is ``None``."""
 
-        def change(draft: WireAnswer) -> None:
+        def change(answer: WireAnswer) -> None:
             if at is not None:
-                draft.steps.insert(_step(draft, at), Pause(seconds))
+                answer.steps.insert(_step(answer, at), Pause(seconds))
             else:
-                draft.steps = [part for step in draft.steps for part in (Pause(seconds), step)]
+                answer.steps = [part for step in answer.steps for part in (Pause(seconds), step)]
 
         return cls(f"delayed {seconds}" + ("" if at is None else f" {at}"), (Change(change),))
 
     @classmethod
     def slow_head(cls, seconds: float) -> Self:
         """Wait before the head of the answer."""
-        return cls(f"slow head {seconds}", (Change(lambda draft: draft.before.append(Pause(seconds))),))
+        return cls(f"slow head {seconds}", (Change(lambda answer: answer.before_head.append(Pause(seconds))),))
 
     @classmethod
     def stall(cls, after: Place) -> Self:
-        """Say nothing more after this event, and leave the connection open."""
+        """Send nothing more after this event, and leave the connection open."""
         return cls._ending("stall", after, Stall())
 
     @classmethod
     def open_socket(cls) -> Self:
-        """Send everything, but never end the body: the connection is left open behind ``[DONE]``."""
-        return cls("open socket", (Change(lambda draft: draft.steps.append(Stall())),))
+        """Send everything, but never end the body: the connection stays open after ``[DONE]``."""
+        return cls("open socket", (Change(lambda answer: answer.steps.append(Stall())),))
 
     # In the connection
 
     @classmethod
     def reset(cls, after: Place) -> Self:
-        """Break the connection after this event."""
+        """Reset the connection after this event."""
         return cls._ending("reset", after, Reset())
 
     @classmethod
     def eof(cls, after: Place, code: int = 1000, reason: str = "") -> Self:
-        """Close the connection after this event, before the body is whole; over WebSocket with this code and reason."""
+        """Close the connection after this event, before the end of the body; over WebSocket with this code and reason."""
         return cls._ending("EOF", after, Close(code, reason))
 
     @classmethod
     def no_answer(cls) -> Self:
         """Close the connection instead of answering."""
-        return cls("no answer", (Change(lambda draft: draft.before.append(Close())),))
+        return cls("no answer", (Change(lambda answer: answer.before_head.append(Close())),))
 
     # In the head
 
     @classmethod
     def content_type(cls, content_type: str | None) -> Self:
-        """Say that the body is something else, or do not say what it is."""
+        """Replace the content type, or leave it out if it is ``None``."""
         return cls(
-            f"content type {content_type}", (Change(lambda draft: setattr(draft, "content_type", content_type)),)
+            f"content type {content_type}", (Change(lambda answer: setattr(answer, "content_type", content_type)),)
         )
 
     @classmethod
@@ -295,43 +296,43 @@ class Fault:
         *,
         content_type: str | None = "text/html",
     ) -> Self:
-        """Let something in between answer instead, with this status, body and headers."""
+        """Replace the answer by this status, body and headers, as a proxy would."""
 
-        def change(draft: WireAnswer) -> None:
-            draft.status, draft.content_type, draft.steps = status, content_type, [body] if body else []
-            draft.headers = {name.lower(): value for name, value in (headers or {}).items()}
+        def change(answer: WireAnswer) -> None:
+            answer.status, answer.content_type, answer.steps = status, content_type, [body] if body else []
+            answer.headers = {name.lower(): value for name, value in (headers or {}).items()}
 
         return cls(f"status {status}", (Change(change),))
 
-    # Inside
+    # Kinds of changes
 
     @classmethod
     def _in_events(cls, name: str, change: Callable[[list[Wire]], object]) -> Self:
-        def apply(draft: WireAnswer) -> None:
-            if draft.events is not None:
-                change(draft.events)
+        def apply(answer: WireAnswer) -> None:
+            if answer.events is not None:
+                change(answer.events)
 
         return cls(name, (Change(apply, on_events=True),))
 
     @classmethod
     def _in_frames(cls, name: str, change: Callable[[bytes], bytes]) -> Self:
-        def apply(draft: WireAnswer) -> None:
-            draft.steps = [change(step) if isinstance(step, bytes) else step for step in draft.steps]
+        def apply(answer: WireAnswer) -> None:
+            answer.steps = [change(step) if isinstance(step, bytes) else step for step in answer.steps]
 
         return cls(name, (Change(apply),))
 
     @classmethod
     def _in_frame(cls, name: str, at: Place, change: Callable[[bytes], bytes]) -> Self:
-        def apply(draft: WireAnswer) -> None:
-            place = _step(draft, at)
-            draft.steps[place] = change(cast("bytes", draft.steps[place]))
+        def apply(answer: WireAnswer) -> None:
+            place = _step(answer, at)
+            answer.steps[place] = change(cast("bytes", answer.steps[place]))
 
         return cls(name, (Change(apply),))
 
     @classmethod
     def _ending(cls, name: str, after: Place, step: Step) -> Self:
-        def apply(draft: WireAnswer) -> None:
-            draft.steps[_step(draft, after) + 1 :] = [step]
+        def apply(answer: WireAnswer) -> None:
+            answer.steps[_step(answer, after) + 1 :] = [step]
 
         return cls(f"{name} after {after}", (Change(apply),))
 
@@ -343,34 +344,34 @@ def _rotated(value: object, number: int) -> object:
 
 
 def _place(events: list[Wire], at: Place) -> int:
-    """Find an event. Raises ``LocalProtocolError`` if it is not there: a fault that does nothing would prove nothing."""
+    """Return the index of an event. Raise ``UsageError`` if there is none, because a test of a fault that does nothing proves nothing."""
     if isinstance(at, str):
         found = next((number for number, event in enumerate(events) if event.get("type") == at), None)
     else:
         found = at % len(events) if -len(events) <= at < len(events) else None
     if found is None:
-        raise LocalProtocolError(f"the answer has no event {at!r} for a fault to be at")
+        raise UsageError(f"the answer has no event {at!r} to put a fault at")
     return found
 
 
-def _step(draft: WireAnswer, at: Place) -> int:
-    """Find the step that has an event, or a piece of a body that has no events."""
-    pieces = [number for number, step in enumerate(draft.steps) if isinstance(step, bytes)]
-    if draft.events is not None:
-        place = _place(draft.events, at)
+def _step(answer: WireAnswer, at: Place) -> int:
+    """Return the index of the step with an event, or with a piece of a body that has no events."""
+    pieces = [number for number, step in enumerate(answer.steps) if isinstance(step, bytes)]
+    if answer.events is not None:
+        place = _place(answer.events, at)
     elif isinstance(at, int) and -len(pieces) <= at < len(pieces):
         place = at % len(pieces)
     else:
-        raise LocalProtocolError(f"the answer has no piece {at!r} for a fault to be at")
+        raise UsageError(f"the answer has no piece {at!r} to put a fault at")
     if place >= len(pieces):
-        raise LocalProtocolError(f"event {at!r} is not in a piece of its own any more: put faults at places first")
+        raise UsageError(f"event {at!r} is no longer in a piece of its own: put faults with a place first")
     return pieces[place]
 
 
-def _join(draft: WireAnswer) -> bytes:
-    """Take the body out of the steps. What happens to the connection stays, and comes after it."""
-    body = b"".join(step for step in draft.steps if isinstance(step, bytes))
-    draft.steps = [step for step in draft.steps if not isinstance(step, bytes)]
+def _remove_body(answer: WireAnswer) -> bytes:
+    """Remove the body from the steps, and return it."""
+    body = b"".join(step for step in answer.steps if isinstance(step, bytes))
+    answer.steps = [step for step in answer.steps if not isinstance(step, bytes)]
     return body
 
 
@@ -425,5 +426,5 @@ FAULTS: Final[Mapping[str, Fault]] = {
         Fault.status(502, b"<title>Bad gateway</title>"),
     )
 }
-"""Name -> one fault of each kind, for answers such as :meth:`Answer.text` gives. The first ones do not change what the answer says:
-from ``no terminal`` on, the response does not arrive whole."""
+"""Name -> one fault of each kind, for answers such as those of :meth:`Answer.text`. The first ones leave the response readable; from
+``no terminal`` on, the client cannot read all of it."""

@@ -1,4 +1,4 @@
-"""What an answer of the fake server is made of on its way to the wire: steps, and the draft that faults change."""
+"""The steps in which the fake server sends an answer, and the form of an answer that faults change."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ Wire: TypeAlias = dict[str, Any]
 
 @attrs.frozen
 class Pause:
-    """Nothing happens for some seconds."""
+    """Nothing is sent for some seconds."""
 
     seconds: float
 
 
 @attrs.frozen
 class Stall:
-    """Nothing happens any more, and the connection stays open until the client leaves."""
+    """Nothing more is sent, and the connection stays open until the client closes it."""
 
 
 @attrs.frozen
 class Reset:
-    """The connection breaks: the client sees an error, and no end."""
+    """The connection is reset: the client sees an error instead of an end."""
 
 
 @attrs.frozen
 class Close:
-    """The connection ends in good order, but before the body does."""
+    """The connection is closed in good order, but before the end of the body."""
 
     code: int = 1000
     """The close code, over WebSocket."""
@@ -43,35 +43,35 @@ class Close:
 
 
 Step: TypeAlias = bytes | Pause | Stall | Reset | Close
-"""What is done next: a piece of the body is sent, or something happens to the connection."""
+"""A piece of the body, or something that happens to the connection."""
 
 
 @attrs.define
 class WireAnswer:
-    """An answer on its way to the wire, as faults see it: first as events, then as steps."""
+    """An answer in the form that faults change: first events, then steps. Created by ``Answer.to_wire``."""
 
     status: int
     headers: dict[str, str]
     """Names in lower case."""
     content_type: str | None
-    """``None``: the header is left out."""
+    """``None`` if the header is left out."""
     events: list[Wire] | None
-    """The events of a stream; ``None`` for a body of another kind, whose steps are there from the start."""
+    """The events of a stream; ``None`` for any other body, which has its steps from the start."""
     steps: list[Step] = attrs.field(factory=list[Step])
-    """The body, one frame or piece each."""
-    before: list[Step] = attrs.field(factory=list[Step])
-    """What happens before the head is sent. No bytes."""
+    """What is sent after the head: one frame or piece of the body in each step."""
+    before_head: list[Step] = attrs.field(factory=list[Step])
+    """What happens before the head is sent. Contains no bytes."""
     event_lines: bool = True
     """Whether each frame has its ``event:`` line."""
-    done: bool = True
+    done_marker: bool = True
     """Whether ``[DONE]`` follows the last event."""
 
-    def write(self) -> None:
-        """Make steps of the events."""
+    def write_events(self) -> None:
+        """Set the steps to the frames of the events, if there are any."""
         if self.events is None:
             return
         self.steps = [_frame(event, named=self.event_lines) for event in self.events]
-        if self.done:
+        if self.done_marker:
             self.steps.append(DONE)
 
 
