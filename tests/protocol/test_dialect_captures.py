@@ -147,11 +147,13 @@ def calls_in(output: Sequence[Any]) -> list[tuple[str, str]]:
 
 def covers(kept: Any, said: Any) -> bool:
     """Return whether a kept value has all that another one says."""
-    if isinstance(said, dict) and isinstance(kept, dict):
-        return all(covers(kept.get(key), value) for key, value in said.items() if value not in (None, "", [], {}))
-    if isinstance(said, list) and isinstance(kept, list):
-        return len(kept) >= len(said) and all(map(covers, kept, said))
-    return bool(kept == said)
+    match kept, said:
+        case {}, {}:
+            return all(covers(kept.get(key), value) for key, value in said.items() if value not in (None, "", [], {}))
+        case [*_], [*_]:
+            return len(kept) >= len(said) and all(map(covers, kept, said))
+        case _:
+            return bool(kept == said)
 
 
 def deltas_in(frames: Sequence[Wire]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from responses_proto.codec import dump, load
+from responses_proto.models._paths import get_path, set_path
 from responses_proto.models.content import OutputText, UnknownContent
 from responses_proto.models.items import Item, Message, UnknownItem
 from responses_proto.protocol._snapshot import (
@@ -13,11 +14,9 @@ from responses_proto.protocol._snapshot import (
     SnapshotItem,
     SnapshotPart,
     TextBuffer,
-    at_path,
     field_of,
     list_at,
     part_of,
-    put_at,
     text_of,
 )
 
@@ -64,8 +63,8 @@ def test_an_item_without_changes_is_itself() -> None:
 
 def test_texts_are_read_where_they_are() -> None:
     item = load(PATCH, Item)
-    assert at_path(item, "operation.path") == "p"
-    assert at_path(item, "operation.no.such") is None
+    assert get_path(item, "operation.path") == "p"
+    assert get_path(item, "operation.no.such") is None
     assert list_at(item, "operation.path") == []
     assert text_of(item, "call_id") == "c"
     assert (text_of(item, ""), text_of(item, "no_such"), text_of(item, "operation")) == ("", "", "")
@@ -78,11 +77,11 @@ def test_texts_are_read_where_they_are() -> None:
 def test_writing_copies_what_is_nested_and_skips_what_is_not_there() -> None:
     item: Any = load({**PATCH, "operation": {"type": "update_file", "path": "p", "diff": ""}}, Item)
     before = item.operation
-    put_at(item, "operation.diff", "+a")
+    set_path(item, "operation.diff", "+a")
     assert dump(item)["operation"]["diff"] == "+a"
     assert dump(before)["diff"] == ""
-    put_at(item, "operation.no_such", "x")
-    put_at(item, "no_such", "x")
+    set_path(item, "operation.no_such", "x")
+    set_path(item, "no_such", "x")
     assert dump(item)["operation"] == {"type": "update_file", "path": "p", "diff": "+a"}
 
 
@@ -119,7 +118,11 @@ def test_the_last_word_of_a_part_leaves_standing_what_it_does_not_say() -> None:
         0, load({"type": "output_text", "text": "a", "annotations": [CITED], "logprobs": [LIKELY]}, OutputText)
     )
     found: list[tuple[str, str]] = []
-    part.close(OutputText(text="ab"), lambda what, path, *_: found.append((what, path)))
+
+    def note(what: str, path: str, _earlier: Any, _later: Any) -> None:
+        found.append((what, path))
+
+    part.close(OutputText(text="ab"), note)
     assert part.closed
     assert found == [("differs", ".text"), ("kept", ".annotations"), ("kept", ".logprobs")]
     assert dump(part.build()) == {"type": "output_text", "text": "ab", "annotations": [CITED], "logprobs": [LIKELY]}

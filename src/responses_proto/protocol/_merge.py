@@ -24,15 +24,17 @@ from __future__ import annotations
 
 import copy
 import operator
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+
+import attrs
 
 from ..models._base import EMPTY, Extra, Model, Unknown
-from ..typing import UNSET
+from ..typing import UNSET, JSONValue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["BY_INDEX", "MAY_DIFFER", "OnDifference", "merge", "merge_lists", "says_something"]
+__all__ = ["BY_INDEX", "MAY_DIFFER", "Difference", "OnDifference", "merge", "says_something"]
 
 BY_INDEX: Final = frozenset({"content", "summary", "commands"})
 """Fields that hold the parts of an item: their elements are matched by index."""
@@ -48,21 +50,11 @@ OnDifference: TypeAlias = "Callable[[Difference, str, Any, Any], None]"
 """Called with what was found (``kept``: a repair; ``differs``: a contradiction), the path (``.content[0].text``), and both values."""
 
 
-def says_something(value: object) -> bool:
-    """Return whether a field with this value says something: it is neither absent, null nor empty."""
-    if value is UNSET or value is None:
-        return False
-    if isinstance(value, (str, list, dict)):
-        return bool(value)  # pyright: ignore[reportUnknownArgumentType] # the length is all that counts
-    return not (isinstance(value, Unknown) and not value.raw)
-
-
 def merge(
     earlier: Any,
     later: Any,
     on_difference: OnDifference,
     *,
-    path: str = "",
     parts: Mapping[str, Mapping[int, Any]] | None = None,
 ) -> Any:
     """Return what two statements say together. Neither is changed; the result may be ``later`` itself.
@@ -70,45 +62,118 @@ def merge(
     ``parts`` has the elements of lists in :data:`BY_INDEX` that are not at the place that their list gives them: path of the list ->
     index -> element.
     """
-    if earlier is later:
-        return later
-    if not says_something(later):
-        if not says_something(earlier):
+    return _Merge(on_difference, parts or {}).values(earlier, later, "")
+
+
+def says_something(value: object) -> bool:
+    """Return whether a field with this value says something: it is neither absent, null nor empty."""
+    if value is UNSET or value is None:
+        return False
+    if isinstance(value, (str, list, dict)):
+        return bool(cast("Any", value))
+    return not (isinstance(value, Unknown) and not value.raw)
+
+
+@attrs.frozen
+class _Merge:
+    on_difference: OnDifference
+    parts: Mapping[str, Mapping[int, Any]]
+
+    def values(self, earlier: Any, later: Any, path: str) -> Any:
+        if earlier is later or not says_something(earlier):
             return later
-        on_difference("kept", path, earlier, later)
-        return earlier
-    if not says_something(earlier):
-        return later
-    if isinstance(later, Model) and earlier.__class__ is later.__class__:
-        return _merge_models(earlier, later, on_difference, path, parts)
-    if isinstance(later, dict) and isinstance(earlier, dict):
-        return _merge_objects(earlier, later, on_difference, path)
-    if earlier != later:
-        on_difference("differs", path, earlier, later)
-    return later
+        if not says_something(later):
+            self.on_difference("kept", path, earlier, later)
+            return earlier
+        if isinstance(later, Model) and earlier.__class__ is later.__class__:
+            unknown = isinstance(later, Unknown)
+            return self.unknown_object(earlier, later, path) if unknown else self.models(earlier, later, path)
+        if isinstance(later, dict) and isinstance(earlier, dict):
+            return self.objects(cast("Any", earlier), cast("Any", later), path)
+        if earlier != later:
+            self.on_difference("differs", path, earlier, later)
+        return cast("Any", later)
 
+    def lists(self, earlier: Mapping[int, Any], later: Sequence[Any], path: str) -> Sequence[Any]:
+        """Merge two lists of parts by index. ``earlier`` maps indices to elements and may have gaps."""
+        merged = [
+            self.values(earlier[index], element, f"{path}[{index}]") if index in earlier else element
+            for index, element in enumerate(later)
+        ]
+        added = next((index for index in range(len(later)) if index not in earlier), None)
+        if earlier and added is not None:
+            self.on_difference("differs", f"{path}[{added}]", UNSET, later[added])
+        beyond = sorted(index for index in earlier if index >= len(later))
+        while beyond and not _has_content(earlier[beyond[-1]]):
+            beyond.pop()
+        if beyond:
+            self.on_difference("kept", f"{path}[{beyond[0]}]", earlier[beyond[0]], UNSET)
+            merged += [earlier[index] for index in beyond]
+        unchanged = len(merged) == len(later) and all(map(operator.is_, merged, later))
+        return later if unchanged else merged
 
-def merge_lists(
-    earlier: Mapping[int, Any], later: Sequence[Any], on_difference: OnDifference, *, path: str = ""
-) -> list[Any]:
-    """Return the elements of two lists of parts, merged by index.
+    def models(self, earlier: Model, later: Model, path: str) -> Model:
+        changed: dict[str, Any] = {}
+        for field in later.__attrs_attrs__:
+            if field.name != "extra":
+                theirs = _value(later, field.name)
+                value = self.field(field.name, _value(earlier, field.name), theirs, f"{path}.{_wire(field.name)}")
+                if value is not theirs:
+                    changed[field.name] = value
+        extra = self.unknown_fields(earlier, later, changed, path)
+        if not changed and extra is later.extra:
+            return later
+        merged: Any = copy.copy(later)
+        for name, value in changed.items():
+            setattr(merged, name, value)
+        merged.extra = extra
+        return cast("Model", merged)
 
-    ``earlier`` maps indices to elements and may have gaps. Elements that ``later`` lacks stay, unless they are empty.
-    """
-    merged = [
-        merge(earlier[index], element, on_difference, path=f"{path}[{index}]") if index in earlier else element
-        for index, element in enumerate(later)
-    ]
-    added = next((index for index in range(len(later)) if index not in earlier), None)
-    if earlier and added is not None:
-        on_difference("differs", f"{path}[{added}]", UNSET, later[added])
-    beyond = sorted(index for index in earlier if index >= len(later))
-    while beyond and not _has_content(earlier[beyond[-1]]):
-        beyond.pop()
-    if beyond:
-        on_difference("kept", f"{path}[{beyond[0]}]", earlier[beyond[0]], UNSET)
-        merged += [earlier[index] for index in beyond]
-    return merged
+    def field(self, name: str, ours: Any, theirs: Any, path: str) -> Any:
+        if name in BY_INDEX and (theirs is UNSET or isinstance(theirs, list)):
+            known = self.parts.get(path)
+            if known is None:
+                known = dict(enumerate(_as_list(ours)))
+            return self.lists(known, _as_list(theirs), path) or theirs
+        if name == "status":
+            return theirs if says_something(theirs) or ours not in _FINAL else ours
+        if name in MAY_DIFFER and says_something(theirs):
+            return theirs
+        return self.values(ours, theirs, path)
+
+    def unknown_fields(
+        self, earlier: Model, later: Model, changed: Mapping[str, Any], path: str
+    ) -> Mapping[str, JSONValue]:
+        """Merge the wire fields that the class does not know, or whose value does not fit."""
+        if earlier.extra is EMPTY and (later.extra is EMPTY or not changed):
+            return later.extra
+        repaired = {_wire(name) for name in changed}
+        fields = {_wire(field.name): _value(later, field.name) for field in later.__attrs_attrs__}
+        items = {name: value for name, value in later.extra.items() if name not in repaired}
+        for name, value in earlier.extra.items():
+            is_known = name in repaired or (name in fields and says_something(fields[name]))
+            if not is_known and says_something(value) and not says_something(items.get(name)):
+                self.on_difference("kept", f"{path}.{name}", value, items.get(name, UNSET))
+                items[name] = value
+        absent = later.extra.absent if isinstance(later.extra, Extra) else frozenset[str]()
+        still_absent = absent - repaired - items.keys()
+        if items == later.extra and still_absent == absent:
+            return later.extra
+        return Extra(items, still_absent) if items or still_absent else EMPTY
+
+    def unknown_object(self, earlier: Any, later: Any, path: str) -> Unknown:
+        merged: Any = copy.copy(later)
+        merged.raw = self.values(earlier.raw, later.raw, path)
+        return cast("Unknown", merged)
+
+    def objects(self, earlier: dict[str, Any], later: dict[str, Any], path: str) -> dict[str, Any]:
+        """Merge raw JSON objects, as unknown items have them, by the rules of models."""
+        merged = {**later}
+        for name, ours in earlier.items():
+            value = self.field(name, ours, later.get(name, UNSET), f"{path}.{name}")
+            if value is not UNSET:
+                merged[name] = value
+        return merged
 
 
 def _has_content(part: Any) -> bool:
@@ -118,90 +183,20 @@ def _has_content(part: Any) -> bool:
     return says_something(part)
 
 
-def _merge_models(
-    earlier: Model,
-    later: Model,
-    on_difference: OnDifference,
-    path: str,
-    parts: Mapping[str, Mapping[int, Any]] | None,
-) -> Any:
-    if isinstance(later, Unknown):
-        merged: Any = copy.copy(later)
-        merged.raw = _merge_objects(earlier.raw, later.raw, on_difference, path)  # type: ignore[attr-defined] # of the same class
-        return merged
-    changed: dict[str, Any] = {}
-    for field in later.__attrs_attrs__:
-        name = field.name
-        if name == "extra":
-            continue
-        place = f"{path}.{name.removesuffix('_')}"
-        ours, theirs = _value(earlier, name), _value(later, name)
-        if name in BY_INDEX and (theirs is UNSET or isinstance(theirs, list)):
-            known = parts.get(place) if parts is not None else None
-            if known is None:
-                known = dict(enumerate(ours)) if isinstance(ours, list) else {}
-            value: Any = merge_lists(known, theirs or [], on_difference, path=place)
-            if not value or (len(value) == len(theirs or ()) and all(map(operator.is_, value, theirs))):
-                continue
-        elif name == "status":
-            value = theirs if says_something(theirs) or ours not in _FINAL else ours
-        elif name in MAY_DIFFER and says_something(theirs):
-            continue
-        else:
-            value = merge(ours, theirs, on_difference, path=place, parts=parts)
-        if value is not theirs:
-            changed[name] = value
-    extra = _merge_extra(earlier, later, changed, on_difference, path)
-    if not changed and extra is later.extra:
-        return later
-    merged = copy.copy(later)
-    for name, value in changed.items():
-        setattr(merged, name, value)
-    merged.extra = extra
-    return merged
+def _wire(name: str) -> str:
+    """Return the wire name of a field."""
+    return name.removesuffix("_")
 
 
 def _value(model: Model, name: str) -> Any:
     """Return what a statement says about a field; ``UNSET`` if the wire left it out or gave a value that does not fit."""
     value, extra = getattr(model, name), model.extra
     if extra is not EMPTY and not (value and says_something(value)):
-        wire = name.removesuffix("_")
+        wire = _wire(name)
         if wire in extra or (isinstance(extra, Extra) and wire in extra.absent):
             return UNSET
     return value
 
 
-def _merge_extra(
-    earlier: Model, later: Model, changed: Mapping[str, Any], on_difference: OnDifference, path: str
-) -> Mapping[str, Any]:
-    """Return the wire fields that the class does not know, of both statements."""
-    if earlier.extra is EMPTY and (later.extra is EMPTY or not changed):
-        return later.extra
-    repaired = {name.removesuffix("_") for name in changed}
-    fields = {field.name.removesuffix("_"): _value(later, field.name) for field in later.__attrs_attrs__}
-    items = {name: value for name, value in later.extra.items() if name not in repaired}
-    for name, value in earlier.extra.items():
-        unsaid = name not in repaired and not says_something(fields[name]) if name in fields else True
-        if unsaid and says_something(value) and not says_something(items.get(name)):
-            on_difference("kept", f"{path}.{name}", value, items.get(name, UNSET))
-            items[name] = value
-    absent = later.extra.absent - repaired - items.keys() if isinstance(later.extra, Extra) else frozenset[str]()
-    if items == later.extra and absent == getattr(later.extra, "absent", frozenset()):
-        return later.extra
-    return Extra(items, absent) if items or absent else EMPTY
-
-
-def _merge_objects(earlier: Any, later: Any, on_difference: OnDifference, path: str) -> Any:
-    """Merge raw JSON objects, as unknown items have them."""
-    if not isinstance(earlier, dict) or not isinstance(later, dict):
-        return later
-    merged: dict[str, Any] = {**later}
-    for name, value in earlier.items():
-        place = f"{path}.{name}"
-        if name in BY_INDEX and isinstance(value, list) and isinstance(later.get(name), list):
-            merged[name] = merge_lists(dict(enumerate(value)), later[name], on_difference, path=place)
-        elif not (name in MAY_DIFFER and says_something(later.get(name))):
-            value = merge(value, later.get(name, UNSET), on_difference, path=place)
-            if value is not UNSET:
-                merged[name] = value
-    return merged
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..codec import load
 from ..models._base import Unknown
+from ..models._paths import get_path, set_path
 from ..models.actions import ShellOutput
 from ..models.content import OutputText
 from ..typing import UNSET
@@ -27,19 +28,18 @@ if TYPE_CHECKING:
 __all__ = [
     "TEXT_FIELDS",
     "CommandOutput",
+    "Names",
     "PartList",
     "SnapshotItem",
     "SnapshotPart",
     "TextBuffer",
-    "at_path",
     "field_of",
     "list_at",
     "part_of",
-    "put_at",
     "text_of",
 ]
 
-_MAX_FORMER_IDS: Final = 16  # of one item: some servers give it another id with every event
+_MAX_NAMES: Final = 16  # of one item: some servers give it another id with every event
 
 
 class TextBuffer:
@@ -127,12 +127,12 @@ class SnapshotPart:
             return self.text.value()
         part: Any = copy.copy(self.model)
         if self.field and (self.text.size or getattr(part, self.field, "")):
-            put_at(part, self.field, self.text.value())
+            set_path(part, self.field, self.text.value())
         if self.kind == OutputText.type:
             if self.annotations:
-                put_at(part, "annotations", [*self.annotations])
+                set_path(part, "annotations", [*self.annotations])
             if self.logprobs:
-                put_at(part, "logprobs", [*self.logprobs])
+                set_path(part, "logprobs", [*self.logprobs])
         return part
 
 
@@ -189,11 +189,37 @@ class CommandOutput:
         return self.built
 
 
+class Names:
+    """The ids of one item: the first one, and the newest ones up to a bound."""
+
+    __slots__ = ("_known", "first")
+
+    def __init__(self) -> None:
+        self._known: dict[str, None] = {}
+        self.first = ""
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._known
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def add(self, name: str) -> str:
+        """Remember another id. Return the one that is forgotten for it, or an empty string."""
+        self.first = self.first or name
+        self._known[name] = None
+        if len(self._known) <= _MAX_NAMES:
+            return ""
+        oldest = next(known for known in self._known if known != self.first)
+        del self._known[oldest]
+        return oldest
+
+
 class SnapshotItem:
     """An output item and what has grown in it."""
 
     __slots__ = (
-        "built", "call_id", "closed", "containers", "fields", "id", "ids", "implied", "index", "indexed", "item", "kind", "outputs",
+        "built", "call_id", "call_ids", "closed", "containers", "fields", "ids", "implied", "index", "indexed", "item", "kind", "outputs",
         "partial", "status",
     )  # fmt: skip
 
@@ -201,10 +227,8 @@ class SnapshotItem:
         self.index = index
         """Its output index, as events that belong to it are told."""
         self.kind: str = item.type
-        self.id = ""
-        """The id that events that belong to it are told: the first one that the server gave."""
-        self.ids: dict[str, None] = {}
-        """The first id and the newest ones, oldest first."""
+        self.ids = Names()
+        self.call_ids = Names()
         self.call_id = ""
         self.closed = False
         """Whether ``output_item.done`` came."""
@@ -226,15 +250,10 @@ class SnapshotItem:
         self.built: Any = None
         self.call_id = text_of(item, "call_id") or self.call_id
 
-    def remember_id(self, item_id: str) -> str:
-        """Remember another id of the item. Return an id that is forgotten for it, or an empty string."""
-        self.id = self.id or item_id
-        self.ids[item_id] = None
-        if len(self.ids) <= _MAX_FORMER_IDS:
-            return ""
-        oldest = next(former for former in self.ids if former != self.id)
-        del self.ids[oldest]
-        return oldest
+    @property
+    def id(self) -> str:
+        """The id that events of the item are told: the first one that the server gave; empty before that."""
+        return self.ids.first
 
     def parts(self, container: str) -> PartList:
         """Return the parts of a container, begun with those that the item came with."""
@@ -247,7 +266,7 @@ class SnapshotItem:
         """Return the text of a field, begun with what the item came with."""
         text = self.fields.get(path)
         if text is None:
-            given = at_path(self.item, path)
+            given = get_path(self.item, path)
             text = self.fields[path] = TextBuffer(given if isinstance(given, str) else "")
         return text
 
@@ -258,7 +277,7 @@ class SnapshotItem:
         if (self.implied or self.status) and hasattr(known, "status"):
             # What progress events say is over by now, and the status of an item that was never added is this library's own.
             known = copy.copy(known)
-            put_at(known, "status", UNSET if self.implied else self.item.status)
+            set_path(known, "status", UNSET if self.implied else self.item.status)
         return merge(known, statement, on_difference, parts=parts)
 
     def build(self) -> Any:
@@ -269,14 +288,14 @@ class SnapshotItem:
                 item = copy.copy(item)
                 for container, parts in self.containers.items():
                     if parts.by_index:
-                        put_at(item, container, [*parts.build().values()])
+                        set_path(item, container, [*parts.build().values()])
                 for path, text in self.fields.items():
                     if text.size:
-                        put_at(item, path, text.value())
+                        set_path(item, path, text.value())
                 if self.outputs:
-                    put_at(item, "output", [self.outputs[index].build() for index in sorted(self.outputs)])
+                    set_path(item, "output", [self.outputs[index].build() for index in sorted(self.outputs)])
                 if self.status and hasattr(item, "status"):
-                    put_at(item, "status", self.status)
+                    set_path(item, "status", self.status)
             self.built = item
         return self.built
 
@@ -289,28 +308,10 @@ def text_of(model: Any, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def at_path(item: Any, path: str) -> Any:
-    """Return the value at a dotted path of fields; ``None`` if there is none."""
-    for name in path.split("."):
-        item = getattr(item, name, None)
-    return item
-
-
 def list_at(item: Any, path: str) -> list[Any]:
     """Return the list at a dotted path of fields; an empty one if there is none."""
-    value = at_path(item, path)
+    value = get_path(item, path)
     return value if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType] # a list of Any is meant
-
-
-def put_at(item: Any, path: str, value: object) -> None:
-    """Set the value at a dotted path. ``item`` is changed; the objects nested in it are copied first."""
-    name, _, rest = path.partition(".")
-    if rest:
-        inner = copy.copy(getattr(item, name, None))
-        put_at(inner, rest, value)
-        value = inner
-    if hasattr(item, name):
-        setattr(item, name, value)
 
 
 def field_of(part: Any) -> str:

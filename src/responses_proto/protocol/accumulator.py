@@ -32,16 +32,14 @@ recognises these by :class:`_Growing` and spends nothing on finding their place 
 
 from __future__ import annotations
 
-import bisect
 import copy
-import operator
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 from ..anomalies import Anomaly
 from ..codec import load
 from ..exceptions import LimitExceeded, LocalProtocolError, RemoteProtocolError
-from ..models._base import EMPTY, Extra, Unknown
+from ..models._base import EMPTY, Model, Unknown
 from ..models.content import Content, OutputText
 from ..models.events import (
     EVENT_TYPES,
@@ -60,9 +58,9 @@ from ..models.events import (
     ShellCallOutputContentDone,
     UnknownEvent,
 )
-from ..models.items import CALL_OUTPUT_PAIRS, Item
 from ..models.response import Response
-from ..typing import UNSET
+from ._final_output import ends_with, is_nothing, merge_output
+from ._items import OutputItems, is_missing, resolve
 from ._merge import merge
 from ._snapshot import (
     TEXT_FIELDS,
@@ -71,7 +69,6 @@ from ._snapshot import (
     SnapshotItem,
     SnapshotPart,
     TextBuffer,
-    at_path,
     field_of,
     list_at,
     text_of,
@@ -80,7 +77,6 @@ from .state import (
     DELTA_EVENTS,
     DELTA_FIELDS,
     DONE_EVENTS,
-    ITEM_DELTA_FIELDS,
     OTHER_GROWTH_EVENTS,
     PART_EVENTS,
     PARTS,
@@ -99,13 +95,14 @@ if TYPE_CHECKING:
 
     from ..limits import Limits
     from ..models.events import Event
+    from ..models.items import Item
     from ._merge import Difference
 
 __all__ = ["Accumulator"]
 
 _UNBOUNDED: Final = sys.maxsize
+_MAX_FINDING: Final = 512  # characters that are kept of a finding, about
 _BESIDE_THE_NUMBERING: Final = (Keepalive, RateLimitsUpdated)
-_CALLS: Final = frozenset(pair.call for pair in CALL_OUTPUT_PAIRS) - {"mcp_approval_request", "program"}
 _CONTAINERS: Final = tuple(dict.fromkeys(field.container for field in DELTA_FIELDS if field.container))
 _TEXT_NAMES: Final = frozenset(field.field.rpartition(".")[2] for field in DELTA_FIELDS if field.field) | {""}
 """The last step of a path that leads to a text; empty for a command, which is an element of a list."""
@@ -143,22 +140,15 @@ class Accumulator:
     ) -> None:
         self._strict = strict
         self._growth: Mapping[str, DeltaField] = {**DELTA_EVENTS, **growth} if growth else DELTA_EVENTS
-        self._max_items = limits.max_output_items if limits else _UNBOUNDED
         self._max_parts = limits.max_content_parts if limits else _UNBOUNDED
         self._max_text = limits.max_text_chars if limits else _UNBOUNDED
         self._max_anomalies = limits.max_anomalies if limits else _UNBOUNDED
         self._anomalies: dict[tuple[str, str], Anomaly] = {}
         self._dropped: dict[tuple[str, str], int] = {}  # of these anomalies: characters of late deltas
         self._state: ResponseState = "awaited"
-        self._from_the_start = True
         self._base: Response | None = None  # the newest lifecycle event's response, merged with the older ones
         self._snapshot: Response | None = None  # what `response` returned last, as long as it is up to date
-        self._items: list[SnapshotItem] = []  # in the order of their indices
-        self._by_index: dict[int, SnapshotItem] = {}
-        self._by_id: dict[str, SnapshotItem] = {}
-        self._by_call_id: dict[str, SnapshotItem] = {}
-        self._open: dict[str, dict[SnapshotItem, None]] = {}  # kind -> items without `done`; the newest spoken of last
-        self._unnamed: dict[str, SnapshotItem] = {}  # kind -> the item for events that name none
+        self._items = OutputItems(self._report, limits.max_output_items if limits else _UNBOUNDED)
         self._growing: _Growing | None = None
         self._audio = TextBuffer()
         self._transcript = TextBuffer()
@@ -245,7 +235,7 @@ class Accumulator:
         if self._state != "awaited":
             raise LocalProtocolError("skip_start() must be called before the first event")
         self._state = "in_progress"
-        self._from_the_start = False
+        self._items.from_the_start = False
 
     def push(self, event: Event) -> None:
         """Fold one event into the snapshot, and write the position that was found for it into the event.
@@ -310,15 +300,15 @@ class Accumulator:
         beside, self._beside = self._beside, 0
         if isinstance(event, ErrorEvent) and type(number) is not int:
             return
-        if _missing(event, "sequence_number"):
+        if is_missing(event, "sequence_number"):
             self._report("sequence-missing", event, ".sequence_number", "numbered in order of arrival")
             number = expected or 0
-            _resolve(event, "sequence_number", number)
+            resolve(event, "sequence_number", number)
         elif expected is not None and number != expected and type(number) is int:
             if number < expected:
                 self._report("sequence-repeated", event, ".sequence_number", f"{number} after {expected - 1}")
                 number = expected
-                _resolve(event, "sequence_number", number)
+                resolve(event, "sequence_number", number)
             elif number > expected + beside:
                 self._report("sequence-gap", event, ".sequence_number", f"{number} after {expected - 1}")
         self.next_sequence_number = (number if type(number) is int else 0) + 1
@@ -368,7 +358,10 @@ class Accumulator:
                 if not item.closed:
                     path = f".response.output[{item.index}]"
                     self._report("item-unfinished", event, path, f"{item.kind} was never done")
-        final = self._merged_output(event, response.output)
+        self._items.check_count(len(response.output))
+        for item in response.output:
+            self._check_size(item)
+        final = merge_output(event, self._items, response.output, self._report)
         if final is not response.output:
             response = copy.copy(response)
             response.output = final
@@ -380,367 +373,70 @@ class Accumulator:
             status = response.status
         self.status = status
 
-    def _merged_output(self, event: Any, stated: list[Any]) -> list[Any]:
-        """Return the final output: the terminal event's, with what was streamed and is not in it.
-
-        Items that it leaves out stay in their place, but for a call that other listed items followed: then the server
-        answered the call by itself (LiteLLM with MCP), and it must not look as if it waited for the client.
-        """
-        listed = [item for item in stated if not _is_nothing(item)]
-        for item in listed:
-            self._check_size(item)
-        if not self._items:
-            if listed and self._from_the_start:
-                kinds = ", ".join(sorted({item.type for item in listed}))
-                self._report("output-differs", event, ".response.output", f"items that were not streamed: {kinds}")
-            return stated if len(listed) == len(stated) else listed
-        if not listed:
-            if event.type != "response.failed":  # a failed response has no output, by right
-                self._report("output-empty", event, ".response.output", f"{len(self._items)} items were streamed")
-            return self.streamed_output
-        matches = self._matches(listed)
-        merged: list[tuple[int, Any]] = []
-        place, last = 0, -1
-        for number, item in enumerate(listed):
-            match = matches.get(number)
-            if match is None:
-                if self._from_the_start:
-                    path = f".response.output[{number}]"
-                    self._report("output-differs", event, path, f"{item.type} was not streamed")
-                merged.append((max(place, number), item))
-            else:
-                merged.append((max(place, match.index), self._merged_item(event, number, match, item)))
-                if match.index < last:
-                    self._report(
-                        "output-differs", event, ".response.output", "the items are in another order than streamed"
-                    )
-                last = match.index
-            place = merged[-1][0]
-        matched = set(matches.values())
-        left_out = [item for item in self._items if item not in matched]
-        last_listed = max((item.index for item in matched), default=-1)
-        for item in left_out:
-            self._report(
-                "output-differs", event, ".response.output", f"{item.kind} {item.index} was streamed and is not listed"
-            )
-            if item.kind in _CALLS and item.index < last_listed:
-                continue
-            at = bisect.bisect_left(merged, item.index, key=operator.itemgetter(0))
-            merged.insert(at, (item.index, item.build()))
-        if self._from_the_start and not left_out and any(number != matches[number].index for number in matches):
-            self._report(
-                "index-skipped",
-                event,
-                ".response.output",
-                "the output indices of the events are not those of the output",
-            )
-        return [item for _, item in merged]
-
-    def _matches(self, listed: list[Any]) -> dict[int, SnapshotItem]:
-        """Find the streamed item of each item of the terminal output: by id, by call id, by index, or else in order of their kind.
-
-        Ids rotate, so an item without a match by id may still be the one at its index; one that the ids contradict is not.
-        """
-        found: dict[int, SnapshotItem] = {}
-        free = dict.fromkeys(self._items)
-        named = {text_of(item, "id") for item in listed}
-        called = {text_of(item, "call_id") for item in listed}
-
-        def take(number: int, match: SnapshotItem | None) -> None:
-            if match is not None and match in free and match.kind == listed[number].type and number not in found:
-                found[number] = match
-                del free[match]
-
-        for number, item in enumerate(listed):
-            take(number, self._by_id.get(text_of(item, "id")))
-        for number, item in enumerate(listed):
-            take(number, self._by_call_id.get(text_of(item, "call_id")))
-        for number, item in enumerate(listed):
-            at = self._by_index.get(number)
-            theirs = at is not None and at.id in named and at.id != text_of(item, "id")
-            if at is not None and not theirs and (not at.call_id or not text_of(item, "call_id")):
-                take(number, at)
-        in_order: dict[str, list[SnapshotItem]] = {}
-        for item in reversed(free):
-            if (not item.id or item.id not in named) and (not item.call_id or item.call_id not in called):
-                in_order.setdefault(item.kind, []).append(item)
-        for number, item in enumerate(listed):
-            queue = in_order.get(item.type)
-            if number in found or not queue:
-                continue
-            if text_of(item, "call_id") and queue[-1].call_id:
-                continue  # two calls: their ids tell them apart
-            take(number, queue.pop())
-        return found
-
-    def _merged_item(self, event: Any, number: int, streamed: SnapshotItem, stated: Any) -> Any:
-        """Return what the events of an item and the terminal event's statement of it make together."""
-
-        def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
-            where = f".response.output[{number}]{path}"
-            if what == "kept":
-                self._report("output-merged", event, where, "left out; what was streamed stays")
-            elif not (streamed.partial and (earlier is UNSET or _ends_with(later, earlier))):
-                self._report(
-                    "output-differs", event, where, "differs from what was streamed; the terminal event counts"
-                )
-
-        return streamed.merged_with(stated, difference)
-
     # Items
 
     def _item_added(self, event: Any) -> None:
-        item = event.item
-        if _is_nothing(item):
+        if is_nothing(event.item):
             self._report("item-missing", event, ".item", "no item was opened")
             return
-        self._check_size(item)
-        index, item_id, call_id = _index(event), text_of(item, "id"), text_of(item, "call_id")
-        at = (
-            self._by_index.get(index)
-            if index is not None
-            else self._by_id.get(item_id) or self._by_call_id.get(call_id)
-        )
-        if at is not None and self._is_again(at, item, item_id, call_id):
-            if at.implied:
-                at.implied = False
-                at.item = merge(item, at.item, _ignore)  # the events that came before it are the stronger statement
-            else:
-                self._report("item-repeated", event, ".item", f"item {at.index} was open")
-                at.item = merge(at.item, item, _ignore)
-            at.built = None
-            self._learn_call_id(at, call_id)
-        else:
-            if index is None:
-                self._report("index-missing", event, ".output_index", f"taken as {self._next_index}")
-            elif at is not None:
-                detail = f"{index} is {at.kind}; taken as {self._next_index}"
-                self._report("index-occupied", event, ".output_index", detail)
-            at = self._open_item(item, index, implied=False)
-        self._learn_id(at, item_id, event)
-        self._place(event, at)
-
-    def _is_again(self, at: SnapshotItem, item: Any, item_id: str, call_id: str) -> bool:
-        """Whether an item that is added at an occupied place is the one that is there."""
-        if at.kind != item.type or at.closed:
-            return False
-        if at.implied or item_id in at.ids:
-            return True
-        # Ids rotate, but not so long that something else is added in between: then it is a server that counts wrongly.
-        return (not item_id or not at.ids or at is self._items[-1]) and (
-            not call_id or not at.call_id or call_id == at.call_id
-        )
+        self._check_size(event.item)
+        self._items.add(event, event.item)
 
     def _item_done(self, event: Any) -> None:
         item = event.item
-        if _is_nothing(item):
+        if is_nothing(item):
             self._report("item-missing", event, ".item", "no item was closed")
             return
         self._check_size(item)
-        item_id, call_id = text_of(item, "id"), text_of(item, "call_id")
-        at = self._locate(event, (item.type,), item_id, call_id)
-        if at is None:
-            if self._from_the_start:
-                self._report("item-implied", event, ".item", f"{item.type} was never added")
-            at = self._open_item(item, _index(event), implied=True)
-        if at.closed:
-            self._report("item-repeated", event, ".item", f"item {at.index} was done")
-        self._learn_id(at, item_id, event)
-        self._learn_call_id(at, call_id)
+        at = self._items.find_done(event, item)
         streamed = bool(at.fields or at.containers)
 
         def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
             if what == "kept":
                 self._report("done-merged", event, f".item{path}", "left out; what was said before stays")
-            elif streamed and _leads_to_text(path) and not (at.partial and _ends_with(later, earlier)):
+            elif streamed and _leads_to_text(path) and not (at.partial and ends_with(later, earlier)):
                 self._report("delta-mismatch", event, f".item{path}", "another text than was streamed")
 
         at.restart(at.merged_with(item, difference))
-        at.closed = True
-        self._open[at.kind].pop(at, None)
+        self._items.close(event, at)
         if self._growing is not None and self._growing.item is at:
             self._growing = None
-        self._place(event, at)
-
-    @property
-    def _next_index(self) -> int:
-        return self._items[-1].index + 1 if self._items else 0
-
-    def _open_item(self, item: Any, index: int | None, *, implied: bool) -> SnapshotItem:
-        """Put an item at an index, or at the next one if the server gave none or a taken one."""
-        if len(self._items) >= self._max_items:
-            raise LimitExceeded("max_output_items", len(self._items) + 1, maximum=self._max_items)
-        free = index is not None and index not in self._by_index
-        at = SnapshotItem(index if free and index is not None else self._next_index, item, implied=implied)
-        at.indexed = free
-        at.partial = implied and not self._from_the_start
-        self._by_index[at.index] = at
-        bisect.insort(self._items, at, key=operator.attrgetter("index"))
-        self._open.setdefault(at.kind, {})[at] = None
-        self._learn_call_id(at, at.call_id)
-        return at
-
-    def _imply(self, event: Any, kind: str, item_id: str) -> SnapshotItem:
-        """Open an item that the server never added (rule 5), or return the one that stands for all that cannot be placed."""
-        index = _index(event)
-        named = index is not None and index not in self._by_index
-        unnamed = self._unnamed.get(kind)
-        if not named and unnamed is not None and not unnamed.closed:
-            return unnamed
-        if not (named and not self._from_the_start):
-            self._report("item-implied", event, "", f"{kind} was never added")
-        item: Any = load({"type": kind, **({"id": item_id} if item_id else {}), **_IMPLIED.get(kind, {})}, Item)
-        if hasattr(item, "status"):
-            item.status = "in_progress"
-        at = self._open_item(item, index, implied=True)
-        if not named:
-            self._unnamed[kind] = at
-        return at
-
-    def _learn_id(self, at: SnapshotItem, item_id: str, event: Any) -> None:
-        if not item_id or item_id in at.ids:
-            return
-        owner = self._by_id.setdefault(item_id, at)
-        if owner is not at:
-            self._report("id-contradicted", event, ".item_id", f"{item_id} is item {owner.index}")
-            if at.ids:
-                return
-        elif at.ids and self._by_call_id.get(item_id) is not at:
-            self._report("id-rotated", event, ".item_id", f"{at.id} is also {item_id}")
-        forgotten = at.remember_id(item_id)
-        if forgotten and self._by_id.get(forgotten) is at:
-            del self._by_id[forgotten]
-
-    def _learn_call_id(self, at: SnapshotItem, call_id: str) -> None:
-        if call_id:
-            at.call_id = call_id
-            self._by_call_id.setdefault(call_id, at)
-
-    def _locate(self, event: Any, kinds: tuple[str, ...], item_id: str, call_id: str = "") -> SnapshotItem | None:
-        """Find the item that an event belongs to, by rules 1 to 4; ``None`` leaves rule 5 to the caller."""
-        index = _index(event)
-        if index is None:
-            self._report("index-missing", event, ".output_index", "")
-        else:
-            at = self._by_index.get(index)
-            if at is not None:
-                another = at.closed and item_id not in at.ids and any(self._open.get(kind) for kind in kinds)
-                if not another and _takes(at, kinds, item_id, call_id):
-                    at.indexed = True
-                    return at
-                self._report("index-contradicted", event, ".output_index", f"{index} is {at.kind}")
-        at = self._by_id.get(item_id) if item_id else None
-        if at is not None and at.kind in kinds:
-            self._adopt(at, index)
-            if at.index != index:
-                self._report("found-by-id", event, ".item_id", f"{item_id} is item {at.index}")
-            return at
-        at = (self._by_call_id.get(call_id) if call_id else None) or (
-            self._by_call_id.get(item_id) if item_id else None
-        )
-        if at is not None and at.kind in kinds:
-            self._report("found-by-call-id", event, ".call_id", f"{call_id or item_id} is item {at.index}")
-            self._adopt(at, index)
-            return at
-        return self._only_one(event, kinds, index, item_id, call_id)
-
-    def _only_one(
-        self, event: Any, kinds: tuple[str, ...], index: int | None, item_id: str, call_id: str
-    ) -> SnapshotItem | None:
-        """Find the only open item of a kind, or of several the newest one spoken of, if the event names none (rule 4)."""
-        open_ones = [ones for kind in kinds if (ones := self._open.get(kind))]
-        if not open_ones:
-            return None
-        newest = next(reversed(open_ones[0]))
-        if len(open_ones) > 1 or len(open_ones[0]) > 1:
-            if item_id or call_id or (index is not None and index not in self._by_index):
-                return None
-            self._report("found-by-kind", event, "", f"item {newest.index} is the newest open {newest.kind}")
-            return newest
-        if not _takes(newest, kinds, item_id, call_id):
-            return None
-        if index is not None and index not in self._by_index and newest.indexed:
-            # A free index is that of a new item if the server does not announce its items, or if it is the next one.
-            announced = not newest.implied and self._from_the_start
-            if not announced or (index == self._next_index and item_id and newest.ids):
-                return None
-        self._report("found-by-kind", event, "", f"item {newest.index} is the only open {newest.kind}")
-        return newest
-
-    def _adopt(self, at: SnapshotItem, index: int | None) -> None:
-        """Move an item whose index was worked out to the one that the server gives it, if that is free."""
-        if index is None or at.indexed or index in self._by_index:
-            return
-        del self._by_index[at.index]
-        self._items.remove(at)
-        at.index, at.indexed = index, True
-        self._by_index[index] = at
-        bisect.insort(self._items, at, key=operator.attrgetter("index"))
-
-    def _item_of(self, event: Any, kinds: tuple[str, ...], kind: str) -> SnapshotItem:
-        """Find or open the item that an event belongs to, and write its position into the event."""
-        item_id = text_of(event, "item_id")
-        if not item_id and event.extra is not EMPTY:
-            # Events that have no such field may carry it all the same, and open-responses-server calls it `id`.
-            given = (event.extra.get(name) for name in ("item_id", "id"))
-            item_id = next((name for name in given if isinstance(name, str)), "")
-        at = self._locate(event, kinds, item_id)
-        if at is None:
-            at = self._imply(event, kind, item_id)
-        self._learn_id(at, item_id, event)
-        self._place(event, at)
-        if not at.closed:
-            ones = self._open[at.kind]
-            if len(ones) > 1:  # the one spoken of last comes last
-                ones.pop(at, None)
-                ones[at] = None
-        at.built = None
-        return at
 
     def _item_of_growth(self, event: Any) -> SnapshotItem:
         """Find or open the item of an event that only one kind of item has."""
         kind = OTHER_GROWTH_EVENTS[event.type]
-        return self._item_of(event, (kind,), kind)
+        return self._items.find_or_imply(event, (kind,), kind)
 
-    def _place(self, event: Any, at: SnapshotItem) -> None:
-        """Write the position of an item into an event of it."""
-        if hasattr(event, "output_index") and (event.output_index != at.index or _missing(event, "output_index")):
-            _resolve(event, "output_index", at.index)
-        if hasattr(event, "item_id") and (event.item_id != at.id or _missing(event, "item_id")):
-            if not event.item_id:
-                self._report("id-missing", event, ".item_id", f"taken as {at.id!r}")
-            _resolve(event, "item_id", at.id)
-
-    def _check_size(self, item: Any) -> None:
-        """Raise ``LimitExceeded`` for a statement of an item that is larger than the limits."""
-        for container in _CONTAINERS:
-            parts = list_at(item, container)
-            if len(parts) > self._max_parts:
-                raise LimitExceeded("max_content_parts", len(parts), maximum=self._max_parts)
-            for part in parts:
-                size = len(part if isinstance(part, str) else text_of(part, field_of(part)))
-                if size > self._max_text:
-                    raise LimitExceeded("max_text_chars", size, maximum=self._max_text)
-        for field in ITEM_DELTA_FIELDS.get(item.type, ()):
-            text = "" if field.container else at_path(item, field.field)
-            if isinstance(text, str) and len(text) > self._max_text:
-                raise LimitExceeded("max_text_chars", len(text), maximum=self._max_text)
+    def _check_size(self, value: Any) -> None:
+        """Raise ``LimitExceeded`` for an item whose lists or texts are larger than the limits. Raw JSON in it is not counted."""
+        if isinstance(value, str):
+            if len(value) > self._max_text:
+                raise LimitExceeded("max_text_chars", len(value), maximum=self._max_text)
+        elif isinstance(value, list):
+            if len(value) > self._max_parts:  # pyright: ignore[reportUnknownArgumentType] - of any elements
+                raise LimitExceeded("max_content_parts", len(value), maximum=self._max_parts)  # pyright: ignore[reportUnknownArgumentType] - as above
+            for element in value:  # pyright: ignore[reportUnknownVariableType] - as above
+                self._check_size(element)
+        elif isinstance(value, Model) and not isinstance(value, Unknown):
+            for field in value.__attrs_attrs__:
+                if field.name != "extra":
+                    self._check_size(getattr(value, field.name))
 
     # Parts and texts
 
     def _place_in(self, event: Any, at: SnapshotItem, container: str, index_name: str) -> None:
         """Give an event that comes too late to be folded in a part index, if it has none."""
-        if index_name and (_missing(event, index_name) or getattr(event, index_name) < 0):
+        if index_name and (is_missing(event, index_name) or getattr(event, index_name) < 0):
             place = max(len(list_at(at.item, container)) - 1, 0)
             self._report("part-index", event, f".{index_name}", f"taken as {place}")
-            _resolve(event, index_name, place)
+            resolve(event, index_name, place)
 
     def _part(
         self, event: Any, at: SnapshotItem, container: str, index_name: str, kind: str, *, grows: bool = False
     ) -> SnapshotPart:
         """Find or open the part that an event belongs to; an open one if there is one and the part is to grow."""
         parts = at.parts(container)
-        index: int = -1 if _missing(event, index_name) else getattr(event, index_name)
+        index: int = -1 if is_missing(event, index_name) else getattr(event, index_name)
         part = parts.by_index.get(index)
         fits = part is not None and part.kind == kind
         if part is None or not fits or (grows and part.closed):
@@ -755,7 +451,7 @@ class Accumulator:
                 part.partial = at.partial
         if part.index != index:
             self._report("part-index", event, f".{index_name}", f"taken as {part.index}")
-            _resolve(event, index_name, part.index)
+            resolve(event, index_name, part.index)
         return part
 
     def _open_part(self, parts: PartList, index: int, kind: str, model: Any, text: str) -> SnapshotPart:
@@ -775,7 +471,7 @@ class Accumulator:
         piece: Any = event.delta
         if not isinstance(piece, str):  # a vendor's class may declare another type
             return
-        at = self._item_of(event, (field.item,), field.item)
+        at = self._items.find_or_imply(event, (field.item,), field.item)
         part: SnapshotPart | None = None
         if at.closed:
             self._drop(event, "", piece)
@@ -817,7 +513,7 @@ class Accumulator:
 
     def _text_done(self, event: Any) -> None:
         field = DONE_EVENTS[event.type]
-        at = self._item_of(event, (field.item,), field.item)
+        at = self._items.find_or_imply(event, (field.item,), field.item)
         whole: str = getattr(event, field.value)
         self._growing = None
         if at.closed:
@@ -852,7 +548,7 @@ class Accumulator:
         kind = "" if isinstance(given, str) else given.type
         home = PARTS.get((rule.container, kind))
         kinds = (home.item,) if home is not None and home.item in rule.items else rule.items
-        at = self._item_of(event, kinds, kinds[0])
+        at = self._items.find_or_imply(event, kinds, kinds[0])
         if at.closed:
             self._place_in(event, at, rule.container, rule.index)
         elif rule.opens:
@@ -862,7 +558,7 @@ class Accumulator:
 
     def _part_added(self, event: Any, at: SnapshotItem, rule: PartEvent, given: Any, kind: str) -> None:
         parts = at.parts(rule.container)
-        index: int = -1 if _missing(event, rule.index) else getattr(event, rule.index)
+        index: int = -1 if is_missing(event, rule.index) else getattr(event, rule.index)
         model, text = (None, given) if isinstance(given, str) else (given, text_of(given, field_of(given)))
         part = parts.by_index.get(index)
         if part is not None and part.kind == kind:
@@ -874,7 +570,7 @@ class Accumulator:
         if index < 0 or part is not None:
             index = parts.next_index
             self._report("part-index", event, f".{rule.index}", f"taken as {index}")
-            _resolve(event, rule.index, index)
+            resolve(event, rule.index, index)
         self._open_part(parts, index, kind, model, text)
 
     def _part_done(self, event: Any, at: SnapshotItem, rule: PartEvent, given: Any, kind: str) -> None:
@@ -884,7 +580,7 @@ class Accumulator:
         def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
             if what == "kept":
                 self._report("done-merged", event, f".{rule.value}{path}", "left out; what was said before stays")
-            elif path == f".{part.field}" and not (part.partial and _ends_with(later, earlier)):
+            elif path == f".{part.field}" and not (part.partial and ends_with(later, earlier)):
                 detail = f"{len(earlier)} characters streamed, {len(later)} stated"
                 self._report("delta-mismatch", event, f".{rule.value}{path}", detail)
 
@@ -912,7 +608,7 @@ class Accumulator:
 
     def _progress(self, event: Any) -> None:
         rule = PROGRESS[event.type]
-        at = self._item_of(event, (rule.item,), rule.item)
+        at = self._items.find_or_imply(event, (rule.item,), rule.item)
         if not at.closed and rule.status:
             at.status = rule.status
 
@@ -923,10 +619,10 @@ class Accumulator:
     def _shell_output(self, event: Any) -> None:
         at = self._item_of_growth(event)
         index: int = event.command_index
-        if _missing(event, "command_index") or index < 0:
+        if is_missing(event, "command_index") or index < 0:
             index = max(at.outputs, default=0)
             self._report("part-index", event, ".command_index", f"taken as {index}")
-            _resolve(event, "command_index", index)
+            resolve(event, "command_index", index)
         if at.closed:
             self._report("delta-after-done", event, "", f"item {at.index} was done")
             return
@@ -959,6 +655,9 @@ class Accumulator:
 
     def report(self, anomaly: Anomaly, event: Event | None = None) -> None:
         """Keep a finding, each once. Raises ``RemoteProtocolError`` in strict mode."""
+        if len(anomaly.path) + len(anomaly.detail) > _MAX_FINDING:
+            # Names of events and ids are the peer's, and so is their length.
+            anomaly = Anomaly(anomaly.code, _shortened(anomaly.path), _shortened(anomaly.detail))
         key = (anomaly.code, anomaly.path)
         self.findings += 1
         if key not in self._anomalies and len(self._anomalies) < self._max_anomalies:
@@ -995,30 +694,6 @@ class Accumulator:
 # Reading and writing events and items
 
 
-_IMPLIED: Final[dict[str, dict[str, Any]]] = {
-    "message": {"role": "assistant", "content": []},
-    "apply_patch_call": {"operation": {"type": "update_file", "diff": ""}},
-}
-"""Type of item -> what one that was never added begins with, so that there is a place for its text."""
-
-
-def _index(event: Any) -> int | None:
-    """Return the output index that the wire gives; ``None`` if there is none."""
-    index: Any = getattr(event, "output_index", None)
-    return None if not isinstance(index, int) or index < 0 or _missing(event, "output_index") else index
-
-
-def _is_nothing(item: Any) -> bool:
-    """Return whether an item is none: ``null`` or an object without a type."""
-    return isinstance(item, Unknown) and not item.type
-
-
-def _missing(event: Any, name: str) -> bool:
-    """Return whether the wire left out a field, or gave a value that does not fit."""
-    extra = event.extra
-    return extra is not EMPTY and (name in extra or (isinstance(extra, Extra) and name in extra.absent))
-
-
 def _wire_number(event: Any) -> int | None:
     """Return the sequence number that the wire gives, whatever class the event has."""
     if isinstance(event, UnknownEvent):
@@ -1028,34 +703,9 @@ def _wire_number(event: Any) -> int | None:
     return number if type(number) is int else None
 
 
-def _resolve(event: Any, name: str, value: object) -> None:
-    """Set a field to the value that was worked out, and forget what the wire said instead."""
-    setattr(event, name, value)
-    extra = event.extra
-    if _missing(event, name):
-        absent = extra.absent - {name} if isinstance(extra, Extra) else ()
-        rest = {key: kept for key, kept in extra.items() if key != name}
-        event.extra = Extra(rest, absent) if rest or absent else EMPTY
-
-
-def _takes(at: SnapshotItem, kinds: tuple[str, ...], item_id: str, call_id: str) -> bool:
-    """Return whether an item can take an event for such kinds, with these ids (empty if it has none)."""
-    if at.kind not in kinds:
-        return False
-    if item_id in at.ids:
-        return True  # whatever the call id: OpenAI's tool searches are done under another one than they were added with
-    if call_id and at.call_id and call_id != at.call_id:
-        return False
-    return not (at.closed and item_id and at.ids)
-
-
 def _leads_to_text(path: str) -> bool:
     return path.rpartition(".")[2].partition("[")[0] in _TEXT_NAMES or path.startswith(".action.commands")
 
 
-def _ends_with(whole: Any, end: Any) -> bool:
-    return isinstance(whole, str) and isinstance(end, str) and whole.endswith(end)
-
-
-def _ignore(*_difference: object) -> None:
-    """Accept a difference between two statements that both come before the item has content."""
+def _shortened(text: str) -> str:
+    return text if len(text) <= _MAX_FINDING // 2 else f"{text[: _MAX_FINDING // 2]}…"

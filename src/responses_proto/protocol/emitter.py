@@ -32,6 +32,7 @@ import attrs
 from ..codec import dumps
 from ..exceptions import LocalProtocolError, UsageError
 from ..models._base import Model
+from ..models._paths import set_path
 from ..models.config import ConversationReference, JsonSchemaFormat, PlainTextFormat, ReasoningConfig, TextConfig
 from ..models.content import Annotation, Content, LogProb, OutputText, ReasoningText, Refusal, SummaryText
 from ..models.event_parts import ErrorBody
@@ -611,10 +612,9 @@ def _look(value: object, path: str) -> object:
 
 
 def _put(model: _M, path: str, value: object) -> _M:
-    name, _, inner = path.partition(".")
-    if inner:
-        value = _put(cast("Model", getattr(model, name)), inner, value)
-    return _evolve(model, **{name: value})
+    changed = copy.copy(model)
+    set_path(changed, path, value)
+    return changed
 
 
 # ---- the response

@@ -485,7 +485,7 @@ class ResponseStream:
         event = self._whole_response(cast("dict[str, Any]", value))
         if event is None:
             self._report("json-body", "$", "a JSON object where a stream was asked for")
-            event = {"type": ErrorEvent.type, "error": _as_object(value.get("error", value))}
+            event = {"type": ErrorEvent.type, "error": _as_object(cast("Any", value).get("error", value))}
         self._take_value(event, "")
 
     def _whole_response(self, value: dict[str, Any]) -> dict[str, Any] | None:

@@ -1,0 +1,149 @@
+"""The final output of a response: the terminal event's statement of it, merged with what was streamed."""
+
+from __future__ import annotations
+
+import bisect
+import operator
+from typing import TYPE_CHECKING, Any, Final
+
+from ..models._base import Unknown
+from ..models.items import CALL_OUTPUT_PAIRS
+from ..typing import UNSET
+from ._snapshot import SnapshotItem, text_of
+
+if TYPE_CHECKING:
+    from ._items import OnAnomaly, OutputItems
+    from ._merge import Difference
+
+__all__ = ["ends_with", "is_nothing", "merge_output"]
+
+_CALLS: Final = frozenset(pair.call for pair in CALL_OUTPUT_PAIRS) - {"mcp_approval_request", "program"}
+"""Types of items that wait for the client, unless the server answers them itself."""
+
+
+def merge_output(event: Any, streamed: OutputItems, stated: list[Any], report: OnAnomaly) -> list[Any]:
+    """Return the final output: the items of the terminal event, each merged with its streamed one, and those that it leaves out.
+
+    Items that it leaves out stay in their place, except for a call that other listed items followed: then the server
+    answered the call by itself (LiteLLM with MCP), and it must not look as if it waited for the client.
+    """
+    listed = [item for item in stated if not is_nothing(item)]
+    if not len(streamed):
+        if listed and streamed.from_the_start:
+            kinds = ", ".join(sorted({item.type for item in listed}))
+            report("output-differs", event, ".response.output", f"items that were not streamed: {kinds}")
+        return stated if len(listed) == len(stated) else listed
+    if not listed:
+        if event.type != "response.failed":  # a failed response has no output, by right
+            report("output-empty", event, ".response.output", f"{len(streamed)} items were streamed")
+        return [item.build() for item in streamed]
+    matches = _Matching(streamed, listed).found
+    merged: list[tuple[int, Any]] = []  # (place, item); places never fall
+    place = 0
+    for number, item in enumerate(listed):
+        match = matches.get(number)
+        if match is not None:
+            item = _merge_item(event, number, match, item, report)  # noqa: PLW2901 - the item as it is now known
+        elif streamed.from_the_start:
+            report("output-differs", event, f".response.output[{number}]", f"{item.type} was not streamed")
+        place = max(place, number if match is None else match.index)
+        merged.append((place, item))
+    _check_order(event, streamed, matches, report)
+    last_listed = max((item.index for item in matches.values()), default=-1)
+    for left_out in _left_out(streamed, matches):
+        detail = f"{left_out.kind} {left_out.index} was streamed and is not listed"
+        report("output-differs", event, ".response.output", detail)
+        if left_out.kind not in _CALLS or left_out.index > last_listed:
+            at = bisect.bisect_left(merged, left_out.index, key=operator.itemgetter(0))
+            merged.insert(at, (left_out.index, left_out.build()))
+    return [item for _, item in merged]
+
+
+def _left_out(streamed: OutputItems, matches: dict[int, SnapshotItem]) -> list[SnapshotItem]:
+    matched = set(matches.values())
+    return [item for item in streamed if item not in matched]
+
+
+def _check_order(event: Any, streamed: OutputItems, matches: dict[int, SnapshotItem], report: OnAnomaly) -> None:
+    indices = [matches[number].index for number in sorted(matches)]
+    if indices != sorted(indices):
+        report("output-differs", event, ".response.output", "the items are in another order than streamed")
+    if streamed.from_the_start and len(matches) == len(streamed) and indices != sorted(matches):
+        detail = "the output indices of the events are not the places of their items"
+        report("index-skipped", event, ".response.output", detail)
+
+
+class _Matching:
+    """The streamed item of each listed one.
+
+    Items are matched by id, then by call id, then by index and kind, and then in the order of their kind: ids rotate,
+    so an item without a match by id may still be the one at its index, unless the ids say that it is another one.
+    """
+
+    def __init__(self, streamed: OutputItems, listed: list[Any]) -> None:
+        self.found: dict[int, SnapshotItem] = {}
+        """By the number in the list."""
+        self._streamed = streamed
+        self._listed = listed
+        self._free = dict.fromkeys(streamed)
+        self._ids = {text_of(item, "id") for item in listed} - {""}
+        self._call_ids = {text_of(item, "call_id") for item in listed} - {""}
+        self._by_name("id", streamed.by_id)
+        self._by_name("call_id", streamed.by_call_id)
+        self._by_index()
+        self._in_order()
+
+    def _take(self, number: int, match: SnapshotItem | None) -> None:
+        taken = number in self.found or match not in self._free
+        if match is not None and not taken and match.kind == self._listed[number].type:
+            self.found[number] = match
+            del self._free[match]
+
+    def _by_name(self, field: str, known: dict[str, SnapshotItem]) -> None:
+        for number, item in enumerate(self._listed):
+            self._take(number, known.get(text_of(item, field)))
+
+    def _by_index(self) -> None:
+        for number, item in enumerate(self._listed):
+            match = self._streamed.by_index.get(number)
+            if match is not None and not self._is_another(match, item):
+                self._take(number, match)
+
+    def _is_another(self, match: SnapshotItem, item: Any) -> bool:
+        """Return whether an id of a streamed item belongs to another listed item than this one."""
+        return (match.id in self._ids and match.id != text_of(item, "id")) or (
+            match.call_id in self._call_ids and match.call_id != text_of(item, "call_id")
+        )
+
+    def _in_order(self) -> None:
+        rest: dict[str, list[SnapshotItem]] = {}
+        for match in reversed(self._free):
+            if match.id not in self._ids and match.call_id not in self._call_ids:
+                rest.setdefault(match.kind, []).append(match)
+        for number, item in enumerate(self._listed):
+            queue = rest.get(item.type)
+            if number not in self.found and queue and not (queue[-1].call_id and text_of(item, "call_id")):
+                self._take(number, queue.pop())
+
+
+def _merge_item(event: Any, number: int, streamed: SnapshotItem, stated: Any, report: OnAnomaly) -> Any:
+    """Return what the events of an item and the terminal event's statement of it make together."""
+
+    def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
+        where = f".response.output[{number}]{path}"
+        if what == "kept":
+            report("output-merged", event, where, "left out; what was streamed stays")
+        elif not (streamed.partial and (earlier is UNSET or ends_with(later, earlier))):
+            report("output-differs", event, where, "differs from what was streamed; the terminal event counts")
+
+    return streamed.merged_with(stated, difference)
+
+
+def is_nothing(item: Any) -> bool:
+    """Return whether an item is none: ``null``, or an object without a type."""
+    return isinstance(item, Unknown) and not item.type
+
+
+def ends_with(whole: Any, end: Any) -> bool:
+    """Return whether two values are texts, and one ends with the other: all that is known of a text that was read from the middle."""
+    return isinstance(whole, str) and isinstance(end, str) and whole.endswith(end)
