@@ -130,7 +130,7 @@ class _Merge:
         return cast("Model", merged)
 
     def field(self, name: str, ours: Any, theirs: Any, path: str) -> Any:
-        if name in BY_INDEX and (theirs is UNSET or isinstance(theirs, list)):
+        if name in BY_INDEX and (theirs is UNSET or _is_list(theirs)):
             known = self.parts.get(path)
             if known is None:
                 known = dict(enumerate(_as_list(ours)))
@@ -198,5 +198,9 @@ def _value(model: Model, name: str) -> Any:
     return value
 
 
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
 def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return value if _is_list(value) else []

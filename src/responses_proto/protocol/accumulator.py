@@ -326,6 +326,9 @@ class Accumulator:
             following = RESPONSE_LIFE["created"][kind] if skips else self._state
         self._state = following
         response: Any = event.response
+        self._items.check_count(len(response.output))
+        for item in response.output:
+            self._check_size(item)
         known = self._base
         if known is not None and response.id and response.id != known.id and known.id:
             self._report("response-id-changed", event, ".response.id", f"{known.id} became {response.id}")
@@ -358,9 +361,6 @@ class Accumulator:
                 if not item.closed:
                     path = f".response.output[{item.index}]"
                     self._report("item-unfinished", event, path, f"{item.kind} was never done")
-        self._items.check_count(len(response.output))
-        for item in response.output:
-            self._check_size(item)
         final = merge_output(event, self._items, response.output, self._report)
         if final is not response.output:
             response = copy.copy(response)
@@ -419,8 +419,9 @@ class Accumulator:
                 self._check_size(element)
         elif isinstance(value, Model) and not isinstance(value, Unknown):
             for field in value.__attrs_attrs__:
-                if field.name != "extra":
-                    self._check_size(getattr(value, field.name))
+                inner = getattr(value, field.name)
+                if field.name in _TEXT_NAMES or (field.name != "extra" and not isinstance(inner, str)):
+                    self._check_size(inner)
 
     # Parts and texts
 
