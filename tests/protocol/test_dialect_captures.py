@@ -30,7 +30,7 @@ FOUND: Final[dict[str, tuple[str, dict[str, int]]]] = {
     "litellm/20-err-400-no-input": ("error", {"json-body": 1}),
     "litellm/23-err-up-400": ("error", {"json-body": 1}),
     "litellm/26-err-up-429-stream": ("error", {"json-body": 1}),
-    "litellm/31-failmid-stream": ("failed", {"missing-field": 3, "response-merged": 5, "sequence-gap": 1, "sequence-missing": 5}),
+    "litellm/31-failmid-stream": ("failed", {"missing-field": 3, "response-merged": 4, "sequence-gap": 1, "sequence-missing": 5}),
     "litellm/33-truncate-stream": ("completed", {"missing-field": 1, "response-merged": 3, "sequence-missing": 8, "sequence-repeated": 1}),
     "litellm/36-length-stream": ("incomplete", {"response-merged": 3, "sequence-missing": 8, "sequence-repeated": 1}),
     "litellm/38-refusal-stream": ("completed", {"response-merged": 3, "sequence-missing": 7, "sequence-repeated": 1}),

@@ -11,9 +11,9 @@ earlier and later         result
 later says nothing        the earlier value stays: a repair
 both say the same         that value
 they differ               the later value: a contradiction, unless the field is in :data:`MAY_DIFFER`
-nested objects            merged field by field if they are of one class, else the later one
+nested models             merged field by field if they are of one class, else the later one
 lists in :data:`BY_INDEX` merged element by element; elements that the later list lacks stay
-other lists               one value: the later list, unless it is empty
+other lists, raw JSON     one value: the later one, unless it is empty
 ========================  ===================================================================================
 
 A value that does not fit its field (kept raw in ``extra`` by the decoder) says nothing either. A ``status`` is the newest one; a stage
@@ -39,10 +39,13 @@ __all__ = ["BY_INDEX", "MAY_DIFFER", "Difference", "OnDifference", "merge", "say
 BY_INDEX: Final = frozenset({"content", "summary", "commands"})
 """Fields that hold the parts of an item: their elements are matched by index."""
 
-MAY_DIFFER: Final = frozenset({"status", "encrypted_content", "fingerprint"})
-"""Fields that change by right from statement to statement: the stage of the work, and ciphertexts, which are made anew each time."""
+MAY_DIFFER: Final = frozenset({"status", "encrypted_content", "fingerprint", "logprobs"})
+"""Fields that change by right from statement to statement: the stage of the work, ciphertexts, which are made anew each time, and log
+probabilities, of which servers tell more or fewer."""
 
 Difference: TypeAlias = Literal["kept", "differs"]
+_names_of: dict[type[Model], tuple[str, ...]] = {}
+_SCALARS: Final = frozenset({str, int, float, bool})
 _FINAL: Final = ("completed", "incomplete", "failed")
 """Statuses that stay if a later statement has none. Any other is a stage of the work, and over by then."""
 
@@ -88,8 +91,6 @@ class _Merge:
         if isinstance(later, Model) and earlier.__class__ is later.__class__:
             unknown = isinstance(later, Unknown)
             return self.unknown_object(earlier, later, path) if unknown else self.models(earlier, later, path)
-        if isinstance(later, dict) and isinstance(earlier, dict):
-            return self.objects(cast("Any", earlier), cast("Any", later), path)
         if earlier != later:
             self.on_difference("differs", path, earlier, later)
         return cast("Any", later)
@@ -97,7 +98,7 @@ class _Merge:
     def lists(self, earlier: Mapping[int, Any], later: Sequence[Any], path: str) -> Sequence[Any]:
         """Merge two lists of parts by index. ``earlier`` maps indices to elements and may have gaps."""
         merged = [
-            self.values(earlier[index], element, f"{path}[{index}]") if index in earlier else element
+            self.part(earlier[index], element, f"{path}[{index}]") if index in earlier else element
             for index, element in enumerate(later)
         ]
         added = next((index for index in range(len(later)) if index not in earlier), None)
@@ -112,15 +113,24 @@ class _Merge:
         unchanged = len(merged) == len(later) and all(map(operator.is_, merged, later))
         return later if unchanged else merged
 
+    def part(self, earlier: Any, later: Any, path: str) -> Any:
+        if isinstance(earlier, dict) and isinstance(later, dict):  # in an unknown item
+            return self.objects(cast("Any", earlier), cast("Any", later), path)
+        return self.values(earlier, later, path)
+
     def models(self, earlier: Model, later: Model, path: str) -> Model:
         changed: dict[str, Any] = {}
-        for field in later.__attrs_attrs__:
-            if field.name != "extra":
-                theirs = _value(later, field.name)
-                value = self.field(field.name, _value(earlier, field.name), theirs, f"{path}.{_wire(field.name)}")
-                if value is not theirs:
-                    changed[field.name] = value
-        extra = self.unknown_fields(earlier, later, changed, path)
+        plain = earlier.extra is EMPTY and later.extra is EMPTY  # as nearly always: attributes say it all
+        for name in _field_names(later.__class__):
+            ours, theirs = getattr(earlier, name), getattr(later, name)
+            if ours is theirs or (theirs.__class__ in _SCALARS and ours == theirs):
+                continue
+            if not plain:
+                ours, theirs = _value(earlier, name), _value(later, name)
+            value = self.field(name, ours, theirs, f"{path}.{_wire(name)}")
+            if value is not theirs:
+                changed[name] = value
+        extra = later.extra if plain else self.unknown_fields(earlier, later, changed, path)
         if not changed and extra is later.extra:
             return later
         merged: Any = copy.copy(later)
@@ -163,7 +173,7 @@ class _Merge:
 
     def unknown_object(self, earlier: Any, later: Any, path: str) -> Unknown:
         merged: Any = copy.copy(later)
-        merged.raw = self.values(earlier.raw, later.raw, path)
+        merged.raw = self.part(earlier.raw, later.raw, path)
         return cast("Unknown", merged)
 
     def objects(self, earlier: dict[str, Any], later: dict[str, Any], path: str) -> dict[str, Any]:
@@ -181,6 +191,13 @@ def _has_content(part: Any) -> bool:
     if isinstance(part, Model) and not isinstance(part, Unknown):
         return bool(part.extra) or any(says_something(getattr(part, field.name)) for field in part.__attrs_attrs__)
     return says_something(part)
+
+
+def _field_names(cls: type[Model]) -> tuple[str, ...]:
+    names = _names_of.get(cls)
+    if names is None:
+        names = _names_of[cls] = tuple(field.name for field in cls.__attrs_attrs__ if field.name != "extra")
+    return names
 
 
 def _wire(name: str) -> str:

@@ -36,6 +36,8 @@ import copy
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
+import attrs
+
 from ..anomalies import Anomaly
 from ..codec import load
 from ..exceptions import LimitExceeded, LocalProtocolError, RemoteProtocolError
@@ -61,7 +63,7 @@ from ..models.events import (
 from ..models.response import Response
 from ._final_output import ends_with, is_nothing, merge_output
 from ._items import OutputItems, is_missing, resolve
-from ._merge import merge
+from ._merge import says_something
 from ._snapshot import (
     TEXT_FIELDS,
     CommandOutput,
@@ -104,6 +106,12 @@ _UNBOUNDED: Final = sys.maxsize
 _MAX_FINDING: Final = 512  # characters that are kept of a finding, about
 _BESIDE_THE_NUMBERING: Final = (Keepalive, RateLimitsUpdated)
 _CONTAINERS: Final = tuple(dict.fromkeys(field.container for field in DELTA_FIELDS if field.container))
+_RESPONSE_FIELDS: Final = tuple(
+    field.name
+    for field in Response.__attrs_attrs__
+    if field.name not in ("output", "status", "error", "incomplete_details", "extra")
+)
+"""What a later response takes over from an earlier one if it leaves it out. What it became is not among them."""
 _TEXT_NAMES: Final = frozenset(field.field.rpartition(".")[2] for field in DELTA_FIELDS if field.field) | {""}
 """The last step of a path that leads to a text; empty for a command, which is an element of a list."""
 
@@ -341,16 +349,15 @@ class Accumulator:
 
     def _merged_response(self, event: Any, known: Response, response: Any, *, report: bool) -> Any:
         """Return a later response with the fields that only the earlier ones state. The output is not merged here."""
-        earlier: Any = copy.copy(known)
-        earlier.output = response.output
-        if event.response.status != known.status:
-            earlier.error, earlier.incomplete_details = response.error, response.incomplete_details
-
-        def difference(what: Difference, path: str, _earlier: Any, _later: Any) -> None:
-            if report and what == "kept":
-                self._report("response-merged", event, f".response{path}", "left out; what was said before stays")
-
-        return merge(earlier, response, difference)
+        kept: dict[str, Any] = {}
+        for name in _RESPONSE_FIELDS:
+            theirs = getattr(response, name)
+            # Zero and false are statements; absent, null and empty values are not.
+            if not theirs and theirs is not False and theirs != 0 and says_something(ours := getattr(known, name)):
+                kept[name] = ours
+                if report:
+                    self._report("response-merged", event, f".response.{name}", "left out; what was said before stays")
+        return attrs.evolve(response, **kept) if kept else response
 
     def _end(self, event: Any, response: Any) -> None:
         """Merge the terminal output with what was streamed, and end the response."""
