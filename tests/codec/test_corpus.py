@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BACKENDS = [backend for backend in (STDLIB, ORJSON) if backend is not None]
 
+
 def text_of(value: Any) -> str:
     """A text that tells 1 from 1.0 and from true, which ``==`` does not."""
     return json.dumps(value, sort_keys=True)

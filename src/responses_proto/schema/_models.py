@@ -21,6 +21,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import itertools
 import re
 import sys
 import types
@@ -233,7 +234,7 @@ def _attribute_docstrings(module: str) -> dict[str, dict[str, str]]:
 
 def _docstrings_in(body: list[ast.stmt]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for node, after in zip(body, body[1:], strict=False):
+    for node, after in itertools.pairwise(body):
         match node, after:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
                 found[name] = text
