@@ -179,6 +179,23 @@ def test_the_schema_refuses_what_the_codec_reports(cls: type[Model], data: st.Da
     assert (fault(payload, cls) == "") == loads_cleanly(payload, cls), payload
 
 
+@settings(max_examples=400, deadline=None)  # as above
+@given(st.sampled_from([Item, Tool, Content, Event, models.ToolChoice, models.FileSearchFilter]), st.data())
+def test_the_schema_of_a_union_refuses_what_the_codec_reports(tp: Any, data: st.DataObject) -> None:
+    payload = dict(data.draw(strategies.payloads(tp)))
+    wire = data.draw(st.sampled_from([*payload, "id", "type"]))
+    if data.draw(st.booleans()):
+        payload.pop(wire, None)
+    else:
+        payload[wire] = data.draw(st.sampled_from([value for value in _VALUES if not isinstance(value, dict)]))
+    anomalies: list[Anomaly] = []
+    loaded = load(payload, tp, anomalies=anomalies)
+    if isinstance(loaded, Unknown):
+        assert (fault(payload, tp) == "") == isinstance(payload.get("type"), str), payload
+    else:
+        assert (fault(payload, tp) == "") == (not anomalies), payload
+
+
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_each_required_field_must_be_there(cls: type[Model]) -> None:
     spec = model_spec(cls)
@@ -197,7 +214,8 @@ def test_each_required_field_must_be_there(cls: type[Model]) -> None:
         ({"type": "function_call", "call_id": "c", "name": "f"}, Item),
         ({"type": "message", "role": "user", "content": 5}, Item),
         ({"role": 5, "content": "x"}, Item),
-        ({"id": "no type, and not a reference alone", "content": "x", "type": 5}, Item),
+        ({"id": "m", "role": "user", "content": 5}, Item),  # a message, not a reference: it has a role and content
+        ({"id": "m", "content": "x", "type": 5}, Item),
         ({"type": "response.output_text.delta", "delta": "x"}, Event),
         ({"type": "function", "name": 1}, Tool),
         ({"type": "output_text"}, Content),

@@ -135,11 +135,17 @@ class ModelSchemas:
         known = {"properties": {"type": {"enum": tags}}, "required": ["type"]}
         arms: list[Schema] = []
         is_open = spec.unknown is not None
+        first_untyped: Schema = {}
         for cls in spec.models:
             arm = self._reference(cls, cls.__name__)
             if tag_of(cls) is None:  # the class of every object whose `type` is none of the others
                 is_open = False
                 arm = {**arm, "not": known} if tags else arm
+            elif "type" in cls.wire_optional:
+                # An object without a `type` is of the first class whose required fields it has.
+                required = [field.wire for field in model_spec(cls).fields if field.required]
+                arm = {**arm, "not": first_untyped} if first_untyped else arm
+                first_untyped = first_untyped or {"properties": {"type": {"type": "null"}}, "required": required}
             arms.append(arm)
         if is_open:
             any_other = {"type": "string", "not": {"enum": tags}} if tags else {"type": "string"}
