@@ -49,7 +49,7 @@ SANS_IO: Final = {
     "tools/_docstring", "tools/_signature", "tools/loop", "tools/output",
     "scripted/__init__", "scripted/_fill", "scripted/_grammars", "scripted/_hosted", "scripted/_mcp", "scripted/_offers", "scripted/_plan",
     "scripted/_regex", "scripted/_steps", "scripted/_request", "scripted/_words", "scripted/markers", "scripted/script",
-    "server/_context", "client/retry", "client/timeouts",
+    "server/_context", "server/_openapi", "client/retry", "client/timeouts",
 }  # fmt: skip
 IO_PACKAGES: Final = {"anyio", "asyncio", "httpx", "httpx2", "httpx_sse", "socket", "ssl", "trio"}
 

@@ -8,3 +8,6 @@ class Route(BaseRoute):
 
 class WebSocketRoute(BaseRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any]) -> None: ...
+
+class Mount(BaseRoute):
+    def __init__(self, path: str, app: Callable[..., Any] | None = None) -> None: ...

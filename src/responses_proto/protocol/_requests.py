@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from ..typing import JSONValue
 
 __all__ = [
+    "DEFAULT_LIMIT",
     "INVALID",
+    "MAX_LIMIT",
     "PageQuery",
     "check_create",
     "id_of",
@@ -45,8 +47,10 @@ INVALID: Final = "invalid_request_error"
 
 _M = TypeVar("_M", bound=Model)
 
-_DEFAULT_LIMIT: Final = 20  # items of a page
-_MAX_LIMIT: Final = 100
+DEFAULT_LIMIT: Final = 20
+"""The number of items of a page, if the request does not say."""
+MAX_LIMIT: Final = 100
+"""The greatest number of items of a page."""
 
 
 def invalid(message: str, param: str | None, code: str | None) -> APIError:
@@ -222,9 +226,9 @@ def _read_params(query: Iterable[tuple[str, str]], cls: type[_M]) -> _M:
 def read_list_params(query: Iterable[tuple[str, str]]) -> ListParams:
     """Return the parameters of a list request from its query. Raises ``APIError``."""
     params = _read_params(query, ListParams)
-    if params.limit is not UNSET and not 1 <= params.limit <= _MAX_LIMIT:
+    if params.limit is not UNSET and not 1 <= params.limit <= MAX_LIMIT:
         code = "integer_below_min_value" if params.limit < 1 else "integer_above_max_value"
-        raise invalid(f"'limit' must be from 1 to {_MAX_LIMIT}, got {params.limit}.", "limit", code)
+        raise invalid(f"'limit' must be from 1 to {MAX_LIMIT}, got {params.limit}.", "limit", code)
     if params.order is not UNSET and params.order not in ("asc", "desc"):
         raise invalid(f"'order' must be 'asc' or 'desc', got {params.order[:80]!r}.", "order", "invalid_value")
     return params
@@ -278,7 +282,7 @@ def page_of(items: Sequence[Item], params: ListParams) -> PageQuery:
         if not places:
             raise invalid(f"There is no item with id {params.after[:80]!r} in the list.", "after", "invalid_value")
         found = found[places[-1] + 1 :]
-    end = params.limit or _DEFAULT_LIMIT
+    end = params.limit or DEFAULT_LIMIT
     # Some outputs have the id of their call. Both are on one page, because the next page begins after the last item with the id.
     while 0 < end < len(found) and id_of(found[end]) and id_of(found[end]) == id_of(found[end - 1]):
         end += 1

@@ -1,7 +1,8 @@
 """Convert Python types to JSON Schema, and JSON text to Python values: structured output and partial JSON.
 
 :func:`text_format` converts a Python type to the ``text.format`` of a request; :func:`structure` parses the answer of the model
-as that type. :func:`partial_json` parses JSON that is not complete yet. Nothing in this folder awaits.
+as that type. :func:`json_schema` also describes the models of the wire. :func:`partial_json` parses JSON that is not complete yet.
+Nothing in this folder awaits.
 """
 
 from __future__ import annotations

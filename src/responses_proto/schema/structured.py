@@ -38,6 +38,7 @@ from ..models.content import OutputText
 from ..models.events import OutputTextDelta
 from ..models.items import Message
 from ..typing import UNSET
+from ._models import is_wire_type, wire_schema
 from ._planner import description_of, object_of, shape_of, type_name
 from ._pydantic import PydanticShape
 from ._shapes import Object, ObjectField, ReadCache, ShapeError, path_of, root_schema
@@ -274,8 +275,15 @@ class Structured(Generic[T]):
 
 
 def json_schema(of: Any) -> JSONObject:
-    """Return the JSON Schema of a type, in the strict subset. Raises ``UsageError``; see :class:`Structured`."""
-    return Structured[Any](of).schema
+    """Return the JSON Schema of a type.
+
+    For a type of your own, the schema is in the strict subset; see :class:`Structured`. For a class or union of
+    ``responses_proto.models``, or a list or dict of these, it is that of the values on the wire (draft 2020-12): unknown fields,
+    enumeration values and ``type``s are valid.
+
+    Raises ``UsageError`` if the type has no schema.
+    """
+    return wire_schema(of) if is_wire_type(of) else Structured[Any](of).schema
 
 
 def text_format(of: Any, *, name: str | None = None) -> JsonSchemaFormat:

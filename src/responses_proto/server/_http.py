@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ASGI",
+    "JSON_HEADERS",
     "ASGIMessage",
     "ClientDisconnected",
     "DeferredJSON",
@@ -52,7 +53,8 @@ Receive: TypeAlias = Callable[[], Awaitable[ASGIMessage]]
 Send: TypeAlias = Callable[[ASGIMessage], Awaitable[None]]
 ASGI: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_JSON: Final = {"content-type": "application/json"}
+JSON_HEADERS: Final = {"content-type": "application/json"}
+"""The headers of a JSON body."""
 _SSE: Final = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
@@ -124,7 +126,7 @@ class JSONResponse:
 
 def json_response(value: object) -> JSONResponse:
     """Create a response (200) from a model or another JSON value."""
-    return JSONResponse(200, _JSON, dumps(value))
+    return JSONResponse(200, JSON_HEADERS, dumps(value))
 
 
 def error_response(error: APIError) -> JSONResponse:
@@ -137,7 +139,7 @@ def error_response(error: APIError) -> JSONResponse:
         for name, value in error.headers.items()
         if name.lower().startswith(_FORWARDED_HEADERS) and value.isascii()
     }
-    headers = forwarded | _JSON
+    headers = forwarded | JSON_HEADERS
     if error.retry_after is not None:
         headers.setdefault("retry-after", f"{max(0.0, error.retry_after):.0f}")
     return JSONResponse(status, headers, dumps(body))

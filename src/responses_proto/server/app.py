@@ -27,6 +27,7 @@ The endpoints, each with and without ``/v1``::
     POST   /responses/input_tokens         count the tokens of an input
            /conversations...               conversations and their items
     GET    /models, /models/{id}           the names passed as ``models``
+    GET    /openapi.json                   a description of these endpoints and their bodies (OpenAPI 3.1); needs no key
     WebSocket /responses                   many requests on one connection
 
 Errors have the documented shape, ``{"error": {"message", "type", "param", "code"}}``. The status is 400 for a wrong request, 401
@@ -67,15 +68,18 @@ from ..protocol.emitter import random_id
 from ..typing import UNSET
 from ._conversations import ConversationPaths
 from ._http import (
+    JSON_HEADERS,
     ClientDisconnected,
     DeferredJSON,
     EventStreamResponse,
+    JSONResponse,
     catch_errors,
     error_response,
     json_response,
     no_response,
     read_bytes,
 )
+from ._openapi import openapi_document, with_servers
 from ._task import INTERNAL_ERROR_MESSAGE
 from ._websocket import WebSockets, deny_websocket
 from .service import Handler, Service
@@ -86,7 +90,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from ._http import ASGI, ASGIMessage, JSONResponse, Receive, Scope, Send
+    from ._http import ASGI, ASGIMessage, Receive, Scope, Send
     from ._task import EventSink, ResponseTask
     from .stores import Store
 
@@ -95,6 +99,11 @@ __all__ = ["Handler", "ResponsesApp"]
 _Endpoint: TypeAlias = "Callable[[Request], Awaitable[ASGI]]"
 
 _START_MESSAGES: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+_PREFIXES: Final = ("/v1", "")
+"""What the paths of the endpoints may begin with."""
+_DOCUMENT: Final = "/openapi.json"
+_PUBLIC: Final = frozenset(prefix + _DOCUMENT for prefix in _PREFIXES)
+"""The paths that can be read without a key."""
 _MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 _MAX_IDEMPOTENCY_KEYS: Final = 1024
 
@@ -106,7 +115,7 @@ class ResponsesApp:
       tasks at once. See :mod:`responses_proto.server.reply`.
     * ``store`` keeps responses and conversations, and is closed with the application. Default: a :class:`~.stores.MemoryStore`.
     * ``keys`` are the API keys that are accepted in ``Authorization: Bearer``. ``None`` accepts every request, an empty collection
-      none.
+      none. ``/openapi.json`` is not secret, and needs no key.
     * ``models`` are the model names that ``/models`` lists. Requests may name others.
     * ``max_body_bytes`` is the length of the longest request body or WebSocket message that is accepted.
     * ``max_connection_age`` is the number of seconds after which a WebSocket connection accepts no further requests.
@@ -140,6 +149,7 @@ class ResponsesApp:
         self._max_body_bytes = max_body_bytes
         self._websockets = WebSockets(self.service, max_connection_age, max_body_bytes)
         self._idempotent: dict[bytes, str] = {}  # fingerprint of a request -> id of its response, oldest first
+        self._document = b""  # of OpenAPI, once it was asked for
         self._converter = make_converter(strict=True)
         self._app = self._route()
 
@@ -161,14 +171,16 @@ class ResponsesApp:
             "/models": {"GET": self._list_models},
             "/models/{model:path}": {"GET": self._model},
         }
+        self._routes = {path: [*endpoints] for path, endpoints in paths.items()}
+        paths[_DOCUMENT] = {"GET": self._describe}
         return Starlette(
             routes=[
                 *(
                     Route(prefix + path, functools.partial(self._dispatch, endpoints), methods=[*endpoints])
-                    for prefix in ("/v1", "")
+                    for prefix in _PREFIXES
                     for path, endpoints in paths.items()
                 ),
-                *(WebSocketRoute(prefix + "/responses", self._websockets) for prefix in ("/v1", "")),
+                *(WebSocketRoute(prefix + "/responses", self._websockets) for prefix in _PREFIXES),
             ],
             exception_handlers={HTTPException: self._routing_error},
             lifespan=lambda _: _Lifespan(self),
@@ -195,7 +207,7 @@ class ResponsesApp:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
-        if self._is_authorized(dict(scope["headers"]).get(b"authorization", b"")):
+        if _is_public(scope) or self._is_authorized(dict(scope["headers"]).get(b"authorization", b"")):
             await self._app(scope, receive, send_with_id)
         else:
             response = error_response(_unauthorized())
@@ -323,6 +335,13 @@ class ResponsesApp:
                 return json_response(model)
         raise not_found("model", name, "model")
 
+    # -- the description
+
+    async def _describe(self, request: Request) -> ASGI:
+        if not self._document:  # made on the first request: it takes some tenths of a second
+            self._document = openapi_document(self._routes, has_keys=self._keys is not None)
+        return JSONResponse(200, JSON_HEADERS, with_servers(self._document, str(request.scope.get("root_path", ""))))
+
 
 def _encode_keys(keys: Iterable[object]) -> list[bytes]:
     encoded: list[bytes] = []
@@ -332,6 +351,13 @@ def _encode_keys(keys: Iterable[object]) -> list[bytes]:
             raise UsageError("keys must be a collection of non-empty strings, such as keys=['k']")
         encoded.append(key.strip().encode())
     return encoded
+
+
+def _is_public(scope: Scope) -> bool:
+    """Return whether a request needs no key."""
+    if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
+        return False
+    return str(scope["path"]).removeprefix(scope.get("root_path", "")) in _PUBLIC
 
 
 def _response_id(request: Request) -> str:
