@@ -13,6 +13,7 @@ import anyio
 import attrs
 from tests.openresponses import Judge
 from tests.streams import plain, without
+from tests.support import PATIENCE
 
 from responses_proto import ResponsesClient, RetryPolicy
 
@@ -94,9 +95,9 @@ def messages(server: FakeServer) -> list[Request]:
     return [request for request in server.requests if request.message]
 
 
-async def eventually(condition: Any, seconds: float = 5.0) -> None:
-    """Wait until something is so."""
-    with anyio.fail_after(seconds):
+async def eventually(condition: Any) -> None:
+    """Wait until a condition holds."""
+    with anyio.fail_after(PATIENCE):
         while not condition():  # noqa: ASYNC110 - what other tasks still do, not an event
             await anyio.sleep(0.002)
 

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from tests.interop.embedded import served
 from tests.openresponses import faults, stream_faults
+from tests.support import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -27,7 +28,9 @@ WEATHER = {"type": "function", "name": "get_weather", "description": "The weathe
 def client() -> Generator[httpx.Client]:
     with (
         served() as url,
-        httpx.Client(base_url=url, headers={"authorization": "Bearer any"}, timeout=30, trust_env=False) as connected,
+        httpx.Client(
+            base_url=url, headers={"authorization": "Bearer any"}, timeout=PATIENCE, trust_env=False
+        ) as connected,
     ):
         yield connected
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from tests.asgi import Listener, asking, texts
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto.exceptions import APIError, RateLimitError
 from responses_proto.scripted import Scripted
@@ -114,7 +114,7 @@ def test_it_can_be_stopped_from_another_task(backend: str, reason: str | None, s
             await slow.waits.wait()
             await turn.stop(reason)
             assert listener.types[-1] == "incomplete"
-            with anyio.fail_after(0.5):
+            with anyio.fail_after(PATIENCE):
                 await slow.cancelled.wait()
             await turn.stop()
         assert (turn.response.status, turn.response.output_text) == (status, "half")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto.tools.mcp._task_holder import TaskHolder
 
@@ -81,7 +81,7 @@ def test_no_scope_stands_around_the_code_of_the_user(backend: str) -> None:
                 raise ValueError("the connection broke")
 
         owner = await opened(breaks)
-        await owner.ended(5)
+        await owner.ended(PATIENCE)
         await anyio.sleep(0.01)  # nobody cancels this
         assert isinstance(owner.failure, ValueError)  # and not a group of one
         await owner.close()
@@ -131,16 +131,21 @@ def test_what_must_not_be_left_half_way_is_not(backend: str) -> None:
 
         async def opens_in_steps(owner: TaskHolder) -> None:
             with owner.undivided():
-                await anyio.sleep(0.1)
+                begun.set()
+                await proceed.wait()
                 steps.append("the first")
-            await anyio.sleep(0.1)
+            await anyio.sleep_forever()
             steps.append("the second")
-            await owner.hold()
 
+        begun, proceed = anyio.Event(), anyio.Event()
         owner = TaskHolder(opens_in_steps)
         owner.start()
-        await anyio.sleep(0.01)
-        await owner.close()
+        await begun.wait()
+        async with anyio.create_task_group() as group:
+            group.start_soon(owner.close)
+            await anyio.wait_all_tasks_blocked()
+            assert steps == []
+            proceed.set()
         assert steps == ["the first"]
         assert owner.over
 
@@ -151,8 +156,9 @@ def test_what_must_not_be_left_half_way_is_not(backend: str) -> None:
 def test_who_is_cancelled_waits_for_the_end_all_the_same(backend: str) -> None:
     async def test() -> None:
         held = Held()
-        with anyio.move_on_after(0.01) as scope:
+        with anyio.CancelScope() as scope:
             owner = await opened(held.work)
+            scope.cancel()
             try:
                 await anyio.sleep_forever()
             finally:
@@ -173,7 +179,7 @@ def test_what_does_not_close_by_itself_is_cancelled_after_a_while(backend: str) 
                 await anyio.sleep_forever()
 
         owner = await opened(clings)
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE):
             await owner.close()
         assert owner.over
 
@@ -187,7 +193,7 @@ def test_it_can_be_told_to_leave_without_waiting(backend: str) -> None:
         owner = await opened(held.work)
         owner.leave()
         assert not await owner.ended(0)
-        assert await owner.ended(5)
+        assert await owner.ended(PATIENCE)
         assert held.left
 
     run(backend, test)
