@@ -1,4 +1,4 @@
-"""Ask about an image: the one whose path is given, or else one on the web."""
+"""Ask about an image: the file named by the first argument, or an image on the web."""
 
 from __future__ import annotations
 
