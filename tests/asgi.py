@@ -1,4 +1,4 @@
-"""The other end of the server in tests: a client without a socket, raw or as the library has it."""
+"""Clients of an ASGI application without a socket: a bare one, and the client of the library."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def body(**fields: Any) -> bytes:
 
 @attrs.define
 class Client:
-    """The client's end of ASGI: sends one request, takes what comes, and leaves when told to."""
+    """The client's end of ASGI: send one request, collect the messages, and disconnect when ``leave`` is set."""
 
     app: ResponsesApp
     pieces: list[bytes] = attrs.field(factory=list[bytes])
@@ -86,7 +86,7 @@ class Client:
             self.arrived.set()
 
     async def until(self, text: bytes) -> None:
-        """Wait for a text to have come."""
+        """Wait until a text has arrived."""
         while text not in self.content:
             self.arrived = anyio.Event()
             await self.arrived.wait()
@@ -97,7 +97,7 @@ class Client:
 
     @property
     def types(self) -> list[str]:
-        """The types of the events that came."""
+        """The types of the received events."""
         return [frame.event.decode() for frame in SSEDecoder().receive(self.content) if frame.event]
 
     @property
@@ -113,7 +113,7 @@ class Client:
 
 
 def asked(backend: str, app: ResponsesApp, content: bytes = b"", **how: Any) -> Client:
-    """Send one request and take the whole answer."""
+    """Send one request and return the client with the complete answer."""
     found: list[Client] = []
 
     async def main() -> None:
@@ -135,7 +135,7 @@ def heard(content: bytes, *, strict: bool = True) -> ResponseStream:
 
 @contextlib.asynccontextmanager
 async def connected(app: ResponsesApp) -> AsyncGenerator[ResponsesClient]:
-    """Connect a client to an application that is open as it is. (httpx gives an answer when it is whole, streams included.)"""
+    """Connect a client to an application that is already open. (httpx returns an answer when it is complete, streams included.)"""
     judge = Judge(app)
     transport = httpx.ASGITransport(judge, raise_app_exceptions=False)
     async with (
@@ -147,7 +147,7 @@ async def connected(app: ResponsesApp) -> AsyncGenerator[ResponsesClient]:
 
 
 class Listener:
-    """Takes what is delivered, and may have had enough of it."""
+    """A sink of events that can fail after some."""
 
     def __init__(self, *, at_most: int = 1000) -> None:
         self.events: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""What tests of MCP need: servers to talk to, calls to make, and a look at what is left."""
+"""Helpers for tests of MCP: servers, calls, and a check for leftover processes."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ quiet_on_trio = pytest.mark.filterwarnings("ignore:Async generator 'http:Resourc
 
 
 def stdio(*options: str, **how: Any) -> McpServer:
-    """Give `mcp_server.py` as a child of this process."""
+    """Return `mcp_server.py` as a child of this process."""
     return McpServer.stdio(sys.executable, [SERVER, "stdio", *options], **how)
 
 
 @contextlib.contextmanager
 def over_http(*options: str) -> Generator[str]:
-    """Run `mcp_server.py` on a socket for the length of the block, which gets the URL."""
+    """Run `mcp_server.py` on a socket during the block. Yield its URL."""
     with subprocess.Popen([sys.executable, SERVER, "http", *options], stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own
         try:
             assert process.stdout is not None
@@ -45,7 +45,7 @@ def over_http(*options: str) -> Generator[str]:
 
 
 def function_call(name: str, arguments: Any = None) -> FunctionCall:
-    """Make a call as a model makes it; arguments that are a text stand as they are."""
+    """Return a call as a model makes it. Arguments that are a string are used unchanged."""
     text = arguments if isinstance(arguments, str) else json.dumps(arguments or {})
     return FunctionCall(call_id="call_1", name=name, arguments=text)
 
@@ -58,14 +58,14 @@ async def call(
     progress: list[ProgressReporter] | None = None,
     timeout: float | None = None,  # noqa: ASYNC109 - what the context says
 ) -> ToolOutput:
-    """Have a server carry out a call by hand."""
+    """Execute a call on a server, without a run."""
     made = function_call(name, arguments)
     context = ToolContext(made, timeout=timeout, on_progress=progress.append if progress is not None else None)
     return await tools.execute(made, context)
 
 
 def children() -> set[int]:
-    """Give the processes that are children of this one, also those that have ended and that nobody has asked for."""
+    """Return the child processes of this process, zombies included."""
     if not Path("/proc/self/stat").exists():
         pytest.skip("what children a process has is only known here where there is /proc")
     found: set[int] = set()

@@ -1,7 +1,7 @@
 """A real MCP server, for tests: ``python mcp_server.py stdio``, ``python mcp_server.py http``, or ``build()`` in this process.
 
-Over HTTP it writes its URL as the first line of its output. With ``--old`` it knows nothing newer than MCP 2025-11-25; with
-``--stubborn`` it does not end when it is asked to.
+Over HTTP it writes its URL as the first line of its output. With ``--old`` it supports only MCP 2025-11-25 and older.
+With ``--stubborn`` it ignores SIGTERM.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class City(pydantic.BaseModel):
 
 
 def build(*, old: bool = False) -> MCPServer[Any]:
-    """Make a server with a tool for everything that can happen."""
+    """Create a server with a tool for each kind of result and failure."""
     server: MCPServer[Any] = MCPServer("demo", instructions="Be gentle.", log_level="CRITICAL")
     for some in (_give_content, _take_time, _go_wrong):
         some(server)
@@ -149,13 +149,13 @@ def _talk_back(server: MCPServer[Any], *, old: bool) -> None:
 
 
 async def serve_old(server: Server[Any]) -> None:
-    """Serve as the SDK did before MCP 2026-07-28."""
+    """Serve like the SDK before MCP 2026-07-28."""
     async with server.lifespan(server) as state, stdio_server() as (read, write):
         await serve_loop(server, read, write, lifespan_state=state)
 
 
 class OldOverHTTP:
-    """An application that refuses, as older ones do, a version of the protocol that it does not know."""
+    """An application that refuses protocol versions it does not know, as older servers do."""
 
     def __init__(self, app: Any) -> None:
         self.app = app

@@ -1,7 +1,4 @@
-"""What tests of the WebSocket have in common: a client that is connected to a fake server, and scripts of single messages;
-
-and the bare client of an ASGI application.
-"""
+"""Helpers for tests of the WebSocket: a client connected to a fake server, single messages, and a bare ASGI client."""
 
 from __future__ import annotations
 
@@ -30,7 +27,7 @@ if TYPE_CHECKING:
 KEY = "key-that-nobody-may-see"
 ONCE = RetryPolicy(attempts=1)
 TEXT = "Hello, wörld 🌍!"
-"""What :func:`tests.streams.plain` says."""
+"""The text of :func:`tests.streams.plain`."""
 
 NOT_FOUND: Wire = {
     "type": "error",
@@ -58,14 +55,14 @@ TOO_OLD: Wire = {
 async def session_with(
     server: FakeServer, *, connect: dict[str, Any] | None = None, **options: Any
 ) -> AsyncGenerator[WebSocketSession]:
-    """Connect a client that tries everything once, unless the options say otherwise."""
+    """Connect a client to a fake server. By default it retries nothing."""
     options = {"retry": ONCE, **options}
     async with ResponsesClient(server.url, KEY, **options) as client, client.connect(**(connect or {})) as session:
         yield session
 
 
 async def say(session: WebSocketSession, text: str = "x", **fields: Any) -> str:
-    """Ask for a response, and give its text."""
+    """Stream a response, and return its text."""
     async with session.stream(model="m", input=text, **fields) as stream:
         return (await stream.result()).output_text
 
@@ -78,7 +75,7 @@ async def send(peer: ServerExchange, events: Sequence[Wire], **more: Any) -> Non
 
 
 def named(events: Sequence[Wire], id_: str, **fields: Any) -> list[Wire]:
-    """Give the events of a response with another id, and other fields."""
+    """Return the events with another response id, and other fields of the response."""
     return [
         {**event, "response": {**event["response"], "id": id_, **fields}} if "response" in event else without(event)
         for event in events
@@ -86,12 +83,12 @@ def named(events: Sequence[Wire], id_: str, **fields: Any) -> list[Wire]:
 
 
 def opened(text: str = TEXT) -> list[Wire]:
-    """Give the events of a response up to its last delta."""
+    """Return the events of a response up to its last delta."""
     return plain([text], last=None)
 
 
 def messages(server: FakeServer) -> list[Request]:
-    """Give what was said over WebSockets, without the handshakes."""
+    """Return the requests over WebSockets, without the handshakes."""
     return [request for request in server.requests if request.message]
 
 
@@ -109,14 +106,14 @@ ENDS = ("response.completed", "response.incomplete", "response.failed", "error")
 
 @attrs.define
 class Talk:
-    """A WebSocket to an ASGI application, without a socket. All that is said is judged by the specification."""
+    """A WebSocket to an ASGI application, without a socket. All messages are checked against the schema."""
 
     app: Callable[..., Awaitable[None]]
     headers: dict[str, str] = attrs.field(factory=dict[str, str])
     path: str = "/v1/responses"
     extensions: dict[str, Any] = attrs.field(factory=dict[str, Any])
     said: list[MutableMapping[str, Any]] = attrs.field(factory=list["MutableMapping[str, Any]"])
-    """What came of ASGI, but for messages."""
+    """The ASGI messages other than ``websocket.send``."""
     over: bool = False
     _tasks: TaskGroup | None = None
     _up: Any = None
@@ -144,7 +141,7 @@ class Talk:
             stream.close()
 
     async def say(self, type_: str = "response.create", **fields: Any) -> None:
-        """Say something, a ``response.create`` of the model `m` if nothing else."""
+        """Send a message, by default a ``response.create`` for the model `m`."""
         await self.say_raw(
             json.dumps({"type": type_, **({"model": "m"} if type_ == "response.create" else {}), **fields})
         )
@@ -164,12 +161,12 @@ class Talk:
         return heard
 
     async def ask(self, input_: Any = "x", **fields: Any) -> dict[str, Any]:
-        """Ask for a response, and give its last message."""
+        """Request a response, and return its last message."""
         await self.say(input=input_, **fields)
         return (await self.hear_turn())[-1]
 
     async def leave(self) -> None:
-        """Go away, and wait for the application to see to it."""
+        """Disconnect, and wait until the application returns."""
         if not self.over:
             await self._up[0].send({"type": "websocket.disconnect", "code": 1000})
             await eventually(lambda: self.over)

@@ -1,4 +1,4 @@
-"""The tree of errors: as drawn, built without an HTTP object, copied and pickled with their facts."""
+"""The exception tree: it is as drawn, needs no HTTP object, and keeps its attributes through copy and pickle."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ EXAMPLES: list[ResponsesProtoError] = [
 
 
 def drawn() -> dict[str, str]:
-    """Read the tree off the module's docstring: class -> its base."""
+    """Return the tree in the module's docstring: class -> base."""
     bases: dict[str, str] = {}
     path: list[str] = []
     for line in (exceptions.__doc__ or "").splitlines():

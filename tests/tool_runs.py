@@ -1,4 +1,4 @@
-"""What tests of tools are made of: responses that call, and executors that answer."""
+"""Helpers for tests of tools: responses with calls, and executors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def usage(read: int, written: int) -> Usage:
 
 
 def turn(*output: Item, number: int = 1, status: str = "completed", **fields: Any) -> Response:
-    """Give a response, ``resp_<number>``."""
+    """Return a response with the id ``resp_<number>``."""
     return Response(
         id=f"resp_{number}",
         model="m",
@@ -58,7 +58,7 @@ def turn(*output: Item, number: int = 1, status: str = "completed", **fields: An
 
 
 def said(text: str = SAID, number: int = 9) -> Response:
-    """Give a response that is one message, and calls nothing."""
+    """Return a response with one message and no calls."""
     content = [OutputText(text=text, annotations=[])]
     return turn(Message(id=f"msg_{number}", role="assistant", status="completed", content=[*content]), number=number)
 
@@ -78,13 +78,13 @@ def approval_request(number: int = 1, arguments: str = '{"n": 1}', name: str = "
 def client_of(
     server: FakeServer, *, dialect: str | None = None, limits: Limits | None = None, retry: RetryPolicy | None = None
 ) -> ResponsesClient:
-    """Make a client that talks to a fake server in memory."""
+    """Create a client of a fake server, in memory."""
     return ResponsesClient(server.url, "key", http_client=server.transport, dialect=dialect, limits=limits, retry=retry)
 
 
 @attrs.define(eq=False)
 class Source:
-    """An executor that has to be opened, as one that holds a connection has: it answers calls of the function ``work``."""
+    """An executor that must be opened, like one that holds a connection. It handles calls of the function ``work``."""
 
     work: Callable[[ToolContext], Awaitable[ToolOutput]]
     entered: bool = False
@@ -152,7 +152,7 @@ TOOLS: Tools = [work, fail, wait_forever]
 
 @asynccontextmanager
 async def serving(*answers: Scriptable, **options: Any) -> AsyncGenerator[tuple[FakeServer, ResponsesClient]]:
-    """Serve these answers, in turn, to a client in memory."""
+    """Serve the answers in turn, in memory. Yield the server and its client."""
     async with FakeServer(Script(*answers), listen=False) as server, client_of(server, **options) as client:
         yield server, client
 
@@ -172,5 +172,5 @@ def local(events: Sequence[RunEvent]) -> list[LocalEvent]:
 
 
 def texts(loop: ToolLoop) -> list[str]:
-    """What the calls were answered with, in order."""
+    """Return the outputs of the calls as texts, in order."""
     return [str(getattr(item, "output", item)) for turn_ in loop.turns for item in turn_.outputs]

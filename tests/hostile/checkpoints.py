@@ -1,4 +1,4 @@
-"""Cancelling a coroutine at each of the points at which it can be cancelled, one after the other."""
+"""Cancel a coroutine at each of its checkpoints in turn."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["cancel_at_each_checkpoint"]
 async def cancel_at_each_checkpoint(
     run: Callable[[], Coroutine[Any, Any, None]], after: Callable[[], Awaitable[None]]
 ) -> int:
-    """Run a coroutine again and again, cancelled at the first time that it waits, at the second, … until it gets through.
+    """Run a coroutine repeatedly. Cancel it at its first checkpoint, then at its second, and so on until it completes.
 
-    ``after`` looks whether anything is left behind. Gives the number of points at which it was cancelled.
+    ``after`` checks that nothing is left behind. Return the number of checkpoints.
     """
     number = 0
     while True:
@@ -34,7 +34,7 @@ async def cancel_at_each_checkpoint(
 def _cancelled_at(
     coroutine: Coroutine[Any, Any, None], number: int, scope: anyio.CancelScope
 ) -> Generator[Any, Any, None]:
-    """Await a coroutine, and cancel the scope when it waits for the n-th time."""
+    """Await a coroutine, and cancel the scope at its n-th checkpoint."""
     waits = 0
     step: Callable[[], Any] = lambda: coroutine.send(None)  # noqa: E731 - it changes with every step
     while True:

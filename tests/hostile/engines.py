@@ -1,4 +1,4 @@
-"""The ways a client can reach the fake server: each HTTP library on each event loop that it runs on, and memory."""
+"""The ways to reach the fake server: each HTTP library on each event loop that it supports, and memory."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 SOCKETS = ["asyncio-httpx", "trio-httpx", "asyncio-httpx2", "trio-httpx2", "asyncio-aiohttp"]
 ALL = [*SOCKETS, "asyncio-memory", "trio-memory"]
 over_sockets = pytest.mark.parametrize("engine", SOCKETS)
-"""For a test that takes ``engine`` and gives it to :func:`connect` and :func:`run_on`."""
+"""For a test that passes its parameter ``engine`` to :func:`connect` and :func:`run_on`."""
 everywhere = pytest.mark.parametrize("engine", ALL)
-"""The same, with memory."""
+"""As above, with memory."""
 
 KEY = "key-that-nobody-may-see"
 ONCE = RetryPolicy(attempts=1)
@@ -33,7 +33,7 @@ def run_on(engine: str, test: Callable[[], Awaitable[None]]) -> None:
 
 @asynccontextmanager
 async def using(engine: str) -> AsyncGenerator[Any]:
-    """Give the HTTP client of an engine; `None` for the default one, which our client makes itself."""
+    """Yield the HTTP client of an engine, or `None` for the default one, which our client creates."""
     library = engine.partition("-")[2]
     if library == "httpx":
         yield None
@@ -49,7 +49,7 @@ async def using(engine: str) -> AsyncGenerator[Any]:
 
 @asynccontextmanager
 async def connect(engine: str, server: FakeServer, **options: Any) -> AsyncGenerator[ResponsesClient]:
-    """Make a client that tries everything once, unless the options say otherwise."""
+    """Connect a client to a fake server. By default it retries nothing."""
     options = {"retry": ONCE, **options}
     if engine.endswith("-memory"):
         async with ResponsesClient(server.url, KEY, http_client=server.transport, **options) as client:

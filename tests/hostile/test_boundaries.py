@@ -1,4 +1,4 @@
-"""Streams of a background response that break after any event, and are taken up again."""
+"""Streams of a background response that break after each event in turn, and are resumed."""
 
 from __future__ import annotations
 

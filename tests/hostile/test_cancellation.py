@@ -1,4 +1,4 @@
-"""Cancelling at each checkpoint in turn leaves no task, no socket and no warning (pytest makes errors of warnings)."""
+"""Cancelling at each checkpoint in turn leaves no task, no socket and no warning (in pytest, warnings are errors)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ITEMS: Any = {
 
 
 def open_files() -> int:
-    """Count what this process holds open: both ends of each connection are in it."""
+    """Return the number of open files of this process, which has both ends of each connection."""
     return sum(1 for _ in Path("/dev/fd").iterdir())
 
 
@@ -91,7 +91,7 @@ async def turns_pages(c: ResponsesClient) -> None:
 
 
 async def said(peer: ServerExchange, *pieces: bytes) -> None:
-    """Send pieces so that the client has to wait for each."""
+    """Send pieces so that the client must wait for each."""
     for piece in pieces:
         await peer.send(piece)
         await anyio.lowlevel.checkpoint()

@@ -1,4 +1,4 @@
-"""Streams that end where they should not: at every event."""
+"""Streams that end too early, after each event in turn."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KINDS = [event["type"] for event in Answer.text(TEXT).draft().events or []]
 
 
 def text_after(number: int) -> str:
-    """Give what has been said with the event of this number."""
+    """Return the text up to the event of this number."""
     return "".join(["One", " two", " three."][: KINDS[: number + 1].count("response.output_text.delta")])
 
 

@@ -1,4 +1,4 @@
-"""Every way in which a server says that something is wrong, over every engine."""
+"""Every way in which a server reports an error, over every engine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def stream(*events: dict[str, Any]) -> Answer:
 
 @attrs.frozen
 class Row:
-    """One line of the table: what is sent, and what becomes of it."""
+    """A row of the table: what is sent, and the expected error."""
 
     answer: Answer
     error: type[ResponsesProtoError]

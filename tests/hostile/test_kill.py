@@ -1,4 +1,4 @@
-"""A server that is killed while it works: what it told of is still there when it is started again."""
+"""A server that is killed while it works: everything that it has reported is still there after a restart."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ ENOUGH = 200  # responses
 
 @contextlib.contextmanager
 def killed(store: Path, delay: float) -> Generator[tuple[str, subprocess.Popen[str]]]:
-    """Run a server in a process of its own, which is killed at the end, if it is not before."""
+    """Run a server in a separate process, which is killed at the end of the block at the latest."""
     command = [sys.executable, "-c", SERVER, str(store), str(delay)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:  # noqa: S603 - our own code
         try:
@@ -52,7 +52,7 @@ def client_of(url: str) -> ResponsesClient:
 
 
 class Busy:
-    """Clients that ask one thing after the other until the server is gone, and note what they were told."""
+    """Clients that send requests until the server is gone, and record the answers."""
 
     def __init__(self) -> None:
         self.told: list[Response] = []

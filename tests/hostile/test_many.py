@@ -1,4 +1,4 @@
-"""A thousand streams at a time, in one process."""
+"""A thousand concurrent streams in one process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TEXT = "One two three four five six seven eight nine ten."
 
 @contextlib.contextmanager
 def many_files() -> Generator[None]:
-    """Let this process, which has both ends, open as many files as it needs."""
+    """Raise the limit of open files for this process, which has both ends of each connection."""
     before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 2 * STREAMS + 200
     if most != resource.RLIM_INFINITY and most < wanted:

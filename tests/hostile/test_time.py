@@ -1,4 +1,4 @@
-"""Servers that are slow, silent or do not stop, and clients that are."""
+"""Servers and clients that are slow, silent or do not stop."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ SILENT: dict[str, Any] = {
 
 @everywhere
 @pytest.mark.parametrize("kind", SILENT)
-def test_each_deadline_names_itself_and_has_what_came(engine: str, kind: str) -> None:
+def test_each_deadline_names_itself_and_has_the_partial_response(engine: str, kind: str) -> None:
     async def test() -> None:
         patience: Any = {kind: 1.5}
         async with FakeServer(SILENT[kind]) as server, connect(engine, server, timeouts=Timeouts(**patience)) as client:
@@ -180,7 +180,7 @@ def test_a_connection_is_used_again(engine: str) -> None:
 # ---- leaving
 
 
-class Leave(Exception):  # noqa: N818 - no error of anybody's
+class Leave(Exception):  # noqa: N818 - not an error
     pass
 
 

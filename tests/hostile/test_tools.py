@@ -1,4 +1,4 @@
-"""Tools in every trouble: whatever becomes of a call, it has one answer, and the conversation goes on."""
+"""Tools that fail in every way: each call has exactly one output, and the run goes on."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FATES = ("ok", *FAILED)
 
 @attrs.define
 class Fate:
-    """What happens to those who do the work."""
+    """What happens to a tool while it works."""
 
     name: str
     spared: int = 0

@@ -1,4 +1,4 @@
-"""Servers that do not take the connection, or the request: the two deadlines that a transport keeps itself."""
+"""Servers that do not accept the connection or the request: the two deadlines that a transport enforces."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def deaf(*, full: bool) -> Generator[str]:
-    """Give the URL of a server that accepts nobody, with room in its queue or, if it is `full`, without."""
+    """Yield the URL of a server that accepts no connection. Its queue has room unless it is `full`."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0 if full else 8))
         address = listener.getsockname()
-        for _ in range(3 if full else 0):  # the kernel takes one or two more than it was told to
+        for _ in range(3 if full else 0):  # the kernel accepts one or two more than the backlog
             waiting = stack.enter_context(socket.socket())
             waiting.settimeout(0)
             waiting.connect_ex(address)

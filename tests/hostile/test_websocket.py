@@ -1,4 +1,4 @@
-"""Cancelling a session at each checkpoint in turn, and other ways to leave: no task, no socket and no warning is left."""
+"""Leaving a session, by cancelling at each checkpoint in turn and otherwise, leaves no task, no socket and no warning."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ needs_files = pytest.mark.skipif(not Path("/dev/fd").exists(), reason="open file
 
 
 def open_files() -> int:
-    """Count what this process holds open: both ends of each connection are in it."""
+    """Return the number of open files of this process, which has both ends of each connection."""
     return sum(1 for _ in Path("/dev/fd").iterdir())
 
 

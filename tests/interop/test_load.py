@@ -1,4 +1,4 @@
-"""A thousand clients at a time, on the embedded server as it is started."""
+"""A thousand concurrent streams from the scripted model, started as users start it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What Open Responses asks of a server, over HTTP: the embedded server as it is started, judged by the specification's own schema.
+"""The requirements of Open Responses on a server, over HTTP, checked with the schema of the specification.
 
-Without the schema the conduct is tested alone.
+The server is the scripted model, started as users start it. Without the schema, only the behaviour is checked.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def message(role: str, content: object, **fields: str) -> dict[str, Any]:
 
 
 def created(client: httpx.Client, input: list[Any], **fields: Any) -> dict[str, Any]:  # noqa: A002 - the field's name
-    """Ask for a response, which has to be one by the schema; give it."""
+    """Create a response, check it against the schema, and return it."""
     answer = client.post("/responses", json={"model": "scripted", "input": input, **fields})
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"

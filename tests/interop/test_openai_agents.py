@@ -1,4 +1,4 @@
-"""An agent of openai-agents, with a function, against the embedded server."""
+"""An agent of openai-agents, with a function, against the scripted model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The official client, as it is, against the embedded server, as it is started."""
+"""The official client, unchanged, against the scripted model, started as users start it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def client(url: str) -> Generator[openai.OpenAI]:
 
 
 def answer_calls(response: Response) -> list[Any]:
-    """The outputs of the functions that a response calls, as input items."""
+    """Return the outputs of the function calls of a response, as input items."""
     return [
         {"type": "function_call_output", "call_id": item.call_id, "output": f"{item.name}: sunny"}
         for item in response.output

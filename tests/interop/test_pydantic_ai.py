@@ -1,4 +1,4 @@
-"""An agent of pydantic-ai, with a tool and a type for its output, against the embedded server."""
+"""An agent of pydantic-ai, with a tool and an output type, against the scripted model."""
 
 from __future__ import annotations
 
