@@ -23,7 +23,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as site:
         shutil.copytree(PACKAGE, Path(site, PACKAGE.name), ignore=shutil.ignore_patterns("__pycache__"))
         path = os.pathsep.join((str(scripts), os.environ.get("PATH", os.defpath)))
-        command = [scripts / "pyright", "--verifytypes", PACKAGE.name, "--ignoreexternal"]
+        command = [str(scripts / "pyright"), "--verifytypes", PACKAGE.name, "--ignoreexternal"]
         environment = {**os.environ, "PATH": path, "PYTHONPATH": site}
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own tools
     report = (done.stdout + done.stderr).strip()
