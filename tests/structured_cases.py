@@ -1,4 +1,4 @@
-"""Types of every supported kind, with a JSON text that is a value of each, that value, and a text that is none."""
+"""Types of every supported kind. Each has a valid JSON text, its value, and an invalid text."""
 
 from __future__ import annotations
 

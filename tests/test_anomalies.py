@@ -1,4 +1,4 @@
-"""Findings: values, whose codes are rules that a client minds."""
+"""Anomalies: values whose codes are the rules that a client checks."""
 
 from __future__ import annotations
 

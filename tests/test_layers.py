@@ -1,4 +1,4 @@
-"""The rules of the house that the code itself shows: see CONTRIBUTING.md, The house.
+"""The rules of the folders that the code itself shows: see CONTRIBUTING.md, The folders.
 
 Folders are layers, in the order of :data:`LAYERS`; imports go down only. The rules are read from the syntax tree, so an import
 inside a function, or for the type checker alone, counts like any other.

@@ -15,7 +15,7 @@ import pytest
 from tests.hostile.checkpoints import cancel_at_each_checkpoint
 from tests.hostile.engines import ALL, connect, run_on
 from tests.streams import frame, plain, saying
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import Cursor, ResponsesClient, RetryPolicy
 from responses_proto.client import CallFinished, Hooks
@@ -145,7 +145,7 @@ def test_cancelling_a_call_at_each_checkpoint_leaves_nothing_behind(
             )
 
         async def after() -> None:
-            with anyio.fail_after(2):
+            with anyio.fail_after(PATIENCE):
                 while open_files() > before:  # noqa: ASYNC110 - polls the operating system: there is no event to wait for
                     await anyio.sleep(0.001)
             operations = [end.operation for end in ends]
@@ -200,6 +200,6 @@ def test_cancelling_a_client_at_each_checkpoint_leaves_no_task_and_no_socket(eng
 
 
 async def until_idle(server: FakeServer) -> None:
-    with anyio.fail_after(1):
+    with anyio.fail_after(PATIENCE):
         while server.active:  # noqa: ASYNC110 - polls the server: there is no event to wait for
             await anyio.sleep(0.001)

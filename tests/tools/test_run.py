@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 import pytest
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 from tests.tool_runs import (
     ASKED,
     SAID,
@@ -342,7 +342,7 @@ def test_tools_run_at_the_same_time(backend: str) -> None:
     async def test() -> None:
         arrived: list[int] = []
         all_there = anyio.Event()
-        threads = threading.Barrier(3, timeout=10)
+        threads = threading.Barrier(3, timeout=PATIENCE)
 
         @function_tool
         async def meet(n: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import anyio
@@ -331,10 +330,8 @@ def test_a_silent_server_fails_at_the_deadline(backend: str) -> None:
         async def script(peer: ServerExchange) -> None:
             await peer.until_closed()
 
-        started = time.monotonic()
         async with FakeServer(script) as server:
             report = await check_server(server.url, only=["create", "retrieve"], deadline=0.2)
-        assert time.monotonic() - started < 5
         assert [check.status for check in report.checks] == ["failed", "failed"]
         assert "not finished after 0.2 seconds" in str(report)
 
