@@ -37,7 +37,6 @@ from responses_proto.exceptions import (
     PermissionDeniedError,
     ResponseFailedError,
     ResponseIncompleteError,
-    ResponsesProtoError,
     ServerError,
     StreamInterrupted,
     StreamTruncated,
@@ -1061,7 +1060,7 @@ def test_a_wrong_field_is_refused_before_anything_is_sent(backend: str) -> None:
                 ({"timeouts": 60}, "timeouts"),
             ]
             for fields, told in wrong:
-                with pytest.raises(ResponsesProtoError, match=told):
+                with pytest.raises(UsageError, match=told):
                     session.stream(model="m", **fields)
             requests: list[Any] = [{"model": "m", "background": True}, CreateResponse(model="m", background=True)]
             for request in requests:
@@ -1080,7 +1079,7 @@ def test_wrong_arguments_of_connect_are_refused_at_once() -> None:
     for keepalive in (0, -1.0, float("inf")):
         with pytest.raises(UsageError, match="keepalive must be a positive number of seconds or None, got"):
             client.connect(keepalive=keepalive)
-    with pytest.raises(ResponsesProtoError, match="header"):
+    with pytest.raises(UsageError, match="header"):
         client.connect(headers={"a b": "c"})
 
 
@@ -1089,7 +1088,7 @@ def test_memory_has_no_websocket(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(listen=False) as server:
             client = ResponsesClient(server.url, KEY, http_client=server.transport)
-            with pytest.raises(ResponsesProtoError, match="WebSocket"):
+            with pytest.raises(UsageError, match="WebSocket"):
                 client.connect()
 
     run(backend, test)

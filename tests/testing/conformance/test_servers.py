@@ -12,7 +12,7 @@ import pytest
 from tests.support import both_loops, run
 from tests.testing.conformance.test_streams import BROKEN
 
-from responses_proto.exceptions import ResponsesProtoError, UsageError
+from responses_proto.exceptions import UsageError
 from responses_proto.rules import RULES
 from responses_proto.scripted import Scripted
 from responses_proto.server import ResponsesApp
@@ -473,7 +473,7 @@ def test_an_unknown_rule_is_refused(options: Any, said: str) -> None:
 
 def test_an_invalid_address_is_refused() -> None:
     async def test() -> None:
-        with pytest.raises(ResponsesProtoError, match="base_url"):
+        with pytest.raises(UsageError, match="base_url"):
             await check_server("127.0.0.1:8080")
 
     run("asyncio", test)

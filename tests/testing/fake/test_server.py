@@ -308,7 +308,7 @@ async def received(server: FakeServer, data: bytes, until: bytes = b"never") -> 
     async with await anyio.connect_tcp(host, int(port)) as socket:
         try:
             await socket.send(data)
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 while until not in answer:
                     answer += await socket.receive()
         except (anyio.EndOfStream, anyio.BrokenResourceError) as end:

@@ -13,7 +13,7 @@ import pytest
 from tests.mcp_peers import call, children, function_call, over_http, quiet_on_trio, stdio
 from tests.support import PATIENCE, both_loops, run
 
-from responses_proto.exceptions import ConnectError, LocalProtocolError, ToolError, UsageError
+from responses_proto.exceptions import ConnectError, ToolError, UsageError
 from responses_proto.testing import Answer, FakeServer
 from responses_proto.tools.mcp import McpServer
 
@@ -172,7 +172,7 @@ def test_entering_can_be_cancelled(backend: str) -> None:
     ],
 )
 def test_wrong_arguments_are_refused(make: Callable[[], McpServer], message: str) -> None:
-    with pytest.raises((UsageError, LocalProtocolError), match=message) as caught:
+    with pytest.raises(UsageError, match=message) as caught:
         make()
     assert NOT_SHOWN not in str(caught.value)
 
