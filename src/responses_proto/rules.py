@@ -43,7 +43,7 @@ _RULES: Final = (
     Rule("missing-field", "decoder", "A field that the specification requires is absent.", "Open Responses, Schema"),
     Rule("wrong-type", "decoder", "A value has another JSON type than its field; it is kept raw in `extra`.", "Open Responses, Schema"),
     Rule("wrong-constant", "decoder", "A field with one lawful value has another one; it is kept raw in `extra`.", "Open Responses, Schema"),
-    Rule("not-an-object", "decoder", "Something else stands where an object has to be.", "Open Responses, Schema"),
+    Rule("not-an-object", "decoder", "A value is not an object where one is expected.", "Open Responses, Schema"),
     # Framing.
     Rule("invalid-utf8", "engine", "A frame is not UTF-8; the bad bytes were replaced by U+FFFD.", "HTML, Parsing an event stream"),
     Rule("invalid-json", "engine", "The data of a frame is not JSON; the frame is kept as an UnknownEvent.", "Open Responses, Streaming"),
@@ -104,7 +104,7 @@ _RULES: Final = (
     Rule("create", "server", "A request does not get a completed response with text, as JSON.", "Responses, Create"),
     Rule("create-fields", "server", "A response lacks what the specification requires of it, or has it of another type.", "Open Responses, Schema"),
     Rule("create-stream", "server", "A request with `stream` does not get a conforming stream that completes.", "Open Responses, Streaming"),
-    Rule("function-call", "server", "A function that has to be called is not called, or with arguments that do not fit.", "Responses, Function calling"),
+    Rule("function-call", "server", "A function that must be called is not called, or its arguments do not fit.", "Responses, Function calling"),
     Rule("function-call-stream", "server", "A function call is not streamed as the specification has it.", "Responses, Function calling"),
     Rule("function-output", "server", "A conversation with a function call and its output is not continued.", "Responses, Function calling"),
     Rule("orphan-refused", "server", "The output of a function that was not called is not refused.", "Responses, Function calling"),

@@ -17,6 +17,7 @@ The first rule whose conditions hold answers. If there is none, the model answer
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, cast
@@ -120,6 +121,7 @@ class ScriptRule(Model):
     then: list[RuleStep]
 
 
+_LAST_ERROR: Final = 599  # the highest HTTP status code of an error
 _STRICT: Final = make_converter(strict=True)
 
 
@@ -219,7 +221,7 @@ def _contradictions(rule: ScriptRule) -> Iterator[str]:
         for field, verb in _VERB_OF_FIELD.items():
             if getattr(step, field) is not UNSET and verb not in verbs:
                 yield f"{field!r} needs {verb!r} in the same step"
-        if step.error and not 400 <= step.error.status <= 599:  # noqa: PLR2004 - the error statuses of HTTP
+        if step.error and not HTTPStatus.BAD_REQUEST <= step.error.status <= _LAST_ERROR:
             yield f"the status of an error must be 400 to 599, got {step.error.status}"
         if isinstance(step.item, UnknownItem) and ":" not in step.item.type:
             yield f"unknown type of item {step.item.type!r}; prefix a custom type with a name: 'acme:{step.item.type}'"
@@ -318,7 +320,7 @@ def _with_id(item: Item, ids: Callable[[str], str]) -> Item:
 
 
 def _error(error: ScriptError) -> APIError:
-    default_type = "server_error" if error.status >= 500 else "invalid_request_error"  # noqa: PLR2004 - HTTP's server errors
+    default_type = "server_error" if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
     return APIError.for_status(error.status)(
         error.message or "The script asks for an error.",
         status=error.status,

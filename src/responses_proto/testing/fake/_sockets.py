@@ -11,6 +11,7 @@ import contextlib
 import socket
 import struct
 import time
+from http import HTTPStatus
 from http.client import responses as REASONS  # noqa: N812 - a table
 from typing import TYPE_CHECKING, Final
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "SocketExchange"]
 
 _MAX_HEAD: Final = 256 * 1024  # bytes
-_FIRST_FINAL: Final = 200  # the first status that is not informational
 
 
 class Connection:
@@ -154,7 +154,7 @@ class SocketExchange(ServerExchange):
             self._connection.http.their_http_version = b"1.0"  # h11 then ends the body with the connection
         reason = REASONS.get(status, "Unknown").encode()
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        make = h11.InformationalResponse if status < _FIRST_FINAL else h11.Response
+        make = h11.InformationalResponse if status < HTTPStatus.OK else h11.Response
         try:
             head = self._connection.http.send(make(status_code=status, headers=fields, reason=reason)) or b""
         except h11.LocalProtocolError:
