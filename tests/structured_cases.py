@@ -104,7 +104,7 @@ class Num:
 
 @attrs.frozen
 class One:
-    """Looks like the other one, so that a reader has to try both."""
+    """Looks like the other one, so both must be tried."""
 
     inner: One | Other | int
 

@@ -111,7 +111,7 @@ def test_imports_go_down_only() -> None:
         for target in imports(name, path)
         if not target.startswith("package:") and LAYER_OF[folder_of(target)] > LAYER_OF[folder_of(name)]
     }
-    assert up == ARROWS_UP  # an arrow that is not needed any more has to leave the table
+    assert up == ARROWS_UP  # remove an arrow that is no longer needed from the table
 
 
 def test_there_are_no_circles() -> None:

@@ -123,7 +123,7 @@ def test_a_request_of_many_megabytes_does_not_stall_the_loop(
     stalls: list[float] = []
 
     async def send() -> None:
-        # The thread's own time: what else runs on the machine is none of the client's doing.
+        # The thread's own time: other processes on the machine must not count.
         worst = 0.0
         done = anyio.Event()
 

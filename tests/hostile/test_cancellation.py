@@ -91,7 +91,7 @@ async def turns_pages(c: ResponsesClient) -> None:
 
 
 async def send_slowly(peer: ServerExchange, *pieces: bytes) -> None:
-    """Send pieces so that the client has to wait for each."""
+    """Send pieces so that the client must wait for each."""
     for piece in pieces:
         await peer.send(piece)
         await anyio.lowlevel.checkpoint()
@@ -171,7 +171,7 @@ def test_cancelling_a_client_at_each_checkpoint_leaves_no_task_and_no_socket(eng
             for step in Answer.text("One.").to_wire().steps:
                 assert isinstance(step, bytes)
                 await peer.send(step)
-                await anyio.sleep(0.001)  # so that the client has to wait for each
+                await anyio.sleep(0.001)  # so that the client must wait for each
             await peer.until_closed()
 
         async with FakeServer(script) as server, connect(engine, server) as warm:

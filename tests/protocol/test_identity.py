@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 
 def begun(*events: Wire) -> Accumulator:
-    """Give an accumulator with items in it, and without a finding."""
+    """Return an accumulator with items in it and without anomalies."""
     wires = numbered([*opening(), *events])
     accumulator = fold(wires)
     assert codes(accumulator) == {}

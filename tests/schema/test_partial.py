@@ -1,4 +1,4 @@
-"""Partial JSON: whatever follows, the whole value begins with what was given."""
+"""Partial JSON: the complete value begins with the certain part, for every continuation."""
 
 from __future__ import annotations
 

@@ -714,9 +714,9 @@ def steering(peer: ServerExchange) -> dict[str, Any]:
 
 
 def steerable(after: Callable[[ServerExchange], Any]) -> Script:
-    """Make a server whose response waits for a steer; what comes then is said by ``after``, with the peer of the response.
+    """Return a script whose first response waits for a steer and then calls ``after`` with its exchange.
 
-    Whatever is asked after that gets the successor.
+    Later requests get the successor.
     """
     steered = anyio.Event()
 

@@ -22,7 +22,7 @@ LONG = "x" * 100_000
 
 
 def long(deltas: int) -> list[Wire]:
-    """Give a response of so many deltas, 100 kB each, whose last event is small all the same."""
+    """Return a response with a number of deltas of 100 kB each, and a small last event."""
     middle = [text_delta(LONG) for _ in range(deltas)]
     return numbered([*opening(), *opened("")[2:4], *middle, done(0, message("the end")), ending([message("the end")])])
 
