@@ -9,7 +9,7 @@ import pytest
 from tests.support import NO_SHARED, shared
 
 from responses_proto.codec import dump, load
-from responses_proto.exceptions import LocalProtocolError
+from responses_proto.exceptions import UsageError
 from responses_proto.models.items import CALL_OUTPUT_PAIRS, ITEM_TYPES, Item
 from responses_proto.models.response import Response
 from responses_proto.protocol import as_input, check_history
@@ -136,7 +136,7 @@ def test_servers_without_a_store_get_what_they_can_read() -> None:
 
 def test_a_custom_provider_is_accepted_and_an_unknown_name_is_not() -> None:
     assert made(SAID, call(), dialect=Provider(name="mine", input_items=frozenset({"message"}))) == [SAID]
-    with pytest.raises(LocalProtocolError, match="nowhere"):
+    with pytest.raises(UsageError, match="nowhere"):
         as_input([], "nowhere")
 
 
