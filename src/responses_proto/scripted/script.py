@@ -29,6 +29,7 @@ from ..exceptions import APIError, DecodeError, LimitExceeded, UsageError
 from ..models._base import Model, model
 from ..models.items import CustomToolCall, FunctionCall, Item, MessagePhase, UnknownItem
 from ..models.tools import CustomTool
+from ..protocol.api_errors import ERROR_STATUSES
 from ..typing import UNSET, JSONObject, JSONValue, Unset
 from ._offers import callable_tools
 from ._request import output_text
@@ -121,7 +122,6 @@ class ScriptRule(Model):
     then: list[RuleStep]
 
 
-_LAST_ERROR: Final = 599  # the highest HTTP status code of an error
 _STRICT: Final = make_converter(strict=True)
 
 
@@ -221,7 +221,7 @@ def _contradictions(rule: ScriptRule) -> Iterator[str]:
         for field, verb in _VERB_OF_FIELD.items():
             if getattr(step, field) is not UNSET and verb not in verbs:
                 yield f"{field!r} needs {verb!r} in the same step"
-        if step.error and not HTTPStatus.BAD_REQUEST <= step.error.status <= _LAST_ERROR:
+        if step.error and step.error.status not in ERROR_STATUSES:
             yield f"the status of an error must be 400 to 599, got {step.error.status}"
         if isinstance(step.item, UnknownItem) and ":" not in step.item.type:
             yield f"unknown type of item {step.item.type!r}; prefix a custom type with a name: 'acme:{step.item.type}'"
