@@ -40,12 +40,12 @@ BY_INDEX: Final = frozenset({"content", "summary", "commands"})
 MAY_DIFFER: Final = frozenset({"status", "encrypted_content", "fingerprint"})
 """Fields that change by right from statement to statement: the stage of the work, and ciphertexts, which are made anew each time."""
 
-Difference: TypeAlias = Literal["kept", "differs"]
+Difference: TypeAlias = Literal["kept", "differs", "moved"]
 _FINAL: Final = ("completed", "incomplete", "failed")
 """Statuses that stay if a later statement has none. Any other is a stage of the work, and over by then."""
 
 OnDifference: TypeAlias = "Callable[[Difference, str, Any, Any], None]"
-"""Called with what was found (``kept``: a repair; ``differs``: a contradiction), the path (``.content[0].text``), and both values."""
+"""Called with what was found (``kept``: a repair; ``differs``: a contradiction; ``moved``: a part at another index), the path (``.content[0].text``), and both values."""
 
 
 def says_something(value: object) -> bool:
@@ -93,8 +93,13 @@ def merge_lists(
 ) -> list[Any]:
     """Return the elements of two lists of parts, merged by index.
 
-    ``earlier`` maps indices to elements and may have gaps. Elements that ``later`` lacks stay, unless they are empty.
+    ``earlier`` maps indices to elements and may have gaps. Elements that ``later`` lacks stay, unless they are empty. An element at a
+    wrong index (servers count from 1, or differently in each event) is not lacking: ``later`` repeats it at another one.
     """
+    if moved := _moved(earlier, later):
+        for index, place in moved.items():
+            on_difference("moved", f"{path}[{place}]", earlier[index], later[place])
+        earlier = {moved.get(index, index): element for index, element in earlier.items()}
     merged = [
         merge(earlier[index], element, on_difference, path=f"{path}[{index}]") if index in earlier else element
         for index, element in enumerate(later)
@@ -109,6 +114,32 @@ def merge_lists(
         on_difference("kept", f"{path}[{beyond[0]}]", earlier[beyond[0]], UNSET)
         merged += [earlier[index] for index in beyond]
     return merged
+
+
+def _moved(earlier: Mapping[int, Any], later: Sequence[Any]) -> dict[int, int]:
+    """Return the indices of elements that ``later`` has at another index: the index in ``earlier`` -> that in ``later``."""
+    moved: dict[int, int] = {}
+    free = [index for index in range(len(later)) if index not in earlier]
+    for index in sorted(index for index in earlier if free and index >= len(later)):
+        place = next((place for place in free if _repeats(earlier[index], later[place])), None)
+        if place is not None:
+            moved[index] = place
+            free.remove(place)
+    return moved
+
+
+def _repeats(earlier: Any, later: Any) -> bool:
+    """Return whether an element has the texts of another one, or goes on with them."""
+    texts: list[tuple[str, Any]] = []
+
+    def compare(_what: Difference, _path: str, ours: Any, theirs: Any) -> None:
+        if isinstance(ours, str):
+            texts.append((ours, theirs))
+
+    merge(earlier, later, compare)
+    return earlier.__class__ is later.__class__ and all(
+        not says_something(theirs) or (isinstance(theirs, str) and theirs.startswith(ours)) for ours, theirs in texts
+    )
 
 
 def _has_content(part: Any) -> bool:

@@ -480,6 +480,8 @@ class Accumulator:
             where = f".response.output[{number}]{path}"
             if what == "kept":
                 self._report("output-merged", event, where, "left out; what was streamed stays")
+            elif what == "moved":
+                self._report("part-index", event, where, "streamed at another index")
             elif not (streamed.partial and (earlier is UNSET or _ends_with(later, earlier))):
                 self._report(
                     "output-differs", event, where, "differs from what was streamed; the terminal event counts"
@@ -552,6 +554,8 @@ class Accumulator:
         def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
             if what == "kept":
                 self._report("done-merged", event, f".item{path}", "left out; what was said before stays")
+            elif what == "moved":
+                self._report("part-index", event, f".item{path}", "streamed at another index")
             elif streamed and _leads_to_text(path) and not (at.partial and _ends_with(later, earlier)):
                 self._report("delta-mismatch", event, f".item{path}", "another text than was streamed")
 
