@@ -1,54 +1,88 @@
-# Everything runs in .venv, which is made once and made again when pyproject.toml changes.
-#   make demo    stream a story from the scripted server (or, with HF_TOKEN, from the Hugging Face router)
-#   make test    run the test suite          make check   lint, types, layers
-#   make fuzz    a long random run           make bench   speed and memory beside the peers
-#   make coverage   the branches of each module without I/O, by its own tests
-# PYTHON names the interpreter; ARGS is passed on to pytest or to the demo.
+# Each environment is made on first use, and brought up to date when pyproject.toml changes:
+# .venv for development, .venv-demo for the demo, .venv-lowest for the lowest versions.
+# With PYTHON given, the names end in its version: .venv-3.12.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3 || command -v python)
-VENV := .venv
-BIN := $(VENV)/bin
-EXTRAS := speed,server,cli,ws,mcp
+TARGETS := help demo install test test-lowest check coverage fuzz bench clean
+
+help: ## list the targets
+	@echo "make TARGET [PYTHON=/path/to/python3.12] [ARGS=...]; ARGS goes to pytest, the demo or the coverage script"
+	@sed -n 's/^\([a-z-]*\):.* ## /  \1\t/p' Makefile | expand -t 16
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check coverage fuzz bench clean
+.PHONY: $(TARGETS)
 
-help:
-	@sed -n '2,5s/^#   //p' Makefile
+# Only an interpreter that was named on the command line or in the environment gets environments of its own.
+ifeq ($(origin PYTHON),undefined)
+  PYTHON := $(shell command -v python3.11 || command -v python3 || command -v python)
+else
+  SUFFIX := -$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+endif
 
-install: $(VENV)/.installed
+VENV := .venv$(SUFFIX)
+DEMO_VENV := .venv-demo$(SUFFIX)
+LOWEST_VENV := .venv-lowest$(SUFFIX)
+BIN := $(VENV)/bin
+EXTRAS := speed,server,cli,ws,mcp
+PIP := -m pip --disable-pip-version-check install --progress-bar off
 
-$(VENV)/.installed: pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
-	@echo "Installing into $(VENV) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]' --group dev
+define MAKE_VENV
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.11")'
+@echo "== Making $(@D) with $$($(PYTHON) --version)"
+@$(PYTHON) -m venv $(@D)
+endef
+
+demo: $(DEMO_VENV)/.installed ## stream a story from the scripted model, or with HF_TOKEN from the Hugging Face router
+	@echo "== Streaming"
+	@$(DEMO_VENV)/bin/python -m responses_proto demo $(ARGS)
+
+$(DEMO_VENV)/.installed: pyproject.toml
+	$(MAKE_VENV)
+	@echo "== Installing the library with the extras server and cli"
+	@$(@D)/bin/python $(PIP) --no-compile --editable '.[server,cli]'
 	@touch $@
 
-demo: install
-	@$(BIN)/python -m responses_proto demo $(ARGS)
+install: $(VENV)/.installed ## make the development environment
 
-test: install
+$(VENV)/.installed: pyproject.toml
+	$(MAKE_VENV)
+	@echo "== Installing the library with its extras and the development tools; this takes a minute or two"
+	@$(@D)/bin/python $(PIP) --upgrade pip
+	@$(@D)/bin/python $(PIP) --editable '.[$(EXTRAS)]' --group dev
+	@touch $@
+
+test: install ## run the test suite
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-check: install
+test-lowest: $(LOWEST_VENV)/.installed ## run the test suite with the lowest declared versions of the dependencies
+	$(LOWEST_VENV)/bin/python -m pytest -n auto --ignore-glob='tests/interop/test_*ai*.py' --ignore=tests/typing $(ARGS)
+
+# Without the peers, which need newer versions than the library does.
+$(LOWEST_VENV)/.installed: pyproject.toml tests/lowest.py
+	$(MAKE_VENV)
+	@echo "== Installing the lowest versions of the dependencies; this takes a minute or two"
+	@$(@D)/bin/python tests/lowest.py > $(@D)/constraints.txt
+	@$(@D)/bin/python $(PIP) --upgrade pip
+	@$(@D)/bin/python $(PIP) --constraint $(@D)/constraints.txt --group tools \
+	  --editable '.[$(EXTRAS),otel,aiohttp,httpx2,http2,testing]'
+	@touch $@
+
+check: install ## run ruff, pyright, mypy, the layer test and the typing tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/mypy
+	$(BIN)/python -m tests.verify_types
 	$(BIN)/python -m pytest tests/test_layers.py tests/typing
 
-coverage: install
+coverage: install ## measure each module that never awaits by its own tests
 	$(BIN)/python -m tests.coverage_by_module $(ARGS)
 
-fuzz: install
-	$(BIN)/python -m pytest tests/test_damage.py --hypothesis-profile=fuzz $(ARGS)
+fuzz: install ## run the tests of damaged streams for a long time
+	$(BIN)/python -m pytest tests/protocol/test_damage.py --hypothesis-profile=fuzz $(ARGS)
 
-bench: install
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
+bench: install ## compare speed and memory with the peers
 	@missed=0; for part in engine loopback concurrent; do \
 	  $(BIN)/python -m benchmarks.$$part || missed=1; done; exit $$missed
 
-clean:
-	rm -rf $(VENV) build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove the environments and what tools leave behind
+	rm -rf .venv .venv-* build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

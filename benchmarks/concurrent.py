@@ -1,10 +1,10 @@
-"""A thousand streams at a time in one process, over loopback: whether all arrive, how fast, and what one of them weighs.
+"""Run a thousand concurrent streams in one process, over loopback. Measure failures, events per second and memory per stream.
 
     python -m benchmarks.concurrent [--streams 1000] [--deltas 100] [--backend asyncio|trio] [--client ours|openai]
 
-Each client is a process of its own, and so is its server. That holds every stream in its middle until all of them are there; then the
-memory is read. What it takes from there to the end of the last stream gives the rate. Events come ten to a piece, as they do when a server
-is ahead of its client. Without ``--client``, both run in turn, and what counts is their ratio.
+Each client runs in a separate process, and so does its server. The server stops every stream in the middle until all streams are
+there. Then the client reads its memory. The time from there to the end of the last stream gives the rate. The server sends ten events
+in each HTTP chunk, as a server does that is ahead of its client. Without ``--client``, both clients run in turn and their ratio counts.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable
 
 _ROUNDS: Final = 3
-_PATIENCE: Final = 60  # seconds until the server goes on without those that are missing
+_PATIENCE: Final = 60  # seconds that the server waits for missing streams
 
 
 class Figures(NamedTuple):
-    """What one client took."""
+    """The results of one client."""
 
     failed: int
     rate: float
@@ -47,7 +47,7 @@ class Figures(NamedTuple):
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="A thousand streams at a time.")
+    parser = argparse.ArgumentParser(description="Measure a thousand concurrent streams.")
     parser.add_argument("--streams", type=int, default=1_000)
     parser.add_argument("--deltas", type=int, default=100)
     parser.add_argument("--backend", default="asyncio", choices=["asyncio", "trio"])
@@ -69,29 +69,29 @@ def main() -> int:
 
 
 def compare(options: list[str]) -> int:
-    """Run both clients in turn; give the number of bars that were missed."""
+    """Run both clients in turn. Return the number of missed bars."""
     ours, theirs = zip(*((alone("ours", options), alone("openai", options)) for _ in range(_ROUNDS)), strict=True)
     us, them = (statistics.median(figures.rate for figures in column) for column in (ours, theirs))
     weights = [min(figures.weight for figures in column) / 1024 for column in (ours, theirs)]
     print(
-        f"     streams at once: us {us:,.0f} events/s, openai {them:,.0f}; KiB per stream {weights[0]:.1f}, {weights[1]:.1f}"
+        f"     concurrent streams: us {us:,.0f} events/s, openai {them:,.0f}; KiB per stream {weights[0]:.1f}, {weights[1]:.1f}"
     )
     met = [
-        row("streams at once: those of ours that failed", max(figures.failed for figures in ours), 0, at_least=False),
-        row("streams at once: events per second, us / openai", us / them, 5, at_least=True),
+        row("concurrent streams: failed", max(figures.failed for figures in ours), 0, at_least=False),
+        row("concurrent streams: events per second, us / openai", us / them, 5, at_least=True),
     ]
     return met.count(False)
 
 
 def alone(client: str, options: list[str]) -> Figures:
-    """Run one client in a fresh process."""
+    """Run one client in a new process."""
     command = [sys.executable, "-m", "benchmarks.concurrent", "--client", client, *options]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)  # noqa: S603 - this very file
     return Figures(*json.loads(done.stdout.splitlines()[-1]))
 
 
 async def serve_halves(streams: int, deltas: int) -> None:
-    """Serve each stream to its middle, and the rest of it when as many as are expected are there."""
+    """Serve the first half of each stream, and the second half when the expected number of streams is there."""
     blocks = [b"event: %b\ndata: %b\n\n" % (name.encode(), data) for name, data in frames(deltas)]
     middle = len(blocks) // 2
     first, second = pieces(blocks[:middle]), pieces(blocks[middle:])
@@ -104,9 +104,9 @@ async def serve_halves(streams: int, deltas: int) -> None:
         if json.loads(body)["input"] == "many":
             waiting += 1
             if waiting == streams:
-                await asyncio.sleep(0.5)  # for what is on the way
+                await asyncio.sleep(0.5)  # until the clients have read the first halves
                 everybody.set()
-            with suppress(TimeoutError):  # some failed to come, which the client counts
+            with suppress(TimeoutError):  # the client counts the streams that did not arrive
                 async with asyncio.timeout(_PATIENCE):
                     await everybody.wait()
         writer.write(second + END)
@@ -115,15 +115,15 @@ async def serve_halves(streams: int, deltas: int) -> None:
 
 
 def pieces(blocks: list[bytes]) -> bytes:
-    """Write ten blocks at a time as one HTTP chunk."""
+    """Frame each ten blocks as one HTTP chunk."""
     return framed([b"".join(blocks[at : at + 10]) for at in range(0, len(blocks), 10)])
 
 
 async def measure(url: str, streams: int, deltas: int, library: str) -> Figures:
-    """Run all streams at once; print and give what they took."""
+    """Run all streams concurrently. Print and return the results."""
     failed: list[BaseException] = []
     begun = events = weighed = 0
-    middle = len(frames(deltas)) // 2  # as the server has it
+    middle = len(frames(deltas)) // 2  # the same as in the server
     released = 0.0
 
     async def one(stream: Stream) -> None:
@@ -140,11 +140,11 @@ async def measure(url: str, streams: int, deltas: int, library: str) -> Figures:
                 elif seen == middle + 1 and not released:
                     released = time.perf_counter()
             events += seen
-        except Exception as error:  # noqa: BLE001 - they are counted
+        except Exception as error:  # noqa: BLE001 - every failure counts
             failed.append(error)
 
     async with CLIENTS[library](url) as stream:
-        async for _ in stream("one"):  # so that all code is loaded
+        async for _ in stream("one"):  # load all code first
             pass
         gc.collect()
         before = resident()
@@ -154,7 +154,7 @@ async def measure(url: str, streams: int, deltas: int, library: str) -> Figures:
         took = time.perf_counter() - released
     rate = (events - streams * middle) / took
     print(
-        f"{library}: {streams} streams at once, {len(failed)} failed, {events:,} events, {rate:,.0f} events/s in the second half"
+        f"{library}: {streams} concurrent streams, {len(failed)} failed, {events:,} events, {rate:,.0f} events/s in the second half"
     )
     print(
         f"  memory with all of them open: {weighed / 1024 / 1024:.1f} MiB, {weighed / streams / 1024:.1f} KiB per stream"
@@ -182,7 +182,7 @@ async def ours(url: str) -> AsyncGenerator[Stream]:
 
 @asynccontextmanager
 async def openai(url: str) -> AsyncGenerator[Stream]:
-    import httpx2  # noqa: PLC0415 - not in the other's memory
+    import httpx2  # noqa: PLC0415 - only this client may spend memory on it
     from openai import AsyncOpenAI  # noqa: PLC0415 - as above
 
     limits = httpx2.Limits(max_connections=None)
@@ -200,7 +200,7 @@ CLIENTS: Final = {"ours": ours, "openai": openai}
 
 
 def resident() -> int:
-    """Give the bytes of memory that this process has right now (Linux; elsewhere the most that it had)."""
+    """Return the resident memory of this process in bytes (the peak, where there is no /proc)."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     except OSError:

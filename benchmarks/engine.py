@@ -1,7 +1,7 @@
-"""Speed and memory of the engine, beside its peers: ``make bench``.
+"""Measure the speed and memory of the engine beside its peers: ``make bench``.
 
-Peers: ``openai`` (the same bytes through its own client, over an in-memory transport) and ``msgspec`` (the limit: the same frames
-straight into a tagged struct, with nothing checked and nothing added up).
+The peers are ``openai``, which reads the same bytes with its own client over an in-memory transport, and ``msgspec``, which is the
+limit: it decodes the same frames into a tagged struct, without checks and without accumulation.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _client() -> httpx2.AsyncClient:
 
 
 async def ours(*, snapshot: bool = False) -> None:
-    """Iterate over the typed events; with the accumulated response if asked."""
+    """Iterate over the typed events. With ``snapshot``, accumulate the response, too."""
     async with (
         ResponsesClient(base_url=_URL, api_key="none", http_client=_client()) as client,
         client.stream(model="bench", input="") as stream,
@@ -60,12 +60,12 @@ async def ours(*, snapshot: bool = False) -> None:
         async for _ in stream:
             seen += 1
         if snapshot:
-            assert (await stream.result()).output_text  # noqa: S101 - the work is done only if asked for
-        assert seen == EVENTS  # noqa: S101 - a benchmark that skips work is none
+            assert (await stream.result()).output_text  # noqa: S101 - the snapshot is built when it is read
+        assert seen == EVENTS  # noqa: S101 - all work must be done
 
 
 async def theirs(*, snapshot: bool = False) -> None:
-    """Iterate over openai's events; with its own accumulator if asked."""
+    """Iterate over openai's events. With ``snapshot``, use its accumulator, too."""
     async with openai.AsyncOpenAI(base_url=_URL, api_key="none", http_client=_client()) as client:
         seen = 0
         if snapshot:
@@ -80,7 +80,7 @@ async def theirs(*, snapshot: bool = False) -> None:
 
 
 def engine(converter: codec.Converter | None = None) -> None:
-    """Bytes to typed events, without a client."""
+    """Read bytes into typed events, without a client."""
     stream = ResponseStream(converter=converter)
     for chunk in CHUNKS:
         stream.receive_data(chunk)
@@ -115,7 +115,7 @@ _DELTA_CHUNKS = chunked(_DELTA_STREAM, 4096)
 
 
 def limit() -> None:
-    """Cut the frames as simply as can be, and decode each with msgspec."""
+    """Split the frames in the simplest way, and decode each with msgspec."""
     rest = b""
     decode = _decoder.decode
     for chunk in _DELTA_CHUNKS:
@@ -133,7 +133,7 @@ def ours_at_the_limit() -> None:
 
 
 def per_event(deltas: int) -> float:
-    """Give seconds per event of a stream of so many."""
+    """Return the seconds per event of a stream with ``deltas`` deltas."""
     chunks = chunked(sse(deltas), 65_536)
 
     def work() -> None:
@@ -146,7 +146,7 @@ def per_event(deltas: int) -> float:
 
 
 def one_event(size: int) -> float:
-    """Give seconds for one event of so many bytes, in chunks of 1 KiB."""
+    """Return the seconds for one event of ``size`` bytes, in chunks of 1 KiB."""
     data = json.dumps(
         {
             "type": "response.output_text.done",
@@ -168,7 +168,7 @@ def one_event(size: int) -> float:
 
 
 def bytes_per_kept(keep: Callable[[], list[Any]]) -> float:
-    """Give the bytes that one kept delta event costs."""
+    """Return the bytes of memory per kept delta event."""
     tracemalloc.start()
     kept = keep()
     size, _ = tracemalloc.get_traced_memory()
@@ -177,7 +177,7 @@ def bytes_per_kept(keep: Callable[[], list[Any]]) -> float:
 
 
 def keep_ours() -> list[Any]:
-    """Keep every delta event that the engine gives."""
+    """Return every delta event of the engine."""
     stream = ResponseStream()
     kept: list[Any] = []
     for chunk in CHUNKS:
@@ -187,7 +187,7 @@ def keep_ours() -> list[Any]:
 
 
 def keep_theirs() -> list[Any]:
-    """Keep every delta event that openai gives."""
+    """Return every delta event of openai."""
 
     async def run() -> list[Any]:
         async with openai.AsyncOpenAI(base_url=_URL, api_key="none", http_client=_client()) as client:
@@ -198,7 +198,7 @@ def keep_theirs() -> list[Any]:
 
 
 def grown() -> float:
-    """Give the MiB by which a stream of a million events, kept by nobody, grows a process: its text, and little else."""
+    """Return the MiB by which a process grows when it reads a million events and keeps none. The accumulated text is included."""
     code = (
         "import resource; from benchmarks.engine import read_a_million; peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
         "read_a_million(10); before = peak(); read_a_million(1000); print((peak() - before) / 1024)"
@@ -208,7 +208,7 @@ def grown() -> float:
 
 
 def read_a_million(thousands: int) -> None:
-    """Read so many thousand deltas, made on the way."""
+    """Read ``thousands`` times a thousand deltas, generated while reading."""
     stream = ResponseStream()
     before = b"".join(b"data: %b\n\n" % data for _, data in FRAMES[:4])
     stream.receive_data(before)
@@ -220,8 +220,11 @@ def read_a_million(thousands: int) -> None:
 
 
 def import_times() -> tuple[float, float, float]:
-    """Give the seconds that importing us takes over our dependencies, the same with all of it used, and importing openai."""
-    # As installed: with bytecode, which the first of the runs writes.
+    """Return the seconds to import the package, to import everything in it, and to import openai.
+
+    The first two do not include the dependencies.
+    """
+    # With bytecode, as installed. The first run writes it.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     code = "import time; {before}; begin = time.perf_counter(); {work}; print(time.perf_counter() - begin)"
 
@@ -240,16 +243,16 @@ def import_times() -> tuple[float, float, float]:
 
 
 def main() -> int:
-    """Measure everything; give the number of bars that were missed."""
+    """Run all measurements. Return the number of missed bars."""
     has_orjson = codec.ORJSON is not None
     missed = 0
 
-    def say(*args: Any, **kwargs: Any) -> None:
+    def check(*args: Any, **kwargs: Any) -> None:
         nonlocal missed
         missed += not row(*args, **kwargs)
 
     us, them = alternate(lambda: asyncio.run(ours()), lambda: asyncio.run(theirs()), rounds=ROUNDS)
-    say(
+    check(
         "async for, in memory: openai / us",
         them / us,
         20 if has_orjson else 12,
@@ -257,14 +260,14 @@ def main() -> int:
         note=f"{us / EVENTS * 1e6:.2f} us an event",
     )
     us, them = alternate(lambda: asyncio.run(ours(snapshot=True)), lambda: asyncio.run(theirs(snapshot=True)), rounds=3)
-    say("the same with the snapshot: openai / us", them / us, 30, at_least=True)
+    check("the same with the snapshot: openai / us", them / us, 30, at_least=True)
     standard = codec.make_converter(json=codec.STDLIB)
     fast, slow = alternate(engine, lambda: engine(standard), rounds=ROUNDS)
     print(
         f"     engine alone: {fast / EVENTS * 1e6:.2f} us an event; with the standard library's json {slow / EVENTS * 1e6:.2f} us"
     )
     us, them = alternate(ours_at_the_limit, limit, rounds=ROUNDS)
-    say(
+    check(
         "distance to the limit: us / msgspec",
         us / them,
         2.1,
@@ -272,29 +275,29 @@ def main() -> int:
         note=f"{them / DELTAS * 1e6:.2f} us an event at the limit",
     )
     per_event(10_000)
-    say(
+    check(
         "growth: an event of 1 000 000 / of 10 000",
         per_event(1_000_000) / min(per_event(10_000) for _ in range(5)),
         1.2,
         at_least=False,
     )
-    say(
+    check(
         "growth: an event of 8 MiB / of 1 MiB, in 1 KiB chunks",
         one_event(8 * 2**20) / one_event(2**20),
         10,
         at_least=False,
     )
-    say(
+    check(
         "memory: a kept delta event, openai / us",
         bytes_per_kept(keep_theirs) / bytes_per_kept(keep_ours),
         4,
         at_least=True,
     )
-    say("memory: growth over 1 000 000 events, MiB with the text", grown(), 5, at_least=False)
+    check("memory: growth over 1 000 000 events, MiB with the text", grown(), 5, at_least=False)
     bare, everything, peer = import_times()
-    say("import responses_proto: ms over the dependencies", bare * 1e3, 60, at_least=False)
-    say("the same with client, engine, models and codec used", everything * 1e3, 60, at_least=False)
-    say("the same: us / openai", everything / peer, 1 / 3, at_least=False)
+    check("import responses_proto: ms over the dependencies", bare * 1e3, 60, at_least=False)
+    check("the same with client, engine, models and codec used", everything * 1e3, 60, at_least=False)
+    check("the same: us / openai", everything / peer, 1 / 3, at_least=False)
     return missed
 
 

@@ -1,10 +1,10 @@
-"""Speed over a loopback socket, beside peers that read the same bytes: ``make bench``.
+"""Measure the speed over a loopback socket, beside peers that read the same bytes: ``make bench``.
 
     python -m benchmarks.loopback [--rounds 7] [--deltas 5000]
 
-The server is a process of its own, that sends what it prepared. It is always ahead of its client, so what is measured is the client's
-work alone. The HTTP chunks are of two sizes: one event each, as most servers write them, and 4 KiB, as proxies join them. Peers:
-``openai`` with its default engine, and the HTTP clients themselves, reading the same bytes and doing nothing with them.
+The server is a separate process that sends prepared bytes. It is always ahead of its client, so that only the client's work is
+measured. The HTTP chunks have two sizes: one event, as most servers send them, and 4 KiB, as proxies join them. The peers are
+``openai`` with its default engine, and the HTTP clients alone, which read the same bytes and do nothing with them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _REQUEST: Final = {"model": "bench", "input": "", "stream": True}
 
 
 async def serve_prepared(deltas: int) -> None:
-    """Serve the stream, in chunks of the size that the path names."""
+    """Serve the stream in chunks. The path names their size."""
     blocks = [b"event: %b\ndata: %b\n\n" % (name.encode(), data) for name, data in frames(deltas)]
     answers = {
         name: HEAD + framed(chunks) + END
@@ -66,7 +66,7 @@ async def theirs(client: openai.AsyncOpenAI, events: int) -> None:
 
 
 async def bare_httpx(client: httpx.AsyncClient, url: str, size: int) -> None:
-    """Read the bytes as httpx gives them."""
+    """Read the bytes with httpx."""
     seen = 0
     async with client.stream("POST", url, json=_REQUEST) as response:
         async for piece in response.aiter_raw():
@@ -75,7 +75,7 @@ async def bare_httpx(client: httpx.AsyncClient, url: str, size: int) -> None:
 
 
 async def bare_aiohttp(session: aiohttp.ClientSession, url: str, size: int) -> None:
-    """Read the bytes as aiohttp gives them."""
+    """Read the bytes with aiohttp."""
     seen = 0
     async with session.post(url, json=_REQUEST) as response:
         async for piece in response.content.iter_any():
@@ -83,21 +83,21 @@ async def bare_aiohttp(session: aiohttp.ClientSession, url: str, size: int) -> N
     expect(seen, size)
 
 
-def expect(seen: int, there: int) -> None:
-    """Make sure of the work: a benchmark that skips some is none."""
-    if seen != there:
-        raise RuntimeError(f"{seen} came, not {there}")
+def expect(seen: int, expected: int) -> None:
+    """Raise if not all of the work was done."""
+    if seen != expected:
+        raise RuntimeError(f"expected {expected}, got {seen}")
 
 
 async def opened(stack: AsyncExitStack) -> tuple[httpx.AsyncClient, httpx.AsyncClient, aiohttp.ClientSession]:
-    """Open one client of each kind, for all rounds: their making is not what is measured."""
+    """Open one client of each library for all rounds, so that opening is not measured."""
     plain = await stack.enter_async_context(httpx.AsyncClient())
     over_aiohttp = await stack.enter_async_context(httpx_aiohttp.HttpxAiohttpClient())
     return plain, over_aiohttp, await stack.enter_async_context(aiohttp.ClientSession())
 
 
 def compare(runner: asyncio.Runner, origin: str, name: str, deltas: int, rounds: int) -> int:
-    """Measure one size of chunks; give the number of bars that were missed."""
+    """Measure one chunk size. Return the number of missed bars."""
     url, there = f"{origin}/{name}", frames(deltas)
     events = len(there)
     size = sum(len(b"event: \ndata: \n\n") + len(kind) + len(data) for kind, data in there)
@@ -136,7 +136,7 @@ def compare(runner: asyncio.Runner, origin: str, name: str, deltas: int, rounds:
 
 
 def main() -> int:
-    """Measure both sizes; give the number of bars that were missed."""
+    """Measure both chunk sizes. Return the number of missed bars."""
     parser = argparse.ArgumentParser(description="Speed over a loopback socket.")
     parser.add_argument("--deltas", type=int, default=5_000)
     parser.add_argument("--rounds", type=int, default=7)

@@ -1,4 +1,4 @@
-"""Timing two things against each other, in one run, so that the ratio holds where the machine's speed does not."""
+"""Time several functions in one run, so that their ratios do not depend on the speed of the machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Seconds: TypeAlias = float
 
 
 def timed(work: Callable[[], object]) -> Seconds:
-    """Run once, and give the seconds it took, without the garbage that others left."""
+    """Run a function once. Return the seconds it took. Garbage is collected before."""
     gc.collect()
     begin = time.perf_counter()
     work()
@@ -22,7 +22,7 @@ def timed(work: Callable[[], object]) -> Seconds:
 
 
 def alternate(*works: Callable[[], object], rounds: int) -> list[Seconds]:
-    """Run all in turn, once unmeasured and then ``rounds`` times; give the median of each."""
+    """Run all functions in turn, once unmeasured and then ``rounds`` times. Return the median seconds of each."""
     for work in works:
         work()
     taken = [[timed(work) for work in works] for _ in range(rounds)]
@@ -30,7 +30,7 @@ def alternate(*works: Callable[[], object], rounds: int) -> list[Seconds]:
 
 
 def row(name: str, measured: float, bar: float, *, at_least: bool, note: str = "") -> bool:
-    """Print one line: what was measured, the bar, and whether it is met."""
+    """Print a measurement, its bar, and whether the bar is met. Return whether it is."""
     met = measured >= bar if at_least else measured <= bar
     print(f"{'ok  ' if met else 'MISS'} {name:<58} {measured:8.2f}  {'>=' if at_least else '<='} {bar:<6g} {note}")
     return met

@@ -1,4 +1,4 @@
-"""A server that costs as little as can be, in a process of its own: so what is measured is the client's work."""
+"""A minimal HTTP server in a separate process, so that a benchmark measures only the client."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ END: Final = b"0\r\n\r\n"
 
 
 def framed(chunks: list[bytes]) -> bytes:
-    """Write HTTP chunks (RFC 9112, section 7.1), without the last, which is :data:`END`."""
+    """Return the data as HTTP chunks (RFC 9112, section 7.1), without the last chunk, which is :data:`END`."""
     return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
 
 
 async def serve(respond: Callable[[str, bytes, asyncio.StreamWriter], Awaitable[None]]) -> None:
-    """Answer requests, given their path, body and connection, until the input is closed; print the port first."""
+    """Print the port, and answer requests until standard input is closed. ``respond`` gets the path, the body and the connection."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -31,7 +31,7 @@ async def serve(respond: Callable[[str, bytes, asyncio.StreamWriter], Awaitable[
                 body = await reader.readexactly(int(length.split(b"\r\n", 1)[0]))
                 await respond(head.split(b" ", 2)[1].decode(), body, writer)
                 await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):  # the client has gone
+        except (asyncio.IncompleteReadError, ConnectionError):  # the client closed the connection
             writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=2048)
@@ -42,7 +42,7 @@ async def serve(respond: Callable[[str, bytes, asyncio.StreamWriter], Awaitable[
 
 @contextmanager
 def served(module: str, *arguments: str) -> Generator[str]:
-    """Run a module that calls :func:`serve` if it is told ``--serve``; give the origin."""
+    """Run a module with ``--serve``, which must call :func:`serve`. Yield the origin."""
     command = [sys.executable, "-m", module, "--serve", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as server:  # noqa: S603 - our own code
         if server.stdout is None or server.stdin is None:
@@ -50,4 +50,4 @@ def served(module: str, *arguments: str) -> Generator[str]:
         try:
             yield f"http://127.0.0.1:{int(server.stdout.readline())}"
         finally:
-            server.stdin.close()  # which ends it
+            server.stdin.close()  # which ends the server

@@ -1,4 +1,4 @@
-"""Synthetic traffic of realistic shape, of any length."""
+"""Synthetic streams of realistic shape and any length."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WORDS = (" the", " unicorn", " walked", " into", " a", " silver", " wood", ",",
 
 
 def response(status: str, output: list[dict[str, Any]]) -> dict[str, Any]:
-    """Make a response of the usual size."""
+    """Return a response object of the usual size."""
     return {
         "id": "resp_" + "0123456789abcdef" * 3, "object": "response", "created_at": 1_760_000_000, "status": status, "background": False,
         "error": None, "incomplete_details": None, "instructions": None, "max_output_tokens": None, "model": "bench",
@@ -24,7 +24,7 @@ def response(status: str, output: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def event_dicts(deltas: int) -> Iterator[dict[str, Any]]:
-    """Make the events of a response with one message of so many deltas."""
+    """Yield the events of a response with one message of ``deltas`` deltas."""
     yield {"type": "response.created", "response": response("in_progress", [])}
     yield {"type": "response.in_progress", "response": response("in_progress", [])}
     item: dict[str, Any] = {
@@ -57,7 +57,7 @@ def event_dicts(deltas: int) -> Iterator[dict[str, Any]]:
 
 
 def frames(deltas: int) -> list[tuple[str, bytes]]:
-    """Make (type, JSON) of each event, numbered."""
+    """Return the type and the JSON of each event, with sequence numbers."""
     return [
         (
             event["type"],
@@ -68,10 +68,10 @@ def frames(deltas: int) -> list[tuple[str, bytes]]:
 
 
 def sse(deltas: int) -> bytes:
-    """Make the stream."""
+    """Return the stream as server-sent events."""
     return b"".join(b"event: %b\ndata: %b\n\n" % (name.encode(), data) for name, data in frames(deltas))
 
 
 def chunked(data: bytes, size: int) -> list[bytes]:
-    """Cut bytes as a socket might."""
+    """Split bytes into chunks of ``size``."""
     return [data[start : start + size] for start in range(0, len(data), size)]

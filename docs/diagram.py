@@ -1,10 +1,10 @@
-"""Draws the life of a response, and of a turn over WebSocket, from the tables: ``python docs/diagram.py > docs/life.md``."""
+"""Draw the state machines and the rules from their tables: ``python docs/diagram.py > docs/life.md``."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from responses_proto.protocol.state import (
+from responses_proto.protocol import (
     DELTA_FIELDS,
     ITEM_EVENTS,
     ITEM_LIFE,
@@ -26,42 +26,43 @@ if TYPE_CHECKING:
 
 
 def lines() -> Iterator[str]:
-    """Give the page, line by line."""
-    yield from lives()
+    """Yield the lines of the page."""
+    yield from machines()
     yield from kinds()
     yield from websocket()
-    yield from asked()
+    yield from rules()
 
 
-def lives() -> Iterator[str]:
-    """Say what may follow what."""
+def machines() -> Iterator[str]:
+    """Yield the state machines of a response, an item and a content part."""
     yield "# The life of a response"
     yield ""
-    yield "Drawn from the tables of `responses_proto.protocol.state`, which the accumulator, the emitter and the checks read too."
+    yield "Drawn from the tables of `responses_proto.protocol`. The accumulator, the emitter and the checks use the same tables."
     yield ""
     yield from machine(RESPONSE_LIFE, "awaited")
-    yield "Output items come while it is `in_progress`: `response.output_item.added`, what grows in them, `response.output_item.done`."
+    yield "Output items arrive while the response is `in_progress`: `response.output_item.added`, the events of the item, `response.output_item.done`."
     yield ""
-    yield from broken(RESPONSE_RULES)
+    yield from violations(RESPONSE_RULES)
     yield "## The life of an item"
     yield ""
-    yield "`added` and `done` are the events of `response.output_item`; the stages between them are [progress](#progress)."
+    yield "`added` and `done` are the events of `response.output_item`. The steps between them are listed under [progress](#progress)."
     yield ""
     yield from machine(ITEM_LIFE, "awaited")
-    yield from broken(ITEM_RULES)
+    yield from violations(ITEM_RULES)
     yield "## The life of a part"
     yield ""
-    yield "`added` and `done` are the events of [parts](#parts), `delta` and `whole` those of [texts](#texts-that-grow)."
+    added, delta, text_done, done = PART_LIFE["open"]
+    yield f"`{added}` and `{done}` are the events of [parts](#parts). `{delta}` and `{text_done}` are the events of [texts](#texts)."
     yield ""
     yield from machine(PART_LIFE, "awaited")
-    yield from broken(PART_RULES)
+    yield from violations(PART_RULES)
 
 
 def kinds() -> Iterator[str]:
-    """Say what happens to which kind of item."""
-    yield "## Kinds of items"
+    """Yield the tables of the events by item type."""
+    yield "## Item types"
     yield ""
-    yield "What can come of them between `added` and `done`, and which step it is. Other kinds are added and done."
+    yield "The events between `added` and `done`, and the step that each takes. Items of other types have no events in between."
     yield ""
     yield "| item | step | events |"
     yield "|---|---|---|"
@@ -70,30 +71,30 @@ def kinds() -> Iterator[str]:
             listed = ", ".join(f"`{name}`" for name in names if ITEM_STEPS[name] == step)
             yield f"| `{kind}` | {step} | {listed} |"
     yield ""
-    yield "## Texts that grow"
+    yield "## Texts"
     yield ""
-    yield "| item | where | grows by | whole in |"
+    yield "| item | field | delta event | done event |"
     yield "|---|---|---|---|"
-    for channel in DELTA_FIELDS:
-        where = ".".join(name for name in (channel.container, channel.part, channel.field) if name)
-        yield f"| `{channel.item}` | `{where}` | `{channel.delta}` | `{channel.done}` |"
+    for delta in DELTA_FIELDS:
+        where = ".".join(name for name in (delta.container, delta.part, delta.field) if name)
+        yield f"| `{delta.item}` | `{where}` | `{delta.delta}` | `{delta.done}` |"
     yield ""
-    yield "In ways of their own grow:"
+    yield "Other events that extend an item:"
     yield ""
     for name, item in OTHER_GROWTH_EVENTS.items():
-        yield f"- `{item}` by `{name}`"
+        yield f"- `{name}`: `{item}`"
     yield ""
     yield "## Parts"
     yield ""
-    yield "| event | opens or closes | in |"
+    yield "| event | effect | items |"
     yield "|---|---|---|"
     for name, part in PART_EVENTS.items():
         items = ", ".join(f"`{item}`" for item in part.items)
-        yield f"| `{name}` | {'opens' if part.opens else 'closes'} a place in `{part.container}` | {items} |"
+        yield f"| `{name}` | {'opens' if part.opens else 'closes'} an entry of `{part.container}` | {items} |"
     yield ""
     yield "## Progress"
     yield ""
-    yield "| event | item | what it is | its status then |"
+    yield "| event | item | step | status of the item |"
     yield "|---|---|---|---|"
     for name, progress in PROGRESS.items():
         status = f"`{progress.status}`" if progress.status else "unchanged"
@@ -102,31 +103,31 @@ def kinds() -> Iterator[str]:
 
 
 def websocket() -> Iterator[str]:
-    """Say what may follow what on a connection that has many responses."""
+    """Yield the state machines of a WebSocket connection."""
     yield "## A turn over WebSocket"
     yield ""
-    yield "By the kinds of messages of `responses_proto.protocol.websocket`; `due` is the successor of a steered response, `requested` any other turn."
+    yield "The steps are message kinds of `responses_proto.protocol.websocket`. The successor of a steered response begins as `due`, any other turn as `requested`."
     yield ""
     yield from machine(TURN_LIFE, "due", "requested")
-    yield "What becomes of a steer; the `response.created` is that of the response that follows:"
+    yield "The states of a steer. The `response.created` belongs to the successor:"
     yield ""
     yield from machine(STEER_LIFE, "sent")
 
 
-def asked() -> Iterator[str]:
-    """List the rules."""
+def rules() -> Iterator[str]:
+    """Yield the table of rules."""
     yield "# The rules"
     yield ""
-    yield "All that is asked of a server, from `responses_proto.rules`."
+    yield "Everything that a server must do, from `responses_proto.rules`."
     yield ""
-    yield "| rule | found by | what is the case when it is broken | where it stands |"
+    yield "| rule | found by | what is wrong if it is broken | source |"
     yield "|---|---|---|---|"
     for rule in RULES.values():
         yield f"| `{rule.id}` | {rule.found_by} | {rule.broken} | {rule.section} |"
 
 
 def machine(life: Mapping[Any, Mapping[Any, str]], *first: str) -> Iterator[str]:
-    """Draw one table as a state diagram."""
+    """Yield one table as a Mermaid state diagram."""
     yield "```mermaid"
     yield "stateDiagram-v2"
     for state in first:
@@ -140,11 +141,11 @@ def machine(life: Mapping[Any, Mapping[Any, str]], *first: str) -> Iterator[str]
     yield ""
 
 
-def broken(rules: Mapping[Any, Mapping[Any, str]]) -> Iterator[str]:
-    """List what is out of order."""
-    yield "| while it is | what must not come | breaks |"
+def violations(table: Mapping[Any, Mapping[Any, str]]) -> Iterator[str]:
+    """Yield the table of the steps that break a rule, by state."""
+    yield "| state | illegal steps | broken rule |"
     yield "|---|---|---|"
-    for state, steps in rules.items():
+    for state, steps in table.items():
         for rule in dict.fromkeys(steps.values()):
             named = ", ".join(f"`{step}`" for step, its in steps.items() if its == rule)
             yield f"| `{state}` | {named} | `{rule}` |"

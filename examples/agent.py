@@ -1,6 +1,6 @@
-"""A whole small agent: it answers a question about the files of a folder, and looks into them for it.
+"""A complete small agent that answers a question about the files in a folder.
 
-Takes the question and the folder: ``python examples/agent.py "What is in here?" docs``
+Its arguments are the question and the folder: ``python examples/agent.py "What is in here?" docs``
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ def list_files() -> list[str]:
 
 @function_tool
 def read_file(name: str) -> str:
-    """Read a file, by a name that list_files gives."""
+    """Read a file. The name is one that list_files returns."""
     return Path(FOLDER, Path(name).name).read_text(encoding="utf-8")
 
 
 async def main(client: ResponsesClient, model: str) -> None:
-    """Ask, and print what is said and done."""
+    """Ask the question. Print the text and the tool calls as they happen."""
     async with client.run(model=model, input=QUESTION, tools=[list_files, read_file], store=False) as run:
         async for event in run:
             match event:

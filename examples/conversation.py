@@ -1,4 +1,4 @@
-"""A conversation of two turns. The client keeps it, as it has to with servers that store nothing."""
+"""A conversation of two turns, kept by the client. This works with every server, also with those that store nothing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 async def main(client: ResponsesClient, model: str) -> None:
-    """Ask, and ask back."""
+    """Ask two questions, the second about the first."""
     items: list[Item] = [
         Message(role="system", content="You help with programming."),
         Message(role="developer", content="Talk like a pirate."),
@@ -22,7 +22,7 @@ async def main(client: ResponsesClient, model: str) -> None:
     for question in ("Are semicolons optional in JavaScript?", "What did I ask you before?"):
         items.append(Message(role="user", content=question))
         response = await client.create(model=model, input=items, store=False)
-        # The output becomes input, without what this server would not take back.
+        # The output becomes input, without the items that this server does not accept as input.
         items += as_input(response.output, client.dialect, stored=False)
         print(f"> {question}\n{response.output_text}\n")
 

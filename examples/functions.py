@@ -1,4 +1,4 @@
-"""Let the model call a function: the model says which and with what, this program runs it and sends back what it gave."""
+"""Let the model call a function: the model chooses the arguments, this program calls the function and sends back the result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 WEATHER = FunctionTool(
     name="get_current_weather",
-    description="The weather at a place, now.",
+    description="Return the current weather at a place.",
     parameters={
         "type": "object",
         "properties": {
@@ -30,12 +30,12 @@ WEATHER = FunctionTool(
 
 
 def get_current_weather(location: str, unit: str) -> str:
-    """Say what the weather is; a real one would look it up."""
+    """Return the weather. A real function would look it up."""
     return f"Sunny in {location}, {22 if unit == 'celsius' else 72} degrees {unit}."
 
 
 async def main(client: ResponsesClient, model: str) -> None:
-    """Ask for the weather, until there is an answer in words."""
+    """Ask for the weather, and call the function until the model answers with text."""
     items: list[Item] = [Message(role="user", content="What is the weather like in Boston today?")]
     while True:
         response = await client.create(model=model, input=items, tools=[WEATHER], tool_choice="auto", store=False)

@@ -1,4 +1,4 @@
-"""Let the model think little, and then hard, and show what it thought."""
+"""Compare two reasoning efforts, and print the reasoning."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def main(client: ResponsesClient, model: str) -> None:
-    """Ask the same with two efforts."""
+    """Send the same input with two efforts."""
     for effort in ("low", "high"):
         response = await client.create(
             model=model,
@@ -21,7 +21,7 @@ async def main(client: ResponsesClient, model: str) -> None:
             reasoning=ReasoningConfig(effort=effort, summary="auto"),
         )
         spent = response.usage.output_tokens_details.reasoning_tokens if response.usage else 0
-        print(f"effort {effort}, {spent} tokens: {response.reasoning_text or 'no thoughts'}")
+        print(f"effort {effort}, {spent} tokens: {response.reasoning_text or 'no reasoning'}")
         print(f"-> {response.output_text}\n")
 
 

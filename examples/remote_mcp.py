@@ -1,4 +1,4 @@
-"""Let the server call the tools of an MCP server: only some of them, and only what is approved here."""
+"""Let the server call tools of an MCP server. Only two of its tools are allowed, and each call is approved here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DOCS = McpTool(
 
 
 async def main(client: ResponsesClient, model: str) -> None:
-    """Ask something that the documentation knows."""
+    """Ask a question that the documentation answers, and approve the calls."""
     items: list[Item] = [Message(role="user", content="How does tiktoken work?")]
     while True:
         response = await client.create(model=model, input=items, tools=[DOCS], store=False)
@@ -35,7 +35,7 @@ async def main(client: ResponsesClient, model: str) -> None:
                     print(f"approved: {name}({arguments})")
                     waiting.append(McpApprovalResponse(approval_request_id=request, approve=True))
                 case McpCall(name=name, output=output):
-                    print(f"{name} gave {len(output or '')} characters")
+                    print(f"{name} returned {len(output or '')} characters")
                 case _:
                     pass
         if not waiting:

@@ -1,6 +1,7 @@
-"""Choose who runs the model: behind a colon stands a provider, or what matters most to you.
+"""Choose the provider that runs the model, by the part of the model name after the colon.
 
-Without, the router takes its default. The name goes to the server as it stands, whatever server that is.
+The part is a provider, or a criterion such as ``fastest``. Without it, the router uses its default. Other servers get the
+name unchanged, too.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 async def main(client: ResponsesClient, model: str) -> None:
-    """Ask the same model at several providers."""
+    """Send the same input to several providers."""
     name, _, _ = model.partition(":")
     for routed in (name, f"{name}:groq", f"{name}:fastest"):
         response = await client.create(model=routed, input="Say hello in three words.")

@@ -1,4 +1,4 @@
-"""Print a story while it is told, and what else happens meanwhile."""
+"""Print a story while it is streamed, and the other events of the stream."""
 
 from __future__ import annotations
 

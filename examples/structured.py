@@ -1,4 +1,4 @@
-"""Get a value of a type of one's own instead of text."""
+"""Get a value of your own type instead of text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class CalendarEvent:
-    """Something in a calendar."""
+    """An event in a calendar."""
 
     name: str
     date: Annotated[str, "the day of the week"]
@@ -24,7 +24,7 @@ class CalendarEvent:
 
 
 async def main(client: ResponsesClient, model: str) -> None:
-    """Take an event out of a sentence."""
+    """Extract an event from a sentence."""
     found = await client.parse(
         CalendarEvent,
         model=model,
@@ -39,9 +39,9 @@ async def main(client: ResponsesClient, model: str) -> None:
         case Refused(text):
             print(f"The model declined: {text}")
         case Incomplete(reason, _):
-            print(f"The model stopped too early: {reason}")
+            print(f"The model stopped early: {reason}")
         case Invalid(path, message):
-            print(f"The model's JSON does not fit at {path}: {message}")
+            print(f"The model's JSON is wrong at {path}: {message}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ask once, and print the text of the answer."""
+"""Create a response, and print its text."""
 
 from __future__ import annotations
 

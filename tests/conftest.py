@@ -1,4 +1,4 @@
-"""How Hypothesis looks: a while and always the same way in `make test`, long and anew in `make fuzz`."""
+"""Hypothesis profiles: short and deterministic for `make test`, long and random for `make fuzz`."""
 
 from __future__ import annotations
 

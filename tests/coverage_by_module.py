@@ -1,7 +1,7 @@
-"""How much of each module its own tests reach: ``python -m tests.coverage_by_module [module ...]``, or ``make coverage``.
+"""Measure the branches of each module that its own test file covers: ``python -m tests.coverage_by_module [module ...]``, or ``make coverage``.
 
-Each test file runs in a process of its own, so that nothing is reached by what another test did. What counts are branches, of the
-modules that may not await (see CONTRIBUTING.md, The house). Below 100 % it fails and says which lines and branches are missing.
+Each test file runs in a separate process, so that no other test contributes. Only the modules that never await are measured
+(see CONTRIBUTING.md, The folders). If a module is below 100 %, the script lists the missing lines and branches and exits with 1.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.test_layers import PACKAGE, modules, never_awaits
 ROOT: Final = Path(__file__).parents[1]
 TESTS: Final = ROOT / "tests"
 
-# Modules whose tests are not called like them: what is private to another one, and what only hands on names.
+# Modules that are tested by a file of another name: parts of a larger module, and modules that only export names.
 TESTED_BY: Final = {
     "_lazy": "test_init.py",
     "_version": "test_init.py",
@@ -79,7 +79,7 @@ def main() -> int:
     """Measure the coverage and print what is missing."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "modules", nargs="*", help="paths below the package: protocol/sse, codec/_load; all if none is given"
+        "modules", nargs="*", help="paths below the package, such as protocol/sse or codec/_load; default: all modules"
     )
     chosen = parser.parse_args().modules or measured()
     by_test: defaultdict[Path, list[str]] = defaultdict(list)
@@ -96,8 +96,8 @@ def main() -> int:
                 if percent < 100:
                     missing += 1
                     lines, branches = result["missing_lines"], [tuple(pair) for pair in result["missing_branches"]]
-                    told = f"{module} by {test.relative_to(TESTS)}: lines {lines}, branches {branches}"
-                    print(f"{percent:6.2f} %  {told}")  # noqa: T201 - a script that prints
+                    missed = f"{module} by {test.relative_to(TESTS)}: lines {lines}, branches {branches}"
+                    print(f"{percent:6.2f} %  {missed}")  # noqa: T201 - a script that prints
     print(f"{len(chosen) - missing} of {len(chosen)} modules are covered by their own tests")  # noqa: T201 - as above
     return 1 if missing else 0
 

@@ -149,7 +149,7 @@ def _talk_back(server: MCPServer[Any], *, old: bool) -> None:
 
 
 async def serve_old(server: Server[Any]) -> None:
-    """Serve as the SDK did before MCP 2026-07-28."""
+    """Serve like the SDK before MCP 2026-07-28."""
     async with server.lifespan(server) as state, stdio_server() as (read, write):
         await serve_loop(server, read, write, lifespan_state=state)
 

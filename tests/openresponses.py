@@ -1,4 +1,4 @@
-"""The Open Responses schema as a judge of what a server sends: every body, and every event of a stream.
+"""Check what a server sends against the Open Responses schema: every body, and every event of a stream.
 
 ::
 
@@ -67,7 +67,7 @@ def _schema() -> dict[str, Any] | None:
 
 @functools.cache
 def _events() -> dict[str, str]:
-    """Give the events that the schema has: type -> name of the schema."""
+    """Return the events in the schema: type -> schema name."""
     document = _schema() or {}
     stream: Any = document["paths"]["/responses"]["post"]["responses"]["200"]["content"]["text/event-stream"]
     names = [str(one["$ref"]).rpartition("/")[2] for one in stream["schema"]["oneOf"]]
@@ -80,7 +80,7 @@ def _validator(name: str) -> jsonschema.Draft202012Validator:
 
 
 def _known(value: Any, key: str = "") -> Any:
-    """Leave out what the schema does not have and servers may have all the same."""
+    """Return a value without the fields that the schema lacks and servers may still send."""
     if isinstance(value, dict):
         members = cast("dict[str, Any]", value)
         known = {name: _known(inner, name) for name, inner in members.items()}
@@ -105,7 +105,7 @@ def _type(value: Any) -> str:
 
 
 def _schema_of(value: Mapping[str, Any]) -> str | None:
-    """Name the schema of a body or an event; empty if it has none, ``None`` for what nobody knows."""
+    """Return the schema name of a body or an event: empty if it has none, ``None`` if the value is unknown."""
     type_ = _type(value)
     if "object" in value:
         return _BODIES.get(value["object"])
@@ -120,7 +120,7 @@ def _schema_of(value: Mapping[str, Any]) -> str | None:
 
 
 def faults(value: Any) -> list[str]:
-    """Say what the schema finds wrong with a body or an event; nothing without the schema."""
+    """Return what is wrong with a body or an event. The list is empty without the schema."""
     if _schema() is None:
         return []
     if not isinstance(value, dict):
@@ -136,12 +136,12 @@ def faults(value: Any) -> list[str]:
 
 
 def check(value: Any) -> None:
-    """Fail if the schema finds something wrong with a body or an event."""
+    """Fail if a body or an event does not match the schema."""
     assert faults(value) == []
 
 
 def stream_faults(body: bytes) -> list[str]:
-    """Say what is wrong with the events of a stream, as far as it came; their ``event:`` lines are read even without the schema."""
+    """Return what is wrong with the events of a stream, complete or not. Their ``event:`` lines are checked even without the schema."""
     found: list[str] = []
     for frame in SSEDecoder().receive(body):
         if frame.data != b"[DONE]":
@@ -153,7 +153,7 @@ def stream_faults(body: bytes) -> list[str]:
 
 @attrs.define
 class Judge:
-    """An ASGI application around another, that looks at every answer of it."""
+    """An ASGI application that wraps another and checks all of its answers."""
 
     app: Callable[..., Awaitable[None]]
     found: list[str] = attrs.field(factory=list[str])
@@ -163,7 +163,7 @@ class Judge:
     async def __call__(
         self, scope: Any, receive: Callable[[], Awaitable[_Message]], send: Callable[[_Message], Awaitable[None]]
     ) -> None:
-        """Serve, and keep what was sent."""
+        """Serve a request, and check the answer."""
         pieces: list[bytes] = []
         headers: dict[bytes, bytes] = {}
 

@@ -11,6 +11,7 @@ import anyio
 import attrs
 from tests.openresponses import Judge
 from tests.streams import plain, without
+from tests.support import PATIENCE
 
 from responses_proto import ResponsesClient, RetryPolicy
 
@@ -105,9 +106,9 @@ def messages(server: FakeServer) -> list[Request]:
     return [request for request in server.requests if request.message]
 
 
-async def eventually(condition: Any, seconds: float = 5.0) -> None:
+async def eventually(condition: Any) -> None:
     """Wait until a condition is true."""
-    with anyio.fail_after(seconds):
+    with anyio.fail_after(PATIENCE):
         while not condition():  # noqa: ASYNC110 - the condition depends on other tasks and has no event
             await anyio.sleep(0.002)
 

@@ -1,6 +1,6 @@
-"""Streams made by hand: a clean one, built from small pieces, and what known servers make of it.
+"""Hand-made streams: a clean one, built from small pieces, and its variants by known servers.
 
-An event is a plain dict, as the wire has it. Pieces come without a ``sequence_number``; :func:`numbered` gives them theirs.
+An event is a plain dict, as on the wire. Pieces have no ``sequence_number``; :func:`numbered` adds it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ THOUGHT = ("Let me ", "think.")
 
 
 def response(**fields: Any) -> Wire:
-    """Give a response that has all that the specification requires."""
+    """Return a response with all fields that the specification requires."""
     return {
         "id": "resp_1",
         "object": "response",
@@ -52,7 +52,7 @@ def response(**fields: Any) -> Wire:
 
 
 def saying(text: str, status: str = "completed", **fields: Any) -> Wire:
-    """Give a response that is one message."""
+    """Return a response with one message."""
     return response(status=status, output=[message(text)], **fields)
 
 
@@ -111,7 +111,7 @@ def text_delta(delta: str, index: int = 0, id_: str = "msg_1", part: int = 0) ->
 
 
 def part_event(step: str, part: Wire, index: int = 0, id_: str = "msg_1", at: int = 0) -> Wire:
-    """Give ``step`` (``content_part.added``, ``reasoning_summary_part.done``, …) of a part."""
+    """Return the event ``step`` (``content_part.added``, ``reasoning_summary_part.done``, …) of a part."""
     where = "summary_index" if "summary" in step else "content_index"
     return {"type": f"response.{step}", "item_id": id_, "output_index": index, where: at, "part": part}
 
@@ -202,12 +202,12 @@ def clean_output() -> list[Wire]:
 
 
 def clean() -> list[Wire]:
-    """A response that thinks, talks and calls a function, said to the letter."""
+    """Return the events of a conformant response with reasoning, a message and a function call."""
     return numbered([*opening(), *thought_events(0), *message_events(1), *call_events(2), ending(clean_output())])
 
 
 def plain(deltas: Sequence[str] = TEXT, last: str | None = "completed", **fields: Any) -> list[Wire]:
-    """A response that is one message; cut after its last delta if ``last``, the status at the end, is None."""
+    """Return the events of a response with one message. ``last`` is the final status; with None, the stream is cut after the last delta."""
     said = message_events(deltas=deltas)
     if last is None:
         return numbered([*opening(**fields), *said[:-3]])
@@ -222,7 +222,7 @@ def without(event: Wire, *names: str) -> Wire:
 
 
 def each(events: Iterable[Wire], change: Callable[[Wire], Wire | None]) -> list[Wire]:
-    """Give the events as changed; ``None`` drops one."""
+    """Return the events changed by a function, which returns ``None`` to drop an event."""
     return [after for event in events if (after := change(copy.deepcopy(event))) is not None]
 
 
@@ -305,7 +305,7 @@ def codex(events: Sequence[Wire], output: Any = ()) -> list[Wire]:
 
 
 def litellm_reordered(events: Sequence[Wire]) -> list[Wire]:
-    """Ends of items overtake those of earlier texts; numbers run backwards or are not there; a field on each event."""
+    """Ends of items overtake those of earlier texts; numbers run backwards or are missing; each event has an extra field."""
     overtaken = ("response.output_text.done", "response.content_part.done")
     late = [event for event in events if event["type"] in overtaken and event["output_index"] == 1]
     rest = [event for event in events if event not in late]
@@ -336,7 +336,7 @@ def wire(events: Iterable[Wire], *, named: bool = True, finish: bytes = b"") -> 
 
 
 def read(data: bytes | Iterable[Wire], *, strict: bool = False, limits: Limits | None = None) -> ResponseStream:
-    """Give a stream that was read to its end."""
+    """Return a stream that has read the data to its end."""
     stream = ResponseStream(strict=strict, limits=limits)
     stream.receive_data(data if isinstance(data, bytes) else wire(data))
     stream.receive_eof()
@@ -358,7 +358,7 @@ def outcome_of(stream: ResponseStream) -> Outcome:
 
 
 def fold(events: Iterable[Wire], *, strict: bool = False, limits: Limits | None = None) -> Accumulator:
-    """Give an accumulator that has taken the events."""
+    """Return an accumulator that has received the events."""
     accumulator = Accumulator(strict=strict, limits=limits)
     for event in events:
         accumulator.push(load(event, Event))
@@ -370,12 +370,12 @@ def codes(source: ResponseStream | Accumulator) -> Counter[str]:
 
 
 def output_of(source: ResponseStream | Accumulator) -> list[Wire]:
-    """Give the snapshot's output, without the ids that servers change."""
+    """Return the output of the snapshot, without the ids that servers change."""
     output: list[Wire] = dump(source.response)["output"]
     return [without(item, "id") for item in output]
 
 
 def streamed_of(source: ResponseStream | Accumulator) -> list[Wire]:
-    """Give the output as it was streamed, without ids."""
+    """Return the streamed output, without ids."""
     accumulator = source if isinstance(source, Accumulator) else source.accumulator
     return [without(dump(item), "id") for item in accumulator.streamed_output]

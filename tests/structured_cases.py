@@ -1,4 +1,4 @@
-"""Types of every supported kind, with a JSON text that is a value of each, that value, and a text that is none."""
+"""Types of every supported kind. Each has a valid JSON text, its value, and an invalid text."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Num:
 
 @attrs.frozen
 class One:
-    """Looks like the other one, so that a reader has to try both."""
+    """Looks like the other one, so both must be tried."""
 
     inner: One | Other | int
 

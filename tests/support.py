@@ -1,9 +1,9 @@
-"""What tests need wherever they are: event loops to run on, and what is not part of the repository."""
+"""What all tests share: event loops to run on, bounds for waiting, and the files outside of the repository."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import pytest
@@ -13,23 +13,26 @@ if TYPE_CHECKING:
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
-NO_SHARED = "the facts and recordings in ../shared are not there"
-"""The reason that a skipped test gives."""
+PATIENCE: Final = 60.0
+"""Seconds to wait for something that must happen. Only a test that hangs reaches it, however loaded the machine is."""
+
+NO_SHARED = "../shared, with the facts and recordings, does not exist"
+"""The reason for which a test is skipped."""
 
 both_loops = pytest.mark.parametrize("backend", ["asyncio", "trio"])
-"""For a test that takes ``backend`` and gives it to :func:`run`."""
+"""For a test that passes its parameter ``backend`` to :func:`run`."""
 
 
 def shared(*parts: str) -> Path:
-    """Give the path of something in ``../shared``; it need not exist."""
+    """Return a path below ``../shared``, whether it exists or not."""
     return _SHARED.joinpath(*parts)
 
 
 def run(backend: str, test: Callable[[], Awaitable[None]]) -> None:
-    """Run a test's coroutine function on an event loop, for half a minute at most."""
+    """Run a test's coroutine function on an event loop. Raise ``TimeoutError`` if it hangs."""
 
     async def bounded() -> None:
-        with anyio.fail_after(30):
+        with anyio.fail_after(2 * PATIENCE):
             await test()
 
     anyio.run(bounded, backend=backend)

@@ -1,4 +1,4 @@
-"""The measuring of each module by its own tests, which itself takes too long to be among the tests."""
+"""The script that measures each module by its own tests. The full measurement takes too long to be a test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documentation draws is what the code has."""
+"""The generated parts of the documentation agree with the code."""
 
 from __future__ import annotations
 

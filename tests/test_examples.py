@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg==")
 
-# What each of them prints, as far as it matters. Those that others test are in a list of their own.
+# The relevant parts of the output of each example.
 PRINTS = {
     "text.py": ["unicorn", "tokens in"],
     "image.py": ["What is in this image? (with image)"],
@@ -83,7 +83,9 @@ def test_an_image_file(url: str, tmp_path: Path) -> None:
     assert run_example("image.py", url, str(image)).stdout == "What is in this image? (with image)\n"
     missing = run_example("image.py", url, str(tmp_path / "nowhere.png"))
     assert missing.returncode == 1
-    assert missing.stderr.startswith("error: [Errno 2] No such file or directory")
+    assert missing.stderr.startswith("error: ")
+    assert "nowhere.png" in missing.stderr
+    assert len(missing.stderr.splitlines()) == 1
 
 
 def test_an_example_reports_an_error_in_one_line() -> None:

@@ -1,4 +1,4 @@
-"""The tree of errors: as drawn, built without an HTTP object, copied and pickled with their facts."""
+"""The exception tree: it is as drawn, needs no HTTP object, and keeps its attributes through copy and pickle."""
 
 from __future__ import annotations
 

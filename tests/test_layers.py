@@ -1,4 +1,4 @@
-"""The rules of the house that the code itself shows: see CONTRIBUTING.md, The house.
+"""The rules of the folders that the code itself shows: see CONTRIBUTING.md, The folders.
 
 Folders are layers, in the order of :data:`LAYERS`; imports go down only. The rules are read from the syntax tree, so an import
 inside a function, or for the type checker alone, counts like any other.
@@ -111,7 +111,7 @@ def test_imports_go_down_only() -> None:
         for target in imports(name, path)
         if not target.startswith("package:") and LAYER_OF[folder_of(target)] > LAYER_OF[folder_of(name)]
     }
-    assert up == ARROWS_UP  # an arrow that is not needed any more has to leave the table
+    assert up == ARROWS_UP  # remove an arrow that is no longer needed from the table
 
 
 def test_there_are_no_circles() -> None:

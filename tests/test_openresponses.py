@@ -1,4 +1,4 @@
-"""The judge: it lets pass what is good, and tells what is not."""
+"""The judge accepts valid values and reports invalid ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One table of rules: each with an id, a sentence and a place, and each of them used."""
+"""The table of rules: each has an id, a sentence and a source, and each is used."""
 
 from __future__ import annotations
 

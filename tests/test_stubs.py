@@ -1,7 +1,7 @@
-"""The stubs in `typings/` say less than the packages they stand for, and nothing that is not so.
+"""The stubs in `typings/` agree with the packages that they describe.
 
-They name only what this project touches, so that the core install is enough for strict type checking. What they leave out
-(a parameter, or that one may be passed by position) cannot make a check pass that should not.
+They have only the names that this project uses, so that strict type checking needs the core install alone. What they omit
+(a parameter, or that it may be passed by position) cannot make a wrong check pass.
 """
 
 from __future__ import annotations

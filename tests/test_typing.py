@@ -1,4 +1,4 @@
-"""Absence: falsy, one of a kind, and the same after every copy."""
+"""UNSET is falsy, a singleton, and the same object after every copy."""
 
 from __future__ import annotations
 

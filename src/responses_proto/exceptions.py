@@ -42,6 +42,7 @@ Each error can be constructed without an HTTP object, pickled and copied. If it 
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ class APIError(ResponsesProtoError):
     @property
     def answer_status(self) -> int:
         """The HTTP status for answering with this error: its own if that is 400 or more, else that of its class, else 500."""
-        if self.status is not None and self.status >= 400:  # noqa: PLR2004 - HTTP's status classes
+        if self.status is not None and self.status >= HTTPStatus.BAD_REQUEST:
             return self.status
         return next((status for status, cls in _BY_STATUS.items() if isinstance(self, cls)), 500)
 
@@ -285,9 +286,11 @@ class APIError(ResponsesProtoError):
         """Return the class for an HTTP status code; ``APIError`` itself if the status is ``None`` or not an error."""
         if status is None:
             return APIError
-        return _BY_STATUS.get(status) or (
-            ServerError if status >= 500 else BadRequestError if status >= 400 else APIError  # noqa: PLR2004 - HTTP's status classes
-        )
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return ServerError
+        if status >= HTTPStatus.BAD_REQUEST:
+            return _BY_STATUS.get(status, BadRequestError)
+        return APIError
 
 
 class BadRequestError(APIError):

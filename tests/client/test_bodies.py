@@ -95,10 +95,10 @@ def test_is_large_does_not_visit_the_whole_value() -> None:
     assert is_large(HISTORY)
     assert is_large(RAW)
     assert not is_large(CreateResponse(model="m", input=[message("x" * 1000)] * 20))
-    started = time.perf_counter()
+    started = time.process_time()
     for _ in range(10):
         assert is_large({"input": [message("x")] * 1_000_000})
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1  # of the process: other processes do not count
 
 
 def test_a_reference_cycle_is_refused() -> None:
@@ -123,7 +123,7 @@ def test_a_request_of_many_megabytes_does_not_stall_the_loop(
     stalls: list[float] = []
 
     async def send() -> None:
-        # The thread's own time: what else runs on the machine is none of the client's doing.
+        # The thread's own time: other processes on the machine must not count.
         worst = 0.0
         done = anyio.Event()
 

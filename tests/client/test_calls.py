@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from tests.streams import response, saying
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import Limits, ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.client import Hooks, RetryNotice
@@ -227,12 +227,10 @@ def test_waiting_for_a_background_response(backend: str) -> None:
 def test_waiting_is_bounded_and_the_error_has_the_last_known_response(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(Answer.json(response(background=True))) as server, client(server) as c:
-            started = time.monotonic()
             with pytest.raises(DeadlineExceeded) as caught:
-                await c.wait("resp_1", interval=0.02, timeouts=Timeouts(total=0.2))
-            assert 0.15 < time.monotonic() - started < 1
+                await c.wait("resp_1", interval=0.02, timeouts=Timeouts(total=2))
             error = caught.value
-            assert (error.kind, error.limit) == ("total", 0.2)
+            assert (error.kind, error.limit) == ("total", 2)
             assert isinstance(error.response, Response)
             assert error.cursor is not None
             assert error.cursor.response_id == "resp_1"
@@ -331,7 +329,7 @@ def test_retry_after_is_waited_for(backend: str) -> None:
         async with FakeServer(Script(refusal, HI)) as server, client(server) as c:
             started = time.monotonic()
             await c.create(model="m", input="x")
-            assert 0.19 < time.monotonic() - started < 1
+            assert time.monotonic() - started > 0.19
         refusal = Answer.error(429, "Not now.", headers={"retry-after": "3600"})
         async with FakeServer(refusal) as server, client(server) as c:
             with pytest.raises(RateLimitError) as caught:
@@ -345,18 +343,16 @@ def test_retry_after_is_waited_for(backend: str) -> None:
 @both_loops
 def test_the_total_deadline_holds_over_all_attempts(backend: str) -> None:
     async def test() -> None:
-        late, never = (Answer.error(503, "Not now.").with_faults(Fault.slow_head(seconds)) for seconds in (0.3, 10))
-        async with FakeServer(Script(late, never)) as server, client(server, timeouts=Timeouts(total=0.4)) as c:
-            started = time.monotonic()
+        late, never = (Answer.error(503, "Not now.").with_faults(Fault.slow_head(seconds)) for seconds in (0.1, 600))
+        async with FakeServer(Script(late, never)) as server, client(server, timeouts=Timeouts(total=2)) as c:
             with pytest.raises(DeadlineExceeded) as caught:
                 await c.create(model="m", input="x")
             assert caught.value.kind == "total"
-            assert 0.4 <= time.monotonic() - started < 0.65
-            assert 0.4 <= caught.value.elapsed < 0.65
+            assert caught.value.elapsed >= 2
             assert len(server.requests) == 2
         # A pause that would outlast the deadline is not begun: the server's own error says more.
-        refusal = Answer.error(503, "Not now.", headers={"retry-after": "1"})
-        async with FakeServer(refusal) as server, client(server, timeouts=Timeouts(total=0.3)) as c:
+        refusal = Answer.error(503, "Not now.", headers={"retry-after": "50"})
+        async with FakeServer(refusal) as server, client(server, timeouts=Timeouts(total=40)) as c:
             with pytest.raises(ServerError):
                 await c.create(model="m", input="x")
 
@@ -389,8 +385,10 @@ def test_a_response_that_failed_before_any_output_is_retried(backend: str) -> No
 def test_a_call_can_be_cancelled_during_a_delay(backend: str) -> None:
     async def test() -> None:
         refusal = Answer.error(503, "Not now.", headers={"retry-after": "20"})
-        async with FakeServer(refusal) as server, client(server) as c:
-            with anyio.move_on_after(0.1) as scope:
+        scope = anyio.CancelScope()
+        hooks = Hooks(on_retry=lambda _: scope.cancel())  # as the pause begins
+        async with FakeServer(refusal) as server, client(server, hooks=hooks) as c:
+            with scope:
                 await c.create(model="m", input="x")
             assert scope.cancelled_caught
             assert len(server.requests) == 1
@@ -420,7 +418,7 @@ def test_no_error_shows_the_key(backend: str) -> None:
             await peer.send(KEY.encode())
             await peer.until_closed()
 
-        async with FakeServer(stall) as server, client(server, timeouts=Timeouts(total=0.2)) as c:
+        async with FakeServer(stall) as server, client(server, timeouts=Timeouts(total=2)) as c:
             with pytest.raises(APIError) as caught:
                 await c.retrieve("r")
             assert KEY not in repr(caught.value.__dict__)
@@ -447,7 +445,7 @@ def test_a_reply_that_is_not_read_to_its_end_is_closed_at_once(backend: str) -> 
             for call in calls:
                 with pytest.raises(APIError):
                     await call()
-                with anyio.fail_after(1):
+                with anyio.fail_after(PATIENCE):
                     await closed.acquire()
 
     run(backend, test)

@@ -71,7 +71,7 @@ def test_items_are_listed_created_retrieved_and_deleted(backend: str) -> None:
             assert json.loads(server.requests[1].body) == {"items": [ITEM, ITEM]}
             assert await items.retrieve("conv_1", "msg_1") == listed[0]
             call = await items.retrieve("conv_1", "mcp_1", include=["file_search_call.results"])
-            assert isinstance(call, McpCall)  # with an error of its own, which is none of the request's
+            assert isinstance(call, McpCall)  # with its own error, which is not the request's
             assert (await items.delete("conv_1", "msg_1")).id == "conv_1"
 
     run(backend, test)

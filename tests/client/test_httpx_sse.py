@@ -11,7 +11,7 @@ import httpx
 import pytest
 from httpx_sse import EventSource, ServerSentEvent, SSEError, aconnect_sse
 from tests.streams import frame, plain, wire
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import Limits
 from responses_proto.client import SourceEvents, events_from
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 async def source_of(script: Scriptable) -> AsyncGenerator[EventSource]:
     async with (
         FakeServer(script) as server,
-        httpx.AsyncClient(timeout=5) as client,
+        httpx.AsyncClient(timeout=PATIENCE) as client,
         aconnect_sse(client, "POST", f"{server.url}/responses", json={"stream": True}) as source,
     ):
         yield source
@@ -87,7 +87,7 @@ def test_iterating_ends_with_the_response_even_if_the_server_continues(backend: 
         closed.append(await peer.until_closed())
 
     async def main() -> None:
-        with anyio.fail_after(5):
+        with anyio.fail_after(PATIENCE):
             async with source_of(answer) as source:
                 got = [event async for event in events_from(source)]
                 assert got[-1].type == "response.completed"
@@ -257,7 +257,7 @@ def test_a_framed_event_may_be_the_done_marker_or_invalid_json() -> None:
     stream.receive_event("{}")
     codes = [anomaly.code for anomaly in stream.anomalies]
     assert (codes.count("invalid-json"), codes.count("late-data")) == (1, 1)
-    stream.receive_event('"\ud83d"')  # half of a character has no UTF-8, and is no reason to raise
+    stream.receive_event('"\ud83d"')  # half of a surrogate pair cannot be encoded as UTF-8: this must not raise
     stream.receive_eof()
     with pytest.raises(LocalProtocolError, match="receive_event"):
         stream.receive_event("{}")

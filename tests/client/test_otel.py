@@ -15,7 +15,7 @@ import anyio
 import attrs
 import pytest
 from tests.streams import call, frame, message, plain, response, saying, wire
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import Cursor, ResponsesClient, RetryPolicy
 from responses_proto.client.otel import otel_hooks
@@ -300,8 +300,11 @@ def test_a_stream_has_one_span_however_it_is_left(
         seen: Exception | None = None
         async with FakeServer(script) as server, traced.client(server.url) as client:
             try:
-                with anyio.fail_after(0.3 if raised is TimeoutError else 20):
+                with anyio.fail_after(PATIENCE) as scope:
                     async with client.stream(model="m", input=PRIVATE) as stream:
+                        if raised is TimeoutError:
+                            await anext(stream)
+                            scope.deadline = anyio.current_time()
                         await use(stream)
             except Exception as problem:  # noqa: BLE001 - looked at below
                 seen = problem

@@ -9,7 +9,7 @@ from tests.structured_cases import CASES, Case, Num
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
-from responses_proto.exceptions import APIError, LocalProtocolError, StreamInterrupted
+from responses_proto.exceptions import APIError, StreamInterrupted, UsageError
 from responses_proto.models.config import TextConfig
 from responses_proto.schema import Incomplete, Invalid, Parsed, ParseResult, Refused, json_schema, text_format
 from responses_proto.testing import Answer, FakeServer, ServerExchange
@@ -132,9 +132,9 @@ def test_the_format_is_merged_into_the_text_settings_of_the_request(backend: str
 def test_an_unsupported_type_is_refused_before_anything_is_sent(backend: str) -> None:
     async def test() -> None:
         async with FakeServer() as server, client(server.url) as c:
-            with pytest.raises(LocalProtocolError, match="free keys"):
+            with pytest.raises(UsageError, match="objects with arbitrary keys"):
                 await c.parse(dict[str, int], model="m", input="x")
-            with pytest.raises(LocalProtocolError, match="already"):
+            with pytest.raises(UsageError, match="must not have a text format"):
                 await c.parse(Num, model="m", text={"format": {"type": "text"}})
             assert server.requests == []
 

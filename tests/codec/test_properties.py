@@ -133,7 +133,7 @@ def test_an_invalid_payload_survives_exactly_with_the_declared_types(
 
 
 @examples(100)
-# A message and a reference may leave out their type: by the fields that they have to have they are known all the same.
+# A message and a reference may leave out their type: they are recognized by their required fields.
 @given(
     st.sampled_from([Event, Item]),
     st.dictionaries(TEXT.filter(lambda name: name not in ("id", "role")), JSON, max_size=4),

@@ -15,7 +15,7 @@ import pytest
 from tests.hostile.checkpoints import cancel_at_each_checkpoint
 from tests.hostile.engines import ALL, connect, run_on
 from tests.streams import frame, plain, saying
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import Cursor, ResponsesClient, RetryPolicy
 from responses_proto.client import CallFinished, Hooks
@@ -91,7 +91,7 @@ async def turns_pages(c: ResponsesClient) -> None:
 
 
 async def send_slowly(peer: ServerExchange, *pieces: bytes) -> None:
-    """Send pieces so that the client has to wait for each."""
+    """Send pieces so that the client must wait for each."""
     for piece in pieces:
         await peer.send(piece)
         await anyio.lowlevel.checkpoint()
@@ -145,7 +145,7 @@ def test_cancelling_a_call_at_each_checkpoint_leaves_nothing_behind(
             )
 
         async def after() -> None:
-            with anyio.fail_after(2):
+            with anyio.fail_after(PATIENCE):
                 while open_files() > before:  # noqa: ASYNC110 - polls the operating system: there is no event to wait for
                     await anyio.sleep(0.001)
             operations = [end.operation for end in ends]
@@ -171,7 +171,7 @@ def test_cancelling_a_client_at_each_checkpoint_leaves_no_task_and_no_socket(eng
             for step in Answer.text("One.").to_wire().steps:
                 assert isinstance(step, bytes)
                 await peer.send(step)
-                await anyio.sleep(0.001)  # so that the client has to wait for each
+                await anyio.sleep(0.001)  # so that the client must wait for each
             await peer.until_closed()
 
         async with FakeServer(script) as server, connect(engine, server) as warm:
@@ -200,6 +200,6 @@ def test_cancelling_a_client_at_each_checkpoint_leaves_no_task_and_no_socket(eng
 
 
 async def until_idle(server: FakeServer) -> None:
-    with anyio.fail_after(1):
+    with anyio.fail_after(PATIENCE):
         while server.active:  # noqa: ASYNC110 - polls the server: there is no event to wait for
             await anyio.sleep(0.001)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import CreateResponse, Cursor, ResponsesClient, RetryPolicy
 from responses_proto.exceptions import ResponsesProtoError
@@ -161,6 +161,6 @@ def test_a_terminated_server_marks_what_it_leaves_as_failed(backend: str, tmp_pa
     path = tmp_path / "store.db"
     with killed(path, 0.1) as (url, server):
         run(backend, lambda: use(url, server))
-        assert server.wait(10) is not None
+        assert server.wait(PATIENCE) is not None
     with killed(path, 0) as (url, _):
         run(backend, lambda: look(url))

@@ -1,4 +1,4 @@
-"""A thousand streams at a time, in one process."""
+"""A thousand concurrent streams in one process."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -42,13 +41,11 @@ def test_a_server_that_does_not_react_is_a_deadline_of_the_right_kind(engine: st
                     url, KEY, http_client=http, retry=RetryPolicy(attempts=1), timeouts=Timeouts(**patience)
                 ) as client,
             ):
-                started = time.monotonic()
                 with pytest.raises(DeadlineExceeded) as caught:
                     async with client.stream(model="m", input="x" * (64 * 1024 * 1024 if kind == "write" else 1)):
                         pass
         assert (caught.value.kind, caught.value.limit) == (kind, 0.2)
         assert caught.value.retry_safety == ("safe" if kind == "connect" else "unsafe")
-        assert time.monotonic() - started < 10
 
     run_on(engine, test)
 

@@ -1,4 +1,4 @@
-"""Cancelling a session at each checkpoint in turn, and other ways to leave: no task, no socket and no warning is left."""
+"""Leaving a session, by cancelling at each checkpoint in turn and otherwise, leaves no task, no socket and no warning."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from tests.hostile.checkpoints import cancel_at_each_checkpoint
 from tests.sockets import KEY, NOT_FOUND, TEXT, TOO_OLD, named, opened, say, send, session_with
 from tests.streams import ending, plain
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import Hooks, ResponsesClient, RetryPolicy
 from responses_proto.exceptions import APIError, TransportError
@@ -152,7 +152,7 @@ def test_cancelling_a_session_at_each_checkpoint_leaves_nothing_behind(
                 await call(session)
 
         async def after() -> None:
-            with anyio.fail_after(3):
+            with anyio.fail_after(PATIENCE):
                 while open_files() > before:  # noqa: ASYNC110 - what other tasks still do, not an event
                     await anyio.sleep(0.001)
             assert [end.operation for end in ends][:1] == ["responses.connect"]
@@ -192,7 +192,7 @@ def test_a_session_whose_task_is_cancelled_while_streams_run_elsewhere(backend: 
                     await anyio.sleep(0.05)
                     scope.cancel()
             assert scope.cancelled_caught
-            with anyio.fail_after(3):
+            with anyio.fail_after(PATIENCE):
                 while open_files() > before:  # noqa: ASYNC110 - what other tasks still do, not an event
                     await anyio.sleep(0.001)
 
@@ -216,7 +216,7 @@ def test_a_session_that_is_left_while_a_stream_waits_elsewhere(backend: str) -> 
 
                 tasks.start_soon(ask)
                 await anyio.sleep(0.05)
-            with anyio.fail_after(3):
+            with anyio.fail_after(PATIENCE):
                 while not errors:  # noqa: ASYNC110 - as above
                     await anyio.sleep(0.001)
         assert "the session was left" in str(errors[0])

@@ -8,6 +8,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from tests.support import PATIENCE
+
 if TYPE_CHECKING:
     from collections.abc import Generator
 
@@ -20,7 +22,7 @@ CLEAN = {
 
 @contextmanager
 def served(*arguments: str) -> Generator[str]:
-    """Serve for the length of the block, at any free port; give the base URL. It must end by itself when it is asked to."""
+    """Serve on a free port during the block. Yield the base URL. SIGTERM must end the process."""
     command = [sys.executable, "-m", "responses_proto", "serve", "--port", "0", "--delay", "0", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=CLEAN) as process:  # noqa: S603 - this very program
         try:
@@ -28,6 +30,6 @@ def served(*arguments: str) -> Generator[str]:
             yield process.stdout.readline().split(" on ", 1)[1].split()[0]
             assert process.poll() is None
             process.terminate()
-            assert process.wait(timeout=10) == 143
+            assert process.wait(timeout=PATIENCE) == 143
         finally:
             process.kill()

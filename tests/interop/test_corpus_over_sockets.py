@@ -1,4 +1,4 @@
-"""Every recorded stream goes over a real socket, cut at random, through the client, and says what it said when recorded."""
+"""Every recorded stream, sent over a real socket and split at random, has its recorded outcome and text in the client."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BATCH = 16  # recordings per test: each starts a server and an event loop
 
 
 def recorded_events(recording: bytes) -> Iterator[dict[str, Any]]:
-    """Read a recording without the library: enough of the rules for what was really sent."""
+    """Parse a recording without the library, with as much of the SSE rules as the recordings need."""
     for block in recording.decode().replace("\r\n", "\n").split("\n\n"):
         data = "\n".join(line[5:].removeprefix(" ") for line in block.split("\n") if line.startswith("data:"))
         if data.startswith("{"):
@@ -42,7 +42,7 @@ def text_of(items: list[dict[str, Any]]) -> str:
 
 
 def expectation(recording: bytes) -> tuple[str, str]:
-    """Give the outcome and the text that a recording tells of."""
+    """Return the outcome and the text of a recording."""
     done: list[dict[str, Any]] = []
     for event in recorded_events(recording):
         if event.get("type") == "response.output_item.done":
@@ -61,7 +61,7 @@ def cut(data: bytes, chance: random.Random) -> Iterator[bytes]:
 
 
 async def read_back(paths: list[Path]) -> list[str]:
-    """Serve recordings one after another, read them with the client, and give what differs."""
+    """Serve the recordings in turn, read them with the client, and return the differences."""
     recordings = {path.stem: path.read_bytes() for path in paths}
     differences: list[str] = []
 

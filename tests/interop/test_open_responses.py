@@ -1,6 +1,6 @@
 """What Open Responses asks of a server, over HTTP: the scripted server as it is started, judged by the specification's own schema.
 
-Without the schema the conduct is tested alone.
+The server is the scripted model, started as users start it. Without the schema, only the behaviour is checked.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import httpx
 import pytest
 from tests.interop.scripted_server import served
 from tests.openresponses import faults, stream_faults
+from tests.support import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -27,7 +28,9 @@ WEATHER = {"type": "function", "name": "get_weather", "description": "The weathe
 def client() -> Generator[httpx.Client]:
     with (
         served() as url,
-        httpx.Client(base_url=url, headers={"authorization": "Bearer any"}, timeout=30, trust_env=False) as connected,
+        httpx.Client(
+            base_url=url, headers={"authorization": "Bearer any"}, timeout=PATIENCE, trust_env=False
+        ) as connected,
     ):
         yield connected
 
@@ -37,7 +40,7 @@ def message(role: str, content: object, **fields: str) -> dict[str, Any]:
 
 
 def created(client: httpx.Client, input: list[Any], **fields: Any) -> dict[str, Any]:  # noqa: A002 - the field's name
-    """Ask for a response, which has to be one by the schema; give it."""
+    """Create a response, check it against the schema, and return it."""
     answer = client.post("/responses", json={"model": "scripted", "input": input, **fields})
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"

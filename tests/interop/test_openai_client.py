@@ -10,7 +10,7 @@ import openai
 import pydantic
 import pytest
 from tests.interop.scripted_server import served
-from tests.support import run
+from tests.support import PATIENCE, run
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -47,12 +47,12 @@ def url() -> Generator[str]:
 
 @pytest.fixture
 def client(url: str) -> Generator[openai.OpenAI]:
-    with openai.OpenAI(base_url=url, api_key="any", max_retries=0, timeout=30) as connected:
+    with openai.OpenAI(base_url=url, api_key="any", max_retries=0, timeout=PATIENCE) as connected:
         yield connected
 
 
 def answer_calls(response: Response) -> list[Any]:
-    """The outputs of the functions that a response calls, as input items."""
+    """Return the outputs of the function calls of a response, as input items."""
     return [
         {"type": "function_call_output", "call_id": item.call_id, "output": f"{item.name}: sunny"}
         for item in response.output
@@ -300,7 +300,7 @@ def test_input_items_in_pages(client: openai.OpenAI) -> None:
 
 
 def wait(client: openai.OpenAI, response: Response) -> Response:
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE
     while response.status in ("queued", "in_progress") and time.monotonic() < until:
         time.sleep(0.02)
         response = client.responses.retrieve(response.id)
@@ -449,7 +449,7 @@ def test_models(client: openai.OpenAI) -> None:
 def test_the_asynchronous_client(url: str) -> None:
     # Not on trio, where it leaves generators of its own to the garbage collector.
     async def main() -> None:
-        async with openai.AsyncOpenAI(base_url=url, api_key="any", max_retries=0, timeout=30) as client:
+        async with openai.AsyncOpenAI(base_url=url, api_key="any", max_retries=0, timeout=PATIENCE) as client:
             first = await client.responses.create(model=MODEL, input="The weather?", tools=[WEATHER])
             second = await client.responses.create(
                 model=MODEL, input=answer_calls(first), previous_response_id=first.id, tools=[WEATHER]

@@ -1,4 +1,4 @@
-"""The official `openai` client, as it is, over WebSocket against our server."""
+"""The official client, unchanged, over WebSocket against our server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def server() -> Generator[str]:
 
 
 async def turn(connection: Any, **asked: Any) -> Any:
-    """Ask for a response, and give its last event."""
+    """Request a response, and return its last event."""
     await connection.response.create(model="scripted", **asked)
     while True:
         event = await connection.recv()

@@ -1,4 +1,4 @@
-"""One set of streams, two transports: over WebSocket everything says what it says over HTTP, on both event loops."""
+"""The same streams over HTTP and over WebSocket have the same events, on both event loops."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ BATCH: Final = 32  # recordings per test
 
 
 async def account_of(stream: EventStream) -> dict[str, Any]:
-    """Read a stream to its end, however that is, and give all that it told."""
+    """Read a stream to its end, whatever the end is, and return everything observed."""
     events: list[Any] = []
     raised = ""
     try:
@@ -85,7 +85,7 @@ async def account_of(stream: EventStream) -> dict[str, Any]:
 
 
 async def differences(answers: Mapping[str, Answer]) -> list[str]:
-    """Give the names of the answers that say another thing over WebSocket than over HTTP."""
+    """Return the names of the answers that differ between WebSocket and HTTP."""
 
     def script(peer: ServerExchange) -> Answer:
         return answers[peer.request.json["model"]]
@@ -130,7 +130,7 @@ def recorded(paths: Iterable[Path]) -> dict[str, Answer]:
 
 
 def one_response(recording: bytes) -> bytes:
-    """Cut a recording behind the end of its first response: what follows is none of it, and over WebSocket nobody's."""
+    """Cut a recording after the end of its first response. Over WebSocket, later events would belong to no response."""
     kept: list[bytes] = []
     for block in recording.replace(b"\r\n", b"\n").split(b"\n\n"):
         kept.append(block)

@@ -64,7 +64,7 @@ def part_of(channel: DeltaField, text: str) -> Any:
 
 
 def opened(channel: DeltaField) -> list[Wire]:
-    """Give the beginning of a stream, up to the first delta of a channel."""
+    """Return the beginning of a stream, up to the first delta of a channel."""
     events = [*opening(), added(0, BLANK[channel.item])]
     for name, rule in PART_EVENTS.items():
         if channel.index == rule.index and channel.container == rule.container and rule.opens:

@@ -29,7 +29,7 @@ _CAPTURED: Final = sorted(shared("dialects").glob("*/*-stream.http"))
 
 
 def _streams() -> list[list[bytes]]:
-    """Give streams as lists of frames: our own, and the recorded ones where they are there."""
+    """Return streams as lists of frames: our own, and the recorded ones if they are present."""
     raw = [wire(clean()), *(path.read_bytes() for path in _RECORDED)]
     raw += [path.read_bytes().partition(b"\r\n\r\n")[2] for path in _CAPTURED]
     return [[frame + b"\n\n" for frame in stream.replace(b"\r\n", b"\n").split(b"\n\n") if frame] for stream in raw]

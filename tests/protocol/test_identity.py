@@ -38,6 +38,7 @@ from tests.streams import (
     summary_events,
     text_delta,
     thought,
+    thought_events,
     vllm_climbing,
     vllm_minus_one,
     vllm_unannounced,
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 
 
 def begun(*events: Wire) -> Accumulator:
-    """Give an accumulator with items in it, and without a finding."""
+    """Return an accumulator with items in it and without anomalies."""
     wires = numbered([*opening(), *events])
     accumulator = fold(wires)
     assert codes(accumulator) == {}
@@ -443,6 +444,27 @@ def test_a_part_added_elsewhere_than_next() -> None:
     )
     assert parts_of(accumulator) == ["", "b", "c", "d"]
     assert codes(accumulator) == {"part-index": 1}
+
+
+@pytest.mark.parametrize("made", [message_events, summary_events, thought_events])
+@pytest.mark.parametrize("item_done", [True, False])
+def test_parts_that_a_server_counts_from_one(made: Callable[[], list[Wire]], item_done: bool) -> None:
+    events = made() if item_done else made()[:-1]
+    shifted = [
+        {name: value + 1 if name in ("content_index", "summary_index") else value for name, value in event.items()}
+        for event in events
+    ]
+    output = [made()[-1]["item"]]
+    stream = read(numbered([*opening(), *shifted, ending(output)]))
+    assert output_of(stream) == [without(item, "id") for item in output]
+    assert codes(stream) == ({"part-index": 1} if item_done else {"part-index": 1, "item-unfinished": 1})
+
+
+def test_a_part_that_no_later_statement_repeats_stays() -> None:
+    shifted = [{**event, "content_index": 1} if "content_index" in event else event for event in message_events()]
+    stream = read(numbered([*opening(), *shifted[:-1], done(0, message("Another text."))]))
+    assert [part["text"] for part in output_of(stream)[0]["content"]] == ["Another text.", "".join(TEXT)]
+    assert {"done-merged"} <= codes(stream).keys()
 
 
 def test_too_late_for_a_part_but_not_for_a_place() -> None:

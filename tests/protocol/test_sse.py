@@ -62,7 +62,7 @@ VECTORS: Final = {
     "an id without data stays too": Vector(
         b"id: 1\n\ndata: b\n\n", (Frame(b"", b"b", b"1"),), peer_differs="reports an id without data as an event"
     ),
-    "an id with NUL is none": Vector(
+    "an id with NUL is ignored": Vector(
         b"id: 1\ndata: a\n\nid: 2\0\ndata: b\n\n", (Frame(b"", b"a", b"1"), Frame(b"", b"b", b"1"))
     ),
     "phantom ping: a comment after an id": Vector(
@@ -71,7 +71,7 @@ VECTORS: Final = {
         peer_differs="reports an empty event for the comment",
     ),
     "retry": Vector(b"retry: 1500\ndata: a\n\ndata: b\n\n", (Frame(b"", b"a", b"", 1500), Frame(b"", b"b"))),
-    "retry that is no number": Vector(
+    "retry that is not a number": Vector(
         b"retry: 1.5\nretry: -1\nretry: \ndata: a\n\n", frames(b"a"), peer_differs="takes negative numbers"
     ),
     "retry in digits of another script": Vector(

@@ -145,7 +145,7 @@ def test_every_state_can_be_reached(level: str) -> None:
 
 
 @pytest.mark.parametrize("level", LIVES)
-def test_whatever_comes_in_whatever_state_is_allowed_or_breaks_a_rule(level: str) -> None:
+def test_every_step_in_every_state_is_allowed_or_breaks_a_rule(level: str) -> None:
     life, rules, steps = LIVES[level]
     assert list(life) == list(rules)
     assert {rule for broken in rules.values() for rule in broken.values()} <= set(RULES)

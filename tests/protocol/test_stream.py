@@ -797,7 +797,7 @@ def test_never_nulls_invented_when_dumped() -> None:
     assert dump(stream.response.output[0]) == bare
 
 
-# ---- whatever comes
+# ---- any input
 
 
 @example([frame(clean()[0]), b"\r", b"data: [DONE]\n\n"], [])

@@ -1,4 +1,4 @@
-"""Whatever comes, in whatever order: in lenient mode nothing raises, and there is always a snapshot that can be written."""
+"""Any events in any order: lenient mode never raises, and there is always a snapshot that can be dumped."""
 
 from __future__ import annotations
 

@@ -69,5 +69,5 @@ def test_an_interruption_is_quiet() -> None:
         process.stdout.readline()
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from tests.asgi import Client, body, connected, parse_stream, send_request
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import Cursor, ResponsesClient
 from responses_proto.codec import loads
@@ -130,7 +130,7 @@ def test_cancelling_stops_the_handler_at_once(backend: str) -> None:
             queued = await client.create(model="m", input="x", background=True)
             await steps.waits.wait()
             cancelled = await client.cancel(queued.id)
-            with anyio.fail_after(0.5):
+            with anyio.fail_after(PATIENCE):
                 await steps.cancelled.wait()
             assert (cancelled.status, cancelled.output_text) == ("cancelled", "first")
             (item,) = cancelled.output

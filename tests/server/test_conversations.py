@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 from tests.asgi import body, connected, send_request
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto.exceptions import BadRequestError, NotFoundError
 from responses_proto.models.actions import SearchAction
@@ -173,7 +173,7 @@ def test_an_item_sent_again_is_listed_once(backend: str) -> None:
     same: list[Item] = [Message(id="msg_1", role="user", content="x")] * 2
 
     async def names(client: ResponsesClient, conversation: str, order: Order) -> list[str]:
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE):
             return [id_of(item) async for item in client.conversations.items.list(conversation, limit=1, order=order)]
 
     async def main() -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import httpx
 import pytest
 from tests.asgi import Client, body, parse_stream, send_request
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto.protocol import ResponseStream
 from responses_proto.scripted import Scripted
@@ -79,7 +78,7 @@ def test_the_handler_is_cancelled_when_the_client_leaves(backend: str, *, stream
             tasks.start_soon(client.request, body(stream=stream))
             await waits.wait()
             client.leave.set()
-            with anyio.fail_after(0.5):
+            with anyio.fail_after(PATIENCE):
                 await cancelled.wait()
         assert not client.ended
 
@@ -143,14 +142,14 @@ def test_over_a_socket_events_arrive_one_by_one_and_leaving_cancels() -> None:
         try:
             async with reply.message() as message:
                 await message.text("first")
-                await anyio.to_thread.run_sync(proceed.wait, 10)
+                await anyio.to_thread.run_sync(proceed.wait, PATIENCE)
                 await message.text("second")
                 await anyio.sleep_forever()
         finally:
             cancelled.set()
 
     with serving(ResponsesApp(handler)) as url:
-        with httpx.stream("POST", f"{url}/responses", content=body(stream=True), timeout=10) as answer:
+        with httpx.stream("POST", f"{url}/responses", content=body(stream=True), timeout=PATIENCE) as answer:
             stream = ResponseStream()
             for piece in answer.iter_raw():
                 stream.receive_data(piece)
@@ -159,6 +158,4 @@ def test_over_a_socket_events_arrive_one_by_one_and_leaving_cancels() -> None:
                     proceed.set()
                 if stream.response.output_text == "firstsecond":
                     break
-        left = time.monotonic()
-        assert cancelled.wait(5)
-        assert time.monotonic() - left < 1
+        assert cancelled.wait(PATIENCE)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 from tests.asgi import RecordingSink, create_request, texts
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto.exceptions import APIError, RateLimitError
 from responses_proto.scripted import Scripted
@@ -114,7 +114,7 @@ def test_stop_from_another_task(backend: str, reason: str | None, status: str, *
             await slow.waits.wait()
             await task.stop(reason)
             assert listener.types[-1] == "incomplete"
-            with anyio.fail_after(0.5):
+            with anyio.fail_after(PATIENCE):
                 await slow.cancelled.wait()
             await task.stop()
         assert (task.response.status, task.response.output_text) == (status, "half")

@@ -547,7 +547,7 @@ def test_the_client_and_the_server_over_a_socket(backend: str) -> None:
             assert caught.value.request_id
             async with ResponsesClient(url, KEY, retry=ONCE) as client, client.connect() as session:
                 assert session.meta.request_id != caught.value.request_id
-                large = "word " * 4_000_000  # more than most servers take in one message, if nobody says otherwise
+                large = "word " * 4_000_000  # more than most servers accept in one message by default
                 async with session.stream(model="m", input=large, max_output_tokens=1) as stream:
                     with pytest.raises(ResponseIncompleteError):
                         await stream.result()

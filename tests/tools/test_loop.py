@@ -16,7 +16,6 @@ from responses_proto.exceptions import (
     LocalProtocolError,
     RemoteProtocolError,
     ResponseFailedError,
-    ResponsesProtoError,
     UsageError,
 )
 from responses_proto.models.items import (
@@ -414,7 +413,7 @@ def test_a_turn_without_usage_adds_none() -> None:
 
 
 def test_wrong_arguments_are_refused() -> None:
-    with pytest.raises(ResponsesProtoError, match="acme"):
+    with pytest.raises(UsageError, match="acme"):
         ToolLoop(REQUEST, dialect="acme")
     with pytest.raises(UsageError, match="max_turns must be at least 1, got 0"):
         ToolLoop(REQUEST, max_turns=0)

@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import attrs
 import pytest
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 from tests.tool_runs import (
     ASKED,
     SAID,
@@ -32,7 +32,7 @@ from tests.tool_runs import (
 
 from responses_proto import CreateResponse, ResponsesClient, RetryPolicy
 from responses_proto.codec import dump
-from responses_proto.exceptions import LocalProtocolError, ResponsesProtoError, ToolArgumentsInvalid, UsageError
+from responses_proto.exceptions import LocalProtocolError, ToolArgumentsInvalid, UsageError
 from responses_proto.models.events import OutputItemDone
 from responses_proto.models.items import FunctionCall, FunctionCallOutput, McpApprovalRequest, Message
 from responses_proto.models.tools import FunctionTool, McpTool
@@ -342,7 +342,7 @@ def test_tools_run_at_the_same_time(backend: str) -> None:
     async def test() -> None:
         arrived: list[int] = []
         all_there = anyio.Event()
-        threads = threading.Barrier(3, timeout=10)
+        threads = threading.Barrier(3, timeout=PATIENCE)
 
         @function_tool
         async def meet(n: int) -> int:
@@ -609,9 +609,9 @@ def test_bad_options_are_refused(backend: str) -> None:
                 client.run(**ASKED, concurrency=0)
             with pytest.raises(UsageError, match="tool_timeout must be a finite number of seconds above 0, got -1"):
                 client.run(**ASKED, tool_timeout=-1)
-            with pytest.raises(ResponsesProtoError, match="max_turns"):
+            with pytest.raises(UsageError, match="max_turns"):
                 client.run(loop, max_turns=0)
-            with pytest.raises(ResponsesProtoError, match="a loop has its request already"):
+            with pytest.raises(UsageError, match="a ToolLoop contains its request"):
                 client.run(loop, temperature=0.5)
             with pytest.raises(TypeError, match="did you mean 'instructions'"):
                 client.run(**ASKED, instruction="x")  # type: ignore[call-arg] # what the test is about

@@ -102,7 +102,7 @@ def test_a_run_is_the_same_with_every_dialect_of_the_protocol(backend: str, serv
 
 
 def capture(server: str, name: str) -> Answer:
-    """Give the answer of a recording of raw HTTP."""
+    """Return the answer of a recording of raw HTTP."""
     head, _, body = (CAPTURES / server / f"{name}.http").read_bytes().partition(b"\r\n\r\n")
     kind = next(line for line in head.decode().splitlines() if line.lower().startswith("content-type:"))
     return Answer.stream(body, content_type=kind.partition(":")[2].strip())

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
 import attrs
 import pytest
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 from tests.tool_runs import (
     ASKED,
     TOOLS,
@@ -148,18 +147,18 @@ def test_the_timeout_of_a_tool_overrides_that_of_the_run(backend: str) -> None:
             await anyio.sleep_forever()
             return "never"
 
-        @function_tool(timeout=30)
+        @function_tool(timeout=60)
         async def patient(context: ToolContext) -> str:
-            assert 0 < (context.seconds_left or 0) <= 30
+            assert 0 < (context.seconds_left or 0) <= 60
             return "fine"
 
         calls = [function_call(1, "{}", "slow"), function_call(2, "{}", "patient")]
         async with serving(turn(*calls), said()) as (_, client):
-            events, result = await finish(client.run(**ASKED, tools=[slow, patient], tool_timeout=20))
+            events, result = await finish(client.run(**ASKED, tools=[slow, patient], tool_timeout=50))
         (error,) = [event.error for event in events if isinstance(event, ToolFinished) and event.failed]
         assert isinstance(error, DeadlineExceeded)
         assert (error.kind, error.limit) == ("tool", 0.02)
-        assert texts(result.loop)[0].startswith("The tool took too long and was stopped after 0.")
+        assert texts(result.loop)[0].startswith("The tool took too long and was stopped after ")
         assert texts(result.loop)[1] == "fine"
 
     run(backend, test)
@@ -480,7 +479,7 @@ def test_leaving_does_not_wait_for_a_worker_thread(backend: str) -> None:
 
     @function_tool
     def stubborn(context: ToolContext) -> str:
-        release.wait(20)
+        release.wait(2 * PATIENCE)
         seen.append(context.cancelled)
         context.progress("to nobody")
         ended.set()
@@ -495,13 +494,12 @@ def test_leaving_does_not_wait_for_a_worker_thread(backend: str) -> None:
                 assert texts(agent.loop) == [CANCELLED]
                 _, result = await finish(client.run(**ASKED, tools=[stubborn], tool_timeout=0.05))
                 assert result.stopped == "completed"
+            assert not ended.is_set()
         finally:
             release.set()
 
-    started = time.monotonic()
     run(backend, test)
-    assert time.monotonic() - started < 15
-    assert ended.wait(10)
+    assert ended.wait(PATIENCE)
     assert seen[0] is True
 
 

@@ -1,4 +1,4 @@
-"""What has to type-check, in pyright and mypy alike. Checked by test_typing.py, never run."""
+"""Code that must type-check in both pyright and mypy. Checked by test_typing.py, never run."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ from responses_proto.models import (
 
 
 def number_of(event: Event) -> int:  # noqa: C901, PLR0911, PLR0912, PLR0915 - one case for each event is what is checked
-    """Give each kind of event a number."""
+    """Return a number for each kind of event."""
     match event:
         case ResponseCreated():
             return 0

@@ -20,7 +20,7 @@ import typer
 from .._version import __version__
 from ..client.client import ResponsesClient
 from ..codec import dumps
-from ..exceptions import LocalProtocolError, UsageError
+from ..exceptions import UsageError
 from ..scripted.demo import HUGGINGFACE_MODEL
 from ._errors import TERMINATED, WRONG_USAGE, CommandError, one_line_errors, print_error
 from ._output import as_text, discard_output, print_stream, write
@@ -188,7 +188,7 @@ def serve(
         )
     except OSError as error:
         raise CommandError(f"cannot read {script}: {error.strerror or error}", status=WRONG_USAGE) from error
-    except (UsageError, LocalProtocolError) as error:
+    except UsageError as error:
         raise CommandError(str(error), status=WRONG_USAGE) from error
     try:
         listener = listen(host, port)

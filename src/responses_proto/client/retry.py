@@ -2,7 +2,7 @@
 
 A POST is repeated only if it did nothing: the connection was never established, or the server answered "not now", with a
 status or inside a stream before any output. After output, nothing is repeated automatically. A GET changes nothing, so it
-is also repeated when the connection broke and nobody knows what the server did.
+is also repeated when the connection broke and it is unknown what the server did.
 
 The delay is what the server asks for, plus a random part whose bound doubles with each attempt ("full jitter"). Clients that
 were turned away together therefore do not come back together.

@@ -10,7 +10,7 @@ when to read, whether to send the request again, and what to raise.
 **States.** ``NEW`` until the block is entered, ``OPEN`` inside it, ``CLOSED`` after it, after ``aclose()``, and if entering failed.
 A stream is never opened twice. Within ``OPEN``, ``_finished`` says that nothing more is read.
 
-**Reading.** There is no background task. Whoever iterates reads: ``_read_once`` takes one piece from the connection and feeds it
+**Reading.** There is no background task. Iterating reads: ``_read_once`` takes one piece from the connection and feeds it
 to the engine, and the events of that piece wait in ``_received`` until they are consumed. A consumer that does not iterate
 therefore slows the server down. All ways to iterate (``events``, ``text_deltas``, ``batches``, ``partial``, ``result``) share
 ``_received`` and can be mixed. Only one task may read at a time. A read that is cancelled has lost data, so it fails the stream.

@@ -35,6 +35,8 @@ from .tools import ContainerReference, LocalEnvironment, Tool
 __all__ = [
     "CALL_OUTPUT_PAIRS",
     "ITEM_TYPES",
+    "PAIR_OF_CALL",
+    "PAIR_OF_OUTPUT",
     "AdditionalTools",
     "ApplyPatchCall",
     "ApplyPatchCallOutput",
@@ -619,3 +621,7 @@ CALL_OUTPUT_PAIRS: Final = (
     Pair("mcp_approval_request", "mcp_approval_response", call_key="id", output_key="approval_request_id"),
 )
 """Every type of call that another item answers."""
+PAIR_OF_CALL: Final = {pair.call: pair for pair in CALL_OUTPUT_PAIRS}
+"""Type of call -> its pair."""
+PAIR_OF_OUTPUT: Final = {pair.output: pair for pair in CALL_OUTPUT_PAIRS}
+"""Type of the item that answers a call -> its pair."""

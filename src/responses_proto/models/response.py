@@ -21,7 +21,7 @@ from .config import (
 )
 from .content import Content, OutputText, Refusal, UnknownObject
 from .items import (
-    CALL_OUTPUT_PAIRS,
+    PAIR_OF_OUTPUT,
     ApplyPatchCall,
     ComputerCall,
     CustomToolCall,
@@ -441,12 +441,9 @@ class Response(Model):
 
 def _answered_id(item: Item) -> str:
     """Return the id of the call or approval request that the item answers; empty if it answers none."""
-    pair = _PAIR_OF_OUTPUT.get(item.type)
+    pair = PAIR_OF_OUTPUT.get(item.type)
     key = getattr(item, pair.output_key, None) if pair is not None else None
     return key if isinstance(key, str) else ""
-
-
-_PAIR_OF_OUTPUT: Final = {pair.output: pair for pair in CALL_OUTPUT_PAIRS}
 
 
 def _is_pending(call: PendingCall, answered: set[str]) -> bool:

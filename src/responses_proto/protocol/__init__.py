@@ -46,6 +46,18 @@ if TYPE_CHECKING:
     from .sse import SSEDecoder as SSEDecoder
     from .sse import encode_comment as encode_comment
     from .sse import encode_frame as encode_frame
+    from .state import DELTA_FIELDS as DELTA_FIELDS
+    from .state import ITEM_EVENTS as ITEM_EVENTS
+    from .state import ITEM_LIFE as ITEM_LIFE
+    from .state import ITEM_RULES as ITEM_RULES
+    from .state import ITEM_STEPS as ITEM_STEPS
+    from .state import OTHER_GROWTH_EVENTS as OTHER_GROWTH_EVENTS
+    from .state import PART_EVENTS as PART_EVENTS
+    from .state import PART_LIFE as PART_LIFE
+    from .state import PART_RULES as PART_RULES
+    from .state import PROGRESS as PROGRESS
+    from .state import RESPONSE_LIFE as RESPONSE_LIFE
+    from .state import RESPONSE_RULES as RESPONSE_RULES
     from .stream import Outcome as Outcome
     from .stream import OutcomeStatus as OutcomeStatus
     from .stream import ResponseStream as ResponseStream
@@ -81,6 +93,20 @@ else:
             ),
             ".history": ("HistoryFinding", "HistoryRule", "as_input", "check_history"),
             ".sse": ("Frame", "SSEDecoder", "encode_comment", "encode_frame"),
+            ".state": (
+                "DELTA_FIELDS",
+                "ITEM_EVENTS",
+                "ITEM_LIFE",
+                "ITEM_RULES",
+                "ITEM_STEPS",
+                "OTHER_GROWTH_EVENTS",
+                "PART_EVENTS",
+                "PART_LIFE",
+                "PART_RULES",
+                "PROGRESS",
+                "RESPONSE_LIFE",
+                "RESPONSE_RULES",
+            ),
             ".stream": ("Outcome", "OutcomeStatus", "ResponseStream"),
         },
     )

@@ -133,6 +133,8 @@ def _merge_item(event: Any, number: int, streamed: SnapshotItem, stated: Any, re
         where = f".response.output[{number}]{path}"
         if what == "kept":
             report("output-merged", event, where, "left out; what was streamed stays")
+        elif what == "moved":
+            report("part-index", event, where, "the parts were streamed at other indices")
         elif not (streamed.partial and (earlier is UNSET or ends_with(later, earlier))):
             report("output-differs", event, where, "differs from what was streamed; the terminal event counts")
 

@@ -43,14 +43,16 @@ MAY_DIFFER: Final = frozenset({"status", "encrypted_content", "fingerprint", "lo
 """Fields that change by right from statement to statement: the stage of the work, ciphertexts, which are made anew each time, and log
 probabilities, of which servers tell more or fewer."""
 
-Difference: TypeAlias = Literal["kept", "differs"]
+Difference: TypeAlias = Literal["kept", "differs", "moved"]
 _names_of: dict[type[Model], tuple[str, ...]] = {}
+_TEXTS: Final = frozenset({"text", "refusal"})
 _SCALARS: Final = frozenset({str, int, float, bool})
 _FINAL: Final = ("completed", "incomplete", "failed")
 """Statuses that stay if a later statement has none. Any other is a stage of the work, and over by then."""
 
 OnDifference: TypeAlias = "Callable[[Difference, str, Any, Any], None]"
-"""Called with what was found (``kept``: a repair; ``differs``: a contradiction), the path (``.content[0].text``), and both values."""
+"""Called with what was found, the path (``.content[0].text``), and both values. ``kept`` is a repair, ``differs`` a contradiction,
+``moved`` a list whose parts were streamed at other indices."""
 
 
 def merge(
@@ -96,7 +98,16 @@ class _Merge:
         return cast("Any", later)
 
     def lists(self, earlier: Mapping[int, Any], later: Sequence[Any], path: str) -> Sequence[Any]:
-        """Merge two lists of parts by index. ``earlier`` maps indices to elements and may have gaps."""
+        """Merge two lists of parts by index. ``earlier`` maps indices to elements and may have gaps.
+
+        Some servers count the parts in their events from 1, or anyhow. If the later list repeats them all in order, the
+        indices of the events were wrong.
+        """
+        if any(index >= len(later) for index in earlier) and len(earlier) <= len(later):
+            in_order = [earlier[index] for index in sorted(earlier)]
+            if all(map(_repeats, in_order, later)):
+                self.on_difference("moved", f"{path}[{max(earlier)}]", UNSET, UNSET)
+                earlier = dict(enumerate(in_order))
         merged = [
             self.part(earlier[index], element, f"{path}[{index}]") if index in earlier else element
             for index, element in enumerate(later)
@@ -184,6 +195,17 @@ class _Merge:
             if value is not UNSET:
                 merged[name] = value
         return merged
+
+
+def _repeats(earlier: Any, later: Any) -> bool:
+    """Return whether a later part is an earlier one, said again or told further: no text of it is another one."""
+    if earlier.__class__ is not later.__class__:
+        return False
+    if not isinstance(earlier, Model):
+        return not isinstance(earlier, str) or later.startswith(earlier)
+    names = _field_names(earlier.__class__)
+    texts = [(getattr(earlier, name), getattr(later, name)) for name in names if name in _TEXTS]
+    return all(not isinstance(theirs, str) or not theirs or theirs.startswith(ours or "") for ours, theirs in texts)
 
 
 def _has_content(part: Any) -> bool:

@@ -401,6 +401,8 @@ class Accumulator:
         def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
             if what == "kept":
                 self._report("done-merged", event, f".item{path}", "left out; what was said before stays")
+            elif what == "moved":
+                self._report("part-index", event, f".item{path}", "the parts were streamed at other indices")
             elif streamed and _leads_to_text(path) and not (at.partial and ends_with(later, earlier)):
                 self._report("delta-mismatch", event, f".item{path}", "another text than was streamed")
 

@@ -22,14 +22,13 @@ from .headers import request_id, retry_after
 if TYPE_CHECKING:
     from ..typing import JSONValue
 
-__all__ = ["FIRST_ERROR", "api_error", "api_error_from", "readable"]
+__all__ = ["ERROR_STATUSES", "api_error", "api_error_from", "readable"]
 
 _MAX_QUOTE: Final = 300  # characters of a page that a message quotes
 _MAX_MESSAGE: Final = 2_000  # characters of a message
 _MAX_TEXT: Final = 64 * 1024  # characters that are read of a body that is not JSON
-FIRST_ERROR: Final = 400
-"""The lowest HTTP status code of an error."""
-_LAST_ERROR: Final = 599
+ERROR_STATUSES: Final = range(400, 600)
+"""The HTTP status codes of errors."""
 _MAX_DEPTH: Final = 8  # of errors inside errors; chains of proxies stay well below
 _MAX_FINDINGS: Final = 3  # of a validator, that a message lists
 
@@ -99,7 +98,7 @@ def api_error_from(
     if status is None:
         status = facts.status
     # If the status is 200 with an error in the body, the class follows from the body, as in a stream.
-    is_error = status is not None and status >= FIRST_ERROR
+    is_error = status is not None and status >= http.HTTPStatus.BAD_REQUEST
     error_class = APIError.for_status(status if is_error else facts.status or _implied_status(facts))
     message = facts.message or _phrase(status)
     return error_class(
@@ -242,7 +241,7 @@ def _status(value: JSONValue) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value[:4])
     number = value if isinstance(value, int) and not isinstance(value, bool) else 0
-    return number if FIRST_ERROR <= number <= _LAST_ERROR else None
+    return number if number in ERROR_STATUSES else None
 
 
 def _implied_status(facts: _Facts) -> int | None:

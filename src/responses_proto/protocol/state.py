@@ -1,38 +1,42 @@
 """The life of a response, of its items and of their parts, as tables.
 
-A response is a small machine inside which smaller ones live: it has *items*, an item has *parts*, a part has *text*.
-Each is announced, grows, and is closed, and each level says the whole of what it grew when it closes::
+A response has *items*, an item has *parts*, and a part has *text*. Each of them is announced, grows, and is closed. The closing event
+of each level repeats its complete content::
 
     response.created
       response.output_item.added                  an item takes the next slot of `response.output`
         response.content_part.added                 a part takes the next place in the item
           response.output_text.delta*                 its text grows
-        response.output_text.done                     the text, whole
-        response.content_part.done                  the part, whole
-      response.output_item.done                   the item, whole
-    response.completed                          the response, whole
+        response.output_text.done                     the complete text
+        response.content_part.done                  the complete part
+      response.output_item.done                   the complete item
+    response.completed                          the complete response
 
-So every text is said four times, and the later saying is the better one: what is whole beats what was pieced together. A
-reader that trusts only the last word loses everything when the connection breaks; one that trusts only the deltas is
-wrong when a server corrects itself. The accumulator keeps the deltas until something whole replaces them.
+So a server states every text four times. A later statement is more complete: a ``done`` replaces the deltas before it. A client that
+reads only the last statement loses everything when the connection breaks. One that reads only the deltas is wrong when a server
+corrects itself. The accumulator therefore keeps the deltas until a later statement replaces them.
 
-What may follow what is the same for all of them, and there is one table for each level: :data:`RESPONSE_LIFE`, :data:`ITEM_LIFE`,
-:data:`PART_LIFE`. Each says, for a state and for what happens in it, the next state. What is not in there must not happen;
-the table of rules beside it (:data:`RESPONSE_RULES`, :data:`ITEM_RULES`, :data:`PART_RULES`) says which rule of :mod:`responses_proto.rules`
-is broken if it does. Together the two have an entry for whatever may come in whatever state: a peer can break a rule, but cannot
-do anything that was not thought of.
+Each level has a table of its states: :data:`RESPONSE_LIFE`, :data:`ITEM_LIFE` and :data:`PART_LIFE`. It maps a state and a step to the
+next state. A step without an entry must not happen. A second table (:data:`RESPONSE_RULES`, :data:`ITEM_RULES`, :data:`PART_RULES`) has
+the rule of :mod:`responses_proto.rules` that such a step breaks. Together the two tables have an entry for every step in every state,
+so no input is left undefined.
 
-Four things vary between kinds of items: which text grows under which event (:data:`DELTA_FIELDS`), which events open and close a part
-(:data:`PART_EVENTS`), which events report how far the work on an item has come (:data:`PROGRESS`), and what grows in a way of
-its own (:data:`OTHER_GROWTH_EVENTS`). They are what happens to items and parts: :data:`ITEM_STEPS` and :data:`PART_STEPS` say which event is
-which step, and :data:`ITEM_EVENTS` puts together what each kind has. One that is not there is added and done, and that is its life.
+Kinds of items differ in four ways:
 
-The accumulator, the emitter, the checks and the generator of streams read the same tables, so they cannot disagree; the pictures
-in the documentation are drawn from them. An item that the work is done *for* (a search, a call of a remote tool) goes through stages,
-some of which may be left out; it cannot go back. A text is unlike a part in one thing: nobody announces it, it is
-there from the start, and may never grow. So it lives by the table of the parts, but begins ``open``.
+- which events carry the deltas of which text (:data:`DELTA_FIELDS`),
+- which events open and close a part (:data:`PART_EVENTS`),
+- which events report the progress of the work on an item (:data:`PROGRESS`),
+- which other events extend an item (:data:`OTHER_GROWTH_EVENTS`).
 
-Where the text lives in an item is its *container*: ``content`` or ``summary`` for lists of parts; ``action.commands`` for
+:data:`ITEM_STEPS` and :data:`PART_STEPS` map these events to steps. :data:`ITEM_EVENTS` lists the events of each kind of item. A kind
+that is not listed has only ``output_item.added`` and ``output_item.done``.
+
+The accumulator, the emitter, the checks and the generator of streams read the same tables, so they cannot disagree. The diagrams in
+the documentation are drawn from them. An item that stands for work (a search, a call of a remote tool) goes through stages. Stages may
+be left out, but an item cannot go back to an earlier one. A text has the states of a part. No event announces it, so it is ``open``
+from the start, and it may stay empty.
+
+The place of a text in its item is its *container*: ``content`` or ``summary`` for lists of parts; ``action.commands`` for
 the list of strings in a shell call; empty for a field of the item itself (``arguments``, ``code``), which may be inside
 another object (``operation.diff``).
 """
@@ -83,21 +87,21 @@ class DeltaField:
     """One text that grows by deltas."""
 
     item: str
-    """The type of item that it grows in."""
+    """The type of the item that has the text."""
     container: str
-    """The list of parts in the item that it grows in; empty for a field of the item itself."""
+    """The list of parts in the item that has the text; empty for a field of the item itself."""
     part: str
     """The type of part; empty where the container holds plain strings, or there is none."""
     field: str
     """The field that holds the text: of the part, or of the item."""
     index: str
-    """The event's attribute that says which part; empty where there is only one text."""
+    """The event's attribute that has the index of the part; empty where there is only one text."""
     delta: str
     """The event that adds to it, in its ``delta``."""
     done: str
-    """The event that says the whole of it."""
+    """The event that has the complete text."""
     value: str
-    """The attribute of the ``done`` event that has the whole."""
+    """The attribute of the ``done`` event that has the complete text."""
 
 
 # fmt: off
@@ -126,7 +130,7 @@ ITEM_DELTA_FIELDS: Final = {
     item: tuple(channel for channel in DELTA_FIELDS if channel.item == item)
     for item in dict.fromkeys(channel.item for channel in DELTA_FIELDS)
 }
-"""Type of item -> the texts that grow in it. Kinds that are not here come whole."""
+"""Type of item -> the texts that grow in it. Kinds that are not here have no such texts."""
 
 
 @attrs.frozen
@@ -135,13 +139,13 @@ class PartEvent:
 
     container: str
     index: str
-    """The event's attribute that says which part."""
+    """The event's attribute that has the index of the part."""
     value: str
     """The event's attribute that has the part, or the part's text."""
     items: tuple[str, ...]
-    """The types of items that it can belong to; where there are several, the part's type decides."""
+    """The types of items that it can belong to. If there are several, the part's type decides."""
     opens: bool
-    """Whether it announces the part; if not, it says the whole of it."""
+    """Whether it announces the part. If not, it closes the part and has its complete content."""
 
 
 # fmt: off
@@ -155,7 +159,7 @@ PART_EVENTS: Final = {
     "response.shell_call_command.added": PartEvent("action.commands", "command_index", "command", ("shell_call",), opens=True),
 }
 # fmt: on
-"""The events that open and close parts. (A shell command has no event of its own that closes it: its text's does.)"""
+"""The events that open and close parts. (A shell command is closed by the event that closes its text.)"""
 
 PARTS: Final = {(channel.container, channel.part): channel for channel in reversed(DELTA_FIELDS) if channel.part}
 """(container, type of part) -> the text that grows in it."""
@@ -178,13 +182,13 @@ PART_CLOSERS: Final = {
 
 @attrs.frozen
 class ProgressEvent:
-    """An event that only says how far an item has come."""
+    """An event that only reports the progress of an item."""
 
     item: str
     status: str
     """The item's status from then on; empty where that kind of item has none."""
     step: Literal["begins", "works", "ends", "fails"]
-    """What it is in the item's life."""
+    """The step that it is for its item."""
 
 
 PROGRESS: Final = {
@@ -208,7 +212,7 @@ PROGRESS: Final = {
     "response.mcp_list_tools.failed": ProgressEvent("mcp_list_tools", "", "fails"),
     "response.compaction.compacting": ProgressEvent("compaction", "", "works"),
 }
-"""The events that report on an item without changing what it says; of each kind of item, in their order."""
+"""The events that report on an item without changing its content, for each kind of item in their order."""
 
 ITEM_PROGRESS: Final = {
     item: tuple(name for name, progress in PROGRESS.items() if progress.item == item)
@@ -222,10 +226,10 @@ OTHER_GROWTH_EVENTS: Final = {
     "response.shell_call_output_content.delta": "shell_call_output",
     "response.shell_call_output_content.done": "shell_call_output",
 }
-"""The events by which an item grows otherwise than by deltas of strings -> its type."""
+"""Events that extend an item other than by deltas of strings -> the type of the item."""
 
 ResponseState: TypeAlias = Literal["awaited", "created", "queued", "in_progress", "ended"]
-"""Where a response is in its life, seen from its stream."""
+"""The state of a response, as seen from its stream."""
 
 RESPONSE_LIFE: Final[dict[ResponseState, dict[str, ResponseState]]] = {
     "awaited": {"response.created": "created"},
@@ -248,10 +252,10 @@ RESPONSE_LIFE: Final[dict[ResponseState, dict[str, ResponseState]]] = {
     },
     "ended": {},
 }
-"""state -> lifecycle event -> next state. What is not here is out of order. Items belong into ``in_progress``."""
+"""state -> lifecycle event -> next state. Other events are out of order. Items belong into ``in_progress``."""
 
 ResponseStep: TypeAlias = Literal["lifecycle", "output"]
-"""What can come of a response: an event of its own life, or one of an item."""
+"""The kinds of events of a response: lifecycle events, and events of items."""
 
 RESPONSE_RULES: Final[dict[ResponseState, dict[ResponseStep, str]]] = {
     "awaited": {"lifecycle": "created-missing", "output": "created-missing"},
@@ -260,10 +264,10 @@ RESPONSE_RULES: Final[dict[ResponseState, dict[ResponseStep, str]]] = {
     "in_progress": {"lifecycle": "lifecycle"},
     "ended": {"lifecycle": "late-event", "output": "late-event"},
 }
-"""state -> what comes out of order -> the rule that it breaks."""
+"""state -> step that is not allowed in it -> the rule that it breaks."""
 
 ItemState: TypeAlias = Literal["awaited", "open", "begun", "working", "worked", "done"]
-"""Where an item is in its life. The three in the middle are stages of work, which only some kinds have."""
+"""The state of an item. ``begun``, ``working`` and ``worked`` are stages of work, which only some kinds have."""
 ItemStep: TypeAlias = Literal["added", "begins", "works", "ends", "fails", "grows", "done"]
 """What can happen to an item."""
 
@@ -279,7 +283,7 @@ ITEM_LIFE: Final[dict[ItemState, dict[ItemStep, ItemState]]] = {
     "worked": {"done": "done"},
     "done": {},
 }  # fmt: skip
-"""state -> what happens -> next state, for items of every kind."""
+"""state -> step -> next state, for items of every kind."""
 
 ITEM_RULES: Final[dict[ItemState, dict[ItemStep, str]]] = {
     "awaited": {
@@ -298,7 +302,7 @@ ITEM_RULES: Final[dict[ItemState, dict[ItemStep, str]]] = {
         "fails": "progress-order", "grows": "delta-after-done", "done": "item-repeated",
     },
 }  # fmt: skip
-"""state -> what must not happen in it -> the rule that it breaks."""
+"""state -> step that is not allowed in it -> the rule that it breaks."""
 
 ITEM_STEPS: Final[dict[str, ItemStep]] = {
     "response.output_item.added": "added",
@@ -306,7 +310,7 @@ ITEM_STEPS: Final[dict[str, ItemStep]] = {
     **{name: progress.step for name, progress in PROGRESS.items()},
     **dict.fromkeys((*DELTA_EVENTS, *DONE_EVENTS, *PART_EVENTS, *OTHER_GROWTH_EVENTS), "grows"),
 }
-"""Event -> what it is in the life of its item. All events of items are here."""
+"""Event -> its step for its item. All events of items are here."""
 
 ITEM_EVENTS: Final = {
     item: (
@@ -317,58 +321,58 @@ ITEM_EVENTS: Final = {
     )
     for item in dict.fromkeys((*ITEM_DELTA_FIELDS, *ITEM_PROGRESS, *OTHER_GROWTH_EVENTS.values()))
 }
-"""Type of item -> what can come of it between ``added`` and ``done``: the steps of :data:`ITEM_LIFE` that its kind has."""
+"""Type of item -> its events between ``added`` and ``done``."""
 
-PartState: TypeAlias = Literal["awaited", "open", "growing", "whole", "done"]
-"""Where a part, or a text, is in its life. ``whole``: the whole of its text was said."""
-PartStep: TypeAlias = Literal["added", "delta", "whole", "done", "item done"]
-"""What can happen to a part; the last is the end of the item that it is in."""
+PartState: TypeAlias = Literal["awaited", "open", "growing", "complete", "done"]
+"""The state of a part or a text. ``complete``: the ``done`` event of its text was sent."""
+PartStep: TypeAlias = Literal["added", "delta", "text_done", "done", "item done"]
+"""What can happen to a part. ``text_done`` is the ``done`` event of its text; ``item done`` is the end of the item that it is in."""
 
 PART_LIFE: Final[dict[PartState, dict[PartStep, PartState]]] = {
     "awaited": {"added": "open"},
-    "open": {"added": "open", "delta": "growing", "whole": "whole", "done": "done"},
-    "growing": {"delta": "growing", "whole": "whole"},
-    "whole": {"done": "done"},
+    "open": {"added": "open", "delta": "growing", "text_done": "complete", "done": "done"},
+    "growing": {"delta": "growing", "text_done": "complete"},
+    "complete": {"done": "done"},
     "done": {"item done": "done"},
 }
-"""state -> what happens -> next state, for parts. (An item can be added with parts in it, which are then added once more.)
+"""state -> step -> next state, for parts. (An item can be added with parts in it, which are then added once more.)
 
-A part that no event closes, as a shell command has none, and a text in no part may be ``open`` or ``whole`` when their item is done.
+A shell command, which no event closes, and a text outside of a part may be ``open`` or ``complete`` when their item is done.
 """
 
 PART_RULES: Final[dict[PartState, dict[PartStep, str]]] = {
-    "awaited": {"delta": "part-implied", "whole": "part-implied", "done": "part-implied"},
+    "awaited": {"delta": "part-implied", "text_done": "part-implied", "done": "part-implied"},
     "open": {"item done": "part-unfinished"},
     "growing": {"added": "part-repeated", "done": "text-unfinished", "item done": "text-unfinished"},
-    "whole": {
-        "added": "part-repeated", "delta": "delta-after-done", "whole": "part-repeated", "item done": "part-unfinished",
+    "complete": {
+        "added": "part-repeated", "delta": "delta-after-done", "text_done": "part-repeated", "item done": "part-unfinished",
     },
     "done": {
-        "added": "part-repeated", "delta": "delta-after-done", "whole": "part-repeated", "done": "part-repeated",
+        "added": "part-repeated", "delta": "delta-after-done", "text_done": "part-repeated", "done": "part-repeated",
     },
 }  # fmt: skip
-"""state -> what must not happen in it -> the rule that it breaks."""
+"""state -> step that is not allowed in it -> the rule that it breaks."""
 
 PART_STEPS: Final[dict[str, PartStep]] = {
     **dict.fromkeys(DELTA_EVENTS, "delta"),
-    **dict.fromkeys(DONE_EVENTS, "whole"),
+    **dict.fromkeys(DONE_EVENTS, "text_done"),
     **{name: "added" if event.opens else "done" for name, event in PART_EVENTS.items()},
 }
-"""Event -> what it is in the life of its part, or of its text."""
+"""Event -> its step for its part or its text."""
 
 TERMINAL: Final[dict[str, Literal["completed", "incomplete", "failed"]]] = {
     "response.completed": "completed",
     "response.incomplete": "incomplete",
     "response.failed": "failed",
 }
-"""Terminal event -> the outcome's status, unless :data:`STATUS_PRECEDENCE` the response's own."""
+"""Terminal event -> the outcome's status, unless the response's own is worse (:data:`STATUS_PRECEDENCE`)."""
 
 STATUS_PRECEDENCE: Final[dict[str, frozenset[Literal["incomplete", "failed", "cancelled"]]]] = {
     "completed": frozenset({"incomplete", "failed", "cancelled"}),
     "incomplete": frozenset({"failed", "cancelled"}),
     "failed": frozenset({"cancelled"}),
 }
-"""What the terminal event says -> the statuses of its response that are believed instead, because they are worse.
+"""The status that the terminal event stands for -> worse statuses of its response, which are believed instead.
 
-vLLM sends `response.completed` whatever happened. Cancelling has no event of its own.
+vLLM sends `response.completed` for every response, failed ones included. Cancelling has no event of its own.
 """

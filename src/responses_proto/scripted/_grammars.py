@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ._regex import sample
+from ._regex import MAX_LENGTH, sample
 
 if TYPE_CHECKING:
     from ..models.tools import CustomToolGrammarFormat
 
 __all__ = ["sample_grammar"]
 
-_MAX_LENGTH: Final = 4096  # characters
 
 _COMMON: Final = {
     **dict.fromkeys(("DIGIT", "INT", "NUMBER", "SIGNED_INT", "SIGNED_NUMBER", "HEXDIGIT"), "1"),
@@ -157,7 +156,7 @@ class _RuleBody:
                 continue
             pieces.append(self._repeated(self._atom()))
         known = [piece for piece in pieces if piece is not None]
-        if sum(map(len, known)) > _MAX_LENGTH:
+        if sum(map(len, known)) > MAX_LENGTH:
             raise _Unsupported
         return self.separator.join(filter(None, known)) if len(known) == len(pieces) else None
 
@@ -165,7 +164,7 @@ class _RuleBody:
         while self.kind == "times" or (self.kind == "sign" and self.lexeme in "?*+"):
             if self.kind == "times":
                 count = int(re.findall(r"\d+", self.lexeme)[0])
-                if count * len(piece or " ") > _MAX_LENGTH:
+                if count * len(piece or " ") > MAX_LENGTH:
                     raise _Unsupported
                 piece = None if piece is None else self.separator.join([piece] * count)
             elif self.lexeme in "?*":

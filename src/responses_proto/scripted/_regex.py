@@ -13,9 +13,10 @@ from typing import Final
 
 import attrs
 
-__all__ = ["sample"]
+__all__ = ["MAX_LENGTH", "sample"]
 
-_MAX_LENGTH: Final = 4096  # characters
+MAX_LENGTH: Final = 4096
+"""The greatest length of a made-up text, in characters."""
 _MAX_DEPTH: Final = 50  # nested groups
 _TRIES: Final = 32  # how many numbers of repetitions are tried one by one
 
@@ -104,8 +105,8 @@ class _Sampler:
             minimum, maximum = self._quantifier()
             count = minimum
             if maximum is None or maximum > minimum:
-                count = min(minimum + self.extra, maximum or _MAX_LENGTH)
-            if len(piece) * count > _MAX_LENGTH:
+                count = min(minimum + self.extra, maximum or MAX_LENGTH)
+            if len(piece) * count > MAX_LENGTH:
                 raise _Unsupported
             pieces.append(piece * count)
         return "".join(pieces)

@@ -47,7 +47,7 @@ def run(main: Callable[[ResponsesClient, str], Awaitable[None]], *, model: str =
     try:
         with demo_client(model) as (client, name):
             anyio.run(with_client, client, name)
-    except ResponsesProtoError as error:
+    except (ResponsesProtoError, OSError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)

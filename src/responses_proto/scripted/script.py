@@ -17,6 +17,7 @@ The first rule whose conditions hold answers. If there is none, the model answer
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self, cast
@@ -28,6 +29,7 @@ from ..exceptions import APIError, DecodeError, LimitExceeded, UsageError
 from ..models._base import Model, model
 from ..models.items import CustomToolCall, FunctionCall, Item, MessagePhase, UnknownItem
 from ..models.tools import CustomTool
+from ..protocol.api_errors import ERROR_STATUSES
 from ..typing import UNSET, JSONObject, JSONValue, Unset
 from ._offers import callable_tools
 from ._request import output_text
@@ -219,7 +221,7 @@ def _contradictions(rule: ScriptRule) -> Iterator[str]:
         for field, verb in _VERB_OF_FIELD.items():
             if getattr(step, field) is not UNSET and verb not in verbs:
                 yield f"{field!r} needs {verb!r} in the same step"
-        if step.error and not 400 <= step.error.status <= 599:  # noqa: PLR2004 - the error statuses of HTTP
+        if step.error and step.error.status not in ERROR_STATUSES:
             yield f"the status of an error must be 400 to 599, got {step.error.status}"
         if isinstance(step.item, UnknownItem) and ":" not in step.item.type:
             yield f"unknown type of item {step.item.type!r}; prefix a custom type with a name: 'acme:{step.item.type}'"
@@ -318,7 +320,7 @@ def _with_id(item: Item, ids: Callable[[str], str]) -> Item:
 
 
 def _error(error: ScriptError) -> APIError:
-    default_type = "server_error" if error.status >= 500 else "invalid_request_error"  # noqa: PLR2004 - HTTP's server errors
+    default_type = "server_error" if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else "invalid_request_error"
     return APIError.for_status(error.status)(
         error.message or "The script asks for an error.",
         status=error.status,

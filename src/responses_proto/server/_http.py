@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import anyio
@@ -107,9 +108,6 @@ def _too_large(maximum: int) -> APIError:
 # ---- responses
 
 
-_FIRST_SERVER_ERROR: Final = 500
-
-
 @attrs.frozen
 class JSONResponse:
     """An ASGI application that sends a response whose body is known."""
@@ -132,7 +130,7 @@ def json_response(value: object) -> JSONResponse:
 def error_response(error: APIError) -> JSONResponse:
     """Create the response for an error, in the documented shape."""
     status = error.answer_status
-    type_ = error.type or (INVALID if status < _FIRST_SERVER_ERROR else "server_error")
+    type_ = error.type or (INVALID if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error")
     body: JSONValue = {"error": {"message": error.message, "type": type_, "param": error.param, "code": error.code}}
     forwarded = {
         name: value

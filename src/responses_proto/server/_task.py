@@ -197,7 +197,7 @@ class ResponseTask:
                 raise
 
     def discard(self) -> None:
-        """Do not store the response, and let nobody find it from here on. It goes on running."""
+        """Do not store the response, and hide it from now on. It continues to run."""
         self._should_store = False
         self._running.pop(self.id, None)
 

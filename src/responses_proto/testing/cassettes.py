@@ -38,6 +38,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 import anyio
 import attrs
 
+from ..client._replies import MIN_SECRET_LENGTH
 from ..client.transport.http import HTTPTransport
 from ..exceptions import DeadlineExceeded, LocalProtocolError, StreamTruncated, TransportError, UsageError
 from ..models.content import CONTENT_TYPES
@@ -83,7 +84,6 @@ _SECRET_FIELD: Final = re.compile(
 )
 # ^ narrower than for headers, because bodies have harmless fields such as `token` and `prompt_cache_key`
 _ENDPOINT: Final = re.compile(r"/(?:responses|conversations)(?:/.*)?$")
-_MIN_SECRET_LENGTH: Final = 6  # characters; a shorter value is likely to occur in ordinary text
 
 
 @attrs.define(kw_only=True)
@@ -306,7 +306,7 @@ class _OpenExchange:
         found |= {word for value in list(found) for word in re.split(r"[\s;,=]+", value)}
         forms = {form for value in found for form in (value, quote(value, safe=""), json.dumps(value)[1:-1])}
         forms |= {json.dumps(value, ensure_ascii=False)[1:-1] for value in found}
-        return {form.encode("utf-8", "replace") for form in forms - _vocabulary() if len(form) >= _MIN_SECRET_LENGTH}
+        return {form.encode("utf-8", "replace") for form in forms - _vocabulary() if len(form) >= MIN_SECRET_LENGTH}
 
 
 @functools.cache

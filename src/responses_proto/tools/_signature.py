@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import attrs
 
 from ..codec import default_backend
-from ..exceptions import DecodeError, LimitExceeded, LocalProtocolError, ToolArgumentsInvalid, UsageError
+from ..exceptions import DecodeError, LimitExceeded, ToolArgumentsInvalid, UsageError
 from ..schema._shapes import path_of
 from ..schema.structured import Parameter, Structured
 from ._docstring import read_docstring
@@ -114,7 +114,7 @@ def signature_of(function: Callable[..., Any], parameters: tuple[PyParameter, ..
                 for parameter in parameters
             },
         )
-    except (LocalProtocolError, UsageError) as error:
+    except UsageError as error:
         raise UsageError(f"{label_of(function)}(): {error}") from error
     return Signature(structured=structured, parameters=parameters)
 

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, cast, get_args
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from ..client._calls import merge_fields
 from ..exceptions import UsageError
 from ..models.request import CreateResponse
-from ..models.tools import Tool
 from .executors import function_tool
 from .loop import is_offered, load_tool, tool_names
+from .output import TOOL_CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ..models.response import PendingCall
+    from ..models.tools import Tool
     from ..typing import JSONObject
     from .executors import ToolExecutor, Tools
 
 __all__ = ["Toolbox"]
 
 _EXECUTOR_METHODS: Final = ("definitions", "handles", "execute")
-_TOOL: Final[tuple[type, ...]] = get_args(Tool)
 
 
 class Toolbox:
@@ -36,7 +36,7 @@ class Toolbox:
         self._definitions: list[Tool | JSONObject] = []
         self._offered: list[Tool | JSONObject] = []
         for tool in cast("Iterable[Any]", tools):
-            if isinstance(tool, (*_TOOL, Mapping)):
+            if isinstance(tool, (*TOOL_CLASSES, Mapping)):
                 self._definitions.append(cast("Tool", tool))
             elif all(callable(getattr(tool, method, None)) for method in _EXECUTOR_METHODS):
                 self.executors.append(tool)

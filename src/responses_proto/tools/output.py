@@ -32,7 +32,7 @@ from ..models._media import WHITE_PIXEL
 from ..models.actions import ExitOutcome, ShellOutput
 from ..models.content import ComputerScreenshot, Content, InputImage, InputText, OutputText
 from ..models.items import (
-    CALL_OUTPUT_PAIRS,
+    PAIR_OF_CALL,
     ApplyPatchCall,
     ApplyPatchCallOutput,
     ComputerCall,
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from ..models.response import PendingCall
 
-__all__ = ["Approval", "ToolOutput", "ToolResult", "call_key", "output_item", "tool_output"]
+__all__ = ["TOOL_CLASSES", "Approval", "ToolOutput", "ToolResult", "call_key", "output_item", "tool_output"]
 
 ToolResult: TypeAlias = "str | Content | Sequence[Content] | Sequence[ShellOutput] | Sequence[Tool] | Item"
 """What the model reads: text; content parts, such as images and files; the output of shell commands; the tools that a
@@ -68,9 +68,9 @@ search found; or the item itself that answers the call, such as a ``ComputerCall
 
 _CONTENT: Final[tuple[type, ...]] = get_args(Content)
 _ITEM: Final[tuple[type, ...]] = get_args(Item)
-_TOOL: Final[tuple[type, ...]] = get_args(Tool)
-_PARTS: Final = (*_CONTENT, *_TOOL, ShellOutput)
-_PAIR_OF: Final = {pair.call: pair for pair in CALL_OUTPUT_PAIRS}
+TOOL_CLASSES: Final[tuple[type, ...]] = get_args(Tool)
+"""The classes of tool definitions."""
+_PARTS: Final = (*_CONTENT, *TOOL_CLASSES, ShellOutput)
 # A computer call that failed must be answered with a screenshot, too.
 _BLANK_SCREEN: Final = f"data:image/png;base64,{WHITE_PIXEL}"
 
@@ -100,7 +100,7 @@ class Approval:
 
 def call_key(call: PendingCall) -> str:
     """Return the id that the answer to a call refers to: ``call_id``, or ``id`` for an approval; empty if missing."""
-    key = getattr(call, _PAIR_OF[call.type].call_key)
+    key = getattr(call, PAIR_OF_CALL[call.type].call_key)
     return key if isinstance(key, str) else ""
 
 
@@ -198,7 +198,7 @@ def output_item(call: PendingCall, answer: ToolOutput | ToolResult | Approval, *
 def _item(call: PendingCall, output: ToolOutput) -> Item:
     if isinstance(output.output, _ITEM):
         item = cast("Item", output.output)
-        pair, key = _PAIR_OF[call.type], call_key(call)
+        pair, key = PAIR_OF_CALL[call.type], call_key(call)
         if item.type != pair.output or getattr(item, pair.output_key) != key:
             raise _unsuitable(call, f"{pair.output} with {pair.output_key}={key!r}", item)
         return item
@@ -295,7 +295,7 @@ def _computer(call: ComputerCall, output: ToolOutput) -> Item:
 
 def _tool_search(call: ToolSearchCall, output: ToolOutput) -> Item:
     # `tool_output` turns an empty list into the JSON text "[]", since it cannot know of what the list is.
-    found: list[Any] | None = [] if output.failed or output.value == [] else _as_list(output.output, _TOOL)
+    found: list[Any] | None = [] if output.failed or output.value == [] else _as_list(output.output, TOOL_CLASSES)
     if found is None:
         raise _unsuitable(call, "a list of tools", output.output)
     return ToolSearchOutput(call_id=call.call_id, tools=found, execution="client", status="completed")

@@ -123,7 +123,7 @@ def test_everything_else_passes_unchanged(data: bytes) -> None:
         chunks = Chunks()
         chunks.request_begins()
         assert b"".join(map(chunks.feed, cut(data, sizes))) == data
-    assert Chunks().feed(data) == data  # nobody has asked for anything
+    assert Chunks().feed(data) == data  # nothing was requested
 
 
 @both_loops

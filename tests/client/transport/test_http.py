@@ -326,7 +326,7 @@ def test_a_server_that_reads_nothing_is_a_write_deadline(backend: str) -> None:
         async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
             port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - anyio's, not Django's
             transport = HTTPTransport()
-            with pytest.raises(DeadlineExceeded) as caught:  # nobody accepts, so that nobody reads
+            with pytest.raises(DeadlineExceeded) as caught:  # the connection is not accepted, so nothing is read
                 await transport.send(
                     post(f"http://127.0.0.1:{port}/v1", body=b"x" * 64 * 1024 * 1024, timeouts=Timeouts(write=0.1))
                 )

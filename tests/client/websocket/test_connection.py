@@ -10,7 +10,7 @@ import anyio
 import pytest
 from tests.sockets import KEY, TEXT, eventually, frame, messages, opened, say, send, session_with
 from tests.streams import plain
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import Limits, Timeouts
 from responses_proto.exceptions import (
@@ -152,7 +152,7 @@ def test_a_message_that_is_too_large_exceeds_a_limit(backend: str, how: str) -> 
             assert (caught.value.limit, caught.value.maximum) == ("max_event_bytes", 10_000)
             assert caught.value.response
             assert caught.value.response.output_text == TEXT
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 await gone.wait()
 
     run(backend, test)
@@ -186,7 +186,7 @@ def test_pings_are_answered_whether_or_not_anybody_reads(backend: str) -> None:
         answered = anyio.Event()
         async with FakeServer(script) as server, session_with(server) as session:
             assert await say(session) == TEXT
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 await answered.wait()
 
     run(backend, test)
@@ -325,7 +325,7 @@ def test_ends_of_a_connection_in_the_middle(
                 assert stream.outcome.status == "truncated"
             else:
                 assert told in str(error)
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 assert await say(session) == "Well."
 
     run(backend, test)

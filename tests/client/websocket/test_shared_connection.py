@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 from tests.sockets import TEXT, eventually, messages, opened, say, send, session_with
 from tests.streams import done, ending, message, numbered, opening, plain, text_delta
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import Limits
 from responses_proto.exceptions import APIError, LimitExceeded, LocalProtocolError
@@ -21,7 +22,7 @@ LONG = "x" * 100_000
 
 
 def long(deltas: int) -> list[Wire]:
-    """Give a response of so many deltas, 100 kB each, whose last event is small all the same."""
+    """Return a response with a number of deltas of 100 kB each, and a small last event."""
     middle = [text_delta(LONG) for _ in range(deltas)]
     return numbered([*opening(), *opened("")[2:4], *middle, done(0, message("the end")), ending([message("the end")])])
 
@@ -158,8 +159,12 @@ def test_a_lane_is_free_when_its_response_has_ended_not_when_it_was_read(backend
         async with FakeServer(Answer.events(plain())) as server, session_with(server) as session:
             first = session.stream(model="m", input="x")
             async with first:
-                await anyio.sleep(0.05)  # all of it has come
-                assert await say(session) == TEXT
+                with anyio.fail_after(PATIENCE):
+                    while True:  # until all of it has arrived
+                        with contextlib.suppress(LocalProtocolError):
+                            assert await say(session) == TEXT
+                            break
+                        await anyio.sleep(0.01)
                 assert (await first.result()).output_text == TEXT
 
     run(backend, test)

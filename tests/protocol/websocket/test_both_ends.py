@@ -1,4 +1,4 @@
-"""The two ends connected, without a socket: whatever happens in whatever order, each turn gets its response and nothing else."""
+"""The two ends connected, without a socket: in any order of events, each turn gets its own response and nothing else."""
 
 from __future__ import annotations
 

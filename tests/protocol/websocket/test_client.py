@@ -443,7 +443,7 @@ def test_a_response_that_waits_for_input_has_no_successor(*, after: bool) -> Non
 
 
 def test_a_reserved_lane_is_free_once_the_steer_is_pending() -> None:
-    # The server knows better what the client has to answer than the output tells.
+    # The server's list of calls to answer takes precedence over the output.
     session, _ = running()
     session.steer("resp_1")
     hear(session, accepted(), ended(), pending())

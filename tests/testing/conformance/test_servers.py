@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 import anyio
@@ -13,7 +12,7 @@ import pytest
 from tests.support import both_loops, run
 from tests.testing.conformance.test_streams import BROKEN
 
-from responses_proto.exceptions import ResponsesProtoError, UsageError
+from responses_proto.exceptions import UsageError
 from responses_proto.rules import RULES
 from responses_proto.scripted import Scripted
 from responses_proto.server import ResponsesApp
@@ -331,10 +330,8 @@ def test_a_silent_server_fails_at_the_deadline(backend: str) -> None:
         async def script(peer: ServerExchange) -> None:
             await peer.until_closed()
 
-        started = time.monotonic()
         async with FakeServer(script) as server:
             report = await check_server(server.url, only=["create", "retrieve"], deadline=0.2)
-        assert time.monotonic() - started < 5
         assert [check.status for check in report.checks] == ["failed", "failed"]
         assert "not finished after 0.2 seconds" in str(report)
 
@@ -476,7 +473,7 @@ def test_an_unknown_rule_is_refused(options: Any, said: str) -> None:
 
 def test_an_invalid_address_is_refused() -> None:
     async def test() -> None:
-        with pytest.raises(ResponsesProtoError, match="base_url"):
+        with pytest.raises(UsageError, match="base_url"):
             await check_server("127.0.0.1:8080")
 
     run("asyncio", test)

@@ -156,7 +156,7 @@ OF_ITEMS: Final[dict[str, dict[str, Wire]]] = {
 OF_PARTS: Final[dict[str, Wire]] = {
     "added": {"type": "response.content_part.added", **_IN, "part": {**_PART, "text": ""}},
     "delta": {"type": "response.output_text.delta", **_IN, "delta": "x", "logprobs": []},
-    "whole": {"type": "response.output_text.done", **_IN, "text": "x", "logprobs": []},
+    "text_done": {"type": "response.output_text.done", **_IN, "text": "x", "logprobs": []},
     "done": {"type": "response.content_part.done", **_IN, "part": _PART},
     "item done": done(0, message("x", "it_1")),
 }

@@ -5,7 +5,7 @@ import json
 import anyio
 import httpx
 import pytest
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import ResponsesClient
 from responses_proto.exceptions import TransportError, UsageError
@@ -102,7 +102,7 @@ def test_sending_raises_after_the_client_left(backend: str, way: str) -> None:
             async with ResponsesClient(server.url, http_client=through) as client:
                 async with client.stream(model="m", input="x"):
                     pass
-                with anyio.fail_after(1):
+                with anyio.fail_after(PATIENCE):
                     await told.wait()
         assert server.errors == []  # leaving is the client's right
 

@@ -50,7 +50,7 @@ def test_the_client_survives_each_fault_or_raises_its_error(backend: str, way: s
     async def test() -> None:
         async with FakeServer(Answer.text(TEXT).with_faults(FAULTS[name])) as server:
             transport = server.transport if way == "memory" else None
-            patience = Timeouts(between_bytes=0.3)
+            patience = Timeouts(between_bytes=2)
             async with ResponsesClient(server.url, http_client=transport, timeouts=patience) as client:
                 stream = client.stream(model="m", input="x")
                 if name in FATAL:

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 import anyio
 import httpx
 import pytest
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 from tests.testing.fake.test_answers import WHOLE
 
 from responses_proto import ResponsesClient
@@ -138,7 +137,7 @@ def test_a_script_can_talk_to_the_client_itself(backend: str, way: str) -> None:
                     if isinstance(event, OutputTextDelta):
                         heard.set()
                         break
-            with anyio.fail_after(0.1):
+            with anyio.fail_after(PATIENCE):
                 await gone.wait()
 
     run(backend, test)
@@ -248,12 +247,10 @@ def test_a_request_without_an_answer_is_an_error_of_the_script(backend: str) -> 
 @both_ways
 def test_leaving_the_block_ends_what_is_going_on(backend: str, way: str) -> None:
     async def test() -> None:
-        started = time.monotonic()
         async with FakeServer(Answer.text("x").with_faults(Fault.stall(after=0))) as server:
             c = client(server, way)
             stream = await c.stream(model="m", input="x").__aenter__()
             await anext(stream)
-        assert time.monotonic() - started < 2
         with pytest.raises(TransportError):
             await stream.result()
         await stream.aclose()
@@ -311,7 +308,7 @@ async def received(server: FakeServer, data: bytes, until: bytes = b"never") -> 
     async with await anyio.connect_tcp(host, int(port)) as socket:
         try:
             await socket.send(data)
-            with anyio.fail_after(5):
+            with anyio.fail_after(PATIENCE):
                 while until not in answer:
                     answer += await socket.receive()
         except (anyio.EndOfStream, anyio.BrokenResourceError) as end:

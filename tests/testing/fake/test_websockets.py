@@ -13,7 +13,7 @@ import httpx_ws
 import pytest
 from tests.sockets import TEXT, eventually, session_with
 from tests.streams import plain
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 from tests.testing.fake.test_answers import WHOLE
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
@@ -274,7 +274,7 @@ def test_a_client_that_breaks_the_protocol_ends_its_own_connection_only(backend:
             async with await anyio.connect_tcp(host, int(port)) as stream:
                 await stream.send("\r\n".join(lines).encode() + data)  # in one packet with the handshake
                 answer = b""
-                with suppress(anyio.EndOfStream, anyio.BrokenResourceError), anyio.fail_after(5):
+                with suppress(anyio.EndOfStream, anyio.BrokenResourceError), anyio.fail_after(PATIENCE):
                     while True:
                         answer += await stream.receive()
             assert answer.rpartition(b"\r\n\r\n")[2][:1] == b"\x88"

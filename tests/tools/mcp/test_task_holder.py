@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto.tools.mcp._task_holder import TaskHolder
 
@@ -81,7 +81,7 @@ def test_no_cancel_scope_surrounds_the_code_of_the_user(backend: str) -> None:
                 raise ValueError("the connection broke")
 
         holder = await opened(breaks)
-        await holder.wait_ended(5)
+        await holder.wait_ended(PATIENCE)
         await anyio.sleep(0.01)  # is not cancelled
         assert isinstance(holder.failure, ValueError)  # not an exception group
         await holder.close()
@@ -131,16 +131,21 @@ def test_no_cancel_delays_the_cancellation(backend: str) -> None:
 
         async def opens_in_steps(holder: TaskHolder) -> None:
             with holder.no_cancel():
-                await anyio.sleep(0.1)
+                begun.set()
+                await proceed.wait()
                 steps.append("the first")
-            await anyio.sleep(0.1)
+            await anyio.sleep_forever()
             steps.append("the second")
-            await holder.wait_until_closed()
 
+        begun, proceed = anyio.Event(), anyio.Event()
         holder = TaskHolder(opens_in_steps)
         holder.start()
-        await anyio.sleep(0.01)
-        await holder.close()
+        await begun.wait()
+        async with anyio.create_task_group() as group:
+            group.start_soon(holder.close)
+            await anyio.wait_all_tasks_blocked()
+            assert steps == []
+            proceed.set()
         assert steps == ["the first"]
         assert holder.ended
 
@@ -151,8 +156,9 @@ def test_no_cancel_delays_the_cancellation(backend: str) -> None:
 def test_a_cancelled_caller_of_close_still_waits_for_the_end(backend: str) -> None:
     async def test() -> None:
         held = Held()
-        with anyio.move_on_after(0.01) as scope:
+        with anyio.CancelScope() as scope:
             holder = await opened(held.work)
+            scope.cancel()
             try:
                 await anyio.sleep_forever()
             finally:
@@ -173,7 +179,7 @@ def test_a_resource_that_does_not_close_is_cancelled(backend: str) -> None:
                 await anyio.sleep_forever()
 
         holder = await opened(clings)
-        with anyio.fail_after(10):
+        with anyio.fail_after(PATIENCE):
             await holder.close()
         assert holder.ended
 
@@ -187,7 +193,7 @@ def test_request_close_does_not_wait(backend: str) -> None:
         holder = await opened(held.work)
         holder.request_close()
         assert not await holder.wait_ended(0)
-        assert await holder.wait_ended(5)
+        assert await holder.wait_ended(PATIENCE)
         assert held.left
 
     run(backend, test)

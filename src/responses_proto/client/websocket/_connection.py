@@ -110,7 +110,7 @@ class WebSocketConnection:
         self._session = AsyncWebSocketSession(self._stream, keepalive_ping_interval_seconds=None)
         self._limits = limits
         self.emulated: bool = self._stream.get_extra_info("socket") is None
-        """Whether the connection is emulated in memory, without a network. Then nothing gets lost, and nobody answers a close frame."""
+        """Whether the connection is emulated in memory, without a network. Then nothing is lost, and a close frame is not answered."""
         self._keepalive = None if self.emulated else keepalive
         self._pinged = False  # since the last sign of life
         self._partial: list[bytes] = []  # the message that is being received …

@@ -1,7 +1,8 @@
 """Share one WebSocket between the streams of a session, by a task that reads it.
 
-The task reads while somebody waits, and also while fewer than 1 MiB of messages wait to be fetched. So pings are answered while nobody reads;
-a slow stream does not hold up another one; and if no stream is read at all, the server is slowed down, as over HTTP.
+The task reads while a turn waits, and also while fewer than 1 MiB of messages wait to be fetched. So pings are answered
+while the caller does not read, and a slow stream does not delay another one. If no stream is read at all, the server is slowed down,
+as over HTTP.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class SharedConnection:
         self._turn_changed: dict[ClientTurn, anyio.Event] = {}  # set and removed when a turn that is waited for changes
         self._steer_changed = anyio.Event()  # set and replaced when any steer changes
         self._waiters = 0  # tasks that wait for something from the server
-        self._read_on = anyio.Event()  # set when the reading task may have to go on
+        self._read_on = anyio.Event()  # set when the reading task should check whether to continue
         self._ended = anyio.Event()
         self._last_heartbeat = 0.0
 

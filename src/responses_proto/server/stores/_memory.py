@@ -19,7 +19,7 @@ __all__ = ["MemoryStore"]
 
 
 class _Record:
-    """One response. It is kept as bytes, so that its size is known and nobody can change it."""
+    """One response. It is kept as bytes, so that its size is known and it cannot be changed."""
 
     def __init__(self) -> None:
         self.data = b""

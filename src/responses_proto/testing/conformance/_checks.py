@@ -11,6 +11,7 @@ from ...exceptions import DecodeError
 from ...models.conversations import Conversation, ConversationItemList, DeletedConversation
 from ...models.items import FunctionCallOutput, Message
 from ...models.response import (
+    RUNNING_STATUSES,
     CompactedResponse,
     DeletedResponse,
     InputTokenCount,
@@ -31,7 +32,6 @@ __all__ = ["CHECKS"]
 
 _POLL_INTERVAL: Final = 0.05  # seconds between two polls of a background response; doubles …
 _MAX_POLL_INTERVAL: Final = 1.0  # … up to this
-_RUNNING: Final = frozenset({"queued", "in_progress"})
 _WEATHER: Final = FunctionTool(
     name="get_weather",
     description="Returns the weather of a city.",
@@ -206,7 +206,7 @@ async def _final_status(probe: Probe, response_id: str) -> object:
     interval = _POLL_INTERVAL
     while True:
         status = (await probe.request("GET", "responses", response_id)).parse(Response).status
-        if status not in _RUNNING:
+        if status not in RUNNING_STATUSES:
             return status
         await anyio.sleep(interval)
         interval = min(2 * interval, _MAX_POLL_INTERVAL)

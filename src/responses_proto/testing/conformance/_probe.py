@@ -5,6 +5,7 @@ Requests go straight to the transport, so that the checks see what the server re
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar
 from urllib.parse import urlencode
 
@@ -34,10 +35,11 @@ M = TypeVar("M", bound=Model)
 JSONDict: TypeAlias = dict[str, Any]
 """The body of a request: JSON values and models."""
 
-NOT_OFFERED: Final = frozenset({404, 405, 501})
+NOT_OFFERED: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED})
 """The HTTP statuses of a server that does not offer an endpoint."""
-_OK: Final = 200
-_REFUSED: Final = frozenset({400, 422})  # 400 is documented; some frameworks answer 422
+_REFUSED: Final = frozenset(
+    {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
+)  # 400 is documented; some frameworks answer 422
 _MAX_BODY: Final = 64 * 1024 * 1024
 _DRAIN: Final = 0.5  # seconds to wait for data after [DONE]
 _DONE: Final = b"data: [DONE]"
@@ -80,7 +82,7 @@ class ProbeReply:
 
     def assert_stream(self) -> Response:
         """Return the final response of the stream. Fails unless the stream conforms and completes."""
-        if self.status != _OK:
+        if self.status != HTTPStatus.OK:
             self.fail("expected status 200")
         if media_type(self.headers) != "text/event-stream":
             self.fail(f"expected the content type text/event-stream, got {self.headers.get('content-type')!r}")
@@ -98,7 +100,7 @@ class ProbeReply:
 
     def assert_not_found(self) -> None:
         """Fail unless the status is 404."""
-        if self.status != 404:  # noqa: PLR2004 - HTTP's Not Found
+        if self.status != HTTPStatus.NOT_FOUND:
             self.fail("expected status 404")
 
     def skip_unless_offered(self, *also: int) -> ProbeReply:
@@ -122,7 +124,7 @@ class ProbeReply:
         raise CheckFailed(f"{detail}: HTTP {self.status}, {text or 'no body'}")
 
     def _json_object(self) -> dict[str, Any]:
-        if self.status != _OK:
+        if self.status != HTTPStatus.OK:
             self.fail("expected status 200")
         value = self.json()
         if not isinstance(value, dict):

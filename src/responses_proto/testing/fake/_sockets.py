@@ -1,8 +1,8 @@
 """The fake server's end of a socket: HTTP/1.1 by h11.
 
-h11 reads what clients send and writes what scripts answer. Whatever h11 refuses to write, because the script breaks HTTP on purpose,
-is written past it: a head with an invalid field, a body that does not fit its ``Content-Length``, and everything sent with
-:meth:`SocketExchange.raw`. Each request is read by a new h11 connection, because the last one knows nothing of those bytes.
+h11 reads what clients send and writes what scripts answer. What h11 refuses to write, because the script breaks HTTP on purpose,
+bypasses it: a head with an invalid field, a body that does not fit its ``Content-Length``, and everything sent with
+:meth:`SocketExchange.raw`. Each request is read by a new h11 connection, because the last one does not know of those bytes.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import socket
 import struct
 import time
+from http import HTTPStatus
 from http.client import responses as REASONS  # noqa: N812 - a table
 from typing import TYPE_CHECKING, Final
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "SocketExchange"]
 
 _MAX_HEAD: Final = 256 * 1024  # bytes
-_FIRST_FINAL: Final = 200  # the first status that is not informational
 
 
 class Connection:
@@ -154,7 +154,7 @@ class SocketExchange(ServerExchange):
             self._connection.http.their_http_version = b"1.0"  # h11 then ends the body with the connection
         reason = REASONS.get(status, "Unknown").encode()
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        make = h11.InformationalResponse if status < _FIRST_FINAL else h11.Response
+        make = h11.InformationalResponse if status < HTTPStatus.OK else h11.Response
         try:
             head = self._connection.http.send(make(status_code=status, headers=fields, reason=reason)) or b""
         except h11.LocalProtocolError:

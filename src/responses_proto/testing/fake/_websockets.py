@@ -11,12 +11,12 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
 from ...exceptions import RemoteProtocolError
-from ...protocol.api_errors import FIRST_ERROR
 from ...protocol.sse import SSEDecoder
 from ...protocol.state import TERMINAL
 from .exchange import Request, ServerExchange, decompressor
@@ -188,7 +188,7 @@ class MessageExchange(ServerExchange):
     async def _start(self, status: int, headers: dict[str, str]) -> None:
         self._status, self._headers, self._answering = status, headers, True
         self._decompress = decompressor(headers)
-        if status >= FIRST_ERROR or "json" in headers.get("content-type", ""):
+        if status >= HTTPStatus.BAD_REQUEST or "json" in headers.get("content-type", ""):
             self._decoder = None
         await anyio.lowlevel.checkpoint()
 
@@ -215,7 +215,7 @@ class MessageExchange(ServerExchange):
             rest = self._decoder.parse(self._decoder.eof())
             if rest is not None and _parse_object(rest.data):  # the last event may lack its blank line
                 await self._socket.write(*self._frames(rest.data, 1))
-        elif self._status >= FIRST_ERROR:
+        elif self._status >= HTTPStatus.BAD_REQUEST:
             await self.message(_error_event(self._status, self._headers, self._body))
         else:
             await self.message(self._body.decode("utf-8", "replace"))

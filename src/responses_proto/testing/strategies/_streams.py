@@ -320,7 +320,7 @@ class _StreamBuilder:
         pieces = [] if self._drawer.rarely() else self._drawer.pieces(text)
         return {
             "delta": [self._event(field.delta, **where, delta=piece) for piece in pieces],
-            "whole": [self._event(field.done, **where, **{field.value: text})],
+            "text_done": [self._event(field.done, **where, **{field.value: text})],
         }
 
     def _part_boundary(self, name: str, at: int, part: _Wire | str) -> _Wire:

@@ -83,7 +83,7 @@ class TaskHolder:
         """
         self.request_close()
         if not self._opened.is_set() and not self._no_cancel:
-            self._scope.cancel()  # it is still opening, which nobody waits for any more
+            self._scope.cancel()  # it is still opening, and no caller waits for it any more
         with anyio.CancelScope(shield=True):
             if not await self.wait_ended(_CLOSE_TIMEOUT):
                 self._scope.cancel()
