@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BY_INDEX", "MAY_DIFFER", "OnDifference", "merge", "merge_lists", "says_something"]
 
-BY_INDEX: Final = frozenset({"content", "summary", "commands"})
-"""Fields that hold the parts of an item: their elements are matched by index."""
+BY_INDEX: Final = frozenset({"content", "summary", "commands", "output"})
+"""Fields that hold the parts of an item: where both statements have a list, their elements are matched by index."""
 
 MAY_DIFFER: Final = frozenset({"status", "encrypted_content", "fingerprint"})
 """Fields that change by right from statement to statement: the stage of the work, and ciphertexts, which are made anew each time."""
@@ -136,7 +136,7 @@ def _merge_models(
             continue
         place = f"{path}.{name.removesuffix('_')}"
         ours, theirs = _value(earlier, name), _value(later, name)
-        if name in BY_INDEX and (theirs is UNSET or isinstance(theirs, list)):
+        if name in BY_INDEX and _is_list_or_unsaid(ours) and _is_list_or_unsaid(theirs):
             known = parts.get(place) if parts is not None else None
             if known is None:
                 known = dict(enumerate(ours)) if isinstance(ours, list) else {}
@@ -159,6 +159,10 @@ def _merge_models(
         setattr(merged, name, value)
     merged.extra = extra
     return merged
+
+
+def _is_list_or_unsaid(value: object) -> bool:
+    return isinstance(value, list) or not says_something(value)
 
 
 def _value(model: Model, name: str) -> Any:
@@ -185,7 +189,9 @@ def _merge_extra(
         if unsaid and says_something(value) and not says_something(items.get(name)):
             on_difference("kept", f"{path}.{name}", value, items.get(name, UNSET))
             items[name] = value
-    absent = later.extra.absent - repaired - items.keys() if isinstance(later.extra, Extra) else frozenset[str]()
+    absent = getattr(later.extra, "absent", frozenset[str]()) - repaired - items.keys()
+    # A constant, such as `type`, is no field: it is there if either statement has it.
+    absent = frozenset(name for name in absent if name in fields or name in getattr(earlier.extra, "absent", ()))
     if items == later.extra and absent == getattr(later.extra, "absent", frozenset()):
         return later.extra
     return Extra(items, absent) if items or absent else EMPTY
