@@ -42,6 +42,7 @@ from ..anomalies import Anomaly
 from ..codec import load
 from ..exceptions import LimitExceeded, LocalProtocolError, RemoteProtocolError
 from ..models._base import EMPTY, Extra, Unknown
+from ..models.actions import ShellOutput
 from ..models.content import Content, OutputText
 from ..models.events import (
     EVENT_TYPES,
@@ -95,7 +96,7 @@ from .state import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from ..limits import Limits
     from ..models.events import Event
@@ -107,6 +108,8 @@ _UNBOUNDED: Final = sys.maxsize
 _BESIDE_THE_NUMBERING: Final = (Keepalive, RateLimitsUpdated)
 _CALLS: Final = frozenset(pair.call for pair in CALL_OUTPUT_PAIRS) - {"mcp_approval_request", "program"}
 _CONTAINERS: Final = tuple(dict.fromkeys(field.container for field in DELTA_FIELDS if field.container))
+_LISTS: Final = (*_CONTAINERS, "output")
+"""Where an item has lists that grow by events."""
 _TEXT_NAMES: Final = frozenset(field.field.rpartition(".")[2] for field in DELTA_FIELDS if field.field) | {""}
 """The last step of a path that leads to a text; empty for a command, which is an element of a list."""
 
@@ -336,6 +339,7 @@ class Accumulator:
             following = RESPONSE_LIFE["created"][kind] if skips else self._state
         self._state = following
         response: Any = event.response
+        self._check_sizes(response.output)
         known = self._base
         if known is not None and response.id and response.id != known.id and known.id:
             self._report("response-id-changed", event, ".response.id", f"{known.id} became {response.id}")
@@ -349,7 +353,8 @@ class Accumulator:
     def _merged_response(self, event: Any, known: Response, response: Any, *, report: bool) -> Any:
         """Return a later response with the fields that only the earlier ones state. The output is not merged here."""
         earlier: Any = copy.copy(known)
-        earlier.output = response.output
+        if self._items or response.output:
+            earlier.output = response.output
         if event.response.status != known.status:
             earlier.error, earlier.incomplete_details = response.error, response.incomplete_details
 
@@ -387,8 +392,6 @@ class Accumulator:
         answered the call by itself (LiteLLM with MCP), and it must not look as if it waited for the client.
         """
         listed = [item for item in stated if not _is_nothing(item)]
-        for item in listed:
-            self._check_size(item)
         if not self._items:
             if listed and self._from_the_start:
                 kinds = ", ".join(sorted({item.type for item in listed}))
@@ -427,6 +430,8 @@ class Accumulator:
                 continue
             at = bisect.bisect_left(merged, item.index, key=operator.itemgetter(0))
             merged.insert(at, (item.index, item.build()))
+        if len(merged) > self._max_items:
+            raise LimitExceeded("max_output_items", len(merged), maximum=self._max_items)
         if self._from_the_start and not left_out and any(number != matches[number].index for number in matches):
             self._report(
                 "index-skipped",
@@ -711,20 +716,36 @@ class Accumulator:
                 self._report("id-missing", event, ".item_id", f"taken as {at.id!r}")
             _resolve(event, "item_id", at.id)
 
+    def _check_sizes(self, items: Sequence[Any]) -> None:
+        """Raise ``LimitExceeded`` for a statement of the whole output that is larger than the limits."""
+        if len(items) > self._max_items:
+            raise LimitExceeded("max_output_items", len(items), maximum=self._max_items)
+        for item in items:
+            self._check_size(item)
+
     def _check_size(self, item: Any) -> None:
         """Raise ``LimitExceeded`` for a statement of an item that is larger than the limits."""
-        for container in _CONTAINERS:
+        for container in _LISTS:
             parts = list_at(item, container)
-            if len(parts) > self._max_parts:
-                raise LimitExceeded("max_content_parts", len(parts), maximum=self._max_parts)
+            self._check_count(len(parts))
             for part in parts:
-                size = len(part if isinstance(part, str) else text_of(part, field_of(part)))
-                if size > self._max_text:
-                    raise LimitExceeded("max_text_chars", size, maximum=self._max_text)
+                self._check_part_size(part)
         for field in ITEM_DELTA_FIELDS.get(item.type, ()):
-            text = "" if field.container else at_path(item, field.field)
-            if isinstance(text, str) and len(text) > self._max_text:
-                raise LimitExceeded("max_text_chars", len(text), maximum=self._max_text)
+            self._check_text(at_path(item, field.field) if not field.container else None)
+
+    def _check_part_size(self, part: Any) -> None:
+        """Raise ``LimitExceeded`` for a statement of a part that is larger than the limits."""
+        if isinstance(part, ShellOutput):
+            self._check_text(part.stdout)
+            self._check_text(part.stderr)
+            return
+        self._check_count(len(list_at(part, "annotations")))
+        self._check_text(part if isinstance(part, str) else text_of(part, field_of(part)))
+
+    def _check_text(self, text: Any) -> None:
+        """Raise ``LimitExceeded`` for a text that is larger than the limit."""
+        if isinstance(text, str) and len(text) > self._max_text:
+            raise LimitExceeded("max_text_chars", len(text), maximum=self._max_text)
 
     # Parts and texts
 
@@ -759,8 +780,7 @@ class Accumulator:
         return part
 
     def _open_part(self, parts: PartList, index: int, kind: str, model: Any, text: str) -> SnapshotPart:
-        if len(parts.by_index) >= self._max_parts:
-            raise LimitExceeded("max_content_parts", len(parts.by_index) + 1, maximum=self._max_parts)
+        self._check_count(len(parts.by_index) + 1)
         if model is None and kind:
             known: dict[str, Any] = {"type": kind}
             if kind in TEXT_FIELDS:
@@ -830,9 +850,8 @@ class Accumulator:
                 part.logprobs = [*event.logprobs]
         else:
             text, partial = at.field(field.field), at.partial
+        self._check_text(whole)
         self._complete_text(event, text, whole, field, partial=partial)
-        if len(whole) > self._max_text:
-            raise LimitExceeded("max_text_chars", len(whole), maximum=self._max_text)
 
     def _complete_text(
         self, event: Any, text: TextBuffer, whole: str, field: DeltaField | PartEvent, *, partial: bool
@@ -861,6 +880,7 @@ class Accumulator:
             self._part_done(event, at, rule, given, kind)
 
     def _part_added(self, event: Any, at: SnapshotItem, rule: PartEvent, given: Any, kind: str) -> None:
+        self._check_part_size(given)
         parts = at.parts(rule.container)
         index: int = -1 if _missing(event, rule.index) else getattr(event, rule.index)
         model, text = (None, given) if isinstance(given, str) else (given, text_of(given, field_of(given)))
@@ -879,6 +899,7 @@ class Accumulator:
 
     def _part_done(self, event: Any, at: SnapshotItem, rule: PartEvent, given: Any, kind: str) -> None:
         self._growing = None
+        self._check_part_size(given)
         part = self._part(event, at, rule.container, rule.index, kind)
 
         def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
@@ -890,8 +911,6 @@ class Accumulator:
 
         part.close(given, difference)
         at.parts(rule.container).close(part)
-        if part.text.size > self._max_text:
-            raise LimitExceeded("max_text_chars", part.text.size, maximum=self._max_text)
 
     def _annotation(self, event: Any) -> None:
         at = self._item_of_growth(event)
@@ -901,8 +920,7 @@ class Accumulator:
         part = self._part(event, at, "content", "content_index", "output_text")
         if event.annotation:
             part.annotations.append(event.annotation)
-            if len(part.annotations) > self._max_parts:
-                raise LimitExceeded("max_content_parts", len(part.annotations), maximum=self._max_parts)
+            self._check_count(len(part.annotations))
 
     # Everything else
 
@@ -922,27 +940,48 @@ class Accumulator:
 
     def _shell_output(self, event: Any) -> None:
         at = self._item_of_growth(event)
+        outputs = at.command_outputs()
         index: int = event.command_index
         if _missing(event, "command_index") or index < 0:
-            index = max(at.outputs, default=0)
+            index = max(outputs, default=0)
             self._report("part-index", event, ".command_index", f"taken as {index}")
             _resolve(event, "command_index", index)
-        if at.closed:
-            self._report("delta-after-done", event, "", f"item {at.index} was done")
-            return
-        if len(at.outputs) >= self._max_parts and index not in at.outputs:
-            raise LimitExceeded("max_content_parts", len(at.outputs) + 1, maximum=self._max_parts)
         if isinstance(event, ShellCallOutputContentDone):
-            if len(at.outputs) + len(event.output) > self._max_parts:
-                raise LimitExceeded("max_content_parts", len(at.outputs) + len(event.output), maximum=self._max_parts)
-            for place, whole in enumerate(event.output, index):
-                at.outputs[place] = CommandOutput(whole)
+            if at.closed:
+                self._report("delta-after-done", event, "", f"item {at.index} was done")
+                return
+            stated = dict(enumerate(event.output, index))
+            self._check_count(len(outputs.keys() | stated.keys()))
+            for place, whole in stated.items():
+                outputs[place] = self._command_done(event, outputs.get(place), place - index, whole)
             return
-        output = at.outputs.setdefault(index, CommandOutput())
+        if at.closed or (index in outputs and outputs[index].complete):
+            self._drop(event, ".command_index", f"{event.delta.stdout or ''}{event.delta.stderr or ''}")
+            return
+        self._check_count(len(outputs) + (index not in outputs))
+        output = outputs.setdefault(index, CommandOutput())
         for text, piece in ((output.stdout, event.delta.stdout), (output.stderr, event.delta.stderr)):
             if piece:
                 self._grow(text, piece)
                 output.built = None
+
+    def _command_done(self, event: Any, known: CommandOutput | None, place: int, whole: ShellOutput) -> CommandOutput:
+        """Merge the statement of one command's whole output."""
+
+        def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
+            where = f".output[{place}]{path}"
+            if what == "kept":
+                self._report("done-merged", event, where, "left out; what was said before stays")
+            elif _leads_to_text(path):
+                detail = f"{len(earlier)} characters streamed, {len(later)} stated"
+                self._report("delta-mismatch", event, where, detail)
+
+        return CommandOutput(merge(known.build(), whole, difference) if known is not None else whole, complete=True)
+
+    def _check_count(self, count: int) -> None:
+        """Raise ``LimitExceeded`` for more parts than an item may have."""
+        if count > self._max_parts:
+            raise LimitExceeded("max_content_parts", count, maximum=self._max_parts)
 
     def _grow(self, text: TextBuffer, piece: str) -> None:
         text.write(piece)
