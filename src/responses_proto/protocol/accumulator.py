@@ -61,7 +61,7 @@ from ..models.events import (
     ShellCallOutputContentDone,
     UnknownEvent,
 )
-from ..models.items import CALL_OUTPUT_PAIRS, Item
+from ..models.items import CALL_OUTPUT_PAIRS, Item, ItemReference
 from ..models.response import Response
 from ..typing import UNSET
 from ._merge import merge
@@ -247,7 +247,7 @@ class Accumulator:
         """
         if self._state != "awaited":
             raise LocalProtocolError("skip_start() must be called before the first event")
-        self._state = "in_progress"
+        self._state = "created"  # the rest may begin with any event but that one
         self._from_the_start = False
 
     def push(self, event: Event) -> None:
@@ -1048,8 +1048,8 @@ def _index(event: Any) -> int | None:
 
 
 def _is_nothing(item: Any) -> bool:
-    """Return whether an item is none: ``null`` or an object without a type."""
-    return isinstance(item, Unknown) and not item.type
+    """Return whether an item is none: ``null`` or an object without a type, which may have been read as a reference."""
+    return (isinstance(item, Unknown) and not item.type) or (isinstance(item, ItemReference) and _missing(item, "type"))
 
 
 def _missing(event: Any, name: str) -> bool:
