@@ -148,7 +148,8 @@ def test_items_arrive_in_any_order_and_stand_in_that_of_their_indices(order: tup
     accumulator = fold(events, strict=True)
     assert [item["content"][0]["text"] for item in streamed_of(accumulator)] == ["0", "1", "2", "3"]
     end = ending([items[index][-1]["item"] for index in range(4)])
-    for stated in (end, {**end, "response": {**end["response"], "output": []}}):
+    silent: Wire = {**end, "response": {**end["response"], "output": []}}
+    for stated in (end, silent):
         stream = read([*events, {**stated, "sequence_number": len(events)}])
         assert stream.response.output_text == "0123"
 

@@ -126,9 +126,12 @@ def _merge_models(
     parts: Mapping[str, Mapping[int, Any]] | None,
 ) -> Any:
     if isinstance(later, Unknown):
-        merged: Any = copy.copy(later)
-        merged.raw = _merge_objects(earlier.raw, later.raw, on_difference, path)  # type: ignore[attr-defined] # of the same class
-        return merged
+        raw = _merge_objects(earlier.raw, later.raw, on_difference, path)  # type: ignore[attr-defined] # of the same class
+        if raw is later.raw:
+            return later
+        unknown: Any = copy.copy(later)
+        unknown.raw = raw
+        return unknown
     changed: dict[str, Any] = {}
     for field in later.__attrs_attrs__:
         name = field.name
@@ -154,7 +157,7 @@ def _merge_models(
     extra = _merge_extra(earlier, later, changed, on_difference, path)
     if not changed and extra is later.extra:
         return later
-    merged = copy.copy(later)
+    merged: Any = copy.copy(later)
     for name, value in changed.items():
         setattr(merged, name, value)
     merged.extra = extra
@@ -179,8 +182,8 @@ def _merge_extra(
     earlier: Model, later: Model, changed: Mapping[str, Any], on_difference: OnDifference, path: str
 ) -> Mapping[str, Any]:
     """Return the wire fields that the class does not know, of both statements."""
-    if earlier.extra is EMPTY and (later.extra is EMPTY or not changed):
-        return later.extra
+    if earlier.extra is EMPTY and later.extra is EMPTY:
+        return EMPTY
     repaired = {name.removesuffix("_") for name in changed}
     fields = {field.name.removesuffix("_"): _value(later, field.name) for field in later.__attrs_attrs__}
     items = {name: value for name, value in later.extra.items() if name not in repaired}
@@ -210,4 +213,4 @@ def _merge_objects(earlier: Any, later: Any, on_difference: OnDifference, path: 
             value = merge(value, later.get(name, UNSET), on_difference, path=place)
             if value is not UNSET:
                 merged[name] = value
-    return merged
+    return later if merged == later else merged
