@@ -111,7 +111,12 @@ def test_objects_of_two_kinds_are_two_values() -> None:
 
 
 def test_nested_objects_are_merged_field_by_field() -> None:
-    shell: dict[str, Any] = {"type": "shell_call", "id": "s", "call_id": "c", "action": {"commands": ["ls"], "timeout_ms": 5}}
+    shell: dict[str, Any] = {
+        "type": "shell_call",
+        "id": "s",
+        "call_id": "c",
+        "action": {"commands": ["ls"], "timeout_ms": 5},
+    }
     bare: dict[str, Any] = {**shell, "action": {"commands": [], "max_output_length": 9}}
     both = {**shell, "action": {"commands": ["ls"], "timeout_ms": 5, "max_output_length": 9}}
     assert merged(shell, bare) == (both, [("kept", ".action.commands[0]"), ("kept", ".action.timeout_ms")])

@@ -82,7 +82,12 @@ def said(value: Any) -> Any:
         fields = {name: said(one) for name, one in value.items() if name != "status" and not is_empty(one)}
         return {name: one for name, one in fields.items() if not is_empty(one)}
     if is_list(value):
-        return [said(one) for one in value if one is not None]  # a gap in a list of parts closes
+        # Gaps in lists of parts close, and a part without content need not be repeated.
+        return [
+            kept
+            for one in value
+            if not is_empty(kept := said(one)) and not (is_object(kept) and kept.keys() == {"type"})
+        ]
     return value
 
 
