@@ -180,6 +180,12 @@ def test_a_constant_is_there_if_either_statement_has_it() -> None:
     assert merged(bare, bare) == (bare, [])
 
 
+def test_an_object_of_nothing_but_its_type_stays_as_well() -> None:
+    item = {"type": "computer_call_output", "id": "o", "call_id": "c", "output": {"type": "computer_screenshot"}}
+    assert merged(item, less(item, "output")) == (item, [("kept", ".output")])
+    assert merged(item, {**item, "output": 7}) == (item, [("kept", ".output")])
+
+
 def test_unknown_items_are_merged_as_json() -> None:
     thing = {
         "type": "acme:thing",

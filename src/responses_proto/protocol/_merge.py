@@ -171,7 +171,7 @@ def _is_list_or_unsaid(value: object) -> bool:
 def _value(model: Model, name: str) -> Any:
     """Return what a statement says about a field; ``UNSET`` if the wire left it out or gave a value that does not fit."""
     value, extra = getattr(model, name), model.extra
-    if extra is not EMPTY and not (value and says_something(value)):
+    if extra is not EMPTY and not (value and _has_content(value)):  # the neutral value of its type
         wire = name.removesuffix("_")
         if wire in extra or (isinstance(extra, Extra) and wire in extra.absent):
             return UNSET
