@@ -148,7 +148,7 @@ def test_refusals_and_ended_parts_are_separate_parts() -> None:
 
 def test_events_share_no_list_that_a_consumer_could_change() -> None:
     def parts() -> list[OutputText]:
-        events = emit(load(whole(_ITEMS["message"]), Response), split=lambda text: [text])
+        events = emit(load(whole(ITEM_EXAMPLES["message"]), Response), split=lambda text: [text])
         return [
             event.part for event in events if isinstance(event, ContentPartAdded) and isinstance(event.part, OutputText)
         ]
@@ -321,7 +321,7 @@ def test_only_a_response_that_has_ended_can_be_emitted() -> None:
 def test_end_needs_the_response_that_was_emitted() -> None:
     e = emitter()
     e.start()
-    other = load({**dump(e.response), "status": "completed", "output": [_ITEMS["message"]]}, Response)
+    other = load({**dump(e.response), "status": "completed", "output": [ITEM_EXAMPLES["message"]]}, Response)
     with pytest.raises(UsageError, match="differs from the emitted one"):
         e.end(other)
     assert e.state == "in_progress"
@@ -415,7 +415,7 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "item_reference": {"id": "a"},
 }
 _FIELDS["acme:thing"] = {"id": "a", "anything": [1, None]}
-_ITEMS = {kind: {"type": kind, **fields} for kind, fields in _FIELDS.items()}
+ITEM_EXAMPLES = {kind: {"type": kind, **fields} for kind, fields in _FIELDS.items()}
 
 
 def whole(*items: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -424,12 +424,12 @@ def whole(*items: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 
 def test_the_examples_have_every_kind_of_item() -> None:
-    assert _ITEMS.keys() - {"acme:thing"} == ITEM_TYPES.keys()
+    assert ITEM_EXAMPLES.keys() - {"acme:thing"} == ITEM_TYPES.keys()
 
 
-@pytest.mark.parametrize("kind", _ITEMS)
+@pytest.mark.parametrize("kind", ITEM_EXAMPLES)
 def test_emitted_events_accumulate_to_the_same_response(kind: str) -> None:
-    wire = whole(_ITEMS[kind], _ITEMS["message"], _ITEMS[kind])
+    wire = whole(ITEM_EXAMPLES[kind], ITEM_EXAMPLES["message"], ITEM_EXAMPLES[kind])
     events = emit(load(wire, Response))
     assert dump(heard(events)) == wire
 
@@ -454,7 +454,9 @@ def test_emitted_events_accumulate_to_the_same_response(kind: str) -> None:
     ],
 )
 def test_deltas_add_up_to_the_texts_without_any_done(kind: str) -> None:
-    wire = whole({**_ITEMS[kind], **({"content": _ITEMS[kind]["content"][:2]} if kind == "message" else {})})
+    wire = whole(
+        {**ITEM_EXAMPLES[kind], **({"content": ITEM_EXAMPLES[kind]["content"][:2]} if kind == "message" else {})}
+    )
     accumulator = Accumulator()
     for event in emit(load(wire, Response))[:-1]:
         if not event.type.endswith(".done"):
@@ -473,7 +475,7 @@ def test_deltas_add_up_to_the_texts_without_any_done(kind: str) -> None:
     ],
 )
 def test_a_response_that_did_not_complete_ends_as_it_ended(fields: dict[str, Any], last: str) -> None:
-    wire = whole(_ITEMS["message"], **fields)
+    wire = whole(ITEM_EXAMPLES["message"], **fields)
     events = emit(load(wire, Response))
     assert events[-1].type == last
     stream = ResponseStream()

@@ -7,8 +7,9 @@ import operator
 from typing import TYPE_CHECKING, Any, Final
 
 from ..models._base import Unknown
-from ..models.items import CALL_OUTPUT_PAIRS
+from ..models.items import CALL_OUTPUT_PAIRS, ItemReference
 from ..typing import UNSET
+from ._items import is_missing
 from ._snapshot import SnapshotItem, text_of
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def merge_output(event: Any, streamed: OutputItems, stated: list[Any], report: O
         if left_out.kind not in _CALLS or left_out.index > last_listed:
             at = bisect.bisect_left(merged, left_out.index, key=operator.itemgetter(0))
             merged.insert(at, (left_out.index, left_out.build()))
+    streamed.check_count(len(merged))
     return [item for _, item in merged]
 
 
@@ -142,8 +144,10 @@ def _merge_item(event: Any, number: int, streamed: SnapshotItem, stated: Any, re
 
 
 def is_nothing(item: Any) -> bool:
-    """Return whether an item is none: ``null``, or an object without a type."""
-    return isinstance(item, Unknown) and not item.type
+    """Return whether an item is none: ``null``, or an object without a type, which may have been read as a reference."""
+    return (isinstance(item, Unknown) and not item.type) or (
+        isinstance(item, ItemReference) and is_missing(item, "type")
+    )
 
 
 def ends_with(whole: Any, end: Any) -> bool:

@@ -11,9 +11,9 @@ earlier and later         result
 later says nothing        the earlier value stays: a repair
 both say the same         that value
 they differ               the later value: a contradiction, unless the field is in :data:`MAY_DIFFER`
-nested models             merged field by field if they are of one class, else the later one
+nested objects            merged field by field; models only if they are of one class, else the later one counts
 lists in :data:`BY_INDEX` merged element by element; elements that the later list lacks stay
-other lists, raw JSON     one value: the later one, unless it is empty
+other lists               one value: the later list, unless it is empty
 ========================  ===================================================================================
 
 A value that does not fit its field (kept raw in ``extra`` by the decoder) says nothing either. A ``status`` is the newest one; a stage
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BY_INDEX", "MAY_DIFFER", "Difference", "OnDifference", "merge", "says_something"]
 
-BY_INDEX: Final = frozenset({"content", "summary", "commands"})
-"""Fields that hold the parts of an item: their elements are matched by index."""
+BY_INDEX: Final = frozenset({"content", "summary", "commands", "output"})
+"""Fields that hold the parts of an item: where both statements have a list, their elements are matched by index."""
 
 MAY_DIFFER: Final = frozenset({"status", "encrypted_content", "fingerprint", "logprobs"})
 """Fields that change by right from statement to statement: the stage of the work, ciphertexts, which are made anew each time, and log
@@ -60,14 +60,15 @@ def merge(
     later: Any,
     on_difference: OnDifference,
     *,
+    path: str = "",
     parts: Mapping[str, Mapping[int, Any]] | None = None,
 ) -> Any:
     """Return what two statements say together. Neither is changed; the result may be ``later`` itself.
 
-    ``parts`` has the elements of lists in :data:`BY_INDEX` that are not at the place that their list gives them: path of the list ->
+    ``path`` is put before the paths of differences. ``parts`` has the elements of lists in :data:`BY_INDEX` that are not at the place that their list gives them: path of the list ->
     index -> element.
     """
-    return _Merge(on_difference, parts or {}).values(earlier, later, "")
+    return _Merge(on_difference, parts or {}).values(earlier, later, path)
 
 
 def says_something(value: object) -> bool:
@@ -94,6 +95,8 @@ class _Merge:
             unknown = isinstance(later, Unknown)
             return self.unknown_object(earlier, later, path) if unknown else self.models(earlier, later, path)
         if earlier != later:
+            if isinstance(earlier, dict) and isinstance(later, dict):
+                return self.objects(cast("Any", earlier), cast("Any", later), path)
             self.on_difference("differs", path, earlier, later)
         return cast("Any", later)
 
@@ -125,7 +128,7 @@ class _Merge:
         return later if unchanged else merged
 
     def part(self, earlier: Any, later: Any, path: str) -> Any:
-        if isinstance(earlier, dict) and isinstance(later, dict):  # in an unknown item
+        if isinstance(earlier, dict) and isinstance(later, dict):  # empty or not
             return self.objects(cast("Any", earlier), cast("Any", later), path)
         return self.values(earlier, later, path)
 
@@ -133,11 +136,12 @@ class _Merge:
         changed: dict[str, Any] = {}
         plain = earlier.extra is EMPTY and later.extra is EMPTY  # as nearly always: attributes say it all
         for name in _field_names(later.__class__):
-            ours, theirs = getattr(earlier, name), getattr(later, name)
+            if plain:
+                ours, theirs = getattr(earlier, name), getattr(later, name)
+            else:
+                ours, theirs = _value(earlier, name), _value(later, name)
             if ours is theirs or (theirs.__class__ in _SCALARS and ours == theirs):
                 continue
-            if not plain:
-                ours, theirs = _value(earlier, name), _value(later, name)
             value = self.field(name, ours, theirs, f"{path}.{_wire(name)}")
             if value is not theirs:
                 changed[name] = value
@@ -151,7 +155,7 @@ class _Merge:
         return cast("Model", merged)
 
     def field(self, name: str, ours: Any, theirs: Any, path: str) -> Any:
-        if name in BY_INDEX and (theirs is UNSET or _is_list(theirs)):
+        if name in BY_INDEX and _is_list_or_unsaid(ours) and _is_list_or_unsaid(theirs):
             known = self.parts.get(path)
             if known is None:
                 known = dict(enumerate(_as_list(ours)))
@@ -166,8 +170,8 @@ class _Merge:
         self, earlier: Model, later: Model, changed: Mapping[str, Any], path: str
     ) -> Mapping[str, JSONValue]:
         """Merge the wire fields that the class does not know, or whose value does not fit."""
-        if earlier.extra is EMPTY and (later.extra is EMPTY or not changed):
-            return later.extra
+        if earlier.extra is EMPTY and later.extra is EMPTY:
+            return EMPTY
         repaired = {_wire(name) for name in changed}
         fields = {_wire(field.name): _value(later, field.name) for field in later.__attrs_attrs__}
         items = {name: value for name, value in later.extra.items() if name not in repaired}
@@ -178,13 +182,19 @@ class _Merge:
                 items[name] = value
         absent = later.extra.absent if isinstance(later.extra, Extra) else frozenset[str]()
         still_absent = absent - repaired - items.keys()
+        # A constant, such as `type`, is no field: it is there if either statement has it.
+        before = earlier.extra.absent if isinstance(earlier.extra, Extra) else frozenset[str]()
+        still_absent = frozenset(name for name in still_absent if name in fields or name in before)
         if items == later.extra and still_absent == absent:
             return later.extra
         return Extra(items, still_absent) if items or still_absent else EMPTY
 
     def unknown_object(self, earlier: Any, later: Any, path: str) -> Unknown:
+        raw = self.part(earlier.raw, later.raw, path)
+        if raw is later.raw:
+            return cast("Unknown", later)
         merged: Any = copy.copy(later)
-        merged.raw = self.part(earlier.raw, later.raw, path)
+        merged.raw = raw
         return cast("Unknown", merged)
 
     def objects(self, earlier: dict[str, Any], later: dict[str, Any], path: str) -> dict[str, Any]:
@@ -194,7 +204,7 @@ class _Merge:
             value = self.field(name, ours, later.get(name, UNSET), f"{path}.{name}")
             if value is not UNSET:
                 merged[name] = value
-        return merged
+        return later if merged == later else merged
 
 
 def _repeats(earlier: Any, later: Any) -> bool:
@@ -230,16 +240,16 @@ def _wire(name: str) -> str:
 def _value(model: Model, name: str) -> Any:
     """Return what a statement says about a field; ``UNSET`` if the wire left it out or gave a value that does not fit."""
     value, extra = getattr(model, name), model.extra
-    if extra is not EMPTY and not (value and says_something(value)):
+    if extra is not EMPTY and not (value and _has_content(value)):  # the neutral value of its type
         wire = _wire(name)
         if wire in extra or (isinstance(extra, Extra) and wire in extra.absent):
             return UNSET
     return value
 
 
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)
+def _is_list_or_unsaid(value: object) -> bool:
+    return isinstance(value, list) or not says_something(value)
 
 
 def _as_list(value: Any) -> list[Any]:
-    return value if _is_list(value) else []
+    return value if value.__class__ is list else []

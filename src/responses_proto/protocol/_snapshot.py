@@ -10,6 +10,8 @@ import copy
 import io
 from typing import TYPE_CHECKING, Any, Final
 
+import attrs
+
 from ..codec import load
 from ..models._base import Unknown
 from ..models._paths import get_path, set_path
@@ -175,17 +177,21 @@ class PartList:
 class CommandOutput:
     """The output of one command of a shell call."""
 
-    __slots__ = ("built", "stderr", "stdout")
+    __slots__ = ("built", "complete", "given", "stderr", "stdout")
 
-    def __init__(self, whole: ShellOutput | None = None) -> None:
-        self.built = whole
-        self.stdout = TextBuffer(whole.stdout if whole is not None else "")
-        self.stderr = TextBuffer(whole.stderr if whole is not None else "")
+    def __init__(self, given: ShellOutput | None = None, *, complete: bool = False) -> None:
+        self.given = given
+        self.complete = complete
+        """Whether a ``done`` event gave the whole output."""
+        self.built = given
+        self.stdout = TextBuffer(given.stdout if given is not None else "")
+        self.stderr = TextBuffer(given.stderr if given is not None else "")
 
     def build(self) -> ShellOutput:
         """Return the output as of now."""
         if self.built is None:
-            self.built = load({"stdout": self.stdout.value(), "stderr": self.stderr.value()}, ShellOutput)
+            given = self.given if self.given is not None else load({"stdout": "", "stderr": ""}, ShellOutput)
+            self.built = attrs.evolve(given, stdout=self.stdout.value(), stderr=self.stderr.value())
         return self.built
 
 
@@ -262,6 +268,13 @@ class SnapshotItem:
             parts = self.containers[container] = PartList(list_at(self.item, container))
         return parts
 
+    def command_outputs(self) -> dict[int, CommandOutput]:
+        """Return the outputs of the commands by index, begun with those that the item came with."""
+        if not self.outputs:
+            given = list_at(self.item, "output")
+            self.outputs = {i: CommandOutput(one) for i, one in enumerate(given) if isinstance(one, ShellOutput)}
+        return self.outputs
+
     def field(self, path: str) -> TextBuffer:
         """Return the text of a field, begun with what the item came with."""
         text = self.fields.get(path)
@@ -272,7 +285,9 @@ class SnapshotItem:
 
     def merged_with(self, statement: Any, on_difference: OnDifference) -> Any:
         """Return the item that what is known and a stronger statement make together."""
-        parts = {f".{container}": parts.build() for container, parts in self.containers.items()}
+        parts: dict[str, dict[int, Any]] = {f".{name}": parts.build() for name, parts in self.containers.items()}
+        if self.outputs:
+            parts[".output"] = {index: output.build() for index, output in self.outputs.items()}
         known = self.build()
         if (self.implied or self.status) and hasattr(known, "status"):
             # What progress events say is over by now, and the status of an item that was never added is this library's own.

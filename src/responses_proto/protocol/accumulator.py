@@ -63,7 +63,7 @@ from ..models.events import (
 from ..models.response import Response
 from ._final_output import ends_with, is_nothing, merge_output
 from ._items import OutputItems, is_missing, resolve
-from ._merge import says_something
+from ._merge import merge, says_something
 from ._snapshot import (
     TEXT_FIELDS,
     CommandOutput,
@@ -96,6 +96,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ..limits import Limits
+    from ..models.actions import ShellOutput
     from ..models.events import Event
     from ..models.items import Item
     from ._merge import Difference
@@ -112,7 +113,11 @@ _RESPONSE_FIELDS: Final = tuple(
     if field.name not in ("output", "status", "error", "incomplete_details", "extra")
 )
 """What a later response takes over from an earlier one if it leaves it out. What it became is not among them."""
-_TEXT_NAMES: Final = frozenset(field.field.rpartition(".")[2] for field in DELTA_FIELDS if field.field) | {""}
+_TEXT_NAMES: Final = frozenset(field.field.rpartition(".")[2] for field in DELTA_FIELDS if field.field) | {
+    "",
+    "stdout",
+    "stderr",
+}
 """The last step of a path that leads to a text; empty for a command, which is an element of a list."""
 
 
@@ -242,7 +247,7 @@ class Accumulator:
         """
         if self._state != "awaited":
             raise LocalProtocolError("skip_start() must be called before the first event")
-        self._state = "in_progress"
+        self._state = "created"  # the rest may begin with any event but that one
         self._items.from_the_start = False
 
     def push(self, event: Event) -> None:
@@ -357,6 +362,8 @@ class Accumulator:
                 kept[name] = ours
                 if report:
                     self._report("response-merged", event, f".response.{name}", "left out; what was said before stays")
+        if not len(self._items) and not response.output and known.output:
+            kept["output"] = known.output
         return attrs.evolve(response, **kept) if kept else response
 
     def _end(self, event: Any, response: Any) -> None:
@@ -422,8 +429,7 @@ class Accumulator:
             if len(value) > self._max_text:
                 raise LimitExceeded("max_text_chars", len(value), maximum=self._max_text)
         elif isinstance(value, list):
-            if len(value) > self._max_parts:  # pyright: ignore[reportUnknownArgumentType] - of any elements
-                raise LimitExceeded("max_content_parts", len(value), maximum=self._max_parts)  # pyright: ignore[reportUnknownArgumentType] - as above
+            self._check_count(len(value))  # pyright: ignore[reportUnknownArgumentType] - of any elements
             for element in value:  # pyright: ignore[reportUnknownVariableType] - as above
                 self._check_size(element)
         elif isinstance(value, Model) and not isinstance(value, Unknown):
@@ -431,6 +437,11 @@ class Accumulator:
                 inner = getattr(value, field.name)
                 if field.name in _TEXT_NAMES or (field.name != "extra" and not isinstance(inner, str)):
                     self._check_size(inner)
+
+    def _check_count(self, count: int) -> None:
+        """Raise ``LimitExceeded`` for more parts than an item may have."""
+        if count > self._max_parts:
+            raise LimitExceeded("max_content_parts", count, maximum=self._max_parts)
 
     # Parts and texts
 
@@ -465,8 +476,7 @@ class Accumulator:
         return part
 
     def _open_part(self, parts: PartList, index: int, kind: str, model: Any, text: str) -> SnapshotPart:
-        if len(parts.by_index) >= self._max_parts:
-            raise LimitExceeded("max_content_parts", len(parts.by_index) + 1, maximum=self._max_parts)
+        self._check_count(len(parts.by_index) + 1)
         if model is None and kind:
             known: dict[str, Any] = {"type": kind}
             if kind in TEXT_FIELDS:
@@ -536,9 +546,8 @@ class Accumulator:
                 part.logprobs = [*event.logprobs]
         else:
             text, partial = at.field(field.field), at.partial
+        self._check_size(whole)
         self._complete_text(event, text, whole, field, partial=partial)
-        if len(whole) > self._max_text:
-            raise LimitExceeded("max_text_chars", len(whole), maximum=self._max_text)
 
     def _complete_text(
         self, event: Any, text: TextBuffer, whole: str, field: DeltaField | PartEvent, *, partial: bool
@@ -555,6 +564,7 @@ class Accumulator:
     def _part_event(self, event: Any) -> None:
         rule = PART_EVENTS[event.type]
         given: Any = getattr(event, rule.value)
+        self._check_size(given)
         kind = "" if isinstance(given, str) else given.type
         home = PARTS.get((rule.container, kind))
         kinds = (home.item,) if home is not None and home.item in rule.items else rule.items
@@ -596,8 +606,6 @@ class Accumulator:
 
         part.close(given, difference)
         at.parts(rule.container).close(part)
-        if part.text.size > self._max_text:
-            raise LimitExceeded("max_text_chars", part.text.size, maximum=self._max_text)
 
     def _annotation(self, event: Any) -> None:
         at = self._item_of_growth(event)
@@ -607,8 +615,7 @@ class Accumulator:
         part = self._part(event, at, "content", "content_index", "output_text")
         if event.annotation:
             part.annotations.append(event.annotation)
-            if len(part.annotations) > self._max_parts:
-                raise LimitExceeded("max_content_parts", len(part.annotations), maximum=self._max_parts)
+            self._check_count(len(part.annotations))
 
     # Everything else
 
@@ -628,27 +635,43 @@ class Accumulator:
 
     def _shell_output(self, event: Any) -> None:
         at = self._item_of_growth(event)
+        outputs = at.command_outputs()
         index: int = event.command_index
         if is_missing(event, "command_index") or index < 0:
-            index = max(at.outputs, default=0)
+            index = max(outputs, default=0)
             self._report("part-index", event, ".command_index", f"taken as {index}")
             resolve(event, "command_index", index)
-        if at.closed:
-            self._report("delta-after-done", event, "", f"item {at.index} was done")
-            return
-        if len(at.outputs) >= self._max_parts and index not in at.outputs:
-            raise LimitExceeded("max_content_parts", len(at.outputs) + 1, maximum=self._max_parts)
         if isinstance(event, ShellCallOutputContentDone):
-            if len(at.outputs) + len(event.output) > self._max_parts:
-                raise LimitExceeded("max_content_parts", len(at.outputs) + len(event.output), maximum=self._max_parts)
-            for place, whole in enumerate(event.output, index):
-                at.outputs[place] = CommandOutput(whole)
+            if at.closed:
+                self._report("delta-after-done", event, "", f"item {at.index} was done")
+                return
+            stated = dict(enumerate(event.output, index))
+            self._check_count(len(outputs.keys() | stated.keys()))
+            for place, whole in stated.items():
+                outputs[place] = self._command_done(event, outputs.get(place), place - index, whole)
             return
-        output = at.outputs.setdefault(index, CommandOutput())
+        if at.closed or (index in outputs and outputs[index].complete):
+            self._drop(event, ".command_index", f"{event.delta.stdout or ''}{event.delta.stderr or ''}")
+            return
+        self._check_count(len(outputs) + (index not in outputs))
+        output = outputs.setdefault(index, CommandOutput())
         for text, piece in ((output.stdout, event.delta.stdout), (output.stderr, event.delta.stderr)):
             if piece:
                 self._grow(text, piece)
                 output.built = None
+
+    def _command_done(self, event: Any, known: CommandOutput | None, place: int, whole: ShellOutput) -> CommandOutput:
+        """Merge the statement of one command's whole output."""
+
+        def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
+            where = f".output[{place}]{path}"
+            if what == "kept":
+                self._report("done-merged", event, where, "left out; what was said before stays")
+            elif _leads_to_text(path):
+                detail = f"{len(earlier)} characters streamed, {len(later)} stated"
+                self._report("delta-mismatch", event, where, detail)
+
+        return CommandOutput(merge(known.build(), whole, difference) if known is not None else whole, complete=True)
 
     def _grow(self, text: TextBuffer, piece: str) -> None:
         text.write(piece)
