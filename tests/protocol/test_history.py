@@ -9,7 +9,7 @@ import pytest
 from tests.support import NO_SHARED, shared
 
 from responses_proto.codec import dump, load
-from responses_proto.exceptions import LocalProtocolError
+from responses_proto.exceptions import UsageError
 from responses_proto.models.items import CALL_OUTPUT_PAIRS, ITEM_TYPES, Item
 from responses_proto.models.response import Response
 from responses_proto.protocol import as_input, check_history
@@ -136,7 +136,7 @@ def test_servers_without_a_store_get_what_they_can_read() -> None:
 
 def test_a_custom_provider_is_accepted_and_an_unknown_name_is_not() -> None:
     assert made(SAID, call(), dialect=Provider(name="mine", input_items=frozenset({"message"}))) == [SAID]
-    with pytest.raises(LocalProtocolError, match="nowhere"):
+    with pytest.raises(UsageError, match="nowhere"):
         as_input([], "nowhere")
 
 
@@ -188,6 +188,10 @@ CALLS: Final[dict[str, tuple[Wire, Wire]]] = {
         {"type": "program", "id": "p", "call_id": "call_1", "code": "x", "fingerprint": "f"},
         {"type": "program_output", "id": "po", "call_id": "call_1", "result": "r", "status": "completed"},
     ),
+    "multi_agent_call": (
+        {"type": "multi_agent_call", "call_id": "call_1", "action": "list_agents", "arguments": "{}"},
+        {"type": "multi_agent_call_output", "call_id": "call_1", "action": "list_agents", "output": []},
+    ),
     "mcp_approval_request": (
         {"type": "mcp_approval_request", "id": "call_1", "server_label": "s", "name": "n", "arguments": "{}"},
         {"type": "mcp_approval_response", "approval_request_id": "call_1", "approve": True},
@@ -207,7 +211,7 @@ def test_the_pairs_are_those_of_the_models() -> None:
 @pytest.mark.parametrize("kind", sorted(CALLS))
 def test_calls_and_outputs_belong_together(kind: str) -> None:
     asked, answer = CALLS[kind]
-    unanswered = {"program": [], "mcp_approval_request": [("approval-unanswered", 0)]}
+    unanswered = {"program": [], "multi_agent_call": [], "mcp_approval_request": [("approval-unanswered", 0)]}
     assert found(asked, answer) == []
     assert found(asked) == unanswered.get(kind, [("call-unanswered", 0)])
     assert found(answer) == [("output-orphan", 0)]

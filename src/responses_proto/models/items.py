@@ -1,7 +1,7 @@
 """Model the items of responses and conversations, input and output.
 
 There is one class per wire ``type``, for both directions: an item of ``response.output`` can be sent as an input item
-unchanged. :data:`Item` is the open union of all items.
+unchanged. :data:`Item` is the open union of all items. Items derive from :class:`ItemBase`, and so can a vendor's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import attrs
 from ..typing import UNSET, JSONValue, Unset
 from ._base import Model, Unknown, model
 from .actions import (
+    AgentReference,
     ApplyPatchOperation,
     Caller,
     CodeInterpreterOutput,
@@ -36,6 +37,7 @@ __all__ = [
     "CALL_OUTPUT_PAIRS",
     "ITEM_TYPES",
     "AdditionalTools",
+    "AgentMessage",
     "ApplyPatchCall",
     "ApplyPatchCallOutput",
     "CodeInterpreterCall",
@@ -51,6 +53,7 @@ __all__ = [
     "FunctionCallOutput",
     "ImageGenerationCall",
     "Item",
+    "ItemBase",
     "ItemReference",
     "ItemStatus",
     "LocalShellCall",
@@ -62,6 +65,9 @@ __all__ = [
     "Message",
     "MessagePhase",
     "MessageRole",
+    "MultiAgentAction",
+    "MultiAgentCall",
+    "MultiAgentCallOutput",
     "Pair",
     "Program",
     "ProgramOutput",
@@ -86,6 +92,19 @@ MessageRole: TypeAlias = (
 MessagePhase: TypeAlias = Literal["commentary", "final_answer"] | str
 """Whether a message of the assistant is an intermediate comment or the answer."""
 
+MultiAgentAction: TypeAlias = (
+    Literal["spawn_agent", "interrupt_agent", "list_agents", "send_message", "followup_task", "wait_agent"] | str
+)
+"""What an agent does with other agents of its response."""
+
+
+@model
+class ItemBase(Model):
+    """The base of items: the field that every item has."""
+
+    agent: AgentReference | None | Unset = UNSET
+    """The agent that made the item, in a multi-agent response."""
+
 
 @model
 class UnknownItem(Unknown):
@@ -96,7 +115,7 @@ class UnknownItem(Unknown):
 
 
 @model(optional=("type",))
-class Message(Model):
+class Message(ItemBase):
     """A message of the user, the assistant, the system or the developer: `message` (Items, Message)."""
 
     type: ClassVar[Literal["message"]] = "message"
@@ -121,7 +140,7 @@ class Message(Model):
 
 
 @model
-class Reasoning(Model):
+class Reasoning(ItemBase):
     """The reasoning of the model: `reasoning` (Items, Reasoning). Send it back together with the calls that follow it."""
 
     type: ClassVar[Literal["reasoning"]] = "reasoning"
@@ -142,7 +161,7 @@ class Reasoning(Model):
 
 
 @model(optional=("type",))
-class ItemReference(Model):
+class ItemReference(ItemBase):
     """A reference to an item that the server has stored: `item_reference` (Items, Item reference)."""
 
     type: ClassVar[Literal["item_reference"]] = "item_reference"
@@ -153,7 +172,7 @@ class ItemReference(Model):
 
 
 @model
-class FunctionCall(Model):
+class FunctionCall(ItemBase):
     """A call of one of the caller's functions: `function_call` (Items, Function calling)."""
 
     type: ClassVar[Literal["function_call"]] = "function_call"
@@ -173,7 +192,7 @@ class FunctionCall(Model):
 
 
 @model
-class FunctionCallOutput(Model):
+class FunctionCallOutput(ItemBase):
     """The output of a function call: `function_call_output` (Items, Function calling)."""
 
     type: ClassVar[Literal["function_call_output"]] = "function_call_output"
@@ -189,7 +208,7 @@ class FunctionCallOutput(Model):
 
 
 @model
-class CustomToolCall(Model):
+class CustomToolCall(ItemBase):
     """A call of a tool that takes free text: `custom_tool_call` (Items, Custom tools)."""
 
     type: ClassVar[Literal["custom_tool_call"]] = "custom_tool_call"
@@ -208,7 +227,7 @@ class CustomToolCall(Model):
 
 
 @model
-class CustomToolCallOutput(Model):
+class CustomToolCallOutput(ItemBase):
     """The output of a custom tool call: `custom_tool_call_output` (Items, Custom tools)."""
 
     type: ClassVar[Literal["custom_tool_call_output"]] = "custom_tool_call_output"
@@ -224,7 +243,7 @@ class CustomToolCallOutput(Model):
 
 
 @model
-class ToolSearchCall(Model):
+class ToolSearchCall(ItemBase):
     """A search for deferred tools: `tool_search_call` (Items, Tool search)."""
 
     type: ClassVar[Literal["tool_search_call"]] = "tool_search_call"
@@ -240,7 +259,7 @@ class ToolSearchCall(Model):
 
 
 @model
-class ToolSearchOutput(Model):
+class ToolSearchOutput(ItemBase):
     """The tools that a search found, available from here on: `tool_search_output` (Items, Tool search)."""
 
     type: ClassVar[Literal["tool_search_output"]] = "tool_search_output"
@@ -253,7 +272,7 @@ class ToolSearchOutput(Model):
 
 
 @model
-class AdditionalTools(Model):
+class AdditionalTools(ItemBase):
     """Tools that are available from here on: `additional_tools` (Items, Tools)."""
 
     type: ClassVar[Literal["additional_tools"]] = "additional_tools"
@@ -264,7 +283,7 @@ class AdditionalTools(Model):
 
 
 @model
-class ConfigurationUpdate(Model):
+class ConfigurationUpdate(ItemBase):
     """Settings that apply from here on: `configuration_update` (Items, Configuration)."""
 
     type: ClassVar[Literal["configuration_update"]] = "configuration_update"
@@ -277,17 +296,18 @@ class ConfigurationUpdate(Model):
 
 
 @model
-class WebSearchCall(Model):
+class WebSearchCall(ItemBase):
     """A step of a web search by the server: `web_search_call` (Items, Web search)."""
 
     type: ClassVar[Literal["web_search_call"]] = "web_search_call"
     id: str
-    action: WebSearchAction
+    action: WebSearchAction | Unset = UNSET
+    """What the step does. Absent while the search is in progress."""
     status: Literal["in_progress", "searching", "completed", "incomplete", "failed"] | str
 
 
 @model
-class XSearchCall(Model):
+class XSearchCall(ItemBase):
     """A search on X by xAI's server: `x_search_call` (a provider's item, beyond the specification)."""
 
     type: ClassVar[Literal["x_search_call"]] = "x_search_call"
@@ -301,7 +321,7 @@ class XSearchCall(Model):
 
 
 @model
-class FileSearchCall(Model):
+class FileSearchCall(ItemBase):
     """A search of the caller's vector stores by the server: `file_search_call` (Items, File search)."""
 
     type: ClassVar[Literal["file_search_call"]] = "file_search_call"
@@ -316,7 +336,7 @@ class FileSearchCall(Model):
 
 
 @model
-class ComputerCall(Model):
+class ComputerCall(ItemBase):
     """Actions on a computer, for the caller to perform: `computer_call` (Items, Computer use)."""
 
     type: ClassVar[Literal["computer_call"]] = "computer_call"
@@ -332,7 +352,7 @@ class ComputerCall(Model):
 
 
 @model
-class ComputerCallOutput(Model):
+class ComputerCallOutput(ItemBase):
     """A screenshot after a computer call: `computer_call_output` (Items, Computer use)."""
 
     type: ClassVar[Literal["computer_call_output"]] = "computer_call_output"
@@ -345,7 +365,7 @@ class ComputerCallOutput(Model):
 
 
 @model
-class ShellCall(Model):
+class ShellCall(ItemBase):
     """Commands for a shell, the caller's or a hosted one: `shell_call` (Items, Shell)."""
 
     type: ClassVar[Literal["shell_call"]] = "shell_call"
@@ -360,7 +380,7 @@ class ShellCall(Model):
 
 
 @model
-class ShellCallOutput(Model):
+class ShellCallOutput(ItemBase):
     """The output of shell commands, one entry for each: `shell_call_output` (Items, Shell)."""
 
     type: ClassVar[Literal["shell_call_output"]] = "shell_call_output"
@@ -375,7 +395,7 @@ class ShellCallOutput(Model):
 
 
 @model
-class LocalShellCall(Model):
+class LocalShellCall(ItemBase):
     """A command for the caller to run: `local_shell_call` (Items, Local shell; `shell_call` is its successor)."""
 
     type: ClassVar[Literal["local_shell_call"]] = "local_shell_call"
@@ -386,7 +406,7 @@ class LocalShellCall(Model):
 
 
 @model
-class LocalShellCallOutput(Model):
+class LocalShellCallOutput(ItemBase):
     """The output of a local shell command: `local_shell_call_output` (Items, Local shell)."""
 
     type: ClassVar[Literal["local_shell_call_output"]] = "local_shell_call_output"
@@ -397,7 +417,7 @@ class LocalShellCallOutput(Model):
 
 
 @model
-class ApplyPatchCall(Model):
+class ApplyPatchCall(ItemBase):
     """A change to one file, for the caller to make: `apply_patch_call` (Items, Apply patch)."""
 
     type: ClassVar[Literal["apply_patch_call"]] = "apply_patch_call"
@@ -410,7 +430,7 @@ class ApplyPatchCall(Model):
 
 
 @model
-class ApplyPatchCallOutput(Model):
+class ApplyPatchCallOutput(ItemBase):
     """Whether the change was made: `apply_patch_call_output` (Items, Apply patch)."""
 
     type: ClassVar[Literal["apply_patch_call_output"]] = "apply_patch_call_output"
@@ -424,7 +444,7 @@ class ApplyPatchCallOutput(Model):
 
 
 @model
-class CodeInterpreterCall(Model):
+class CodeInterpreterCall(ItemBase):
     """Code that the server ran for the model: `code_interpreter_call` (Items, Code interpreter)."""
 
     type: ClassVar[Literal["code_interpreter_call"]] = "code_interpreter_call"
@@ -437,7 +457,7 @@ class CodeInterpreterCall(Model):
 
 
 @model
-class ImageGenerationCall(Model):
+class ImageGenerationCall(ItemBase):
     """An image that the server made for the model: `image_generation_call` (Items, Image generation)."""
 
     type: ClassVar[Literal["image_generation_call"]] = "image_generation_call"
@@ -460,7 +480,7 @@ class ImageGenerationCall(Model):
 
 
 @model
-class McpListTools(Model):
+class McpListTools(ItemBase):
     """The tools of an MCP server, as listed by the model's server: `mcp_list_tools` (Items, MCP)."""
 
     type: ClassVar[Literal["mcp_list_tools"]] = "mcp_list_tools"
@@ -471,7 +491,7 @@ class McpListTools(Model):
 
 
 @model
-class McpCall(Model):
+class McpCall(ItemBase):
     """A call of an MCP tool by the model's server: `mcp_call` (Items, MCP)."""
 
     type: ClassVar[Literal["mcp_call"]] = "mcp_call"
@@ -488,7 +508,7 @@ class McpCall(Model):
 
 
 @model
-class McpApprovalRequest(Model):
+class McpApprovalRequest(ItemBase):
     """An MCP call that waits for the caller's approval: `mcp_approval_request` (Items, MCP)."""
 
     type: ClassVar[Literal["mcp_approval_request"]] = "mcp_approval_request"
@@ -500,7 +520,7 @@ class McpApprovalRequest(Model):
 
 
 @model
-class McpApprovalResponse(Model):
+class McpApprovalResponse(ItemBase):
     """The caller's approval or rejection: `mcp_approval_response` (Items, MCP)."""
 
     type: ClassVar[Literal["mcp_approval_response"]] = "mcp_approval_response"
@@ -511,11 +531,53 @@ class McpApprovalResponse(Model):
     reason: str | None | Unset = UNSET
 
 
+# ---- agents
+
+
+@model
+class MultiAgentCall(ItemBase):
+    """An action of an agent on other agents, which the server performs: `multi_agent_call` (Multi-agent beta)."""
+
+    type: ClassVar[Literal["multi_agent_call"]] = "multi_agent_call"
+    id: str | None | Unset = UNSET
+    call_id: str
+    """The id that the output refers to; different from the item's `id`."""
+    action: MultiAgentAction
+    arguments: str
+    """A JSON object as text."""
+
+
+@model
+class MultiAgentCallOutput(ItemBase):
+    """The result of such an action: `multi_agent_call_output` (Multi-agent beta)."""
+
+    type: ClassVar[Literal["multi_agent_call_output"]] = "multi_agent_call_output"
+    id: str | None | Unset = UNSET
+    call_id: str
+    action: MultiAgentAction
+    output: list[Content]
+    """`output_text` parts."""
+
+
+@model
+class AgentMessage(ItemBase):
+    """A message from one agent to another: `agent_message` (Multi-agent beta). It is not part of the answer to the user."""
+
+    type: ClassVar[Literal["agent_message"]] = "agent_message"
+    id: str | None | Unset = UNSET
+    author: str
+    """The agent that sends it."""
+    recipient: str
+    """The agent that receives it."""
+    content: list[Content]
+    """Text, images, files, and `encrypted_content` parts, which only the server can read."""
+
+
 # ---- programs, compaction
 
 
 @model
-class Program(Model):
+class Program(ItemBase):
     """Code that the model wrote to call tools: `program` (Items, Programmatic tool calling)."""
 
     type: ClassVar[Literal["program"]] = "program"
@@ -528,7 +590,7 @@ class Program(Model):
 
 
 @model
-class ProgramOutput(Model):
+class ProgramOutput(ItemBase):
     """The result of a program: `program_output` (Items, Programmatic tool calling)."""
 
     type: ClassVar[Literal["program_output"]] = "program_output"
@@ -539,7 +601,7 @@ class ProgramOutput(Model):
 
 
 @model
-class Compaction(Model):
+class Compaction(ItemBase):
     """The conversation so far, compacted by the server: `compaction` (Items, Compaction). It replaces the items before it."""
 
     type: ClassVar[Literal["compaction"]] = "compaction"
@@ -549,7 +611,7 @@ class Compaction(Model):
 
 
 @model
-class CompactionTrigger(Model):
+class CompactionTrigger(ItemBase):
     """A request to compact the conversation at this point: `compaction_trigger` (Items, Compaction)."""
 
     type: ClassVar[Literal["compaction_trigger"]] = "compaction_trigger"
@@ -587,6 +649,9 @@ Item: TypeAlias = (
     | ProgramOutput
     | Compaction
     | CompactionTrigger
+    | MultiAgentCall
+    | MultiAgentCallOutput
+    | AgentMessage
     | XSearchCall
     | ItemReference
     | UnknownItem
@@ -616,6 +681,7 @@ CALL_OUTPUT_PAIRS: Final = (
     Pair("apply_patch_call", "apply_patch_call_output"),
     Pair("tool_search_call", "tool_search_output"),
     Pair("program", "program_output"),
+    Pair("multi_agent_call", "multi_agent_call_output"),
     Pair("mcp_approval_request", "mcp_approval_response", call_key="id", output_key="approval_request_id"),
 )
 """Every type of call that another item answers."""

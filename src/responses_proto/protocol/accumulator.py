@@ -77,6 +77,7 @@ from ._snapshot import (
     text_of,
 )
 from .state import (
+    ALSO_IN,
     DELTA_EVENTS,
     DELTA_FIELDS,
     DONE_EVENTS,
@@ -105,7 +106,11 @@ __all__ = ["Accumulator"]
 
 _UNBOUNDED: Final = sys.maxsize
 _BESIDE_THE_NUMBERING: Final = (Keepalive, RateLimitsUpdated)
-_CALLS: Final = frozenset(pair.call for pair in CALL_OUTPUT_PAIRS) - {"mcp_approval_request", "program"}
+_CALLS: Final = frozenset(pair.call for pair in CALL_OUTPUT_PAIRS) - {
+    "mcp_approval_request",
+    "multi_agent_call",
+    "program",
+}
 _CONTAINERS: Final = tuple(dict.fromkeys(field.container for field in DELTA_FIELDS if field.container))
 _TEXT_NAMES: Final = frozenset(field.field.rpartition(".")[2] for field in DELTA_FIELDS if field.field) | {""}
 """The last step of a path that leads to a text; empty for a command, which is an element of a list."""
@@ -700,7 +705,7 @@ class Accumulator:
     def _item_of_growth(self, event: Any) -> SnapshotItem:
         """Find or open the item of an event that only one kind of item has."""
         kind = OTHER_GROWTH_EVENTS[event.type]
-        return self._item_of(event, (kind,), kind)
+        return self._item_of(event, ALSO_IN.get(kind, (kind,)), kind)
 
     def _place(self, event: Any, at: SnapshotItem) -> None:
         """Write the position of an item into an event of it."""
@@ -775,7 +780,7 @@ class Accumulator:
         piece: Any = event.delta
         if not isinstance(piece, str):  # a vendor's class may declare another type
             return
-        at = self._item_of(event, (field.item,), field.item)
+        at = self._item_of(event, _kinds_of(field), field.item)
         part: SnapshotPart | None = None
         if at.closed:
             self._drop(event, "", piece)
@@ -817,7 +822,7 @@ class Accumulator:
 
     def _text_done(self, event: Any) -> None:
         field = DONE_EVENTS[event.type]
-        at = self._item_of(event, (field.item,), field.item)
+        at = self._item_of(event, _kinds_of(field), field.item)
         whole: str = getattr(event, field.value)
         self._growing = None
         if at.closed:
@@ -851,7 +856,7 @@ class Accumulator:
         given: Any = getattr(event, rule.value)
         kind = "" if isinstance(given, str) else given.type
         home = PARTS.get((rule.container, kind))
-        kinds = (home.item,) if home is not None and home.item in rule.items else rule.items
+        kinds = _kinds_of(home) if home is not None and home.item in rule.items else rule.items
         at = self._item_of(event, kinds, kinds[0])
         if at.closed:
             self._place_in(event, at, rule.container, rule.index)
@@ -1006,6 +1011,11 @@ def _index(event: Any) -> int | None:
     """Return the output index that the wire gives; ``None`` if there is none."""
     index: Any = getattr(event, "output_index", None)
     return None if not isinstance(index, int) or index < 0 or _missing(event, "output_index") else index
+
+
+def _kinds_of(field: DeltaField) -> tuple[str, ...]:
+    """Return the types of items in which the events of a text are accepted."""
+    return ALSO_IN.get(field.item, (field.item,)) if field.container == "content" else (field.item,)
 
 
 def _is_nothing(item: Any) -> bool:

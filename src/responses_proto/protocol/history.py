@@ -85,7 +85,8 @@ _NULLS: Final = frozenset(
 )
 # Types of items that no model makes, so they do not follow reasoning. Messages of other roles than the assistant do not either.
 _BY_CLIENT: Final = frozenset(
-    {*_OF_OUTPUT, "additional_tools", "configuration_update", "compaction_trigger"} - {"program_output"}
+    {*_OF_OUTPUT, "additional_tools", "configuration_update", "compaction_trigger"}
+    - {"program_output", "multi_agent_call_output"}
 )
 
 
@@ -152,7 +153,9 @@ def _as_input_item(item: Item, *, without_id: bool) -> Item:
             changes[name] = UNSET
     if isinstance(item, Message) and not isinstance(item.content, str):
         changes["content"] = [
-            attrs.evolve(part, annotations=[]) if isinstance(part, OutputText) and part.annotations is UNSET else part
+            attrs.evolve(part, annotations=[])
+            if isinstance(part, OutputText) and part.annotations in (UNSET, None)
+            else part
             for part in item.content
         ]
     if isinstance(item, Reasoning) and isinstance(item.extra, Extra) and "summary" in item.extra.absent:
