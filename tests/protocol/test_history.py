@@ -301,3 +301,25 @@ def test_recorded_output_is_made_input_without_a_loss_of_items_or_text(entry: Wi
     ]
     rules = {finding.rule for finding in check_history(made_of)}
     assert rules.isdisjoint({"status-forbidden", "output-only-field", "call-unfinished", "output-orphan"})
+
+
+# ---- empty ids
+
+EMPTY_IDS: Final = [
+    {"type": "message", "id": "", "role": "assistant", "content": "Hi."},
+    {"type": "reasoning", "id": "", "summary": [], "encrypted_content": "E"},
+    {"type": "function_call", "id": "", "call_id": "call_1", "name": "f", "arguments": "{}"},
+    {"type": "web_search_call", "id": "", "status": "completed", "action": {"type": "search", "query": "q"}},
+    {"type": "acme:note", "id": "", "text": "t"},
+]
+
+
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize("wire", EMPTY_IDS, ids=lambda wire: wire["type"])
+def test_an_empty_id_is_no_id(wire: Wire, stored: bool) -> None:
+    item: Item = load(wire, Item)
+    assert ("item-id-empty", 0) in found(wire)
+    sent = as_input([item, load(SAID, Item)], "openrouter", stored=stored)
+    assert dump(sent[0]) == {**{k: v for k, v in wire.items() if k != "id"}}
+    assert "item-id-empty" not in {finding.rule for finding in check_history(sent)}
+    assert dump(item) == wire
