@@ -853,3 +853,32 @@ def test_text_is_no_input() -> None:
     text: Any = "data: {}\n\n"
     with pytest.raises(UsageError, match=r"expected bytes, got str: read the body with aiter_bytes\(\)"):
         ResponseStream().receive_data(text)
+
+
+# --- integers beyond 64 bits ------------------------------------------------------------------------------------------
+
+BIG: Final = 2**90 + 1
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    "event",
+    [
+        text_delta("a") | {"vendor": BIG},
+        text_delta("a") | {"vendor": {"deep": [BIG]}},
+        text_delta("a") | {"logprobs": [{"token": "a", "logprob": -1.0, "vendor": BIG}]},
+        text_delta("a") | {"agent": {"agent_name": "/root", "vendor": -BIG}},
+        text_delta("a") | {"sequence_number": BIG},
+        {"type": "response.rate_limits.updated", "rate_limits": [BIG, float(BIG)]},
+        {"type": "acme:count", "count": BIG},
+        added(0, {"type": "tool_search_call", "arguments": {"n": BIG}, "call_id": None}),
+    ],
+    ids=lambda event: event["type"],
+)
+def test_integers_of_events_are_exact(event: Wire, named: bool) -> None:
+    stream = ResponseStream()
+    stream.receive_data(frame({"sequence_number": 0, **event}, named=named))
+    (received,) = stream.events_received()
+    written = json.loads(dumps(received))
+    kept = {name: value for name, value in event.items() if name not in ("sequence_number", "output_index", "item_id")}
+    assert json.dumps({name: written[name] for name in kept}, sort_keys=True) == json.dumps(kept, sort_keys=True)
