@@ -54,6 +54,7 @@ from responses_proto.schema import (
     answer_text,
     json_schema,
     parse_response,
+    partial_json,
     structure,
     text_format,
     with_text_format,

@@ -292,7 +292,11 @@ def text_of(model: Any, name: str) -> str:
 def at_path(item: Any, path: str) -> Any:
     """Return the value at a dotted path of fields; ``None`` if there is none."""
     for name in path.split("."):
-        item = getattr(item, name, None)
+        item = (
+            item.raw.get(name)
+            if isinstance(item, Unknown) and isinstance(item.raw, dict)
+            else getattr(item, name, None)
+        )
     return item
 
 
@@ -309,7 +313,9 @@ def put_at(item: Any, path: str, value: object) -> None:
         inner = copy.copy(getattr(item, name, None))
         put_at(inner, rest, value)
         value = inner
-    if hasattr(item, name):
+    if isinstance(item, Unknown):
+        item.raw = {**item.raw, name: value} if isinstance(item.raw, dict) else item.raw  # pyright: ignore[reportAttributeAccessIssue] # models are frozen for type checkers only
+    elif hasattr(item, name):
         setattr(item, name, value)
 
 
