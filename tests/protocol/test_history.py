@@ -305,7 +305,7 @@ def test_recorded_output_is_made_input_without_a_loss_of_items_or_text(entry: Wi
 
 # ---- empty ids
 
-EMPTY_IDS: Final = [
+EMPTY_IDS: Final[list[Wire]] = [
     {"type": "message", "id": "", "role": "assistant", "content": "Hi."},
     {"type": "reasoning", "id": "", "summary": [], "encrypted_content": "E"},
     {"type": "function_call", "id": "", "call_id": "call_1", "name": "f", "arguments": "{}"},

@@ -351,9 +351,9 @@ class ResponseStream:
             kind = value["type"]
             load = self._loaders[kind]
         except (LookupError, TypeError):  # no object, no type, or none that has a class
-            load = None
+            load = kind = None
         if load is None or (named and kind != named):
-            self._take_value(self._parse(text) if may_have_large_integer(text) else value, named)
+            self._take_value(self._exact(value, text) if may_have_large_integer(text) else value, named)
             return
         found: list[DecodeFinding] = []
         event = load(value, found)
@@ -361,11 +361,18 @@ class ResponseStream:
         has_place = kind not in DELTA_EVENTS or event.extra is not EMPTY or value.get("logprobs") or "agent" in value
         if has_place and may_have_large_integer(text):
             found = []
-            event = load(self._parse(text), found)
+            event = load(self._exact(value, text), found)
         if found:
             self._note(found, event)
         self._accumulator.push(event)
         self._events.append(event)
+
+    def _exact(self, value: Any, text: bytes | memoryview) -> Any:
+        """Return the value of a text with exact integers; ``value`` if that is not possible."""
+        try:
+            return self._parse(text)
+        except (ValueError, RecursionError):
+            return value
 
     def _take_block(self, block: bytes) -> None:
         """Process any block of lines."""

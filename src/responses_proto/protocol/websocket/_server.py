@@ -304,10 +304,10 @@ class ServerSession:
         code = "injection_not_supported"
         if turn is None or turn.ended:
             code = "response_not_found" if turn is None else "response_already_completed"
-        items = value.get("input")
+        given: Any = value.get("input")
+        items: list[Any] = given if isinstance(given, list) else []
         error = {"code": code, "message": INJECT_ERRORS[code]}
-        fields = {"response_id": response_id, "input": items if isinstance(items, list) else [], "error": error}
-        self._send_numbered(turn, InjectFailed.type, fields)
+        self._send_numbered(turn, InjectFailed.type, {"response_id": response_id, "input": items, "error": error})
 
     def _finish_steers(self, turn: ServerTurn, data: bytes) -> ServerTurn | None:
         """Decide about the steers of a response that ended with the event ``data``. Return the successor, if one begins now."""
