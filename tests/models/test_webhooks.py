@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import pytest
 
@@ -13,16 +13,19 @@ from responses_proto import models
 from responses_proto.codec import dump, load, make_converter
 from responses_proto.models import WEBHOOK_TYPES, UnknownWebhook, WebhookEvent, WebhookResponseData
 
+if TYPE_CHECKING:
+    from responses_proto.typing import JSONObject
+
 KINDS = ["response.completed", "response.failed", "response.incomplete", "response.cancelled"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("named", [True, False])
 def test_each_type_has_its_class(kind: str, named: bool) -> None:
-    wire = {"id": "evt_1", "created_at": 1700000000, "type": kind, "data": {"id": "resp_1"}}
+    wire: JSONObject = {"id": "evt_1", "created_at": 1700000000, "type": kind, "data": {"id": "resp_1"}}
     if named:
-        wire["object"] = "event"
-    event = make_converter(strict=True).load(wire, WebhookEvent)
+        wire = {**wire, "object": "event"}
+    event: WebhookEvent = make_converter(strict=True).load(wire, WebhookEvent)
     assert type(event) is WEBHOOK_TYPES[kind]
     assert not isinstance(event, UnknownWebhook)
     assert (event.id, event.created_at, event.data) == ("evt_1", 1700000000, WebhookResponseData(id="resp_1"))
@@ -32,8 +35,8 @@ def test_each_type_has_its_class(kind: str, named: bool) -> None:
 
 
 def test_other_types_are_kept() -> None:
-    wire = {"id": "evt_1", "type": "batch.completed", "data": {"id": "batch_1"}}
-    event = load(wire, WebhookEvent)
+    wire: JSONObject = {"id": "evt_1", "type": "batch.completed", "data": {"id": "batch_1"}}
+    event: WebhookEvent = load(wire, WebhookEvent)
     assert event == UnknownWebhook(type="batch.completed", raw=wire)
     assert dump(event) == wire
 

@@ -20,7 +20,14 @@ from tests.streams import (
 )
 
 from responses_proto.codec import dump
-from responses_proto.models import AgentMessage, AgentReference, EncryptedContent, MultiAgentCall, MultiAgentCallOutput
+from responses_proto.models import (
+    AgentMessage,
+    AgentReference,
+    EncryptedContent,
+    Message,
+    MultiAgentCall,
+    MultiAgentCallOutput,
+)
 from responses_proto.protocol import ResponseStream, as_input, check_history
 
 AGENT = {"agent_name": "/root/a"}
@@ -45,7 +52,7 @@ def read(events: list[Wire], *, strict: bool = False) -> ResponseStream:
 def agents_stream() -> list[Wire]:
     items = [CALL, OUTPUT, SENT]
     events = [event for index, item in enumerate(items) for event in (added(index, item), done(index, item))]
-    body = [
+    body: list[Wire] = [
         added(3, {**ANSWER, "content": [], "status": "in_progress"}),
         part_event("content_part.added", output_text(), 3),
         text_delta("Done.", 3),
@@ -63,15 +70,18 @@ def test_a_stream_of_agents_is_typed_and_breaks_no_rule() -> None:
     assert isinstance(output, MultiAgentCallOutput)
     assert isinstance(sent, AgentMessage)
     assert sent.content == [EncryptedContent(encrypted_content="gAAA")]
-    assert answer.agent == AgentReference(agent_name="/root/a")  # type: ignore[union-attr] # it is a message
-    assert {event.agent.agent_name for event in stream.events_received() if getattr(event, "agent", None)} == {
-        "/root/a"
-    }  # type: ignore[union-attr] # has one
+    assert isinstance(answer, Message)
+    assert answer.agent == AgentReference(agent_name="/root/a")
+    agents = [getattr(event, "agent", None) for event in stream.events_received()]
+    assert [agent for agent in agents if agent] == [AgentReference(agent_name="/root/a")] * 6
     assert stream.response.output_text == "Done."
     assert stream.response.pending_calls == []
 
 
-@pytest.mark.parametrize("last", [[], [CALL, OUTPUT, SENT | {"content": []}, ANSWER]], ids=["missing", "hollow"])
+HOLLOW: list[Wire] = [CALL, OUTPUT, {**SENT, "content": []}, ANSWER]
+
+
+@pytest.mark.parametrize("last", [list[Wire](), HOLLOW], ids=["missing", "hollow"])
 def test_what_agents_said_is_not_lost(last: list[Wire]) -> None:
     events = agents_stream()
     events[-1] = ending(last)
@@ -79,18 +89,17 @@ def test_what_agents_said_is_not_lost(last: list[Wire]) -> None:
 
 
 def test_the_parts_of_a_message_between_agents_may_be_streamed() -> None:
-    at = {"index": 0, "id_": "am_1"}
     events = [
         *opening(),
         added(0, {**SENT, "content": []}),
-        part_event("content_part.added", output_text(), **at),
-        text_delta("Go ", **at),
-        text_delta("on.", **at),
-        part_event("content_part.done", output_text("Go on."), **at),
-        part_event("content_part.added", SENT["content"][0], **at, at=1),
-        part_event("content_part.done", SENT["content"][0], **at, at=1),
+        part_event("content_part.added", output_text(), 0, "am_1"),
+        text_delta("Go ", 0, "am_1"),
+        text_delta("on.", 0, "am_1"),
+        part_event("content_part.done", output_text("Go on."), 0, "am_1"),
+        part_event("content_part.added", SENT["content"][0], 0, "am_1", 1),
+        part_event("content_part.done", SENT["content"][0], 0, "am_1", 1),
     ]
-    for end in ([], [ending([])]):
+    for end in (list[Wire](), [ending([])]):
         stream = read([*events, *end])
         assert [dump(item)["content"] for item in stream.response.output] == [
             [output_text("Go on."), SENT["content"][0]]

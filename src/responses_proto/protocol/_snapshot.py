@@ -314,7 +314,8 @@ def put_at(item: Any, path: str, value: object) -> None:
         put_at(inner, rest, value)
         value = inner
     if isinstance(item, Unknown):
-        item.raw = {**item.raw, name: value} if isinstance(item.raw, dict) else item.raw  # pyright: ignore[reportAttributeAccessIssue] # models are frozen for type checkers only
+        if isinstance(item.raw, dict):
+            setattr(item, "raw", {**item.raw, name: value})  # noqa: B010 - models are frozen for type checkers only
     elif hasattr(item, name):
         setattr(item, name, value)
 

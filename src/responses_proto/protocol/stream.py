@@ -351,24 +351,27 @@ class ResponseStream:
             kind = value["type"]
             load = self._loaders[kind]
         except (LookupError, TypeError):  # no object, no type, or none that has a class
-            load = kind = None
-        if load is None or (named and kind != named):
-            self._take_value(self._exact(value, text) if may_have_large_integer(text) else value, named)
+            self._take_value(self._exact(value, text), named)
+            return
+        if named and kind != named:
+            self._take_value(self._exact(value, text), named)
             return
         found: list[DecodeFinding] = []
         event = load(value, found)
         # A delta has no place for a large integer but in fields that its class does not know, and in nested objects.
         has_place = kind not in DELTA_EVENTS or event.extra is not EMPTY or value.get("logprobs") or "agent" in value
-        if has_place and may_have_large_integer(text):
+        if has_place and (exact := self._exact(value, text)) is not value:
             found = []
-            event = load(self._exact(value, text), found)
+            event = load(exact, found)
         if found:
             self._note(found, event)
         self._accumulator.push(event)
         self._events.append(event)
 
     def _exact(self, value: Any, text: bytes | memoryview) -> Any:
-        """Return the value of a text with exact integers; ``value`` if that is not possible."""
+        """Return the value of a text with exact integers. Most texts have no large ones: then it is ``value``, as parsed fast."""
+        if not may_have_large_integer(text):
+            return value
         try:
             return self._parse(text)
         except (ValueError, RecursionError):

@@ -304,10 +304,11 @@ class ServerSession:
         code = "injection_not_supported"
         if turn is None or turn.ended:
             code = "response_not_found" if turn is None else "response_already_completed"
-        given: Any = value.get("input")
-        items: list[Any] = given if isinstance(given, list) else []
+        items = value.get("input")
         error = {"code": code, "message": INJECT_ERRORS[code]}
-        self._send_numbered(turn, InjectFailed.type, {"response_id": response_id, "input": items, "error": error})
+        self._send_numbered(
+            turn, InjectFailed.type, {"response_id": response_id, "input": _list_of(items), "error": error}
+        )
 
     def _finish_steers(self, turn: ServerTurn, data: bytes) -> ServerTurn | None:
         """Decide about the steers of a response that ended with the event ``data``. Return the successor, if one begins now."""
@@ -353,6 +354,10 @@ class ServerSession:
         if isinstance(steer.input, str):
             return [Message(role="user", content=steer.input)]
         return default_converter().load([*steer.input], list[Item])
+
+
+def _list_of(value: JSONValue) -> list[JSONValue]:
+    return value if isinstance(value, list) else []
 
 
 def _is_user_input(value: JSONValue) -> bool:
