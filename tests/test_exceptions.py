@@ -46,7 +46,7 @@ EXAMPLES: list[ResponsesProtoError] = [
     EncodeError("m"),
     UsageError("m"),
     RemoteProtocolError("m", sequence_number=3, event_type="x", code="lifecycle"),
-    WebhookVerificationError("m", reason="signature-mismatch"),
+    WebhookVerificationError("m", reason="signature_mismatch"),
     LimitExceeded("max_nesting", 300, maximum=256),
     ConnectError("m"),
     DeadlineExceeded("first_byte", 1.5, limit=1.0),

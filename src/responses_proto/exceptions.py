@@ -176,7 +176,7 @@ class RemoteProtocolError(ProtocolError):
 
 
 WebhookFault: TypeAlias = Literal[
-    "header-missing", "timestamp-invalid", "timestamp-too-old", "timestamp-too-new", "signature-mismatch"
+    "header_missing", "timestamp_invalid", "timestamp_too_old", "timestamp_too_new", "signature_mismatch"
 ]
 """Why a webhook was not accepted."""
 

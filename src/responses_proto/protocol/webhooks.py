@@ -82,7 +82,7 @@ def verify_webhook(
     )
     if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= _MAX_TIMESTAMP):
         raise WebhookVerificationError(
-            f"webhook-timestamp must be seconds since 1970, got {timestamp[:40]!r}", reason="timestamp-invalid"
+            f"webhook-timestamp must be seconds since 1970, got {timestamp[:40]!r}", reason="timestamp_invalid"
         )
     age = (time.time() if now is None else now) - int(timestamp)
     if not abs(age) <= tolerance:
@@ -90,7 +90,7 @@ def verify_webhook(
         raise WebhookVerificationError(
             f"the webhook is too {when}: its time differs by {abs(age):.0f} s from now, and {tolerance:.0f} s are tolerated; "
             "check the clock of this machine",
-            reason="timestamp-too-old" if age > 0 else "timestamp-too-new",
+            reason="timestamp_too_old" if age > 0 else "timestamp_too_new",
         )
     signed = f"{message_id}.{timestamp}.".encode("utf-8", "surrogateescape") + data
     expected = base64.b64encode(hmac.digest(key, signed, hashlib.sha256))
@@ -102,7 +102,7 @@ def verify_webhook(
     if not matches:
         raise WebhookVerificationError(
             "no signature of the webhook matches: check that the secret is that of this endpoint, and that the body is as received",
-            reason="signature-mismatch",
+            reason="signature_mismatch",
         )
 
 
@@ -140,5 +140,5 @@ def _key_of(secret: str | bytes) -> bytes:
 def _header(headers: Mapping[str, str], name: str) -> str:
     value = headers.get(name, "")
     if not value:
-        raise WebhookVerificationError(f"the webhook has no {name!r} header", reason="header-missing")
+        raise WebhookVerificationError(f"the webhook has no {name!r} header", reason="header_missing")
     return value
