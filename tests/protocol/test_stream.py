@@ -882,3 +882,29 @@ def test_integers_of_events_are_exact(event: Wire, named: bool) -> None:
     written = json.loads(dumps(received))
     kept = {name: value for name, value in event.items() if name not in ("sequence_number", "output_index", "item_id")}
     assert json.dumps({name: written[name] for name in kept}, sort_keys=True) == json.dumps(kept, sort_keys=True)
+
+
+# --- what OpenAI sends of its own searches ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"type": "search", "query": "q"},
+        {"type": "open_page"},
+        {"type": "find_in_page", "pattern": "p"},
+        {"type": "find_in_page", "pattern": "p", "url": None},
+    ],
+    ids=lambda action: "-".join(action),
+)
+def test_strict_mode_accepts_a_search_that_does_not_know_its_action_yet(action: Wire) -> None:
+    search: Wire = {"type": "web_search_call", "id": "ws_1", "status": "in_progress"}
+    whole: Wire = {**search, "status": "completed", "action": action}
+    at = {"output_index": 0, "item_id": "ws_1"}
+    progress = [
+        {"type": f"response.web_search_call.{step}", **at} for step in ("in_progress", "searching", "completed")
+    ]
+    closed = {"type": "response.output_item.done", "output_index": 0, "item": whole}
+    stream = read(numbered([*opening(), added(0, search), *progress, closed, ending([whole])]), strict=True)
+    assert dump(stream.response.output) == [whole]
+    assert stream.anomalies == []
