@@ -30,6 +30,7 @@ from responses_proto.exceptions import (
     ToolArgumentsInvalid,
     ToolError,
     UsageError,
+    WebhookVerificationError,
 )
 from responses_proto.models.items import FunctionCall
 from responses_proto.protocol import Cursor
@@ -45,6 +46,7 @@ EXAMPLES: list[ResponsesProtoError] = [
     EncodeError("m"),
     UsageError("m"),
     RemoteProtocolError("m", sequence_number=3, event_type="x", code="lifecycle"),
+    WebhookVerificationError("m", reason="signature_mismatch"),
     LimitExceeded("max_nesting", 300, maximum=256),
     ConnectError("m"),
     DeadlineExceeded("first_byte", 1.5, limit=1.0),

@@ -8,7 +8,8 @@
     ├── EncodeError                   a value cannot be written as JSON
     ├── ProtocolError
     │   ├── LocalProtocolError        you did something the protocol's state does not allow
-    │   └── RemoteProtocolError       the peer sent something the protocol does not allow
+    │   ├── RemoteProtocolError       the peer sent something the protocol does not allow
+    │   └── WebhookVerificationError  a webhook is not signed with the secret, or not recent
     ├── LimitExceeded                 a bound of `Limits` was exceeded
     ├── TransportError
     │   ├── ConnectError              no connection was made; nothing was sent
@@ -86,6 +87,8 @@ __all__ = [
     "TransportError",
     "UnprocessableEntityError",
     "UsageError",
+    "WebhookFault",
+    "WebhookVerificationError",
 ]
 
 RetrySafety: TypeAlias = Literal["safe", "unsafe", "resumable"]
@@ -170,6 +173,21 @@ class RemoteProtocolError(ProtocolError):
         """The type of the offending event; ``None`` if it has none."""
         self.code = code
         """The code of the anomaly: a key of ``responses_proto.anomalies.ANOMALY_CODES``."""
+        super().__init__(message)
+
+
+WebhookFault: TypeAlias = Literal[
+    "header_missing", "timestamp_invalid", "timestamp_too_old", "timestamp_too_new", "signature_mismatch"
+]
+"""Why a webhook was not accepted."""
+
+
+class WebhookVerificationError(ProtocolError):
+    """A webhook is not signed with the secret, or not recent. Answer the request with 400 and ignore it."""
+
+    def __init__(self, message: str, *, reason: WebhookFault) -> None:
+        self.reason: WebhookFault = reason
+        """What is wrong with it."""
         super().__init__(message)
 
 

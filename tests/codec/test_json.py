@@ -36,9 +36,14 @@ def outcome(backend: JSONBackend, text: bytes | str) -> tuple[str, str]:
 READ: list[tuple[str, Any]] = [
     ("18446744073709551615", 18446744073709551615),
     ("-9223372036854775808", -9223372036854775808),
-    ("18446744073709551616", 18446744073709551616.0),
-    ("-9223372036854775809", -9223372036854775809.0),
-    ("9" * 300, float("9" * 300)),
+    ("18446744073709551616", 18446744073709551616),
+    ("-9223372036854775809", -9223372036854775809),
+    ("9" * 400, int("9" * 400)),
+    ("[18446744073709551616.0]", [18446744073709551616.0]),
+    (
+        '{"a" : 18446744073709551616 , "b":"18446744073709551617"}',
+        {"a": 18446744073709551616, "b": "18446744073709551617"},
+    ),
     ("1", 1),
     ("1.0", 1.0),
     ("1e2", 100.0),
@@ -69,7 +74,7 @@ def test_reading(backend: JSONBackend, text: str, value: Any) -> None:
 
 
 NOT_JSON = [
-    "", " ", "nul", "NaN", "Infinity", "-Infinity", "1e999", "-1e999", "9" * 400, "01", "1.", ".5", "+1", "-", "1e", "0x1", "1_0",
+    "", " ", "nul", "NaN", "Infinity", "-Infinity", "1e999", "-1e999", "9" * 400 + ".0", "9" * 5000, "01", "1.", ".5", "+1", "-", "1e", "0x1", "1_0",
     "\N{ARABIC-INDIC DIGIT THREE}", "[1,]", '{"a":1,}', "{'a':1}", "{1:2}", '"', '"\x01"', '"\n"', r'"\x"', r'"\u12"', "[1]]", "[", "1 2",
     "\ufeff1", "\x0b1", "\xa01", "/* */1",
 ]  # fmt: skip
@@ -250,3 +255,30 @@ def test_without_orjson_the_standard_library_is_used(monkeypatch: pytest.MonkeyP
     spec.loader.exec_module(alone)
     assert (alone.ORJSON, alone.default_backend()) == (None, alone.STDLIB)
     assert alone.default_backend().loads(b'{"a": [1, 2.5]}') == {"a": [1, 2.5]}
+
+
+# --- numbers ----------------------------------------------------------------------------------------------------------
+
+NUMBERS = (
+    st.integers(-(2**200), 2**200)
+    | st.sampled_from([sign * (2**n + d) for n in (31, 53, 63, 64, 65) for d in (-1, 0, 1) for sign in (1, -1)])
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
+ANY_JSON = st.recursive(
+    NUMBERS | st.text() | st.from_regex(r"[0-9]{15,40}", fullmatch=True) | st.none() | st.booleans(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=8,
+)
+
+
+@each_backend
+@given(ANY_JSON, st.sampled_from([None, 2]))
+def test_numbers_come_back_as_they_were(backend: JSONBackend, value: Any, indent: int | None) -> None:
+    for text in (backend.dumps(value), json.dumps(value, indent=indent), json.dumps(value, indent=indent).encode()):
+        assert repr(backend.loads(text)) == repr(value)  # an integer and a float may be equal
+
+
+@given(ANY_JSON)
+def test_every_back_end_reads_what_another_wrote(value: Any) -> None:
+    for writer in BACKENDS:
+        assert {repr(reader.loads(writer.dumps(value))) for reader in BACKENDS} == {repr(value)}

@@ -16,6 +16,7 @@ from responses_proto.models.content import (
     ComputerScreenshot,
     ContainerFileCitation,
     Content,
+    EncryptedContent,
     FileCitation,
     FilePath,
     InputAudio,
@@ -66,6 +67,7 @@ PARTS: dict[str, Content] = {
     "summary_text": SummaryText(text="Greets."),
     "reasoning_text": ReasoningText(text="A greeting is due."),
     "computer_screenshot": ComputerScreenshot(file_id="file_1"),
+    "encrypted_content": EncryptedContent(encrypted_content="gAAA"),
 }
 
 ANNOTATIONS: dict[str, Annotation] = {

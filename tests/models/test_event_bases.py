@@ -56,7 +56,7 @@ def test_a_vendors_event_derives_from_a_base_and_is_registered() -> None:
     ],
 )
 def test_a_base_has_the_fields_that_the_table_lists(base: type[Model], fields: set[str]) -> None:
-    assert {a.name for a in base.__attrs_attrs__} == fields | {"stream_id", "extra"}
+    assert {a.name for a in base.__attrs_attrs__} == fields | {"stream_id", "agent", "extra"}
     assert f":class:`{base.__name__}`" in (event_bases.__doc__ or "")
 
 

@@ -40,6 +40,8 @@ EVENTS = sorted(EVENT_TYPES.items())
 
 BEYOND_THE_SPECIFICATION = {
     "keepalive",
+    "response.inject.created",  # the multi-agent beta: see test_parity
+    "response.inject.failed",
     "response.apply_patch_call_operation_diff.delta",
     "response.apply_patch_call_operation_diff.done",
     "response.rate_limits.updated",

@@ -42,6 +42,41 @@ RECEIVED: Final = (
     Root("ConversationDeletedResource", "conversations.ConversationDeletedResource", models.DeletedConversation),
 )
 
+BETA_RECEIVED: Final = (
+    Root("BetaResponse", "beta.BetaResponse", models.Response),
+    Root("BetaResponseStreamEvent", "beta.BetaResponseStreamEvent", Event),
+    Root("BetaResponsesServerEvent", "beta.BetaResponsesServerEvent", Event),
+    Root("BetaResponseItem", "beta.BetaResponseItem", Item),
+    Root("BetaResponseOutputItem", "beta.BetaResponseOutputItem", Item),
+    Root("BetaCompactedResponse", "beta.BetaCompactedResponse", models.CompactedResponse),
+    Root("BetaResponseItemList", "beta.responses.BetaResponseItemList", models.ResponseItemList),
+)
+"""What a server sends to a client with the header `OpenAI-Beta: responses_multi_agent=v1`."""
+
+BETA_SENT: Final = (
+    Root(
+        "ResponseCreateParamsStreaming",
+        "beta.response_create_params.ResponseCreateParamsStreaming",
+        models.CreateResponse,
+    ),
+    Root(
+        "ResponseCreateParamsNonStreaming",
+        "beta.response_create_params.ResponseCreateParamsNonStreaming",
+        models.CreateResponse,
+    ),
+    Root("BetaResponsesClientEvent", "beta.BetaResponsesClientEventParam", models.ClientEvent),
+    Root("ResponseCompactParams", "beta.ResponseCompactParams", models.CompactRequest),
+    Root("InputTokenCountParams", "beta.responses.InputTokenCountParams", models.InputTokensRequest),
+    Root("InputItemListParams", "beta.responses.InputItemListParams", models.ListParams),
+    Root("ResponseRetrieveParams", "beta.ResponseRetrieveParams", models.RetrieveParams),
+)
+"""What a client with that header sends."""
+
+BETA_EXCEPTIONS: Final = frozenset(
+    (f"{name}.betas", "no such field")  # a header in the guise of a field
+    for name in ("CompactRequest", "CreateResponse", "InputTokensRequest", "ListParams", "RetrieveParams")
+)
+
 SENT: Final = (
     Root(
         "ResponseCreateParamsStreaming",
@@ -178,6 +213,15 @@ class TestInstalledSDK:
 
     def test_what_a_client_sends_fits(self) -> None:
         assert_no_gaps(installed_sdk(SENT))
+
+    @pytest.mark.parametrize("roots", [BETA_RECEIVED, BETA_SENT], ids=["received", "sent"])
+    def test_the_beta_fits(self, roots: tuple[Root, ...]) -> None:
+        pytest.importorskip("openai", reason="the openai SDK is not installed")
+        pytest.importorskip("openai.types.beta.multi_agent_config", reason="an openai SDK without the beta")
+        comparison = installed_sdk(roots)
+        for gap in BETA_EXCEPTIONS:
+            comparison.gaps.pop(gap, None)
+        assert_no_gaps(comparison)
 
     def test_nothing_that_it_exports_is_left_out(self) -> None:
         compared = {name.rsplit("__", 1)[-1] for name in installed_sdk((*RECEIVED, *SENT)).homes}

@@ -368,3 +368,17 @@ def test_a_tool_search_of_the_server_does_not_wait(execution: str | Unset) -> No
 def test_pending_calls_keep_their_order() -> None:
     whole = make(call("1"), shell(), call("3"), FunctionCallOutput(call_id="1", output="6"))
     assert whole.pending_calls == [shell(), call("3")]
+
+
+# ---- the final text
+
+
+def test_final_text_leaves_out_commentary() -> None:
+    def said(text: str, phase: str | None) -> Message:
+        return Message(role="assistant", content=[OutputText(text=text)], phase=phase)
+
+    whole = make(said("Looking. ", "commentary"), said("It is ", "final_answer"), said("sunny.", None))
+    assert (whole.output_text, whole.final_text) == ("Looking. It is sunny.", "It is sunny.")
+    assert make(said("Looking.", "commentary")).final_text == ""
+    assert make(Message(role="assistant", content="plain")).final_text == "plain"
+    assert make().final_text == ""

@@ -162,7 +162,7 @@ def test_events_share_no_list_that_a_consumer_could_change() -> None:
         return added.part
 
     for part in (*parts(), written()):
-        if part.annotations is not UNSET:
+        if isinstance(part.annotations, list):
             part.annotations.append(FilePath(file_id="f", index=0))
     assert not any(part.annotations for part in (*parts(), written()))
 
@@ -409,6 +409,20 @@ _FIELDS: dict[str, dict[str, Any]] = {
     "configuration_update": {"id": "a", "reasoning": {"effort": "low"}},
     "program": {"id": "a", "call_id": "c", "code": "x", "fingerprint": "f"},
     "program_output": {"id": "a", "call_id": "c", "result": "r", "status": "completed"},
+    "multi_agent_call": {"id": "a", "call_id": "c", "action": "list_agents", "arguments": "{}"},
+    "multi_agent_call_output": {
+        "id": "a",
+        "call_id": "c",
+        "action": "list_agents",
+        "output": [{"type": "output_text", "text": "/root"}],
+    },
+    "agent_message": {
+        "id": "a",
+        "agent": {"agent_name": "/root"},
+        "author": "/root",
+        "recipient": "/root/a",
+        "content": [{"type": "input_text", "text": "Go."}, {"type": "encrypted_content", "encrypted_content": "e"}],
+    },
     "compaction": {"id": "a", "encrypted_content": "e"},
     "compaction_trigger": {"id": "a"},
     "x_search_call": {"id": "a", "name": "n", "arguments": "{}", "status": "completed"},

@@ -202,7 +202,10 @@ PLANTED: Final[dict[str, list[bytes]]] = {
         planted(put("completed", "response", "model", value=None)),
         planted(instructed),
     ],
-    "output-empty": [planted(put("completed", "response", "output", value=value)) for value in ([], None)],
+    "output-empty": [
+        planted(put("completed", "response", "output", value=[])),
+        planted(put("completed", "response", "output", value=None)),
+    ],
     "status-contradicted": [planted(put("completed", "response", "status", value="failed"))],
     "output-differs": [
         planted(put("completed", "response", "output", 0, "content", 0, "text", value="Other.")),

@@ -188,6 +188,10 @@ CALLS: Final[dict[str, tuple[Wire, Wire]]] = {
         {"type": "program", "id": "p", "call_id": "call_1", "code": "x", "fingerprint": "f"},
         {"type": "program_output", "id": "po", "call_id": "call_1", "result": "r", "status": "completed"},
     ),
+    "multi_agent_call": (
+        {"type": "multi_agent_call", "call_id": "call_1", "action": "list_agents", "arguments": "{}"},
+        {"type": "multi_agent_call_output", "call_id": "call_1", "action": "list_agents", "output": []},
+    ),
     "mcp_approval_request": (
         {"type": "mcp_approval_request", "id": "call_1", "server_label": "s", "name": "n", "arguments": "{}"},
         {"type": "mcp_approval_response", "approval_request_id": "call_1", "approve": True},
@@ -207,7 +211,7 @@ def test_the_pairs_are_those_of_the_models() -> None:
 @pytest.mark.parametrize("kind", sorted(CALLS))
 def test_calls_and_outputs_belong_together(kind: str) -> None:
     asked, answer = CALLS[kind]
-    unanswered = {"program": [], "mcp_approval_request": [("approval-unanswered", 0)]}
+    unanswered = {"program": [], "multi_agent_call": [], "mcp_approval_request": [("approval-unanswered", 0)]}
     assert found(asked, answer) == []
     assert found(asked) == unanswered.get(kind, [("call-unanswered", 0)])
     assert found(answer) == [("output-orphan", 0)]
@@ -297,3 +301,25 @@ def test_recorded_output_is_made_input_without_a_loss_of_items_or_text(entry: Wi
     ]
     rules = {finding.rule for finding in check_history(made_of)}
     assert rules.isdisjoint({"status-forbidden", "output-only-field", "call-unfinished", "output-orphan"})
+
+
+# ---- empty ids
+
+EMPTY_IDS: Final[list[Wire]] = [
+    {"type": "message", "id": "", "role": "assistant", "content": "Hi."},
+    {"type": "reasoning", "id": "", "summary": [], "encrypted_content": "E"},
+    {"type": "function_call", "id": "", "call_id": "call_1", "name": "f", "arguments": "{}"},
+    {"type": "web_search_call", "id": "", "status": "completed", "action": {"type": "search", "query": "q"}},
+    {"type": "acme:note", "id": "", "text": "t"},
+]
+
+
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize("wire", EMPTY_IDS, ids=lambda wire: wire["type"])
+def test_an_empty_id_is_no_id(wire: Wire, stored: bool) -> None:
+    item: Item = load(wire, Item)
+    assert ("item-id-empty", 0) in found(wire)
+    sent = as_input([item, load(SAID, Item)], "openrouter", stored=stored)
+    assert dump(sent[0]) == {**{k: v for k, v in wire.items() if k != "id"}}
+    assert "item-id-empty" not in {finding.rule for finding in check_history(sent)}
+    assert dump(item) == wire

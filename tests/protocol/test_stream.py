@@ -853,3 +853,58 @@ def test_text_is_no_input() -> None:
     text: Any = "data: {}\n\n"
     with pytest.raises(UsageError, match=r"expected bytes, got str: read the body with aiter_bytes\(\)"):
         ResponseStream().receive_data(text)
+
+
+# --- integers beyond 64 bits ------------------------------------------------------------------------------------------
+
+BIG: Final = 2**90 + 1
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize(
+    "event",
+    [
+        text_delta("a") | {"vendor": BIG},
+        text_delta("a") | {"vendor": {"deep": [BIG]}},
+        text_delta("a") | {"logprobs": [{"token": "a", "logprob": -1.0, "vendor": BIG}]},
+        text_delta("a") | {"agent": {"agent_name": "/root", "vendor": -BIG}},
+        text_delta("a") | {"sequence_number": BIG},
+        {"type": "response.rate_limits.updated", "rate_limits": [BIG, float(BIG)]},
+        {"type": "acme:count", "count": BIG},
+        added(0, {"type": "tool_search_call", "arguments": {"n": BIG}, "call_id": None}),
+    ],
+    ids=lambda event: event["type"],
+)
+def test_integers_of_events_are_exact(event: Wire, named: bool) -> None:
+    stream = ResponseStream()
+    stream.receive_data(frame({"sequence_number": 0, **event}, named=named))
+    (received,) = stream.events_received()
+    written = json.loads(dumps(received))
+    kept = {name: value for name, value in event.items() if name not in ("sequence_number", "output_index", "item_id")}
+    assert json.dumps({name: written[name] for name in kept}, sort_keys=True) == json.dumps(kept, sort_keys=True)
+
+
+# --- what OpenAI sends of its own searches ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"type": "search", "query": "q"},
+        {"type": "open_page"},
+        {"type": "find_in_page", "pattern": "p"},
+        {"type": "find_in_page", "pattern": "p", "url": None},
+    ],
+    ids="-".join,
+)
+def test_strict_mode_accepts_a_search_that_does_not_know_its_action_yet(action: Wire) -> None:
+    search: Wire = {"type": "web_search_call", "id": "ws_1", "status": "in_progress"}
+    whole: Wire = {**search, "status": "completed", "action": action}
+    at = {"output_index": 0, "item_id": "ws_1"}
+    progress = [
+        {"type": f"response.web_search_call.{step}", **at} for step in ("in_progress", "searching", "completed")
+    ]
+    closed = {"type": "response.output_item.done", "output_index": 0, "item": whole}
+    stream = read(numbered([*opening(), added(0, search), *progress, closed, ending([whole])]), strict=True)
+    assert dump(stream.response.output) == [whole]
+    assert stream.anomalies == []

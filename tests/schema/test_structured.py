@@ -54,6 +54,7 @@ from responses_proto.schema import (
     answer_text,
     json_schema,
     parse_response,
+    partial_json,
     structure,
     text_format,
     with_text_format,
@@ -935,3 +936,12 @@ def test_events_without_text_change_nothing() -> None:
     follower = PartialOutput()
     assert [follower.push(load(event, StreamEvent)) for event in opening()] == [False, False]
     assert follower.value is UNSET
+
+
+@given(st.integers(-(2**200), 2**200))
+def test_integers_of_any_size_are_exact(number: int) -> None:
+    text = json.dumps([number, {"n": number}])
+    assert partial_json(text) == partial_json(text[:-1]) == [number, {"n": number}]
+    value = structure(json.dumps([number]), list[int])
+    assert value == [number]
+    assert type(value[0]) is int

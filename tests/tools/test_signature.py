@@ -290,3 +290,11 @@ def test_a_name_that_no_tool_can_have_is_empty() -> None:
     assert name_of(lambda: None) == ""
     assert name_of(long) == ""
     assert label_of(long) == "long"
+
+
+@pytest.mark.parametrize("number", [2**63, 2**64, -(2**63) - 1, 2**200 + 1])
+def test_integers_of_any_size_are_exact(number: int) -> None:
+    def count(n: int, any_of: list[int]) -> list[int]:
+        return [n, *any_of]
+
+    assert call(count, {"n": number, "any_of": [number]}) == [number, number]

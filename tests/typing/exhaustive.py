@@ -35,6 +35,8 @@ from responses_proto.models import (
     ImageGenerationCallGenerating,
     ImageGenerationCallInProgress,
     ImageGenerationCallPartialImage,
+    InjectCreated,
+    InjectFailed,
     Keepalive,
     McpCallArgumentsDelta,
     McpCallArgumentsDone,
@@ -220,6 +222,10 @@ def number_of(event: Event) -> int:  # noqa: C901, PLR0911, PLR0912, PLR0915 - o
             return 65
         case SteerFailed():
             return 66
+        case InjectCreated():
+            return 71
+        case InjectFailed():
+            return 72
         case ErrorEvent():
             return 67
         case Keepalive():

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from ._converter import Converter, default_converter, make_converter
+from ._converter import Converter, Growth, default_converter, make_converter
 from ._json import ORJSON, STDLIB, JSONBackend, default_backend
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ __all__ = [
     "ORJSON",
     "STDLIB",
     "Converter",
+    "Growth",
     "JSONBackend",
     "default_backend",
     "default_converter",

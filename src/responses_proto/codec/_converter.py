@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast, get_args, overload
 
+import attrs
 import cattrs
 
 from ..anomalies import Anomaly
@@ -23,10 +24,20 @@ if TYPE_CHECKING:
 
     from ..typing import JSONValue
 
-__all__ = ["Converter", "default_converter", "make_converter"]
+__all__ = ["Converter", "Growth", "default_converter", "make_converter"]
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
+
+
+@attrs.frozen
+class Growth:
+    """What a vendor's delta event grows: each event adds its ``delta``, a string, to a text field of an item."""
+
+    item: str
+    """The type of the item: ``acme:search``."""
+    field: str
+    """The field of the item that holds the text; a dotted path if it is inside another object."""
 
 
 class Converter(cattrs.Converter):
@@ -47,20 +58,25 @@ class Converter(cattrs.Converter):
         self._loaders = LoaderFactory()
         self._dumper = Dumper()
         self._loader_of: dict[Any, Loader] = {}
-        self.growth: dict[str, Any] = {}
-        """Type of a registered delta event -> the field that it grows; see :meth:`register`."""
+        self.growth: dict[str, Growth] = {}
+        """Type of a registered delta event -> what it grows; see :meth:`register`."""
         self.register_structure_hook_func(_has_models, self.load)
         self.register_unstructure_hook_func(_has_models, self.dump)
 
-    def register(self, cls: type[Model], into: Any) -> None:
+    def register(self, cls: type[Model], into: Any, *, grows: Growth | None = None) -> None:
         """Decode objects with the wire string ``cls.type`` as ``cls``, as members of the open union ``into``.
 
         This is for the ``slug:name`` types that servers may add: ``converter.register(AcmeSearchCall, Item)``. ``into`` is
         one of the unions (``Event``, ``Item``, ``Tool``, ``Content``, …) or its ``Unknown*`` class. Only this converter
         changes.
 
+        ``grows`` is for an event that adds its ``delta`` to a field of its item:
+        ``converter.register(AcmeSearchDelta, Event, grows=Growth(item="acme:search", field="query"))``. A ``ResponseStream`` with this
+        converter then grows that field in its snapshot.
+
         Raises ``UsageError`` if ``cls`` has no wire string, if ``into`` is not open, or if it has another class for that
-        string; a subclass of that class is accepted.
+        string; a subclass of that class is accepted. Raises it, too, if ``grows`` is given for a class without a field ``delta``, or
+        for an event of the protocol.
         """
         tag = tag_of(cls) if is_model(cls) and not issubclass(cls, Unknown) else None
         if tag is None:
@@ -76,6 +92,11 @@ class Converter(cattrs.Converter):
         known = next((arm for arm in value_spec(into).models if tag_of(arm) == tag), None)
         if known is not None and not issubclass(cls, known):
             raise UsageError(f"{tag!r} is the wire string of {known.__name__}: {cls.__name__} must be a subclass of it")
+        if grows is not None:
+            if known is not None or "delta" not in {a.name for a in cls.__attrs_attrs__}:
+                why = "its events grow what the protocol says" if known is not None else "it has no field 'delta'"
+                raise UsageError(f"{cls.__name__} cannot be registered with grows=...: {why}")
+            self.growth[tag] = grows
         self._loaders.register(unknown, tag, cls)
         self._loader_of.clear()
 
@@ -184,6 +205,6 @@ def default_converter(*, strict: bool = False) -> Converter:
 
 
 class _SharedConverter(Converter):
-    def register(self, cls: type[Model], into: Any) -> None:  # noqa: ARG002 - the signature of the base
+    def register(self, cls: type[Model], into: Any, *, grows: Growth | None = None) -> None:  # noqa: ARG002 - the signature of the base
         """Raise ``UsageError``, because registering would change the decoding of every caller."""
         raise UsageError("classes cannot be registered in the shared converter: create one with make_converter()")

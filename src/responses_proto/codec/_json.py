@@ -1,13 +1,14 @@
 """Read and write JSON text, with the same results for every JSON library.
 
 * Text is UTF-8 without a byte-order mark. If a key is repeated, the last value is used.
-* An integer beyond 64 bits is read as a float, as most JSON readers do. It is written in full.
+* Integers are exact in both directions, whatever their size, up to the digits that ``sys.set_int_max_str_digits`` allows.
 * NaN, infinities and numbers too large for a float are refused, in both directions.
 * A lone surrogate (half of a character that a server split) is read unchanged and written as an escape.
 * Nesting beyond the limit raises ``LimitExceeded``.
 
 orjson is used if it is installed (extra ``speed``). A text that orjson refuses is read by the standard library, so that both
-return the same result for every text.
+return the same result for every text. orjson reads an integer beyond 64 bits as a float, without a word: a text that may contain one
+(:func:`may_have_large_integer`) is read by the standard library, too.
 """
 
 from __future__ import annotations
@@ -34,12 +35,14 @@ except ImportError:  # the extra `speed` is not installed
 else:
     _orjson = orjson
 
-__all__ = ["EXCERPT", "ORJSON", "STDLIB", "JSONBackend", "default_backend"]
+__all__ = ["EXCERPT", "ORJSON", "STDLIB", "JSONBackend", "check_nesting", "default_backend", "may_have_large_integer"]
 
 EXCERPT: Final = 80
 """The greatest length of an excerpt in an error, in characters."""
-_MAX_64_BIT_CHARS: Final = len("-9223372036854775808")
-_MIN_64_BIT, _MAX_64_BIT = -(2**63), 2**64 - 1  # signed or unsigned, as in orjson
+_OUTLINE: Final = bytes(48 if byte in b"0123456789" else 44 if byte in b",]} \t\r\n" else 120 for byte in range(256))
+"""Translates a JSON text: a digit becomes ``0``, what can follow a number a comma, and anything else ``x``."""
+_DIGITS: Final = b"0" * len("9223372036854775809")  # integers beyond 64 bits have at least 19 digits
+_LARGE: Final = _DIGITS + b","
 
 
 def _parse_float(digits: str) -> float:
@@ -50,20 +53,13 @@ def _parse_float(digits: str) -> float:
     return number
 
 
-def _parse_int(digits: str) -> int | float:
-    if len(digits) > _MAX_64_BIT_CHARS:
-        return _parse_float(digits)
-    number = int(digits)
-    return number if _MIN_64_BIT <= number <= _MAX_64_BIT else _parse_float(digits)
-
-
 def _refuse_constant(name: str) -> float:
     message = f"{name} is not JSON"
     raise ValueError(message)
 
 
 _decode: Final[Callable[[str], Any]] = json.JSONDecoder(
-    parse_float=_parse_float, parse_int=_parse_int, parse_constant=_refuse_constant
+    parse_float=_parse_float, parse_constant=_refuse_constant
 ).decode
 
 
@@ -78,11 +74,24 @@ def _stdlib_dumps(value: Any) -> bytes:
         return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
-def _orjson_loads(text: bytes | bytearray | memoryview | str) -> Any:
+def may_have_large_integer(text: bytes | bytearray | memoryview | str) -> bool:
+    """Return whether a JSON text may contain an integer beyond 64 bits: whether a number ends in 19 digits or more.
+
+    Reading every event of a stream calls this, so that it must cost far less than parsing.
+    """
+    outline = (text.encode("utf-8", "replace") if isinstance(text, str) else bytes(text)).translate(_OUTLINE)
+    return _LARGE in outline or outline.endswith(_DIGITS)
+
+
+def _orjson_loads_fast(text: bytes | bytearray | memoryview | str) -> Any:
     try:
         return _orjson.loads(text)
     except ValueError:
         return _stdlib_loads(text)
+
+
+def _orjson_loads(text: bytes | bytearray | memoryview | str) -> Any:
+    return _stdlib_loads(text) if may_have_large_integer(text) else _orjson_loads_fast(text)
 
 
 def _orjson_dumps(value: Any) -> bytes:
@@ -102,6 +111,8 @@ class JSONBackend:
     parse: Callable[[Any], Any] = attrs.field(repr=False)
     """Parse a text without checking its depth. Raises ``ValueError`` or ``RecursionError``. Prefer :meth:`loads`."""
     _dumps: Callable[[Any], bytes] = attrs.field(repr=False)
+    parse_fast: Callable[[Any], Any] = attrs.field(repr=False, default=attrs.Factory(lambda self: self.parse, True))  # noqa: FBT003 - attrs' API
+    """As :attr:`parse`, but integers beyond 64 bits may become floats: for texts that do not contain any."""
 
     def loads(self, text: bytes | bytearray | memoryview | str, max_nesting: int = DEFAULT_MAX_NESTING) -> Any:
         """Return the value of a JSON text.
@@ -152,7 +163,7 @@ def check_nesting(
 
 STDLIB: Final = JSONBackend("stdlib", _stdlib_loads, _stdlib_dumps)
 """The back end that uses ``json`` of the standard library."""
-ORJSON: Final = JSONBackend("orjson", _orjson_loads, _orjson_dumps) if _orjson is not None else None
+ORJSON: Final = JSONBackend("orjson", _orjson_loads, _orjson_dumps, _orjson_loads_fast) if _orjson is not None else None
 """The back end that uses orjson; ``None`` if orjson is not installed."""
 
 

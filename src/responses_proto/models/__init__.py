@@ -17,6 +17,9 @@ Then add it to a converter: ``converter.register(AcmeSearchFinished, Event)`` (:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy_exports
 from ..typing import UNSET, Unset
 from . import (
     _base,
@@ -45,7 +48,44 @@ from .request import *
 from .response import *
 from .tools import *
 
+if TYPE_CHECKING:
+    from .webhooks import WEBHOOK_TYPES as WEBHOOK_TYPES
+    from .webhooks import UnknownWebhook as UnknownWebhook
+    from .webhooks import WebhookEvent as WebhookEvent
+    from .webhooks import WebhookResponseCancelled as WebhookResponseCancelled
+    from .webhooks import WebhookResponseCompleted as WebhookResponseCompleted
+    from .webhooks import WebhookResponseData as WebhookResponseData
+    from .webhooks import WebhookResponseFailed as WebhookResponseFailed
+    from .webhooks import WebhookResponseIncomplete as WebhookResponseIncomplete
+
+else:  # few programs receive webhooks
+    _, __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            ".webhooks": (
+                "WEBHOOK_TYPES",
+                "UnknownWebhook",
+                "WebhookEvent",
+                "WebhookResponseCancelled",
+                "WebhookResponseCompleted",
+                "WebhookResponseData",
+                "WebhookResponseFailed",
+                "WebhookResponseIncomplete",
+            ),
+        },
+    )
+
 __all__: list[str] = ["UNSET", "Unset"]
+__all__ += [
+    "WEBHOOK_TYPES",
+    "UnknownWebhook",
+    "WebhookEvent",
+    "WebhookResponseCancelled",
+    "WebhookResponseCompleted",
+    "WebhookResponseData",
+    "WebhookResponseFailed",
+    "WebhookResponseIncomplete",
+]
 __all__ += _base.__all__
 __all__ += actions.__all__
 __all__ += config.__all__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any, cast
 
-from ._base import Model
+from ._base import Model, Unknown
 
 __all__ = ["get_path", "set_path"]
 
@@ -36,6 +36,9 @@ def set_path(target: object, path: str, value: object) -> None:
         value = inner
     if isinstance(target, dict):
         target[name] = value
+    elif isinstance(target, Unknown):
+        if isinstance(target.raw, dict):
+            setattr(target, "raw", {**target.raw, name: value})  # noqa: B010 - models are frozen for type checkers only
     elif isinstance(target, Model) and hasattr(target, name):
         setattr(target, name, value)
 
@@ -43,5 +46,7 @@ def set_path(target: object, path: str, value: object) -> None:
 def _get(value: object, name: str) -> object:
     if isinstance(value, dict):
         return cast("dict[str, object]", value).get(name)
+    if isinstance(value, Unknown):
+        return cast("dict[str, object]", value.raw).get(name) if isinstance(value.raw, dict) else None
     # Only models: a string or a number has attributes too, which are not fields.
     return getattr(value, name, None) if isinstance(value, Model) else None

@@ -13,6 +13,7 @@ from ._base import Model, model
 from .content import UnknownObject
 
 __all__ = [
+    "AgentReference",
     "ApplyPatchOperation",
     "Caller",
     "ClickAction",
@@ -57,6 +58,17 @@ __all__ = [
     "WaitAction",
     "WebSearchAction",
 ]
+
+
+# ---- agents
+
+
+@model
+class AgentReference(Model):
+    """The agent of a multi-agent response that made an item or an event: `agent` (Multi-agent beta)."""
+
+    agent_name: str
+    """The canonical name of the agent, such as `/root/worker`."""
 
 
 # ---- callers
@@ -246,7 +258,7 @@ class FindInPageAction(Model):
     """Find a pattern in an opened page: `find_in_page` (Items, Web search)."""
 
     type: ClassVar[Literal["find_in_page"]] = "find_in_page"
-    url: str
+    url: str | None | Unset = UNSET
     pattern: str
 
 

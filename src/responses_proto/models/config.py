@@ -21,6 +21,7 @@ __all__ = [
     "ModerationConfig",
     "ModerationPolicy",
     "ModerationRule",
+    "MultiAgentConfig",
     "Order",
     "PlainTextFormat",
     "Prompt",
@@ -185,6 +186,15 @@ class ImageConfig(Model):
     """How images in the context are processed: `image` (Responses, Create)."""
 
     context_compression: Literal["auto", "enabled", "disabled"] | str | Unset = UNSET
+
+
+@model
+class MultiAgentConfig(Model):
+    """Whether the server may run several agents for a response: `multi_agent` (Multi-agent beta)."""
+
+    enabled: bool
+    max_concurrent_subagents: int | None | Unset = UNSET
+    """The limit of agents that run at the same time, beside the first one. The default of OpenAI is 6."""
 
 
 @model

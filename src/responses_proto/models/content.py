@@ -21,6 +21,7 @@ __all__ = [
     "ComputerScreenshot",
     "ContainerFileCitation",
     "Content",
+    "EncryptedContent",
     "FileCitation",
     "FileDetail",
     "FilePath",
@@ -296,7 +297,7 @@ class OutputText(Model):
 
     type: ClassVar[Literal["output_text"]] = "output_text"
     text: str
-    annotations: list[Annotation] | Unset = UNSET
+    annotations: list[Annotation] | None | Unset = UNSET
     logprobs: list[LogProb] | None | Unset = UNSET
 
 
@@ -332,6 +333,14 @@ class ReasoningText(Model):
     text: str
 
 
+@model
+class EncryptedContent(Model):
+    """Content that only the server can read, in messages between agents: `encrypted_content` (Multi-agent beta)."""
+
+    type: ClassVar[Literal["encrypted_content"]] = "encrypted_content"
+    encrypted_content: str
+
+
 Content: TypeAlias = (
     OutputText
     | InputText
@@ -343,6 +352,7 @@ Content: TypeAlias = (
     | InputVideo
     | InputAudio
     | ComputerScreenshot
+    | EncryptedContent
     | Text
     | UnknownContent
 )

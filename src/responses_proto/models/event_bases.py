@@ -15,13 +15,14 @@ base                         the event concerns                  fields
 :class:`UnnumberedEventBase` nothing in the sequence             ``sequence_number``, which may be absent
 ============================ =================================== ========================================
 
-Every event also has ``stream_id``, for WebSocket. Indices count from 0.
+Every event also has ``stream_id``, for WebSocket, and ``agent``, for multi-agent responses. Indices count from 0.
 """
 
 from __future__ import annotations
 
 from ..typing import UNSET, Unset
 from ._base import Model, model
+from .actions import AgentReference
 from .response import Response
 
 __all__ = [
@@ -41,6 +42,8 @@ class _AnyEvent(Model):
 
     stream_id: str | None | Unset = UNSET
     """The WebSocket lane of the event: requests that run concurrently on a connection have different ids. Absent over SSE."""
+    agent: AgentReference | None | Unset = UNSET
+    """The agent that the event is about, in a multi-agent response."""
 
 
 @model

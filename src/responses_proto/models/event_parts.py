@@ -13,6 +13,7 @@ from .response import Misalignment
 __all__ = [
     "ErrorBody",
     "FailedSteer",
+    "InjectError",
     "RequiredInput",
     "ShellOutputDelta",
     "Steer",
@@ -63,6 +64,14 @@ class SteerError(Model):
     )
     message: str
     type: Literal["invalid_request_error"] | str
+
+
+@model
+class InjectError(Model):
+    """Why input was not added to a running response (WebSocket, Multi-agent beta)."""
+
+    code: Literal["response_already_completed", "response_not_found"] | str
+    message: str
 
 
 @model

@@ -24,7 +24,7 @@ from .event_bases import (
     SummaryEventBase,
     UnnumberedEventBase,
 )
-from .event_parts import ErrorBody, FailedSteer, RequiredInput, ShellOutputDelta, Steer, SteerError
+from .event_parts import ErrorBody, FailedSteer, InjectError, RequiredInput, ShellOutputDelta, Steer, SteerError
 from .items import Item
 
 __all__ = [
@@ -59,6 +59,8 @@ __all__ = [
     "ImageGenerationCallGenerating",
     "ImageGenerationCallInProgress",
     "ImageGenerationCallPartialImage",
+    "InjectCreated",
+    "InjectFailed",
     "Keepalive",
     "McpCallArgumentsDelta",
     "McpCallArgumentsDone",
@@ -691,6 +693,28 @@ class SteerFailed(EventBase):
     error: SteerError
 
 
+# --- input for the agents of a running response, over WebSocket only ---------------------------------------------------
+
+
+@model
+class InjectCreated(EventBase):
+    """The injected input is part of the response: `response.inject.created` (WebSocket, Multi-agent beta)."""
+
+    type: ClassVar[Literal["response.inject.created"]] = "response.inject.created"
+    response_id: str
+
+
+@model
+class InjectFailed(EventBase):
+    """The injected input was not accepted: `response.inject.failed` (WebSocket, Multi-agent beta)."""
+
+    type: ClassVar[Literal["response.inject.failed"]] = "response.inject.failed"
+    response_id: str
+    input: list[Item]
+    """The input, all of it, so that it can be sent again."""
+    error: InjectError
+
+
 # --- outside the sequence ----------------------------------------------------------------------------------------------
 
 
@@ -807,6 +831,8 @@ Event: TypeAlias = (
     | SteerAccepted
     | SteerPending
     | SteerFailed
+    | InjectCreated
+    | InjectFailed
     | ErrorEvent
     | Keepalive
     | RateLimitsUpdated

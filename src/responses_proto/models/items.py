@@ -1,7 +1,7 @@
 """Model the items of responses and conversations, input and output.
 
 There is one class per wire ``type``, for both directions: an item of ``response.output`` can be sent as an input item
-unchanged. :data:`Item` is the open union of all items.
+unchanged. :data:`Item` is the open union of all items. Items derive from :class:`ItemBase`, and so can a vendor's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import attrs
 from ..typing import UNSET, JSONValue, Unset
 from ._base import Model, Unknown, model
 from .actions import (
+    AgentReference,
     ApplyPatchOperation,
     Caller,
     CodeInterpreterOutput,
@@ -38,6 +39,7 @@ __all__ = [
     "PAIR_OF_CALL",
     "PAIR_OF_OUTPUT",
     "AdditionalTools",
+    "AgentMessage",
     "ApplyPatchCall",
     "ApplyPatchCallOutput",
     "CodeInterpreterCall",
@@ -53,6 +55,7 @@ __all__ = [
     "FunctionCallOutput",
     "ImageGenerationCall",
     "Item",
+    "ItemBase",
     "ItemReference",
     "ItemStatus",
     "LocalShellCall",
@@ -64,6 +67,9 @@ __all__ = [
     "Message",
     "MessagePhase",
     "MessageRole",
+    "MultiAgentAction",
+    "MultiAgentCall",
+    "MultiAgentCallOutput",
     "Pair",
     "Program",
     "ProgramOutput",
@@ -88,6 +94,19 @@ MessageRole: TypeAlias = (
 MessagePhase: TypeAlias = Literal["commentary", "final_answer"] | str
 """Whether a message of the assistant is an intermediate comment or the answer."""
 
+MultiAgentAction: TypeAlias = (
+    Literal["spawn_agent", "interrupt_agent", "list_agents", "send_message", "followup_task", "wait_agent"] | str
+)
+"""What an agent does with other agents of its response."""
+
+
+@model
+class ItemBase(Model):
+    """The base of items: the field that every item has."""
+
+    agent: AgentReference | None | Unset = UNSET
+    """The agent that made the item, in a multi-agent response."""
+
 
 @model
 class UnknownItem(Unknown):
@@ -98,7 +117,7 @@ class UnknownItem(Unknown):
 
 
 @model(optional=("type",))
-class Message(Model):
+class Message(ItemBase):
     """A message of the user, the assistant, the system or the developer: `message` (Items, Message)."""
 
     type: ClassVar[Literal["message"]] = "message"
@@ -123,7 +142,7 @@ class Message(Model):
 
 
 @model
-class Reasoning(Model):
+class Reasoning(ItemBase):
     """The reasoning of the model: `reasoning` (Items, Reasoning). Send it back together with the calls that follow it."""
 
     type: ClassVar[Literal["reasoning"]] = "reasoning"
@@ -144,7 +163,7 @@ class Reasoning(Model):
 
 
 @model(optional=("type",))
-class ItemReference(Model):
+class ItemReference(ItemBase):
     """A reference to an item that the server has stored: `item_reference` (Items, Item reference)."""
 
     type: ClassVar[Literal["item_reference"]] = "item_reference"
@@ -155,7 +174,7 @@ class ItemReference(Model):
 
 
 @model
-class FunctionCall(Model):
+class FunctionCall(ItemBase):
     """A call of one of the caller's functions: `function_call` (Items, Function calling)."""
 
     type: ClassVar[Literal["function_call"]] = "function_call"
@@ -175,7 +194,7 @@ class FunctionCall(Model):
 
 
 @model
-class FunctionCallOutput(Model):
+class FunctionCallOutput(ItemBase):
     """The output of a function call: `function_call_output` (Items, Function calling)."""
 
     type: ClassVar[Literal["function_call_output"]] = "function_call_output"
@@ -191,7 +210,7 @@ class FunctionCallOutput(Model):
 
 
 @model
-class CustomToolCall(Model):
+class CustomToolCall(ItemBase):
     """A call of a tool that takes free text: `custom_tool_call` (Items, Custom tools)."""
 
     type: ClassVar[Literal["custom_tool_call"]] = "custom_tool_call"
@@ -210,7 +229,7 @@ class CustomToolCall(Model):
 
 
 @model
-class CustomToolCallOutput(Model):
+class CustomToolCallOutput(ItemBase):
     """The output of a custom tool call: `custom_tool_call_output` (Items, Custom tools)."""
 
     type: ClassVar[Literal["custom_tool_call_output"]] = "custom_tool_call_output"
@@ -226,7 +245,7 @@ class CustomToolCallOutput(Model):
 
 
 @model
-class ToolSearchCall(Model):
+class ToolSearchCall(ItemBase):
     """A search for deferred tools: `tool_search_call` (Items, Tool search)."""
 
     type: ClassVar[Literal["tool_search_call"]] = "tool_search_call"
@@ -242,7 +261,7 @@ class ToolSearchCall(Model):
 
 
 @model
-class ToolSearchOutput(Model):
+class ToolSearchOutput(ItemBase):
     """The tools that a search found, available from here on: `tool_search_output` (Items, Tool search)."""
 
     type: ClassVar[Literal["tool_search_output"]] = "tool_search_output"
@@ -255,7 +274,7 @@ class ToolSearchOutput(Model):
 
 
 @model
-class AdditionalTools(Model):
+class AdditionalTools(ItemBase):
     """Tools that are available from here on: `additional_tools` (Items, Tools)."""
 
     type: ClassVar[Literal["additional_tools"]] = "additional_tools"
@@ -266,7 +285,7 @@ class AdditionalTools(Model):
 
 
 @model
-class ConfigurationUpdate(Model):
+class ConfigurationUpdate(ItemBase):
     """Settings that apply from here on: `configuration_update` (Items, Configuration)."""
 
     type: ClassVar[Literal["configuration_update"]] = "configuration_update"
@@ -279,17 +298,18 @@ class ConfigurationUpdate(Model):
 
 
 @model
-class WebSearchCall(Model):
+class WebSearchCall(ItemBase):
     """A step of a web search by the server: `web_search_call` (Items, Web search)."""
 
     type: ClassVar[Literal["web_search_call"]] = "web_search_call"
     id: str
-    action: WebSearchAction
+    action: WebSearchAction | Unset = UNSET
+    """What the step does. Absent while the search is in progress."""
     status: Literal["in_progress", "searching", "completed", "incomplete", "failed"] | str
 
 
 @model
-class XSearchCall(Model):
+class XSearchCall(ItemBase):
     """A search on X by xAI's server: `x_search_call` (a provider's item, beyond the specification)."""
 
     type: ClassVar[Literal["x_search_call"]] = "x_search_call"
@@ -303,7 +323,7 @@ class XSearchCall(Model):
 
 
 @model
-class FileSearchCall(Model):
+class FileSearchCall(ItemBase):
     """A search of the caller's vector stores by the server: `file_search_call` (Items, File search)."""
 
     type: ClassVar[Literal["file_search_call"]] = "file_search_call"
@@ -318,7 +338,7 @@ class FileSearchCall(Model):
 
 
 @model
-class ComputerCall(Model):
+class ComputerCall(ItemBase):
     """Actions on a computer, for the caller to perform: `computer_call` (Items, Computer use)."""
 
     type: ClassVar[Literal["computer_call"]] = "computer_call"
@@ -334,7 +354,7 @@ class ComputerCall(Model):
 
 
 @model
-class ComputerCallOutput(Model):
+class ComputerCallOutput(ItemBase):
     """A screenshot after a computer call: `computer_call_output` (Items, Computer use)."""
 
     type: ClassVar[Literal["computer_call_output"]] = "computer_call_output"
@@ -347,7 +367,7 @@ class ComputerCallOutput(Model):
 
 
 @model
-class ShellCall(Model):
+class ShellCall(ItemBase):
     """Commands for a shell, the caller's or a hosted one: `shell_call` (Items, Shell)."""
 
     type: ClassVar[Literal["shell_call"]] = "shell_call"
@@ -362,7 +382,7 @@ class ShellCall(Model):
 
 
 @model
-class ShellCallOutput(Model):
+class ShellCallOutput(ItemBase):
     """The output of shell commands, one entry for each: `shell_call_output` (Items, Shell)."""
 
     type: ClassVar[Literal["shell_call_output"]] = "shell_call_output"
@@ -377,7 +397,7 @@ class ShellCallOutput(Model):
 
 
 @model
-class LocalShellCall(Model):
+class LocalShellCall(ItemBase):
     """A command for the caller to run: `local_shell_call` (Items, Local shell; `shell_call` is its successor)."""
 
     type: ClassVar[Literal["local_shell_call"]] = "local_shell_call"
@@ -388,7 +408,7 @@ class LocalShellCall(Model):
 
 
 @model
-class LocalShellCallOutput(Model):
+class LocalShellCallOutput(ItemBase):
     """The output of a local shell command: `local_shell_call_output` (Items, Local shell)."""
 
     type: ClassVar[Literal["local_shell_call_output"]] = "local_shell_call_output"
@@ -399,7 +419,7 @@ class LocalShellCallOutput(Model):
 
 
 @model
-class ApplyPatchCall(Model):
+class ApplyPatchCall(ItemBase):
     """A change to one file, for the caller to make: `apply_patch_call` (Items, Apply patch)."""
 
     type: ClassVar[Literal["apply_patch_call"]] = "apply_patch_call"
@@ -412,7 +432,7 @@ class ApplyPatchCall(Model):
 
 
 @model
-class ApplyPatchCallOutput(Model):
+class ApplyPatchCallOutput(ItemBase):
     """Whether the change was made: `apply_patch_call_output` (Items, Apply patch)."""
 
     type: ClassVar[Literal["apply_patch_call_output"]] = "apply_patch_call_output"
@@ -426,7 +446,7 @@ class ApplyPatchCallOutput(Model):
 
 
 @model
-class CodeInterpreterCall(Model):
+class CodeInterpreterCall(ItemBase):
     """Code that the server ran for the model: `code_interpreter_call` (Items, Code interpreter)."""
 
     type: ClassVar[Literal["code_interpreter_call"]] = "code_interpreter_call"
@@ -439,7 +459,7 @@ class CodeInterpreterCall(Model):
 
 
 @model
-class ImageGenerationCall(Model):
+class ImageGenerationCall(ItemBase):
     """An image that the server made for the model: `image_generation_call` (Items, Image generation)."""
 
     type: ClassVar[Literal["image_generation_call"]] = "image_generation_call"
@@ -462,7 +482,7 @@ class ImageGenerationCall(Model):
 
 
 @model
-class McpListTools(Model):
+class McpListTools(ItemBase):
     """The tools of an MCP server, as listed by the model's server: `mcp_list_tools` (Items, MCP)."""
 
     type: ClassVar[Literal["mcp_list_tools"]] = "mcp_list_tools"
@@ -473,7 +493,7 @@ class McpListTools(Model):
 
 
 @model
-class McpCall(Model):
+class McpCall(ItemBase):
     """A call of an MCP tool by the model's server: `mcp_call` (Items, MCP)."""
 
     type: ClassVar[Literal["mcp_call"]] = "mcp_call"
@@ -490,7 +510,7 @@ class McpCall(Model):
 
 
 @model
-class McpApprovalRequest(Model):
+class McpApprovalRequest(ItemBase):
     """An MCP call that waits for the caller's approval: `mcp_approval_request` (Items, MCP)."""
 
     type: ClassVar[Literal["mcp_approval_request"]] = "mcp_approval_request"
@@ -502,7 +522,7 @@ class McpApprovalRequest(Model):
 
 
 @model
-class McpApprovalResponse(Model):
+class McpApprovalResponse(ItemBase):
     """The caller's approval or rejection: `mcp_approval_response` (Items, MCP)."""
 
     type: ClassVar[Literal["mcp_approval_response"]] = "mcp_approval_response"
@@ -513,11 +533,53 @@ class McpApprovalResponse(Model):
     reason: str | None | Unset = UNSET
 
 
+# ---- agents
+
+
+@model
+class MultiAgentCall(ItemBase):
+    """An action of an agent on other agents, which the server performs: `multi_agent_call` (Multi-agent beta)."""
+
+    type: ClassVar[Literal["multi_agent_call"]] = "multi_agent_call"
+    id: str | None | Unset = UNSET
+    call_id: str
+    """The id that the output refers to; different from the item's `id`."""
+    action: MultiAgentAction
+    arguments: str
+    """A JSON object as text."""
+
+
+@model
+class MultiAgentCallOutput(ItemBase):
+    """The result of such an action: `multi_agent_call_output` (Multi-agent beta)."""
+
+    type: ClassVar[Literal["multi_agent_call_output"]] = "multi_agent_call_output"
+    id: str | None | Unset = UNSET
+    call_id: str
+    action: MultiAgentAction
+    output: list[Content]
+    """`output_text` parts."""
+
+
+@model
+class AgentMessage(ItemBase):
+    """A message from one agent to another: `agent_message` (Multi-agent beta). It is not part of the answer to the user."""
+
+    type: ClassVar[Literal["agent_message"]] = "agent_message"
+    id: str | None | Unset = UNSET
+    author: str
+    """The agent that sends it."""
+    recipient: str
+    """The agent that receives it."""
+    content: list[Content]
+    """Text, images, files, and `encrypted_content` parts, which only the server can read."""
+
+
 # ---- programs, compaction
 
 
 @model
-class Program(Model):
+class Program(ItemBase):
     """Code that the model wrote to call tools: `program` (Items, Programmatic tool calling)."""
 
     type: ClassVar[Literal["program"]] = "program"
@@ -530,7 +592,7 @@ class Program(Model):
 
 
 @model
-class ProgramOutput(Model):
+class ProgramOutput(ItemBase):
     """The result of a program: `program_output` (Items, Programmatic tool calling)."""
 
     type: ClassVar[Literal["program_output"]] = "program_output"
@@ -541,7 +603,7 @@ class ProgramOutput(Model):
 
 
 @model
-class Compaction(Model):
+class Compaction(ItemBase):
     """The conversation so far, compacted by the server: `compaction` (Items, Compaction). It replaces the items before it."""
 
     type: ClassVar[Literal["compaction"]] = "compaction"
@@ -551,7 +613,7 @@ class Compaction(Model):
 
 
 @model
-class CompactionTrigger(Model):
+class CompactionTrigger(ItemBase):
     """A request to compact the conversation at this point: `compaction_trigger` (Items, Compaction)."""
 
     type: ClassVar[Literal["compaction_trigger"]] = "compaction_trigger"
@@ -589,6 +651,9 @@ Item: TypeAlias = (
     | ProgramOutput
     | Compaction
     | CompactionTrigger
+    | MultiAgentCall
+    | MultiAgentCallOutput
+    | AgentMessage
     | XSearchCall
     | ItemReference
     | UnknownItem
@@ -618,6 +683,7 @@ CALL_OUTPUT_PAIRS: Final = (
     Pair("apply_patch_call", "apply_patch_call_output"),
     Pair("tool_search_call", "tool_search_output"),
     Pair("program", "program_output"),
+    Pair("multi_agent_call", "multi_agent_call_output"),
     Pair("mcp_approval_request", "mcp_approval_response", call_key="id", output_key="approval_request_id"),
 )
 """Every type of call that another item answers."""

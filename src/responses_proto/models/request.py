@@ -19,6 +19,7 @@ from .config import (
     ImageConfig,
     Include,
     ModerationConfig,
+    MultiAgentConfig,
     Order,
     Prompt,
     PromptCacheOptions,
@@ -45,6 +46,7 @@ __all__ = [
     "ListParams",
     "ResponseCreateFields",
     "ResponseCreateMessage",
+    "ResponseInject",
     "ResponseSteer",
     "RetrieveParams",
     "RunFields",
@@ -94,6 +96,8 @@ class _ResponseParameters(Model):
     prompt_cache_options: PromptCacheOptions | Unset = UNSET
     prompt_cache_retention: PromptCacheRetention | None | Unset = UNSET
     moderation: ModerationConfig | None | Unset = UNSET
+    multi_agent: MultiAgentConfig | None | Unset = UNSET
+    """A beta: send the header `OpenAI-Beta: responses_multi_agent=v1` with the request."""
     image: ImageConfig | Unset = UNSET
     access_programs: AccessPrograms | Unset = UNSET
     safety_identifier: str | None | Unset = UNSET
@@ -151,6 +155,7 @@ class _SettingFields(TypedDict, total=False):
     prompt_cache_options: PromptCacheOptions | JSONObject
     prompt_cache_retention: PromptCacheRetention | None
     moderation: ModerationConfig | JSONObject | None
+    multi_agent: MultiAgentConfig | JSONObject | None
     image: ImageConfig | JSONObject
     access_programs: AccessPrograms | JSONObject
     safety_identifier: str | None
@@ -300,8 +305,24 @@ class ResponseSteer(Model):
     """User messages and function call outputs."""
 
 
-ClientEvent: TypeAlias = ResponseCreateMessage | ResponseSteer | UnknownObject
+@model
+class ResponseInject(Model):
+    """The message that adds outputs of calls to a running multi-agent response: `response.inject` (WebSocket, Multi-agent beta).
+
+    All items are added, or none.
+    """
+
+    type: ClassVar[Literal["response.inject"]] = "response.inject"
+    response_id: str
+    """The running response."""
+    input: Sequence[Item]
+    """Outputs of calls that an agent waits for."""
+
+
+ClientEvent: TypeAlias = ResponseCreateMessage | ResponseSteer | ResponseInject | UnknownObject
 """Any WebSocket message of a client; an open union."""
 
-CLIENT_EVENT_TYPES: Final[Mapping[str, type[Model]]] = {cls.type: cls for cls in (ResponseCreateMessage, ResponseSteer)}
+CLIENT_EVENT_TYPES: Final[Mapping[str, type[Model]]] = {
+    cls.type: cls for cls in (ResponseCreateMessage, ResponseSteer, ResponseInject)
+}
 """Wire ``type`` of a client message -> its class."""

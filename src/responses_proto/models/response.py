@@ -405,6 +405,20 @@ class Response(Model):
         return "".join(part.text for part in self._message_parts() if isinstance(part, OutputText))
 
     @property
+    def final_text(self) -> str:
+        """The output text without that of messages whose ``phase`` is ``commentary``; empty if there is none.
+
+        Without phases, it is :attr:`output_text`.
+        """
+        return "".join(
+            part.text
+            for item in self.output
+            if isinstance(item, Message) and item.phase != "commentary"
+            for part in _parts_of(item)
+            if isinstance(part, OutputText)
+        )
+
+    @property
     def refusal(self) -> str:
         """The text of all refusals, joined without a separator; empty if the model did not decline."""
         return "".join(part.refusal for part in self._message_parts() if isinstance(part, Refusal))
@@ -412,8 +426,7 @@ class Response(Model):
     def _message_parts(self) -> Iterator[Content]:
         for item in self.output:
             if isinstance(item, Message):
-                # A string is the short form of input content. If a server uses it in output, it is the model's text.
-                yield from [OutputText(text=item.content)] if isinstance(item.content, str) else item.content
+                yield from _parts_of(item)
 
     @property
     def reasoning_text(self) -> str:
@@ -437,6 +450,11 @@ class Response(Model):
         """
         answered = {key for item in self.output if (key := _answered_id(item))}
         return [item for item in self.output if isinstance(item, PendingCall) and _is_pending(item, answered)]
+
+
+def _parts_of(message: Message) -> list[Content]:
+    """Return the parts of an output message. A string is the short form of input content; in output, it is the model's text."""
+    return [OutputText(text=message.content)] if isinstance(message.content, str) else message.content
 
 
 def _answered_id(item: Item) -> str:

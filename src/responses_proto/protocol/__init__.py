@@ -1,8 +1,8 @@
 """The protocol engine of client and server, without I/O: it converts bytes to events and events to bytes, and never awaits.
 
 :class:`ResponseStream` reads a stream of server-sent events and keeps a snapshot of the response; :class:`Emitter` writes such a stream.
-The folder also prepares and checks histories (:func:`as_input`, :func:`check_history`), reads API errors and rate-limit headers, and
-contains the state tables. ``protocol.websocket`` is the engine of WebSocket connections.
+The folder also prepares and checks histories (:func:`as_input`, :func:`check_history`), reads API errors and rate-limit headers,
+verifies webhooks, and contains the state tables. ``protocol.websocket`` is the engine of WebSocket connections.
 """
 
 from __future__ import annotations
@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from .stream import Outcome as Outcome
     from .stream import OutcomeStatus as OutcomeStatus
     from .stream import ResponseStream as ResponseStream
+    from .webhooks import parse_webhook as parse_webhook
+    from .webhooks import unwrap_webhook as unwrap_webhook
+    from .webhooks import verify_webhook as verify_webhook
 else:
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
@@ -108,5 +111,6 @@ else:
                 "RESPONSE_RULES",
             ),
             ".stream": ("Outcome", "OutcomeStatus", "ResponseStream"),
+            ".webhooks": ("parse_webhook", "unwrap_webhook", "verify_webhook"),
         },
     )

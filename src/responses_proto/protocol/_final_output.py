@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ends_with", "is_nothing", "merge_output"]
 
-_CALLS: Final = frozenset(pair.call for pair in CALL_OUTPUT_PAIRS) - {"mcp_approval_request", "program"}
+_CALLS: Final = frozenset(pair.call for pair in CALL_OUTPUT_PAIRS) - {
+    "mcp_approval_request",
+    "multi_agent_call",
+    "program",
+}
 """Types of items that wait for the client, unless the server answers them itself."""
 
 

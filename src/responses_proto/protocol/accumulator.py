@@ -76,6 +76,7 @@ from ._snapshot import (
     text_of,
 )
 from .state import (
+    ALSO_IN,
     DELTA_EVENTS,
     DELTA_FIELDS,
     DONE_EVENTS,
@@ -421,7 +422,7 @@ class Accumulator:
     def _item_of_growth(self, event: Any) -> SnapshotItem:
         """Find or open the item of an event that only one kind of item has."""
         kind = OTHER_GROWTH_EVENTS[event.type]
-        return self._items.find_or_imply(event, (kind,), kind)
+        return self._items.find_or_imply(event, ALSO_IN.get(kind, (kind,)), kind)
 
     def _check_size(self, value: Any) -> None:
         """Raise ``LimitExceeded`` for an item whose lists or texts are larger than the limits. Raw JSON in it is not counted."""
@@ -491,7 +492,7 @@ class Accumulator:
         piece: Any = event.delta
         if not isinstance(piece, str):  # a vendor's class may declare another type
             return
-        at = self._items.find_or_imply(event, (field.item,), field.item)
+        at = self._items.find_or_imply(event, _kinds_of(field), field.item)
         part: SnapshotPart | None = None
         if at.closed:
             self._drop(event, "", piece)
@@ -533,7 +534,7 @@ class Accumulator:
 
     def _text_done(self, event: Any) -> None:
         field = DONE_EVENTS[event.type]
-        at = self._items.find_or_imply(event, (field.item,), field.item)
+        at = self._items.find_or_imply(event, _kinds_of(field), field.item)
         whole: str = getattr(event, field.value)
         self._growing = None
         if at.closed:
@@ -567,7 +568,7 @@ class Accumulator:
         self._check_size(given)
         kind = "" if isinstance(given, str) else given.type
         home = PARTS.get((rule.container, kind))
-        kinds = (home.item,) if home is not None and home.item in rule.items else rule.items
+        kinds = _kinds_of(home) if home is not None and home.item in rule.items else rule.items
         at = self._items.find_or_imply(event, kinds, kinds[0])
         if at.closed:
             self._place_in(event, at, rule.container, rule.index)
@@ -725,6 +726,11 @@ class Accumulator:
 
 
 # Reading and writing events and items
+
+
+def _kinds_of(field: DeltaField) -> tuple[str, ...]:
+    """Return the types of items in which the events of a text are accepted."""
+    return ALSO_IN.get(field.item, (field.item,)) if field.container == "content" else (field.item,)
 
 
 def _wire_number(event: Any) -> int | None:

@@ -16,7 +16,7 @@ import attrs
 
 from ..models._base import Extra
 from ..models.content import OutputText
-from ..models.items import PAIR_OF_CALL, PAIR_OF_OUTPUT, McpApprovalRequest, Message, Reasoning
+from ..models.items import PAIR_OF_CALL, PAIR_OF_OUTPUT, McpApprovalRequest, Message, Reasoning, UnknownItem
 from ..models.response import PendingCall, Response
 from ..providers import Provider, find_provider
 from ..typing import UNSET
@@ -54,6 +54,7 @@ HISTORY_RULES: Final[Mapping[str, HistoryRule]] = {
         "warning", "Reasoning has neither text nor encrypted content, so the server must have stored it."
     ),
     "item-id-reused": HistoryRule("error", "Two items have the same id."),
+    "item-id-empty": HistoryRule("error", "An item has an empty id. An item without an id has no `id` field."),
     "status-forbidden": HistoryRule("error", "An item has a `status`, which its type must not have in input."),
     "status-missing": HistoryRule("error", "An item has no `status`, which its type must have."),
     "output-only-field": HistoryRule("error", "An item has a field that only servers may set."),
@@ -81,7 +82,8 @@ _NULLS: Final = frozenset(
 )
 # Types of items that no model makes, so they do not follow reasoning. Messages of other roles than the assistant do not either.
 _BY_CLIENT: Final = frozenset(
-    {*PAIR_OF_OUTPUT, "additional_tools", "configuration_update", "compaction_trigger"} - {"program_output"}
+    {*PAIR_OF_OUTPUT, "additional_tools", "configuration_update", "compaction_trigger"}
+    - {"program_output", "multi_agent_call_output"}
 )
 
 
@@ -108,7 +110,7 @@ class HistoryFinding:
 def as_input(items: Sequence[Item], dialect: Provider | str | None = None, *, stored: bool | None = None) -> list[Item]:
     """Return the items of a response, or of a whole history, as input for a request. The given items are not changed.
 
-    For every server, this removes fields that only servers set, nulls in optional fields, and calls that were cut off, and adds required
+    For every server, this removes fields that only servers set, nulls in optional fields, empty ids, and calls that were cut off, and adds required
     fields that are missing. ``dialect`` is a provider or its name: types of items that it does not accept are removed. ``stored`` is
     whether the response was stored; the default is what the provider does by default. If it was not stored, reasoning with neither text
     nor encrypted content is removed, because the server cannot look it up. If the provider checks items, reasoning without an item that
@@ -146,14 +148,36 @@ def _as_input_item(item: Item, *, without_id: bool) -> Item:
             value and _is_server_only(item, name, without_id=without_id)
         ):
             changes[name] = UNSET
+    if _has_empty_id(item):
+        # Some servers send empty ids, and others refuse them.
+        if isinstance(item, UnknownItem):
+            changes["raw"] = {name: value for name, value in _raw_of(item).items() if name != "id"}
+        elif attrs.fields_dict(type(item))["id"].default is UNSET:
+            changes["id"] = UNSET
+        else:
+            absent = item.extra.absent if isinstance(item.extra, Extra) else frozenset[str]()
+            changes["extra"] = Extra(item.extra, absent | {"id"})
     if isinstance(item, Message) and not isinstance(item.content, str):
         changes["content"] = [
-            attrs.evolve(part, annotations=[]) if isinstance(part, OutputText) and part.annotations is UNSET else part
+            attrs.evolve(part, annotations=[])
+            if isinstance(part, OutputText) and part.annotations in (UNSET, None)
+            else part
             for part in item.content
         ]
     if isinstance(item, Reasoning) and isinstance(item.extra, Extra) and "summary" in item.extra.absent:
         changes["extra"] = Extra(item.extra, item.extra.absent - {"summary"})
     return attrs.evolve(item, **changes)
+
+
+def _has_empty_id(item: Item) -> bool:
+    # A local shell call's output has the id of its call in `id`.
+    return item.type != "local_shell_call_output" and (
+        _raw_of(item).get("id") == "" if isinstance(item, UnknownItem) else getattr(item, "id", None) == ""
+    )
+
+
+def _raw_of(item: UnknownItem) -> dict[str, Any]:
+    return item.raw if isinstance(item.raw, dict) else {}
 
 
 def _is_server_only(item: Item, name: str, *, without_id: bool) -> bool:
@@ -183,6 +207,10 @@ def check_history(items: Sequence[Item], *, continued: bool = False) -> list[His
 def _text_of(item: Item, name: str) -> str:
     value = getattr(item, name)
     return value if isinstance(value, str) else ""
+
+
+def _is_absent(item: Item, name: str) -> bool:
+    return isinstance(item.extra, Extra) and name in item.extra.absent
 
 
 def _unfinished(items: Sequence[Item]) -> Iterator[tuple[int, str]]:
@@ -276,6 +304,8 @@ def _check_fields(items: Sequence[Item]) -> Iterator[HistoryFinding]:
         seen[name] += 1
         if name and seen[name] > 1:
             yield HistoryFinding("item-id-reused", index, name)
+        if _has_empty_id(item) and not _is_absent(item, "id"):
+            yield HistoryFinding("item-id-empty", index, item.type)
         status = getattr(item, "status", UNSET)
         if item.type in _NO_STATUS and status is not UNSET:
             yield HistoryFinding("status-forbidden", index, repr(status))

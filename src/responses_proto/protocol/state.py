@@ -48,6 +48,7 @@ from typing import Final, Literal, TypeAlias
 import attrs
 
 __all__ = [
+    "ALSO_IN",
     "DELTA_EVENTS",
     "DELTA_FIELDS",
     "DONE_EVENTS",
@@ -126,6 +127,11 @@ DELTA_EVENTS: Final = {channel.delta: channel for channel in DELTA_FIELDS}
 """Delta event -> its channel."""
 DONE_EVENTS: Final = {channel.done: channel for channel in DELTA_FIELDS}
 """Done event -> its channel."""
+ALSO_IN: Final = {"message": ("message", "agent_message"), "reasoning": ("reasoning", "agent_message")}
+"""Type of item -> the types of items in whose ``content`` the events of its parts are accepted, too.
+
+A message between agents comes whole, as far as is documented. It has the same parts, so that a server may stream them.
+"""
 ITEM_DELTA_FIELDS: Final = {
     item: tuple(channel for channel in DELTA_FIELDS if channel.item == item)
     for item in dict.fromkeys(channel.item for channel in DELTA_FIELDS)
@@ -150,8 +156,8 @@ class PartEvent:
 
 # fmt: off
 PART_EVENTS: Final = {
-    "response.content_part.added": PartEvent("content", "content_index", "part", ("message", "reasoning"), opens=True),
-    "response.content_part.done": PartEvent("content", "content_index", "part", ("message", "reasoning"), opens=False),
+    "response.content_part.added": PartEvent("content", "content_index", "part", ("message", "reasoning", "agent_message"), opens=True),
+    "response.content_part.done": PartEvent("content", "content_index", "part", ("message", "reasoning", "agent_message"), opens=False),
     "response.reasoning_part.added": PartEvent("content", "content_index", "part", ("reasoning",), opens=True),
     "response.reasoning_part.done": PartEvent("content", "content_index", "part", ("reasoning",), opens=False),
     "response.reasoning_summary_part.added": PartEvent("summary", "summary_index", "part", ("reasoning",), opens=True),

@@ -38,7 +38,7 @@ import attrs
 
 from ..anomalies import Anomaly
 from ..codec import default_converter
-from ..codec._json import check_nesting
+from ..codec._json import check_nesting, may_have_large_integer
 from ..exceptions import (
     APIError,
     DecodeError,
@@ -51,13 +51,14 @@ from ..exceptions import (
     UsageError,
 )
 from ..limits import Limits
-from ..models._base import Extra
+from ..models._base import EMPTY, Extra
 from ..models.events import EVENT_TYPES, TERMINAL_TYPES, ErrorEvent, Event, UnknownEvent
 from ..models.response import IncompleteDetails, Response
 from ..typing import Cursor
 from .accumulator import Accumulator
 from .api_errors import api_error_from
 from .sse import SSEDecoder
+from .state import DELTA_EVENTS, DeltaField
 
 if TYPE_CHECKING:
     from ..codec import Converter
@@ -163,7 +164,7 @@ class ResponseStream:
         self._loaders = self._converter.loaders(Event)
         self._sse = SSEDecoder(self._limits)
         self._accumulator = accumulator or Accumulator(
-            strict=strict, limits=self._limits, growth=self._converter.growth
+            strict=strict, limits=self._limits, growth=_growth_of(self._converter)
         )
         self._resume_after = cursor.sequence_number if cursor is not None else None
         self._resumed = cursor
@@ -171,6 +172,7 @@ class ResponseStream:
             self._accumulator.skip_start()
         self._events: list[Event] = []
         self._parse = self._converter.json.parse
+        self._parse_fast = self._converter.json.parse_fast
         self._flat = min(2 * self._limits.max_nesting, self._limits.max_event_bytes)
         self._outcome: Outcome | None = None
         self._eof = False
@@ -341,7 +343,7 @@ class ResponseStream:
             self._limits.check("max_event_bytes", end - start)
             check_nesting(data, self._limits.max_nesting, end - len(text), end)
         try:
-            value = self._parse(text)
+            value = self._parse_fast(text)
         except (ValueError, RecursionError):
             self._take_block(data[start:end])
             return
@@ -349,17 +351,31 @@ class ResponseStream:
             kind = value["type"]
             load = self._loaders[kind]
         except (LookupError, TypeError):  # no object, no type, or none that has a class
-            self._take_value(value, named)
+            self._take_value(self._exact(value, text), named)
             return
         if named and kind != named:
-            self._take_value(value, named)
+            self._take_value(self._exact(value, text), named)
             return
         found: list[DecodeFinding] = []
         event = load(value, found)
+        # A delta has no place for a large integer but in fields that its class does not know, and in nested objects.
+        has_place = kind not in DELTA_EVENTS or event.extra is not EMPTY or value.get("logprobs") or "agent" in value
+        if has_place and (exact := self._exact(value, text)) is not value:
+            found = []
+            event = load(exact, found)
         if found:
             self._note(found, event)
         self._accumulator.push(event)
         self._events.append(event)
+
+    def _exact(self, value: Any, text: bytes | memoryview) -> Any:
+        """Return the value of a text with exact integers. Most texts have no large ones: then it is ``value``, as parsed fast."""
+        if not may_have_large_integer(text):
+            return value
+        try:
+            return self._parse(text)
+        except (ValueError, RecursionError):
+            return value
 
     def _take_block(self, block: bytes) -> None:
         """Process any block of lines."""
@@ -529,6 +545,16 @@ class ResponseStream:
         said = self.response.error if status == "failed" and self.response.error else self._accumulator.error
         error = api_error_from(self._converter.dump(said)) if said and status in ("failed", "error") else None
         return Outcome(status=status, response=self.response, error=error, cursor=self.cursor)
+
+
+def _growth_of(converter: Converter) -> dict[str, DeltaField]:
+    """Return what the events of vendors that are registered in a converter grow, as :class:`Accumulator` takes it."""
+    return {
+        delta: DeltaField(
+            grows.item, container="", part="", field=grows.field, index="", delta=delta, done="", value=""
+        )
+        for delta, grows in converter.growth.items()
+    }
 
 
 def _wire_number(event: Any) -> int | None:

@@ -554,3 +554,29 @@ def test_messages_of_wrong_types_are_harmless() -> None:
     session.steer("resp_1")
     hear(session, accepted(), {"type": "response.completed", "response": {"id": "resp_1", "output": 7}})
     assert turn.ended
+
+
+# ---- input for the agents of a running response
+
+
+def injected(id_: str = "resp_1") -> Wire:
+    return {"type": "response.inject.created", "sequence_number": 2, "response_id": id_}
+
+
+def not_injected(id_: str = "resp_1") -> Wire:
+    error = {"code": "response_not_found", "message": "No."}
+    return {"type": "response.inject.failed", "sequence_number": 2, "response_id": id_, "input": [], "error": error}
+
+
+@pytest.mark.parametrize("answer", [injected, not_injected])
+def test_what_became_of_injected_input_is_told_to_its_response(answer: Any) -> None:
+    session = ClientSession()
+    first, second = session.begin("a"), session.begin("b")
+    hear(session, created("resp_1"), lane="a")
+    hear(session, created("resp_2"), lane="b")
+    assert hear(session, answer("resp_2")) == [second]
+    assert types(session, first) == ["response.created"]
+    assert types(session, second) == ["response.created", answer()["type"]]
+    assert hear(session, ended("resp_2"), lane="b") == [second]
+    assert hear(session, answer("resp_2")) == []
+    assert session.anomalies == []

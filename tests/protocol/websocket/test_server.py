@@ -484,3 +484,34 @@ def test_the_steers_of_a_response_are_limited(server: Server) -> None:
     for _ in range(16):
         assert steer(server)["type"] == "response.steer.accepted"
     assert steer(server)["error"]["code"] == "too_many_pending_steers"
+
+
+# ---- input for the agents of a running response
+
+
+def test_injected_input_is_returned() -> None:
+    server = Server(ServerSession(now=0.0))
+    items = [{"type": "function_call_output", "call_id": "c", "output": "1"}]
+    server.hear(input="Hi.")
+    (turn,) = server.turns
+    emitter = server.start(turn, "resp_1")
+    server.said()
+    (running,) = server.hear("response.inject", response_id="resp_1", input=items)
+    assert (running["type"], running["response_id"], running["input"]) == ("response.inject.failed", "resp_1", items)
+    assert running["error"]["code"] == "injection_not_supported"
+    assert running["sequence_number"] == turn.next_number - 1
+    server.say(turn, emitter.complete())
+    (last, *_) = server.said()
+    assert last["sequence_number"] == running["sequence_number"] + 1
+    codes = [
+        server.hear("response.inject", response_id=id_, input=given)[0]["error"]["code"]
+        for id_, given in (("resp_1", items), ("resp_9", items), ("resp_9", "text"))
+    ]
+    assert codes == ["response_already_completed", "response_not_found", "response_not_found"]
+
+
+def test_a_message_of_another_type_is_refused_with_the_ones_that_there_are() -> None:
+    server = Server(ServerSession(now=0.0))
+    (error,) = server.hear("response.inject.created", response_id="resp_1")
+    assert error["status"] == 400
+    assert "'response.create', 'response.steer', 'response.inject'" in error["error"]["message"]

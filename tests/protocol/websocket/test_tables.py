@@ -6,12 +6,14 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from responses_proto.models.event_parts import SteerError
+from responses_proto.models.event_parts import InjectError, SteerError
 from responses_proto.models.events import EVENT_TYPES, TERMINAL_TYPES
-from responses_proto.models.request import CreateResponse, ResponseCreateMessage
+from responses_proto.models.request import CLIENT_EVENT_TYPES, CreateResponse, ResponseCreateMessage
 from responses_proto.protocol.websocket import (
+    CLIENT_MESSAGES,
     CLOSE_CODES,
     HTTP_ONLY_FIELDS,
+    INJECT_ERRORS,
     LEAVING,
     MESSAGE_KINDS,
     STEER_ERRORS,
@@ -61,6 +63,16 @@ def test_each_error_code_of_a_steer_has_a_message() -> None:
     assert set(STEER_ERRORS) == set(get_args(known))
 
 
+def test_each_error_code_of_an_injection_has_a_message() -> None:
+    (known, _) = get_args(get_type_hints(InjectError)["code"])
+    assert set(INJECT_ERRORS) - {"injection_not_supported"} == set(get_args(known))
+
+
+def test_what_a_client_says_is_no_event_of_a_server() -> None:
+    assert set(CLIENT_MESSAGES) == set(CLIENT_EVENT_TYPES)
+    assert not set(CLIENT_MESSAGES) & set(EVENT_TYPES)
+
+
 def test_close_codes_are_in_the_range_of_the_protocol() -> None:
     assert all(1000 <= code < 1016 for code in CLOSE_CODES)
 
@@ -90,6 +102,8 @@ def test_invalid_stream_ids(name: str) -> None:
         ({"status": 503, "error": {"message": "No."}}, "rejected"),
         ({"type": "keepalive"}, "beside"),
         ({"type": "response.steer.pending"}, "steer"),
+        ({"type": "response.inject.created"}, "inject"),
+        ({"type": "response.inject.failed"}, "inject"),
         ({"type": ["response.created"]}, "event"),
         ({}, "event"),
         ([], "event"),

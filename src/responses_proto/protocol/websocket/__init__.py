@@ -12,6 +12,7 @@ of their own, and each life is a table:
   When the response ends, a *successor* begins by itself, on the same lane and with the same settings; its ``response.created``
   commits the steered input. If the response ended in calls that the client must answer, the server sends ``pending`` instead, and
   the client's next ``response.create`` after that response includes the steered input.
+  Input for the agents of a running response (``response.inject``, a beta) is simpler: the server takes it into that response, or returns it.
 * **The connection**, which ends with a close code (:data:`CLOSE_CODES`).
 
 State that only the connection holds is lost with it: the last response of each chain, which a turn with ``store: false`` can follow by
@@ -32,9 +33,11 @@ from __future__ import annotations
 from ._client import ClientSession, ClientSteer, ClientTurn, copy_error
 from ._server import ServerSession, ServerTurn
 from ._tables import (
+    CLIENT_MESSAGES,
     CLOSE_CODES,
     CONNECTION_LIMIT,
     HTTP_ONLY_FIELDS,
+    INJECT_ERRORS,
     LEAVING,
     MESSAGE_KINDS,
     PREVIOUS_NOT_FOUND,
@@ -42,6 +45,7 @@ from ._tables import (
     STEER_LIFE,
     STREAM_ID,
     TURN_LIFE,
+    ClientMessageKind,
     MessageKind,
     SteerState,
     TurnState,
@@ -49,9 +53,11 @@ from ._tables import (
 )
 
 __all__ = [
+    "CLIENT_MESSAGES",
     "CLOSE_CODES",
     "CONNECTION_LIMIT",
     "HTTP_ONLY_FIELDS",
+    "INJECT_ERRORS",
     "LEAVING",
     "MESSAGE_KINDS",
     "PREVIOUS_NOT_FOUND",
@@ -59,6 +65,7 @@ __all__ = [
     "STEER_LIFE",
     "STREAM_ID",
     "TURN_LIFE",
+    "ClientMessageKind",
     "ClientSession",
     "ClientSteer",
     "ClientTurn",

@@ -39,7 +39,9 @@ __all__ = ["ClientSession", "ClientSteer", "ClientTurn", "copy_error"]
 _E = TypeVar("_E", bound=ResponsesProtoError)
 
 _MAX_IDLE_LANES: Final = 256  # remembered, for those who follow up on their last response
-_NEED_NO_TURN: Final = frozenset({"beside", "steer", "done"})  # kinds of messages that are no anomaly without a turn
+_NEED_NO_TURN: Final = frozenset(
+    {"beside", "steer", "inject", "done"}
+)  # kinds of messages that are no anomaly without a turn
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -281,6 +283,8 @@ class ClientSession:
     def _turn_of(self, value: Any, kind: MessageKind) -> ClientTurn | None:
         if kind == "steer":
             return self._turn_with(text_at(value, "steer.previous_response_id"))
+        if kind == "inject":
+            return self._turn_with(text_at(value, "response_id"))
         stream_id = stream_id_of(value)
         lane = self._lanes.get(stream_id)
         if lane is not None and self._is_late(lane, value, kind):

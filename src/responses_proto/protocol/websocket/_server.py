@@ -9,14 +9,24 @@ import attrs
 
 from ...codec import default_converter, dumps, make_converter
 from ...exceptions import APIError, DecodeError, LimitExceeded
-from ...models.events import TERMINAL_TYPES, SteerAccepted, SteerFailed, SteerPending
+from ...models.events import TERMINAL_TYPES, InjectFailed, SteerAccepted, SteerFailed, SteerPending
 from ...models.items import PAIR_OF_CALL, FunctionCall, Item, Message, ToolSearchCall
 from ...models.request import CreateResponse, ResponseCreateMessage
 from ...models.response import Response
 from ...typing import UNSET
 from .._requests import INVALID, invalid, read_value
 from ..emitter import random_id
-from ._tables import CONNECTION_LIMIT, HTTP_ONLY_FIELDS, STEER_ERRORS, STREAM_ID, common_fields, stream_id_of, text_at
+from ._tables import (
+    CLIENT_MESSAGES,
+    CONNECTION_LIMIT,
+    HTTP_ONLY_FIELDS,
+    INJECT_ERRORS,
+    STEER_ERRORS,
+    STREAM_ID,
+    common_fields,
+    stream_id_of,
+    text_at,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -113,13 +123,17 @@ class ServerSession:
         except (DecodeError, LimitExceeded) as error:
             self._reject(invalid(f"The message is not valid JSON: {error}", None, None))
             return
-        match text_at(value, "type"):
-            case "response.create":
+        type_ = text_at(value, "type")
+        match CLIENT_MESSAGES.get(type_):
+            case "create":
                 self._create(value, now)
-            case "response.steer":
+            case "steer":
                 self._steer(value)
-            case kind:
-                message = f"The type of a message must be 'response.create' or 'response.steer', got {kind[:80]!r}."
+            case "inject":
+                self._refuse_input(value)
+            case _:
+                allowed = ", ".join(map(repr, CLIENT_MESSAGES))
+                message = f"The type of a message must be one of {allowed}, got {type_[:80]!r}."
                 self._reject(invalid(message, "type", "invalid_value"))
 
     def turns_to_begin(self) -> list[ServerTurn]:
@@ -268,9 +282,7 @@ class ServerSession:
             self._fail(turn, steer, code)
             return
         turn.steers.append(steer)
-        self._send_steer_event(
-            turn, SteerAccepted.type, {"steer": {"id": steer.id, "previous_response_id": response_id}}
-        )
+        self._send_numbered(turn, SteerAccepted.type, {"steer": {"id": steer.id, "previous_response_id": response_id}})
 
     @staticmethod
     def _objection(value: dict[str, Any], turn: ServerTurn | None) -> str:
@@ -284,6 +296,19 @@ class ServerSession:
         if turn.request.conversation or turn.request.context_management or not turn.generate:
             return "steering_not_supported"
         return "too_many_pending_steers" if len(turn.steers) >= _MAX_STEERS else ""
+
+    def _refuse_input(self, value: dict[str, Any]) -> None:
+        """Return the input of a ``response.inject``: a response here has one agent, which does not wait for input."""
+        response_id = text_at(value, "response_id")
+        turn = self._known.get(response_id)
+        code = "injection_not_supported"
+        if turn is None or turn.ended:
+            code = "response_not_found" if turn is None else "response_already_completed"
+        items = value.get("input")
+        error = {"code": code, "message": INJECT_ERRORS[code]}
+        self._send_numbered(
+            turn, InjectFailed.type, {"response_id": response_id, "input": _list_of(items), "error": error}
+        )
 
     def _finish_steers(self, turn: ServerTurn, data: bytes) -> ServerTurn | None:
         """Decide about the steers of a response that ended with the event ``data``. Return the successor, if one begins now."""
@@ -299,7 +324,7 @@ class ServerSession:
             for steer in turn.steers:
                 about = {"id": steer.id, "previous_response_id": steer.parent}
                 fields = {"steer": about, "reason": "waiting_for_required_input", "required_input": required}
-                self._send_steer_event(turn, SteerPending.type, fields)
+                self._send_numbered(turn, SteerPending.type, fields)
             return None
         request = attrs.evolve(turn.request, input=UNSET, previous_response_id=turn.response_id)
         return ServerTurn(request=request, stream_id=turn.stream_id, successor_of=turn)
@@ -315,10 +340,10 @@ class ServerSession:
         about = {"previous_response_id": steer.parent, "input": steer.input, **({"id": steer.id} if steer.id else {})}
         message = f"{STEER_ERRORS[code]} {reason}".strip()
         fields = {"steer": about, "error": {"type": INVALID, "code": code, "message": message}}
-        self._send_steer_event(turn, SteerFailed.type, fields)
+        self._send_numbered(turn, SteerFailed.type, fields)
 
-    def _send_steer_event(self, turn: ServerTurn | None, type_: str, fields: dict[str, Any]) -> None:
-        """Send an event about a steer, numbered among the events of the response that it steers."""
+    def _send_numbered(self, turn: ServerTurn | None, type_: str, fields: dict[str, Any]) -> None:
+        """Send an event about a message of the client, numbered among the events of the response that it concerns."""
         number = 0 if turn is None else turn.next_number
         if turn is not None:
             turn.next_number += 1
@@ -329,6 +354,10 @@ class ServerSession:
         if isinstance(steer.input, str):
             return [Message(role="user", content=steer.input)]
         return default_converter().load([*steer.input], list[Item])
+
+
+def _list_of(value: JSONValue) -> list[JSONValue]:
+    return value if isinstance(value, list) else []
 
 
 def _is_user_input(value: JSONValue) -> bool:

@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import attrs
 
 from ...models._paths import get_path
-from ...models.events import TERMINAL_TYPES, SteerAccepted, SteerFailed, SteerPending
-from ...models.request import CreateResponse, ResponseCreateMessage
+from ...models.events import TERMINAL_TYPES, InjectCreated, InjectFailed, SteerAccepted, SteerFailed, SteerPending
+from ...models.request import CreateResponse, ResponseCreateMessage, ResponseInject, ResponseSteer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "CLIENT_MESSAGES",
     "CLOSE_CODES",
     "CONNECTION_LIMIT",
     "HTTP_ONLY_FIELDS",
+    "INJECT_ERRORS",
     "LEAVING",
     "MESSAGE_KINDS",
     "PREVIOUS_NOT_FOUND",
@@ -27,6 +29,7 @@ __all__ = [
     "STEER_LIFE",
     "STREAM_ID",
     "TURN_LIFE",
+    "ClientMessageKind",
     "MessageKind",
     "SteerState",
     "TurnState",
@@ -44,7 +47,19 @@ CONNECTION_LIMIT: Final = "websocket_connection_limit_reached"
 PREVIOUS_NOT_FOUND: Final = "previous_response_not_found"
 """The error code for a ``previous_response_id`` that the server does not know."""
 
-MessageKind: TypeAlias = Literal["created", "event", "terminal", "error", "rejected", "beside", "steer", "done"]
+ClientMessageKind: TypeAlias = Literal["create", "steer", "inject"]
+"""What a message from the client asks for."""
+
+CLIENT_MESSAGES: Final[Mapping[str, ClientMessageKind]] = {
+    ResponseCreateMessage.type: "create",
+    ResponseSteer.type: "steer",
+    ResponseInject.type: "inject",
+}
+"""Type of a client's message -> kind. A server refuses all other types."""
+
+MessageKind: TypeAlias = Literal[
+    "created", "event", "terminal", "error", "rejected", "beside", "steer", "inject", "done"
+]
 """What a message from the server means for its turn. ``rejected``: an error with an HTTP status; ``beside``: allowed at any time;
 ``done``: the ``[DONE]`` that some servers send, as over SSE."""
 
@@ -57,6 +72,8 @@ MESSAGE_KINDS: Final[Mapping[str, MessageKind]] = {
     SteerAccepted.type: "steer",
     SteerPending.type: "steer",
     SteerFailed.type: "steer",
+    InjectCreated.type: "inject",
+    InjectFailed.type: "inject",
 }
 """Event type -> kind. All other types are an ``event``, and so is a message that cannot be read."""
 
@@ -81,8 +98,8 @@ _DUE, _REQUESTED, _ANSWERED, _FAILING, _ENDED = TurnState
 TURN_LIFE: Final[Mapping[TurnState, Mapping[MessageKind, TurnState]]] = {
     _DUE:       {"created": _ANSWERED},
     _REQUESTED: {"created": _ANSWERED, "event": _ANSWERED, "beside": _REQUESTED, "terminal": _ENDED, "error": _FAILING, "rejected": _ENDED},
-    _ANSWERED:  {"created": _ANSWERED, "event": _ANSWERED, "beside": _ANSWERED,  "terminal": _ENDED, "error": _FAILING, "rejected": _ENDED, "steer": _ANSWERED, "done": _ENDED},
-    _FAILING:   {"created": _FAILING,  "event": _FAILING,  "beside": _FAILING,   "terminal": _ENDED, "error": _FAILING, "rejected": _ENDED, "steer": _FAILING,  "done": _ENDED},
+    _ANSWERED:  {"created": _ANSWERED, "event": _ANSWERED, "beside": _ANSWERED,  "terminal": _ENDED, "error": _FAILING, "rejected": _ENDED, "steer": _ANSWERED, "inject": _ANSWERED, "done": _ENDED},
+    _FAILING:   {"created": _FAILING,  "event": _FAILING,  "beside": _FAILING,   "terminal": _ENDED, "error": _FAILING, "rejected": _ENDED, "steer": _FAILING,  "inject": _FAILING,  "done": _ENDED},
     _ENDED:     {},
 }
 # fmt: on
@@ -162,6 +179,14 @@ STEER_ERRORS: Final[Mapping[str, str]] = {
     "successor_creation_failed": "The response that was to include the input could not be created.",
 }
 """Error code of a failed steer -> message (WebSocket, Steering)."""
+
+
+INJECT_ERRORS: Final[Mapping[str, str]] = {
+    "response_not_found": "There is no such response on this connection.",
+    "response_already_completed": "The response is complete.",
+    "injection_not_supported": "No agent of this response waits for input.",
+}
+"""Error code of input that was not injected -> message (WebSocket, Multi-agent beta). The last one is this library's own."""
 
 
 # ---- reading messages

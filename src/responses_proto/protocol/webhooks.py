@@ -1,0 +1,144 @@
+"""Verify and read webhooks: the messages with which a server tells that a background response has ended.
+
+::
+
+    event = unwrap_webhook(body, headers, secret)      # verifies, then parses
+    match event:
+        case WebhookResponseCompleted():
+            response = await client.retrieve(event.data.id)
+
+The signatures are those of Standard Webhooks: HMAC-SHA256 over ``id.timestamp.body``, keyed with the endpoint's secret. Pass the
+body as it was received: a body that was parsed and written again has other bytes, and another signature.
+
+A verified webhook may still be a repeated one, because servers send again what was not answered with 2xx. Remember the ids of the events
+that you have handled.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import time
+from typing import TYPE_CHECKING, Final
+
+from ..codec import loads
+from ..exceptions import UsageError, WebhookVerificationError
+from ..models.webhooks import WebhookEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["DEFAULT_TOLERANCE", "parse_webhook", "unwrap_webhook", "verify_webhook"]
+
+DEFAULT_TOLERANCE: Final = 300.0
+"""Seconds that a webhook's timestamp may differ from the time of the receiver, in either direction."""
+_PREFIX: Final = "whsec_"
+_VERSION: Final = "v1"
+_MAX_TIMESTAMP: Final = 18  # digits: enough for any clock, and few enough to convert
+
+
+def unwrap_webhook(
+    body: bytes | str,
+    headers: Mapping[str, str],
+    secret: str | bytes,
+    *,
+    now: float | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
+) -> WebhookEvent:
+    """Verify a webhook and return its event. The arguments are those of :func:`verify_webhook`.
+
+    Raises ``WebhookVerificationError``, ``DecodeError`` if the body is not a JSON object, and ``UsageError`` for a wrong argument.
+    """
+    verify_webhook(body, headers, secret, now=now, tolerance=tolerance)
+    return parse_webhook(body)
+
+
+def verify_webhook(
+    body: bytes | str,
+    headers: Mapping[str, str],
+    secret: str | bytes,
+    *,
+    now: float | None = None,
+    tolerance: float = DEFAULT_TOLERANCE,
+) -> None:
+    """Check that a webhook was signed with the secret, and recently.
+
+    * ``body``: the request's body, as received.
+    * ``headers``: the request's headers; the case of their names does not matter. Needed are ``webhook-id``, ``webhook-timestamp`` and
+      ``webhook-signature``.
+    * ``secret``: the endpoint's secret as the server shows it (``whsec_`` and Base64), or the key itself as bytes.
+    * ``now``: the time in seconds since 1970; default: the system's clock.
+    * ``tolerance``: the seconds by which the timestamp may differ from ``now``, in either direction.
+
+    Raises ``WebhookVerificationError`` if the check fails. Answer such a request with 400, and do nothing else with it. Raises
+    ``UsageError`` for a secret that is not one, and for a body that was parsed already.
+    """
+    key, data = _key_of(secret), _bytes_of(body)
+    names = {name.lower(): value for name, value in headers.items()}
+    message_id, timestamp, signatures = (
+        _header(names, name) for name in ("webhook-id", "webhook-timestamp", "webhook-signature")
+    )
+    if not (timestamp.isascii() and timestamp.isdecimal() and len(timestamp) <= _MAX_TIMESTAMP):
+        raise WebhookVerificationError(
+            f"webhook-timestamp must be seconds since 1970, got {timestamp[:40]!r}", reason="timestamp_invalid"
+        )
+    age = (time.time() if now is None else now) - int(timestamp)
+    if not abs(age) <= tolerance:
+        when = "old" if age > 0 else "far in the future"
+        raise WebhookVerificationError(
+            f"the webhook is too {when}: its time differs by {abs(age):.0f} s from now, and {tolerance:.0f} s are tolerated; "
+            "check the clock of this machine",
+            reason="timestamp_too_old" if age > 0 else "timestamp_too_new",
+        )
+    signed = f"{message_id}.{timestamp}.".encode("utf-8", "surrogateescape") + data
+    expected = base64.b64encode(hmac.digest(key, signed, hashlib.sha256))
+    matches = False
+    for signature in signatures.split():
+        version, _, given = signature.partition(",")
+        # All are compared, each in constant time, so that the time taken says nothing about the expected one.
+        matches |= version == _VERSION and hmac.compare_digest(expected, given.encode("utf-8", "surrogateescape"))
+    if not matches:
+        raise WebhookVerificationError(
+            "no signature of the webhook matches: check that the secret is that of this endpoint, and that the body is as received",
+            reason="signature_mismatch",
+        )
+
+
+def parse_webhook(body: bytes | str) -> WebhookEvent:
+    """Return the event in the body of a webhook, without verifying it: see :func:`unwrap_webhook`.
+
+    An event of another type is an ``UnknownWebhook``. Raises ``DecodeError`` if the body is not a JSON object.
+    """
+    return loads(_bytes_of(body), WebhookEvent)
+
+
+def _bytes_of(body: bytes | str) -> bytes:
+    if isinstance(body, str):
+        return body.encode("utf-8", "surrogateescape")
+    if not isinstance(body, (bytes, bytearray, memoryview)):  # pyright: ignore[reportUnnecessaryIsInstance] - a parsed body is a common mistake
+        raise UsageError(f"the body must be bytes or str as received, got {type(body).__name__}: do not parse it first")
+    return bytes(body)
+
+
+def _key_of(secret: str | bytes) -> bytes:
+    if isinstance(secret, bytes):
+        key = secret
+    else:
+        try:
+            key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True) if secret.startswith(_PREFIX) else b""
+        except (binascii.Error, ValueError):
+            key = b""
+    if not key:  # the message must not show it
+        raise UsageError(
+            f"the secret must begin with {_PREFIX!r}, followed by Base64; pass another kind of key as bytes"
+        )
+    return key
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    value = headers.get(name, "")
+    if not value:
+        raise WebhookVerificationError(f"the webhook has no {name!r} header", reason="header_missing")
+    return value
