@@ -70,6 +70,7 @@ from ..models.events import (
     ResponseInProgress,
     ResponseQueued,
 )
+from ..protocol._texts import MessageTexts
 from ..protocol.api_errors import api_error_from
 from ..protocol.headers import RateLimit, rate_limits, request_id
 from ..protocol.sse import SSEDecoder
@@ -97,6 +98,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeForm  # for the type checker, which brings it
 
+    from ..models.items import MessagePhase
     from ..models.response import Response
     from ..protocol.accumulator import Accumulator
     from ..protocol.sse import Frame
@@ -166,6 +168,7 @@ class EventStream:
         "_cancel",
         "_committed",
         "_core",
+        "_delivered",
         "_drain",
         "_end_cause",
         "_engine",
@@ -175,6 +178,7 @@ class EventStream:
         "_first_event_seen",
         "_frame_decoder",
         "_meta",
+        "_midway",
         "_on_event",
         "_pending_retry",
         "_reading",
@@ -206,6 +210,12 @@ class EventStream:
         self._frame_decoder: SSEDecoder | None = None  # only for the hook `on_frame`
         self._reading = False
         self._received: Iterator[Event] = iter(())  # events that were not consumed yet
+        self._delivered = 0  # events that were put there; of a resumed response, at least one
+        self._midway = False  # whether the events begin in the middle of the response
+        if engine is not None and engine.accumulator.next_sequence_number is not None:
+            self._delivered = 1
+        elif engine is not None:
+            self._midway = engine.cursor is not None and engine.cursor.sequence_number is not None
         self._received_some = False  # whether the last read brought events
         self._first_event_seen = False
         self._committed = engine is not None  # whether a failure in the stream is final: see "Retrying" above
@@ -310,9 +320,21 @@ class EventStream:
         """
         return Events(self._get_received, self._receive_more, kinds)
 
-    def text_deltas(self) -> TextDeltas:
-        """Iterate over the text as it arrives: the ``delta`` of each ``response.output_text.delta``, as strings."""
-        return TextDeltas(self._get_received, self._receive_more)
+    def text_deltas(self, *, phase: MessagePhase | None = None, agent: str | None = None) -> TextDeltas:
+        """Iterate over the text as it arrives, as strings that are not empty: each character once.
+
+        Mostly, that is the ``delta`` of each ``response.output_text.delta``. If a server states a text in another event, such as
+        ``response.output_text.done``, what is new in it is yielded then. Joined, the strings are the text of the response.
+
+        ``phase`` chooses the messages: ``"commentary"``, or ``"final_answer"``, which is every message that is not marked as
+        commentary; by default all. ``agent`` chooses the messages of one agent, by its name.
+        """
+        waiting = list(self._received)
+        self._received = iter(waiting)
+        texts = MessageTexts(phase=phase, agent=agent, midway=self._midway)
+        if self._delivered > len(waiting):
+            texts.begin_with(self._engine.response, waiting)  # what comes now continues what others have read
+        return TextDeltas(self._get_received, self._receive_more, texts)
 
     def batches(self) -> Batches:
         """Iterate over lists of events: all events of one read, never an empty list. Faster for many small events."""
@@ -504,6 +526,7 @@ class EventStream:
         if not self._committed:
             events = self._withhold_failure(events)
         self._received_some = bool(events)
+        self._delivered += len(events)
         if self._on_event is not None:
             for event in events:
                 self._on_event(event)

@@ -167,6 +167,7 @@ class Exchange:
         """
         pieces = [first]
         size = len(first)
+        limits.check("max_buffered_bytes", size)
         while piece := await self.receive():
             pieces.append(piece)
             size += len(piece)
