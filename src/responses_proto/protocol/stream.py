@@ -506,10 +506,11 @@ class ResponseStream:
         if not isinstance(value, dict):
             self._report("not-an-object", "$", repr(body[:80]))
             return
-        event = self._whole_response(cast("dict[str, Any]", value))
+        whole = cast("dict[str, Any]", value)
+        event = self._whole_response(whole)
         if event is None:
             self._report("json-body", "$", "a JSON object where a stream was asked for")
-            event = {"type": ErrorEvent.type, "error": _as_object(value.get("error", value))}
+            event = {"type": ErrorEvent.type, "error": _as_object(whole.get("error", whole))}
         self._take_value(event, "")
 
     def _whole_response(self, value: dict[str, Any]) -> dict[str, Any] | None:
