@@ -74,9 +74,12 @@ def test_the_client_decodes_with_its_converter(backend: str) -> None:
             request = await c.create(model="m", input=[*response.output, Message(role="user", content="more")])
             assert request.output
             assert server.requests[-1].json["input"][0] == SEARCH
-        async with FakeServer(Answer.events(EVENTS)) as server, session_with(server, converter=acme()) as session:
-            async with session.stream(model="m", input="q") as stream:
-                assert [type(item) for item in (await stream.result()).output] == [AcmeSearch]
+        async with (
+            FakeServer(Answer.events(EVENTS)) as server,
+            session_with(server, converter=acme()) as session,
+            session.stream(model="m", input="q") as stream,
+        ):
+            assert [type(item) for item in (await stream.result()).output] == [AcmeSearch]
 
     run(backend, test)
 
@@ -114,7 +117,7 @@ def test_a_converter_that_is_none_is_refused() -> None:
 def test_the_server_decodes_requests_and_what_is_stored(backend: str, tmp_path: Path, *, on_disk: bool) -> None:
     contexts: list[list[type[object]]] = []
 
-    async def handler(request: CreateResponse, reply: Reply) -> None:
+    async def handler(_request: CreateResponse, reply: Reply) -> None:
         contexts.append([type(item) for item in reply.context])
         async with reply.message() as message:
             await message.text("Hello.")
