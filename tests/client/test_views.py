@@ -67,9 +67,12 @@ def test_a_text_that_comes_without_deltas_is_yielded_when_it_comes(backend: str)
                 async with FakeServer(body) as server, client(server) as c, c.stream(model="m", input="x") as stream:
                     assert [text async for text in stream.text_deltas()] == expected
                     assert (await stream.result()).output_text == "Hello"
-        async with FakeServer(Answer.json(events[-1]["response"])) as server, client(server) as c:
-            async with c.stream(model="m", input="x") as stream:
-                assert [text async for text in stream.text_deltas()] == ["Hello"]
+        async with (
+            FakeServer(Answer.json(events[-1]["response"])) as server,
+            client(server) as c,
+            c.stream(model="m", input="x") as stream,
+        ):
+            assert [text async for text in stream.text_deltas()] == ["Hello"]
 
     run(backend, test)
 
