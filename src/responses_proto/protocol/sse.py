@@ -187,8 +187,8 @@ def begins_as_events(start: bytes) -> bool | None:
     if _BOM.startswith(start):
         return None
     line = start.removeprefix(_BOM).lstrip(_SPACE)
-    if not line:
-        return None if len(start) <= _MAX_SPACE else False
+    if len(start) - len(line) > _MAX_SPACE:
+        return False
     if line.startswith(_FIELDS):
         return True
     return None if any(field.startswith(line) for field in _FIELDS) else False
