@@ -19,7 +19,7 @@ from responses_proto.exceptions import (
     StreamTruncated,
 )
 from responses_proto.limits import Limits
-from responses_proto.testing import Answer, FakeServer, Pause, Reset, ServerExchange, Stall
+from responses_proto.testing import Answer, FakeServer, Pause, Reset, Script, ServerExchange, Stall
 
 if TYPE_CHECKING:
     from responses_proto.testing import Scriptable
@@ -49,7 +49,8 @@ STREAMS = {
 
 
 def client(server: FakeServer, **options: Any) -> ResponsesClient:
-    return ResponsesClient(server.url, http_client=server.transport, **{"retry": ONCE, **options})
+    options.setdefault("retry", ONCE)
+    return ResponsesClient(server.url, http_client=server.transport, **options)
 
 
 async def streamed(script: Scriptable, **options: Any) -> tuple[str, list[str]]:
@@ -211,9 +212,9 @@ def test_create_repeats_a_stream_that_failed_before_any_output(backend: str) -> 
             wire(numbered([*opening(), ending([], "failed", error={"code": "server_error", "message": "Busy."})])),
         ]
         for body in failures:
-            answers = [Answer.stream(body), Answer.stream(wire(HELLO))]
+            script = Script(Answer.stream(body), Answer.stream(wire(HELLO)))
             policy = RetryPolicy(attempts=2, initial_delay=0)
-            assert (await created(lambda _, answers=answers: answers.pop(0), retry=policy)).output_text == "Hello"
+            assert (await created(script, retry=policy)).output_text == "Hello"
 
     run(backend, test)
 

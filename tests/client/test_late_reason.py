@@ -12,7 +12,7 @@ from tests.support import both_loops, run
 from responses_proto import ResponsesClient, RetryPolicy
 from responses_proto.exceptions import BadRequestError, ResponseFailedError
 from responses_proto.models.events import ErrorEvent, ResponseFailed
-from responses_proto.testing import Answer, FakeServer, Pause, ServerExchange, Stall
+from responses_proto.testing import Answer, FakeServer, Pause, Script, ServerExchange, Stall
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,8 @@ def reason(number: int, code: str = "content_filter") -> Wire:
 
 
 def client(server: FakeServer, **options: Any) -> ResponsesClient:
-    return ResponsesClient(server.url, **{"retry": RetryPolicy(attempts=1), **options})
+    options.setdefault("retry", RetryPolicy(attempts=1))
+    return ResponsesClient(server.url, **options)
 
 
 STEPS: dict[str, Sequence[Step]] = {
@@ -97,10 +98,10 @@ def test_the_reason_decides_whether_the_request_is_sent_again(backend: str, paus
         for code, is_repeated in (("rate_limit_exceeded", True), ("content_filter", False)):
             late = wire([reason(len(AT_ONCE), code)])
             steps: list[Step] = [wire(AT_ONCE), *between, late] if pause else [wire(AT_ONCE) + late]
-            answers = [Answer.stream(*steps), Answer.stream(HELLO)]
+            script = Script(Answer.stream(*steps), Answer.stream(HELLO))
             policy = RetryPolicy(attempts=2, initial_delay=0)
             async with (
-                FakeServer(lambda _, answers=answers: answers.pop(0)) as server,
+                FakeServer(script) as server,
                 client(server, retry=policy) as c,
                 c.stream(model="m", input="x") as stream,
             ):

@@ -11,7 +11,7 @@ from tests.support import both_loops, run
 from responses_proto import ResponsesClient
 from responses_proto.exceptions import LocalProtocolError, StreamInterrupted, UsageError
 from responses_proto.models.events import Event, OutputTextDelta, OutputTextDone, ResponseCompleted, UnknownEvent
-from responses_proto.testing import Answer, FakeServer, Fault, Reset
+from responses_proto.testing import Answer, FakeServer, Fault, Reset, Script
 
 HELLO = Answer.events(plain(["Hel", "lo"]))
 BEGUN = wire(plain(["Hel"], last=None))
@@ -98,8 +98,8 @@ def test_text_deltas_of_a_resumed_stream_are_those_that_follow(backend: str) -> 
         events = plain(["Hel", "lo"], background=True)
         for cut in range(1, len(events)):
             told = "".join(event.get("delta", "") for event in events[:cut])
-            answers = [Answer.events(events[:cut]), Answer.events(events), Answer.events(events)]
-            async with FakeServer(lambda _, answers=answers: answers.pop(0)) as server, client(server) as c:
+            script = Script(Answer.events(events[:cut]), Answer.events(events))
+            async with FakeServer(script) as server, client(server) as c:
                 async with c.stream(model="m", input="x", background=True) as stream:
                     assert "".join([text async for text in stream.text_deltas()]) == told
                 cursor = stream.cursor
