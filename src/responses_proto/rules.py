@@ -49,6 +49,7 @@ _RULES: Final = (
     Rule("wrong-constant", "decoder", "A field that has only one legal value has another one; it is kept raw in `extra`.", "Open Responses, Schema"),
     Rule("not-an-object", "decoder", "A value is not an object where one is expected.", "Open Responses, Schema"),
     # Framing.
+    Rule("content-type", "engine", "An event stream came under another content type, or none; it was read all the same.", "Responses, Create"),
     Rule("invalid-utf8", "engine", "A frame is not UTF-8; the bad bytes were replaced by U+FFFD.", "HTML, Parsing an event stream"),
     Rule("invalid-json", "engine", "The data of a frame is not JSON; the frame is kept as an UnknownEvent.", "Open Responses, Streaming"),
     Rule("unfinished-frame", "engine", "The input ended inside a frame; the frame was complete enough to be read.", "HTML, Interpreting an event stream"),

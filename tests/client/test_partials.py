@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.streams import plain, wire
+from tests.streams import ending, message_events, numbered, opening, plain, wire
 from tests.structured_cases import Num
 from tests.support import both_loops, run
 
@@ -17,6 +17,8 @@ from responses_proto.testing import Answer, FakeServer, Reset
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+    from tests.streams import Wire
 
     from responses_proto import EventStream
 
@@ -95,5 +97,50 @@ def test_a_broken_connection_is_raised(backend: str) -> None:
             assert await anext(values) == {"a": "b"}
             with pytest.raises(StreamInterrupted):
                 await anext(values)
+
+    run(backend, test)
+
+
+def with_commentary(note: str, *deltas: str, phase: str | None = "final_answer", closers: bool = True) -> list[Wire]:
+    """Return a response that is a commentary and an answer."""
+    said: list[Wire] = []
+    for index, (text, named) in enumerate((([note[:3], note[3:]], "commentary"), (deltas, phase))):
+        events = message_events(index, f"msg_{index}", text)
+        for event in events:
+            if "item" in event and named:
+                event["item"]["phase"] = named
+        said += events if closers else [event for event in events if "delta" not in event]
+    return numbered([*opening(), *said, ending([])])
+
+
+@both_loops
+@pytest.mark.parametrize("note", ['{"number": 1}', "I look.", "", '{"number": 3}', "```json\n{}\n```", "[1, 2]"])
+@pytest.mark.parametrize("phase", ["final_answer", None])
+def test_a_commentary_does_not_show_in_partial_values(backend: str, note: str, phase: str | None) -> None:
+    async def test() -> None:
+        for closers in (True, False):
+            listed = with_commentary(note, '{"num', 'ber": 3', "}", phase=phase, closers=closers)
+            async with (
+                FakeServer(Answer.events(listed)) as server,
+                ResponsesClient(server.url) as c,
+                c.stream(model="m", input="x") as stream,
+            ):
+                assert await partials(stream) == ([{}, {"number": 3}] if closers else [{"number": 3}])
+                assert await stream.parse(Num) == Parsed(Num(3))
+
+    run(backend, test)
+
+
+@both_loops
+def test_partial_values_of_a_text_that_comes_without_deltas(backend: str) -> None:
+    async def test() -> None:
+        listed = [event for event in plain(['{"number": 3}']) if "delta" not in event]
+        for kept in (listed, [*listed[:2], listed[-1]]):
+            async with (
+                FakeServer(Answer.events(numbered(kept))) as server,
+                ResponsesClient(server.url) as c,
+                c.stream(model="m", input="x") as stream,
+            ):
+                assert await partials(stream) == [{"number": 3}]
 
     run(backend, test)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.streams import Wire, numbered, plain, wire
+from tests.streams import Wire, ending, message_events, numbered, opening, plain, wire
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
 from responses_proto.exceptions import LocalProtocolError, StreamInterrupted, UsageError
 from responses_proto.models.events import Event, OutputTextDelta, OutputTextDone, ResponseCompleted, UnknownEvent
-from responses_proto.testing import Answer, FakeServer, Fault, Reset
+from responses_proto.testing import Answer, FakeServer, Fault, Reset, Script
 
 HELLO = Answer.events(plain(["Hel", "lo"]))
 BEGUN = wire(plain(["Hel"], last=None))
@@ -52,6 +52,80 @@ def test_one_view_continues_where_another_stopped(backend: str) -> None:
             rest = [event async for batch in stream.batches() for event in batch]
             assert isinstance(rest[-1], ResponseCompleted)
             assert [text async for text in stream.text_deltas()] == []
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_text_that_comes_without_deltas_is_yielded_when_it_comes(backend: str) -> None:
+    async def test() -> None:
+        events = plain(["Hel", "lo"])
+        no_deltas = numbered([event for event in events if "delta" not in event])
+        half = numbered([event for event in events if event.get("delta") != "lo"])
+        for listed, expected in ((no_deltas, ["Hello"]), (half, ["Hel", "lo"]), (events, ["Hel", "lo"])):
+            for body in (Answer.events(listed), Answer.stream(wire(listed))):
+                async with FakeServer(body) as server, client(server) as c, c.stream(model="m", input="x") as stream:
+                    assert [text async for text in stream.text_deltas()] == expected
+                    assert (await stream.result()).output_text == "Hello"
+        async with (
+            FakeServer(Answer.json(events[-1]["response"])) as server,
+            client(server) as c,
+            c.stream(model="m", input="x") as stream,
+        ):
+            assert [text async for text in stream.text_deltas()] == ["Hello"]
+
+    run(backend, test)
+
+
+@both_loops
+def test_text_deltas_continue_what_other_views_have_read(backend: str) -> None:
+    async def test() -> None:
+        events = plain(["Hel", "lo"])
+        for body in (Answer.events(events), Answer.stream(wire(events))):
+            for consumed in range(1, len(events)):
+                async with FakeServer(body) as server, client(server) as c, c.stream(model="m", input="x") as stream:
+                    told = "".join([getattr(await anext(stream), "delta", "") for _ in range(consumed)])
+                    first = [text async for text in stream.text_deltas()]
+                    assert told + "".join(first) == "Hello"
+                    assert [text async for text in stream.text_deltas()] == []
+
+    run(backend, test)
+
+
+@both_loops
+def test_text_deltas_of_a_resumed_stream_are_those_that_follow(backend: str) -> None:
+    async def test() -> None:
+        events = plain(["Hel", "lo"], background=True)
+        for cut in range(1, len(events)):
+            told = "".join(event.get("delta", "") for event in events[:cut])
+            script = Script(Answer.events(events[:cut]), Answer.events(events))
+            async with FakeServer(script) as server, client(server) as c:
+                async with c.stream(model="m", input="x", background=True) as stream:
+                    assert "".join([text async for text in stream.text_deltas()]) == told
+                cursor = stream.cursor
+                assert cursor
+                async with c.resume(stream) as resumed:
+                    assert told + "".join([text async for text in resumed.text_deltas()]) == "Hello"
+                async with c.resume(cursor) as fresh:
+                    assert told + "".join([text async for text in fresh.text_deltas()]) == "Hello"
+
+    run(backend, test)
+
+
+@both_loops
+def test_text_deltas_of_some_messages(backend: str) -> None:
+    async def test() -> None:
+        said: list[Wire] = []
+        for index, phase in enumerate(("commentary", "final_answer")):
+            about = {"phase": phase, "agent": {"agent_name": f"/{phase}"}}
+            events = message_events(index, f"msg_{index}", [phase])
+            said += [{**event, "item": {**event["item"], **about}} if "item" in event else event for event in events]
+        listed = numbered([*opening(), *said, ending([])])
+        async with FakeServer(Answer.events(listed)) as server, client(server) as c:
+            for phase in ("commentary", "final_answer"):
+                for chosen in ({"phase": phase}, {"agent": f"/{phase}"}):
+                    async with c.stream(model="m", input="x") as stream:
+                        assert [text async for text in stream.text_deltas(**chosen)] == [phase]
 
     run(backend, test)
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from responses_proto.exceptions import LimitExceeded, UsageError
 from responses_proto.limits import Limits
 from responses_proto.protocol import Frame, SSEDecoder, encode_comment, encode_frame
+from responses_proto.protocol.sse import begins_as_events, without_end_marker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -291,3 +292,51 @@ def test_httpx_sse_agrees_on_any_frames_of_data(lines: list[str]) -> None:
     blocks = "\n".join([*lines, "", ""]).split("\n\n")
     data = "".join(f"{block}\n\n" for block in blocks if "data: " in block).encode()
     assert as_read(decode([data])) == as_seen(peer(data))
+
+
+# ---- what a body is
+
+
+@pytest.mark.parametrize("field", [b"event: a", b"data: {}", b"data:", b"id: 1", b"retry: 5", b": comment", b":"])
+@pytest.mark.parametrize("before", [b"", b"\n", b"\r\n\r\n", b"  ", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n "])
+def test_the_first_line_shows_an_event_stream_and_not_before_it_is_there(before: bytes, field: bytes) -> None:
+    assert begins_as_events(before + field) is True
+    decided = field.index(b":") + 1
+    for size in range(len(before) + decided):
+        assert begins_as_events((before + field)[:size]) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[1]",
+        b"<html>data: x",
+        b"database: x",
+        b"events:",
+        b"upstream: no",
+        b"Data: x",
+        b"\xef\xbb\xbf{",
+        b" " * 5000,
+    ],
+)
+def test_anything_else_is_no_event_stream(body: bytes) -> None:
+    assert begins_as_events(body) is False
+    assert begins_as_events(body + b"\n\ndata: x\n\n") is False
+
+
+@pytest.mark.parametrize(
+    ("body", "without"),
+    [
+        (b'{"a": 1}', b'{"a": 1}'),
+        (b'{"a": 1}\n\ndata: [DONE]\n\n', b'{"a": 1}'),
+        (b'{"a": 1}data:[DONE]', b'{"a": 1}'),
+        (b'{"a": 1}\r\nevent: done\r\ndata: [DONE]', b'{"a": 1}'),
+        (b"[1]\n: bye\ndata: [DONE]", b"[1]"),
+        (b'{"a": "data: [DONE]"}', b'{"a": "data: [DONE]"}'),
+        (b"no JSON\ndata: [DONE]", b"no JSON\ndata: [DONE]"),
+        (b'{"a": 1}\ndata: more', b'{"a": 1}\ndata: more'),
+    ],
+)
+def test_the_end_marker_of_a_stream_is_no_part_of_a_json_body(body: bytes, without: bytes) -> None:
+    assert without_end_marker(body) == without

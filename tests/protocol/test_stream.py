@@ -32,6 +32,7 @@ from tests.streams import (
     plain,
     read,
     response,
+    saying,
     text_delta,
     vllm_unannounced,
     wire,
@@ -372,6 +373,41 @@ def test_an_error_instead_of_a_stream(body: Wire) -> None:
     assert outcome.error is not None
     assert "m" in outcome.error.message
     assert codes(stream)["json-body"] == 1
+
+
+@pytest.mark.parametrize("head", [b"", b" ", b"\r\n", BOM, BOM + b"\n  "])
+def test_white_space_before_a_stream_does_not_count(head: bytes) -> None:
+    data = head + wire(plain())
+    for cut in range(len(head) + 10):
+        events, stream = feed([data[:cut], data[cut:]])
+        assert len(events) == len(plain())
+        assert not codes(stream)
+        assert stream.body is None
+
+
+@pytest.mark.parametrize(
+    "body", [b"upstream unavailable", b"database: down\n\nevents: none\n\n", b"\xff\xfe", b"[DONE"]
+)
+def test_words_are_a_body_when_they_have_ended(body: bytes) -> None:
+    for cut in range(len(body) + 1):
+        _, stream = feed([body[:cut], body[cut:]])
+        assert stream.body == body
+        assert outcome_of(stream).status == "truncated"
+    _, stream = feed([b"unknown: field\n" + wire(plain())])
+    assert stream.body is None
+    _, stream = feed([b"x" * 100_000, b"y" * 100_000])
+    assert stream.body == b"x" * 65536
+    for begun in (b"event: response.created\nda", b": comment", b"data: [DONE]\n\n", b""):
+        assert feed([begun])[1].body is None
+
+
+@pytest.mark.parametrize("done", [b"", b"data: [DONE]\n\n"])
+@pytest.mark.parametrize("left_out", [(), ("object",)])
+def test_a_response_as_the_only_frame_is_a_response(left_out: tuple[str, ...], done: bytes) -> None:
+    whole = without(saying("Hello"), *left_out)
+    _, stream = feed([b"data: " + json.dumps(whole).encode() + b"\n\n" + done])
+    assert outcome_of(stream).status == "completed"
+    assert stream.response.output_text == "Hello"
 
 
 @pytest.mark.parametrize("head", [b" ", BOM, b"\n\n\t"])

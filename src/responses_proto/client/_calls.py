@@ -13,7 +13,6 @@ from urllib.parse import urlencode
 import anyio
 import attrs
 
-from ..codec import default_converter
 from ..exceptions import ResponsesProtoError, UsageError
 from ..models._base import Model
 from ..models.response import Response
@@ -22,6 +21,7 @@ from ..typing import UNSET
 from ._address import check_headers, endpoint_url
 from ._bodies import Body, LargeBody, SmallBody, is_large
 from ._replies import MAX_ERROR_BODY, error_from_reply, is_error, read_object, unexpected_reply
+from ._streamed_reply import read_streamed
 from .hooks import CallFinished, CallResult, Hooks, RetryNotice
 from .retry import RetryAfter, RetryPolicy
 from .timeouts import Timeouts
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from types import TracebackType
 
+    from ..codec import Converter
     from ..exceptions import APIError
     from ..limits import Limits
     from ..protocol.stream import Outcome
@@ -74,6 +75,8 @@ class ClientCore:
     limits: Limits
     retry: RetryPolicy
     hooks: Hooks
+    converter: Converter
+    """Encodes requests and decodes everything that the server sends."""
 
     def prepare(
         self,
@@ -95,7 +98,7 @@ class ClientCore:
         """
         own_headers = {name.lower(): value for name, value in (headers or {}).items()}
         check_headers(own_headers)
-        body = _body(content)
+        body = self._body(content)
         basic_headers = {"accept": "text/event-stream" if stream else "application/json"}
         if content is not None:
             basic_headers["content-type"] = "application/json"
@@ -123,7 +126,14 @@ class ClientCore:
         Raises what :meth:`prepare` raises.
         """
         request = WireRequest(method="SEND", url=url, headers={}, stream=True, timeouts=self._timeouts(timeouts))
-        return PreparedCall(operation=operation, request=request, body=_body(content))
+        return PreparedCall(operation=operation, request=request, body=self._body(content))
+
+    def _body(self, content: object) -> Body:
+        if content is None:
+            return _NO_BODY
+        if is_large(content):
+            return LargeBody(content, self.converter)
+        return SmallBody(self.converter.dumps(content))
 
     def _timeouts(self, timeouts: Timeouts | None) -> Timeouts:
         if timeouts is not None and not isinstance(timeouts, Timeouts):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass a number
@@ -146,7 +156,10 @@ class ClientCore:
         """Send a request, retry it if the policy allows, and return the reply decoded as ``cls``.
 
         The parameters are those of :meth:`prepare`. ``if_empty`` is the wire object that a reply without a body stands for.
-        Raises what :meth:`prepare` raises, ``APIError``, ``DecodeError``, ``LimitExceeded`` and errors of the transport.
+        A response that comes as an event stream, though none was asked for, is read from that.
+
+        Raises what :meth:`prepare` raises, ``APIError``, ``DecodeError``, ``LimitExceeded``, errors of the transport, and
+        ``StreamTruncated`` for an event stream without an end.
         """
         call = self.prepare(operation, method, path, content=content, params=params, timeouts=timeouts, headers=headers)
         async with Attempts(self, call) as attempts:
@@ -154,7 +167,7 @@ class ClientCore:
                 exchange = attempts.begin(await call.body.bytes())
                 try:
                     try:
-                        result = self._decode(exchange, await self._receive(exchange), cls, if_empty)
+                        result = await self._receive(exchange, cls, if_empty)
                     finally:
                         await exchange.aclose()
                 except ResponsesProtoError as error:
@@ -162,29 +175,40 @@ class ClientCore:
                     continue
                 if isinstance(result, Response):
                     attempts.response = result
-                    failure = _early_failure(result) if method == "POST" else None
+                    failure = self._early_failure(result) if method == "POST" else None
                     # When no attempt is left, a failed response is returned and not raised: it is what was asked for.
                     if failure is not None and await attempts.retry(failure):
                         continue
                 return result
 
-    async def _receive(self, exchange: Exchange) -> bytes:
+    async def _receive(self, exchange: Exchange, cls: type[T], if_empty: JSONObject | None) -> T:
         await exchange.open()
         if exchange.status >= HTTPStatus.BAD_REQUEST:
             raise error_from_reply(exchange, await exchange.read_start(MAX_ERROR_BODY), self.secret)
-        return await exchange.read(self.limits)
+        first, is_events = b"", False
+        if cls is Response and exchange.status < HTTPStatus.MULTIPLE_CHOICES:
+            first, is_events = await exchange.read_first()
+        if is_events:
+            return cast("T", await read_streamed(exchange, first, self.limits, self.converter, self.secret))
+        return self._decode(exchange, await exchange.read(self.limits, first), cls, if_empty)
 
     def _decode(self, exchange: Exchange, body: bytes, cls: type[T], if_empty: JSONObject | None) -> T:
         redirected = exchange.status >= HTTPStatus.MULTIPLE_CHOICES
         if if_empty is not None and not redirected and not body.strip():
-            return default_converter().load(if_empty, cls)
+            return self.converter.load(if_empty, cls)
         value = read_object(body)
         # An object with an id is an item: items, too, can have a field `error`.
         if value is not None and is_error(value) and "id" not in value:
             raise error_from_reply(exchange, body, self.secret)
         if value is None or redirected:
             raise unexpected_reply(exchange, body, self.secret, expected="a JSON object", retry_safety="unsafe")
-        return default_converter().load(value, cls)
+        return self.converter.load(value, cls)
+
+    def _early_failure(self, response: Response) -> APIError | None:
+        """Return the error of a response that failed before there was any output, else ``None``."""
+        if response.status != "failed" or response.output or not response.error:
+            return None
+        return api_error_from(self.converter.dump(response.error))
 
 
 class Attempts:
@@ -306,22 +330,6 @@ class Attempts:
                 elapsed=time.monotonic() - self._started,
             )
         )
-
-
-def _body(content: object) -> Body:
-    if content is None:
-        return _NO_BODY
-    converter = default_converter()
-    if is_large(content):
-        return LargeBody(content, converter)
-    return SmallBody(converter.dumps(content))
-
-
-def _early_failure(response: Response) -> APIError | None:
-    """Return the error of a response that failed before there was any output, else ``None``."""
-    if response.status != "failed" or response.output or not response.error:
-        return None
-    return api_error_from(default_converter().dump(response.error))
 
 
 def merge_fields(cls: type[_M], request: _M | JSONObject | None, fields: Mapping[str, Any]) -> _M | dict[str, Any]:

@@ -10,6 +10,7 @@ from ..codec import default_converter
 from ..exceptions import APIError, DecodeError
 from ..protocol.api_errors import api_error, readable
 from ..protocol.headers import request_id
+from ..protocol.sse import without_end_marker
 from ._address import public_url
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ __all__ = [
     "unexpected_reply",
 ]
 
+_BOM: Final = b"\xef\xbb\xbf"
 MAX_ERROR_BODY: Final = 64 * 1024
 """Bytes of an error's body that are read and kept."""
 MIN_SECRET_LENGTH: Final = 6
@@ -66,9 +68,9 @@ def is_json(media_type: str) -> bool:
 
 
 def read_object(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object of a body; ``None`` if the body is anything else."""
+    """Return the JSON object of a body; ``None`` if the body is anything else. A ``data: [DONE]`` after it does not count."""
     try:
-        value: Any = default_converter().json.loads(body)
+        value: Any = default_converter().json.loads(without_end_marker(body.removeprefix(_BOM)))
     except DecodeError:
         return None
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None

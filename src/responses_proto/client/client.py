@@ -26,6 +26,7 @@ import anyio.lowlevel
 import attrs
 
 from .._version import __version__
+from ..codec import Converter, default_converter
 from ..exceptions import DeadlineExceeded, LocalProtocolError, ResponsesProtoError, UsageError
 from ..limits import Limits
 from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
@@ -88,6 +89,8 @@ class ResponsesClient:
       address, the environment variables and the header of the key.
     - ``http_client``: an ``httpx.AsyncClient``, an object with the same interface, or a
       :class:`~responses_proto.client.transport.Transport`. It is not closed with this client. By default the client opens its own.
+    - ``converter``: encodes requests and decodes everything that the server sends, with the vendors' classes that were registered
+      in it (:meth:`responses_proto.codec.Converter.register`).
     - ``timeouts``, ``retry``, ``limits``, ``hooks``: the settings of every call. The ``timeouts`` of a method replace them for
       that call.
     - ``headers``: sent with every request; they override the headers of this library. Most methods also take ``headers`` for
@@ -114,9 +117,14 @@ class ResponsesClient:
         headers: Mapping[str, str] | None = None,
         dialect: Provider | str | None = None,
         hooks: Hooks | None = None,
+        converter: Converter | None = None,
     ) -> None:
         _check_types(
-            timeouts=(timeouts, Timeouts), retry=(retry, RetryPolicy), limits=(limits, Limits), hooks=(hooks, Hooks)
+            timeouts=(timeouts, Timeouts),
+            retry=(retry, RetryPolicy),
+            limits=(limits, Limits),
+            hooks=(hooks, Hooks),
+            converter=(converter, Converter),
         )
         own_headers = {name.lower(): value for name, value in (headers or {}).items()}
         provider, url, key = resolve_endpoint(base_url, api_key, dialect, os.environ)
@@ -150,6 +158,7 @@ class ResponsesClient:
             limits=limits or Limits(),
             retry=retry or RetryPolicy(),
             hooks=hooks or Hooks(),
+            converter=converter or default_converter(),
         )
         self.conversations: Final = Conversations(self._open_core)
         """The conversations that the server stores."""
@@ -168,6 +177,7 @@ class ResponsesClient:
         limits: Limits | None = None,
         headers: Mapping[str, str] | None = None,
         hooks: Hooks | None = None,
+        converter: Converter | None = None,
     ) -> Self:
         """Create a client of a provider, by its name in :data:`responses_proto.providers.PROVIDERS`, such as ``huggingface``.
 
@@ -184,6 +194,7 @@ class ResponsesClient:
             headers=headers,
             dialect=find_provider(name),
             hooks=hooks,
+            converter=converter,
         )
 
     @property
@@ -225,7 +236,7 @@ class ResponsesClient:
         """Create a response and return it when it is complete (Responses, Create).
 
         ``request`` is a :class:`~responses_proto.models.request.CreateResponse` or a wire object as a dict, which is sent as it is
-        except for ``stream``. ``fields`` are the fields of ``CreateResponse``; they override those of ``request``.
+        except for ``stream``, of which only ``False`` is sent: some servers stream unless it is. ``fields`` are the fields of ``CreateResponse``; they override those of ``request``.
 
         Look at ``response.status`` next: a response that is ``failed`` or ``incomplete`` is returned, not raised. With
         ``background=True`` the server returns at once; pass the response to :meth:`wait`, or its id to :meth:`retrieve`.
@@ -415,7 +426,7 @@ class ResponsesClient:
             timeouts=timeouts,
             headers=headers,
         )
-        engine = ResponseStream(limits=core.limits, cursor=cursor, accumulator=accumulator)
+        engine = ResponseStream(limits=core.limits, converter=core.converter, cursor=cursor, accumulator=accumulator)
         return EventStream(core, call, cancel=self._cancel_if(on_abandon), engine=engine)
 
     def connect(
@@ -658,10 +669,11 @@ def _check_types(**settings: tuple[object, type[object]]) -> None:
 
 
 def _with_stream(content: CreateResponse | dict[str, Any], *, stream: bool) -> CreateResponse | dict[str, Any]:
+    """Return the request of a stream, or one without ``stream``. An explicit ``False`` stays: some servers stream without it."""
     if isinstance(content, CreateResponse):
-        return attrs.evolve(content, stream=True if stream else UNSET)
-    rest = {name: value for name, value in content.items() if name != "stream"}
-    return {**rest, "stream": True} if stream else rest
+        return attrs.evolve(content, stream=True if stream else False if content.stream is False else UNSET)
+    kept = {name: value for name, value in content.items() if name != "stream" or value is False}
+    return {**kept, "stream": True} if stream else kept
 
 
 def _left(bounds: Timeouts, started: float) -> float:

@@ -15,15 +15,19 @@ to the engine, and the events of that piece wait in ``_received`` until they are
 therefore slows the server down. All ways to iterate (``events``, ``text_deltas``, ``batches``, ``partial``, ``result``) share
 ``_received`` and can be mixed. Only one task may read at a time. A read that is cancelled has lost data, so it fails the stream.
 
+**What the body is.** The content type is a hint; the first bytes decide. Under any type but ``text/event-stream``, entering the block waits
+for them. An event stream is then read all the same, with the anomaly ``content-type``; a response as JSON is the whole result.
+
 **Retrying.** Until the first event that is output, a failure may be hidden: an error status, a connection that was not
 established, and an ``error`` or ``response.failed`` event. ``_withhold_failure`` drops such an event if the ``RetryPolicy`` allows
-another attempt, and notes it in ``_pending_retry``; the next read waits for the delay, sends the request again and continues
+another attempt, and notes it in ``_pending_retry`` (a ``response.failed`` that does not say why waits in ``_withheld`` until the reason
+has come, or could have); the next read waits for the delay, sends the request again and continues
 with a new engine. Events that preceded the failure were delivered already, so the consumer sees another ``response.created``.
 From the first output on (``_committed``), nothing is retried, nor is anything in a stream that resumes a response.
 
 **Ending.** The response ends with a terminal event, which sets the engine's outcome; the body ends later. In between,
 ``_drain_body`` reads on for 0.1 s or 64 KiB, because only a connection whose body was read to its end can be reused; errors of
-that read are ignored. If the body ends first, the outcome is ``truncated``. After an ``error`` event, ``response.failed`` may still
+that read are ignored, and an ``error`` event in it that gives the reason of a failure counts. If the body ends first, the outcome is ``truncated``. After an ``error`` event, ``response.failed`` may still
 follow, so the stream waits for it up to one second.
 
 **Failing.** An error of the connection, a timeout or a limit is kept in ``_failure`` with the partial response and the cursor. It
@@ -44,7 +48,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar,
 import anyio
 import attrs
 
-from ..codec import default_converter
+from ..anomalies import Anomaly
 from ..exceptions import (
     APIError,
     DeadlineExceeded,
@@ -66,6 +70,7 @@ from ..models.events import (
     ResponseInProgress,
     ResponseQueued,
 )
+from ..protocol._texts import MessageTexts
 from ..protocol.api_errors import api_error_from
 from ..protocol.headers import RateLimit, rate_limits, request_id
 from ..protocol.sse import SSEDecoder
@@ -77,13 +82,13 @@ from ._replies import (
     describe_reply,
     error_from_reply,
     is_error,
-    is_json,
     is_response,
     media_type,
     read_object,
     redact,
     redact_error,
 )
+from ._streamed_reply import AFTER_ERROR
 from .transport._exchange import Drain, Exchange
 from .views import Batches, Events, PartialValues, TextDeltas
 
@@ -93,7 +98,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeForm  # for the type checker, which brings it
 
-    from ..anomalies import Anomaly
+    from ..models.items import MessagePhase
     from ..models.response import Response
     from ..protocol.accumulator import Accumulator
     from ..protocol.sse import Frame
@@ -113,7 +118,6 @@ _F = TypeVar("_F", bound=Event)
 _G = TypeVar("_G", bound=Event)
 T = TypeVar("T")
 
-_AFTER_ERROR: Final = 1.0  # seconds in which `response.failed` may follow an `error` event
 _CANCEL_TIMEOUT: Final = 3.0  # seconds for cancelling an abandoned response
 _BEFORE_OUTPUT: Final = (ResponseCreated, ResponseQueued, ResponseInProgress, Keepalive, RateLimitsUpdated)
 
@@ -164,6 +168,7 @@ class EventStream:
         "_cancel",
         "_committed",
         "_core",
+        "_delivered",
         "_drain",
         "_end_cause",
         "_engine",
@@ -173,12 +178,14 @@ class EventStream:
         "_first_event_seen",
         "_frame_decoder",
         "_meta",
+        "_midway",
         "_on_event",
         "_pending_retry",
         "_reading",
         "_received",
         "_received_some",
         "_state",
+        "_withheld",
     )
 
     def __init__(
@@ -199,14 +206,21 @@ class EventStream:
         self._attempts: Attempts | None = None
         self._exchange = Exchange(core.transport, call.request)
         self._meta: StreamMeta | None = None
-        self._engine = engine if engine is not None else ResponseStream(limits=core.limits)
+        self._engine = engine if engine is not None else self._new_engine()
         self._frame_decoder: SSEDecoder | None = None  # only for the hook `on_frame`
         self._reading = False
         self._received: Iterator[Event] = iter(())  # events that were not consumed yet
+        self._delivered = 0  # events that were put there; of a resumed response, at least one
+        self._midway = False  # whether the events begin in the middle of the response
+        if engine is not None and engine.accumulator.next_sequence_number is not None:
+            self._delivered = 1
+        elif engine is not None:
+            self._midway = engine.cursor is not None and engine.cursor.sequence_number is not None
         self._received_some = False  # whether the last read brought events
         self._first_event_seen = False
         self._committed = engine is not None  # whether a failure in the stream is final: see "Retrying" above
         self._pending_retry: tuple[ResponsesProtoError, RetryAfter] | None = None
+        self._withheld: list[Event] = []  # a failure without a reason, and what followed it
         self._finished = False
         self._failure: ResponsesProtoError | None = None
         self._end_cause: TransportError | None = None  # why the body ended early, if that is not the failure itself
@@ -306,9 +320,21 @@ class EventStream:
         """
         return Events(self._get_received, self._receive_more, kinds)
 
-    def text_deltas(self) -> TextDeltas:
-        """Iterate over the text as it arrives: the ``delta`` of each ``response.output_text.delta``, as strings."""
-        return TextDeltas(self._get_received, self._receive_more)
+    def text_deltas(self, *, phase: MessagePhase | None = None, agent: str | None = None) -> TextDeltas:
+        """Iterate over the text as it arrives, as strings that are not empty: each character once.
+
+        Mostly, that is the ``delta`` of each ``response.output_text.delta``. If a server states a text in another event, such as
+        ``response.output_text.done``, what is new in it is yielded then. Joined, the strings are the text of the response.
+
+        ``phase`` chooses the messages: ``"commentary"``, or ``"final_answer"``, which is every message that is not marked as
+        commentary; by default all. ``agent`` chooses the messages of one agent, by its name.
+        """
+        waiting = list(self._received)
+        self._received = iter(waiting)
+        texts = MessageTexts(phase=phase, agent=agent, midway=self._midway)
+        if self._delivered > len(waiting):
+            texts.begin_with(self._engine.response, waiting)  # what comes now continues what others have read
+        return TextDeltas(self._get_received, self._receive_more, texts)
 
     def batches(self) -> Batches:
         """Iterate over lists of events: all events of one read, never an empty list. Faster for many small events."""
@@ -323,7 +349,7 @@ class EventStream:
         event) or ``StreamTruncated``, each with the response so far as ``.response``; and what iterating raises.
         """
         self._require_open(also_closed=self._engine.outcome is not None or self._failure is not None)
-        while not self._finished and not self._engine.ended:
+        while not self._finished and (not self._engine.ended or self._engine.reason_missing):
             await self._read_once()
         self._received = iter(())
         if self._failure is not None:
@@ -433,7 +459,7 @@ class EventStream:
         engine, exchange, timeouts = self._engine, self._exchange, self._call.request.timeouts
         allowed: float | None
         if engine.error_seen:
-            kind, allowed = "after_error", _AFTER_ERROR
+            kind, allowed = "after_error", AFTER_ERROR
         elif self._first_event_seen:
             kind, allowed = "between_events", timeouts.between_events
         else:
@@ -483,7 +509,9 @@ class EventStream:
         except ResponsesProtoError as error:
             self._fail_unless_complete(error)
         events = engine.events_received()
-        if events:
+        if self._withheld and self._finished:
+            self._committed = True  # the reason did not come
+        if events or (self._withheld and self._committed):
             self._deliver(events)
 
     def _deliver(self, events: list[Event]) -> None:
@@ -492,9 +520,13 @@ class EventStream:
             self._first_event_seen = True
             cast("Attempts", self._attempts).event_received()
         self._exchange.waited = 0.0
+        if self._withheld:
+            events = [*self._withheld, *events]
+            self._withheld = []
         if not self._committed:
             events = self._withhold_failure(events)
         self._received_some = bool(events)
+        self._delivered += len(events)
         if self._on_event is not None:
             for event in events:
                 self._on_event(event)
@@ -527,14 +559,20 @@ class EventStream:
         )
         if status >= HTTPStatus.BAD_REQUEST:
             raise error_from_reply(exchange, await exchange.read_start(MAX_ERROR_BODY), self._core.secret)
-        kind = media_type(headers)
-        redirected = status >= HTTPStatus.MULTIPLE_CHOICES
-        if not redirected and kind in ("text/event-stream", ""):
-            return  # without a content type, the engine detects what the body is
-        if redirected or not is_json(kind):
+        if status >= HTTPStatus.MULTIPLE_CHOICES:
             raise self._not_a_stream(await exchange.read_start(MAX_ERROR_BODY))
+        kind = media_type(headers)
+        if kind == "text/event-stream" or status == HTTPStatus.SWITCHING_PROTOCOLS:
+            return  # if the body is something else, the engine finds out
+        first, is_events = await exchange.read_first("first_event", self._call.request.timeouts.first_event)
+        if is_events:
+            self._engine.accumulator.report(Anomaly("content-type", "$", f"the server says {kind or 'nothing'}"))
+            self._feed(first)
+            return
         # Some servers ignore `stream` and send the whole response as JSON.
-        body = await exchange.read(self._core.limits)
+        if not first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
+            raise self._not_a_stream(await exchange.read_start(MAX_ERROR_BODY, first))
+        body = await exchange.read(self._core.limits, first)
         value = read_object(body)
         if value is not None and is_error(value):
             raise error_from_reply(exchange, body, self._core.secret)
@@ -550,17 +588,38 @@ class EventStream:
         for index, event in enumerate(events):
             if isinstance(event, _BEFORE_OUTPUT):
                 continue
-            error = _early_failure(event, self._core.secret)
+            error = self._early_failure(event)
+            if error is None and isinstance(event, ResponseFailed) and not event.response.output:
+                reason = next((later for later in events[index:] if isinstance(later, ErrorEvent)), None)
+                if reason is None and self._engine.reason_missing and not self._finished:
+                    self._withheld = events[index:]
+                    return events[:index]
+                error = self._early_failure(reason) if reason is not None else None
             retry = cast("Attempts", self._attempts).decide(error) if error is not None else None
             if error is not None and retry is not None:
                 self._pending_retry = error, retry
-                self._engine = ResponseStream(limits=self._core.limits)
+                self._engine = self._new_engine()
+                self._drain = Drain()
                 self._finished = False
                 self._first_event_seen = False
                 return events[:index]
             self._committed = True
             break
         return events
+
+    def _early_failure(self, event: Event) -> APIError | None:
+        """Return the error of an event that ends the response before any output; ``None`` for other events."""
+        fault: object = event if isinstance(event, ErrorEvent) else None
+        if isinstance(event, ResponseFailed) and not event.response.output:
+            fault = event.response.error
+        if not fault:
+            return None
+        error = api_error_from(self._core.converter.dump(fault))
+        redact_error(error, self._core.secret)
+        return error
+
+    def _new_engine(self) -> ResponseStream:
+        return ResponseStream(limits=self._core.limits, converter=self._core.converter)
 
     async def _send_again(self, error: ResponsesProtoError, retry: RetryAfter) -> None:
         attempts = cast("Attempts", self._attempts)
@@ -645,15 +704,3 @@ class EventStream:
     def __repr__(self) -> str:
         request = self._call.request
         return f"<{type(self).__name__} {request.method} {public_url(request.url)} {self._state.value}>"
-
-
-def _early_failure(event: Event, secret: bytes) -> APIError | None:
-    """Return the error of an event that ends the response before any output; ``None`` for other events."""
-    fault: object = event if isinstance(event, ErrorEvent) else None
-    if isinstance(event, ResponseFailed) and not event.response.output:
-        fault = event.response.error
-    if not fault:
-        return None
-    error = api_error_from(default_converter().dump(fault))
-    redact_error(error, secret)
-    return error

@@ -1,20 +1,22 @@
 """Iterate over a stream in other ways: only some kinds of events, only the text, whole batches, partial JSON values.
 
-Each view reads the stream itself and buffers nothing, so a consumer can change from one to another in the middle.
+Each view reads the stream itself and keeps no events, so a consumer can change from one to another in the middle.
 """
 
 from __future__ import annotations
 
 import difflib
+from collections import deque
 from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar, cast
 
 from ..exceptions import UsageError
-from ..models.events import EVENT_TYPES, Event, OutputTextDelta
+from ..models.events import EVENT_TYPES, Event
 from ..typing import UNSET
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
+    from ..protocol._texts import MessageTexts
     from ..schema.structured import PartialOutput
     from ..typing import JSONValue
 
@@ -74,13 +76,28 @@ def _check_spelling(name: str) -> str:
 class TextDeltas(_View):
     """The text of the response, piece by piece. From :meth:`EventStream.text_deltas`."""
 
-    __slots__ = ()
+    __slots__ = ("_pieces", "_texts")
+
+    def __init__(
+        self,
+        received: Callable[[], Iterator[Event]],
+        receive_more: Callable[[], Awaitable[bool]],
+        texts: MessageTexts,
+    ) -> None:
+        super().__init__(received, receive_more)
+        self._texts = texts
+        self._pieces: deque[str] = deque()  # of an event that states more than one text
 
     async def __anext__(self) -> str:
+        pieces, push = self._pieces, self._texts.push
         while True:
+            if pieces:
+                return pieces.popleft()
             for event in self._received():
-                if isinstance(event, OutputTextDelta):
-                    return event.delta
+                news = push(event)
+                if news:
+                    pieces.extend(new.text for new in news[1:])
+                    return news[0].text
             if not await self._receive_more():
                 raise StopAsyncIteration
 

@@ -100,6 +100,18 @@ class Converter(cattrs.Converter):
         self._loaders.register(unknown, tag, cls)
         self._loader_of.clear()
 
+    def in_mode(self, *, strict: bool) -> Converter:
+        """Return a converter with the same classes and JSON library that is strict, or lenient.
+
+        It is this one if the mode is the same. Otherwise the two share what is registered, now and later.
+        """
+        if strict == self.strict:
+            return self
+        other = Converter(strict=strict, json=self.json)
+        other._loaders, other._dumper = self._loaders, self._dumper
+        other._loader_of, other.growth = self._loader_of, self.growth
+        return other
+
     def loader(self, tp: Any) -> Loader:
         """Return the loader function of a class or union, for hot loops: ``loader(value, findings) -> instance``.
 
@@ -208,3 +220,7 @@ class _SharedConverter(Converter):
     def register(self, cls: type[Model], into: Any, *, grows: Growth | None = None) -> None:  # noqa: ARG002 - the signature of the base
         """Raise ``UsageError``, because registering would change the decoding of every caller."""
         raise UsageError("classes cannot be registered in the shared converter: create one with make_converter()")
+
+    def in_mode(self, *, strict: bool) -> Converter:
+        """Return the shared converter of a mode."""
+        return default_converter(strict=strict)

@@ -96,13 +96,14 @@ from .state import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ..codec import Converter
     from ..limits import Limits
     from ..models.actions import ShellOutput
     from ..models.events import Event
     from ..models.items import Item
     from ._merge import Difference
 
-__all__ = ["Accumulator"]
+__all__ = ["Accumulator", "growth_of"]
 
 _UNBOUNDED: Final = sys.maxsize
 _MAX_FINDING: Final = 512  # characters that are kept of a finding, about
@@ -748,3 +749,13 @@ def _leads_to_text(path: str) -> bool:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= _MAX_FINDING // 2 else f"{text[: _MAX_FINDING // 2]}…"
+
+
+def growth_of(converter: Converter) -> dict[str, DeltaField]:
+    """Return what the events of vendors that are registered in a converter grow, as :class:`Accumulator` takes it."""
+    return {
+        delta: DeltaField(
+            grows.item, container="", part="", field=grows.field, index="", delta=delta, done="", value=""
+        )
+        for delta, grows in converter.growth.items()
+    }

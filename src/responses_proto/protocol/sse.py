@@ -29,9 +29,12 @@ from ..limits import Limits
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Frame", "SSEDecoder", "encode_comment", "encode_frame"]
+__all__ = ["Frame", "SSEDecoder", "begins_as_events", "encode_comment", "encode_frame", "without_end_marker"]
 
 _BOM: Final = b"\xef\xbb\xbf"
+_SPACE: Final = b" \t\r\n"
+_FIELDS: Final = (b"event:", b"data:", b"id:", b"retry:", b":")
+_MAX_SPACE: Final = 4096
 
 
 class Frame(NamedTuple):
@@ -173,6 +176,34 @@ class SSEDecoder:
         if size > self._maximum:
             self._pieces.clear()
             raise LimitExceeded("max_event_bytes", size, maximum=self._maximum)
+
+
+def begins_as_events(start: bytes) -> bool | None:
+    """Return whether a body is plainly an event stream: its first line begins with a field of one, or is a comment.
+
+    ``start`` is the body so far. A byte-order mark and white space before the first line do not count. ``None`` means that more of
+    the body is needed to tell. More than 4 KiB of white space is no beginning of an event stream.
+    """
+    if _BOM.startswith(start):
+        return None
+    line = start.removeprefix(_BOM).lstrip(_SPACE)
+    if len(start) - len(line) > _MAX_SPACE:
+        return False
+    if line.startswith(_FIELDS):
+        return True
+    return None if any(field.startswith(line) for field in _FIELDS) else False
+
+
+def without_end_marker(body: bytes) -> bytes:
+    """Return a JSON body without the ``data: [DONE]`` that some servers write behind it, nor the lines of its frame."""
+    start, marker, end = body.rpartition(b"data:")
+    if not marker or end.strip() != b"[DONE]":
+        return body
+    start = start.rstrip()
+    before, _, line = start.rpartition(b"\n")
+    if line.startswith((b"event:", b"id:", b":")):
+        start = before.rstrip()
+    return start if start.endswith((b"}", b"]")) else body
 
 
 def encode_frame(data: bytes, event: str | None = None, *, id: str | None = None, retry: int | None = None) -> bytes:  # noqa: A002 - the field's name

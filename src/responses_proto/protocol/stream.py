@@ -16,7 +16,7 @@ How it works
 ------------
 Input passes through four stages, each of which handles what the one before it gives:
 
-1. The first bytes decide what the input is. JSON or HTML is kept as a *body*; anything else is an event stream.
+1. The first bytes decide what the input is. JSON or HTML is kept as a *body*; anything else is read as an event stream.
 2. ``SSEDecoder`` cuts an event stream into blocks of lines. Nearly every block is an ``event:`` line and a ``data:`` line, or the
    latter alone; ``_take`` reads those without looking at lines one by one. Any other block goes through ``SSEDecoder.parse``.
 3. The data of a block is decoded from JSON, and the JSON into an event class. Whatever does not fit is an anomaly.
@@ -55,10 +55,10 @@ from ..models._base import EMPTY, Extra
 from ..models.events import EVENT_TYPES, TERMINAL_TYPES, ErrorEvent, Event, UnknownEvent
 from ..models.response import IncompleteDetails, Response
 from ..typing import Cursor
-from .accumulator import Accumulator
+from .accumulator import Accumulator, growth_of
 from .api_errors import api_error_from
-from .sse import SSEDecoder
-from .state import DELTA_EVENTS, DeltaField
+from .sse import SSEDecoder, begins_as_events, without_end_marker
+from .state import DELTA_EVENTS
 
 if TYPE_CHECKING:
     from ..codec import Converter
@@ -73,6 +73,7 @@ _DONE: Final = b"[DONE]"
 _SPACE: Final = b" \t\n\r"
 _BOM: Final = b"\xef\xbb\xbf"
 _BODY_SHOWN: Final = 64 * 1024
+_FIELD: Final = 16  # bytes within which a line shows its field
 _POSITIONS: Final = frozenset(
     {".sequence_number", ".output_index", ".item_id", ".content_index", ".summary_index", ".command_index"}
 )
@@ -164,7 +165,7 @@ class ResponseStream:
         self._loaders = self._converter.loaders(Event)
         self._sse = SSEDecoder(self._limits)
         self._accumulator = accumulator or Accumulator(
-            strict=strict, limits=self._limits, growth=_growth_of(self._converter)
+            strict=strict, limits=self._limits, growth=growth_of(self._converter)
         )
         self._resume_after = cursor.sequence_number if cursor is not None else None
         self._resumed = cursor
@@ -179,7 +180,8 @@ class ResponseStream:
         self._done = False
         self._error: ResponsesProtoError | None = None
         self._framed = False
-        self._undecided = b""
+        self._undecided: bytes | None = b""  # a byte-order mark that may be cut in two; `None` after the first bytes
+        self._start: bytearray | None = bytearray()  # of the input, while nothing in it is an event stream's
         self._body: list[bytes] | None = None
         self._body_size = 0
 
@@ -245,8 +247,13 @@ class ResponseStream:
 
     @property
     def body(self) -> bytes | None:
-        """The start of the input, at most 64 KiB, if it looks like JSON or HTML instead of an event stream; else ``None``."""
-        return None if self._body is None else b"".join(self._body)[:_BODY_SHOWN]
+        """The start of the input, at most 64 KiB, if it is no event stream; else ``None``.
+
+        JSON and HTML are recognized by their first character, any other text only at the end of the input.
+        """
+        if self._body is not None:
+            return b"".join(self._body)[:_BODY_SHOWN]
+        return bytes(self._start) if self._start and self._eof and not self._has_begun else None
 
     # Verbs
 
@@ -320,10 +327,16 @@ class ResponseStream:
 
     def _receive(self, data: bytes) -> None:
         if not self._framed:
-            body = data if self._body is not None else self._start_of_body(data)
-            if body:
-                self._keep_body(body)
+            data = data if self._body is not None else self._without_space(data)
+            if self._body is None and data:
+                # No line of an event stream begins with one of these.
+                self._framed = data[:1] not in (b"{", b"[", b"<")
+            if not self._framed:
+                if data:
+                    self._keep_body(data)
                 return
+        if self._start is not None:
+            self._keep_start(data)
         data = self._sse.complete_blocks(data)
         position = 0
         while position < len(data):
@@ -448,7 +461,8 @@ class ResponseStream:
         if error is not None and name in ("", "message", ErrorEvent.type):
             self._report("error-untyped", "error $.type", repr(value)[:80])
             return {**value, "type": ErrorEvent.type, "error": _as_object(error)}
-        if value.get("object") == "response" and not self._accumulator.delivered_output:
+        whole = value.get("object") == "response" or ("output" in value and name not in EVENT_TYPES)
+        if whole and not self._accumulator.delivered_output:
             return self._whole_response(value) or value
         if name in EVENT_TYPES:
             self._report("missing-type", f"{name} $.type", "taken from the event: line")
@@ -470,18 +484,28 @@ class ResponseStream:
                 self._accumulator.next_sequence_number = after + 1
         return False
 
-    def _start_of_body(self, data: bytes) -> bytes:
-        """Return the start of the input if it looks like JSON or HTML; an empty string if it may be an event stream.
+    def _without_space(self, data: bytes) -> bytes:
+        """Return the first bytes without a byte-order mark and white space before them; empty while there is nothing else."""
+        if self._undecided is not None:
+            data = self._undecided + data
+            if len(data) < len(_BOM) and _BOM.startswith(data):
+                self._undecided = data
+                return b""
+            self._undecided = None
+            data = data.removeprefix(_BOM)
+        return data.lstrip(_SPACE)
 
-        A byte-order mark and white space before it do not count. No line of an event stream begins with ``{``, ``[`` or ``<``.
-        """
-        given = self._undecided + data
-        self._undecided = given if len(given) < len(_BOM) and _BOM.startswith(given) else b""
-        start = given.removeprefix(_BOM).lstrip(_SPACE)
-        if self._undecided or not start:
-            return b""
-        self._framed = start[:1] not in (b"{", b"[", b"<")
-        return b"" if self._framed else start
+    def _keep_start(self, data: bytes) -> None:
+        """Keep the start of the input for :attr:`body`, unless it is plainly an event stream."""
+        start = cast("bytearray", self._start)
+        start += data[: _BODY_SHOWN - len(start)]
+        if self._has_begun or begins_as_events(bytes(start[:_FIELD])):
+            self._start = None
+
+    @property
+    def _has_begun(self) -> bool:
+        """Whether something was read that only an event stream has."""
+        return self._done or self._sse.comments > 0 or self._accumulator.next_sequence_number is not None
 
     def _keep_body(self, data: bytes) -> None:
         self._body = self._body if self._body is not None else []
@@ -490,7 +514,7 @@ class ResponseStream:
         self._limits.check("max_buffered_bytes", self._body_size)
 
     def _take_body(self, body: bytes) -> None:
-        body = _without_done(body)
+        body = without_end_marker(body)
         try:
             value = self._converter.json.loads(body, self._limits.max_nesting)
         except DecodeError:
@@ -498,10 +522,11 @@ class ResponseStream:
         if not isinstance(value, dict):
             self._report("not-an-object", "$", repr(body[:80]))
             return
-        event = self._whole_response(cast("dict[str, Any]", value))
+        whole = cast("dict[str, Any]", value)
+        event = self._whole_response(whole)
         if event is None:
             self._report("json-body", "$", "a JSON object where a stream was asked for")
-            event = {"type": ErrorEvent.type, "error": _as_object(cast("Any", value).get("error", value))}
+            event = {"type": ErrorEvent.type, "error": _as_object(whole.get("error", whole))}
         self._take_value(event, "")
 
     def _whole_response(self, value: dict[str, Any]) -> dict[str, Any] | None:
@@ -547,16 +572,6 @@ class ResponseStream:
         return Outcome(status=status, response=self.response, error=error, cursor=self.cursor)
 
 
-def _growth_of(converter: Converter) -> dict[str, DeltaField]:
-    """Return what the events of vendors that are registered in a converter grow, as :class:`Accumulator` takes it."""
-    return {
-        delta: DeltaField(
-            grows.item, container="", part="", field=grows.field, index="", delta=delta, done="", value=""
-        )
-        for delta, grows in converter.growth.items()
-    }
-
-
 def _wire_number(event: Any) -> int | None:
     """Return the sequence number that the wire gives; ``None`` if there is none."""
     if isinstance(event, UnknownEvent):
@@ -583,12 +598,6 @@ def _outline(data: bytes, start: int, end: int) -> tuple[str | None, bytes | mem
     if at < 0 or (at > start and data[at - 1] != _LF) or data.find(b"\n", at, end) >= 0:
         return None, b""
     return _EVENT_LINES.get(data[start : max(at - 1, start)]), memoryview(data)[at + 6 : end]
-
-
-def _without_done(body: bytes) -> bytes:
-    """Return a JSON body without the end marker of a stream behind it."""
-    start, marker, end = body.rpartition(b"data:")
-    return start if marker and end.strip() == _DONE and start.rstrip()[-1:] in (b"}", b"]") else body
 
 
 class _Undecodable(str):

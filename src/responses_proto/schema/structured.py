@@ -35,8 +35,8 @@ from ..exceptions import DecodeError, LimitExceeded, UsageError
 from ..limits import Limits
 from ..models.config import JsonSchemaFormat, TextConfig
 from ..models.content import OutputText
-from ..models.events import OutputTextDelta
 from ..models.items import Message
+from ..protocol._texts import MessageTexts
 from ..typing import UNSET
 from ._models import is_wire_type, wire_schema
 from ._planner import description_of, object_of, shape_of, type_name
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ..models.events import Event
     from ..models.request import CreateResponse, CreateResponseFields
     from ..models.response import Response
+    from ..protocol._texts import FollowedMessage, NewText
     from ..protocol.stream import Outcome
     from ..typing import JSONObject, JSONValue, Unset
     from ._shapes import Shape
@@ -76,6 +77,9 @@ T_co = TypeVar("T_co", covariant=True)
 
 _WRAPPER_KEY: Final = "value"
 _MAX_NAME_CHARS: Final = 64
+_FINAL: Final = "final_answer"
+_MAX_BEFORE_FENCE: Final = 1024
+"""Characters within which a text that begins with a backtick has to open its fence, to be read while it arrives."""
 _UNFINISHED: Final = frozenset({"queued", "in_progress", "incomplete", "failed", "cancelled"})
 
 
@@ -337,7 +341,7 @@ def answer_text(response: Response) -> str:
     text are ignored.
     """
     messages = [item for item in response.output if isinstance(item, Message) and _text_of(item).strip()]
-    final = [message for message in messages if message.phase == "final_answer"]
+    final = [message for message in messages if message.phase == _FINAL]
     not_commentary = [message for message in messages if message.phase != "commentary"]
     chosen = final or not_commentary or messages
     return _text_of(chosen[-1]) if chosen else ""
@@ -380,6 +384,9 @@ def _json_in(text: str) -> JSONValue:
 class PartialOutput:
     """Parses the answer of a stream while it is received.
 
+    The answer is the newest message that is not commentary; once there is a message with the phase ``final_answer``, it is the newest
+    of those. A new content part replaces the old one.
+
     Call :meth:`push` with each event; when it returns true, :attr:`value` may have changed. ``output`` is the type that was
     requested, so that its wrapper can be removed.
     """
@@ -387,7 +394,8 @@ class PartialOutput:
     def __init__(self, output: Structured[Any] | None = None, *, limits: Limits | None = None) -> None:
         self._output = output
         self._limits = limits or Limits()
-        self._position: tuple[object, ...] | None = None
+        self._texts = MessageTexts(phase="final_answer")
+        self._answer: NewText | None = None  # the newest text of the answer
         self._start = ""  # the text so far, while it may be the start of a fence
         self._reader: PartialJSON | None = None
 
@@ -398,26 +406,40 @@ class PartialOutput:
         return value if self._output is None else self._output.unwrapped(value)
 
     def push(self, event: Event) -> bool:
-        """Process an event and return whether :attr:`value` may have changed. A new message or content part replaces the old.
+        """Process an event and return whether :attr:`value` may have changed.
 
         Raises ``LimitExceeded`` if the JSON is nested too deep.
         """
-        if not isinstance(event, OutputTextDelta):
-            return False
-        position = (event.output_index, event.content_index)
-        if position != self._position:
-            self._position, self._start, self._reader = position, "", None
-        if self._reader is not None:
-            self._reader.feed(event.delta)
-            return True
-        self._start = (self._start + event.delta).lstrip()
-        if self._start.startswith("`"):
-            inner = _after_fence(self._start)
-            if inner is self._start or (inner == "" and not self._start.endswith("\n")):
-                return False  # the fence is not complete yet
-            self._start = inner
-        if not self._start:
-            return False
-        self._reader = PartialJSON(limits=self._limits)
-        self._reader.feed(self._start)
+        changed = False
+        for new in self._texts.push(event):
+            changed |= self._take(new)
+        return changed
+
+    def _take(self, new: NewText) -> bool:
+        answer, text = self._answer, new.text
+        if answer is None or new.part is not answer.part:
+            if answer is not None and _comes_before(new.message, answer.message):
+                return False
+            self._start, self._reader = "", None
+            text = new.part.text.value()
+        self._answer = new
+        if self._reader is None:
+            self._start = (self._start + text).lstrip()
+            if self._start.startswith("`") and len(self._start) <= _MAX_BEFORE_FENCE:
+                inner = _after_fence(self._start)
+                if inner is self._start or (inner == "" and not self._start.endswith("\n")):
+                    return False  # the fence is not complete yet
+                self._start = inner
+            if not self._start:
+                return False
+            self._reader = PartialJSON(limits=self._limits)
+            text = self._start
+        self._reader.feed(text)
         return True
+
+
+def _comes_before(message: FollowedMessage, answer: FollowedMessage) -> bool:
+    """Return whether a message cannot be the answer because another one is."""
+    if message is answer:
+        return False
+    return (message.phase == _FINAL, message.index) < (answer.phase == _FINAL, answer.index)

@@ -27,7 +27,9 @@ from ..typing import UNSET
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from ..codec import Converter
     from ..exceptions import APIError
+    from ..typing import JSONObject
 
 __all__ = ["check_outputs", "compact", "count_words", "expand", "normalize_items"]
 
@@ -174,6 +176,17 @@ def expand(items: Sequence[Item]) -> list[Item]:
                 positions[item_id] = len(expanded)
             expanded.append(moved)
     return [item for item in expanded if item is not None]
+
+
+def retype(items: list[Item], converter: Converter) -> list[Item]:
+    """Load items of unknown types again, in place, with a converter in which their classes may be registered. Return the list.
+
+    A store knows the types of the protocol only. What it does not know, it keeps as it was sent.
+    """
+    for index, item in enumerate(items):
+        if isinstance(item, UnknownItem):
+            items[index] = converter.load(cast("JSONObject", item.raw), Item)
+    return items
 
 
 class _CompactionReader:

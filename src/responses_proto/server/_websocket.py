@@ -81,7 +81,10 @@ class _Connection:
         self._send = send
         self._tasks = tasks
         self._session = ServerSession(
-            now=app.service.clock(), max_connection_age=app.max_connection_age, ids=app.service.ids
+            now=app.service.clock(),
+            max_connection_age=app.max_connection_age,
+            ids=app.service.ids,
+            converter=app.service.converter,
         )
         self._send_lock = anyio.Lock()
         self._unsent: deque[bytes] = deque()

@@ -59,7 +59,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 import attrs
 
-from ..codec import make_converter
+from ..codec import Converter, default_converter
 from ..exceptions import APIError, UsageError
 from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
 from ..models.response import DeletedResponse, ResponseItemList
@@ -116,6 +116,8 @@ class ResponsesApp:
     * ``store`` keeps responses and conversations, and is closed with the application. Default: a :class:`~.stores.MemoryStore`.
     * ``keys`` are the API keys that are accepted in ``Authorization: Bearer``. ``None`` accepts every request, an empty collection
       none. ``/openapi.json`` is not secret, and needs no key.
+    * ``converter`` decodes requests and what is stored, with the vendors' classes that were registered in it
+      (:meth:`responses_proto.codec.Converter.register`). Whatever its mode, requests are decoded strictly.
     * ``models`` are the model names that ``/models`` lists. Requests may name others.
     * ``max_body_bytes`` is the length of the longest request body or WebSocket message that is accepted.
     * ``max_connection_age`` is the number of seconds after which a WebSocket connection accepts no further requests.
@@ -139,8 +141,9 @@ class ResponsesApp:
         max_connection_age: float = 3600.0,
         clock: Callable[[], float] = time.time,
         ids: Callable[[str], str] = random_id,
+        converter: Converter | None = None,
     ) -> None:
-        self.service: Service = Service(handler, store=store, clock=clock, ids=ids)
+        self.service: Service = Service(handler, store=store, clock=clock, ids=ids, converter=converter)
         """The server behind the transport; use it to serve other transports than HTTP."""
         self._keys = None if keys is None else _encode_keys(keys)
         self._models = [
@@ -150,7 +153,7 @@ class ResponsesApp:
         self._websockets = WebSockets(self.service, max_connection_age, max_body_bytes)
         self._idempotent: dict[bytes, str] = {}  # fingerprint of a request -> id of its response, oldest first
         self._document = b""  # of OpenAPI, once it was asked for
-        self._converter = make_converter(strict=True)
+        self._converter = (converter or default_converter()).in_mode(strict=True)
         self._app = self._route()
 
     def _route(self) -> ASGI:

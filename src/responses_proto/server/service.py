@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, cast, r
 import anyio
 import attrs
 
-from ..codec import loads
+from ..codec import Converter, default_converter
 from ..exceptions import LocalProtocolError
 from ..models.events import Event
 from ..models.items import Item, ItemReference
@@ -50,9 +50,9 @@ from ..models.response import (
     Usage,
 )
 from ..protocol._requests import check_create, id_of, invalid, not_found
-from ..protocol.accumulator import Accumulator
+from ..protocol.accumulator import Accumulator, growth_of
 from ..protocol.emitter import emit, random_id
-from ._context import check_outputs, compact, count_words, expand, normalize_items
+from ._context import check_outputs, compact, count_words, expand, normalize_items, retype
 from ._task import EventSink, Handler, ResponseTask, failure_events
 from .stores import MemoryStore, Store, StoredResponse, wire_event
 
@@ -98,7 +98,7 @@ class Service:
 
     ``handler`` answers the requests; it is called from any number of tasks at once. ``store`` keeps responses and
     conversations; the default is a :class:`~.stores.MemoryStore`. ``clock`` returns seconds since 1970. ``ids`` returns a new id
-    with the given prefix.
+    with the given prefix. ``converter`` decodes what is stored.
 
     Enter it with ``async with`` to allow responses in the background. Leaving the block cancels them and closes the store.
     """
@@ -110,8 +110,10 @@ class Service:
         store: Store | None = None,
         clock: Callable[[], float] = time.time,
         ids: Callable[[str], str] = random_id,
+        converter: Converter | None = None,
     ) -> None:
         self.handler: Handler = handler
+        self.converter: Converter = (converter or default_converter()).in_mode(strict=False)
         self.store: Store = MemoryStore() if store is None else store
         self.clock: Callable[[], float] = clock
         self.ids: Callable[[str], str] = ids
@@ -162,7 +164,7 @@ class Service:
         remembered = history_lookup(previous) if history_lookup is not None and previous else None
         history = await self._history(previous, request.conversation or None) if remembered is None else remembered
         items = await self.normalize(request.input or (), history)
-        context = expand([*history, *items])
+        context = retype(expand([*history, *items]), self.converter)
         check_outputs(context)
         # The history is stored with the response if the store does not have it otherwise.
         only_remembered = (
@@ -282,16 +284,20 @@ class Service:
         if task is not None:
             return task.stored
         stored = await self.store.find(response_id)
-        if stored is None or stored.response.status not in RUNNING_STATUSES:
+        if stored is None:
+            return None
+        retype(stored.response.output, self.converter)
+        retype(stored.input, self.converter)
+        if stored.response.status not in RUNNING_STATUSES:
             return stored
         return await self._mark_lost(stored)
 
     async def _mark_lost(self, stored: StoredResponse) -> StoredResponse:
         """Save a response as failed, with the output of its stored events."""
         events = await self.store.events(stored.response.id)
-        accumulator = Accumulator()
+        accumulator = Accumulator(growth=growth_of(self.converter))
         for event in events:
-            accumulator.push(loads(event.data, Event))
+            accumulator.push(self.converter.loads(event.data, Event))
         response = attrs.evolve(
             stored.response,
             status="failed",
@@ -398,7 +404,7 @@ class Service:
     async def _context(self, request: CompactRequest | InputTokensRequest) -> list[Item]:
         conversation = request.conversation if isinstance(request, InputTokensRequest) else None
         history = await self._history(request.previous_response_id or None, conversation or None)
-        return expand([*history, *await self.normalize(request.input or (), history)])
+        return retype(expand([*history, *await self.normalize(request.input or (), history)]), self.converter)
 
 
 def _check_sequence_number(after: int | None, last: int) -> None:

@@ -84,11 +84,13 @@ def test_a_lane_carries_one_response_at_a_time() -> None:
     assert session.begin().state == "requested"
 
 
-@pytest.mark.parametrize("status", ["completed", "incomplete", "failed"])
-def test_each_end_frees_the_lane(status: str) -> None:
+@pytest.mark.parametrize(
+    "end", [{"status": "completed"}, {"status": "incomplete"}, {"status": "failed", "error": {"code": "server_error"}}]
+)
+def test_each_end_frees_the_lane(end: Wire) -> None:
     session = ClientSession()
     turn = session.begin()
-    hear(session, created(), ended(status=status))
+    hear(session, created(), ending([], id="resp_1", **end))
     assert turn.ended
     session.begin()
 
@@ -147,8 +149,135 @@ def test_a_failure_of_the_next_turn_belongs_to_that_turn() -> None:
     hear(session, created(), ERROR)
     session.leave(turn)
     following = session.begin()
-    assert hear(session, ended("resp_2", "failed")) == [following]
+    assert hear(session, ending([], "failed", id="resp_2", error={"code": "server_error"})) == [following]
     assert following.ended
+
+
+# ---- what comes after the end of a turn
+
+REASON: Wire = {"type": "error", "error": {"code": "content_filter", "message": "Filtered."}}
+PRIVATE: Wire = {"type": "acme.summary", "response": {"id": "resp_9"}}
+ENDED_BY_ERROR: Wire = {"type": "error", "status": 400, "error": {"code": "x", "message": "Wrong."}}
+
+
+def second_turn(*, failed: bool = False) -> tuple[ClientSession, ClientTurn, ClientTurn]:
+    """Return a session whose first turn has just ended and whose second one is requested."""
+    session = ClientSession()
+    first = session.begin()
+    end = ended(status="failed") if failed else ended()
+    hear(session, {**created(), "sequence_number": 0}, {**end, "sequence_number": 1})
+    session.leave(first)
+    return session, first, session.begin()
+
+
+@pytest.mark.parametrize("reason", [REASON, {**REASON, "sequence_number": 2}, {**REASON, "status": 400}])
+def test_the_reason_that_follows_a_failure_belongs_to_the_turn_that_failed(reason: Wire) -> None:
+    session = ClientSession()
+    turn = session.begin()
+    hear(session, created(), ended(status="failed"))
+    assert not turn.ended
+    hear(session, {"type": "keepalive"}, reason)
+    assert turn.ended
+    assert types(session, turn) == ["response.created", "response.failed", "keepalive", "error"]
+    assert session.anomalies == []
+
+
+def test_a_turn_whose_reason_is_awaited_holds_up_nobody() -> None:
+    session = ClientSession()
+    turn = session.begin()
+    hear(session, created(), ended(status="failed"))
+    following = session.begin()
+    assert turn.ended
+    assert hear(session, created("resp_2"), ended("resp_2")) == [following]
+    assert not session.leave(turn)
+
+
+@pytest.mark.parametrize(
+    ("late", "failed"),
+    [
+        ({"type": "keepalive", "sequence_number": 42}, False),
+        ({"type": "response.rate_limits.updated", "rate_limits": []}, False),
+        (PRIVATE, False),
+        ({"type": "response.done", "response": {"id": "resp_1"}}, False),
+        ({**REASON, "sequence_number": 2}, False),
+        ({**REASON, "sequence_number": 2, "status": 400}, True),
+        ({"type": "response.in_progress", "response": {"id": "resp_1"}}, False),
+        (REASON, True),
+        ({**REASON, "status": 400}, True),
+        (ended(), False),
+        (delta(), False),
+    ],
+)
+def test_what_belongs_to_the_last_turn_never_reaches_the_next(late: Wire, *, failed: bool) -> None:
+    session, _, turn = second_turn(failed=failed)
+    hear(session, late)
+    assert not turn.ready
+    assert hear(session, created("resp_2"), ended("resp_2")) == [turn]
+    assert types(session, turn) == ["response.created", "response.completed"]
+    beside = late["type"] in {"keepalive", "response.rate_limits.updated"}
+    assert [anomaly.code for anomaly in session.anomalies] == ([] if beside else ["unasked-message"])
+
+
+@pytest.mark.parametrize("late", [{"type": "response.done", "response": {"id": "resp_1"}}, ended()])
+def test_a_message_that_names_the_last_response_is_not_of_the_one_under_way(late: Wire) -> None:
+    session, _, turn = second_turn()
+    hear(session, created("resp_2"), late)
+    assert not turn.ended
+    hear(session, ended("resp_2"))
+    assert types(session, turn) == ["response.created", "response.completed"]
+
+
+@pytest.mark.parametrize("answer", [ENDED_BY_ERROR, ended("resp_2"), {**NOT_FOUND, "sequence_number": 0}])
+def test_an_answer_that_can_only_be_that_of_the_next_turn_is_taken_at_once(answer: Wire) -> None:
+    session, _, turn = second_turn()
+    assert hear(session, answer) == [turn]
+    assert turn.ended
+
+
+@pytest.mark.parametrize("answer", [NOT_FOUND, TOO_OLD])
+def test_a_refusal_after_a_failure_is_taken_at_once(answer: Wire) -> None:
+    session, _, turn = second_turn(failed=True)
+    hear(session, answer)
+    assert turn.rejection == answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "failed", "state"),
+    [(ERROR, False, "failing"), (ENDED_BY_ERROR, True, "ended"), (delta(), False, "answered")],
+)
+def test_an_answer_in_doubt_is_the_turns_if_nothing_else_comes(answer: Wire, state: str, *, failed: bool) -> None:
+    session, _, turn = second_turn(failed=failed)
+    assert hear(session, answer) == [turn]
+    assert not turn.ready
+    session.settle(turn)
+    assert turn.state == state
+    assert types(session, turn) == [answer["type"]]
+    session.settle(turn)
+    assert types(session, turn) == []
+
+
+def test_a_response_that_is_not_announced_loses_nothing() -> None:
+    session, _, turn = second_turn()
+    hear(session, delta("a"), delta("b"), ended("resp_2"))
+    assert types(session, turn) == [delta()["type"], delta()["type"], "response.completed"]
+
+
+def test_a_long_response_that_is_not_announced_is_not_kept_back() -> None:
+    session, _, turn = second_turn()
+    for _ in range(20):
+        hear(session, delta("x" * 8192))
+    assert turn.ready
+    assert len(types(session, turn)) == 20
+
+
+def test_a_server_that_announces_no_responses_is_believed() -> None:
+    session = ClientSession()
+    first = session.begin()
+    hear(session, delta(), ended())
+    session.leave(first)
+    turn = session.begin()
+    assert hear(session, delta()) == [turn]
+    assert types(session, turn) == [delta()["type"]]
 
 
 def test_invalid_json_goes_to_the_reader_of_the_turn() -> None:

@@ -50,7 +50,7 @@ def test_every_requested_turn_can_end_with_one_message() -> None:
 def test_the_kinds_of_messages_are_those_of_known_events() -> None:
     assert set(MESSAGE_KINDS) <= set(EVENT_TYPES)
     assert {type_ for type_, kind in MESSAGE_KINDS.items() if kind == "terminal"} == TERMINAL_TYPES
-    assert {*MESSAGE_KINDS.values(), "event", "rejected", "done"} == set(get_args(MessageKind))
+    assert {*MESSAGE_KINDS.values(), "event", "unexplained", "rejected", "done"} == set(get_args(MessageKind))
 
 
 def test_the_events_of_steers_are_those_of_the_models() -> None:
@@ -92,7 +92,10 @@ def test_invalid_stream_ids(name: str) -> None:
     [
         ({"type": "response.output_text.delta"}, "event"),
         ({"type": "response.created"}, "created"),
-        ({"type": "response.failed"}, "terminal"),
+        ({"type": "response.completed"}, "terminal"),
+        ({"type": "response.failed"}, "unexplained"),
+        ({"type": "response.failed", "response": {"error": None}}, "unexplained"),
+        ({"type": "response.failed", "response": {"error": {"code": "x", "message": "y"}}}, "terminal"),
         ({"type": "error", "code": "x", "message": "y"}, "error"),
         ({"type": "error", "error": {}}, "error"),
         ({"type": "error", "status": 400, "error": {}}, "rejected"),

@@ -10,7 +10,6 @@ from responses_proto import ResponsesClient, Timeouts
 from responses_proto.exceptions import (
     APIError,
     DeadlineExceeded,
-    NotAnEventStream,
     ResponsesProtoError,
     StreamInterrupted,
     StreamTruncated,
@@ -30,7 +29,6 @@ FATAL: dict[str, type[ResponsesProtoError]] = {
     "reset after response.output_item.added": StreamInterrupted,
     "stall after response.output_item.added": DeadlineExceeded,
     "no answer": TransportError,
-    "content type text/html": NotAnEventStream,
     "status 502": APIError,
 }
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import anyio
 
 from ...exceptions import DeadlineExceeded, ResponsesProtoError
+from ...protocol.sse import begins_as_events
 from ._errors import unsafe
 
 if TYPE_CHECKING:
@@ -146,19 +147,39 @@ class Exchange:
             raise self._deadline_exceeded(kind, elapsed)
         return piece
 
-    async def read(self, limits: Limits) -> bytes:
-        """Return the rest of the body. Raises ``LimitExceeded`` if it is larger than ``max_buffered_bytes``, and what :meth:`receive` raises."""
-        pieces: list[bytes] = []
-        size = 0
+    async def read_first(self, kind: str = "", allowed: float | None = None) -> tuple[bytes, bool]:
+        """Read until the first bytes tell what the body is. Return them, and whether it is plainly an event stream.
+
+        ``kind`` and ``allowed`` are those of :meth:`receive`, for all pieces together. Raises what :meth:`receive` raises.
+        """
+        first = b""
+        while True:
+            piece = await self.receive(kind, None if allowed is None else allowed - self.waited)
+            first += piece
+            is_events = begins_as_events(first)
+            if is_events is not None or not piece:
+                return first, bool(is_events)
+
+    async def read(self, limits: Limits, first: bytes = b"") -> bytes:
+        """Return the body, of which ``first`` was read already.
+
+        Raises ``LimitExceeded`` if it is larger than ``max_buffered_bytes``, and what :meth:`receive` raises.
+        """
+        pieces = [first]
+        size = len(first)
+        limits.check("max_buffered_bytes", size)
         while piece := await self.receive():
             pieces.append(piece)
             size += len(piece)
             limits.check("max_buffered_bytes", size)
         return b"".join(pieces)
 
-    async def read_start(self, size: int) -> bytes:
-        """Return at most ``size`` bytes of an error's body: fewer if it ends, stalls for 10 s or breaks off."""
-        start = bytearray()
+    async def read_start(self, size: int, first: bytes = b"") -> bytes:
+        """Return at most ``size`` bytes of an error's body: fewer if it ends, stalls for 10 s or breaks off.
+
+        ``first`` is what was read of it already.
+        """
+        start = bytearray(first)
         # The error that this body describes says more than a failure to read it.
         with contextlib.suppress(ResponsesProtoError):
             while len(start) < size and (piece := await self.receive("", _ERROR_BODY_PAUSE)):

@@ -7,6 +7,7 @@ as over HTTP.
 
 from __future__ import annotations
 
+import math
 import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -22,12 +23,14 @@ from ..transport._exchange import CLOSING, shut
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ...codec import Converter
     from ...limits import Limits
     from ._connection import WebSocketConnection
 
 __all__ = ["SharedConnection", "TurnReply"]
 
 _READ_AHEAD: Final = 1024 * 1024  # bytes of unfetched messages above which the task reads only if somebody waits
+_DOUBT: Final = 1.0  # seconds after which a message that may be the last turn's is taken as the answer to this one
 _HEARTBEAT: Final = 1.0  # seconds between two signs of life that are passed on to readers
 _SIGN_OF_LIFE: Final = encode_comment()
 
@@ -35,11 +38,17 @@ _SIGN_OF_LIFE: Final = encode_comment()
 class SharedConnection:
     """One connection for many turns. Run :meth:`read` in a task of its own; :meth:`aclose` or the server ends it.
 
-    ``headers`` are those of the response to the handshake.
+    ``headers`` are those of the response to the handshake. ``converter`` decodes what concerns the session itself, such as steers.
     """
 
-    def __init__(self, connection: WebSocketConnection, headers: Mapping[str, str], limits: Limits) -> None:
-        self.protocol: ClientSession = ClientSession(limits=limits)
+    def __init__(
+        self,
+        connection: WebSocketConnection,
+        headers: Mapping[str, str],
+        limits: Limits,
+        converter: Converter | None = None,
+    ) -> None:
+        self.protocol: ClientSession = ClientSession(limits=limits, converter=converter)
         self.headers: Mapping[str, str] = headers
         self._connection = connection
         self._scope = anyio.CancelScope()
@@ -162,8 +171,15 @@ class TurnReply:
 
     async def begin(self) -> None:
         """Wait for the first message. Raises the failure of the turn if there is none."""
+        doubt_ends = math.inf
         while not self.turn.ready:
-            await self._connection.wait(self.turn)
+            if self.turn.doubtful and doubt_ends == math.inf:
+                doubt_ends = anyio.current_time() + _DOUBT
+            with anyio.CancelScope(deadline=doubt_ends) as scope:
+                await self._connection.wait(self.turn)
+            if scope.cancelled_caught:
+                doubt_ends = math.inf
+                self._connection.protocol.settle(self.turn)
         rejection = self.turn.rejection
         if rejection is None:
             if self.turn.failure is not None and not self.turn.messages:

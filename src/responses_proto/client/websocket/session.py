@@ -44,7 +44,6 @@ from urllib.parse import urlsplit, urlunsplit
 import anyio
 import attrs
 
-from ...codec import dumps
 from ...exceptions import DeadlineExceeded, LocalProtocolError, ResponsesProtoError, TransportError, UsageError
 from ...models.request import CreateResponse, ResponseCreateMessage, ResponseSteer
 from ...models.response import Response
@@ -237,7 +236,9 @@ class WebSocketSession:
         bounds = timeouts or self._core.timeouts
         response_id = _id_of(response)
         connection = self._connection_of(response_id)
-        data = dumps(ResponseSteer(previous_response_id=response_id, input=cast("str | Sequence[Item]", input)))
+        data = self._core.converter.dumps(
+            ResponseSteer(previous_response_id=response_id, input=cast("str | Sequence[Item]", input))
+        )
         if connection.protocol.lost is not None:
             raise copy_error(connection.protocol.lost)
         steering = connection.protocol.steer(response_id)
@@ -311,7 +312,7 @@ class WebSocketSession:
         except BaseException:
             await exchange.aclose()
             raise
-        return SharedConnection(connection, exchange.headers, self._core.limits)
+        return SharedConnection(connection, exchange.headers, self._core.limits, self._core.converter)
 
     def _use(self, connection: SharedConnection) -> None:
         self.connections += 1

@@ -1,4 +1,22 @@
-"""The client's end of a WebSocket connection. See :mod:`responses_proto.protocol.websocket`."""
+"""The client's end of a WebSocket connection. See :mod:`responses_proto.protocol.websocket`.
+
+Whose a message is
+------------------
+A message does not name its turn. Its lane says much, the order says the rest: between ``response.created`` and the end of a
+response, what comes on its lane belongs to it. Two times are left.
+
+*After the end* of a turn nothing more belongs to it, with one exception: a ``response.failed`` that does not say why can be followed
+by an ``error`` that does. The turn is ``UNEXPLAINED`` until that comes or the client leaves it.
+
+*Before the beginning* of the next turn on the lane, a server may still send what concerns the last one: errors, rate limits, private
+messages. If the server has announced the last turn with ``response.created``, it will announce this one, too. So until then:
+
+* What stands beside responses, what names the last response, what has a type of the server's own, and errors that continue the
+  last turn's numbering belong to nobody.
+* An error with an HTTP status answers the request, unless the last turn ended without the reason for its failure.
+* Anything else is in doubt. If ``response.created`` comes next, it was nobody's. If nothing comes for a while, call
+  :meth:`ClientSession.settle`: then it is the answer.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +30,13 @@ from ...codec import default_converter
 from ...exceptions import APIError, LimitExceeded, LocalProtocolError, ResponsesProtoError
 from ...limits import Limits
 from ...models._paths import get_path
-from ...models.events import Event, SteerAccepted, SteerFailed, SteerPending
+from ...models.events import EVENT_TYPES, Event, SteerAccepted, SteerFailed, SteerPending
 from ...models.response import Response
 from ..api_errors import api_error_from
 from ._tables import (
     CONNECTION_LIMIT,
     LEAVING,
+    PREVIOUS_NOT_FOUND,
     STEER_LIFE,
     TURN_LIFE,
     MessageKind,
@@ -32,6 +51,7 @@ from ._tables import (
 )
 
 if TYPE_CHECKING:
+    from ...codec import Converter
     from ...typing import JSONObject
 
 __all__ = ["ClientSession", "ClientSteer", "ClientTurn", "copy_error"]
@@ -39,6 +59,9 @@ __all__ = ["ClientSession", "ClientSteer", "ClientTurn", "copy_error"]
 _E = TypeVar("_E", bound=ResponsesProtoError)
 
 _MAX_IDLE_LANES: Final = 256  # remembered, for those who follow up on their last response
+_MAX_DOUBTFUL: Final = 64 * 1024  # bytes of messages in doubt; with more of them, they are the turn's
+_ANSWERS: Final = frozenset({CONNECTION_LIMIT, PREVIOUS_NOT_FOUND})  # codes of errors that can only answer a request
+_ENDS: Final = ("terminal", "unexplained")  # kinds of messages that end a response
 _NEED_NO_TURN: Final = frozenset(
     {"beside", "steer", "inject", "done"}
 )  # kinds of messages that are no anomaly without a turn
@@ -67,6 +90,14 @@ class ClientTurn:
     """Messages that were not fetched yet; see :meth:`ClientSession.messages_received`."""
     size: int = attrs.field(default=0, init=False)
     """The size of :attr:`messages` in bytes."""
+    announced: bool = attrs.field(default=False, init=False)
+    """Whether its ``response.created`` came."""
+    unexplained: bool = attrs.field(default=False, init=False)
+    """Whether its response failed, and nothing has said why."""
+    next_number: int | None = attrs.field(default=None, init=False)
+    """The sequence number after that of its last message; ``None`` if that had none."""
+    doubtful: list[bytes] = attrs.field(factory=list[bytes], init=False)
+    """Messages before its beginning that may belong to the turn before; see :meth:`ClientSession.settle`."""
 
     @property
     def ended(self) -> bool:
@@ -117,11 +148,13 @@ class ClientSession:
     To finish: call :meth:`leave` when a turn is no longer read, and :meth:`connection_lost` when the connection has ended.
     """
 
-    def __init__(self, *, limits: Limits | None = None) -> None:
+    def __init__(self, *, limits: Limits | None = None, converter: Converter | None = None) -> None:
         self._limits = limits or Limits()
-        self._json = default_converter().json
+        self._converter = converter or default_converter()
+        self._json = self._converter.json
         self._lanes: dict[str | None, _Lane] = {}
         self._turns: list[ClientTurn] = []  # under way or due, oldest first
+        self._last: ClientTurn | None = None  # the turn that ended last, on any lane
         self._steers: dict[str, list[ClientSteer]] = {}  # by the id of the response that they steer
         self._lanes_named = False  # whether the server has named a lane
         self.buffered: int = 0
@@ -159,6 +192,8 @@ class ClientSession:
         Raises ``LocalProtocolError`` if another turn is under way on the lane, or is due there.
         """
         lane = self._lanes.get(stream_id, _Lane())
+        if lane.turn is not None and lane.turn.state is TurnState.UNEXPLAINED:
+            self._end(lane.turn)  # it has its end, and only its reason is awaited
         for turn in (lane.turn, lane.last):
             if turn is not None and not turn.claimed:
                 raise LocalProtocolError(
@@ -227,20 +262,32 @@ class ClientSession:
         if kind == "steer":
             changed += self._update_steer(value)
         turn = self._turn_of(value, kind)
+        if turn is not None and self._concerns_the_last(turn, value, kind):
+            turn = None
+        elif turn is not None and self._is_doubtful(turn, value, kind):
+            return self._doubt(turn, data)
         if kind == "rejected" and code_of(value) == CONNECTION_LIMIT:
             self.expired = True
             if turn is None or turn.state is not TurnState.REQUESTED:
                 # It does not answer a request, so that it concerns all turns.
                 return [turn for turn in list(self._turns) if self._assign(turn, kind, value, data)]
+        if turn is not None and turn.doubtful:
+            self._decide_doubts(turn, kind)
         if turn is not None and self._assign(turn, kind, value, data):
             changed.append(turn)
             if kind == "created":
                 changed += self._commit(turn)
-        elif kind not in _NEED_NO_TURN and len(self.anomalies) < self._limits.max_anomalies:
-            self.anomalies.append(
-                Anomaly("unasked-message", f"{text_at(value, 'type') or 'message'} $", repr(data[:80]))
-            )
+        elif kind not in _NEED_NO_TURN:
+            self._report_unasked(value, data)
         return changed
+
+    def settle(self, turn: ClientTurn) -> None:
+        """Take the messages in doubt as those of the turn. Call it if nothing else has come for about a second."""
+        doubtful, turn.doubtful = turn.doubtful, []
+        for data in doubtful:
+            value = self._read(data)
+            if not self._assign(turn, kind_of(value), value, data):
+                self._report_unasked(value, data)
 
     def messages_received(self, turn: ClientTurn) -> list[bytes]:
         """Return the messages for a turn since the last call, each one event as JSON."""
@@ -257,6 +304,7 @@ class ClientSession:
         self.messages_received(turn)
         if turn.state is TurnState.FAILING:
             self._lanes[turn.stream_id].failing = turn
+        if turn.state in (TurnState.FAILING, TurnState.UNEXPLAINED):
             self._end(turn)
         return turn.failure is None and LEAVING[turn.state]
 
@@ -307,7 +355,64 @@ class ClientSession:
         if before is None or (lane.turn is not None and lane.turn.state is not TurnState.REQUESTED):
             lane.failing = None
             return False
-        return kind == "terminal" and before.response_id in ("", response_id_of(value))
+        return kind in _ENDS and before.response_id in ("", response_id_of(value))
+
+    def _before(self, turn: ClientTurn) -> ClientTurn | None:
+        """Return the turn before on the same lane; on any, if the server names none."""
+        return self._lanes[turn.stream_id].last if self._lanes_named else self._last
+
+    def _concerns_the_last(self, turn: ClientTurn, value: Any, kind: MessageKind) -> bool:
+        """Return whether a message on the lane of a turn certainly belongs to what came before it."""
+        before = self._before(turn)
+        if before is None:
+            return False
+        names_it = before.response_id != "" and before.response_id == response_id_of(value)
+        if turn.state is not TurnState.REQUESTED:
+            return kind in ("event", *_ENDS) and names_it and turn.response_id not in ("", before.response_id)
+        if kind == "beside":
+            return True
+        if not before.announced:
+            return False
+        if kind in ("error", "rejected"):
+            number: Any = get_path(value, "sequence_number")
+            return type(number) is int and number > 0 and number == before.next_number
+        type_ = text_at(value, "type")
+        return kind == "event" and (names_it or (type_ != "" and type_ not in EVENT_TYPES))
+
+    def _is_doubtful(self, turn: ClientTurn, value: Any, kind: MessageKind) -> bool:
+        """Return whether a message may belong to a turn that has not begun, or to the one before."""
+        before = self._before(turn)
+        if turn.state is not TurnState.REQUESTED or before is None or not before.announced or kind == "created":
+            return False
+        if kind == "rejected":
+            return before.unexplained and code_of(value) not in _ANSWERS
+        if kind in _ENDS:
+            return response_id_of(value) in ("", before.response_id)
+        return kind in ("event", "error")
+
+    def _doubt(self, turn: ClientTurn, data: bytes) -> list[ClientTurn | ClientSteer]:
+        turn.doubtful.append(data)
+        if sum(map(len, turn.doubtful)) > _MAX_DOUBTFUL:
+            self.settle(turn)
+        return [turn]
+
+    def _decide_doubts(self, turn: ClientTurn, kind: MessageKind) -> None:
+        """Decide about the messages in doubt, now that one has come that is the turn's own.
+
+        After a ``response.created`` they were nobody's. Anything else is of a server that does not announce this turn, so
+        that the events before it are the turn's.
+        """
+        doubtful, turn.doubtful = turn.doubtful, []
+        for data in doubtful:
+            value = self._read(data)
+            own = kind != "created" and kind_of(value) == "event"
+            if not (own and self._assign(turn, "event", value, data)):
+                self._report_unasked(value, data)
+
+    def _report_unasked(self, value: Any, data: bytes) -> None:
+        if len(self.anomalies) < self._limits.max_anomalies:
+            path = f"{text_at(value, 'type') or 'message'} $"
+            self.anomalies.append(Anomaly("unasked-message", path, repr(data[:80])))
 
     def _assign(self, turn: ClientTurn, kind: MessageKind, value: Any, data: bytes) -> bool:
         """Advance a turn by a message and keep it. Return whether the message belongs to the turn in its present state."""
@@ -317,11 +422,15 @@ class ClientSession:
         if kind == "rejected" and turn.state is TurnState.REQUESTED:
             turn.rejection = value
         turn.state = state
+        turn.announced |= kind == "created"
+        turn.unexplained = state is TurnState.UNEXPLAINED
+        number: Any = get_path(value, "sequence_number")
+        turn.next_number = number + 1 if type(number) is int else None
         turn.response_id = response_id_of(value) or turn.response_id
         self._keep(turn, data)
         if state is TurnState.ENDED:
             if kind == "terminal" and turn.response_id in self._steers:
-                turn.awaits_input = bool(default_converter().load(get_path(value, "response"), Response).pending_calls)
+                turn.awaits_input = bool(self._converter.load(get_path(value, "response"), Response).pending_calls)
             self._end(turn)
             self._expect_successor(turn)
         return True
@@ -353,6 +462,7 @@ class ClientSession:
 
     def _end(self, turn: ClientTurn) -> None:
         turn.state = TurnState.ENDED
+        self._last = turn
         lane = self._lanes[turn.stream_id]
         lane.turn, lane.last = None, turn
         self._turns.remove(turn)
@@ -374,7 +484,7 @@ class ClientSession:
 
     def _update_steer(self, value: Any) -> list[ClientSteer]:
         # The kind of the message was found by these three types.
-        event = cast("SteerAccepted | SteerPending | SteerFailed", default_converter().load(value, Event))
+        event = cast("SteerAccepted | SteerPending | SteerFailed", self._converter.load(value, Event))
         parent, id_ = event.steer.previous_response_id, event.steer.id or ""
         steers = self._steers.get(parent, [])
         known = next((steering for steering in steers if id_ and steering.id == id_), None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from ...codec import default_converter, dumps, make_converter
+from ...codec import Converter, default_converter, dumps
 from ...exceptions import APIError, DecodeError, LimitExceeded
 from ...models.events import TERMINAL_TYPES, InjectFailed, SteerAccepted, SteerFailed, SteerPending
 from ...models.items import PAIR_OF_CALL, FunctionCall, Item, Message, ToolSearchCall
@@ -93,15 +93,22 @@ class ServerSession:
     * ``now``: the time in seconds, by any clock; use the same clock for all calls.
     * ``max_connection_age``: seconds after which the connection accepts no more turns.
     * ``ids``: creates an id from a prefix such as ``"steer"``.
+    * ``converter``: decodes the requests. Whatever its mode, that is done strictly.
     """
 
     def __init__(
-        self, *, now: float, max_connection_age: float = 3600.0, ids: Callable[[str], str] = random_id
+        self,
+        *,
+        now: float,
+        max_connection_age: float = 3600.0,
+        ids: Callable[[str], str] = random_id,
+        converter: Converter | None = None,
     ) -> None:
         self.expires_at: float = now + max_connection_age
         """When the connection stops accepting turns, by the clock of ``now``."""
         self._ids = ids
-        self._converter = make_converter(strict=True)
+        self._converter = (converter or default_converter()).in_mode(strict=True)
+        self._lenient = self._converter.in_mode(strict=False)
         self._lanes: dict[str | None, deque[ServerTurn]] = {}  # the first turn of a lane is under way
         self._known: dict[str, ServerTurn] = {}  # by the id of the response; also turns that have ended
         self._histories: dict[str, Sequence[Item]] = {}  # by the id of the last response of a chain
@@ -318,7 +325,7 @@ class ServerSession:
             for steer in [*turn.steers]:
                 self._fail(turn, steer, "response_not_active")
             return None
-        response = default_converter().load(self._converter.json.loads(data)["response"], Response)
+        response = self._lenient.load(self._converter.json.loads(data)["response"], Response)
         required = [_output_stub(call) for call in response.pending_calls]
         if required:
             for steer in turn.steers:
@@ -353,7 +360,7 @@ class ServerSession:
     def _items(self, steer: _Steer) -> list[Item]:
         if isinstance(steer.input, str):
             return [Message(role="user", content=steer.input)]
-        return default_converter().load([*steer.input], list[Item])
+        return self._lenient.load([*steer.input], list[Item])
 
 
 def _list_of(value: JSONValue) -> list[JSONValue]:

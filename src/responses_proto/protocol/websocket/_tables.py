@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import attrs
 
 from ...models._paths import get_path
-from ...models.events import TERMINAL_TYPES, InjectCreated, InjectFailed, SteerAccepted, SteerFailed, SteerPending
+from ...models.events import (
+    TERMINAL_TYPES,
+    InjectCreated,
+    InjectFailed,
+    ResponseFailed,
+    SteerAccepted,
+    SteerFailed,
+    SteerPending,
+)
 from ...models.request import CreateResponse, ResponseCreateMessage, ResponseInject, ResponseSteer
 
 if TYPE_CHECKING:
@@ -58,10 +66,10 @@ CLIENT_MESSAGES: Final[Mapping[str, ClientMessageKind]] = {
 """Type of a client's message -> kind. A server refuses all other types."""
 
 MessageKind: TypeAlias = Literal[
-    "created", "event", "terminal", "error", "rejected", "beside", "steer", "inject", "done"
+    "created", "event", "terminal", "unexplained", "error", "rejected", "beside", "steer", "inject", "done"
 ]
-"""What a message from the server means for its turn. ``rejected``: an error with an HTTP status; ``beside``: allowed at any time;
-``done``: the ``[DONE]`` that some servers send, as over SSE."""
+"""What a message from the server means for its turn. ``unexplained``: a ``response.failed`` that does not say why; ``rejected``: an
+error with an HTTP status; ``beside``: allowed at any time; ``done``: the ``[DONE]`` that some servers send, as over SSE."""
 
 MESSAGE_KINDS: Final[Mapping[str, MessageKind]] = {
     "response.created": "created",
@@ -89,18 +97,21 @@ class TurnState(enum.StrEnum):
     """The server has begun to answer."""
     FAILING = "failing"
     """The response met an ``error``; ``response.failed`` may follow."""
+    UNEXPLAINED = "unexplained"
+    """The response failed without a reason; an ``error`` with the reason may follow."""
     ENDED = "ended"
 
 
-_DUE, _REQUESTED, _ANSWERED, _FAILING, _ENDED = TurnState
+_DUE, _REQUESTED, _ANSWERED, _FAILING, _UNEXPLAINED, _ENDED = TurnState
 
 # fmt: off
 TURN_LIFE: Final[Mapping[TurnState, Mapping[MessageKind, TurnState]]] = {
-    _DUE:       {"created": _ANSWERED},
-    _REQUESTED: {"created": _ANSWERED, "event": _ANSWERED, "beside": _REQUESTED, "terminal": _ENDED, "error": _FAILING, "rejected": _ENDED},
-    _ANSWERED:  {"created": _ANSWERED, "event": _ANSWERED, "beside": _ANSWERED,  "terminal": _ENDED, "error": _FAILING, "rejected": _ENDED, "steer": _ANSWERED, "inject": _ANSWERED, "done": _ENDED},
-    _FAILING:   {"created": _FAILING,  "event": _FAILING,  "beside": _FAILING,   "terminal": _ENDED, "error": _FAILING, "rejected": _ENDED, "steer": _FAILING,  "inject": _FAILING,  "done": _ENDED},
-    _ENDED:     {},
+    _DUE:         {"created": _ANSWERED},
+    _REQUESTED:   {"created": _ANSWERED, "event": _ANSWERED, "beside": _REQUESTED, "terminal": _ENDED, "unexplained": _UNEXPLAINED, "error": _FAILING, "rejected": _ENDED},
+    _ANSWERED:    {"created": _ANSWERED, "event": _ANSWERED, "beside": _ANSWERED, "terminal": _ENDED, "unexplained": _UNEXPLAINED, "error": _FAILING, "rejected": _ENDED, "steer": _ANSWERED, "inject": _ANSWERED, "done": _ENDED},
+    _FAILING:     {"created": _FAILING, "event": _FAILING, "beside": _FAILING, "terminal": _ENDED, "unexplained": _ENDED, "error": _FAILING, "rejected": _ENDED, "steer": _FAILING, "inject": _FAILING, "done": _ENDED},
+    _UNEXPLAINED: {"beside": _UNEXPLAINED, "error": _ENDED, "rejected": _ENDED, "steer": _UNEXPLAINED, "inject": _UNEXPLAINED, "done": _ENDED},
+    _ENDED:       {},
 }
 # fmt: on
 """State -> kind of message -> next state. A message of a kind that is not listed does not belong to this turn."""
@@ -110,6 +121,7 @@ LEAVING: Final[Mapping[TurnState, bool]] = {
     _REQUESTED: True,
     _ANSWERED: True,
     _FAILING: False,
+    _UNEXPLAINED: False,
     _ENDED: False,
 }
 """State -> whether leaving the turn requires closing the connection, because more of it would come."""
@@ -203,6 +215,8 @@ def kind_of(value: Any) -> MessageKind:
     if value == "[DONE]":
         return "done"
     kind = MESSAGE_KINDS.get(text_at(value, "type"), "event")
+    if kind == "terminal" and text_at(value, "type") == ResponseFailed.type and not get_path(value, "response.error"):
+        return "unexplained"
     if kind == "event" and not get_path(value, "type") and get_path(value, "error"):
         kind = "error"  # some servers leave out the type
     status = get_path(value, "status")

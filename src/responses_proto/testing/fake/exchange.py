@@ -16,13 +16,15 @@ import json
 import re
 import zlib
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 import anyio
 import attrs
 
+from ...codec import Converter, default_converter
 from ...exceptions import UsageError
+from ...models.request import CreateResponse, ResponseCreateMessage
 from .steps import Close, Pause, Reset, Stall
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from .steps import Step
 
 __all__ = ["NO_BODY", "SWITCHED", "Request", "ServerExchange", "decompressor"]
+
+T = TypeVar("T")
 
 _ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 """The scheme and host of a target in the absolute form that clients send to proxies (RFC 9112, 3.2.2)."""
@@ -53,6 +57,8 @@ class Request:
     message: bool = False
     """Whether it is a message over a WebSocket. ``body`` is then its text, target and headers are the handshake's, and the method is
     ``POST`` for a ``response.create`` and otherwise the type of the message in capitals."""
+    converter: Converter = attrs.field(factory=default_converter, repr=False, eq=False)
+    """The server's, for :meth:`load`."""
 
     @property
     def path(self) -> str:
@@ -75,6 +81,15 @@ class Request:
     def json(self) -> Any:
         """The body, decoded. Raises ``ValueError`` if it is not JSON."""
         return json.loads(self.body)
+
+    @property
+    def create(self) -> CreateResponse | ResponseCreateMessage:
+        """The body as a model: what the client asks for. Raises ``DecodeError`` if it is not a JSON object."""
+        return self.load(ResponseCreateMessage) if self.message else self.load(CreateResponse)
+
+    def load(self, cls: type[T]) -> T:
+        """Return the body as a model, by the ``converter`` of the server. Raises ``DecodeError`` if it is not a JSON object."""
+        return self.converter.loads(self.body, cls)
 
     @property
     def wants_stream(self) -> bool:

@@ -23,8 +23,10 @@ import inspect
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 import anyio
+import attrs
 from anyio.abc import SocketAttribute
 
+from ...codec import Converter, default_converter
 from ...exceptions import LocalProtocolError, RemoteProtocolError, UsageError
 from ...models.response import Response
 from ._memory import MemoryTransport, not_running
@@ -107,6 +109,9 @@ async def perform(script: Scriptable, exchange: ServerExchange) -> None:
 class FakeServer:
     """A server of the Responses API that answers from a script, inside an ``async with`` block. Works on asyncio and trio.
 
+    ``converter`` decodes the requests for scripts and tests that look at them as models (``request.create``), with the vendors'
+    classes that were registered in it.
+
     It listens on a socket of this machine and accepts requests in memory; with ``listen=False`` it does only the latter. ``port`` 0
     chooses a free port. A WebSocket is accepted unless a :class:`Script` has an answer for its handshake,
     ``on("GET", "/responses", ...)``; its messages get the same answers as requests over HTTP, one message for each event.
@@ -117,10 +122,17 @@ class FakeServer:
     """
 
     def __init__(
-        self, script: Scriptable = "Hello, world.", *, listen: bool = True, host: str = "127.0.0.1", port: int = 0
+        self,
+        script: Scriptable = "Hello, world.",
+        *,
+        listen: bool = True,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        converter: Converter | None = None,
     ) -> None:
         self.script: Scriptable = script
         """What answers requests. Can be replaced while the server runs, for later requests."""
+        self._converter = converter or default_converter()
         self._listen = listen
         self._host = host
         self._port = port
@@ -264,6 +276,7 @@ class FakeServer:
     # Both
 
     async def _serve(self, exchange: ServerExchange, script: Scriptable | Script) -> None:
+        exchange.request = attrs.evolve(exchange.request, converter=self._converter)
         self.requests.append(exchange.request)
         self.active += 1
         try:
