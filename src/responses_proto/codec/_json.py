@@ -34,10 +34,9 @@ except ImportError:  # the extra `speed` is not installed
 else:
     _orjson = orjson
 
-__all__ = ["EXCERPT", "ORJSON", "STDLIB", "JSONBackend", "default_backend"]
+__all__ = ["ORJSON", "STDLIB", "JSONBackend", "default_backend"]
 
-EXCERPT: Final = 80
-"""The greatest length of an excerpt in an error, in characters."""
+_EXCERPT: Final = 80
 _MAX_64_BIT_CHARS: Final = len("-9223372036854775808")
 _MIN_64_BIT, _MAX_64_BIT = -(2**63), 2**64 - 1  # signed or unsigned, as in orjson
 
@@ -117,9 +116,9 @@ class JSONBackend:
         try:
             return self.parse(text)
         except (ValueError, RecursionError) as error:
-            start = text if isinstance(text, str) else str(text[: 4 * EXCERPT], "utf-8", "replace")
+            start = text if isinstance(text, str) else str(text[: 4 * _EXCERPT], "utf-8", "replace")
             reason = "not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-            raise DecodeError(f"not JSON: {reason}", type_name="JSON", excerpt=repr(start[:EXCERPT])) from error
+            raise DecodeError(f"not JSON: {reason}", type_name="JSON", excerpt=repr(start[:_EXCERPT])) from error
 
     def dumps(self, value: Any) -> bytes:
         """Return the JSON text of a value: UTF-8, without spaces. Raises ``EncodeError``."""

@@ -16,7 +16,7 @@ import attrs
 
 from ..models._base import Extra
 from ..models.content import OutputText
-from ..models.items import PAIR_OF_CALL, PAIR_OF_OUTPUT, McpApprovalRequest, Message, Reasoning
+from ..models.items import CALL_OUTPUT_PAIRS, McpApprovalRequest, Message, Reasoning
 from ..models.response import PendingCall, Response
 from ..providers import Provider, find_provider
 from ..typing import UNSET
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from ..models.items import Item
 
 __all__ = ["HISTORY_RULES", "HistoryFinding", "HistoryRule", "as_input", "check_history"]
+
+
+_OF_CALL: Final = {pair.call: pair for pair in CALL_OUTPUT_PAIRS}
+_OF_OUTPUT: Final = {pair.output: pair for pair in CALL_OUTPUT_PAIRS}
 
 
 @attrs.frozen
@@ -81,7 +85,7 @@ _NULLS: Final = frozenset(
 )
 # Types of items that no model makes, so they do not follow reasoning. Messages of other roles than the assistant do not either.
 _BY_CLIENT: Final = frozenset(
-    {*PAIR_OF_OUTPUT, "additional_tools", "configuration_update", "compaction_trigger"} - {"program_output"}
+    {*_OF_OUTPUT, "additional_tools", "configuration_update", "compaction_trigger"} - {"program_output"}
 )
 
 
@@ -186,7 +190,7 @@ def _text_of(item: Item, name: str) -> str:
 
 
 def _unfinished(items: Sequence[Item]) -> Iterator[tuple[int, str]]:
-    answered = {_text_of(item, pair.output_key) for item in items if (pair := PAIR_OF_OUTPUT.get(item.type))}
+    answered = {_text_of(item, pair.output_key) for item in items if (pair := _OF_OUTPUT.get(item.type))}
     for index, item in enumerate(items):
         if isinstance(item, PendingCall) and not isinstance(item, McpApprovalRequest) and item.status == "incomplete":
             call_id = item.call_id or ""
@@ -200,7 +204,7 @@ def _check_calls(items: Sequence[Item]) -> Iterator[HistoryFinding]:
     pending = {id(call) for call in _pending(items)}
     seen: set[str] = set()
     for index, item in enumerate(items):
-        pair = PAIR_OF_CALL.get(item.type)
+        pair = _OF_CALL.get(item.type)
         if pair is None:
             continue
         key = _text_of(item, pair.call_key)
@@ -226,11 +230,11 @@ def _pending(items: Sequence[Item]) -> list[PendingCall]:
 def _check_outputs(items: Sequence[Item], *, continued: bool) -> Iterator[HistoryFinding]:
     calls: dict[str, tuple[int, str]] = {}
     for index, item in enumerate(items):
-        if (pair := PAIR_OF_CALL.get(item.type)) and (key := _text_of(item, pair.call_key)):
+        if (pair := _OF_CALL.get(item.type)) and (key := _text_of(item, pair.call_key)):
             calls.setdefault(key, (index, item.type))
     answered: set[str] = set()
     for index, item in enumerate(items):
-        pair = PAIR_OF_OUTPUT.get(item.type)
+        pair = _OF_OUTPUT.get(item.type)
         if pair is None or not (key := _text_of(item, pair.output_key)):
             continue  # an output without a call id names its function instead
         if key in answered:

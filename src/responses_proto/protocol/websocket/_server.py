@@ -10,7 +10,7 @@ import attrs
 from ...codec import default_converter, dumps, make_converter
 from ...exceptions import APIError, DecodeError, LimitExceeded
 from ...models.events import TERMINAL_TYPES, SteerAccepted, SteerFailed, SteerPending
-from ...models.items import PAIR_OF_CALL, FunctionCall, Item, Message, ToolSearchCall
+from ...models.items import CALL_OUTPUT_PAIRS, FunctionCall, Item, Message, ToolSearchCall
 from ...models.request import CreateResponse, ResponseCreateMessage
 from ...models.response import Response
 from ...typing import UNSET
@@ -350,7 +350,7 @@ def _is_user_message(item: JSONValue) -> bool:
 
 def _output_stub(call: PendingCall) -> dict[str, Any]:
     """Return the identifying fields of the input item that answers a call."""
-    pair = PAIR_OF_CALL[call.type]
+    pair = next(pair for pair in CALL_OUTPUT_PAIRS if pair.call == call.type)
     stub: dict[str, Any] = {"type": pair.output, pair.output_key: getattr(call, pair.call_key)}
     if isinstance(call, FunctionCall):
         stub["name"] = call.name
