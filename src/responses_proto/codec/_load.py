@@ -59,7 +59,6 @@ import attrs
 from ..models._base import EMPTY, Extra, Model, Unknown
 from ..typing import UNSET
 from ._codegen import compile_function
-from ._json import EXCERPT
 from ._specs import FieldSpec, ModelSpec, ValueSpec, model_spec, tag_of
 
 if TYPE_CHECKING:
@@ -109,8 +108,10 @@ class DecodeFinding:
     def excerpt(self) -> str:
         """The start of the offending value; empty if there is none."""
         text = "" if self.value is _MISSING else repr(self.value)
-        return text if len(text) <= EXCERPT else f"{text[:EXCERPT]}…"
+        return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
 
+
+_EXCERPT: Final = 80
 
 Loader: TypeAlias = "Callable[[Any, list[DecodeFinding]], Any]"
 
