@@ -202,7 +202,7 @@ PLANTED: Final[dict[str, list[bytes]]] = {
         planted(put("completed", "response", "model", value=None)),
         planted(instructed),
     ],
-    "output-empty": [planted(put("completed", "response", "output", value=value)) for value in ([], None)],
+    "output-empty": [planted(put("completed", "response", "output", value=[])), planted(put("completed", "response", "output", value=None))],
     "status-contradicted": [planted(put("completed", "response", "status", value="failed"))],
     "output-differs": [
         planted(put("completed", "response", "output", 0, "content", 0, "text", value="Other.")),
@@ -230,7 +230,9 @@ def test_each_code_has_a_planted_stream() -> None:
     assert PLANTED.keys() | BY_WEBSOCKET == ANOMALY_CODES.keys()
 
 
-CASES: Final = [pytest.param(code, data, id=f"{code}-{n}") for code, all_ in PLANTED.items() for n, data in enumerate(all_)]
+CASES: Final = [
+    pytest.param(code, data, id=f"{code}-{n}") for code, all_ in PLANTED.items() for n, data in enumerate(all_)
+]
 
 
 @pytest.mark.parametrize(("code", "data"), CASES)
@@ -256,7 +258,9 @@ def test_what_is_found_says_where() -> None:
 
 
 def test_a_failed_response_may_leave_its_output_out() -> None:
-    events = numbered([*opening(), *message_events(), ending([], "failed", error={"code": "server_error", "message": "m"})])
+    events = numbered(
+        [*opening(), *message_events(), ending([], "failed", error={"code": "server_error", "message": "m"})]
+    )
     stream = read(events, strict=True)
     assert stream.response.output_text
     assert clean_output()
@@ -266,4 +270,7 @@ def test_ciphertexts_are_made_anew_by_right() -> None:
     thinking: Wire = {"type": "reasoning", "id": "r", "summary": [], "encrypted_content": "a"}
     again, last = {**thinking, "encrypted_content": "b"}, {**thinking, "encrypted_content": "c"}
     stream = read(numbered([*opening(), added(0, thinking), done(0, again), ending([last])]), strict=True)
-    assert stream.response.output == read(numbered([*opening(), added(0, last), done(0, last), ending([last])])).response.output
+    assert (
+        stream.response.output
+        == read(numbered([*opening(), added(0, last), done(0, last), ending([last])])).response.output
+    )
