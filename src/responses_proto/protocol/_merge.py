@@ -23,6 +23,7 @@ of the work, such as ``in_progress``, is not kept once a later statement has no 
 from __future__ import annotations
 
 import copy
+import itertools
 import operator
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -43,6 +44,8 @@ MAY_DIFFER: Final = frozenset({"status", "encrypted_content", "fingerprint"})
 Difference: TypeAlias = Literal["kept", "differs"]
 _FINAL: Final = ("completed", "incomplete", "failed")
 """Statuses that stay if a later statement has none. Any other is a stage of the work, and over by then."""
+
+_MAX_REPORTED: Final = 16  # unknown fields of one object that are kept: a report costs more than the merge
 
 OnDifference: TypeAlias = "Callable[[Difference, str, Any, Any], None]"
 """Called with what was found (``kept``: a repair; ``differs``: a contradiction), the path (``.content[0].text``), and both values."""
@@ -141,6 +144,10 @@ def _merge_models(
         ours, theirs = _value(earlier, name), _value(later, name)
         if name in BY_INDEX and _is_list_or_unsaid(ours) and _is_list_or_unsaid(theirs):
             known = parts.get(place) if parts is not None else None
+            if known is None and not theirs and isinstance(ours, list) and ours and _has_content(ours[-1]):
+                on_difference("kept", f"{place}[0]", ours[0], UNSET)
+                changed[name] = ours  # at no cost: tiny statements about a large item are cheap
+                continue
             if known is None:
                 known = dict(enumerate(ours)) if isinstance(ours, list) else {}
             value: Any = merge_lists(known, theirs or [], on_difference, path=place)
@@ -184,13 +191,22 @@ def _merge_extra(
     """Return the wire fields that the class does not know, of both statements."""
     if earlier.extra is EMPTY and later.extra is EMPTY:
         return EMPTY
+    if later.extra is EMPTY and all(earlier.extra.values()) and not getattr(earlier.extra, "absent", ()):
+        names = {field.name.removesuffix("_") for field in later.__attrs_attrs__}
+        if names.isdisjoint(earlier.extra):
+            for name, value in itertools.islice(earlier.extra.items(), _MAX_REPORTED):
+                on_difference("kept", f"{path}.{name}", value, UNSET)
+            return earlier.extra
     repaired = {name.removesuffix("_") for name in changed}
     fields = {field.name.removesuffix("_"): _value(later, field.name) for field in later.__attrs_attrs__}
     items = {name: value for name, value in later.extra.items() if name not in repaired}
+    reported = 0
     for name, value in earlier.extra.items():
         unsaid = name not in repaired and not says_something(fields[name]) if name in fields else True
         if unsaid and says_something(value) and not says_something(items.get(name)):
-            on_difference("kept", f"{path}.{name}", value, items.get(name, UNSET))
+            reported += 1
+            if reported <= _MAX_REPORTED:
+                on_difference("kept", f"{path}.{name}", value, items.get(name, UNSET))
             items[name] = value
     absent = getattr(later.extra, "absent", frozenset[str]()) - repaired - items.keys()
     # A constant, such as `type`, is no field: it is there if either statement has it.
