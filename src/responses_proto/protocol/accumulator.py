@@ -444,7 +444,7 @@ class Accumulator:
     def _matches(self, listed: list[Any]) -> dict[int, SnapshotItem]:
         """Find the streamed item of each item of the terminal output: by id, by call id, by index, or else in order of their kind.
 
-        Ids rotate, so an item without a match by id may still be the one at its index; one that the ids contradict is not.
+        Where some are left out, the same text tells more than the index. Ids rotate, so an item without a match by id may still be the one at its index; one that the ids contradict is not.
         """
         found: dict[int, SnapshotItem] = {}
         free = dict.fromkeys(self._items)
@@ -460,6 +460,14 @@ class Accumulator:
             take(number, self._by_id.get(text_of(item, "id")))
         for number, item in enumerate(listed):
             take(number, self._by_call_id.get(text_of(item, "call_id")))
+        if len(listed) < len(self._items):  # which ones are left out, their texts tell
+            by_text: dict[tuple[str, str], list[SnapshotItem]] = {}
+            for streamed in reversed(free):
+                by_text.setdefault((streamed.kind, _whole_text(streamed.build())), []).append(streamed)
+            for number, item in enumerate(listed):
+                alike = by_text.get((item.type, text)) if (text := _whole_text(item)) else None
+                if alike and number not in found:
+                    take(number, alike.pop())
         for number, item in enumerate(listed):
             at = self._by_index.get(number)
             theirs = at is not None and at.id in named and at.id != text_of(item, "id")
@@ -1090,6 +1098,12 @@ def _takes(at: SnapshotItem, kinds: tuple[str, ...], item_id: str, call_id: str)
 
 def _leads_to_text(path: str) -> bool:
     return path.rpartition(".")[2].partition("[")[0] in _TEXT_NAMES or path.startswith(".action.commands")
+
+
+def _whole_text(item: Any) -> str:
+    """Return the text of a message or of reasoning; an empty string for other items."""
+    text = getattr(item, "text", "")
+    return text if isinstance(text, str) else ""
 
 
 def _ends_with(whole: Any, end: Any) -> bool:
