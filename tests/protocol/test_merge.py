@@ -164,6 +164,14 @@ def test_fields_that_the_class_does_not_know_are_merged_too() -> None:
     )
 
 
+@pytest.mark.parametrize("value", [1, 0])
+def test_many_unknown_fields_stay_and_a_few_are_reported(value: int) -> None:
+    known = {**CALL, **{f"x{number}": value for number in range(100)}}
+    result, found = merged(known, CALL)
+    assert result == known
+    assert len(found) == 16
+
+
 def test_a_name_with_an_underscore_is_the_wires() -> None:
     later = {**CALL, "async": None}
     result, found = merged({**CALL, "async": True}, later)

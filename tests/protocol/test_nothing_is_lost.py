@@ -15,7 +15,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.protocol.test_corpus_streams import NOT_A_RESPONSE, RECORDINGS, events_of, name_of, recorded
 from tests.protocol.test_emitter import ITEM_EXAMPLES, whole
-from tests.streams import Wire, codes, frame, read, wire, without
+from tests.streams import (
+    Wire,
+    added,
+    codes,
+    ending,
+    frame,
+    message,
+    message_events,
+    numbered,
+    opening,
+    read,
+    text_delta,
+    wire,
+    without,
+)
 from tests.support import NO_SHARED, shared
 
 from responses_proto.codec import dump, load
@@ -333,6 +347,24 @@ def test_a_silent_status_is_no_finding() -> None:
 
 def test_the_examples_have_every_kind() -> None:
     assert ITEM_EXAMPLES.keys() >= ITEM_TYPES.keys()
+
+
+@pytest.mark.parametrize("named", ["as streamed", "otherwise", "not at all"])
+@pytest.mark.parametrize("listed", range(3))
+def test_of_several_alike_items_one_is_listed(listed: int, named: str) -> None:
+    texts = ["One.", "Two.", "Three."]
+    streamed = [event for n, text in enumerate(texts) for event in message_events(n, f"m{n}", [text])]
+    item = message(texts[listed], f"m{listed}" if named == "as streamed" else "other")
+    last = ending([without(item, "id") if named == "not at all" else item])
+    stream = read(numbered([*opening(), *streamed, last]))
+    assert stream.response.output_text == "One.Two.Three."
+    assert "output-differs" in codes(stream)
+
+
+def test_content_that_is_a_string_grows() -> None:
+    begun = {**message("", status="in_progress"), "content": "Hel"}
+    stream = read(numbered([*opening(), added(0, begun), text_delta("lo"), ending([])]))
+    assert stream.response.output_text == "Hello"
 
 
 # ---- generated streams

@@ -83,7 +83,8 @@ class _Matching:
     """The streamed item of each listed one.
 
     Items are matched by id, then by call id, then by index and kind, and then in the order of their kind: ids rotate,
-    so an item without a match by id may still be the one at its index, unless the ids say that it is another one.
+    so an item without a match by id may still be the one at its index, unless the ids say that it is another one. If some
+    items are left out, an equal text tells more than the index.
     """
 
     def __init__(self, streamed: OutputItems, listed: list[Any]) -> None:
@@ -96,6 +97,8 @@ class _Matching:
         self._call_ids = {text_of(item, "call_id") for item in listed} - {""}
         self._by_name("id", streamed.by_id)
         self._by_name("call_id", streamed.by_call_id)
+        if len(listed) < len(streamed):
+            self._by_text()
         self._by_index()
         self._in_order()
 
@@ -108,6 +111,16 @@ class _Matching:
     def _by_name(self, field: str, known: dict[str, SnapshotItem]) -> None:
         for number, item in enumerate(self._listed):
             self._take(number, known.get(text_of(item, field)))
+
+    def _by_text(self) -> None:
+        alike: dict[tuple[str, str], list[SnapshotItem]] = {}
+        for match in reversed(self._free):
+            alike.setdefault((match.kind, _complete_text(match.build())), []).append(match)
+        for number, item in enumerate(self._listed):
+            text = _complete_text(item)
+            matches = alike.get((item.type, text)) if text else None
+            if matches and number not in self.found:
+                self._take(number, matches.pop())
 
     def _by_index(self) -> None:
         for number, item in enumerate(self._listed):
@@ -145,6 +158,12 @@ def _merge_item(event: Any, number: int, streamed: SnapshotItem, stated: Any, re
             report("output-differs", event, where, "differs from what was streamed; the terminal event counts")
 
     return streamed.merged_with(stated, difference)
+
+
+def _complete_text(item: Any) -> str:
+    """Return the text of a message or of reasoning; an empty string for other items."""
+    text = getattr(item, "text", "")
+    return text if isinstance(text, str) else ""
 
 
 def is_nothing(item: Any) -> bool:

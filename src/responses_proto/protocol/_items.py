@@ -230,7 +230,7 @@ class OutputItems:
         if index is None or at.indexed or index in self.by_index:
             return
         del self.by_index[at.index]
-        self._items.remove(at)
+        del self._items[bisect.bisect_left(self._items, at.index, key=operator.attrgetter("index"))]
         at.index, at.indexed = index, True
         self.by_index[index] = at
         bisect.insort(self._items, at, key=operator.attrgetter("index"))

@@ -23,6 +23,7 @@ of the work, such as ``in_progress``, is not kept once a later statement has no 
 from __future__ import annotations
 
 import copy
+import itertools
 import operator
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
@@ -44,6 +45,7 @@ MAY_DIFFER: Final = frozenset({"status", "encrypted_content", "fingerprint", "lo
 probabilities, of which servers tell more or fewer."""
 
 Difference: TypeAlias = Literal["kept", "differs", "moved"]
+_MAX_REPORTED: Final = 16  # kept unknown fields of one object: reporting one costs more than merging it
 _names_of: dict[type[Model], tuple[str, ...]] = {}
 _TEXTS: Final = frozenset({"text", "refusal"})
 _SCALARS: Final = frozenset({str, int, float, bool})
@@ -158,7 +160,11 @@ class _Merge:
         if name in BY_INDEX and _is_list_or_unsaid(ours) and _is_list_or_unsaid(theirs):
             known = self.parts.get(path)
             if known is None:
-                known = dict(enumerate(_as_list(ours)))
+                listed = _as_list(ours)
+                if not theirs and listed and _has_content(listed[-1]):
+                    self.on_difference("kept", f"{path}[0]", listed[0], UNSET)
+                    return ours  # as it is: a tiny statement about a large item is cheap
+                known = dict(enumerate(listed))
             return self.lists(known, _as_list(theirs), path) or theirs
         if name == "status":
             return theirs if says_something(theirs) or ours not in _FINAL else ours
@@ -172,13 +178,18 @@ class _Merge:
         """Merge the wire fields that the class does not know, or whose value does not fit."""
         if earlier.extra is EMPTY and later.extra is EMPTY:
             return EMPTY
+        if self._all_kept(earlier, later, path):
+            return earlier.extra
         repaired = {_wire(name) for name in changed}
         fields = {_wire(field.name): _value(later, field.name) for field in later.__attrs_attrs__}
         items = {name: value for name, value in later.extra.items() if name not in repaired}
+        kept = 0
         for name, value in earlier.extra.items():
             is_known = name in repaired or (name in fields and says_something(fields[name]))
             if not is_known and says_something(value) and not says_something(items.get(name)):
-                self.on_difference("kept", f"{path}.{name}", value, items.get(name, UNSET))
+                kept += 1
+                if kept <= _MAX_REPORTED:
+                    self.on_difference("kept", f"{path}.{name}", value, items.get(name, UNSET))
                 items[name] = value
         absent = later.extra.absent if isinstance(later.extra, Extra) else frozenset[str]()
         still_absent = absent - repaired - items.keys()
@@ -188,6 +199,17 @@ class _Merge:
         if items == later.extra and still_absent == absent:
             return later.extra
         return Extra(items, still_absent) if items or still_absent else EMPTY
+
+    def _all_kept(self, earlier: Model, later: Model, path: str) -> bool:
+        """Return whether the unknown fields of the earlier statement stay as they are, because the later one has none."""
+        extra = earlier.extra
+        if later.extra is not EMPTY or not all(extra.values()) or getattr(extra, "absent", ()):
+            return False
+        if not extra.keys().isdisjoint(map(_wire, _field_names(later.__class__))):
+            return False
+        for name, value in itertools.islice(extra.items(), _MAX_REPORTED):
+            self.on_difference("kept", f"{path}.{name}", value, UNSET)
+        return True
 
     def unknown_object(self, earlier: Any, later: Any, path: str) -> Unknown:
         raw = self.part(earlier.raw, later.raw, path)

@@ -16,7 +16,7 @@ from ..codec import load
 from ..models._base import Unknown
 from ..models._paths import get_path, set_path
 from ..models.actions import ShellOutput
-from ..models.content import OutputText
+from ..models.content import Content, OutputText
 from ..typing import UNSET
 from ._merge import merge
 from .state import PARTS
@@ -24,7 +24,6 @@ from .state import PARTS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..models.content import Content
     from ._merge import OnDifference
 
 __all__ = [
@@ -265,7 +264,12 @@ class SnapshotItem:
         """Return the parts of a container, begun with those that the item came with."""
         parts = self.containers.get(container)
         if parts is None:
-            parts = self.containers[container] = PartList(list_at(self.item, container))
+            text = get_path(self.item, container)
+            if isinstance(text, str) and text:  # short for one part
+                given: Sequence[Any] = [load({"type": OutputText.type, "text": text, "annotations": []}, Content)]
+            else:
+                given = list_at(self.item, container)
+            parts = self.containers[container] = PartList(given)
         return parts
 
     def command_outputs(self) -> dict[int, CommandOutput]:
