@@ -103,10 +103,10 @@ SAMPLES: list[Item] = [
     items.Program(id="pr_1", call_id="call_1", code="roll()", fingerprint="f"),
     items.ProgramOutput(id="po_1", call_id="call_1", result="6", status="completed"),
     items.MultiAgentCall(
-        call_id="call_1", action="spawn_agent", arguments="{}", agent=AgentReference(agent_name="/root")
+        call_id="call_1", action="spawn_agent", arguments="{}", agent=AgentReference(agent_name="/lead")
     ),
-    items.MultiAgentCallOutput(call_id="call_1", action="spawn_agent", output=[OutputText(text="/root/a")]),
-    items.AgentMessage(author="/root", recipient="/root/a", content=[EncryptedContent(encrypted_content="gAAA")]),
+    items.MultiAgentCallOutput(call_id="call_1", action="spawn_agent", output=[OutputText(text="/lead/a")]),
+    items.AgentMessage(author="/lead", recipient="/lead/a", content=[EncryptedContent(encrypted_content="gAAA")]),
     items.Compaction(encrypted_content="gAAA"),
     items.CompactionTrigger(),
     UnknownItem(type="acme:trace", raw={"type": "acme:trace", "id": "t_1"}),

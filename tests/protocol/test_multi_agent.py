@@ -30,13 +30,13 @@ from responses_proto.models import (
 )
 from responses_proto.protocol import ResponseStream, as_input, check_history
 
-AGENT = {"agent_name": "/root/a"}
+AGENT = {"agent_name": "/lead/a"}
 CALL: Wire = {"type": "multi_agent_call", "id": "mac_1", "call_id": "c_1", "action": "spawn_agent", "arguments": "{}"}
 OUTPUT: Wire = {
-    "type": "multi_agent_call_output", "id": "maco_1", "call_id": "c_1", "action": "spawn_agent", "output": [output_text("/root/a")],
+    "type": "multi_agent_call_output", "id": "maco_1", "call_id": "c_1", "action": "spawn_agent", "output": [output_text("/lead/a")],
 }  # fmt: skip
 SENT: Wire = {
-    "type": "agent_message", "id": "am_1", "author": "/root", "recipient": "/root/a",
+    "type": "agent_message", "id": "am_1", "author": "/lead", "recipient": "/lead/a",
     "content": [{"type": "encrypted_content", "encrypted_content": "gAAA"}],
 }  # fmt: skip
 ANSWER: Wire = {**message("Done.", "msg_1"), "agent": AGENT}
@@ -71,9 +71,9 @@ def test_a_stream_of_agents_is_typed_and_breaks_no_rule() -> None:
     assert isinstance(sent, AgentMessage)
     assert sent.content == [EncryptedContent(encrypted_content="gAAA")]
     assert isinstance(answer, Message)
-    assert answer.agent == AgentReference(agent_name="/root/a")
+    assert answer.agent == AgentReference(agent_name="/lead/a")
     agents = [getattr(event, "agent", None) for event in stream.events_received()]
-    assert [agent for agent in agents if agent] == [AgentReference(agent_name="/root/a")] * 6
+    assert [agent for agent in agents if agent] == [AgentReference(agent_name="/lead/a")] * 6
     assert stream.response.output_text == "Done."
     assert stream.response.pending_calls == []
 

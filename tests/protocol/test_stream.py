@@ -903,7 +903,7 @@ BIG: Final = 2**90 + 1
         text_delta("a") | {"vendor": BIG},
         text_delta("a") | {"vendor": {"deep": [BIG]}},
         text_delta("a") | {"logprobs": [{"token": "a", "logprob": -1.0, "vendor": BIG}]},
-        text_delta("a") | {"agent": {"agent_name": "/root", "vendor": -BIG}},
+        text_delta("a") | {"agent": {"agent_name": "/lead", "vendor": -BIG}},
         text_delta("a") | {"sequence_number": BIG},
         {"type": "response.rate_limits.updated", "rate_limits": [BIG, float(BIG)]},
         {"type": "acme:count", "count": BIG},

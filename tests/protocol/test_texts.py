@@ -175,8 +175,8 @@ def test_an_agent_chooses_messages(where: str) -> None:
             return [{**event, **agent} for event in said if event["type"] not in OPENERS]
         return [{**event, "item": {**event["item"], **agent}} if "item" in event else event for event in said]
 
-    events = numbered([*opening(), *by("/root", 0), *by("/root/reader", 1), ending([])])
-    assert follow(events, MessageTexts(agent="/root/reader"))[0] == ["/root/reader"]
+    events = numbered([*opening(), *by("/lead", 0), *by("/lead/reader", 1), ending([])])
+    assert follow(events, MessageTexts(agent="/lead/reader"))[0] == ["/lead/reader"]
     assert follow(events, MessageTexts(agent="nobody"))[0] == []
     assert len(follow(events)[0]) == 2
 

@@ -68,7 +68,7 @@ class AgentReference(Model):
     """The agent of a multi-agent response that made an item or an event: `agent` (Multi-agent beta)."""
 
     agent_name: str
-    """The canonical name of the agent, such as `/root/worker`."""
+    """The canonical name of the agent, such as `/lead/worker`."""
 
 
 # ---- callers
