@@ -311,6 +311,8 @@ class ClientSession:
         if self.lost is not None:
             return []
         self.lost = error
+        for turn in list(self._turns):
+            self.settle(turn)  # nothing else will come
         turns = list(self._turns)
         for turn in turns:
             turn.failure = turn.failure or copy_error(error)
