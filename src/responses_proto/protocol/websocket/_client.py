@@ -311,12 +311,12 @@ class ClientSession:
         if self.lost is not None:
             return []
         self.lost = error
-        for turn in list(self._turns):
-            self.settle(turn)  # nothing else will come
         turns = list(self._turns)
         for turn in turns:
-            turn.failure = turn.failure or copy_error(error)
-            self._end(turn)
+            self.settle(turn)  # nothing else will come
+            if not turn.ended:
+                turn.failure = turn.failure or copy_error(error)
+                self._end(turn)
         return [*turns, *(steering for steers in self._steers.values() for steering in steers)]
 
     # Inside
