@@ -95,9 +95,7 @@ ROWS = {
     ),
     "a good status and a page": Row(Answer.body(b"<title>Log in</title>"), NotAnEventStream, "Log in", {"status": 200}),
     "a good status and other JSON": Row(Answer.json({"hello": "world"}), NotAnEventStream, "application/json"),
-    "the wrong content type": Row(
-        Answer.text("x").with_faults(Fault.content_type("text/plain")), NotAnEventStream, "text/plain"
-    ),
+    "a good status and words": Row(Answer.body(b"Log in", content_type="text/plain"), NotAnEventStream, "text/plain"),
     "an end without an end": Row(Answer.text("x").with_faults(Fault.no_terminal()), StreamTruncated, "terminal"),
     "no answer": Row(Answer.text("x").with_faults(Fault.no_answer()), TransportError, "no answer"),
 }  # fmt: skip

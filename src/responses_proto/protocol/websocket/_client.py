@@ -315,8 +315,10 @@ class ClientSession:
         self.lost = error
         turns = list(self._turns)
         for turn in turns:
-            turn.failure = turn.failure or copy_error(error)
-            self._end(turn)
+            self.settle(turn)  # nothing else will come
+            if not turn.ended:
+                turn.failure = turn.failure or copy_error(error)
+                self._end(turn)
         return [*turns, *(steering for steers in self._steers.values() for steering in steers)]
 
     # Inside
