@@ -247,7 +247,10 @@ class SnapshotItem:
         """Return the text of a field, begun with what the item came with."""
         text = self.fields.get(path)
         if text is None:
-            given = at_path(self.item, path)
+            item = self.item
+            # An item without a class is grown by a vendor's event, see `Converter.register`.
+            raw = item.raw if isinstance(item, Unknown) else None
+            given = raw.get(path) if isinstance(raw, dict) else at_path(item, path)
             text = self.fields[path] = TextBuffer(given if isinstance(given, str) else "")
         return text
 
@@ -292,11 +295,7 @@ def text_of(model: Any, name: str) -> str:
 def at_path(item: Any, path: str) -> Any:
     """Return the value at a dotted path of fields; ``None`` if there is none."""
     for name in path.split("."):
-        item = (
-            item.raw.get(name)
-            if isinstance(item, Unknown) and isinstance(item.raw, dict)
-            else getattr(item, name, None)
-        )
+        item = getattr(item, name, None)
     return item
 
 
