@@ -29,6 +29,8 @@ TESTED_BY: Final = {
     "codec/__init__": "codec/test_converter.py",
     "models/__init__": "models/test_parity.py",
     "protocol/__init__": "test_init.py",
+    "protocol/_final_output": "protocol/test_nothing_is_lost.py",
+    "protocol/_items": "protocol/test_identity.py",
     "protocol/websocket/__init__": "protocol/websocket/test_both_ends.py",
     "schema/__init__": "test_init.py",
     "schema/_planner": "schema/test_structured.py",

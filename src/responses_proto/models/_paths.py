@@ -46,7 +46,5 @@ def set_path(target: object, path: str, value: object) -> None:
 def _get(value: object, name: str) -> object:
     if isinstance(value, dict):
         return cast("dict[str, object]", value).get(name)
-    if isinstance(value, Unknown):
-        return cast("dict[str, object]", value.raw).get(name) if isinstance(value.raw, dict) else None
     # Only models: a string or a number has attributes too, which are not fields.
     return getattr(value, name, None) if isinstance(value, Model) else None

@@ -283,7 +283,10 @@ class SnapshotItem:
         """Return the text of a field, begun with what the item came with."""
         text = self.fields.get(path)
         if text is None:
-            given = get_path(self.item, path)
+            item = self.item
+            # An item without a class is grown by a vendor's event, see `Converter.register`.
+            raw = item.raw if isinstance(item, Unknown) else None
+            given = raw.get(path) if isinstance(raw, dict) else get_path(item, path)
             text = self.fields[path] = TextBuffer(given if isinstance(given, str) else "")
         return text
 
