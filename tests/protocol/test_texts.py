@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -133,7 +134,7 @@ def test_text_after_the_end_of_a_part_is_not_told() -> None:
 
 def test_a_response_as_json_is_told_at_once() -> None:
     texts, stream = MessageTexts(), ResponseStream()
-    stream.receive_data(streams.json.dumps(streams.saying("Hello")).encode())
+    stream.receive_data(json.dumps(streams.saying("Hello")).encode())
     stream.receive_eof()
     assert [new.text for event in stream.events_received() for new in texts.push(event)] == ["Hello"]
 

@@ -59,7 +59,7 @@ def test_the_answer_is_the_newest_message_and_a_final_one_before_others() -> Non
             events[0]["item"]["phase"] = phase
         return events
 
-    cases = [
+    cases: list[tuple[list[tuple[int, Any, int]], int]] = [
         ([(0, None, 1), (1, None, 2)], 2),
         ([(0, "final_answer", 1), (1, None, 2)], 1),
         ([(0, None, 1), (1, "final_answer", 2), (2, "commentary", 3)], 2),

@@ -203,7 +203,8 @@ class _Merge:
     def _all_kept(self, earlier: Model, later: Model, path: str) -> bool:
         """Return whether the unknown fields of the earlier statement stay as they are, because the later one has none."""
         extra = earlier.extra
-        if later.extra is not EMPTY or not all(extra.values()) or getattr(extra, "absent", ()):
+        plain = not (isinstance(extra, Extra) and extra.absent) and all(extra.values())
+        if later.extra is not EMPTY or not plain:
             return False
         if not extra.keys().isdisjoint(map(_wire, _field_names(later.__class__))):
             return False
