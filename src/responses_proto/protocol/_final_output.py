@@ -40,7 +40,7 @@ def merge_output(event: Any, streamed: OutputItems, stated: list[Any], report: O
         return stated if len(listed) == len(stated) else listed
     if not listed:
         if event.type != "response.failed":  # a failed response has no output, by right
-            report("output-empty", event, ".response.output", f"{len(streamed)} items were streamed")
+            report("output-empty", event, ".response.output", f"items that were streamed: {len(streamed)}")
         return [item.build() for item in streamed]
     matches = _Matching(streamed, listed).found
     merged: list[tuple[int, Any]] = []  # (place, item); places never fall
