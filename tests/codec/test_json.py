@@ -7,6 +7,7 @@ import json
 import math
 import pickle
 import sys
+import time
 from typing import Any
 
 import pytest
@@ -137,6 +138,19 @@ def test_brackets_side_by_side_do_not_count_as_nesting() -> None:
     check_nesting("[" + "[]," * 10_000 + "[]]", 2)
     with pytest.raises(LimitExceeded):
         check_nesting("[" + "[[]]," * 10_000 + "[]]", 2)
+
+
+@pytest.mark.parametrize("quote", ['\\"', "\\\\", "x"], ids=["quotes", "backslashes", "letters"])
+@pytest.mark.parametrize("end", ["", "\\"], ids=["open", "in an escape"])
+def test_a_string_that_never_ends_is_read_in_proportion_to_its_length(quote: str, end: str) -> None:
+    def cost(size: int) -> float:
+        text = "[" + "[]," * 300 + '"' + quote * size + end
+        began = time.process_time()
+        check_nesting(text, 256)
+        return time.process_time() - began
+
+    # Eight times as long; if each quote began another search, 64 times.
+    assert cost(16_000) < 24 * max(cost(2_000), 0.005)
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------

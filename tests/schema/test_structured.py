@@ -6,6 +6,7 @@ import enum
 import json
 import pickle
 import re
+import time
 import typing
 from collections.abc import Callable  # noqa: TC003 - pydantic reads it
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, NotRequired, Required, TypeVar
@@ -446,6 +447,18 @@ def test_a_mismatch_is_reported_with_its_path(case: Case) -> None:
 )
 def test_a_fence_is_removed(case: Case, around: str) -> None:
     assert structure(around.replace("{}", case.text), case.type) == case.value
+
+
+@pytest.mark.parametrize("blanks", ["```{} !", "```json{} !", "```{}json{} !", "```{}x{}"])
+def test_what_looks_like_a_fence_is_given_up_in_proportion_to_its_length(blanks: str) -> None:
+    def cost(size: int) -> float:
+        text = blanks.replace("{}", " \t" * size)
+        began = time.process_time()
+        assert isinstance(Structured(One).parse_text(text), Invalid)
+        return time.process_time() - began
+
+    # Eight times as long; if each split of the blanks were tried, 64 times.
+    assert cost(16_000) < 24 * max(cost(2_000), 0.005)
 
 
 def test_a_fence_in_a_string_is_text() -> None:

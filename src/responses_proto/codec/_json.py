@@ -140,7 +140,8 @@ class JSONBackend:
             raise EncodeError(f"cannot be written as JSON: {error}") from error
 
 
-_STRINGS_OR_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
+# A string that never ends reaches to the end of the text. If it did not match, each quote in it would begin another search.
+_STRINGS_OR_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 def check_nesting(

@@ -353,7 +353,8 @@ def _text_of(message: Message) -> str:
     return "".join(part.text for part in message.content if isinstance(part, OutputText))
 
 
-_FENCE: Final = re.compile(r"```[ \t]*[A-Za-z0-9_+-]*[ \t]*(?:\r?\n|(?=[\[{\"]))")
+# Possessive: what does not become a fence is not tried again with another split of its blanks.
+_FENCE: Final = re.compile(r"```[ \t]*+[A-Za-z0-9_+-]*+[ \t]*+(?:\r?\n|(?=[\[{\"]))")
 
 
 def _after_fence(text: str) -> str:
