@@ -302,6 +302,24 @@ def steer(server: Server, input_: Any = "Cats.", parent: str = "resp_1", **more:
     return said
 
 
+def steered(server: Server) -> tuple[ServerTurn, Emitter]:
+    """Begin to answer a turn with ``resp_1``, which takes a steer; return the turn and its emitter."""
+    server.hear(input="x")
+    turn = server.turns.pop()
+    emitter = server.start(turn, "resp_1")
+    server.said()
+    steer(server)
+    return turn, emitter
+
+
+def steered_before_a_call(server: Server) -> None:
+    """End a steered response in a call, so that its steer waits for the output."""
+    turn, emitter = steered(server)
+    server.say(turn, emitter.function_call("weather", "call_1").done())
+    server.say(turn, emitter.complete())
+    server.said()
+
+
 def test_a_successor_includes_the_steered_input(server: Server) -> None:
     server.hear(input="x", instructions="Be brief.", temperature=0.5, store=False)
     (turn,) = server.turns
@@ -344,11 +362,7 @@ def test_a_successor_goes_before_waiting_turns(server: Server) -> None:
 
 
 def test_steers_wait_while_a_response_needs_outputs(server: Server) -> None:
-    server.hear(input="x")
-    turn = server.turns.pop()
-    emitter = server.start(turn, "resp_1")
-    server.said()
-    steer(server)
+    turn, emitter = steered(server)
     server.say(turn, emitter.function_call("weather", "call_1").done())
     server.say(turn, emitter.item(McpApprovalRequest(id="mcpr_1", server_label="s", name="n", arguments="{}")))
     server.say(
@@ -376,37 +390,19 @@ def test_steers_wait_while_a_response_needs_outputs(server: Server) -> None:
 
 
 def test_a_turn_on_another_lane_does_not_include_the_steered_input(server: Server) -> None:
-    server.hear(input="x")
-    turn = server.turns.pop()
-    emitter = server.start(turn, "resp_1")
-    server.said()
-    steer(server)
-    server.say(turn, emitter.function_call("weather", "call_1").done())
-    server.say(turn, emitter.complete())
-    server.said()
+    steered_before_a_call(server)
     server.hear(input="y", previous_response_id="resp_1", stream_id="b")
     assert server.turns[0].request.input == "y"
 
 
 def test_a_steered_text_becomes_a_message(server: Server) -> None:
-    server.hear(input="x")
-    turn = server.turns.pop()
-    emitter = server.start(turn, "resp_1")
-    server.said()
-    steer(server)
-    server.say(turn, emitter.function_call("weather", "call_1").done())
-    server.say(turn, emitter.complete())
-    server.said()
+    steered_before_a_call(server)
     server.hear(input="y", previous_response_id="resp_1")
     assert [item["content"] for item in dump(server.turns[0].request)["input"]] == ["Cats.", "y"]
 
 
 def test_a_failed_response_returns_the_steered_input(server: Server) -> None:
-    server.hear(input="x")
-    turn = server.turns.pop()
-    emitter = server.start(turn, "resp_1")
-    server.said()
-    steer(server)
+    turn, emitter = steered(server)
     server.say(turn, emitter.fail("server_error", "No."))
     said = server.said()
     assert types(said)[-1] == "response.steer.failed"
@@ -416,11 +412,7 @@ def test_a_failed_response_returns_the_steered_input(server: Server) -> None:
 
 
 def test_a_refused_successor_returns_the_steered_input(server: Server) -> None:
-    server.hear(input="x")
-    turn = server.turns.pop()
-    emitter = server.start(turn, "resp_1")
-    server.said()
-    steer(server)
+    turn, emitter = steered(server)
     server.say(turn, emitter.complete())
     server.said()
     server.session.reject(server.turns.pop(), APIError("The model is gone.", status=404))
