@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import importlib.util
 import os
 import subprocess
 import sys
@@ -36,7 +37,7 @@ PRINTS = {
     "reasoning.py": ["effort low", "effort high", "-> Say hello to the world."],
     "routing.py": ["scripted: Say", "scripted:groq: Say", "scripted:fastest: Say"],
 }
-TESTED_ELSEWHERE = {"agent.py"}
+TESTED_ELSEWHERE = {"agent.py", "dask_workers.py"}
 
 
 def run_example(name: str, base_url: str = "", *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -105,3 +106,10 @@ def test_the_agent_looks_into_a_folder(tmp_path: Path) -> None:
 
 def test_the_agent_is_a_whole_program_on_one_page() -> None:
     assert len((EXAMPLES / "agent.py").read_text(encoding="utf-8").splitlines()) < 60
+
+
+@pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="distributed is not installed")
+def test_requests_and_responses_travel_between_processes(url: str) -> None:
+    done = run_example("dask_workers.py", url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(done.stdout.splitlines()) == sorted(f"Say {number}." for number in range(10))

@@ -12,16 +12,18 @@ import os
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, cast
 
 import anyio
 import typer
 
 from .._version import __version__
 from ..client.client import ResponsesClient
+from ..client.gate import Gate
 from ..codec import dumps
 from ..exceptions import UsageError
 from ..scripted.demo import HUGGINGFACE_MODEL
+from ._batch import as_request, batch_progress, print_failures, read_requests
 from ._errors import TERMINATED, WRONG_USAGE, CommandError, one_line_errors, print_error
 from ._output import as_text, discard_output, print_stream, write
 from ._playback import playback
@@ -150,6 +152,50 @@ def create(
         if response.incomplete_details:
             reason = response.incomplete_details.reason or ""
         raise CommandError(f"the response is {response.status}: {reason or 'the server gives no reason'}")
+
+
+@app.command("map")
+@one_line_errors
+def map_prompts(
+    file: Annotated[
+        str, typer.Argument(help="Prompts as JSON lines, each a string or a request; - for standard input.")
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Journal of the answers, as JSON lines. Continued if it is there.")
+    ],
+    model: _Model = None,
+    base_url: _BaseURL = None,
+    provider: _Provider = None,
+    api_key: _Key = None,
+    instructions: Annotated[str | None, typer.Option("--instructions", help="Instructions for every prompt.")] = None,
+    width: Annotated[int, typer.Option("--width", help="How many requests may be open at most.", min=1)] = 64,
+) -> None:
+    """Answer many prompts, as fast as the server lets them in. Started again, it sends only those without an answer."""
+    requests = read_requests(file)
+
+    async def main() -> int:
+        async with _client(base_url, provider, api_key) as client:
+            gate = Gate(min(width, 8), max_width=width)
+            # A request may name its own model.
+            chosen = [
+                one if isinstance(one, dict) and "model" in one else {**as_request(one), "model": _model(model, client)}
+                for one in requests
+            ]
+            fields = {} if instructions is None else {"instructions": instructions}
+            with batch_progress(len(chosen)) as on_progress:
+                batch = client.map(chosen, gate=gate, journal=output, on_progress=on_progress, **cast("Any", fields))
+                return await print_failures(batch)
+
+    try:
+        failed = anyio.run(main)
+    except UsageError as error:
+        raise CommandError(str(error), status=WRONG_USAGE) from error
+    except OSError as error:
+        raise CommandError(f"cannot write {output}: {error.strerror or error}", status=WRONG_USAGE) from error
+    if failed:
+        raise CommandError(
+            f"{failed} of {len(requests)} requests failed; run the same command again to repeat only those"
+        )
 
 
 @app.command()

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from . import otel as otel
     from . import transport as transport
     from . import websocket as websocket
+    from .batch import Batch as Batch
+    from .batch import BatchProgress as BatchProgress
+    from .batch import BatchResult as BatchResult
     from .client import ResponsesClient as ResponsesClient
     from .conversations import ConversationItems as ConversationItems
     from .conversations import Conversations as Conversations
+    from .gate import Gate as Gate
     from .hooks import CallFinished as CallFinished
     from .hooks import CallResult as CallResult
     from .hooks import Hooks as Hooks
@@ -49,8 +53,10 @@ else:
         __name__,
         {
             ".": ("transport", "websocket"),
+            ".batch": ("Batch", "BatchProgress", "BatchResult"),
             ".client": ("ResponsesClient",),
             ".conversations": ("ConversationItems", "Conversations"),
+            ".gate": ("Gate",),
             ".hooks": ("CallFinished", "CallResult", "Hooks", "RetryNotice"),
             ".httpx_sse": ("EventSource", "SSEError", "ServerSentEvent", "SourceEvents", "events_from"),
             ".pages": ("ItemPages", "Page"),

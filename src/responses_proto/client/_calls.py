@@ -23,7 +23,7 @@ from ._bodies import Body, LargeBody, SmallBody, is_large
 from ._replies import MAX_ERROR_BODY, error_from_reply, is_error, read_object, unexpected_reply
 from ._streamed_reply import read_streamed
 from .hooks import CallFinished, CallResult, Hooks, RetryNotice
-from .retry import RetryAfter, RetryPolicy
+from .retry import RetryAfter, RetryPolicy, is_refusal
 from .timeouts import Timeouts
 from .transport._exchange import Exchange
 from .transport.base import Transport, WireRequest
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from ..limits import Limits
     from ..protocol.stream import Outcome
     from ..typing import Cursor, JSONObject
+    from .gate import Gate, GatePlace
 
 __all__ = ["Attempts", "ClientCore", "PreparedCall", "merge_fields", "query_params"]
 
@@ -77,6 +78,8 @@ class ClientCore:
     hooks: Hooks
     converter: Converter
     """Encodes requests and decodes everything that the server sends."""
+    gate: Gate | None = None
+    """Where each attempt waits for its place."""
 
     def prepare(
         self,
@@ -164,6 +167,7 @@ class ClientCore:
         call = self.prepare(operation, method, path, content=content, params=params, timeouts=timeouts, headers=headers)
         async with Attempts(self, call) as attempts:
             while True:
+                await attempts.enter_gate()
                 exchange = attempts.begin(await call.body.bytes())
                 try:
                     try:
@@ -222,9 +226,12 @@ class Attempts:
         "_call",
         "_core",
         "_delayed",
+        "_exchange",
         "_finished",
         "_first_event",
         "_first_request",
+        "_place",
+        "_refused",
         "_started",
         "count",
         "response",
@@ -238,6 +245,9 @@ class Attempts:
         self._finished = False
         self._first_request: WireRequest | None = None
         self._first_event: float | None = None
+        self._place: GatePlace | None = None
+        self._refused = False  # whether the server refused the last attempt, and the gate waits
+        self._exchange: Exchange | None = None
         self.count = 0
         """How many attempts were begun."""
         self.response: Response | None = None
@@ -251,6 +261,18 @@ class Attempts:
     ) -> None:
         self.finish(exc, how="ended" if exc is None else None)
 
+    async def enter_gate(self) -> None:
+        """Wait until the client's gate lets the next attempt pass. Return at once without a gate."""
+        if self._core.gate is None:
+            return
+        self._place = await self._core.gate.enter(again=self.count > 0)
+        if self.count == 0:
+            self._started = time.monotonic()
+
+    def _leave_gate(self, error: BaseException | None) -> None:
+        if self._place is not None:
+            self._place.leave(error, headers=self._exchange.headers if self._exchange is not None else {})
+
     def begin(self, body: bytes) -> Exchange:
         """Return the exchange of the next attempt; open it next. ``Timeouts.total`` runs from the first attempt."""
         self.count += 1
@@ -259,7 +281,8 @@ class Attempts:
             self._first_request = request
         if self._core.hooks.on_request is not None:
             self._core.hooks.on_request(request)
-        return Exchange(self._core.transport, request, started=self._started)
+        self._exchange = Exchange(self._core.transport, request, started=self._started)
+        return self._exchange
 
     def event_received(self) -> None:
         """Note the time of the first event of this attempt."""
@@ -267,6 +290,8 @@ class Attempts:
 
     def decide(self, error: ResponsesProtoError) -> RetryAfter | None:
         """Return the retry that the policy allows after an error; ``None`` if it allows none. Does not wait."""
+        self._leave_gate(error)
+        self._refused = self._core.gate is not None and is_refusal(error)
         total = self._call.request.timeouts.total
         decision = self._core.retry.decide(
             error,
@@ -279,12 +304,16 @@ class Attempts:
 
     async def wait(self, error: ResponsesProtoError, retry: RetryAfter) -> None:
         """Call ``on_retry`` and wait for the delay of a retry; begin the next attempt then."""
+        delay = retry.delay
+        if self._refused and self._core.gate is not None:
+            delay = self._core.gate.closed_for  # which knows more than one call does
         if self._core.hooks.on_retry is not None:
             self._core.hooks.on_retry(
-                RetryNotice(operation=self._call.operation, attempt=self.count, error=error, delay=retry.delay)
+                RetryNotice(operation=self._call.operation, attempt=self.count, error=error, delay=delay)
             )
-        self._delayed += retry.delay
-        await anyio.sleep(retry.delay)
+        self._delayed += delay
+        if not self._refused:
+            await anyio.sleep(delay)
 
     async def retry(self, error: ResponsesProtoError) -> bool:
         """Wait for the next attempt if there may be one, and return whether there may."""
@@ -307,6 +336,7 @@ class Attempts:
         cursor: Cursor | None = None,
     ) -> None:
         """Call ``on_outcome``. Idempotent. Without ``how``, the call is abandoned, failed or cancelled, depending on ``error``."""
+        self._leave_gate(error if error is not None or outcome is None else outcome.error)
         hook = self._core.hooks.on_outcome
         if self._finished or hook is None:
             return

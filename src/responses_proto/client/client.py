@@ -44,6 +44,7 @@ from ..typing import UNSET, Cursor
 from ._address import check_headers, normalize_base_url, public_url, resolve_endpoint
 from ._calls import ClientCore, merge_fields, query_params
 from .conversations import Conversations
+from .gate import Gate
 from .hooks import Hooks
 from .pages import ItemPages
 from .retry import RetryPolicy
@@ -53,7 +54,8 @@ from .transport._exchange import shut
 from .transport.http import HTTPTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+    from os import PathLike
     from types import TracebackType
 
     from typing_extensions import TypeForm  # for the type checker, which brings it
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
     from ..tools.loop import Continuation, ToolLoop
     from ..tools.run import Approve, Run, StartPolicy
     from ..typing import JSONObject
+    from .batch import Batch, BatchProgress
     from .stream import OnAbandon
     from .transport.base import Transport
     from .transport.http import HTTPClient
@@ -75,6 +78,8 @@ __all__ = ["ResponsesClient"]
 
 T = TypeVar("T")
 
+_ATTEMPTS_IN_BATCH: Final = 10
+_DELAY_IN_BATCH: Final = 3600.0  # seconds
 _INTERVAL_GROWTH: Final = 1.5  # factor between two pauses of `wait`
 
 
@@ -93,6 +98,7 @@ class ResponsesClient:
       in it (:meth:`responses_proto.codec.Converter.register`).
     - ``timeouts``, ``retry``, ``limits``, ``hooks``: the settings of every call. The ``timeouts`` of a method replace them for
       that call.
+    - ``gate``: where every request waits for its place; share one between clients of the same server. By default none waits.
     - ``headers``: sent with every request; they override the headers of this library. Most methods also take ``headers`` for
       one call, such as an ``Idempotency-Key``.
 
@@ -118,6 +124,7 @@ class ResponsesClient:
         dialect: Provider | str | None = None,
         hooks: Hooks | None = None,
         converter: Converter | None = None,
+        gate: Gate | None = None,
     ) -> None:
         _check_types(
             timeouts=(timeouts, Timeouts),
@@ -125,6 +132,7 @@ class ResponsesClient:
             limits=(limits, Limits),
             hooks=(hooks, Hooks),
             converter=(converter, Converter),
+            gate=(gate, Gate),
         )
         own_headers = {name.lower(): value for name, value in (headers or {}).items()}
         provider, url, key = resolve_endpoint(base_url, api_key, dialect, os.environ)
@@ -159,6 +167,7 @@ class ResponsesClient:
             retry=retry or RetryPolicy(),
             hooks=hooks or Hooks(),
             converter=converter or default_converter(),
+            gate=gate,
         )
         self.conversations: Final = Conversations(self._open_core)
         """The conversations that the server stores."""
@@ -178,6 +187,7 @@ class ResponsesClient:
         headers: Mapping[str, str] | None = None,
         hooks: Hooks | None = None,
         converter: Converter | None = None,
+        gate: Gate | None = None,
     ) -> Self:
         """Create a client of a provider, by its name in :data:`responses_proto.providers.PROVIDERS`, such as ``huggingface``.
 
@@ -195,6 +205,7 @@ class ResponsesClient:
             dialect=find_provider(name),
             hooks=hooks,
             converter=converter,
+            gate=gate,
         )
 
     @property
@@ -383,6 +394,54 @@ class ResponsesClient:
             tool_timeout=tool_timeout,
             on_error=on_error,
             limits=self._core.limits,
+        )
+
+    def map(
+        self,
+        requests: Iterable[CreateResponse | JSONObject | str] | AsyncIterable[CreateResponse | JSONObject | str],
+        /,
+        *,
+        gate: Gate | None = None,
+        journal: str | PathLike[str] | None = None,
+        ordered: bool = False,
+        on_progress: Callable[[BatchProgress], object] | None = None,
+        retry: RetryPolicy | None = None,
+        timeouts: Timeouts | None = None,
+        headers: Mapping[str, str] | None = None,
+        **fields: Unpack[CreateResponseFields],
+    ) -> Batch:
+        """Create a response for each request, many at a time, and yield how each ended: ``async for result in client.map(...)``.
+
+        A request is what :meth:`create` takes, or a string, which is its input. ``fields`` are set in every request. The requests are
+        taken from the iterable as there is room for them, so it may be endless. The results are :class:`BatchResult`: in the order in which
+        they end, or with ``ordered`` in that of the requests. One that fails raises nothing.
+
+        - ``gate``: bounds how many requests are open, and adapts to the server. By default that of the client, else a new one.
+        - ``journal``: a file in which each answer is kept as a line of JSON. When the batch is started again, after its process was killed for
+          example, requests whose response is there, complete or incomplete, are not sent again; their results have ``from_journal`` set. Others
+          are, with the same ``Idempotency-Key`` as before.
+        - ``on_progress``: called after each request that has ended, with a :class:`BatchProgress`.
+        - ``retry``: by default the client's, with at least ten attempts, because a gate has a request refused now and then.
+
+        Raises ``TypeError`` for an unknown field. Iterating raises ``UsageError`` for a file that is no journal or is in use, and ``OSError``.
+        """
+        from .batch import Batch  # noqa: PLC0415 - loaded only by callers that send many
+
+        merge_fields(CreateResponse, None, cast("Any", fields))  # raises for an unknown field
+        core = self._open_core()
+        policy = retry or attrs.evolve(
+            core.retry, attempts=max(core.retry.attempts, _ATTEMPTS_IN_BATCH), max_total_delay=_DELAY_IN_BATCH
+        )
+        return Batch(
+            attrs.evolve(core, retry=policy),
+            requests,
+            fields,
+            gate=gate or core.gate or Gate(),
+            journal=journal,
+            ordered=ordered,
+            on_progress=on_progress,
+            timeouts=timeouts,
+            headers=headers,
         )
 
     def resume(

@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import random as _random
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeGuard, cast
 
 import attrs
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..exceptions import ResponsesProtoError
 
-__all__ = ["Decision", "GiveUp", "GiveUpReason", "RetryAfter", "RetryPolicy"]
+__all__ = ["Decision", "GiveUp", "GiveUpReason", "RetryAfter", "RetryPolicy", "is_refusal"]
 
 GiveUpReason: TypeAlias = Literal[
     "output", "permanent", "unsafe", "attempts", "max_total_delay", "deadline", "max_retry_after"
@@ -54,6 +54,8 @@ _PERMANENT_CODES: Final = frozenset(
         "invalid_prompt",
     }
 )
+_REFUSALS: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE, 529})
+_REFUSAL_CODES: Final = frozenset({"rate_limit_exceeded", "overloaded_error", "server_overloaded", "slow_down"})
 _SHOULD_RETRY: Final = "x-should-retry"  # OpenAI's header; it overrides the status
 
 
@@ -178,3 +180,10 @@ def _is_temporary(error: APIError) -> bool:
         # The error came inside a stream, where its class was derived from its code.
         return isinstance(error, ServerError) or type(error) in {APIError.for_status(s) for s in _RETRYABLE - {425}}
     return status in _RETRYABLE or (status >= HTTPStatus.INTERNAL_SERVER_ERROR and status not in _PERMANENT)
+
+
+def is_refusal(error: BaseException | None) -> TypeGuard[APIError]:
+    """Return whether a server refused a request only because it has too many at the moment."""
+    if not isinstance(error, APIError) or not _is_temporary(error):
+        return False
+    return error.status in _REFUSALS or error.code in _REFUSAL_CODES or error.type in _REFUSAL_CODES

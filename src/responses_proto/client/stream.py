@@ -537,6 +537,7 @@ class EventStream:
     async def _send(self, attempts: Attempts) -> None:
         """Send the request, as often as the retry policy allows, until the server replies with a stream."""
         while True:
+            await attempts.enter_gate()
             self._exchange = attempts.begin(await self._call.body.bytes())
             self._frame_decoder = SSEDecoder(self._core.limits) if self._core.hooks.on_frame is not None else None
             try:

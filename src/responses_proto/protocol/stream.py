@@ -32,12 +32,12 @@ response object then counts as the whole result, and an error object as the erro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, cast
 
 import attrs
 
 from ..anomalies import Anomaly
-from ..codec import default_converter
+from ..codec import default_converter, dump
 from ..codec._json import check_nesting, may_have_large_integer
 from ..exceptions import (
     APIError,
@@ -61,6 +61,8 @@ from .sse import SSEDecoder, begins_as_events, without_end_marker
 from .state import DELTA_EVENTS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..codec import Converter
     from ..codec._load import DecodeFinding
 
@@ -85,6 +87,14 @@ _EVENT_FOR_STATUS: Final = {
     "cancelled": "response.failed",
 }
 """Status of a response -> the event that carries it. Any other status counts as completed."""
+_OUTCOME_FOR_STATUS: Final[Mapping[str, OutcomeStatus]] = {
+    "queued": "truncated",
+    "in_progress": "truncated",
+    "incomplete": "incomplete",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+"""Status of a response -> that of its outcome. Any other status counts as completed."""
 # An `event:` line (or none) -> the type that it names.
 _EVENT_LINES: Final = {b"": "", **{b"event: " + name.encode(): name for name in EVENT_TYPES}}
 _LF: Final = 10
@@ -103,6 +113,16 @@ class Outcome:
     """The server's error, for ``failed`` and ``error``; ``None`` if it gave none."""
     cursor: Cursor | None = None
     """The last position; ``None`` if the response never got an id."""
+
+    @classmethod
+    def of_response(cls, response: Response) -> Self:
+        """Return the outcome of a response that was received as a whole.
+
+        A status that is unknown or missing counts as ``completed``. One that is ``queued`` or ``in_progress`` is ``truncated``.
+        """
+        status: OutcomeStatus = _OUTCOME_FOR_STATUS.get(response.status or "", "completed")
+        error = api_error_from(dump(response.error)) if status == "failed" and response.error else None
+        return cls(status=status, response=response, error=error)
 
     def exception(self) -> ResponsesProtoError | None:
         """Return the exception for this outcome, with ``response`` and ``cursor`` set; ``None`` for ``completed``."""

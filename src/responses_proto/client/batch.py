@@ -1,0 +1,330 @@
+"""Send many requests, and yield how each of them ended.
+
+:meth:`ResponsesClient.map` returns a :class:`Batch`. A background task takes the requests one after the other, as the :class:`Gate` has room
+for them, and starts a call for each. It belongs to no task group of the caller, so the batch can be iterated and left anywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sized
+from typing import TYPE_CHECKING, Final, Self
+
+import anyio
+import anyio.lowlevel
+import attrs
+
+from ..exceptions import LocalProtocolError, ResponsesProtoError, UsageError
+from ..models.request import CreateResponse
+from ..models.response import Response
+from ..protocol.stream import Outcome
+from ._calls import merge_fields
+from ._journal import Journal
+from ._task_holder import TaskHolder
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+    from typing import Any
+
+    from ..typing import JSONObject
+    from ._calls import ClientCore
+    from .gate import Gate
+    from .hooks import CallFinished
+    from .timeouts import Timeouts
+
+__all__ = ["Batch", "BatchProgress", "BatchResult"]
+
+_KEPT: Final = frozenset({"completed", "incomplete"})
+"""The outcomes that the next start of a journal does not try again."""
+_AHEAD: Final = 2
+"""How many requests may be open or unread, as a multiple of the gate's ``max_width``."""
+
+
+@attrs.frozen(kw_only=True)
+class BatchResult:
+    """How one request of a batch ended."""
+
+    index: int
+    """Its place among the requests, from 0."""
+    request: CreateResponse | JSONObject | str
+    """The request as it was passed."""
+    outcome: Outcome | None = None
+    """How the response ended; ``None`` if there was no response."""
+    error: ResponsesProtoError | None = None
+    """What was raised; ``None`` if there was a response, however it ended."""
+    attempts: int = 0
+    """How often the request was sent."""
+    seconds: float = 0.0
+    """The time from the first attempt to the end. The wait before the first attempt does not count."""
+    from_journal: bool = False
+    """Whether an earlier start of the same journal has done the work."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the response is complete."""
+        return self.outcome is not None and self.outcome.status == "completed"
+
+    @property
+    def response(self) -> Response:
+        """The response, final or failed. Raises :attr:`error` if there was none."""
+        if self.outcome is None:
+            raise self.error or LocalProtocolError("there is neither a response nor an error")
+        return self.outcome.response
+
+    def exception(self) -> ResponsesProtoError | None:
+        """Return :attr:`error`, or the exception of an outcome that is not ``completed``; ``None`` if all is well."""
+        return self.error if self.outcome is None else self.outcome.exception()
+
+
+@attrs.frozen(kw_only=True)
+class BatchProgress:
+    """How far a batch is. Passed to ``on_progress`` after each request that has ended."""
+
+    done: int
+    """The requests that have ended, those of the journal included."""
+    failed: int
+    """Those among them whose response is not complete."""
+    total: int | None
+    """All requests; ``None`` if the requests have no length."""
+    gate: Gate
+    """The gate of the batch: its width, its rate, and how long it is closed."""
+
+
+class Batch:
+    """The results of :meth:`ResponsesClient.map`, as they end: ``async for result in batch``.
+
+    Iterating starts the work, and its end closes the batch. To be able to leave earlier, use it in ``async with``: leaving the block cancels
+    the open requests. One request that fails is a result and ends nothing. Iterating raises what the iterable of requests or ``on_progress``
+    raises, ``UsageError`` for a file that is no journal, and ``OSError`` if the journal cannot be written. Only one task may iterate.
+    """
+
+    def __init__(
+        self,
+        core: ClientCore,
+        requests: Iterable[CreateResponse | JSONObject | str] | AsyncIterable[CreateResponse | JSONObject | str],
+        fields: Mapping[str, Any],
+        *,
+        gate: Gate,
+        journal: str | os.PathLike[str] | None,
+        ordered: bool,
+        on_progress: Callable[[BatchProgress], object] | None,
+        timeouts: Timeouts | None,
+        headers: Mapping[str, str] | None,
+    ) -> None:
+        self._core = attrs.evolve(core, gate=gate)
+        self._requests = requests
+        self._fields = fields
+        self._gate = gate
+        self._journal_path = journal
+        self._ordered = ordered
+        self._on_progress = on_progress
+        self._timeouts = timeouts
+        self._headers = headers
+        self._total = len(requests) if isinstance(requests, Sized) else None
+        self._done = 0
+        self._failed = 0
+        self._holder: TaskHolder | None = None
+        self._entered = False
+        self._reading = False
+        self._next = 0  # the index of the next result if they are ordered
+        self._early: dict[int, BatchResult] = {}  # those that ended before their turn
+        self._room = anyio.Semaphore(_AHEAD * gate.max_width)
+        self._ready, self._results = anyio.create_memory_object_stream[BatchResult](math.inf)
+
+    async def __aenter__(self) -> Self:
+        self._entered = True
+        await self._start()
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Cancel the open requests and close their connections. Idempotent."""
+        if self._holder is not None:
+            await self._holder.close()
+        self._ready.close()
+        self._results.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> BatchResult:
+        if self._reading:
+            raise LocalProtocolError("another task iterates over this batch")
+        self._reading = True
+        try:
+            if self._holder is None:
+                await self._start()
+            return await self._receive()
+        except BaseException:
+            if not self._entered:
+                await self.aclose()  # nobody else does
+            raise
+        finally:
+            self._reading = False
+
+    async def _start(self) -> None:
+        if self._holder is not None:
+            raise LocalProtocolError("a batch can be entered only once: call client.map() again")
+        self._holder = TaskHolder(self._work)
+        self._holder.start()
+        try:
+            await self._holder.wait_opened()
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def _receive(self) -> BatchResult:
+        while self._next not in self._early:
+            try:
+                result = await self._results.receive()
+            except (anyio.EndOfStream, anyio.ClosedResourceError):
+                if self._holder is not None and self._holder.failure is not None:
+                    raise self._holder.failure from None
+                raise StopAsyncIteration from None
+            if not self._ordered:
+                self._room.release()
+                return result
+            self._early[result.index] = result
+        self._next += 1
+        self._room.release()
+        return self._early.pop(self._next - 1)
+
+    # In the background task
+
+    async def _work(self, holder: TaskHolder) -> None:
+        opened: AbstractContextManager[Journal | None] = (
+            contextlib.nullcontext() if self._journal_path is None else Journal(self._journal_path)
+        )
+        with self._ready, opened as journal:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._cancel_when_closed, holder, tasks.cancel_scope)
+                async with anyio.create_task_group() as calls, contextlib.aclosing(_each(self._requests)) as requests:
+                    index = 0
+                    async for request in requests:
+                        await self._room.acquire()
+                        await self._begin(calls.start_soon, journal, index, request)
+                        index += 1
+                tasks.cancel_scope.cancel()
+
+    async def _cancel_when_closed(self, holder: TaskHolder, scope: anyio.CancelScope) -> None:
+        await holder.wait_until_closed()
+        scope.cancel()
+
+    async def _begin(
+        self,
+        start: Callable[..., object],
+        journal: Journal | None,
+        index: int,
+        request: CreateResponse | JSONObject | str,
+    ) -> None:
+        """Start the call for one request, unless the journal has its answer, or it is no request."""
+        try:
+            whole = {"input": request} if isinstance(request, str) else request
+            content = merge_fields(CreateResponse, whole, self._fields)
+            if (content.get("background") if isinstance(content, Mapping) else content.background) is True:
+                raise UsageError("a batch waits for each response: leave out background=True")
+            key = "" if journal is None else journal.key(self._core.converter.dumps(content))
+        except ResponsesProtoError as error:
+            self._finish(BatchResult(index=index, request=request, error=error), journal, "")
+            return
+        entry = None if journal is None else journal.find(key)
+        if entry is not None and entry.get("status") in _KEPT:
+            response = self._core.converter.load(entry["response"], Response)
+            outcome = Outcome.of_response(response)
+            self._publish(BatchResult(index=index, request=request, outcome=outcome, from_journal=True))
+            await anyio.lowlevel.checkpoint()
+            return
+        start(self._call, journal, key, index, request, content)
+
+    async def _call(
+        self,
+        journal: Journal | None,
+        key: str,
+        index: int,
+        request: CreateResponse | JSONObject | str,
+        content: CreateResponse | JSONObject,
+    ) -> None:
+        ended: list[CallFinished] = []
+        own_hook = self._core.hooks.on_outcome
+
+        def on_outcome(finished: CallFinished) -> None:
+            ended.append(finished)
+            if own_hook is not None:
+                own_hook(finished)
+
+        core = attrs.evolve(self._core, hooks=attrs.evolve(self._core.hooks, on_outcome=on_outcome))
+        headers = {} if journal is None else {"idempotency-key": journal.idempotency_key(key)}
+        outcome, failure = None, None
+        try:
+            response = await core.call(
+                "responses.create",
+                "POST",
+                ["responses"],
+                Response,
+                content=content,
+                timeouts=self._timeouts,
+                headers={**headers, **(self._headers or {})},
+            )
+            outcome = Outcome.of_response(response)
+        except ResponsesProtoError as error:
+            failure = error
+        result = BatchResult(
+            index=index,
+            request=request,
+            outcome=outcome,
+            error=failure,
+            attempts=ended[-1].attempts if ended else 0,
+            seconds=ended[-1].elapsed if ended else 0.0,
+        )
+        self._finish(result, journal, key)
+
+    def _finish(self, result: BatchResult, journal: Journal | None, key: str) -> None:
+        if journal is not None and key:
+            journal.write(
+                {
+                    "key": key,
+                    "index": result.index,
+                    "status": "error" if result.outcome is None else result.outcome.status,
+                    "attempts": result.attempts,
+                    "seconds": round(result.seconds, 6),
+                    **(
+                        {"error": str(result.error)}
+                        if result.outcome is None
+                        else {
+                            "output_text": result.outcome.response.output_text,
+                            "response": self._core.converter.dump(result.outcome.response),
+                        }
+                    ),
+                }
+            )
+        self._publish(result)
+
+    def _publish(self, result: BatchResult) -> None:
+        self._done += 1
+        self._failed += not result.ok
+        self._ready.send_nowait(result)
+        if self._on_progress is not None:
+            self._on_progress(BatchProgress(done=self._done, failed=self._failed, total=self._total, gate=self._gate))
+
+
+async def _each(
+    requests: Iterable[CreateResponse | JSONObject | str] | AsyncIterable[CreateResponse | JSONObject | str],
+) -> AsyncGenerator[CreateResponse | JSONObject | str]:
+    if isinstance(requests, AsyncIterable):
+        try:
+            async for request in requests:
+                yield request
+        finally:
+            if isinstance(requests, AsyncGenerator):
+                await requests.aclose()
+        return
+    for request in requests:
+        yield request
