@@ -15,7 +15,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["BOUNDS", "FORMATS", "NO_FREE_KEYS", "UNSUPPORTED", "fits_strict", "is_portable_pattern"]
+__all__ = ["BOUNDS", "FORMATS", "NO_ANY", "NO_FREE_KEYS", "UNSUPPORTED", "fits_strict", "is_portable_pattern"]
 
 BOUNDS: Final = (
     "multipleOf", "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "minItems", "maxItems",
@@ -27,7 +27,10 @@ UNSUPPORTED: Final = (
     "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "patternProperties", "contains", "prefixItems",
 )  # fmt: skip
 """Keywords that cannot be dropped from a schema, because its meaning would change."""
-NO_FREE_KEYS: Final = "the strict subset has no objects with arbitrary keys: use a class, or a list of pairs"
+NO_FREE_KEYS: Final = (
+    "the strict subset has no objects with arbitrary keys: use a class, or a list of pairs, or pass strict=False"
+)
+NO_ANY: Final = "the strict subset has no values of any type: name the types, or pass strict=False"
 
 # Beside the keyword on the left, only those on the right and _ANNOTATIONS may stand. The first row that applies counts.
 _ANNOTATIONS: Final = frozenset({"title", "description"})
