@@ -2,7 +2,7 @@
 
 Constraints are recognized by the names of their attributes (``ge``, ``max_length``, ``pattern``, …). These names are shared by
 annotated_types, pydantic's ``Field`` and ``StringConstraints``, and ``msgspec.Meta``, so that none of them is imported. A
-:class:`Check` restricts the schema, as far as it has a keyword, and checks the value.
+:class:`Constraint` restricts the schema, as far as it has a keyword, and checks the value.
 
 Metadata of these libraries with another effect, such as a predicate or a validator, is refused: a constraint is never dropped
 in silence. Metadata of anyone else is ignored (PEP 593).
@@ -29,7 +29,7 @@ from ._strict import is_portable_pattern
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-__all__ = ["Check", "Metadata", "is_field", "read_metadata"]
+__all__ = ["Constraint", "Metadata", "is_field", "read_metadata"]
 
 _NUMBERS: Final = (int, float, decimal.Decimal)
 _ORDERED: Final = (*_NUMBERS, dt.date, dt.datetime, dt.time, dt.timedelta)
@@ -112,7 +112,7 @@ _HARMLESS: Final = frozenset(
 
 
 @attrs.frozen
-class Check:
+class Constraint:
     """A constraint on a value."""
 
     name: str
@@ -131,7 +131,7 @@ class Check:
             return isinstance(self.bound, _NUMBERS if issubclass(domain, _NUMBERS) else domain)
         return rule.types is not _SIZED or isinstance(self.bound, int)
 
-    def excludes(self, other: Check) -> bool:
+    def excludes(self, other: Constraint) -> bool:
         """Return whether one schema cannot state both constraints."""
         return self.name == other.name and self.name in {"multiple_of", "pattern"} and self.bound != other.bound
 
@@ -165,7 +165,7 @@ class Metadata:
     """What the metadata of one ``Annotated`` says."""
 
     description: str = ""
-    checks: tuple[Check, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
     default: Callable[[], Any] | None = None
     """Returns the default value; ``None`` if there is none."""
     alias: str = ""
@@ -182,12 +182,12 @@ def read_metadata(entries: Iterable[Any], path: str) -> Metadata:
 
     Raises ``UsageError``, with the path, for a constraint that can neither be written in a schema nor be checked.
     """
-    checks: list[Check] = []
+    constraints: list[Constraint] = []
     found: dict[str, Any] = {}
     for entry in _flatten(entries):
         for name, value in _options_of(entry).items():
             if name in _RULES:
-                checks.append(_check(name, value, path))
+                constraints.append(_constraint(name, value, path))
             elif name in _DESCRIPTIONS:
                 found["description"] = inspect.cleandoc(value)
             elif name in _FIELD_OPTIONS:
@@ -199,7 +199,7 @@ def read_metadata(entries: Iterable[Any], path: str) -> Metadata:
     if "examples" in found:
         shown = ", ".join(json.dumps(example, default=str, ensure_ascii=False) for example in found["examples"])
         found["description"] = f"{found.get('description', '')} Examples: {shown}".strip()
-    return Metadata(found.get("description", ""), tuple(checks), _default(found, path), _alias(found, path))
+    return Metadata(found.get("description", ""), tuple(constraints), _default(found, path), _alias(found, path))
 
 
 def _flatten(entries: Iterable[Any]) -> Iterator[Any]:
@@ -239,21 +239,21 @@ def _options_of(entry: Any) -> Mapping[str, Any]:
     return {name: value for name, value in options.items() if value is not None or name == "tz"}
 
 
-def _check(name: str, bound: Any, path: str) -> Check:
+def _constraint(name: str, bound: Any, path: str) -> Constraint:
     if name == "pattern":
-        return _pattern_check(bound, path)
+        return _pattern_constraint(bound, path)
     json_bound = bound
     if isinstance(bound, decimal.Decimal) and bound.is_finite():
         json_bound = int(bound) if bound == bound.to_integral_value() else float(bound)
     if not isinstance(json_bound, (int, float)) or not math.isfinite(json_bound):
         json_bound = None
-    return Check(name, bound, json_bound)
+    return Constraint(name, bound, json_bound)
 
 
 _DOLLAR: Final = re.compile(r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|\$", re.DOTALL)
 
 
-def _pattern_check(bound: Any, path: str) -> Check:
+def _pattern_constraint(bound: Any, path: str) -> Constraint:
     try:
         pattern = re.compile(bound)
     except (TypeError, re.error) as error:
@@ -262,7 +262,7 @@ def _pattern_check(bound: Any, path: str) -> Check:
     if not pattern.flags & re.MULTILINE:
         # In JSON Schema `$` does not match before a line break at the end.
         pattern = re.compile(_DOLLAR.sub(lambda match: match[1] or r"\Z", pattern.pattern), pattern.flags)
-    return Check("pattern", pattern, json_bound)
+    return Constraint("pattern", pattern, json_bound)
 
 
 def _default(found: Mapping[str, Any], path: str) -> Callable[[], Any] | None:
@@ -274,7 +274,7 @@ def _default(found: Mapping[str, Any], path: str) -> Callable[[], Any] | None:
     try:
         parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError):  # a built-in class, which needs no argument
-        return factory  # type: ignore[no-any-return] # pydantic checks that it is callable
+        return factory  # type: ignore[no-any-return] # pydantic constraints that it is callable
     if any(p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in parameters.values()):
         raise UsageError(f"{path}: a default_factory that takes the validated data is not supported")
     return factory  # type: ignore[no-any-return] # as above

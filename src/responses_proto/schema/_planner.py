@@ -56,7 +56,7 @@ from ._strict import NO_ANY, NO_FREE_KEYS, fits_strict
 
 if TYPE_CHECKING:
     from ..typing import JSONObject
-    from ._metadata import Check
+    from ._metadata import Constraint
 
 __all__ = ["object_of", "register_type", "shape_of", "type_name"]
 
@@ -197,25 +197,21 @@ class _ShapeBuilder:
         if is_pydantic_like(cls):
             # pydantic creates a class for each generic model with arguments.
             return self._cached(annotation, lambda: PydanticShape.of(annotation, path, strict=self._strict))
-        members = _members(cls, path)
-        if members is None:
-            raise UsageError(
-                f"{path}: {_display_name(annotation)} is not supported: use a class of attrs, dataclasses or pydantic, a TypedDict, ..."
-            )
-        return self._object(cls, arguments, members, path, type_arguments)
+        return self._object(annotation, cls, arguments, path, type_arguments)
 
     def _object(
-        self,
-        cls: Any,
-        arguments: tuple[Any, ...],
-        members: list[_Member],
-        path: str,
-        type_arguments: abc.Mapping[Any, Any],
+        self, annotation: Any, cls: Any, arguments: tuple[Any, ...], path: str, type_arguments: abc.Mapping[Any, Any]
     ) -> Shape:
         resolved = tuple(_substitute(argument, type_arguments) for argument in arguments)
         key = (cls, resolved)
         if key in self._shapes:
             return self._shapes[key]
+        members = _members(cls, path)
+        if members is None:
+            raise UsageError(
+                f"{path}: {_display_name(annotation)} is not supported: use a class of attrs, dataclasses or pydantic, a "
+                "TypedDict, or register_type()"
+            )
         name = "_".join((cls.__name__, *filter(None, map(type_name, resolved))))
         shape = self._shapes[key] = Object(name=name, build=cls, description=description_of(cls))
         scopes = _scopes(cls, resolved) if hasattr(cls, "__orig_bases__") or resolved else {}
@@ -242,8 +238,8 @@ class _ShapeBuilder:
         self, annotation: Any, metadata: Metadata, path: str, type_arguments: abc.Mapping[Any, Any]
     ) -> Shape:
         shape = self.build(annotation, path, type_arguments)
-        if metadata.checks:
-            shape = _constrain(shape, metadata.checks, path)
+        if metadata.constraints:
+            shape = _constrain(shape, metadata.constraints, path)
         return WithDescription(shape, metadata.description) if metadata.description else shape
 
     def _scalar(self, scalar: Scalar, path: str) -> Scalar:
@@ -372,23 +368,23 @@ def _hashed_names(cls: Any) -> set[str]:
     return {f.name for f in dataclasses.fields(cls) if (f.compare if f.hash is None else f.hash)}
 
 
-def _constrain(shape: Shape, checks: tuple[Check, ...], path: str) -> Shape:
+def _constrain(shape: Shape, constraints: tuple[Constraint, ...], path: str) -> Shape:
     """Return a shape with constraints. Raises ``UsageError`` for a constraint that does not apply to its values."""
     if isinstance(shape, WithDescription):
-        return attrs.evolve(shape, shape=_constrain(shape.shape, checks, path))
+        return attrs.evolve(shape, shape=_constrain(shape.shape, constraints, path))
     if isinstance(shape, Alias) and shape.shape is not None:
-        return _constrain(shape.shape, checks, path)
+        return _constrain(shape.shape, constraints, path)
     if isinstance(shape, Union):
         # Null is what the other options are not.
-        return Union(tuple(each if each is _NULL else _constrain(each, checks, path) for each in shape.options))
-    inner, before = (shape.shape, shape.checks) if isinstance(shape, Constrained) else (shape, ())
-    for check in checks:
-        if not check.applies_to(_python_type(inner)):
-            raise UsageError(f"{path}: a constraint does not apply to {inner.expects}: {check.text}")
-    together = (*before, *checks)
-    for at, check in enumerate(together):
-        if any(map(check.excludes, together[:at])):
-            raise UsageError(f"{path}: JSON Schema cannot express two constraints of the same kind: {check.text}")
+        return Union(tuple(each if each is _NULL else _constrain(each, constraints, path) for each in shape.options))
+    inner, before = (shape.shape, shape.constraints) if isinstance(shape, Constrained) else (shape, ())
+    for constraint in constraints:
+        if not constraint.applies_to(_python_type(inner)):
+            raise UsageError(f"{path}: a constraint does not apply to {inner.expects}: {constraint.text}")
+    together = (*before, *constraints)
+    for at, constraint in enumerate(together):
+        if any(map(constraint.excludes, together[:at])):
+            raise UsageError(f"{path}: JSON Schema cannot express two constraints of the same kind: {constraint.text}")
     return Constrained(inner, together)
 
 

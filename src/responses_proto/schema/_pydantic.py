@@ -18,7 +18,8 @@ import attrs
 
 from ..codec import default_backend
 from ..exceptions import UsageError
-from ._shapes import Shape, any_of, enum_schema, is_object, shape_error, with_description
+from ._errors import is_object, shape_error
+from ._shapes import Shape, any_of, enum_schema, with_description
 from ._strict import BOUNDS, FORMATS, NO_ANY, NO_FREE_KEYS, UNSUPPORTED, is_portable_pattern
 
 if TYPE_CHECKING:

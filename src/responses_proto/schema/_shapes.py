@@ -31,14 +31,16 @@ import itertools
 import pathlib
 import re
 import uuid
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import attrs
+
+from ._errors import ShapeError, is_array, is_object, json_type, shape_error, shown, type_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
 
-    from ._metadata import Check
+    from ._metadata import Constraint
 
 __all__ = [
     "ANYTHING",
@@ -56,7 +58,6 @@ __all__ = [
     "Scalar",
     "Schema",
     "Shape",
-    "ShapeError",
     "Tuple",
     "Union",
     "WithDescription",
@@ -64,13 +65,7 @@ __all__ = [
     "any_of",
     "enum_schema",
     "has_value",
-    "is_array",
-    "is_object",
-    "json_type",
-    "one_line",
-    "path_of",
     "root_schema",
-    "shape_error",
     "unwrap",
     "with_description",
 ]
@@ -78,117 +73,7 @@ __all__ = [
 Schema: TypeAlias = dict[str, Any]
 """A JSON Schema as a JSON object."""
 
-_MAX_SHOWN_CHARS: Final = 60
 _MAX_LISTED_OPTIONS: Final = 8
-
-
-class ShapeError(Exception):
-    """A JSON value does not match a shape. ``steps`` are its path; each container prepends its own step."""
-
-    def __init__(self, message: str, *steps: str | int, right_type: bool = True, missing: bool = False) -> None:
-        super().__init__(message)
-        self.message = message
-        self.steps: tuple[str | int, ...] = steps
-        self.right_type = right_type
-        """Whether the value has the expected JSON type, though it does not match."""
-        self.missing = missing
-        """Whether the last step names a missing property."""
-
-    @property
-    def rank(self) -> tuple[int, bool]:
-        """How specific the error is, to select one among the options of a union: the deeper, the more specific."""
-        return len(self.steps) - self.missing, self.right_type
-
-    def copy(self) -> ShapeError:
-        return ShapeError(self.message, *self.steps, right_type=self.right_type, missing=self.missing)
-
-    def prepend(self, step: str | int) -> ShapeError:
-        self.steps = (step, *self.steps)
-        return self
-
-
-def one_line(text: object) -> str:
-    """Return a text on one line."""
-    return " ".join(str(text).split())
-
-
-def shape_error(error: Exception, value: Any) -> ShapeError:
-    """Return the error of a class that refused a JSON value. Of several errors of pydantic, it is the most specific one."""
-    list_errors: Callable[[], list[Mapping[str, Any]]] = getattr(error, "errors", list[Any])
-    located = [(each, *_location(each, value)) for each in list_errors()]
-    if not located:
-        message = error.args[0] if error.args else error
-        return ShapeError(one_line(message) or type(error).__name__)
-    # The members of a union that a literal rules out are not those that were meant.
-    ruled_out = {branch for each, _, branch in located if branch and each.get("type") == "literal_error"}
-    meant = [each for each in located if each[2] not in ruled_out] or located
-    first, steps, _ = max(meant, key=lambda each: len(each[1])) if any(branch for *_, branch in meant) else meant[0]
-    return ShapeError(one_line(first.get("msg", error)), *steps, right_type=bool(steps))
-
-
-def _location(error: Mapping[str, Any], value: Any) -> tuple[tuple[str | int, ...], tuple[str, ...]]:
-    """Return the path of an error of pydantic, and the members of unions on the way."""
-    steps: list[str | int] = []
-    branch: list[str] = []
-    location = error.get("loc", ())
-    is_missing = error.get("type") == "missing"
-    for at, step in enumerate(location):
-        if is_object(value) and (step in value or (is_missing and at == len(location) - 1)):
-            value = value.get(step)
-        elif is_array(value) and isinstance(step, int) and step < len(value):
-            value = value[step]
-        else:  # the name of a member of a union
-            branch.append(f"{path_of(steps)}:{step}")
-            continue
-        steps.append(step)
-    return tuple(steps), tuple(branch)
-
-
-def path_of(steps: Iterable[str | int]) -> str:
-    """Return steps as JSONPath: ``$.a[0]['b c']``."""
-    return "$" + "".join(
-        f"[{step}]" if isinstance(step, int) else f".{step}" if step.isidentifier() else f"[{step!r}]" for step in steps
-    )
-
-
-def is_object(value: object) -> TypeGuard[dict[str, Any]]:
-    """Return whether a JSON value is an object."""
-    return type(value) is dict
-
-
-def is_array(value: object) -> TypeGuard[list[Any]]:
-    """Return whether a JSON value is an array."""
-    return type(value) is list
-
-
-def json_type(value: object) -> str:
-    """Return the name of JSON Schema for the type of a JSON value."""
-    for kinds, name in _TYPE_NAMES:
-        if isinstance(value, kinds):
-            return name
-    return "null"
-
-
-_TYPE_NAMES: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
-    (bool, "boolean"),
-    (str, "string"),
-    (int, "integer"),
-    (float, "number"),
-    (dict, "object"),
-    ((list, tuple), "array"),
-)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, str) and len(value) > _MAX_SHOWN_CHARS:
-        return f"{value[:_MAX_SHOWN_CHARS]!r}…"
-    if isinstance(value, (str, int, float)):
-        return repr(value)
-    return {"object": "an object", "array": "an array"}.get(json_type(value), "null")
-
-
-def _type_error(expects: str, value: object) -> ShapeError:
-    return ShapeError(f"expected {expects}, got {_shown(value)}", right_type=False)
 
 
 class Shape(abc.ABC):
@@ -290,9 +175,9 @@ class Scalar(Shape):
         try:
             return self.convert(value, exact)
         except TypeError:
-            raise _type_error(self.expects, value) from None
+            raise type_error(self.expects, value) from None
         except (ValueError, ArithmeticError):
-            raise ShapeError(f"expected {self.expects}, got {_shown(value)}") from None
+            raise ShapeError(f"expected {self.expects}, got {shown(value)}") from None
 
 
 def _only(*types: type) -> Callable[[Any, bool], Any]:
@@ -430,7 +315,7 @@ class Choice(Shape):
             if has_value((wire,), value):
                 return python
         right_type = json_type(value) in {json_type(wire) for wire, _ in self.options}
-        raise ShapeError(f"expected {self.expects}, got {_shown(value)}", right_type=right_type)
+        raise ShapeError(f"expected {self.expects}, got {shown(value)}", right_type=right_type)
 
     def contains(self, value: Any) -> bool:
         """Return whether a wire value is one of the options."""
@@ -474,7 +359,7 @@ class Array(Shape):
 
 def _as_list(value: Any, expects: str) -> list[Any]:
     if not is_array(value):
-        raise _type_error(expects, value)
+        raise type_error(expects, value)
     return value
 
 
@@ -542,7 +427,7 @@ class Dictionary(Shape):
 
     def read(self, value: Any, cache: ReadCache, *, exact: bool) -> Any:
         if not is_object(value):
-            raise _type_error(self.expects, value)
+            raise type_error(self.expects, value)
         read: dict[Any, Any] = {}
         for key, member in value.items():
             try:
@@ -641,7 +526,7 @@ class Object(Shape):
 
     def read(self, value: Any, cache: ReadCache, *, exact: bool) -> Any:
         if not is_object(value):
-            raise _type_error(self.expects, value)
+            raise type_error(self.expects, value)
         for missing in self._missing(value):
             raise ShapeError("required, but missing", missing, missing=True)
         for unknown in self._unknown(value) if exact or cache.closed else ():
@@ -704,7 +589,7 @@ class Union(Shape):
                         best = error
         if best is not None and (best.steps or best.right_type):
             raise best
-        raise self._tag_error(value) or _type_error(self.expects, value)
+        raise self._tag_error(value) or type_error(self.expects, value)
 
     def _tag_error(self, value: Any) -> ShapeError | None:
         """Return the error of a tag that is none of those of the options."""
@@ -714,7 +599,7 @@ class Union(Shape):
         for name in tags[0] if tags else ():
             values = [each for one in tags for each in one.get(name, [value.get(name)])]
             if not has_value(values, value.get(name)):
-                return ShapeError(f"expected {_one_of([*dict.fromkeys(values)])}, got {_shown(value.get(name))}", name)
+                return ShapeError(f"expected {_one_of([*dict.fromkeys(values)])}, got {shown(value.get(name))}", name)
         return None
 
 
@@ -744,7 +629,7 @@ class Constrained(Shape):
     """A shape with constraints on the value, all of which apply to it."""
 
     shape: Shape
-    checks: tuple[Check, ...]
+    constraints: tuple[Constraint, ...]
 
     @property
     def expects(self) -> str:
@@ -755,15 +640,15 @@ class Constrained(Shape):
 
     def schema(self, definitions: Definitions) -> Schema:
         schema = dict(definitions.schema(self.shape))
-        for check in self.checks:
-            check.restrict(schema, strict=definitions.strict)
+        for constraint in self.constraints:
+            constraint.restrict(schema, strict=definitions.strict)
         return schema
 
     def read(self, value: Any, cache: ReadCache, *, exact: bool) -> Any:
         read = self.shape.read(value, cache, exact=exact)
-        for check in self.checks:
-            if not check.holds(read):
-                raise ShapeError(f"expected {check.text}, got {_shown(value)}")
+        for constraint in self.constraints:
+            if not constraint.holds(read):
+                raise ShapeError(f"expected {constraint.text}, got {shown(value)}")
         return read
 
 

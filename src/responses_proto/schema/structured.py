@@ -47,10 +47,11 @@ from ..models.content import OutputText
 from ..models.items import Message
 from ..protocol._texts import MessageTexts
 from ..typing import UNSET
+from ._errors import ShapeError, path_of
 from ._models import is_wire_type, wire_schema
 from ._planner import description_of, object_of, register_type, shape_of, type_name
 from ._pydantic import PydanticShape
-from ._shapes import Dictionary, Object, ObjectField, ReadCache, ShapeError, path_of, root_schema
+from ._shapes import Dictionary, Object, ObjectField, ReadCache, root_schema
 from .partial import PartialJSON, partial_json
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ import attrs
 
 from ..codec import default_backend
 from ..exceptions import DecodeError, LimitExceeded, ToolArgumentsInvalid, UsageError
+from ..schema._errors import path_of
 from ..schema._hints import parameter_hint
 from ..schema._metadata import is_field, read_metadata
-from ..schema._shapes import path_of
 from ..schema.structured import Parameter, Structured
 from ._docstring import read_docstring
 
