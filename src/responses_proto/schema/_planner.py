@@ -76,8 +76,9 @@ _ARRAYS: Final[dict[Any, Any]] = {
 _MAPPINGS: Final = (dict, abc.Mapping, abc.MutableMapping)
 
 
-_REGISTERED: Final[dict[Any, Scalar]] = {}
+_KNOWN: Final[dict[Any, Scalar]] = {**SCALARS, **LAX_SCALARS, object: ANYTHING}
 _NULL: Final = SCALARS[type(None)]
+_NO_METADATA: Final = Metadata()
 _NEEDS_ELEMENT_TYPE: Final = "has no type of its elements, such as list[str]: name it, or pass strict=False"
 
 
@@ -93,7 +94,9 @@ def register_type(cls: type[T], schema: JSONObject, load: abc.Callable[[Any], T]
     """
     if not isinstance(cls, type) or not isinstance(schema, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - for callers without a type checker
         raise UsageError(f"expected a class and a schema, got {cls!r} and {schema!r}")
-    _REGISTERED[cls] = Scalar(f"a value for {cls.__name__}", schema, lambda value, _: load(value), cls)
+    closed: JSONObject = {"properties": {"value": schema}, "required": ["value"], "additionalProperties": False}
+    strict = fits_strict({"type": "object", **closed})
+    _KNOWN[cls] = Scalar(f"a value for {cls.__name__}", schema, lambda value, _: load(value), cls, strict)
 
 
 def shape_of(annotation: Any, *, strict: bool = True) -> Shape:
@@ -152,13 +155,10 @@ class _ShapeBuilder:
         if annotation is None:
             return _NULL
         if isinstance(annotation, type):
-            scalar = _REGISTERED.get(annotation) or SCALARS.get(annotation) or LAX_SCALARS.get(annotation)
-            if scalar is not None:
-                return self._scalar(scalar, path)
-        if annotation is Any or annotation is object:
-            if self._strict:
-                raise UsageError(f"{path}: {_display_name(annotation)} is not supported: {NO_ANY}")
-            return ANYTHING
+            if (scalar := _KNOWN.get(annotation)) is not None:
+                return scalar if scalar.strict else self._lax(scalar, annotation, path)
+        elif annotation is Any:
+            return self._lax(ANYTHING, annotation, path)
         name = _name_in(annotation)
         if name in self._aliases:
             return self._aliases[name]
@@ -221,8 +221,8 @@ class _ShapeBuilder:
     def field(self, member: _Member, path: str, type_arguments: abc.Mapping[Any, Any]) -> ObjectField:
         """Return one property of an object, of which ``path`` is the path."""
         path = f"{path}.{member.name}"
-        annotation, metadata = member.annotation, Metadata()
-        if get_origin(annotation) is Annotated:
+        annotation, metadata = member.annotation, _NO_METADATA
+        if not isinstance(annotation, type) and get_origin(annotation) is Annotated:
             metadata = read_metadata(annotation.__metadata__, path)
             annotation = annotation.__origin__
         return ObjectField(
@@ -242,15 +242,11 @@ class _ShapeBuilder:
             shape = _constrain(shape, metadata.constraints, path)
         return WithDescription(shape, metadata.description) if metadata.description else shape
 
-    def _scalar(self, scalar: Scalar, path: str) -> Scalar:
-        if not self._strict or scalar is SCALARS.get(scalar.python):
-            return scalar
-        parts = {"properties": {"value": scalar.base_schema}, "required": ["value"], "additionalProperties": False}
-        if fits_strict({"type": "object", **parts}):
-            return scalar
-        raise UsageError(
-            f"{path}: {scalar.python.__name__} is not supported: the strict subset cannot express it; pass strict=False"
-        )
+    def _lax(self, scalar: Scalar, annotation: Any, path: str) -> Scalar:
+        if self._strict:
+            reason = NO_ANY if scalar is ANYTHING else "the strict subset cannot express it; pass strict=False"
+            raise UsageError(f"{path}: {_display_name(annotation)} is not supported: {reason}")
+        return scalar
 
     def _array(
         self,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-import json
 import sys
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -66,8 +65,7 @@ class PydanticShape(Shape):
                 original, validate = model.model_json_schema(), model.model_validate_json
         except (TypeError, ValueError, RuntimeError) as error:  # pydantic's errors derive from these
             raise UsageError(f"{path}: {name} has no JSON Schema: {error}") from error
-        parameters = inspect.signature(validate).parameters
-        shape = cls(model, name, original, validate, frozenset({"strict", "extra"} & parameters.keys()))
+        shape = cls(model, name, original, validate, _options_of(getattr(validate, "__func__", validate)))
         if strict:
             for inner, definition in shape.own_definitions.items():
                 to_strict(definition, path if definition is shape.top else f"{path}({inner})", lambda _: {})
@@ -128,34 +126,20 @@ class PydanticShape(Shape):
 
     @property
     def definition(self) -> tuple[Hashable, str]:
-        return self._keys[self._root_name], self._root_name
+        return self._key(self._root_name), self._root_name
 
-    @functools.cached_property
-    def _keys(self) -> Mapping[str, Hashable]:
-        """The name of a definition -> a key, which is that of the same class in the schema of another model."""
-        texts = {name: json.dumps(schema, sort_keys=True) for name, schema in self.own_definitions.items()}
-        references = {
-            name: [other for other in texts if f'"{_REFERENCE}{other}"' in text] for name, text in texts.items()
-        }
-
-        def reachable(name: str, seen: dict[str, str]) -> dict[str, str]:
-            if name not in seen:
-                seen[name] = texts[name]
-                for other in references[name]:
-                    reachable(other, seen)
-            return seen
-
-        return {name: (name, *sorted(reachable(name, {}).items())) for name in texts}
+    def _key(self, name: str) -> Hashable:
+        return _Definition(name, self.own_definitions)
 
     def inner_definitions(self) -> Iterable[Hashable]:
-        return [key for name, key in self._keys.items() if name != self._root_name]
+        return [self._key(name) for name in self.original.get("$defs", ()) if name != self._root_name]
 
     def schema(self, definitions: Definitions) -> Schema:
         convert = to_strict if definitions.strict else _renamed
 
         def reference(name: str) -> Schema:
             return definitions.define(
-                self._keys[name], name, lambda: convert(self.own_definitions[name], name, reference)
+                self._key(name), name, lambda: convert(self.own_definitions[name], name, reference)
             )
 
         return convert(self.top, "$", reference)
@@ -169,6 +153,42 @@ class PydanticShape(Shape):
             return self.validate(text, **{key: option for key, option in options.items() if key in self.options})
         except ValueError as error:
             raise shape_error(error, value) from None
+
+
+@functools.lru_cache
+def _options_of(validate: Callable[..., Any]) -> frozenset[str]:
+    """Return which of the options of pydantic's validation a function has."""
+    return frozenset({"strict", "extra"} & inspect.signature(validate).parameters.keys())
+
+
+@attrs.frozen(eq=False)
+class _Definition:
+    """A definition in the schema of a model. It equals that of the same class in the schema of another model."""
+
+    name: str
+    definitions: Mapping[str, Schema]
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Definition) and self.name == other.name and self._closure() == other._closure()
+
+    def _closure(self) -> Mapping[str, Schema]:
+        """Return the definition and all that it refers to."""
+        found: dict[str, Schema] = {}
+        pending: list[Any] = [{"$ref": _REFERENCE + self.name}]
+        while pending:
+            part = pending.pop()
+            if isinstance(part, list):
+                pending += cast("list[Any]", part)
+            elif isinstance(part, dict):
+                pending += cast("Schema", part).values()
+                name = str(cast("Schema", part).get("$ref", "")).removeprefix(_REFERENCE)
+                if name in self.definitions and name not in found:
+                    found[name] = self.definitions[name]
+                    pending.append(found[name])
+        return found
 
 
 def _renamed(schema: Any, path: str, reference: Callable[[str], Schema]) -> Any:

@@ -26,7 +26,6 @@ import abc
 import base64
 import datetime as dt
 import decimal
-import functools
 import itertools
 import pathlib
 import re
@@ -163,6 +162,8 @@ class Scalar(Shape):
     """Convert a JSON value; the second argument is ``exact``. Raises ``TypeError`` for a wrong JSON type, else ``ValueError``."""
     python: type
     """The Python type of the values."""
+    strict: bool = True
+    """Whether the schema is in the strict subset."""
 
     @property
     def expects(self) -> str:
@@ -258,8 +259,8 @@ def _bytes(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
 
 
-def _scalars(*rows: tuple[type, str, Schema, Callable[[Any, bool], Any]]) -> Mapping[Any, Scalar]:
-    return {python: Scalar(label, schema, convert, python) for python, label, schema, convert in rows}
+def _scalars(*rows: tuple[type, str, Schema, Callable[[Any, bool], Any]], strict: bool = True) -> Mapping[Any, Scalar]:
+    return {python: Scalar(label, schema, convert, python, strict) for python, label, schema, convert in rows}
 
 
 SCALARS: Final = _scalars(
@@ -278,13 +279,14 @@ SCALARS: Final = _scalars(
 )
 """Type -> shape, for types without parameters."""
 
-ANYTHING: Final = Scalar("a JSON value", {}, lambda value, _: value, object)
+ANYTHING: Final = Scalar("a JSON value", {}, lambda value, _: value, object, strict=False)
 """Any JSON value; not in the strict subset."""
 
 LAX_SCALARS: Final = _scalars(
     (pathlib.Path, "a path", {"type": "string", "format": "path"}, _text(pathlib.Path)),
     (pathlib.PurePath, "a path", {"type": "string", "format": "path"}, _text(pathlib.PurePath)),
     (bytes, "bytes in base64", {"type": "string", "contentEncoding": "base64"}, _text(_bytes)),
+    strict=False,
 )
 """As :data:`SCALARS`, for types that are only supported if the schema is not strict."""
 
@@ -452,12 +454,12 @@ class ObjectField:
     default: Callable[[], Any] | None = None
     """Returns the default; ``None`` if ``Object.build`` knows it."""
 
-    @functools.cached_property
+    @property
     def nullable(self) -> bool:
         """Whether null is a value of the shape; then null is this value and not the default."""
         return accepts_null(self.shape)
 
-    @functools.cached_property
+    @property
     def tags(self) -> list[Any]:
         """The literals that the property can be; empty if it can be anything else."""
         shape = unwrap(self.shape)
@@ -466,7 +468,7 @@ class ObjectField:
         # A single literal tells classes apart: it is always there.
         return [*shape.values, None] if self.optional and len(shape.options) > 1 else shape.values
 
-    @functools.cached_property
+    @property
     def omissible(self) -> bool:
         """Whether null stands for the default."""
         return self.optional and len(self.tags) != 1
@@ -486,6 +488,7 @@ class Object(Shape):
     build: Callable[..., Any]
     description: str = ""
     fields: tuple[ObjectField, ...] = ()
+    _tags: Mapping[str, list[Any]] | None = attrs.field(default=None, init=False)
 
     @property
     def expects(self) -> str:
@@ -508,7 +511,9 @@ class Object(Shape):
         return with_description(schema, self.description)
 
     def tags(self) -> Mapping[str, list[Any]]:
-        return {field.wire: field.tags for field in self.fields if field.tags}
+        if self._tags is None:  # `fields` are set by now
+            self._tags = {field.wire: tags for field in self.fields if (tags := field.tags)}
+        return self._tags
 
     def may_match(self, value: Any, *, exact: bool) -> bool:
         if not super().may_match(value, exact=exact):
@@ -683,6 +688,8 @@ class Alias(Shape):
 
 def _undescribed(shape: Shape) -> Shape:
     """Return the shape that an alias or a shape with a description stands for."""
+    if type(shape) is Scalar:  # `isinstance` is slow for abstract classes
+        return shape
     seen: set[int] = set()
     while isinstance(shape, (WithDescription, Alias)) and id(shape) not in seen:
         seen.add(id(shape))
@@ -693,7 +700,7 @@ def _undescribed(shape: Shape) -> Shape:
 def unwrap(shape: Shape) -> Shape:
     """Return a shape without its name, description and constraints."""
     shape = _undescribed(shape)
-    return unwrap(shape.shape) if isinstance(shape, Constrained) else shape
+    return unwrap(shape.shape) if type(shape) is Constrained else shape
 
 
 def accepts_null(shape: Shape) -> bool:
@@ -750,7 +757,9 @@ class Definitions:
         seen: set[int] = set()
         while pending:
             shape = pending.pop()
-            keys = [shape.definition[0]] if shape.definition else []
+            if type(shape) is Scalar or type(shape) is Choice:  # `isinstance` is slow for abstract classes
+                continue
+            keys = [definition[0]] if (definition := shape.definition) else []
             if id(shape) not in seen:
                 seen.add(id(shape))
                 keys += shape.inner_definitions()
@@ -776,9 +785,10 @@ class Definitions:
 
     def schema(self, shape: Shape) -> Schema:
         """Return the schema of a shape, or a reference to it."""
-        if shape.definition is None or self._uses.get(shape.definition[0], 0) < 2:  # noqa: PLR2004 - used only once
+        definition = shape.definition
+        if definition is None or self._uses.get(definition[0], 0) < 2:  # noqa: PLR2004 - used only once
             return shape.schema(self)
-        return self.define(*shape.definition, lambda: shape.schema(self))
+        return self.define(*definition, lambda: shape.schema(self))
 
 
 def root_schema(root: Shape, *, strict: bool = True) -> Schema:

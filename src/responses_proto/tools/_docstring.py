@@ -6,6 +6,7 @@ notes and examples. Only the types that a Sphinx docstring states again (``:type
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import textwrap
@@ -30,6 +31,7 @@ _GOOGLE: Final = re.compile(r"\*{0,2}(\w+)\s*(?:\([^)]*\))?\s*:\s*(.*)")
 _NUMPY: Final = re.compile(r"\*{0,2}(\w+)\s*(?::.*)?()")
 
 
+@functools.lru_cache(maxsize=64)  # a tool reads it for its description and for its parameters
 def read_docstring(text: str) -> tuple[str, dict[str, str]]:
     """Return the text without the descriptions of parameters, and the description of each parameter on one line."""
     lines = inspect.cleandoc(text).splitlines()

@@ -123,11 +123,12 @@ def _described(parameter: PyParameter, text: str) -> Parameter:
         raise UsageError(f"the parameter {parameter.name!r} has no type annotation")
     if is_field(parameter.default):  # `Field(...)` has the default, or none
         hint = Annotated[hint, parameter.default]
-    metadata = read_metadata(getattr(hint, "__metadata__", ()), f"$.{parameter.name}")
+    metadata = getattr(hint, "__metadata__", ())
+    is_described = bool(metadata and read_metadata(metadata, f"$.{parameter.name}").description)
     return Parameter(
         hint,
         optional=parameter.default is not _EMPTY and not is_field(parameter.default),
-        description="" if metadata.description else text,
+        description="" if is_described else text,
     )
 
 
