@@ -138,7 +138,7 @@ class Constraint:
     @property
     def text(self) -> str:
         """What the constraint demands."""
-        bound: Any = getattr(self.bound, "pattern", self.bound)
+        bound: Any = self.json_bound or getattr(self.bound, "pattern", self.bound)
         return _RULES[self.name].text.format("any" if bound is ... else bound)
 
     def holds(self, value: Any) -> bool:

@@ -76,7 +76,7 @@ _ARRAYS: Final[dict[Any, Any]] = {
 _MAPPINGS: Final = (dict, abc.Mapping, abc.MutableMapping)
 
 
-_KNOWN: Final[dict[Any, Scalar]] = {**SCALARS, **LAX_SCALARS, object: ANYTHING}
+_KNOWN: Final[dict[Any, Scalar]] = {**SCALARS, **LAX_SCALARS, object: ANYTHING, Any: ANYTHING}
 _NULL: Final = SCALARS[type(None)]
 _NO_METADATA: Final = Metadata()
 _NEEDS_ELEMENT_TYPE: Final = "has no type of its elements, such as list[str]: name it, or pass strict=False"
@@ -154,11 +154,8 @@ class _ShapeBuilder:
             return self.build(type_arguments[annotation], path, {})
         if annotation is None:
             return _NULL
-        if isinstance(annotation, type):
-            if (scalar := _KNOWN.get(annotation)) is not None:
-                return scalar if scalar.strict else self._lax(scalar, annotation, path)
-        elif annotation is Any:
-            return self._lax(ANYTHING, annotation, path)
+        if isinstance(annotation, type) and (scalar := _KNOWN.get(annotation)) is not None:
+            return scalar if scalar.strict else self._lax(scalar, annotation, path)
         name = _name_in(annotation)
         if name in self._aliases:
             return self._aliases[name]
@@ -204,7 +201,7 @@ class _ShapeBuilder:
     ) -> Shape:
         resolved = tuple(_substitute(argument, type_arguments) for argument in arguments)
         key = (cls, resolved)
-        if key in self._shapes:
+        if all(isinstance(argument, abc.Hashable) for argument in resolved) and key in self._shapes:
             return self._shapes[key]
         members = _members(cls, path)
         if members is None:
@@ -228,10 +225,12 @@ class _ShapeBuilder:
         return ObjectField(
             wire=metadata.alias or member.name,
             name=member.name,
-            shape=self._annotated(annotation, metadata, path, type_arguments),
+            shape=self._annotated(annotation, attrs.evolve(metadata, description=""), path, type_arguments)
+            if metadata is not _NO_METADATA
+            else self.build(annotation, path, type_arguments),
             optional=member.optional or metadata.default is not None,
             default=None if member.optional else metadata.default,
-            description=member.description,
+            description=member.description or metadata.description,
         )
 
     def _annotated(
@@ -429,7 +428,7 @@ def _choice(options: list[tuple[Any, Any]], path: str, description: str = "") ->
 
 def _members(cls: Any, path: str) -> list[_Member] | None:
     """Return the fields of a class, in order; ``None`` if the class is not of a supported kind."""
-    if typing.is_typeddict(cls) or (_is(cls, dict) and hasattr(cls, "__total__")):
+    if _is_typed_dict(cls):
         return _members_of_dict(cls, class_hints(cls, path))
     if attrs.has(cls):
         hints = class_hints(cls, path)
@@ -499,12 +498,16 @@ def _scopes(cls: Any, arguments: tuple[Any, ...]) -> dict[str, abc.Mapping[Any, 
             inherited |= own_annotations(origin)
     names = [a.alias for a in cls.__dict__.get("__attrs_attrs__", ()) if not a.inherited]
     # A typed dictionary has the annotations of its bases, too.
-    inherited = inherited if typing.is_typeddict(cls) else {}
+    inherited = inherited if _is_typed_dict(cls) else {}
     names += [name for name, hint in own_annotations(cls).items() if inherited.get(name) is not hint]
     return {**scopes, **dict.fromkeys(names, own)}
 
 
 _NOT_BASES: Final = (object, typing.Generic, typing.Protocol)
+
+
+def _is_typed_dict(cls: Any) -> bool:
+    return typing.is_typeddict(cls) or (_is(cls, dict) and hasattr(cls, "__total__"))  # also of typing_extensions
 
 
 def _is_proper_class(cls: Any) -> bool:

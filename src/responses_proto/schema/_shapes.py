@@ -27,6 +27,7 @@ import base64
 import datetime as dt
 import decimal
 import itertools
+import math
 import pathlib
 import re
 import uuid
@@ -208,6 +209,8 @@ def _number(value: Any, exact: bool) -> float:  # noqa: FBT001 - as above
         return float(value)
     if type(value) is not float:
         raise TypeError
+    if not math.isfinite(value):
+        raise ValueError(value)
     return value
 
 
@@ -653,7 +656,8 @@ class Constrained(Shape):
         read = self.shape.read(value, cache, exact=exact)
         for constraint in self.constraints:
             if not constraint.holds(read):
-                raise ShapeError(f"expected {constraint.text}, got {shown(value)}")
+                got = f"{len(value)} elements" if isinstance(value, (list, dict)) else shown(value)
+                raise ShapeError(f"expected {constraint.text}, got {got}")
         return read
 
 
