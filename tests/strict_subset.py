@@ -53,7 +53,7 @@ def _problems(schema: dict[str, Any], root: dict[str, Any], path: str) -> Iterat
 
 
 def _types(schema: dict[str, Any]) -> list[str]:
-    types = [] if "anyOf" in schema else schema["type"]
+    types: str | list[str] = [] if "anyOf" in schema else schema["type"]
     return [types] if isinstance(types, str) else types
 
 

@@ -25,7 +25,7 @@ from responses_proto.schema._strict import fits_strict
 class Between(GroupedMetadata):
     """Constraints of a user of annotated_types."""
 
-    def __iter__(self) -> Iterator[object]:  # type: ignore[override] # annotated_types has the type of its own base
+    def __iter__(self) -> Iterator[object]:
         return iter((Ge(1), Le(5)))
 
 
@@ -126,7 +126,7 @@ def test_a_pattern_with_flags_is_checked_but_not_in_the_schema() -> None:
         (Annotated[str, Field(pattern="(")], "$"),
         (Annotated[str, Meta(pattern="(")], "$"),
         (Annotated[str, Ge(1)], "$"),
-        (Annotated[int, Ge("1")], "$"),  # type: ignore[arg-type] # what is tested
+        (Annotated[int, Ge("1")], "$"),
         (Annotated[bool, Ge(1)], "$"),
         (Annotated[int, MinLen(1)], "$"),
         (Annotated[int | str, Ge(1)], "$"),
@@ -169,7 +169,12 @@ def test_defaults_and_aliases() -> None:
     assert found.default is not None
     assert found.default() == shared
     assert found.default() is not shared
-    for field, value in ((Field(None), None), (Field(default_factory=list), []), (Field(default_factory=lambda: 3), 3)):
+    cases: list[tuple[Any, Any]] = [
+        (Field(None), None),
+        (Field(default_factory=list), []),
+        (Field(default_factory=lambda: 3), 3),
+    ]
+    for field, value in cases:
         default = read_metadata([field], "$").default
         assert default is not None
         assert default() == value

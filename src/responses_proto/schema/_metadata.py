@@ -52,13 +52,13 @@ class _Rule:
 
 def _is_multiple(value: Any, base: Any) -> bool:
     if isinstance(value, float) or isinstance(base, float):
-        return abs(math.remainder(value, base)) <= abs(value) / 1e9  # so 0.3 is a multiple of 0.1
+        return bool(abs(math.remainder(value, base)) <= abs(value) / 1e9)  # so 0.3 is a multiple of 0.1
     return bool(value % base == 0)
 
 
 def _is_in_zone(value: Any, zone: Any) -> bool:
     if zone is None or zone is ...:
-        return (value.tzinfo is None) is (zone is None)
+        return bool((value.tzinfo is None) is (zone is None))
     return value.tzinfo is not None and str(value.tzinfo) == str(zone)
 
 

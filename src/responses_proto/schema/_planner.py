@@ -527,7 +527,8 @@ def _members_of_dict(cls: Any, hints: dict[str, Any]) -> list[_Member]:
     required: frozenset[str] = cls.__required_keys__
     members: list[_Member] = []
     for name, hint in hints.items():
-        annotation, optional, metadata = hint, name not in required, ()
+        annotation, optional = hint, name not in required
+        metadata: tuple[Any, ...] = ()
         # If annotations are strings, `__required_keys__` ignores the qualifiers.
         while (qualifier := get_origin(annotation)) is not None:
             if qualifier is Required or qualifier is NotRequired:

@@ -17,7 +17,7 @@ import attrs
 
 from ..codec import default_backend
 from ..exceptions import UsageError
-from ._errors import is_object, shape_error
+from ._errors import is_array, is_object, shape_error
 from ._shapes import Shape, any_of, enum_schema, with_description
 from ._strict import BOUNDS, FORMATS, NO_ANY, NO_FREE_KEYS, UNSUPPORTED, is_portable_pattern
 
@@ -180,11 +180,11 @@ class _Definition:
         pending: list[Any] = [{"$ref": _REFERENCE + self.name}]
         while pending:
             part = pending.pop()
-            if isinstance(part, list):
-                pending += cast("list[Any]", part)
-            elif isinstance(part, dict):
-                pending += cast("Schema", part).values()
-                name = str(cast("Schema", part).get("$ref", "")).removeprefix(_REFERENCE)
+            if is_array(part):
+                pending += part
+            elif is_object(part):
+                pending += part.values()
+                name = str(part.get("$ref", "")).removeprefix(_REFERENCE)
                 if name in self.definitions and name not in found:
                     found[name] = self.definitions[name]
                     pending.append(found[name])
@@ -193,13 +193,12 @@ class _Definition:
 
 def _renamed(schema: Any, path: str, reference: Callable[[str], Schema]) -> Any:
     """Return a schema with the new names of the definitions."""
-    if isinstance(schema, list):
-        return [_renamed(each, path, reference) for each in cast("list[Any]", schema)]
-    if not isinstance(schema, dict):
+    if is_array(schema):
+        return [_renamed(each, path, reference) for each in schema]
+    if not is_object(schema):
         return schema
-    original = cast("Schema", schema)
-    made = {key: _renamed(value, path, reference) for key, value in original.items() if key != "discriminator"}
-    target = original.get("$ref")
+    made = {key: _renamed(value, path, reference) for key, value in schema.items() if key != "discriminator"}
+    target = schema.get("$ref")
     if isinstance(target, str) and target.startswith(_REFERENCE):
         made |= reference(target.removeprefix(_REFERENCE))
     return made

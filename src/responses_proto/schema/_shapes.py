@@ -656,7 +656,7 @@ class Constrained(Shape):
         read = self.shape.read(value, cache, exact=exact)
         for constraint in self.constraints:
             if not constraint.holds(read):
-                got = f"{len(value)} elements" if isinstance(value, (list, dict)) else shown(value)
+                got = f"{len(value)} elements" if is_array(value) or is_object(value) else shown(value)
                 raise ShapeError(f"expected {constraint.text}, got {got}")
         return read
 
