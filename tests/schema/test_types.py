@@ -73,24 +73,24 @@ def test_without_strictness_a_dictionary_is_an_object(kind: Any, schema: Any, va
         json_schema(kind)
 
 
-@pytest.mark.parametrize(
-    ("kind", "schema", "value", "python"),
-    [
-        (Any, {}, [{"a": None}], [{"a": None}]),
-        (object, {}, None, None),
-        (list, {"type": "array", "items": {}}, [1, "a"], [1, "a"]),
-        (tuple, {"type": "array", "items": {}}, [1, "a"], (1, "a")),
-        (set, {"type": "array", "items": {}}, [1, "a"], {1, "a"}),
-        (bytes, {"type": "string", "contentEncoding": "base64"}, "aGk=", b"hi"),
-        (pathlib.Path, {"type": "string", "format": "path"}, "a/b", pathlib.Path("a/b")),
-        (
-            dict[str, int] | None,
-            {"anyOf": [{"type": "object", "additionalProperties": {"type": "integer"}}, {"type": "null"}]},
-            None,
-            None,
-        ),
-    ],
-)
+MORE_TYPES: list[tuple[Any, Any, Any, Any]] = [
+    (Any, {}, [{"a": None}], [{"a": None}]),
+    (object, {}, None, None),
+    (list, {"type": "array", "items": {}}, [1, "a"], [1, "a"]),
+    (tuple, {"type": "array", "items": {}}, [1, "a"], (1, "a")),
+    (set, {"type": "array", "items": {}}, [1, "a"], {1, "a"}),
+    (bytes, {"type": "string", "contentEncoding": "base64"}, "aGk=", b"hi"),
+    (pathlib.Path, {"type": "string", "format": "path"}, "a/b", pathlib.Path("a/b")),
+    (
+        dict[str, int] | None,
+        {"anyOf": [{"type": "object", "additionalProperties": {"type": "integer"}}, {"type": "null"}]},
+        None,
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "schema", "value", "python"), MORE_TYPES)
 def test_without_strictness_more_types_are_supported(kind: Any, schema: Any, value: Any, python: Any) -> None:
     found: Any = json_schema(kind, strict=False)
     assert found["properties"]["value"] == schema
@@ -211,8 +211,9 @@ class ByFlag:
 
 @pytest.mark.parametrize("order", list(itertools.permutations([ById, ByName, ByFlag])), ids=str)
 def test_a_union_takes_the_class_that_fits_without_conversion(order: Any) -> None:
-    kind = typing.Union[order]  # noqa: UP007 - of a tuple
-    for key, cls in (("0042", ByName), (42, ById), (True, ByFlag)):
+    kind: Any = typing.Union[order]  # noqa: UP007 - of a tuple
+    cases: list[tuple[Any, Any]] = [("0042", ByName), (42, ById), (True, ByFlag)]
+    for key, cls in cases:
         assert structure(json.dumps({"value": {"key": key}}), kind) == cls(key=key)
 
 
@@ -230,13 +231,8 @@ class Price:
         self.total = 100 * self.amount + cents
 
 
-@attr.s
-class Old:
-    x = attr.ib(type=int)
-    names = attr.ib(type=list[str], factory=list)
-
-
-Bare = collections.namedtuple("Bare", "x y")  # noqa: PYI024 - without types
+Old: Any = attr.make_class("Old", {"x": attr.ib(type=int), "names": attr.ib(type=list[str], factory=list)})
+Bare = collections.namedtuple("Bare", "x y")  # noqa: PYI024 # pyright: ignore[reportUntypedNamedTuple] - without types
 
 
 def test_an_init_variable_is_a_field() -> None:
