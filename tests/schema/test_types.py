@@ -11,7 +11,7 @@ import math
 import pathlib
 import typing
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, Required, TypedDict, TypeVar
 
 import attr
 import attrs
@@ -73,7 +73,7 @@ def test_without_strictness_a_dictionary_is_an_object(kind: Any, schema: Any, va
         json_schema(kind)
 
 
-MORE_TYPES: list[tuple[Any, Any, Any, Any]] = [
+MORE_TYPES: list[Any] = [
     (Any, {}, [{"a": None}], [{"a": None}]),
     (object, {}, None, None),
     (list, {"type": "array", "items": {}}, [1, "a"], [1, "a"]),
@@ -107,7 +107,7 @@ def test_without_strictness_more_types_are_supported(kind: Any, schema: Any, val
         (dict[int, str], {"x": ""}, "$.x"),
         (bytes, {"value": "a"}, "$.value"),
         (bytes, {"value": 1}, "$.value"),
-        (set, {"value": [[]]}, "$.value"),
+        (set[Any], {"value": [[]]}, "$.value"),
         (Loose, {"anything": 1, "by_name": {"a": ["x"]}}, "$.by_name.a[0]"),
     ],
 )
@@ -256,6 +256,23 @@ class FrozenByIdentity:
     row: list[int] = attrs.field(eq=False)
 
 
+@dataclasses.dataclass(frozen=True)
+class Stamped:
+    rows: list[int]
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    size: int
+    nodes: tuple[Node, ...] = ()
+    note: list[int] = dataclasses.field(default_factory=list[int], compare=False)
+
+
+@dataclasses.dataclass
+class Incomplete:
+    cents: dataclasses.InitVar  # type: ignore[type-arg] # pyright: ignore[reportMissingTypeArgument] # what is tested
+
+
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
@@ -267,7 +284,9 @@ class FrozenByIdentity:
         (set[Movie], "not hashable"),
         (set[Author], "not hashable"),
         (set[Frozen | int], "not hashable"),
+        (set[Stamped], "not hashable"),
         (Callable[[int], str], "is not supported"),
+        (Incomplete, "cents has no annotation"),
     ],
 )
 def test_what_no_value_could_be_made_of_is_refused(kind: Any, words: str) -> None:
@@ -275,7 +294,9 @@ def test_what_no_value_could_be_made_of_is_refused(kind: Any, words: str) -> Non
         json_schema(kind)
 
 
-@pytest.mark.parametrize("kind", [set[int], frozenset[tuple[int, ...]], set[Delete], set[FrozenByIdentity], set[Pair]])
+@pytest.mark.parametrize(
+    "kind", [set[int], frozenset[tuple[int, ...]], set[Delete], set[FrozenByIdentity], set[Pair], set[Node]]
+)
 def test_a_set_of_what_can_be_hashed_is_supported(kind: Any) -> None:
     assert json_schema(kind)
 
@@ -366,3 +387,37 @@ def test_fractions_and_signs_of_durations() -> None:
 def test_a_number_that_is_not_exact_is_refused(kind: Any, number: float) -> None:
     with pytest.raises(DecodeError):
         Structured[Any](kind).load({"value": number})
+
+
+def test_a_dictionary_is_not_hashable() -> None:
+    with pytest.raises(UsageError, match="not hashable"):
+        json_schema(set[dict[str, int]], strict=False)
+
+
+class Qualified(TypedDict, total=False):
+    one: Annotated[Required[int], "the first"]
+    two: Annotated[int, "the second"]
+
+
+def test_a_description_can_stand_around_a_qualifier() -> None:
+    schema: Any = json_schema(Qualified, strict=False)
+    assert schema["required"] == ["one"]
+    assert [each["description"] for each in schema["properties"].values()] == ["the first", "the second"]
+
+
+def test_a_class_in_a_model_can_have_the_name_of_the_model() -> None:
+    inner: Any = pydantic.create_model("Same", size=(int, ...))
+    outer: Any = pydantic.create_model("Same", parts=(list[inner], ...))
+    kind: Any = outer | None
+    schema: Any = json_schema(kind)
+    assert structure('{"value": {"parts": [{"size": 1}]}}', kind) == outer(parts=[inner(size=1)])
+    assert schema["properties"]["value"]["anyOf"][0]["properties"]["parts"]["items"] == {"$ref": "#/$defs/Same"}
+
+
+class Negated(pydantic.BaseModel):
+    row: Annotated[str, pydantic.WithJsonSchema({"type": "string", "not": {"const": "x"}})]
+
+
+def test_a_keyword_of_pydantic_that_cannot_be_dropped_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"\$\.row: the strict subset has no 'not'"):
+        json_schema(Negated)
