@@ -22,7 +22,7 @@ from tests.test_layers import PACKAGE, modules, never_awaits
 ROOT: Final = Path(__file__).parents[1]
 TESTS: Final = ROOT / "tests"
 
-# Modules that are tested by a file of another name: parts of a larger module, and modules that only export names.
+# Modules that are tested by a file of another name, or by all files of a folder: parts of a larger module, and modules that only export names.
 TESTED_BY: Final = {
     "_lazy": "test_init.py",
     "_version": "test_init.py",
@@ -33,9 +33,9 @@ TESTED_BY: Final = {
     "protocol/_items": "protocol/test_identity.py",
     "protocol/websocket/__init__": "protocol/websocket/test_both_ends.py",
     "schema/__init__": "test_init.py",
-    "schema/_planner": "schema/test_structured.py",
-    "schema/_pydantic": "schema/test_structured.py",
-    "schema/_shapes": "schema/test_structured.py",
+    "schema/_planner": "schema",
+    "schema/_pydantic": "schema",
+    "schema/_shapes": "schema",
     "scripted/__init__": "test_init.py",
     "scripted/_steps": "scripted/test_plan.py",
 }

@@ -23,6 +23,8 @@ GOOGLE = """Tell the weather.
 
     Note:
         units: none.
+
+    IMPORTANT: stay calm.
     """
 
 NUMPY = """Tell the weather.
@@ -39,6 +41,8 @@ NUMPY = """Tell the weather.
         Which units: c or f.
     **more
         Anything.
+
+    IMPORTANT: stay calm.
 
     Returns
     -------
@@ -58,13 +62,23 @@ SPHINX = """Tell the weather.
     :param more: Anything.
     :returns: The weather.
     :raises ValueError: Never.
+
+    IMPORTANT: stay calm.
     """
 
 
-@pytest.mark.parametrize("text", [GOOGLE, NUMPY, SPHINX], ids=["google", "numpy", "sphinx"])
-def test_parameters_are_read_from_each_docstring_style(text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        (GOOGLE, "Returns:\n    city: The weather.\n\nNote:\n    units: none.\n\nIMPORTANT: stay calm."),
+        (NUMPY, "IMPORTANT: stay calm.\n\nReturns\n-------\ncity\n    The weather."),
+        (SPHINX, ":returns: The weather.\n:raises ValueError: Never.\n\nIMPORTANT: stay calm."),
+    ],
+    ids=["google", "numpy", "sphinx"],
+)
+def test_parameters_are_read_from_each_docstring_style(text: str, rest: str) -> None:
     description, parameters = read_docstring(text)
-    assert description == "Tell the weather.\n\nIt is always sunny:\nreally."
+    assert description == f"Tell the weather.\n\nIt is always sunny:\nreally.\n\n{rest}"
     assert parameters == {"city": "The city of the user.", "units": "Which units: c or f.", "more": "Anything."}
 
 
@@ -74,10 +88,14 @@ def test_parameters_are_read_from_each_docstring_style(text: str) -> None:
         ("", "", {}),
         ("Just a line.", "Just a line.", {}),
         ("A line.\n\nExample: it works.", "A line.\n\nExample: it works.", {}),
-        ("A line.\n\n    Returns:\n        x: y\n    ", "A line.", {}),
+        ("A line.\n\n    Returns:\n        x: y\n    ", "A line.\n\nReturns:\n    x: y", {}),
         ("\n    Args:\n        x: y\n    ", "", {"x": "y"}),
         ("A line.\n\n    Args:\n        x: y\n    :param z: w\n", "A line.", {"x": "y", "z": "w"}),
-        ("A line.\n\n    Args:\n        no entry\n        x: y\n    And more.\n", "A line.", {"x": "y"}),
+        (
+            "A line.\n\n    Args:\n        no entry\n        x: y\n    And more.\n",
+            "A line.\n\nno entry\n\nAnd more.",
+            {"x": "y"},
+        ),
         ("A line.\n\nParameters\n----------\n", "A line.", {}),
         ("A line.\n\n:param: nothing\n", "A line.", {}),
         ("A line.\n---------\nwith a rule", "A line.\n---------\nwith a rule", {}),

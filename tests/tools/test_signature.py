@@ -5,18 +5,22 @@ from __future__ import annotations
 import enum
 import functools
 import json
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional, TypedDict, cast
 
+import anyio
 import attrs
 import pydantic
 import pytest
 
 from responses_proto.exceptions import ToolArgumentsInvalid, UsageError
+from responses_proto.models import FunctionCall
 from responses_proto.schema import json_schema
+from responses_proto.tools import ToolContext, function_tool
 from responses_proto.tools._signature import Signature, description_of, label_of, name_of, parameters_of, signature_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 
 class Context:
@@ -70,8 +74,8 @@ def everything(
     return {**locals()}
 
 
-def read(function: Callable[..., Any]) -> Signature:
-    return signature_of(function, parameters_of(function, Context).arguments)
+def read(function: Callable[..., Any], *, strict: bool = True) -> Signature:
+    return signature_of(function, parameters_of(function, Context).arguments, strict=strict)
 
 
 def call(function: Callable[..., Any], arguments: object) -> Any:
@@ -93,12 +97,16 @@ def test_the_schema_is_that_of_structured_output() -> None:
         film: Annotated[Film | None, "the film"] = None
         days: Annotated[int, "how many"] = 3
 
-    assert read(everything).schema(strict=True) == json_schema(Same)
+    assert read(everything).schema == json_schema(Same)
 
 
 def test_if_not_strict_a_parameter_with_a_default_is_not_required() -> None:
-    strict, lax = (read(everything).schema(strict=strict) for strict in (True, False))
-    assert lax == {**strict, "required": ["city", "place", "guests"]}
+    strict, lax = (read(everything, strict=strict).schema for strict in (True, False))
+    properties: Any = lax["properties"]
+    assert lax["required"] == ["city", "place", "guests"]
+    assert set(properties) == set(cast("Any", strict["properties"]))
+    assert properties["units"] == {"type": "string", "enum": ["c", "f"]}
+    assert properties["days"] == {"type": "integer", "description": "how many"}
     assert call(everything, {"city": "a", "place": {"lat": 1, "lon": 2}, "guests": []})["units"] == "c"
 
 
@@ -106,7 +114,7 @@ def test_a_function_without_parameters_takes_an_empty_object() -> None:
     def nothing() -> str:
         return "done"
 
-    assert read(nothing).schema(strict=True) == {
+    assert read(nothing).schema == {
         "type": "object",
         "properties": {},
         "required": [],
@@ -118,7 +126,7 @@ def test_a_function_without_parameters_takes_an_empty_object() -> None:
 
 
 def test_a_description_in_annotated_overrides_the_docstring() -> None:
-    properties: Any = read(everything).schema(strict=True)["properties"]
+    properties: Any = read(everything).schema["properties"]
     assert properties["city"]["description"] == "The city."
     assert "how many" in json.dumps(properties["days"])
     assert "Not this" not in json.dumps(properties["days"])
@@ -232,7 +240,7 @@ def wrapped(*args: Any, **kwargs: Any) -> int:
 )
 def test_every_kind_of_callable_has_a_signature(function: Callable[..., Any], name: str, description: str) -> None:
     assert (name_of(function), description_of(function)) == (name, description)
-    assert list(read(function).schema(strict=True)["properties"]) == ["n"]  # type: ignore[arg-type] # a schema's are an object
+    assert list(read(function).schema["properties"]) == ["n"]  # type: ignore[arg-type] # a schema's are an object
     assert call(function, {"n": 3}) == 3
 
 
@@ -268,8 +276,8 @@ broken.__annotations__["x"] = "list["
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        (nameless, r"nameless\(\*numbers: 'int'\): a model passes arguments by name"),
-        (collecting, r"collecting\(\*\*numbers: 'int'\): a model passes arguments by name"),
+        (nameless, r"nameless\(\*numbers\): a model passes arguments by name"),
+        (collecting, r"collecting\(\*\*numbers\): a model passes arguments by name"),
         (len, r"len\(\): the parameter 'obj' has no type"),
         (free, r"free\(\): \$\.x: dict\[str, int\]"),
         (late, r"late\(\): the Context must be the first parameter"),
@@ -298,3 +306,191 @@ def test_integers_of_any_size_are_exact(number: int) -> None:
         return [n, *any_of]
 
     assert call(count, {"n": number, "any_of": [number]}) == [number, number]
+
+
+NAMES = (
+    "self",
+    "cls",
+    "context",
+    "function",
+    "args",
+    "kwargs",
+    "call",
+    "name",
+    "value",
+    "target",
+    "parameters",
+    "instance",
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_parameter_can_have_any_name(name: str) -> None:
+    scope: dict[str, Any] = {}
+    exec(f"def tool({name}: str, other: int = 1): return ({name}, other)", scope)  # noqa: S102 - the only way to choose the name
+    tool = function_tool(scope["tool"])
+    assert tool(**{name: "x"}) == ("x", 1)
+    call = FunctionCall(call_id="1", name="tool", arguments=json.dumps({name: "x", "other": 2}))
+    assert anyio.run(tool.execute, call, ToolContext(call)).output == '["x",2]'
+
+
+# ---- the context
+
+
+class OwnContext(Context):
+    """A subclass of the context."""
+
+
+def plain(n: int) -> int:
+    return n
+
+
+CONTEXTS = (
+    "Context", "Context | None", "Optional[Context]", "Annotated[Context, 'where it is']", "Annotated[Context | None, 'x']",
+    "Annotated[Context, 'x'] | None", "OwnContext", "OwnContext | None",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("annotation", CONTEXTS)
+@pytest.mark.parametrize("postponed", [True, False])
+def test_every_annotation_with_the_context_means_it(annotation: str, postponed: bool) -> None:
+    def function(it: Any, n: int) -> None: ...
+
+    scope = {"Optional": Optional, "Annotated": Annotated, "Context": Context, "OwnContext": OwnContext}
+    function.__annotations__["it"] = annotation if postponed else eval(annotation, scope)  # noqa: S307 - of the list above
+    parameters = parameters_of(function, Context)
+    assert parameters.takes_context
+    assert [parameter.name for parameter in parameters.arguments] == ["n"]
+
+
+@pytest.mark.parametrize("annotation", ["Missing", "Context | Missing", "Annotated[Context, Missing]"])
+def test_an_annotation_that_cannot_be_resolved_names_its_parameter(annotation: str) -> None:
+    def function(first: Context, n: int) -> None: ...
+
+    for name in ("first", "n"):
+        function.__annotations__ = {"first": "Context", "n": "int", name: annotation}
+        with pytest.raises(UsageError, match=rf"function\(\): the type of '{name}' is not defined .*Missing"):
+            read(function)
+
+
+# ---- functions that no model can call
+
+
+def generator(n: int) -> Iterator[int]:
+    yield n
+
+
+async def async_generator(n: int) -> AsyncIterator[int]:
+    yield n
+
+
+class Generator:
+    def __call__(self, n: int) -> Iterator[int]:
+        yield n
+
+
+class Dispatching:
+    @functools.singledispatchmethod
+    def method(self, n: int) -> int:
+        return n
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (generator, r"^generator\(\) is a generator function"),
+        (async_generator, r"^async_generator\(\) is a generator function"),
+        (functools.partial(generator, n=1), r"^generator\(\) is a generator function"),
+        (Generator(), r"is a generator function"),
+        (functools.singledispatch(plain), r"^plain\(\) chooses an implementation"),
+        (Dispatching().method, r"chooses an implementation"),
+    ],
+)
+def test_functions_that_could_never_be_called_are_refused(function: Any, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        function_tool(function)
+
+
+# ---- descriptions, constraints and defaults
+
+
+class Silent:
+    def __call__(self, n: int) -> int:
+        return n
+
+
+class Described(Silent):
+    """Be of the class."""
+
+
+class Overriding(Thing):
+    def method(self, n: int) -> int:
+        return n
+
+
+@pytest.mark.parametrize(
+    ("function", "description"),
+    [
+        (Silent(), ""),
+        (Described(), "Be of the class."),
+        (Thing(), "Be called."),
+        (functools.partial(Thing(), n=1), "Be called."),
+        (functools.partial(plain), ""),
+        (functools.lru_cache(plain), ""),
+        (Overriding().method, "Be one."),
+    ],
+)
+def test_a_description_is_what_an_author_wrote(function: Any, description: str) -> None:
+    assert description_of(function) == description
+
+
+def rent(
+    days: Annotated[int, pydantic.Field(ge=1, description="how long")],
+    kind: str = pydantic.Field("std", pattern="^[a-z]+$", description="std or vip"),
+    tags: list[str] = pydantic.Field(default_factory=list),  # noqa: B008 - as users of pydantic write it
+    code: int = pydantic.Field(alias="Code"),
+) -> tuple[Any, ...]:
+    return days, kind, tags, code
+
+
+def test_fields_of_pydantic_describe_constrain_and_have_defaults() -> None:
+    schema: Any = read(rent).schema
+    assert schema["properties"]["days"] == {"type": "integer", "minimum": 1, "description": "how long"}
+    assert schema["properties"]["kind"]["description"] == "std or vip"
+    assert schema["required"] == ["days", "kind", "tags", "Code"]
+    assert call(rent, {"days": 1, "kind": None, "tags": None, "Code": 7}) == (1, "std", [], 7)
+    assert call(rent, {"days": 1, "Code": 7, "kind": "vip", "tags": ["a"]}) == (1, "vip", ["a"], 7)
+    lax: Any = read(rent, strict=False).schema
+    assert lax["required"] == ["days", "Code"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        ({"days": 0, "Code": 1}, "$.days"),
+        ({"days": 1, "Code": 1, "kind": "VIP"}, "$.kind"),
+        ({"days": 1}, "$.Code"),
+        ({"days": 1, "code": 1}, "$.code"),
+    ],
+)
+def test_constraints_are_checked_before_the_call(arguments: object, path: str) -> None:
+    with pytest.raises(ToolArgumentsInvalid) as caught:
+        call(rent, arguments)
+    assert caught.value.path == path
+
+
+def test_without_strictness_a_dictionary_is_an_argument() -> None:
+    def send(headers: dict[str, int], extra: dict[str, Any] | None = None, file: Path = Path("x")) -> Any:
+        return headers, extra, file
+
+    with pytest.raises(UsageError, match=r"send\(\): \$\.headers: .*strict=False"):
+        read(send)
+    signature = read(send, strict=False)
+    properties: Any = signature.schema["properties"]
+    assert properties["headers"] == {"type": "object", "additionalProperties": {"type": "integer"}}
+    assert signature.schema["required"] == ["headers"]
+    by_name = signature.bind('{"headers": {"a": 1}, "extra": {"b": [null]}, "file": "/y"}')[1]
+    assert by_name == {"headers": {"a": 1}, "extra": {"b": [None]}, "file": Path("/y")}
+    with pytest.raises(ToolArgumentsInvalid) as caught:
+        signature.bind('{"headers": {"a": "one"}}')
+    assert caught.value.path == "$.headers.a"

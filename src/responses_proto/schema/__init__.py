@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .structured import answer_text as answer_text
     from .structured import json_schema as json_schema
     from .structured import parse_response as parse_response
+    from .structured import register_type as register_type
     from .structured import structure as structure
     from .structured import text_format as text_format
     from .structured import with_text_format as with_text_format
@@ -48,6 +49,7 @@ else:
                 "answer_text",
                 "json_schema",
                 "parse_response",
+                "register_type",
                 "structure",
                 "text_format",
                 "with_text_format",

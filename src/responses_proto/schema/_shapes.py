@@ -6,136 +6,74 @@ How shapes work
 two things, so that the schema that is sent and the values that are accepted always agree:
 
 * :meth:`Shape.schema` returns the JSON Schema of the type, in the strict subset (see :mod:`._strict`). Every object lists all
-  its properties as required and allows no others; an optional property can be null; alternatives are ``anyOf``. A shape that
+  its properties as required and allows no others; an optional property can be null; alternatives are ``anyOf``. If
+  ``Definitions.strict`` is false, an optional property is not required instead, and all keywords are used. A shape that
   is used twice, or that contains itself, is put into ``$defs`` by :class:`Definitions`, and referred to.
 * :meth:`Shape.read` converts a JSON value to a value of the type, or raises :class:`ShapeError` with the path of the value that
   does not match.
 
-A union has no tag, so its options are tried. This takes two passes. In the *exact* pass nothing is converted and no key is
-ignored; then comes a tolerant pass, in which 1.0 is accepted as an integer and unknown keys are ignored. So ``1`` becomes an
-``int`` for ``float | int``, and of two classes the one that has all the keys is used. If no option matches, the error is that of
-the option that matched furthest. :class:`ReadCache` keeps each result, because otherwise nested unions would read the same value
-a number of times that is exponential in its depth.
+The options of a union are tried; :attr:`Shape.tags`, the literals of a class, rule out most of them. This takes two passes. In
+the *exact* pass nothing is converted and no key is ignored; then comes a tolerant pass, in which 1.0 is accepted as an integer
+and, unless ``ReadCache.closed``, unknown keys are ignored. So ``1`` becomes an ``int`` for ``float | int``, and of two classes
+the one that has all the keys is used. If no option matches, the error is that of the option that matched furthest.
+:class:`ReadCache` keeps each result, because otherwise nested unions would read the same value a number of times that is
+exponential in its depth.
 """
 
 from __future__ import annotations
 
 import abc
+import base64
 import datetime as dt
 import decimal
 import itertools
+import math
+import pathlib
 import re
 import uuid
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import attrs
 
+from ._errors import ShapeError, is_array, is_object, json_type, shape_error, shown, type_error
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
+
+    from ._metadata import Constraint
 
 __all__ = [
+    "ANYTHING",
+    "LAX_SCALARS",
     "SCALARS",
     "Alias",
     "Array",
     "Choice",
+    "Constrained",
     "Definitions",
+    "Dictionary",
     "Object",
     "ObjectField",
     "ReadCache",
     "Scalar",
     "Schema",
     "Shape",
-    "ShapeError",
     "Tuple",
     "Union",
     "WithDescription",
     "accepts_null",
+    "any_of",
     "enum_schema",
-    "is_array",
-    "is_object",
-    "json_type",
-    "path_of",
+    "has_value",
     "root_schema",
+    "unwrap",
     "with_description",
 ]
 
 Schema: TypeAlias = dict[str, Any]
 """A JSON Schema as a JSON object."""
 
-_MAX_SHOWN_CHARS: Final = 60
 _MAX_LISTED_OPTIONS: Final = 8
-
-
-class ShapeError(Exception):
-    """A JSON value does not match a shape. ``steps`` are its path; each container prepends its own step."""
-
-    def __init__(self, message: str, *steps: str | int, right_type: bool = True, missing: bool = False) -> None:
-        super().__init__(message)
-        self.message = message
-        self.steps: tuple[str | int, ...] = steps
-        self.right_type = right_type
-        """Whether the value has the expected JSON type, though it does not match."""
-        self.missing = missing
-        """Whether the last step names a missing property."""
-
-    @property
-    def rank(self) -> tuple[int, bool]:
-        """How specific the error is, to select one among the options of a union: the deeper, the more specific."""
-        return len(self.steps) - self.missing, self.right_type
-
-    def copy(self) -> ShapeError:
-        return ShapeError(self.message, *self.steps, right_type=self.right_type, missing=self.missing)
-
-    def prepend(self, step: str | int) -> ShapeError:
-        self.steps = (step, *self.steps)
-        return self
-
-
-def path_of(steps: Iterable[str | int]) -> str:
-    """Return steps as JSONPath: ``$.a[0]['b c']``."""
-    return "$" + "".join(
-        f"[{step}]" if isinstance(step, int) else f".{step}" if step.isidentifier() else f"[{step!r}]" for step in steps
-    )
-
-
-def is_object(value: object) -> TypeGuard[dict[str, Any]]:
-    """Return whether a JSON value is an object."""
-    return type(value) is dict
-
-
-def is_array(value: object) -> TypeGuard[list[Any]]:
-    """Return whether a JSON value is an array."""
-    return type(value) is list
-
-
-def json_type(value: object) -> str:
-    """Return the name of JSON Schema for the type of a JSON value."""
-    for kinds, name in _TYPE_NAMES:
-        if isinstance(value, kinds):
-            return name
-    return "null"
-
-
-_TYPE_NAMES: Final[tuple[tuple[type | tuple[type, ...], str], ...]] = (
-    (bool, "boolean"),
-    (str, "string"),
-    (int, "integer"),
-    (float, "number"),
-    (dict, "object"),
-    ((list, tuple), "array"),
-)
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, str) and len(value) > _MAX_SHOWN_CHARS:
-        return f"{value[:_MAX_SHOWN_CHARS]!r}…"
-    if isinstance(value, (str, int, float)):
-        return repr(value)
-    return {"object": "an object", "array": "an array"}.get(json_type(value), "null")
-
-
-def _type_error(expects: str, value: object) -> ShapeError:
-    return ShapeError(f"expected {expects}, got {_shown(value)}", right_type=False)
 
 
 class Shape(abc.ABC):
@@ -148,13 +86,28 @@ class Shape(abc.ABC):
     def expects(self) -> str:
         """A description of a matching value, for error messages."""
 
+    @property
+    def definition(self) -> tuple[Hashable, str] | None:
+        """A key that says what is defined, and a name for it; ``None`` for a shape that is never put into ``$defs``."""
+        return None
+
     def parts(self) -> Iterable[Shape]:
         """Return the shapes that this one consists of."""
         return ()
 
+    def inner_definitions(self) -> Iterable[Hashable]:
+        """Return the keys of the definitions that the schema of this shape refers to, beside those of its parts."""
+        return ()
+
+    def tags(self) -> Mapping[str, list[Any]]:
+        """Return the properties of an object that have one of some literals: name -> values."""
+        return {}
+
     def may_match(self, value: Any, *, exact: bool) -> bool:  # noqa: ARG002 - for subclasses
-        """Return whether :meth:`read` may succeed, by a quick check of literals and, if ``exact``, of keys."""
-        return True
+        """Return whether :meth:`read` may succeed, by a quick check of tags and, if ``exact``, of keys."""
+        return not is_object(value) or all(
+            has_value(values, value[name]) for name, values in self.tags().items() if name in value
+        )
 
     @abc.abstractmethod
     def schema(self, definitions: Definitions) -> Schema:
@@ -169,11 +122,15 @@ class Shape(abc.ABC):
 
 
 class ReadCache:
-    """Keeps the results of unions while one JSON value is read, so that no part is read twice as the same shape."""
+    """Keeps the results of unions while one JSON value is read, so that no part is read twice as the same shape.
 
-    __slots__ = ("_results",)
+    If ``closed``, unknown keys are errors. Otherwise they are ignored, except in the exact pass of a union.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_results", "closed")
+
+    def __init__(self, *, closed: bool = False) -> None:
+        self.closed = closed
         # Keys are identities, which stay valid because the caller keeps the JSON value alive.
         self._results: dict[tuple[int, int, bool], tuple[Any, ShapeError | None]] = {}
 
@@ -204,6 +161,10 @@ class Scalar(Shape):
     base_schema: Schema
     convert: Callable[[Any, bool], Any]
     """Convert a JSON value; the second argument is ``exact``. Raises ``TypeError`` for a wrong JSON type, else ``ValueError``."""
+    python: type
+    """The Python type of the values."""
+    strict: bool = True
+    """Whether the schema is in the strict subset."""
 
     @property
     def expects(self) -> str:
@@ -216,9 +177,9 @@ class Scalar(Shape):
         try:
             return self.convert(value, exact)
         except TypeError:
-            raise _type_error(self.expects, value) from None
+            raise type_error(self.expects, value) from None
         except (ValueError, ArithmeticError):
-            raise ShapeError(f"expected {self.expects}, got {_shown(value)}") from None
+            raise ShapeError(f"expected {self.expects}, got {shown(value)}") from None
 
 
 def _only(*types: type) -> Callable[[Any, bool], Any]:
@@ -230,8 +191,13 @@ def _only(*types: type) -> Callable[[Any, bool], Any]:
     return convert
 
 
+_MAX_EXACT_FLOAT: Final = 2**53
+
+
 def _integer(value: Any, exact: bool) -> int:  # noqa: FBT001 - the signature of `Scalar.convert`
     if type(value) is float and not exact and value.is_integer():
+        if abs(value) > _MAX_EXACT_FLOAT:
+            raise ValueError(value)  # it may stand for other integers, too
         return int(value)  # for JSON Schema, 1.0 is an integer
     if type(value) is not int:
         raise TypeError
@@ -243,6 +209,8 @@ def _number(value: Any, exact: bool) -> float:  # noqa: FBT001 - as above
         return float(value)
     if type(value) is not float:
         raise TypeError
+    if not math.isfinite(value):
+        raise ValueError(value)
     return value
 
 
@@ -274,22 +242,56 @@ def _decimal(value: Any, exact: bool) -> decimal.Decimal:  # noqa: FBT001 - as a
     return number
 
 
-SCALARS: Final[Mapping[Any, Scalar]] = {
-    str: Scalar("a string", {"type": "string"}, _only(str)),
-    bool: Scalar("a boolean", {"type": "boolean"}, _only(bool)),
-    int: Scalar("an integer", {"type": "integer"}, _integer),
-    float: Scalar("a number", {"type": "number"}, _number),
-    type(None): Scalar("null", {"type": "null"}, _only(type(None))),
-    dt.datetime: Scalar("a date and time (ISO 8601)", {"type": "string", "format": "date-time"}, _datetime),
-    dt.date: Scalar("a date (ISO 8601)", {"type": "string", "format": "date"}, _text(dt.date.fromisoformat)),
-    dt.time: Scalar("a time (ISO 8601)", {"type": "string", "format": "time"}, _text(dt.time.fromisoformat)),
-    uuid.UUID: Scalar("a UUID", {"type": "string", "format": "uuid"}, _text(uuid.UUID)),
+# Without years and months, which have no fixed length.
+_DURATION: Final = re.compile(
+    r"([+-])?P(?!$)(?:(\d+)W)?(?:(\d+)D)?(?:T(?!$)(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:[.,]\d{1,6})?)S)?)?", re.ASCII
+)
+
+
+def _timedelta(text: str) -> dt.timedelta:
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    sign, *amounts = match.groups(default="0")
+    weeks, days, hours, minutes, seconds = (float(amount.replace(",", ".")) for amount in amounts)
+    length = dt.timedelta(weeks=weeks, days=days, hours=hours, minutes=minutes, seconds=seconds)
+    return -length if sign == "-" else length
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
+def _scalars(*rows: tuple[type, str, Schema, Callable[[Any, bool], Any]], strict: bool = True) -> Mapping[Any, Scalar]:
+    return {python: Scalar(label, schema, convert, python, strict) for python, label, schema, convert in rows}
+
+
+SCALARS: Final = _scalars(
+    (str, "a string", {"type": "string"}, _only(str)),
+    (bool, "a boolean", {"type": "boolean"}, _only(bool)),
+    (int, "an integer", {"type": "integer"}, _integer),
+    (float, "a number", {"type": "number"}, _number),
+    (type(None), "null", {"type": "null"}, _only(type(None))),
+    (dt.datetime, "a date and time (ISO 8601)", {"type": "string", "format": "date-time"}, _datetime),
+    (dt.date, "a date (ISO 8601)", {"type": "string", "format": "date"}, _text(dt.date.fromisoformat)),
+    (dt.time, "a time (ISO 8601)", {"type": "string", "format": "time"}, _text(dt.time.fromisoformat)),
+    (dt.timedelta, "a duration (ISO 8601)", {"type": "string", "format": "duration"}, _text(_timedelta)),
+    (uuid.UUID, "a UUID", {"type": "string", "format": "uuid"}, _text(uuid.UUID)),
     # Servers support no format for it.
-    decimal.Decimal: Scalar(
-        "a decimal number", {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}, _decimal
-    ),
-}  # fmt: skip
+    (decimal.Decimal, "a decimal number", {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$"}, _decimal),
+)
 """Type -> shape, for types without parameters."""
+
+ANYTHING: Final = Scalar("a JSON value", {}, lambda value, _: value, object, strict=False)
+"""Any JSON value; not in the strict subset."""
+
+LAX_SCALARS: Final = _scalars(
+    (pathlib.Path, "a path", {"type": "string", "format": "path"}, _text(pathlib.Path)),
+    (pathlib.PurePath, "a path", {"type": "string", "format": "path"}, _text(pathlib.PurePath)),
+    (bytes, "bytes in base64", {"type": "string", "contentEncoding": "base64"}, _text(_bytes)),
+    strict=False,
+)
+"""As :data:`SCALARS`, for types that are only supported if the schema is not strict."""
 
 
 @attrs.frozen(eq=False)
@@ -300,25 +302,39 @@ class Choice(Shape):
     description: str = ""
 
     @property
+    def values(self) -> list[Any]:
+        """The values on the wire."""
+        return [wire for wire, _ in self.options]
+
+    @property
     def expects(self) -> str:
-        listed = ", ".join(repr(wire) for wire, _ in self.options[:_MAX_LISTED_OPTIONS])
-        return f"one of {listed}{', …' if len(self.options) > _MAX_LISTED_OPTIONS else ''}"
+        return _one_of(self.values)
 
     def schema(self, definitions: Definitions) -> Schema:  # noqa: ARG002 - a shape without parts
-        return with_description(enum_schema([wire for wire, _ in self.options]), self.description)
+        return with_description(enum_schema(self.values), self.description)
 
     def read(self, value: Any, cache: ReadCache, *, exact: bool) -> Any:  # noqa: ARG002 - as above
         if type(value) is float and value.is_integer() and not exact:
             value = int(value) if not self.contains(value) else value
         for wire, python in self.options:
-            if type(wire) is type(value) and wire == value:
+            if has_value((wire,), value):
                 return python
         right_type = json_type(value) in {json_type(wire) for wire, _ in self.options}
-        raise ShapeError(f"expected {self.expects}, got {_shown(value)}", right_type=right_type)
+        raise ShapeError(f"expected {self.expects}, got {shown(value)}", right_type=right_type)
 
     def contains(self, value: Any) -> bool:
         """Return whether a wire value is one of the options."""
-        return any(type(wire) is type(value) and wire == value for wire, _ in self.options)
+        return has_value(self.values, value)
+
+
+def has_value(values: Iterable[Any], value: Any) -> bool:
+    """Return whether a JSON value is one of some values. 1 and true are different."""
+    return any(type(each) is type(value) and each == value for each in values)
+
+
+def _one_of(values: list[Any]) -> str:
+    listed = ", ".join(map(repr, values[:_MAX_LISTED_OPTIONS]))
+    return f"one of {listed}{', …' if len(values) > _MAX_LISTED_OPTIONS else ''}"
 
 
 # ---- containers
@@ -348,7 +364,7 @@ class Array(Shape):
 
 def _as_list(value: Any, expects: str) -> list[Any]:
     if not is_array(value):
-        raise _type_error(expects, value)
+        raise type_error(expects, value)
     return value
 
 
@@ -382,7 +398,7 @@ class Tuple(Shape):
         size = len(self.items)
         return {
             "type": "array",
-            "items": _any_of(map(definitions.schema, self.items)),
+            "items": any_of(map(definitions.schema, self.items)),
             "minItems": size,
             "maxItems": size,
         }
@@ -394,26 +410,76 @@ class Tuple(Shape):
         return tuple(_items(values, self.items, cache, exact=exact))
 
 
+@attrs.frozen(eq=False)
+class Dictionary(Shape):
+    """An object with arbitrary keys; not in the strict subset. The keys are read as strings."""
+
+    key: Shape
+    item: Shape
+
+    @property
+    def expects(self) -> str:
+        return "an object"
+
+    def parts(self) -> Iterable[Shape]:
+        return (self.key, self.item)
+
+    def schema(self, definitions: Definitions) -> Schema:
+        keys = definitions.schema(self.key)
+        item = definitions.schema(self.item)
+        schema: Schema = {"type": "object", "additionalProperties": item or True}
+        return schema if keys == {"type": "string"} else {**schema, "propertyNames": keys}
+
+    def read(self, value: Any, cache: ReadCache, *, exact: bool) -> Any:
+        if not is_object(value):
+            raise type_error(self.expects, value)
+        read: dict[Any, Any] = {}
+        for key, member in value.items():
+            try:
+                read[self.key.read(key, cache, exact=exact)] = self.item.read(member, cache, exact=exact)
+            except ShapeError as error:
+                raise error.prepend(key) from None
+        return read
+
+
 @attrs.frozen(eq=False, kw_only=True)
 class ObjectField:
     """One property of an object."""
 
     wire: str
-    """The name of the property in JSON, and of the keyword argument of ``Object.build``."""
+    """The name of the property in JSON."""
+    name: str
+    """The name of the keyword argument of ``Object.build``."""
     shape: Shape
     description: str = ""
     optional: bool = False
     """Whether the property has a default. On the wire, null stands for the default."""
+    default: Callable[[], Any] | None = None
+    """Returns the default; ``None`` if ``Object.build`` knows it."""
 
     @property
     def nullable(self) -> bool:
         """Whether null is a value of the shape; then null is this value and not the default."""
         return accepts_null(self.shape)
 
+    @property
+    def tags(self) -> list[Any]:
+        """The literals that the property can be; empty if it can be anything else."""
+        shape = unwrap(self.shape)
+        if not isinstance(shape, Choice):
+            return []
+        # A single literal tells classes apart: it is always there.
+        return [*shape.values, None] if self.optional and len(shape.options) > 1 else shape.values
+
+    @property
+    def omissible(self) -> bool:
+        """Whether null stands for the default."""
+        return self.optional and len(self.tags) != 1
+
     def schema(self, definitions: Definitions) -> Schema:
         schema = definitions.schema(self.shape)
-        if self.optional and not self.nullable:
-            schema = _any_of([schema, {"type": "null"}])
+        if definitions.strict and self.omissible and not self.nullable:
+            schema = any_of([schema, {"type": "null"}])
         return with_description(schema, self.description)
 
 
@@ -425,10 +491,15 @@ class Object(Shape):
     build: Callable[..., Any]
     description: str = ""
     fields: tuple[ObjectField, ...] = ()
+    _tags: Mapping[str, list[Any]] | None = attrs.field(default=None, init=False)
 
     @property
     def expects(self) -> str:
         return f"an object ({self.name})"
+
+    @property
+    def definition(self) -> tuple[Hashable, str]:
+        return id(self), self.name
 
     def parts(self) -> Iterable[Shape]:
         return [field.shape for field in self.fields]
@@ -437,52 +508,57 @@ class Object(Shape):
         schema: Schema = {
             "type": "object",
             "properties": {field.wire: field.schema(definitions) for field in self.fields},
-            "required": [field.wire for field in self.fields],
+            "required": [field.wire for field in self.fields if definitions.strict or not field.omissible],
             "additionalProperties": False,
         }
         return with_description(schema, self.description)
 
+    def tags(self) -> Mapping[str, list[Any]]:
+        if self._tags is None:  # `fields` are set by now
+            self._tags = {field.wire: tags for field in self.fields if (tags := field.tags)}
+        return self._tags
+
     def may_match(self, value: Any, *, exact: bool) -> bool:
-        if not is_object(value):
-            return True  # `read` raises the best error
-        if any(
-            isinstance(field.shape, Choice)
-            and value[field.wire] is not None
-            and not field.shape.contains(value[field.wire])
-            for field in self.fields
-            if field.wire in value
-        ):
+        if not super().may_match(value, exact=exact):
             return False
-        known = {field.wire for field in self.fields}
-        return not exact or (value.keys() <= known and not self._missing(value))
+        # `read` raises the best error for what is not an object.
+        return not (exact and is_object(value)) or not (self._unknown(value) or self._missing(value))
 
     def _missing(self, value: Mapping[str, Any]) -> list[str]:
         # Servers without a strict mode omit properties that are null.
-        return [f.wire for f in self.fields if f.wire not in value and not f.optional and not f.nullable]
+        return [f.wire for f in self.fields if f.wire not in value and not f.omissible and not f.nullable]
+
+    def _unknown(self, value: Mapping[str, Any]) -> list[str]:
+        known = {field.wire for field in self.fields}
+        return [key for key in value if key not in known]
 
     def read(self, value: Any, cache: ReadCache, *, exact: bool) -> Any:
         if not is_object(value):
-            raise _type_error(self.expects, value)
+            raise type_error(self.expects, value)
         for missing in self._missing(value):
             raise ShapeError("required, but missing", missing, missing=True)
+        for unknown in self._unknown(value) if exact or cache.closed else ():
+            known = ", ".join(field.wire for field in self.fields) or "none"
+            raise ShapeError(f"unknown property, expected only: {known}", unknown)
         arguments: dict[str, Any] = {}
         for field in self.fields:
             member = value.get(field.wire)
-            if member is None and field.optional and (field.wire not in value or not field.nullable):
+            if member is None and field.omissible and (field.wire not in value or not field.nullable):
+                if field.default is not None:
+                    arguments[field.name] = field.default()
                 continue
             try:
-                arguments[field.wire] = field.shape.read(member, cache, exact=exact)
+                arguments[field.name] = field.shape.read(member, cache, exact=exact)
             except ShapeError as error:
                 raise error.prepend(field.wire) from None
-        return _build(lambda fields: self.build(**fields), arguments)
+        return _build(lambda _: self.build(**arguments), value)
 
 
 def _build(build: Callable[[Any], Any], parts: Any) -> Any:
     try:
         return build(parts)
     except (TypeError, ValueError) as error:  # from a validator of the class
-        message = str(error.args[0]) if error.args else str(error)
-        raise ShapeError(message or type(error).__name__) from None
+        raise shape_error(error, parts) from None
 
 
 # ---- unions and wrappers
@@ -502,16 +578,16 @@ class Union(Shape):
         return self.options
 
     def schema(self, definitions: Definitions) -> Schema:
-        return _any_of(map(definitions.schema, self.options))
+        return any_of(map(definitions.schema, self.options))
 
     def read(self, value: Any, cache: ReadCache, *, exact: bool) -> Any:
         best: ShapeError | None = None
         # Every date or UUID is a string too, so `str` is tried last.
-        options = sorted(self.options, key=lambda option: _unwrap(option) is SCALARS[str])
+        options = sorted(self.options, key=lambda option: unwrap(option) is SCALARS[str])
         for strictly in (True,) if exact else (True, False):
             best = None
             for option in options:
-                shape = _unwrap(option)
+                shape = _undescribed(option)
                 if not shape.may_match(value, exact=strictly):
                     continue
                 try:
@@ -519,9 +595,20 @@ class Union(Shape):
                 except ShapeError as error:
                     if best is None or error.rank > best.rank:
                         best = error
-        if best is None or not (best.steps or best.right_type):
-            raise _type_error(self.expects, value)
-        raise best
+        if best is not None and (best.steps or best.right_type):
+            raise best
+        raise self._tag_error(value) or type_error(self.expects, value)
+
+    def _tag_error(self, value: Any) -> ShapeError | None:
+        """Return the error of a tag that is none of those of the options."""
+        if not is_object(value):
+            return None
+        tags = [tags for option in self.options if (tags := unwrap(option).tags())]
+        for name in tags[0] if tags else ():
+            values = [each for one in tags for each in one.get(name, [value.get(name)])]
+            if not has_value(values, value.get(name)):
+                return ShapeError(f"expected {_one_of([*dict.fromkeys(values)])}, got {shown(value.get(name))}", name)
+        return None
 
 
 @attrs.frozen(eq=False)
@@ -545,12 +632,45 @@ class WithDescription(Shape):
         return self.shape.read(value, cache, exact=exact)
 
 
+@attrs.frozen(eq=False)
+class Constrained(Shape):
+    """A shape with constraints on the value, all of which apply to it."""
+
+    shape: Shape
+    constraints: tuple[Constraint, ...]
+
+    @property
+    def expects(self) -> str:
+        return self.shape.expects
+
+    def parts(self) -> Iterable[Shape]:
+        return (self.shape,)
+
+    def schema(self, definitions: Definitions) -> Schema:
+        schema = dict(definitions.schema(self.shape))
+        for constraint in self.constraints:
+            constraint.restrict(schema, strict=definitions.strict)
+        return schema
+
+    def read(self, value: Any, cache: ReadCache, *, exact: bool) -> Any:
+        read = self.shape.read(value, cache, exact=exact)
+        for constraint in self.constraints:
+            if not constraint.holds(read):
+                got = f"{len(value)} elements" if is_array(value) or is_object(value) else shown(value)
+                raise ShapeError(f"expected {constraint.text}, got {got}")
+        return read
+
+
 @attrs.define(eq=False)
 class Alias(Shape):
     """A named type that may contain itself. ``shape`` is set after construction."""
 
     name: str
     shape: Shape | None = None
+
+    @property
+    def definition(self) -> tuple[Hashable, str]:
+        return id(self), self.name
 
     @property
     def target(self) -> Shape:
@@ -570,7 +690,10 @@ class Alias(Shape):
         return self.target.read(value, cache, exact=exact)
 
 
-def _unwrap(shape: Shape) -> Shape:
+def _undescribed(shape: Shape) -> Shape:
+    """Return the shape that an alias or a shape with a description stands for."""
+    if type(shape) is Scalar:  # `isinstance` is slow for abstract classes
+        return shape
     seen: set[int] = set()
     while isinstance(shape, (WithDescription, Alias)) and id(shape) not in seen:
         seen.add(id(shape))
@@ -578,12 +701,18 @@ def _unwrap(shape: Shape) -> Shape:
     return shape
 
 
+def unwrap(shape: Shape) -> Shape:
+    """Return a shape without its name, description and constraints."""
+    shape = _undescribed(shape)
+    return unwrap(shape.shape) if type(shape) is Constrained else shape
+
+
 def accepts_null(shape: Shape) -> bool:
     """Return whether null is a value of the shape."""
-    shape = _unwrap(shape)
+    shape = unwrap(shape)
     if isinstance(shape, Union):
         return any(map(accepts_null, shape.options))
-    return shape is SCALARS[type(None)] or (isinstance(shape, Choice) and shape.contains(None))
+    return shape in (SCALARS[type(None)], ANYTHING) or (isinstance(shape, Choice) and shape.contains(None))
 
 
 # ---- schemas
@@ -604,7 +733,8 @@ def with_description(schema: Schema, description: str) -> Schema:
     return {**schema, "description": description}
 
 
-def _any_of(schemas: Iterable[Schema]) -> Schema:
+def any_of(schemas: Iterable[Schema]) -> Schema:
+    """Return the schema of what matches one of some schemas."""
     options: list[Schema] = []
     for schema in schemas:
         for option in schema["anyOf"] if schema.keys() == {"anyOf"} else (schema,):
@@ -614,54 +744,59 @@ def _any_of(schemas: Iterable[Schema]) -> Schema:
 
 
 class Definitions:
-    """The ``$defs`` of one schema: the shapes that are used more than once or contain themselves, by name."""
+    """The ``$defs`` of one schema: the shapes that are used more than once or contain themselves, by name.
 
-    def __init__(self, root: Shape) -> None:
+    ``strict``: whether the schema must be in the strict subset.
+    """
+
+    def __init__(self, root: Shape, *, strict: bool = True) -> None:
+        self.strict = strict
         self.schemas: dict[str, Schema] = {}
-        self._uses: dict[int, int] = {}
-        self._names: dict[int, str] = {}
-        self._taken: set[str] = set()
-        self._renamed: dict[int, Mapping[str, str]] = {}
+        self._uses: dict[Hashable, int] = {}
+        self._names: dict[Hashable, str] = {}
         self._count_uses(root)
 
     def _count_uses(self, root: Shape) -> None:
         pending = [root]
+        seen: set[int] = set()
         while pending:
             shape = pending.pop()
-            self._uses[id(shape)] = self._uses.get(id(shape), 0) + 1
-            if self._uses[id(shape)] == 1:
+            if type(shape) is Scalar or type(shape) is Choice:  # `isinstance` is slow for abstract classes
+                continue
+            keys = [definition[0]] if (definition := shape.definition) else []
+            if id(shape) not in seen:
+                seen.add(id(shape))
+                keys += shape.inner_definitions()
                 pending += shape.parts()
+            for key in keys:
+                self._uses[key] = self._uses.get(key, 0) + 1
 
-    def unique_name(self, name: str) -> str:
-        """Return a name for ``$defs`` that is not in use, as similar to ``name`` as possible, and reserve it."""
+    def define(self, key: Hashable, name: str, make: Callable[[], Schema]) -> Schema:
+        """Return a reference to the definition with a key. If there is none yet, ``make`` makes it."""
+        if key not in self._names:
+            name = self._names[key] = self._unique_name(name)
+            self.schemas[name] = {}  # reserves the place, so that the order is that of first use
+            self.schemas[name] = make()
+        return {"$ref": f"#/$defs/{self._names[key]}"}
+
+    def _unique_name(self, name: str) -> str:
         base = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") or "Type"
         name, number = base, 1
-        while name in self._taken:
+        while name in self.schemas:
             number += 1
             name = f"{base}_{number}"
-        self._taken.add(name)
         return name
-
-    def rename(self, shape: Shape, own: Mapping[str, Any]) -> tuple[Mapping[str, str], bool]:
-        """Return new names for a shape's own definitions, and whether this is the first call for the shape."""
-        if id(shape) in self._renamed:
-            return self._renamed[id(shape)], False
-        renamed = self._renamed[id(shape)] = {name: self.unique_name(name) for name in own}
-        return renamed, True
 
     def schema(self, shape: Shape) -> Schema:
         """Return the schema of a shape, or a reference to it."""
-        if not isinstance(shape, (Object, Alias)) or self._uses.get(id(shape), 0) < 2:  # noqa: PLR2004 - used only once
+        definition = shape.definition
+        if definition is None or self._uses.get(definition[0], 0) < 2:  # noqa: PLR2004 - used only once
             return shape.schema(self)
-        if id(shape) not in self._names:
-            name = self._names[id(shape)] = self.unique_name(shape.name)
-            self.schemas[name] = {}  # reserves the place, so that the order is that of first use
-            self.schemas[name] = shape.schema(self)
-        return {"$ref": f"#/$defs/{self._names[id(shape)]}"}
+        return self.define(*definition, lambda: shape.schema(self))
 
 
-def root_schema(root: Shape) -> Schema:
+def root_schema(root: Shape, *, strict: bool = True) -> Schema:
     """Return the schema of a shape with its ``$defs``. Its top level is never a reference."""
-    definitions = Definitions(root)
+    definitions = Definitions(root, strict=strict)
     schema = root.schema(definitions)
     return {**schema, "$defs": definitions.schemas} if definitions.schemas else schema

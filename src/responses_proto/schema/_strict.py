@@ -6,12 +6,16 @@ Servers that enforce a schema (``strict: true``) refuse a schema outside of it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeGuard
+
+import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["BOUNDS", "FORMATS", "NO_FREE_KEYS", "UNSUPPORTED", "is_strict"]
+__all__ = ["BOUNDS", "FORMATS", "NO_ANY", "NO_FREE_KEYS", "UNSUPPORTED", "fits_strict", "is_portable_pattern"]
 
 BOUNDS: Final = (
     "multipleOf", "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "minItems", "maxItems",
@@ -23,38 +27,134 @@ UNSUPPORTED: Final = (
     "not", "if", "then", "else", "dependentRequired", "dependentSchemas", "patternProperties", "contains", "prefixItems",
 )  # fmt: skip
 """Keywords that cannot be dropped from a schema, because its meaning would change."""
-NO_FREE_KEYS: Final = "the strict subset has no objects with arbitrary keys: use a class, or a list of pairs"
-
-_KEYWORDS: Final = frozenset(
-    {
-        *("type", "description", "title", "enum", "const", "anyOf", "$ref", "$defs"),
-        *("properties", "required", "additionalProperties", "items", "pattern", "format"),
-        *BOUNDS,
-    }
+NO_FREE_KEYS: Final = (
+    "the strict subset has no objects with arbitrary keys: use a class, or a list of pairs, or pass strict=False"
 )
-_FORMATS_OR_NONE: Final = FORMATS | {None}
+NO_ANY: Final = "the strict subset has no values of any type: name the types, or pass strict=False"
+
+# Beside the keyword on the left, only those on the right and _ANNOTATIONS may stand. The first row that applies counts.
+_ANNOTATIONS: Final = frozenset({"title", "description"})
+_COMBINATIONS: Final[tuple[tuple[str, frozenset[str]], ...]] = (
+    ("anyOf", frozenset({"anyOf"})),
+    ("enum", frozenset({"enum", "type"})),
+    ("const", frozenset({"const", "type"})),
+)
+_NUMBER: Final = frozenset({"multipleOf", "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"})
+_KEYWORDS_OF_TYPE: Final[Mapping[str, frozenset[str]]] = {
+    "object": frozenset({"properties", "required", "additionalProperties"}),
+    "array": frozenset({"items", "minItems", "maxItems"}),
+    "string": frozenset({"pattern", "format"}),
+    "number": _NUMBER,
+    "integer": _NUMBER,
+    "boolean": frozenset(),
+    "null": frozenset(),
+}
+_DEFINITION: Final = "#/$defs/"
+# Structured outputs, Limitations on schemas.
 _MAX_DEPTH: Final = 10
+_MAX_PROPERTIES: Final = 5_000
+_MAX_ENUM_VALUES: Final = 1_000
+_MAX_CHARS: Final = 120_000
+"""The limit for the names of properties and definitions, and the values of ``enum`` and ``const``, together."""
+
+# Groups other than `(?:` look around, set flags or have names; servers' patterns have no back references either.
+_NOT_PORTABLE: Final = re.compile(r"(?<!\\)(?:\\\\)*(?:\(\?(?!:)|\\[1-9AZzGbB])")
 
 
-def is_strict(schema: Mapping[str, Any]) -> bool:
-    """Return whether a schema of arguments is in the strict subset. Return false in case of doubt, and if it is not a schema."""
+def is_portable_pattern(pattern: object) -> TypeGuard[str]:
+    """Return whether servers support a pattern: whether it is a regular expression without lookaround and back references."""
+    if not isinstance(pattern, str) or _NOT_PORTABLE.search(pattern):
+        return False
     try:
-        return schema.get("type") == "object" and "anyOf" not in schema and _is_strict(schema, _MAX_DEPTH)
-    except (AttributeError, TypeError):  # a part of it has another type than a schema has
+        re.compile(pattern)
+    except re.error:
+        return False
+    return True
+
+
+def fits_strict(schema: Mapping[str, Any]) -> bool:
+    """Return whether a schema of arguments or of an answer is in the strict subset.
+
+    Returns false in case of doubt, and if it is not a schema: one schema outside of the subset makes the server refuse the
+    request.
+    """
+    try:
+        return schema.get("type") == "object" and _Judge(schema.get("$defs", {})).fits(schema)
+    except (AttributeError, TypeError, ValueError):  # a part of it has another type than a schema has
         return False
 
 
-def _is_strict(schema: Mapping[str, Any], depth: int) -> bool:
-    if depth == 0 or not _KEYWORDS.issuperset(schema) or schema.get("format") not in _FORMATS_OR_NONE:
-        return False
-    properties: Mapping[str, Any] = schema.get("properties", {})
-    if schema.get("type") == "object" or properties:
-        required: Sequence[str] = schema.get("required", ())
-        if schema.get("additionalProperties") is not False or set(required) != set(properties):
+@attrs.define
+class _Judge:
+    """Judges the parts of one schema, and counts what is limited for all of them together."""
+
+    definitions: Mapping[str, Any]
+    properties: int = 0
+    enum_values: int = 0
+    chars: int = 0
+
+    def fits(self, root: Mapping[str, Any]) -> bool:
+        self._count_texts(self.definitions)
+        parts = [{key: value for key, value in root.items() if key != "$defs"}, *self.definitions.values()]
+        return (
+            all(self._part_fits(part, _MAX_DEPTH) for part in parts)
+            and self.properties <= _MAX_PROPERTIES
+            and self.enum_values <= _MAX_ENUM_VALUES
+            and self.chars <= _MAX_CHARS
+        )
+
+    def _part_fits(self, schema: Mapping[str, Any], depth: int) -> bool:
+        if "$ref" in schema:
+            return len(schema) == 1 and self._is_defined(schema["$ref"])
+        return depth > 0 and self._keywords_fit(schema) and all(self._part_fits(p, depth - 1) for p in _parts(schema))
+
+    def _is_defined(self, reference: str) -> bool:
+        return reference == "#" or (
+            reference.startswith(_DEFINITION) and reference.removeprefix(_DEFINITION) in self.definitions
+        )
+
+    def _keywords_fit(self, schema: Mapping[str, Any]) -> bool:
+        types: list[str] = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", [])
+        bounds = [schema[keyword] for keyword in BOUNDS if keyword in schema]
+        if not (_KEYWORDS_OF_TYPE.keys() >= set(types) and all(isinstance(bound, (int, float)) for bound in bounds)):
             return False
-    elif not {"type", "enum", "const", "anyOf", "$ref"} & set(schema):
-        return False
-    parts: list[Mapping[str, Any]] = [*properties.values(), *schema.get("$defs", {}).values(), *schema.get("anyOf", ())]
+        for keyword, allowed in _COMBINATIONS:
+            if keyword in schema:
+                self._count_values(schema)
+                is_scalar = not {"object", "array"} & set(types)
+                filled = keyword == "const" or bool(schema[keyword])
+                return is_scalar and filled and allowed | _ANNOTATIONS >= schema.keys()
+        allowed = frozenset({"type"}).union(_ANNOTATIONS, *(_KEYWORDS_OF_TYPE[name] for name in types))
+        return (
+            bool(types)
+            and allowed >= schema.keys()
+            and ("object" not in types or self._is_closed(schema))
+            and ("array" not in types or isinstance(schema.get("items"), Mapping))
+            and ("format" not in schema or schema["format"] in FORMATS)
+            and ("pattern" not in schema or is_portable_pattern(schema["pattern"]))
+        )
+
+    def _is_closed(self, schema: Mapping[str, Any]) -> bool:
+        properties: Mapping[str, Any] = schema.get("properties", {})
+        self.properties += len(properties)
+        self._count_texts(properties)
+        return (
+            "properties" in schema
+            and schema.get("additionalProperties") is False
+            and sorted(schema.get("required", ())) == sorted(properties)
+        )
+
+    def _count_values(self, schema: Mapping[str, Any]) -> None:
+        values: list[Any] = [*schema.get("enum", ()), *([schema["const"]] if "const" in schema else ())]
+        self.enum_values += len(values)
+        self._count_texts(value for value in values if isinstance(value, str))
+
+    def _count_texts(self, texts: Iterable[str]) -> None:
+        self.chars += sum(map(len, texts))
+
+
+def _parts(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    yield from schema.get("properties", {}).values()
+    yield from schema.get("anyOf", ())
     if "items" in schema:
-        parts.append(schema["items"])
-    return all(_is_strict(part, depth - 1) for part in parts)
+        yield schema["items"]

@@ -10,14 +10,23 @@
         case Incomplete(reason, partial): ...       # the response did not complete
         case Invalid(path, message): ...            # the text is not JSON, or does not match the type
 
-Supported types: classes of attrs and dataclasses, ``TypedDict``, ``NamedTuple``, pydantic models, ``Literal``, enumerations,
-unions, lists, tuples and sets, ``str``, ``int``, ``float``, ``bool``, ``None``, ``datetime``, ``date``, ``time``, ``UUID`` and
-``Decimal``. They can be generic, nested and recursive. Descriptions are taken from docstrings, from ``Annotated[..., "text"]``
-and from ``metadata={"description": ...}`` of a field. The strict subset of JSON Schema cannot express dictionaries with arbitrary
-keys, nor ``Any``; they are refused.
+Supported types: classes of attrs and dataclasses, ``TypedDict``, ``NamedTuple``, pydantic models and dataclasses, ``Literal``,
+enumerations, unions, lists, tuples and sets, ``str``, ``int``, ``float``, ``bool``, ``None``, ``datetime``, ``date``, ``time``,
+``timedelta`` (ISO 8601, such as ``PT5M``), ``UUID`` and ``Decimal``. They can be generic, nested and recursive.
+
+The strict subset of JSON Schema cannot express other types. With ``strict=False``, for servers that do not enforce schemas,
+these are supported too: ``dict`` and ``dict[str, X]``, ``Any`` and ``object``, lists and tuples without types of their elements,
+``bytes`` (in base64), and ``Path``. :func:`register_type` adds a class of your own.
+
+Descriptions are taken from docstrings, from ``metadata={"description": ...}`` of a field, and from ``Annotated``: a string,
+``Doc("...")``, or pydantic's ``Field(description=...)``. Constraints in ``Annotated``, of annotated_types (``Ge``, ``MaxLen``, …) or
+``Field`` (``ge=``, ``pattern=``, …), are added to the schema as far as it has a keyword, and checked when a value is read. What cannot
+be checked, such as a predicate, is refused. ``Field`` can also be the default of a field, and have ``default``,
+``default_factory`` and ``alias``.
 
 The strict subset has no optional properties. A field with a default can therefore be null on the wire, and then has its
-default; if null is a value of the field's type, it is this value. Fields of pydantic models are always required.
+default; if null is a value of the field's type, it is this value. A field with a single literal, such as ``kind: Literal["a"]
+= "a"``, is always required, because it tells classes apart. Fields of pydantic models are always required.
 
 A type that is not a JSON object is wrapped in one, as ``{"value": ...}``, and unwrapped again.
 """
@@ -38,10 +47,11 @@ from ..models.content import OutputText
 from ..models.items import Message
 from ..protocol._texts import MessageTexts
 from ..typing import UNSET
+from ._errors import ShapeError, path_of
 from ._models import is_wire_type, wire_schema
-from ._planner import description_of, object_of, shape_of, type_name
+from ._planner import description_of, object_of, register_type, shape_of, type_name
 from ._pydantic import PydanticShape
-from ._shapes import Object, ObjectField, ReadCache, ShapeError, path_of, root_schema
+from ._shapes import Dictionary, Object, ObjectField, ReadCache, root_schema
 from .partial import PartialJSON, partial_json
 
 if TYPE_CHECKING:
@@ -67,6 +77,7 @@ __all__ = [
     "answer_text",
     "json_schema",
     "parse_response",
+    "register_type",
     "structure",
     "text_format",
     "with_text_format",
@@ -153,52 +164,63 @@ class Parameter:
 class Structured(Generic[T]):
     """A type with its schema and its parser. Immutable; create it once and use it for any number of responses.
 
-    ``name`` is the name of the schema (letters, digits, ``_`` and ``-``, at most 64); default: the name of the type. Raises
-    ``UsageError``, with the path in the message, if the strict subset of JSON Schema cannot express the type.
+    - ``name``: the name of the schema (letters, digits, ``_`` and ``-``, at most 64). Default: the name of the type.
+    - ``strict``: whether the server enforces the schema, so that it must be in the strict subset of JSON Schema. If not, more types
+      are supported.
+
+    Raises ``UsageError``, with the path in the message, if the schema cannot express the type.
     """
 
-    __slots__ = ("_root", "_wrapped", "description", "name", "schema")
+    __slots__ = ("_root", "_wrapped", "description", "name", "schema", "strict")
 
     name: str
     """The name of the schema."""
     description: str
     """The docstring of the type; empty if it has none."""
     schema: JSONObject
-    """The JSON Schema, in the strict subset. Do not change it."""
+    """The JSON Schema. Do not change it."""
+    strict: bool
+    """Whether the schema is in the strict subset."""
 
-    def __init__(self, of: TypeForm[T], *, name: str | None = None) -> None:
-        shape = shape_of(of)
-        wrapped = not isinstance(shape, Object) and not (isinstance(shape, PydanticShape) and shape.is_object)
+    def __init__(self, of: TypeForm[T], *, name: str | None = None, strict: bool = True) -> None:
+        shape = shape_of(of, strict=strict)
+        wrapped = not isinstance(shape, (Object, Dictionary)) and not (
+            isinstance(shape, PydanticShape) and shape.is_object
+        )
         if wrapped:
-            shape = Object(name="Wrapped", build=dict, fields=(ObjectField(wire=_WRAPPER_KEY, shape=shape),))
+            field = ObjectField(wire=_WRAPPER_KEY, name=_WRAPPER_KEY, shape=shape)
+            shape = Object(name="Wrapped", build=dict, fields=(field,))
         description = description_of(of) if isinstance(of, type) and not wrapped else ""
         name = name if name is not None else type_name(of) or "output"
-        self._init(shape, name, wrapped=wrapped, description=description)
+        self._init(shape, name, strict=strict, wrapped=wrapped, description=description)
 
     @classmethod
-    def of_parameters(cls, name: str, parameters: Mapping[str, Parameter]) -> Structured[dict[str, Any]]:
+    def of_parameters(
+        cls, name: str, parameters: Mapping[str, Parameter], *, strict: bool = True
+    ) -> Structured[dict[str, Any]]:
         """Create one for the parameters of a function, by name. Its values are dictionaries of arguments.
 
         An argument that is null, though its type does not include null, is omitted, so that the default is used.
         """
         fields = {key: (p.type, p.optional, p.description) for key, p in parameters.items()}
         structured = cast("Structured[dict[str, Any]]", cls.__new__(cls))
-        structured._init(object_of(name, fields), name)  # noqa: SLF001 - an instance of this class
+        structured._init(object_of(name, fields, strict=strict), name, strict=strict)  # noqa: SLF001 - an instance of this class
         return structured
 
-    def _init(self, shape: Shape, name: str, *, wrapped: bool = False, description: str = "") -> None:
+    def _init(self, shape: Shape, name: str, *, strict: bool, wrapped: bool = False, description: str = "") -> None:
         self._wrapped = wrapped
         self.description = description
         self._root = shape
         self.name = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:_MAX_NAME_CHARS] or "output"
-        self.schema = root_schema(shape)
+        self.strict = strict
+        self.schema = root_schema(shape, strict=strict)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
 
     def text_format(self) -> JsonSchemaFormat:
         """Return the format for a request: ``text=TextConfig(format=...)`` (Responses, Structured outputs)."""
-        return JsonSchemaFormat(name=self.name, schema=self.schema, strict=True)
+        return JsonSchemaFormat(name=self.name, schema=self.schema, strict=self.strict)
 
     def structure(self, text: str) -> T:
         """Parse a text: JSON, or JSON in a Markdown fence. Raises ``DecodeError`` with the path if it does not match the type."""
@@ -207,10 +229,13 @@ class Structured(Generic[T]):
             raise DecodeError(result.message, path=result.path, type_name=self.name)
         return result.value
 
-    def load(self, value: JSONValue) -> T:
-        """Convert a JSON value, wrapped or not. Raises ``DecodeError`` with the path if it does not match the type."""
+    def load(self, value: JSONValue, *, closed: bool = False) -> T:
+        """Convert a JSON value, wrapped or not. Raises ``DecodeError`` with the path if it does not match the type.
+
+        ``closed``: whether properties that the schema does not have are errors. Otherwise they are ignored.
+        """
         try:
-            return self._read(value)
+            return self._read(value, closed=closed)
         except ShapeError as error:
             raise DecodeError(error.message, path=path_of(error.steps), type_name=self.name) from None
 
@@ -226,13 +251,13 @@ class Structured(Generic[T]):
         except ShapeError as error:
             return Invalid(path_of(error.steps), error.message, text)
 
-    def _read(self, value: Any) -> T:
+    def _read(self, value: Any, *, closed: bool = False) -> T:
         shape = self._root
         unwrapped = self._wrapped and not (isinstance(value, dict) and _WRAPPER_KEY in value)
         if unwrapped:  # from a server that does not enforce schemas
             shape = cast("Object", shape).fields[0].shape
         try:
-            result = ReadCache().read(shape, value, exact=False)
+            result = ReadCache(closed=closed).read(shape, value, exact=False)
         except RecursionError:
             raise ShapeError("nested too deep") from None
         return cast("T", result[_WRAPPER_KEY] if self._wrapped and not unwrapped else result)
@@ -278,31 +303,37 @@ class Structured(Generic[T]):
         return partial.get(_WRAPPER_KEY, UNSET) if self._wrapped and isinstance(partial, Mapping) else partial
 
 
-def json_schema(of: Any) -> JSONObject:
+def json_schema(of: Any, *, strict: bool = True) -> JSONObject:
     """Return the JSON Schema of a type.
 
-    For a type of your own, the schema is in the strict subset; see :class:`Structured`. For a class or union of
+    For a type of your own, the schema is in the strict subset if ``strict``; see :class:`Structured`. For a class or union of
     ``responses_proto.models``, or a list or dict of these, it is that of the values on the wire (draft 2020-12): unknown fields,
     enumeration values and ``type``s are valid.
 
     Raises ``UsageError`` if the type has no schema.
     """
-    return wire_schema(of) if is_wire_type(of) else Structured[Any](of).schema
+    return wire_schema(of) if is_wire_type(of) else Structured[Any](of, strict=strict).schema
 
 
-def text_format(of: Any, *, name: str | None = None) -> JsonSchemaFormat:
+def text_format(of: Any, *, name: str | None = None, strict: bool = True) -> JsonSchemaFormat:
     """Return the text format of a request for a type. Raises ``UsageError``; see :class:`Structured`."""
-    return Structured[Any](of, name=name).text_format()
+    return Structured[Any](of, name=name, strict=strict).text_format()
 
 
-def structure(text: str, of: TypeForm[T]) -> T:
-    """Parse a text as a value of a type. Raises ``DecodeError``; see :meth:`Structured.structure`."""
-    return Structured[T](of).structure(text)
+def structure(text: str, of: TypeForm[T], *, strict: bool = True) -> T:
+    """Parse a text as a value of a type. Raises ``DecodeError``; see :meth:`Structured.structure`.
+
+    ``strict`` is that of the request, if it matters: more types are supported without it; see :class:`Structured`.
+    """
+    return Structured[T](of, strict=strict).structure(text)
 
 
-def parse_response(response: Response, of: TypeForm[T]) -> ParseResult[T]:
-    """Return the result of a response as a value of a type; see :meth:`Structured.parse_response`."""
-    return Structured[T](of).parse_response(response)
+def parse_response(response: Response, of: TypeForm[T], *, strict: bool = True) -> ParseResult[T]:
+    """Return the result of a response as a value of a type; see :meth:`Structured.parse_response`.
+
+    ``strict`` is that of the request; see :class:`Structured`.
+    """
+    return Structured[T](of, strict=strict).parse_response(response)
 
 
 # ---- requests and texts

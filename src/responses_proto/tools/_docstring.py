@@ -1,11 +1,12 @@
-"""Reads the descriptions of parameters in a docstring: Google and NumPy sections, and Sphinx fields.
+"""Reads docstrings: the descriptions of parameters in Google and NumPy sections and Sphinx fields, and the rest.
 
-Other sections (returns, raises, examples) are for human readers; they are left out of the description that the model
-gets.
+All the rest is for the model: the summary, paragraphs wherever they stand, and the other sections, such as returns, raises,
+notes and examples. Only the types that a Sphinx docstring states again (``:type x: int``) are left out.
 """
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import textwrap
@@ -16,79 +17,84 @@ if TYPE_CHECKING:
 
 __all__ = ["read_docstring"]
 
-_SECTIONS: Final = (
+_PARAMETER_SECTIONS: Final = (
     "args", "arguments", "parameters", "params", "keyword args", "keyword arguments", "other parameters", "attributes",
-    "returns", "return", "yields", "yield", "raises", "raise", "except", "exceptions", "warns", "warnings",
-    "example", "examples", "note", "notes", "see also", "references", "todo",
 )  # fmt: skip
-_PARAMETER_SECTIONS: Final = frozenset(_SECTIONS[:7])
-_HEADING: Final = re.compile(rf"({'|'.join(_SECTIONS)}):?\s*", re.IGNORECASE)
+_HEADING: Final = re.compile(rf"({'|'.join(_PARAMETER_SECTIONS)}):?\s*", re.IGNORECASE)
 _UNDERLINE: Final = re.compile(r"[-=]{3,}\s*")
 _FIELD: Final = re.compile(r":(\w+)([^:]*):\s*(.*)")
 _PARAMETER_FIELDS: Final = frozenset({"param", "parameter", "arg", "argument", "key", "keyword"})
+_TYPE_FIELDS: Final = frozenset({"type", "rtype"})
 # An entry of a section. Group 1 is the parameter, group 2 the description on the same line, which NumPy style does not
 # have.
 _GOOGLE: Final = re.compile(r"\*{0,2}(\w+)\s*(?:\([^)]*\))?\s*:\s*(.*)")
 _NUMPY: Final = re.compile(r"\*{0,2}(\w+)\s*(?::.*)?()")
 
 
+@functools.lru_cache(maxsize=64)  # a tool reads it for its description and for its parameters
 def read_docstring(text: str) -> tuple[str, dict[str, str]]:
-    """Return the description without the sections, and the description of each parameter on one line."""
+    """Return the text without the descriptions of parameters, and the description of each parameter on one line."""
     lines = inspect.cleandoc(text).splitlines()
     described: dict[str, str] = {}
-    description_end = len(lines)
+    rest: list[str] = []
     at = 0
     while at < len(lines):
-        start = at
         heading = _HEADING.fullmatch(lines[at])
         if heading and _underlined(lines, at):
-            at += 2
-            end = _until(lines, at, lambda _: False)
-            if heading[1].lower() in _PARAMETER_SECTIONS:
-                described |= _entries(lines[at:end], _NUMPY)
+            at, start = _until(lines, at + 2, _ends_numpy), at + 2
+            rest += _read_entries(lines[start:at], _NUMPY, described)
         elif heading and lines[at].rstrip().endswith(":"):
-            at += 1
-            end = _until(lines, at, lambda line: line[:1].strip() != "")
-            if heading[1].lower() in _PARAMETER_SECTIONS:
-                described |= _entries(lines[at:end], _GOOGLE)
-        elif field := _FIELD.fullmatch(lines[at]):
-            at += 1
-            end = _until(lines, at, lambda line: not line.startswith(" "))
+            at, start = _until(lines, at + 1, lambda lines, at: lines[at][:1].strip() != ""), at + 1
+            rest += _read_entries(lines[start:at], _GOOGLE, described)
+        elif (field := _FIELD.fullmatch(lines[at])) and field[1] in _PARAMETER_FIELDS | _TYPE_FIELDS:
+            at, start = _until(lines, at + 1, lambda lines, at: not lines[at].startswith(" ")), at + 1
             names = field[2].split()
             if field[1] in _PARAMETER_FIELDS and names:
-                described[names[-1].lstrip("*")] = _joined([field[3], *lines[at:end]])
+                described[names[-1].lstrip("*")] = _joined([field[3], *lines[start:at]])
         else:
+            rest.append(lines[at])
             at += 1
             continue
-        description_end, at = min(description_end, start), end
-    return "\n".join(lines[:description_end]).strip(), described
+        if at < len(lines) and rest and rest[-1].strip() and lines[at].strip():
+            rest.append("")  # what stood around the parameters stays apart
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(rest)).strip(), described
 
 
-def _until(lines: list[str], at: int, ends: Callable[[str], bool]) -> int:
+def _until(lines: list[str], at: int, ends: Callable[[list[str], int], bool]) -> int:
     """Return the index where the section at ``at`` ends: by ``ends``, or because another one begins."""
-    while at < len(lines) and not ends(lines[at]) and not _begins(lines, at):
+    while at < len(lines) and not ends(lines, at) and not _begins(lines, at):
         at += 1
     return at
 
 
+def _ends_numpy(lines: list[str], at: int) -> bool:
+    """Return whether a paragraph begins at a line: one after a blank line, and without an indented description."""
+    is_indented = lines[at].startswith(" ")
+    has_description = at + 1 < len(lines) and lines[at + 1].startswith(" ")
+    return bool(lines[at].strip()) and not lines[at - 1].strip() and not is_indented and not has_description
+
+
 def _begins(lines: list[str], at: int) -> bool:
     """Return whether a NumPy section or a Sphinx field begins at a line."""
-    return bool((_underlined(lines, at) and _HEADING.fullmatch(lines[at])) or _FIELD.fullmatch(lines[at]))
+    return bool(_underlined(lines, at) or _FIELD.fullmatch(lines[at]))
 
 
 def _underlined(lines: list[str], at: int) -> bool:
-    return at + 1 < len(lines) and _UNDERLINE.fullmatch(lines[at + 1]) is not None
+    return at + 1 < len(lines) and lines[at].strip() != "" and _UNDERLINE.fullmatch(lines[at + 1]) is not None
 
 
-def _entries(lines: list[str], entry: re.Pattern[str]) -> dict[str, str]:
-    described: dict[str, list[str]] = {}
-    last: list[str] = []
+def _read_entries(lines: list[str], entry: re.Pattern[str], described: dict[str, str]) -> list[str]:
+    """Add the parameters in a section to ``described``. Return the lines before the first one."""
+    before: list[str] = []
+    texts: dict[str, list[str]] = {}
+    last = before
     for line in textwrap.dedent("\n".join(lines)).splitlines():
         if line[:1].strip() and (found := entry.fullmatch(line.rstrip())):
-            last = described[found[1]] = [found[2]]
+            last = texts[found[1]] = [found[2]]
         else:
             last.append(line)
-    return {name: _joined(text) for name, text in described.items()}
+    described |= {name: _joined(text) for name, text in texts.items()}
+    return before
 
 
 def _joined(lines: list[str]) -> str:

@@ -8,14 +8,17 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-import typing
-from typing import TYPE_CHECKING, Any, Final, cast
+import sys
+import types
+from typing import TYPE_CHECKING, Annotated, Any, Final, Union, cast, get_args, get_origin
 
 import attrs
 
 from ..codec import default_backend
 from ..exceptions import DecodeError, LimitExceeded, ToolArgumentsInvalid, UsageError
-from ..schema._shapes import path_of
+from ..schema._errors import path_of
+from ..schema._hints import parameter_hint
+from ..schema._metadata import is_field, read_metadata
 from ..schema.structured import Parameter, Structured
 from ._docstring import read_docstring
 
@@ -51,12 +54,10 @@ class Signature:
     parameters: tuple[PyParameter, ...]
     """The same parameters, in order."""
 
-    def schema(self, *, strict: bool) -> JSONObject:
-        """Return the JSON Schema of the arguments. If not ``strict``, a parameter with a default is not required."""
-        schema = self.structured.schema
-        if strict:
-            return schema
-        return {**schema, "required": [p.name for p in self.parameters if p.default is _EMPTY]}
+    @property
+    def schema(self) -> JSONObject:
+        """The JSON Schema of the arguments."""
+        return self.structured.schema
 
     def bind(self, arguments: str) -> tuple[list[Any], dict[str, Any]]:
         """Return the positional and the keyword arguments in a model's JSON.
@@ -64,14 +65,14 @@ class Signature:
         Raises ``ToolArgumentsInvalid`` with the path.
         """
         value = object_in(arguments)
-        names = [parameter.name for parameter in self.parameters]
+        names = list(cast("dict[str, Any]", self.schema["properties"]))
         for unknown in value.keys() - names:
             known = ", ".join(names) or "none"
             raise ToolArgumentsInvalid(
                 f"the arguments do not fit: there is no parameter {unknown!r}, only: {known}", path=path_of([unknown])
             )
         try:
-            values = self.structured.load(value)
+            values = self.structured.load(value, closed=True)
         except DecodeError as error:
             raise ToolArgumentsInvalid(f"the arguments do not fit: {error}", path=error.path) from error
         positional: list[Any] = []
@@ -95,28 +96,40 @@ def object_in(arguments: str) -> dict[str, JSONValue]:
     return cast("dict[str, JSONValue]", value)
 
 
-def signature_of(function: Callable[..., Any], parameters: tuple[PyParameter, ...]) -> Signature:
-    """Return the signature of a function, of which the model sees ``parameters``.
+def signature_of(
+    function: Callable[..., Any], parameters: tuple[PyParameter, ...], *, strict: bool = True
+) -> Signature:
+    """Return the signature of a function, of which the model sees ``parameters``, as :func:`parameters_of` returned them.
 
-    Raises ``UsageError`` for a parameter without a type, and for a type that has no schema.
+    Raises ``UsageError`` for a parameter without a type, and for a type that has no schema, or none that is ``strict``.
     """
-    described = read_docstring(inspect.getdoc(_unwrapped(function)) or "")[1]
-    hints = {parameter.name: _hint(function, parameter) for parameter in parameters}
+    described = read_docstring(_doc_of(function))[1]
     try:
         structured = Structured.of_parameters(
             name_of(function) or "arguments",
-            {
-                parameter.name: Parameter(
-                    hints[parameter.name],
-                    optional=parameter.default is not _EMPTY,
-                    description="" if _is_described(hints[parameter.name]) else described.get(parameter.name, ""),
-                )
-                for parameter in parameters
-            },
+            {p.name: _described(p, described.get(p.name, "")) for p in parameters},
+            strict=strict,
         )
     except UsageError as error:
         raise UsageError(f"{label_of(function)}(): {error}") from error
     return Signature(structured=structured, parameters=parameters)
+
+
+def _described(parameter: PyParameter, text: str) -> Parameter:
+    hint = parameter.annotation
+    if isinstance(hint, _Unresolved):
+        raise hint.error
+    if hint is _EMPTY:
+        raise UsageError(f"the parameter {parameter.name!r} has no type annotation")
+    if is_field(parameter.default):  # `Field(...)` has the default, or none
+        hint = Annotated[hint, parameter.default]
+    metadata = getattr(hint, "__metadata__", ())
+    is_described = bool(metadata and read_metadata(metadata, f"$.{parameter.name}").description)
+    return Parameter(
+        hint,
+        optional=parameter.default is not _EMPTY and not is_field(parameter.default),
+        description="" if is_described else text,
+    )
 
 
 @attrs.frozen(kw_only=True)
@@ -132,34 +145,87 @@ class Parameters:
 
 
 def parameters_of(function: Callable[..., Any], context: type) -> Parameters:
-    """Sort the parameters of a function. ``context`` is the class that annotates the parameter for the context.
+    """Sort the parameters of a function, and resolve their annotations.
 
-    Raises ``UsageError`` for ``*args`` and ``**kwargs``, and for a context that is not the first parameter.
+    ``context`` is the class that annotates the parameter for the context, itself or as a part of the annotation.
+
+    Raises ``UsageError`` for ``*args`` and ``**kwargs``, for a context that is not the first parameter, and for a function
+    that cannot be called with named arguments or has no result.
     """
+    _check_kind(function)
     try:
-        parameters = list(inspect.signature(function).parameters.values())
+        parameters = list(inspect.signature(function, **_LATE_ANNOTATIONS).parameters.values())
     except (TypeError, ValueError) as error:
         raise UsageError(f"the parameters of {function!r} cannot be read: {error}") from error
     unbound = bool(parameters) and parameters[0].name in _RECEIVERS and parameters[0].annotation is _EMPTY
-    parameters = parameters[unbound:]
-    takes_context = bool(parameters) and _is_context(function, parameters[0], context)
+    parameters = [_resolved(function, parameter, context) for parameter in parameters[unbound:]]
+    takes_context = bool(parameters) and _is_context(parameters[0].annotation, context)
     parameters = parameters[takes_context:]
     for parameter in parameters:
         if parameter.kind in _VARIADIC:
             raise UsageError(
-                f"{label_of(function)}({parameter}): a model passes arguments by name; replace it with named parameters"
+                f"{label_of(function)}({parameter.replace(annotation=_EMPTY)}): a model passes arguments by name; "
+                "replace it with named parameters"
             )
-        if _is_context(function, parameter, context):
+        if _is_context(parameter.annotation, context):
             raise UsageError(f"{label_of(function)}(): the {context.__name__} must be the first parameter")
     return Parameters(arguments=tuple(parameters), takes_context=takes_context, bound=not unbound)
 
 
-def _is_context(function: Callable[..., Any], parameter: PyParameter, context: type) -> bool:
+def _late_annotations() -> dict[str, Any]:
+    """Return the arguments of ``inspect.signature`` with which it raises no error for a name that is not defined."""
+    if sys.version_info >= (3, 14):
+        import annotationlib  # noqa: PLC0415 - new in Python 3.14
+
+        return {"annotation_format": annotationlib.Format.FORWARDREF}
+    return {}
+
+
+_LATE_ANNOTATIONS: Final = _late_annotations()
+
+
+def _check_kind(function: Callable[..., Any]) -> None:
+    """Raise ``UsageError`` for a function that could never be called."""
+    inner: Any = cast("Any", function).func if isinstance(function, functools.partial) else function
+    called: Any = inner if inspect.isroutine(inner) else type(inner).__call__
+    if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
+        raise UsageError(f"{label_of(inner)}() is a generator function, which has no result: return a list instead")
+    # `functools.singledispatch` and `singledispatchmethod`
+    if inspect.isfunction(inner) and hasattr(inner, "register") and hasattr(inner, "__wrapped__"):
+        raise UsageError(
+            f"{label_of(inner)}() chooses an implementation by the type of a positional argument, but a model passes "
+            "arguments by name: wrap it in a function"
+        )
+
+
+@attrs.frozen
+class _Unresolved:
+    """In the place of an annotation that cannot be resolved. It is an error only if the annotation is needed."""
+
+    error: UsageError
+
+
+def _resolved(function: Callable[..., Any], parameter: PyParameter, context: type) -> PyParameter:
     annotation = parameter.annotation
-    if isinstance(annotation, str):
-        # Other annotations are not resolved here: they may be wrong, and `signature_of` reports that better.
-        return context.__name__ in annotation and _hint(function, parameter) is context
-    return annotation is context
+    if annotation is _EMPTY or isinstance(annotation, type):
+        return parameter
+    try:
+        hint = parameter_hint(annotation, _unwrapped(function), f"the type of {parameter.name!r}")
+    except UsageError as error:
+        if context.__name__ in str(annotation):
+            raise UsageError(f"{label_of(function)}(): {error}") from error
+        hint = _Unresolved(error)
+    return parameter.replace(annotation=hint)
+
+
+def _is_context(hint: Any, context: type) -> bool:
+    """Return whether a type is the context, a subclass of it, or a union with it."""
+    hint = getattr(hint, "__value__", hint)  # `type Alias = ...`
+    origin = get_origin(hint)
+    if origin is Annotated or origin is Union or origin is types.UnionType:
+        return any(_is_context(part, context) for part in get_args(hint)[: 1 if origin is Annotated else None])
+    cls = origin or hint
+    return isinstance(cls, type) and issubclass(cls, context)
 
 
 def name_of(function: Callable[..., Any]) -> str:
@@ -175,39 +241,31 @@ def label_of(function: Callable[..., Any]) -> str:
 
 
 def description_of(function: Callable[..., Any]) -> str:
-    """Return the docstring of a function without its sections (parameters, returns, …)."""
-    return read_docstring(inspect.getdoc(_unwrapped(function)) or "")[0]
+    """Return the docstring of a function without the descriptions of its parameters."""
+    return read_docstring(_doc_of(function))[0]
+
+
+def _doc_of(function: Callable[..., Any]) -> str:
+    """Return the docstring that the author of a function wrote. That of a callable object can be the one of its class."""
+    inner = _unwrapped(function)
+    owner = _innermost(function)
+    if inspect.isroutine(owner):
+        return inspect.getdoc(inner) or ""
+    texts = [inner.__doc__ if inspect.isfunction(inner) else None, type(owner).__dict__.get("__doc__")]
+    return next((inspect.cleandoc(text) for text in texts if isinstance(text, str) and text), "")
 
 
 def _unwrapped(function: Callable[..., Any]) -> Any:
     """Return the function inside decorators and partials, which has the annotations and the docstring."""
-    inner: Any = inspect.unwrap(function)
-    while isinstance(inner, functools.partial):
-        inner = inspect.unwrap(cast("Any", inner).func)
+    inner = _innermost(function)
     if not inspect.isroutine(inner):
         inner = type(inner).__call__
     return getattr(inner, "__func__", inner)
 
 
-def _hint(function: Callable[..., Any], parameter: PyParameter) -> Any:
-    if parameter.annotation is _EMPTY:
-        raise UsageError(f"{label_of(function)}(): the parameter {parameter.name!r} has no type annotation")
-
-    def holder() -> None: ...
-
-    holder.__annotations__ = {parameter.name: parameter.annotation}
-    names = getattr(_unwrapped(function), "__globals__", {})
-    try:
-        return typing.get_type_hints(holder, globalns=names, include_extras=True)[parameter.name]
-    except NameError as error:
-        raise UsageError(
-            f"{label_of(function)}(): the type of {parameter.name!r} is not defined at run time ({error}); "
-            "import it outside `if TYPE_CHECKING:`, and define it at the top level of a module"
-        ) from error
-    except (TypeError, SyntaxError) as error:
-        raise UsageError(f"{label_of(function)}(): the type of {parameter.name!r} cannot be read: {error}") from error
-
-
-def _is_described(hint: Any) -> bool:
-    metadata = getattr(hint, "__metadata__", ())
-    return any(isinstance(entry, str) or hasattr(entry, "documentation") for entry in metadata)
+def _innermost(function: Callable[..., Any]) -> Any:
+    """Return the function, method or callable object inside decorators and partials."""
+    inner: Any = inspect.unwrap(function)
+    while isinstance(inner, functools.partial):
+        inner = inspect.unwrap(cast("Any", inner).func)
+    return inner

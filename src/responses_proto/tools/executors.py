@@ -196,7 +196,8 @@ tools that the server executes or that the caller answers, as models or raw obje
 # ---- functions
 
 
-async def call_function(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+# The parameters of a tool can have any name, so those of the functions here that pass them on are positional.
+async def call_function(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Call a function of the caller: a coroutine function in this task, a plain one in a worker thread."""
     if _is_async(function):
         return await function(*args, **kwargs)
@@ -244,7 +245,7 @@ class _Target:
                 f"{label_of(self.function)}() must take one positional argument, {what}, after an optional ToolContext"
             )
 
-    async def __call__(self, context: ToolContext, *args: Any, **kwargs: Any) -> ToolOutput:
+    async def __call__(self, context: ToolContext, /, *args: Any, **kwargs: Any) -> ToolOutput:
         self.require_bound()
         if self._takes_context:
             args = (context, *args)
@@ -279,7 +280,7 @@ class Function(Generic[_P, _R, _D]):
         """The name that the model calls."""
         return self.definition.name
 
-    def __call__(self, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    def __call__(self, /, *args: _P.args, **kwargs: _P.kwargs) -> _R:
         """Call the function directly."""
         return cast("_R", self._target.function(*args, **kwargs))
 
@@ -448,14 +449,17 @@ def function_tool(
     """Make a tool of a function or a method: ``@function_tool``, or ``function_tool(f, name=...)``.
 
     The definition that the model sees is made of the signature: the types of the parameters become a JSON Schema, as in
-    structured output, with the descriptions in the docstring (Google, NumPy or Sphinx style) or in ``Annotated``. The
-    arguments of a call are checked before the function is called, and converted to the annotated types. A first
-    parameter annotated :class:`ToolContext` receives the context and is not part of the schema.
+    structured output, with the descriptions in the docstring (Google, NumPy or Sphinx style) or in ``Annotated``, and
+    the constraints in ``Annotated``. The arguments of a call are checked before the function is called, and converted
+    to the annotated types. A first parameter annotated :class:`ToolContext` receives the context and is not part of the
+    schema.
 
     - ``name``: the name that the model calls. Default: that of the function.
-    - ``description``: what the tool does, for the model. Default: the docstring without its sections.
+    - ``description``: what the tool does, for the model. Default: the docstring without the descriptions of
+      parameters.
     - ``strict``: whether the server holds the model to the schema. A parameter with a default may then be null, which
-      means the default.
+      means the default. Without it, more types are supported, such as ``dict[str, X]``; see
+      :class:`~responses_proto.schema.Structured`.
     - ``timeout``: seconds that a call may take; ``None`` leaves it to the run.
     - ``allowed_callers``, ``defer_loading``: fields of the definition (Tools, Function calling).
 
@@ -464,13 +468,13 @@ def function_tool(
     result of the function is converted by :func:`~responses_proto.tools.tool_output`; an exception means that the call
     failed.
 
-    Raises ``UsageError`` for a parameter without a type, for a type that has no schema, for ``*args`` and ``**kwargs``,
-    and for a name that a tool cannot have.
+    Raises ``UsageError`` for a parameter without a type, for a type or constraint that the schema cannot express, for
+    ``*args`` and ``**kwargs``, for a generator function, and for a name that a tool cannot have.
     """
 
     def make(function: Callable[..., Any]) -> Function[..., Any, FunctionTool]:
         target = _Target(function)
-        signature = signature_of(function, target.parameters)
+        signature = signature_of(function, target.parameters, strict=strict)
         definition = FunctionTool(
             **_common_fields(
                 function,
@@ -479,7 +483,7 @@ def function_tool(
                 allowed_callers=allowed_callers,
                 defer_loading=defer_loading,
             ),
-            parameters=signature.schema(strict=strict),
+            parameters=signature.schema,
             strict=strict,
         )
         return Function(function, target, definition, lambda call: signature.bind(call.arguments), timeout)

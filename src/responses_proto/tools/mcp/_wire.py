@@ -17,7 +17,7 @@ import attrs
 from ...codec import default_backend
 from ...models.content import InputFile, InputImage, InputText
 from ...models.tools import FunctionTool
-from ...schema._strict import is_strict
+from ...schema._strict import fits_strict
 from ...typing import UNSET
 from ..output import ToolOutput
 
@@ -89,7 +89,7 @@ def _function_tool(name: str, tool: _Wire) -> FunctionTool:
         name=name,
         description=tool.get("description") or tool.get("title") or UNSET,
         parameters=schema,
-        strict=is_strict(schema),
+        strict=fits_strict(schema),
     )
 
 
