@@ -513,7 +513,7 @@ def test_a_request_without_an_answer_is_a_transport_error(backend: str) -> None:
                 with contextlib.suppress(ToolError):
                     await call(tools, "die")
                 for ask in (tools.refresh, tools.list_resources):
-                    with pytest.raises(TransportError, match="Connection refused|Connection reset|disconnected"):
+                    with pytest.raises(TransportError, match=r"Connection refused|Connection reset|disconnected"):
                         await ask()
 
     run(backend, test)
