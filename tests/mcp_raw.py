@@ -70,6 +70,13 @@ def raw_stdio(tools: Mapping[str, Any], **options: Any) -> McpServer:
     return McpServer.stdio(sys.executable, ["-c", _PROGRAM, json.dumps(plain)], **options)
 
 
+OPENED: Final = {
+    "protocolVersion": "2025-06-18",
+    "capabilities": {"tools": {}},
+    "serverInfo": {"name": "raw", "version": "1"},
+}
+
+
 class RawHTTP:
     """The script of a ``FakeServer`` that is an MCP server with sessions and the tool ``t``.
 
@@ -91,32 +98,28 @@ class RawHTTP:
         if peer.request.method != "POST":
             return Answer.error(405)
         message: Any = peer.request.json
+        self.asked.append(message["method"])
+        other = self.instead(message["method"])
+        return other if other is not None else self._answer(message, peer.request.headers.get("mcp-session-id"))
+
+    def _answer(self, message: Any, session: str | None) -> Answer:
         method = message["method"]
-        self.asked.append(method)
-        other = self.instead(method)
-        if other is not None:
-            return other
+        if method == "server/discover":
+            return reply(message, error={"code": -32600, "message": "no session"}, status=400)
         if method == "initialize":
             self.opened += 1
             session = f"session-{self.opened}"
             self.sessions.add(session)
-            server = {"name": "raw", "version": "1"}
-            result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}}, "serverInfo": server}
-            return reply(message, result=result, headers={"mcp-session-id": session})
-        if method == "server/discover":
-            return reply(message, error={"code": -32600, "message": "no session"}, status=400)
-        if peer.request.headers.get("mcp-session-id") not in self.sessions:
+            return reply(message, result=OPENED, headers={"mcp-session-id": session})
+        if session not in self.sessions:
             return reply(message, error={"code": -32001, "message": "Session not found"}, status=404)
         if "id" not in message:
             return Answer.body(b"", 202)
-        if method == "tools/list":
-            return reply(message, result={"tools": self.tools})
-        if method == "tools/call":
-            self.ran += 1
-            return reply(message, result=self.result)
-        return reply(message, error={"code": -32601, "message": "Method not found"})
+        self.ran += method == "tools/call"
+        result: Any = {"tools": self.tools} if method == "tools/list" else self.result
+        return reply(message, result=result)
 
 
 def reply(message: Any, *, status: int = 200, headers: Mapping[str, str] | None = None, **said: Any) -> Answer:
     """Return the answer to a request of JSON-RPC."""
-    return Answer.json({"jsonrpc": "2.0", "id": message["id"], **said}, status, headers=headers)
+    return Answer.json({"jsonrpc": "2.0", "id": message.get("id"), **said}, status, headers=headers)

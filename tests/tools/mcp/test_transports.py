@@ -8,15 +8,15 @@ import pytest
 
 from responses_proto.tools.mcp._transports import HTTP, Stdio, has_descriptor
 
-SECRET = "value-that-nobody-may-see"
+NOT_SHOWN = "value-that-nobody-may-see"
 
 
 def test_names_have_no_secrets_and_secrets_are_known() -> None:
-    program = Stdio("/opt/bin/server", ["--token", "x"], {"TOKEN": SECRET}, None, None)
-    assert (program.name, program.secrets) == ("server", [SECRET])
-    url = HTTP(f"https://user:{SECRET}1@host/mcp?key={SECRET}2", {"Authorization": f"Bearer {SECRET}3"}, None)
+    program = Stdio("/opt/bin/server", ["--token", "x"], {"TOKEN": NOT_SHOWN}, None, None)
+    assert (program.name, program.secrets) == ("server", [NOT_SHOWN])
+    url = HTTP(f"https://user:{NOT_SHOWN}1@host/mcp?key={NOT_SHOWN}2", {"Authorization": f"Bearer {NOT_SHOWN}3"}, None)
     assert url.name == "https://host/mcp"
-    assert {f"{SECRET}1", f"key={SECRET}2", f"{SECRET}3"} <= set(url.secrets)
+    assert {f"{NOT_SHOWN}1", f"key={NOT_SHOWN}2", f"{NOT_SHOWN}3"} <= set(url.secrets)
 
 
 @pytest.mark.parametrize(("stream", "expected"), [(io.StringIO(), False), (object(), False), (sys.__stderr__, True)])
