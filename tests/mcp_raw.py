@@ -70,7 +70,7 @@ def raw_stdio(tools: Mapping[str, Any], **options: Any) -> McpServer:
     return McpServer.stdio(sys.executable, ["-c", _PROGRAM, json.dumps(plain)], **options)
 
 
-OPENED: Final = {
+OPENED: Final[dict[str, Any]] = {
     "protocolVersion": "2025-06-18",
     "capabilities": {"tools": {}},
     "serverInfo": {"name": "raw", "version": "1"},

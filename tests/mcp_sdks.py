@@ -6,59 +6,66 @@ imported, so that the program runs in the environment of either SDK.
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import anyio
 import uvicorn
 
 try:
-    from mcp.server.mcpserver import Context, MCPServer  # of version 2
+    _module: Any = importlib.import_module("mcp.server.mcpserver")  # of version 2
+    _Server: Any = _module.MCPServer
 except ImportError:
-    from mcp.server.fastmcp import (  # type: ignore[import-not-found,no-redef] # of version 1
-        Context,  # pyright: ignore[reportAttributeAccessIssue,reportUnknownVariableType,reportMissingImports]
-    )
-    from mcp.server.fastmcp import (  # type: ignore[no-redef] # as above
-        FastMCP as MCPServer,  # pyright: ignore[reportUnknownVariableType] - as above
-    )
+    _module = importlib.import_module("mcp.server.fastmcp")  # of version 1
+    _Server = _module.FastMCP
+
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def build() -> Any:
     """Return a server with the tools of the tests."""
-    server: Any = MCPServer("sdk")
+    server: Any = _Server("sdk")
 
-    @server.tool()
+    def tool(function: _F) -> _F:
+        server.add_tool(function)
+        return function
+
+    @tool
     def add(a: int, b: int) -> int:
         """Add two numbers."""
         return a + b
 
-    @server.tool()
+    @tool
     def die() -> str:
         os._exit(3)
 
-    @server.tool()
+    @tool
     def fail() -> str:
         raise ValueError("no such city")
 
-    @server.tool()
+    @tool
     async def slow(seconds: float) -> str:
         await anyio.sleep(seconds)
         return "done"
 
-    @server.tool()
+    @tool
     def garbage() -> str:
         os.write(1, b"caf\xe9 is open\n\n{]\n")
         return "fine"
 
-    @server.tool()
-    async def grow(ctx: Context) -> str:  # type: ignore[type-arg,unused-ignore]
+    async def grow(ctx: Any) -> str:
         """Add a tool."""
         server.add_tool(lambda: "new", name="grown")
         if hasattr(ctx, "notify_tools_changed"):
             await ctx.notify_tools_changed()
         await ctx.session.send_tool_list_changed()
         return "grown"
+
+    grow.__annotations__["ctx"] = _module.Context  # by which the SDK recognises the parameter
+    tool(grow)
 
     return server
 

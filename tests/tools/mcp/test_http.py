@@ -53,6 +53,10 @@ def only(method: str, answer: Answer) -> Callable[[str], Answer | None]:
     return lambda asked: answer if asked == method else None
 
 
+def usual(_: str) -> Answer | None:
+    return None
+
+
 def result_of(value: Any, **how: Any) -> Answer:
     """Return the answer to a call, whose id is not known: SSE answers any."""
     event = f"event: message\ndata: {json.dumps({'jsonrpc': '2.0', 'id': 0, 'result': value})}\n\n"
@@ -101,7 +105,7 @@ def test_a_status_in_place_of_an_answer_is_an_error_of_the_call_alone(backend: s
                     assert caught.value.retry_safety == safety
                     assert isinstance(caught.value.__cause__, kind)
                     assert caught.value.__cause__.status == status
-                    peer.instead = lambda _: None
+                    peer.instead = usual
                     assert (await call(tools, "t")).output == "fine"
             assert (peer.opened, peer.ran) == (1, 2 * len(STATUSES))
 
@@ -159,7 +163,7 @@ def test_what_is_not_an_answer_is_an_error_of_the_call_alone(backend: str, kind:
             with pytest.raises(ToolError, match=reason) as caught:
                 await call(tools, "t", timeout=PATIENCE)
             assert caught.value.retry_safety == "unsafe"
-            peer.instead = lambda _: None
+            peer.instead = usual
             assert (await call(tools, "t")).output == "fine"
             assert peer.opened == 1
 
@@ -217,7 +221,7 @@ def test_a_server_that_forgets_at_once_is_asked_twice_only(backend: str) -> None
                 await call(tools, "t")
             assert caught.value.retry_safety == "safe"
             assert peer.asked.count("tools/call") == 2
-            peer.instead = lambda _: None
+            peer.instead = usual
             assert (await call(tools, "t")).output == "fine"
 
     run(backend, test)
@@ -285,7 +289,7 @@ def test_bodies_are_bounded(backend: str, content_type: str, *, compressed: bool
             cause = caught.value.__cause__
             assert isinstance(cause, LimitExceeded)
             assert cause.value <= 2 * MIB + MIB  # as soon as it is known
-            peer.instead = lambda _: None
+            peer.instead = usual
             assert (await call(tools, "t")).output == "fine"
 
     run(backend, test)

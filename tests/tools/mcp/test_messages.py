@@ -66,6 +66,7 @@ async def ask(
                 response = JSONRPCResponse(jsonrpc="2.0", id=item.message.id, result=answer)
                 await to_client.send(SessionMessage(response))
 
+    result: Any = None
     streams = watched((incoming, outgoing), limits or Limits(), failure_of=failure_of, on_end=lambda: ends.append(None))
     with to_client, from_client:
         async with anyio.create_task_group() as group:

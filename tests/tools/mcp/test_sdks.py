@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import attrs
 import pytest
-from tests.mcp_peers import call, children, function_call, quiet_on_trio
+from tests.mcp_peers import call, children, connected, function_call, quiet_on_trio
 from tests.support import PATIENCE, both_loops, run
 
 from responses_proto.exceptions import ConnectError, ToolError
@@ -152,7 +152,7 @@ def test_a_program(backend: str, sdk: Sdk) -> None:
             with pytest.raises(ToolError, match="is gone") as caught:
                 await call(tools, "die")
             assert caught.value.retry_safety == "unsafe"
-            assert not tools.connected
+            assert not connected(tools)
             await adds(tools)
             assert len(children() - before) == 1
         assert children() == before
@@ -178,11 +178,11 @@ def test_a_server_over_http(backend: str, sdk: Sdk, port: int) -> None:
                         await call(tools, "add", {"a": 1, "b": 2}, timeout=PATIENCE)
                     if caught.value.retry_safety == "safe":
                         break
-            assert not tools.connected
+            assert not connected(tools)
             with sdk.serving(port) as process:
                 await reachable(port, process)
                 await adds(tools)
-                assert tools.connected
+                assert connected(tools)
             with sdk.serving(port, "secret-token") as process:  # restarted between two calls; now it wants a token
                 await reachable(port, process)
                 with pytest.raises(ToolError, match=r'HTTP 401\).*WWW-Authenticate: Bearer realm="sdk"'):
@@ -196,7 +196,7 @@ def test_a_server_over_http(backend: str, sdk: Sdk, port: int) -> None:
                 await adds(tools)
         finally:
             await tools.__aexit__(None, None, None)
-        assert not tools.connected
+        assert not connected(tools)
         assert sockets() == before
 
     run(backend, test)

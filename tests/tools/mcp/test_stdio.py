@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
-from tests.mcp_peers import call, children, stdio
+from tests.mcp_peers import call, children, connected, stdio
 from tests.mcp_raw import raw_stdio, text
 from tests.support import PATIENCE, both_loops, run
 
@@ -41,7 +41,7 @@ def test_noise_between_the_messages_is_skipped(backend: str) -> None:
             for name in noisy:
                 assert await call(tools, name, timeout=PATIENCE) == ToolOutput("fine")
             assert (await call(tools, "quiet")).output == "quiet"
-            assert tools.connected
+            assert connected(tools)
 
     run(backend, test)
 
@@ -105,7 +105,7 @@ def test_a_long_line_that_answers_nothing_ends_the_session(backend: str) -> None
         async with raw_stdio(said, limits=Limits(max_event_bytes=20_000)) as tools:
             with pytest.raises(ToolError, match="is gone: max_event_bytes exceeded"):
                 await call(tools, "t")
-            assert not tools.connected
+            assert not connected(tools)
             assert (await call(tools, "fine")).output == "fine"
 
     run(backend, test)
@@ -129,9 +129,9 @@ def test_a_program_that_stops_writing_is_lost_at_once(backend: str) -> None:
                 await anyio.sleep(0.1)
                 group.start_soon(fails, "dumb")
             assert [failure.retry_safety for failure in failures] == ["unsafe"] * 2
-            assert not tools.connected
+            assert not connected(tools)
             assert (await call(tools, "fine")).output == "fine"
-            assert tools.connected
+            assert connected(tools)
         assert children() == before
 
     run(backend, test)

@@ -25,7 +25,7 @@ from mcp.types import (
 from pydantic import ValidationError
 
 from ...exceptions import LimitExceeded, RemoteProtocolError, ResponsesProtoError
-from ._json import LongLine, loads, request_id_in
+from ._json import LongLine, as_list, loads, request_id_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -82,8 +82,8 @@ def messages_of(line: bytes | LongLine) -> list[SessionMessage]:
         except ResponsesProtoError as error:
             edges, failure = line, RemoteProtocolError(f"the answer cannot be read: {error}")
         else:
-            batch: list[Any] = cast("list[Any]", value) if isinstance(value, list) else [value]
-            return [message for each in batch for message in _message(each)]
+            batch = as_list(value)
+            return [message for each in ([value] if batch is None else batch) for message in _message(each)]
     request_id = request_id_in(edges)
     if request_id is not None:
         return [failure_message(request_id, failure)]
@@ -130,11 +130,11 @@ class _Watch:
             return message
         if method == "tools/call" and not _asks_to_repeat(message.result):
             return JSONRPCResponse(jsonrpc="2.0", id=message.id, result=_stand_in(message.result))
-        tools: Any = message.result.get("tools")
-        if method == "tools/list" and isinstance(tools, list):
+        tools = as_list(message.result.get("tools"))
+        if method == "tools/list" and tools is not None:
             try:
                 # Before the SDK makes an object of each.
-                self._limits.check("max_mcp_tools", len(cast("list[Any]", tools)))
+                self._limits.check("max_mcp_tools", len(tools))
             except LimitExceeded as error:
                 return failure_message(message.id, error).message
         return message

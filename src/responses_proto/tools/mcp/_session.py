@@ -211,7 +211,7 @@ class Session:
             client = GuardedClient(http, self._limits, self._redacted)
             transport = streamable_http_client(
                 settings.url,
-                http_client=client,  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType] - the part of it that is used
+                http_client=client,
                 max_sse_event_size=self._limits.max_event_bytes,
             )
             streams = await stack.enter_async_context(transport)

@@ -20,7 +20,7 @@ from ...models.tools import FunctionTool
 from ...schema._strict import is_strict
 from ...typing import UNSET
 from ..output import ToolOutput
-from ._json import dumps, loads
+from ._json import as_list, dumps, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -157,8 +157,7 @@ def output_of_error(error: _Wire) -> ToolOutput:
     The model reads the message, and the addresses that the user must visit first (MCP, Elicitation: URL mode).
     """
     asked: Any = _member(error.get("data"), "elicitations")
-    requests: list[Any] = cast("list[Any]", asked) if isinstance(asked, list) else []
-    lines = [line for request in requests for line in _lines_of(request)]
+    lines = [line for request in as_list(asked) or [] for line in _lines_of(request)]
     return ToolOutput("\n".join([str(error.get("message", "")), *lines]), failed=True, value=error)
 
 
@@ -176,12 +175,11 @@ def _blocks(content: Any) -> list[_Wire]:
     """Return the content blocks of a result. Servers that do not follow MCP send text, or one block, or nothing."""
     if content is None:
         return []
-    given: list[Any] = cast("list[Any]", content) if isinstance(content, list) else [content]
     return [
         cast("_Wire", block)
         if isinstance(block, Mapping)
         else {"type": "text", "text": block if isinstance(block, str) else dumps(block)}
-        for block in given
+        for block in (content if as_list(content) is not None else [content])
     ]
 
 
@@ -191,7 +189,7 @@ def _is_text(block: _Wire) -> bool:
 
 def _repeats(text: str, value: Any) -> bool:
     try:
-        return loads(text.encode("utf-8", "replace")) == value
+        return bool(loads(text.encode("utf-8", "replace")) == value)
     except ResponsesProtoError:
         return False
 
