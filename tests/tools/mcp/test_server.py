@@ -444,7 +444,7 @@ class Watch:
 sys.meta_path.insert(0, Watch())
 async def main():
     try:
-        async with McpServer.stdio("/nowhere/server"):
+        async with server:
             pass
     except Exception as error:
         print(type(error).__name__)
