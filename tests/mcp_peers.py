@@ -64,6 +64,11 @@ async def call(
     return await tools.execute(made, context)
 
 
+def connected(tools: McpServer) -> bool:
+    """Return whether a session is open: for type checkers, an attribute does not change between two assertions."""
+    return tools.connected
+
+
 def children() -> set[int]:
     """Return the ids of the child processes of this one, including those that have ended but were not waited for."""
     if not Path("/proc/self/stat").exists():

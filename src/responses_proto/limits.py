@@ -44,6 +44,10 @@ class Limits:
     """Characters of one text that grows by deltas: of a content part, of arguments, of code, of audio."""
     max_tool_output_bytes: int = attrs.field(default=10 * 1024 * 1024, validator=_positive)
     """Bytes of the output item of a tool call, as JSON. OpenAI has the same limit."""
+    max_mcp_tools: int = attrs.field(default=10_000, validator=_positive)
+    """Tools that one MCP server may list."""
+    max_mcp_tools_bytes: int = attrs.field(default=4 * 1024 * 1024, validator=_positive)
+    """Bytes of the tools that one MCP server lists, as JSON. They are part of every request."""
     max_anomalies: int = attrs.field(default=1_000, validator=_positive)
     """Distinct anomalies kept in ``stream.anomalies``. Later ones are counted in ``Accumulator.findings``; nothing is raised."""
 

@@ -6,7 +6,8 @@ import pytest
 
 from responses_proto.models import FunctionTool, InputFile, InputImage, InputText
 from responses_proto.tools import ToolOutput
-from responses_proto.tools.mcp._wire import make_offer, output_of, parts_of
+from responses_proto.tools.mcp._json import loads
+from responses_proto.tools.mcp._wire import make_offer, output_of, output_of_error, parts_of
 from responses_proto.typing import UNSET
 
 if TYPE_CHECKING:
@@ -153,3 +154,109 @@ def test_a_result_is_an_output(result: dict[str, Any], expected: ToolOutput) -> 
 )
 def test_a_block_is_a_part(block: dict[str, Any], part: Any) -> None:
     assert parts_of([block]) == [part]
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "text"},
+        {"type": "text", "text": 7},
+        {"type": "image", "data": "iVBO"},
+        {"type": "image", "data": None, "mimeType": "image/png"},
+        {"type": "resource", "resource": None},
+        {"type": "resource", "resource": {"uri": "file:///a"}},
+        {"type": ["text"]},
+        {"text": "no type"},
+        {},
+    ],
+)
+def test_a_block_of_another_form_is_its_json(block: dict[str, Any]) -> None:
+    (part,) = parts_of([block])
+    assert isinstance(part, InputText)
+    assert loads(part.text.encode()) == block
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (None, '{"a":1}'),
+        ([], '{"a":1}'),
+        ([text("")], '{"a":1}'),
+        ([text(" \n"), text("")], '{"a":1}'),
+        ([text("four items")], "four items"),
+        ("four items", "four items"),
+        (text("four items"), "four items"),
+        ([17, None], "17\nnull"),
+    ],
+)
+def test_structured_content_is_read_if_nothing_else_is_said(content: Any, expected: str) -> None:
+    output = output_of({"content": content, "structuredContent": {"a": 1}})
+    assert (output.output, output.value) == (expected, {"a": 1})
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("four items", '{"a":1}\nfour items'),
+        ('{ "a": 1 }', '{ "a": 1 }'),  # repeated, as MCP asks servers to
+        ("", '{"a":1}'),
+    ],
+)
+def test_structured_content_can_always_be_read(said: str, expected: str) -> None:
+    output = output_of({"content": [text(said)], "structuredContent": {"a": 1}}, structured="always")
+    assert (output.output, output.value) == (expected, {"a": 1})
+
+
+@pytest.mark.parametrize("value", [[1, 2], "x", 0, False, {}, [], 10**30])
+def test_structured_content_may_be_any_json(value: Any) -> None:
+    output = output_of({"structuredContent": value})
+    assert output.value == value
+    assert loads(str(output.output).encode()) == value
+
+
+def test_an_error_is_a_failure_with_its_data() -> None:
+    error = {"code": -32602, "message": "no such city", "data": {"city": "Atlantis"}}
+    output = output_of_error(error)
+    assert output == ToolOutput("no such city", failed=True)
+    assert output.value == error
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (
+            {"elicitations": [{"mode": "url", "url": "https://a.example", "message": "Sign in"}]},
+            "Stop\nSign in: https://a.example",
+        ),
+        (
+            {"elicitations": [{"url": "https://a.example"}, {"url": "https://b.example"}]},
+            "Stop\nhttps://a.example\nhttps://b.example",
+        ),
+        ({"elicitations": [None, {"url": 7}, "x"]}, "Stop"),
+        ({"elicitations": {"url": "x"}}, "Stop"),
+        ("text", "Stop"),
+        (None, "Stop"),
+    ],
+)
+def test_the_addresses_that_an_error_asks_to_visit_are_read(data: Any, expected: str) -> None:
+    assert output_of_error({"code": -32042, "message": "Stop", "data": data}).output == expected
+
+
+def test_a_request_for_input_is_a_failure_that_says_what_is_asked_for() -> None:
+    request = {"method": "elicitation/create", "params": {"message": "Sign in", "url": "https://a.example"}}
+    result = {"resultType": "input_required", "inputRequests": {"one": request, "two": None}}
+    output = output_of(result)
+    assert output.failed
+    assert str(output.output).endswith("\nSign in: https://a.example")
+    assert output.value == result
+
+
+def test_tools_that_change_nothing_are_known() -> None:
+    offer = make_offer(
+        [tool("a.b", annotations={"readOnlyHint": True}), tool("c", annotations={"readOnlyHint": "yes"}), tool("d")]
+    )
+    assert set(offer.read_only) == {"a.b"}
+    definition = offer.definition("a_b")
+    assert definition is not None
+    assert definition.name == "a_b"
+    assert offer.definition("a.b") is None

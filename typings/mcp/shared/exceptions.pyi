@@ -1,4 +1,7 @@
+from mcp.types import ErrorData
+
 class MCPError(Exception):
+    error: ErrorData
     def __init__(self, code: int, message: str) -> None: ...
     @property
     def code(self) -> int: ...

@@ -12,12 +12,13 @@ from ..._lazy import lazy_exports
 if TYPE_CHECKING:
     __all__: list[str]
 
+    from .server import McpApproval as McpApproval
     from .server import McpResource as McpResource
     from .server import McpServer as McpServer
 else:
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            ".server": ("McpResource", "McpServer"),
+            ".server": ("McpApproval", "McpResource", "McpServer"),
         },
     )

@@ -11,58 +11,52 @@ texts may contain.
 from __future__ import annotations
 
 import contextlib
-import importlib
-import subprocess
-import sys
 from contextlib import AsyncExitStack
-from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import anyio
-import attrs
-from mcp import Client, ClientSession, MCPError, StdioServerParameters, stdio_client
+import httpx2
+from mcp import Client, ClientSession, MCPError
 from mcp.client.streamable_http import streamable_http_client
 from mcp.client.subscriptions import SubscriptionLost, listen
 from mcp.types import Implementation, PaginatedRequestParams, ToolListChangedNotification
 
 from ..._version import __version__
-from ...client._address import check_headers, public_url
 from ...client._replies import MIN_SECRET_LENGTH
 from ...client._task_holder import TaskHolder
 from ...exceptions import (
     APIError,
     ConnectError,
+    NotFoundError,
     RemoteProtocolError,
     ResponsesProtoError,
     TransportError,
-    UsageError,
 )
-from ...limits import Limits
 from ...protocol.api_errors import readable
+from ._http import CONNECT_TIMEOUT, GuardedClient
+from ._json import dumps
+from ._messages import raw_result, watched
+from ._stdio import stdio_streams
+from ._transports import HTTP, ExistingSession, InProcess, Stdio
 from ._wire import OfferedTools
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from os import PathLike
-    from typing import TextIO
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
-    from mcp.server import Server
-    from mcp.server.mcpserver import MCPServer
+    from mcp.client.session import ProgressFnT
 
-    from ...client.transport.http import HTTPClient
     from ...exceptions import RetrySafety
+    from ...limits import Limits
+    from ._transports import McpTransport
 
-__all__ = ["HTTP", "ExistingSession", "InProcess", "McpPeer", "McpTransport", "Session", "Stdio"]
+__all__ = ["McpPeer", "Session"]
 
 McpPeer: TypeAlias = Client | ClientSession
 """What sends the requests. Both classes call tools in the same way."""
-_OnMessage: TypeAlias = "Callable[[object], Awaitable[None]]"
 
 T = TypeVar("T")
 
 # All times are in seconds.
-_CONNECT_TIMEOUT: Final = 30.0
-"""For HTTP to connect and to write. The time for an answer is set per request."""
 _SUBSCRIBE_TIMEOUT: Final = 2.0
 """For the subscription to changes, before the tools are listed without it."""
 _RELIST_TIMEOUT: Final = 60.0
@@ -78,159 +72,18 @@ _MAX_RETRY_DELAY: Final = 60.0
 _MAX_PAGES: Final = 100
 """Pages to read of one listing. Some servers never send the last page."""
 
-# The SDK reports its own failures as errors of the server, with this code and messages that begin like these: the
-# connection is closed, or the answer was cut off. Servers use the same code for errors of their own.
-_SDK_ERROR: Final = -32000
 _CONNECTION_CLOSED: Final = "Connection closed"
-_ANSWER_CUT_OFF: Final = "SSE stream "
+_NO_ANSWER: Final = (
+    (-32000, "SSE stream "),
+    (-32600, "Redirect to "),
+    (-32700, "Failed to parse "),
+)
+"""The SDK reports some failures of its own as errors of the server: the code, and how the message begins. The answer
+was cut off, is somewhere else, or cannot be read. Servers use the same codes for errors of their own."""
+_CLOSED_CODE: Final = -32000
+"""The code of ``Connection closed``, of the same kind."""
 
 _MAX_REASON_CHARS: Final = 300
-
-
-# ---- transports
-
-
-@attrs.frozen
-class Stdio:
-    """A program to start, which speaks MCP over its standard input and output."""
-
-    command: str
-    args: Sequence[str]
-    env: Mapping[str, str]
-    cwd: str | PathLike[str] | None
-    errlog: TextIO | None
-
-    def __attrs_post_init__(self) -> None:
-        """Check the settings here, because the SDK's errors would come later and quote the values."""
-        texts: list[object] = [self.command, *self.args]
-        if isinstance(self.args, str) or not all(isinstance(text, str) for text in texts):
-            raise UsageError('command must be a str and args a list of str: "python", ["server.py"]')
-        for name, value in dict[str, object](self.env).items():
-            if not isinstance(value, str):
-                raise UsageError(f"env[{name!r}] must be a str, got {type(value).__name__} (value not shown)")
-        if self.errlog is not None and not _has_descriptor(self.errlog):
-            raise UsageError("errlog must be a file with a descriptor, because the program writes to it directly")
-
-    @property
-    def name(self) -> str:
-        return PurePath(self.command).name
-
-    @property
-    def secrets(self) -> Sequence[str]:
-        return [*self.env.values()]
-
-    async def open(self, stack: AsyncExitStack, holder: TaskHolder, on_message: _OnMessage) -> McpPeer:
-        server = StdioServerParameters(
-            command=self.command, args=[*self.args], env=dict(self.env), cwd=None if self.cwd is None else str(self.cwd)
-        )
-        # The SDK's default is the sys.stderr of the time of its import. In notebooks, sys.stderr has no descriptor.
-        errlog: Any = self.errlog or (sys.stderr if _has_descriptor(sys.stderr) else subprocess.DEVNULL)
-        with holder.no_cancel():  # the SDK would not end a program whose start was cancelled
-            streams = await stack.enter_async_context(stdio_client(server, errlog))
-        return await _open_client(stack, contextlib.nullcontext(streams), on_message)
-
-
-@attrs.frozen
-class HTTP:
-    """A server at a URL."""
-
-    url: str
-    headers: Mapping[str, str]
-    http_client: HTTPClient | None
-
-    def __attrs_post_init__(self) -> None:
-        """Check what the SDK does not check."""
-        check_headers(self.headers)
-        if self.http_client is None:
-            return
-        if self.headers:
-            raise UsageError("pass headers or http_client, not both: set the headers on your client")
-        if not isinstance(self.http_client, _httpx2().AsyncClient):
-            kind = f"{type(self.http_client).__module__}.{type(self.http_client).__qualname__}"
-            raise UsageError(f"http_client must be an httpx2.AsyncClient, which the MCP SDK uses, got {kind}")
-
-    @property
-    def name(self) -> str:
-        return public_url(self.url)
-
-    @property
-    def secrets(self) -> Sequence[str]:
-        user = self.url.partition("://")[2].partition("/")[0].rpartition("@")[0]
-        values = [part for value in self.headers.values() for part in (value, value.rpartition(" ")[2])]
-        return [*values, user, user.partition(":")[2], self.url.partition("?")[2]]
-
-    async def open(self, stack: AsyncExitStack, holder: TaskHolder, on_message: _OnMessage) -> McpPeer:  # noqa: ARG002 - as others do
-        http: Any = self.http_client
-        if http is None:
-            httpx2 = _httpx2()
-            http = httpx2.AsyncClient(headers=self.headers, timeout=httpx2.Timeout(_CONNECT_TIMEOUT, read=None))
-            await stack.enter_async_context(http)
-        # The SDK's default limit, 1 MiB, is too small for images.
-        max_bytes = Limits().max_event_bytes
-        transport = streamable_http_client(self.url, http_client=http, max_sse_event_size=max_bytes)
-        return await _open_client(stack, transport, on_message)
-
-
-@attrs.frozen
-class InProcess:
-    """A server object in this process."""
-
-    server: MCPServer[Any] | Server[Any]
-    secrets: Sequence[str] = ()
-
-    @property
-    def name(self) -> str:
-        return self.server.name
-
-    async def open(self, stack: AsyncExitStack, holder: TaskHolder, on_message: _OnMessage) -> McpPeer:  # noqa: ARG002 - as above
-        return await _open_client(stack, self.server, on_message)
-
-
-@attrs.frozen
-class ExistingSession:
-    """A session that the caller opened and will close."""
-
-    session: McpPeer
-    name: str = "session"
-    secrets: Sequence[str] = ()
-
-    async def open(self, stack: AsyncExitStack, holder: TaskHolder, on_message: _OnMessage) -> McpPeer:  # noqa: ARG002 - as above
-        return self.session
-
-
-McpTransport: TypeAlias = Stdio | HTTP | InProcess | ExistingSession
-"""A way to reach a server. ``name`` is its name in messages; ``secrets`` are texts that no message may contain.
-
-``open(stack, holder, on_message)`` opens a session. It is called in the task of ``holder``, pushes what must be closed
-to ``stack``, and lets ``on_message`` receive the server's notifications.
-"""
-
-
-def _has_descriptor(stream: object) -> bool:
-    try:
-        return cast("TextIO", stream).fileno() >= 0
-    except (AttributeError, OSError, ValueError):
-        return False
-
-
-def _httpx2() -> Any:
-    return importlib.import_module("httpx2")  # a dependency of the SDK
-
-
-async def _open_client(
-    stack: AsyncExitStack,
-    server: contextlib.AbstractAsyncContextManager[Any] | MCPServer[Any] | Server[Any],
-    on_message: _OnMessage,
-) -> Client:
-    # There are no callbacks for sampling, elicitation and roots, so the SDK refuses these requests of servers.
-    return await stack.enter_async_context(
-        Client(
-            server,
-            message_handler=on_message,
-            client_info=Implementation(name="responses_proto", version=__version__),
-            cache=None,
-        )
-    )
 
 
 # ---- sessions
@@ -240,15 +93,18 @@ class Session:
     """A session with a server, kept open by a background task.
 
     Start it with ``holder.start()``, await :meth:`wait_opened`, and close it with ``holder.close()``. ``make_offer``
-    converts a listing of tools to the :attr:`offer`.
+    converts a listing of tools to the :attr:`offer`. ``limits`` bounds what the server sends.
     """
 
     __slots__ = (
         "_changed",
+        "_in_flight",
+        "_limits",
         "_listed",
         "_lost",
         "_make_offer",
         "_name",
+        "_retired",
         "_subscribed",
         "_transport",
         "_up_to_date",
@@ -261,10 +117,14 @@ class Session:
     """What sends the requests. Set once the session is open."""
 
     def __init__(
-        self, transport: McpTransport, make_offer: Callable[[Sequence[Mapping[str, Any]]], OfferedTools]
+        self,
+        transport: McpTransport,
+        make_offer: Callable[[Sequence[Mapping[str, Any]]], OfferedTools],
+        limits: Limits,
     ) -> None:
         self._transport = transport
         self._name = transport.name
+        self._limits = limits
         self._make_offer = make_offer
         self._changed = anyio.Event()  # the server reported a change that is not listed yet
         self._up_to_date = anyio.Event()  # every reported change is listed
@@ -272,6 +132,8 @@ class Session:
         self._subscribed = anyio.Event()  # or it is known that there will be no subscription
         self._lost = False
         self._listed = False  # whether the first listing was requested
+        self._in_flight = 0  # requests
+        self._retired = False
         self.holder = TaskHolder(self._hold)
         self.offer = OfferedTools()
 
@@ -294,13 +156,14 @@ class Session:
             with anyio.move_on_after(seconds):
                 return await self.holder.wait_opened()
         except Exception as error:  # noqa: BLE001 - from the SDK, the HTTP client or the operating system
-            raise ConnectError(f"no MCP session with {self._name}: {self._reason(error)}") from self._safe_cause(error)
+            cause = _own_error(error) or error
+            raise ConnectError(f"no MCP session with {self._name}: {self._reason(cause)}") from self._safe_cause(cause)
         self._lost = True
         raise ConnectError(f"no MCP session with {self._name} within {seconds:g} s")
 
     async def _hold(self, holder: TaskHolder) -> None:
         async with AsyncExitStack() as stack:
-            self.peer = await self._transport.open(stack, holder, self._on_message)
+            self.peer = await self._open(stack, holder)
             async with anyio.create_task_group() as group:
                 group.start_soon(self._relist_on_change)
                 group.start_soon(self._subscribe)
@@ -311,7 +174,65 @@ class Session:
                 await holder.wait_until_closed()
                 group.cancel_scope.cancel()
 
+    async def _open(self, stack: AsyncExitStack, holder: TaskHolder) -> McpPeer:
+        match self._transport:
+            case ExistingSession(session=session):
+                return session
+            case InProcess(server=server, protocol=protocol):
+                transport: Any = server
+            case Stdio(protocol=protocol) as settings:
+                transport = self._over_stdio(settings, holder)
+            case HTTP(protocol=protocol) as settings:
+                transport = self._over_http(settings)
+        # There are no callbacks for sampling, elicitation and roots, so the SDK refuses these requests of servers.
+        client = Client(
+            transport,
+            mode=protocol,
+            message_handler=self._on_message,
+            client_info=Implementation(name="responses_proto", version=__version__),
+            cache=None,
+        )
+        return await stack.enter_async_context(client)
+
+    @contextlib.asynccontextmanager
+    async def _over_stdio(self, settings: Stdio, holder: TaskHolder) -> AsyncGenerator[tuple[Any, Any]]:
+        async with stdio_streams(settings, self._limits, holder) as streams:
+            yield watched(streams, self._limits, on_end=self._note_end)
+
+    @contextlib.asynccontextmanager
+    async def _over_http(self, settings: HTTP) -> AsyncGenerator[tuple[Any, Any]]:
+        async with AsyncExitStack() as stack:
+            http: Any = settings.http_client
+            if http is None:
+                timeout = httpx2.Timeout(CONNECT_TIMEOUT, read=None)  # the time for an answer is set per request
+                auth: Any = settings.auth
+                http = httpx2.AsyncClient(headers=settings.headers, auth=auth, timeout=timeout)
+                await stack.enter_async_context(http)
+            client = GuardedClient(http, self._limits, self._redacted)
+            transport = streamable_http_client(
+                settings.url,
+                http_client=client,
+                max_sse_event_size=self._limits.max_event_bytes,
+            )
+            streams = await stack.enter_async_context(transport)
+            yield watched(streams, self._limits, failure_of=client.failure_of, on_end=self._note_end)
+
+    def _note_end(self) -> None:
+        """Note that the transport stopped reading."""
+        self._lost = True
+        self.holder.request_close()  # nothing of it is needed any more
+
+    def retire(self) -> None:
+        """Close the session, without waiting for it, when its requests in flight have their answers."""
+        self._retired = self._lost = True
+        if not self._in_flight:
+            self.holder.request_close()
+
     # Requests
+
+    async def call_tool(self, name: str, arguments: dict[str, Any], on_progress: ProgressFnT) -> Mapping[str, Any]:
+        """Call a tool by the server's name, and return its result as the server sent it. For :meth:`request`."""
+        return raw_result(await self.peer.call_tool(name, arguments, progress_callback=on_progress))
 
     async def request(self, send: Callable[[], Awaitable[T]], seconds: float | None) -> T:
         """Send a request and return its result, within ``seconds``; ``None`` for no bound.
@@ -322,6 +243,7 @@ class Session:
         """
         if self.lost:
             raise self._connection_lost("safe")
+        self._in_flight += 1
         try:
             with anyio.fail_after(seconds):
                 return await send()
@@ -333,19 +255,33 @@ class Session:
             raise
         except Exception as error:  # noqa: BLE001 - the SDK's exceptions have no common base
             failure, cause = RemoteProtocolError(f"{self._name}: {self._reason(error)}"), error
-        failure.retry_safety = "unsafe"
+        finally:
+            self._in_flight -= 1
+            if self._retired and not self._in_flight:
+                self.holder.request_close()
+        if failure is cause:
+            raise failure
+        failure.retry_safety = failure.retry_safety or "unsafe"
         raise failure from self._safe_cause(cause)
 
     async def _error_from(self, error: MCPError) -> tuple[ResponsesProtoError, Exception]:
         """Return the error that the caller gets for an error of the SDK, and its cause."""
-        if error.code == _SDK_ERROR and error.message.startswith(_ANSWER_CUT_OFF):
+        own = _own_error(error)
+        if own is not None:
+            if isinstance(own, (ConnectError, NotFoundError)):
+                self._lost = True  # the server is gone, or forgot the session
+            own.retry_safety = own.retry_safety or "unsafe"
+            return own, own
+        if any(error.code == code and error.message.startswith(start) for code, start in _NO_ANSWER):
             return TransportError(f"{self._name} did not answer: {self._reason(error)}"), error
-        if error.code == _SDK_ERROR and error.message.startswith(_CONNECTION_CLOSED):
-            self._lost = True
-            self.holder.request_close()  # nothing of it is needed until the end of the block
+        if error.code == _CLOSED_CODE and error.message == _CONNECTION_CLOSED:
+            self._note_end()
             await self.holder.wait_ended(_FAILURE_WAIT)
             return self._connection_lost("unsafe"), self.holder.failure or error
-        return APIError(self._redacted(error.message), code=str(error.code)), error
+        body: dict[str, Any] = {"code": error.code, "message": self._redacted(error.message)}
+        if error.error.data is not None:
+            body["data"] = error.error.data
+        return APIError(self._redacted(error.message), code=str(error.code), body=body), error
 
     async def list_tools(self) -> None:
         """List the tools of the server and replace the :attr:`offer`."""
@@ -365,9 +301,14 @@ class Session:
         """
         entries: list[Mapping[str, Any]] = []
         cursor: str | None = None
+        size = 0
         for _ in range(_MAX_PAGES):
             page = await get_page(self.session, PaginatedRequestParams(cursor=cursor))
-            entries += page.model_dump(by_alias=True, mode="json")[field]
+            added: list[Mapping[str, Any]] = page.model_dump(by_alias=True, mode="json")[field]
+            entries += added
+            size += len(dumps(added))
+            self._limits.check("max_mcp_tools", len(entries))
+            self._limits.check("max_mcp_tools_bytes", size)
             cursor = page.next_cursor
             if cursor is None:
                 return entries
@@ -440,3 +381,9 @@ class Session:
                 return
             await anyio.sleep(delay)
             delay = min(2 * delay, _MAX_RETRY_DELAY)
+
+
+def _own_error(error: Exception) -> ResponsesProtoError | None:
+    """Return the failure of ours that the SDK handed on as an error of the server (:mod:`._messages`)."""
+    data: object = error.error.data if isinstance(error, MCPError) else None
+    return data if isinstance(data, ResponsesProtoError) else None

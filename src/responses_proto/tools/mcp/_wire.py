@@ -9,25 +9,36 @@ import hashlib
 import mimetypes
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 from urllib.parse import urlsplit
 
 import attrs
 
-from ...codec import default_backend
+from ...exceptions import ResponsesProtoError
 from ...models.content import InputFile, InputImage, InputText
 from ...models.tools import FunctionTool
 from ...schema._strict import fits_strict
 from ...typing import UNSET
 from ..output import ToolOutput
+from ._json import as_list, dumps, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from ...models.content import Content
 
-__all__ = ["OfferedTools", "fits_name", "make_offer", "output_of", "parts_of"]
+__all__ = [
+    "OfferedTools",
+    "StructuredText",
+    "fits_name",
+    "make_offer",
+    "output_of",
+    "output_of_error",
+    "parts_of",
+]
 
+StructuredText: TypeAlias = Literal["when_blank", "always"]
+"""When the model reads the structured content of a result: if there is no other text, or always."""
 _Wire: TypeAlias = Mapping[str, Any]
 
 _MAX_NAME_CHARS: Final = 64
@@ -47,6 +58,12 @@ class OfferedTools:
     """The function name that the model calls -> the server's name of the tool."""
     listed: Sequence[str] = ()
     """The server's names of all its tools, including those that are not offered."""
+    read_only: Collection[str] = ()
+    """The server's names of the tools that, as it says, change nothing (``annotations.readOnlyHint``)."""
+
+    def definition(self, name: str) -> FunctionTool | None:
+        """Return the tool with a function name; ``None`` if there is none."""
+        return next((tool for tool in self.definitions if tool.name == name), None)
 
 
 def fits_name(text: str) -> bool:
@@ -71,7 +88,12 @@ def make_offer(tools: Iterable[_Wire], *, prefix: str = "", allowed: Collection[
         if name not in unchanged:
             names[_function_name(prefix, name, names)] = name
     function_names = {name: function for function, name in names.items()}
-    return OfferedTools([_function_tool(function_names[name], listed[name]) for name in kept], names, [*listed])
+    return OfferedTools(
+        [_function_tool(function_names[name], listed[name]) for name in kept],
+        names,
+        [*listed],
+        {name for name in kept if _member(listed[name].get("annotations"), "readOnlyHint") is True},
+    )
 
 
 def _function_name(prefix: str, name: str, taken: Mapping[str, str]) -> str:
@@ -96,29 +118,102 @@ def _function_tool(name: str, tool: _Wire) -> FunctionTool:
 # ---- results
 
 
-def output_of(result: _Wire) -> ToolOutput:
-    """Convert the result of ``tools/call`` to an output.
+def output_of(result: _Wire, *, structured: StructuredText = "when_blank") -> ToolOutput:
+    """Convert the result of ``tools/call``, as the server sent it, to an output.
 
     If all content is text, the output is one string, which every server accepts. Structured content becomes the
-    output's ``value``. It is added to the text, as JSON, only if there is no text block: a text block repeats it (MCP,
-    Tools: Structured content).
+    output's ``value``. With ``structured="when_blank"``, it is added to the text, as JSON, only if there is no other
+    text: usually a text block repeats it (MCP, Tools: Structured content). With ``"always"``, it is left out only if a
+    text block is the same JSON. A result that asks for input (MCP 2026-07-28), which nobody can give here, is a failure
+    that says what was asked for.
     """
-    blocks: list[_Wire] = result.get("content") or []
-    structured = result.get("structuredContent")
+    if result.get("resultType") == "input_required":
+        return _output_of_request(result)
+    blocks = _blocks(result.get("content"))
+    value = result.get("structuredContent")
     parts = parts_of(blocks)
-    if structured is not None and not any(block.get("type") == "text" for block in blocks):
-        parts.insert(0, InputText(text=_json(structured)))
+    if value is not None:
+        said = [block["text"] for block in blocks if _is_text(block)]
+        if not "".join(said).strip():
+            parts = [part for part in parts if not isinstance(part, InputText) or part.text.strip()]
+            parts.insert(0, InputText(text=dumps(value)))
+        elif structured == "always" and not any(_repeats(text, value) for text in said):
+            parts.insert(0, InputText(text=dumps(value)))
+    return ToolOutput(_text_or_parts(parts), failed=result.get("isError") is True, value=value)
+
+
+def _output_of_request(result: _Wire) -> ToolOutput:
+    asked = result.get("inputRequests")
+    requests: list[Any] = [*cast("_Wire", asked).values()] if isinstance(asked, Mapping) else []
+    lines = [line for request in requests for line in _lines_of(_member(request, "params"))]
+    return ToolOutput(
+        "\n".join(["The tool asks for input that this client cannot give.", *lines]), failed=True, value=result
+    )
+
+
+def output_of_error(error: _Wire) -> ToolOutput:
+    """Convert an error of JSON-RPC to a failure. The error, with its ``data``, is the output's ``value``.
+
+    The model reads the message, and the addresses that the user must visit first (MCP, Elicitation: URL mode).
+    """
+    asked: Any = _member(error.get("data"), "elicitations")
+    lines = [line for request in as_list(asked) or [] for line in _lines_of(request)]
+    return ToolOutput("\n".join([str(error.get("message", "")), *lines]), failed=True, value=error)
+
+
+def _member(value: Any, name: str) -> Any:
+    return cast("_Wire", value).get(name) if isinstance(value, Mapping) else None
+
+
+def _lines_of(request: Any) -> list[str]:
+    """Return what an elicitation asks of the user, with its address if it has one; nothing if it is not one."""
+    said = [text for text in (_member(request, "message"), _member(request, "url")) if isinstance(text, str) and text]
+    return [": ".join(said)] if said else []
+
+
+def _blocks(content: Any) -> list[_Wire]:
+    """Return the content blocks of a result. Servers that do not follow MCP send text, or one block, or nothing."""
+    if content is None:
+        return []
+    return [
+        cast("_Wire", block)
+        if isinstance(block, Mapping)
+        else {"type": "text", "text": block if isinstance(block, str) else dumps(block)}
+        for block in (content if as_list(content) is not None else [content])
+    ]
+
+
+def _is_text(block: _Wire) -> bool:
+    return block.get("type") == "text" and isinstance(block.get("text"), str)
+
+
+def _repeats(text: str, value: Any) -> bool:
+    try:
+        return bool(loads(text.encode("utf-8", "replace")) == value)
+    except ResponsesProtoError:
+        return False
+
+
+def _text_or_parts(parts: list[Content]) -> str | list[Content]:
     texts = [part.text for part in parts if isinstance(part, InputText)]
-    output = parts if len(texts) < len(parts) else "\n".join(texts)
-    return ToolOutput(output, failed=result.get("isError") is True, value=structured)
+    return parts if len(texts) < len(parts) else "\n".join(texts)
 
 
 def parts_of(blocks: Iterable[_Wire]) -> list[Content]:
-    """Convert content blocks to content parts. A block of an unknown type becomes text: its JSON."""
-    return [_PARTS.get(block.get("type"), _as_json)(block) for block in blocks]
+    """Convert content blocks to content parts. A block of an unknown type or form becomes text: its JSON."""
+    return [_part(block) for block in blocks]
+
+
+def _part(block: _Wire) -> Content:
+    try:
+        return _PARTS[block["type"]](block)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return InputText(text=dumps(block))
 
 
 def _text(block: _Wire) -> Content:
+    if not _is_text(block):
+        raise TypeError
     return InputText(text=block["text"])
 
 
@@ -132,7 +227,7 @@ def _audio(block: _Wire) -> Content:
 
 def _resource(block: _Wire) -> Content:
     resource = block["resource"]
-    if "text" in resource:
+    if isinstance(resource.get("text"), str):
         return InputText(text=resource["text"])
     media_type = resource.get("mimeType") or "application/octet-stream"
     if media_type.startswith("image/"):
@@ -141,17 +236,13 @@ def _resource(block: _Wire) -> Content:
     return _file(resource["blob"], media_type, urlsplit(uri).path.rpartition("/")[2] or "resource")
 
 
-def _as_json(block: _Wire) -> Content:
-    return InputText(text=_json(block))
-
-
 _LINK_FIELDS: Final = ("uri", "name", "title", "description", "mimeType", "size")
 
 
 def _link(block: _Wire) -> Content:
     # Not a `file_url`: the Responses server would fetch any address that a tool names, and could not reach most of
     # them.
-    return InputText(text=_json({key: block[key] for key in _LINK_FIELDS if block.get(key) is not None}))
+    return InputText(text=dumps({key: block[key] for key in _LINK_FIELDS if block.get(key) is not None}))
 
 
 _PARTS: Final[Mapping[object, Callable[[_Wire], Content]]] = {
@@ -170,9 +261,7 @@ def _file(base64: str, media_type: str, name: str) -> InputFile:
     return InputFile(file_data=_data_url(base64, media_type), filename=name)
 
 
-def _data_url(base64: str, media_type: str) -> str:
+def _data_url(base64: Any, media_type: Any) -> str:
+    if not isinstance(base64, str) or not isinstance(media_type, str):
+        raise TypeError
     return f"data:{media_type};base64,{base64}"
-
-
-def _json(value: Any) -> str:
-    return default_backend().dumps(value).decode()

@@ -12,8 +12,13 @@ a server that the Responses server talks to, put an ``McpTool`` in the request i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+import importlib.util
+import inspect
+import sys
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar, cast
 
+import anyio
+import anyio.to_thread
 import attrs
 
 from ...exceptions import (
@@ -23,17 +28,20 @@ from ...exceptions import (
     ToolArgumentsInvalid,
     ToolError,
     ToolNotFound,
+    TransportError,
     UsageError,
 )
+from ...limits import Limits
 from ...models.items import FunctionCall
 from .._signature import object_in
-from ..output import ToolOutput
-from ._wire import fits_name, make_offer, output_of, parts_of
+from ._json import whole_characters
+from ._transports import HTTP, ExistingSession, InProcess, Stdio
+from ._wire import fits_name, make_offer, output_of, output_of_error, parts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
     from os import PathLike
-    from types import ModuleType, TracebackType
+    from types import TracebackType
     from typing import TextIO
 
     from mcp import Client, ClientSession
@@ -46,14 +54,26 @@ if TYPE_CHECKING:
     from ...models.response import PendingCall
     from ...models.tools import Tool
     from ..executors import ToolContext
-    from ._session import McpTransport, Session
-    from ._wire import OfferedTools
+    from ..output import ToolOutput
+    from ._session import Session
+    from ._transports import McpProtocol, McpTransport
+    from ._wire import OfferedTools, StructuredText
 
-__all__ = ["McpResource", "McpServer"]
+__all__ = ["McpApproval", "McpResource", "McpServer"]
+
+McpApproval: TypeAlias = (
+    "bool | Literal['unless_read_only'] | Collection[str] | Callable[[FunctionCall], bool | Awaitable[bool]]"
+)
+"""Which calls need an approval: all or none; those of tools that the server does not annotate as read-only; those of
+tools with these names; or those for which a function, which may be async, returns true."""
+
+T = TypeVar("T")
 
 _DEFAULT_TIMEOUT: Final = 300.0
 """Seconds that an answer may take if neither the server object nor the run sets a timeout."""
 _START_TIMEOUT: Final = 60.0
+_SESSION_MODULE: Final = f"{__package__}._session"
+_NOT_INSTALLED: Final = "McpServer needs mcp 2.3 or newer: pip install 'responses-proto[mcp]'"
 
 
 @attrs.frozen(kw_only=True)
@@ -78,23 +98,32 @@ class McpServer:
     lacks a tool in ``allowed``.
 
     The block may be entered several times, also from different tasks: all of them share one session, which is closed
-    when the last one is left. If it is entered after that, or after the server was lost, a new session is opened. That
-    is how runs, which enter it themselves, can share it. When the last block is left, for any reason, the connection is
-    closed and a started program ends within seconds.
+    when the last one is left. That is how runs, which enter it themselves, can share it. When the last block is left,
+    for any reason, the connection is closed and a started program ends within seconds.
+
+    If the server was lost (it ended, it restarted, or it forgot the session), the next call or block opens a new
+    session. A call that the server provably did not execute is then sent once more; any other one raises ``ToolError``.
 
     The tools are listed on entering, and again whenever the server reports that they changed. If a tool fails or the
-    server refuses a call, the model reads why; if there is no answer, ``ToolError`` is raised. Cancelling a call
-    cancels it at the server, and the session continues. Requests of the server to the client (sampling, elicitation)
-    are refused.
+    server refuses a call, the model reads why, and the error of JSON-RPC, with its data, is the ``value`` of the output.
+    If there is no answer, or HTTP refuses (401, 403, 429, 5xx), ``ToolError`` is raised; its ``__cause__`` is an
+    ``APIError`` with the status and the headers. Results are not checked against the tool's ``outputSchema``.
+    Cancelling a call cancels it at the server, and the session continues. Requests of the server to the client
+    (sampling, elicitation) are refused.
     """
 
     __slots__ = (
         "_allowed",
+        "_approve",
         "_entered",
+        "_limits",
         "_name",
+        "_opening",
         "_prefix",
+        "_retired",
         "_session",
         "_start_timeout",
+        "_structured",
         "_transport",
         "timeout",
     )
@@ -104,13 +133,23 @@ class McpServer:
         transport: McpTransport,
         *,
         allowed: Collection[str] | None,
+        approve: McpApproval,
+        limits: Limits | None,
         prefix: str,
-        timeout: float | None,
         start_timeout: float,
+        structured: StructuredText,
+        timeout: float | None,
     ) -> None:
         # Private: the class methods make the transport.
+        _check_installed()
         if isinstance(allowed, str):
             raise UsageError(f"allowed must be a list of names: [{allowed!r}]")
+        if isinstance(approve, str) and approve != "unless_read_only":
+            raise UsageError(
+                f'approve must be a bool, "unless_read_only", a function or a list of names: [{approve!r}]'
+            )
+        if structured not in ("when_blank", "always"):
+            raise UsageError(f'structured must be "when_blank" or "always", got {structured!r}')
         for name, seconds in (("timeout", timeout), ("start_timeout", start_timeout)):
             if seconds is not None and seconds <= 0:
                 raise UsageError(f"{name} must be a number of seconds above 0, got {seconds!r}")
@@ -119,9 +158,14 @@ class McpServer:
         self._transport = transport
         self._name = transport.name
         self._allowed = allowed
+        self._approve = approve
+        self._limits = limits or Limits()
         self._prefix = prefix
         self._start_timeout = start_timeout
-        self._session: Session | None = None
+        self._structured: StructuredText = structured
+        self._session: Session | None = None  # the last one that was open
+        self._opening: Session | None = None  # the one that takes its place
+        self._retired: list[Session] = []  # those that may have requests in flight
         self._entered = 0  # how many blocks are open
         self.timeout: float | None = timeout
         """Seconds that a call may take; ``None`` leaves it to the run."""
@@ -140,10 +184,14 @@ class McpServer:
         env: Mapping[str, str] | None = None,
         cwd: str | PathLike[str] | None = None,
         errlog: TextIO | None = None,
+        protocol: McpProtocol = "auto",
         allowed: Collection[str] | None = None,
+        approve: McpApproval = False,
+        limits: Limits | None = None,
         prefix: str = "",
-        timeout: float | None = None,
         start_timeout: float = _START_TIMEOUT,
+        structured: StructuredText = "when_blank",
+        timeout: float | None = None,
     ) -> Self:
         """Start a program and talk to it over its standard input and output (MCP, Transports: stdio).
 
@@ -152,15 +200,33 @@ class McpServer:
           needs (``PATH``, ``HOME``, …).
         - ``cwd``: its working directory. Default: that of this process.
         - ``errlog``: a file with a descriptor, for its standard error. Default: that of this process.
+        - ``protocol``: ``"legacy"`` for a server of MCP 2025-11-25 or older. ``"auto"`` first asks it for the newer one,
+          about which some old servers write long complaints to their standard error.
         - ``allowed``: the tools to offer, by the server's names; each must exist. Default: all.
+        - ``approve``: which calls need an approval: ``True`` for all; the server's names of tools, each of which must
+          exist; ``"unless_read_only"`` for all tools but those that the server annotates as read-only, which is its own
+          claim; or a function, which may be async, that gets the ``FunctionCall`` and returns a ``bool``.
+        - ``limits``: the bounds on what the server sends: ``max_event_bytes`` for a message, ``max_mcp_tools`` and
+          ``max_mcp_tools_bytes`` for its tools.
         - ``prefix``: what the names that the model sees begin with, so that the tools of several servers do not clash.
-        - ``timeout``: seconds that a call may take. ``None`` leaves it to the run; if that sets none either, it is 300.
         - ``start_timeout``: seconds until the tools are listed. Starting a program may include a download.
+        - ``structured``: when the model reads the structured content of a result: ``"when_blank"`` if the result has no
+          other text, or ``"always"``. It always is the ``value`` of the output.
+        - ``timeout``: seconds that a call may take. ``None`` leaves it to the run; if that sets none either, it is 300.
 
         Raises ``UsageError`` for an invalid argument, and ``ImportError`` if the extra ``mcp`` is not installed.
         """
-        transport = _sdk().Stdio(command, args, env or {}, cwd, errlog)
-        return cls(transport, allowed=allowed, prefix=prefix, timeout=timeout, start_timeout=start_timeout)
+        transport = Stdio(command, args, env or {}, cwd, errlog, protocol)
+        return cls(
+            transport,
+            allowed=allowed,
+            approve=approve,
+            limits=limits,
+            prefix=prefix,
+            start_timeout=start_timeout,
+            structured=structured,
+            timeout=timeout,
+        )
 
     @classmethod
     def http(
@@ -169,35 +235,63 @@ class McpServer:
         *,
         headers: Mapping[str, str] | None = None,
         http_client: HTTPClient | None = None,
+        auth: object = None,
+        protocol: McpProtocol = "auto",
         allowed: Collection[str] | None = None,
+        approve: McpApproval = False,
+        limits: Limits | None = None,
         prefix: str = "",
-        timeout: float | None = None,
         start_timeout: float = _START_TIMEOUT,
+        structured: StructuredText = "when_blank",
+        timeout: float | None = None,
     ) -> Self:
         """Talk to a server at a URL (MCP, Transports: Streamable HTTP).
 
         - ``headers``: sent with every request, such as ``{"Authorization": "Bearer ..."}``.
+        - ``auth``: an ``httpx2.Auth``, such as the SDK's ``OAuthClientProvider``.
         - ``http_client``: an ``httpx2.AsyncClient`` to use instead. It keeps its own settings and is not closed.
         - The other parameters, and what is raised, are as for :meth:`stdio`.
 
         Redirects are followed within the origin.
         """
-        transport = _sdk().HTTP(url, headers or {}, http_client)
-        return cls(transport, allowed=allowed, prefix=prefix, timeout=timeout, start_timeout=start_timeout)
+        transport = HTTP(url, headers or {}, http_client, auth, protocol)
+        return cls(
+            transport,
+            allowed=allowed,
+            approve=approve,
+            limits=limits,
+            prefix=prefix,
+            start_timeout=start_timeout,
+            structured=structured,
+            timeout=timeout,
+        )
 
     @classmethod
     def in_process(
         cls,
         server: MCPServer[Any] | Server[Any],
         *,
+        protocol: McpProtocol = "auto",
         allowed: Collection[str] | None = None,
+        approve: McpApproval = False,
+        limits: Limits | None = None,
         prefix: str = "",
-        timeout: float | None = None,
         start_timeout: float = _START_TIMEOUT,
+        structured: StructuredText = "when_blank",
+        timeout: float | None = None,
     ) -> Self:
         """Use a server object in this process, without a connection. Other parameters as for :meth:`stdio`."""
-        transport = _sdk().InProcess(server)
-        return cls(transport, allowed=allowed, prefix=prefix, timeout=timeout, start_timeout=start_timeout)
+        transport = InProcess(server, protocol)
+        return cls(
+            transport,
+            allowed=allowed,
+            approve=approve,
+            limits=limits,
+            prefix=prefix,
+            start_timeout=start_timeout,
+            structured=structured,
+            timeout=timeout,
+        )
 
     @classmethod
     def session(
@@ -205,17 +299,30 @@ class McpServer:
         session: Client | ClientSession,
         *,
         allowed: Collection[str] | None = None,
+        approve: McpApproval = False,
+        limits: Limits | None = None,
         prefix: str = "",
-        timeout: float | None = None,
         start_timeout: float = _START_TIMEOUT,
+        structured: StructuredText = "when_blank",
+        timeout: float | None = None,
     ) -> Self:
         """Use a session that the caller opened, with any settings. Close it after the block.
 
+        The SDK checks the results of such a session, and it cannot be opened anew after the server was lost.
         Changes of the list of tools are noticed if the server supports subscriptions (MCP 2026-07-28); otherwise, call
         :meth:`refresh` from the session's message handler. The other parameters are those of :meth:`stdio`.
         """
-        transport = _sdk().ExistingSession(session)
-        return cls(transport, allowed=allowed, prefix=prefix, timeout=timeout, start_timeout=start_timeout)
+        transport = ExistingSession(session)
+        return cls(
+            transport,
+            allowed=allowed,
+            approve=approve,
+            limits=limits,
+            prefix=prefix,
+            start_timeout=start_timeout,
+            structured=structured,
+            timeout=timeout,
+        )
 
     # The block
 
@@ -239,24 +346,41 @@ class McpServer:
         await self._leave()
 
     async def _enter(self) -> None:
-        session = self._session
-        if session is None or session.lost:
-            lost, session = session, _sdk().Session(self._transport, self._make_offer)
-            self._session = session
-            session.holder.start()
+        session = await self._connect()
+        for argument, names in (("allowed", self._allowed), ("approve", self._names_to_approve)):
+            missing = sorted(set(names or ()).difference(session.offer.listed))
+            if missing:
+                existing = ", ".join(session.offer.listed) or "none"
+                raise UsageError(
+                    f"{argument} names unknown tools of {self._name}: {', '.join(missing)}; it has: {existing}"
+                )
+
+    async def _connect(self) -> Session:
+        """Return the open session. If there is none, or the server was lost, open one; concurrent callers share it."""
+        if self._session is not None and not self._session.lost:
+            return self._session
+        sdk = await _load_sdk()
+        opening = self._opening
+        if opening is None or opening.lost:
+            opening = self._opening = sdk(self._transport, self._make_offer, self._limits)
+            opening.holder.start()
+        await opening.wait_opened(self._start_timeout)
+        if self._opening is opening:
+            lost, self._session, self._opening = self._session, opening, None
             if lost is not None:
-                await lost.holder.close()
-        await session.wait_opened(self._start_timeout)
-        missing = sorted(set(self._allowed or ()).difference(session.offer.listed))
-        if missing:
-            existing = ", ".join(session.offer.listed) or "none"
-            raise UsageError(f"allowed names unknown tools of {self._name}: {', '.join(missing)}; it has: {existing}")
+                lost.retire()
+                self._retired = [session for session in (*self._retired, lost) if not session.holder.ended]
+        return opening
 
     async def _leave(self) -> None:
         self._entered -= 1
-        if not self._entered and self._session is not None:
-            session, self._session = self._session, None
-            await session.holder.close()
+        if self._entered:
+            return
+        sessions = [*self._retired, self._session, self._opening]
+        self._retired, self._session, self._opening = [], None, None
+        for session in sessions:
+            if session is not None:
+                await session.holder.close()
 
     def _make_offer(self, tools: Sequence[Mapping[str, Any]]) -> OfferedTools:
         return make_offer(tools, prefix=self._prefix, allowed=self._allowed)
@@ -281,18 +405,42 @@ class McpServer:
         """Return whether an item is a call of one of these tools."""
         return self._server_name(item) is not None
 
+    async def needs_approval(self, call: PendingCall) -> bool:
+        """Return whether a call needs an approval, as ``approve`` says.
+
+        Raises ``UsageError`` if the function that decides does not return a ``bool``.
+        """
+        if isinstance(self._approve, bool):
+            return self._approve
+        if callable(self._approve):
+            answer = self._approve(cast("FunctionCall", call))
+            answer = await answer if inspect.isawaitable(answer) else answer
+            if not isinstance(answer, bool):  # pyright: ignore[reportUnnecessaryIsInstance] - it is the caller's function
+                raise UsageError(f"approve must return a bool, got {answer!r:.100}")
+            return answer
+        name = self._server_name(call) or ""
+        if self._approve == "unless_read_only":
+            return name not in self._open_session().offer.read_only
+        return name in self._approve
+
+    @property
+    def _names_to_approve(self) -> Collection[str]:
+        return () if isinstance(self._approve, (bool, str)) or callable(self._approve) else self._approve
+
     async def execute(self, call: PendingCall, context: ToolContext) -> ToolOutput:
         """Call the tool at the server and return its result (MCP, Server features: Tools).
 
         Raises ``ToolArgumentsInvalid`` if the arguments are not a JSON object, ``ToolNotFound`` if the tool is not
-        offered, and ``ToolError`` if there was no valid answer; the tool may have run all the same.
+        offered, and ``ToolError`` if there was no valid answer: if its ``retry_safety`` is ``unsafe``, the tool may have
+        run all the same.
         """
-        session = self._open_session()
-        name = self._server_name(call)
-        if name is None:
+        offer = self._open_session().offer
+        if self._server_name(call) is None:
             raise ToolNotFound(f"{self._name} does not offer the called tool", call=call)
+        function = cast("FunctionCall", call)
         try:
-            arguments = object_in(cast("FunctionCall", call).arguments)
+            # A model may cut a character in half. HTTP and JSON libraries refuse to send that.
+            arguments = object_in(whole_characters(function.arguments.encode("utf-8", "replace")).decode())
         except ToolArgumentsInvalid as error:
             error.call = call
             raise
@@ -300,19 +448,51 @@ class McpServer:
         async def report(progress: float, total: float | None, message: str | None) -> None:
             context.progress(message or "", done=progress, total=total)
 
-        seconds = self._request_timeout if context.timeout is None else context.seconds_left
+        async def send(session: Session) -> Mapping[str, Any]:
+            name = session.offer.names.get(function.name)
+            if name is None or session.offer.definition(function.name) != offer.definition(function.name):
+                # What was called, and perhaps approved, is another tool.
+                changed = ToolError(f"{function.name} changed while {self._name} was connected anew; it was not called")
+                changed.retry_safety = "safe"
+                raise changed
+            return await session.call_tool(name, arguments, report)
+
         try:
-            result = await session.request(
-                lambda: session.peer.call_tool(name, arguments, progress_callback=report), seconds
-            )
-        except APIError as error:
-            return ToolOutput(error.message, failed=True)
+            session, result = await self._request(send, context.seconds_left if context.timeout is not None else None)
+        except ToolError as error:
+            error.call = call
+            raise
         except ResponsesProtoError as error:
+            if isinstance(error, APIError) and error.status is None:
+                return output_of_error(cast("Mapping[str, Any]", error.body))
             failure = ToolError(str(error), call=call)
             failure.retry_safety = error.retry_safety
             raise failure from error
         await session.wait_until_listed()
-        return output_of(result.model_dump(by_alias=True, mode="json"))
+        return output_of(result, structured=self._structured)
+
+    async def _request(self, send: Callable[[Session], Awaitable[T]], seconds: float | None) -> tuple[Session, T]:
+        """Send a request and return its result, and the session that it came from.
+
+        If the server was lost and did not execute the request, send it again over a new session, once. Raises as
+        ``Session.request`` does, and ``ConnectError`` if no session could be opened.
+        """
+        session = self._open_session()
+        deadline = anyio.current_time() + (self._request_timeout if seconds is None else seconds)
+        try:
+            return session, await session.request(lambda: send(session), deadline - anyio.current_time())
+        except ResponsesProtoError as error:
+            if not session.lost or error.retry_safety != "safe":
+                raise
+        renewed: Session | None = None
+        with anyio.move_on_at(deadline):
+            renewed = await self._connect()
+        if renewed is None:
+            failure = TransportError(f"{self._name} could not be connected anew in time")
+            failure.retry_safety = "safe"
+            raise failure
+        again = renewed
+        return again, await again.request(lambda: send(again), deadline - anyio.current_time())
 
     @property
     def _request_timeout(self) -> float:
@@ -340,15 +520,13 @@ class McpServer:
         Raises ``APIError`` if the server refuses, ``TransportError`` if it does not answer, and ``LocalProtocolError``
         outside the block.
         """
-        session = self._open_session()
-        await session.request(session.list_tools, self._request_timeout)
+        await self._request(lambda session: session.list_tools(), None)
 
     async def list_resources(self) -> list[McpResource]:
         """Return the resources that the server lists. Raises as :meth:`refresh` does."""
-        session = self._open_session()
-        resources = await session.request(
-            lambda: session.read_pages(lambda peer, params: peer.list_resources(params=params), "resources"),
-            self._request_timeout,
+        _, resources = await self._request(
+            lambda session: session.read_pages(lambda peer, params: peer.list_resources(params=params), "resources"),
+            None,
         )
         return [
             McpResource(
@@ -364,16 +542,27 @@ class McpServer:
 
     async def read_resource(self, uri: str) -> list[Content]:
         """Read a resource, and return it as content parts for a message. Raises as :meth:`refresh` does."""
-        session = self._open_session()
-        result = await session.request(lambda: session.session.read_resource(uri), self._request_timeout)
+        _, result = await self._request(lambda session: session.session.read_resource(uri), None)
         contents = result.model_dump(by_alias=True, mode="json")["contents"]
         return parts_of({"type": "resource", "resource": each} for each in contents)
 
 
-def _sdk() -> ModuleType:
-    # Imported when the first McpServer is made, because it imports the SDK, which is optional and slow to import.
+def _check_installed() -> None:
+    # Looked for, not imported: that takes about a second.
+    if sys.modules.get("mcp") is None and importlib.util.find_spec("mcp") is None:
+        raise ImportError(_NOT_INSTALLED)
+
+
+async def _load_sdk() -> type[Session]:
+    """Return the class of sessions. Its first import imports the SDK, in a thread, so that the event loop goes on."""
+    if (module := sys.modules.get(_SESSION_MODULE)) is None or not hasattr(module, "Session"):
+        await anyio.to_thread.run_sync(_import_session, abandon_on_cancel=True)
+    return _import_session()
+
+
+def _import_session() -> type[Session]:
     try:
-        from . import _session  # noqa: PLC0415 - as said above
+        from ._session import Session  # noqa: PLC0415 - as said above
     except ImportError as error:
-        raise ImportError("McpServer needs mcp 2.3 or newer: pip install 'responses-proto[mcp]'") from error
-    return _session
+        raise ImportError(_NOT_INSTALLED) from error
+    return Session

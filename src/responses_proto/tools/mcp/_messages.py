@@ -1,0 +1,227 @@
+"""What passes between a transport and the SDK's session: results are kept from the SDK's validation.
+
+Importing this module imports the ``mcp`` SDK.
+
+The SDK checks each result against its own classes and against the ``outputSchema`` of the tool, and raises if it does
+not fit. By then the tool has run, and what it returned is lost. :func:`watched` therefore gives the SDK's session a
+valid, empty result in place of each result of a tool, which carries the real one for :func:`raw_result`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, cast
+
+import anyio
+from mcp.shared.message import SessionMessage
+from mcp.types import (
+    ErrorData,
+    JSONRPCError,
+    JSONRPCMessage,
+    JSONRPCNotification,
+    JSONRPCRequest,
+    JSONRPCResponse,
+    jsonrpc_message_adapter,
+)
+from pydantic import ValidationError
+
+from ...exceptions import LimitExceeded, RemoteProtocolError, ResponsesProtoError
+from ._json import LongLine, as_list, loads, request_id_in
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from mcp.types import CallToolResult
+
+    from ...limits import Limits
+
+__all__ = ["RequestId", "failure_message", "messages_of", "raw_result", "watched"]
+
+RequestId: TypeAlias = int | str
+
+_CARRIER: Final = "responses_proto/result"
+_FAILED: Final = -32000
+"""The code of a failure of ours. Its ``data`` is the exception, which JSON cannot be."""
+
+
+class _Carrier(str):
+    """A text, so that the SDK's validation accepts it, which holds the result of a tool."""
+
+    __slots__ = ("result",)
+    result: Mapping[str, Any]
+
+
+def raw_result(result: CallToolResult) -> Mapping[str, Any]:
+    """Return the result of a tool as its server sent it, or as the SDK read it if it did not pass :func:`watched`."""
+    meta: Mapping[str, Any] = result.meta or {}
+    carrier = meta.get(_CARRIER)
+    if isinstance(carrier, _Carrier):
+        return carrier.result
+    return result.model_dump(by_alias=True, mode="json")
+
+
+def failure_message(request_id: RequestId, failure: ResponsesProtoError) -> SessionMessage:
+    """Return the answer to a request that has none because of ``failure``, which becomes ``MCPError.error.data``."""
+    error = ErrorData(code=_FAILED, message=str(failure), data=failure)
+    return SessionMessage(JSONRPCError(jsonrpc="2.0", id=request_id, error=error))
+
+
+def messages_of(line: bytes | LongLine) -> list[SessionMessage]:
+    """Return the messages of a line: one, several in an array, or none if it is noise.
+
+    If the line answers a request but cannot be read, the request gets the failure at once. Raises ``LimitExceeded`` for
+    a line that is too long and does not name a request.
+    """
+    failure: ResponsesProtoError
+    if isinstance(line, LongLine):
+        edges, failure = line.edges, line.error
+    else:
+        try:
+            value: Any = loads(line)
+        except LimitExceeded as error:
+            edges, failure = line, error
+        except ResponsesProtoError as error:
+            edges, failure = line, RemoteProtocolError(f"the answer cannot be read: {error}")
+        else:
+            batch = as_list(value)
+            return [message for each in ([value] if batch is None else batch) for message in _message(each)]
+    request_id = request_id_in(edges)
+    if request_id is not None:
+        return [failure_message(request_id, failure)]
+    if isinstance(line, LongLine):
+        raise failure
+    return []
+
+
+def _message(value: Any) -> list[SessionMessage]:
+    if not isinstance(value, dict):
+        return []
+    fields = cast("dict[str, Any]", value)
+    try:
+        return [SessionMessage(jsonrpc_message_adapter.validate_python(fields, by_name=False))]
+    except ValidationError:
+        request_id = fields.get("id")
+        if "method" in fields or not isinstance(request_id, (int, str)):
+            return []
+        return [failure_message(request_id, RemoteProtocolError("the answer is neither a result nor an error"))]
+
+
+class _Watch:
+    """The requests in flight, and what becomes of their answers."""
+
+    def __init__(self, limits: Limits, failure_of: Callable[[RequestId], ResponsesProtoError | None]) -> None:
+        self._limits = limits
+        self._failure_of = failure_of
+        self._methods: dict[RequestId, str] = {}
+
+    def sent(self, message: JSONRPCMessage) -> None:
+        if isinstance(message, JSONRPCRequest):
+            self._methods[message.id] = message.method
+        elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
+            self._methods.pop((message.params or {}).get("requestId", ""), None)
+
+    def received(self, message: JSONRPCMessage) -> JSONRPCMessage:
+        if not isinstance(message, (JSONRPCResponse, JSONRPCError)) or message.id is None:
+            return message
+        method = self._methods.pop(message.id, "")
+        failure = self._failure_of(message.id)
+        if failure is not None:
+            return failure_message(message.id, failure).message
+        if isinstance(message, JSONRPCError):
+            return message
+        if method == "tools/call" and not _asks_to_repeat(message.result):
+            return JSONRPCResponse(jsonrpc="2.0", id=message.id, result=_stand_in(message.result))
+        tools = as_list(message.result.get("tools"))
+        if method == "tools/list" and tools is not None:
+            try:
+                # Before the SDK makes an object of each.
+                self._limits.check("max_mcp_tools", len(tools))
+            except LimitExceeded as error:
+                return failure_message(message.id, error).message
+        return message
+
+
+def _asks_to_repeat(result: Mapping[str, Any]) -> bool:
+    """Return whether a result only asks for the same request with its state, which the SDK sends."""
+    return result.get("resultType") == "input_required" and not result.get("inputRequests")
+
+
+def _stand_in(result: Mapping[str, Any]) -> dict[str, Any]:
+    carrier = _Carrier()
+    carrier.result = result
+    # Of a result that is an error, the SDK does not check the structured content.
+    return {"content": [], "isError": True, "resultType": "complete", "_meta": {_CARRIER: carrier}}
+
+
+class _Outgoing:
+    """The stream to the transport (the SDK's ``WriteStream``)."""
+
+    def __init__(self, stream: Any, watch: _Watch) -> None:
+        self._stream = stream
+        self._watch = watch
+
+    async def send(self, item: SessionMessage, /) -> None:
+        self._watch.sent(item.message)
+        await self._stream.send(item)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.aclose()
+
+
+class _Incoming:
+    """The stream from the transport (the SDK's ``ReadStream``)."""
+
+    def __init__(self, stream: Any, watch: _Watch, on_end: Callable[[], None]) -> None:
+        self._stream = stream
+        self._watch = watch
+        self._on_end = on_end
+
+    async def receive(self) -> SessionMessage | Exception:
+        try:
+            item: SessionMessage | Exception = await self._stream.receive()
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            self._on_end()
+            raise
+        if isinstance(item, SessionMessage):
+            return SessionMessage(self._watch.received(item.message), item.metadata)
+        return item
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> SessionMessage | Exception:
+        try:
+            return await self.receive()
+        except anyio.EndOfStream:
+            raise StopAsyncIteration from None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.aclose()
+
+
+def watched(
+    streams: tuple[Any, Any],
+    limits: Limits,
+    *,
+    failure_of: Callable[[RequestId], ResponsesProtoError | None] = lambda _: None,
+    on_end: Callable[[], None],
+) -> tuple[Any, Any]:
+    """Return the streams of a transport for the SDK's session.
+
+    ``failure_of`` returns, once, why a request has no valid answer. ``on_end`` is called when the transport stops
+    reading, which means that the server is gone.
+    """
+    watch = _Watch(limits, failure_of)
+    read, write = streams
+    return _Incoming(read, watch, on_end), _Outgoing(write, watch)

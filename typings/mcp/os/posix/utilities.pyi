@@ -1,0 +1,3 @@
+from anyio.abc import Process
+
+async def terminate_posix_process_tree(process: Process, timeout_seconds: float = 2.0) -> None: ...
