@@ -41,8 +41,8 @@ def usage(read: int, written: int) -> Usage:
     )
 
 
-def turn(*output: Item, number: int = 1, status: str = "completed", **fields: Any) -> Response:
-    """Return a response with the id ``resp_<number>``."""
+def turn(*output: Item, number: int = 1, status: str = "completed", store: bool | None = True, **fields: Any) -> Response:
+    """Return a response with the id ``resp_<number>``, of a server that stored it."""
     return Response(
         id=f"resp_{number}",
         model="m",
@@ -53,6 +53,7 @@ def turn(*output: Item, number: int = 1, status: str = "completed", **fields: An
         tool_choice="auto",
         parallel_tool_calls=True,
         usage=usage(10, number),
+        store=store,
         **fields,
     )
 

@@ -12,14 +12,16 @@ import pytest
 from tests.support import both_loops, run
 from tests.tool_runs import ASKED, approval_request, finish, function_call, names, said, serving, turn, work
 
-from responses_proto.exceptions import ApprovalRequired
+from responses_proto.codec import dump
+from responses_proto.exceptions import ApprovalRequired, UsageError
 from responses_proto.models.items import McpApprovalResponse, McpCall, McpListTools
 from responses_proto.models.tools import McpTool
 from responses_proto.protocol import check_history
-from responses_proto.tools import Approval, ApprovalRequested, ToolFinished
+from responses_proto.tools import Approval, ApprovalRequested, ToolFinished, function_tool
 
 if TYPE_CHECKING:
-    from responses_proto.models.items import Item, McpApprovalRequest
+    from responses_proto.models.items import Item
+    from responses_proto.models.response import PendingCall
 
 REMOTE = McpTool(
     server_label="server",
@@ -28,6 +30,13 @@ REMOTE = McpTool(
     allowed_tools=["work", "play"],
     require_approval="always",
 )
+
+
+@function_tool(needs_approval=True)
+async def guarded(n: int) -> str:
+    """Do what needs an approval."""
+    await anyio.lowlevel.checkpoint()
+    return f"guarded {n}"
 
 
 def wire(number: int = 1, *, approve: bool = True, reason: str = "") -> dict[str, Any]:
@@ -78,17 +87,17 @@ def test_without_a_callback_and_with_on_error_raise_the_run_fails(backend: str) 
 @pytest.mark.parametrize("answer", [True, False])
 @pytest.mark.parametrize("how", ["plain", "async", "bool"])
 def test_the_answer_goes_into_the_next_request(backend: str, answer: bool, how: str) -> None:
-    asked: list[tuple[McpApprovalRequest, int]] = []
+    asked: list[tuple[PendingCall, int]] = []
 
-    def plain(request: McpApprovalRequest) -> Approval:
+    def plain(request: PendingCall) -> Approval:
         asked.append((request, threading.get_ident()))
         return Approval(answer, "because")
 
-    async def later(request: McpApprovalRequest) -> Approval:
+    async def later(request: PendingCall) -> Approval:
         await anyio.lowlevel.checkpoint()
         return plain(request)
 
-    def shortly(request: McpApprovalRequest) -> bool:
+    def shortly(request: PendingCall) -> bool:
         return plain(request).approve
 
     async def test() -> None:
@@ -114,7 +123,7 @@ def test_the_answer_goes_into_the_next_request(backend: str, answer: bool, how: 
 def test_an_answer_with_remember_holds_for_later_requests(backend: str) -> None:
     asked: list[str] = []
 
-    def approve(request: McpApprovalRequest) -> Approval:
+    def approve(request: PendingCall) -> Approval:
         asked.append(f"{request.server_label} {request.name} {request.id}")
         return Approval(request.name == "work", remember=request.name == "work")
 
@@ -154,7 +163,7 @@ def test_one_approval_is_asked_at_a_time_while_tools_run(backend: str) -> None:
     async def test() -> None:
         asking = most = 0
 
-        async def approve(_: McpApprovalRequest) -> Approval:
+        async def approve(_: PendingCall) -> Approval:
             nonlocal asking, most
             asking += 1
             most = max(most, asking)
@@ -179,7 +188,7 @@ def test_one_approval_is_asked_at_a_time_while_tools_run(backend: str) -> None:
 
 @both_loops
 def test_a_callback_that_returns_none_leaves_the_request_to_the_caller(backend: str) -> None:
-    def approve(request: McpApprovalRequest) -> Approval | None:
+    def approve(request: PendingCall) -> Approval | None:
         return Approval(approve=True, remember=True) if request.name == "play" else None
 
     async def test() -> None:
@@ -203,24 +212,48 @@ def test_a_callback_that_returns_none_leaves_the_request_to_the_caller(backend: 
     run(backend, test)
 
 
-@both_loops
-def test_a_callback_that_raises_denies_the_call(backend: str) -> None:
-    def approve(_: McpApprovalRequest) -> Approval:
-        raise ValueError("nobody is there")
+def raising(_: PendingCall) -> Approval:
+    raise ValueError("the password is secret")
 
+
+async def raising_later(_: PendingCall) -> Approval:
+    await anyio.lowlevel.checkpoint()
+    raise KeyError("the password is secret")
+
+
+@both_loops
+@pytest.mark.parametrize("local", [True, False])
+@pytest.mark.parametrize(
+    ("approve", "error", "message"),
+    [
+        (raising, ValueError, "the password"),
+        (raising_later, KeyError, "the password"),
+        (lambda _: "yes", UsageError, "approve must return an Approval, a bool or None, got str"),
+        (lambda _: 1, UsageError, "got int"),
+        (lambda _: {"approve": True}, UsageError, "got dict"),
+    ],
+)
+def test_a_callback_that_fails_ends_the_run_and_nothing_of_it_is_sent(
+    backend: str, approve: Any, error: type[Exception], message: str, local: bool
+) -> None:
     async def test() -> None:
-        async with serving(turn(approval_request()), said()) as (server, client):
-            await finish(client.run(**ASKED, tools=[REMOTE], approve=approve))
-        assert server.requests[1].json["input"] == [
-            wire(approve=False, reason="The tool failed: ValueError: nobody is there")
-        ]
+        call = function_call(1, name="guarded") if local else approval_request()
+        async with serving(turn(call, function_call(2)), said()) as (server, client):
+            agent = client.run(**ASKED, tools=[REMOTE, guarded, work], approve=approve)
+            with pytest.raises(error, match=message):
+                await finish(agent)
+            assert len(server.requests) == 1
+        # The other call was answered, and this one can still be decided.
+        assert agent.loop.pending == [call]
+        assert check_history(agent.loop.history) == []
+        assert "password" not in str(dump(agent.loop.history))
 
     run(backend, test)
 
 
 @both_loops
 def test_an_approval_is_not_asked_before_the_response_is_complete(backend: str) -> None:
-    def approve(_: McpApprovalRequest) -> bool:
+    def approve(_: PendingCall) -> bool:
         return True
 
     async def test() -> None:

@@ -132,16 +132,16 @@ def test_in_a_conversation_only_the_answers_are_sent() -> None:
 @pytest.mark.parametrize(
     ("options", "response", "continuation"),
     [
-        ({}, {}, "response"),
-        ({"dialect": "openai"}, {"store": True}, "response"),
-        ({"dialect": "huggingface"}, {}, "history"),
-        ({"dialect": "vllm"}, {}, "history"),
+        ({}, {"store": True}, "response"),
+        ({"dialect": "huggingface"}, {"store": True}, "response"),
+        ({"dialect": "openai"}, {"store": None}, "history"),
+        ({}, {"store": UNSET}, "history"),
         ({}, {"store": False}, "history"),
         ({"continuation": "response"}, {"store": False}, "response"),
         ({"continuation": "history"}, {"store": True}, "history"),
     ],
 )
-def test_the_default_continuation_depends_on_who_stores(
+def test_by_default_only_a_response_that_says_it_is_stored_is_continued(
     options: dict[str, Any], response: dict[str, Any], continuation: Continuation
 ) -> None:
     loop = after(ToolLoop(REQUEST, **options), turn(function_call(1), **response))
@@ -150,9 +150,20 @@ def test_the_default_continuation_depends_on_who_stores(
     assert len(sent(loop)["input"]) == (1 if continuation == "response" else 3)
 
 
-def test_the_requests_store_field_overrides_the_provider() -> None:
-    loop = after(ToolLoop(attrs.evolve(REQUEST, store=True), dialect="huggingface"), turn(function_call(1)))
-    assert loop.continuation == "response"
+@pytest.mark.parametrize("store", [True, UNSET, False, None])
+def test_a_request_that_continues_a_response_still_does_if_the_next_ones_are_not_stored(store: Any) -> None:
+    request = attrs.evolve(REQUEST, previous_response_id="resp_0")
+    loop = after(ToolLoop(request), turn(function_call(1), store=store))
+    after(loop, turn(function_call(2), number=2, store=UNSET))
+    whole = [ORDER, function_call(1), output(1), function_call(2), output(2)]
+    assert loop.request == attrs.evolve(request, input=whole)
+    after(loop, turn(function_call(3), number=3, store=True))
+    assert loop.request == attrs.evolve(request, input=[output(3)], previous_response_id="resp_3")
+
+
+def test_a_request_that_forbids_storing_is_not_continued_by_id() -> None:
+    loop = after(ToolLoop(attrs.evolve(REQUEST, store=False)), turn(function_call(1), store=True))
+    assert loop.continuation == "history"
 
 
 def test_a_response_without_an_id_cannot_be_continued() -> None:
@@ -177,7 +188,7 @@ def test_raw_requests_stay_raw_and_unchanged() -> None:
 
 def test_a_provider_gets_only_the_types_of_items_that_it_accepts() -> None:
     loop = ToolLoop(REQUEST, dialect="huggingface")
-    for call in loop.receive(turn(THOUGHT, function_call(1), custom_call(2))):
+    for call in loop.receive(turn(THOUGHT, function_call(1), custom_call(2), store=False)):
         loop.answer(call, "ok")
     assert [item["type"] for item in sent(loop)["input"]] == ["message", "function_call", "function_call_output"]
 
@@ -207,8 +218,8 @@ def test_steps_out_of_order_are_refused() -> None:
 def test_an_unsuitable_answer_leaves_the_call_pending() -> None:
     loop = ToolLoop(REQUEST)
     loop.receive(turn(function_call(1)))
-    with pytest.raises(UsageError, match="an Approval answers mcp_approval_request only"):
-        loop.answer(function_call(1), Approval(approve=True))
+    with pytest.raises(UsageError, match="function_call must be answered with text or content parts"):
+        loop.answer(function_call(1), [FunctionTool(name="work")])
     assert loop.pending == [function_call(1)]
 
 
@@ -222,7 +233,7 @@ def test_a_response_in_progress_is_refused(status: str) -> None:
     "calls",
     [
         (function_call(1), attrs.evolve(function_call(2), call_id="call_1")),
-        (attrs.evolve(function_call(1), call_id=""),),
+        (attrs.evolve(function_call(1), call_id=""), attrs.evolve(function_call(2), call_id="")),
     ],
 )
 def test_calls_without_unique_ids_are_refused(calls: tuple[FunctionCall, ...]) -> None:
@@ -233,18 +244,24 @@ def test_calls_without_unique_ids_are_refused(calls: tuple[FunctionCall, ...]) -
     assert loop.state == "ask"
 
 
+def test_one_call_with_an_empty_id_is_answered() -> None:
+    call = attrs.evolve(function_call(1), call_id="")
+    loop = after(ToolLoop(REQUEST), turn(call, store=False))
+    assert sent(loop)["input"][1:] == dump([call, FunctionCallOutput(call_id="", output="ok")])
+
+
 def test_at_the_last_turn_the_calls_are_left_pending() -> None:
     loop = ToolLoop(REQUEST, max_turns=2)
-    last = [loop.at_last_turn]
+    last = [loop.allows_calls(1)]
     after(loop, turn(function_call(1)))
-    last.append(loop.at_last_turn)
-    assert last == [False, True]
+    last.append(loop.allows_calls(1))
+    assert last == [True, False]
     assert (loop.state, loop.stopped) == ("ask", None)
     assert loop.receive(turn(function_call(2), number=2)) == [function_call(2)]
     assert (loop.state, loop.stopped) == ("answer", "max_turns")
     loop.answer(function_call(2), "ok")
     assert (loop.state, loop.stopped) == ("over", "max_turns")
-    with pytest.raises(LocalProtocolError, match=r"the loop is over \(max_turns\): raise max_turns"):
+    with pytest.raises(LocalProtocolError, match=r"the loop is over \(max_turns\): raise its bounds"):
         _ = loop.request
     loop.max_turns = 3
     assert (loop.state, sent(loop)["previous_response_id"]) == ("ask", "resp_2")

@@ -195,7 +195,11 @@ def test_an_answer_has_the_caller_of_the_call(kind: str) -> None:
     ("kind", "given", "message"),
     [
         ("function_call", [FOUND], "function_call must be answered with text or content parts, got"),
-        ("function_call", Approval(approve=True), "an Approval answers mcp_approval_request only, not function_call"),
+        (
+            "function_call",
+            Approval(approve=True),
+            "an approved function_call must be executed and answered with its output",
+        ),
         ("local_shell_call", IMAGE, "local_shell_call must be answered with text"),
         ("computer_call", "done", "computer_call must be answered with a screenshot"),
         ("computer_call", [IMAGE, IMAGE], "computer_call must be answered with a screenshot"),

@@ -2,7 +2,7 @@
 
 Importing this module imports the ``mcp`` SDK.
 
-A :class:`Session` is held open by a background task (:mod:`._task_holder`), in which two more tasks run: one subscribes
+A :class:`Session` is held open by a background task (:mod:`.._task_holder`), in which two more tasks run: one subscribes
 to changes of the list of tools, one lists the tools again after each change. Errors of the SDK, of its HTTP client and
 of the operating system become errors of this package, without the secrets (headers, environment, URL query) that their
 texts may contain.
@@ -38,7 +38,7 @@ from ...exceptions import (
 )
 from ...limits import Limits
 from ...protocol.api_errors import readable
-from ._task_holder import TaskHolder
+from .._task_holder import TaskHolder
 from ._wire import OfferedTools
 
 if TYPE_CHECKING:

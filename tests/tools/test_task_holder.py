@@ -8,7 +8,7 @@ import anyio
 import pytest
 from tests.support import PATIENCE, both_loops, run
 
-from responses_proto.tools.mcp._task_holder import TaskHolder
+from responses_proto.tools._task_holder import TaskHolder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
