@@ -158,8 +158,10 @@ def _is_context(function: Callable[..., Any], parameter: PyParameter, context: t
     annotation = parameter.annotation
     if isinstance(annotation, str):
         # Other annotations are not resolved here: they may be wrong, and `signature_of` reports that better.
-        return context.__name__ in annotation and _hint(function, parameter) is context
-    return annotation is context
+        if context.__name__ not in annotation:
+            return False
+        annotation = _hint(function, parameter)
+    return (typing.get_origin(annotation) or annotation) is context
 
 
 def name_of(function: Callable[..., Any]) -> str:

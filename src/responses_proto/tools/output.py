@@ -81,7 +81,6 @@ _ITEM: Final[tuple[type, ...]] = get_args(Item)
 TOOL_CLASSES: Final[tuple[type, ...]] = get_args(Tool)
 """The classes of tool definitions."""
 _PARTS: Final = (*_CONTENT, *TOOL_CLASSES, ShellOutput)
-_DENIED: Final = "The call was not approved."
 # A computer call that failed must be answered with a screenshot, too.
 _BLANK_SCREEN: Final = f"data:image/png;base64,{WHITE_PIXEL}"
 
@@ -201,7 +200,8 @@ def output_item(call: PendingCall, answer: ToolOutput | ToolResult | Approval, *
         elif answer.approve:
             raise UsageError(f"an approved {call.type} must be executed and answered with its output")
         else:
-            item = _item(call, ToolOutput(answer.reason or _DENIED, failed=True))
+            reason = f": {answer.reason}" if answer.reason else "."
+            item = _item(call, ToolOutput(f"The call was not approved{reason}", failed=True))
     else:
         output = answer if isinstance(answer, ToolOutput) else ToolOutput(answer)
         item = _item(call, output)
