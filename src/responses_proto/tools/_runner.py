@@ -228,7 +228,8 @@ class ToolRunner:
         result: ToolFinished | Job | None = None
         try:
             with self._running[job.key]:
-                await anyio.lowlevel.checkpoint_if_cancelled()  # before the tool can have effects
+                if job.kind is not JobKind.CHECK:  # a check holds a coroutine that must be awaited, and has no effects
+                    await anyio.lowlevel.checkpoint_if_cancelled()
                 if job.kind is JobKind.TOOL and self._on_effect is not None:
                     result = await self._execute_as_effect(job, context, self._on_effect, executed)
                 elif job.kind is JobKind.TOOL:
@@ -284,7 +285,9 @@ class ToolRunner:
                 output = ToolOutput(load(result["output"], Item), failed=bool(result["failed"]))
                 return self._finished(job.call, output, None)
             except Exception as error:
-                raise UsageError(f"on_effect returned no result of {effect.key}: {error}") from error
+                raise UsageError(
+                    f"on_effect must return the result of {effect.key}, which is an output, got {result!r:.100}"
+                ) from error
         except Exception as error:  # noqa: BLE001 - it ends the run, which raises it
             self._unperformed.add(job.key)
             self.fail(error)

@@ -593,10 +593,8 @@ class Run(Generic[T]):
             return performed[-1]
         if performed and result == self._dump(performed[-1].response):
             return performed[-1]
-        if not isinstance(result, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - it comes from the caller
-            raise UsageError(
-                f"on_effect returned no result of {key}: expected the response, got {type(result).__name__}"
-            )
+        if not isinstance(result, Mapping) or not isinstance(result.get("output"), list):  # pyright: ignore[reportUnnecessaryIsInstance] - it comes from the caller
+            raise UsageError(f"on_effect must return the result of {key}, which is a response, got {result!r:.100}")
         return outcome_of(self._converter.load(result, Response))
 
     def _dump(self, model: object) -> dict[str, Any]:
