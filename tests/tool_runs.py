@@ -41,7 +41,9 @@ def usage(read: int, written: int) -> Usage:
     )
 
 
-def turn(*output: Item, number: int = 1, status: str = "completed", store: bool | None = True, **fields: Any) -> Response:
+def turn(
+    *output: Item, number: int = 1, status: str = "completed", store: bool | None = True, **fields: Any
+) -> Response:
     """Return a response with the id ``resp_<number>``, of a server that stored it."""
     return Response(
         id=f"resp_{number}",

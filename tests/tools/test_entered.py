@@ -32,6 +32,7 @@ class Resources:
             self._all_opening.set()
         await self._all_opening.wait()
         if fails:
+            self.count -= 1
             raise OSError(f"{name} does not open")
         try:
             async with anyio.create_task_group():  # must be left in the task that entered it
@@ -63,10 +64,9 @@ def test_all_are_opened_and_closed_side_by_side_each_in_one_task(backend: str, c
 def test_if_one_does_not_open_the_others_are_closed(backend: str) -> None:
     async def test() -> None:
         resources = Resources(3)
-        with pytest.raises(ExceptionGroup) as caught:
+        with pytest.raises(OSError, match="b does not open"):
             async with entered_together([resources.open(name, fails=name == "b") for name in "abc"]):
                 pytest.fail("the block was entered")
-        assert [str(error) for error in caught.value.exceptions] == ["b does not open"]
         assert resources.log.count("open") == resources.log.count("closing")
 
     run(backend, test)

@@ -18,15 +18,28 @@ __all__ = ["entered_together"]
 async def entered_together(resources: Iterable[AbstractAsyncContextManager[object]]) -> AsyncGenerator[None]:
     """Enter async context managers at the same time, and leave them at the same time at the end of the block.
 
-    Each is entered and left in a task of its own. If one cannot be entered, the others are cancelled and left, and its
-    error is raised in an exception group.
+    Each is entered and left in a task of its own. If one cannot be entered, those that are being entered are cancelled,
+    the others are left, and its error is raised. An error of one that is left is raised at the end.
     """
     close = anyio.Event()
+    opening: set[anyio.CancelScope] = set()
+    errors: list[Exception] = []
 
     async def hold(resource: AbstractAsyncContextManager[object], opened: anyio.Event) -> None:
-        async with resource:
-            opened.set()
-            await close.wait()
+        with anyio.CancelScope() as scope:
+            opening.add(scope)
+            try:
+                async with resource:
+                    opening.discard(scope)
+                    opened.set()
+                    await close.wait()
+            except Exception as error:  # noqa: BLE001 - raised below, when all are left
+                errors.append(error)
+                close.set()
+                for other in opening:
+                    other.cancel()
+            finally:
+                opened.set()
 
     async with anyio.create_task_group() as tasks:
         all_opened: list[anyio.Event] = []
@@ -35,7 +48,10 @@ async def entered_together(resources: Iterable[AbstractAsyncContextManager[objec
             tasks.start_soon(hold, resource, all_opened[-1])
         for opened in all_opened:
             await opened.wait()
-        try:
-            yield
-        finally:
-            close.set()
+        if not errors:
+            try:
+                yield
+            finally:
+                close.set()
+    if errors:
+        raise errors[0]

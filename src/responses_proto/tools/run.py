@@ -624,10 +624,8 @@ class Run(Generic[T]):
         stream, self._stream = self._stream, None
         if stream is not None:
             response = self._with_started_calls_completed(stream.response)
-            outcome = stream.outcome
-            if outcome is None and self._runner.finished:
-                outcome = Outcome(status="truncated", response=response, cursor=stream.cursor)
-            if outcome is not None:
+            outcome = stream.outcome or Outcome(status="truncated", response=response, cursor=stream.cursor)
+            if outcome.status != "truncated" or self._runner.finished:
                 with contextlib.suppress(RemoteProtocolError):  # another error is already on its way to the caller
                     self.loop.receive(attrs.evolve(outcome, response=response), tools=self._toolbox.offered)
             elif response.id or response.output:
