@@ -67,6 +67,7 @@ from ..exceptions import (
     UsageError,
 )
 from ..limits import Limits
+from ..models._base import Model
 from ..models.events import OutputItemDone
 from ..models.items import Item, McpApprovalRequest, Message
 from ..models.request import CreateResponse
@@ -548,6 +549,8 @@ class Run(Generic[T]):
         ]
         edited = self._edit_input(items)
         edited = await edited if inspect.isawaitable(edited) else edited
+        if not isinstance(edited, list | tuple) or not all(isinstance(item, Model | Mapping) for item in edited):
+            raise UsageError(f"edit_input must return a list of items, got {edited!r:.100}")
         return merge_fields(CreateResponse, request, {"input": edited})
 
     async def _read_stream(self, request: CreateResponse | JSONObject) -> Outcome | None:
