@@ -46,10 +46,17 @@ from responses_proto.tools import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from responses_proto.models.items import Item
     from responses_proto.models.response import PendingCall
     from responses_proto.models.tools import Tool
     from responses_proto.tools import ToolContext
+
+
+def constantly(answer: object) -> Callable[[PendingCall], Any]:
+    return lambda _: answer
+
 
 REMOTE = McpTool(
     server_label="server",
@@ -151,7 +158,7 @@ def test_the_answer_goes_into_the_next_request(backend: str, answer: bool, how: 
 def test_an_answer_with_remember_holds_for_later_requests(backend: str) -> None:
     asked: list[str] = []
 
-    def approve(request: PendingCall) -> Approval:
+    def approve(request: Any) -> Approval:
         asked.append(f"{request.server_label} {request.name} {request.id}")
         return Approval(request.name == "work", remember=request.name == "work")
 
@@ -216,7 +223,7 @@ def test_one_approval_is_asked_at_a_time_while_tools_run(backend: str) -> None:
 
 @both_loops
 def test_a_callback_that_returns_none_leaves_the_request_to_the_caller(backend: str) -> None:
-    def approve(request: PendingCall) -> Approval | None:
+    def approve(request: Any) -> Approval | None:
         return Approval(approve=True, remember=True) if request.name == "play" else None
 
     async def test() -> None:
@@ -256,9 +263,9 @@ async def raising_later(_: PendingCall) -> Approval:
     [
         (raising, ValueError, "the password"),
         (raising_later, KeyError, "the password"),
-        (lambda _: "yes", UsageError, "approve must return an Approval, a bool or None, got str"),
-        (lambda _: 1, UsageError, "got int"),
-        (lambda _: {"approve": True}, UsageError, "got dict"),
+        (constantly("yes"), UsageError, "approve must return an Approval, a bool or None, got str"),
+        (constantly(1), UsageError, "got int"),
+        (constantly({"approve": True}), UsageError, "got dict"),
     ],
 )
 def test_a_callback_that_fails_ends_the_run_and_nothing_of_it_is_sent(
@@ -315,7 +322,7 @@ def test_the_reader_can_answer_an_approval_request(backend: str) -> None:
 
 # ---- tools that are executed here
 
-PREDICATES: dict[str, Any] = {"always": True, "a function": lambda _: True, "a coroutine": None}
+PREDICATES: dict[str, Any] = {"always": True, "a function": constantly(answer=True), "a coroutine": None}
 
 
 async def needed_later(_: PendingCall) -> bool:
@@ -472,7 +479,7 @@ def test_a_local_approval_is_not_asked_before_the_response_is_complete(backend: 
     async def test() -> None:
         tool, call = local_tool("function", needed=PREDICATES[needed])
         async with serving(turn(call, function_call(2)), said()) as (_, client):
-            options: Any = {"tools": [tool, work], "approve": lambda _: True, "start": "item_done"}
+            options: Any = {"tools": [tool, work], "approve": constantly(answer=True), "start": "item_done"}
             events, result = await finish(client.run(**ASKED, **options))
         order = names(events)
         assert order.index("ToolStarted") < order.index("ResponseCompleted") < order.index("ApprovalRequested")

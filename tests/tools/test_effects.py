@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 from tests.support import both_loops, run
 from tests.tool_runs import (

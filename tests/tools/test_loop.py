@@ -473,12 +473,13 @@ def test_a_bound_ends_the_loop_with_its_own_reason(bound: dict[str, Any], reason
     assert (loop.state, loop.stopped) == ("over", reason)
     setattr(loop, next(iter(bound)), 99)
     assert (loop.state, loop.stopped) == ("ask", None)
-    within = after(ToolLoop(REQUEST, **{name: value + 1 for name, value in bound.items()}), turn(function_call(1)))
+    larger: dict[str, Any] = {name: value + 1 for name, value in bound.items()}
+    within = after(ToolLoop(REQUEST, **larger), turn(function_call(1)))
     assert (within.state, within.stopped) == ("ask", None)
 
 
 @pytest.mark.parametrize("bound", [{"max_turns": 0}, {"max_tokens": 0}, {"max_tool_calls": -1}])
-def test_a_bound_that_is_too_small_is_refused(bound: dict[str, int]) -> None:
+def test_a_bound_that_is_too_small_is_refused(bound: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match=f"{next(iter(bound))} must be at least"):
         ToolLoop(REQUEST, **bound)
 
@@ -576,15 +577,15 @@ def test_at_every_point_a_loop_is_the_same_as_json(request_: str, options: str) 
     ("value", "message"),
     [
         ({"version": 2}, r"the version must be 1, got 2 @ \$\.version \(ToolLoop\)"),
-        ({}, "the version must be 1, got None"),
-        ([], "the version must be 1"),
+        ({"a": 1}, "the version must be 1, got None"),
+        (["a"], "the version must be 1"),
         (None, "the version must be 1"),
         ({"version": 1}, "not a dumped loop"),
         ({**ToolLoop(REQUEST).dump(), "turns": [{"status": "completed"}]}, "not a dumped loop"),
         ({**ToolLoop(REQUEST).dump(), "provider": "nobody"}, "not a dumped loop"),
         ({**ToolLoop(REQUEST).dump(), "max_turns": "x"}, "not a dumped loop"),
         ({**ToolLoop(REQUEST).dump(), "request": 3}, "not a dumped loop"),
-        ({**ToolLoop(REQUEST).dump(), "approvals": [{}]}, "not a dumped loop"),
+        ({**ToolLoop(REQUEST).dump(), "approvals": ["x"]}, "not a dumped loop"),
     ],
 )
 def test_other_values_are_not_loaded(value: Any, message: str) -> None:
@@ -596,7 +597,8 @@ def test_a_converter_loads_the_classes_of_vendors() -> None:
     converter = make_converter()
     converter.register(Note, Item)
     loop = ToolLoop(REQUEST)
-    loop.receive(turn(Note(text="x")))
+    note: Any = Note(text="x")
+    loop.receive(turn(note))
     value = json.loads(json.dumps(loop.dump()))
     assert ToolLoop.load(value, converter).items[1] == Note(text="x")
     assert isinstance(ToolLoop.load(value).items[1], UnknownItem)

@@ -118,12 +118,12 @@ class Connection(Source):
         await self.group.__aenter__()
         self.group.start_soon(anyio.sleep_forever)
 
-    async def __aexit__(self, *exc_info: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.group.cancel_scope.cancel()
         try:
             await self.group.__aexit__(None, None, None)
         finally:
-            await super().__aexit__(*exc_info)
+            await super().__aexit__(None, None, None)
 
 
 async def never(_: ToolContext) -> ToolOutput:
@@ -151,7 +151,6 @@ def test_a_generator_around_a_run_that_is_dropped_harms_nobody(backend: str, lis
                 async for event in events_of(client, tools=[source]):
                     if event.type == stop_at:
                         break
-                del event
                 await until(lambda: not source.entered)
 
                 async def consume() -> None:

@@ -206,7 +206,7 @@ def test_a_run_without_a_type_has_no_parsed_value(backend: str) -> None:
     ],
 )
 def test_each_bound_has_its_own_reason_and_the_run_can_be_continued(
-    backend: str, start: Any, bound: dict[str, int], reason: str, answered: int
+    backend: str, start: Any, bound: dict[str, Any], reason: str, answered: int
 ) -> None:
     async def test() -> None:
         script = [turn(function_call(2 * n), function_call(2 * n + 1), number=n) for n in (1, 2, 3)]
@@ -223,7 +223,7 @@ def test_each_bound_has_its_own_reason_and_the_run_can_be_continued(
             assert check_history(result.history) == []
             assert result.loop.tool_calls - result.loop.answered_calls == len(result.pending)
             loop = ToolLoop.load(json.loads(json.dumps(result.loop.dump())))
-            more = dict.fromkeys(bound, 100)
+            more: Any = dict.fromkeys(bound, 100)
             _, rest = await finish(client.run(loop, tools=[work], **more))
         assert rest.stopped == "completed"
         assert len(texts(rest.loop)) == 6
@@ -232,11 +232,12 @@ def test_each_bound_has_its_own_reason_and_the_run_can_be_continued(
 
 
 @pytest.mark.parametrize("bound", [{"max_turns": 0}, {"max_tokens": 0}, {"max_tool_calls": -1}])
-def test_bounds_that_are_too_small_are_refused(bound: dict[str, int]) -> None:
+def test_bounds_that_are_too_small_are_refused(bound: dict[str, Any]) -> None:
     async def test() -> None:
         async with serving(said()) as (_, client):
+            options: Any = bound
             with pytest.raises(UsageError, match=f"{next(iter(bound))} must be at least"):
-                client.run(**ASKED, **bound)
+                client.run(**ASKED, **options)
 
     run("asyncio", test)
 
@@ -281,8 +282,12 @@ def test_a_long_run_stays_within_a_bound_of_bytes(backend: str) -> None:
             return "x" * 2000 * n
 
         script = [turn(function_call(n), number=n, store=None) for n in range(1, 9)]
+
+        def shorter(items: list[Item]) -> list[Item]:
+            return fit(items, max_bytes=6000)
+
         async with serving(*script, said()) as (server, client):
-            options: Any = {"tools": [long], "edit_input": lambda items: fit(items, max_bytes=6000)}
+            options: Any = {"tools": [long], "edit_input": shorter}
             _, result = await finish(client.run(**ASKED, **options))
         sizes = [len(json.dumps(request.json["input"])) for request in server.requests]
         assert max(sizes) < 7000

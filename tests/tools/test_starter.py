@@ -19,6 +19,8 @@ from responses_proto.tools._starter import CallStarter
 from responses_proto.tools._toolbox import Toolbox
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from responses_proto.models.response import PendingCall
 
 
@@ -29,10 +31,19 @@ async def guarded(n: int) -> str:
     return f"guarded {n}"
 
 
+def constantly(answer: object) -> Callable[[PendingCall], Any]:
+    return lambda _: answer
+
+
+def broken(_: PendingCall) -> bool:
+    raise LookupError("nobody is there")
+
+
 async def started(*calls: PendingCall, early: bool = False, approve: Any = None) -> tuple[list[bool], list[Any]]:
     """Start calls. Return whether each can be answered, and the published events."""
     published: list[Any] = []
     request = CreateResponse(model="m", tools=[FunctionTool(name="own")])
+    answerable: list[bool] = []
     box = Toolbox([work, guarded])
     box.request_with_tools(request)
     async with anyio.create_task_group() as tasks:
@@ -72,18 +83,18 @@ async def started(*calls: PendingCall, early: bool = False, approve: Any = None)
         (function_call(name="own"), None, False, [], None),
         (function_call(name="invented"), None, True, ["ToolFinished"], ToolNotFound),
         (function_call(name="guarded"), None, True, ["ToolFinished"], ApprovalRequired),
-        (function_call(name="guarded"), lambda _: False, True, ["ApprovalRequested", "ToolFinished"], None),
+        (function_call(name="guarded"), constantly(answer=False), True, ["ApprovalRequested", "ToolFinished"], None),
         (
             function_call(name="guarded"),
-            lambda _: True,
+            constantly(answer=True),
             True,
             ["ApprovalRequested", "ToolStarted", "ToolFinished"],
             None,
         ),
-        (function_call(name="guarded"), lambda _: None, True, ["ApprovalRequested"], None),
+        (function_call(name="guarded"), constantly(answer=None), True, ["ApprovalRequested"], None),
         (approval_request(), None, True, ["ToolFinished"], ApprovalRequired),
-        (approval_request(), lambda _: True, True, ["ApprovalRequested", "ToolFinished"], None),
-        (function_call(name="guarded"), lambda _: 1 / 0, True, ["ApprovalRequested", "str"], None),
+        (approval_request(), constantly(answer=True), True, ["ApprovalRequested", "ToolFinished"], None),
+        (function_call(name="guarded"), broken, True, ["ApprovalRequested", "str"], None),
     ],
 )
 def test_the_steps_for_a_call(
@@ -102,7 +113,7 @@ def test_the_steps_for_a_call(
 def test_early_only_calls_that_need_no_approval_are_started(backend: str) -> None:
     async def test() -> None:
         calls = [function_call(1), function_call(2, name="guarded"), approval_request(3), function_call(4, name="own")]
-        found, published = await started(*calls, early=True, approve=lambda _: True)
+        found, published = await started(*calls, early=True, approve=constantly(answer=True))
         assert found == [True, False, False, False]
         assert names(published) == ["ToolStarted", "ToolFinished"]
 

@@ -107,9 +107,9 @@ if TYPE_CHECKING:
     from .output import ToolResult
     from .turn import LoopTurn
 
-    T = _TypeVarWithDefault("T", default=None)
+    T_co = _TypeVarWithDefault("T_co", covariant=True, default=object)
 else:
-    T = TypeVar("T")
+    T_co = TypeVar("T_co", covariant=True)
 
 __all__ = ["EditInput", "Run", "RunResult", "RunStopReason", "StartPolicy"]
 
@@ -142,7 +142,7 @@ class _State(enum.Enum):
 
 
 @attrs.frozen(kw_only=True)
-class RunResult(Generic[T]):
+class RunResult(Generic[T_co]):
     """How a run ended, and everything in it."""
 
     stopped: RunStopReason
@@ -151,10 +151,10 @@ class RunResult(Generic[T]):
     """The state of the run as a value. To continue, answer what is :attr:`pending` and pass it to ``client.run``."""
     error: ResponsesProtoError | None = None
     """``ResponseIncompleteError`` if the last response is incomplete, else ``None``."""
-    _parsed: ParseResult[T] | None = attrs.field(default=None, alias="parsed", repr=False)
+    _parsed: ParseResult[T_co] | None = attrs.field(default=None, alias="parsed", repr=False)
 
     @property
-    def parsed(self) -> ParseResult[T]:
+    def parsed(self) -> ParseResult[T_co]:
         """The value of the type that was passed as ``output``: ``Parsed``, ``Refused``, ``Incomplete`` or ``Invalid``.
 
         It is ``Incomplete``, with :attr:`stopped` as reason, if the run ended before the model gave its answer. Raises
@@ -203,7 +203,7 @@ class RunResult(Generic[T]):
         return self.loop.usage
 
 
-class Run(Generic[T]):
+class Run(Generic[T_co]):
     """An agent's run, made by ``client.run``. Use it in ``async with``, iterate over it, then await :meth:`result`.
 
     Iterating returns the events of every response and those of the run (:mod:`.events`). As with an ``EventStream``, it
@@ -233,7 +233,7 @@ class Run(Generic[T]):
         tool_timeout: float | None = None,
         on_error: OnError = "tell_model",
         deps: object = None,
-        output: Structured[T] | None = None,
+        output: Structured[T_co] | None = None,
         repairs: int = 1,
         on_effect: OnEffect | None = None,
         edit_input: EditInput | None = None,
@@ -375,7 +375,7 @@ class Run(Generic[T]):
         self._raise_failure()
         raise StopAsyncIteration
 
-    async def result(self) -> RunResult[T]:
+    async def result(self) -> RunResult[T_co]:
         """Read to the end of the run and return its result. Events that were not iterated over are dropped.
 
         There is a result if the run completed, if it stopped at ``max_turns`` or at an incomplete response, and if it
@@ -401,7 +401,7 @@ class Run(Generic[T]):
             raise self._failure
         self._holder.raise_failure()
 
-    def _parse(self) -> ParseResult[T] | None:
+    def _parse(self) -> ParseResult[T_co] | None:
         if self._output is None or not self.loop.turns:
             return None
         if self._stopped in ("completed", "incomplete"):
@@ -549,7 +549,10 @@ class Run(Generic[T]):
         ]
         edited = self._edit_input(items)
         edited = await edited if inspect.isawaitable(edited) else edited
-        if not isinstance(edited, list | tuple) or not all(isinstance(item, Model | Mapping) for item in edited):
+        given = cast("object", edited)
+        if not isinstance(given, list | tuple) or not all(
+            isinstance(item, Model | Mapping) for item in cast("Sequence[object]", given)
+        ):
             raise UsageError(f"edit_input must return a list of items, got {edited!r:.100}")
         return merge_fields(CreateResponse, request, {"input": edited})
 
