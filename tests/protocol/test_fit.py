@@ -86,7 +86,7 @@ def test_a_history_fits_any_bound_and_stays_valid_or_says_that_it_cannot(name: s
 
 
 def test_the_oldest_exchange_is_dropped_first_and_then_the_oldest_step() -> None:
-    items = [asked(1), told(1), asked(2), *stepped(1), *stepped(2), told(2)]
+    items: list[Item] = [asked(1), told(1), asked(2), *stepped(1), *stepped(2), told(2)]
     whole = len(dumps(items))
     assert fit(items, max_bytes=whole - 1) == items[2:]
     assert fit(items, max_bytes=len(dumps(items[2:])) - 1) == [asked(2), *stepped(2), told(2)]
@@ -94,7 +94,7 @@ def test_the_oldest_exchange_is_dropped_first_and_then_the_oldest_step() -> None
 
 def test_outputs_of_stored_calls_are_kept() -> None:
     output = FunctionCallOutput(call_id="call_0", output=LONG)
-    items = [output, asked(1), told(1), asked(2)]
+    items: list[Item] = [output, asked(1), told(1), asked(2)]
     assert fit(items, max_bytes=2500) == [output, asked(2)]
     with pytest.raises(LimitExceeded) as caught:
         fit([output], max_bytes=100)

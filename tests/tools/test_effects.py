@@ -52,7 +52,8 @@ class Journal:
             if effect.key == self.crash_at:
                 raise ConnectionError("the journal is down")
             self.kept[effect.key] = json.dumps(result)
-        return json.loads(self.kept[effect.key])
+        kept: dict[str, Any] = json.loads(self.kept[effect.key])
+        return kept
 
 
 SCRIPT = (turn(function_call(1), failing(2)), turn(function_call(3), number=2), said())

@@ -170,7 +170,7 @@ def test_a_request_that_continues_a_response_still_does_if_the_next_ones_are_not
     request = attrs.evolve(REQUEST, previous_response_id="resp_0")
     loop = after(ToolLoop(request), turn(function_call(1), store=store))
     after(loop, turn(function_call(2), number=2, store=UNSET))
-    whole = [ORDER, function_call(1), output(1), function_call(2), output(2)]
+    whole: list[Item] = [ORDER, function_call(1), output(1), function_call(2), output(2)]
     assert loop.request == attrs.evolve(request, input=whole)
     after(loop, turn(function_call(3), number=3, store=True))
     assert loop.request == attrs.evolve(request, input=[output(3)], previous_response_id="resp_3")
@@ -497,7 +497,8 @@ def test_further_input_follows_the_answers_and_continues_a_loop_that_is_over(sto
     loop.receive(said())
     assert loop.stopped == "completed"
     loop.add_input(more)
-    assert (loop.state, loop.stopped, loop.history[-1]) == ("ask", None, more)
+    assert (loop.state, loop.stopped) == ("ask", None)  # type: ignore[comparison-overlap] # it has changed
+    assert loop.history[-1] == more
     loop.receive(said())
     assert (loop.state, loop.stopped) == ("over", "completed")
 
@@ -514,7 +515,8 @@ def test_a_partial_response_is_part_of_the_history_until_the_next_response() -> 
     assert check_history(loop.history) == []
     assert (loop.state, loop.request) == ("ask", REQUEST)  # and can be asked again
     loop.receive(said())
-    assert (loop.partial, loop.history) == (None, [ORDER, *said().output])
+    assert loop.history == [ORDER, *said().output]
+    assert saved(loop).partial is None
 
 
 # ---- as JSON

@@ -385,7 +385,7 @@ def test_parts_of_any_kind_become_parts_that_an_output_may_have(kind: str, how: 
 
 @pytest.mark.parametrize("kind", ["local_shell_call", "shell_call", "apply_patch_call"])
 def test_parts_with_text_become_the_text_of_an_output(kind: str) -> None:
-    parts = [OutputText(text="a", annotations=[]), Refusal(refusal="b"), InputText(text="c")]
+    parts: list[Any] = [OutputText(text="a", annotations=[]), Refusal(refusal="b"), InputText(text="c")]
     assert "abc" in str(dump(output_item(CALLS[kind], parts)))
     with pytest.raises(UsageError, match="must be answered with text"):
         output_item(CALLS[kind], [*parts, IMAGE])

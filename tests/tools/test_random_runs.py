@@ -95,7 +95,7 @@ def script(chance: random.Random) -> list[Scriptable]:
             key = number * 10 + each
             arguments = json.dumps({"n": chance.choice([1, 2, 3, "x"])})
             name = chance.choice(NAMES)
-            made = [function_call(key, arguments, name), custom_call(key), approval_request(key)]
+            made: list[Item] = [function_call(key, arguments, name), custom_call(key), approval_request(key)]
             calls.append(chance.choices(made, weights=[5, 1, 1])[0])
         response = turn(*calls, number=number, store=chance.choice([True, False, None]))
         faults = [Fault.no_terminal(), Fault.split_every(40), Fault.delayed(0), Fault.reset(chance.randint(2, 5))]

@@ -112,7 +112,12 @@ def test_the_steps_for_a_call(
 @both_loops
 def test_early_only_calls_that_need_no_approval_are_started(backend: str) -> None:
     async def test() -> None:
-        calls = [function_call(1), function_call(2, name="guarded"), approval_request(3), function_call(4, name="own")]
+        calls: list[Any] = [
+            function_call(1),
+            function_call(2, name="guarded"),
+            approval_request(3),
+            function_call(4, name="own"),
+        ]
         found, published = await started(*calls, early=True, approve=constantly(answer=True))
         assert found == [True, False, False, False]
         assert names(published) == ["ToolStarted", "ToolFinished"]
