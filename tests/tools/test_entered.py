@@ -32,7 +32,7 @@ class Resources:
             self._all_opening.set()
         await self._all_opening.wait()
         if fails:
-            self.count -= 1
+            self._all_closing.set()  # some of the others may not be open
             raise OSError(f"{name} does not open")
         try:
             async with anyio.create_task_group():  # must be left in the task that entered it
