@@ -39,7 +39,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar, cast
 
 import attrs
 
@@ -516,7 +516,7 @@ class ToolLoop:
         """Return whether both have the same JSON form."""
         return self.dump() == other.dump() if isinstance(other, ToolLoop) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment] # a loop changes
+    __hash__: ClassVar[None] = None  # type: ignore[assignment] # a loop changes
 
     def __copy__(self) -> ToolLoop:
         """Return an independent copy."""
