@@ -34,13 +34,14 @@ PRINTS = {
         'approved: search_tiktoken_documentation({"query":"How does tiktoken work?"})',
         "The tool says:",
     ],
+    "output_with_tools.py": ["[the price of chair]", "Offer article 1"],
     "reasoning.py": ["effort low", "effort high", "-> Say hello to the world."],
     "routing.py": ["scripted: Say", "scripted:groq: Say", "scripted:fastest: Say"],
 }
-TESTED_ELSEWHERE = {"agent.py", "dask_workers.py"}
+TESTED_ELSEWHERE = {"agent.py", "approval.py", "dask_workers.py", "resume.py"}
 
 
-def run_example(name: str, base_url: str = "", *arguments: str) -> subprocess.CompletedProcess[str]:
+def run_example(name: str, base_url: str = "", *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
     clean = ("HF_", "MODEL", "OPENAI_", "RESPONSES_")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(clean)}
     if base_url:
@@ -48,6 +49,7 @@ def run_example(name: str, base_url: str = "", *arguments: str) -> subprocess.Co
     return subprocess.run(  # noqa: S603 - our own interpreter and code
         [sys.executable, EXAMPLES / name, *arguments],
         env=environment,
+        input=typed,
         capture_output=True,
         text=True,
         timeout=60,
@@ -102,6 +104,29 @@ def test_the_agent_looks_into_a_folder(tmp_path: Path) -> None:
         done = run_example("agent.py", url, "What is in here?", str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stdout == ('[list_files {}]\nThe tool says: ["notes.txt"]\n\ncompleted after 2 turns\n')
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ("y\n", "notes.txt was deleted"),
+        ("a\n", "notes.txt was deleted"),
+        ("n\n", "The call was not approved: not wanted"),
+    ],
+)
+def test_a_function_is_approved_on_the_terminal(url: str, typed: str, answer: str) -> None:
+    done = run_example("approval.py", url, typed=typed)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f'call delete_file({{"name": "notes.txt"}})? [y/n/a] The tool says: {answer}\n'
+
+
+@pytest.mark.parametrize(("decision", "answer"), [("yes", "sent 5 to Ada"), ("no", "The call was not approved.")])
+def test_a_run_is_stored_and_continued_by_another_process(tmp_path: Path, decision: str, answer: str) -> None:
+    file = str(tmp_path / "run.json")
+    assert run_example("resume.py", "", file).stdout == "waiting_for_caller: 1 call in run.json\n"
+    done = run_example("resume.py", "", file, decision)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"The tool says: {answer}\n"
 
 
 def test_the_agent_is_a_whole_program_on_one_page() -> None:

@@ -46,7 +46,7 @@ ARROWS_UP: Final = {("client/client", "tools")}
 # Folders that never await; and the modules that do not in folders that do.
 SANS_IO: Final = {
     "_lazy", "_version", "typing", "models", "exceptions", "limits", "rules", "anomalies", "providers", "codec", "protocol", "schema",
-    "tools/_docstring", "tools/_signature", "tools/loop", "tools/output",
+    "tools/_docstring", "tools/_signature", "tools/loop", "tools/output", "tools/turn",
     "scripted/__init__", "scripted/_fill", "scripted/_grammars", "scripted/_hosted", "scripted/_mcp", "scripted/_offers", "scripted/_plan",
     "scripted/_regex", "scripted/_steps", "scripted/_request", "scripted/_words", "scripted/markers", "scripted/script",
     "server/_context", "server/_openapi", "client/retry", "client/timeouts",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from responses_proto.testing import Scriptable
     from responses_proto.tools import Run, RunEvent, RunResult, ToolContext, ToolLoop, ToolOutput, Tools
 
+T = TypeVar("T")
+
 SAID = "All done."
 
 
@@ -41,8 +43,8 @@ def usage(read: int, written: int) -> Usage:
     )
 
 
-def turn(*output: Item, number: int = 1, status: str = "completed", **fields: Any) -> Response:
-    """Return a response with the id ``resp_<number>``."""
+def turn(*output: Item, number: int = 1, status: str = "completed", store: Any = True, **fields: Any) -> Response:
+    """Return a response with the id ``resp_<number>``, of a server that stored it."""
     return Response(
         id=f"resp_{number}",
         model="m",
@@ -53,6 +55,7 @@ def turn(*output: Item, number: int = 1, status: str = "completed", **fields: An
         tool_choice="auto",
         parallel_tool_calls=True,
         usage=usage(10, number),
+        store=store,
         **fields,
     )
 
@@ -157,7 +160,7 @@ async def serving(*answers: Scriptable, **options: Any) -> AsyncGenerator[tuple[
         yield server, client
 
 
-async def finish(agent: Run) -> tuple[list[RunEvent], RunResult]:
+async def finish(agent: Run[T]) -> tuple[list[RunEvent], RunResult[T]]:
     async with agent:
         events = [event async for event in agent]
         return events, await agent.result()

@@ -3,39 +3,54 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import attrs
 import pytest
 from tests.tool_runs import approval_request, custom_call, function_call, said, turn, usage
 
 from responses_proto import CreateResponse
-from responses_proto.codec import dump
+from responses_proto.codec import dump, make_converter
 from responses_proto.exceptions import (
+    DecodeError,
     LocalProtocolError,
     RemoteProtocolError,
     ResponseFailedError,
     UsageError,
 )
+from responses_proto.models import ItemBase, model
+from responses_proto.models.content import OutputText
 from responses_proto.models.items import (
     AdditionalTools,
     FunctionCall,
     FunctionCallOutput,
+    Item,
     McpApprovalResponse,
     Message,
     Reasoning,
     ToolSearchOutput,
+    UnknownItem,
 )
 from responses_proto.models.response import IncompleteDetails, ResponseError
 from responses_proto.models.tools import CustomTool, FunctionTool, NamespaceTool, WebSearchTool
 from responses_proto.protocol import Cursor, Outcome, check_history
+from responses_proto.providers import Provider
 from responses_proto.tools import Approval, Continuation, ToolLoop, is_offered
 from responses_proto.typing import UNSET
 
 if TYPE_CHECKING:
-    from responses_proto.models.items import Item
     from responses_proto.models.response import Response
+
+
+@model
+class Note(ItemBase):
+    """An item of a vendor."""
+
+    type: ClassVar[Literal["acme:note"]] = "acme:note"
+    text: str
+
 
 REQUEST = CreateResponse(model="m", input="Go.", instructions="Be brief.", tools=[FunctionTool(name="work")])
 THOUGHT = Reasoning(id="rs_1", summary=[], encrypted_content="x", status="completed")
@@ -132,16 +147,16 @@ def test_in_a_conversation_only_the_answers_are_sent() -> None:
 @pytest.mark.parametrize(
     ("options", "response", "continuation"),
     [
-        ({}, {}, "response"),
-        ({"dialect": "openai"}, {"store": True}, "response"),
-        ({"dialect": "huggingface"}, {}, "history"),
-        ({"dialect": "vllm"}, {}, "history"),
+        ({}, {"store": True}, "response"),
+        ({"dialect": "huggingface"}, {"store": True}, "response"),
+        ({"dialect": "openai"}, {"store": None}, "history"),
+        ({}, {"store": UNSET}, "history"),
         ({}, {"store": False}, "history"),
         ({"continuation": "response"}, {"store": False}, "response"),
         ({"continuation": "history"}, {"store": True}, "history"),
     ],
 )
-def test_the_default_continuation_depends_on_who_stores(
+def test_by_default_only_a_response_that_says_it_is_stored_is_continued(
     options: dict[str, Any], response: dict[str, Any], continuation: Continuation
 ) -> None:
     loop = after(ToolLoop(REQUEST, **options), turn(function_call(1), **response))
@@ -150,9 +165,20 @@ def test_the_default_continuation_depends_on_who_stores(
     assert len(sent(loop)["input"]) == (1 if continuation == "response" else 3)
 
 
-def test_the_requests_store_field_overrides_the_provider() -> None:
-    loop = after(ToolLoop(attrs.evolve(REQUEST, store=True), dialect="huggingface"), turn(function_call(1)))
-    assert loop.continuation == "response"
+@pytest.mark.parametrize("store", [True, UNSET, False, None])
+def test_a_request_that_continues_a_response_still_does_if_the_next_ones_are_not_stored(store: Any) -> None:
+    request = attrs.evolve(REQUEST, previous_response_id="resp_0")
+    loop = after(ToolLoop(request), turn(function_call(1), store=store))
+    after(loop, turn(function_call(2), number=2, store=UNSET))
+    whole: list[Item] = [ORDER, function_call(1), output(1), function_call(2), output(2)]
+    assert loop.request == attrs.evolve(request, input=whole)
+    after(loop, turn(function_call(3), number=3, store=True))
+    assert loop.request == attrs.evolve(request, input=[output(3)], previous_response_id="resp_3")
+
+
+def test_a_request_that_forbids_storing_is_not_continued_by_id() -> None:
+    loop = after(ToolLoop(attrs.evolve(REQUEST, store=False)), turn(function_call(1), store=True))
+    assert loop.continuation == "history"
 
 
 def test_a_response_without_an_id_cannot_be_continued() -> None:
@@ -177,7 +203,7 @@ def test_raw_requests_stay_raw_and_unchanged() -> None:
 
 def test_a_provider_gets_only_the_types_of_items_that_it_accepts() -> None:
     loop = ToolLoop(REQUEST, dialect="huggingface")
-    for call in loop.receive(turn(THOUGHT, function_call(1), custom_call(2))):
+    for call in loop.receive(turn(THOUGHT, function_call(1), custom_call(2), store=False)):
         loop.answer(call, "ok")
     assert [item["type"] for item in sent(loop)["input"]] == ["message", "function_call", "function_call_output"]
 
@@ -207,8 +233,8 @@ def test_steps_out_of_order_are_refused() -> None:
 def test_an_unsuitable_answer_leaves_the_call_pending() -> None:
     loop = ToolLoop(REQUEST)
     loop.receive(turn(function_call(1)))
-    with pytest.raises(UsageError, match="an Approval answers mcp_approval_request only"):
-        loop.answer(function_call(1), Approval(approve=True))
+    with pytest.raises(UsageError, match="function_call must be answered with text or content parts"):
+        loop.answer(function_call(1), [FunctionTool(name="work")])
     assert loop.pending == [function_call(1)]
 
 
@@ -222,7 +248,7 @@ def test_a_response_in_progress_is_refused(status: str) -> None:
     "calls",
     [
         (function_call(1), attrs.evolve(function_call(2), call_id="call_1")),
-        (attrs.evolve(function_call(1), call_id=""),),
+        (attrs.evolve(function_call(1), call_id=""), attrs.evolve(function_call(2), call_id="")),
     ],
 )
 def test_calls_without_unique_ids_are_refused(calls: tuple[FunctionCall, ...]) -> None:
@@ -233,18 +259,24 @@ def test_calls_without_unique_ids_are_refused(calls: tuple[FunctionCall, ...]) -
     assert loop.state == "ask"
 
 
+def test_one_call_with_an_empty_id_is_answered() -> None:
+    call = attrs.evolve(function_call(1), call_id="")
+    loop = after(ToolLoop(REQUEST), turn(call, store=False))
+    assert sent(loop)["input"][1:] == dump([call, FunctionCallOutput(call_id="", output="ok")])
+
+
 def test_at_the_last_turn_the_calls_are_left_pending() -> None:
     loop = ToolLoop(REQUEST, max_turns=2)
-    last = [loop.at_last_turn]
+    last = [loop.allows_calls(1)]
     after(loop, turn(function_call(1)))
-    last.append(loop.at_last_turn)
-    assert last == [False, True]
+    last.append(loop.allows_calls(1))
+    assert last == [True, False]
     assert (loop.state, loop.stopped) == ("ask", None)
     assert loop.receive(turn(function_call(2), number=2)) == [function_call(2)]
     assert (loop.state, loop.stopped) == ("answer", "max_turns")
     loop.answer(function_call(2), "ok")
     assert (loop.state, loop.stopped) == ("over", "max_turns")
-    with pytest.raises(LocalProtocolError, match=r"the loop is over \(max_turns\): raise max_turns"):
+    with pytest.raises(LocalProtocolError, match=r"the loop is over \(max_turns\): raise its bounds"):
         _ = loop.request
     loop.max_turns = 3
     assert (loop.state, sent(loop)["previous_response_id"]) == ("ask", "resp_2")
@@ -423,3 +455,152 @@ def test_repr() -> None:
     loop = ToolLoop(REQUEST)
     loop.receive(turn(function_call(1)))
     assert repr(loop) == "<ToolLoop answer after 1 turns, 1 pending>"
+
+
+# ---- bounds, further input and what was left
+
+
+@pytest.mark.parametrize(
+    ("bound", "reason"),
+    [({"max_turns": 1}, "max_turns"), ({"max_tokens": 11}, "max_tokens"), ({"max_tool_calls": 1}, "max_tool_calls")],
+)
+def test_a_bound_ends_the_loop_with_its_own_reason(bound: dict[str, Any], reason: str) -> None:
+    loop = ToolLoop(REQUEST, **bound)
+    calls = loop.receive(turn(function_call(1), function_call(2)))
+    assert (loop.state, loop.stopped, loop.limit_reached) == ("answer", reason, reason)
+    for call in calls:
+        loop.answer(call, "ok")
+    assert (loop.state, loop.stopped) == ("over", reason)
+    setattr(loop, next(iter(bound)), 99)
+    assert (loop.state, loop.stopped) == ("ask", None)
+    larger: dict[str, Any] = {name: value + 1 for name, value in bound.items()}
+    within = after(ToolLoop(REQUEST, **larger), turn(function_call(1)))
+    assert (within.state, within.stopped) == ("ask", None)
+
+
+@pytest.mark.parametrize("bound", [{"max_turns": 0}, {"max_tokens": 0}, {"max_tool_calls": -1}])
+def test_a_bound_that_is_too_small_is_refused(bound: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=f"{next(iter(bound))} must be at least"):
+        ToolLoop(REQUEST, **bound)
+
+
+@pytest.mark.parametrize("store", [True, False])
+def test_further_input_follows_the_answers_and_continues_a_loop_that_is_over(store: bool) -> None:
+    more: Message = Message(role="user", content="And now?")
+    loop = ToolLoop(REQUEST)
+    with pytest.raises(LocalProtocolError, match="no response that further input can follow"):
+        loop.add_input(more)
+    after(loop, turn(function_call(1), store=store))
+    loop.add_input(more)
+    assert loop.items[-2:] == [output(1), more]
+    assert sent(loop)["input"][-2:] == dump([output(1), more])
+    loop.receive(said())
+    assert loop.stopped == "completed"
+    loop.add_input(more)
+    assert (loop.state, loop.stopped) == ("ask", None)  # type: ignore[comparison-overlap] # it has changed
+    assert loop.history[-1] == more
+    loop.receive(said())
+    assert (loop.state, loop.stopped) == ("over", "completed")
+
+
+def test_a_partial_response_is_part_of_the_history_until_the_next_response() -> None:
+    loop = ToolLoop(REQUEST)
+    text: Message = Message(
+        id="msg_1", role="assistant", status="in_progress", content=[OutputText(text="I am", annotations=[])]
+    )
+    empty: Message = Message(id="msg_2", role="assistant", status="in_progress", content=[])
+    loop.partial = turn(THOUGHT, text, function_call(1), THOUGHT, empty, status="in_progress")
+    assert [item.type for item in loop.history] == ["message", "reasoning", "message"]
+    assert loop.history[-1] == attrs.evolve(text, status="incomplete")
+    assert check_history(loop.history) == []
+    assert (loop.state, loop.request) == ("ask", REQUEST)  # and can be asked again
+    loop.receive(said())
+    assert loop.history == [ORDER, *said().output]
+    assert saved(loop).partial is None
+
+
+# ---- as JSON
+
+
+def saved(loop: ToolLoop) -> ToolLoop:
+    return ToolLoop.load(json.loads(json.dumps(loop.dump())))
+
+
+REQUESTS: dict[str, Any] = {
+    "model": REQUEST,
+    "raw": {"model": "m", "input": [{"role": "user", "content": "Go.", "x": None}], "y": [1], "store": True},
+    "conversation": attrs.evolve(REQUEST, conversation="conv_1"),
+    "continued": attrs.evolve(REQUEST, previous_response_id="resp_0", extra={"acme": {"a": 1}}),
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "all": {"continuation": "history", "max_turns": 9, "max_tokens": 1000, "max_tool_calls": 7, "dialect": "openai"},
+    "own provider": {"dialect": Provider(name="mine", key_env=("A", "B"), input_items=frozenset({"message"}))},
+}
+
+
+@pytest.mark.parametrize("request_", REQUESTS)
+@pytest.mark.parametrize("options", OPTIONS)
+def test_at_every_point_a_loop_is_the_same_as_json(request_: str, options: str) -> None:
+    loop = ToolLoop(REQUESTS[request_], **OPTIONS[options])
+
+    def check() -> None:
+        again = saved(loop)
+        assert again == loop
+        assert again is not loop
+        assert (again.state, again.stopped, again.pending) == (loop.state, loop.stopped, loop.pending)
+        assert [*map(dump, again.history)] == [*map(dump, loop.history)]
+        assert isinstance(again.first_request, dict) == isinstance(loop.first_request, dict)
+        if loop.state == "ask":
+            assert dump(again.request) == dump(loop.request)
+        assert pickle.loads(pickle.dumps(loop)) == loop  # noqa: S301 - its own pickle
+
+    check()
+    vendor = UnknownItem(type="acme:note", raw={"type": "acme:note", "x": [None]})
+    ask = approval_request(3)
+    loop.receive(turn(THOUGHT, vendor, function_call(1), custom_call(2), ask))
+    check()
+    loop.answer(ask, Approval(approve=True, reason="ok", remember=True))
+    check()
+    loop.answer(function_call(1), Approval(approve=True))
+    check()
+    assert saved(loop).approval_of(function_call(1)) == Approval(approve=True)
+    assert saved(loop).remembered(approval_request(9)) == Approval(approve=True, reason="ok", remember=True)
+    loop.answer(function_call(1), "done")
+    loop.answer(custom_call(2), Approval(approve=False))
+    check()
+    loop.partial = turn(function_call(5), status="in_progress", number=2)
+    check()
+    loop.receive(Outcome(status="truncated", response=turn(function_call(6), number=2), cursor=Cursor("resp_2", 3)))
+    check()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ({"version": 2}, r"the version must be 1, got 2 @ \$\.version \(ToolLoop\)"),
+        ({"a": 1}, "the version must be 1, got None"),
+        (["a"], "the version must be 1"),
+        (None, "the version must be 1"),
+        ({"version": 1}, "not a dumped loop"),
+        ({**ToolLoop(REQUEST).dump(), "turns": [{"status": "completed"}]}, "not a dumped loop"),
+        ({**ToolLoop(REQUEST).dump(), "provider": "nobody"}, "not a dumped loop"),
+        ({**ToolLoop(REQUEST).dump(), "max_turns": "x"}, "not a dumped loop"),
+        ({**ToolLoop(REQUEST).dump(), "request": 3}, "not a dumped loop"),
+        ({**ToolLoop(REQUEST).dump(), "approvals": ["x"]}, "not a dumped loop"),
+    ],
+)
+def test_other_values_are_not_loaded(value: Any, message: str) -> None:
+    with pytest.raises(DecodeError, match=message):
+        ToolLoop.load(value)
+
+
+def test_a_converter_loads_the_classes_of_vendors() -> None:
+    converter = make_converter()
+    converter.register(Note, Item)
+    loop = ToolLoop(REQUEST)
+    note: Any = Note(text="x")
+    loop.receive(turn(note))
+    value = json.loads(json.dumps(loop.dump()))
+    assert ToolLoop.load(value, converter).items[1] == Note(text="x")
+    assert isinstance(ToolLoop.load(value).items[1], UnknownItem)

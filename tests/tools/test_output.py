@@ -27,13 +27,25 @@ from responses_proto.models.actions import (
     ShellOutput,
     UpdateFile,
 )
-from responses_proto.models.content import ComputerScreenshot, InputFile, InputImage, InputText
+from responses_proto.models.content import (
+    ComputerScreenshot,
+    InputFile,
+    InputImage,
+    InputText,
+    OutputText,
+    ReasoningText,
+    Refusal,
+    SummaryText,
+    Text,
+    UnknownContent,
+)
 from responses_proto.models.items import (
     CALL_OUTPUT_PAIRS,
     ApplyPatchCall,
     ComputerCall,
     ComputerCallOutput,
     CustomToolCall,
+    CustomToolCallOutput,
     FunctionCall,
     FunctionCallOutput,
     LocalShellCall,
@@ -195,7 +207,11 @@ def test_an_answer_has_the_caller_of_the_call(kind: str) -> None:
     ("kind", "given", "message"),
     [
         ("function_call", [FOUND], "function_call must be answered with text or content parts, got"),
-        ("function_call", Approval(approve=True), "an Approval answers mcp_approval_request only, not function_call"),
+        (
+            "function_call",
+            Approval(approve=True),
+            "an approved function_call must be executed and answered with its output",
+        ),
         ("local_shell_call", IMAGE, "local_shell_call must be answered with text"),
         ("computer_call", "done", "computer_call must be answered with a screenshot"),
         ("computer_call", [IMAGE, IMAGE], "computer_call must be answered with a screenshot"),
@@ -335,3 +351,51 @@ def test_an_output_is_returned_unchanged() -> None:
 def test_values_without_a_json_form_are_refused(value: object, message: str) -> None:
     with pytest.raises(EncodeError, match=message):
         tool_output(value)
+
+
+VENDOR = UnknownContent(type="acme:part", raw={"type": "acme:part"})
+
+
+@pytest.mark.parametrize("kind", ["function_call", "custom_tool_call"])
+@pytest.mark.parametrize("how", ["part", "list", "tool_output", "item"])
+@pytest.mark.parametrize(
+    ("part", "sent"),
+    [
+        (OutputText(text="a", annotations=[], logprobs=[]), InputText(text="a")),
+        (Refusal(refusal="no"), InputText(text="no")),
+        (Text(text="a"), InputText(text="a")),
+        (ReasoningText(text="a"), InputText(text="a")),
+        (SummaryText(text="a"), InputText(text="a")),
+        (ComputerScreenshot(image_url="https://x.example/a.png"), IMAGE),
+        (InputText(text="a"), InputText(text="a")),
+        (IMAGE, IMAGE),
+        (VENDOR, VENDOR),
+    ],
+)
+def test_parts_of_any_kind_become_parts_that_an_output_may_have(kind: str, how: str, part: Any, sent: Any) -> None:
+    cls: Any = FunctionCallOutput if kind == "function_call" else CustomToolCallOutput
+    given: Any = {
+        "part": part,
+        "list": [part],
+        "tool_output": tool_output([part]),
+        "item": cls(call_id="call_1", output=[part]),
+    }[how]
+    assert output_item(CALLS[kind], given) == cls(call_id="call_1", output=[sent])
+
+
+@pytest.mark.parametrize("kind", ["local_shell_call", "shell_call", "apply_patch_call"])
+def test_parts_with_text_become_the_text_of_an_output(kind: str) -> None:
+    parts: list[Any] = [OutputText(text="a", annotations=[]), Refusal(refusal="b"), InputText(text="c")]
+    assert "abc" in str(dump(output_item(CALLS[kind], parts)))
+    with pytest.raises(UsageError, match="must be answered with text"):
+        output_item(CALLS[kind], [*parts, IMAGE])
+
+
+@pytest.mark.parametrize("kind", CALLS)
+@pytest.mark.parametrize("reason", ["", "too risky"])
+def test_a_denial_answers_every_type_of_call(kind: str, reason: str) -> None:
+    item = dump(output_item(CALLS[kind], Approval(approve=False, reason=reason)))
+    assert reason in str(item) or kind in ("computer_call", "tool_search_call")  # these have no place for a text
+    if kind != "mcp_approval_request":
+        with pytest.raises(UsageError, match=f"an approved {kind} must be executed"):
+            output_item(CALLS[kind], Approval(approve=True))

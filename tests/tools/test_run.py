@@ -151,7 +151,7 @@ def test_the_result_is_available_without_iterating(backend: str) -> None:
 REMOTE = McpTool(server_label="server", server_url="https://mcp.example", require_approval="always")
 
 
-def approve(request: McpApprovalRequest) -> Approval:
+def approve(request: Any) -> Approval:
     return Approval(approve=request.name == "work", reason="as asked")
 
 

@@ -183,6 +183,103 @@ def test_any_exception_of_a_tool_becomes_text_that_can_be_sent(backend: str) -> 
     run(backend, test)
 
 
+class UnreadableError(Exception):
+    """Has no text."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+class WrongTextError(Exception):
+    """Has a text that is not one."""
+
+    def __str__(self) -> Any:
+        return self.args[0]
+
+
+class UnreadableToolError(ToolError):
+    """Has no text, and is one of ours."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+GROUP = ExceptionGroup(
+    "unhandled errors in a TaskGroup",
+    [OSError("no route to alpha"), ExceptionGroup("more", [ValueError("beta"), UnreadableError()])],
+)
+
+
+@both_loops
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("on_error", ["tell_model", "raise"])
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (UnreadableError(), "The tool failed: UnreadableError"),
+        (WrongTextError(3), "The tool failed: WrongTextError"),
+        (UnreadableToolError("x"), ""),
+        (
+            GROUP,
+            "The tool failed: OSError: no route to alpha\nThe tool failed: ValueError: beta\nThe tool failed: UnreadableError",
+        ),
+        (ExceptionGroup("one", [KeyError("x")]), "The tool failed: KeyError: 'x'"),
+        (ExceptionGroup("same", [OSError("x"), OSError("x")]), "The tool failed: OSError: x"),
+    ],
+)
+def test_each_error_in_what_a_tool_raises_is_told_whatever_its_text(
+    backend: str, plain: bool, on_error: Any, error: Exception, text: str
+) -> None:
+    async def test() -> None:
+        async def raises_later(n: int) -> str:  # noqa: ARG001 - as below
+            await anyio.lowlevel.checkpoint()
+            raise error
+
+        def raises(n: int) -> str:  # noqa: ARG001 - the parameter of the calls
+            raise error
+
+        tool = function_tool(raises if plain else raises_later, name="bad")
+        async with serving(turn(function_call(1, name="bad"), function_call(2)), said()) as (_, client):
+            agent = client.run(**ASKED, tools=[tool, work], on_error=on_error, concurrency=1)
+            if on_error == "raise":
+                with pytest.raises(ToolError) as caught:
+                    await finish(agent)
+                assert caught.value is error or caught.value.__cause__ is error
+                assert texts(agent.loop) == [text]
+            else:
+                await finish(agent)
+                assert texts(agent.loop) == [text, "done 1"]
+        assert check_history(agent.loop.history) == []
+
+    run(backend, test)
+
+
+class UnwritableOutput:
+    """Cannot be shown, nor written."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@both_loops
+@pytest.mark.parametrize("output", [UnwritableOutput(), [UnwritableOutput()], {"x": UnwritableOutput()}, object])
+def test_an_output_that_cannot_be_sent_is_a_failure(backend: str, output: Any) -> None:
+    async def odd(_: ToolContext) -> ToolOutput:
+        await anyio.lowlevel.checkpoint()
+        return ToolOutput(output)
+
+    async def test() -> None:
+        async with serving(turn(function_call(1)), said()) as (_, client):
+            events, result = await finish(client.run(**ASKED, tools=[Source(odd)]))
+        (finished,) = [event for event in events if isinstance(event, ToolFinished)]
+        assert finished.failed
+        assert texts(result.loop)[0].startswith("The tool failed: ")
+
+    run(backend, test)
+
+
 def test_a_tool_that_cancels_itself_does_not_end_the_others() -> None:
     async def test() -> None:
         @function_tool

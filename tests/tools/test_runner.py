@@ -120,7 +120,7 @@ def test_recorded_answers_need_no_waiting(backend: str) -> None:
 def test_an_unsuitable_answer_leaves_the_call_unknown(backend: str) -> None:
     async def test() -> None:
         async with running() as (runner, published):
-            with pytest.raises(UsageError, match="an Approval answers mcp_approval_request only"):
+            with pytest.raises(UsageError, match="an approved function_call must be executed"):
                 runner.record_answer(function_call(1), Approval(approve=True))
             assert not runner.knows(function_call(1))
             assert published == []

@@ -39,6 +39,7 @@ def test_functions_and_executors_execute_calls_and_definitions_are_only_offered(
 
 def test_the_first_that_handles_a_call_gets_it() -> None:
     box = Toolbox([work, handler("function_call", every)])
+    box.request_with_tools(REQUEST)
     assert box.executor_of(function_call()) is box.executors[0]
     assert box.executor_of(function_call(name="other")) is box.executors[1]
     assert Toolbox([work]).executor_of(function_call(name="other")) is None

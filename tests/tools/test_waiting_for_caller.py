@@ -18,7 +18,6 @@ from responses_proto.models.items import (
     CustomToolCall,
     FunctionCall,
     Item,
-    McpApprovalRequest,
     McpApprovalResponse,
     ShellCall,
     ToolSearchCall,
@@ -331,7 +330,7 @@ def test_a_call_is_not_pending_before_it_is_complete(backend: str) -> None:
 @both_loops
 def test_a_remembered_approval_holds_for_a_run_without_a_callback(backend: str) -> None:
     async def test() -> None:
-        def not_now(_: McpApprovalRequest) -> None:
+        def not_now(_: Any) -> None:
             """Leave it to the caller of the run."""
 
         tools = [McpTool(server_label="server", server_url="https://mcp.example")]

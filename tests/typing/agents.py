@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, assert_type
 from responses_proto.models import (
     CreateResponse,
     CustomTool,
+    CustomToolCall,
     FunctionCall,
     FunctionTool,
     Item,
     LocalEnvironment,
+    McpApprovalRequest,
     McpTool,
     OutputTextDelta,
     Response,
@@ -19,12 +21,16 @@ from responses_proto.models import (
     Tool,
 )
 from responses_proto.models.response import PendingCall, Usage
+from responses_proto.protocol import fit
+from responses_proto.schema import Incomplete, Invalid, Parsed, Refused
 from responses_proto.tools import (
     Approval,
+    Effect,
     Function,
     ItemHandler,
     LocalEvent,
     LoopTurn,
+    Perform,
     Run,
     RunEvent,
     RunResult,
@@ -44,7 +50,6 @@ from responses_proto.tools import (
 
 if TYPE_CHECKING:
     from responses_proto import ResponsesClient
-    from responses_proto.models.items import McpApprovalRequest
     from responses_proto.typing import JSONObject
 
 
@@ -110,14 +115,14 @@ async def functions_keep_their_types(context: ToolContext) -> None:
     assert_type(handler(ShellCall, perform, definition=ShellTool(environment=LocalEnvironment())), ItemHandler)
 
 
-def approve(request: McpApprovalRequest) -> Approval:
+def approve(request: PendingCall) -> Approval:
     """Decide."""
-    return Approval(request.name == "read", remember=True)
+    return Approval(isinstance(request, McpApprovalRequest) and request.name == "read", remember=True)
 
 
-async def approve_later(request: McpApprovalRequest) -> bool | None:
+async def approve_later(request: PendingCall) -> bool | None:
     """Decide, or leave it."""
-    return request.name == "read" or None
+    return isinstance(request, FunctionCall) or None
 
 
 async def runs_take_tools_of_all_kinds(client: ResponsesClient, raw: JSONObject, loop: ToolLoop) -> None:
@@ -132,7 +137,7 @@ async def runs_take_tools_of_all_kinds(client: ResponsesClient, raw: JSONObject,
         max_turns=None,
         tool_timeout=1,
     )
-    assert_type(run, Run)
+    assert_type(run, Run[None])
     client.run(CreateResponse(model="m"), tools=[double], temperature=0.5, continuation="history")
     client.run(raw, approve=approve_later)
     client.run(loop, max_turns=3, start="manual")
@@ -174,10 +179,71 @@ async def runs_tell_events(run: Run) -> str:
 def a_loop_goes_round(loop: ToolLoop, response: Response) -> None:
     for call in loop.receive(response):
         assert_type(call, PendingCall)
-        assert_type(loop.answer(call, "x"), Item)
+        assert_type(loop.answer(call, "x"), Item | None)
         loop.answer(call, ToolOutput("x"))
         loop.answer(call, Approval(approve=False))
     CreateResponse(model="m", input=[*loop.items, *loop.history])
+
+
+class Shop:
+    """What tools need."""
+
+    prices: dict[str, int]
+
+
+@function_tool(needs_approval=lambda call: "9" in call.arguments)
+def price(context: ToolContext[Shop], article: str) -> int:
+    """Return a price."""
+    assert_type(context.deps, Shop)
+    return context.deps.prices[article]
+
+
+async def needs_it(call: CustomToolCall) -> bool:
+    """Decide later."""
+    return call.input == "x"
+
+
+custom_tool(shout, needs_approval=needs_it)
+handler(ShellCall, lambda call: call.call_id, needs_approval=lambda call: bool(call.action.commands))
+
+
+async def journal(effect: Effect, perform: Perform) -> JSONObject:
+    """Perform an effect."""
+    assert_type(effect.key, str)
+    return await perform()
+
+
+def shorter(items: list[Item]) -> list[Item]:
+    """Make the input shorter."""
+    return fit(items, max_bytes=1000, max_images=2)
+
+
+async def runs_have_typed_answers(client: ResponsesClient, loop: ToolLoop) -> Shop | None:
+    run = client.run(
+        model="m",
+        tools=[price],
+        deps=Shop(),
+        output=Shop,
+        repairs=2,
+        max_tokens=10,
+        max_tool_calls=3,
+        on_effect=journal,
+        edit_input=shorter,
+    )
+    assert_type(run, Run[Shop])
+    assert_type(client.run(loop, output=list[int]), Run[list[int]])
+    await runs_tell_events(run)  # a helper for any run
+    result = await run.result()
+    match result.parsed:
+        case Parsed(value=shop):
+            assert_type(shop, Shop)
+            return shop
+        case Refused() | Incomplete() | Invalid():
+            return None
+
+
+def a_loop_is_json(loop: ToolLoop) -> ToolLoop:
+    return ToolLoop.load(loop.dump())
 
 
 def a_function_may_come_as_a_variable(tool: Function[[int], int, FunctionTool]) -> int:

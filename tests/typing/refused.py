@@ -121,5 +121,9 @@ def a_run_takes_what_it_takes(client: ResponsesClient, loop: ToolLoop) -> None:
     loop.answer("call_1", "x")  # type: ignore[arg-type] # the call itself
 
 
+def dependencies_have_their_type(context: ToolContext[int]) -> str:
+    return context.deps  # type: ignore[return-value] # a number
+
+
 def progress_is_named(context: ToolContext) -> None:
     context.progress("half", 1, 2)  # type: ignore[call-arg] # by name only

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import contextvars
 import sys
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
@@ -21,25 +21,41 @@ if TYPE_CHECKING:
 
 __all__ = ["TaskHolder"]
 
-_CLOSE_TIMEOUT: Final = 3.0
-"""Seconds that the task may take to close its resource before it is cancelled."""
-_CANCEL_TIMEOUT: Final = 8.0
-"""Seconds that the cancelled task may take to clean up before :meth:`TaskHolder.close` gives up waiting."""
-
 
 class TaskHolder:
     """A task that holds a resource. Any other task may start it, wait for it and close it.
 
     ``work`` opens the resource, awaits :meth:`wait_until_closed` and closes the resource. If ``work`` raises, at any
-    time, :attr:`failure` is that error; if it is an exception group, its first error.
+    time, :attr:`failure` is that error; if it is an exception group, its first error. ``close_timeout`` is the number of
+    seconds after which :meth:`close` cancels ``work``, and ``cancel_timeout`` how many more it waits then.
 
     The order of the calls is :meth:`start`, :meth:`wait_opened`, :meth:`close`.
     """
 
-    __slots__ = ("_close_requested", "_ended", "_no_cancel", "_opened", "_scope", "_task", "_work", "failure")
+    __slots__ = (
+        "_cancel_timeout",
+        "_close_requested",
+        "_close_timeout",
+        "_ended",
+        "_no_cancel",
+        "_opened",
+        "_scope",
+        "_task",
+        "_work",
+        "exit",
+        "failure",
+    )
 
-    def __init__(self, work: Callable[[TaskHolder], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        work: Callable[[TaskHolder], Awaitable[None]],
+        *,
+        close_timeout: float = 3.0,
+        cancel_timeout: float = 8.0,
+    ) -> None:
         self._work = work
+        self._close_timeout = close_timeout
+        self._cancel_timeout = cancel_timeout
         self._opened = anyio.Event()
         self._close_requested = anyio.Event()
         self._ended = anyio.Event()
@@ -47,6 +63,7 @@ class TaskHolder:
         self._no_cancel = False
         self._task: object = None  # event loops keep weak references only
         self.failure: Exception | None = None
+        self.exit: BaseException | None = None  # a SystemExit or KeyboardInterrupt that ended the task
 
     @property
     def ended(self) -> bool:
@@ -61,10 +78,15 @@ class TaskHolder:
         self._task = _spawn(self._run)
 
     async def wait_opened(self) -> None:
-        """Wait until the resource is open. Raises the :attr:`failure` if it could not be opened."""
+        """Wait until the resource is open. Raises what ended the task if it could not be opened."""
         await self._opened.wait()
-        if self.failure is not None:
-            raise self.failure
+        self.raise_failure()
+
+    def raise_failure(self) -> None:
+        """Raise what ended the task, if anything did."""
+        error = self.failure or self.exit
+        if error is not None:
+            raise error
 
     async def wait_ended(self, seconds: float) -> bool:
         """Wait at most ``seconds`` for the end of the task. Return whether it has ended."""
@@ -76,18 +98,19 @@ class TaskHolder:
         """Ask the task to close the resource, without waiting for it."""
         self._close_requested.set()
 
-    async def close(self) -> None:
-        """Close the resource and wait for the end of the task: 3 seconds, and 8 more after cancelling it. Idempotent.
+    async def close(self, *, cancel: bool = False) -> None:
+        """Close the resource and wait for the end of the task. With ``cancel``, cancel the task at once. Idempotent.
 
         The wait is shielded from cancellation.
         """
         self.request_close()
-        if not self._opened.is_set() and not self._no_cancel:
-            self._scope.cancel()  # it is still opening, and no caller waits for it any more
+        # If it is still opening, no caller waits for it any more.
+        if cancel or (not self._opened.is_set() and not self._no_cancel):
+            self._scope.cancel()
         with anyio.CancelScope(shield=True):
-            if not await self.wait_ended(_CLOSE_TIMEOUT):
+            if not await self.wait_ended(self._close_timeout):
                 self._scope.cancel()
-                await self.wait_ended(_CANCEL_TIMEOUT)
+                await self.wait_ended(self._cancel_timeout)
 
     # For `work`
 
@@ -114,17 +137,23 @@ class TaskHolder:
         try:
             with self._scope:
                 await self._work(self)
-        except Exception as error:  # noqa: BLE001 - the task has no parent to raise in: `failure` keeps the error
-            self.failure = _first_error(error)
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as raised:  # noqa: BLE001 - the task has no parent to raise in: the attributes keep it
+            error = _first_error(raised)
+            if isinstance(error, Exception):
+                self.failure = error
+            else:
+                self.exit = error
         finally:
             self._ended.set()
             self._opened.set()
 
 
-def _first_error(error: Exception) -> Exception:
+def _first_error(error: BaseException) -> BaseException:
     """Return the first error of a group, which usually caused the others; or the error itself."""
-    while isinstance(error, ExceptionGroup):
-        error = cast("ExceptionGroup[Exception]", error).exceptions[0]
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return error
 
 

@@ -186,8 +186,8 @@ class Batch:
             try:
                 result = await self._results.receive()
             except (anyio.EndOfStream, anyio.ClosedResourceError):
-                if self._holder is not None and self._holder.failure is not None:
-                    raise self._holder.failure from None
+                if self._holder is not None:
+                    self._holder.raise_failure()
                 raise StopAsyncIteration from None
             if not self._ordered:
                 self._room.release()

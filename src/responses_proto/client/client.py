@@ -9,9 +9,9 @@
                 ...
             response = await stream.result()
 
-Nothing here keeps a cancel scope or a task group open between two calls. Streams can therefore be nested, passed to other
-tasks and left at any point. Runs and WebSocket sessions are the exceptions: they have tasks of their own, so their block must
-be entered and left in the same task.
+Nothing here keeps a cancel scope or a task group open between two calls. Streams and runs can therefore be nested, passed to
+other tasks and left at any point. WebSocket sessions are the exception: they have tasks of their own, so their block must be
+entered and left in the same task.
 """
 
 from __future__ import annotations
@@ -64,9 +64,11 @@ if TYPE_CHECKING:
     from ..models.request import CompactFields, CreateResponseFields, InputTokensFields, RunFields
     from ..schema.structured import ParseResult
     from ..tools._runner import OnError
+    from ..tools._starter import Approve
+    from ..tools.effects import OnEffect
     from ..tools.executors import Tools
     from ..tools.loop import Continuation, ToolLoop
-    from ..tools.run import Approve, Run, StartPolicy
+    from ..tools.run import EditInput, Run, StartPolicy
     from ..typing import JSONObject
     from .batch import Batch, BatchProgress
     from .stream import OnAbandon
@@ -77,6 +79,12 @@ if TYPE_CHECKING:
 __all__ = ["ResponsesClient"]
 
 T = TypeVar("T")
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as _TypeVarWithDefault  # type checkers bundle it
+
+    R = _TypeVarWithDefault("R", default=None)
+else:
+    R = TypeVar("R")
 
 _ATTEMPTS_IN_BATCH: Final = 10
 _DELAY_IN_BATCH: Final = 3600.0  # seconds
@@ -330,46 +338,64 @@ class ResponsesClient:
         *,
         tools: Tools = (),
         approve: Approve | None = None,
+        deps: object = None,
+        output: TypeForm[R] | None = None,
+        repairs: int = 1,
         max_turns: int | None = 32,
+        max_tokens: int | None = None,
+        max_tool_calls: int | None = None,
         start: StartPolicy = "response_done",
         concurrency: int = 16,
         tool_timeout: float | None = None,
         on_error: OnError = "tell_model",
         continuation: Continuation | None = None,
+        edit_input: EditInput | None = None,
+        on_effect: OnEffect | None = None,
         timeouts: Timeouts | None = None,
         headers: Mapping[str, str] | None = None,
         **fields: Unpack[RunFields],
-    ) -> Run:
+    ) -> Run[R]:
         """Return a run: create responses and execute the tools that they call, until the model calls none.
 
         Nothing is sent until the run is entered: ``async with client.run(...) as run``. Then iterate over its events, or call
         :meth:`~responses_proto.tools.Run.result`. ``request`` and ``fields`` are those of :meth:`create` and apply to every
         response of the run; with ``tool_choice="required"``, the model therefore never stops calling tools. A
         :class:`~responses_proto.tools.ToolLoop`, such as that of an earlier run, is continued on a copy, for up to ``max_turns``
-        more responses.
+        more responses, and ``max_tokens`` and ``max_tool_calls`` more if they are given; it must have asked for ``output`` before.
 
         - ``tools``: functions, executors (:class:`~responses_proto.tools.ToolExecutor`), and definitions of tools that are not
           executed here. If the model calls a function that was not offered, it is told that there is no such tool. If it calls
           a tool that was offered but is not executed here, the run stops, and the call is pending in its result.
-        - ``approve``: decides about the calls that need an approval. Without it, none is approved.
+        - ``approve``: decides about the calls that need an approval: of remote MCP servers, and of tools with
+          ``needs_approval``. Without it, none is approved.
+        - ``deps``: passed to the tools, as ``ToolContext.deps``.
+        - ``output``: the type of the answer, as in :meth:`parse`; the value is in ``RunResult.parsed``. If the answer does not
+          match it, the model is told why and asked again, ``repairs`` times at most (default 1).
         - ``max_turns``: the number of responses, at least 1; ``None`` for no bound (default 32).
+        - ``max_tokens``: the number of tokens of all responses from which on no request follows.
+        - ``max_tool_calls``: the number of calls that are executed. A response that exceeds it ends the run, and its calls are
+          pending. The field of this name in a request bounds the tools of the server: set it in ``request``.
         - ``start``: when a call is executed: ``"response_done"``, ``"item_done"`` or ``"manual"``.
         - ``concurrency``: how many calls are executed at the same time (default 16).
         - ``tool_timeout``: bound of each call, in seconds; ``None`` for no bound. A tool's own ``timeout`` takes precedence.
         - ``on_error``: for a tool that raises: ``"tell_model"`` sends the error to the model as the output of the call,
           ``"raise"`` ends the run with it.
         - ``continuation``: how the next request refers to the previous responses; see :class:`~responses_proto.tools.ToolLoop`.
+        - ``edit_input``: returns the input to send instead of that of each request, such as one made shorter by
+          :func:`responses_proto.protocol.fit`. The history of the run is not changed.
+        - ``on_effect``: called for each request and each execution of a call; see :mod:`responses_proto.tools.effects`.
         - ``timeouts``: bounds of each response.
 
         Outputs of tools are bounded by ``Limits.max_tool_output_bytes``. Raises ``UsageError``, here or when the run is entered,
         for invalid arguments, for an object that is not a tool, and for two tools with the same name.
         """
-        from ..tools.loop import ToolLoop  # noqa: PLC0415 - loaded only by callers that run tools
+        from ..schema.structured import Structured, with_text_format  # noqa: PLC0415 - loaded only by callers that run tools
+        from ..tools.loop import ToolLoop, check_bounds  # noqa: PLC0415 - as above
         from ..tools.run import Run  # noqa: PLC0415 - as above
 
-        self._open_core()
-        if max_turns is not None and max_turns < 1:
-            raise UsageError(f"max_turns must be at least 1, got {max_turns!r}")
+        core = self._open_core()
+        check_bounds(max_turns=max_turns, max_tokens=max_tokens, max_tool_calls=max_tool_calls)
+        structured = None if output is None else Structured(output)
         if isinstance(request, ToolLoop):
             if fields or continuation is not None:
                 raise UsageError(
@@ -377,9 +403,22 @@ class ResponsesClient:
                 )
             loop = copy.copy(request)
             loop.max_turns = None if max_turns is None else len(loop.turns) + max_turns
+            if max_tokens is not None:
+                loop.max_tokens = loop.tokens + max_tokens
+            if max_tool_calls is not None:
+                loop.max_tool_calls = loop.answered_calls + max_tool_calls
         else:
-            content = _with_stream(merge_fields(CreateResponse, request, cast("Any", fields)), stream=False)
-            loop = ToolLoop(content, continuation=continuation, dialect=self._dialect, max_turns=max_turns)
+            settings: Any = fields
+            if structured is not None:
+                settings = with_text_format(structured, request, settings)
+            loop = ToolLoop(
+                _with_stream(merge_fields(CreateResponse, request, settings), stream=False),
+                continuation=continuation,
+                dialect=self._dialect,
+                max_turns=max_turns,
+                max_tokens=max_tokens,
+                max_tool_calls=max_tool_calls,
+            )
 
         def open_stream(request: CreateResponse | JSONObject) -> EventStream:
             return self.stream(request, timeouts=timeouts, headers=headers)
@@ -393,7 +432,13 @@ class ResponsesClient:
             concurrency=concurrency,
             tool_timeout=tool_timeout,
             on_error=on_error,
-            limits=self._core.limits,
+            deps=deps,
+            output=structured,
+            repairs=repairs,
+            edit_input=edit_input,
+            on_effect=on_effect,
+            limits=core.limits,
+            converter=core.converter,
         )
 
     def map(

@@ -116,7 +116,8 @@ class CreateResponse(_ResponseParameters):
     """Whether the server answers at once and the response is retrieved later."""
 
 
-# The fields in groups, because a run takes tools of another kind and has no `stream`.
+# The fields in groups, because a run takes tools of another kind, has a bound of its own for their calls, and has no
+# `stream`.
 
 
 class _InputFields(TypedDict, total=False):
@@ -127,12 +128,12 @@ class _InputFields(TypedDict, total=False):
 
 class _ToolFields(TypedDict, total=False):
     tools: Sequence[Tool | JSONObject] | None
+    max_tool_calls: int | None
 
 
 class _SettingFields(TypedDict, total=False):
     tool_choice: ToolChoice | JSONObject | None
     parallel_tool_calls: bool | None
-    max_tool_calls: int | None
     text: TextConfig | JSONObject | None
     reasoning: ReasoningConfig | JSONObject | None
     max_output_tokens: int | None

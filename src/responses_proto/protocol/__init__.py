@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .history import HistoryRule as HistoryRule
     from .history import as_input as as_input
     from .history import check_history as check_history
+    from .history import fit as fit
     from .sse import Frame as Frame
     from .sse import SSEDecoder as SSEDecoder
     from .sse import encode_comment as encode_comment
@@ -94,7 +95,7 @@ else:
                 "request_id",
                 "retry_after",
             ),
-            ".history": ("HistoryFinding", "HistoryRule", "as_input", "check_history"),
+            ".history": ("HistoryFinding", "HistoryRule", "as_input", "check_history", "fit"),
             ".sse": ("Frame", "SSEDecoder", "encode_comment", "encode_frame"),
             ".state": (
                 "DELTA_FIELDS",

@@ -2,7 +2,7 @@
 
 Items have the same classes in both directions, so an item of a response can be sent in the next request. But servers refuse some fields
 and some types of items in input: :func:`as_input` removes those, and nothing else. :func:`check_history` finds what a server would
-refuse in a history before it is sent.
+refuse in a history before it is sent. :func:`fit` makes a history shorter.
 
 The rules are in tables: :data:`HISTORY_RULES`, ``models.items.CALL_OUTPUT_PAIRS``, and the fields of ``Provider``.
 """
@@ -14,19 +14,35 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
+from ..codec import dumps
+from ..exceptions import LimitExceeded
 from ..models._base import Extra
-from ..models.content import OutputText
-from ..models.items import PAIR_OF_CALL, PAIR_OF_OUTPUT, McpApprovalRequest, Message, Reasoning, UnknownItem
+from ..models._media import WHITE_PIXEL
+from ..models.content import Content, InputImage, InputText, OutputText
+from ..models.items import (
+    PAIR_OF_CALL,
+    PAIR_OF_OUTPUT,
+    Compaction,
+    ComputerCallOutput,
+    CustomToolCallOutput,
+    FunctionCallOutput,
+    ImageGenerationCall,
+    McpApprovalRequest,
+    McpCall,
+    Message,
+    Reasoning,
+    UnknownItem,
+)
 from ..models.response import PendingCall, Response
 from ..providers import Provider, find_provider
 from ..typing import UNSET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Container, Iterator, Mapping, Sequence
 
     from ..models.items import Item
 
-__all__ = ["HISTORY_RULES", "HistoryFinding", "HistoryRule", "as_input", "check_history"]
+__all__ = ["HISTORY_RULES", "HistoryFinding", "HistoryRule", "as_input", "check_history", "fit"]
 
 
 @attrs.frozen
@@ -313,3 +329,124 @@ def _check_fields(items: Sequence[Item]) -> Iterator[HistoryFinding]:
             yield HistoryFinding("status-missing", index, item.type)
         if getattr(item, _SERVER_ONLY, UNSET) is not UNSET:
             yield HistoryFinding("output-only-field", index, _SERVER_ONLY)
+
+
+# ---- making input shorter
+
+_IMAGE_NOTE: Final = "[An older image was removed.]"
+_BLANK_IMAGE: Final = f"data:image/png;base64,{WHITE_PIXEL}"
+
+
+def fit(items: Sequence[Item], *, max_bytes: int | None = None, max_images: int | None = None) -> list[Item]:
+    """Return a history that is not larger than the bounds. The given items are not changed.
+
+    ``max_images`` is the number of images to keep, the last ones. Older ones are replaced: by a note; a screenshot of a computer, which
+    must be an image, by a blank one.
+
+    ``max_bytes`` is the size of the items as JSON. While they are larger, the oldest exchange is dropped: a message of the user with all that
+    follows it up to the next one. Of the last exchange, the message and the last step of the model are kept, and the oldest other steps are
+    dropped. Calls stay together with their outputs, and reasoning with what follows from it. Always kept are messages of the system and the
+    developer, compactions, and outputs of calls that are not among the items, because the server has stored them.
+
+    Raises ``LimitExceeded`` if what must be kept is larger than ``max_bytes``.
+    """
+    kept = _without_images(items, max_images)
+    if max_bytes is None:
+        return kept
+    sizes = [len(dumps(item)) + 1 for item in kept]  # with a comma
+    total = sum(sizes) + 1
+    dropped: set[int] = set()
+    for step in _droppable(kept):
+        if total <= max_bytes:
+            break
+        dropped.update(step)
+        total -= sum(sizes[index] for index in step)
+    if total > max_bytes:
+        raise LimitExceeded("max_bytes", total)
+    return [item for index, item in enumerate(kept) if index not in dropped]
+
+
+def _droppable(items: Sequence[Item]) -> Iterator[list[int]]:
+    """Yield the indices of items that can be dropped together, in the order in which they should be."""
+    known = {_text_of(item, pair.call_key) for item in items if (pair := PAIR_OF_CALL.get(item.type))}
+    pinned = {index for index, item in enumerate(items) if _is_pinned(item, known)}
+    exchanges: list[list[list[int]]] = []
+    for step in _steps(items):
+        if not exchanges or _is_message(items[step[0]], "user"):
+            exchanges.append([])
+        exchanges[-1].append([index for index in step if index not in pinned])
+    for exchange in exchanges[:-1]:
+        yield [index for step in exchange for index in step]
+    for exchange in exchanges[-1:]:
+        yield from exchange[1:-1]
+
+
+def _is_pinned(item: Item, known_calls: Container[str]) -> bool:
+    pair = PAIR_OF_OUTPUT.get(item.type)
+    answers_stored_call = pair is not None and _text_of(item, pair.output_key) not in known_calls
+    return answers_stored_call or isinstance(item, Compaction) or _is_message(item, "system", "developer")
+
+
+def _steps(items: Sequence[Item]) -> list[list[int]]:
+    """Divide the items into messages of the client, and steps of the model with the outputs of their calls."""
+    last: dict[str, int] = {}  # key of a call -> the index of the last item that refers to it
+    for index, item in enumerate(items):
+        pair = PAIR_OF_OUTPUT.get(item.type)
+        key = _text_of(item, pair.output_key) if pair else item.approval_request_id if isinstance(item, McpCall) else ""
+        if key:
+            last[key] = index
+    steps: list[list[int]] = []
+    end = -1  # the last item that the current step needs
+    for index, item in enumerate(items):
+        follows_client = index == 0 or _is_by_client(items[index - 1])
+        begins = isinstance(item, Message) if _is_by_client(item) else follows_client
+        if not steps or (index > end and begins):
+            steps.append([])
+        steps[-1].append(index)
+        pair = PAIR_OF_CALL.get(item.type)
+        end = max(end, last.get(_text_of(item, pair.call_key), -1) if pair else -1)
+    return steps
+
+
+def _is_message(item: Item, *roles: str) -> bool:
+    return isinstance(item, Message) and item.role in roles
+
+
+def _is_by_client(item: Item) -> bool:
+    return item.role != "assistant" if isinstance(item, Message) else item.type in _BY_CLIENT
+
+
+def _without_images(items: Sequence[Item], maximum: int | None) -> list[Item]:
+    """Return the items with only the last ``maximum`` images; ``None`` keeps all."""
+    kept = [*items]
+    if maximum is None:
+        return kept
+    left = maximum
+    for index in reversed(range(len(kept))):
+        item = kept[index]
+        if isinstance(item, ImageGenerationCall) and item.result:
+            kept[index] = item if left > 0 else attrs.evolve(item, result=None)
+            left -= 1
+        elif isinstance(item, ComputerCallOutput):
+            screen = attrs.evolve(item.output, image_url=_BLANK_IMAGE, file_id=UNSET)
+            kept[index] = item if left > 0 else attrs.evolve(item, output=screen)
+            left -= 1
+        elif isinstance(item, Message):
+            content, left = _without_parts(item.content, left)
+            kept[index] = attrs.evolve(item, content=content)
+        elif isinstance(item, FunctionCallOutput | CustomToolCallOutput):
+            output, left = _without_parts(item.output, left)
+            kept[index] = attrs.evolve(item, output=output)
+    return kept
+
+
+def _without_parts(content: str | list[Content], left: int) -> tuple[str | list[Content], int]:
+    """Return the parts with only the last ``left`` images, and how many more may be kept."""
+    if isinstance(content, str):
+        return content, left
+    parts: list[Content] = []
+    for part in reversed(content):
+        is_image = isinstance(part, InputImage)
+        parts.append(InputText(text=_IMAGE_NOTE) if is_image and left <= 0 else part)
+        left -= is_image
+    return parts[::-1], left

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from . import mcp as mcp
     from ._runner import OnError as OnError
+    from ._starter import Approve as Approve
+    from .effects import Effect as Effect
+    from .effects import OnEffect as OnEffect
+    from .effects import Perform as Perform
     from .events import ApprovalRequested as ApprovalRequested
     from .events import LocalEvent as LocalEvent
     from .events import RunEvent as RunEvent
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from .events import TurnStarted as TurnStarted
     from .executors import Function as Function
     from .executors import ItemHandler as ItemHandler
+    from .executors import NeedsApproval as NeedsApproval
     from .executors import ProgressReport as ProgressReport
     from .executors import ToolContext as ToolContext
     from .executors import ToolExecutor as ToolExecutor
@@ -36,7 +41,6 @@ if TYPE_CHECKING:
     from .executors import handler as handler
     from .loop import Continuation as Continuation
     from .loop import LoopState as LoopState
-    from .loop import LoopTurn as LoopTurn
     from .loop import StopReason as StopReason
     from .loop import ToolLoop as ToolLoop
     from .loop import is_offered as is_offered
@@ -46,16 +50,19 @@ if TYPE_CHECKING:
     from .output import call_key as call_key
     from .output import output_item as output_item
     from .output import tool_output as tool_output
-    from .run import Approve as Approve
+    from .run import EditInput as EditInput
     from .run import Run as Run
     from .run import RunResult as RunResult
     from .run import RunStopReason as RunStopReason
     from .run import StartPolicy as StartPolicy
+    from .turn import LoopTurn as LoopTurn
 else:
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "._runner": ("OnError",),
+            "._starter": ("Approve",),
+            ".effects": ("Effect", "OnEffect", "Perform"),
             ".events": (
                 "ApprovalRequested",
                 "LocalEvent",
@@ -70,6 +77,7 @@ else:
             ".executors": (
                 "Function",
                 "ItemHandler",
+                "NeedsApproval",
                 "ProgressReport",
                 "ToolContext",
                 "ToolExecutor",
@@ -78,9 +86,10 @@ else:
                 "function_tool",
                 "handler",
             ),
-            ".loop": ("Continuation", "LoopState", "LoopTurn", "StopReason", "ToolLoop", "is_offered"),
+            ".loop": ("Continuation", "LoopState", "StopReason", "ToolLoop", "is_offered"),
             ".output": ("Approval", "ToolOutput", "ToolResult", "call_key", "output_item", "tool_output"),
-            ".run": ("Approve", "Run", "RunResult", "RunStopReason", "StartPolicy"),
+            ".run": ("EditInput", "Run", "RunResult", "RunStopReason", "StartPolicy"),
+            ".turn": ("LoopTurn",),
         },
         extras=("mcp",),
     )

@@ -14,6 +14,8 @@ from typing import Generic, TypeVar
 
 import anyio
 
+from ..exceptions import LocalProtocolError
+
 __all__ = ["EventQueue"]
 
 T = TypeVar("T")
@@ -51,7 +53,12 @@ class EventQueue(Generic[T]):
         return self._events.popleft() if self._events else None
 
     async def get(self) -> T | None:
-        """Wait for the next event and return it; return ``None`` at the end. A cancelled call loses no event."""
+        """Wait for the next event and return it; return ``None`` at the end. A cancelled call loses no event.
+
+        Raises ``LocalProtocolError`` if another task waits already.
+        """
+        if self._reader_waits:
+            raise LocalProtocolError("another task reads these events: only one may read at a time")
         while not self._events:
             if self._closed:
                 return None

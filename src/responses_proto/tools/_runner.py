@@ -1,8 +1,8 @@
 """Executes calls concurrently, each once and within its timeout, and records exactly one answer for each.
 
 :class:`ToolRunner` starts a task per call, up to a number of tasks at a time; later calls wait in order. The call
-gets one answer, also if the task ends with an exception, a timeout or cancellation. The only exception is a request for
-approval that the caller did not decide: it stays unanswered, and can be asked again.
+gets one answer, also if the task ends with an exception, a timeout or cancellation. The only exception is a question to
+the caller that was not decided: the call stays unanswered, and can be asked about again.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import math
+import sys
 import threading
 import time
 from collections import deque
@@ -20,18 +21,22 @@ import anyio.from_thread
 import anyio.lowlevel
 import attrs
 
-from ..exceptions import DeadlineExceeded, LimitExceeded, LocalProtocolError, ResponsesProtoError, ToolError
+from ..codec import dump, load
+from ..exceptions import DeadlineExceeded, LimitExceeded, LocalProtocolError, ToolError, UsageError
+from ..models.items import Item
+from .effects import Effect
 from .events import ToolFinished, ToolProgress, ToolStarted
 from .executors import ToolContext
 from .output import Approval, ToolOutput, call_key, output_item
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from anyio.abc import TaskGroup
 
     from ..limits import Limits
     from ..models.response import PendingCall
+    from .effects import OnEffect
     from .events import ToolEvent
     from .executors import ProgressReport
 
@@ -46,12 +51,14 @@ _MAX_ERROR_CHARS: Final = 4096  # of an exception's text in an answer
 
 
 class JobKind(enum.Enum):
-    """Who answers a call."""
+    """What is done for a call."""
 
     TOOL = "tool"
-    """A tool. It may have effects, so its call is answered even if it is cancelled."""
+    """Execute it. That may have effects, so the call is answered even if it is cancelled."""
     APPROVAL = "approval"
-    """The caller. Questions to the caller are asked one at a time."""
+    """Ask the caller about it, about one call at a time."""
+    CHECK = "check"
+    """Find out whether the caller must be asked."""
 
 
 @attrs.frozen(kw_only=True)
@@ -59,8 +66,9 @@ class Job:
     """A call, and the function that answers it."""
 
     call: PendingCall
-    work: Callable[[ToolContext], Awaitable[ToolOutput | Approval | None]]
-    """Returns the answer. ``None`` leaves an approval request without an answer; from a tool it is an error."""
+    work: Callable[[ToolContext[Any]], Awaitable[ToolOutput | Approval | ToolError | Job | None]]
+    """Returns the answer, or the next job for the call. ``None`` leaves the call without an answer; from a tool it is an
+    error. An exception of a tool is its answer; any other ends the run."""
     response_id: str
     turn: int
     """The number of the turn, from 1."""
@@ -87,8 +95,8 @@ class ToolRunner:
     :meth:`start` each call, or record its answer; then :meth:`wait`. The answers are in :attr:`finished`.
 
     ``tasks``: where the calls are executed. ``publish``: called with each event. ``concurrency``: the number of tools
-    that may run at a time. ``on_failure``: called, with ``on_error="raise"``, when a call failed and :attr:`failure` is
-    set.
+    that may run at a time. ``on_failure``: called when :attr:`failure` is set. ``deps``: for ``ToolContext.deps``.
+    ``on_effect``: called for each tool, instead of executing it.
     """
 
     def __init__(
@@ -100,14 +108,23 @@ class ToolRunner:
         on_error: OnError,
         limits: Limits,
         on_failure: Callable[[], None],
+        deps: object = None,
+        on_effect: OnEffect | None = None,
     ) -> None:
         self._tasks = tasks
         self._publish = publish
-        self._lanes = {JobKind.TOOL: _Lane(concurrency), JobKind.APPROVAL: _Lane(1)}
+        self._lanes = {
+            JobKind.TOOL: _Lane(concurrency),
+            JobKind.APPROVAL: _Lane(1),
+            JobKind.CHECK: _Lane(sys.maxsize),
+        }
         self._on_error = on_error
         self._limits = limits
         self._on_failure = on_failure
+        self._deps = deps
+        self._on_effect = on_effect
         self._running: dict[str, anyio.CancelScope] = {}
+        self._unperformed: set[str] = set()  # calls for which `on_effect` raised
         self._known: set[str] = set()
         self._idle = anyio.Event()
         self._idle.set()
@@ -117,12 +134,13 @@ class ToolRunner:
         """The answered calls of the current response, by :func:`~.output.call_key`."""
         self.tool_started = False
         """Whether any tool was ever started. What it did cannot be undone."""
-        self.failure: ToolError | None = None
+        self.failure: Exception | None = None
         """The error that the run should end with."""
 
     def forget_calls(self) -> None:
         """Forget all calls. The next response may use the same keys."""
         self._known.clear()
+        self._unperformed.clear()
         self.finished = {}
 
     def knows(self, call: PendingCall) -> bool:
@@ -135,6 +153,9 @@ class ToolRunner:
         Raises ``LocalProtocolError`` if it was already started or answered.
         """
         self._add_known(job.call)
+        self._add_job(job)
+
+    def _add_job(self, job: Job) -> None:
         if self._idle.is_set():
             self._idle = anyio.Event()
         lane = self._lanes[job.kind]
@@ -147,13 +168,12 @@ class ToolRunner:
         """Answer a call without executing it. Raises as :meth:`start` does, and what ``output_item`` raises."""
         item = output_item(call, answer, limits=self._limits)
         self._add_known(call)
-        failed = isinstance(answer, ToolOutput) and answer.failed
-        self._finish(ToolFinished(call, item, failed=failed))
+        self._finish(ToolFinished(call, item, failed=_is_failure(answer)))
 
     def record_failure(self, call: PendingCall, error: Exception) -> None:
         """Answer a call with an error without executing it. Raises as :meth:`start` does."""
         self._add_known(call)
-        self._record(call, None, error)
+        self._finish(self._finished(call, None, error))
 
     @property
     def idle(self) -> bool:
@@ -196,29 +216,26 @@ class ToolRunner:
         self._tasks.start_soon(self._execute, job)
 
     async def _execute(self, job: Job) -> None:
-        scope = self._running[job.key]
-        scope.deadline = anyio.current_time() + (math.inf if job.timeout is None else job.timeout)
         context = ToolContext(
             job.call,
             response_id=job.response_id,
             turn=job.turn,
             timeout=job.timeout,
             on_progress=lambda progress: self._report_progress(job.call, progress),
+            deps=self._deps,
         )
-        started = time.monotonic()
-        answer: ToolOutput | Approval | None = None
-        # The answer of a tool that is cancelled. A question that is cancelled has no answer and can be asked again.
-        error: Exception | None = ToolError(_CANCELLED, call=job.call) if job.kind is JobKind.TOOL else None
+        executed: list[ToolFinished] = []  # kept if the task is cancelled after the execution
+        result: ToolFinished | Job | None = None
         try:
-            with scope:
-                await anyio.lowlevel.checkpoint_if_cancelled()  # before the tool can have effects
-                answer = await job.work(context)
-                missing = answer is None and job.kind is JobKind.TOOL
-                error = ToolError(_NO_OUTPUT, call=job.call) if missing else None
-            if scope.cancelled_caught and not self._stopping and job.timeout is not None:
-                error = DeadlineExceeded("tool", time.monotonic() - started, limit=job.timeout)
-        except Exception as raised:  # noqa: BLE001 - any exception of a tool becomes its answer
-            error = raised
+            with self._running[job.key]:
+                if job.kind is not JobKind.CHECK:  # a check holds a coroutine that must be awaited, and has no effects
+                    await anyio.lowlevel.checkpoint_if_cancelled()
+                if job.kind is JobKind.TOOL and self._on_effect is not None:
+                    result = await self._execute_as_effect(job, context, self._on_effect, executed)
+                elif job.kind is JobKind.TOOL:
+                    result = await self._execute_tool(job, context)
+                else:
+                    result = await self._ask(job, context)
         except (anyio.get_cancelled_exc_class(), BaseExceptionGroup) as raised:
             if not _is_cancellation(raised):
                 raise
@@ -228,13 +245,75 @@ class ToolRunner:
                 self.stop()
         finally:
             context.cancelled = True
-            self._record(job.call, answer, error, elapsed=time.monotonic() - started)
-            self._free_place(job)
+            if result is None and executed:
+                result = executed[-1]
+            elif result is None and job.kind is JobKind.TOOL and job.key not in self._unperformed:
+                # A question that is cancelled has no answer and can be asked again.
+                result = self._finished(job.call, None, ToolError(_CANCELLED, call=job.call))
+            self._end_job(job, result)
 
-    def _free_place(self, job: Job) -> None:
+    async def _execute_tool(self, job: Job, context: ToolContext[Any]) -> ToolFinished:
+        answer: object = None
+        error: Exception | None = None
+        started = time.monotonic()
+        deadline = anyio.current_time() + (math.inf if job.timeout is None else job.timeout)
+        try:
+            with anyio.CancelScope(deadline=deadline) as scope:
+                answer = await job.work(context)
+                if answer is None:
+                    error = ToolError(_NO_OUTPUT, call=job.call)
+            if scope.cancelled_caught:
+                error = DeadlineExceeded("tool", time.monotonic() - started, limit=job.timeout)
+        except Exception as raised:  # noqa: BLE001 - any exception of a tool becomes its answer
+            error = raised
+        elapsed = time.monotonic() - started
+        return self._finished(job.call, cast("ToolOutput", answer), error, elapsed=elapsed)
+
+    async def _execute_as_effect(
+        self, job: Job, context: ToolContext[Any], on_effect: OnEffect, executed: list[ToolFinished]
+    ) -> ToolFinished | None:
+        async def perform() -> dict[str, Any]:
+            executed.append(await self._execute_tool(job, context))
+            return _result_of(executed[-1])
+
+        effect = Effect(kind="tool", key=f"tool/{job.turn}/{job.key}", input=dump(job.call))
+        try:
+            result: Any = await on_effect(effect, perform)
+            if executed and result == _result_of(executed[-1]):
+                return executed[-1]
+            try:
+                output = ToolOutput(load(result["output"], Item), failed=bool(result["failed"]))
+                return self._finished(job.call, output, None)
+            except Exception as error:
+                raise UsageError(
+                    f"on_effect must return the result of {effect.key}, which is an output, got {result!r:.100}"
+                ) from error
+        except Exception as error:  # noqa: BLE001 - it ends the run, which raises it
+            self._unperformed.add(job.key)
+            self.fail(error)
+            return None
+
+    async def _ask(self, job: Job, context: ToolContext[Any]) -> ToolFinished | Job | None:
+        try:
+            answer = await job.work(context)
+            if answer is None or isinstance(answer, Job):
+                return answer
+            error = answer if isinstance(answer, ToolError) else None
+            return self._finished(job.call, None if error else cast("Approval", answer), error)
+        except Exception as error:  # noqa: BLE001 - it ends the run, which raises it
+            self.fail(error)
+            return None
+
+    def _end_job(self, job: Job, result: ToolFinished | Job | None) -> None:
         del self._running[job.key]
         lane = self._lanes[job.kind]
         lane.free += 1
+        if isinstance(result, ToolFinished):
+            self._finish(result)
+        elif result is None or self._stopping:
+            self._known.discard(job.key)
+        else:
+            self._add_job(result)
         if lane.queue:
             self._start_task(lane, lane.queue.popleft())
         self._update_idle()
@@ -243,35 +322,31 @@ class ToolRunner:
         if not self._running and not any(lane.queue for lane in self._lanes.values()):
             self._idle.set()
 
-    def _record(
+    def _finished(
         self,
         call: PendingCall,
         answer: ToolOutput | Approval | None,
         error: Exception | None,
         *,
         elapsed: float = 0.0,
-    ) -> None:
-        if answer is None and error is None:
-            self._known.discard(call_key(call))
-            return
+    ) -> ToolFinished:
+        """Return the event with the item for an answer; if there is an error or the answer has no item, for a failure."""
         item = None
-        if error is None:
+        if error is None and answer is not None:
             try:
-                item = output_item(call, cast("ToolOutput | Approval", answer), limits=self._limits)
-            except ResponsesProtoError as unsuitable:
+                item = output_item(call, answer, limits=self._limits)
+            except Exception as unsuitable:  # noqa: BLE001 - an executor may return anything, such as a broken object
                 error = unsuitable
         if item is None:
-            item = output_item(call, ToolOutput(_error_text(cast("Exception", error)), failed=True))
-        output = answer if isinstance(answer, ToolOutput) else None
-        self._finish(
-            ToolFinished(
-                call,
-                item,
-                failed=error is not None or (output is not None and output.failed),
-                error=error,
-                value=output.value if output is not None else None,
-                elapsed=elapsed,
-            )
+            text = _error_text(error or ToolError(_NO_OUTPUT))
+            item = output_item(call, ToolOutput(text, failed=True))
+        return ToolFinished(
+            call,
+            item,
+            failed=error is not None or _is_failure(answer),
+            error=error,
+            value=answer.value if isinstance(answer, ToolOutput) else None,
+            elapsed=elapsed,
         )
 
     def _finish(self, finished: ToolFinished) -> None:
@@ -281,6 +356,12 @@ class ToolRunner:
             self.failure = _tool_error(finished.call, finished.error)
             self.cancel()
             self._on_failure()
+
+    def fail(self, error: Exception) -> None:
+        """Set the :attr:`failure` to an error that is not a tool's. Running calls finish; queued ones are dropped."""
+        self.failure = self.failure or error
+        self.stop()
+        self._on_failure()
 
     def _report_progress(self, call: PendingCall, progress: ProgressReport) -> None:
         event = ToolProgress(call, progress.message, progress.done, progress.total)
@@ -298,21 +379,48 @@ def _is_cancellation(raised: BaseException) -> bool:
     return isinstance(raised, kinds) or (isinstance(raised, BaseExceptionGroup) and group.split(kinds)[1] is None)
 
 
+def _is_failure(answer: ToolOutput | Approval | None) -> bool:
+    return not answer.approve if isinstance(answer, Approval) else isinstance(answer, ToolOutput) and answer.failed
+
+
+def _result_of(finished: ToolFinished) -> dict[str, Any]:
+    return {"output": dump(finished.output), "failed": finished.failed}
+
+
+def _members(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors in a group, from a task group of the tool, and in the groups in it; or the error itself."""
+    if isinstance(error, BaseExceptionGroup):
+        for member in cast("BaseExceptionGroup[BaseException]", error).exceptions:
+            yield from _members(member)
+    else:
+        yield error
+
+
 def _error_text(error: Exception) -> str:
     """Return the text that tells the model why a call failed."""
-    inner: tuple[Exception, ...] = (error,)
-    while len(inner) == 1:  # a group with one error, from a task group of the tool
-        error = inner[0]
-        inner = getattr(error, "exceptions", ())
-    if isinstance(error, LimitExceeded):
-        text = f"The output is too large: {error.value} bytes, the maximum is {error.maximum}. Ask for less."
-    elif isinstance(error, DeadlineExceeded):
-        text = f"The tool took too long and was stopped after {error.elapsed:.3g} seconds."
-    elif isinstance(error, ToolError):
-        text = str(error)
-    else:
-        text = f"The tool failed: {type(error).__name__}: {error}".rstrip(": ")
+    text = "\n".join(dict.fromkeys(map(_member_text, _members(error))))
     return text[:_MAX_ERROR_CHARS].encode("utf-8", "replace").decode()  # an exception may quote lone surrogates
+
+
+def _member_text(error: BaseException) -> str:
+    if isinstance(error, LimitExceeded):
+        return f"The output is too large: {error.value} bytes, the maximum is {error.maximum}. Ask for less."
+    if isinstance(error, DeadlineExceeded):
+        return f"The tool took too long and was stopped after {error.elapsed:.3g} seconds."
+    if isinstance(error, ToolError):
+        return _message(error)
+    return f"The tool failed: {_described(error)}"
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {_message(error)}".rstrip(": ")
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the class is not ours; what it says is lost, and its name is not
+        return ""
 
 
 def _tool_error(call: PendingCall, error: Exception) -> ToolError:
@@ -320,6 +428,6 @@ def _tool_error(call: PendingCall, error: Exception) -> ToolError:
         error.call = error.call or call
         return error
     name = getattr(call, "name", call.type)
-    failed = ToolError(f"{name} failed: {type(error).__name__}: {error}", call=call)
+    failed = ToolError(f"{name} failed: {_described(error)}", call=call)
     failed.__cause__ = error
     return failed

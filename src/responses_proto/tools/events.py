@@ -18,11 +18,11 @@ import attrs
 
 if TYPE_CHECKING:
     from ..models.events import Event
-    from ..models.items import Item, McpApprovalRequest
+    from ..models.items import Item
     from ..models.request import CreateResponse
     from ..models.response import PendingCall
     from ..typing import JSONObject
-    from .loop import LoopTurn
+    from .turn import LoopTurn
 
 __all__ = [
     "ApprovalRequested",
@@ -100,10 +100,11 @@ class ToolFinished(LocalEvent):
 
 @attrs.frozen
 class ApprovalRequested(LocalEvent):
-    """The ``approve`` callback is about to be asked whether the server may call a tool of a remote MCP server."""
+    """The ``approve`` callback is about to be asked about a call."""
 
     type: ClassVar[str] = "run.approval_requested"
-    request: McpApprovalRequest
+    request: PendingCall
+    """The call, or the request of a remote MCP server."""
 
 
 @attrs.frozen

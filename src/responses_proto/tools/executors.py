@@ -52,7 +52,7 @@ from .loop import load_tool, tool_names
 from .output import ToolOutput, tool_output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from ..models.items import Item
     from ..models.tools import AllowedCaller, CustomToolFormat
@@ -61,6 +61,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Function",
     "ItemHandler",
+    "NeedsApproval",
     "ProgressReport",
     "ToolContext",
     "ToolExecutor",
@@ -69,6 +70,13 @@ __all__ = [
     "function_tool",
     "handler",
 ]
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as _TypeVarWithDefault  # type checkers bundle it
+
+    DepsT = _TypeVarWithDefault("DepsT", default=Any)
+else:
+    DepsT = TypeVar("DepsT")
 
 _P = ParamSpec("_P")
 _Q = ParamSpec("_Q")
@@ -92,11 +100,12 @@ class ProgressReport:
 
 
 @attrs.define(eq=False)
-class ToolContext:
-    """What an executor gets beside the call: where the call belongs, its timeout, and :meth:`progress`.
+class ToolContext(Generic[DepsT]):
+    """What an executor gets beside the call: where the call belongs, its timeout, ``deps``, and :meth:`progress`.
 
     A run makes one for each call. To execute a call by hand, ``ToolContext(call)`` is enough. May be used from the
-    worker thread of a plain function.
+    worker thread of a plain function. ``ToolContext[Database]`` is the annotation of a context whose ``deps`` is a
+    ``Database``.
     """
 
     call: PendingCall
@@ -112,6 +121,8 @@ class ToolContext:
     worker thread cannot be, so a long-running plain function should check this and return."""
     on_progress: Callable[[ProgressReport], object] | None = attrs.field(default=None, kw_only=True, repr=False)
     """Called by :meth:`progress`, also from a worker thread."""
+    deps: DepsT = attrs.field(default=cast("Any", None), kw_only=True, repr=False)
+    """What the caller passed to the run: ``client.run(..., deps=...)``."""
     _started: float = attrs.field(factory=time.monotonic, init=False, repr=False)
 
     @property
@@ -137,17 +148,21 @@ class ToolExecutor(Protocol):
     For each turn, a run calls :meth:`definitions` before it sends the request, then :meth:`handles` for the calls in
     the response, then :meth:`execute` for those that the executor handles.
 
-    Two optional attributes are not part of the protocol class, because most executors do not need them:
+    Three optional attributes are not part of the protocol class, because most executors do not need them:
 
     ``entered: bool``
         For an executor that is also an async context manager, such as one that holds a connection: whether it is open.
         Set it in ``__aenter__`` and clear it in ``__aexit__``. If it is false, a run enters the executor before the
-        first request and leaves it at the end, both in the task of the run's own block. If it is true, the run does
-        neither, so several runs can share an executor that the caller opened and will close. Without the attribute,
-        every run enters the executor.
+        first request and leaves it at the end, both in one task of the run; several executors are entered at the same
+        time. If it is true, the run does neither, so several runs can share an executor that the caller opened and will
+        close. Without the attribute, every run enters the executor.
     ``timeout: float | None``
         Seconds that one call may take, instead of the run's ``tool_timeout``. ``None``, or no attribute, leaves it to
         the run.
+    ``needs_approval(call: PendingCall) -> bool | Awaitable[bool]``
+        Whether the run must ask its ``approve`` callback before it executes a call that this executor handles. Without
+        the method, it need not. Must have no effects, as it may be called more than once for one call. An exception
+        ends the run.
     """
 
     def definitions(self) -> list[Tool]:
@@ -167,7 +182,7 @@ class ToolExecutor(Protocol):
         """
         ...
 
-    async def execute(self, call: PendingCall, context: ToolContext) -> ToolOutput:
+    async def execute(self, call: PendingCall, context: ToolContext[Any]) -> ToolOutput:
         """Execute a call and return what the model reads.
 
         ``call`` is a complete call for which :meth:`handles` returned true. Its arguments are the model's text and are
@@ -187,6 +202,9 @@ class ToolExecutor(Protocol):
         """
         ...
 
+
+NeedsApproval: TypeAlias = "bool | Callable[[_C], bool | Awaitable[bool]]"
+"""Whether calls need an approval: all or none, or as a function of the call says."""
 
 Tools: TypeAlias = "Sequence[ToolExecutor | Callable[..., Any] | Tool | JSONObject]"
 """What a run's ``tools`` may contain: executors; functions, which become :func:`function_tool`; and definitions of
@@ -245,7 +263,7 @@ class _Target:
                 f"{label_of(self.function)}() must take one positional argument, {what}, after an optional ToolContext"
             )
 
-    async def __call__(self, context: ToolContext, /, *args: Any, **kwargs: Any) -> ToolOutput:
+    async def __call__(self, context: ToolContext[Any], /, *args: Any, **kwargs: Any) -> ToolOutput:
         self.require_bound()
         if self._takes_context:
             args = (context, *args)
@@ -265,10 +283,12 @@ class Function(Generic[_P, _R, _D]):
         definition: _D,
         read_arguments: Callable[[Any], tuple[Sequence[Any], Mapping[str, Any]]],
         timeout: float | None,
+        needs_approval: NeedsApproval[Any],
     ) -> None:
         # `read_arguments` returns the positional and the keyword arguments in a call.
         self._target = target
         self._read_arguments = read_arguments
+        self._needs_approval = needs_approval
         self.definition: _D = definition
         """The definition that is offered to the model."""
         self.timeout: float | None = check_timeout("timeout", timeout)
@@ -308,7 +328,17 @@ class Function(Generic[_P, _R, _D]):
         kind = FunctionCall if isinstance(self.definition, FunctionTool) else CustomToolCall
         return isinstance(item, kind) and item.name == self.name and not item.namespace
 
-    async def execute(self, call: PendingCall, context: ToolContext) -> ToolOutput:
+    def needs_approval(self, call: PendingCall) -> bool | Awaitable[bool]:
+        """Return whether a call needs an approval. One whose arguments do not fit does not, as it cannot be executed."""
+        if not callable(self._needs_approval):
+            return self._needs_approval
+        try:
+            self._read_arguments(call)
+        except ToolArgumentsInvalid:
+            return False
+        return self._needs_approval(call)
+
+    async def execute(self, call: PendingCall, context: ToolContext[Any]) -> ToolOutput:
         """Check the arguments, call the function, and return its result as an output.
 
         Raises ``ToolArgumentsInvalid``, before the function is called, if the arguments do not fit; else what the
@@ -338,7 +368,9 @@ class ItemHandler:
         *,
         definition: Tool | JSONObject | Sequence[Tool | JSONObject] | None = None,
         timeout: float | None = None,
+        needs_approval: NeedsApproval[Any] = False,
     ) -> None:
+        self._needs_approval = needs_approval
         self.kind: str = kind if isinstance(kind, str) else kind.type
         """The type of the calls, as on the wire."""
         if self.kind not in _CALL_TYPES:
@@ -366,7 +398,11 @@ class ItemHandler:
             return True
         return (item.namespace or "", item.name) in self._names
 
-    async def execute(self, call: PendingCall, context: ToolContext) -> ToolOutput:
+    def needs_approval(self, call: PendingCall) -> bool | Awaitable[bool]:
+        """Return whether a call needs an approval."""
+        return self._needs_approval(call) if callable(self._needs_approval) else self._needs_approval
+
+    async def execute(self, call: PendingCall, context: ToolContext[Any]) -> ToolOutput:
         """Call the function with the call, and return its result as an output. Raises what the function raises."""
         return await self._target(context, call)
 
@@ -422,6 +458,7 @@ def function_tool(
     description: str | None = None,
     strict: bool = True,
     timeout: float | None = None,
+    needs_approval: NeedsApproval[FunctionCall] = False,
     allowed_callers: Sequence[AllowedCaller] | None = None,
     defer_loading: bool | None = None,
 ) -> Function[_P, _R, FunctionTool]: ...
@@ -432,6 +469,7 @@ def function_tool(
     description: str | None = None,
     strict: bool = True,
     timeout: float | None = None,
+    needs_approval: NeedsApproval[FunctionCall] = False,
     allowed_callers: Sequence[AllowedCaller] | None = None,
     defer_loading: bool | None = None,
 ) -> Callable[[Callable[_P, _R]], Function[_P, _R, FunctionTool]]: ...
@@ -443,6 +481,7 @@ def function_tool(
     description: str | None = None,
     strict: bool = True,
     timeout: float | None = None,
+    needs_approval: NeedsApproval[FunctionCall] = False,
     allowed_callers: Sequence[AllowedCaller] | None = None,
     defer_loading: bool | None = None,
 ) -> Any:
@@ -461,6 +500,8 @@ def function_tool(
       means the default. Without it, more types are supported, such as ``dict[str, X]``; see
       :class:`~responses_proto.schema.Structured`.
     - ``timeout``: seconds that a call may take; ``None`` leaves it to the run.
+    - ``needs_approval``: whether the run's ``approve`` is asked before a call is executed, or a function of the call that
+      returns it. If it is a function, the arguments are checked first.
     - ``allowed_callers``, ``defer_loading``: fields of the definition (Tools, Function calling).
 
     A plain function is called in a worker thread. If the call is cancelled or times out, the thread is abandoned: it
@@ -486,7 +527,9 @@ def function_tool(
             parameters=signature.schema,
             strict=strict,
         )
-        return Function(function, target, definition, lambda call: signature.bind(call.arguments), timeout)
+        return Function(
+            function, target, definition, lambda call: signature.bind(call.arguments), timeout, needs_approval
+        )
 
     return make if function is None else make(function)
 
@@ -500,6 +543,7 @@ def custom_tool(
     description: str | None = None,
     format: CustomToolFormat | None = None,
     timeout: float | None = None,
+    needs_approval: NeedsApproval[CustomToolCall] = False,
     allowed_callers: Sequence[AllowedCaller] | None = None,
     defer_loading: bool | None = None,
 ) -> Function[_P, _R, CustomTool]: ...
@@ -510,6 +554,7 @@ def custom_tool(
     description: str | None = None,
     format: CustomToolFormat | None = None,
     timeout: float | None = None,
+    needs_approval: NeedsApproval[CustomToolCall] = False,
     allowed_callers: Sequence[AllowedCaller] | None = None,
     defer_loading: bool | None = None,
 ) -> Callable[[Callable[_P, _R]], Function[_P, _R, CustomTool]]: ...
@@ -521,6 +566,7 @@ def custom_tool(
     description: str | None = None,
     format: CustomToolFormat | None = None,  # noqa: A002 - the wire's own name for it
     timeout: float | None = None,
+    needs_approval: NeedsApproval[CustomToolCall] = False,
     allowed_callers: Sequence[AllowedCaller] | None = None,
     defer_loading: bool | None = None,
 ) -> Any:
@@ -545,7 +591,7 @@ def custom_tool(
             ),
             format=UNSET if format is None else format,
         )
-        return Function(function, target, definition, lambda call: ((call.input,), {}), timeout)
+        return Function(function, target, definition, lambda call: ((call.input,), {}), timeout, needs_approval)
 
     return make if function is None else make(function)
 
@@ -553,11 +599,12 @@ def custom_tool(
 @overload
 def handler(
     kind: type[_C],
-    function: Callable[[_C], Any] | Callable[[ToolContext, _C], Any],
+    function: Callable[[_C], Any] | Callable[[ToolContext[Any], _C], Any],
     /,
     *,
     definition: Tool | JSONObject | Sequence[Tool | JSONObject] | None = None,
     timeout: float | None = None,
+    needs_approval: NeedsApproval[_C] = False,
 ) -> ItemHandler: ...
 @overload
 def handler(
@@ -567,6 +614,7 @@ def handler(
     *,
     definition: Tool | JSONObject | Sequence[Tool | JSONObject] | None = None,
     timeout: float | None = None,
+    needs_approval: NeedsApproval[Any] = False,
 ) -> ItemHandler: ...
 def handler(
     kind: Any,
@@ -575,6 +623,7 @@ def handler(
     *,
     definition: Tool | JSONObject | Sequence[Tool | JSONObject] | None = None,
     timeout: float | None = None,
+    needs_approval: NeedsApproval[Any] = False,
 ) -> ItemHandler:
     """Make an executor of a function that receives all calls of one type.
 
@@ -591,7 +640,8 @@ def handler(
       safely is the responsibility of the function.
     - ``definition``: one or several tools to add to the request. Omit it if the request has them already.
     - ``timeout``: seconds that a call may take; ``None`` leaves it to the run.
+    - ``needs_approval``: as in :func:`function_tool`, without the check of the arguments.
 
     Raises ``UsageError`` for any other type, and if the function does not take one positional argument.
     """
-    return ItemHandler(kind, function, definition=definition, timeout=timeout)
+    return ItemHandler(kind, function, definition=definition, timeout=timeout, needs_approval=needs_approval)

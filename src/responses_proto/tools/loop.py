@@ -17,12 +17,17 @@
 ``OVER``           nothing; :attr:`~ToolLoop.stopped` says why
 =================  =================================================================================
 
-A loop is a plain value. It can be copied and pickled at any point, and another process can continue it. The next
-request refers to what came before it in one of three ways (:data:`Continuation`):
+A loop is a plain value. It can be copied and pickled at any point, and :meth:`ToolLoop.dump` returns it as JSON, with
+which another process can continue it.
+
+A call that needs an approval before it is executed is answered with an :class:`~responses_proto.tools.Approval` first.
+If it is approved, it stays pending until it is answered with its output; else the denial is its answer.
+
+The next request refers to what came before it in one of three ways (:data:`Continuation`):
 
 =================  =================================================================================
 ``response``       ``previous_response_id`` of the last response; the input is the answers
-``history``        the input is all items so far, prepared by ``protocol.as_input``; for servers that store nothing
+``history``        the input is all items so far, prepared by ``protocol.as_input``
 ``conversation``   the input is the answers; the server adds them to the conversation that the request names
 =================  =================================================================================
 """
@@ -30,13 +35,16 @@ request refers to what came before it in one of three ways (:data:`Continuation`
 from __future__ import annotations
 
 import enum
+import hashlib
+import itertools
+import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar, cast
 
 import attrs
 
-from ..codec import dump, load
-from ..exceptions import LocalProtocolError, RemoteProtocolError, UsageError
+from ..codec import Converter, default_converter, dump, load
+from ..exceptions import DecodeError, LocalProtocolError, RemoteProtocolError, UsageError
 from ..models._base import Model
 from ..models.items import (
     AdditionalTools,
@@ -44,29 +52,42 @@ from ..models.items import (
     FunctionCall,
     Item,
     McpApprovalRequest,
+    McpListTools,
     Message,
     ToolSearchOutput,
 )
-from ..models.response import RUNNING_STATUSES
+from ..models.request import CreateResponse
+from ..models.response import RUNNING_STATUSES, PendingCall, Response
 from ..models.tools import CustomTool, FunctionTool, NamespaceTool, Tool
 from ..protocol.api_errors import api_error_from
-from ..protocol.history import as_input
+from ..protocol.history import as_input, check_history
 from ..protocol.stream import Outcome
-from ..providers import Provider, find_provider
+from ..providers import PROVIDERS, Provider, find_provider
 from ..typing import UNSET
 from .output import Approval, ToolOutput, call_key, output_item
+from .turn import LoopTurn, dump_turn, load_turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ..limits import Limits
-    from ..models.request import CreateResponse
-    from ..models.response import PendingCall, Response, Usage
+    from ..models.response import Usage
     from ..protocol.stream import OutcomeStatus
     from ..typing import JSONObject
     from .output import ToolResult
 
-__all__ = ["Continuation", "LoopState", "LoopTurn", "StopReason", "ToolLoop", "is_offered", "load_tool", "tool_names"]
+__all__ = [
+    "Continuation",
+    "LoopState",
+    "StopReason",
+    "ToolLoop",
+    "called_name",
+    "check_bounds",
+    "is_offered",
+    "load_tool",
+    "outcome_of",
+    "tool_names",
+]
 
 Continuation: TypeAlias = Literal["response", "history", "conversation"]
 """How the next request refers to what came before it."""
@@ -83,10 +104,15 @@ class LoopState(enum.StrEnum):
     """Nothing."""
 
 
-StopReason: TypeAlias = Literal["completed", "max_turns", "incomplete", "failed", "cancelled", "error", "truncated"]
-"""Why no further request follows. ``completed``: the last response calls nothing. ``max_turns``: see :class:`ToolLoop`.
-The others are the status of the last response's outcome."""
+LimitReached: TypeAlias = Literal["max_turns", "max_tokens", "max_tool_calls"]
+"""The bound of a :class:`ToolLoop` that was reached."""
 
+StopReason: TypeAlias = LimitReached | Literal["completed", "incomplete", "failed", "cancelled", "error", "truncated"]
+"""Why no further request follows. ``completed``: the last response calls nothing. ``max_…``: see :class:`ToolLoop`. The
+others are the status of the last response's outcome."""
+
+_VERSION: Final = 1
+"""The version of the JSON form."""
 _NOT_RUN: Final = "The call was not run."
 _OUTCOME_STATUS: Final[Mapping[str, OutcomeStatus]] = {
     "incomplete": "incomplete",
@@ -100,35 +126,6 @@ _ANSWERABLE: Final = frozenset({"completed", "incomplete"})
 _M = TypeVar("_M", bound=Model)
 
 
-@attrs.frozen(kw_only=True)
-class LoopTurn:
-    """A response and the answers to its calls. Immutable: an answer makes a new one."""
-
-    number: int
-    """The number of the turn, from 1."""
-    outcome: Outcome
-    """How the response ended."""
-    calls: tuple[PendingCall, ...] = ()
-    """The calls that wait or waited for an answer, in order. Calls that were cut off are left out."""
-    answers: Mapping[str, Item] = attrs.field(factory=dict[str, Item])
-    """The answers by :func:`~responses_proto.tools.call_key`."""
-
-    @property
-    def response(self) -> Response:
-        """The response, final or partial."""
-        return self.outcome.response
-
-    @property
-    def outputs(self) -> list[Item]:
-        """The answers so far, in the order of their calls."""
-        return [self.answers[key] for call in self.calls if (key := call_key(call)) in self.answers]
-
-    @property
-    def pending(self) -> list[PendingCall]:
-        """The calls without an answer, in order."""
-        return [call for call in self.calls if call_key(call) not in self.answers]
-
-
 class ToolLoop:
     """Turns responses and answers into the next request, until no call waits.
 
@@ -137,15 +134,17 @@ class ToolLoop:
 
     - ``request``: the first request, a model or a raw wire object. Later ones differ in ``input`` and in what they
       continue.
-    - ``continuation``: how they continue. The default is ``conversation`` if the request names one; ``history`` if the
-      request says ``store=False``, if the server reports that it did not store the response, or if the provider stores
-      nothing; else ``response``.
-    - ``dialect``: the provider or its name. It decides the default of ``continuation``, and what :attr:`history` leaves
-      out.
+    - ``continuation``: how they continue. The default is ``conversation`` if the request names one; ``response`` if the
+      last response says that it was stored (``store`` is true) and the request does not say ``store=False``; else
+      ``history``.
+    - ``dialect``: the provider or its name. It decides what :attr:`history` leaves out.
     - ``max_turns``: the number of responses after which no request follows. The calls of the last one stay pending.
+    - ``max_tokens``: the number of tokens, in :attr:`usage`, from which on the same holds.
+    - ``max_tool_calls``: the number of calls that may be answered. A response that exceeds it is the last one, and its
+      calls stay pending.
 
     Raises ``UsageError`` for an unknown provider, for ``continuation="conversation"`` if the request names none, and
-    for ``max_turns`` below 1.
+    for a bound that is too small.
     """
 
     def __init__(
@@ -155,20 +154,31 @@ class ToolLoop:
         continuation: Continuation | None = None,
         dialect: Provider | str | None = None,
         max_turns: int | None = None,
+        max_tokens: int | None = None,
+        max_tool_calls: int | None = None,
     ) -> None:
-        self._first_request = request
+        self.first_request: CreateResponse | JSONObject = request
+        """The request that the loop began with."""
         self._continuation: Continuation | None = continuation
         self._provider = find_provider(dialect) if isinstance(dialect, str) else dialect or Provider(name="")
         self._input = _as_list(_field(request, "input"))
-        self._approvals: dict[tuple[str, str], Approval] = {}  # remembered ones, by server and tool
+        # Remembered approvals, by the type of the call, the server or namespace, and the name of the tool; each with the
+        # digest of the tool's definition.
+        self._approvals: dict[tuple[str, str, str], tuple[str, Approval]] = {}
         if continuation == "conversation" and not _field(request, "conversation"):
             raise UsageError("continuation='conversation' needs a request that names one: conversation=...")
-        if max_turns is not None and max_turns < 1:
-            raise UsageError(f"max_turns must be at least 1, got {max_turns!r}")
+        check_bounds(max_turns=max_turns, max_tokens=max_tokens, max_tool_calls=max_tool_calls)
         self.max_turns: int | None = max_turns
         """The maximum number of responses; ``None`` for no maximum. Raise it to continue a loop that stopped there."""
+        self.max_tokens: int | None = max_tokens
+        """The maximum number of tokens; ``None`` for no maximum."""
+        self.max_tool_calls: int | None = max_tool_calls
+        """The maximum number of calls; ``None`` for no maximum."""
         self.turns: list[LoopTurn] = []
         """The turns so far, in order."""
+        self.partial: Response | None = None
+        """A response to :attr:`request` that was left before its end, as far as it arrived. It is part of
+        :attr:`history`, and is dropped when the next response is received."""
 
     # State
 
@@ -178,11 +188,11 @@ class ToolLoop:
         if not self.turns:
             return LoopState.ASK
         turn = self.turns[-1]
-        if turn.outcome.status not in _ANSWERABLE or not turn.calls:
+        if turn.outcome.status not in _ANSWERABLE or not (turn.calls or turn.added):
             return LoopState.OVER
         if turn.pending:
             return LoopState.ANSWER
-        return LoopState.ASK if self._may_ask else LoopState.OVER
+        return LoopState.OVER if self.limit_reached else LoopState.ASK
 
     @property
     def stopped(self) -> StopReason | None:
@@ -192,18 +202,26 @@ class ToolLoop:
         turn = self.turns[-1]
         if turn.outcome.status != "completed":
             return turn.outcome.status
-        if not turn.calls:
+        if not turn.calls and not turn.added:
             return "completed"
-        return None if self._may_ask else "max_turns"
+        return self.limit_reached
 
     @property
-    def at_last_turn(self) -> bool:
-        """Whether the next response is the last one that ``max_turns`` allows. Its calls will not be executed."""
-        return self.max_turns is not None and len(self.turns) + 1 >= self.max_turns
+    def limit_reached(self) -> LimitReached | None:
+        """The bound that allows no further request; ``None`` if there is none."""
+        if self.max_turns is not None and len(self.turns) >= self.max_turns:
+            return "max_turns"
+        if self.max_tokens is not None and self.tokens >= self.max_tokens:
+            return "max_tokens"
+        if self.max_tool_calls is not None and self.tool_calls > self.max_tool_calls:
+            return "max_tool_calls"
+        return None
 
-    @property
-    def _may_ask(self) -> bool:
-        return self.max_turns is None or len(self.turns) < self.max_turns
+    def allows_calls(self, count: int) -> bool:
+        """Return whether the bounds allow to execute ``count`` calls of the next response, before it is complete."""
+        if self.max_turns is not None and len(self.turns) + 1 >= self.max_turns:
+            return False
+        return self.max_tool_calls is None or self.tool_calls + count <= self.max_tool_calls
 
     @property
     def response(self) -> Response | None:
@@ -220,18 +238,19 @@ class ToolLoop:
         """All items, unchanged and in order: the input, then the output and the answers of each turn."""
         items = self._input_items()
         for turn in self.turns:
-            items += [*turn.response.output, *turn.outputs]
+            items += [*turn.response.output, *turn.outputs, *turn.added]
         return items
 
     @property
     def history(self) -> list[Item]:
         """All items as the input of a new request: prepared for the server, with an answer to every call.
 
-        A call without an answer is answered with a text that says that it was not run. Of a turn whose response was cut
-        off, only the answered calls are kept, with the items that led to them. Items of an earlier response or of a
-        conversation that the first request continues are not included.
+        A call without an answer is answered with a text that says that it was not run. Of a response that was cut off,
+        the texts are kept as far as they arrived, and the calls that were answered. Items of an earlier response or of
+        a conversation that the first request continues are not included.
         """
-        return [*self._input_items(), *self._turn_items()]
+        items = [*self._input_items(), *self._turn_items()]
+        return items if self.partial is None else [*items, *self._prepared(self.partial, (), {})]
 
     @property
     def usage(self) -> Usage | None:
@@ -243,30 +262,40 @@ class ToolLoop:
         return total
 
     @property
+    def tokens(self) -> int:
+        """The total number of tokens in :attr:`usage`."""
+        return sum(turn.response.usage.total_tokens for turn in self.turns if turn.response.usage)
+
+    @property
+    def tool_calls(self) -> int:
+        """The number of calls of all turns, without requests for approval."""
+        return sum(not isinstance(call, McpApprovalRequest) for turn in self.turns for call in turn.calls)
+
+    @property
+    def answered_calls(self) -> int:
+        """The number of them that are not pending."""
+        return self.tool_calls - sum(not isinstance(call, McpApprovalRequest) for call in self.pending)
+
+    @property
     def tools(self) -> list[Tool]:
         """The tools that the model may call: of the first request, of the last response, and found by tool searches."""
-        tools: list[Tool | JSONObject] = [*(_field(self._first_request, "tools") or ())]
-        tools += self.response.tools if self.response is not None else ()
+        return [*self._tools()]
+
+    def _tools(self) -> Iterator[Tool]:
+        yield from map(load_tool, _field(self.first_request, "tools") or ())
+        yield from self.response.tools if self.response is not None else ()
         for item in self.items:
             if isinstance(item, AdditionalTools | ToolSearchOutput):
-                tools += item.tools
-        return [load_tool(tool) for tool in tools]
+                yield from item.tools
 
     @property
     def continuation(self) -> Continuation:
         """How the next request refers to what came before it."""
         if self._continuation is None:
-            default: Continuation = "response" if self._stored else "history"
-            return "conversation" if _field(self._first_request, "conversation") else default
+            if _field(self.first_request, "conversation"):
+                return "conversation"
+            return "response" if self.turns and self._is_stored(self.turns[-1].response) else "history"
         return self._continuation
-
-    @property
-    def _stored(self) -> bool:
-        response = self.response
-        if response is not None and (response.store is False or not response.id):
-            return False
-        store = _field(self._first_request, "store")
-        return store if isinstance(store, bool) else self._provider.stores
 
     # The steps
 
@@ -282,48 +311,58 @@ class ToolLoop:
             raise LocalProtocolError(f"calls without an answer: {waiting}; answer() each of `pending` first")
         if self.state == LoopState.OVER:
             raise LocalProtocolError(
-                f"the loop is over ({self.stopped}): raise max_turns, or start a new one with input=loop.history"
+                f"the loop is over ({self.stopped}): raise its bounds, or start a new one with input=loop.history"
             )
         if not self.turns:
-            return cast("CreateResponse | dict[str, Any]", self._first_request)
+            return cast("CreateResponse | dict[str, Any]", self.first_request)
         if self.continuation == "history":
-            return _with(self._first_request, input=[*self._input, *self._turn_items()])
-        outputs = self.turns[-1].outputs
+            # If the request itself continues an earlier response, it still does.
+            return _with(self.first_request, input=[*self._input, *self._turn_items()])
+        turn = self.turns[-1]
+        items = [*turn.outputs, *turn.added]
         if self.continuation == "conversation":
-            return _with(self._first_request, input=outputs)
-        response_id = self.turns[-1].response.id
-        if not response_id:
+            return _with(self.first_request, input=items)
+        if not turn.response.id:
             raise LocalProtocolError("the last response has no id to continue from: use continuation='history'")
-        return _with(self._first_request, input=outputs, previous_response_id=response_id)
+        return _with(self.first_request, input=items, previous_response_id=turn.response.id)
 
-    def receive(self, response: Response | Outcome) -> list[PendingCall]:
+    def receive(self, response: Response | Outcome, *, tools: Sequence[Tool | JSONObject] = ()) -> list[PendingCall]:
         """Add the response to :attr:`request`, or the outcome of its stream. Return the calls that wait for an answer.
 
         :meth:`answer` each of them next; if there are none, look at :attr:`state`. A response that failed, was
-        cancelled or was cut off returns none. Raises ``LocalProtocolError`` if :attr:`state` is not ``ASK`` or the
-        response is still in progress, and ``RemoteProtocolError`` if two calls have the same id, or one has none.
+        cancelled or was cut off returns none. ``tools`` are the definitions that were offered beside those in
+        :attr:`tools`.
+
+        Raises ``LocalProtocolError`` if :attr:`state` is not ``ASK`` or the response is still in progress, and
+        ``RemoteProtocolError`` if two calls have the same id.
         """
         if self.state != LoopState.ASK:
             raise LocalProtocolError(f"receive() in state {self.state.value!r}: no response was requested")
-        outcome = response if isinstance(response, Outcome) else _outcome_of(response)
+        outcome = response if isinstance(response, Outcome) else outcome_of(response)
         calls = outcome.response.pending_calls
         if outcome.status != "completed":  # calls that are not marked as completed may be cut off
             calls = [call for call in calls if getattr(call, "status", UNSET) == "completed"]
         keys = [call_key(call) for call in calls]
-        if "" in keys or len(set(keys)) < len(keys):
+        if len(set(keys)) < len(keys):
             error = RemoteProtocolError(f"the calls of {outcome.response.id} must have ids that differ, got {keys}")
             error.response = outcome.response
             raise error
-        self.turns.append(LoopTurn(number=len(self.turns) + 1, outcome=outcome, calls=tuple(calls)))
+        turn = LoopTurn(number=len(self.turns) + 1, outcome=outcome, calls=tuple(calls))
+        self.turns.append(turn)
+        self.partial = None
+        if calls:
+            definitions = {call_key(call): self._definition(call, tools) for call in calls}
+            self.turns[-1] = attrs.evolve(turn, definitions=definitions)
         return self.pending if outcome.status in _ANSWERABLE else []
 
     def answer(
         self, call: PendingCall, answer: ToolOutput | ToolResult | Approval, *, limits: Limits | None = None
-    ) -> Item:
+    ) -> Item | None:
         """Answer a pending call; the order does not matter. Return the item that goes into the next request.
 
-        Once none is pending, :attr:`request` is next. An :class:`~responses_proto.tools.Approval` with ``remember`` is
-        remembered. ``limits`` bounds the size of the item.
+        Once none is pending, :attr:`request` is next. An :class:`~responses_proto.tools.Approval` of a call that is not
+        a request for approval allows to execute it: the call stays pending, and ``None`` is returned. With
+        ``remember``, an approval is remembered. ``limits`` bounds the size of the item.
 
         Raises ``LocalProtocolError`` if the call is not pending, and what :func:`~responses_proto.tools.output_item`
         raises; the call then stays pending.
@@ -334,21 +373,150 @@ class ToolLoop:
             raise LocalProtocolError(
                 f"{call.type} {key!r} is not pending: the last response does not call it, or it has an answer"
             )
-        item = output_item(waiting, answer, limits=limits)
         turn = self.turns[-1]
-        self.turns[-1] = attrs.evolve(turn, answers={**turn.answers, key: item})
-        if isinstance(answer, Approval) and isinstance(waiting, McpApprovalRequest):
+        item = None
+        if isinstance(answer, Approval) and answer.approve and not isinstance(waiting, McpApprovalRequest):
+            turn = attrs.evolve(turn, approvals={**turn.approvals, key: answer})
+        else:
+            item = output_item(waiting, answer, limits=limits)
+            turn = attrs.evolve(turn, answers={**turn.answers, key: item})
+        self.turns[-1] = turn
+        if isinstance(answer, Approval):
             self.remember(waiting, answer)
         return item
 
-    def remember(self, request: McpApprovalRequest, approval: Approval) -> None:
-        """Keep an answer for later requests for the same tool of the same server, if its ``remember`` is true."""
-        if approval.remember:
-            self._approvals[request.server_label, request.name] = approval
+    def add_input(self, *items: Item) -> None:
+        """Add items to the next request, after the answers, such as another message of the user.
 
-    def remembered(self, request: McpApprovalRequest) -> Approval | None:
-        """Return the remembered answer to requests for this tool of this server, or ``None``."""
-        return self._approvals.get((request.server_label, request.name))
+        A loop that is over because the last response calls nothing continues then.
+
+        Raises ``LocalProtocolError`` before the first response, and if the last one failed or was cut off.
+        """
+        if not self.turns or self.turns[-1].outcome.status not in _ANSWERABLE:
+            raise LocalProtocolError("there is no response that further input can follow: start a new loop")
+        turn = self.turns[-1]
+        self.turns[-1] = attrs.evolve(turn, added=(*turn.added, *items))
+
+    # Approvals
+
+    def approval_of(self, call: PendingCall, *, tools: Sequence[Tool | JSONObject] = ()) -> Approval | None:
+        """Return the decision about a call: its own, or a remembered one; ``None`` if there is none.
+
+        It holds only for the definition of the tool that it was made for. ``tools`` are the definitions that are
+        offered now, beside those in :attr:`tools`; without them, they are those that were offered with the call.
+        """
+        turn, key = self.turns[-1] if self.turns else None, call_key(call)
+        if turn is not None and key in turn.approvals:
+            if not tools or self._definition(call, tools) == turn.definitions.get(key):
+                return turn.approvals[key]
+            return None
+        return self.remembered(call, tools=tools)
+
+    def remember(self, call: PendingCall, approval: Approval, *, tools: Sequence[Tool | JSONObject] = ()) -> None:
+        """Keep a decision for later calls of the same tool, if its ``remember`` is true.
+
+        It is bound to the tool's definition. ``tools`` is as in :meth:`approval_of`.
+        """
+        if approval.remember:
+            self._approvals[_tool_key(call)] = self._definition_now(call, tools), approval
+
+    def remembered(self, call: PendingCall, *, tools: Sequence[Tool | JSONObject] = ()) -> Approval | None:
+        """Return the remembered decision about calls of this tool, if its definition is still the same, or ``None``.
+
+        ``tools`` is as in :meth:`approval_of`.
+        """
+        definition, approval = self._approvals.get(_tool_key(call), ("", None))
+        return approval if approval is not None and definition == self._definition_now(call, tools) else None
+
+    def _definition_now(self, call: PendingCall, tools: Sequence[Tool | JSONObject]) -> str:
+        known = self.turns[-1].definitions.get(call_key(call)) if self.turns and not tools else None
+        return self._definition(call, tools) if known is None else known
+
+    def _definition(self, call: PendingCall, tools: Sequence[Tool | JSONObject]) -> str:
+        """Return the digest of the definition of the called tool; empty if it is not known."""
+        found: object = None
+        if isinstance(call, McpApprovalRequest):
+            for item in reversed(self.items):
+                if isinstance(item, McpListTools) and item.server_label == call.server_label:
+                    found = next((tool for tool in item.tools if tool.name == call.name), None)
+                    break
+        elif (name := called_name(call)) is not None:
+            named = _named(itertools.chain(map(load_tool, tools), self._tools()))
+            found = next((tool for each, tool in named if each == name), None)
+        if found is None:
+            return ""
+        return hashlib.sha256(json.dumps(dump(found), sort_keys=True).encode()).hexdigest()
+
+    # As a value
+
+    def dump(self) -> dict[str, Any]:
+        """Return the loop as a JSON object, which :meth:`load` reads: to keep it in a file or a database.
+
+        It contains the first request and every response and answer in full. Later versions of this library can read it.
+        Raises ``EncodeError`` for a request that is not JSON.
+        """
+        provider = self._provider
+        is_known = PROVIDERS.get(provider.name) == provider
+        return {
+            "version": _VERSION,
+            "request": dump(self.first_request),
+            "raw": isinstance(self.first_request, Mapping),
+            "continuation": self._continuation,
+            "provider": provider.name if is_known else _dump_provider(provider),
+            "max_turns": self.max_turns,
+            "max_tokens": self.max_tokens,
+            "max_tool_calls": self.max_tool_calls,
+            "approvals": [
+                {"tool": [*tool], "definition": definition, **attrs.asdict(approval)}
+                for tool, (definition, approval) in self._approvals.items()
+            ],
+            "turns": [dump_turn(turn) for turn in self.turns],
+            "partial": None if self.partial is None else dump(self.partial),
+        }
+
+    @classmethod
+    def load(cls, value: JSONObject, converter: Converter | None = None) -> Self:
+        """Return the loop that :meth:`dump` returned as JSON. Check where it comes from: its approvals are trusted.
+
+        ``converter`` loads the models, with the vendors' classes that were registered in it.
+
+        Raises ``DecodeError`` for a value that is not a dumped loop, and for one of an unknown version.
+        """
+        version = value.get("version") if isinstance(value, Mapping) else None  # pyright: ignore[reportUnnecessaryIsInstance] - it is read from a file
+        if version != _VERSION:
+            raise DecodeError(
+                f"the version must be {_VERSION}, got {version!r:.40}", path="$.version", type_name=cls.__name__
+            )
+        try:
+            return cls._load(cast("Mapping[str, Any]", value), converter or default_converter())
+        except (AttributeError, DecodeError, LookupError, TypeError, ValueError) as error:
+            raise DecodeError(f"not a dumped loop: {type(error).__name__}: {error}", type_name=cls.__name__) from error
+
+    @classmethod
+    def _load(cls, value: Mapping[str, Any], converter: Converter) -> Self:
+        provider = value["provider"]
+        request = value["request"]
+        loop = cls(
+            {**request} if value["raw"] else converter.load(request, CreateResponse),
+            continuation=value["continuation"],
+            dialect=provider if isinstance(provider, str) else _load_provider(provider),
+            max_turns=value["max_turns"],
+            max_tokens=value["max_tokens"],
+            max_tool_calls=value["max_tool_calls"],
+        )
+        for approval in value["approvals"]:
+            kind, server, name = approval["tool"]
+            decision = Approval(approval["approve"], approval["reason"], remember=approval["remember"])
+            loop._approvals[kind, server, name] = approval["definition"], decision
+        loop.turns = [load_turn(turn, number, converter) for number, turn in enumerate(value["turns"], 1)]
+        loop.partial = None if value["partial"] is None else converter.load(value["partial"], Response)
+        return loop
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both have the same JSON form."""
+        return self.dump() == other.dump() if isinstance(other, ToolLoop) else NotImplemented
+
+    __hash__: ClassVar[None] = None  # type: ignore[assignment] # a loop changes
 
     def __copy__(self) -> ToolLoop:
         """Return an independent copy."""
@@ -362,25 +530,50 @@ class ToolLoop:
         return [load(item, Item) if isinstance(item, Mapping) else item for item in self._input]
 
     def _turn_items(self) -> list[Item]:
-        return [item for turn in self.turns for item in self._items_of(turn)]
+        return [
+            item
+            for turn in self.turns
+            for item in (*self._prepared(turn.response, turn.calls, turn.answers, turn.outcome.status), *turn.added)
+        ]
 
-    def _items_of(self, turn: LoopTurn) -> list[Item]:
-        answerable = turn.outcome.status in _ANSWERABLE
-        kept = {call_key(call) for call in turn.calls if answerable or call_key(call) in turn.answers}
-        if not answerable and not kept:
-            return []
-        dropped = {id(call) for call in turn.response.pending_calls if call_key(call) not in kept}
-        output = [item for item in turn.response.output if id(item) not in dropped]
-        answers = [
-            turn.answers.get(call_key(call)) or output_item(call, ToolOutput(_NOT_RUN, failed=True))
-            for call in turn.calls
+    def _prepared(
+        self,
+        response: Response,
+        calls: Sequence[PendingCall],
+        answers: Mapping[str, Item],
+        status: OutcomeStatus = "truncated",
+    ) -> list[Item]:
+        """Return the items of a response and an answer to each of its calls, as input."""
+        is_whole = status in _ANSWERABLE
+        kept = {call_key(call) for call in calls if is_whole or call_key(call) in answers}
+        dropped = {id(call) for call in response.pending_calls if call_key(call) not in kept}
+        output = [item for item in response.output if id(item) not in dropped]
+        if not is_whole:
+            output = [item for item in map(_cut_off, output) if item is not None]
+            alone = {finding.index for finding in check_history(output) if finding.rule == "reasoning-alone"}
+            output = [item for index, item in enumerate(output) if index not in alone]
+        outputs = [
+            answers.get(call_key(call)) or output_item(call, ToolOutput(_NOT_RUN, failed=True))
+            for call in calls
             if call_key(call) in kept
         ]
         # No server stores a response that it did not finish.
-        return as_input([*output, *answers], self._provider, stored=answerable and self._stored)
+        return as_input([*output, *outputs], self._provider, stored=is_whole and self._is_stored(response))
+
+    def _is_stored(self, response: Response) -> bool:
+        # A server that does not say that it stored the response may not have, and would not find it.
+        return response.store is True and bool(response.id) and _field(self.first_request, "store") is not False
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.state} after {len(self.turns)} turns, {len(self.pending)} pending>"
+
+
+def check_bounds(*, max_turns: int | None, max_tokens: int | None, max_tool_calls: int | None) -> None:
+    """Raise ``UsageError`` if a bound of a loop is too small."""
+    bounds = (("max_turns", max_turns, 1), ("max_tokens", max_tokens, 1), ("max_tool_calls", max_tool_calls, 0))
+    for name, value, least in bounds:
+        if value is not None and value < least:
+            raise UsageError(f"{name} must be at least {least}, got {value!r}")
 
 
 def load_tool(tool: Tool | JSONObject) -> Tool:
@@ -388,13 +581,29 @@ def load_tool(tool: Tool | JSONObject) -> Tool:
     return load(tool, Tool) if isinstance(tool, Mapping) else tool
 
 
-def tool_names(tools: Iterable[Tool], namespace: str = "") -> Iterator[tuple[str, str]]:
+def tool_names(tools: Iterable[Tool]) -> Iterator[tuple[str, str]]:
     """Yield the namespace, empty if there is none, and the name of each function and custom tool."""
+    return (name for name, _ in _named(tools))
+
+
+def _named(tools: Iterable[Tool], namespace: str = "") -> Iterator[tuple[tuple[str, str], FunctionTool | CustomTool]]:
     for tool in tools:
         if isinstance(tool, FunctionTool | CustomTool):
-            yield namespace, tool.name
+            yield (namespace, tool.name), tool
         elif isinstance(tool, NamespaceTool):
-            yield from tool_names(tool.tools, tool.name)
+            yield from _named(tool.tools, tool.name)
+
+
+def called_name(call: PendingCall) -> tuple[str, str] | None:
+    """Return the namespace, empty if there is none, and the name of a called function or custom tool, else ``None``."""
+    return (call.namespace or "", call.name) if isinstance(call, FunctionCall | CustomToolCall) else None
+
+
+def _tool_key(call: PendingCall) -> tuple[str, str, str]:
+    if isinstance(call, McpApprovalRequest):
+        return call.type, call.server_label, call.name
+    namespace, name = called_name(call) or ("", "")
+    return call.type, namespace, name
 
 
 def is_offered(call: PendingCall, tools: Iterable[Tool | JSONObject]) -> bool:
@@ -404,12 +613,36 @@ def is_offered(call: PendingCall, tools: Iterable[Tool | JSONObject]) -> bool:
     return any(name == call.name for _, name in tool_names(map(load_tool, tools)))
 
 
-def _outcome_of(response: Response) -> Outcome:
+def outcome_of(response: Response) -> Outcome:
+    """Return how a response ended. Raises ``LocalProtocolError`` if it is still in progress."""
     status = response.status or "completed"
     if status in RUNNING_STATUSES:
         raise LocalProtocolError(f"the response is {status}: await client.wait(response) first")
     error = api_error_from(dump(response.error)) if status == "failed" and response.error else None
     return Outcome(status=_OUTCOME_STATUS.get(status, "completed"), response=response, error=error)
+
+
+def _cut_off(item: Item) -> Item | None:
+    """Return an item of a response that was cut off as it can be sent; ``None`` if it has nothing to keep."""
+    status = getattr(item, "status", None)
+    if not isinstance(item, Message):
+        return None if status in RUNNING_STATUSES else item
+    content = item.content
+    if not isinstance(content, str):
+        content = [part for part in content if getattr(part, "text", None) or getattr(part, "refusal", None)]
+    if not content:
+        return None
+    return attrs.evolve(item, content=content, status="incomplete" if status in RUNNING_STATUSES else item.status)
+
+
+def _dump_provider(provider: Provider) -> dict[str, Any]:
+    return {**attrs.asdict(provider), "input_items": sorted(provider.input_items)}
+
+
+def _load_provider(value: Mapping[str, Any]) -> Provider:
+    fields: dict[str, Any] = {**value, **{name: tuple(value[name]) for name in ("base_url_env", "key_env")}}
+    fields["input_items"] = frozenset(value["input_items"])
+    return Provider(**fields)
 
 
 def _field(request: CreateResponse | JSONObject, name: str) -> Any:

@@ -30,7 +30,17 @@ from ..exceptions import EncodeError, UsageError
 from ..models._base import Model
 from ..models._media import WHITE_PIXEL
 from ..models.actions import ExitOutcome, ShellOutput
-from ..models.content import ComputerScreenshot, Content, InputImage, InputText, OutputText
+from ..models.content import (
+    ComputerScreenshot,
+    Content,
+    InputImage,
+    InputText,
+    OutputText,
+    ReasoningText,
+    Refusal,
+    SummaryText,
+    Text,
+)
 from ..models.items import (
     PAIR_OF_CALL,
     ApplyPatchCall,
@@ -89,13 +99,14 @@ class ToolOutput:
 
 @attrs.frozen
 class Approval:
-    """The answer to a request for approval (Items, MCP)."""
+    """The decision about a call that needs an approval: of a remote MCP server (Items, MCP), or executed here."""
 
     approve: bool
     reason: str = ""
     """Why; the model reads it."""
     remember: bool = attrs.field(default=False, kw_only=True)
-    """Whether the answer also holds for later requests for this tool of this server, in the same run or loop."""
+    """Whether it also holds for later calls of this tool in the same run or loop, as long as the tool's definition does
+    not change."""
 
 
 def call_key(call: PendingCall) -> str:
@@ -177,15 +188,20 @@ def output_item(call: PendingCall, answer: ToolOutput | ToolResult | Approval, *
 
     Every type of call can be answered with ``ToolOutput(text, failed=True)``. Otherwise, a function or custom tool call
     takes text or content parts; a shell call, text or a list of ``ShellOutput``; a local shell or patch call, text; a
-    computer call, an image; a tool search, a list of tools; a request for approval, an :class:`Approval`.
+    computer call, an image; a tool search, a list of tools; a request for approval, an :class:`Approval`. Parts of a
+    model's message, such as ``OutputText``, become input. An :class:`Approval` that denies fits every type.
 
     Raises ``UsageError`` for an answer that does not fit the type of call, ``EncodeError`` if it has no JSON form, and,
     with ``limits``, ``LimitExceeded`` if the item is larger than ``max_tool_output_bytes``.
     """
     if isinstance(answer, Approval):
-        if not isinstance(call, McpApprovalRequest):
-            raise UsageError(f"an Approval answers mcp_approval_request only, not {call.type}")
-        item = _approval_response(call, approve=answer.approve, reason=answer.reason)
+        if isinstance(call, McpApprovalRequest):
+            item = _approval_response(call, approve=answer.approve, reason=answer.reason)
+        elif answer.approve:
+            raise UsageError(f"an approved {call.type} must be executed and answered with its output")
+        else:
+            reason = f": {answer.reason}" if answer.reason else "."
+            item = _item(call, ToolOutput(f"The call was not approved{reason}", failed=True))
     else:
         output = answer if isinstance(answer, ToolOutput) else ToolOutput(answer)
         item = _item(call, output)
@@ -201,6 +217,8 @@ def _item(call: PendingCall, output: ToolOutput) -> Item:
         pair, key = PAIR_OF_CALL[call.type], call_key(call)
         if item.type != pair.output or getattr(item, pair.output_key) != key:
             raise _unsuitable(call, f"{pair.output} with {pair.output_key}={key!r}", item)
+        if isinstance(item, FunctionCallOutput | CustomToolCallOutput) and not isinstance(item.output, str):
+            return attrs.evolve(item, output=_as_input(item.output))
         return item
     return _MAKERS[type(call)](call, output)
 
@@ -230,16 +248,29 @@ def _text_or_parts(call: PendingCall, output: ToolOutput) -> str | list[Content]
     parts = _as_list(output.output, _CONTENT)
     if parts is None:
         raise _unsuitable(call, "text or content parts", output.output)
-    return parts
+    return _as_input(parts)
+
+
+def _as_input(parts: Sequence[Content]) -> list[Content]:
+    """Return parts as an output may have them: text of any kind, such as that of a model's message, as ``InputText``."""
+    return [
+        InputImage(image_url=part.image_url, file_id=part.file_id, detail=part.detail)
+        if isinstance(part, ComputerScreenshot)
+        else InputText(text=part.refusal if isinstance(part, Refusal) else part.text)
+        if isinstance(part, OutputText | Refusal | Text | ReasoningText | SummaryText)
+        else part
+        for part in parts
+    ]
 
 
 def _text(call: PendingCall, output: ToolOutput) -> str:
     if isinstance(output.output, str):
         return output.output
-    parts = _as_list(output.output, (InputText, OutputText))
-    if parts is None:
+    parts = _as_list(output.output, _CONTENT)
+    texts = [part.text for part in _as_input(parts or ()) if isinstance(part, InputText)]
+    if parts is None or len(texts) < len(parts):
         raise _unsuitable(call, "text", output.output)
-    return "".join(part.text for part in parts)
+    return "".join(texts)
 
 
 def _function(call: FunctionCall, output: ToolOutput) -> Item:

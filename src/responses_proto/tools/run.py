@@ -14,7 +14,8 @@ requested and which calls wait; an ``EventStream`` brings each response; executo
 The run adds the tasks and the order of events:
 
 **Driver.** One task, started by entering the block, repeats a turn: send ``loop.request``, read the stream to its end,
-execute the calls in it, put the answers into the loop. It publishes every event to a queue (:mod:`._event_queue`),
+execute the calls in it, put the answers into the loop. It is not a child of the caller's task: leaving the block from
+another task, as a generator that is dropped does, is safe. It publishes every event to a queue (:mod:`._event_queue`),
 which iterating over the run reads. :class:`~._runner.ToolRunner` executes the calls, each in a task of its own and at
 most ``concurrency`` at a time. No error reaches the caller as an exception group: an error of a tool becomes the answer
 to its call, or, with ``on_error="raise"``, the error of the run.
@@ -29,69 +30,88 @@ when :meth:`Run.start` is called. A call to a tool that was never offered is ans
 offered tool that no executor handles waits for the caller. The calls of the last turn that ``max_turns`` allows are not
 executed.
 
-**Approvals.** A request for approval, from a remote MCP server, goes to the ``approve`` callback, one at a time,
-because an answer with ``remember`` also holds for later requests. Without a callback it is denied. If the callback
-returns ``None``, it waits for the caller.
+**Approvals.** A request for approval of a remote MCP server, and a call of a tool whose ``needs_approval`` says so, goes
+to the ``approve`` callback (:mod:`._starter`), one at a time, because an answer with ``remember`` also holds for later
+calls. Without a callback it is denied. If the callback returns ``None``, it waits for the caller. An error of the
+callback ends the run; nothing of it is sent.
 
 **End.** A run ends when the loop is over, when calls wait for the caller or :meth:`Run.pause` was called
 (``stopped="waiting_for_caller"``), or with an error. Leaving the block, for any reason, closes the stream, cancels the
-tools and waits for them; only worker threads are not waited for. The block contains a task group, so enter and leave it
-in one task, and do not ``yield`` inside it from an async generator that may not be run to its end.
+tools and waits for them; only worker threads are not waited for.
 
 **What is kept.** Every call that an executor started gets exactly one answer in :attr:`Run.loop`; if it was cancelled,
-the answer says so. If the response was cut off, its answered calls are kept with the items that led to them, so
-``loop.history`` is always a valid input.
+the answer says so. If the response was cut off, its answered calls are kept with the items that led to them; if it has
+none, :attr:`ToolLoop.partial` is the response, and the loop can ask again. ``loop.history`` has its texts in either case
+and is always a valid input.
 """
 
 from __future__ import annotations
 
 import contextlib
 import enum
-import functools
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar, cast
+import inspect
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeAlias, TypeVar, cast
 
 import anyio
 import attrs
 
+from ..client._calls import merge_fields
+from ..client._task_holder import TaskHolder
+from ..codec import Converter, default_converter
 from ..exceptions import (
-    ApprovalRequired,
     LocalProtocolError,
     RemoteProtocolError,
     ResponseIncompleteError,
     ResponsesProtoError,
-    ToolNotFound,
     UsageError,
 )
 from ..limits import Limits
+from ..models._base import Model
 from ..models.events import OutputItemDone
-from ..models.items import McpApprovalRequest
-from ..models.response import PendingCall
+from ..models.items import Item, McpApprovalRequest, Message
+from ..models.request import CreateResponse
+from ..models.response import PendingCall, Response
 from ..protocol.stream import Outcome
+from ..schema.structured import Incomplete, Invalid
+from ._entered import entered_together
 from ._event_queue import EventQueue
-from ._runner import Job, JobKind, ToolRunner
+from ._runner import ToolRunner
+from ._starter import CallStarter
 from ._toolbox import Toolbox
-from .events import ApprovalRequested, ToolProgress, TurnFinished, TurnStarted
-from .executors import call_function, check_timeout
-from .loop import LoopState
+from .effects import Effect
+from .events import ToolProgress, TurnFinished, TurnStarted
+from .executors import check_timeout
+from .loop import LoopState, outcome_of
 from .output import Approval, ToolOutput, call_key
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
+    from anyio.abc import TaskGroup
+    from typing_extensions import TypeVar as _TypeVarWithDefault  # type checkers bundle it
+
     from ..client.stream import EventStream
-    from ..models.items import Item
-    from ..models.request import CreateResponse
-    from ..models.response import Response, Usage
+    from ..models.response import Usage
+    from ..schema.structured import ParseResult, Structured
     from ..typing import JSONObject
     from ._runner import OnError
+    from ._starter import Approve
+    from .effects import OnEffect
     from .events import RunEvent, ToolEvent
-    from .executors import ToolContext, Tools
-    from .loop import LoopTurn, StopReason, ToolLoop
+    from .executors import Tools
+    from .loop import StopReason, ToolLoop
     from .output import ToolResult
+    from .turn import LoopTurn
 
-__all__ = ["Approve", "Run", "RunResult", "RunStopReason", "StartPolicy"]
+    T_co = _TypeVarWithDefault("T_co", covariant=True, default=object)
+else:
+    T_co = TypeVar("T_co", covariant=True)
+
+__all__ = ["EditInput", "Run", "RunResult", "RunStopReason", "StartPolicy"]
 
 StartPolicy: TypeAlias = Literal["response_done", "item_done", "manual"]
 """When a call is executed: when its response is complete; as soon as the call itself is complete; or when
@@ -102,14 +122,14 @@ With ``item_done``, what a tool did is not undone if the response fails later.""
 RunStopReason: TypeAlias = "StopReason | Literal['waiting_for_caller']"
 """Why a run ended. ``waiting_for_caller``: calls wait for the caller, or the run was paused."""
 
-Approve: TypeAlias = "Callable[[McpApprovalRequest], Approval | bool | Awaitable[Approval | bool | None] | None]"
-"""Decides whether a server may call a tool of a remote MCP server. ``None`` leaves the request waiting for the caller.
-"""
+EditInput: TypeAlias = "Callable[[list[Item]], Sequence[Item] | Awaitable[Sequence[Item]]]"
+"""Returns the input to send, made from the input of the next request."""
 
 OpenStream: TypeAlias = "Callable[[CreateResponse | JSONObject], EventStream]"
 
 _E = TypeVar("_E", bound="Exception | None")
 
+_REPAIR: Final = "Your last answer does not match the requested format: {message} (at {path}). Answer again, with JSON in that format."
 _MAX_UNREAD: Final = 1024
 """Unread events from which on progress reports are dropped. Tools may report any number of them without waiting for the
 reader."""
@@ -122,7 +142,7 @@ class _State(enum.Enum):
 
 
 @attrs.frozen(kw_only=True)
-class RunResult:
+class RunResult(Generic[T_co]):
     """How a run ended, and everything in it."""
 
     stopped: RunStopReason
@@ -131,6 +151,18 @@ class RunResult:
     """The state of the run as a value. To continue, answer what is :attr:`pending` and pass it to ``client.run``."""
     error: ResponsesProtoError | None = None
     """``ResponseIncompleteError`` if the last response is incomplete, else ``None``."""
+    _parsed: ParseResult[T_co] | None = attrs.field(default=None, alias="parsed", repr=False)
+
+    @property
+    def parsed(self) -> ParseResult[T_co]:
+        """The value of the type that was passed as ``output``: ``Parsed``, ``Refused``, ``Incomplete`` or ``Invalid``.
+
+        It is ``Incomplete``, with :attr:`stopped` as reason, if the run ended before the model gave its answer. Raises
+        ``LocalProtocolError`` for a run without ``output``.
+        """
+        if self._parsed is None:
+            raise LocalProtocolError("the run has no output type: pass client.run(..., output=...)")
+        return self._parsed
 
     @property
     def response(self) -> Response:
@@ -171,7 +203,7 @@ class RunResult:
         return self.loop.usage
 
 
-class Run:
+class Run(Generic[T_co]):
     """An agent's run, made by ``client.run``. Use it in ``async with``, iterate over it, then await :meth:`result`.
 
     Iterating returns the events of every response and those of the run (:mod:`.events`). As with an ``EventStream``, it
@@ -181,10 +213,12 @@ class Run:
     :attr:`loop` has the state of the run at any time, also after the block was left early. Every call that was started
     has an answer there, and ``loop.history`` is a valid input.
 
-    One task may read at a time. The top of this module explains how a run works.
+    One task may read at a time; another one gets ``LocalProtocolError``. The top of this module explains how a run
+    works.
 
     ``open_stream``: returns a stream for a request, as ``client.stream`` does. ``loop``: the loop to run; the run
-    changes it. The other parameters are those of ``client.run``.
+    changes it. ``output``: the type of the answer, which the request of the loop must ask for. The other parameters are
+    those of ``client.run``.
     """
 
     def __init__(
@@ -198,7 +232,13 @@ class Run:
         concurrency: int = 16,
         tool_timeout: float | None = None,
         on_error: OnError = "tell_model",
+        deps: object = None,
+        output: Structured[T_co] | None = None,
+        repairs: int = 1,
+        on_effect: OnEffect | None = None,
+        edit_input: EditInput | None = None,
         limits: Limits | None = None,
+        converter: Converter | None = None,
     ) -> None:
         if concurrency < 1:
             raise UsageError(f"concurrency must be at least 1, got {concurrency!r}")
@@ -212,9 +252,15 @@ class Run:
         self._concurrency = concurrency
         self._tool_timeout = tool_timeout
         self._on_error: OnError = on_error
+        self._deps = deps
+        self._output = output
+        self._repairs_left = repairs
+        self._on_effect = on_effect
+        self._edit_input = edit_input
         self._limits = limits or Limits()
+        self._converter = converter or default_converter()
         self._state = _State.NEW
-        self._stack = contextlib.AsyncExitStack()
+        self._holder = TaskHolder(self._hold, close_timeout=math.inf)
         self._stream: EventStream | None = None  # of the turn that is not in the loop yet
         self._done_calls: set[str] = set()  # keys of the calls in that stream whose items are done
         self._pausing = False
@@ -224,8 +270,11 @@ class Run:
 
     @property
     def response(self) -> Response | None:
-        """The response that is being streamed, as far as it arrived, or the last one; ``None`` before the first."""
-        return self._stream.response if self._stream is not None else self.loop.response
+        """The response that is being streamed, or was when the block was left, as far as it arrived; else the last one.
+
+        ``None`` before the first.
+        """
+        return self._stream.response if self._stream is not None else self.loop.partial or self.loop.response
 
     @property
     def pending(self) -> list[PendingCall]:
@@ -241,56 +290,77 @@ class Run:
     async def __aenter__(self) -> Self:
         if self._state is not _State.NEW:
             raise LocalProtocolError("a run can be entered only once: call client.run() again")
-        async with contextlib.AsyncExitStack() as stack:
-            for executor in self._toolbox.executors:
-                if hasattr(executor, "__aenter__") and not getattr(executor, "entered", False):
-                    await stack.enter_async_context(cast("AbstractAsyncContextManager[object]", executor))
-            if self.loop.state == LoopState.ASK:
-                self._toolbox.request_with_tools(
-                    self.loop.request
-                )  # raises for wrong definitions before anything is sent
-            self._events: EventQueue[RunEvent] = EventQueue()
-            self._reading = anyio.CancelScope()
-            self._tasks = anyio.create_task_group()
-            await self._tasks.__aenter__()
-            stack.push_async_exit(self._leave)
-            self._runner = ToolRunner(
-                self._tasks,
-                self._publish,
-                concurrency=self._concurrency,
-                on_error=self._on_error,
-                limits=self._limits,
-                on_failure=self._stop_reading,
-            )
-            self._tasks.start_soon(self._drive)
-            self._stack = stack.pop_all()
+        self._events: EventQueue[RunEvent] = EventQueue()
+        self._reading = anyio.CancelScope()
+        self._holder.start()
+        try:
+            await self._holder.wait_opened()
+        except BaseException:
+            await self._holder.close()
+            raise
         self._state = _State.OPEN
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        return await self._stack.__aexit__(exc_type, exc, traceback)
-
-    async def _leave(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> bool:
+    ) -> None:
         self._state = _State.CLOSED
         self._runner.stop()
+        await self._holder.close(cancel=isinstance(exc, anyio.get_cancelled_exc_class()))
+        self._store_answers()
+        if exc is None or exc not in (self._holder.failure, self._holder.exit):
+            self._holder.raise_failure()
+
+    async def _hold(self, holder: TaskHolder) -> None:
+        """Open the executors and run the driver until the block is left."""
         try:
-            if isinstance(exc, anyio.get_cancelled_exc_class()):
-                return bool(await self._tasks.__aexit__(exc_type, exc, traceback))
-            # The task group would wrap the exception of the block in an exception group.
-            self._tasks.cancel_scope.cancel()
-            await self._tasks.__aexit__(None, None, None)
-        except BaseExceptionGroup as group:
-            if len(group.exceptions) == 1:  # a tool raised SystemExit or KeyboardInterrupt
-                raise group.exceptions[0] from None
-            raise
+            async with entered_together(self._executors_to_enter()):
+                if self.loop.state == LoopState.ASK:
+                    self._toolbox.request_with_tools(self.loop.request)  # raises before anything is sent
+                else:
+                    self._toolbox.offer(_tools_of(self.loop.first_request))
+                async with anyio.create_task_group() as tasks:
+                    self._prepare(tasks)
+                    tasks.start_soon(self._drive)
+                    await holder.wait_until_closed()
+                    tasks.cancel_scope.cancel()
         finally:
             self._events.close()
-            self._store_answers()
-        return False
+
+    def _executors_to_enter(self) -> Iterable[AbstractAsyncContextManager[object]]:
+        closed = {
+            id(executor): executor
+            for executor in self._toolbox.executors
+            if hasattr(executor, "__aenter__") and not getattr(executor, "entered", False)
+        }
+        return cast("Iterable[AbstractAsyncContextManager[object]]", closed.values())
+
+    def _prepare(self, tasks: TaskGroup) -> None:
+        self._runner = ToolRunner(
+            tasks,
+            self._publish,
+            concurrency=self._concurrency,
+            on_error=self._on_error,
+            limits=self._limits,
+            on_failure=self._stop_reading,
+            deps=self._deps,
+            on_effect=self._on_effect,
+        )
+        self._starter = CallStarter(
+            self._toolbox,
+            self.loop,
+            self._runner,
+            approve=self._approve,
+            tool_timeout=self._tool_timeout,
+            publish=self._events.put,
+            in_response=lambda: self._stream is not None,
+            where=self._where,
+        )
+
+    def _where(self) -> tuple[str, int]:
+        """Return the id of the response whose calls are answered, and the number of its turn."""
+        response = self.response
+        return response.id if response is not None else "", len(self.loop.turns) + (self._stream is not None)
 
     # Reading
 
@@ -302,11 +372,10 @@ class Run:
         event = self._events.get_nowait() or await self._events.get()
         if event is not None and self._state is _State.OPEN:
             return event
-        if self._failure is not None:
-            raise self._failure
+        self._raise_failure()
         raise StopAsyncIteration
 
-    async def result(self) -> RunResult:
+    async def result(self) -> RunResult[T_co]:
         """Read to the end of the run and return its result. Events that were not iterated over are dropped.
 
         There is a result if the run completed, if it stopped at ``max_turns`` or at an incomplete response, and if it
@@ -319,38 +388,56 @@ class Run:
         self._require_entered()
         while self._state is _State.OPEN and await self._events.get() is not None:
             pass
-        if self._failure is not None:
-            raise self._failure
+        self._raise_failure()
         if not self._ended:
             raise LocalProtocolError("the run has no result because its block was left before its end; see run.loop")
         error = self._with_details(self.loop.turns[-1].outcome.exception()) if self.loop.turns else None
         if error is not None and not isinstance(error, ResponseIncompleteError):
             raise error
-        return RunResult(stopped=self._stopped, loop=self.loop, error=error)
+        return RunResult(stopped=self._stopped, loop=self.loop, error=error, parsed=self._parse())
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._holder.raise_failure()
+
+    def _parse(self) -> ParseResult[T_co] | None:
+        if self._output is None or not self.loop.turns:
+            return None
+        if self._stopped in ("completed", "incomplete"):
+            return self._output.parse_outcome(self.loop.turns[-1].outcome)
+        return Incomplete(self._stopped, response=self.loop.response)
 
     # Calls handled by the caller
 
     def start(self, call: PendingCall) -> None:
         """Execute a :attr:`pending` call now, with the executor that handles it.
 
-        The answer is a later ``ToolFinished``.
+        If it needs an approval, ``approve`` is asked first; in a response that is not complete, it then stays pending. The
+        answer is a later ``ToolFinished``.
 
         Raises ``LocalProtocolError`` if the call is not pending or the run is over, and ``UsageError`` if no tool of
         the run handles it.
         """
         self._require_pending(call)
-        if not self._start_call(call):
+        if not self._starter.start(call):
             raise UsageError(f"no tool of this run handles {call.type} {call_key(call)!r}: use answer()")
 
     def answer(self, call: PendingCall, answer: ToolOutput | ToolResult | Approval, /) -> None:
-        """Answer a :attr:`pending` call instead of executing it.
+        """Answer a :attr:`pending` call instead of executing it. An approval of a call executes it.
 
-        Raises ``LocalProtocolError`` if the call is not pending or the run is over, and what
-        :func:`~responses_proto.tools.output_item` raises.
+        Raises ``LocalProtocolError`` if the call is not pending or the run is over, ``UsageError`` for an approval of a
+        call that no tool of the run handles, and what :func:`~responses_proto.tools.output_item` raises.
         """
         self._require_pending(call)
-        if isinstance(answer, Approval) and isinstance(call, McpApprovalRequest):
-            self.loop.remember(call, answer)
+        if isinstance(answer, Approval):
+            self.loop.remember(call, answer, tools=self._toolbox.offered)
+            if answer.approve and not isinstance(call, McpApprovalRequest):
+                if not self._starter.execute(call):
+                    raise UsageError(
+                        f"no tool of this run handles {call.type} {call_key(call)!r}: answer with its output"
+                    )
+                return
         self._runner.record_answer(call, answer if isinstance(answer, ToolOutput | Approval) else ToolOutput(answer))
 
     def pause(self) -> None:
@@ -379,29 +466,47 @@ class Run:
 
     async def _drive(self) -> None:
         try:
-            self._stopped = self.loop.stopped or "waiting_for_caller"
-            # A loop that was passed in with pending calls is meant to have them executed, even if it stopped at its
-            # last turn.
-            resumed = self.loop.state == LoopState.ANSWER
-            while self.loop.state != LoopState.OVER:
-                if self.loop.state == LoopState.ASK:
-                    await self._receive_response()
-                stopped = None if resumed else self.loop.stopped
-                resumed = False
-                await self._execute_calls(start=stopped is None)
-                self._stopped = stopped or self.loop.stopped or "waiting_for_caller"
-                self._events.put(TurnFinished(self.loop.turns[-1]))
-                if stopped is not None or self.loop.state != LoopState.ASK:
-                    break
-                await self._events.wait_until_drained()
-                if self._pausing:
-                    break
+            await self._run_turns()
             self._ended = True
         except Exception as error:  # noqa: BLE001 - raised again where the run is read
             self._failure = self._with_details(error)
-        # Not in a `finally`: if this task is cancelled, the reader must not take it for the end. `_leave` closes the
-        # queue then.
+        # Not in a `finally`: if this task is cancelled, the reader must not take it for the end. `_hold` closes the queue
+        # then.
         self._events.close()
+
+    async def _run_turns(self) -> None:
+        self._stopped = self.loop.stopped or "waiting_for_caller"
+        # A loop that was passed in with pending calls is meant to have them executed, even if it stopped at its last turn.
+        resumed = self.loop.state == LoopState.ANSWER
+        while self.loop.state != LoopState.OVER:
+            if self.loop.state == LoopState.ASK:
+                await self._receive_response()
+            stopped = self.loop.stopped
+            if resumed and stopped not in ("max_tokens", "max_tool_calls"):
+                stopped = None
+            resumed = False
+            await self._execute_calls(start=stopped is None)
+            turn = self.loop.turns[-1]
+            if self._ask_for_repair():
+                stopped = None
+            self._stopped = stopped or self.loop.stopped or "waiting_for_caller"
+            self._events.put(TurnFinished(turn))
+            if stopped is not None or self.loop.state != LoopState.ASK:
+                break
+            await self._events.wait_until_drained()
+            if self._pausing:
+                break
+
+    def _ask_for_repair(self) -> bool:
+        """Ask for another answer if the last one does not match the output type. Return whether that is possible."""
+        if self._output is None or self._repairs_left <= 0 or self.loop.stopped != "completed":
+            return False
+        parsed = self._output.parse_outcome(self.loop.turns[-1].outcome)
+        if self.loop.limit_reached or not isinstance(parsed, Invalid):
+            return False
+        self._repairs_left -= 1
+        self.loop.add_input(Message(role="user", content=_REPAIR.format(path=parsed.path, message=parsed.message)))
+        return True
 
     def _publish(self, event: ToolEvent) -> None:
         if not isinstance(event, ToolProgress) or len(self._events) < _MAX_UNREAD:
@@ -414,32 +519,92 @@ class Run:
         """Send the next request, publish the events of its stream, and put the response into the loop."""
         self._runner.forget_calls()
         self._done_calls.clear()
-        request = self._toolbox.request_with_tools(self.loop.request)
+        request = self._toolbox.request_with_tools(await self._edited(self.loop.request))
         self._events.put(TurnStarted(len(self.loop.turns) + 1, request))
-        stream = self._stream = self._open_stream(request)
-        self._reading = anyio.CancelScope()
         try:
-            with self._reading:
-                async with stream:
-                    async for batch in stream.batches():
-                        for event in batch:
-                            self._events.put(event)
-                            if isinstance(event, OutputItemDone) and isinstance(event.item, PendingCall):
-                                self._done_calls.add(call_key(event.item))
-                                if self._start == "item_done":
-                                    self._start_early(event.item)
-                        await self._events.wait_until_drained()
+            if self._on_effect is None:
+                outcome = await self._read_stream(request)
+            else:
+                outcome = await self._request_as_effect(request, self._on_effect)
         except Exception:
             await self._runner.wait()  # running tools finish
             self._store_answers()
             raise
-        outcome = stream.outcome
         if outcome is None:  # a failed tool cancelled the reading
             return
         if outcome.status != "completed":
             outcome = attrs.evolve(outcome, response=self._with_started_calls_completed(outcome.response))
         self._stream = None
-        self.loop.receive(outcome)
+        self.loop.receive(outcome, tools=self._toolbox.offered)
+
+    async def _edited(self, request: CreateResponse | JSONObject) -> CreateResponse | JSONObject:
+        if self._edit_input is None:
+            return request
+        given: Any = request.get("input") if isinstance(request, Mapping) else request.input
+        if isinstance(given, str):
+            given = [Message(role="user", content=given)]
+        items: list[Item] = [
+            self._converter.load(cast("JSONObject", item), Item) if isinstance(item, Mapping) else item
+            for item in given or ()
+        ]
+        edited = self._edit_input(items)
+        edited = await edited if inspect.isawaitable(edited) else edited
+        given = cast("object", edited)
+        if not isinstance(given, list | tuple) or not all(
+            isinstance(item, Model | Mapping) for item in cast("Sequence[object]", given)
+        ):
+            raise UsageError(f"edit_input must return a list of items, got {edited!r:.100}")
+        return merge_fields(CreateResponse, request, {"input": edited})
+
+    async def _read_stream(self, request: CreateResponse | JSONObject) -> Outcome | None:
+        """Publish the events of a new response. Return its outcome; ``None`` if the reading was cancelled."""
+        stream = self._stream = self._open_stream(request)
+        self._reading = anyio.CancelScope()
+        with self._reading:
+            async with stream:
+                async for batch in stream.batches():
+                    for event in batch:
+                        self._events.put(event)
+                        if isinstance(event, OutputItemDone) and isinstance(event.item, PendingCall):
+                            self._done_calls.add(call_key(event.item))
+                            if self._start == "item_done":
+                                self._start_early(event.item)
+                    await self._events.wait_until_drained()
+        return stream.outcome
+
+    async def _request_as_effect(self, request: CreateResponse | JSONObject, on_effect: OnEffect) -> Outcome | None:
+        performed: list[Outcome] = []
+        failures: list[ResponsesProtoError] = []
+
+        async def perform() -> dict[str, Any]:
+            if not self._runner.idle or self._runner.finished:
+                raise LocalProtocolError("the request cannot be repeated: tools of its response were started")
+            self._done_calls.clear()
+            outcome = await self._read_stream(request)
+            if outcome is None:
+                raise cast("Exception", self._runner.failure)
+            performed.append(outcome)
+            error = outcome.exception()
+            if error is not None and outcome.status in ("truncated", "error"):
+                failures.append(error)
+                raise error
+            return self._dump(outcome.response)
+
+        key = f"request/{len(self.loop.turns) + 1}"
+        try:
+            result = await on_effect(Effect(kind="request", key=key, input=self._dump(request)), perform)
+        except ResponsesProtoError as error:
+            if not any(error is failure for failure in failures):
+                raise
+            return performed[-1]
+        if performed and result == self._dump(performed[-1].response):
+            return performed[-1]
+        if not isinstance(result, Mapping) or not isinstance(result.get("output"), list):  # pyright: ignore[reportUnnecessaryIsInstance] - it comes from the caller
+            raise UsageError(f"on_effect must return the result of {key}, which is a response, got {result!r:.100}")
+        return outcome_of(self._converter.load(result, Response))
+
+    def _dump(self, model: object) -> dict[str, Any]:
+        return cast("dict[str, Any]", self._converter.dump(model))
 
     async def _execute_calls(self, *, start: bool) -> None:
         """Execute the pending calls, or without ``start`` only wait for the started ones, and store the answers."""
@@ -447,7 +612,7 @@ class Run:
             await self._events.wait_until_drained()
             if not self._pausing and self._start != "manual":
                 for call in self.pending:
-                    self._start_call(call)
+                    self._starter.start(call)
         await self._runner.wait()
         while start and self._runner.failure is None and (self.pending or not self._runner.idle):
             # The reader may start or answer other calls when it reads that one is finished.
@@ -461,12 +626,16 @@ class Run:
             raise self._runner.failure
 
     def _store_answers(self) -> None:
-        """Put the answers into the loop; first, if the response was cut off, put it there with its answered calls."""
+        """Put the answers into the loop; first, if a response is being read, put it there as far as it arrived."""
         stream, self._stream = self._stream, None
-        if stream is not None and self._runner.finished:
+        if stream is not None:
             response = self._with_started_calls_completed(stream.response)
-            with contextlib.suppress(RemoteProtocolError):  # another error is already on its way to the caller
-                self.loop.receive(Outcome(status="truncated", response=response, cursor=stream.cursor))
+            outcome = stream.outcome or Outcome(status="truncated", response=response, cursor=stream.cursor)
+            if outcome.status != "truncated" or self._runner.finished:
+                with contextlib.suppress(RemoteProtocolError):  # another error is already on its way to the caller
+                    self.loop.receive(attrs.evolve(outcome, response=response), tools=self._toolbox.offered)
+            elif response.id or response.output:
+                self.loop.partial = response
         for call in self.loop.pending:
             finished = self._runner.finished.get(call_key(call))
             if finished is not None:
@@ -489,8 +658,6 @@ class Run:
                 error.retry_safety = "unsafe"
         return error
 
-    # Starting calls
-
     def _start_early(self, item: PendingCall) -> None:
         """Execute a complete call while its response continues.
 
@@ -498,66 +665,13 @@ class Run:
         """
         stream = cast("EventStream", self._stream)
         unsuccessful = stream.outcome is not None and stream.outcome.status != "completed"
-        if self._pausing or unsuccessful or self.loop.at_last_turn or isinstance(item, McpApprovalRequest):
+        if self._pausing or unsuccessful or not self.loop.allows_calls(len(self._done_calls)):
             return
         # Some servers leave out the arguments in the event; the snapshot has what was streamed.
         known = (call for call in self.pending if call.type == item.type and call_key(call) == call_key(item))
         call = next(known, None)
-        if call is not None and call_key(call) and self._toolbox.executor_of(call) is not None:
-            self._start_call(call)
-
-    def _start_call(self, call: PendingCall) -> bool:
-        """Start to answer a call. Return whether the run can answer it."""
-        if isinstance(call, McpApprovalRequest):
-            self._start_approval(call)
-            return True
-        executor = self._toolbox.executor_of(call)
-        if executor is not None:
-            timeout: float | None = getattr(executor, "timeout", None)
-            self._start_job(
-                call,
-                functools.partial(executor.execute, call),
-                timeout=self._tool_timeout if timeout is None else timeout,
-            )
-            return True
-        if not self._toolbox.offers(call, self.loop.tools):
-            error = ToolNotFound(f"There is no tool {getattr(call, 'name', '')!r}.", call=call)
-            self._runner.record_failure(call, error)
-            return True
-        return False
-
-    def _start_approval(self, request: McpApprovalRequest) -> None:
-        if self._approve is not None:
-            self._start_job(request, functools.partial(self._ask_for_approval, request), kind=JobKind.APPROVAL)
-        elif remembered := self.loop.remembered(request):
-            self._runner.record_answer(request, remembered)
-        else:
-            error = ApprovalRequired("Nobody is available to approve the call.", call=request)
-            self._runner.record_failure(request, error)
-
-    def _start_job(
-        self,
-        call: PendingCall,
-        work: Callable[[ToolContext], Awaitable[ToolOutput | Approval | None]],
-        *,
-        kind: JobKind = JobKind.TOOL,
-        timeout: float | None = None,
-    ) -> None:
-        response, turn = self.response, len(self.loop.turns) + (self._stream is not None)
-        response_id = response.id if response is not None else ""
-        self._runner.start(Job(call=call, work=work, response_id=response_id, turn=turn, timeout=timeout, kind=kind))
-
-    async def _ask_for_approval(self, request: McpApprovalRequest, _context: ToolContext) -> Approval | None:
-        # Requests are asked one after the other: an earlier answer may hold for this one too.
-        remembered = self.loop.remembered(request)
-        if remembered is not None:
-            return remembered
-        self._events.put(ApprovalRequested(request))
-        answer = await call_function(cast("Approve", self._approve), request)
-        approval = Approval(answer) if isinstance(answer, bool) else answer
-        if approval is not None:
-            self.loop.remember(request, approval)
-        return approval
+        if call is not None and call_key(call):
+            self._starter.start_early(call)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._state.value} {self.loop!r}>"
@@ -565,3 +679,7 @@ class Run:
 
 def _is_complete(call: PendingCall) -> bool:
     return not isinstance(call, McpApprovalRequest) and call.status not in ("in_progress", "incomplete")
+
+
+def _tools_of(request: CreateResponse | JSONObject) -> Sequence[Any]:
+    return cast("Any", request.get("tools") if isinstance(request, Mapping) else request.tools) or ()

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from anyio.abc import ObjectReceiveStream, ObjectSendStream
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
+    from ...client._task_holder import TaskHolder
     from ...limits import Limits
-    from ._task_holder import TaskHolder
     from ._transports import Stdio
 
 __all__ = ["stdio_streams"]
