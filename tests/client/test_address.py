@@ -11,9 +11,9 @@ from responses_proto.client._address import (
     check_headers,
     endpoint_url,
     normalize_base_url,
-    public_url,
     resolve_endpoint,
 )
+from responses_proto.client.transport._errors import public_url
 from responses_proto.exceptions import UsageError
 from responses_proto.providers import PROVIDERS, Provider
 

@@ -250,7 +250,7 @@ def test_a_closed_client_says_so(backend: str) -> None:
 
 
 def test_a_client_shows_no_secret() -> None:
-    c = ResponsesClient("https://user:pass@h.example/v1?sig=abc", KEY, headers={"cookie": "crumbs"})
+    c = ResponsesClient("https://user:pass@h.example/v1?sig=abc", headers={"cookie": "crumbs"})
     assert repr(c) == "<ResponsesClient server https://h.example/v1>"
     stream = c.stream(model="m", input="x")
     assert repr(stream) == "<EventStream POST https://h.example/v1/responses new>"

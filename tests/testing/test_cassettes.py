@@ -125,7 +125,7 @@ def test_no_secret_gets_into_the_file(backend: str, tmp_path: Path) -> None:
         async with FakeServer(script) as server, record(path) as transport:
             url = server.url.replace("http://", "http://user:hidden-password@") + "?api-version=1&sig=signature-value"
             async with (
-                ResponsesClient(url, KEY, http_client=transport, headers=headers) as client,
+                ResponsesClient(url, "", http_client=transport, headers={**headers, "x-api-key": KEY}) as client,
                 client.stream(model="m", input=f"my key is {KEY}", tools=[tool]) as stream,
             ):
                 assert (await stream.result()).output_text == said

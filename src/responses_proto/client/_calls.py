@@ -21,6 +21,7 @@ from ..typing import UNSET
 from ._address import check_headers, endpoint_url
 from ._bodies import Body, LargeBody, SmallBody, is_large
 from ._replies import MAX_ERROR_BODY, error_from_reply, is_error, read_object, unexpected_reply
+from ._secrets import redact_error, secrets_in
 from ._streamed_reply import read_streamed
 from .hooks import CallFinished, CallResult, Hooks, RetryNotice
 from .retry import RetryAfter, RetryPolicy
@@ -96,8 +97,7 @@ class ClientCore:
         ``timeouts`` and ``headers`` are those of this call. Raises ``UsageError`` for ids, headers and timeouts that cannot be
         used, and ``EncodeError`` for content that is not JSON.
         """
-        own_headers = {name.lower(): value for name, value in (headers or {}).items()}
-        check_headers(own_headers)
+        own_headers = check_headers(headers)
         body = self._body(content)
         basic_headers = {"accept": "text/event-stream" if stream else "application/json"}
         if content is not None:
@@ -108,7 +108,7 @@ class ClientCore:
         url = endpoint_url(self.base_url, *path)
         pairs = list(params)
         if pairs:
-            url += ("&" if "?" in url else "?") + urlencode(pairs)
+            url += ("&" if "?" in url else "?") + _encoded(pairs)
         request = WireRequest(
             method=method,
             url=url,
@@ -265,8 +265,17 @@ class Attempts:
         """Note the time of the first event of this attempt."""
         self._first_event = time.monotonic() - self._started
 
+    def redact(self, error: BaseException) -> None:
+        """Remove the API key, and what else the request was authorized with, from an error."""
+        request = self._first_request or self._call.request
+        redact_error(error, self._core.secret, *secrets_in(request.headers))
+
     def decide(self, error: ResponsesProtoError) -> RetryAfter | None:
-        """Return the retry that the policy allows after an error; ``None`` if it allows none. Does not wait."""
+        """Return the retry that the policy allows after an error; ``None`` if it allows none. Does not wait.
+
+        Every error of a call passes here before anybody sees it: secrets are removed from it.
+        """
+        self.redact(error)
         total = self._call.request.timeouts.total
         decision = self._core.retry.decide(
             error,
@@ -353,6 +362,13 @@ def merge_fields(cls: type[_M], request: _M | JSONObject | None, fields: Mapping
         )
     wire = {name.removesuffix("_"): value for name, value in fields.items() if name != "extra" and value is not UNSET}
     return {**request, **wire, **fields.get("extra", {})}
+
+
+def _encoded(pairs: list[tuple[str, str]]) -> str:
+    try:
+        return urlencode(pairs)
+    except UnicodeEncodeError as error:
+        raise UsageError(f"half of a surrogate pair cannot be part of a URL: {error.object!r}") from error
 
 
 def query_params(**values: str | float | bool | Sequence[str] | None) -> list[tuple[str, str]]:

@@ -11,7 +11,8 @@ from ..exceptions import APIError, DecodeError
 from ..protocol.api_errors import api_error, readable
 from ..protocol.headers import request_id
 from ..protocol.sse import without_end_marker
-from ._address import public_url
+from ._secrets import redact
+from .transport._errors import public_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_ERROR_BODY",
-    "MIN_SECRET_LENGTH",
     "describe_reply",
     "error_from_reply",
     "is_error",
@@ -28,16 +28,12 @@ __all__ = [
     "is_response",
     "media_type",
     "read_object",
-    "redact",
-    "redact_error",
     "unexpected_reply",
 ]
 
 _BOM: Final = b"\xef\xbb\xbf"
 MAX_ERROR_BODY: Final = 64 * 1024
 """Bytes of an error's body that are read and kept."""
-MIN_SECRET_LENGTH: Final = 6
-"""Length from which a key is redacted. Servers that accept any key are given "x" or "none": not secrets, and common in text."""
 
 
 class ReplyHead(Protocol):
@@ -84,25 +80,6 @@ def is_response(value: Mapping[str, Any]) -> bool:
 def is_error(value: Mapping[str, Any]) -> bool:
     """Return whether an object is an error, even though it came with a successful status."""
     return not is_response(value) and bool(value.get("error"))
-
-
-# ---- secrets
-
-
-def redact(body: bytes, secret: bytes) -> bytes:
-    """Return the body without the API key, which some servers quote when they refuse it."""
-    return body.replace(secret, b"***") if len(secret) >= MIN_SECRET_LENGTH else body
-
-
-def redact_error(error: APIError, secret: bytes) -> None:
-    """Remove the API key from an error that came inside a stream. Idempotent."""
-    text = secret.decode()
-    if len(secret) < MIN_SECRET_LENGTH or text not in f"{error} {error.body}":
-        return
-    json = default_converter().json
-    error.args = tuple(str(argument).replace(text, "***") for argument in error.args)
-    error.message = error.message.replace(text, "***")
-    error.body = json.loads(redact(json.dumps(error.body), secret))
 
 
 # ---- errors

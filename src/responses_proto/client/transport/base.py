@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from ..timeouts import Timeouts
+from ._errors import public_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,7 @@ class WireRequest:
 
     method: str
     """In upper case. ``SEND`` stands for a message over a WebSocket, with ``body`` as its text."""
-    url: str
+    url: str = attrs.field(repr=public_url)
     """Absolute and percent-encoded."""
     headers: Mapping[str, str] = attrs.field(repr=False)  # contains the API key
     """Names in lower case."""

@@ -26,8 +26,9 @@ from mcp.client.subscriptions import SubscriptionLost, listen
 from mcp.types import Implementation, PaginatedRequestParams, ToolListChangedNotification
 
 from ..._version import __version__
-from ...client._address import check_headers, public_url
-from ...client._replies import MIN_SECRET_LENGTH
+from ...client._address import check_headers
+from ...client._secrets import MIN_SECRET_LENGTH
+from ...client.transport._errors import public_url
 from ...exceptions import (
     APIError,
     ConnectError,
