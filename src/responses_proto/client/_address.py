@@ -60,7 +60,7 @@ def _reader(env: Mapping[str, str]) -> Callable[[str], str]:
 
 
 def _first(variable: Callable[[str], str], names: tuple[str, ...]) -> HiddenStr:
-    return HiddenStr(next(filter(None, map(variable, names)), ""))
+    return HiddenStr(next((value for name in names if (value := variable(name))), ""))
 
 
 def _as_http(url: str) -> str:

@@ -68,10 +68,7 @@ class HiddenBytes(bytes):
 
 def hidden_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return headers with the values of those hidden that hold secrets, by their names."""
-    return {
-        name: HiddenStr(value) if isinstance(value, str) and _is_secret(name) else value
-        for name, value in headers.items()
-    }
+    return {name: HiddenStr(value) if _is_secret(name) else value for name, value in headers.items()}
 
 
 def secrets_in(headers: Mapping[str, str]) -> set[bytes]:
@@ -87,8 +84,8 @@ def secrets_in(headers: Mapping[str, str]) -> set[bytes]:
     return {HiddenBytes(word.encode("utf-8", "surrogateescape")) for word in words - _SCHEMES}
 
 
-def _is_secret(name: object) -> bool:
-    return isinstance(name, str) and name.lower() not in _HARMLESS and SECRET_NAME.search(name) is not None
+def _is_secret(name: str) -> bool:
+    return name.lower() not in _HARMLESS and SECRET_NAME.search(name) is not None
 
 
 # ---- finding
@@ -216,13 +213,13 @@ def _redacted(value: Any, secrets: tuple[bytes, ...]) -> Any:
     if isinstance(value, Mapping):
         fields = cast("Mapping[Any, Any]", value)
         copied = {_redacted(name, secrets): _redacted(field, secrets) for name, field in fields.items()}
-        return value if copied == fields else copied
+        return fields if copied == fields else copied
     if isinstance(value, (list, tuple)):
-        elements = cast("list[Any]", value)
+        elements = cast("list[Any] | tuple[Any, ...]", value)
         cleaned = [_redacted(element, secrets) for element in elements]
         if cleaned == list(elements):
-            return value
-        return tuple(cleaned) if isinstance(value, tuple) else cleaned
+            return elements
+        return tuple(cleaned) if isinstance(elements, tuple) else cleaned
     return value
 
 
