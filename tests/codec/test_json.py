@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from responses_proto.codec import ORJSON, STDLIB, JSONBackend, default_backend
-from responses_proto.codec._json import check_nesting
+from responses_proto.codec._json import check_structure
 from responses_proto.exceptions import DecodeError, EncodeError, LimitExceeded, UsageError
 
 BACKENDS = [backend for backend in (STDLIB, ORJSON) if backend is not None]
@@ -135,9 +135,9 @@ def test_brackets_in_strings_do_not_count_as_nesting(backend: JSONBackend) -> No
 
 
 def test_brackets_side_by_side_do_not_count_as_nesting() -> None:
-    check_nesting("[" + "[]," * 10_000 + "[]]", 2)
+    check_structure("[" + "[]," * 10_000 + "[]]", 2)
     with pytest.raises(LimitExceeded):
-        check_nesting("[" + "[[]]," * 10_000 + "[]]", 2)
+        check_structure("[" + "[[]]," * 10_000 + "[]]", 2)
 
 
 @pytest.mark.parametrize("quote", ['\\"', "\\\\", "x"], ids=["quotes", "backslashes", "letters"])
@@ -146,7 +146,7 @@ def test_a_string_that_never_ends_is_read_in_proportion_to_its_length(quote: str
     def cost(size: int) -> float:
         text = "[" + "[]," * 300 + '"' + quote * size + end
         began = time.process_time()
-        check_nesting(text, 256)
+        check_structure(text, 256)
         return time.process_time() - began
 
     # Eight times as long; if each quote began another search, 64 times.
@@ -261,7 +261,7 @@ def test_a_value_instead_of_text_is_a_usage_error(backend: JSONBackend) -> None:
 def test_without_orjson_the_standard_library_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "orjson", None)  # as if it was not installed
     spec = importlib.util.spec_from_file_location(
-        "responses_proto.codec._json_alone", check_nesting.__code__.co_filename
+        "responses_proto.codec._json_alone", check_structure.__code__.co_filename
     )
     assert spec is not None
     assert spec.loader is not None

@@ -16,6 +16,7 @@ import attrs
 from ..exceptions import ResponsesProtoError, UsageError
 from ..models._base import Model
 from ..models.response import Response
+from ..protocol._sizes import check_answer
 from ..protocol.api_errors import api_error_from
 from ..typing import UNSET
 from ._address import check_headers, endpoint_url
@@ -196,13 +197,15 @@ class ClientCore:
         redirected = exchange.status >= HTTPStatus.MULTIPLE_CHOICES
         if if_empty is not None and not redirected and not body.strip():
             return self.converter.load(if_empty, cls)
-        value = read_object(body)
+        value = read_object(body, self.limits)
         # An object with an id is an item: items, too, can have a field `error`.
         if value is not None and is_error(value) and "id" not in value:
             raise error_from_reply(exchange, body, self.secret)
         if value is None or redirected:
             raise unexpected_reply(exchange, body, self.secret, expected="a JSON object", retry_safety="unsafe")
-        return self.converter.load(value, cls)
+        answer = self.converter.load(value, cls)
+        check_answer(answer, len(body), self.limits)
+        return answer
 
     def _early_failure(self, response: Response) -> APIError | None:
         """Return the error of a response that failed before there was any output, else ``None``."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..exceptions import RetrySafety
+    from ..limits import Limits
 
 __all__ = [
     "MAX_ERROR_BODY",
@@ -63,10 +64,14 @@ def is_json(media_type: str) -> bool:
     return media_type.endswith(("/json", "+json"))
 
 
-def read_object(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object of a body; ``None`` if the body is anything else. A ``data: [DONE]`` after it does not count."""
+def read_object(body: bytes, limits: Limits) -> dict[str, Any] | None:
+    """Return the JSON object of a body; ``None`` if the body is anything else. A ``data: [DONE]`` after it does not count.
+
+    Raises ``LimitExceeded`` if it is nested too deep, or has too many values.
+    """
+    text = without_end_marker(body.removeprefix(_BOM))
     try:
-        value: Any = default_converter().json.loads(without_end_marker(body.removeprefix(_BOM)))
+        value: Any = default_converter().json.loads(text, limits.max_nesting, limits.max_json_values)
     except DecodeError:
         return None
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None

@@ -575,7 +575,7 @@ class EventStream:
         if not first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
             raise self._not_a_stream(await exchange.read_start(MAX_ERROR_BODY, first))
         body = await exchange.read(self._core.limits, first)
-        value = read_object(body)
+        value = read_object(body, self._core.limits)
         if value is not None and is_error(value):
             raise error_from_reply(exchange, body, self._core.secret)
         if value is None or not is_response(value):
