@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -9,6 +10,7 @@ import attrs
 
 from ..limits import Limits
 from ..models._base import Model, Unknown
+from ..typing import UNSET
 from .state import DELTA_FIELDS
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ UNBOUNDED: Final = Limits(**{field.name: sys.maxsize for field in attrs.fields(L
 """Limits that nothing exceeds."""
 _LISTS: Final = ("output", "data")
 """The fields in which answers have items: responses and compactions, and lists."""
+_SMALL: Final = frozenset({str, int, float, bool, type(None), type(UNSET), dict})
 _TEXTS: Final = frozenset(field.field.rpartition(".")[2] for field in DELTA_FIELDS if field.field) | {
     "stdout",
     "stderr",
@@ -48,7 +51,7 @@ def check_statement(value: Any, limits: Limits, name: str = "text") -> None:
     Raw JSON in it is not looked at: it is bounded by the size of the event. ``name`` is that of the field.
     """
     if isinstance(value, str):
-        if name in _TEXTS:
+        if len(value) > limits.max_text_chars:
             limits.check("max_text_chars", len(value))
     elif isinstance(value, list):
         elements = cast("list[Any]", value)
@@ -59,6 +62,13 @@ def check_statement(value: Any, limits: Limits, name: str = "text") -> None:
         for element in elements:
             check_statement(element, limits)
     elif isinstance(value, Model) and not isinstance(value, Unknown):
-        for field in value.__attrs_attrs__:
-            if field.name != "extra":
-                check_statement(getattr(value, field.name), limits, field.name)
+        for field in _field_names(value.__class__):
+            inner = getattr(value, field)
+            # Most fields are texts that do not grow, such as ids, or are absent.
+            if inner.__class__ not in _SMALL or (field in _TEXTS and inner.__class__ is str):
+                check_statement(inner, limits, field)
+
+
+@functools.cache
+def _field_names(cls: type[Model]) -> tuple[str, ...]:
+    return tuple(field.name for field in cls.__attrs_attrs__ if field.name != "extra")
