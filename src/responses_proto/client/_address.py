@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -13,7 +12,7 @@ from ._secrets import HiddenStr, hidden_headers
 from .transport._errors import origin, public_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = ["check_headers", "endpoint_url", "normalize_base_url", "resolve_endpoint", "split_userinfo"]
 
@@ -135,14 +134,11 @@ def endpoint_url(base_url: str, *segments: str) -> str:
 
 
 def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Return headers with names in lower case, and with secret values that no repr shows.
+    """Return headers with names in lower case, and with values that no repr shows.
 
     Raises ``UsageError`` for a header that cannot be sent. The HTTP library's own error would quote its value.
     """
-    if headers is None:
-        return {}
-    if not isinstance(headers, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass a list of pairs
-        raise UsageError(f"headers must be a mapping of names to values, got {type(headers).__name__}")
+    headers = hidden_headers(headers)
     for name, value in headers.items():
         parts: list[object] = [name, value]
         if not all(isinstance(part, str) for part in parts):
@@ -150,4 +146,4 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
         valid_name = name.isascii() and name.isprintable() and name and not set(name) & set(" :")
         if not valid_name or not value.isascii() or set(value) & set("\r\n\0"):
             raise UsageError(f"header {name!r} contains characters that HTTP does not allow (its value is not shown)")
-    return hidden_headers({name.lower(): value for name, value in headers.items()})
+    return {name.lower(): value for name, value in headers.items()}

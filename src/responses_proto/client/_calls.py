@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import anyio
 import attrs
 
-from ..exceptions import ResponsesProtoError, UsageError
+from ..exceptions import APIError, DecodeError, LimitExceeded, NotAnEventStream, ResponsesProtoError, UsageError
 from ..models._base import Model
 from ..models.response import Response
 from ..protocol._sizes import check_answer
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ..codec import Converter
-    from ..exceptions import APIError
     from ..limits import Limits
     from ..protocol.stream import Outcome
     from ..typing import Cursor, JSONObject
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["Attempts", "ClientCore", "PreparedCall", "merge_fields", "query_params"]
 
 _IDEMPOTENCY_KEY: Final = "idempotency-key"
+_MADE_FROM_REPLIES: Final = (APIError, DecodeError, LimitExceeded, NotAnEventStream)
 _NO_BODY: Final = SmallBody(b"")
 _M = TypeVar("_M", bound=Model)
 T = TypeVar("T")
@@ -272,6 +272,8 @@ class Attempts:
         """Remove the API key, and what else the request was authorized with, from an error."""
         request = self._first_request or self._call.request
         redact_error(error, self._core.secret, *secrets_in(request.headers))
+        if isinstance(error, _MADE_FROM_REPLIES):
+            error.__traceback__ = None  # the variables of its frames hold what the server sent
 
     def decide(self, error: ResponsesProtoError) -> RetryAfter | None:
         """Return the retry that the policy allows after an error; ``None`` if it allows none. Does not wait.

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
+from ..exceptions import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -66,9 +68,14 @@ class HiddenBytes(bytes):
         return f"b'{_SHOWN}'"
 
 
-def hidden_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers with the values of those hidden that hold secrets, by their names."""
-    return {name: HiddenStr(value) if _is_secret(name) else value for name, value in headers.items()}
+def hidden_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Return headers with values that no repr shows, whether they are valid or not. Raises ``UsageError`` for another type."""
+    if headers is None:
+        return {}
+    if not isinstance(headers, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass a list of pairs
+        raise UsageError(f"headers must be a mapping of names to values, got {type(headers).__name__}")
+    given = cast("Mapping[Any, Any]", headers)
+    return {name: HiddenStr(value) if isinstance(value, str) else value for name, value in given.items()}
 
 
 def secrets_in(headers: Mapping[str, str]) -> set[bytes]:

@@ -43,7 +43,7 @@ from ..providers import Provider, find_provider
 from ..typing import UNSET, Cursor
 from ._address import check_headers, normalize_base_url, resolve_endpoint, split_userinfo
 from ._calls import ClientCore, merge_fields, query_params
-from ._secrets import HiddenBytes, HiddenStr
+from ._secrets import HiddenBytes, HiddenStr, hidden_headers
 from .conversations import Conversations
 from .hooks import Hooks
 from .pages import ItemPages
@@ -123,6 +123,7 @@ class ResponsesClient:
     ) -> None:
         # Tracebacks with variables show the parameters of every function that an error passes.
         api_key = HiddenStr(api_key) if isinstance(api_key, str) else api_key
+        headers = hidden_headers(headers)
         headers = check_headers(headers)
         _check_types(
             timeouts=(timeouts, Timeouts),
