@@ -44,6 +44,8 @@ _HARMLESS: Final = frozenset({"idempotency-key", "sec-websocket-key"})
 _SCHEMES: Final = frozenset({"Bearer", "bearer", "Digest", "Negotiate"})
 _SHOWN: Final = "***"
 _ELLIPSIS: Final = "…".encode()
+_SHORT: Final = {"\b": b"b", "\f": b"f", "\n": b"n", "\r": b"r", "\t": b"t"}
+"""Characters that have a short escape in JSON."""
 _MAX_CHAIN: Final = 50  # exceptions
 
 
@@ -155,6 +157,8 @@ def _writing(character: str) -> bytes:
         b"".join(rb"\\{1,16}u(?i:%b)" % pair for pair in pairs),
         rb"\\{1,16}(?i:u\{0{0,8}%x\}|U%08x)" % (code, code),
         rb"\\{1,16}x(?i:%02x)" % code if code <= 0xFF else b"",  # noqa: PLR2004 - two hexadecimal digits
+        rb"\\{1,16}%b" % _SHORT[character] if character in _SHORT else b"",
+        rb"\+" if character == " " else b"",
         rb"\\{1,16}" if character == "\\" else (b"" if character.isalnum() else rb"\\{0,16}") + re.escape(plain),
     ]
     return b"(?:%b)" % b"|".join(filter(None, forms))
@@ -165,7 +169,7 @@ def _writing(character: str) -> bytes:
 
 def redact(data: bytes, *secrets: bytes, mask: Callable[[int], bytes] = lambda _length: _SHOWN.encode()) -> bytes:
     """Return a text without the secrets. ``mask`` returns what replaces one, from its length as written."""
-    for secret in secrets:
+    for secret in sorted(secrets, key=len, reverse=True):  # one may be the beginning of another
         pieces: list[bytes] = []
         at = 0
         for start, end in find(data, secret):
