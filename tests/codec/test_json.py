@@ -296,3 +296,27 @@ def test_numbers_come_back_as_they_were(backend: JSONBackend, value: Any, indent
 def test_every_back_end_reads_what_another_wrote(value: Any) -> None:
     for writer in BACKENDS:
         assert {repr(reader.loads(writer.dumps(value))) for reader in BACKENDS} == {repr(value)}
+
+
+@each_backend
+@pytest.mark.parametrize(
+    "text", ["[{}]", "[ [ ] , { } ]", '{"a": [1, "x,[{"], "b": {}}', '["", "", 1]', "7", '["a,b"]']
+)
+def test_values_are_counted_exactly(backend: JSONBackend, text: str) -> None:
+    def count(value: Any) -> int:
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return 1 + sum(map(count, inner))
+
+    value = json.loads(text)
+    assert backend.loads(text, max_values=count(value)) == value
+    if count(value) > 1:
+        with pytest.raises(LimitExceeded) as caught:
+            backend.loads(text, max_values=count(value) - 1)
+        assert (caught.value.limit, caught.value.value) == ("max_json_values", count(value))
+
+
+@pytest.mark.parametrize("text", ["[" + "{}," * 10**6 + "1]", "[" + "1," * 10**6 + "1]"], ids=["objects", "numbers"])
+def test_there_is_a_bound_by_default(text: str) -> None:
+    with pytest.raises(LimitExceeded, match="max_json_values"):
+        default_backend().loads(text)
+    assert default_backend().loads('"' + text.replace('"', "") + '"')
