@@ -356,9 +356,10 @@ def test_credentials_in_a_base_url_are_sent_but_not_beside_a_key(backend: str) -
                 assert c.base_url == server.url
                 await c.create(model="m", input="x")
                 assert server.requests[0].headers["authorization"] == "Basic dXNlcjpoaWRkZW4gd29yZA=="
-            for options in ({"api_key": KEY}, {"headers": {"Authorization": KEY}}):
+            more: list[dict[str, Any]] = [{"api_key": KEY}, {"headers": {"Authorization": KEY}}]
+            for options in more:
                 with pytest.raises(UsageError, match=r"api_key='' with headers") as caught:
-                    ResponsesClient(url, **options)  # type: ignore[arg-type] # of two kinds
+                    ResponsesClient(url, **options)
                 assert "hidden" not in str(caught.value)
 
     run(backend, test)

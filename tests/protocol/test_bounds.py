@@ -318,7 +318,7 @@ def test_ids_of_any_length_are_not_kept_but_for_the_first() -> None:
 
 
 def test_the_values_of_an_event_are_counted() -> None:
-    item = {"type": "x:y", "raw": [{}] * 50}
+    item: Wire = {"type": "x:y", "raw": [{}] * 50}
     assert exceeds([*opening(), added(0, item)], Limits(max_json_values=100)) == ""
     assert (
         exceeds([*opening(), added(0, {**item, "raw": [{}] * 100})], Limits(max_json_values=100)) == "max_json_values"

@@ -222,11 +222,11 @@ def _redacted(value: Any, secrets: tuple[bytes, ...]) -> Any:
         clean = redact(value, *secrets)
         return value if clean == value else clean
     if isinstance(value, Mapping):
-        fields = cast("Mapping[Any, Any]", value)
+        fields: Mapping[Any, Any] = cast("Any", value)
         copied = {_redacted(name, secrets): _redacted(field, secrets) for name, field in fields.items()}
         return fields if copied == fields else copied
     if isinstance(value, (list, tuple)):
-        elements = cast("list[Any] | tuple[Any, ...]", value)
+        elements: list[Any] | tuple[Any, ...] = cast("Any", value)
         cleaned = [_redacted(element, secrets) for element in elements]
         if cleaned == list(elements):
             return elements

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import sys
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -11,6 +10,7 @@ import attrs
 from ..limits import Limits
 from ..models._base import Model, Unknown
 from ..typing import UNSET
+from ._merge import field_names
 from .state import DELTA_FIELDS
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ def check_answer(answer: object, size: int, limits: Limits) -> None:
     """Raise ``LimitExceeded`` for an answer of ``size`` bytes, if it or what is in it is larger than the limits."""
     limits.check("max_response_bytes", size)
     for name in _LISTS:
-        items = getattr(answer, name, None)
+        items: Any = getattr(answer, name, None)
         if isinstance(items, list):
-            check_items(cast("list[Any]", items), limits)
+            check_items(cast("Any", items), limits)
 
 
 def check_items(items: Sequence[Any], limits: Limits) -> None:
@@ -54,7 +54,7 @@ def check_statement(value: Any, limits: Limits, name: str = "text") -> None:
         if len(value) > limits.max_text_chars:
             limits.check("max_text_chars", len(value))
     elif isinstance(value, list):
-        elements = cast("list[Any]", value)
+        elements: list[Any] = cast("Any", value)
         if name == "logprobs":
             limits.check("max_text_chars", len(elements))
             return
@@ -62,13 +62,8 @@ def check_statement(value: Any, limits: Limits, name: str = "text") -> None:
         for element in elements:
             check_statement(element, limits)
     elif isinstance(value, Model) and not isinstance(value, Unknown):
-        for field in _field_names(value.__class__):
+        for field in field_names(value.__class__):
             inner = getattr(value, field)
             # Most fields are texts that do not grow, such as ids, or are absent.
             if inner.__class__ not in _SMALL or (field in _TEXTS and inner.__class__ is str):
                 check_statement(inner, limits, field)
-
-
-@functools.cache
-def _field_names(cls: type[Model]) -> tuple[str, ...]:
-    return tuple(field.name for field in cls.__attrs_attrs__ if field.name != "extra")

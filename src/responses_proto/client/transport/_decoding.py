@@ -154,7 +154,8 @@ class _Stage:
             return b""
         self._decoder = None
         self._ended = self._coding != "gzip"
-        return decoder.unused_data
+        behind: bytes = decoder.unused_data
+        return behind
 
 
 def _broken(message: str) -> TransportError:
