@@ -551,6 +551,7 @@ class Accumulator:
             part = self._part(event, at, field.container, field.index, field.part)
             text, partial = part.text, part.partial
             if getattr(event, "logprobs", None):
+                check_statement(event.logprobs, self._limits, "logprobs")
                 part.logprobs = [*event.logprobs]
         else:
             text, partial = at.field(field.field), at.partial
