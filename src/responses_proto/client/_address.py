@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ..exceptions import UsageError
 from ..providers import PROVIDERS, Provider, find_provider
-from ._secrets import HiddenStr, hidden_headers
+from ._secrets import HiddenStr, hidden_headers, is_secret
 from .transport._errors import origin, public_url
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def endpoint_url(base_url: str, *segments: str) -> str:
 
 
 def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Return headers with names in lower case, and with values that no repr shows.
+    """Return headers with names in lower case, and with secret values that no repr shows.
 
     Raises ``UsageError`` for a header that cannot be sent. The HTTP library's own error would quote its value.
     """
@@ -146,4 +146,4 @@ def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
         valid_name = name.isascii() and name.isprintable() and name and not set(name) & set(" :")
         if not valid_name or not value.isascii() or set(value) & set("\r\n\0"):
             raise UsageError(f"header {name!r} contains characters that HTTP does not allow (its value is not shown)")
-    return {name.lower(): value for name, value in headers.items()}
+    return {name.lower(): value if is_secret(name) else str(value) for name, value in headers.items()}

@@ -30,6 +30,7 @@ __all__ = [
     "HiddenStr",
     "find",
     "hidden_headers",
+    "is_secret",
     "redact",
     "redact_error",
     "redact_outcome",
@@ -76,7 +77,7 @@ def hidden_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
         return {}
     if not isinstance(headers, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass a list of pairs
         raise UsageError(f"headers must be a mapping of names to values, got {type(headers).__name__}")
-    given = cast("Mapping[Any, Any]", headers)
+    given: Mapping[Any, Any] = headers
     return {name: HiddenStr(value) if isinstance(value, str) else value for name, value in given.items()}
 
 
@@ -84,7 +85,7 @@ def secrets_in(headers: Mapping[str, str]) -> set[bytes]:
     """Return the secrets that headers hold: their values, and the words of these, such as a key without ``Bearer``."""
     words: set[str] = set()
     for name, value in headers.items():
-        if _is_secret(name):
+        if is_secret(name):
             words |= {value, *re.split(r"[\s;,]+", value), *re.split(r"[\s;,=]+", value)}
             scheme, _, credentials = value.partition(" ")
             if scheme.lower() == "basic":
@@ -93,7 +94,8 @@ def secrets_in(headers: Mapping[str, str]) -> set[bytes]:
     return {HiddenBytes(word.encode("utf-8", "surrogateescape")) for word in words - _SCHEMES}
 
 
-def _is_secret(name: str) -> bool:
+def is_secret(name: str) -> bool:
+    """Return whether a header of this name holds a secret."""
     return name.lower() not in _HARMLESS and SECRET_NAME.search(name) is not None
 
 
