@@ -11,10 +11,12 @@ import attrs
 
 from .exceptions import LimitExceeded, UsageError
 
-__all__ = ["DEFAULT_MAX_NESTING", "Limits"]
+__all__ = ["DEFAULT_MAX_NESTING", "DEFAULT_MAX_VALUES", "Limits"]
 
 DEFAULT_MAX_NESTING: Final = 256
 """Levels of nested arrays and objects in a JSON text, if no ``Limits`` say otherwise."""
+DEFAULT_MAX_VALUES: Final = 1_000_000
+"""Values in a JSON text, if no ``Limits`` say otherwise."""
 
 
 def _positive(_limits: Limits, attribute: attrs.Attribute[int], value: int) -> None:
@@ -36,12 +38,17 @@ class Limits:
     """Bytes of input that is not decoded yet, and of a body that is read at once (a JSON response, an error page)."""
     max_nesting: int = attrs.field(default=DEFAULT_MAX_NESTING, validator=_positive)
     """Levels of nested arrays and objects in one JSON text."""
+    max_json_values: int = attrs.field(default=DEFAULT_MAX_VALUES, validator=_positive)
+    """Values in one JSON text. An empty object has two bytes on the wire, and fifty times as many in memory."""
+    max_response_bytes: int = attrs.field(default=512 * 1024 * 1024, validator=_positive)
+    """Bytes of one response as a whole: of its JSON, or, in a stream, of all events from which its snapshot is made. Of a delta,
+    the text counts."""
     max_output_items: int = attrs.field(default=10_000, validator=_positive)
-    """Output items of one response."""
+    """Output items of one response, or items of one list."""
     max_content_parts: int = attrs.field(default=10_000, validator=_positive)
-    """Content parts, summary parts, commands or logs of one output item."""
+    """Content parts, summary parts, annotations, commands or logs of one output item."""
     max_text_chars: int = attrs.field(default=256 * 1024 * 1024, validator=_positive)
-    """Characters of one text that grows by deltas: of a content part, of arguments, of code, of audio."""
+    """Characters of one text: of a content part, of arguments, of code, of audio. It has at most as many log probabilities."""
     max_tool_output_bytes: int = attrs.field(default=10 * 1024 * 1024, validator=_positive)
     """Bytes of the output item of a tool call, as JSON. OpenAI has the same limit."""
     max_mcp_tools: int = attrs.field(default=10_000, validator=_positive)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -11,9 +12,10 @@ from responses_proto.client._address import (
     check_headers,
     endpoint_url,
     normalize_base_url,
-    public_url,
     resolve_endpoint,
+    split_userinfo,
 )
+from responses_proto.client.transport._errors import public_url
 from responses_proto.exceptions import UsageError
 from responses_proto.providers import PROVIDERS, Provider
 
@@ -163,3 +165,27 @@ def test_a_header_that_cannot_be_sent_is_refused_without_showing_it(name: str, v
     with pytest.raises(UsageError) as caught:
         check_headers({name: value})
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("segment", [None, 5, True, ["resp_1"], b"resp_1", "\ud800", "resp_\udfff"])
+def test_an_id_is_a_string_of_whole_characters(segment: Any) -> None:
+    with pytest.raises(UsageError, match=r"id"):
+        endpoint_url("https://h/v1", "responses", segment)
+
+
+@pytest.mark.parametrize("headers", [[("a", "b")], "a: b", 5])
+def test_headers_are_a_mapping(headers: Any) -> None:
+    with pytest.raises(UsageError, match="must be a mapping"):
+        check_headers(headers)
+
+
+def test_credentials_in_a_base_url_become_a_header() -> None:
+    assert split_userinfo("http://h:1/v1?a=b") == ("http://h:1/v1?a=b", "")
+    assert split_userinfo("http://user:pass%20word@h:1/v1?a=b") == (
+        "http://h:1/v1?a=b",
+        "Basic " + base64.b64encode(b"user:pass word").decode(),
+    )
+    assert split_userinfo("http://token@[::1]:1/v1") == (
+        "http://[::1]:1/v1",
+        "Basic " + base64.b64encode(b"token:").decode(),
+    )

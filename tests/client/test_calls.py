@@ -16,6 +16,7 @@ from responses_proto.exceptions import (
     APIError,
     ConnectError,
     DeadlineExceeded,
+    LimitExceeded,
     RateLimitError,
     ServerError,
     TransportError,
@@ -447,5 +448,73 @@ def test_a_reply_that_is_not_read_to_its_end_is_closed_at_once(backend: str) -> 
                     await call()
                 with anyio.fail_after(PATIENCE):
                     await closed.acquire()
+
+    run(backend, test)
+
+
+def nested(levels: int) -> Any:
+    return [nested(levels - 1)] if levels else "x"
+
+
+def with_items(count: int, kind: str) -> Any:
+    items = [item(number) for number in range(count)]
+    if kind == "data":
+        return {"object": "list", "data": items, "first_id": None, "last_id": None, "has_more": False}
+    return {**saying("Hi"), "output": items, "object": "response.compaction" if kind == "compaction" else "response"}
+
+
+def with_parts(count: int, kind: str) -> Any:
+    answer = with_items(1, kind)
+    (only,) = answer["data" if kind == "data" else "output"]
+    only["content"] = only["content"] * count
+    return answer
+
+
+SIZES: dict[str, Callable[[int, str], Any]] = {
+    "max_output_items": with_items,
+    "max_content_parts": with_parts,
+    "max_nesting": lambda count, kind: {**with_items(1, kind), "vendor": nested(count - 1)},
+    "max_json_values": lambda count, kind: {**with_items(0, kind), "vendor": [1] * (count - len(str(count)))},
+}
+VERBS: dict[str, tuple[str, Callable[[ResponsesClient], Awaitable[Any]]]] = {
+    "create": ("response", lambda c: c.create(model="m", input="x")),
+    "retrieve": ("response", lambda c: c.retrieve("resp_1")),
+    "cancel": ("response", lambda c: c.cancel("resp_1")),
+    "compact": ("compaction", lambda c: c.compact(model="m", input="x")),
+    "input_items": ("data", lambda c: c.input_items("resp_1").next_page()),
+    "conversation items": ("data", lambda c: c.conversations.items.list("conv_1").next_page()),
+}
+
+
+@both_loops
+@pytest.mark.parametrize("limit", SIZES)
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_json_answer_obeys_the_limits_that_a_stream_obeys(backend: str, verb: str, limit: str) -> None:
+    async def test() -> None:
+        kind, call = VERBS[verb]
+        for size, maximum in ((40, 30), (300, 400)):
+            async with (
+                FakeServer(Answer.json(SIZES[limit](size, kind))) as server,
+                client(server, limits=Limits(**{limit: maximum}), http_client=server.transport) as c,
+            ):
+                if size < maximum:
+                    await call(c)
+                    continue
+                with pytest.raises(LimitExceeded) as caught:
+                    await call(c)
+                assert (caught.value.limit, caught.value.maximum) == (limit, maximum)
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_json_answer_has_a_bound_as_a_whole(backend: str) -> None:
+    async def test() -> None:
+        async with (
+            FakeServer(Answer.json(saying("x" * 1000))) as server,
+            client(server, limits=Limits(max_response_bytes=1000), http_client=server.transport) as c,
+        ):
+            with pytest.raises(LimitExceeded, match="max_response_bytes"):
+                await c.create(model="m", input="x")
 
     run(backend, test)

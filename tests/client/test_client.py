@@ -10,7 +10,7 @@ import pytest
 from tests.streams import response, saying
 from tests.support import both_loops, run
 
-from responses_proto import CreateResponse, Limits, ResponsesClient, RetryPolicy, Timeouts
+from responses_proto import CreateResponse, Cursor, Limits, ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.exceptions import (
     APIError,
     BadRequestError,
@@ -29,6 +29,8 @@ from responses_proto.providers import Provider
 from responses_proto.testing import Answer, FakeServer, Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from responses_proto.typing import JSONObject
 
 KEY = "key-that-nobody-may-see"
@@ -250,7 +252,7 @@ def test_a_closed_client_says_so(backend: str) -> None:
 
 
 def test_a_client_shows_no_secret() -> None:
-    c = ResponsesClient("https://user:pass@h.example/v1?sig=abc", KEY, headers={"cookie": "crumbs"})
+    c = ResponsesClient("https://user:pass@h.example/v1?sig=abc", headers={"cookie": "crumbs"})
     assert repr(c) == "<ResponsesClient server https://h.example/v1>"
     stream = c.stream(model="m", input="x")
     assert repr(stream) == "<EventStream POST https://h.example/v1/responses new>"
@@ -321,3 +323,50 @@ def test_arguments_of_the_wrong_type_are_refused_in_one_line(backend: str) -> No
                 await c.create(model="m", timeouts=cast("Any", 5))
 
     run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize("bad", [None, 5, ["resp_1"], "\ud800", "resp_\udfff", True, ""])
+def test_an_id_that_is_none_is_refused_before_anything_is_sent(backend: str, bad: Any) -> None:
+    async def test() -> None:
+        async with FakeServer("x") as server, ResponsesClient(server.url, http_client=server.transport) as c:
+            calls: list[Callable[[Any], Any]] = [
+                c.retrieve, c.cancel, c.delete, c.wait, c.conversations.retrieve, c.conversations.delete,
+                lambda each: c.input_items(each).next_page(), lambda each: c.input_items("resp_1", after=each).next_page(),
+            ]  # fmt: skip
+            for call in calls[:-1]:
+                with pytest.raises(UsageError):
+                    await call(bad)
+            if isinstance(bad, str) and bad:
+                with pytest.raises(UsageError, match="surrogate"):
+                    await calls[-1](bad)
+            with pytest.raises(UsageError):
+                c.resume(Cursor(bad, 1))
+            assert server.requests == []
+
+    run(backend, test)
+
+
+@both_loops
+def test_credentials_in_a_base_url_are_sent_but_not_beside_a_key(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer("One.") as server:
+            url = server.url.replace("http://", "http://user:hidden%20word@")
+            async with ResponsesClient(url) as c:
+                assert c.base_url == server.url
+                await c.create(model="m", input="x")
+                assert server.requests[0].headers["authorization"] == "Basic dXNlcjpoaWRkZW4gd29yZA=="
+            more: list[dict[str, Any]] = [{"api_key": KEY}, {"headers": {"Authorization": KEY}}]
+            for options in more:
+                with pytest.raises(UsageError, match=r"api_key='' with headers") as caught:
+                    ResponsesClient(url, **options)
+                assert "hidden" not in str(caught.value)
+
+    run(backend, test)
+
+
+def test_a_client_that_could_not_be_made_has_a_repr() -> None:
+    c = ResponsesClient.__new__(ResponsesClient)
+    with pytest.raises(UsageError):
+        c.__init__("ftp://h/v1", KEY)  # type: ignore[misc] # as a traceback with variables finds it
+    assert repr(c) == "<ResponsesClient, which could not be created>"

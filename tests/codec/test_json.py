@@ -8,14 +8,14 @@ import math
 import pickle
 import sys
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from responses_proto.codec import ORJSON, STDLIB, JSONBackend, default_backend
-from responses_proto.codec._json import check_nesting
+from responses_proto.codec._json import check_structure
 from responses_proto.exceptions import DecodeError, EncodeError, LimitExceeded, UsageError
 
 BACKENDS = [backend for backend in (STDLIB, ORJSON) if backend is not None]
@@ -135,9 +135,9 @@ def test_brackets_in_strings_do_not_count_as_nesting(backend: JSONBackend) -> No
 
 
 def test_brackets_side_by_side_do_not_count_as_nesting() -> None:
-    check_nesting("[" + "[]," * 10_000 + "[]]", 2)
+    check_structure("[" + "[]," * 10_000 + "[]]", 2)
     with pytest.raises(LimitExceeded):
-        check_nesting("[" + "[[]]," * 10_000 + "[]]", 2)
+        check_structure("[" + "[[]]," * 10_000 + "[]]", 2)
 
 
 @pytest.mark.parametrize("quote", ['\\"', "\\\\", "x"], ids=["quotes", "backslashes", "letters"])
@@ -146,7 +146,7 @@ def test_a_string_that_never_ends_is_read_in_proportion_to_its_length(quote: str
     def cost(size: int) -> float:
         text = "[" + "[]," * 300 + '"' + quote * size + end
         began = time.process_time()
-        check_nesting(text, 256)
+        check_structure(text, 256)
         return time.process_time() - began
 
     # Eight times as long; if each quote began another search, 64 times.
@@ -261,7 +261,7 @@ def test_a_value_instead_of_text_is_a_usage_error(backend: JSONBackend) -> None:
 def test_without_orjson_the_standard_library_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "orjson", None)  # as if it was not installed
     spec = importlib.util.spec_from_file_location(
-        "responses_proto.codec._json_alone", check_nesting.__code__.co_filename
+        "responses_proto.codec._json_alone", check_structure.__code__.co_filename
     )
     assert spec is not None
     assert spec.loader is not None
@@ -296,3 +296,28 @@ def test_numbers_come_back_as_they_were(backend: JSONBackend, value: Any, indent
 def test_every_back_end_reads_what_another_wrote(value: Any) -> None:
     for writer in BACKENDS:
         assert {repr(reader.loads(writer.dumps(value))) for reader in BACKENDS} == {repr(value)}
+
+
+@each_backend
+@pytest.mark.parametrize(
+    "text", ["[{}]", "[ [ ] , { } ]", '{"a": [1, "x,[{"], "b": {}}', '["", "", 1]', "7", '["a,b"]']
+)
+def test_values_are_counted_exactly(backend: JSONBackend, text: str) -> None:
+    def count(value: Any) -> int:
+        if isinstance(value, dict):
+            value = [*cast("Any", value).values()]
+        return 1 + (sum(map(count, cast("Any", value))) if isinstance(value, list) else 0)
+
+    value = json.loads(text)
+    assert backend.loads(text, max_values=count(value)) == value
+    if count(value) > 1:
+        with pytest.raises(LimitExceeded) as caught:
+            backend.loads(text, max_values=count(value) - 1)
+        assert (caught.value.limit, caught.value.value) == ("max_json_values", count(value))
+
+
+@pytest.mark.parametrize("text", ["[" + "{}," * 10**6 + "1]", "[" + "1," * 10**6 + "1]"], ids=["objects", "numbers"])
+def test_there_is_a_bound_by_default(text: str) -> None:
+    with pytest.raises(LimitExceeded, match="max_json_values"):
+        default_backend().loads(text)
+    assert default_backend().loads('"' + text.replace('"', "") + '"')

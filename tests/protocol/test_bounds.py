@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -12,6 +13,7 @@ from tests.streams import (
     call,
     done,
     ending,
+    frame,
     message,
     numbered,
     opening,
@@ -26,7 +28,7 @@ from responses_proto import Limits
 from responses_proto.codec import load
 from responses_proto.exceptions import LimitExceeded
 from responses_proto.models.events import Event
-from responses_proto.protocol import Accumulator
+from responses_proto.protocol import Accumulator, ResponseStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -244,3 +246,109 @@ def test_findings_over_their_limit_are_counted_only() -> None:
         accumulator.push(load(event, Event))
     assert len(accumulator.anomalies) == 1
     assert accumulator.findings > 5
+
+
+LOGPROB: Final[Wire] = {"token": "", "logprob": 0.0, "bytes": [], "top_logprobs": []}
+
+
+def scored(count: int, text: str = "") -> Wire:
+    return {**text_delta(text), "logprobs": [LOGPROB] * count}
+
+
+def test_a_text_has_at_most_as_many_log_probabilities_as_characters() -> None:
+    limits = Limits(max_text_chars=20)
+    for count, found in ((20, ""), (21, "max_text_chars")):
+        assert exceeds([*opening(), OPEN, *parts(1), *(scored(1) for _ in range(count))], limits) == found
+        assert exceeds([*opening(), OPEN, *parts(1), scored(count)], limits) == found
+        whole = {**message(""), "content": [{**output_text("x"), "logprobs": [LOGPROB] * count}]}
+        assert exceeds([*opening(), ending([whole])], limits) == found
+    # They are not parts: a text of many tokens has many.
+    assert not exceeds([*opening(), OPEN, *parts(1), *(scored(1, "x") for _ in range(20))], Limits(max_content_parts=3))
+
+
+WHOLE: Final[dict[str, Callable[[int], list[Wire]]]] = {
+    "items": lambda n: [added(number, message("x" * 400, f"m{number}")) for number in range(n)],
+    "items that are done again and again": lambda n: [OPEN, *([done(0, message("x" * 400))] * n)],
+    "parts": lambda n: [OPEN, *({**part, "part": output_text("x" * 400)} for part in parts(n))],
+    "annotations": lambda n: [OPEN, *parts(1), *([CITED] * 4 * n)],
+    "texts of many items": lambda n: [
+        *all_added(n),
+        *(arguments(number, output_index=number, delta="x" * 400) for number in range(n)),
+    ],
+    "one text": lambda n: [OPEN, *parts(1), *(text_delta("x" * 400) for _ in range(n))],
+    "log probabilities": lambda n: [OPEN, *parts(1), *(scored(10) for _ in range(n))],
+    "items of deltas alone": lambda n: [
+        {**arguments(number, output_index=number), "item_id": f"{number}" + "x" * 400} for number in range(n)
+    ],
+    "unknown items": lambda n: [added(number, {"type": "x:y", "raw": "x" * 400}) for number in range(n)],
+    "the terminal response": lambda n: [ending([message("x" * 400, f"m{number}") for number in range(n)])],
+}
+
+
+@pytest.mark.parametrize("shape", WHOLE)
+def test_a_response_as_a_whole_has_a_bound(shape: str) -> None:
+    assert not exceeds([*opening(), *WHOLE[shape](5)], Limits(max_response_bytes=60_000))
+    assert exceeds([*opening(), *WHOLE[shape](500)], Limits(max_response_bytes=60_000)) == "max_response_bytes"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "keepalive"},
+        {"type": "vendor.event", "data": "x" * 400},
+        {"type": "response.image_generation_call.partial_image", "output_index": 0, "item_id": "i", "partial_image_b64": "x" * 400},
+    ],
+)  # fmt: skip
+def test_what_is_not_kept_does_not_count(event: Wire) -> None:
+    assert not exceeds([*opening(), *([event] * 500)], Limits(max_response_bytes=20_000))
+
+
+def test_ids_of_any_length_are_not_kept_but_for_the_first() -> None:
+    stream = ResponseStream()
+    stream.receive_data(b"".join(map(frame, numbered([*opening(), OPEN, *parts(1)]))))
+    tracemalloc.start()
+    for number in range(5, 105):
+        event = {**text_delta("x", 0, f"{number}" + "x" * 100_000), "sequence_number": number}
+        stream.receive_data(frame(event))
+        stream.events_received()
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 10**6
+    assert stream.response.output_text == "x" * 100
+
+
+def test_the_values_of_an_event_are_counted() -> None:
+    item: Wire = {"type": "x:y", "raw": [{}] * 50}
+    assert exceeds([*opening(), added(0, item)], Limits(max_json_values=100)) == ""
+    assert (
+        exceeds([*opening(), added(0, {**item, "raw": [{}] * 100})], Limits(max_json_values=100)) == "max_json_values"
+    )
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 7])
+def test_an_event_in_small_pieces_takes_little_more_than_its_bytes(piece: int) -> None:
+    size = 60_000
+    for data, before in ((frame({"type": "x:y", "data": "x" * size}), b": hello\n\n"), (b"{" + b" " * size, b"")):
+        stream = ResponseStream()
+        stream.receive_data(before)
+        tracemalloc.start()
+        for at in range(0, len(data) - 2, piece):
+            stream.receive_data(data[at : min(at + piece, len(data) - 2)])
+        kept = tracemalloc.get_traced_memory()[0]
+        tracemalloc.stop()
+        assert kept < 3 * size
+
+
+def test_blank_lines_cost_less_than_a_comment() -> None:
+    def cost(data: bytes) -> float:
+        times: list[float] = []
+        for _ in range(3):
+            stream = ResponseStream()
+            began = time.process_time()
+            stream.receive_data(b": hello\n\n" + data)
+            times.append(time.process_time() - began)
+            assert stream.events_received() == []
+        return min(times)
+
+    for blank in (b"\n\n", b"\n", b"\r\n", b"event: x\n\n"):
+        assert cost(blank * 20_000) < 2 * cost(b": hello\n\n" * 20_000)

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
 import httpx
 import pytest
+from tests.streams import saying
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient, Timeouts
@@ -125,7 +126,7 @@ def test_no_secret_gets_into_the_file(backend: str, tmp_path: Path) -> None:
         async with FakeServer(script) as server, record(path) as transport:
             url = server.url.replace("http://", "http://user:hidden-password@") + "?api-version=1&sig=signature-value"
             async with (
-                ResponsesClient(url, KEY, http_client=transport, headers=headers) as client,
+                ResponsesClient(url, "", http_client=transport, headers={**headers, "x-api-key": KEY}) as client,
                 client.stream(model="m", input=f"my key is {KEY}", tools=[tool]) as stream,
             ):
                 assert (await stream.result()).output_text == said
@@ -232,3 +233,93 @@ def test_a_file_that_is_not_a_cassette_is_refused(tmp_path: Path, content: str) 
 def test_a_missing_cassette_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         replay(tmp_path / "tape.json")
+
+
+SIGNED = {
+    "S3": "https://b.s3.example/a.pdf?X-Amz-Algorithm=AWS4&X-Amz-Signature=SECRET-s3-1&X-Amz-Security-Token=SECRET-s3-2",
+    "Azure": "https://a.blob.example/a.pdf?sv=2022&sp=r&sig=SECRET%2Fazure%3D",
+    "Google": "https://storage.example/b/a.png?X-Goog-Expires=900&X-Goog-Signature=SECRET-google",
+    "CloudFront": "https://d.example/a.png?Expires=19&Signature=SECRET-cloud&Key-Pair-Id=K1",
+    "Alibaba": "https://oss.example/a.png?OSSAccessKeyId=SECRET-id-1&Signature=SECRET-oss",
+    "an unknown storage": "https://x.example/a.png?v=SECRET0a1b2c3d4e5f6071829304a5b6c7d8",
+    "user and password": "https://SECRET-user:SECRET-word@x.example/a.png",
+}
+ENDPOINTS = {
+    "user and password": "https://me:SECRET-word@mcp.example/mcp",
+    "parameter": "https://mcp.example/mcp?api_key=SECRET-query&region=eu",
+    "short parameter": "https://mcp.example/mcp?token=abcde&region=eu",
+    "path": "https://mcp.example/api/mcp/s/SECRET0a1b2c3d4e5f6071829304/mcp",
+}
+
+
+@both_loops
+@pytest.mark.parametrize("echo", [False, True])
+def test_no_credential_of_an_address_gets_into_the_file(backend: str, tmp_path: Path, *, echo: bool) -> None:
+    async def test() -> None:
+        path = tmp_path / "tape.json"
+        parts = [
+            {"type": "input_file", "file_url": url} if ".pdf" in url else {"type": "input_image", "image_url": url}
+            for url in SIGNED.values()
+        ]
+        tools = [
+            {"type": "mcp", "server_label": f"s{number}", "server_url": url, "require_approval": "never"}
+            for number, url in enumerate(ENDPOINTS.values())
+        ]
+        given: list[Any] = [
+            {
+                "role": "user",
+                "content": [*parts, {"type": "input_text", "text": f"look: {SIGNED['S3']} and {SIGNED['Azure']}."}],
+            },
+            {"type": "function_call", "call_id": "c", "name": "f", "arguments": json.dumps({"url": SIGNED["Google"]})},
+            {"type": "function_call_output", "call_id": "c", "output": parts},
+        ]
+        said = " ".join([*SIGNED.values(), "https://made.example/by?sig=SECRET-of-the-answer"]) if echo else "Hi."
+        async with (
+            FakeServer(Answer.json(saying(said, tools=tools if echo else []))) as server,
+            record(path) as transport,
+            ResponsesClient(server.url, KEY, http_client=transport) as client,
+        ):
+            await client.create(model="m", input=given, tools=tools)
+        (exchange,) = Cassette.load(path).exchanges
+        whole = b"".join(piece for _, piece in exchange.pieces).decode() + exchange.request_body.decode()
+        assert b"mcp?token=*****&region=eu" in exchange.request_body
+        assert "SECRE" not in path.read_text(encoding="utf-8") + whole
+        for harmless in ("region=eu", "X-Amz-Algorithm=AWS4", "mcp.example/mcp", "look: "):
+            assert harmless in whole
+        async with FakeServer(replay(path)) as server, ResponsesClient(server.url) as client:
+            again = await client.create(model="m", input=given, tools=tools)
+            assert len(again.output_text) == len(said)
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize("writing", ["plain", "PHP", ".NET", "all escaped"])
+def test_the_key_in_an_answer_is_redacted_however_it_is_written(backend: str, tmp_path: Path, writing: str) -> None:
+    async def test() -> None:
+        key, path = "abc+DEF/ghi&jkl<0123456", tmp_path / "tape.json"
+        body = json.dumps(saying("Hi.", metadata={"key": key}))
+        body = {
+            "plain": body,
+            "PHP": body.replace("/", "\\/"),
+            ".NET": body.replace("+", "\\u002B").replace("&", "\\u0026").replace("<", "\\u003C"),
+            "all escaped": body.replace(key, "".join(f"\\u{ord(sign):04x}" for sign in key)),
+        }[writing]
+        answer = Answer.body(body.encode(), content_type="application/json").with_faults(Fault.split_every(3))
+        async with (
+            FakeServer(answer) as server,
+            record(path) as transport,
+            ResponsesClient(server.url, key, http_client=transport) as client,
+        ):
+            assert (await client.create(model="m", input="x")).output_text == "Hi."
+        (exchange,) = Cassette.load(path).exchanges
+        recorded = b"".join(piece for _, piece in exchange.pieces)
+        assert len(recorded) == len(body)
+        assert set(json.loads(recorded)["metadata"]["key"]) == {"*"}
+
+    run(backend, test)
+
+
+def test_only_its_owner_can_read_the_file(tmp_path: Path) -> None:
+    Cassette().save(tmp_path / "tape.json")
+    assert (tmp_path / "tape.json").stat().st_mode & 0o777 == 0o600

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Final, cast
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from ..exceptions import UsageError
 from ..providers import PROVIDERS, Provider, find_provider
-from .transport.http import origin
+from ._secrets import HiddenStr, hidden_headers, is_secret
+from .transport._errors import origin, public_url
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-__all__ = ["check_headers", "endpoint_url", "normalize_base_url", "public_url", "resolve_endpoint"]
+__all__ = ["check_headers", "endpoint_url", "normalize_base_url", "resolve_endpoint", "split_userinfo"]
 
 _CUSTOM: Final = Provider(name="server", key_needed=False)
 _BASE_URL: Final = "RESPONSES_BASE_URL"
@@ -29,29 +31,35 @@ def resolve_endpoint(
     configured, and for a ``base_url`` or ``api_key`` that is not a string. An empty ``base_url`` is refused too: an unset
     variable must not send the key to the default address.
     """
-    arguments: dict[str, object] = {"base_url": base_url, "api_key": api_key}
-    for name, value in arguments.items():
-        if value is not None and not isinstance(value, str):
-            raise UsageError(f"{name} must be a str, got {type(value).__name__}")
+    variable = _reader(env)
+    del env  # its repr, in a traceback with variables, would show every key of the environment
+    for name, given in (("base_url", base_url), ("api_key", api_key)):
+        if given is not None and not isinstance(given, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass anything
+            raise UsageError(f"{name} must be a str, got {type(given).__name__}")
+    given = None
     if base_url is not None and not base_url.strip():
         raise UsageError("base_url is empty: leave it out for the default, or pass the server's address")
     if dialect is not None:
         provider = find_provider(dialect) if isinstance(dialect, str) else dialect
-        url = base_url or _first(env, provider.base_url_env) or provider.base_url
+        url = base_url or _first(variable, provider.base_url_env) or provider.base_url
         if not url:
             names = " or ".join(provider.base_url_env)
             raise UsageError(f"{provider.name} has no default address: pass base_url=..., or set {names}")
-        key = api_key if api_key is not None else _first(env, provider.key_env)
+        key = api_key if api_key is not None else _first(variable, provider.key_env)
     else:
-        url = base_url or _first(env, (_BASE_URL,))
+        url = base_url or _first(variable, (_BASE_URL,))
         provider = (_provider_at(url) or _CUSTOM) if url else PROVIDERS["openai"]
-        url = url or _first(env, provider.base_url_env) or cast("str", provider.base_url)
-        key = api_key if api_key is not None else _first(env, (_API_KEY, *provider.key_env))
-    return provider, url, key.strip()
+        url = url or _first(variable, provider.base_url_env) or cast("str", provider.base_url)
+        key = api_key if api_key is not None else _first(variable, (_API_KEY, *provider.key_env))
+    return provider, url, HiddenStr(key.strip())
 
 
-def _first(env: Mapping[str, str], names: tuple[str, ...]) -> str:
-    return next((value for name in names if (value := env.get(name, "").strip())), "")
+def _reader(env: Mapping[str, str]) -> Callable[[str], str]:
+    return lambda name: env.get(name, "").strip()
+
+
+def _first(variable: Callable[[str], str], names: tuple[str, ...]) -> HiddenStr:
+    return HiddenStr(next((value for name in names if (value := variable(name))), ""))
 
 
 def _as_http(url: str) -> str:
@@ -95,28 +103,42 @@ def normalize_base_url(url: str, provider: Provider) -> str:
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
+def split_userinfo(url: str) -> tuple[str, str]:
+    """Return a URL without user name and password, and the value of the header that carries them; empty if it has none."""
+    parts = urlsplit(url)
+    userinfo, mark, host = parts.netloc.rpartition("@")
+    if not mark:
+        return url, ""
+    user, _, password = userinfo.partition(":")
+    credentials = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
+    return urlunsplit(parts._replace(netloc=host)), HiddenStr(f"Basic {credentials}")
+
+
 def endpoint_url(base_url: str, *segments: str) -> str:
     """Return the URL of an endpoint: ``segments``, each quoted as one segment, appended to the path of ``base_url``.
 
-    Raises ``UsageError`` for a segment that is empty, ``.`` or ``..``: quoting does not protect those.
+    Raises ``UsageError`` for a segment that is not a string of characters, and for one that is empty, ``.`` or ``..``: quoting does
+    not protect those.
     """
     for segment in segments:
+        if not isinstance(segment, str):  # pyright: ignore[reportUnnecessaryIsInstance] - the id of a variable that was never set
+            raise UsageError(f"an id must be a str, got {segment!r:.60}")
         if segment.strip() in ("", ".", ".."):
             raise UsageError(f"{segment!r} cannot be an id: it would address another endpoint")
     parts = urlsplit(base_url)
-    path = "/".join((parts.path, *(quote(segment, safe="") for segment in segments)))
+    try:
+        path = "/".join((parts.path, *(quote(segment, safe="") for segment in segments)))
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{error.object!r} cannot be an id: it has half of a surrogate pair") from error
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 
-def public_url(url: str) -> str:
-    """Return the URL without the parts that may hold secrets: user name, password and query."""
-    address = url.split("?", maxsplit=1)[0]
-    scheme, mark, rest = address.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else address.rpartition("@")[2]
+def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Return headers with names in lower case, and with secret values that no repr shows.
 
-
-def check_headers(headers: Mapping[str, str]) -> None:
-    """Raise ``UsageError`` for a header that cannot be sent. The HTTP library's own error would quote its value."""
+    Raises ``UsageError`` for a header that cannot be sent. The HTTP library's own error would quote its value.
+    """
+    headers = hidden_headers(headers)
     for name, value in headers.items():
         parts: list[object] = [name, value]
         if not all(isinstance(part, str) for part in parts):
@@ -124,3 +146,4 @@ def check_headers(headers: Mapping[str, str]) -> None:
         valid_name = name.isascii() and name.isprintable() and name and not set(name) & set(" :")
         if not valid_name or not value.isascii() or set(value) & set("\r\n\0"):
             raise UsageError(f"header {name!r} contains characters that HTTP does not allow (its value is not shown)")
+    return {name.lower(): value if is_secret(name) else str(value) for name, value in headers.items()}

@@ -13,14 +13,16 @@ from urllib.parse import urlencode
 import anyio
 import attrs
 
-from ..exceptions import ResponsesProtoError, UsageError
+from ..exceptions import APIError, DecodeError, LimitExceeded, NotAnEventStream, ResponsesProtoError, UsageError
 from ..models._base import Model
 from ..models.response import Response
+from ..protocol._sizes import check_answer
 from ..protocol.api_errors import api_error_from
 from ..typing import UNSET
 from ._address import check_headers, endpoint_url
 from ._bodies import Body, LargeBody, SmallBody, is_large
 from ._replies import MAX_ERROR_BODY, error_from_reply, is_error, read_object, unexpected_reply
+from ._secrets import redact_error, secrets_in
 from ._streamed_reply import read_streamed
 from .hooks import CallFinished, CallResult, Hooks, RetryNotice
 from .retry import RetryAfter, RetryPolicy, is_refusal
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ..codec import Converter
-    from ..exceptions import APIError
     from ..limits import Limits
     from ..protocol.stream import Outcome
     from ..typing import Cursor, JSONObject
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["Attempts", "ClientCore", "PreparedCall", "merge_fields", "query_params"]
 
 _IDEMPOTENCY_KEY: Final = "idempotency-key"
+_MADE_FROM_REPLIES: Final = (APIError, DecodeError, LimitExceeded, NotAnEventStream)
 _NO_BODY: Final = SmallBody(b"")
 _M = TypeVar("_M", bound=Model)
 T = TypeVar("T")
@@ -99,8 +101,7 @@ class ClientCore:
         ``timeouts`` and ``headers`` are those of this call. Raises ``UsageError`` for ids, headers and timeouts that cannot be
         used, and ``EncodeError`` for content that is not JSON.
         """
-        own_headers = {name.lower(): value for name, value in (headers or {}).items()}
-        check_headers(own_headers)
+        own_headers = check_headers(headers)
         body = self._body(content)
         basic_headers = {"accept": "text/event-stream" if stream else "application/json"}
         if content is not None:
@@ -111,7 +112,7 @@ class ClientCore:
         url = endpoint_url(self.base_url, *path)
         pairs = list(params)
         if pairs:
-            url += ("&" if "?" in url else "?") + urlencode(pairs)
+            url += ("&" if "?" in url else "?") + _encoded(pairs)
         request = WireRequest(
             method=method,
             url=url,
@@ -200,13 +201,15 @@ class ClientCore:
         redirected = exchange.status >= HTTPStatus.MULTIPLE_CHOICES
         if if_empty is not None and not redirected and not body.strip():
             return self.converter.load(if_empty, cls)
-        value = read_object(body)
+        value = read_object(body, self.limits)
         # An object with an id is an item: items, too, can have a field `error`.
         if value is not None and is_error(value) and "id" not in value:
             raise error_from_reply(exchange, body, self.secret)
         if value is None or redirected:
             raise unexpected_reply(exchange, body, self.secret, expected="a JSON object", retry_safety="unsafe")
-        return self.converter.load(value, cls)
+        answer = self.converter.load(value, cls)
+        check_answer(answer, len(body), self.limits)
+        return answer
 
     def _early_failure(self, response: Response) -> APIError | None:
         """Return the error of a response that failed before there was any output, else ``None``."""
@@ -288,8 +291,19 @@ class Attempts:
         """Note the time of the first event of this attempt."""
         self._first_event = time.monotonic() - self._started
 
+    def redact(self, error: BaseException) -> None:
+        """Remove the API key, and what else the request was authorized with, from an error."""
+        request = self._first_request or self._call.request
+        redact_error(error, self._core.secret, *secrets_in(request.headers))
+        if isinstance(error, _MADE_FROM_REPLIES):
+            error.__traceback__ = None  # the variables of its frames hold what the server sent
+
     def decide(self, error: ResponsesProtoError) -> RetryAfter | None:
-        """Return the retry that the policy allows after an error; ``None`` if it allows none. Does not wait."""
+        """Return the retry that the policy allows after an error; ``None`` if it allows none. Does not wait.
+
+        Every error of a call passes here before anybody sees it: secrets are removed from it.
+        """
+        self.redact(error)
         self._leave_gate(error)
         self._refused = self._core.gate is not None and is_refusal(error)
         total = self._call.request.timeouts.total
@@ -383,6 +397,13 @@ def merge_fields(cls: type[_M], request: _M | JSONObject | None, fields: Mapping
         )
     wire = {name.removesuffix("_"): value for name, value in fields.items() if name != "extra" and value is not UNSET}
     return {**request, **wire, **fields.get("extra", {})}
+
+
+def _encoded(pairs: list[tuple[str, str]]) -> str:
+    try:
+        return urlencode(pairs)
+    except UnicodeEncodeError as error:
+        raise UsageError(f"half of a surrogate pair cannot be part of a URL: {error.object!r}") from error
 
 
 def query_params(**values: str | float | bool | Sequence[str] | None) -> list[tuple[str, str]]:

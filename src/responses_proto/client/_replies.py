@@ -11,16 +11,17 @@ from ..exceptions import APIError, DecodeError
 from ..protocol.api_errors import api_error, readable
 from ..protocol.headers import request_id
 from ..protocol.sse import without_end_marker
-from ._address import public_url
+from ._secrets import redact
+from .transport._errors import public_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..exceptions import RetrySafety
+    from ..limits import Limits
 
 __all__ = [
     "MAX_ERROR_BODY",
-    "MIN_SECRET_LENGTH",
     "describe_reply",
     "error_from_reply",
     "is_error",
@@ -28,16 +29,12 @@ __all__ = [
     "is_response",
     "media_type",
     "read_object",
-    "redact",
-    "redact_error",
     "unexpected_reply",
 ]
 
 _BOM: Final = b"\xef\xbb\xbf"
 MAX_ERROR_BODY: Final = 64 * 1024
 """Bytes of an error's body that are read and kept."""
-MIN_SECRET_LENGTH: Final = 6
-"""Length from which a key is redacted. Servers that accept any key are given "x" or "none": not secrets, and common in text."""
 
 
 class ReplyHead(Protocol):
@@ -67,10 +64,14 @@ def is_json(media_type: str) -> bool:
     return media_type.endswith(("/json", "+json"))
 
 
-def read_object(body: bytes) -> dict[str, Any] | None:
-    """Return the JSON object of a body; ``None`` if the body is anything else. A ``data: [DONE]`` after it does not count."""
+def read_object(body: bytes, limits: Limits) -> dict[str, Any] | None:
+    """Return the JSON object of a body; ``None`` if the body is anything else. A ``data: [DONE]`` after it does not count.
+
+    Raises ``LimitExceeded`` if it is nested too deep, or has too many values.
+    """
+    text = without_end_marker(body.removeprefix(_BOM))
     try:
-        value: Any = default_converter().json.loads(without_end_marker(body.removeprefix(_BOM)))
+        value: Any = default_converter().json.loads(text, limits.max_nesting, limits.max_json_values)
     except DecodeError:
         return None
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
@@ -84,25 +85,6 @@ def is_response(value: Mapping[str, Any]) -> bool:
 def is_error(value: Mapping[str, Any]) -> bool:
     """Return whether an object is an error, even though it came with a successful status."""
     return not is_response(value) and bool(value.get("error"))
-
-
-# ---- secrets
-
-
-def redact(body: bytes, secret: bytes) -> bytes:
-    """Return the body without the API key, which some servers quote when they refuse it."""
-    return body.replace(secret, b"***") if len(secret) >= MIN_SECRET_LENGTH else body
-
-
-def redact_error(error: APIError, secret: bytes) -> None:
-    """Remove the API key from an error that came inside a stream. Idempotent."""
-    text = secret.decode()
-    if len(secret) < MIN_SECRET_LENGTH or text not in f"{error} {error.body}":
-        return
-    json = default_converter().json
-    error.args = tuple(str(argument).replace(text, "***") for argument in error.args)
-    error.message = error.message.replace(text, "***")
-    error.body = json.loads(redact(json.dumps(error.body), secret))
 
 
 # ---- errors

@@ -12,7 +12,7 @@ import attrs
 from ..exceptions import ResponsesProtoError, StreamTruncated, TransportError
 from ..models.response import ResponseError
 from ..protocol.stream import ResponseStream
-from ._replies import redact_error
+from ._secrets import redact_error
 from .transport._exchange import Drain
 
 if TYPE_CHECKING:

@@ -41,8 +41,9 @@ from ..models.response import (
 from ..protocol.stream import ResponseStream
 from ..providers import Provider, find_provider
 from ..typing import UNSET, Cursor
-from ._address import check_headers, normalize_base_url, public_url, resolve_endpoint
+from ._address import check_headers, normalize_base_url, resolve_endpoint, split_userinfo
 from ._calls import ClientCore, merge_fields, query_params
+from ._secrets import HiddenBytes, HiddenStr, hidden_headers
 from .conversations import Conversations
 from .gate import Gate
 from .hooks import Hooks
@@ -50,6 +51,7 @@ from .pages import ItemPages
 from .retry import RetryPolicy
 from .stream import EventStream
 from .timeouts import Timeouts
+from .transport._errors import public_url
 from .transport._exchange import shut
 from .transport.http import HTTPTransport
 
@@ -134,6 +136,10 @@ class ResponsesClient:
         converter: Converter | None = None,
         gate: Gate | None = None,
     ) -> None:
+        # Tracebacks with variables show the parameters of every function that an error passes.
+        api_key = HiddenStr(api_key) if isinstance(api_key, str) else api_key
+        headers = hidden_headers(headers)
+        headers = check_headers(headers)
         _check_types(
             timeouts=(timeouts, Timeouts),
             retry=(retry, RetryPolicy),
@@ -142,21 +148,26 @@ class ResponsesClient:
             converter=(converter, Converter),
             gate=(gate, Gate),
         )
-        own_headers = {name.lower(): value for name, value in (headers or {}).items()}
         provider, url, key = resolve_endpoint(base_url, api_key, dialect, os.environ)
-        if not key and provider.key_needed and provider.key_header not in own_headers and http_client is None:
+        if not key and provider.key_needed and provider.key_header not in headers and http_client is None:
             names = " or ".join(("RESPONSES_API_KEY", *provider.key_env) if dialect is None else provider.key_env)
             elsewhere = (
                 "" if base_url or dialect else "; for another server pass base_url=..., or set RESPONSES_BASE_URL"
             )
             raise UsageError(f"{provider.name} needs an API key: pass api_key=..., or set {names}{elsewhere}")
         self._dialect = provider
-        self._base_url = normalize_base_url(url, provider)
+        self._base_url, userinfo = split_userinfo(normalize_base_url(url, provider))
+        if userinfo and (key or "authorization" in headers):
+            raise UsageError(
+                "base_url has credentials (user:...@host), and there is an API key, too, but only one of them can be sent: "
+                "remove the credentials from base_url, or use api_key='' with headers={...} for the key"
+            )
         all_headers = {"user-agent": f"responses-proto/{__version__}"}
         if key:
-            all_headers[provider.key_header] = f"{provider.key_prefix}{key}"
-        all_headers |= own_headers
-        check_headers(all_headers)
+            all_headers[provider.key_header] = HiddenStr(f"{provider.key_prefix}{key}")
+        if userinfo:
+            all_headers["authorization"] = userinfo
+        all_headers = check_headers(all_headers | headers)
         # A transport of the caller's is the caller's to close. HTTPTransport itself knows whether it owns its HTTP client.
         self._owns_transport = http_client is None or hasattr(http_client, "build_request")
         self._transport = (
@@ -169,7 +180,7 @@ class ResponsesClient:
             transport=self._transport,
             base_url=self._base_url,
             headers=all_headers,
-            secret=key.encode(),
+            secret=HiddenBytes(key.encode()),
             timeouts=timeouts or Timeouts(),
             limits=limits or Limits(),
             retry=retry or RetryPolicy(),
@@ -202,6 +213,7 @@ class ResponsesClient:
         The address and the key come from the provider's own environment variables, unless they are passed. The other
         parameters are those of the class. Raises ``UsageError`` for an unknown name, and what the class raises.
         """
+        api_key = HiddenStr(api_key) if isinstance(api_key, str) else api_key  # as in `__init__`
         return cls(
             base_url,
             api_key,
@@ -762,6 +774,8 @@ class ResponsesClient:
 
     def __repr__(self) -> str:
         # Shows neither the key nor the headers, which may contain one.
+        if not hasattr(self, "_core"):
+            return f"<{type(self).__name__}, which could not be created>"
         closed = " closed" if self._closed else ""
         return f"<{type(self).__name__} {self._dialect.name} {public_url(self._base_url)}{closed}>"
 

@@ -75,7 +75,6 @@ from ..protocol.api_errors import api_error_from
 from ..protocol.headers import RateLimit, rate_limits, request_id
 from ..protocol.sse import SSEDecoder
 from ..protocol.stream import ResponseStream
-from ._address import public_url
 from ._calls import Attempts
 from ._replies import (
     MAX_ERROR_BODY,
@@ -85,10 +84,10 @@ from ._replies import (
     is_response,
     media_type,
     read_object,
-    redact,
-    redact_error,
 )
+from ._secrets import redact, redact_outcome, secrets_in
 from ._streamed_reply import AFTER_ERROR
+from .transport._errors import public_url
 from .transport._exchange import Drain, Exchange
 from .views import Batches, Events, PartialValues, TextDeltas
 
@@ -237,9 +236,10 @@ class EventStream:
     def outcome(self) -> Outcome | None:
         """How the response ended; ``None`` until it does, and if the block was left before."""
         outcome = self._engine.outcome
-        if outcome is not None and outcome.error is not None:
-            redact_error(outcome.error, self._core.secret)  # some servers quote the key when they refuse it
-        return outcome
+        if outcome is None or outcome.status == "completed":
+            return outcome
+        # Some servers quote the key when they refuse it.
+        return redact_outcome(outcome, self._core.secret, *secrets_in(self._call.request.headers))
 
     @property
     def cursor(self) -> Cursor | None:
@@ -360,8 +360,10 @@ class EventStream:
         error = outcome.exception()
         if error is None:
             return outcome.response
-        if error.__cause__ is None and self._end_cause is not None:
-            raise error from self._end_cause
+        if error.__cause__ is None:
+            error.__cause__ = self._end_cause
+        if self._attempts is not None:
+            self._attempts.redact(error)
         raise error
 
     async def parse(self, output: TypeForm[T], /) -> ParseResult[T]:
@@ -379,7 +381,7 @@ class EventStream:
         except ResponsesProtoError:
             if self._failure is not None or self._engine.outcome is None:
                 raise
-        return Structured(output).parse_outcome(cast("Outcome", self._engine.outcome))
+        return Structured(output).parse_outcome(cast("Outcome", self.outcome))
 
     def partial(self, output: Any = None, /) -> PartialValues:
         """Iterate over the JSON value of the text so far: a plain value, each time that more of it is known.
@@ -555,7 +557,7 @@ class EventStream:
         self._meta = StreamMeta(
             status=status,
             headers=headers,
-            request_id=request_id(headers),
+            request_id=redact(name.encode(), self._core.secret).decode() if (name := request_id(headers)) else None,
             rate_limits=rate_limits(headers, now=time.time()),
         )
         if status >= HTTPStatus.BAD_REQUEST:
@@ -574,7 +576,7 @@ class EventStream:
         if not first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
             raise self._not_a_stream(await exchange.read_start(MAX_ERROR_BODY, first))
         body = await exchange.read(self._core.limits, first)
-        value = read_object(body)
+        value = read_object(body, self._core.limits)
         if value is not None and is_error(value):
             raise error_from_reply(exchange, body, self._core.secret)
         if value is None or not is_response(value):
@@ -615,9 +617,7 @@ class EventStream:
             fault = event.response.error
         if not fault:
             return None
-        error = api_error_from(self._core.converter.dump(fault))
-        redact_error(error, self._core.secret)
-        return error
+        return api_error_from(self._core.converter.dump(fault))
 
     def _new_engine(self) -> ResponseStream:
         return ResponseStream(limits=self._core.limits, converter=self._core.converter)
@@ -649,6 +649,8 @@ class EventStream:
         engine = self._engine
         self._finished = True
         self._failure = failure
+        if self._attempts is not None:
+            self._attempts.redact(failure)
         failure.response = failure.response or engine.response
         failure.cursor = failure.cursor or engine.cursor
         if failure.retry_safety is None or (failure.retry_safety == "unsafe" and engine.response.background):

@@ -4,7 +4,7 @@
 * Integers are exact in both directions, whatever their size, up to the digits that ``sys.set_int_max_str_digits`` allows.
 * NaN, infinities and numbers too large for a float are refused, in both directions.
 * A lone surrogate (half of a character that a server split) is read unchanged and written as an escape.
-* Nesting beyond the limit raises ``LimitExceeded``.
+* Nesting and values beyond the limits raise ``LimitExceeded``.
 
 orjson is used if it is installed (extra ``speed``). A text that orjson refuses is read by the standard library, so that both
 return the same result for every text. orjson reads an integer beyond 64 bits as a float, without a word: a text that may contain one
@@ -13,16 +13,18 @@ return the same result for every text. orjson reads an integer beyond 64 bits as
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
 import sys
+from array import array
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from ..exceptions import DecodeError, EncodeError, LimitExceeded, UsageError
-from ..limits import DEFAULT_MAX_NESTING
+from ..limits import DEFAULT_MAX_NESTING, DEFAULT_MAX_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +37,7 @@ except ImportError:  # the extra `speed` is not installed
 else:
     _orjson = orjson
 
-__all__ = ["EXCERPT", "ORJSON", "STDLIB", "JSONBackend", "check_nesting", "default_backend", "may_have_large_integer"]
+__all__ = ["EXCERPT", "ORJSON", "STDLIB", "JSONBackend", "check_structure", "default_backend", "may_have_large_integer"]
 
 EXCERPT: Final = 80
 """The greatest length of an excerpt in an error, in characters."""
@@ -114,17 +116,22 @@ class JSONBackend:
     parse_fast: Callable[[Any], Any] = attrs.field(repr=False, default=attrs.Factory(lambda self: self.parse, True))  # noqa: FBT003 - attrs' API
     """As :attr:`parse`, but integers beyond 64 bits may become floats: for texts that do not contain any."""
 
-    def loads(self, text: bytes | bytearray | memoryview | str, max_nesting: int = DEFAULT_MAX_NESTING) -> Any:
+    def loads(
+        self,
+        text: bytes | bytearray | memoryview | str,
+        max_nesting: int = DEFAULT_MAX_NESTING,
+        max_values: int = DEFAULT_MAX_VALUES,
+    ) -> Any:
         """Return the value of a JSON text.
 
-        Raises ``DecodeError`` if the text is not JSON, ``LimitExceeded`` if it is nested deeper than ``max_nesting`` levels,
-        and ``UsageError`` if it is neither ``str`` nor bytes.
+        Raises ``DecodeError`` if the text is not JSON, ``LimitExceeded`` if it is nested deeper than ``max_nesting`` levels or has
+        more than ``max_values`` values, and ``UsageError`` if it is neither ``str`` nor bytes.
         """
         if not isinstance(text, (bytes, bytearray, memoryview, str)):  # pyright: ignore[reportUnnecessaryIsInstance] - a dict is a common mistake
             raise UsageError(f"JSON text must be str or bytes, got {type(text).__name__}: use load() for a value")
-        # A text with n levels has at least 2n characters, so short texts need no check.
-        if len(text) > 2 * max_nesting:
-            check_nesting(text, max_nesting)
+        # A text with n levels has at least 2n characters, and one with n values nearly: short texts need no check.
+        if len(text) > 2 * min(max_nesting, max_values - 1):
+            check_structure(text, max_nesting, max_values=max_values)
         try:
             return self.parse(text)
         except (ValueError, RecursionError) as error:
@@ -141,25 +148,40 @@ class JSONBackend:
 
 
 # A string that never ends reaches to the end of the text. If it did not match, each quote in it would begin another search.
-_STRINGS_OR_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
+_STEPS: Final = bytes(1 if byte in b"[{" else 255 for byte in range(256))
+"""Translates an opening bracket to 1 and a closing one to -1, as signed bytes."""
 
 
-def check_nesting(
-    text: bytes | bytearray | memoryview | str, maximum: int, start: int = 0, end: int = sys.maxsize
+def check_structure(
+    text: bytes | bytearray | memoryview | str,
+    max_nesting: int,
+    start: int = 0,
+    end: int = sys.maxsize,
+    *,
+    max_values: int = DEFAULT_MAX_VALUES,
 ) -> None:
-    """Raise ``LimitExceeded`` if ``text[start:end]`` has more than ``maximum`` levels of nested arrays and objects."""
+    """Raise ``LimitExceeded`` if ``text[start:end]`` has more levels of nested arrays and objects, or more values, than allowed."""
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
-    if data.count(b"[", start, end) + data.count(b"{", start, end) <= maximum:
+    size = min(end, len(data)) - start
+    brackets = data.count(b"[", start, end) + data.count(b"{", start, end)
+    # A text of n values has at least 2n - 1 characters.
+    many = size > 2 * (max_values - 1) and brackets + data.count(b",", start, end) >= max_values
+    if brackets <= max_nesting and not many:
         return
-    depth = 0
-    for match in _STRINGS_OR_BRACKETS.finditer(data, start, end):
-        first = data[match.start()]
-        if first in b"[{":
-            depth += 1
-            if depth > maximum:
-                raise LimitExceeded("max_nesting", depth, maximum=maximum)
-        elif first in b"]}":
-            depth -= 1
+    # Now exactly, without the brackets and commas in strings.
+    structure = _STRINGS.sub(b"0", data[start:end])
+    if many:
+        # All values but the first follow a comma, or the bracket of something that is not empty.
+        structure = structure.translate(None, b" \t\r\n")
+        values = 1 + sum(map(structure.count, (b"[", b"{", b","))) - structure.count(b"[]") - structure.count(b"{}")
+        if values > max_values:
+            raise LimitExceeded("max_json_values", values, maximum=max_values)
+    steps = array("b", structure.translate(_STEPS, _NO_BRACKETS))
+    depth = max(itertools.accumulate(steps), default=0)
+    if depth > max_nesting:
+        raise LimitExceeded("max_nesting", depth, maximum=max_nesting)
 
 
 STDLIB: Final = JSONBackend("stdlib", _stdlib_loads, _stdlib_dumps)

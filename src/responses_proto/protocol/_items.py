@@ -24,6 +24,8 @@ __all__ = ["OnAnomaly", "OutputItems", "is_missing", "resolve"]
 OnAnomaly: TypeAlias = "Callable[[str, Any, str, str], None]"
 """Called with an anomaly: its code, the event, the path in the event, and the detail."""
 
+_MAX_NAME: Final = 4096  # characters of an id that is remembered beside an item's first one
+_NODE: Final = 2048  # bytes that an item takes in memory before there is anything in it, about
 _IMPLIED: Final[dict[str, dict[str, Any]]] = {
     "message": {"role": "assistant", "content": []},
     "apply_patch_call": {"operation": {"type": "update_file", "diff": ""}},
@@ -38,8 +40,10 @@ class OutputItems:
     :meth:`find_or_imply` also opens one (rule 5). :meth:`close` ends an item.
     """
 
-    def __init__(self, report: OnAnomaly, max_items: int) -> None:
+    def __init__(self, report: OnAnomaly, keep: Callable[[int], None], max_items: int) -> None:
+        # `keep` is called with the bytes of what is remembered of an item, and raises if there are too many.
         self._report = report
+        self._keep = keep
         self._max_items = max_items
         self._items: list[SnapshotItem] = []
         self._open: dict[str, dict[SnapshotItem, None]] = {}  # kind -> items without `done`; the newest spoken of last
@@ -164,6 +168,7 @@ class OutputItems:
     def _put(self, item: Any, index: int | None, *, implied: bool) -> SnapshotItem:
         """Put an item at an index, or at the next one if the server gave none or a taken one."""
         self.check_count(len(self._items) + 1)
+        self._keep(_NODE + len(text_of(item, "id")))
         free = index is not None and index not in self.by_index
         at = SnapshotItem(index if free and index is not None else self.next_index, item, implied=implied)
         at.indexed = free
@@ -238,11 +243,11 @@ class OutputItems:
     def _learn(self, event: Any, at: SnapshotItem, item_id: str, call_id: str) -> None:
         """Remember the ids of an item, a bounded number of each."""
         for name in (call_id, at.call_id):
-            if name and name not in at.call_ids:
+            if name and name not in at.call_ids and (not at.call_ids or len(name) <= _MAX_NAME):
                 at.call_id = name
                 self.by_call_id.setdefault(name, at)
                 _forget(self.by_call_id, at, at.call_ids.add(name))
-        if not item_id or item_id in at.ids:
+        if not item_id or item_id in at.ids or (at.ids and len(item_id) > _MAX_NAME):
             return
         owner = self.by_id.setdefault(item_id, at)
         if owner is not at:

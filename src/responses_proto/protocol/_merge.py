@@ -35,7 +35,7 @@ from ..typing import UNSET, JSONValue
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["BY_INDEX", "MAY_DIFFER", "Difference", "OnDifference", "merge", "says_something"]
+__all__ = ["BY_INDEX", "MAY_DIFFER", "Difference", "OnDifference", "field_names", "merge", "says_something"]
 
 BY_INDEX: Final = frozenset({"content", "summary", "commands", "output"})
 """Fields that hold the parts of an item: where both statements have a list, their elements are matched by index."""
@@ -137,7 +137,7 @@ class _Merge:
     def models(self, earlier: Model, later: Model, path: str) -> Model:
         changed: dict[str, Any] = {}
         plain = earlier.extra is EMPTY and later.extra is EMPTY  # as nearly always: attributes say it all
-        for name in _field_names(later.__class__):
+        for name in field_names(later.__class__):
             if plain:
                 ours, theirs = getattr(earlier, name), getattr(later, name)
             else:
@@ -206,7 +206,7 @@ class _Merge:
         plain = not (isinstance(extra, Extra) and extra.absent) and all(extra.values())
         if later.extra is not EMPTY or not plain:
             return False
-        if not extra.keys().isdisjoint(map(_wire, _field_names(later.__class__))):
+        if not extra.keys().isdisjoint(map(_wire, field_names(later.__class__))):
             return False
         for name, value in itertools.islice(extra.items(), _MAX_REPORTED):
             self.on_difference("kept", f"{path}.{name}", value, UNSET)
@@ -236,7 +236,7 @@ def _repeats(earlier: Any, later: Any) -> bool:
         return False
     if not isinstance(earlier, Model):
         return not isinstance(earlier, str) or later.startswith(earlier)
-    names = _field_names(earlier.__class__)
+    names = field_names(earlier.__class__)
     texts = [(getattr(earlier, name), getattr(later, name)) for name in names if name in _TEXTS]
     return all(not isinstance(theirs, str) or not theirs or theirs.startswith(ours or "") for ours, theirs in texts)
 
@@ -248,7 +248,8 @@ def _has_content(part: Any) -> bool:
     return says_something(part)
 
 
-def _field_names(cls: type[Model]) -> tuple[str, ...]:
+def field_names(cls: type[Model]) -> tuple[str, ...]:
+    """Return the names of a class's fields without ``extra``."""
     names = _names_of.get(cls)
     if names is None:
         names = _names_of[cls] = tuple(field.name for field in cls.__attrs_attrs__ if field.name != "extra")

@@ -33,7 +33,6 @@ recognises these by :class:`_Growing` and spends nothing on finding their place 
 from __future__ import annotations
 
 import copy
-import sys
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
 
 import attrs
@@ -41,7 +40,7 @@ import attrs
 from ..anomalies import Anomaly
 from ..codec import load
 from ..exceptions import LimitExceeded, LocalProtocolError, RemoteProtocolError
-from ..models._base import EMPTY, Model, Unknown
+from ..models._base import EMPTY
 from ..models.content import Content, OutputText
 from ..models.events import (
     EVENT_TYPES,
@@ -64,6 +63,7 @@ from ..models.response import Response
 from ._final_output import ends_with, is_nothing, merge_output
 from ._items import OutputItems, is_missing, resolve
 from ._merge import merge, says_something
+from ._sizes import UNBOUNDED, check_items, check_statement
 from ._snapshot import (
     TEXT_FIELDS,
     CommandOutput,
@@ -105,7 +105,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Accumulator", "growth_of"]
 
-_UNBOUNDED: Final = sys.maxsize
+_NODE: Final = 512
+"""Bytes that an item or a part takes in memory before there is anything in it, about."""
 _MAX_FINDING: Final = 512  # characters that are kept of a finding, about
 _BESIDE_THE_NUMBERING: Final = (Keepalive, RateLimitsUpdated)
 _CONTAINERS: Final = tuple(dict.fromkeys(field.container for field in DELTA_FIELDS if field.container))
@@ -115,6 +116,18 @@ _RESPONSE_FIELDS: Final = tuple(
     if field.name not in ("output", "status", "error", "incomplete_details", "extra")
 )
 """What a later response takes over from an earlier one if it leaves it out. What it became is not among them."""
+_KEPT: Final = frozenset(
+    {
+        *LIFECYCLE_TYPES,
+        *DONE_EVENTS,
+        *PART_EVENTS,
+        OutputItemAdded.type,
+        OutputItemDone.type,
+        OutputTextAnnotationAdded.type,
+    }
+    | {ShellCallOutputContentDone.type, ErrorEvent.type}
+)
+"""The events of which all is kept, or nearly: statements. Of deltas the text is kept, and of others the fact."""
 _TEXT_NAMES: Final = frozenset(field.field.rpartition(".")[2] for field in DELTA_FIELDS if field.field) | {
     "",
     "stdout",
@@ -134,6 +147,10 @@ class _Growing(NamedTuple):
     item: SnapshotItem
     text: TextBuffer
     logprobs: list[Any] | None
+    size: int
+    """Characters of the text that the response's size includes already."""
+    maximum: int
+    """Characters that the text may have."""
 
 
 class Accumulator:
@@ -155,15 +172,15 @@ class Accumulator:
     ) -> None:
         self._strict = strict
         self._growth: Mapping[str, DeltaField] = {**DELTA_EVENTS, **growth} if growth else DELTA_EVENTS
-        self._max_parts = limits.max_content_parts if limits else _UNBOUNDED
-        self._max_text = limits.max_text_chars if limits else _UNBOUNDED
-        self._max_anomalies = limits.max_anomalies if limits else _UNBOUNDED
+        self._limits = limits or UNBOUNDED
+        self._max_anomalies = self._limits.max_anomalies
+        self._size = 0  # bytes of all that is kept, without the text that is growing
         self._anomalies: dict[tuple[str, str], Anomaly] = {}
         self._dropped: dict[tuple[str, str], int] = {}  # of these anomalies: characters of late deltas
         self._state: ResponseState = "awaited"
         self._base: Response | None = None  # the newest lifecycle event's response, merged with the older ones
         self._snapshot: Response | None = None  # what `response` returned last, as long as it is up to date
-        self._items = OutputItems(self._report, limits.max_output_items if limits else _UNBOUNDED)
+        self._items = OutputItems(self._report, self._keep, self._limits.max_output_items)
         self._growing: _Growing | None = None
         self._audio = TextBuffer()
         self._transcript = TextBuffer()
@@ -271,11 +288,12 @@ class Accumulator:
                 delta.item_id = growing.item_id  # one string for all of them, so that kept events stay small
                 if growing.logprobs is not None and delta.logprobs:
                     growing.logprobs.extend(delta.logprobs)
+                    self._limits.check("max_text_chars", len(growing.logprobs))
                 growing.item.built = self._snapshot = None
                 text = growing.text
                 text.write(delta.delta)
-                if text.size > self._max_text:
-                    raise LimitExceeded("max_text_chars", text.size, maximum=self._max_text)
+                if text.size > growing.maximum:
+                    self._check_text(text)
                 self._beside = 0
                 return
         self._number(event)
@@ -341,9 +359,7 @@ class Accumulator:
             following = RESPONSE_LIFE["created"][kind] if skips else self._state
         self._state = following
         response: Any = event.response
-        self._items.check_count(len(response.output))
-        for item in response.output:
-            self._check_size(item)
+        check_items(response.output, self._limits)
         known = self._base
         if known is not None and response.id and response.id != known.id and known.id:
             self._report("response-id-changed", event, ".response.id", f"{known.id} became {response.id}")
@@ -370,7 +386,7 @@ class Accumulator:
 
     def _end(self, event: Any, response: Any) -> None:
         """Merge the terminal output with what was streamed, and end the response."""
-        self._growing = None
+        self._stop_growing()
         status = TERMINAL[event.type]
         if status == "completed":
             for item in self._items:
@@ -395,7 +411,7 @@ class Accumulator:
         if is_nothing(event.item):
             self._report("item-missing", event, ".item", "no item was opened")
             return
-        self._check_size(event.item)
+        check_statement(event.item, self._limits)
         self._items.add(event, event.item)
 
     def _item_done(self, event: Any) -> None:
@@ -403,7 +419,7 @@ class Accumulator:
         if is_nothing(item):
             self._report("item-missing", event, ".item", "no item was closed")
             return
-        self._check_size(item)
+        check_statement(item, self._limits)
         at = self._items.find_done(event, item)
         streamed = bool(at.fields or at.containers)
 
@@ -418,32 +434,16 @@ class Accumulator:
         at.restart(at.merged_with(item, difference))
         self._items.close(event, at)
         if self._growing is not None and self._growing.item is at:
-            self._growing = None
+            self._stop_growing()
 
     def _item_of_growth(self, event: Any) -> SnapshotItem:
         """Find or open the item of an event that only one kind of item has."""
         kind = OTHER_GROWTH_EVENTS[event.type]
         return self._items.find_or_imply(event, ALSO_IN.get(kind, (kind,)), kind)
 
-    def _check_size(self, value: Any) -> None:
-        """Raise ``LimitExceeded`` for an item whose lists or texts are larger than the limits. Raw JSON in it is not counted."""
-        if isinstance(value, str):
-            if len(value) > self._max_text:
-                raise LimitExceeded("max_text_chars", len(value), maximum=self._max_text)
-        elif isinstance(value, list):
-            self._check_count(len(value))  # pyright: ignore[reportUnknownArgumentType] - of any elements
-            for element in value:  # pyright: ignore[reportUnknownVariableType] - as above
-                self._check_size(element)
-        elif isinstance(value, Model) and not isinstance(value, Unknown):
-            for field in value.__attrs_attrs__:
-                inner = getattr(value, field.name)
-                if field.name in _TEXT_NAMES or (field.name != "extra" and not isinstance(inner, str)):
-                    self._check_size(inner)
-
     def _check_count(self, count: int) -> None:
         """Raise ``LimitExceeded`` for more parts than an item may have."""
-        if count > self._max_parts:
-            raise LimitExceeded("max_content_parts", count, maximum=self._max_parts)
+        self._limits.check("max_content_parts", count)
 
     # Parts and texts
 
@@ -479,6 +479,7 @@ class Accumulator:
 
     def _open_part(self, parts: PartList, index: int, kind: str, model: Any, text: str) -> SnapshotPart:
         self._check_count(len(parts.by_index) + 1)
+        self._keep(_NODE)
         if model is None and kind:
             known: dict[str, Any] = {"type": kind}
             if kind in TEXT_FIELDS:
@@ -507,13 +508,16 @@ class Accumulator:
                 return
             if getattr(event, "logprobs", None):
                 part.logprobs += event.logprobs
+                self._limits.check("max_text_chars", len(part.logprobs))
         else:
             text = at.field(field.field)
             if text.complete:
                 self._drop(event, "", piece)
                 return
+        self._stop_growing()
         self._grow(text, piece)
         if event.type in DELTA_EVENTS and hasattr(event, "item_id"):
+            left = self._limits.max_response_bytes - self._size
             self._growing = _Growing(
                 event.__class__,
                 event.item_id,
@@ -523,6 +527,8 @@ class Accumulator:
                 at,
                 text,
                 part.logprobs if part is not None and hasattr(event, "logprobs") else None,
+                text.size,
+                min(self._limits.max_text_chars, text.size + left),
             )
 
     def _drop(self, event: Any, where: str, piece: str) -> None:
@@ -537,7 +543,7 @@ class Accumulator:
         field = DONE_EVENTS[event.type]
         at = self._items.find_or_imply(event, _kinds_of(field), field.item)
         whole: str = getattr(event, field.value)
-        self._growing = None
+        self._stop_growing()
         if at.closed:
             self._place_in(event, at, field.container, field.index)
             return
@@ -545,10 +551,11 @@ class Accumulator:
             part = self._part(event, at, field.container, field.index, field.part)
             text, partial = part.text, part.partial
             if getattr(event, "logprobs", None):
+                check_statement(event.logprobs, self._limits, "logprobs")
                 part.logprobs = [*event.logprobs]
         else:
             text, partial = at.field(field.field), at.partial
-        self._check_size(whole)
+        check_statement(whole, self._limits)
         self._complete_text(event, text, whole, field, partial=partial)
 
     def _complete_text(
@@ -566,7 +573,7 @@ class Accumulator:
     def _part_event(self, event: Any) -> None:
         rule = PART_EVENTS[event.type]
         given: Any = getattr(event, rule.value)
-        self._check_size(given)
+        check_statement(given, self._limits)
         kind = "" if isinstance(given, str) else given.type
         home = PARTS.get((rule.container, kind))
         kinds = _kinds_of(home) if home is not None and home.item in rule.items else rule.items
@@ -596,7 +603,7 @@ class Accumulator:
         self._open_part(parts, index, kind, model, text)
 
     def _part_done(self, event: Any, at: SnapshotItem, rule: PartEvent, given: Any, kind: str) -> None:
-        self._growing = None
+        self._stop_growing()
         part = self._part(event, at, rule.container, rule.index, kind)
 
         def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
@@ -677,8 +684,35 @@ class Accumulator:
 
     def _grow(self, text: TextBuffer, piece: str) -> None:
         text.write(piece)
-        if text.size > self._max_text:
-            raise LimitExceeded("max_text_chars", text.size, maximum=self._max_text)
+        self._keep(len(piece))
+        if text.size > self._limits.max_text_chars:
+            self._check_text(text)
+
+    def _stop_growing(self) -> None:
+        """Count what the text that the last delta grew has gained, and find the place of the next delta again."""
+        growing, self._growing = self._growing, None
+        if growing is not None:
+            self._keep(growing.text.size - growing.size)
+
+    # Sizes
+
+    def weigh(self, event: Event, size: int) -> None:
+        """Count an event of ``size`` bytes, if something of it is kept; :meth:`push` counts the text of deltas by itself.
+
+        Raises ``LimitExceeded`` if the response as a whole outgrows its limit.
+        """
+        if event.type in _KEPT or getattr(event, "logprobs", None):
+            self._keep(size)
+
+    def _keep(self, size: int) -> None:
+        self._size += size
+        if self._size > self._limits.max_response_bytes:
+            raise LimitExceeded("max_response_bytes", self._size, maximum=self._limits.max_response_bytes)
+
+    def _check_text(self, text: TextBuffer) -> None:
+        """Raise the error for a text that has outgrown its own limit, or that of the response."""
+        self._limits.check("max_text_chars", text.size)
+        self._stop_growing()
 
     def _sound(self, event: Any) -> None:
         self._grow(self._audio if event.type == AudioDelta.type else self._transcript, event.delta)

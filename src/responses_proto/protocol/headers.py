@@ -115,18 +115,33 @@ def _date(text: str) -> float | None:
     return parsed.timestamp() if parsed.tzinfo is not None else None
 
 
-_EPOCH_SECONDS: Final = 1e9  # a larger number is a time since 1970, not a duration of more than thirty years
+_EPOCH_SECONDS: Final = 1e9  # a larger number may be a time since 1970, not a duration of more than thirty years
 _EPOCH_MILLISECONDS: Final = 1e12
+_DAY: Final = 86400.0
+_LONGEST: Final = 1e300  # seconds
+_HUGE: Final = re.compile(r"\d+(?:\.\d*)?(?:[eE]\+?\d+)?\Z", re.ASCII)
+
+
+def _amount(value: object) -> float | None:
+    """Return a number; the longest time for one that is too large for a float, and longer than anybody waits."""
+    huge = isinstance(value, int) or (isinstance(value, str) and _HUGE.match(value.strip()))
+    number = _number(value)
+    return _LONGEST if number is None and huge and not isinstance(value, bool) else number
 
 
 def _wait(value: object, now: float | None) -> float | None:
-    # The seconds until a time, or of a duration. A time in the past means: now.
-    seconds = parse_duration(value) if isinstance(value, str) else _number(value)
+    # The seconds until a time, or of a duration. A time that has just passed means: now. No server means one of years ago, so such a
+    # number is a duration after all.
+    seconds = _amount(value)
+    if seconds is None and isinstance(value, str):
+        seconds = parse_duration(value)
     point: float | None = None
     if seconds is None:
         point = _date(value) if isinstance(value, str) else None
     elif seconds >= _EPOCH_SECONDS:
         point = seconds / 1000 if seconds >= _EPOCH_MILLISECONDS else seconds
+        if now is None or point < now - _DAY:
+            return seconds
     else:
         return max(0.0, seconds)
     return max(0.0, point - now) if point is not None and now is not None else None
@@ -153,7 +168,7 @@ def retry_after(
     """
     now = _now(headers, now)
     for prefix in _PREFIXES:
-        milliseconds = _number(headers.get(f"{prefix}retry-after-ms"))
+        milliseconds = _amount(headers.get(f"{prefix}retry-after-ms"))
         if milliseconds is not None:
             return max(0.0, milliseconds / 1000)
         seconds = _wait(headers.get(f"{prefix}retry-after"), now)

@@ -35,6 +35,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 _SPACE: Final = b" \t\r\n"
 _FIELDS: Final = (b"event:", b"data:", b"id:", b"retry:", b":")
 _MAX_SPACE: Final = 4096
+_SMALL: Final = 1024  # bytes; an object of its own for each piece would take more memory than the piece
 
 
 class Frame(NamedTuple):
@@ -58,7 +59,7 @@ class SSEDecoder:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._maximum = (limits or Limits()).max_event_bytes
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | bytearray] = []
         self._size = 0
         self._started = False
         self._after_cr = False
@@ -100,9 +101,7 @@ class SSEDecoder:
             if not data:
                 return b""  # the LF of a CRLF that was cut in two
             if b"\n\n" not in data and not (data[0] == 10 and pieces[-1][-1] == 10):  # noqa: PLR2004 - LF
-                pieces.append(data)
-                self._size += len(data)
-                self._check(self._size - data.endswith(b"\n"))  # the LF may be half of the blank line
+                self._keep_piece(data)
                 return b""
             pieces.append(data)
             data = b"".join(pieces)
@@ -117,6 +116,17 @@ class SSEDecoder:
             if not end:  # otherwise return the complete blocks first; the next call checks the rest
                 self._check(self._size - rest.endswith(b"\n"))
         return data[:end]
+
+    def _keep_piece(self, data: bytes) -> None:
+        last = self._pieces[-1]
+        if len(data) >= _SMALL:
+            self._pieces.append(data)
+        elif isinstance(last, bytearray):
+            last += data
+        else:
+            self._pieces.append(bytearray(data))
+        self._size += len(data)
+        self._check(self._size - data.endswith(b"\n"))  # the LF may be half of the blank line
 
     def parse(self, block: bytes) -> Frame | None:
         """Return the frame of one block; ``None`` if it has no data. Raises ``LimitExceeded`` if the block is too long."""

@@ -38,7 +38,7 @@ import attrs
 
 from ..anomalies import Anomaly
 from ..codec import default_converter, dump
-from ..codec._json import check_nesting, may_have_large_integer
+from ..codec._json import check_structure, may_have_large_integer
 from ..exceptions import (
     APIError,
     DecodeError,
@@ -194,7 +194,8 @@ class ResponseStream:
         self._events: list[Event] = []
         self._parse = self._converter.json.parse
         self._parse_fast = self._converter.json.parse_fast
-        self._flat = min(2 * self._limits.max_nesting, self._limits.max_event_bytes)
+        limits = self._limits
+        self._flat = min(2 * limits.max_nesting, 2 * limits.max_json_values - 2, limits.max_event_bytes)
         self._outcome: Outcome | None = None
         self._eof = False
         self._done = False
@@ -202,8 +203,7 @@ class ResponseStream:
         self._framed = False
         self._undecided: bytes | None = b""  # a byte-order mark that may be cut in two; `None` after the first bytes
         self._start: bytearray | None = bytearray()  # of the input, while nothing in it is an event stream's
-        self._body: list[bytes] | None = None
-        self._body_size = 0
+        self._body: bytearray | None = None
 
     # What there is
 
@@ -272,7 +272,7 @@ class ResponseStream:
         JSON and HTML are recognized by their first character, any other text only at the end of the input.
         """
         if self._body is not None:
-            return b"".join(self._body)[:_BODY_SHOWN]
+            return bytes(self._body[:_BODY_SHOWN])
         return bytes(self._start) if self._start and self._eof and not self._has_begun else None
 
     # Verbs
@@ -326,7 +326,7 @@ class ResponseStream:
             return
         try:
             if self._body is not None:
-                self._take_body(b"".join(self._body))
+                self._take_body(bytes(self._body))
             elif not ended:
                 self._take_rest(self._sse.eof())
             if self.outcome is not None and self.outcome.status == "truncated":
@@ -363,18 +363,21 @@ class ResponseStream:
             end = data.find(b"\n\n", position)
             if end < 0:
                 break  # an odd line end that a blank line left over
-            self._take(data, position, end)
+            if end > position:  # not one blank line after another
+                self._take(data, position, end)
             position = end + 2
 
     def _take(self, data: bytes, start: int, end: int) -> None:
         """Process a block that is an ``event:`` line and a ``data:`` line, or the latter alone; hand over any other."""
         named, text = _outline(data, start, end)
-        if named is None or self._done or self._resume_after is not None:
+        if named is None or not text or self._done or self._resume_after is not None:
             self._take_block(data[start:end])
             return
         if end - start > self._flat:  # a shorter text cannot be nested too deep: n levels are at least 2n characters
             self._limits.check("max_event_bytes", end - start)
-            check_nesting(data, self._limits.max_nesting, end - len(text), end)
+            check_structure(
+                data, self._limits.max_nesting, end - len(text), end, max_values=self._limits.max_json_values
+            )
         try:
             value = self._parse_fast(text)
         except (ValueError, RecursionError):
@@ -384,18 +387,20 @@ class ResponseStream:
             kind = value["type"]
             load = self._loaders[kind]
         except (LookupError, TypeError):  # no object, no type, or none that has a class
-            self._take_value(self._exact(value, text), named)
+            self._take_value(self._exact(value, text), named, end - start)
             return
         if named and kind != named:
-            self._take_value(self._exact(value, text), named)
+            self._take_value(self._exact(value, text), named, end - start)
             return
         found: list[DecodeFinding] = []
         event = load(value, found)
         # A delta has no place for a large integer but in fields that its class does not know, and in nested objects.
         has_place = kind not in DELTA_EVENTS or event.extra is not EMPTY or value.get("logprobs") or "agent" in value
-        if has_place and (exact := self._exact(value, text)) is not value:
-            found = []
-            event = load(exact, found)
+        if has_place:
+            if (exact := self._exact(value, text)) is not value:
+                found = []
+                event = load(exact, found)
+            self._accumulator.weigh(event, end - start)
         if found:
             self._note(found, event)
         self._accumulator.push(event)
@@ -430,16 +435,16 @@ class ResponseStream:
 
     def _take_data(self, data: bytes, name: str) -> None:
         """Process the data of one frame, which should be one JSON object."""
-        if len(data) > 2 * self._limits.max_nesting:
-            check_nesting(data, self._limits.max_nesting)
+        if len(data) > self._flat:
+            check_structure(data, self._limits.max_nesting, max_values=self._limits.max_json_values)
         try:
             value = self._parse(data)
         except (ValueError, RecursionError):
             value = self._mend(data, name)
-        self._take_value(value, name)
+        self._take_value(value, name, len(data))
 
-    def _take_value(self, value: Any, name: str) -> None:
-        """Process one JSON value, which should be one event."""
+    def _take_value(self, value: Any, name: str, size: int) -> None:
+        """Process one JSON value of ``size`` bytes, which should be one event."""
         found: list[DecodeFinding] = []
         if isinstance(value, dict):
             event = self._load(self._with_type(cast("dict[str, Any]", value), name), found)
@@ -450,6 +455,7 @@ class ResponseStream:
             self._report("not-an-object", f"{name or 'frame'} $", repr(value)[:80])
         self._note(found, event)
         if not self._already_seen(event):
+            self._accumulator.weigh(event, size)
             self._accumulator.push(event)
             self._events.append(event)
 
@@ -528,15 +534,14 @@ class ResponseStream:
         return self._done or self._sse.comments > 0 or self._accumulator.next_sequence_number is not None
 
     def _keep_body(self, data: bytes) -> None:
-        self._body = self._body if self._body is not None else []
-        self._body.append(data)
-        self._body_size += len(data)
-        self._limits.check("max_buffered_bytes", self._body_size)
+        self._body = self._body if self._body is not None else bytearray()
+        self._body += data
+        self._limits.check("max_buffered_bytes", len(self._body))
 
     def _take_body(self, body: bytes) -> None:
         body = without_end_marker(body)
         try:
-            value = self._converter.json.loads(body, self._limits.max_nesting)
+            value = self._loads(body)
         except DecodeError:
             value = None
         if not isinstance(value, dict):
@@ -547,7 +552,7 @@ class ResponseStream:
         if event is None:
             self._report("json-body", "$", "a JSON object where a stream was asked for")
             event = {"type": ErrorEvent.type, "error": _as_object(whole.get("error", whole))}
-        self._take_value(event, "")
+        self._take_value(event, "", len(body))
 
     def _whole_response(self, value: dict[str, Any]) -> dict[str, Any] | None:
         """Return the event that stands for a response object sent instead of a stream; ``None`` if it is another object."""
@@ -570,12 +575,15 @@ class ResponseStream:
             self._done = True
             return
         try:
-            self._converter.json.loads(frame.data, self._limits.max_nesting)
+            self._loads(frame.data)
         except DecodeError:
             self._report("dropped-frame", "$", repr(rest[:80]))
             return
         self._report("unfinished-frame", "$", "the last frame lacks its blank line")
         self._take_data(frame.data, frame.event.decode("utf-8", "replace"))
+
+    def _loads(self, text: bytes) -> Any:
+        return self._converter.json.loads(text, self._limits.max_nesting, self._limits.max_json_values)
 
     def _report(self, code: str, path: str, detail: str, event: Event | None = None) -> None:
         self._accumulator.report(Anomaly(code, path, detail), event)

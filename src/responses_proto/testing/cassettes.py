@@ -16,8 +16,12 @@ The file has no secrets:
 * Headers are kept only if they are on a list of safe names, so that keys, cookies and organizations are left out.
 * The host is left out. Query parameters that are not part of the protocol lose their values.
 * Every value that was sent as a credential, in a header or in a body (as in ``headers`` and ``authorization`` of an MCP tool), is
-  replaced by asterisks wherever it occurs again, answers included. The length stays the same, so that the pieces keep their
-  boundaries. If a stream splits a credential into deltas, each event that has a complete word of it is redacted.
+  replaced by asterisks wherever it occurs again, in any writing, answers included. The length stays the same, so that the pieces keep
+  their boundaries. If a stream splits a credential into deltas, each event that has a complete word of it is redacted.
+* So are the credentials of addresses, in requests and answers: user name and password, signatures, tokens and keys in the query,
+  and what looks like a key in the path of an MCP server's address.
+
+Only its owner can read the file.
 
 Everything else that the client sent and the model answered is kept.
 """
@@ -33,12 +37,12 @@ import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, cast
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 import anyio
 import attrs
 
-from ..client._replies import MIN_SECRET_LENGTH
+from ..client._secrets import MIN_SECRET_LENGTH, redact, secrets_in
 from ..client.transport.http import HTTPTransport
 from ..exceptions import DeadlineExceeded, LocalProtocolError, StreamTruncated, TransportError, UsageError
 from ..models.content import CONTENT_TYPES
@@ -52,7 +56,7 @@ from .fake.server import Script
 from .fake.steps import Close, Pause, Reset, Stall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import TracebackType
 
     from ..client.transport.base import Transport, WireReply, WireRequest
@@ -78,11 +82,15 @@ _SAFE_PREFIXES: Final = ("x-ratelimit-",)
 _PROTOCOL_PARAMETERS: Final = frozenset(
     {"after", "api-version", "before", "include", "include[]", "limit", "order", "starting_after", "stream"}
 )
-_SECRET_HEADER: Final = re.compile(r"(?i)auth|cookie|key|token|secret|password|credential|signature")
 _SECRET_FIELD: Final = re.compile(
     r"(?i)authorization|cookie|secret|password|credential|api[-_]?key|(?:access|auth|bearer)[-_]?token"
 )
 # ^ narrower than for headers, because bodies have harmless fields such as `token` and `prompt_cache_key`
+_SECRET_PARAMETER: Final = re.compile(r"(?i)key|token|sig|secret|pass|pwd|credential|auth|session|policy|jwt|code$")
+_RANDOM: Final = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.~+/=%-]{16,}", re.ASCII)
+"""Matches what looks like a key, whatever it is called."""
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>\\^`{|}]+")
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"')
 _ENDPOINT: Final = re.compile(r"/(?:responses|conversations)(?:/.*)?$")
 
 
@@ -166,7 +174,9 @@ class Cassette:
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = target.with_name(f"{target.name}.{os.getpid()}.tmp")
         value = {"format": FORMAT, "exchanges": [_to_json(each) for each in self.exchanges]}
-        scratch.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
+        text = json.dumps(value, ensure_ascii=False, indent=1)
+        with open(scratch, "w", encoding="utf-8", opener=_private) as file:
+            file.write(text)
         scratch.replace(target)
 
     def script(self, *, speed: float | None = None) -> Script:
@@ -179,6 +189,10 @@ class Cassette:
             ]
             script.on(method, path, *answers, _no_more_answers)
         return script
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _no_more_answers(exchange: ServerExchange) -> None:
@@ -255,7 +269,7 @@ class _OpenExchange:
         self._request = request
         self._userinfo = [unquote(each) for each in (parts.username, parts.password) if each]
         self._parameters = parse_qsl(parts.query, keep_blank_values=True)
-        self._reply_secrets: set[str] = set()
+        self._reply_secrets: set[bytes] = set()
         self._started = time.monotonic()
         self.exchange = RecordedExchange(
             method=request.method,
@@ -274,12 +288,14 @@ class _OpenExchange:
         self.exchange.status = reply.status
         self.exchange.head_after = self.now()
         self.exchange.headers = _safe_headers(reply.headers)
-        self._reply_secrets = _secret_headers(reply.headers)
+        self._reply_secrets = secrets_in(reply.headers)
 
     def redacted(self) -> RecordedExchange:
         """Return the exchange without its secrets."""
-        exchange, secrets = self.exchange, sorted(self._secrets(), key=len, reverse=True)
-        body = _redact(b"".join(piece for _, piece in exchange.pieces), secrets)
+        exchange = self.exchange
+        answer = b"".join(piece for _, piece in exchange.pieces)
+        secrets = sorted(self._secrets(answer), key=len, reverse=True)
+        body = _redact(answer, secrets)
         pieces: list[tuple[float, bytes]] = []
         position = 0
         for at, piece in exchange.pieces:
@@ -296,17 +312,19 @@ class _OpenExchange:
             pieces=pieces,
         )
 
-    def _secrets(self) -> set[bytes]:
-        """Return all values that were sent as credentials, in every form in which they may occur again."""
-        found = _secret_headers(self._request.headers) | self._reply_secrets | set(self._userinfo)
+    def _secrets(self, answer: bytes) -> set[bytes]:
+        """Return all values that were sent as credentials."""
+        found = set(self._userinfo)
         found |= {value for name, value in self._parameters if name not in _PROTOCOL_PARAMETERS}
         with contextlib.suppress(ValueError):
             _mask(json.loads(self._request.body or b"null"), found)
+        for text in _strings_of(answer):
+            _mask_addresses(text, found)
         # The words of a value: a key without `Bearer`, a cookie without its name.
         found |= {word for value in list(found) for word in re.split(r"[\s;,=]+", value)}
-        forms = {form for value in found for form in (value, quote(value, safe=""), json.dumps(value)[1:-1])}
-        forms |= {json.dumps(value, ensure_ascii=False)[1:-1] for value in found}
-        return {form.encode("utf-8", "replace") for form in forms - _vocabulary() if len(form) >= MIN_SECRET_LENGTH}
+        values = {value.encode("utf-8", "surrogateescape") for value in found - _vocabulary()}
+        values |= secrets_in(self._request.headers) | self._reply_secrets
+        return {value for value in values - _vocabulary_bytes() if len(value) >= MIN_SECRET_LENGTH}
 
 
 @functools.cache
@@ -326,8 +344,9 @@ def _vocabulary() -> frozenset[str]:
     }
 
 
-def _secret_headers(headers: Mapping[str, str]) -> set[str]:
-    return {value for name, value in headers.items() if name not in _SAFE_HEADERS and _SECRET_HEADER.search(name)}
+@functools.cache
+def _vocabulary_bytes() -> frozenset[bytes]:
+    return frozenset(word.encode() for word in _vocabulary())
 
 
 def _without_credentials(body: bytes) -> bytes:
@@ -340,29 +359,65 @@ def _without_credentials(body: bytes) -> bytes:
     return json.dumps(masked, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") if found else body
 
 
-def _mask(value: Any, found: set[str], *, inside: bool = False) -> Any:
+def _mask(value: Any, found: set[str], *, field: str = "", inside: bool = False) -> Any:
     """Return a JSON value with its credentials redacted, and add them to ``found``.
 
-    Credentials are all strings below ``headers`` or a field with a name like that of a credential. ``inside``: whether the value is
-    below such a field.
+    Credentials are all strings below ``headers`` or a field with a name like that of a credential, and those in addresses. ``inside``:
+    whether the value is below such a field; ``field`` is its name.
     """
     if isinstance(value, dict):
         return {
-            name: _mask(each, found, inside=inside or name == "headers" or bool(_SECRET_FIELD.search(name)))
+            name: _mask(each, found, field=name, inside=inside or name == "headers" or bool(_SECRET_FIELD.search(name)))
             for name, each in cast("dict[str, Any]", value).items()
         }
     if isinstance(value, list):
-        return [_mask(each, found, inside=inside) for each in cast("Iterable[Any]", value)]
-    if inside and isinstance(value, str):
+        return [_mask(each, found, field=field, inside=inside) for each in cast("Iterable[Any]", value)]
+    if not isinstance(value, str):
+        return value
+    if inside:
         found.add(value)
         return "*" * len(value)
-    return value
+    return _mask_addresses(value, found, endpoint=field.endswith("server_url"))
+
+
+def _mask_addresses(text: str, found: set[str], *, endpoint: bool = False) -> str:
+    """Return a text with the credentials in addresses redacted, and add them to ``found``. The length stays the same.
+
+    ``endpoint``: whether it is the address of a server, which may have a key in its path.
+    """
+
+    def masked(match: re.Match[str]) -> str:
+        address = match[0]
+        with contextlib.suppress(ValueError):  # not an address
+            for secret in sorted(_address_secrets(urlsplit(address), endpoint=endpoint), key=len, reverse=True):
+                found.update((secret, unquote(secret)))
+                address = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "*" * len(secret), address)
+        return address
+
+    return _ADDRESS.sub(masked, text) if "://" in text else text
+
+
+def _address_secrets(parts: SplitResult, *, endpoint: bool) -> set[str]:
+    """Return the credentials of an address, as they are written in it."""
+    found = {each for each in (parts.username, parts.password) if each}
+    for pair in re.split("[&;]", f"{parts.query}&{parts.fragment}"):
+        name, _, value = pair.partition("=")
+        if value and (_SECRET_PARAMETER.search(name) or _RANDOM.fullmatch(value)):
+            found.add(value)
+    return found | {step for step in parts.path.split("/") if endpoint and _RANDOM.fullmatch(step)}
+
+
+def _strings_of(body: bytes) -> Iterator[str]:
+    """Yield the JSON strings of a body that may have addresses in them; of an event stream, too."""
+    for match in _STRING.finditer(body):
+        literal = match[0]
+        if b":" in literal or b"\\u003" in literal:
+            with contextlib.suppress(ValueError):  # the bytes between two quotes of something else than JSON
+                yield str(json.loads(literal))
 
 
 def _redact(data: bytes, secrets: Iterable[bytes]) -> bytes:
-    for secret in secrets:
-        data = data.replace(secret, b"*" * len(secret))
-    return data
+    return redact(data, *secrets, mask=lambda length: b"*" * length)
 
 
 def _safe_headers(headers: Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -9,14 +10,16 @@ import httpx
 import pytest
 from tests.support import both_loops, run
 
-from responses_proto import ResponsesClient, Timeouts
+from responses_proto import ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.client.transport import HTTPClient, HTTPTransport, WireRequest
 from responses_proto.exceptions import (
     ConnectError,
     DeadlineExceeded,
     LocalProtocolError,
+    ResponsesProtoError,
     StreamTruncated,
     TransportError,
+    UsageError,
 )
 from responses_proto.testing import Answer, FakeServer, ServerExchange
 
@@ -359,3 +362,64 @@ def test_httpx_is_the_default() -> None:
     transport = HTTPTransport()
     assert repr(transport) == "<HTTPTransport AsyncClient>"
     assert importlib.import_module("httpx") is httpx
+
+
+BAD_PLACES = (
+    "http://127.0.0.1:99999/", "http://127.0.0.1:port/v1/responses", "//127.0.0.1:99999/v1", "http://[::1", "http://", "http://[x]/",
+    "http://127.0.0.1:-1/", "http:///v1", "\\\\elsewhere", "http://\xe4\xff/",
+)  # fmt: skip
+
+
+@both_loops
+@both_shapes
+@pytest.mark.parametrize("status", [302, 307, 308])
+def test_a_location_that_is_no_address_is_not_followed_and_leaves_nothing_open(
+    backend: str, shape: str, status: int
+) -> None:
+    async def test() -> None:
+        client = make(shape)
+        for place in BAD_PLACES:
+            async with (
+                FakeServer(Answer.redirect(place, status)) as server,
+                ResponsesClient(server.url, "k", http_client=client) as ours,
+            ):
+                for _ in range(3):
+                    with pytest.raises(ResponsesProtoError, match=r"redirect|location header"):
+                        await ours.create(model="m", input="x")
+        pool: Any = client
+        connections = pool._transport._pool.connections  # noqa: SLF001 - the only place that tells what is open
+        assert all(connection.is_idle() or connection.is_closed() for connection in connections)
+        await client.aclose()
+
+    run(backend, test)
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    "value", ["garbage://proxy.example", "http://[::1", "http://user:SECRET@[::1", "http://h:99999999"]
+)
+def test_a_proxy_of_the_environment_that_is_none_is_an_error_of_ours(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each in [*os.environ]:
+        if each.lower().endswith("_proxy"):
+            monkeypatch.delenv(each)
+    monkeypatch.setenv(name, value)
+
+    async def test() -> None:
+        with pytest.raises(ResponsesProtoError) as caught:
+            async with ResponsesClient("http://127.0.0.1:9/v1", "k", retry=RetryPolicy(attempts=1)) as client:
+                await client.create(model="m", input="x")
+        assert "SECRET" not in "".join(traceback.format_exception(caught.value))
+        if isinstance(caught.value, UsageError):
+            assert name in str(caught.value)
+
+    run("asyncio", test)
+
+
+def test_a_transport_that_could_not_be_made_has_a_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "garbage://proxy.example")
+    transport = HTTPTransport.__new__(HTTPTransport)
+    with pytest.raises(UsageError, match="HTTP_PROXY"):
+        transport.__init__()  # type: ignore[misc] # as a traceback with variables finds it
+    assert repr(transport) == "<HTTPTransport closed>"

@@ -1122,7 +1122,7 @@ def test_a_session_shows_no_secret(backend: str) -> None:
     async def test() -> None:
         async with FakeServer("One.") as server:
             base = server.url.replace("http://", "http://user:word@") + "?token=t"
-            async with ResponsesClient(base, KEY) as client, client.connect() as session:
+            async with ResponsesClient(base, headers={"x-api-key": KEY}) as client, client.connect() as session:
                 assert repr(session).startswith("<WebSocketSession ws://127.0.0.1")
                 async with session.stream(model="m", input="x") as stream:
                     shown = f"{session!r} {stream!r} {session.meta!r}"

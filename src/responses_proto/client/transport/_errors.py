@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ...exceptions import RetrySafety
     from ..timeouts import Timeouts
 
-__all__ = ["deadline_exceeded", "origin", "reading_error", "sending_error", "unsafe"]
+__all__ = ["deadline_exceeded", "origin", "public_url", "reading_error", "sending_error", "unsafe"]
 
 _E = TypeVar("_E", bound=ResponsesProtoError)
 
@@ -130,6 +130,13 @@ def origin(url: str) -> str:
     default = {"http": 80, "https": 443}.get(parts.scheme)
     port = "" if parts.port in (None, default) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"
+
+
+def public_url(url: str) -> str:
+    """Return the URL without the parts that may hold secrets: user name, password and query."""
+    address = url.split("?", maxsplit=1)[0]
+    scheme, mark, rest = address.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else address.rpartition("@")[2]
 
 
 def _kind(error: Exception) -> _Kind:

@@ -165,14 +165,12 @@ class Exchange:
 
         Raises ``LimitExceeded`` if it is larger than ``max_buffered_bytes``, and what :meth:`receive` raises.
         """
-        pieces = [first]
-        size = len(first)
-        limits.check("max_buffered_bytes", size)
+        body = bytearray(first)  # one buffer: an object for each piece may take more memory than the pieces
+        limits.check("max_buffered_bytes", len(body))
         while piece := await self.receive():
-            pieces.append(piece)
-            size += len(piece)
-            limits.check("max_buffered_bytes", size)
-        return b"".join(pieces)
+            body += piece
+            limits.check("max_buffered_bytes", len(body))
+        return bytes(body)
 
     async def read_start(self, size: int, first: bytes = b"") -> bytes:
         """Return at most ``size`` bytes of an error's body: fewer if it ends, stalls for 10 s or breaks off.

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 from ..timeouts import Timeouts
+from ._errors import public_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,7 @@ class WireRequest:
 
     method: str
     """In upper case. ``SEND`` stands for a message over a WebSocket, with ``body`` as its text."""
-    url: str
+    url: str = attrs.field(repr=public_url)
     """Absolute and percent-encoded."""
     headers: Mapping[str, str] = attrs.field(repr=False)  # contains the API key
     """Names in lower case."""
@@ -75,7 +76,7 @@ class WireReply(Protocol):
     async def receive(self) -> bytes:
         """Wait for the next piece of the body and return it: at least one byte, or ``b""`` at the end of the body.
 
-        Pieces may be cut anywhere. After the end, every further call returns ``b""``.
+        Pieces may be cut anywhere. Compression is undone, in pieces of a bounded size: the caller counts them before it asks for more. After the end, every further call returns ``b""``.
 
         Raises ``StreamTruncated`` if the peer closes the connection before the end of the body, and ``TransportError`` if the
         connection breaks. After an exception, or a call that was cancelled, the caller reads no more and calls :meth:`aclose`.

@@ -14,8 +14,8 @@ caller brings none, it creates one: an httpx client over httpcore's pool, on a n
   Some engines have no timer for writing.
 * :class:`~responses_proto.client.transport._exchange.Exchange` keeps ``first_byte`` and ``total``.
 
-**Reading.** A streamed body is read from the response's raw stream, without httpx's layers for decoding and counting, which cost
-as much as the network. If the server compressed the body anyway, the client's decoder is used.
+**Reading.** A body is read from the response's raw stream, without httpx's layers for decoding and counting, which cost as much as the
+network, and do not bound what a few bytes may decode to. If the server compressed the body, ``_decoding`` undoes that.
 
 **Errors.** Every exception of an engine passes through ``_errors``, where one table of classes maps it to an exception of this package.
 
@@ -29,6 +29,7 @@ from __future__ import annotations
 import functools
 import importlib
 import math
+import os
 from collections.abc import AsyncIterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
@@ -37,8 +38,10 @@ from urllib.request import getproxies
 
 import anyio
 
-from ...exceptions import LocalProtocolError, TransportError
+from ...exceptions import LocalProtocolError, TransportError, UsageError
+from ._decoding import ACCEPTED, DecodedReply, content_codings
 from ._errors import deadline_exceeded, origin, reading_error, sending_error
+from ._exchange import shut
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -114,7 +117,8 @@ class HTTPTransport:
 
     def __init__(self, client: HTTPClient | None = None) -> None:
         self._owned = client is None
-        self._client: HTTPClient | None = client if client is not None else _new_client()
+        self._client: HTTPClient | None = None
+        self._client = client if client is not None else _new_client()
 
     async def send(self, request: WireRequest) -> WireReply:
         """Send the request, wait for the head of the response, and return the reply, which the caller must close.
@@ -128,27 +132,29 @@ class HTTPTransport:
         url = request.url
         for _ in range(_MAX_REDIRECTS + 1):
             sent, response = await self._send(client, request, url)
-            target = response.headers.get("location")
-            if response.status_code not in _REPEATING_REDIRECTS or not target:
+            target = _redirect_target(response, url)
+            if target is None:
                 break
-            target = urljoin(url, target)
-            if origin(target) != origin(url):
-                break  # key and request are not for another origin: the caller sees the redirect instead
-            await response.aclose()
+            await HTTPReply(response, raw=True).aclose()
             url = target
         else:
             raise TransportError(f"{origin(url)} redirected more than {_MAX_REDIRECTS} times: is base_url right?")
         between_bytes = request.timeouts.between_bytes
         if not _bound_reads(sent, response, between_bytes):
             between_bytes = None
-        return HTTPReply(response, raw=request.stream, between_bytes=between_bytes)
+        reply = HTTPReply(response, raw=request.stream, between_bytes=between_bytes)
+        try:
+            codings = [] if reply.decoded else content_codings(reply.headers)
+        except TransportError:
+            await shut(reply)
+            raise
+        return DecodedReply(reply, codings) if codings else reply
 
     async def _send(self, client: HTTPClient, request: WireRequest, url: str) -> tuple[Any, HTTPResponse]:
         timeouts = request.timeouts
         headers = dict(request.headers)
-        if request.stream:
-            # A compressor holds bytes back until it has enough of them.
-            headers.setdefault("accept-encoding", "identity")
+        # A compressor holds bytes back until it has enough of them.
+        headers.setdefault("accept-encoding", "identity" if request.stream else ACCEPTED)
         body = _TimedBody(request.body, timeouts.write)
         large = len(request.body) > _PIECE
         if large:
@@ -187,21 +193,22 @@ class HTTPTransport:
 class HTTPReply:
     """The response of an httpx-shaped client, as a :class:`~responses_proto.client.transport.WireReply`.
 
-    ``raw``: whether to read the body without the client's decoding layers. ``between_bytes``: the seconds after which the client itself
+    The body is read as it is on the wire, unless the client has read it already: :attr:`decoded` states which. ``raw``: whether that is
+    an error. ``between_bytes``: the seconds after which the client itself
     ends a read; ``None`` if it does not.
     """
 
-    __slots__ = ("_between_bytes", "_closed", "_next", "_response", "headers", "keeps_time", "status")
+    __slots__ = ("_between_bytes", "_closed", "_next", "_response", "decoded", "headers", "keeps_time", "status")
 
     def __init__(self, response: HTTPResponse, *, raw: bool, between_bytes: float | None = None) -> None:
         self.keeps_time: bool = between_bytes is not None
         self._between_bytes = between_bytes
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
-        # Some servers and proxies compress although the request says not to.
-        plain = raw and self.headers.get("content-encoding", "identity").strip().lower() in ("", "identity")
+        # If a hook of the caller's client has read the body, the client has decoded it, too.
+        self.decoded: bool = not raw and getattr(response, "is_stream_consumed", False)
         self._response = response
-        self._next = (_raw_body(response) if plain else response.aiter_bytes()).__anext__
+        self._next = (response.aiter_bytes() if self.decoded else _raw_body(response)).__anext__
         self._closed = False
 
     @property
@@ -260,6 +267,21 @@ def _raw_body(response: HTTPResponse) -> AsyncIterator[bytes]:
     if isinstance(stream, AsyncIterable) and not getattr(response, "is_stream_consumed", True):
         return aiter(cast("AsyncIterable[bytes]", stream))
     return response.aiter_raw()
+
+
+def _redirect_target(response: HTTPResponse, url: str) -> str | None:
+    """Return the URL at which to repeat a request to ``url``; ``None`` if the caller is to see the response.
+
+    Key and request are not for another origin, nor for an address that is none.
+    """
+    target = response.headers.get("location")
+    if response.status_code not in _REPEATING_REDIRECTS or not target:
+        return None
+    try:
+        target = urljoin(url, target)
+        return target if origin(target) == origin(url) else None
+    except ValueError:
+        return None
 
 
 # ---- deadlines
@@ -356,7 +378,14 @@ def _new_client() -> HTTPClient:
     httpx = importlib.import_module("httpx")
     if getproxies():
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=_MAX_IDLE, keepalive_expiry=_KEEPALIVE)
-        proxied: HTTPClient = httpx.AsyncClient(limits=limits, follow_redirects=False)
+        try:
+            proxied: HTTPClient = httpx.AsyncClient(limits=limits, follow_redirects=False)
+        except Exception:  # noqa: BLE001 - ImportError, ValueError, httpx.InvalidURL; they quote the value, with its password
+            names = ", ".join(sorted(name for name in os.environ if name.lower().endswith("_proxy")))
+            raise UsageError(
+                f"a proxy of the environment cannot be used ({names}): expected http://host:port, or socks5://host:port with "
+                "`pip install 'httpx[socks]'`; or pass http_client=..."
+            ) from None
         return proxied
     coalesce = importlib.import_module("responses_proto.client.transport._coalesce")
     transport = coalesce.CoalescingTransport(keepalive=_MAX_IDLE, keepalive_expiry=_KEEPALIVE)

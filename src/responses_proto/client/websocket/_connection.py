@@ -113,8 +113,7 @@ class WebSocketConnection:
         """Whether the connection is emulated in memory, without a network. Then nothing is lost, and a close frame is not answered."""
         self._keepalive = None if self.emulated else keepalive
         self._pinged = False  # since the last sign of life
-        self._partial: list[bytes] = []  # the message that is being received …
-        self._partial_size = 0  # … and its size in bytes
+        self._partial = bytearray()  # the message that is being received
         self._end: ResponsesProtoError | None = None  # why nothing more will be received
         self._closed = False
         self._sending = anyio.Lock()
@@ -225,14 +224,11 @@ class WebSocketConnection:
     def _collect(self, event: Message, messages: list[bytes]) -> None:
         """Add a part to the message that is being received. When it is complete, move it to ``messages``."""
         piece = event.data.encode() if isinstance(event.data, str) else bytes(event.data)
-        self._partial_size += len(piece)
-        self._limits.check("max_event_bytes", self._partial_size)
-        if piece:
-            self._partial.append(piece)
+        self._limits.check("max_event_bytes", len(self._partial) + len(piece))
+        self._partial += piece
         if event.message_finished:
-            messages.append(b"".join(self._partial))
+            messages.append(bytes(self._partial))
             self._partial.clear()
-            self._partial_size = 0
 
     async def _answer_close(self, event: CloseConnection) -> ResponsesProtoError:
         """Answer a close frame and return the error for it."""

@@ -57,12 +57,12 @@ from ...protocol.websocket import (
     common_fields,
     copy_error,
 )
-from .._address import public_url
 from .._calls import Attempts, ClientCore, PreparedCall, merge_fields
-from .._replies import error_from_reply, redact_error
+from .._replies import error_from_reply
+from .._secrets import redact_error
 from ..retry import RetryPolicy
 from ..stream import EventStream, StreamMeta
-from ..transport._errors import unsafe
+from ..transport._errors import public_url, unsafe
 from ..transport._exchange import Exchange, shut
 from ._connection import WebSocketConnection, accept_upgrade, upgrade
 from ._shared_connection import SharedConnection, TurnReply

@@ -326,7 +326,7 @@ class ClientSession:
     def _read(self, data: bytes) -> Any:
         # The reader of the turn decodes the message again, and reports what is wrong with it.
         try:
-            return self._json.loads(data, self._limits.max_nesting)
+            return self._json.loads(data, self._limits.max_nesting, self._limits.max_json_values)
         except ResponsesProtoError:
             return data.strip().decode("utf-8", "replace")
 

@@ -22,7 +22,7 @@ from mcp.client.subscriptions import SubscriptionLost, listen
 from mcp.types import Implementation, PaginatedRequestParams, ToolListChangedNotification
 
 from ..._version import __version__
-from ...client._replies import MIN_SECRET_LENGTH
+from ...client._secrets import MIN_SECRET_LENGTH
 from ...client._task_holder import TaskHolder
 from ...exceptions import (
     APIError,

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import attrs
 
-from ...client._address import check_headers, public_url
+from ...client._address import check_headers
+from ...client.transport._errors import public_url
 from ...exceptions import UsageError
 
 if TYPE_CHECKING:
