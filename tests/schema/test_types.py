@@ -407,7 +407,8 @@ def test_a_description_can_stand_around_a_qualifier() -> None:
 
 def test_a_class_in_a_model_can_have_the_name_of_the_model() -> None:
     inner: Any = pydantic.create_model("Same", size=(int, ...))
-    outer: Any = pydantic.create_model("Same", parts=(list.__class_getitem__(inner), ...))
+    parts: Any = list.__class_getitem__(inner)
+    outer: Any = pydantic.create_model("Same", parts=(parts, ...))
     kind: Any = outer | None
     schema: Any = json_schema(kind)
     assert structure('{"value": {"parts": [{"size": 1}]}}', kind) == outer(parts=[inner(size=1)])
