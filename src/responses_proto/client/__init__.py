@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from . import otel as otel
     from . import transport as transport
     from . import websocket as websocket
+    from ._keys import ApiKey as ApiKey
+    from ._meta import ResponseMeta as ResponseMeta
+    from ._meta import response_meta as response_meta
     from .client import ResponsesClient as ResponsesClient
     from .conversations import ConversationItems as ConversationItems
     from .conversations import Conversations as Conversations
@@ -37,9 +40,9 @@ if TYPE_CHECKING:
     from .retry import RetryPolicy as RetryPolicy
     from .stream import EventStream as EventStream
     from .stream import OnAbandon as OnAbandon
-    from .stream import StreamMeta as StreamMeta
     from .timeouts import Timeouts as Timeouts
     from .views import Batches as Batches
+    from .views import Elements as Elements
     from .views import Events as Events
     from .views import PartialValues as PartialValues
     from .views import TextDeltas as TextDeltas
@@ -49,15 +52,17 @@ else:
         __name__,
         {
             ".": ("transport", "websocket"),
+            "._keys": ("ApiKey",),
+            "._meta": ("ResponseMeta", "response_meta"),
             ".client": ("ResponsesClient",),
             ".conversations": ("ConversationItems", "Conversations"),
             ".hooks": ("CallFinished", "CallResult", "Hooks", "RetryNotice"),
             ".httpx_sse": ("EventSource", "SSEError", "ServerSentEvent", "SourceEvents", "events_from"),
             ".pages": ("ItemPages", "Page"),
             ".retry": ("Decision", "GiveUp", "GiveUpReason", "RetryAfter", "RetryPolicy"),
-            ".stream": ("EventStream", "OnAbandon", "StreamMeta"),
+            ".stream": ("EventStream", "OnAbandon"),
             ".timeouts": ("Timeouts",),
-            ".views": ("Batches", "Events", "PartialValues", "TextDeltas"),
+            ".views": ("Batches", "Elements", "Events", "PartialValues", "TextDeltas"),
             ".websocket.session": ("WebSocketSession",),
         },
         extras=("otel",),

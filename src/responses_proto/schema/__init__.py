@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .structured import Parameter as Parameter
     from .structured import Parsed as Parsed
     from .structured import ParseResult as ParseResult
+    from .structured import PartialElements as PartialElements
     from .structured import PartialOutput as PartialOutput
     from .structured import Refused as Refused
     from .structured import Structured as Structured
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from .structured import json_schema as json_schema
     from .structured import parse_response as parse_response
     from .structured import structure as structure
+    from .structured import structured_for as structured_for
     from .structured import text_format as text_format
     from .structured import with_text_format as with_text_format
 else:
@@ -42,6 +44,7 @@ else:
                 "Parameter",
                 "ParseResult",
                 "Parsed",
+                "PartialElements",
                 "PartialOutput",
                 "Refused",
                 "Structured",
@@ -49,6 +52,7 @@ else:
                 "json_schema",
                 "parse_response",
                 "structure",
+                "structured_for",
                 "text_format",
                 "with_text_format",
             ),

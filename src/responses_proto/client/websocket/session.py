@@ -47,7 +47,6 @@ import attrs
 from ...exceptions import DeadlineExceeded, LocalProtocolError, ResponsesProtoError, TransportError, UsageError
 from ...models.request import CreateResponse, ResponseCreateMessage, ResponseSteer
 from ...models.response import Response
-from ...protocol.headers import rate_limits, request_id
 from ...protocol.websocket import (
     CONNECTION_LIMIT,
     HTTP_ONLY_FIELDS,
@@ -58,10 +57,12 @@ from ...protocol.websocket import (
     copy_error,
 )
 from .._address import public_url
-from .._calls import Attempts, ClientCore, PreparedCall, merge_fields
+from .._calls import Attempts, CallOptions, ClientCore, PreparedCall, merge_fields
+from .._meta import ResponseMeta
 from .._replies import error_from_reply, redact_error
+from ..hooks import call_hook
 from ..retry import RetryPolicy
-from ..stream import EventStream, StreamMeta
+from ..stream import EventStream
 from ..transport._errors import unsafe
 from ..transport._exchange import Exchange, shut
 from ._connection import WebSocketConnection, accept_upgrade, upgrade
@@ -112,7 +113,7 @@ class WebSocketSession:
         self._connecting = anyio.Lock()
         # The last one is current. Older ones stay open until their last stream ends.
         self._open_connections: list[SharedConnection] = []
-        self._meta: StreamMeta | None = None
+        self._meta: ResponseMeta | None = None
         self.connections: int = 0
         """How many times the session has connected."""
 
@@ -123,7 +124,7 @@ class WebSocketSession:
         return urlunsplit(parts._replace(scheme={"http": "ws", "https": "wss"}[parts.scheme]))
 
     @property
-    def meta(self) -> StreamMeta:
+    def meta(self) -> ResponseMeta:
         """Status, headers, request id and rate limits of the latest handshake. Raises ``LocalProtocolError`` before the block is entered."""
         if self._meta is None:
             raise LocalProtocolError("the session is not connected yet: enter it with `async with` first")
@@ -181,6 +182,7 @@ class WebSocketSession:
         /,
         *,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         **fields: Unpack[ResponseCreateFields],
     ) -> EventStream:
         """Create a response and stream its events (WebSocket, ``response.create``).
@@ -197,7 +199,9 @@ class WebSocketSession:
         stream_id, previous = values.get("stream_id") or None, values.get(_PREVIOUS) or None
         if stream_id is not None and not STREAM_ID.fullmatch(stream_id):
             raise UsageError(f"stream_id must be 1 to 256 of the characters A-Z a-z 0-9 _ . -, got {stream_id!r:.80}")
-        call = self._core.prepare_message("responses.stream", self.url, content=content, timeouts=timeouts)
+        call = self._core.prepare_message(
+            "responses.stream", self.url, content=content, options=CallOptions(timeouts, retry)
+        )
         transport = _TurnTransport(self._usable_connection, self._check_loss, stream_id, previous)
         return EventStream(attrs.evolve(self._core, transport=transport), call)
 
@@ -210,10 +214,11 @@ class WebSocketSession:
         (see :attr:`pending`). It raises ``APIError`` if the server could not create one; ``.body["steer"]["input"]`` is the lost input.
         """
         self._require_open()
-        # Without retries: waiting again would not change the result.
         transport = _SuccessorTransport(self._connection_of, _id_of(response))
-        core = attrs.evolve(self._core, transport=transport, retry=RetryPolicy(attempts=1))
-        return EventStream(core, self._core.prepare_message("responses.successor", self.url, timeouts=timeouts))
+        # Without retries: waiting again would not change the result.
+        options = CallOptions(timeouts, RetryPolicy(attempts=1))
+        call = self._core.prepare_message("responses.successor", self.url, options=options)
+        return EventStream(attrs.evolve(self._core, transport=transport), call)
 
     async def steer(
         self,
@@ -233,7 +238,7 @@ class WebSocketSession:
         the input was accepted is then unknown.
         """
         self._require_open()
-        bounds = timeouts or self._core.timeouts
+        bounds = self._core.bounds(timeouts)
         response_id = _id_of(response)
         connection = self._connection_of(response_id)
         data = self._core.converter.dumps(
@@ -261,11 +266,12 @@ class WebSocketSession:
 
     async def _connect(self) -> SharedConnection:
         """Connect for the first time: a call with retries and hooks."""
-        call = attrs.evolve(self._handshake, request=upgrade(self._handshake.request))
-        async with Attempts(self._core, call) as attempts:
+        request = upgrade(self._handshake.request)
+        async with Attempts(self._core, attrs.evolve(self._handshake, request=request)) as attempts:
             while True:
+                exchange = await attempts.begin()
                 try:
-                    return await self._dial(attempts.begin(b""), call.request)
+                    return await self._dial(exchange, request)
                 except ResponsesProtoError as error:
                     await attempts.retry_or_raise(error)
 
@@ -276,8 +282,9 @@ class WebSocketSession:
             if self._open_connections and self._open_connections[-1].usable:
                 return self._open_connections[-1]
             request = upgrade(attrs.evolve(self._handshake.request, timeouts=timeouts))
+            request = await self._core.key.authorize(request)
             if self._core.hooks.on_request is not None:
-                self._core.hooks.on_request(request)
+                call_hook(self._core.hooks.on_request, request)
             connection = await self._dial(Exchange(self._core.transport, request), request)
             if self._tasks is None:
                 await connection.aclose(_LEFT)
@@ -317,12 +324,7 @@ class WebSocketSession:
     def _use(self, connection: SharedConnection) -> None:
         self.connections += 1
         self._open_connections.append(connection)
-        self._meta = StreamMeta(
-            status=HTTPStatus.SWITCHING_PROTOCOLS.value,
-            headers=connection.headers,
-            request_id=request_id(connection.headers),
-            rate_limits=rate_limits(connection.headers, now=time.time()),
-        )
+        self._meta = ResponseMeta.of(HTTPStatus.SWITCHING_PROTOCOLS.value, connection.headers)
         cast("TaskGroup", self._tasks).start_soon(connection.read)
 
     def _require_open(self) -> None:
