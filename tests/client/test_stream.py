@@ -604,3 +604,16 @@ def test_a_stream_that_is_closed_while_it_opens_stops_waiting(backend: str, wait
                     await stream.__aenter__()
 
     run(backend, test)
+
+
+@both_loops
+def test_a_stream_that_is_read_after_its_client_was_closed_says_so(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(STALLING) as server:
+            c = ResponsesClient(server.url, KEY)
+            async with c.stream(model="m", input="x") as stream:
+                await c.aclose()
+                with pytest.raises(LocalProtocolError, match="the client was closed"):
+                    await stream.result()
+
+    run(backend, test)

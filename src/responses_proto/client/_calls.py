@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar, cast
 from urllib.parse import urlencode
 from weakref import WeakSet
 
@@ -82,6 +82,15 @@ class CallOptions:
     """Parameters to add to the URL."""
 
 
+class AwaitedStream(Closable, Protocol):
+    """A stream of the client."""
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a task waits for it."""
+        ...
+
+
 class ClientState:
     """What changes while a client is used."""
 
@@ -90,7 +99,7 @@ class ClientState:
     def __init__(self) -> None:
         self.closed = False
         """Whether the client was closed, and its connections with it."""
-        self.streams: WeakSet[Closable] = WeakSet()
+        self.streams: WeakSet[AwaitedStream] = WeakSet()
         """The streams that are open."""
 
 

@@ -248,12 +248,12 @@ class ResponsesClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the open streams and the connections of this client, but not an ``http_client`` that was passed. Idempotent.
+        """Close the connections that this client opened, but not an ``http_client`` that was passed. Idempotent.
 
         A task that waits for a reply or reads a stream gets a ``LocalProtocolError``.
         """
         self._closed = self._core.state.closed = True
-        for stream in list(self._core.state.streams):
+        for stream in [stream for stream in self._core.state.streams if stream.awaited]:
             await stream.aclose()
         if self._owns_transport:
             await shut(self._transport)
@@ -415,6 +415,7 @@ class ResponsesClient:
         tool_timeout: float | None = None,
         on_error: OnError = "tell_model",
         continuation: Continuation | None = None,
+        over: WebSocketSession | None = None,
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
@@ -440,7 +441,8 @@ class ResponsesClient:
         - ``on_error``: for a tool that raises: ``"tell_model"`` sends the error to the model as the output of the call,
           ``"raise"`` ends the run with it.
         - ``continuation``: how the next request refers to the previous responses; see :class:`~responses_proto.tools.ToolLoop`.
-        - ``timeouts``: bounds of each response.
+        - ``over``: a WebSocket session to send the requests over, as :meth:`WebSocketSession.run` does.
+        - ``timeouts``, ``retry``, ``headers``, ``extra_query``: options of each request.
 
         Outputs of tools are bounded by ``Limits.max_tool_output_bytes``. Raises ``UsageError``, here or when the run is entered,
         for invalid arguments, for an object that is not a tool, and for two tools with the same name.
@@ -463,6 +465,8 @@ class ResponsesClient:
             loop = ToolLoop(content, continuation=continuation, dialect=self._dialect, max_turns=max_turns)
 
         def open_stream(request: CreateResponse | JSONObject) -> EventStream:
+            if over is not None:
+                return over.stream(request, timeouts=timeouts, retry=retry)
             return self.stream(request, timeouts=timeouts, retry=retry, headers=headers, extra_query=extra_query)
 
         return Run(
@@ -552,7 +556,7 @@ class ResponsesClient:
         call = core.prepare(
             "responses.connect", "GET", ["responses"], options=CallOptions(timeouts, retry, headers, extra_query)
         )
-        return WebSocketSession(core, call, keepalive=keepalive)
+        return WebSocketSession(core, call, keepalive=keepalive, run=self.run)
 
     async def retrieve(
         self,

@@ -254,6 +254,11 @@ class EventStream(Generic[T_co]):
         return self._output
 
     @property
+    def awaited(self) -> bool:
+        """Whether a task waits for the server, to open the stream or to read it."""
+        return self._reading or self._sending is not None
+
+    @property
     def anomalies(self) -> list[Anomaly]:
         """The deviations from the protocol that were found and tolerated, in order."""
         return self._engine.anomalies
@@ -504,7 +509,7 @@ class EventStream(Generic[T_co]):
                 else:
                     self._fail_unless_complete(self._closed_meanwhile())
         except Exception as error:  # a hook's, or one of the caller's own transport
-            if self._state is _State.OPEN:
+            if not self._closed_here(error):
                 self._fail(error)
                 raise
             self._fail_unless_complete(self._closed_meanwhile(error))
@@ -517,6 +522,13 @@ class EventStream(Generic[T_co]):
             self._reading = False
         if self._finished:
             await self._exchange.aclose()
+
+    def _closed_here(self, error: Exception) -> bool:
+        """Return whether an error is only the consequence of closing the stream, or the connections of its client."""
+        disconnected = (
+            self._core.state.closed and self._call.request.method != "SEND"
+        )  # a session has its own connection
+        return self._state is not _State.OPEN or (disconnected and isinstance(error, TransportError))
 
     def _closed_meanwhile(self, cause: Exception | None = None) -> LocalProtocolError:
         closed = "client" if self._core.state.closed else "stream"
@@ -539,7 +551,7 @@ class EventStream(Generic[T_co]):
         try:
             return await exchange.receive(kind, allowed)
         except TransportError as error:
-            if self._state is not _State.OPEN:
+            if self._closed_here(error):
                 raise
             # A truncated body is an end, which the engine reports; after an `error` event the server owes nothing.
             if isinstance(error, StreamTruncated) or engine.error_seen:
@@ -630,7 +642,7 @@ class EventStream(Generic[T_co]):
                     await attempts.retry_or_raise(error)
                 else:
                     break
-        self._sending = None
+        self._sending = None  # cancelled by `_close`, or over
         if self._state is not _State.OPEN:
             await self._exchange.aclose()
             raise LocalProtocolError("the stream was closed before the server replied")

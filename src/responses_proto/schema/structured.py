@@ -566,7 +566,8 @@ class PartialElements(Generic[T]):
 
 def _list_in(output: Structured[Any] | None, of: Any) -> tuple[str, Shape]:
     """Return the member of the answer that is a list, and the shape of its elements."""
-    wanted = None if of is None else _lists_of(structured_for(cast("Any", list)[of]))[_WRAPPER_KEY]
+    strict = output is not None and output.strict
+    wanted = None if of is None else _lists_of(structured_for(cast("Any", list)[of], strict=strict))[_WRAPPER_KEY]
     if output is None:
         if wanted is None:
             raise UsageError(

@@ -45,7 +45,7 @@ import anyio
 import attrs
 
 from ...exceptions import DeadlineExceeded, LocalProtocolError, ResponsesProtoError, TransportError, UsageError
-from ...models.request import CreateResponse, ResponseCreateMessage, ResponseSteer
+from ...models.request import CreateResponse, ResponseCreateMessage, ResponseSteer, RunFields
 from ...models.response import Response
 from ...protocol.websocket import (
     CONNECTION_LIMIT,
@@ -77,9 +77,28 @@ if TYPE_CHECKING:
     from ...models.events import SteerAccepted, SteerPending
     from ...models.items import Item
     from ...models.request import ResponseCreateFields
+    from ...tools._runner import OnError
+    from ...tools.executors import Tools
+    from ...tools.loop import Continuation, ToolLoop
+    from ...tools.run import Approve, Run, StartPolicy
     from ...typing import JSONObject
     from ..timeouts import Timeouts
     from ..transport.base import WireReply, WireRequest
+
+    class SessionRunOptions(RunFields, total=False):
+        """The options of a run, as keyword arguments."""
+
+        tools: Tools
+        approve: Approve | None
+        max_turns: int | None
+        start: StartPolicy
+        concurrency: int
+        tool_timeout: float | None
+        on_error: OnError
+        continuation: Continuation | None
+        timeouts: Timeouts | None
+        retry: RetryPolicy | None
+
 
 __all__ = ["WebSocketSession"]
 
@@ -99,15 +118,18 @@ class WebSocketSession:
     Use it in ``async with``, in one task. Entering connects: it raises ``APIError`` if the server refuses, and ``TransportError`` if the
     connection fails. Then call :meth:`stream`, from any task. The end of the block closes the connection and all open streams.
 
-    ``handshake`` is a plain GET request. ``keepalive`` is the number of seconds of silence after which the client sends a ping.
+    ``handshake`` is a plain GET request. ``run`` is the method of the client. ``keepalive`` is the number of seconds of silence after which the client sends a ping.
     """
 
-    def __init__(self, core: ClientCore, handshake: PreparedCall, *, keepalive: float | None) -> None:
+    def __init__(
+        self, core: ClientCore, handshake: PreparedCall, *, keepalive: float | None, run: Callable[..., Run]
+    ) -> None:
         if keepalive is not None and not 0 < keepalive < math.inf:
             raise UsageError(f"keepalive must be a positive number of seconds or None, got {keepalive!r}")
         self._core = core
         self._handshake = handshake
         self._keepalive = keepalive
+        self._run = run
         self._state = _State.NEW
         self._tasks: TaskGroup | None = None
         self._connecting = anyio.Lock()
@@ -204,6 +226,18 @@ class WebSocketSession:
         )
         transport = _TurnTransport(self._usable_connection, self._check_loss, stream_id, previous)
         return EventStream(attrs.evolve(self._core, transport=transport), call)
+
+    def run(
+        self, request: CreateResponse | JSONObject | ToolLoop | None = None, /, **options: Unpack[SessionRunOptions]
+    ) -> Run:
+        """Run tools as :meth:`ResponsesClient.run` does, with every response over this session.
+
+        The arguments are those of :meth:`ResponsesClient.run`, except for the fields that :meth:`stream` does not take. With
+        ``continuation="response"`` and ``store=False``, each request continues the previous response, which the server keeps for as
+        long as the connection lasts.
+        """
+        self._require_open()
+        return self._run(request, over=self, **options)
 
     def successor(self, response: Response | str, /, *, timeouts: Timeouts | None = None) -> EventStream:
         """Stream the events of the response that follows a steered one by itself (WebSocket, Steering).
