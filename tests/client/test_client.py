@@ -34,6 +34,8 @@ from responses_proto.providers import Provider
 from responses_proto.testing import Answer, FakeServer, Fault
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from responses_proto.typing import JSONObject
 
 KEY = "key-that-nobody-may-see"
@@ -380,11 +382,12 @@ def test_a_call_can_have_a_retry_policy(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(Answer.error(503)) as server, client(server, retry=RetryPolicy(initial_delay=0)) as c:
             assert c.retry == RetryPolicy(initial_delay=0)
-            for attempts, call in (
+            calls: list[tuple[int, Callable[[RetryPolicy], Awaitable[object]]]] = [
                 (1, lambda retry: c.create(model="m", retry=retry)),
                 (2, lambda retry: c.retrieve("resp_1", retry=retry)),
                 (4, lambda retry: c.stream(model="m", retry=retry).__aenter__()),
-            ):
+            ]
+            for attempts, call in calls:
                 before = len(server.requests)
                 with pytest.raises(ServerError):
                     await call(RetryPolicy(attempts=attempts))
@@ -414,11 +417,14 @@ def test_parameters_of_the_url_can_be_added_to_every_call(backend: str) -> None:
 
 
 @both_loops
-@pytest.mark.parametrize("wrap", [lambda data: {"object": "list", "data": data}, lambda data: data])
-def test_models_are_listed(backend: str, wrap: Any) -> None:
+@pytest.mark.parametrize("bare", [False, True])
+def test_models_are_listed(backend: str, bare: bool) -> None:
     async def test() -> None:
         data = [{"id": "a", "object": "model", "created": 1, "owned_by": "o", "providers": [{"x": 1}]}, {"id": "b"}]
-        async with FakeServer(Answer.json(wrap(data))) as server, client(server) as c:
+        async with (
+            FakeServer(Answer.json(cast("Any", data if bare else {"object": "list", "data": data}))) as server,
+            client(server) as c,
+        ):
             first, second = await c.models()
             assert (first.id, first.created, first.owned_by, first.extra) == ("a", 1, "o", {"providers": [{"x": 1}]})
             assert (second.id, second.created) == ("b", UNSET)

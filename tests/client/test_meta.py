@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 HEADERS = {"x-request-id": "req_1", "x-ratelimit-remaining-requests": "7"}
-PAGE = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
-CONVERSATION = {"id": "conv_1", "object": "conversation", "created_at": 1, "metadata": {}}
+PAGE: dict[str, Any] = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+CONVERSATION: dict[str, Any] = {"id": "conv_1", "object": "conversation", "created_at": 1, "metadata": {}}
 
 
 CALLS: dict[str, tuple[Any, Callable[[ResponsesClient], Awaitable[Any]]]] = {

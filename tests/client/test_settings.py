@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 import pytest
@@ -25,9 +25,11 @@ each_kind = pytest.mark.parametrize(("cls", "values"), KINDS)
 def test_what_is_not_passed_comes_from_the_other(cls: type[Settings], values: dict[str, Any]) -> None:
     base = cls(**values)
     assert cls().with_defaults(base) == base
-    for field in attrs.fields(cls):  # pyright: ignore[reportArgumentType] - of the subclasses, which are attrs classes
+    for field in attrs.fields(cast("Any", cls)):
         changed = 1 if field.name == "attempts" else 0.125
-        assert cls(**{field.name: changed}).with_defaults(base) == attrs.evolve(base, **{field.name: changed})  # type: ignore[misc] # as above
+        assert cls(**{field.name: changed}).with_defaults(base) == attrs.evolve(
+            cast("Any", base), **{field.name: changed}
+        )
 
 
 @each_kind

@@ -540,8 +540,7 @@ def test_a_task_that_reads_is_told_that_the_stream_was_closed_here(
 ) -> None:
     async def test() -> None:
         async with FakeServer(STALLING) as server:
-            options = {"http_client": server.transport} if in_memory else {}
-            c = ResponsesClient(server.url, KEY, **options)
+            c = ResponsesClient(server.url, KEY, http_client=server.transport if in_memory else None)
             async with c.stream(model="m", input="x") as stream:
                 caught: list[Exception] = []
 

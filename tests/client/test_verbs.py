@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import pytest
@@ -92,9 +92,10 @@ def test_developer_messages_get_the_role_that_the_provider_knows() -> None:
         {"role": "user", "content": "c"},
     ]
     roles = ["system", "system", "user"]
-    for content in ({"input": items}, CreateResponse(input=items)):  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - a dict is accepted at run time
+    contents: list[Any] = [{"input": items}, CreateResponse(input=cast("Any", items))]
+    for content in contents:
         changed: Any = with_developer_role(content, "system")
-        sent = changed["input"] if isinstance(changed, dict) else changed.input
+        sent: list[Any] = list(changed.input if isinstance(changed, CreateResponse) else changed["input"])
         assert [item.role if isinstance(item, Message) else item["role"] for item in sent] == roles
         assert with_developer_role(content, "developer") is content
     assert with_developer_role({"input": "developer"}, "system") == {"input": "developer"}

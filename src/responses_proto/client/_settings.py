@@ -26,7 +26,7 @@ class Settings:
 
     def with_defaults(self, defaults: Self) -> Self:
         """Return these settings, with the values of ``defaults`` for the fields that were not passed."""
-        return attrs.evolve(cast("Any", defaults), **self._passed())
+        return cast("Self", attrs.evolve(cast("Any", defaults), **self._passed()))
 
     def _passed(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self._given}

@@ -63,7 +63,7 @@ def with_stream(content: Content, verb: Verb) -> Content:
             raise UsageError(f"{name}={value!r:.40} cannot be used with {verb}(), which {reason}")
     stream: object = True if verb == "stream" else False if _field(content, "stream") is False else UNSET
     if isinstance(content, Model):
-        return attrs.evolve(cast("Any", content), stream=stream)
+        return cast("Content", attrs.evolve(cast("Any", content), stream=stream))
     kept = {name: value for name, value in cast("dict[str, Any]", content).items() if name != "stream"}
     return cast("Content", kept if stream is UNSET else {**kept, "stream": stream})
 
@@ -75,7 +75,7 @@ def with_developer_role(content: Content, role: str) -> Content:
         return content
     changed = [_with_role(item, role) for item in cast("Sequence[object]", items)]
     if isinstance(content, Model):
-        return attrs.evolve(cast("Any", content), input=changed)
+        return cast("Content", attrs.evolve(cast("Any", content), input=changed))
     return cast("Content", {**cast("dict[str, Any]", content), "input": changed})
 
 

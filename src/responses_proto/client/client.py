@@ -80,6 +80,12 @@ __all__ = ["ResponsesClient"]
 
 T = TypeVar("T")
 _M = TypeVar("_M", bound=Model)
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as _TypeVarWithDefault  # type checkers bundle it
+
+    R = _TypeVarWithDefault("R", default=object)
+else:
+    R = TypeVar("R")
 
 _INTERVAL_GROWTH: Final = 1.5  # factor between two pauses of `wait`
 
@@ -326,26 +332,12 @@ class ResponsesClient:
         )
         return structured.parse_response(response)
 
-    @overload
     def stream(
         self,
         request: CreateResponse | JSONObject | None = None,
         /,
         *,
-        on_abandon: OnAbandon = "close",
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
-        **fields: Unpack[CreateResponseFields],
-    ) -> EventStream: ...
-    @overload
-    def stream(
-        self,
-        request: CreateResponse | JSONObject | None = None,
-        /,
-        *,
-        output: TypeForm[T],
+        output: TypeForm[R] | None = None,
         strict: bool = True,
         on_abandon: OnAbandon = "close",
         timeouts: Timeouts | None = None,
@@ -353,21 +345,7 @@ class ResponsesClient:
         headers: Mapping[str, str] | None = None,
         extra_query: Query | None = None,
         **fields: Unpack[CreateResponseFields],
-    ) -> EventStream[T]: ...
-    def stream(
-        self,
-        request: CreateResponse | JSONObject | None = None,
-        /,
-        *,
-        output: Any = None,
-        strict: bool = True,
-        on_abandon: OnAbandon = "close",
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
-        **fields: Unpack[CreateResponseFields],
-    ) -> EventStream[Any]:
+    ) -> EventStream[R]:
         """Return a stream of the events of a new response (Responses, Create, ``stream``).
 
         The parameters are those of :meth:`create`. Nothing is sent until the stream is entered: ``async with
@@ -483,7 +461,7 @@ class ResponsesClient:
 
     def resume(
         self,
-        interrupted: Cursor | EventStream[T] | ResponsesProtoError,
+        interrupted: Cursor | EventStream[R] | ResponsesProtoError,
         /,
         *,
         on_abandon: OnAbandon = "close",
@@ -491,7 +469,7 @@ class ResponsesClient:
         retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
         extra_query: Query | None = None,
-    ) -> EventStream[T]:
+    ) -> EventStream[R]:
         """Return a stream that continues a background response after the last event received (Responses, Retrieve, ``stream``).
 
         Enter it as that of :meth:`stream`. ``interrupted`` is one of:
