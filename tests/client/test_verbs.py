@@ -95,7 +95,7 @@ def test_developer_messages_get_the_role_that_the_provider_knows() -> None:
     contents: list[Any] = [{"input": items}, CreateResponse(input=cast("Any", items))]
     for content in contents:
         changed: Any = with_developer_role(content, "system")
-        sent: list[Any] = list(changed.input if isinstance(changed, CreateResponse) else changed["input"])
+        sent = cast("list[Any]", changed.input if isinstance(changed, CreateResponse) else changed["input"])
         assert [item.role if isinstance(item, Message) else item["role"] for item in sent] == roles
         assert with_developer_role(content, "developer") is content
     assert with_developer_role({"input": "developer"}, "system") == {"input": "developer"}
