@@ -40,8 +40,8 @@ LAYERS: Final = (
 )
 LAYER_OF: Final = {name: layer for layer, names in enumerate(LAYERS) for name in names}
 
-# `client.run` makes a run of a request; runs are a layer above.
-ARROWS_UP: Final = {("client/client", "tools")}
+# `client.run` and `session.run` make a run of a request; runs are a layer above.
+ARROWS_UP: Final = {("client/client", "tools"), ("client/websocket/session", "tools")}
 
 # Folders that never await; and the modules that do not in folders that do.
 SANS_IO: Final = {

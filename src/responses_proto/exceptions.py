@@ -20,6 +20,7 @@
     ├── APIError                      the server answered with an error
     │   ├── BadRequestError           400 and the other 4xx
     │   ├── AuthenticationError       401
+    │   ├── PaymentRequiredError      402
     │   ├── PermissionDeniedError     403
     │   ├── NotFoundError             404
     │   ├── RequestTimeoutError       408
@@ -67,6 +68,7 @@ __all__ = [
     "NotAnEventStream",
     "NotFoundError",
     "PayloadTooLargeError",
+    "PaymentRequiredError",
     "PermissionDeniedError",
     "ProtocolError",
     "RateLimitError",
@@ -319,6 +321,10 @@ class AuthenticationError(APIError):
     """401: the API key is missing or not accepted."""
 
 
+class PaymentRequiredError(APIError):
+    """402: the credits are used up, or the account has no means of payment."""
+
+
 class PermissionDeniedError(APIError):
     """403: the API key does not permit this."""
 
@@ -354,6 +360,7 @@ class ServerError(APIError):
 _BY_STATUS: Final[dict[int, type[APIError]]] = {
     400: BadRequestError,
     401: AuthenticationError,
+    402: PaymentRequiredError,
     403: PermissionDeniedError,
     404: NotFoundError,
     408: RequestTimeoutError,

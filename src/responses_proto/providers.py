@@ -31,12 +31,22 @@ class Provider:
     """The path to add if such a variable, or the caller's ``base_url``, names only the host: ``/openai/v1``."""
     key_env: tuple[str, ...] = ()
     """Environment variables for the API key; the first one that is set is used."""
+    key_file: tuple[str, ...] = ()
+    """Paths of a file with the API key, for if no variable has it: ``$HF_HOME/token``. The first path whose variables are all set counts."""
+    key_off_env: str = ""
+    """A variable that, if it is true, switches off keys that are not passed."""
     key_needed: bool = True
     """Whether the provider requires an API key. Local servers do not."""
     key_header: str = "authorization"
     """The header for the API key, in lower case."""
     key_prefix: str = "Bearer "
     """The text before the API key in that header."""
+    bill_to_header: str = ""
+    """The header that names the organization to bill, in lower case; empty if there is none."""
+    permission: str = ""
+    """The permission that an API key needs, if keys have permissions, as the provider's settings name it."""
+    developer_role: str = "developer"
+    """The role in which messages of the role ``developer`` are sent."""
     stores: bool = True
     """Whether the provider stores responses by default, so that an item can be referred to by its id."""
     checks_items: bool = False
@@ -61,7 +71,18 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
         Provider(
             name="huggingface",
             base_url="https://router.huggingface.co/v1",
-            key_env=("HF_TOKEN",),
+            key_env=("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
+            key_file=(
+                "$HF_TOKEN_PATH",
+                "$HF_HOME/token",
+                "$XDG_CACHE_HOME/huggingface/token",
+                "$HOME/.cache/huggingface/token",
+                "$USERPROFILE/.cache/huggingface/token",
+            ),
+            key_off_env="HF_HUB_DISABLE_IMPLICIT_TOKEN",
+            bill_to_header="x-hf-bill-to",
+            permission="'Make calls to Inference Providers' (https://huggingface.co/settings/tokens)",
+            developer_role="system",  # the router drops messages of the role `developer`
             stores=False,
             input_items=_CHAT | {"mcp_list_tools", "mcp_call", "mcp_approval_request", "mcp_approval_response"},
         ),
@@ -79,6 +100,39 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
         Provider(name="groq", base_url="https://api.groq.com/openai/v1", key_env=("GROQ_API_KEY",)),
         Provider(name="together", base_url="https://api.together.xyz/v1", key_env=("TOGETHER_API_KEY",)),
         Provider(name="fireworks", base_url="https://api.fireworks.ai/inference/v1", key_env=("FIREWORKS_API_KEY",)),
+        Provider(
+            name="bedrock",  # https://bedrock-mantle.REGION.api.aws/v1
+            base_url_env=("AWS_BEDROCK_BASE_URL",),
+            base_url_path="/v1",
+            key_env=("AWS_BEARER_TOKEN_BEDROCK",),
+        ),
+        Provider(
+            name="databricks",  # https://WORKSPACE/serving-endpoints
+            base_url_env=("DATABRICKS_HOST",),
+            base_url_path="/serving-endpoints",
+            key_env=("DATABRICKS_TOKEN",),
+            stores=False,
+        ),
+        Provider(
+            name="vercel",
+            base_url="https://ai-gateway.vercel.sh/v1",
+            key_env=("AI_GATEWAY_API_KEY", "VERCEL_OIDC_TOKEN"),
+            stores=False,
+        ),
+        Provider(
+            name="litellm",
+            base_url="http://localhost:4000/v1",
+            base_url_env=("LITELLM_PROXY_API_BASE",),
+            key_env=("LITELLM_PROXY_API_KEY",),
+            key_needed=False,
+            stores=False,
+        ),
+        Provider(
+            name="sglang",
+            base_url="http://localhost:30000/v1",
+            key_env=("SGLANG_API_KEY",),
+            key_needed=False,
+        ),
         Provider(
             name="ollama",
             base_url="http://localhost:11434/v1",

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -18,6 +18,9 @@ from responses_proto.client._address import (
 from responses_proto.client.transport._errors import public_url
 from responses_proto.exceptions import UsageError
 from responses_proto.providers import PROVIDERS, Provider
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OPENAI = "https://api.openai.com/v1"
 PLAIN = Provider(name="plain", key_needed=False)
@@ -189,3 +192,57 @@ def test_credentials_in_a_base_url_become_a_header() -> None:
         "http://[::1]:1/v1",
         "Basic " + base64.b64encode(b"token:").decode(),
     )
+
+
+# ---- Hugging Face's token
+
+
+@pytest.mark.parametrize(
+    ("env", "key"),
+    [
+        ({"HF_TOKEN": "a", "HUGGING_FACE_HUB_TOKEN": "b", "HF_TOKEN_PATH": "file"}, "a"),
+        ({"HUGGING_FACE_HUB_TOKEN": "b", "HF_TOKEN_PATH": "file"}, "b"),
+        ({"HF_TOKEN_PATH": "file", "HF_HOME": "home"}, "from file"),
+        ({"HF_TOKEN_PATH": "missing", "HF_HOME": "home"}, ""),  # the first path counts, as in huggingface_hub
+        ({"HF_HOME": "home", "HOME": "user"}, "from home"),
+        ({"HF_HOME": "~/hf", "HOME": "user"}, "from user's hf"),
+        ({"XDG_CACHE_HOME": "cache", "HOME": "user"}, "from cache"),
+        ({"HOME": "user"}, "from user"),
+        ({"USERPROFILE": "user"}, "from user"),
+        ({"HOME": "missing"}, ""),
+        ({"HF_TOKEN": " ", "HOME": "user"}, "from user"),
+        ({}, ""),
+        ({"HF_TOKEN": "a", "HOME": "user", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}, ""),
+        ({"HF_TOKEN": "a", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "Yes"}, ""),
+        ({"HF_TOKEN": "a", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "0"}, "a"),
+    ],
+)
+def test_the_token_is_found_where_huggingface_hub_finds_it(tmp_path: Path, env: dict[str, str], key: str) -> None:
+    files = {
+        "file": "from file\n",
+        "home/token": "from home",
+        "user/hf/token": "from user's hf",
+        "cache/huggingface/token": " from cache\n\n",
+        "user/.cache/huggingface/token": "from user",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    paths = {"HF_TOKEN_PATH", "HF_HOME", "XDG_CACHE_HOME", "HOME", "USERPROFILE"}
+    placed = {name: str(tmp_path / v) if name in paths and v[0] != "~" else v for name, v in env.items()}
+    assert resolve(dialect="huggingface", **placed)[2] == key
+    assert resolve("https://router.huggingface.co/v1", **placed)[2] == key
+    assert resolve("https://elsewhere.example/v1", **placed)[2] == ""
+    assert resolve(dialect="huggingface", api_key="mine", **placed)[2] == "mine"
+
+
+@pytest.mark.parametrize("name", [name for name, provider in PROVIDERS.items() if not provider.key_needed])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_a_local_server_is_known_by_its_port(name: str, host: str) -> None:
+    provider = PROVIDERS[name]
+    assert provider.base_url
+    port = urlsplit(provider.base_url).port
+    for url in (f"http://{host}:{port}/v1", f"http://{host}:{port}", f"ws://{host}:{port}/v1/"):
+        assert resolve(url, **{provider.key_env[0]: "k"}) == (name, url, "k")
+    for url in (f"https://{host}:{port}/v1", f"http://{host}:{port}1/v1", f"http://10.0.0.1:{port}/v1"):
+        assert resolve(url, **{provider.key_env[0]: "k"}) == ("server", url, "")

@@ -5,12 +5,15 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
+import anyio
+import attrs
 import httpx
 import pytest
 from tests.streams import response, saying
 from tests.support import both_loops, run
 
 from responses_proto import CreateResponse, Cursor, Limits, ResponsesClient, RetryPolicy, Timeouts
+from responses_proto.client import Hooks
 from responses_proto.exceptions import (
     APIError,
     BadRequestError,
@@ -21,15 +24,17 @@ from responses_proto.exceptions import (
     LimitExceeded,
     LocalProtocolError,
     NotAnEventStream,
+    ServerError,
     StreamTruncated,
     UsageError,
 )
+from responses_proto.models import UNSET
 from responses_proto.models.config import ReasoningConfig
 from responses_proto.providers import Provider
 from responses_proto.testing import Answer, FakeServer, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from responses_proto.typing import JSONObject
 
@@ -63,10 +68,10 @@ def test_create_returns_the_response(backend: str) -> None:
 def test_a_request_can_be_a_model_a_wire_object_or_keywords(backend: str) -> None:
     async def test() -> None:
         async with FakeServer(HELLO) as server, client(server) as c:
-            made = CreateResponse(model="m", input="x", reasoning=ReasoningConfig(effort="low"), stream=True)
+            made = CreateResponse(model="m", input="x", reasoning=ReasoningConfig(effort="low"))
             await c.create(made)
             await c.create(made, model="other", temperature=0.0)
-            raw: JSONObject = {"model": "m", "vendor": {"x": None}, "stream": True, "input": [{"type": "new:thing"}]}
+            raw: JSONObject = {"model": "m", "vendor": {"x": None}, "input": [{"type": "new:thing"}]}
             await c.create(raw)
             await c.create(raw, model="other", input=[{"role": "user", "content": "hi"}])
             await c.create(made, extra={"vendor": 1})
@@ -78,8 +83,6 @@ def test_a_request_can_be_a_model_a_wire_object_or_keywords(backend: str) -> Non
                 {"model": "other", "vendor": {"x": None}, "input": [{"role": "user", "content": "hi"}]},
                 {**base, "vendor": 1},
             ]
-            assert made.stream is True  # what is the caller's is left alone
-            assert raw["stream"] is True
 
     run(backend, test)
 
@@ -347,6 +350,138 @@ def test_an_id_that_is_none_is_refused_before_anything_is_sent(backend: str, bad
     run(backend, test)
 
 
+# ---- options of one call, and other endpoints
+
+
+@both_loops
+def test_a_call_that_waits_when_the_client_is_closed_is_told_so(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(HELLO.with_faults(Fault.slow_head(600))) as server:
+            c = client(server)
+            caught: list[Exception] = []
+
+            async def wait() -> None:
+                try:
+                    await c.create(model="m")
+                except Exception as error:  # noqa: BLE001 - whatever it is
+                    caught.append(error)
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(wait)
+                while not server.requests:  # noqa: ASYNC110 - the server has no event for it
+                    await anyio.sleep(0.001)
+                await anyio.wait_all_tasks_blocked()
+                await c.aclose()
+            (error,) = caught
+            assert isinstance(error, LocalProtocolError)
+            assert "client was closed" in str(error)
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize("own", [{"total": 5.0}, {"between_bytes": 7.0}, {}])
+def test_the_bounds_of_a_call_are_the_clients_where_it_names_none(backend: str, own: dict[str, float]) -> None:
+    async def test() -> None:
+        seen: list[Timeouts] = []
+        hooks = Hooks(on_request=lambda request: seen.append(request.timeouts))
+        bounds = Timeouts(first_byte=3, total=4)
+        async with FakeServer(HELLO) as server, client(server, timeouts=bounds, hooks=hooks) as c:
+            assert c.timeouts is bounds
+            mine = Timeouts(**own)
+            await c.create(model="m", timeouts=mine)
+            await c.retrieve("resp_1", timeouts=mine)
+            async with c.stream(model="m", timeouts=mine) as stream:
+                await stream.result()
+            await c.conversations.retrieve("conv_1", timeouts=mine)
+            assert seen == [attrs.evolve(bounds, **own)] * 4
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_call_can_have_a_retry_policy(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(Answer.error(503)) as server, client(server, retry=RetryPolicy(initial_delay=0)) as c:
+            assert c.retry == RetryPolicy(initial_delay=0)
+            calls: list[tuple[int, Callable[[RetryPolicy], Awaitable[object]]]] = [
+                (1, lambda retry: c.create(model="m", retry=retry)),
+                (2, lambda retry: c.retrieve("resp_1", retry=retry)),
+                (4, lambda retry: c.stream(model="m", retry=retry).__aenter__()),
+            ]
+            for attempts, call in calls:
+                before = len(server.requests)
+                with pytest.raises(ServerError):
+                    await call(RetryPolicy(attempts=attempts))
+                assert len(server.requests) == before + attempts
+            with pytest.raises(UsageError, match="RetryPolicy"):
+                await c.create(model="m", retry=cast("Any", 3))
+
+    run(backend, test)
+
+
+@both_loops
+def test_parameters_of_the_url_can_be_added_to_every_call(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(HELLO) as server, client(server) as c:
+            extra: Any = {"api-version": "1 2", "include": ["a", "b"], "flag": True, "none": None}
+            await c.create(model="m", extra_query=extra)
+            await c.retrieve("resp_1", include=["message.output_text.logprobs"], extra_query=extra)
+            async with c.stream(model="m", extra_query=extra) as stream:
+                await stream.result()
+            await c.parse(int, model="m", extra_query=extra)
+            await c.conversations.retrieve("conv_1", extra_query=extra)
+            assert {request.target.partition("?")[2] for request in server.requests} == {
+                "api-version=1+2&include%5B%5D=a&include%5B%5D=b&flag=true"
+            }
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize("bare", [False, True])
+def test_models_are_listed(backend: str, bare: bool) -> None:
+    async def test() -> None:
+        data = [{"id": "a", "object": "model", "created": 1, "owned_by": "o", "providers": [{"x": 1}]}, {"id": "b"}]
+        async with (
+            FakeServer(Answer.json(cast("Any", data if bare else {"object": "list", "data": data}))) as server,
+            client(server) as c,
+        ):
+            first, second = await c.models()
+            assert (first.id, first.created, first.owned_by, first.extra) == ("a", 1, "o", {"providers": [{"x": 1}]})
+            assert (second.id, second.created) == ("b", UNSET)
+            assert (server.requests[0].method, server.requests[0].target) == ("GET", "/v1/models")
+        async with FakeServer(Answer.json({"data": "none"})) as server, client(server) as c:
+            with pytest.raises(DecodeError, match="models"):
+                await c.models()
+
+    run(backend, test)
+
+
+@both_loops
+def test_any_endpoint_can_be_requested(backend: str) -> None:
+    async def test() -> None:
+        for value in ({"a": [1]}, [1, {"b": 2}], "text", 5, None):
+            async with FakeServer(Answer.json(cast("Any", value))) as server, client(server) as c:
+                sent = CreateResponse(model="m")
+                assert await c.request("put", "/files/a b", json=sent, extra_query={"x": 1}) == value
+                request = server.requests[0]
+                assert (request.method, request.target, request.json) == ("PUT", "/v1/files/a%20b?x=1", {"model": "m"})
+        async with FakeServer(Answer.body(b"", 204)) as server, client(server) as c:
+            assert await c.request("DELETE", "files/a") is None
+        for answer in (Answer.body(b"<html>"), Answer.error(404), Answer.json({"error": {"message": "No."}})):
+            async with FakeServer(answer) as server, client(server) as c:
+                with pytest.raises(APIError):
+                    await c.request("GET", "files")
+        async with FakeServer() as server, client(server) as c:
+            for path in ("https://elsewhere.example/v1/x", "", "..", "a/../b", "a?b=c", "a#b", "a//b"):
+                with pytest.raises(UsageError):
+                    await c.request("GET", path)
+            assert server.requests == []
+
+    run(backend, test)
+
+
 @both_loops
 def test_credentials_in_a_base_url_are_sent_but_not_beside_a_key(backend: str) -> None:
     async def test() -> None:
@@ -365,8 +500,43 @@ def test_credentials_in_a_base_url_are_sent_but_not_beside_a_key(backend: str) -
     run(backend, test)
 
 
+@both_loops
+def test_the_organization_to_bill_is_sent_where_it_is_known(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(HELLO) as server:
+            c = client(server, dialect="huggingface", bill_to="my-org", http_client=server.transport)
+            await c.create(model="m")
+            assert server.requests[0].headers["x-hf-bill-to"] == "my-org"
+            with pytest.raises(UsageError, match="bill_to"):
+                client(server, bill_to="my-org", http_client=server.transport)
+
+    run(backend, test)
+
+
 def test_a_client_that_could_not_be_made_has_a_repr() -> None:
     c = ResponsesClient.__new__(ResponsesClient)
     with pytest.raises(UsageError):
         c.__init__("ftp://h/v1", KEY)  # type: ignore[misc] # as a traceback with variables finds it
     assert repr(c) == "<ResponsesClient, which could not be created>"
+
+
+@both_loops
+@pytest.mark.parametrize("verb", ["create", "stream"])
+def test_a_missing_permission_is_named(backend: str, verb: str) -> None:
+    message = "This authentication method does not have sufficient permissions to call Inference Providers"
+
+    async def test() -> None:
+        for status, error, dialect, named in (
+            (403, message, "huggingface", True),
+            (403, message, None, False),
+            (403, "This model is gated.", "huggingface", False),
+            (401, message, "huggingface", False),
+        ):
+            async with FakeServer(Answer.json({"error": error}, status)) as server:
+                c = client(server, dialect=dialect, http_client=server.transport)
+                with pytest.raises(APIError) as caught:
+                    await (c.create(model="m") if verb == "create" else c.stream(model="m").__aenter__())
+                assert ("Make calls to Inference Providers" in str(caught.value)) is named
+                assert caught.value.message == error
+
+    run(backend, test)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 from anyio.abc import SocketAttribute
 from tests.streams import plain, saying, wire
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import ResponsesClient
 from responses_proto.models.events import OutputTextDelta
@@ -165,3 +166,37 @@ def test_http2_carries_many_streams_on_one_connection(backend: str, library: str
             assert connections == 1
 
     run(backend, test)
+
+
+_WITHOUT_HTTPX = """
+import sys
+for name in sys.argv[2:]:
+    sys.modules[name] = None  # as if it were not installed
+import anyio
+from responses_proto import ResponsesClient
+
+async def main():
+    async with ResponsesClient(sys.argv[1]) as client:
+        print((await client.create(model="m")).output_text)
+
+anyio.run(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("missing", "told"),
+    [(("httpx", "httpcore"), "Hello"), (("httpx2", "httpcore2"), "Hello"), (("httpx", "httpx2"), "httpx2")],
+)
+def test_the_default_engine_is_the_library_that_is_installed(missing: tuple[str, ...], told: str) -> None:
+    pytest.importorskip("httpx2")
+
+    async def test() -> None:
+        async with FakeServer("Hello") as server:
+            command = [sys.executable, "-c", _WITHOUT_HTTPX, server.url, *missing]
+            with anyio.fail_after(PATIENCE):
+                done = await anyio.run_process(command, check=False)
+            lines = (done.stdout or done.stderr).decode().strip().splitlines()
+            assert told in lines[-1]
+            assert "httpx" in lines[-1] or done.returncode == 0
+
+    run("asyncio", test)

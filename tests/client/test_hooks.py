@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from responses_proto.exceptions import APIError, EncodeError, StreamInterrupted,
 from responses_proto.testing import Answer, FakeServer, Fault, Reset, Script, Stall
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from tests.streams import Wire
 
     from responses_proto.client.transport import WireRequest
@@ -212,6 +215,105 @@ def test_an_error_of_a_hook_is_raised_by_the_call(backend: str, name: str) -> No
 
         with pytest.raises(ZeroDivisionError, match=name):
             await use()
+
+    run(backend, test)
+
+
+NAMES = ["on_request", "on_frame", "on_event", "on_retry", "on_outcome"]
+
+
+class AsyncCallable:
+    async def __call__(self, value: object) -> None:
+        del value
+
+
+async def async_function(value: object) -> None:
+    del value
+
+
+async def async_generator(value: object) -> AsyncGenerator[object]:
+    yield value
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "hook",
+    [async_function, async_generator, AsyncCallable(), AsyncCallable().__call__, functools.partial(async_function), 5],
+)
+def test_an_async_hook_is_refused_when_it_is_given(name: str, hook: object) -> None:
+    with pytest.raises(UsageError, match=f"Hooks.{name}"):
+        Hooks(**{name: hook})  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - that is the test
+
+
+@both_loops
+def test_a_hook_that_returns_something_to_await_is_refused_when_it_is_called(backend: str) -> None:
+    async def test() -> None:
+        hooks = Hooks(on_request=lambda _: async_function(None))
+        async with FakeServer(HELLO) as server, client(server, hooks=hooks) as c:
+            with pytest.raises(UsageError, match="plain functions"):
+                await c.create(model="m")
+            assert server.requests == []
+
+    run(backend, test)
+
+
+class FromHookError(TransportError):
+    """An error that the client would retry if the connection had raised it."""
+
+    retry_safety = "safe"
+
+
+@both_loops
+@pytest.mark.parametrize("error", [ValueError("mine"), FromHookError("mine"), APIError("mine", status=503)])
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("content_type", ["text/event-stream", "application/json"])
+def test_what_a_hook_raises_in_a_stream_is_raised_as_it_is_and_never_retried(
+    backend: str, error: Exception, name: str, content_type: str
+) -> None:
+    calls: list[object] = []
+
+    def hook(value: object) -> None:
+        calls.append(value)
+        raise error
+
+    async def test() -> None:
+        hello = Answer.body(wire(plain(["Hel", "lo"])), content_type=content_type)
+        script = Script(Answer.error(503), hello) if name == "on_retry" else hello
+        async with FakeServer(script) as server, client(server, hooks=Hooks(**{name: hook})) as c:
+            caught: list[BaseException] = []
+            stream = c.stream(model="m", input="x")
+            try:
+                async with stream:
+                    for _ in range(2):
+                        try:
+                            await stream.result()
+                        except Exception as raised:  # noqa: BLE001 - whatever it is
+                            caught.append(raised)
+            except Exception as raised:  # noqa: BLE001 - as above
+                caught.append(raised)
+            assert caught
+            assert all(raised is error for raised in caught)
+            assert len(calls) == 1
+            assert len(server.requests) == (name != "on_request")
+
+    run(backend, test)
+
+
+@both_loops
+def test_the_snapshot_of_a_stream_that_a_hook_failed_is_kept(backend: str) -> None:
+    def hook(event: Event) -> None:
+        if event.type == "response.in_progress":
+            raise ValueError(event.type)
+
+    async def test() -> None:
+        async with (
+            FakeServer(HELLO) as server,
+            client(server, hooks=Hooks(on_event=hook)) as c,
+            c.stream(model="m", input="x") as stream,
+        ):
+            with pytest.raises(ValueError, match="in_progress"):
+                await stream.result()
+            assert stream.response.id
 
     run(backend, test)
 

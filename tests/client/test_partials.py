@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
+import attrs
+import pydantic
 import pytest
 from tests.streams import ending, message_events, numbered, opening, plain, wire
 from tests.structured_cases import Num
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
-from responses_proto.exceptions import StreamInterrupted
+from responses_proto.exceptions import DecodeError, StreamInterrupted, UsageError
 from responses_proto.schema import Invalid, Parsed
 from responses_proto.testing import Answer, FakeServer, Reset
 
@@ -142,5 +146,156 @@ def test_partial_values_of_a_text_that_comes_without_deltas(backend: str) -> Non
                 c.stream(model="m", input="x") as stream,
             ):
                 assert await partials(stream) == [{"number": 3}]
+
+    run(backend, test)
+
+
+# ---- output=T
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    title: str
+    when: dt.date
+
+
+@attrs.frozen
+class Steps:
+    name: str
+    steps: list[Step]
+
+
+class PydanticSteps(pydantic.BaseModel):
+    name: str
+    steps: list[Step]
+
+
+class DictSteps(TypedDict):
+    name: str
+    steps: tuple[Step, ...]
+
+
+@attrs.frozen
+class TwoLists:
+    numbers: list[int]
+    steps: list[Step] | None
+
+
+STEPS = [Step("a", dt.date(2026, 1, 2)), Step("b", dt.date(2026, 1, 3))]
+WIRE = '[{"title": "a", "when": "2026-01-02"}, {"title": "b", "when": "2026-01-03"}]'
+SHAPES: list[tuple[Any, Any, str]] = [
+    (list[Step], None, f'{{"value": {WIRE}}}'),
+    (list[Step], None, WIRE),  # from a server that does not enforce the schema
+    (tuple[Step, ...], None, f'{{"value": {WIRE}}}'),
+    (Annotated[list[Step], "in order"], None, f'{{"value": {WIRE}}}'),
+    (Steps, None, f'{{"name": "n", "steps": {WIRE}}}'),
+    (Steps, None, f'```json\n{{"steps": {WIRE}, "name": "n"}}\n```'),
+    (PydanticSteps, None, f'{{"name": "n", "steps": {WIRE}}}'),
+    (DictSteps, None, f'{{"name": "n", "steps": {WIRE}}}'),
+    (TwoLists, Step, f'{{"numbers": [1, 2], "steps": {WIRE}}}'),
+    (None, Step, f'{{"value": {WIRE}}}'),
+    (None, Step, WIRE),
+]
+
+
+@asynccontextmanager
+async def asking(output: Any, *deltas: str, **options: Any) -> AsyncGenerator[tuple[FakeServer, EventStream[Any]]]:
+    async with (
+        FakeServer(Answer.events(plain(deltas))) as server,
+        ResponsesClient(server.url, http_client=server.transport) as c,
+        c.stream(model="m", input="x", output=output, **options) as stream,
+    ):
+        yield server, stream
+
+
+@both_loops
+@pytest.mark.parametrize(("output", "of", "text"), SHAPES)
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_each_element_is_typed_and_there_as_soon_as_it_is_complete(
+    backend: str, output: Any, of: Any, text: str, size: int
+) -> None:
+    async def test() -> None:
+        pieces = [text[at : at + size] for at in range(0, len(text), size)]
+        async with asking(output, *pieces) as (_, stream):
+            found: list[Any] = []
+            async for element in stream.elements(of):
+                found.append(element)
+                if size == 1:
+                    seen = stream.response.output_text
+                    assert seen.count("}") >= len(found)
+                    assert len(seen) < len(text)
+            assert found == STEPS
+            if output is not None:
+                assert isinstance(await stream.parse(), Parsed)
+
+    run(backend, test)
+
+
+@both_loops
+def test_an_element_that_does_not_match_is_an_error_with_its_path_and_the_next_one_follows(backend: str) -> None:
+    async def test() -> None:
+        for output, text, path in (
+            (list[int], '{"value": [1, "x", 3]}', "$[1]"),
+            (Steps, '{"name": "n", "steps": [1, {"title": "a", "when": "x"}]}', "$.steps[0]"),
+        ):
+            async with asking(output, text) as (_, stream):
+                elements = stream.elements()
+                found: list[Any] = []
+                errors: list[str] = []
+                while True:
+                    try:
+                        found.append(await anext(elements))
+                    except StopAsyncIteration:
+                        break
+                    except DecodeError as error:
+                        errors.append(error.path)
+                assert errors[0] == path
+                assert len(found) + len(errors) == 3 - (output is Steps)
+                assert isinstance(await stream.parse(), Invalid)
+
+    run(backend, test)
+
+
+@pytest.mark.parametrize(
+    ("output", "of", "told"),
+    [
+        (None, None, r"elements\(T\)"),
+        (int, None, "no list"),
+        (TwoLists, None, "numbers, steps"),
+        (TwoLists, str, "no list"),
+    ],
+)
+def test_a_list_that_is_not_there_or_not_the_only_one_is_refused(output: Any, of: Any, told: str) -> None:
+    stream = ResponsesClient("http://127.0.0.1:9/v1").stream(model="m", output=output)
+    with pytest.raises(UsageError, match=told):
+        stream.elements(of)
+
+
+@both_loops
+def test_the_request_asks_for_the_type_and_the_views_know_it(backend: str) -> None:
+    async def test() -> None:
+        for strict in (True, False):
+            async with asking(list[int], '{"value": [1', ", 2]}", strict=strict) as (server, stream):
+                assert await partials(stream) == [[], [1, 2]]
+                assert await stream.parse() == Parsed([1, 2])
+                sent = server.requests[0].json["text"]["format"]
+                assert sent["type"] == "json_schema"
+                assert sent["strict"] is strict
+        async with asking(None, "1") as (_, stream):
+            with pytest.raises(UsageError, match=r"output=T"):
+                await stream.parse()
+            assert await stream.parse(int) == Parsed(1)
+
+    run(backend, test)
+
+
+@both_loops
+def test_elements_and_partial_values_take_in_what_others_have_read(backend: str) -> None:
+    async def test() -> None:
+        for view, expected in (("elements", [1, 2, 3]), ("partial", [[1], [1, 2], [1, 2, 3]])):
+            async with asking(list[int], '{"value": [1, ', "2, ", "3, ", "4") as (_, stream):
+                deltas = stream.text_deltas()
+                assert await anext(deltas) == '{"value": [1, '
+                assert [value async for value in getattr(stream, view)()][-1] == expected[-1]
 
     run(backend, test)

@@ -524,3 +524,95 @@ def test_a_refused_connection_says_where_and_why(backend: str) -> None:
             assert caught.value.__cause__ is not None
 
     run(backend, test)
+
+
+# ---- closed by another task
+
+STALLING = Answer.stream(BEGUN, Stall())
+
+
+@both_loops
+@pytest.mark.parametrize("in_memory", [False, True])
+@pytest.mark.parametrize("closed", ["stream", "client"])
+@pytest.mark.parametrize("reader", ["iterate", "result", "text_deltas", "batches", "partial"])
+def test_a_task_that_reads_is_told_that_the_stream_was_closed_here(
+    backend: str, in_memory: bool, closed: str, reader: str
+) -> None:
+    async def test() -> None:
+        async with FakeServer(STALLING) as server:
+            c = ResponsesClient(server.url, KEY, http_client=server.transport if in_memory else None)
+            async with c.stream(model="m", input="x") as stream:
+                caught: list[Exception] = []
+
+                async def read() -> None:
+                    try:
+                        if reader == "result":
+                            await stream.result()
+                        elif reader == "iterate":
+                            await exhaust(stream)
+                        else:
+                            await exhaust(getattr(stream, reader)())
+                    except Exception as error:  # noqa: BLE001 - whatever it is
+                        caught.append(error)
+
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(read)
+                    while not stream.response.output_text:  # noqa: ASYNC110 - the test does not read the stream itself
+                        await anyio.sleep(0.001)
+                    await anyio.wait_all_tasks_blocked()
+                    await (stream if closed == "stream" else c).aclose()
+                (error,) = caught
+                assert isinstance(error, LocalProtocolError)
+                assert f"the {closed} was closed" in str(error)
+                assert error.response
+                assert error.response.output_text == "Hello"
+                assert stream.outcome is None
+                with pytest.raises(LocalProtocolError, match="was closed"):
+                    await stream.result()
+
+    run(backend, test)
+
+
+async def exhaust(source: Any) -> None:
+    async for _ in source:
+        pass
+
+
+@both_loops
+@pytest.mark.parametrize("wait", ["for the head", "for a retry"])
+def test_a_stream_that_is_closed_while_it_opens_stops_waiting(backend: str, wait: str) -> None:
+    script = (
+        Answer.events(plain(["Hi"])).with_faults(Fault.slow_head(600)) if wait == "for the head" else Answer.error(503)
+    )
+
+    async def test() -> None:
+        async with FakeServer(script) as server:
+            retry = RetryPolicy(initial_delay=600, max_delay=600, max_total_delay=6000)
+            c = ResponsesClient(server.url, KEY, http_client=server.transport, retry=retry)
+            stream = c.stream(model="m", input="x")
+
+            async def close() -> None:
+                while not server.requests:  # noqa: ASYNC110 - the server has no event for it
+                    await anyio.sleep(0.001)
+                await anyio.wait_all_tasks_blocked()
+                await stream.aclose()
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(close)
+                with pytest.raises(LocalProtocolError, match="closed before the server replied"):
+                    await stream.__aenter__()
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_stream_that_is_read_after_its_client_was_closed_says_so(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(STALLING) as server:
+            c = ResponsesClient(server.url, KEY)
+            async with c.stream(model="m", input="x") as stream:
+                await c.aclose()
+                with pytest.raises(LocalProtocolError, match="the client was closed"):
+                    await stream.result()
+
+    run(backend, test)

@@ -311,3 +311,28 @@ def test_an_unknown_object_can_be_created() -> None:
 def test_extra_shows_what_it_holds_and_what_was_absent() -> None:
     assert repr(Extra({"x": 1})) == "{'x': 1}"
     assert repr(Extra({"x": 1}, ["b", "a"])) == "{'x': 1}, absent=['a', 'b']"
+
+
+@pytest.mark.parametrize(
+    ("name", "use"),
+    [
+        ("model_dump", "codec.dump"),
+        ("to_dict", "codec.dump"),
+        ("dict", "codec.dump"),
+        ("model_dump_json", "codec.dumps"),
+        ("to_json", "codec.dumps"),
+        ("json", "codec.dumps"),
+        ("model_validate", "codec.load"),
+        ("model_validate_json", "codec.loads"),
+        ("model_json_schema", "schema.json_schema"),
+    ],
+)
+def test_methods_of_other_libraries_name_the_function_to_use(name: str, use: str) -> None:
+    item = OutputText(text="x", annotations=[])
+    for holder in (item, OutputText):
+        assert not hasattr(holder, name)
+        with pytest.raises(AttributeError, match=rf"OutputText.*{name}.*{use}\("):
+            getattr(holder, name)
+    assert copy.copy(item) == item
+    with pytest.raises(AttributeError):
+        _ = item.nothing_of_the_kind  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue] - that is the test

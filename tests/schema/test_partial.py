@@ -285,3 +285,30 @@ def seconds(text: str) -> float:
     for position in range(0, len(text), 3):
         reader.feed(text[position : position + 3])
     return time.process_time() - start
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "elements"),
+    [
+        ("[1, 2, 3", None, [1, 2]),
+        ("[1, 2]", None, [1, 2]),
+        ('["a", "b', None, ["a"]),
+        ('[[1], {"a": 2}, [3', None, [[1], {"a": 2}]),
+        ('{"v": [1, 2', "v", [1]),
+        ('{"v": [1, 2], "w": [5, 6', "v", [1, 2]),
+        ('{"v": [1, 2], "w": [5, 6', "w", [5]),
+        ('{"v": [1]}', "v", [1]),
+        ('{"v": [1]}', "w", []),
+        ('{"v": {"v": [1, 2', "v", []),
+        ('{"v": "x"}', "v", []),
+        ('"v"', "v", []),
+        ("", None, []),
+    ],
+)
+def test_the_complete_elements_of_a_list(text: str, key: str | None, elements: list[Any]) -> None:
+    reader = PartialJSON()
+    seen: list[Any] = []
+    for character in text:
+        reader.feed(character)
+        seen += reader.elements(key, len(seen))
+    assert seen == elements == reader.elements(key)

@@ -57,6 +57,7 @@ from responses_proto.schema import (
     parse_response,
     partial_json,
     structure,
+    structured_for,
     text_format,
     with_text_format,
 )
@@ -955,3 +956,58 @@ def test_integers_of_any_size_are_exact(number: int) -> None:
     value = structure(json.dumps([number]), list[int])
     assert value == [number]
     assert type(value[0]) is int
+
+
+# ---- kept plans
+
+
+def test_a_type_is_planned_once() -> None:
+    types: list[Any] = [Num, list[Num], Annotated[list[int], "x"], int | str, list[int | str], Literal["a", "b"]]
+    for of in types:
+        assert structured_for(of) is structured_for(of)
+    assert structured_for(list[Num]) is structured_for(list[Num])  # two objects
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Literal[1], Literal[True]),
+        (Annotated[int, "a"], Annotated[int, "b"]),
+        (list[int], list[str]),
+        (tuple[int, ...], tuple[int]),
+        (int | str, str | int),  # equal to Python
+        (list[Literal[1, 2]], list[Literal[2, 1]]),
+    ],
+)
+def test_types_that_differ_are_planned_apart(one: Any, other: Any) -> None:
+    assert structured_for(one) is not structured_for(other)
+    assert structured_for(one).schema == Structured[Any](one).schema
+    assert structured_for(other).schema == Structured[Any](other).schema
+
+
+def test_options_are_part_of_the_key() -> None:
+    assert structured_for(Num, strict=False).strict is False
+    assert structured_for(Num).strict is True
+    assert structured_for(Num, name="other").name == "other"
+    assert text_format(Num, strict=False).strict is False
+
+
+def test_annotations_that_cannot_be_hashed_are_planned_too() -> None:
+    of: Any = Annotated[int, {"not": "hashable"}]
+    of_list: Any = list[of]
+    assert structured_for(of) is structured_for(of)
+    assert structured_for(of_list).structure("[1]") == [1]
+
+
+def test_a_schema_that_a_caller_changes_is_not_the_kept_one() -> None:
+    given: list[Any] = [json_schema(Num), text_format(Num).schema]
+    for schema in given:
+        schema["properties"].clear()
+        assert json_schema(Num)["properties"]
+
+
+def test_the_message_of_the_server_is_in_the_result() -> None:
+    result = parse_response(answered("", "failed", error={"code": "server_error", "message": "GPU 7 fell over"}), int)
+    assert isinstance(result, Incomplete)
+    assert (result.reason, result.message) == ("server_error", "GPU 7 fell over")
+    assert "GPU 7 fell over" in repr(result)

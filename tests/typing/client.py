@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_type
 
+import attrs
+
 from responses_proto import Cursor, EventStream, ResponsesClient, RetryPolicy, Timeouts
-from responses_proto.client import CallFinished, Hooks, WebSocketSession
+from responses_proto.client import CallFinished, Hooks, ResponseMeta, WebSocketSession, response_meta
 from responses_proto.models import (
     CompactedResponse,
     CompactRequest,
@@ -16,6 +18,7 @@ from responses_proto.models import (
     Event,
     InputTokenCount,
     Item,
+    ModelInfo,
     OutputTextDelta,
     Response,
     ResponseCompleted,
@@ -23,10 +26,28 @@ from responses_proto.models import (
     SteerAccepted,
     SteerPending,
 )
+from responses_proto.schema import Parsed, ParseResult
+from responses_proto.typing import JSONValue
 
 if TYPE_CHECKING:
     from responses_proto.exceptions import StreamInterrupted
     from responses_proto.typing import JSONObject
+
+
+@attrs.frozen
+class Point:
+    """Two numbers."""
+
+    x: int
+    y: int
+
+
+@attrs.frozen
+class Line:
+    """A name and points."""
+
+    name: str
+    points: list[Point]
 
 
 def report(_end: CallFinished) -> None:
@@ -99,3 +120,50 @@ def what_a_client_is_made_of() -> None:
     ResponsesClient.for_provider("huggingface", retry=RetryPolicy(), hooks=Hooks(on_event=print))
     ResponsesClient().compact()  # type: ignore[call-overload] # pyright: ignore[reportCallIssue] - a model is required
     ResponsesClient().stream(on_abandon="ignore")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - no such way
+
+
+async def output_is_typed_on_a_stream(client: ResponsesClient) -> None:
+    async with client.stream(model="m", output=list[Point], strict=False) as stream:
+        assert_type(stream, EventStream[list[Point]])
+        async for point in stream.elements():
+            assert_type(point, Point)
+        async for named in stream.elements(Line):
+            assert_type(named, Line)
+        async for values in stream.partial():
+            assert_type(values, list[JSONValue])
+        assert_type(await stream.parse(), ParseResult[list[Point]])
+        assert_type(await stream.parse(Line), ParseResult[Line])
+        assert_type(client.resume(stream), EventStream[list[Point]])
+    async with client.stream(model="m", output=Line) as line:
+        async for value in line.partial():
+            assert_type(value, JSONValue)
+        match await line.parse():
+            case Parsed(parsed):
+                assert_type(parsed, Line)
+            case _:
+                pass
+    async for text in client.stream(output=str).partial():
+        assert_type(text, str)
+    async for flag in client.stream(output=bool).partial():
+        assert_type(flag, bool)
+    async for member in client.stream(output=frozenset[int]).elements():
+        assert_type(member, int)
+    assert_type(await client.stream(model="m").parse(Line), ParseResult[Line])
+    bare: EventStream = client.stream(output=Line)
+    assert_type(await bare.result(), Response)
+
+
+async def the_calls_of_every_day_are_typed(client: ResponsesClient, response: Response) -> None:
+    assert_type(response_meta(response), ResponseMeta)
+    assert_type(await client.models(), list[ModelInfo])
+    assert_type(await client.request("GET", "files", extra_query={"limit": 2, "after": None}), JSONValue)
+    assert_type(client.timeouts, Timeouts)
+    assert_type(client.retry, RetryPolicy)
+    await client.create(model="m", retry=RetryPolicy(attempts=1), extra_query={"a": ["b"]})
+
+    async def key() -> str:
+        return "k"
+
+    ResponsesClient(api_key=key, bill_to="org")
+    ResponsesClient(api_key=lambda: "k")
+    ResponsesClient(api_key=5)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - neither a key nor a function

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from . import otel as otel
     from . import transport as transport
     from . import websocket as websocket
+    from ._keys import ApiKey as ApiKey
+    from ._meta import ResponseMeta as ResponseMeta
+    from ._meta import response_meta as response_meta
     from .batch import Batch as Batch
     from .batch import BatchProgress as BatchProgress
     from .batch import BatchResult as BatchResult
@@ -41,9 +44,9 @@ if TYPE_CHECKING:
     from .retry import RetryPolicy as RetryPolicy
     from .stream import EventStream as EventStream
     from .stream import OnAbandon as OnAbandon
-    from .stream import StreamMeta as StreamMeta
     from .timeouts import Timeouts as Timeouts
     from .views import Batches as Batches
+    from .views import Elements as Elements
     from .views import Events as Events
     from .views import PartialValues as PartialValues
     from .views import TextDeltas as TextDeltas
@@ -54,6 +57,8 @@ else:
         {
             ".": ("transport", "websocket"),
             ".batch": ("Batch", "BatchProgress", "BatchResult"),
+            "._keys": ("ApiKey",),
+            "._meta": ("ResponseMeta", "response_meta"),
             ".client": ("ResponsesClient",),
             ".conversations": ("ConversationItems", "Conversations"),
             ".gate": ("Gate",),
@@ -61,9 +66,9 @@ else:
             ".httpx_sse": ("EventSource", "SSEError", "ServerSentEvent", "SourceEvents", "events_from"),
             ".pages": ("ItemPages", "Page"),
             ".retry": ("Decision", "GiveUp", "GiveUpReason", "RetryAfter", "RetryPolicy"),
-            ".stream": ("EventStream", "OnAbandon", "StreamMeta"),
+            ".stream": ("EventStream", "OnAbandon"),
             ".timeouts": ("Timeouts",),
-            ".views": ("Batches", "Events", "PartialValues", "TextDeltas"),
+            ".views": ("Batches", "Elements", "Events", "PartialValues", "TextDeltas"),
             ".websocket.session": ("WebSocketSession",),
         },
         extras=("otel",),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -19,6 +21,9 @@ __all__ = ["check_headers", "endpoint_url", "normalize_base_url", "resolve_endpo
 _CUSTOM: Final = Provider(name="server", key_needed=False)
 _BASE_URL: Final = "RESPONSES_BASE_URL"
 _API_KEY: Final = "RESPONSES_API_KEY"
+_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_TRUE: Final = frozenset({"1", "on", "yes", "true"})
+_VARIABLE: Final = re.compile(r"\$([A-Z_]+)")
 _HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
 
 
@@ -45,12 +50,12 @@ def resolve_endpoint(
         if not url:
             names = " or ".join(provider.base_url_env)
             raise UsageError(f"{provider.name} has no default address: pass base_url=..., or set {names}")
-        key = api_key if api_key is not None else _first(variable, provider.key_env)
+        key = api_key if api_key is not None else _implicit_key(provider, variable)
     else:
         url = base_url or _first(variable, (_BASE_URL,))
         provider = (_provider_at(url) or _CUSTOM) if url else PROVIDERS["openai"]
         url = url or _first(variable, provider.base_url_env) or cast("str", provider.base_url)
-        key = api_key if api_key is not None else _first(variable, (_API_KEY, *provider.key_env))
+        key = api_key if api_key is not None else _first(variable, (_API_KEY,)) or _implicit_key(provider, variable)
     return provider, url, HiddenStr(key.strip())
 
 
@@ -62,6 +67,27 @@ def _first(variable: Callable[[str], str], names: tuple[str, ...]) -> HiddenStr:
     return HiddenStr(next((value for name in names if (value := variable(name))), ""))
 
 
+def _implicit_key(provider: Provider, variable: Callable[[str], str]) -> HiddenStr:
+    """Return the key that the provider's own variables or its file hold; empty if there is none."""
+    if provider.key_off_env and variable(provider.key_off_env).lower() in _TRUE:
+        return HiddenStr()
+    return _first(variable, provider.key_env) or _key_in_file(provider.key_file, variable)
+
+
+def _key_in_file(paths: tuple[str, ...], variable: Callable[[str], str]) -> HiddenStr:
+    for path in paths:
+        if not all(variable(name) for name in _VARIABLE.findall(path)):
+            continue
+        found = _VARIABLE.sub(lambda name: variable(name[1]), path)
+        if found.startswith("~/"):
+            found = (variable("HOME") or "~") + found[1:]
+        try:
+            return HiddenStr(Path(found).read_text(encoding="utf-8").strip())
+        except (FileNotFoundError, NotADirectoryError):
+            break
+    return HiddenStr()
+
+
 def _as_http(url: str) -> str:
     """Return a WebSocket URL with the scheme of HTTP, which the same server speaks; other URLs unchanged."""
     scheme, mark, rest = url.partition("://")
@@ -69,16 +95,26 @@ def _as_http(url: str) -> str:
 
 
 def _provider_at(url: str) -> Provider | None:
-    """Return the provider at this origin, whose key may be sent there; ``None`` if no known one is."""
-    url = _as_http(url.strip())
-    return next((p for p in PROVIDERS.values() if p.key_needed and p.base_url and _same_origin(p.base_url, url)), None)
+    """Return the provider at this origin, whose key may be sent there; ``None`` if no known one is.
 
-
-def _same_origin(one: str, other: str) -> bool:
+    A local server is known by its port.
+    """
     try:
-        return origin(one) == origin(other)
+        where = _origin_of(_as_http(url.strip()))
     except ValueError:  # not a URL; `normalize_base_url` refuses it later
-        return False
+        return None
+    return next((p for p in PROVIDERS.values() if p.base_url and _origin_of(p.base_url) == where), None)
+
+
+def _origin_of(url: str) -> str:
+    """Return the origin of a URL, the same for all names of this host."""
+    host = urlsplit(url).hostname
+    return origin(url if host not in _LOOPBACK else urlunsplit(urlsplit(url)._replace(netloc=_local_netloc(url))))
+
+
+def _local_netloc(url: str) -> str:
+    port = urlsplit(url).port
+    return "localhost" if port is None else f"localhost:{port}"
 
 
 def normalize_base_url(url: str, provider: Provider) -> str:

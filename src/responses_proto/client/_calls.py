@@ -7,13 +7,24 @@ import time
 import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar, cast
 from urllib.parse import urlencode
+from weakref import WeakSet
 
 import anyio
 import attrs
 
-from ..exceptions import APIError, DecodeError, LimitExceeded, NotAnEventStream, ResponsesProtoError, UsageError
+from ..exceptions import (
+    APIError,
+    AuthenticationError,
+    DecodeError,
+    LimitExceeded,
+    LocalProtocolError,
+    NotAnEventStream,
+    ResponsesProtoError,
+    TransportError,
+    UsageError,
+)
 from ..models._base import Model
 from ..models.response import Response
 from ..protocol._sizes import check_answer
@@ -21,13 +32,14 @@ from ..protocol.api_errors import api_error_from
 from ..typing import UNSET
 from ._address import check_headers, endpoint_url
 from ._bodies import Body, LargeBody, SmallBody, is_large
-from ._replies import MAX_ERROR_BODY, error_from_reply, is_error, read_object, unexpected_reply
+from ._meta import ReplyList, ReplyObject, ResponseMeta, with_meta
+from ._replies import MAX_ERROR_BODY, add_permission, error_from_reply, is_error, read_object, unexpected_reply
 from ._secrets import redact_error, secrets_in
 from ._streamed_reply import read_streamed
-from .hooks import CallFinished, CallResult, Hooks, RetryNotice
+from .hooks import CallFinished, CallResult, Hooks, RetryNotice, call_hook
 from .retry import RetryAfter, RetryPolicy, is_refusal
 from .timeouts import Timeouts
-from .transport._exchange import Exchange
+from .transport._exchange import Closable, Exchange
 from .transport.base import Transport, WireRequest
 
 if TYPE_CHECKING:
@@ -37,16 +49,67 @@ if TYPE_CHECKING:
     from ..codec import Converter
     from ..limits import Limits
     from ..protocol.stream import Outcome
-    from ..typing import Cursor, JSONObject
+    from ..typing import Cursor, JSONObject, JSONValue
+    from ._keys import KeySource
     from .gate import Gate, GatePlace
 
-__all__ = ["Attempts", "ClientCore", "PreparedCall", "merge_fields", "query_params"]
+__all__ = [
+    "Attempts",
+    "CallOptions",
+    "ClientCore",
+    "ClientState",
+    "PreparedCall",
+    "Query",
+    "merge_fields",
+    "query_params",
+]
 
 _IDEMPOTENCY_KEY: Final = "idempotency-key"
 _MADE_FROM_REPLIES: Final = (APIError, DecodeError, LimitExceeded, NotAnEventStream)
 _NO_BODY: Final = SmallBody(b"")
 _M = TypeVar("_M", bound=Model)
 T = TypeVar("T")
+
+Query: TypeAlias = "Mapping[str, str | float | bool | Sequence[str] | None]"
+"""Parameters of a URL. ``None`` is left out; a list repeats its name with brackets (``include[]=a&include[]=b``)."""
+
+
+@attrs.frozen
+class CallOptions:
+    """What differs in one call from the settings of the client."""
+
+    timeouts: Timeouts | None = None
+    """Replaces the bounds that it names."""
+    retry: RetryPolicy | None = None
+    """Replaces the fields that it names."""
+    headers: Mapping[str, str] | None = attrs.field(default=None, repr=False)
+    """Sent in addition; override those of the client."""
+    query: Query | None = None
+    """Parameters to add to the URL."""
+
+
+class AwaitedStream(Closable, Protocol):
+    """A stream of the client."""
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a task waits for it."""
+        ...
+
+
+class ClientState:
+    """What changes while a client is used."""
+
+    __slots__ = ("closed", "streams")
+
+    def __init__(self) -> None:
+        self.closed = False
+        """Whether the client was closed, and its connections with it."""
+        self.streams: WeakSet[AwaitedStream] = WeakSet()
+        """The streams that are open."""
+
+
+_DEFAULTS: Final = CallOptions()
 
 
 @attrs.frozen(kw_only=True)
@@ -59,6 +122,8 @@ class PreparedCall:
     """The request, without its body."""
     body: Body
     """The body, which is serialized when the request is sent."""
+    retry: RetryPolicy
+    """Whether the call is attempted again."""
 
 
 @attrs.frozen(kw_only=True)
@@ -71,9 +136,9 @@ class ClientCore:
     transport: Transport
     base_url: str
     headers: Mapping[str, str] = attrs.field(repr=False)
-    """Sent with every request; one of them holds the API key. Names in lower case."""
-    secret: bytes = attrs.field(repr=False)
-    """The API key, which is removed from errors; may be empty."""
+    """Sent with every request; one of them may hold the API key. Names in lower case."""
+    key: KeySource = attrs.field(repr=False)
+    """The API key."""
     timeouts: Timeouts
     limits: Limits
     retry: RetryPolicy
@@ -82,6 +147,15 @@ class ClientCore:
     """Encodes requests and decodes everything that the server sends."""
     gate: Gate | None = None
     """Where each attempt waits for its place."""
+    permission: str = ""
+    """The permission that a key of this provider needs; empty if the provider has none by name."""
+    state: ClientState = attrs.field(factory=ClientState, repr=False)
+    """What changes while the client is used."""
+
+    @property
+    def secret(self) -> bytes:
+        """The API key, which is removed from errors; may be empty."""
+        return self.key.secret
 
     def prepare(
         self,
@@ -92,16 +166,14 @@ class ClientCore:
         content: object = None,
         params: Iterable[tuple[str, str]] = (),
         stream: bool = False,
-        timeouts: Timeouts | None = None,
-        headers: Mapping[str, str] | None = None,
+        options: CallOptions = _DEFAULTS,
     ) -> PreparedCall:
         """Return a checked call.
 
-        ``path`` holds the segments after the base URL, ``content`` a wire value or a model, ``params`` the query string;
-        ``timeouts`` and ``headers`` are those of this call. Raises ``UsageError`` for ids, headers and timeouts that cannot be
-        used, and ``EncodeError`` for content that is not JSON.
+        ``path`` holds the segments after the base URL, ``content`` a wire value or a model, ``params`` the query string.
+        Raises ``UsageError`` for ids and options that cannot be used, and ``EncodeError`` for content that is not JSON.
         """
-        own_headers = check_headers(headers)
+        own_headers = check_headers(options.headers)
         body = self._body(content)
         basic_headers = {"accept": "text/event-stream" if stream else "application/json"}
         if content is not None:
@@ -110,7 +182,9 @@ class ClientCore:
             # The same for all attempts, so that a server that supports the header does the work once.
             basic_headers[_IDEMPOTENCY_KEY] = str(uuid.uuid4())
         url = endpoint_url(self.base_url, *path)
-        pairs = list(params)
+        extra = options.query or {}
+        replaced = {name.removesuffix("[]") for name in extra}
+        pairs = [pair for pair in params if pair[0].removesuffix("[]") not in replaced] + query_params(**extra)
         if pairs:
             url += ("&" if "?" in url else "?") + _encoded(pairs)
         request = WireRequest(
@@ -118,19 +192,20 @@ class ClientCore:
             url=url,
             headers={**basic_headers, **self.headers, **own_headers},
             stream=stream,
-            timeouts=self._timeouts(timeouts),
+            timeouts=self.bounds(options.timeouts),
         )
-        return PreparedCall(operation=operation, request=request, body=body)
+        return PreparedCall(operation=operation, request=request, body=body, retry=self._retry(options.retry))
 
     def prepare_message(
-        self, operation: str, url: str, *, content: object = None, timeouts: Timeouts | None = None
+        self, operation: str, url: str, *, content: object = None, options: CallOptions = _DEFAULTS
     ) -> PreparedCall:
         """Return a call that sends ``content`` over a WebSocket; without content, one that only receives.
 
         Raises what :meth:`prepare` raises.
         """
-        request = WireRequest(method="SEND", url=url, headers={}, stream=True, timeouts=self._timeouts(timeouts))
-        return PreparedCall(operation=operation, request=request, body=self._body(content))
+        request = WireRequest(method="SEND", url=url, headers={}, stream=True, timeouts=self.bounds(options.timeouts))
+        body, retry = self._body(content), self._retry(options.retry)
+        return PreparedCall(operation=operation, request=request, body=body, retry=retry)
 
     def _body(self, content: object) -> Body:
         if content is None:
@@ -139,10 +214,20 @@ class ClientCore:
             return LargeBody(content, self.converter)
         return SmallBody(self.converter.dumps(content))
 
-    def _timeouts(self, timeouts: Timeouts | None) -> Timeouts:
-        if timeouts is not None and not isinstance(timeouts, Timeouts):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass a number
+    def bounds(self, timeouts: Timeouts | None) -> Timeouts:
+        """Return the bounds of a call: the client's, except for those that ``timeouts`` names. Raises ``UsageError``."""
+        if timeouts is None:
+            return self.timeouts
+        if not isinstance(timeouts, Timeouts):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass a number
             raise UsageError(f"timeouts must be a Timeouts instance, such as Timeouts(total=60), got {timeouts!r}")
-        return timeouts or self.timeouts
+        return timeouts.with_defaults(self.timeouts)
+
+    def _retry(self, retry: RetryPolicy | None) -> RetryPolicy:
+        if retry is None:
+            return self.retry
+        if not isinstance(retry, RetryPolicy):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass a number
+            raise UsageError(f"retry must be a RetryPolicy instance, such as RetryPolicy(attempts=1), got {retry!r}")
+        return retry.with_defaults(self.retry)
 
     async def call(
         self,
@@ -153,26 +238,25 @@ class ClientCore:
         *,
         content: object = None,
         params: Iterable[tuple[str, str]] = (),
-        timeouts: Timeouts | None = None,
-        headers: Mapping[str, str] | None = None,
+        options: CallOptions = _DEFAULTS,
         if_empty: JSONObject | None = None,
     ) -> T:
-        """Send a request, retry it if the policy allows, and return the reply decoded as ``cls``.
+        """Send a request, retry it if the policy allows, and return the reply decoded as ``cls``, with its head as meta.
 
-        The parameters are those of :meth:`prepare`. ``if_empty`` is the wire object that a reply without a body stands for.
+        The parameters are those of :meth:`prepare`. ``object`` as ``cls`` stands for any JSON value. ``if_empty`` is the wire object that a reply without a body stands for.
         A response that comes as an event stream, though none was asked for, is read from that.
 
         Raises what :meth:`prepare` raises, ``APIError``, ``DecodeError``, ``LimitExceeded``, errors of the transport, and
         ``StreamTruncated`` for an event stream without an end.
         """
-        call = self.prepare(operation, method, path, content=content, params=params, timeouts=timeouts, headers=headers)
+        call = self.prepare(operation, method, path, content=content, params=params, options=options)
         async with Attempts(self, call) as attempts:
             while True:
-                await attempts.enter_gate()
-                exchange = attempts.begin(await call.body.bytes())
+                exchange = await attempts.begin(await call.body.bytes())
                 try:
                     try:
                         result = await self._receive(exchange, cls, if_empty)
+                        meta = ResponseMeta.of(exchange.status, exchange.headers, self.secret)
                     finally:
                         await exchange.aclose()
                 except ResponsesProtoError as error:
@@ -184,7 +268,7 @@ class ClientCore:
                     # When no attempt is left, a failed response is returned and not raised: it is what was asked for.
                     if failure is not None and await attempts.retry(failure):
                         continue
-                return result
+                return with_meta(result, meta)
 
     async def _receive(self, exchange: Exchange, cls: type[T], if_empty: JSONObject | None) -> T:
         await exchange.open()
@@ -201,6 +285,8 @@ class ClientCore:
         redirected = exchange.status >= HTTPStatus.MULTIPLE_CHOICES
         if if_empty is not None and not redirected and not body.strip():
             return self.converter.load(if_empty, cls)
+        if cls is object:
+            return cast("T", self._decode_any(exchange, body))
         value = read_object(body, self.limits)
         # An object with an id is an item: items, too, can have a field `error`.
         if value is not None and is_error(value) and "id" not in value:
@@ -210,6 +296,22 @@ class ClientCore:
         answer = self.converter.load(value, cls)
         check_answer(answer, len(body), self.limits)
         return answer
+
+    def _decode_any(self, exchange: Exchange, body: bytes) -> object:
+        redirected = exchange.status >= HTTPStatus.MULTIPLE_CHOICES
+        if not body.strip() and not redirected:
+            return None
+        try:
+            value: object = self.converter.json.loads(body, self.limits.max_nesting, self.limits.max_json_values)
+        except DecodeError:
+            value = UNSET
+        if isinstance(value, dict) and is_error(cast("JSONObject", value)) and "id" not in value:
+            raise error_from_reply(exchange, body, self.secret)
+        if value is UNSET or redirected:
+            raise unexpected_reply(exchange, body, self.secret, expected="JSON", retry_safety="unsafe")
+        if isinstance(value, dict):
+            return ReplyObject(cast("JSONObject", value))
+        return ReplyList(cast("list[JSONValue]", value)) if isinstance(value, list) else value
 
     def _early_failure(self, response: Response) -> APIError | None:
         """Return the error of a response that failed before there was any output, else ``None``."""
@@ -226,6 +328,7 @@ class Attempts:
     """
 
     __slots__ = (
+        "_asked_again",
         "_call",
         "_core",
         "_delayed",
@@ -245,6 +348,7 @@ class Attempts:
         self._call = call
         self._started = time.monotonic()
         self._delayed = 0.0  # seconds
+        self._asked_again = False  # whether the API key was asked for again after it was refused
         self._finished = False
         self._first_request: WireRequest | None = None
         self._first_event: float | None = None
@@ -264,11 +368,9 @@ class Attempts:
     ) -> None:
         self.finish(exc, how="ended" if exc is None else None)
 
-    async def enter_gate(self) -> None:
-        """Wait until the client's gate lets the next attempt pass. Return at once without a gate."""
-        if self._core.gate is None:
-            return
-        self._place = await self._core.gate.enter(again=self.count > 0)
+    async def _enter_gate(self, gate: Gate) -> None:
+        self._leave_gate(None)
+        self._place = await gate.enter(again=self.count > 0)
         if self.count == 0:
             self._started = time.monotonic()
 
@@ -276,14 +378,21 @@ class Attempts:
         if self._place is not None:
             self._place.leave(error, headers=self._exchange.headers if self._exchange is not None else {})
 
-    def begin(self, body: bytes) -> Exchange:
-        """Return the exchange of the next attempt; open it next. ``Timeouts.total`` runs from the first attempt."""
+    async def begin(self, body: bytes = b"") -> Exchange:
+        """Return the exchange of the next attempt; open it next. ``Timeouts.total`` runs from the first attempt.
+
+        If the client has a gate, this waits for a place. Raises what the function that supplies the API key raises.
+        """
+        if self._core.gate is not None:
+            await self._enter_gate(self._core.gate)
         self.count += 1
-        request = attrs.evolve(self._call.request, body=body) if body else self._call.request
+        request = await self._core.key.authorize(self._call.request)
+        if body:
+            request = attrs.evolve(request, body=body)
         if self._first_request is None:
             self._first_request = request
         if self._core.hooks.on_request is not None:
-            self._core.hooks.on_request(request)
+            call_hook(self._core.hooks.on_request, request)
         self._exchange = Exchange(self._core.transport, request, started=self._started)
         return self._exchange
 
@@ -307,9 +416,9 @@ class Attempts:
         self._leave_gate(error)
         self._refused = self._core.gate is not None and is_refusal(error)
         total = self._call.request.timeouts.total
-        decision = self._core.retry.decide(
+        decision = self._call.retry.decide(
             error,
-            attempt=self.count,
+            attempt=self.count - self._asked_again,
             method=self._call.request.method,
             paused=self._delayed,
             left=None if total is None else total - (time.monotonic() - self._started),
@@ -322,15 +431,22 @@ class Attempts:
         if self._refused and self._core.gate is not None:
             delay = self._core.gate.closed_for  # which knows more than one call does
         if self._core.hooks.on_retry is not None:
-            self._core.hooks.on_retry(
-                RetryNotice(operation=self._call.operation, attempt=self.count, error=error, delay=delay)
-            )
+            notice = RetryNotice(operation=self._call.operation, attempt=self.count, error=error, delay=delay)
+            call_hook(self._core.hooks.on_retry, notice)
         self._delayed += delay
         if not self._refused:
             await anyio.sleep(delay)
 
     async def retry(self, error: ResponsesProtoError) -> bool:
-        """Wait for the next attempt if there may be one, and return whether there may."""
+        """Wait for the next attempt if there may be one, and return whether there may.
+
+        Raises ``LocalProtocolError`` if the client was closed: then the error is only the consequence.
+        """
+        if self._core.state.closed and isinstance(error, TransportError):
+            raise LocalProtocolError("the client was closed while it waited for this reply") from error
+        if isinstance(error, AuthenticationError) and self._core.key.renewable and not self._asked_again:
+            self._asked_again = True
+            return True
         decision = self.decide(error)
         if decision is not None:
             await self.wait(error, decision)
@@ -339,6 +455,7 @@ class Attempts:
     async def retry_or_raise(self, error: ResponsesProtoError) -> None:
         """Wait for the next attempt, or raise the error if there may be none."""
         if not await self.retry(error):
+            add_permission(error, self._core.permission)
             raise error
 
     def finish(
@@ -360,7 +477,8 @@ class Attempts:
         response = outcome.response if outcome is not None else self.response
         if response is None and isinstance(error, ResponsesProtoError):
             response = error.response
-        hook(
+        call_hook(
+            hook,
             CallFinished(
                 operation=self._call.operation,
                 how=how,
@@ -372,7 +490,7 @@ class Attempts:
                 attempts=self.count,
                 first_event=self._first_event,
                 elapsed=time.monotonic() - self._started,
-            )
+            ),
         )
 
 

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from ..codec import default_converter
-from ..exceptions import APIError, DecodeError
+from ..exceptions import APIError, DecodeError, PermissionDeniedError
 from ..protocol.api_errors import api_error, readable
 from ..protocol.headers import request_id
 from ..protocol.sse import without_end_marker
@@ -17,11 +17,12 @@ from .transport._errors import public_url
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..exceptions import RetrySafety
+    from ..exceptions import ResponsesProtoError, RetrySafety
     from ..limits import Limits
 
 __all__ = [
     "MAX_ERROR_BODY",
+    "add_permission",
     "describe_reply",
     "error_from_reply",
     "is_error",
@@ -95,6 +96,13 @@ def error_from_reply(reply: ReplyHead, body: bytes, secret: bytes) -> APIError:
     error = api_error(reply.status, reply.headers, redact(body, secret), now=time.time())
     error.retry_safety = "safe"
     return error
+
+
+def add_permission(error: ResponsesProtoError, permission: str) -> None:
+    """Name the missing permission in an error that only says that the key has not enough of them. Idempotent."""
+    lacking = isinstance(error, PermissionDeniedError) and "permission" in error.message.lower()
+    if lacking and permission and permission not in str(error):
+        error.args = (f"{error}; the token needs the permission {permission}", *error.args[1:])
 
 
 def unexpected_reply(

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sized
+from collections.abc import AsyncGenerator, AsyncIterable, Sized
 from typing import TYPE_CHECKING, Final, Self
 
 import anyio
 import anyio.lowlevel
 import attrs
 
-from ..exceptions import LocalProtocolError, ResponsesProtoError, UsageError
-from ..models.request import CreateResponse
+from ..exceptions import LocalProtocolError, ResponsesProtoError
 from ..models.response import Response
 from ..protocol.stream import Outcome
-from ._calls import merge_fields
 from ._journal import Journal
 from ._task_holder import TaskHolder
 
@@ -28,13 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
     from types import TracebackType
-    from typing import Any
 
+    from ..models.request import CreateResponse
     from ..typing import JSONObject
-    from ._calls import ClientCore
+    from ._calls import CallOptions, ClientCore
     from .gate import Gate
     from .hooks import CallFinished
-    from .timeouts import Timeouts
 
 __all__ = ["Batch", "BatchProgress", "BatchResult"]
 
@@ -106,24 +103,22 @@ class Batch:
         self,
         core: ClientCore,
         requests: Iterable[CreateResponse | JSONObject | str] | AsyncIterable[CreateResponse | JSONObject | str],
-        fields: Mapping[str, Any],
+        prepare: Callable[[CreateResponse | JSONObject], CreateResponse | JSONObject],
         *,
         gate: Gate,
         journal: str | os.PathLike[str] | None,
         ordered: bool,
         on_progress: Callable[[BatchProgress], object] | None,
-        timeouts: Timeouts | None,
-        headers: Mapping[str, str] | None,
+        options: CallOptions,
     ) -> None:
         self._core = attrs.evolve(core, gate=gate)
         self._requests = requests
-        self._fields = fields
+        self._prepare = prepare
         self._gate = gate
         self._journal_path = journal
         self._ordered = ordered
         self._on_progress = on_progress
-        self._timeouts = timeouts
-        self._headers = headers
+        self._options = options
         self._total = len(requests) if isinstance(requests, Sized) else None
         self._done = 0
         self._failed = 0
@@ -228,9 +223,7 @@ class Batch:
         """Start the call for one request, unless the journal has its answer, or it is no request."""
         try:
             whole = {"input": request} if isinstance(request, str) else request
-            content = merge_fields(CreateResponse, whole, self._fields)
-            if (content.get("background") if isinstance(content, Mapping) else content.background) is True:
-                raise UsageError("a batch waits for each response: leave out background=True")
+            content = self._prepare(whole)
             key = "" if journal is None else journal.key(self._core.converter.dumps(content))
         except ResponsesProtoError as error:
             self._finish(BatchResult(index=index, request=request, error=error), journal, "")
@@ -261,7 +254,10 @@ class Batch:
                 own_hook(finished)
 
         core = attrs.evolve(self._core, hooks=attrs.evolve(self._core.hooks, on_outcome=on_outcome))
-        headers = {} if journal is None else {"idempotency-key": journal.idempotency_key(key)}
+        options = self._options
+        if journal is not None:
+            own_key = {"idempotency-key": journal.idempotency_key(key)}
+            options = attrs.evolve(options, headers={**own_key, **(options.headers or {})})
         outcome, failure = None, None
         try:
             response = await core.call(
@@ -270,8 +266,7 @@ class Batch:
                 ["responses"],
                 Response,
                 content=content,
-                timeouts=self._timeouts,
-                headers={**headers, **(self._headers or {})},
+                options=options,
             )
             outcome = Outcome.of_response(response)
         except ResponsesProtoError as error:

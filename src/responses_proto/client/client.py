@@ -27,23 +27,28 @@ import attrs
 
 from .._version import __version__
 from ..codec import Converter, default_converter
-from ..exceptions import DeadlineExceeded, LocalProtocolError, ResponsesProtoError, UsageError
+from ..exceptions import DeadlineExceeded, DecodeError, LocalProtocolError, ResponsesProtoError, UsageError
 from ..limits import Limits
+from ..models._base import Model
 from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
 from ..models.response import (
     RUNNING_STATUSES,
     CompactedResponse,
     DeletedResponse,
     InputTokenCount,
+    ModelInfo,
     Response,
     ResponseItemList,
 )
 from ..protocol.stream import ResponseStream
 from ..providers import Provider, find_provider
-from ..typing import UNSET, Cursor
+from ..typing import Cursor
 from ._address import check_headers, normalize_base_url, resolve_endpoint, split_userinfo
-from ._calls import ClientCore, merge_fields, query_params
-from ._secrets import HiddenBytes, HiddenStr, hidden_headers
+from ._calls import CallOptions, ClientCore, Query, merge_fields, query_params
+from ._keys import ApiKey, KeySource
+from ._meta import ReplyList, response_meta, with_meta
+from ._secrets import HiddenStr, hidden_headers
+from ._verbs import Verb, with_developer_role, with_stream
 from .conversations import Conversations
 from .gate import Gate
 from .hooks import Hooks
@@ -71,7 +76,7 @@ if TYPE_CHECKING:
     from ..tools.executors import Tools
     from ..tools.loop import Continuation, ToolLoop
     from ..tools.run import EditInput, Run, StartPolicy
-    from ..typing import JSONObject
+    from ..typing import JSONObject, JSONValue
     from .batch import Batch, BatchProgress
     from .stream import OnAbandon
     from .transport.base import Transport
@@ -81,12 +86,15 @@ if TYPE_CHECKING:
 __all__ = ["ResponsesClient"]
 
 T = TypeVar("T")
+_M = TypeVar("_M", bound=Model)
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as _TypeVarWithDefault  # type checkers bundle it
 
-    R = _TypeVarWithDefault("R", default=None)
+    R = _TypeVarWithDefault("R", default=object)
+    P = _TypeVarWithDefault("P", default=None)
 else:
     R = TypeVar("R")
+    P = TypeVar("P")
 
 _ATTEMPTS_IN_BATCH: Final = 10
 _DELAY_IN_BATCH: Final = 3600.0  # seconds
@@ -99,18 +107,22 @@ class ResponsesClient:
     Use it in ``async with``, or call :meth:`aclose` at the end.
 
     - ``base_url``: the part of the URL before ``/responses``, such as ``https://api.openai.com/v1``.
-    - ``api_key``: sent with every request. An empty string sends none.
+    - ``api_key``: sent with every request. An empty string sends none. A function, sync or async, is asked for the key before each
+      request, and once more if the server refuses the key (401).
+    - ``bill_to``: the organization to bill, for providers that know it (Hugging Face).
     - ``dialect``: a provider, by its name in :data:`responses_proto.providers.PROVIDERS` or as a ``Provider``. It supplies the
       address, the environment variables and the header of the key.
     - ``http_client``: an ``httpx.AsyncClient``, an object with the same interface, or a
       :class:`~responses_proto.client.transport.Transport`. It is not closed with this client. By default the client opens its own.
     - ``converter``: encodes requests and decodes everything that the server sends, with the vendors' classes that were registered
       in it (:meth:`responses_proto.codec.Converter.register`).
-    - ``timeouts``, ``retry``, ``limits``, ``hooks``: the settings of every call. The ``timeouts`` of a method replace them for
-      that call.
+    - ``timeouts``, ``retry``, ``limits``, ``hooks``: the settings of every call.
     - ``gate``: where every request waits for its place; share one between clients of the same server. By default none waits.
-    - ``headers``: sent with every request; they override the headers of this library. Most methods also take ``headers`` for
-      one call, such as an ``Idempotency-Key``.
+    - ``headers``: sent with every request; they override the headers of this library.
+
+    Each method takes options for one call. ``timeouts`` and ``retry`` replace the fields that they name, and leave the others as the client
+    has them. ``headers``, such as an ``Idempotency-Key``, and ``extra_query``, parameters of the URL, are added. Fields of the body that
+    a class does not have go into ``extra={...}``.
 
     Arguments take precedence over the environment, which is read when the client is created. Without ``dialect``, the variables
     ``RESPONSES_BASE_URL`` and ``RESPONSES_API_KEY`` come next, then those of the provider whose address it is; if no address is
@@ -124,7 +136,7 @@ class ResponsesClient:
     def __init__(
         self,
         base_url: str | None = None,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         *,
         http_client: HTTPClient | Transport | None = None,
         timeouts: Timeouts | None = None,
@@ -135,6 +147,7 @@ class ResponsesClient:
         hooks: Hooks | None = None,
         converter: Converter | None = None,
         gate: Gate | None = None,
+        bill_to: str | None = None,
     ) -> None:
         # Tracebacks with variables show the parameters of every function that an error passes.
         api_key = HiddenStr(api_key) if isinstance(api_key, str) else api_key
@@ -148,25 +161,30 @@ class ResponsesClient:
             converter=(converter, Converter),
             gate=(gate, Gate),
         )
-        provider, url, key = resolve_endpoint(base_url, api_key, dialect, os.environ)
-        if not key and provider.key_needed and provider.key_header not in headers and http_client is None:
-            names = " or ".join(("RESPONSES_API_KEY", *provider.key_env) if dialect is None else provider.key_env)
+        given_key = "" if callable(api_key) else api_key
+        provider, url, found_key = resolve_endpoint(base_url, given_key, dialect, os.environ)
+        key = KeySource(api_key if callable(api_key) else found_key, provider)
+        anonymous = not found_key and not key.renewable and provider.key_header not in headers
+        if anonymous and provider.key_needed and http_client is None:
+            names = " or ".join((*(("RESPONSES_API_KEY",) if dialect is None else ()), *provider.key_env[:1]))
             elsewhere = (
                 "" if base_url or dialect else "; for another server pass base_url=..., or set RESPONSES_BASE_URL"
             )
             raise UsageError(f"{provider.name} needs an API key: pass api_key=..., or set {names}{elsewhere}")
         self._dialect = provider
         self._base_url, userinfo = split_userinfo(normalize_base_url(url, provider))
-        if userinfo and (key or "authorization" in headers):
+        if userinfo and (found_key or key.renewable or "authorization" in headers):
             raise UsageError(
                 "base_url has credentials (user:...@host), and there is an API key, too, but only one of them can be sent: "
                 "remove the credentials from base_url, or use api_key='' with headers={...} for the key"
             )
-        all_headers = {"user-agent": f"responses-proto/{__version__}"}
-        if key:
-            all_headers[provider.key_header] = HiddenStr(f"{provider.key_prefix}{key}")
+        all_headers = {"user-agent": f"responses-proto/{__version__}", **key.headers(found_key)}
         if userinfo:
             all_headers["authorization"] = userinfo
+        if bill_to is not None:
+            if not provider.bill_to_header:
+                raise UsageError(f"bill_to is an option of Hugging Face, which {provider.name} does not have")
+            all_headers[provider.bill_to_header] = bill_to
         all_headers = check_headers(all_headers | headers)
         # A transport of the caller's is the caller's to close. HTTPTransport itself knows whether it owns its HTTP client.
         self._owns_transport = http_client is None or hasattr(http_client, "build_request")
@@ -180,13 +198,14 @@ class ResponsesClient:
             transport=self._transport,
             base_url=self._base_url,
             headers=all_headers,
-            secret=HiddenBytes(key.encode()),
+            key=key,
             timeouts=timeouts or Timeouts(),
             limits=limits or Limits(),
             retry=retry or RetryPolicy(),
             hooks=hooks or Hooks(),
             converter=converter or default_converter(),
             gate=gate,
+            permission=provider.permission,
         )
         self.conversations: Final = Conversations(self._open_core)
         """The conversations that the server stores."""
@@ -198,7 +217,7 @@ class ResponsesClient:
         /,
         *,
         base_url: str | None = None,
-        api_key: str | None = None,
+        api_key: ApiKey | None = None,
         http_client: HTTPClient | Transport | None = None,
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
@@ -207,6 +226,7 @@ class ResponsesClient:
         hooks: Hooks | None = None,
         converter: Converter | None = None,
         gate: Gate | None = None,
+        bill_to: str | None = None,
     ) -> Self:
         """Create a client of a provider, by its name in :data:`responses_proto.providers.PROVIDERS`, such as ``huggingface``.
 
@@ -226,6 +246,7 @@ class ResponsesClient:
             hooks=hooks,
             converter=converter,
             gate=gate,
+            bill_to=bill_to,
         )
 
     @property
@@ -237,6 +258,16 @@ class ResponsesClient:
     def dialect(self) -> Provider:
         """The provider that the server belongs to; its ``name`` is ``server`` for one that is not known."""
         return self._dialect
+
+    @property
+    def timeouts(self) -> Timeouts:
+        """The bounds of every call, unless the call has others."""
+        return self._core.timeouts
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """The retry policy of every call, unless the call has another one."""
+        return self._core.retry
 
     async def __aenter__(self) -> Self:
         if self._closed:
@@ -250,8 +281,13 @@ class ResponsesClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close the connections that this client opened, but not an ``http_client`` that was passed. Idempotent."""
-        self._closed = True
+        """Close the connections that this client opened, but not an ``http_client`` that was passed. Idempotent.
+
+        A task that waits for a reply or reads a stream gets a ``LocalProtocolError``.
+        """
+        self._closed = self._core.state.closed = True
+        for stream in [stream for stream in self._core.state.streams if stream.awaited]:
+            await stream.aclose()
         if self._owns_transport:
             await shut(self._transport)
 
@@ -261,24 +297,33 @@ class ResponsesClient:
         /,
         *,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
         **fields: Unpack[CreateResponseFields],
     ) -> Response:
         """Create a response and return it when it is complete (Responses, Create).
 
-        ``request`` is a :class:`~responses_proto.models.request.CreateResponse` or a wire object as a dict, which is sent as it is
-        except for ``stream``, of which only ``False`` is sent: some servers stream unless it is. ``fields`` are the fields of ``CreateResponse``; they override those of ``request``.
+        ``request`` is a :class:`~responses_proto.models.request.CreateResponse` or a wire object as a dict. ``fields`` are the fields
+        of ``CreateResponse``; they override those of ``request``. ``timeouts``, ``retry``, ``headers`` and ``extra_query`` are options of
+        this call; see :class:`ResponsesClient`. :func:`~responses_proto.client.response_meta` returns the headers of the reply.
 
         Look at ``response.status`` next: a response that is ``failed`` or ``incomplete`` is returned, not raised. With
         ``background=True`` the server returns at once; pass the response to :meth:`wait`, or its id to :meth:`retrieve`.
 
         Raises ``APIError`` if the server answers with an error, ``ConnectError``, ``DeadlineExceeded`` and other
         ``TransportError`` if the connection fails, ``DecodeError`` and ``LimitExceeded`` for a reply that cannot be read,
-        ``EncodeError`` for fields that are not JSON, ``UsageError`` for invalid arguments, and ``TypeError`` for an unknown field.
+        ``EncodeError`` for fields that are not JSON, ``UsageError`` for invalid arguments and for ``stream=True``, which is
+        :meth:`stream`, and ``TypeError`` for an unknown field.
         """
-        content = _with_stream(merge_fields(CreateResponse, request, cast("Any", fields)), stream=False)
+        content = self._content(CreateResponse, request, fields, "create")
         return await self._open_core().call(
-            "responses.create", "POST", ["responses"], Response, content=content, timeouts=timeouts, headers=headers
+            "responses.create",
+            "POST",
+            ["responses"],
+            Response,
+            content=content,
+            options=CallOptions(timeouts, retry, headers, extra_query),
         )
 
     async def parse(
@@ -287,24 +332,30 @@ class ResponsesClient:
         request: CreateResponse | JSONObject | None = None,
         /,
         *,
+        strict: bool = True,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
         **fields: Unpack[CreateResponseFields],
     ) -> ParseResult[T]:
         """Create a response whose text is a value of type ``output``, and return the value (Responses, Structured outputs).
 
         ``output`` is a class or another type for which :mod:`responses_proto.schema` can make a JSON Schema. The other parameters
-        are those of :meth:`create`, except that the request must not set a text format. The result is ``Parsed`` with the
-        ``value``, ``Refused``, ``Incomplete`` or ``Invalid``, each with the ``response``; ``match`` on it.
+        are those of :meth:`create`, except that the request must not set a text format. ``strict=False`` does not ask the server to
+        enforce the schema, for servers that have no strict mode. The result is ``Parsed`` with the ``value``, ``Refused``,
+        ``Incomplete`` or ``Invalid``, each with the ``response``; ``match`` on it.
 
         Raises ``UsageError`` before anything is sent if the strict subset of JSON Schema cannot express the type, and what
         :meth:`create` raises.
         """
-        from ..schema.structured import Structured, with_text_format  # noqa: PLC0415 - loaded only by callers that parse
+        from ..schema.structured import structured_for, with_text_format  # noqa: PLC0415 - loaded only by callers that parse
 
-        structured = Structured(output)
-        response = await self.create(
-            request, timeouts=timeouts, headers=headers, **with_text_format(structured, request, fields)
+        structured = structured_for(output, strict=strict)
+        content = self._content(CreateResponse, request, with_text_format(structured, request, fields), "parse")
+        options = CallOptions(timeouts, retry, headers, extra_query)
+        response = await self._open_core().call(
+            "responses.create", "POST", ["responses"], Response, content=content, options=options
         )
         return structured.parse_response(response)
 
@@ -313,16 +364,24 @@ class ResponsesClient:
         request: CreateResponse | JSONObject | None = None,
         /,
         *,
+        output: TypeForm[R] | None = None,
+        strict: bool = True,
         on_abandon: OnAbandon = "close",
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
         **fields: Unpack[CreateResponseFields],
-    ) -> EventStream:
+    ) -> EventStream[R]:
         """Return a stream of the events of a new response (Responses, Create, ``stream``).
 
         The parameters are those of :meth:`create`. Nothing is sent until the stream is entered: ``async with
         client.stream(...) as stream``. Then iterate over it, or call :meth:`EventStream.result`. A large request is also
         serialized only then, in slices that leave the event loop free.
+
+        ``output`` is the type of the value that the text contains, as for :meth:`parse`, and ``strict`` is that of :meth:`parse`.
+        Then :meth:`EventStream.parse` returns the value, :meth:`EventStream.partial` yields what is known of it, and
+        :meth:`EventStream.elements` the elements of a list as they are complete.
 
         ``on_abandon`` is what happens if the block is left before the response ends. ``"close"`` closes the connection; a
         response with ``background=True`` then continues on the server. ``"cancel_response"`` also cancels such a response,
@@ -330,7 +389,13 @@ class ResponsesClient:
 
         Raises ``UsageError``, ``EncodeError`` and ``TypeError`` as :meth:`create` does. Other errors are raised by the stream.
         """
-        content = _with_stream(merge_fields(CreateResponse, request, cast("Any", fields)), stream=True)
+        structured = None
+        if output is not None:
+            from ..schema.structured import structured_for, with_text_format  # noqa: PLC0415 - loaded only by callers that parse
+
+            structured = structured_for(output, strict=strict)
+            fields = with_text_format(structured, request, fields)
+        content = self._content(CreateResponse, request, fields, "stream")
         core = self._open_core()
         call = core.prepare(
             "responses.stream",
@@ -338,10 +403,9 @@ class ResponsesClient:
             ["responses"],
             content=content,
             stream=True,
-            timeouts=timeouts,
-            headers=headers,
+            options=CallOptions(timeouts, retry, headers, extra_query),
         )
-        return EventStream(core, call, cancel=self._cancel_if(on_abandon))
+        return EventStream(core, call, cancel=self._cancel_if(on_abandon), output=structured)
 
     def run(
         self,
@@ -351,7 +415,7 @@ class ResponsesClient:
         tools: Tools = (),
         approve: Approve | None = None,
         deps: object = None,
-        output: TypeForm[R] | None = None,
+        output: TypeForm[P] | None = None,
         repairs: int = 1,
         max_turns: int | None = 32,
         max_tokens: int | None = None,
@@ -363,10 +427,13 @@ class ResponsesClient:
         continuation: Continuation | None = None,
         edit_input: EditInput | None = None,
         on_effect: OnEffect | None = None,
+        over: WebSocketSession | None = None,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
         **fields: Unpack[RunFields],
-    ) -> Run[R]:
+    ) -> Run[P]:
         """Return a run: create responses and execute the tools that they call, until the model calls none.
 
         Nothing is sent until the run is entered: ``async with client.run(...) as run``. Then iterate over its events, or call
@@ -396,7 +463,8 @@ class ResponsesClient:
         - ``edit_input``: returns the input to send instead of that of each request, such as one made shorter by
           :func:`responses_proto.protocol.fit`. The history of the run is not changed.
         - ``on_effect``: called for each request and each execution of a call; see :mod:`responses_proto.tools.effects`.
-        - ``timeouts``: bounds of each response.
+        - ``over``: a WebSocket session to send the requests over, as :meth:`WebSocketSession.run` does.
+        - ``timeouts``, ``retry``, ``headers``, ``extra_query``: options of each request.
 
         Outputs of tools are bounded by ``Limits.max_tool_output_bytes``. Raises ``UsageError``, here or when the run is entered,
         for invalid arguments, for an object that is not a tool, and for two tools with the same name.
@@ -424,7 +492,7 @@ class ResponsesClient:
             if structured is not None:
                 settings = with_text_format(structured, request, settings)
             loop = ToolLoop(
-                _with_stream(merge_fields(CreateResponse, request, settings), stream=False),
+                self._content(CreateResponse, request, settings, "run"),
                 continuation=continuation,
                 dialect=self._dialect,
                 max_turns=max_turns,
@@ -433,7 +501,9 @@ class ResponsesClient:
             )
 
         def open_stream(request: CreateResponse | JSONObject) -> EventStream:
-            return self.stream(request, timeouts=timeouts, headers=headers)
+            if over is not None:
+                return over.stream(request, timeouts=timeouts, retry=retry)
+            return self.stream(request, timeouts=timeouts, retry=retry, headers=headers, extra_query=extra_query)
 
         return Run(
             open_stream,
@@ -462,9 +532,10 @@ class ResponsesClient:
         journal: str | PathLike[str] | None = None,
         ordered: bool = False,
         on_progress: Callable[[BatchProgress], object] | None = None,
-        retry: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
         **fields: Unpack[CreateResponseFields],
     ) -> Batch:
         """Create a response for each request, many at a time, and yield how each ended: ``async for result in client.map(...)``.
@@ -478,38 +549,39 @@ class ResponsesClient:
           example, requests whose response is there, complete or incomplete, are not sent again; their results have ``from_journal`` set. Others
           are, with the same ``Idempotency-Key`` as before.
         - ``on_progress``: called after each request that has ended, with a :class:`BatchProgress`.
-        - ``retry``: by default the client's, with at least ten attempts, because a gate has a request refused now and then.
+        - ``retry``: without it, a request is sent at least ten times, because a gate has one refused now and then.
 
         Raises ``TypeError`` for an unknown field. Iterating raises ``UsageError`` for a file that is no journal or is in use, and ``OSError``.
         """
         from .batch import Batch  # noqa: PLC0415 - loaded only by callers that send many
 
-        merge_fields(CreateResponse, None, cast("Any", fields))  # raises for an unknown field
+        merge_fields(CreateResponse, None, fields)  # raises for an unknown field
         core = self._open_core()
-        policy = retry or attrs.evolve(
+        policy = attrs.evolve(
             core.retry, attempts=max(core.retry.attempts, _ATTEMPTS_IN_BATCH), max_total_delay=_DELAY_IN_BATCH
         )
         return Batch(
             attrs.evolve(core, retry=policy),
             requests,
-            fields,
+            lambda request: self._content(CreateResponse, request, fields, "map"),
             gate=gate or core.gate or Gate(),
             journal=journal,
             ordered=ordered,
             on_progress=on_progress,
-            timeouts=timeouts,
-            headers=headers,
+            options=CallOptions(timeouts=timeouts, retry=retry, headers=headers, query=extra_query),
         )
 
     def resume(
         self,
-        interrupted: Cursor | EventStream | ResponsesProtoError,
+        interrupted: Cursor | EventStream[R] | ResponsesProtoError,
         /,
         *,
         on_abandon: OnAbandon = "close",
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> EventStream:
+        extra_query: Query | None = None,
+    ) -> EventStream[R]:
         """Return a stream that continues a background response after the last event received (Responses, Retrieve, ``stream``).
 
         Enter it as that of :meth:`stream`. ``interrupted`` is one of:
@@ -523,8 +595,9 @@ class ResponsesClient:
 
         Raises ``LocalProtocolError`` if there is no cursor, if the stream is still in use, or if the response has ended.
         """
-        accumulator = None
+        accumulator, output = None, None
         if isinstance(interrupted, EventStream):
+            output = interrupted.output
             cursor, accumulator = interrupted.detach()
         elif isinstance(interrupted, Cursor):
             cursor = interrupted
@@ -539,17 +612,18 @@ class ResponsesClient:
             ["responses", cursor.response_id],
             params=query_params(stream=True, starting_after=cursor.sequence_number),
             stream=True,
-            timeouts=timeouts,
-            headers=headers,
+            options=CallOptions(timeouts, retry, headers, extra_query),
         )
         engine = ResponseStream(limits=core.limits, converter=core.converter, cursor=cursor, accumulator=accumulator)
-        return EventStream(core, call, cancel=self._cancel_if(on_abandon), engine=engine)
+        return EventStream(core, call, cancel=self._cancel_if(on_abandon), engine=engine, output=output)
 
     def connect(
         self,
         *,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
         keepalive: float | None = 20.0,
     ) -> WebSocketSession:
         """Return a WebSocket session, which carries any number of responses over one connection (Responses, WebSocket).
@@ -558,18 +632,21 @@ class ResponsesClient:
         :meth:`WebSocketSession.stream`. ``headers`` and ``timeouts`` are those of the handshake; each stream has its own timeouts.
         ``keepalive`` is the number of seconds of silence after which the server is pinged; ``None`` never pings.
 
-        Raises ``ImportError`` if the extra ``ws`` is not installed, and ``UsageError`` if the client has a custom transport, which
-        cannot open a WebSocket.
+        Raises ``ImportError`` if the extra ``ws`` is not installed, and ``UsageError``, here or when the session is entered, if the
+        client's transport cannot open a WebSocket. A transport of your own can if it hands on an
+        :class:`~responses_proto.client.transport.UpgradedReply`.
         """
         from .websocket.session import WebSocketSession  # noqa: PLC0415 - loaded only by callers that connect
 
-        if not isinstance(self._transport, HTTPTransport):
+        if not getattr(self._transport, "upgrades", True):
             raise UsageError(
                 f"{type(self._transport).__name__} cannot open a WebSocket: pass an httpx.AsyncClient as http_client"
             )
         core = self._open_core()
-        call = core.prepare("responses.connect", "GET", ["responses"], timeouts=timeouts, headers=headers)
-        return WebSocketSession(core, call, keepalive=keepalive)
+        call = core.prepare(
+            "responses.connect", "GET", ["responses"], options=CallOptions(timeouts, retry, headers, extra_query)
+        )
+        return WebSocketSession(core, call, keepalive=keepalive, run=self.run)
 
     async def retrieve(
         self,
@@ -578,7 +655,9 @@ class ResponsesClient:
         *,
         include: Sequence[Include] | None = None,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
     ) -> Response:
         """Return a stored response in its current state (Responses, Retrieve).
 
@@ -594,8 +673,7 @@ class ResponsesClient:
             ["responses", response_id],
             Response,
             params=query_params(include=include),
-            timeouts=timeouts,
-            headers=headers,
+            options=CallOptions(timeouts, retry, headers, extra_query),
         )
 
     async def wait(
@@ -606,7 +684,9 @@ class ResponsesClient:
         interval: float = 1.0,
         max_interval: float = 10.0,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
     ) -> Response:
         """Poll a background response until it is no longer ``queued`` or ``in_progress``, and return it.
 
@@ -620,7 +700,7 @@ class ResponsesClient:
             raise UsageError(
                 f"interval and max_interval must be numbers of seconds above 0, got {interval!r} and {max_interval!r}"
             )
-        bounds = timeouts or self._core.timeouts
+        bounds = self._core.bounds(timeouts)
         started = time.monotonic()
         known = response if isinstance(response, Response) else None
         response_id = response.id if isinstance(response, Response) else response
@@ -633,7 +713,9 @@ class ResponsesClient:
                 raise _deadline_exceeded(bounds, started, known)
             try:
                 remaining = bounds if bounds.total is None else attrs.evolve(bounds, total=left)
-                known = await self.retrieve(response_id, timeouts=remaining, headers=headers)
+                known = await self.retrieve(
+                    response_id, timeouts=remaining, retry=retry, headers=headers, extra_query=extra_query
+                )
             except DeadlineExceeded as error:
                 if error.kind != "total":
                     raise
@@ -641,16 +723,30 @@ class ResponsesClient:
         return known
 
     async def cancel(
-        self, response_id: str, /, *, timeouts: Timeouts | None = None, headers: Mapping[str, str] | None = None
+        self,
+        response_id: str,
+        /,
+        *,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
     ) -> Response:
         """Cancel a background response and return it (Responses, Cancel). Raises what :meth:`retrieve` raises."""
         path = ["responses", response_id, "cancel"]
         return await self._open_core().call(
-            "responses.cancel", "POST", path, Response, timeouts=timeouts, headers=headers
+            "responses.cancel", "POST", path, Response, options=CallOptions(timeouts, retry, headers, extra_query)
         )
 
     async def delete(
-        self, response_id: str, /, *, timeouts: Timeouts | None = None, headers: Mapping[str, str] | None = None
+        self,
+        response_id: str,
+        /,
+        *,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
     ) -> DeletedResponse:
         """Delete a stored response (Responses, Delete). Raises what :meth:`retrieve` raises."""
         return await self._open_core().call(
@@ -658,8 +754,7 @@ class ResponsesClient:
             "DELETE",
             ["responses", response_id],
             DeletedResponse,
-            timeouts=timeouts,
-            headers=headers,
+            options=CallOptions(timeouts, retry, headers, extra_query),
             if_empty={"id": response_id, "deleted": True},
         )
 
@@ -670,7 +765,9 @@ class ResponsesClient:
         /,
         *,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
     ) -> CompactedResponse: ...
     @overload
     async def compact(
@@ -678,7 +775,9 @@ class ResponsesClient:
         /,
         *,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
         **fields: Unpack[CompactFields],
     ) -> CompactedResponse: ...
     async def compact(
@@ -687,7 +786,9 @@ class ResponsesClient:
         /,
         *,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
         **fields: Any,
     ) -> CompactedResponse:
         """Return a shorter form of a conversation (Responses, Compact). Pass its ``output`` as ``input`` of the next request.
@@ -695,10 +796,15 @@ class ResponsesClient:
         Takes a :class:`~responses_proto.models.request.CompactRequest` or a wire object, or the fields of one, of which ``model``
         is required. Raises what :meth:`create` raises.
         """
-        content = merge_fields(CompactRequest, request, fields)
+        content = self._content(CompactRequest, request, fields)
         path = ["responses", "compact"]
         return await self._open_core().call(
-            "responses.compact", "POST", path, CompactedResponse, content=content, timeouts=timeouts, headers=headers
+            "responses.compact",
+            "POST",
+            path,
+            CompactedResponse,
+            content=content,
+            options=CallOptions(timeouts, retry, headers, extra_query),
         )
 
     async def count_input_tokens(
@@ -707,7 +813,9 @@ class ResponsesClient:
         /,
         *,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
         **fields: Unpack[InputTokensFields],
     ) -> InputTokenCount:
         """Return how many tokens an input has, without creating a response (Responses, Input tokens).
@@ -715,7 +823,7 @@ class ResponsesClient:
         Takes the fields of :class:`~responses_proto.models.request.InputTokensRequest`, in the ways in which :meth:`create` takes
         its own. Raises what :meth:`create` raises.
         """
-        content = merge_fields(InputTokensRequest, request, cast("Any", fields))
+        content = self._content(InputTokensRequest, request, fields)
         path = ["responses", "input_tokens"]
         return await self._open_core().call(
             "responses.input_tokens",
@@ -723,8 +831,7 @@ class ResponsesClient:
             path,
             InputTokenCount,
             content=content,
-            timeouts=timeouts,
-            headers=headers,
+            options=CallOptions(timeouts, retry, headers, extra_query),
         )
 
     def input_items(
@@ -737,7 +844,9 @@ class ResponsesClient:
         order: Order | None = None,
         include: Sequence[Include] | None = None,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
     ) -> ItemPages:
         """Iterate over the input items of a stored response (Responses, Input items): ``async for item in ...``.
 
@@ -756,13 +865,73 @@ class ResponsesClient:
                 path,
                 ResponseItemList,
                 params=params,
-                timeouts=timeouts,
-                headers=headers,
+                options=CallOptions(timeouts, retry, headers, extra_query),
             )
 
         return ItemPages(fetch, after=after)
 
+    async def models(
+        self,
+        *,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
+    ) -> list[ModelInfo]:
+        """Return the models that the server offers (Models, List).
+
+        Raises ``DecodeError`` if the reply is not a list of models, and what :meth:`request` raises.
+        """
+        reply = await self.request(
+            "GET", "models", timeouts=timeouts, retry=retry, headers=headers, extra_query=extra_query
+        )
+        found = reply.get("data") if isinstance(reply, dict) else reply  # some servers send the list itself
+        if not isinstance(found, list):
+            raise DecodeError("expected a list of models", path="$.data")
+        models = ReplyList(self._core.converter.load(model, ModelInfo) for model in found)
+        return with_meta(models, response_meta(reply))
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        /,
+        *,
+        json: object = None,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
+    ) -> JSONValue:
+        """Send a request to any endpoint of the server, and return the JSON of the reply; ``None`` if it has no body.
+
+        ``path`` is appended to :attr:`base_url`: ``"models/gpt-oss-120b"``. Parameters go into ``extra_query``. ``json`` is the body, a JSON
+        value or a model. Retries, deadlines, hooks and errors are those of the other methods. For an object or a list,
+        :func:`~responses_proto.client.response_meta` returns the headers of the reply.
+
+        Raises ``UsageError`` for a path that is not below ``base_url``, and what :meth:`create` raises.
+        """
+        if "://" in path or set(path) & set("?#\\"):
+            raise UsageError(f"path must be relative to base_url, with its parameters in extra_query, got {path!r:.80}")
+        return await self._open_core().call(
+            "request",
+            method.upper(),
+            path.strip("/").split("/"),
+            cast("type[JSONValue]", object),
+            content=json,
+            options=CallOptions(timeouts, retry, headers, extra_query),
+        )
+
     # Internal
+
+    def _content(
+        self, cls: type[_M], request: _M | JSONObject | None, fields: Mapping[str, Any], verb: Verb | None = None
+    ) -> _M | dict[str, Any]:
+        """Return the content of a request, as this provider takes it. Raises ``UsageError`` for what needs another verb."""
+        content = merge_fields(cls, request, fields)
+        if verb is not None:
+            content = with_stream(content, verb)
+        return with_developer_role(content, self._dialect.developer_role)
 
     def _open_core(self) -> ClientCore:
         if self._closed:
@@ -784,14 +953,6 @@ def _check_types(**settings: tuple[object, type[object]]) -> None:
     for name, (value, cls) in settings.items():
         if value is not None and not isinstance(value, cls):
             raise UsageError(f"{name} must be a {cls.__name__} instance, got {value!r}")
-
-
-def _with_stream(content: CreateResponse | dict[str, Any], *, stream: bool) -> CreateResponse | dict[str, Any]:
-    """Return the request of a stream, or one without ``stream``. An explicit ``False`` stays: some servers stream without it."""
-    if isinstance(content, CreateResponse):
-        return attrs.evolve(content, stream=True if stream else False if content.stream is False else UNSET)
-    kept = {name: value for name, value in content.items() if name != "stream" or value is False}
-    return {**kept, "stream": True} if stream else kept
 
 
 def _left(bounds: Timeouts, started: float) -> float:

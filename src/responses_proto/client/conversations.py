@@ -14,7 +14,7 @@ from ..models.conversations import (
 )
 from ..models.items import Item
 from ..typing import UNSET
-from ._calls import query_params
+from ._calls import CallOptions, query_params
 from .pages import ItemPages
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from ..models.config import Include, Order
     from ..typing import JSONObject
-    from ._calls import ClientCore
+    from ._calls import ClientCore, Query
+    from .retry import RetryPolicy
     from .timeouts import Timeouts
 
 __all__ = ["ConversationItems", "Conversations"]
@@ -32,7 +33,8 @@ class Conversations:
     """The conversations of a server, as ``client.conversations``.
 
     To use one, pass ``conversation=conversation.id`` to :meth:`ResponsesClient.create` or :meth:`~ResponsesClient.stream`.
-    Each method raises what :meth:`ResponsesClient.retrieve` raises. ``timeouts`` replaces the client's for one call.
+    Each method raises what :meth:`ResponsesClient.retrieve` raises. ``timeouts``, ``retry``, ``headers``
+    and ``extra_query`` are those of :meth:`ResponsesClient.create`.
     """
 
     def __init__(self, core: Callable[[], ClientCore]) -> None:
@@ -47,6 +49,9 @@ class Conversations:
         items: Sequence[Item | JSONObject] | None = None,
         metadata: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
     ) -> Conversation:
         """Create a conversation (Conversations, Create).
 
@@ -57,16 +62,42 @@ class Conversations:
             metadata=UNSET if metadata is None else metadata,
         )
         return await self._core().call(
-            "conversations.create", "POST", ["conversations"], Conversation, content=body, timeouts=timeouts
+            "conversations.create",
+            "POST",
+            ["conversations"],
+            Conversation,
+            content=body,
+            options=CallOptions(timeouts, retry, headers, extra_query),
         )
 
-    async def retrieve(self, conversation_id: str, *, timeouts: Timeouts | None = None) -> Conversation:
+    async def retrieve(
+        self,
+        conversation_id: str,
+        *,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
+    ) -> Conversation:
         """Return a conversation without its items (Conversations, Retrieve). For those, see :attr:`items`."""
         path = ["conversations", conversation_id]
-        return await self._core().call("conversations.retrieve", "GET", path, Conversation, timeouts=timeouts)
+        return await self._core().call(
+            "conversations.retrieve",
+            "GET",
+            path,
+            Conversation,
+            options=CallOptions(timeouts, retry, headers, extra_query),
+        )
 
     async def update(
-        self, conversation_id: str, *, metadata: Mapping[str, str] | None, timeouts: Timeouts | None = None
+        self,
+        conversation_id: str,
+        *,
+        metadata: Mapping[str, str] | None,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
     ) -> Conversation:
         """Replace the metadata of a conversation and return it (Conversations, Update)."""
         return await self._core().call(
@@ -75,17 +106,25 @@ class Conversations:
             ["conversations", conversation_id],
             Conversation,
             content=UpdateConversation(metadata=metadata),
-            timeouts=timeouts,
+            options=CallOptions(timeouts, retry, headers, extra_query),
         )
 
-    async def delete(self, conversation_id: str, *, timeouts: Timeouts | None = None) -> DeletedConversation:
+    async def delete(
+        self,
+        conversation_id: str,
+        *,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
+    ) -> DeletedConversation:
         """Delete a conversation. Its items are not deleted (Conversations, Delete)."""
         return await self._core().call(
             "conversations.delete",
             "DELETE",
             ["conversations", conversation_id],
             DeletedConversation,
-            timeouts=timeouts,
+            options=CallOptions(timeouts, retry, headers, extra_query),
             if_empty={"id": conversation_id, "object": DeletedConversation.object, "deleted": True},
         )
 
@@ -109,6 +148,9 @@ class ConversationItems:
         order: Order | None = None,
         include: Sequence[Include] | None = None,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
     ) -> ItemPages:
         """Iterate over the items of a conversation (Conversations, List items): ``async for item in ...``.
 
@@ -121,7 +163,12 @@ class ConversationItems:
         async def fetch(after: str | None) -> ConversationItemList:
             params = query_params(after=after, limit=limit, order=order, include=include)
             return await core.call(
-                "conversations.items.list", "GET", path, ConversationItemList, params=params, timeouts=timeouts
+                "conversations.items.list",
+                "GET",
+                path,
+                ConversationItemList,
+                params=params,
+                options=CallOptions(timeouts, retry, headers, extra_query),
             )
 
         return ItemPages(fetch, after=after)
@@ -133,6 +180,9 @@ class ConversationItems:
         *,
         include: Sequence[Include] | None = None,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
     ) -> ConversationItemList:
         """Add items to a conversation and return them as the server stored them (Conversations, Create items).
 
@@ -145,7 +195,7 @@ class ConversationItems:
             ConversationItemList,
             content=CreateConversationItems(items=cast("Sequence[Item]", items)),
             params=query_params(include=include),
-            timeouts=timeouts,
+            options=CallOptions(timeouts, retry, headers, extra_query),
         )
 
     async def retrieve(
@@ -155,6 +205,9 @@ class ConversationItems:
         *,
         include: Sequence[Include] | None = None,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
     ) -> Item:
         """Return one item (Conversations, Retrieve an item)."""
         item: Item = await self._core().call(
@@ -163,11 +216,26 @@ class ConversationItems:
             ["conversations", conversation_id, "items", item_id],
             cast("Any", Item),  # a union of classes, which `type[T]` does not cover
             params=query_params(include=include),
-            timeouts=timeouts,
+            options=CallOptions(timeouts, retry, headers, extra_query),
         )
         return item
 
-    async def delete(self, conversation_id: str, item_id: str, *, timeouts: Timeouts | None = None) -> Conversation:
+    async def delete(
+        self,
+        conversation_id: str,
+        item_id: str,
+        *,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
+        extra_query: Query | None = None,
+    ) -> Conversation:
         """Remove an item and return the conversation (Conversations, Delete an item)."""
         path = ["conversations", conversation_id, "items", item_id]
-        return await self._core().call("conversations.items.delete", "DELETE", path, Conversation, timeouts=timeouts)
+        return await self._core().call(
+            "conversations.items.delete",
+            "DELETE",
+            path,
+            Conversation,
+            options=CallOptions(timeouts, retry, headers, extra_query),
+        )

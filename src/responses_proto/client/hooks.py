@@ -1,14 +1,18 @@
 """Observe what a client does while it works: for logs, metrics and traces.
 
-Hooks are plain functions. They are called in the task that does the work, and the call raises what a hook raises. A hook
-that is not set costs nothing.
+Hooks are plain functions. They are called in the task that does the work, and the call raises what a hook raises: as it is, and
+without a retry. A hook that is not set costs nothing.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypeAlias
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import attrs
+
+from ..exceptions import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +25,9 @@ if TYPE_CHECKING:
     from ..typing import Cursor
     from .transport.base import WireRequest
 
-__all__ = ["CallFinished", "CallResult", "Hooks", "RetryNotice"]
+__all__ = ["CallFinished", "CallResult", "Hooks", "RetryNotice", "call_hook"]
+
+T = TypeVar("T")
 
 CallResult: TypeAlias = Literal["ended", "abandoned", "cancelled", "failed"]
 """How a call ended.
@@ -73,17 +79,46 @@ class CallFinished:
     """Seconds from the start of the call to its end."""
 
 
+def call_hook(hook: Callable[[T], object], value: T) -> None:
+    """Call a hook. Raises what it raises, and ``UsageError`` if it returns something to await."""
+    result = hook(value)
+    if result is not None and inspect.isawaitable(result):
+        if inspect.iscoroutine(result):
+            result.close()  # otherwise Python warns that it was never awaited
+        raise UsageError(f"{_NOT_ASYNC}, but {hook!r} returned an awaitable")
+
+
+_NOT_ASYNC = "hooks must be plain functions, because they are called between two steps that do not wait"
+
+
+def _check_hook(_hooks: object, attribute: attrs.Attribute[Any], hook: object) -> None:
+    if hook is None:
+        return
+    if not callable(hook):
+        raise UsageError(f"Hooks.{attribute.name} must be a function of one argument, got {hook!r}")
+    function: object = hook
+    while isinstance(function, functools.partial):
+        function = function.func
+    for code in (function, getattr(function, "__call__", None)):  # noqa: B004 - the method itself, to see whether it is async
+        if inspect.iscoroutinefunction(code) or inspect.isasyncgenfunction(code):
+            raise UsageError(f"{_NOT_ASYNC}: Hooks.{attribute.name} must not be async")
+
+
 @attrs.frozen(kw_only=True)
 class Hooks:
-    """The functions that a client calls. Immutable; pass it to ``ResponsesClient(hooks=...)``."""
+    """The functions that a client calls. Immutable; pass it to ``ResponsesClient(hooks=...)``.
 
-    on_request: Callable[[WireRequest], object] | None = None
+    Raises ``UsageError`` for a hook that is not a function, or is ``async``: to await something, start a task or put the value
+    into a queue.
+    """
+
+    on_request: Callable[[WireRequest], object] | None = attrs.field(default=None, validator=_check_hook)
     """Called before each attempt to send. The request's ``headers`` contain the API key: do not log them."""
-    on_frame: Callable[[Frame], object] | None = None
+    on_frame: Callable[[Frame], object] | None = attrs.field(default=None, validator=_check_hook)
     """Called for each server-sent event as it is on the wire, before it is decoded. Splits each stream into frames twice."""
-    on_event: Callable[[Event], object] | None = None
+    on_event: Callable[[Event], object] | None = attrs.field(default=None, validator=_check_hook)
     """Called for each event when it is received, which may be before the consumer asks for it."""
-    on_retry: Callable[[RetryNotice], object] | None = None
+    on_retry: Callable[[RetryNotice], object] | None = attrs.field(default=None, validator=_check_hook)
     """Called before the delay that precedes another attempt."""
-    on_outcome: Callable[[CallFinished], object] | None = None
+    on_outcome: Callable[[CallFinished], object] | None = attrs.field(default=None, validator=_check_hook)
     """Called once at the end of each call with a :class:`CallFinished`, however it ends, after its connection is released."""

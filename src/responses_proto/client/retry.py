@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeGuard, cas
 import attrs
 
 from ..exceptions import APIError, ConnectError, DeadlineExceeded, ServerError, TransportError, UsageError
+from ._settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,11 +90,12 @@ def _at_least(minimum: float) -> Callable[[object, attrs.Attribute[Any], object]
 
 
 @attrs.frozen(kw_only=True)
-class RetryPolicy:
+class RetryPolicy(Settings):
     """How often a request is sent, and how long the client waits in between. Immutable.
 
-    Pass it to ``ResponsesClient(retry=...)``. ``RetryPolicy(attempts=1)`` never sends anything twice. The defaults outlast a
-    restart of the server or a burst over the quota, and give up while a user may still be waiting.
+    Pass it to ``ResponsesClient(retry=...)`` or to a single call, where it replaces only the fields that it names.
+    ``RetryPolicy(attempts=1)`` never sends anything twice. The defaults outlast a restart of the server or a burst over the quota,
+    and give up while a user may still be waiting.
 
     - ``attempts``: how often a request is sent, including the first time (default 3).
     - ``initial_delay``: bound of the first random delay, in seconds; doubles with each attempt (default 0.5).

@@ -31,7 +31,8 @@ that read are ignored, and an ``error`` event in it that gives the reason of a f
 follow, so the stream waits for it up to one second.
 
 **Failing.** An error of the connection, a timeout or a limit is kept in ``_failure`` with the partial response and the cursor. It
-is raised after the events that arrived before it were consumed, and each time again.
+is raised after the events that arrived before it were consumed, and each time again. What a hook raises is raised at once, and then
+each time again. If another task closes the stream, or its client, the task that reads learns that, and not what the closed connection did.
 
 **Leaving.** ``_close`` releases the connection, cancels the response if the caller asked for that, and reports the end of the call
 to the hooks, once. If the response has ended, leaving the block drains the body first.
@@ -41,12 +42,10 @@ from __future__ import annotations
 
 import contextlib
 import enum
-import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeAlias, cast, overload
 
 import anyio
-import attrs
 
 from ..anomalies import Anomaly
 from ..exceptions import (
@@ -59,6 +58,7 @@ from ..exceptions import (
     StreamInterrupted,
     StreamTruncated,
     TransportError,
+    UsageError,
 )
 from ..models.events import (
     ErrorEvent,
@@ -72,10 +72,10 @@ from ..models.events import (
 )
 from ..protocol._texts import MessageTexts
 from ..protocol.api_errors import api_error_from
-from ..protocol.headers import RateLimit, rate_limits, request_id
 from ..protocol.sse import SSEDecoder
 from ..protocol.stream import ResponseStream
 from ._calls import Attempts
+from ._meta import ResponseMeta, with_meta
 from ._replies import (
     MAX_ERROR_BODY,
     describe_reply,
@@ -87,27 +87,35 @@ from ._replies import (
 )
 from ._secrets import redact, redact_outcome, secrets_in
 from ._streamed_reply import AFTER_ERROR
+from .hooks import call_hook
 from .transport._errors import public_url
 from .transport._exchange import Drain, Exchange
-from .views import Batches, Events, PartialValues, TextDeltas
+from .views import Batches, Elements, Events, PartialValues, TextDeltas
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from collections.abc import Set as AbstractSet
     from types import TracebackType
 
-    from typing_extensions import TypeForm  # for the type checker, which brings it
+    from typing_extensions import TypeForm, TypeVar  # for the type checker, which brings it
 
     from ..models.items import MessagePhase
     from ..models.response import Response
     from ..protocol.accumulator import Accumulator
     from ..protocol.sse import Frame
     from ..protocol.stream import Outcome
-    from ..schema.structured import ParseResult
-    from ..typing import Cursor
+    from ..schema.structured import ParseResult, PartialElements, PartialOutput, Structured
+    from ..typing import Cursor, JSONValue
     from ._calls import ClientCore, PreparedCall
     from .retry import RetryAfter
 
-__all__ = ["EventStream", "OnAbandon", "StreamMeta"]
+    T_co = TypeVar("T_co", covariant=True, default=object)
+else:
+    from typing import TypeVar
+
+    T_co = TypeVar("T_co", covariant=True)
+
+__all__ = ["EventStream", "OnAbandon"]
 
 OnAbandon: TypeAlias = Literal["close", "cancel_response"]
 """What happens if a stream is left before its end: the connection is closed, or the response is cancelled on the server too."""
@@ -115,6 +123,8 @@ OnAbandon: TypeAlias = Literal["close", "cancel_response"]
 _E = TypeVar("_E", bound=Event)
 _F = TypeVar("_F", bound=Event)
 _G = TypeVar("_G", bound=Event)
+_X = TypeVar("_X")
+_Scalar = TypeVar("_Scalar", str, bool, int, float)
 T = TypeVar("T")
 
 _CANCEL_TIMEOUT: Final = 3.0  # seconds for cancelling an abandoned response
@@ -127,28 +137,14 @@ class _State(enum.Enum):
     CLOSED = "closed"
 
 
-@attrs.frozen(kw_only=True)
-class StreamMeta:
-    """The head of the server's reply, which is known before the first event."""
-
-    status: int
-    """The HTTP status code."""
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    """Names in lower case."""
-    request_id: str | None = None
-    """The server's id of this exchange."""
-    rate_limits: Mapping[str, RateLimit] = attrs.field(factory=dict[str, RateLimit])
-    """The state of the quotas, by name: ``requests``, ``tokens``, …"""
-
-
-class EventStream:
+class EventStream(Generic[T_co]):
     """The events of one response, as they arrive. Returned by :meth:`ResponsesClient.stream`; use it in ``async with``.
 
     Entering the block sends the request. It raises ``APIError`` if the server answers with an error, ``NotAnEventStream`` if the
     reply is not a stream, and errors of the transport.
 
-    Then iterate over it (or :meth:`events`, :meth:`text_deltas`, :meth:`batches`, :meth:`partial`), or call :meth:`result` or
-    :meth:`parse`. Iterating yields typed events until the response ends. It does not raise for a response that is ``failed`` or
+    Then iterate over it (or :meth:`events`, :meth:`text_deltas`, :meth:`batches`, :meth:`partial`, :meth:`elements`), or call
+    :meth:`result` or :meth:`parse`. Iterating yields typed events until the response ends. It does not raise for a response that is ``failed`` or
     ``incomplete``: those are events, and an :attr:`outcome`. It raises ``DeadlineExceeded``, other ``TransportError`` and
     ``LimitExceeded``, after the events that arrived before. :meth:`result` raises for any outcome except ``completed``.
 
@@ -162,6 +158,7 @@ class EventStream:
     """
 
     __slots__ = (
+        "__weakref__",
         "_attempts",
         "_call",
         "_cancel",
@@ -179,10 +176,12 @@ class EventStream:
         "_meta",
         "_midway",
         "_on_event",
+        "_output",
         "_pending_retry",
         "_reading",
         "_received",
         "_received_some",
+        "_sending",
         "_state",
         "_withheld",
     )
@@ -194,9 +193,11 @@ class EventStream:
         *,
         cancel: Callable[[str], Awaitable[object]] | None = None,
         engine: ResponseStream | None = None,
+        output: Structured[T_co] | None = None,
     ) -> None:
         # `cancel` cancels a response by its id; it is set if abandoning the stream means that. `engine` is set if the stream
-        # continues a response.
+        # continues a response. `output` is the type that the request asks for.
+        self._output = output
         self._core = core
         self._call = call
         self._cancel = cancel
@@ -204,10 +205,11 @@ class EventStream:
         self._state = _State.NEW
         self._attempts: Attempts | None = None
         self._exchange = Exchange(core.transport, call.request)
-        self._meta: StreamMeta | None = None
+        self._meta: ResponseMeta | None = None
         self._engine = engine if engine is not None else self._new_engine()
         self._frame_decoder: SSEDecoder | None = None  # only for the hook `on_frame`
         self._reading = False
+        self._sending: anyio.CancelScope | None = None
         self._received: Iterator[Event] = iter(())  # events that were not consumed yet
         self._delivered = 0  # events that were put there; of a resumed response, at least one
         self._midway = False  # whether the events begin in the middle of the response
@@ -221,7 +223,7 @@ class EventStream:
         self._pending_retry: tuple[ResponsesProtoError, RetryAfter] | None = None
         self._withheld: list[Event] = []  # a failure without a reason, and what followed it
         self._finished = False
-        self._failure: ResponsesProtoError | None = None
+        self._failure: Exception | None = None
         self._end_cause: TransportError | None = None  # why the body ended early, if that is not the failure itself
         self._drain = Drain()
 
@@ -247,12 +249,22 @@ class EventStream:
         return self._engine.cursor
 
     @property
+    def output(self) -> Structured[T_co] | None:
+        """The type that the request asks for, from ``client.stream(..., output=T)``; ``None`` without one."""
+        return self._output
+
+    @property
+    def awaited(self) -> bool:
+        """Whether a task waits for the server, to open the stream or to read it."""
+        return self._reading or self._sending is not None
+
+    @property
     def anomalies(self) -> list[Anomaly]:
         """The deviations from the protocol that were found and tolerated, in order."""
         return self._engine.anomalies
 
     @property
-    def meta(self) -> StreamMeta:
+    def meta(self) -> ResponseMeta:
         """Status, headers, request id and quotas. Raises ``LocalProtocolError`` until the block is entered."""
         if self._meta is None:
             raise LocalProtocolError("no reply yet: enter the stream's block first")
@@ -264,11 +276,12 @@ class EventStream:
         if self._state is not _State.NEW:
             raise LocalProtocolError("a stream can be entered only once: call client.stream() for another one")
         self._state = _State.OPEN
+        self._core.state.streams.add(self)
         self._attempts = Attempts(self._core, self._call)
         try:
             await self._send(self._attempts)
         except BaseException as error:
-            self._failure = error if isinstance(error, ResponsesProtoError) else None
+            self._failure = error if isinstance(error, Exception) else None
             await self._close(error)
             raise
         return self
@@ -284,7 +297,10 @@ class EventStream:
             await self._close(exc)
 
     async def aclose(self) -> None:
-        """Close the connection at once, as leaving the block does. Idempotent."""
+        """Close the connection at once, as leaving the block does. Idempotent.
+
+        A task that is reading the stream gets a ``LocalProtocolError``.
+        """
         await self._close()
 
     # The events
@@ -329,12 +345,16 @@ class EventStream:
         ``phase`` chooses the messages: ``"commentary"``, or ``"final_answer"``, which is every message that is not marked as
         commentary; by default all. ``agent`` chooses the messages of one agent, by its name.
         """
+        texts = MessageTexts(phase=phase, agent=agent, midway=self._midway)
+        self._continue(texts)
+        return TextDeltas(self._get_received, self._receive_more, texts)
+
+    def _continue(self, follower: MessageTexts | PartialOutput | PartialElements[Any]) -> None:
+        """Let ``follower`` continue from the snapshot if earlier events were read by others."""
         waiting = list(self._received)
         self._received = iter(waiting)
-        texts = MessageTexts(phase=phase, agent=agent, midway=self._midway)
         if self._delivered > len(waiting):
-            texts.begin_with(self._engine.response, waiting)  # what comes now continues what others have read
-        return TextDeltas(self._get_received, self._receive_more, texts)
+            follower.begin_with(self._engine.response, waiting)
 
     def batches(self) -> Batches:
         """Iterate over lists of events: all events of one read, never an empty list. Faster for many small events."""
@@ -359,40 +379,82 @@ class EventStream:
             raise LocalProtocolError("the stream has no result: it was closed before the response ended")
         error = outcome.exception()
         if error is None:
-            return outcome.response
+            return outcome.response if self._meta is None else with_meta(outcome.response, self._meta)
         if error.__cause__ is None:
             error.__cause__ = self._end_cause
         if self._attempts is not None:
             self._attempts.redact(error)
         raise error
 
-    async def parse(self, output: TypeForm[T], /) -> ParseResult[T]:
-        """Read to the end and return the value of type ``output`` that the text contains (Responses, Structured outputs).
+    @overload
+    async def parse(self, /) -> ParseResult[T_co]: ...
+    @overload
+    async def parse(self, output: TypeForm[T], /) -> ParseResult[T]: ...
+    async def parse(self, output: Any = None, /) -> ParseResult[Any]:
+        """Read to the end and return the value that the text contains (Responses, Structured outputs).
 
-        The request must ask for that type: ``client.stream(..., text=TextConfig(format=text_format(T)))``, see
-        :mod:`responses_proto.schema`. The result is ``Parsed``, ``Refused``, ``Incomplete`` or ``Invalid``: however the response
-        ended, that is a result and not an error, and only the text of a completed response is parsed. After the block, this works
-        as :meth:`result` does. Raises what iterating raises.
+        It is of the type in ``client.stream(..., output=T)``. For a request whose text format was made by
+        :func:`responses_proto.schema.text_format`, pass the type here.
+
+        The result is ``Parsed``, ``Refused``, ``Incomplete`` or ``Invalid``: however the response ended, that is a result and not an error,
+        and only the text of a completed response is parsed. After the block, this works as :meth:`result` does. Raises what
+        iterating raises, and ``UsageError`` if there is no type.
         """
-        from ..schema.structured import Structured  # noqa: PLC0415 - loaded only by callers that parse
-
+        structured = self._structured(output)
+        if structured is None:
+            raise UsageError("parse() needs a type: client.stream(..., output=T), or parse(T)")
         try:
             await self.result()
         except ResponsesProtoError:
             if self._failure is not None or self._engine.outcome is None:
                 raise
-        return Structured(output).parse_outcome(cast("Outcome", self.outcome))
+        return structured.parse_outcome(cast("Outcome", self.outcome))
 
-    def partial(self, output: Any = None, /) -> PartialValues:
+    @overload
+    def partial(self: EventStream[_Scalar], /) -> PartialValues[_Scalar]: ...
+    @overload
+    def partial(self: EventStream[list[Any]], /) -> PartialValues[list[JSONValue]]: ...
+    @overload
+    def partial(self, output: Any = None, /) -> PartialValues[JSONValue]: ...
+    def partial(self, output: Any = None, /) -> PartialValues[Any]:
         """Iterate over the JSON value of the text so far: a plain value, each time that more of it is known.
 
-        ``output`` is the type that the request asked for. It is needed if values of the type are not JSON objects: those are
-        wrapped in an object on the wire and unwrapped here. This reads the stream itself; call :meth:`parse` next for the typed value.
+        A string grows, an object or a list gains members; a number or a date is there once it is complete. ``output`` is needed if the
+        type was not passed to ``client.stream(..., output=T)`` and its values are not JSON objects: those are wrapped in an object on
+        the wire and unwrapped here. This reads the stream itself; call :meth:`parse` next for the typed value.
         """
-        from ..schema.structured import PartialOutput, Structured  # noqa: PLC0415 - as above
+        from ..schema.structured import PartialOutput  # noqa: PLC0415 - loaded only by callers that parse
 
-        structured = Structured[Any](output) if output is not None else None
-        return PartialValues(self, PartialOutput(structured, limits=self._core.limits))
+        partial = PartialOutput(self._structured(output), limits=self._core.limits, midway=self._midway)
+        self._continue(partial)
+        return PartialValues(self, partial)
+
+    @overload
+    def elements(self: EventStream[Sequence[_X] | AbstractSet[_X]], /) -> Elements[_X]: ...
+    @overload
+    def elements(self, of: TypeForm[T], /) -> Elements[T]: ...
+    @overload
+    def elements(self, /) -> Elements[Any]: ...
+    def elements(self, of: Any = None, /) -> Elements[Any]:
+        """Iterate over the elements of the list in the text, each as a typed value as soon as it is complete.
+
+        The list is the value itself, for ``client.stream(..., output=list[T])``, or the one member of it that is a list. ``of`` is
+        the type of the elements. It is needed without ``output``, and chooses one of several lists. This reads the stream itself. The
+        iteration ends with the stream; call :meth:`parse` or :meth:`result` next to know whether the list is complete.
+
+        Raises ``UsageError`` if there is no list, or several. Iterating raises ``DecodeError``, with the path, for an element that does
+        not match its type, and then goes on with the next one; and what iterating over the stream raises.
+        """
+        from ..schema.structured import PartialElements  # noqa: PLC0415 - loaded only by callers that parse
+
+        elements = PartialElements[Any](self._output, of, limits=self._core.limits, midway=self._midway)
+        self._continue(elements)
+        return Elements(self, elements)
+
+    def _structured(self, output: Any) -> Structured[Any] | None:
+        from ..schema.structured import structured_for  # noqa: PLC0415 - loaded only by callers that parse
+
+        return self._output if output is None else structured_for(output)
 
     def detach(self) -> tuple[Cursor | None, Accumulator]:
         """Return the cursor and the accumulator of an interrupted stream, so that another stream can continue from them.
@@ -442,10 +504,17 @@ class EventStream:
         try:
             if self._pending_retry is not None:
                 await self._send_again(*self._pending_retry)
-            elif self._engine.ended:
-                self._feed(await self._drain_body())
             else:
-                self._feed(await self._receive())
+                piece = await (self._drain_body() if self._engine.ended else self._receive())
+                if self._state is _State.OPEN:
+                    self._feed(piece)
+                else:
+                    self._fail_unless_complete(self._closed_meanwhile())
+        except Exception as error:  # a hook's, or one of the caller's own transport
+            if not self._closed_here(error):
+                self._fail(error)
+                raise
+            self._fail_unless_complete(self._closed_meanwhile(error))
         except BaseException:  # most likely a cancellation, which lost the data that the transport was reading
             self._fail_unless_complete(
                 LocalProtocolError("a read of this stream was cancelled, which closed its connection")
@@ -455,6 +524,19 @@ class EventStream:
             self._reading = False
         if self._finished:
             await self._exchange.aclose()
+
+    def _closed_here(self, error: Exception) -> bool:
+        """Return whether an error is only the consequence of closing the stream, or the connections of its client."""
+        disconnected = (
+            self._core.state.closed and self._call.request.method != "SEND"
+        )  # a session has its own connection
+        return self._state is not _State.OPEN or (disconnected and isinstance(error, TransportError))
+
+    def _closed_meanwhile(self, cause: Exception | None = None) -> LocalProtocolError:
+        closed = "client" if self._core.state.closed else "stream"
+        error = LocalProtocolError(f"the {closed} was closed while a task was reading this stream")
+        error.__cause__ = cause
+        return error
 
     async def _receive(self) -> bytes:
         """Return the next piece of the body; empty at its end, or if the connection failed."""
@@ -471,6 +553,8 @@ class EventStream:
         try:
             return await exchange.receive(kind, allowed)
         except TransportError as error:
+            if self._closed_here(error):
+                raise
             # A truncated body is an end, which the engine reports; after an `error` event the server owes nothing.
             if isinstance(error, StreamTruncated) or engine.error_seen:
                 self._end_cause = error
@@ -496,11 +580,15 @@ class EventStream:
     def _feed(self, piece: bytes) -> None:
         """Pass a piece of the body to the engine; an empty one is the end of the body."""
         engine = self._engine
+        frames: list[Frame] = []
         try:
             if self._frame_decoder is not None and piece:
-                on_frame = cast("Callable[[Frame], object]", self._core.hooks.on_frame)
-                for frame in self._frame_decoder.receive(piece):
-                    on_frame(frame)
+                frames = self._frame_decoder.receive(piece)
+        except ResponsesProtoError as error:
+            self._fail_unless_complete(error)
+        for frame in frames:
+            call_hook(cast("Callable[[Frame], object]", self._core.hooks.on_frame), frame)
+        try:
             if piece:
                 engine.receive_data(piece)
             else:
@@ -529,49 +617,56 @@ class EventStream:
             events = self._withhold_failure(events)
         self._received_some = bool(events)
         self._delivered += len(events)
+        self._received = iter(events)
         if self._on_event is not None:
             for event in events:
-                self._on_event(event)
-        self._received = iter(events)
+                call_hook(self._on_event, event)
 
     # Sending, once or more
 
-    async def _send(self, attempts: Attempts) -> None:
-        """Send the request, as often as the retry policy allows, until the server replies with a stream."""
-        while True:
-            await attempts.enter_gate()
-            self._exchange = attempts.begin(await self._call.body.bytes())
-            self._frame_decoder = SSEDecoder(self._core.limits) if self._core.hooks.on_frame is not None else None
-            try:
-                await self._exchange.open()
-                await self._check_head()
-            except ResponsesProtoError as error:
-                await self._exchange.aclose()
-                await attempts.retry_or_raise(error)
-            else:
-                return
+    async def _send(self, attempts: Attempts, pause: tuple[ResponsesProtoError, RetryAfter] | None = None) -> None:
+        """Send the request, as often as the retry policy allows, until the server replies with a stream.
 
-    async def _check_head(self) -> None:
+        ``pause`` is the retry to wait for first. Raises ``LocalProtocolError`` if the stream is closed meanwhile.
+        """
+        pieces: tuple[bytes, ...] = ()
+        with anyio.CancelScope() as self._sending:
+            if pause is not None:
+                await attempts.wait(*pause)
+            while True:
+                self._exchange = await attempts.begin(await self._call.body.bytes())
+                self._frame_decoder = SSEDecoder(self._core.limits) if self._core.hooks.on_frame is not None else None
+                try:
+                    await self._exchange.open()
+                    pieces = await self._check_head()
+                except ResponsesProtoError as error:
+                    await self._exchange.aclose()
+                    await attempts.retry_or_raise(error)
+                else:
+                    break
+        self._sending = None  # cancelled by `_close`, or over
+        if self._state is not _State.OPEN:
+            await self._exchange.aclose()
+            raise LocalProtocolError("the stream was closed before the server replied")
+        for piece in pieces:
+            self._feed(piece)
+
+    async def _check_head(self) -> tuple[bytes, ...]:
+        """Check what the reply is. Return what was read of its body for that, to be fed next."""
         exchange = self._exchange
         status, headers = exchange.status, exchange.headers
-        self._meta = StreamMeta(
-            status=status,
-            headers=headers,
-            request_id=redact(name.encode(), self._core.secret).decode() if (name := request_id(headers)) else None,
-            rate_limits=rate_limits(headers, now=time.time()),
-        )
+        self._meta = ResponseMeta.of(status, headers, self._core.secret)
         if status >= HTTPStatus.BAD_REQUEST:
             raise error_from_reply(exchange, await exchange.read_start(MAX_ERROR_BODY), self._core.secret)
         if status >= HTTPStatus.MULTIPLE_CHOICES:
             raise self._not_a_stream(await exchange.read_start(MAX_ERROR_BODY))
         kind = media_type(headers)
         if kind == "text/event-stream" or status == HTTPStatus.SWITCHING_PROTOCOLS:
-            return  # if the body is something else, the engine finds out
+            return ()  # if the body is something else, the engine finds out
         first, is_events = await exchange.read_first("first_event", self._call.request.timeouts.first_event)
         if is_events:
             self._engine.accumulator.report(Anomaly("content-type", "$", f"the server says {kind or 'nothing'}"))
-            self._feed(first)
-            return
+            return (first,)
         # Some servers ignore `stream` and send the whole response as JSON.
         if not first.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"{"):
             raise self._not_a_stream(await exchange.read_start(MAX_ERROR_BODY, first))
@@ -582,9 +677,8 @@ class EventStream:
         if value is None or not is_response(value):
             raise self._not_a_stream(body)
         self._frame_decoder = None
-        self._feed(body)
-        self._feed(b"")
         await exchange.aclose()
+        return body, b""
 
     def _withhold_failure(self, events: list[Event]) -> list[Event]:
         """Return the events to deliver: without a failure that precedes any output, if it is to be retried."""
@@ -627,14 +721,13 @@ class EventStream:
         self._pending_retry = None
         await self._exchange.aclose()
         try:
-            await attempts.wait(error, retry)
-            await self._send(attempts)
+            await self._send(attempts, (error, retry))
         except ResponsesProtoError as failure:
             self._fail(failure)
 
     # Failing
 
-    def _fail_unless_complete(self, failure: ResponsesProtoError) -> None:
+    def _fail_unless_complete(self, failure: Exception) -> None:
         """Stop reading. That is a failure unless the response has ended, and only the rest of the body is missing."""
         outcome = self._engine.outcome
         if outcome is not None and outcome.status not in ("truncated", "error"):
@@ -642,13 +735,15 @@ class EventStream:
         else:
             self._fail(failure)
 
-    def _fail(self, failure: ResponsesProtoError) -> None:
+    def _fail(self, failure: Exception) -> None:
         """Stop reading, and keep the first failure, which is raised after the events that arrived before it."""
         if self._failure is not None:
             return
         engine = self._engine
         self._finished = True
         self._failure = failure
+        if not isinstance(failure, ResponsesProtoError):
+            return
         if self._attempts is not None:
             self._attempts.redact(failure)
         failure.response = failure.response or engine.response
@@ -679,6 +774,9 @@ class EventStream:
     async def _close(self, error: BaseException | None = None) -> None:
         was_open, self._state = self._state is _State.OPEN, _State.CLOSED
         self._received = iter(())
+        self._core.state.streams.discard(self)
+        if self._sending is not None:
+            self._sending.cancel()
         try:
             await self._exchange.aclose()
             if was_open and self._cancel is not None:

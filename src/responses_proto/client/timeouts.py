@@ -8,6 +8,7 @@ from typing import Any, cast
 import attrs
 
 from ..exceptions import UsageError
+from ._settings import Settings
 
 __all__ = ["Timeouts"]
 
@@ -21,10 +22,11 @@ def _seconds(_timeouts: object, attribute: attrs.Attribute[Any], value: object) 
 
 
 @attrs.frozen(kw_only=True)
-class Timeouts:
+class Timeouts(Settings):
     """Bounds for everything that can take too long, in seconds; ``None`` waits for ever. Immutable.
 
-    Pass it to ``ResponsesClient(timeouts=...)`` or to a single call. A bound that runs out raises
+    Pass it to ``ResponsesClient(timeouts=...)`` or to a single call. The bounds of a call replace those of the client that they
+    name: with ``timeouts=Timeouts(total=60)``, all others are the client's. A bound that runs out raises
     :class:`~responses_proto.exceptions.DeadlineExceeded` with the name of the field as ``kind``, the seconds that passed as
     ``elapsed``, and the partial response. Only time spent waiting for the server counts: a consumer that is slow between two
     events runs into no bound except ``total``.

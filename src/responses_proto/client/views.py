@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from ..protocol._texts import MessageTexts
-    from ..schema.structured import PartialOutput
+    from ..schema.structured import PartialElements, PartialOutput
     from ..typing import JSONValue
 
-__all__ = ["Batches", "Events", "PartialValues", "TextDeltas"]
+__all__ = ["Batches", "Elements", "Events", "PartialValues", "TextDeltas"]
 
 _E = TypeVar("_E")
 _MISSPELT: Final = 0.95  # similarity from which an unknown event name is taken for a known one with a typo
@@ -116,7 +116,7 @@ class Batches(_View):
                 raise StopAsyncIteration
 
 
-class PartialValues:
+class PartialValues(Generic[_E]):
     """The JSON value of the text so far, each time that more of it is known. From :meth:`EventStream.partial`.
 
     Values are plain JSON and are not changed after they were yielded. Iterating reads the stream, raises what reading it
@@ -133,11 +133,30 @@ class PartialValues:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> JSONValue:
+    async def __anext__(self) -> _E:
         while True:
             event = await anext(self._events)
             if self._output.push(event):
                 value = self._output.value
                 if value is not UNSET and value != self._last:
                     self._last = value
-                    return value
+                    return cast("_E", value)
+
+
+class Elements(Generic[_E]):
+    """The elements of the list in the text, each as soon as it is complete. From :meth:`EventStream.elements`."""
+
+    __slots__ = ("_elements", "_events", "_waiting")
+
+    def __init__(self, events: AsyncIterator[Event], elements: PartialElements[_E]) -> None:
+        self._events = events
+        self._elements = elements
+        self._waiting: deque[tuple[int, JSONValue]] = deque()  # complete, and not yielded yet
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> _E:
+        while not self._waiting:
+            self._waiting.extend(self._elements.push(await anext(self._events)))
+        return self._elements.load(*self._waiting.popleft())

@@ -53,14 +53,24 @@ class Extra(dict[str, Any]):
     takes precedence when the model is dumped.
     """
 
-    __slots__ = ("absent",)
+    __slots__ = ("absent", "origin")
     absent: frozenset[str]
+    origin: object
+    """What the object came in, if the client noted it. Not part of the value: not compared, and not pickled."""
 
     def __init__(
         self, items: Iterable[tuple[str, object]] | Mapping[str, object] = (), absent: Iterable[str] = ()
     ) -> None:
         super().__init__(items)
         self.absent = frozenset(absent)
+        self.origin = None
+
+    @classmethod
+    def with_origin(cls, extra: Mapping[str, object], origin: object) -> Extra:
+        """Return a copy of ``extra`` with another :attr:`origin`."""
+        copy = cls(extra, extra.absent if isinstance(extra, Extra) else ())
+        copy.origin = origin
+        return copy
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Extra):
@@ -158,6 +168,35 @@ class Model:
             unknown = {wire: "***" if wire in secrets else value for wire, value in self.extra.items()}
             parts.append(f"extra={_short_repr(unknown)}" + (f", absent={sorted(absent)}" if absent else ""))
         return f"{type(self).__name__}({', '.join(parts)})"
+
+
+class _Elsewhere:
+    """A method of other libraries' models: looking for it raises an ``AttributeError`` that names the function to use.
+
+    A descriptor and not ``__getattr__``, which would make every access to an attribute slower.
+    """
+
+    __slots__ = ("_name", "_use")
+
+    def __init__(self, name: str, use: str) -> None:
+        self._name = name
+        self._use = use
+
+    def __get__(self, instance: object, owner: type) -> NoReturn:
+        message = f"{owner.__name__!r} has no attribute {self._name!r}: use responses_proto.{self._use}"
+        raise AttributeError(message, name=self._name, obj=owner if instance is None else instance)
+
+
+_FUNCTIONS = {
+    "codec.dump(model)": ("model_dump", "to_dict", "dict", "asdict"),
+    "codec.dumps(model)": ("model_dump_json", "to_json", "json"),
+    "codec.load(value, cls)": ("model_validate", "from_dict", "parse_obj"),
+    "codec.loads(text, cls)": ("model_validate_json", "from_json", "parse_raw"),
+    "schema.json_schema(cls)": ("model_json_schema",),
+}
+for _use, _names in _FUNCTIONS.items():
+    for _name in _names:
+        setattr(Model, _name, _Elsewhere(_name, _use))
 
 
 def _short_repr(value: Any, levels: int = _MAX_REPR_LEVELS) -> str:

@@ -54,6 +54,7 @@ __all__ = [
     "InputTransformation",
     "Misalignment",
     "MisalignmentSteer",
+    "ModelInfo",
     "Moderation",
     "ModerationError",
     "ModerationOutcome",
@@ -509,6 +510,18 @@ class DeletedResponse(Model):
     """It differs between servers."""
     id: str
     deleted: bool
+
+
+@model(optional=("object",))
+class ModelInfo(Model):
+    """A model that a server offers (Models, List). What else a server says about it is in `extra`."""
+
+    object: ClassVar[Literal["model"]] = "model"
+    id: str
+    """The name to pass as `model`."""
+    created: int | None | Unset = UNSET
+    """Seconds since 1970."""
+    owned_by: str | None | Unset = UNSET
 
 
 @model

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .structured import Parameter as Parameter
     from .structured import Parsed as Parsed
     from .structured import ParseResult as ParseResult
+    from .structured import PartialElements as PartialElements
     from .structured import PartialOutput as PartialOutput
     from .structured import Refused as Refused
     from .structured import Structured as Structured
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .structured import parse_response as parse_response
     from .structured import register_type as register_type
     from .structured import structure as structure
+    from .structured import structured_for as structured_for
     from .structured import text_format as text_format
     from .structured import with_text_format as with_text_format
 else:
@@ -43,6 +45,7 @@ else:
                 "Parameter",
                 "ParseResult",
                 "Parsed",
+                "PartialElements",
                 "PartialOutput",
                 "Refused",
                 "Structured",
@@ -51,6 +54,7 @@ else:
                 "parse_response",
                 "register_type",
                 "structure",
+                "structured_for",
                 "text_format",
                 "with_text_format",
             ),

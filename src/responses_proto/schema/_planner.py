@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     from ..typing import JSONObject
     from ._metadata import Constraint
 
-__all__ = ["object_of", "register_type", "shape_of", "type_name"]
+__all__ = ["add_type", "object_of", "shape_of", "type_name"]
 
 T = TypeVar("T")
 
@@ -82,16 +82,8 @@ _NO_METADATA: Final = Metadata()
 _NEEDS_ELEMENT_TYPE: Final = "has no type of its elements, such as list[str]: name it, or pass strict=False"
 
 
-def register_type(cls: type[T], schema: JSONObject, load: abc.Callable[[Any], T]) -> None:
-    """Support a class of your own in structured output and as a parameter of tools, or replace the support of a known one.
-
-    - ``schema``: the JSON Schema of its values, complete: without references. If it is not in the strict subset, the class is
-      supported with ``strict=False`` only.
-    - ``load``: converts the JSON value to the Python value. It raises ``ValueError`` if the value does not match.
-
-    Types that were read before keep their schema, so register classes first. Raises ``UsageError`` if ``cls`` is not a class or
-    ``schema`` is not a dictionary.
-    """
+def add_type(cls: type[T], schema: JSONObject, load: abc.Callable[[Any], T]) -> None:
+    """Add a class to the types that have a shape. See :func:`responses_proto.schema.register_type`."""
     if not isinstance(cls, type) or not isinstance(schema, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - for callers without a type checker
         raise UsageError(f"expected a class and a schema, got {cls!r} and {schema!r}")
     closed: JSONObject = {"properties": {"value": schema}, "required": ["value"], "additionalProperties": False}

@@ -188,6 +188,18 @@ class PartialJSON:
         result: JSONValue | Unset = value
         return result
 
+    def elements(self, key: str | None = None, start: int = 0) -> list[JSONValue]:
+        """Return the complete elements of a list, from the index ``start``: of the value itself, or of its member ``key``.
+
+        Empty if there is no such list, or not yet. The elements are not copied, and are never changed later.
+        """
+        found: Any = self._stack[0].value if self._stack else self._root
+        if isinstance(found, dict):
+            members = cast("dict[str, Any]", found)
+            is_open = len(self._stack) > 1 and self._stack[0].key == key
+            found = self._stack[1].value if is_open else members.get(key or "")
+        return cast("list[JSONValue]", found[start:]) if isinstance(found, list) else []
+
     @property
     def complete(self) -> bool:
         """Whether the text is one complete JSON value."""

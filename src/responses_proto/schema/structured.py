@@ -33,9 +33,12 @@ A type that is not a JSON object is wrapped in one, as ``{"value": ...}``, and u
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import functools
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, Generic, TypeAlias, TypeVar, cast, get_args, get_origin
 
 import attrs
 
@@ -49,12 +52,14 @@ from ..protocol._texts import MessageTexts
 from ..typing import UNSET
 from ._errors import ShapeError, path_of
 from ._models import is_wire_type, wire_schema
-from ._planner import description_of, object_of, register_type, shape_of, type_name
+from ._planner import add_type, description_of, object_of, shape_of, type_name
 from ._pydantic import PydanticShape
-from ._shapes import Dictionary, Object, ObjectField, ReadCache, root_schema
+from ._shapes import Array, Dictionary, Object, ObjectField, ReadCache, Tuple, root_schema
 from .partial import PartialJSON, partial_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
     from typing_extensions import TypeForm  # type checkers bundle it
 
     from ..models.events import Event
@@ -71,6 +76,7 @@ __all__ = [
     "Parameter",
     "ParseResult",
     "Parsed",
+    "PartialElements",
     "PartialOutput",
     "Refused",
     "Structured",
@@ -79,6 +85,7 @@ __all__ = [
     "parse_response",
     "register_type",
     "structure",
+    "structured_for",
     "text_format",
     "with_text_format",
 ]
@@ -91,6 +98,7 @@ _MAX_NAME_CHARS: Final = 64
 _FINAL: Final = "final_answer"
 _MAX_BEFORE_FENCE: Final = 1024
 """Characters within which a text that begins with a backtick has to open its fence, to be read while it arrives."""
+_MAX_PLANS: Final = 256
 _UNFINISHED: Final = frozenset({"queued", "in_progress", "incomplete", "failed", "cancelled"})
 
 
@@ -124,6 +132,8 @@ class Incomplete:
     """``max_output_tokens``, ``content_filter``, the code of an error, ``truncated``, or else the status of the response."""
     partial: JSONValue | Unset = UNSET
     """The JSON received so far; ``UNSET`` if there is none."""
+    message: str = attrs.field(default="", eq=False)
+    """What the server says about it; empty if it says nothing."""
     response: Response | None = attrs.field(default=None, kw_only=True, eq=False, repr=False)
     """The response; see its ``error`` and ``incomplete_details``."""
 
@@ -166,21 +176,22 @@ class Structured(Generic[T]):
 
     - ``name``: the name of the schema (letters, digits, ``_`` and ``-``, at most 64). Default: the name of the type.
     - ``strict``: whether the server enforces the schema, so that it must be in the strict subset of JSON Schema. If not, more types
-      are supported.
+      are supported. The text is checked here in either case.
 
-    Raises ``UsageError``, with the path in the message, if the schema cannot express the type.
+    Raises ``UsageError``, with the path in the message, if the schema cannot express the type. :func:`structured_for` returns one that is
+    kept, instead of planning the type again.
     """
 
     __slots__ = ("_root", "_wrapped", "description", "name", "schema", "strict")
 
+    strict: bool
+    """Whether the server is asked to enforce the schema."""
     name: str
     """The name of the schema."""
     description: str
     """The docstring of the type; empty if it has none."""
     schema: JSONObject
     """The JSON Schema. Do not change it."""
-    strict: bool
-    """Whether the schema is in the strict subset."""
 
     def __init__(self, of: TypeForm[T], *, name: str | None = None, strict: bool = True) -> None:
         shape = shape_of(of, strict=strict)
@@ -209,6 +220,7 @@ class Structured(Generic[T]):
 
     def _init(self, shape: Shape, name: str, *, strict: bool, wrapped: bool = False, description: str = "") -> None:
         self._wrapped = wrapped
+        self.strict = strict
         self.description = description
         self._root = shape
         self.name = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:_MAX_NAME_CHARS] or "output"
@@ -272,7 +284,8 @@ class Structured(Generic[T]):
         if status not in _UNFINISHED:
             return self._parse(response, "")
         details, error = response.incomplete_details, response.error
-        return self._parse(response, (details and details.reason) or (error and error.code) or status)
+        reason = (details and details.reason) or (error and error.code) or status
+        return self._parse(response, reason, error.message if error else "")
 
     def parse_outcome(self, outcome: Outcome) -> ParseResult[T]:
         """Return the result of a stream, as :meth:`parse_response`. A truncated stream is :class:`Incomplete`."""
@@ -280,14 +293,15 @@ class Structured(Generic[T]):
             return self._parse(outcome.response, "")
         if outcome.status in _UNFINISHED and outcome.response.status in _UNFINISHED:
             return self.parse_response(outcome.response)
-        return self._parse(outcome.response, (outcome.error and outcome.error.code) or outcome.status)
+        error = outcome.error
+        return self._parse(outcome.response, (error and error.code) or outcome.status, error.message if error else "")
 
-    def _parse(self, response: Response, unfinished: str) -> ParseResult[T]:
+    def _parse(self, response: Response, unfinished: str, message: str = "") -> ParseResult[T]:
         if response.refusal:
             return Refused(response.refusal, response=response)
         text = answer_text(response)
         if unfinished:
-            return Incomplete(unfinished, self._partial(text), response=response)
+            return Incomplete(unfinished, self._partial(text), message, response=response)
         if not text.strip():
             return Invalid("$", "the response has no text", text, response=response)
         return attrs.evolve(self.parse_text(text), response=response)
@@ -303,6 +317,62 @@ class Structured(Generic[T]):
         return partial.get(_WRAPPER_KEY, UNSET) if self._wrapped and isinstance(partial, Mapping) else partial
 
 
+class _TypeKey:
+    """A type as the key of a cache: equal for types that are planned alike, whether they can be hashed or not."""
+
+    __slots__ = ("_token", "of")
+
+    def __init__(self, of: Any) -> None:
+        self.of = of  # also keeps alive what the token identifies by id()
+        self._token = _type_token(of)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _TypeKey) and self._token == other._token
+
+    def __hash__(self) -> int:
+        return hash(self._token)
+
+
+def _type_token(of: Any) -> object:
+    # The equality of types themselves does not do: `int | str == str | int`, and Annotated compares 1 with True.
+    if isinstance(of, (str, int, float, bytes)) or of is None:
+        return type(of), of
+    if isinstance(of, (list, tuple)):
+        return tuple(map(_type_token, cast("Sequence[object]", of)))
+    origin = get_origin(of)
+    if origin is None:
+        return id(of)
+    arguments = (of.__origin__, *of.__metadata__) if origin is Annotated else get_args(of)
+    return id(origin), *map(_type_token, arguments)
+
+
+@functools.lru_cache(maxsize=_MAX_PLANS)
+def _plan(key: _TypeKey, name: str | None, strict: bool) -> Structured[Any]:  # noqa: FBT001 - lru_cache is faster without keywords
+    return Structured(key.of, name=name, strict=strict)
+
+
+def structured_for(of: TypeForm[T], *, name: str | None = None, strict: bool = True) -> Structured[T]:
+    """Return the :class:`Structured` of a type. Those of the last 256 types are kept, since planning a large type takes milliseconds.
+
+    The parameters and the errors are those of :class:`Structured`.
+    """
+    return _plan(_TypeKey(of), name, strict)
+
+
+def register_type(cls: type[T], schema: JSONObject, load: Callable[[Any], T]) -> None:
+    """Support a class of your own in structured output and as a parameter of tools, or replace the support of a known one.
+
+    - ``schema``: the JSON Schema of its values, complete: without references. If it is not in the strict subset, the class is
+      supported with ``strict=False`` only.
+    - ``load``: converts the JSON value to the Python value. It raises ``ValueError`` if the value does not match.
+
+    Tools and ``Structured`` objects that were made before keep their schema. Raises ``UsageError`` if ``cls`` is not a class or
+    ``schema`` is not a dictionary.
+    """
+    add_type(cls, schema, load)
+    _plan.cache_clear()
+
+
 def json_schema(of: Any, *, strict: bool = True) -> JSONObject:
     """Return the JSON Schema of a type.
 
@@ -312,12 +382,13 @@ def json_schema(of: Any, *, strict: bool = True) -> JSONObject:
 
     Raises ``UsageError`` if the type has no schema.
     """
-    return wire_schema(of) if is_wire_type(of) else Structured[Any](of, strict=strict).schema
+    return wire_schema(of) if is_wire_type(of) else copy.deepcopy(structured_for(of, strict=strict).schema)
 
 
 def text_format(of: Any, *, name: str | None = None, strict: bool = True) -> JsonSchemaFormat:
     """Return the text format of a request for a type. Raises ``UsageError``; see :class:`Structured`."""
-    return Structured[Any](of, name=name, strict=strict).text_format()
+    shared = structured_for(of, name=name, strict=strict).text_format()
+    return attrs.evolve(shared, schema=copy.deepcopy(shared.schema))
 
 
 def structure(text: str, of: TypeForm[T], *, strict: bool = True) -> T:
@@ -325,7 +396,7 @@ def structure(text: str, of: TypeForm[T], *, strict: bool = True) -> T:
 
     ``strict`` is that of the request, if it matters: more types are supported without it; see :class:`Structured`.
     """
-    return Structured[T](of, strict=strict).structure(text)
+    return structured_for(of, strict=strict).structure(text)
 
 
 def parse_response(response: Response, of: TypeForm[T], *, strict: bool = True) -> ParseResult[T]:
@@ -333,7 +404,7 @@ def parse_response(response: Response, of: TypeForm[T], *, strict: bool = True) 
 
     ``strict`` is that of the request; see :class:`Structured`.
     """
-    return Structured[T](of, strict=strict).parse_response(response)
+    return structured_for(of, strict=strict).parse_response(response)
 
 
 # ---- requests and texts
@@ -420,16 +491,28 @@ class PartialOutput:
     of those. A new content part replaces the old one.
 
     Call :meth:`push` with each event; when it returns true, :attr:`value` may have changed. ``output`` is the type that was
-    requested, so that its wrapper can be removed.
+    requested, so that its wrapper can be removed. ``midway`` is for a response whose beginning is not followed: a text that began
+    there is left out.
     """
 
-    def __init__(self, output: Structured[Any] | None = None, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self, output: Structured[Any] | None = None, *, limits: Limits | None = None, midway: bool = False
+    ) -> None:
         self._output = output
         self._limits = limits or Limits()
-        self._texts = MessageTexts(phase="final_answer")
+        self._texts = MessageTexts(phase="final_answer", midway=midway)
         self._answer: NewText | None = None  # the newest text of the answer
         self._start = ""  # the text so far, while it may be the start of a fence
         self._reader: PartialJSON | None = None
+
+    def begin_with(self, response: Response, waiting: Iterable[Event]) -> None:
+        """Continue from a snapshot, to which the events ``waiting`` will be pushed though it contains them."""
+        self._texts.begin_with(response, waiting)
+
+    @property
+    def reader(self) -> PartialJSON | None:
+        """The parser of the answer, another one for each answer; ``None`` before it begins."""
+        return self._reader
 
     @property
     def value(self) -> JSONValue | Unset:
@@ -468,6 +551,100 @@ class PartialOutput:
             text = self._start
         self._reader.feed(text)
         return True
+
+
+class PartialElements(Generic[T]):
+    """Reads the elements of a list in the answer of a stream, each as soon as it is complete.
+
+    The list is the answer itself, or the one member of it that is a list. ``output`` is the type that was requested, ``of`` the type of the
+    elements; one of them is needed. Call :meth:`push` with each event, and :meth:`load` with each value that it returns.
+
+    Raises ``UsageError`` if ``output`` has no list, or several to choose from.
+    """
+
+    def __init__(
+        self, output: Structured[Any] | None, of: Any = None, *, limits: Limits | None = None, midway: bool = False
+    ) -> None:
+        self._partial = PartialOutput(limits=limits, midway=midway)
+        self._key, self._shape = _list_in(output, of)
+        self._reader: PartialJSON | None = None
+        self._count = 0  # of the elements that were returned
+
+    def begin_with(self, response: Response, waiting: Iterable[Event]) -> None:
+        """Continue as :meth:`PartialOutput.begin_with` does. The elements of the snapshot are returned, too."""
+        self._partial.begin_with(response, waiting)
+
+    def push(self, event: Event) -> list[tuple[int, JSONValue]]:
+        """Process an event, and return the elements that it completes, with their index in the list.
+
+        Raises ``LimitExceeded`` for JSON that is nested too deep.
+        """
+        if not self._partial.push(event):
+            return []
+        reader = cast("PartialJSON", self._partial.reader)
+        if reader is not self._reader:  # another message is the answer now
+            self._reader, self._count = reader, 0
+        first = self._count
+        found = reader.elements(self._key, first)
+        self._count += len(found)
+        return list(enumerate(found, first))
+
+    def load(self, index: int, element: JSONValue) -> T:
+        """Convert an element. Raises ``DecodeError`` with the path if it does not match the type."""
+        path: list[str | int] = [index] if self._key == _WRAPPER_KEY else [self._key, index]
+        try:
+            return cast("T", ReadCache().read(self._shape, element, exact=False))
+        except ShapeError as error:
+            path += error.steps
+            message = error.message
+        except RecursionError:
+            message = "nested too deep"
+        raise DecodeError(message, path=path_of(path), type_name=self._shape.expects)
+
+
+def _list_in(output: Structured[Any] | None, of: Any) -> tuple[str, Shape]:
+    """Return the member of the answer that is a list, and the shape of its elements."""
+    strict = output is not None and output.strict
+    wanted = None if of is None else _lists_of(structured_for(cast("Any", list)[of], strict=strict))[_WRAPPER_KEY]
+    if output is None:
+        if wanted is None:
+            raise UsageError(
+                "elements() needs the type of the elements: elements(T), or client.stream(..., output=list[T])"
+            )
+        return _WRAPPER_KEY, wanted
+    lists = _lists_of(output)
+    if wanted is not None and len(lists) > 1:
+        schema = root_schema(wanted)
+        lists = {key: shape for key, shape in lists.items() if root_schema(shape) == schema}
+    if len(lists) != 1:
+        which = f"several lists: {', '.join(lists)}" if lists else "no list"
+        raise UsageError(f"elements() needs an output with one list, but {output.name} has {which}")
+    key, shape = lists.popitem()
+    return key, wanted or shape
+
+
+def _lists_of(output: Structured[Any]) -> dict[str, Shape]:
+    """Return the members of an object that are lists, each with the shape of its elements."""
+    root = output._root  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - of this module
+    members: dict[str, Shape] = {}
+    if isinstance(root, Object):
+        members = {field.wire: field.shape for field in root.fields}
+    elif isinstance(root, PydanticShape):
+        fields: Mapping[str, Any] = getattr(root.model, "model_fields", {})
+        for name, field in fields.items():
+            with contextlib.suppress(UsageError):  # a type that only pydantic knows
+                members[field.alias or name] = shape_of(field.annotation, strict=output.strict)
+    return {key: array.item for key, shape in members.items() if (array := _array_in(shape, ())) is not None}
+
+
+def _array_in(shape: Shape, around: tuple[Shape, ...]) -> Array | None:
+    """Return the list that a shape is, under a name, a description or beside null; ``None`` if it is none."""
+    if isinstance(shape, Array):
+        return shape
+    if isinstance(shape, (Object, Tuple)) or any(shape is outer for outer in around):
+        return None
+    arrays = [array for part in shape.parts() if (array := _array_in(part, (*around, shape))) is not None]
+    return arrays[0] if len(arrays) == 1 else None
 
 
 def _comes_before(message: FollowedMessage, answer: FollowedMessage) -> bool:

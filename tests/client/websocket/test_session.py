@@ -28,6 +28,7 @@ from tests.streams import call_events, ending, numbered, opening, plain
 from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import CreateResponse, Hooks, ResponsesClient, RetryPolicy, Timeouts
+from responses_proto.client.transport import HTTPTransport
 from responses_proto.exceptions import (
     APIError,
     AuthenticationError,
@@ -45,7 +46,7 @@ from responses_proto.exceptions import (
 )
 from responses_proto.models.config import TextConfig
 from responses_proto.models.events import OutputTextDelta, SteerAccepted
-from responses_proto.models.items import FunctionCallOutput
+from responses_proto.models.items import FunctionCall, FunctionCallOutput
 from responses_proto.models.request import ResponseCreateMessage
 from responses_proto.schema import Parsed, text_format
 from responses_proto.testing import Answer, FakeServer, Fault, Script, ServerExchange
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from responses_proto.client import CallFinished, WebSocketSession
-    from responses_proto.client.transport import WireRequest
+    from responses_proto.client.transport import WireReply, WireRequest
     from responses_proto.models.events import Event
     from responses_proto.protocol import Frame
 
@@ -1128,5 +1129,75 @@ def test_a_session_shows_no_secret(backend: str) -> None:
                     shown = f"{session!r} {stream!r} {session.meta!r}"
                     for secret in (KEY, "word", "token"):
                         assert secret not in shown
+
+    run(backend, test)
+
+
+class Forwarding:
+    """A transport of the caller's own, over another one."""
+
+    def __init__(self, inner: HTTPTransport) -> None:
+        self._inner = inner
+        self.requests: list[WireRequest] = []
+
+    async def send(self, request: WireRequest) -> WireReply:
+        self.requests.append(request)
+        return await self._inner.send(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+@both_loops
+def test_a_transport_of_ones_own_can_carry_a_session(backend: str) -> None:
+    async def test() -> None:
+        transport = Forwarding(HTTPTransport())
+        async with (
+            FakeServer("Hello") as server,
+            session_with(server, http_client=transport) as session,
+            session.stream(model="m", input="x") as stream,
+        ):
+            assert (await stream.result()).output_text == "Hello"
+        assert [request.headers["upgrade"] for request in transport.requests] == ["websocket"]
+        await transport.aclose()
+
+    run(backend, test)
+
+
+@both_loops
+def test_each_handshake_has_the_current_key(backend: str) -> None:
+    async def test() -> None:
+        keys = iter(["first", "second"])
+        async with FakeServer("Hello") as server:
+            async with (
+                ResponsesClient(server.url, lambda: next(keys)) as client,
+                client.connect() as session,
+                session.stream(model="m", input="x") as stream,
+            ):
+                await stream.result()
+            assert server.requests[0].headers["authorization"] == "Bearer first"
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize("continuation", [None, "response"])
+def test_a_run_sends_all_its_requests_over_the_session(backend: str, continuation: Any) -> None:
+    def add(a: int, b: int) -> int:
+        """Add two numbers."""
+        return a + b
+
+    call = FunctionCall(call_id="call_1", name="add", arguments='{"a": 1, "b": 2}')
+
+    async def test() -> None:
+        script = Script(Answer.items(call), "3")
+        async with FakeServer(script) as server, session_with(server) as session:
+            async with session.run(model="m", input="1 + 2?", tools=[add], store=False, continuation=continuation) as r:
+                assert (await r.result()).output_text == "3"
+            assert session.connections == 1
+            first, second = (request.json for request in server.requests if request.body)
+            assert first["input"] == "1 + 2?"
+            assert second["input"][-1]["output"] == "3"
+            assert ("previous_response_id" in second) is (continuation == "response")
 
     run(backend, test)

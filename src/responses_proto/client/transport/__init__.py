@@ -12,7 +12,9 @@ from ..._lazy import lazy_exports
 if TYPE_CHECKING:
     __all__: list[str]
 
+    from .base import NetworkStream as NetworkStream
     from .base import Transport as Transport
+    from .base import UpgradedReply as UpgradedReply
     from .base import WireReply as WireReply
     from .base import WireRequest as WireRequest
     from .http import HTTPClient as HTTPClient
@@ -23,7 +25,7 @@ else:
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            ".base": ("Transport", "WireReply", "WireRequest"),
+            ".base": ("NetworkStream", "Transport", "UpgradedReply", "WireReply", "WireRequest"),
             ".http": ("HTTPClient", "HTTPReply", "HTTPResponse", "HTTPTransport"),
         },
     )

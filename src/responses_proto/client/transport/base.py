@@ -17,7 +17,7 @@ A transport knows HTTP, and nothing about responses, events or retries. The cont
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
@@ -27,7 +27,7 @@ from ._errors import public_url
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Transport", "WireReply", "WireRequest"]
+__all__ = ["NetworkStream", "Transport", "UpgradedReply", "WireReply", "WireRequest"]
 
 
 @attrs.frozen(kw_only=True)
@@ -46,6 +46,26 @@ class WireRequest:
     """Whether the response must be handed out as it arrives. Do not hold back pieces of it, and do not ask for compression."""
     timeouts: Timeouts = attrs.field(factory=Timeouts)
     """The transport keeps ``connect`` and ``write``, in seconds; and ``between_bytes`` if its replies have ``keeps_time``."""
+
+
+class NetworkStream(Protocol):
+    """The connection below HTTP, after an upgrade. Compatible with httpcore's ``AsyncNetworkStream``."""
+
+    async def read(self, max_bytes: int) -> bytes:
+        """Wait for the next bytes; empty at the end of the connection."""
+        ...
+
+    async def write(self, buffer: bytes) -> None:
+        """Send bytes."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        ...
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return an object below this one, such as the ``socket``; ``None`` if there is none."""
+        ...
 
 
 class WireReply(Protocol):
@@ -89,6 +109,19 @@ class WireReply(Protocol):
         If the body was read to its end, the connection may be reused. If not, close it at once: for the server this is the sign to stop.
         Do not read the rest. The caller shields this call from cancellation and allows it one second.
         """
+        ...
+
+
+class UpgradedReply(WireReply, Protocol):
+    """A reply with the status 101, after which the connection itself is used: ``ResponsesClient.connect()`` needs it for a WebSocket.
+
+    The replies of :class:`HTTPTransport` are of this kind, also when another transport hands them on. A transport that never has such
+    replies can say so by an attribute ``upgrades = False``; then ``connect()`` fails at once.
+    """
+
+    @property
+    def network_stream(self) -> NetworkStream | None:
+        """The connection below HTTP; ``None`` if it cannot be used directly."""
         ...
 
 

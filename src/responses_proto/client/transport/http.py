@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from ..timeouts import Timeouts
-    from .base import WireReply, WireRequest
+    from .base import NetworkStream, WireReply, WireRequest
 
-__all__ = ["HTTPClient", "HTTPReply", "HTTPResponse", "HTTPTransport", "NetworkStream", "origin"]
+__all__ = ["HTTPClient", "HTTPReply", "HTTPResponse", "HTTPTransport", "origin"]
 
 _PIECE: Final = 64 * 1024  # bytes of a request body that are written at a time
 _MAX_REDIRECTS: Final = 3
@@ -86,22 +86,6 @@ class HTTPClient(Protocol):
 
     async def aclose(self) -> None:
         """Close the client. Called only if the transport created it."""
-        ...
-
-
-class NetworkStream(Protocol):
-    """The connection below HTTP, as an engine hands it over after an upgrade. Compatible with httpcore's ``AsyncNetworkStream``."""
-
-    async def read(self, max_bytes: int) -> bytes:
-        """Wait for the next bytes; empty at the end of the connection."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close the connection."""
-        ...
-
-    def get_extra_info(self, info: str) -> Any:
-        """Return an object below this one, such as the ``socket``; ``None`` if there is none."""
         ...
 
 
@@ -374,9 +358,20 @@ class _TimedBodyStream:
 # ---- the default engine
 
 
+def _installed() -> Any:
+    """Return httpx, or httpx2 in an environment that has only that."""
+    for name in ("httpx", "httpx2"):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:
+                raise
+    raise ImportError("the client needs an HTTP library: pip install httpx, or pip install httpx2")
+
+
 def _new_client() -> HTTPClient:
-    httpx = importlib.import_module("httpx")
-    if getproxies():
+    httpx = _installed()
+    if getproxies() or httpx.__name__ != "httpx":
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=_MAX_IDLE, keepalive_expiry=_KEEPALIVE)
         try:
             proxied: HTTPClient = httpx.AsyncClient(limits=limits, follow_redirects=False)

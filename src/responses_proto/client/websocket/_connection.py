@@ -28,7 +28,6 @@ from ...exceptions import (
 from ...protocol.websocket import CLOSE_CODES
 from .._replies import MAX_ERROR_BODY, error_from_reply, unexpected_reply
 from ..transport._errors import deadline_exceeded, reading_error, unsafe
-from ..transport.http import HTTPReply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +35,7 @@ if TYPE_CHECKING:
     from ...exceptions import ResponsesProtoError
     from ...limits import Limits
     from ..transport._exchange import Exchange
-    from ..transport.base import WireRequest
-    from ..transport.http import NetworkStream
+    from ..transport.base import NetworkStream, UpgradedReply, WireRequest
 
 try:
     from httpx_ws import AsyncWebSocketSession, WebSocketDisconnect
@@ -74,7 +72,7 @@ def upgrade(request: WireRequest) -> WireRequest:
     return attrs.evolve(request, headers=headers, stream=True)
 
 
-async def accept_upgrade(exchange: Exchange, key: str, secret: bytes) -> HTTPReply:
+async def accept_upgrade(exchange: Exchange, key: str, secret: bytes) -> UpgradedReply:
     """Check the response to an upgrade request, and return the reply if it opens a WebSocket.
 
     ``key`` is the ``sec-websocket-key`` of the request; ``secret`` is the API key, which is removed from errors. Raises ``APIError`` if the server
@@ -85,9 +83,11 @@ async def accept_upgrade(exchange: Exchange, key: str, secret: bytes) -> HTTPRep
     if exchange.status != HTTPStatus.SWITCHING_PROTOCOLS:
         start = await exchange.read_start(MAX_ERROR_BODY)
         raise unexpected_reply(exchange, start, secret, expected="a WebSocket", retry_safety="safe")
-    reply = exchange.reply
-    if not isinstance(reply, HTTPReply) or reply.network_stream is None:
-        raise UsageError("this HTTP client does not support upgrades to WebSocket: use httpx.AsyncClient")
+    reply = cast("UpgradedReply", exchange.reply)
+    if getattr(reply, "network_stream", None) is None:
+        raise UsageError(
+            "this transport does not support upgrades to WebSocket: use httpx.AsyncClient, or return replies with a network_stream"
+        )
     if exchange.headers.get("sec-websocket-accept", "") != generate_accept_token(key.encode()).decode():
         raise RemoteProtocolError("the server accepted another handshake than this one: is there a cache in between?")
     return reply
@@ -103,7 +103,7 @@ class WebSocketConnection:
     as broken. ``None`` never pings.
     """
 
-    def __init__(self, reply: HTTPReply, *, limits: Limits, keepalive: float | None = None) -> None:
+    def __init__(self, reply: UpgradedReply, *, limits: Limits, keepalive: float | None = None) -> None:
         self._reply = reply
         self._stream = cast("NetworkStream", reply.network_stream)
         # Without pings, and without entering its context, it starts no tasks.

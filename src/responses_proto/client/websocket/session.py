@@ -45,9 +45,8 @@ import anyio
 import attrs
 
 from ...exceptions import DeadlineExceeded, LocalProtocolError, ResponsesProtoError, TransportError, UsageError
-from ...models.request import CreateResponse, ResponseCreateMessage, ResponseSteer
+from ...models.request import CreateResponse, ResponseCreateMessage, ResponseSteer, RunFields
 from ...models.response import Response
-from ...protocol.headers import rate_limits, request_id
 from ...protocol.websocket import (
     CONNECTION_LIMIT,
     HTTP_ONLY_FIELDS,
@@ -57,11 +56,13 @@ from ...protocol.websocket import (
     common_fields,
     copy_error,
 )
-from .._calls import Attempts, ClientCore, PreparedCall, merge_fields
+from .._calls import Attempts, CallOptions, ClientCore, PreparedCall, merge_fields
+from .._meta import ResponseMeta
 from .._replies import error_from_reply
 from .._secrets import redact_error
+from ..hooks import call_hook
 from ..retry import RetryPolicy
-from ..stream import EventStream, StreamMeta
+from ..stream import EventStream
 from ..transport._errors import public_url, unsafe
 from ..transport._exchange import Exchange, shut
 from ._connection import WebSocketConnection, accept_upgrade, upgrade
@@ -76,9 +77,37 @@ if TYPE_CHECKING:
     from ...models.events import SteerAccepted, SteerPending
     from ...models.items import Item
     from ...models.request import ResponseCreateFields
+    from ...tools._runner import OnError
+    from ...tools._starter import Approve
+    from ...tools.effects import OnEffect
+    from ...tools.executors import Tools
+    from ...tools.loop import Continuation, ToolLoop
+    from ...tools.run import EditInput, Run, StartPolicy
     from ...typing import JSONObject
     from ..timeouts import Timeouts
     from ..transport.base import WireReply, WireRequest
+
+    class SessionRunOptions(RunFields, total=False):
+        """The options of a run, as keyword arguments."""
+
+        tools: Tools
+        output: Any
+        deps: object
+        repairs: int
+        approve: Approve | None
+        max_turns: int | None
+        max_tokens: int | None
+        max_tool_calls: int | None
+        start: StartPolicy
+        concurrency: int
+        tool_timeout: float | None
+        on_error: OnError
+        continuation: Continuation | None
+        edit_input: EditInput | None
+        on_effect: OnEffect | None
+        timeouts: Timeouts | None
+        retry: RetryPolicy | None
+
 
 __all__ = ["WebSocketSession"]
 
@@ -98,21 +127,24 @@ class WebSocketSession:
     Use it in ``async with``, in one task. Entering connects: it raises ``APIError`` if the server refuses, and ``TransportError`` if the
     connection fails. Then call :meth:`stream`, from any task. The end of the block closes the connection and all open streams.
 
-    ``handshake`` is a plain GET request. ``keepalive`` is the number of seconds of silence after which the client sends a ping.
+    ``handshake`` is a plain GET request. ``run`` is the method of the client. ``keepalive`` is the number of seconds of silence after which the client sends a ping.
     """
 
-    def __init__(self, core: ClientCore, handshake: PreparedCall, *, keepalive: float | None) -> None:
+    def __init__(
+        self, core: ClientCore, handshake: PreparedCall, *, keepalive: float | None, run: Callable[..., Run]
+    ) -> None:
         if keepalive is not None and not 0 < keepalive < math.inf:
             raise UsageError(f"keepalive must be a positive number of seconds or None, got {keepalive!r}")
         self._core = core
         self._handshake = handshake
         self._keepalive = keepalive
+        self._run = run
         self._state = _State.NEW
         self._tasks: TaskGroup | None = None
         self._connecting = anyio.Lock()
         # The last one is current. Older ones stay open until their last stream ends.
         self._open_connections: list[SharedConnection] = []
-        self._meta: StreamMeta | None = None
+        self._meta: ResponseMeta | None = None
         self.connections: int = 0
         """How many times the session has connected."""
 
@@ -123,7 +155,7 @@ class WebSocketSession:
         return urlunsplit(parts._replace(scheme={"http": "ws", "https": "wss"}[parts.scheme]))
 
     @property
-    def meta(self) -> StreamMeta:
+    def meta(self) -> ResponseMeta:
         """Status, headers, request id and rate limits of the latest handshake. Raises ``LocalProtocolError`` before the block is entered."""
         if self._meta is None:
             raise LocalProtocolError("the session is not connected yet: enter it with `async with` first")
@@ -181,6 +213,7 @@ class WebSocketSession:
         /,
         *,
         timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
         **fields: Unpack[ResponseCreateFields],
     ) -> EventStream:
         """Create a response and stream its events (WebSocket, ``response.create``).
@@ -197,9 +230,23 @@ class WebSocketSession:
         stream_id, previous = values.get("stream_id") or None, values.get(_PREVIOUS) or None
         if stream_id is not None and not STREAM_ID.fullmatch(stream_id):
             raise UsageError(f"stream_id must be 1 to 256 of the characters A-Z a-z 0-9 _ . -, got {stream_id!r:.80}")
-        call = self._core.prepare_message("responses.stream", self.url, content=content, timeouts=timeouts)
+        call = self._core.prepare_message(
+            "responses.stream", self.url, content=content, options=CallOptions(timeouts, retry)
+        )
         transport = _TurnTransport(self._usable_connection, self._check_loss, stream_id, previous)
         return EventStream(attrs.evolve(self._core, transport=transport), call)
+
+    def run(
+        self, request: CreateResponse | JSONObject | ToolLoop | None = None, /, **options: Unpack[SessionRunOptions]
+    ) -> Run:
+        """Run tools as :meth:`ResponsesClient.run` does, with every response over this session.
+
+        The arguments are those of :meth:`ResponsesClient.run`, except for the fields that :meth:`stream` does not take. With
+        ``continuation="response"`` and ``store=False``, each request continues the previous response, which the server keeps for as
+        long as the connection lasts.
+        """
+        self._require_open()
+        return self._run(request, over=self, **options)
 
     def successor(self, response: Response | str, /, *, timeouts: Timeouts | None = None) -> EventStream:
         """Stream the events of the response that follows a steered one by itself (WebSocket, Steering).
@@ -210,10 +257,11 @@ class WebSocketSession:
         (see :attr:`pending`). It raises ``APIError`` if the server could not create one; ``.body["steer"]["input"]`` is the lost input.
         """
         self._require_open()
-        # Without retries: waiting again would not change the result.
         transport = _SuccessorTransport(self._connection_of, _id_of(response))
-        core = attrs.evolve(self._core, transport=transport, retry=RetryPolicy(attempts=1))
-        return EventStream(core, self._core.prepare_message("responses.successor", self.url, timeouts=timeouts))
+        # Without retries: waiting again would not change the result.
+        options = CallOptions(timeouts, RetryPolicy(attempts=1))
+        call = self._core.prepare_message("responses.successor", self.url, options=options)
+        return EventStream(attrs.evolve(self._core, transport=transport), call)
 
     async def steer(
         self,
@@ -233,7 +281,7 @@ class WebSocketSession:
         the input was accepted is then unknown.
         """
         self._require_open()
-        bounds = timeouts or self._core.timeouts
+        bounds = self._core.bounds(timeouts)
         response_id = _id_of(response)
         connection = self._connection_of(response_id)
         data = self._core.converter.dumps(
@@ -261,11 +309,12 @@ class WebSocketSession:
 
     async def _connect(self) -> SharedConnection:
         """Connect for the first time: a call with retries and hooks."""
-        call = attrs.evolve(self._handshake, request=upgrade(self._handshake.request))
-        async with Attempts(self._core, call) as attempts:
+        request = upgrade(self._handshake.request)
+        async with Attempts(self._core, attrs.evolve(self._handshake, request=request)) as attempts:
             while True:
+                exchange = await attempts.begin()
                 try:
-                    return await self._dial(attempts.begin(b""), call.request)
+                    return await self._dial(exchange, request)
                 except ResponsesProtoError as error:
                     await attempts.retry_or_raise(error)
 
@@ -276,8 +325,9 @@ class WebSocketSession:
             if self._open_connections and self._open_connections[-1].usable:
                 return self._open_connections[-1]
             request = upgrade(attrs.evolve(self._handshake.request, timeouts=timeouts))
+            request = await self._core.key.authorize(request)
             if self._core.hooks.on_request is not None:
-                self._core.hooks.on_request(request)
+                call_hook(self._core.hooks.on_request, request)
             connection = await self._dial(Exchange(self._core.transport, request), request)
             if self._tasks is None:
                 await connection.aclose(_LEFT)
@@ -317,12 +367,7 @@ class WebSocketSession:
     def _use(self, connection: SharedConnection) -> None:
         self.connections += 1
         self._open_connections.append(connection)
-        self._meta = StreamMeta(
-            status=HTTPStatus.SWITCHING_PROTOCOLS.value,
-            headers=connection.headers,
-            request_id=request_id(connection.headers),
-            rate_limits=rate_limits(connection.headers, now=time.time()),
-        )
+        self._meta = ResponseMeta.of(HTTPStatus.SWITCHING_PROTOCOLS.value, connection.headers)
         cast("TaskGroup", self._tasks).start_soon(connection.read)
 
     def _require_open(self) -> None:

@@ -127,6 +127,8 @@ class MemoryTransport:
     answered. Redirects are not followed.
     """
 
+    upgrades = False  # there is no connection below HTTP
+
     def __init__(self, begin: Callable[[MemoryExchange], None], next_number: Callable[[], int]) -> None:
         self._begin = begin
         self._next_number = next_number

@@ -1,0 +1,97 @@
+"""Check that a request is made by the method that it needs, and write what the provider needs written differently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast
+
+import attrs
+
+from ..exceptions import UsageError
+from ..models._base import Model
+from ..models.items import Message
+from ..typing import UNSET
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Verb", "with_developer_role", "with_stream"]
+
+Verb: TypeAlias = Literal["create", "parse", "stream", "run", "map"]
+"""A method of the client that creates responses."""
+
+Content = TypeVar("Content", bound="Model | dict[str, Any]")
+
+
+def _is_set(value: object) -> bool:
+    return value is not None and value is not UNSET and value is not False
+
+
+def _is_false(value: object) -> bool:
+    return value is False
+
+
+_WHOLE: Final = "returns the complete response"
+_STREAMS: Final = "streams every response"
+_STREAM_OPTIONS: Final = "returns the complete response, and stream_options apply to streams: call client.stream(...)"
+_WRONG: Final[tuple[tuple[Verb, str, Callable[[object], bool], str], ...]] = (
+    ("create", "stream", _is_set, f"{_WHOLE}: call client.stream(...) for a stream"),
+    ("parse", "stream", _is_set, f"{_WHOLE}: call client.stream(..., output=T) for a stream"),
+    ("stream", "stream", _is_false, f"{_STREAMS}: call client.create(...) for the complete response"),
+    ("run", "stream", _is_false, f"{_STREAMS} of a run: leave out `stream`"),
+    ("map", "stream", _is_set, f"{_WHOLE} of each request: leave out `stream`"),
+    ("create", "stream_options", _is_set, _STREAM_OPTIONS),
+    ("parse", "stream_options", _is_set, _STREAM_OPTIONS),
+    (
+        "parse",
+        "background",
+        _is_set,
+        "needs the final response: call client.create(..., background=True), client.wait(...), and schema.parse_response(...)",
+    ),
+    ("map", "background", _is_set, "waits for the final response of each request: leave out `background`"),
+)
+"""Method, field, which values of the field are not for the method, and what is."""
+
+
+def with_stream(content: Content, verb: Verb) -> Content:
+    """Return the content of a request with the ``stream`` that the method needs.
+
+    For a complete response, an explicit ``False`` is kept, because some servers stream without it. Raises ``UsageError`` for a
+    field whose value needs another method.
+    """
+    for wrong_verb, name, is_wrong, reason in _WRONG:
+        value = _field(content, name)
+        if verb == wrong_verb and is_wrong(value):
+            raise UsageError(f"{name}={value!r:.40} cannot be used with {verb}(), which {reason}")
+    stream: object = True if verb == "stream" else False if _field(content, "stream") is False else UNSET
+    if isinstance(content, Model):
+        return cast("Content", attrs.evolve(cast("Any", content), stream=stream))
+    kept = {name: value for name, value in cast("dict[str, Any]", content).items() if name != "stream"}
+    return cast("Content", kept if stream is UNSET else {**kept, "stream": stream})
+
+
+def with_developer_role(content: Content, role: str) -> Content:
+    """Return the content of a request in which messages of the role ``developer`` have another one."""
+    items = _field(content, "input")
+    if role == "developer" or not isinstance(items, Sequence) or isinstance(items, str):
+        return content
+    changed = [_with_role(item, role) for item in cast("Sequence[object]", items)]
+    if isinstance(content, Model):
+        return cast("Content", attrs.evolve(cast("Any", content), input=changed))
+    return cast("Content", {**cast("dict[str, Any]", content), "input": changed})
+
+
+def _with_role(item: object, role: str) -> object:
+    if isinstance(item, Message):
+        return attrs.evolve(item, role=role) if item.role == "developer" else item
+    if isinstance(item, Mapping):
+        wire = cast("Mapping[str, object]", item)
+        return {**wire, "role": role} if wire.get("role") == "developer" else wire
+    return item
+
+
+def _field(content: Model | dict[str, Any], name: str) -> object:
+    if isinstance(content, Model):
+        value = getattr(content, name, UNSET)
+        return content.extra.get(name, UNSET) if value is UNSET else value
+    return content.get(name, UNSET)
