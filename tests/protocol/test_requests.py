@@ -7,10 +7,20 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from responses_proto import UNSET, CreateResponse
-from responses_proto.codec import make_converter
+from responses_proto.codec import dump, make_converter
+from responses_proto.codec._specs import model_spec
 from responses_proto.exceptions import APIError, BadRequestError
+from responses_proto.models.config import ReasoningConfig
+from responses_proto.models.conversations import CreateConversation, CreateConversationItems
 from responses_proto.models.items import Item, Message, UnknownItem
-from responses_proto.models.request import CompactRequest, ListParams, RetrieveParams
+from responses_proto.models.request import (
+    CompactRequest,
+    InputTokensRequest,
+    ListParams,
+    ResponseCreateMessage,
+    RetrieveParams,
+)
+from responses_proto.models.tools import FunctionTool
 from responses_proto.protocol._requests import (
     check_create,
     id_of,
@@ -19,10 +29,13 @@ from responses_proto.protocol._requests import (
     read_body,
     read_list_params,
     read_retrieve_params,
+    read_value,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from responses_proto.models._base import Model
 
 STRICT = make_converter(strict=True)
 
@@ -61,13 +74,131 @@ def test_a_body_becomes_a_model() -> None:
             "input[1].type",
             "missing_required_parameter",
         ),
-        (b'{"model": "m", "temperature": 1}', "temperature", "unknown_parameter"),
+        (b'{"model": "m", "instruction": "x"}', "instruction", "unknown_parameter"),
     ],
 )
 def test_the_error_of_a_body_names_the_parameter(body: bytes, param: str | None, code: str | None) -> None:
     error = refused(lambda: read_body(body, CompactRequest, STRICT, required=["model"]))
     assert (error.param, error.code) == (param, code)
     assert (param or "") in error.message
+
+
+VENDORS = {
+    "top_k": 5,
+    "min_p": 0.1,
+    "provider": {"order": ["a"]},
+    "client_metadata": {},
+    "models": ["m"],
+    "seed": None,
+    "x-y": [1],
+}
+
+
+@pytest.mark.parametrize("cls", [CreateResponse, CompactRequest, InputTokensRequest, ResponseCreateMessage])
+def test_unknown_parameters_are_kept(cls: type[Model]) -> None:
+    for fields in [*({name: value} for name, value in VENDORS.items()), VENDORS]:
+        body = {"model": "m", "input": "x", **fields, **({"type": cls.type} if cls is ResponseCreateMessage else {})}
+        request = read_value(body, cls, STRICT)
+        assert dict(request.extra) == fields
+        assert dump(request) == body
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("temprature", "temperature"),
+        ("Temperature", "temperature"),
+        ("tempreature", "temperature"),
+        ("top_logprob", "top_logprobs"),
+        ("maxOutputTokens", "max_output_tokens"),
+        ("max-output-tokens", "max_output_tokens"),
+        ("max_ouput_token", "max_output_tokens"),
+        ("meta_data", "metadata"),
+        ("instruction", "instructions"),
+        ("tool", "tools"),
+        ("imput", "input"),
+        ("previous_respons_id", "previous_response_id"),
+        ("prompt_cache_ky", "prompt_cache_key"),
+    ],
+)
+def test_a_misspelt_parameter_is_refused_with_the_right_one(name: str, meant: str) -> None:
+    body: dict[str, Any] = {"model": "m", name: None}
+    error = refused(lambda: read_value(body, CreateResponse, STRICT))
+    assert (error.status, error.param, error.code) == (400, name, "unknown_parameter")
+    assert repr(meant) in error.message
+    assert read_value(body, CreateResponse, STRICT, unknown="pass").extra == {name: None}
+    # The request has the right one, so this is another parameter.
+    assert read_value({**body, meant: None}, CreateResponse, STRICT).extra == {name: None}
+
+
+@pytest.mark.parametrize("name", [*VENDORS, "temprature", "x" * 10_000, ""])
+def test_all_unknown_parameters_can_be_refused(name: str) -> None:
+    assert refused(lambda: read_value({name: 1}, CreateResponse, STRICT, unknown="refuse")).param == name
+
+
+NULLABLE = [
+    (cls, field.wire)
+    for cls in (
+        CreateResponse,
+        CompactRequest,
+        InputTokensRequest,
+        ResponseCreateMessage,
+        CreateConversation,
+        ReasoningConfig,
+        FunctionTool,
+        Message,
+    )
+    for field in model_spec(cls).fields
+    if not field.required
+]
+
+
+@pytest.mark.parametrize(("cls", "name"), NULLABLE)
+def test_an_optional_field_may_be_null(cls: type[Model], name: str) -> None:
+    required: dict[type[Model], dict[str, Any]] = {
+        CompactRequest: {"model": "m"},
+        ResponseCreateMessage: {"type": "response.create"},
+        FunctionTool: {"type": "function", "name": "f"},
+        Message: {"type": "message", "role": "user", "content": "x"},
+    }
+    value = {**required.get(cls, {}), name: None}
+    read = read_value(value, cls, STRICT)
+    assert not getattr(read, "async_" if name == "async" else name)
+    if issubclass(cls, CreateResponse):
+        assert read.extra == {}
+    nested: dict[type[Model], dict[str, Any]] = {
+        ReasoningConfig: {"reasoning": value},
+        FunctionTool: {"tools": [value]},
+        Message: {"input": [value]},
+    }
+    assert read_value(nested.get(cls, {}), CreateResponse, STRICT).extra == {}
+
+
+@pytest.mark.parametrize(
+    ("item", "lacking"),
+    [
+        ({"type": "image_generation_call", "id": "ig_1"}, "id"),
+        ({"type": "web_search_call", "id": "ws_1"}, "id"),
+        ({"type": "file_search_call", "id": "fs_1"}, "id"),
+        ({"type": "code_interpreter_call", "id": "ci_1"}, "id"),
+        ({"type": "mcp_list_tools", "id": "mcpl_1"}, "id"),
+        ({"type": "mcp_call", "id": "mcp_1"}, "id"),
+        ({"type": "reasoning", "id": "rs_1"}, "id"),
+        ({"type": "local_shell_call_output", "call_id": "call_1", "output": "x"}, "call_id"),
+        ({"type": "local_shell_call_output", "call_id": "call_1", "output": "x"}, "output"),
+        ({"type": "apply_patch_call_output", "call_id": "call_1"}, "call_id"),
+        ({"type": "computer_call", "id": "cu", "call_id": "c", "pending_safety_checks": []}, "call_id"),
+        ({"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}, "name"),
+        ({"type": "item_reference", "id": "msg_1"}, "id"),
+    ],
+)
+@pytest.mark.parametrize("field", ["input", "items"])
+def test_items_need_what_requests_require_of_them(item: dict[str, Any], lacking: str, field: str) -> None:
+    cls = CreateResponse if field == "input" else CreateConversationItems
+    read_value({field: [{"role": "user", "content": "x"}, item]}, cls, STRICT)
+    error = refused(lambda: read_value({field: [{k: v for k, v in item.items() if k != lacking}]}, cls, STRICT))
+    assert error.status == 400
+    assert (error.param or "").startswith(f"{field}[0].")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from ..codec import default_converter, dump, dumps
 from ..exceptions import DecodeError, LimitExceeded
 from ..models._base import Extra, Model
 from ..models.content import Content, InputText, OutputText
-from ..models.items import Compaction, Item, Message, UnknownItem
+from ..models.items import Compaction, Item, LocalShellCallOutput, Message, UnknownItem
 from ..protocol._requests import id_of, invalid
 from ..protocol.history import check_history
 from ..typing import UNSET
@@ -88,6 +88,9 @@ def _with_defaults(item: Item) -> Item:
     if isinstance(item, Message) and isinstance(item.content, str):
         text: Content = OutputText(text=item.content) if item.role == "assistant" else InputText(text=item.content)
         item = attrs.evolve(item, content=[text])
+    if isinstance(item, LocalShellCallOutput) and isinstance(call_id := item.extra.get("call_id"), str):
+        others = {name: value for name, value in item.extra.items() if name != "call_id"}
+        item = attrs.evolve(item, id=call_id, extra=Extra(others))  # see `LocalShellCallOutput.id`
     changes: dict[str, Any] = {}
     for name in _PARTS:
         parts = getattr(item, name, None)
@@ -122,6 +125,8 @@ def _complete(model: _M) -> _M:
         changes = {name: copy.copy(defaults.get(name, UNSET)) for name in missing}  # lists must not be shared
     if isinstance(model.extra, Extra) and model.extra.absent:
         changes["extra"] = Extra(model.extra)
+        if "status" in model.extra.absent:
+            changes["status"] = "completed"
     return attrs.evolve(model, **changes) if changes else model
 
 

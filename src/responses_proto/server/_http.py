@@ -11,9 +11,11 @@ An endpoint returns an ASGI application, one of three:
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from urllib.parse import unquote
 
 import anyio
 import attrs
@@ -26,6 +28,8 @@ from ..protocol.sse import encode_frame
 from ._task import internal_error
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from ..typing import JSONValue
     from ._task import EventSink
     from .stores import WireEvent
@@ -45,7 +49,9 @@ __all__ = [
     "error_response",
     "json_response",
     "no_response",
+    "path_param",
     "read_bytes",
+    "with_whole_segments",
 ]
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -72,6 +78,28 @@ _log: Final = logging.getLogger(__name__)
 
 class ClientDisconnected(Exception):  # noqa: N818 - not an error: a client may leave at any time
     """The client has closed the connection."""
+
+
+# ---- paths
+
+
+def with_whole_segments(scope: Scope) -> Scope:
+    """Return a request whose quoted slashes are still quoted in ``path``, so that they do not divide segments.
+
+    The client quotes an id as one segment. Read the segments with :func:`path_param`.
+    """
+    raw: bytes = (scope.get("raw_path") or b"").partition(b"?")[0]
+    if b"%2f" not in raw.lower() or unquote(raw.decode("latin-1")) != scope["path"]:
+        return scope
+    return {**scope, "path": unquote(_SLASH.sub("%252F", raw.decode("latin-1")))}
+
+
+_SLASH: Final = re.compile("%2f", re.IGNORECASE)
+
+
+def path_param(request: Request, name: str) -> str:
+    """Return a parameter of the path of a request."""
+    return str(request.path_params[name]).replace("%2F", "/")
 
 
 # ---- request bodies

@@ -55,7 +55,7 @@ import functools
 import hashlib
 import hmac
 import time
-from typing import TYPE_CHECKING, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar
 
 import attrs
 
@@ -77,7 +77,9 @@ from ._http import (
     error_response,
     json_response,
     no_response,
+    path_param,
     read_bytes,
+    with_whole_segments,
 )
 from ._openapi import openapi_document, with_servers
 from ._task import INTERNAL_ERROR_MESSAGE
@@ -85,17 +87,20 @@ from ._websocket import WebSockets, deny_websocket
 from .service import Handler, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from starlette.requests import Request
 
+    from ..models._base import Model
+    from ..protocol._requests import UnknownParameters
     from ._http import ASGI, ASGIMessage, Receive, Scope, Send
     from ._task import EventSink, ResponseTask
     from .stores import Store
 
 __all__ = ["Handler", "ResponsesApp"]
 
+_M = TypeVar("_M", bound="Model")
 _Endpoint: TypeAlias = "Callable[[Request], Awaitable[ASGI]]"
 
 _START_MESSAGES: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
@@ -119,6 +124,9 @@ class ResponsesApp:
     * ``converter`` decodes requests and what is stored, with the vendors' classes that were registered in it
       (:meth:`responses_proto.codec.Converter.register`). Whatever its mode, requests are decoded strictly.
     * ``models`` are the model names that ``/models`` lists. Requests may name others.
+    * ``unknown_parameters`` is what happens to parameters of a request that the protocol does not have. By default they are passed on to
+      the handler in ``request.extra``, but for those that are nearly the name of a parameter (``temprature``), which are refused with
+      the right name. ``"pass"`` passes those on too; ``"refuse"`` refuses all.
     * ``max_body_bytes`` is the length of the longest request body or WebSocket message that is accepted.
     * ``max_connection_age`` is the number of seconds after which a WebSocket connection accepts no further requests.
     * ``clock`` returns the time in seconds since 1970.
@@ -137,6 +145,7 @@ class ResponsesApp:
         store: Store | None = None,
         keys: Iterable[str] | None = None,
         models: Iterable[str] = (),
+        unknown_parameters: Literal["refuse", "pass"] | None = None,
         max_body_bytes: int = _MAX_BODY_BYTES,
         max_connection_age: float = 3600.0,
         clock: Callable[[], float] = time.time,
@@ -149,8 +158,16 @@ class ResponsesApp:
         self._models = [
             {"id": name, "object": "model", "created": int(clock()), "owned_by": "responses_proto"} for name in models
         ]
+        if unknown_parameters not in (None, "refuse", "pass"):
+            raise UsageError(f"unknown_parameters must be 'refuse', 'pass' or None, got {unknown_parameters!r}")
+        self._unknown_parameters: UnknownParameters = unknown_parameters
         self._max_body_bytes = max_body_bytes
-        self._websockets = WebSockets(self.service, max_connection_age, max_body_bytes)
+        self._websockets = WebSockets(
+            self.service,
+            max_connection_age=max_connection_age,
+            max_message_bytes=max_body_bytes,
+            unknown_parameters=unknown_parameters,
+        )
         self._idempotent: dict[bytes, str] = {}  # fingerprint of a request -> id of its response, oldest first
         self._document = b""  # of OpenAPI, once it was asked for
         self._converter = (converter or default_converter()).in_mode(strict=True)
@@ -170,13 +187,13 @@ class ResponsesApp:
             "/responses/{response_id}": {"GET": self._retrieve, "DELETE": self._delete},
             "/responses/{response_id}/cancel": {"POST": self._cancel},
             "/responses/{response_id}/input_items": {"GET": self._input_items},
-            **ConversationPaths(self.service, self._converter, self._body).paths(),
+            **ConversationPaths(self.service, self._read).paths(),
             "/models": {"GET": self._list_models},
             "/models/{model:path}": {"GET": self._model},
         }
         self._routes = {path: [*endpoints] for path, endpoints in paths.items()}
         paths[_DOCUMENT] = {"GET": self._describe}
-        return Starlette(
+        app = Starlette(
             routes=[
                 *(
                     Route(prefix + path, functools.partial(self._dispatch, endpoints), methods=[*endpoints])
@@ -188,6 +205,9 @@ class ResponsesApp:
             exception_handlers={HTTPException: self._routing_error},
             lifespan=lambda _: _Lifespan(self),
         )
+        # The redirect from `/responses/` would go to whatever the `Host` header says.
+        app.router.redirect_slashes = False
+        return app
 
     async def __aenter__(self) -> Self:
         await self.service.__aenter__()
@@ -211,7 +231,7 @@ class ResponsesApp:
             await send(message)
 
         if _is_public(scope) or self._is_authorized(dict(scope["headers"]).get(b"authorization", b"")):
-            await self._app(scope, receive, send_with_id)
+            await self._app(with_whole_segments(scope), receive, send_with_id)
         else:
             response = error_response(_unauthorized())
             deny = deny_websocket(response) if scope["type"] == "websocket" else response
@@ -248,11 +268,17 @@ class ResponsesApp:
     async def _body(self, request: Request) -> bytes:
         return await read_bytes(request.receive, request.headers, self._max_body_bytes)
 
+    async def _read(self, request: Request, cls: type[_M], *, required: Sequence[str] = (), default: bytes = b"") -> _M:
+        return self._parse(await self._body(request) or default, cls, required=required)
+
+    def _parse(self, body: bytes, cls: type[_M], *, required: Sequence[str] = ()) -> _M:
+        return read_body(body, cls, self._converter, required=required, unknown=self._unknown_parameters)
+
     # -- responses
 
     async def _create(self, request: Request) -> ASGI:
         body = await self._body(request)
-        create = read_body(body, CreateResponse, self._converter)
+        create = self._parse(body, CreateResponse)
         fingerprint = _fingerprint(request.headers, body)
         if earlier_id := self._idempotent.get(fingerprint):
             earlier = await self.service.find(earlier_id)
@@ -289,29 +315,29 @@ class ResponsesApp:
 
     async def _retrieve(self, request: Request) -> ASGI:
         params = read_retrieve_params(request.query_params.multi_items())
-        response_id = _response_id(request)
+        response_id = path_param(request, "response_id")
         if not params.stream:
             return json_response((await self.service.get(response_id)).response)
         after = None if params.starting_after is UNSET else params.starting_after
         return EventStreamResponse(await self.service.replay(response_id, after))
 
     async def _delete(self, request: Request) -> ASGI:
-        response_id = _response_id(request)
+        response_id = path_param(request, "response_id")
         await self.service.delete(response_id)
         return json_response(DeletedResponse(id=response_id, object="response.deleted", deleted=True))
 
     async def _cancel(self, request: Request) -> ASGI:
-        return json_response(await self.service.cancel(_response_id(request)))
+        return json_response(await self.service.cancel(path_param(request, "response_id")))
 
     async def _input_items(self, request: Request) -> ASGI:
         params = read_list_params(request.query_params.multi_items())
-        page = page_of((await self.service.get(_response_id(request))).input, params)
+        page = page_of((await self.service.get(path_param(request, "response_id"))).input, params)
         return json_response(
             ResponseItemList(data=page.data, first_id=page.first_id, last_id=page.last_id, has_more=page.has_more)
         )
 
     async def _compact(self, request: Request) -> ASGI:
-        body = read_body(await self._body(request), CompactRequest, self._converter, required=["model"])
+        body = await self._read(request, CompactRequest, required=["model"])
 
         async def respond() -> JSONResponse:
             return json_response(await self.service.compact(body))
@@ -319,7 +345,7 @@ class ResponsesApp:
         return DeferredJSON(respond)
 
     async def _count(self, request: Request) -> ASGI:
-        body = read_body(await self._body(request), InputTokensRequest, self._converter)
+        body = await self._read(request, InputTokensRequest)
 
         async def respond() -> JSONResponse:
             return json_response(await self.service.count(body))
@@ -332,7 +358,7 @@ class ResponsesApp:
         return json_response({"object": "list", "data": self._models})
 
     async def _model(self, request: Request) -> ASGI:
-        name = str(request.path_params["model"])
+        name = path_param(request, "model")
         for model in self._models:
             if model["id"] == name:
                 return json_response(model)
@@ -361,10 +387,6 @@ def _is_public(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return False
     return str(scope["path"]).removeprefix(scope.get("root_path", "")) in _PUBLIC
-
-
-def _response_id(request: Request) -> str:
-    return str(request.path_params["response_id"])
 
 
 def _fingerprint(headers: Mapping[str, str], body: bytes) -> bytes:

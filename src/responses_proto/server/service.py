@@ -37,6 +37,7 @@ import attrs
 
 from ..codec import Converter, default_converter
 from ..exceptions import LocalProtocolError
+from ..models._base import Extra
 from ..models.events import Event
 from ..models.items import Item, ItemReference
 from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
@@ -253,6 +254,12 @@ class Service:
         found: list[Item] = []
         positions: list[int] = []
         for index, item in enumerate(items):
+            if (
+                _is_named_by_id(item)
+                and (stored := await self.store.find_item(id_of(item)))
+                and stored.type == item.type
+            ):
+                item = stored  # noqa: PLW2901 - the same item, as the server made it
             if isinstance(item, ItemReference):
                 resolved = await self.store.find_item(item.id) if item.id not in taken else None
                 if resolved is None and item.id not in taken:
@@ -405,6 +412,11 @@ class Service:
         conversation = request.conversation if isinstance(request, InputTokensRequest) else None
         history = await self._history(request.previous_response_id or None, conversation or None)
         return retype(expand([*history, *await self.normalize(request.input or (), history)]), self.converter)
+
+
+def _is_named_by_id(item: Item) -> bool:
+    """Return whether a client has left out fields of an item, because the server has them."""
+    return isinstance(item.extra, Extra) and bool(item.extra.absent - {"type"}) and bool(id_of(item))
 
 
 def _check_sequence_number(after: int | None, last: int) -> None:

@@ -200,7 +200,7 @@ def test_lanes_go_side_by_side_and_are_named(server: Server) -> None:
 
 
 def test_a_lane_is_named_in_rejections(server: Server) -> None:
-    (rejection,) = server.hear(stream_id="a", modell="m")
+    (rejection,) = server.hear(stream_id="a", temprature=1)
     assert rejection["stream_id"] == "a"
     server.hear(stream_id="a")
     server.session.reject(server.turns[0], APIError("No.", status=404, code="x"))
@@ -241,7 +241,7 @@ def test_a_turn_that_fails_makes_the_response_before_it_unavailable(server: Serv
     server.hear(input="x")
     server.answer("resp_1")
     if how == "invalid":
-        server.hear(previous_response_id="resp_1", modell="m")
+        server.hear(previous_response_id="resp_1", temprature=1)
     else:
         server.hear(previous_response_id="resp_1")
         turn = server.turns.pop()

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from ...models.response import PendingCall
     from ...typing import JSONValue
+    from .._requests import UnknownParameters
 
 __all__ = ["ServerSession", "ServerTurn"]
 
@@ -94,6 +95,8 @@ class ServerSession:
     * ``max_connection_age``: seconds after which the connection accepts no more turns.
     * ``ids``: creates an id from a prefix such as ``"steer"``.
     * ``converter``: decodes the requests. Whatever its mode, that is done strictly.
+    * ``unknown_parameters``: what to do with parameters that are not known: ``"refuse"``, ``"pass"``, or by default refuse
+      those that are nearly the name of another one. The others are in ``request.extra``.
     """
 
     def __init__(
@@ -103,12 +106,14 @@ class ServerSession:
         max_connection_age: float = 3600.0,
         ids: Callable[[str], str] = random_id,
         converter: Converter | None = None,
+        unknown_parameters: UnknownParameters = None,
     ) -> None:
         self.expires_at: float = now + max_connection_age
         """When the connection stops accepting turns, by the clock of ``now``."""
         self._ids = ids
         self._converter = (converter or default_converter()).in_mode(strict=True)
         self._lenient = self._converter.in_mode(strict=False)
+        self._unknown_parameters: UnknownParameters = unknown_parameters
         self._lanes: dict[str | None, deque[ServerTurn]] = {}  # the first turn of a lane is under way
         self._known: dict[str, ServerTurn] = {}  # by the id of the response; also turns that have ended
         self._histories: dict[str, Sequence[Item]] = {}  # by the id of the last response of a chain
@@ -222,7 +227,7 @@ class ServerSession:
             message = "'background' is not supported over a WebSocket: leave it out, or use HTTP."
             raise invalid(message, "background", "unsupported_parameter")
         fields = {name: field for name, field in value.items() if name not in HTTP_ONLY_FIELDS}
-        create = read_value(fields, ResponseCreateMessage, self._converter)
+        create = read_value(fields, ResponseCreateMessage, self._converter, unknown=self._unknown_parameters)
         if create.stream_id is not UNSET and not STREAM_ID.fullmatch(create.stream_id):
             raise invalid(
                 "'stream_id' must be 1 to 256 of the characters A-Z a-z 0-9 _ . -", "stream_id", "invalid_value"
