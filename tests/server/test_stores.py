@@ -328,7 +328,7 @@ def test_other_files_are_refused_and_not_changed(tmp_path: Path) -> None:
     for path, message in [
         (text, "not a database"),
         (other, "is not a responses_proto store: choose another file"),
-        (newer, "version 99, expected 1"),
+        (newer, "version 99, expected 2"),
         (tmp_path, "unable to open"),
         (tmp_path / "nowhere" / "store.db", "unable to open"),
     ]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from difflib import SequenceMatcher
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast, get_args
 
 import attrs
 
@@ -23,7 +24,7 @@ from ..models.request import ListParams, RetrieveParams
 from ..typing import UNSET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..codec import Converter
     from ..codec._load import DecodeFinding
@@ -46,6 +47,7 @@ __all__ = [
     "read_list_params",
     "read_retrieve_params",
     "read_value",
+    "weight_of",
 ]
 
 INVALID: Final = "invalid_request_error"
@@ -347,6 +349,34 @@ def read_retrieve_params(query: Iterable[tuple[str, str]]) -> RetrieveParams:
     if params.starting_after is not UNSET and not params.stream:
         raise invalid("'starting_after' is the start of a stream: add 'stream=true'.", "starting_after", None)
     return params
+
+
+# ---- sizes
+
+_OBJECT_BYTES: Final = 64  # that an object takes in memory besides its texts, at least
+
+
+def weight_of(value: object, *, at_most: float = math.inf) -> int:
+    """Return about how many bytes a model or other JSON value takes. Unlike encoding it, this copies nothing.
+
+    Stops counting above ``at_most``.
+    """
+    weight = 0
+    waiting = [value]
+    while waiting and weight <= at_most:
+        one = waiting.pop()
+        if isinstance(one, str):
+            weight += len(one)
+        elif isinstance(one, Model):
+            weight += _OBJECT_BYTES
+            waiting += [field for a in one.__attrs_attrs__ if (field := getattr(one, a.name))]
+        elif isinstance(one, Mapping):
+            weight += _OBJECT_BYTES
+            waiting += [*cast("Mapping[str, object]", one).items()]
+        elif isinstance(one, list | tuple):
+            weight += _OBJECT_BYTES
+            waiting += cast("list[object]", one)
+    return weight
 
 
 # ---- pages

@@ -73,39 +73,40 @@ class ConversationPaths:
         )
         await self._store.save_conversation(conversation)
         await self._store.add_items(conversation.id, items)
-        return json_response(conversation)
+        return await json_response(conversation)
 
     async def _retrieve(self, request: Request) -> ASGI:
-        return json_response(await self._get_conversation(request))
+        return await json_response(await self._get_conversation(request))
 
     async def _update(self, request: Request) -> ASGI:
         body = await self._read(request, UpdateConversation)
         changed = attrs.evolve(await self._get_conversation(request), metadata=body.metadata or {})
         await self._store.save_conversation(changed)
-        return json_response(changed)
+        return await json_response(changed)
 
     async def _delete(self, request: Request) -> ASGI:
         conversation = await self._get_conversation(request)
         await self._store.delete_conversation(conversation.id)
-        return json_response(DeletedConversation(id=conversation.id, deleted=True))
+        return await json_response(DeletedConversation(id=conversation.id, deleted=True))
 
     async def _list_items(self, request: Request) -> ASGI:
         params = read_list_params(request.query_params.multi_items())
         conversation = await self._get_conversation(request)
         page = page_of(await self._store.items(conversation.id), params)
-        return json_response(
+        return await json_response(
             ConversationItemList(data=page.data, first_id=page.first_id, last_id=page.last_id, has_more=page.has_more)
         )
 
     async def _add_items(self, request: Request) -> ASGI:
         body = await self._read(request, CreateConversationItems, required=["items"])
         conversation = await self._get_conversation(request)
-        items = await self._service.normalize(body.items, await self._store.items(conversation.id), "items")
-        if not items:
-            raise invalid("All of the items are in the conversation already.", "items", "duplicate_item")
-        if not await self._store.add_items(conversation.id, items):
-            raise not_found("conversation", conversation.id, "conversation_id")  # deleted in the meantime
-        return json_response(
+        async with self._service.locked(conversation.id):
+            items = await self._service.normalize(body.items, await self._store.items(conversation.id), "items")
+            if not items:
+                raise invalid("All of the items are in the conversation already.", "items", "duplicate_item")
+            if not await self._store.add_items(conversation.id, items):
+                raise not_found("conversation", conversation.id, "conversation_id")  # deleted in the meantime
+        return await json_response(
             ConversationItemList(data=items, first_id=id_of(items[0]), last_id=id_of(items[-1]), has_more=False)
         )
 
@@ -114,7 +115,7 @@ class ConversationPaths:
         item_id = path_param(request, "item_id")
         for item in await self._store.items(conversation.id):
             if id_of(item) == item_id:
-                return json_response(item)
+                return await json_response(item)
         raise not_found("item", item_id, "item_id")
 
     async def _delete_item(self, request: Request) -> ASGI:
@@ -122,4 +123,4 @@ class ConversationPaths:
         item_id = path_param(request, "item_id")
         if not await self._store.delete_item(conversation.id, item_id):
             raise not_found("item", item_id, "item_id")
-        return json_response(conversation)
+        return await json_response(conversation)

@@ -5,7 +5,7 @@ An endpoint returns an ASGI application, one of three:
 * :class:`JSONResponse`, if the body is known;
 * :class:`DeferredJSON`, if the body takes work that must stop when the client leaves;
 * :class:`EventStreamResponse`, for server-sent events. Its headers go out with the first event, so an error before that
-  can still be a JSON response with a status of its own.
+  can still be a JSON response with a status of its own. It is never silent for long.
 """
 
 from __future__ import annotations
@@ -20,14 +20,18 @@ from urllib.parse import unquote
 import anyio
 import attrs
 
-from ..codec import dumps
+from ..codec import default_converter, dumps, load
 from ..exceptions import APIError
+from ..models.event_parts import ErrorBody
+from ..models.events import ErrorEvent
 from ..protocol._requests import INVALID
 from ..protocol.emitter import DONE
 from ..protocol.sse import encode_frame
 from ._task import internal_error
+from .stores._base import encode
 
 if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
     from starlette.requests import Request
 
     from ..typing import JSONValue
@@ -150,9 +154,9 @@ class JSONResponse:
         await send({"type": "http.response.body", "body": self.body})
 
 
-def json_response(value: object) -> JSONResponse:
+async def json_response(value: object) -> JSONResponse:
     """Create a response (200) from a model or another JSON value."""
-    return JSONResponse(200, JSON_HEADERS, dumps(value))
+    return JSONResponse(200, JSON_HEADERS, await encode(value))
 
 
 def error_response(error: APIError) -> JSONResponse:
@@ -193,8 +197,11 @@ async def no_response(_scope: Scope, _receive: Receive, _send: Send) -> None:
     """Send nothing, because the client has left."""
 
 
-async def _while_connected(receive: Receive, send: Send, work: Callable[[Send], Awaitable[None]]) -> None:
-    """Run ``work`` with a send function, and cancel it at once when the client leaves."""
+_ConnectedWork: TypeAlias = "Callable[[Send, TaskGroup], Awaitable[None]]"
+
+
+async def _while_connected(receive: Receive, send: Send, work: _ConnectedWork) -> None:
+    """Run ``work`` with a send function and a task group, and cancel both at once when the client leaves."""
 
     async def watch(scope: anyio.CancelScope) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -210,7 +217,7 @@ async def _while_connected(receive: Receive, send: Send, work: Callable[[Send], 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch, tasks.cancel_scope)
         try:
-            await work(send_or_disconnect)
+            await work(send_or_disconnect, tasks)
         except ClientDisconnected:
             pass
         finally:
@@ -227,7 +234,7 @@ class DeferredJSON:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Work, then send the response."""
 
-        async def respond(send: Send) -> None:
+        async def respond(send: Send, _tasks: TaskGroup) -> None:
             response = await catch_errors(self.work())
             await response(scope, receive, send)
 
@@ -239,29 +246,85 @@ class EventStreamResponse:
     """An ASGI application that sends events as they are delivered, and ``[DONE]`` at the end."""
 
     work: Callable[[EventSink], Awaitable[None]]
-    """Delivers the events to a sink. May raise an ``APIError`` before the first one, which becomes the response."""
+    """Delivers the events to a sink. May raise an ``APIError``: before anything was sent, it becomes the response; later, an event."""
+    keepalive: float | None = None
+    """Seconds of silence after which a comment is sent; ``None`` sends none."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Work, and send the events meanwhile. The work is cancelled if the client leaves."""
 
-        async def stream(send: Send) -> None:
-            started = False
-
-            async def write(data: bytes, *, more: bool = True) -> None:
-                nonlocal started
-                if not started:
-                    started = True
-                    await send(_start(200, _SSE))
-                await send({"type": "http.response.body", "body": data, "more_body": more})
-
-            async def sink(events: Sequence[WireEvent]) -> None:
-                # One message for all events that are due: the message costs more than the events in it.
-                await write(b"".join([encode_frame(event.data, event.type) for event in events]))
-
-            error = await catch_errors(self.work(sink))
-            if error is not None and not started:
+        async def stream(send: Send, tasks: TaskGroup) -> None:
+            writer = _StreamWriter(send)
+            if self.keepalive is not None:
+                tasks.start_soon(writer.keep_alive, self.keepalive, tasks.cancel_scope)
+            error = await catch_errors(self.work(writer.sink))
+            if error is None:
+                await writer.write(DONE, more=False)
+            elif writer.started:  # a stream that broke off ends without [DONE]
+                await writer.write(b"" if writer.has_events else _error_frame(error), more=False)
+            else:
+                writer.started = True
                 await error(scope, receive, send)
-            else:  # a stream that broke off ends without [DONE]
-                await write(DONE if error is None else b"", more=False)
 
         await _while_connected(receive, send, stream)
+
+
+class _StreamWriter:
+    """Writes the body of an event stream. Its head goes out with the first bytes."""
+
+    def __init__(self, send: Send) -> None:
+        self.started = False
+        self.has_events = False
+        self._send = send
+        self._last_write = anyio.current_time()
+        self._is_writing = False
+        self._comment_sent: anyio.Event | None = None  # while a comment is being sent
+
+    async def sink(self, events: Sequence[WireEvent]) -> None:
+        """Send events."""
+        self.has_events = True
+        # One message for all events that are due: the message costs more than the events in it.
+        await self.write(b"".join([encode_frame(event.data, event.type) for event in events]))
+
+    async def write(self, data: bytes, *, more: bool = True) -> None:
+        """Send a part of the body."""
+        if self._comment_sent is not None:
+            await self._comment_sent.wait()
+        self._is_writing = True
+        try:
+            await self._write(data, more=more)
+        finally:
+            self._is_writing = False
+
+    async def keep_alive(self, interval: float, scope: anyio.CancelScope) -> None:
+        """Send a comment whenever nothing was sent for some seconds. Cancel the scope when the client has left."""
+        while True:
+            silence = anyio.current_time() - self._last_write
+            if silence < interval or self._is_writing:
+                await anyio.sleep(max(interval - silence, interval / 10))
+                continue
+            self._comment_sent = anyio.Event()
+            try:
+                await self._write(_COMMENT)
+            except ClientDisconnected:
+                scope.cancel()
+            finally:
+                self._comment_sent.set()
+                self._comment_sent = None
+
+    async def _write(self, data: bytes, *, more: bool = True) -> None:
+        if not self.started:
+            self.started = True
+            await self._send(_start(200, _SSE))
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        self._last_write = anyio.current_time()
+
+
+_COMMENT: Final = b": keep-alive\n\n"
+
+
+def _error_frame(response: JSONResponse) -> bytes:
+    """Return the event for an error that comes too late to be a response of its own."""
+    error = load(default_converter().json.loads(response.body)["error"], ErrorBody)
+    event = ErrorEvent(sequence_number=0, code=error.code, message=error.message, param=error.param, error=error)
+    return encode_frame(dumps(event), event.type)

@@ -41,8 +41,8 @@ require that the application is open, by the ASGI lifespan (``uvicorn --lifespan
     async with ResponsesApp(handler, store=SQLiteStore("responses.db")) as app:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://local/v1") as http_client: ...
 
-A request with the same ``Idempotency-Key``, API key and body as an earlier one gets the earlier response, as long as that is
-stored and the process lives. The exception is an earlier request whose client left before its end.
+Of requests with the same ``Idempotency-Key``, API key and body, one runs: the others wait for it and get its response, as long as
+that is stored and the process lives. A request that failed, or whose client left before its end, is not repeated: the next one runs.
 
 There are no tenants: every key gives access to everything that is stored.
 
@@ -52,7 +52,6 @@ Requires the extra ``server``, which installs starlette.
 from __future__ import annotations
 
 import functools
-import hashlib
 import hmac
 import time
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar
@@ -81,6 +80,7 @@ from ._http import (
     read_bytes,
     with_whole_segments,
 )
+from ._idempotency import IdempotentRequests, fingerprint_of
 from ._openapi import openapi_document, with_servers
 from ._task import INTERNAL_ERROR_MESSAGE
 from ._websocket import WebSockets, deny_websocket
@@ -93,9 +93,11 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ..models._base import Model
+    from ..models.response import Response
     from ..protocol._requests import UnknownParameters
     from ._http import ASGI, ASGIMessage, Receive, Scope, Send
-    from ._task import EventSink, ResponseTask
+    from ._idempotency import Claim
+    from ._task import EventSink
     from .stores import Store
 
 __all__ = ["Handler", "ResponsesApp"]
@@ -110,7 +112,6 @@ _DOCUMENT: Final = "/openapi.json"
 _PUBLIC: Final = frozenset(prefix + _DOCUMENT for prefix in _PREFIXES)
 """The paths that can be read without a key."""
 _MAX_BODY_BYTES: Final = 64 * 1024 * 1024
-_MAX_IDEMPOTENCY_KEYS: Final = 1024
 
 
 class ResponsesApp:
@@ -127,6 +128,9 @@ class ResponsesApp:
     * ``unknown_parameters`` is what happens to parameters of a request that the protocol does not have. By default they are passed on to
       the handler in ``request.extra``, but for those that are nearly the name of a parameter (``temprature``), which are refused with
       the right name. ``"pass"`` passes those on too; ``"refuse"`` refuses all.
+    * ``keepalive`` is the number of seconds of silence after which a comment is sent on an event stream, so that nobody in between
+      cuts it; ``None`` sends none.
+    * ``max_background`` is the number of responses that run in the background at a time; further ones are refused (429).
     * ``max_body_bytes`` is the length of the longest request body or WebSocket message that is accepted.
     * ``max_connection_age`` is the number of seconds after which a WebSocket connection accepts no further requests.
     * ``clock`` returns the time in seconds since 1970.
@@ -146,13 +150,17 @@ class ResponsesApp:
         keys: Iterable[str] | None = None,
         models: Iterable[str] = (),
         unknown_parameters: Literal["refuse", "pass"] | None = None,
+        keepalive: float | None = 15.0,
+        max_background: int = 1000,
         max_body_bytes: int = _MAX_BODY_BYTES,
         max_connection_age: float = 3600.0,
         clock: Callable[[], float] = time.time,
         ids: Callable[[str], str] = random_id,
         converter: Converter | None = None,
     ) -> None:
-        self.service: Service = Service(handler, store=store, clock=clock, ids=ids, converter=converter)
+        self.service: Service = Service(
+            handler, store=store, clock=clock, ids=ids, converter=converter, max_background=max_background
+        )
         """The server behind the transport; use it to serve other transports than HTTP."""
         self._keys = None if keys is None else _encode_keys(keys)
         self._models = [
@@ -168,7 +176,8 @@ class ResponsesApp:
             max_message_bytes=max_body_bytes,
             unknown_parameters=unknown_parameters,
         )
-        self._idempotent: dict[bytes, str] = {}  # fingerprint of a request -> id of its response, oldest first
+        self._idempotent = IdempotentRequests()
+        self._keepalive = keepalive
         self._document = b""  # of OpenAPI, once it was asked for
         self._converter = (converter or default_converter()).in_mode(strict=True)
         self._app = self._route()
@@ -279,60 +288,61 @@ class ResponsesApp:
     async def _create(self, request: Request) -> ASGI:
         body = await self._body(request)
         create = self._parse(body, CreateResponse)
-        fingerprint = _fingerprint(request.headers, body)
-        if earlier_id := self._idempotent.get(fingerprint):
-            earlier = await self.service.find(earlier_id)
-            if earlier is not None:
-                if create.stream:
-                    return EventStreamResponse(await self.service.replay(earlier_id))
-                return json_response(earlier.response)
-        task = await self.service.prepare(create)
-        if create.background:
-            await self.service.start(task)
-            self._remember(fingerprint, task)
-            if create.stream:
-                return EventStreamResponse(functools.partial(self.service.follow, task, 0))
-            return json_response(task.response)
-
-        async def run(sink: EventSink | None = None) -> None:
-            try:
-                await task.run(sink)
-            finally:
-                if task.response.status == "completed":
-                    self._remember(fingerprint, task)
+        fingerprint = fingerprint_of(request.headers, body)
 
         async def respond() -> JSONResponse:
-            await run()
-            return json_response(task.response)
+            async with self._idempotent.claim(fingerprint) as claim:
+                if (earlier := await self._earlier_response(claim)) is not None:
+                    return await json_response(earlier)
+                task = claim.result = await self.service.prepare(create)
+                await (self.service.start(task) if task.background else task.run())
+            return await json_response(task.response)
 
-        return EventStreamResponse(run) if create.stream else DeferredJSON(respond)
+        async def stream(sink: EventSink) -> None:
+            async with self._idempotent.claim(fingerprint) as claim:
+                if (earlier := await self._earlier_response(claim)) is not None:
+                    deliver = await self.service.replay_of(earlier)
+                else:
+                    task = claim.result = await self.service.prepare(create)
+                    if not task.background:
+                        await task.run(sink)
+                        return
+                    await self.service.start(task)
+                    deliver = functools.partial(self.service.follow, task, 0)
+            await deliver(sink)
 
-    def _remember(self, fingerprint: bytes, task: ResponseTask) -> None:
-        if fingerprint:
-            self._idempotent[fingerprint] = task.id
-            if len(self._idempotent) > _MAX_IDEMPOTENCY_KEYS:
-                del self._idempotent[next(iter(self._idempotent))]
+        return self._event_stream(stream) if create.stream else DeferredJSON(respond)
+
+    async def _earlier_response(self, claim: Claim) -> Response | None:
+        """Return the response to an earlier request like this one, if there is one still."""
+        if claim.earlier is None or claim.earlier.response is not None:
+            return claim.earlier and claim.earlier.response
+        found = await self.service.find(claim.earlier.response_id)
+        return found and found.response
+
+    def _event_stream(self, work: Callable[[EventSink], Awaitable[None]]) -> EventStreamResponse:
+        return EventStreamResponse(work, keepalive=self._keepalive)
 
     async def _retrieve(self, request: Request) -> ASGI:
         params = read_retrieve_params(request.query_params.multi_items())
         response_id = path_param(request, "response_id")
         if not params.stream:
-            return json_response((await self.service.get(response_id)).response)
+            return await json_response((await self.service.get(response_id)).response)
         after = None if params.starting_after is UNSET else params.starting_after
-        return EventStreamResponse(await self.service.replay(response_id, after))
+        return self._event_stream(await self.service.replay(response_id, after))
 
     async def _delete(self, request: Request) -> ASGI:
         response_id = path_param(request, "response_id")
         await self.service.delete(response_id)
-        return json_response(DeletedResponse(id=response_id, object="response.deleted", deleted=True))
+        return await json_response(DeletedResponse(id=response_id, object="response.deleted", deleted=True))
 
     async def _cancel(self, request: Request) -> ASGI:
-        return json_response(await self.service.cancel(path_param(request, "response_id")))
+        return await json_response(await self.service.cancel(path_param(request, "response_id")))
 
     async def _input_items(self, request: Request) -> ASGI:
         params = read_list_params(request.query_params.multi_items())
         page = page_of((await self.service.get(path_param(request, "response_id"))).input, params)
-        return json_response(
+        return await json_response(
             ResponseItemList(data=page.data, first_id=page.first_id, last_id=page.last_id, has_more=page.has_more)
         )
 
@@ -340,7 +350,7 @@ class ResponsesApp:
         body = await self._read(request, CompactRequest, required=["model"])
 
         async def respond() -> JSONResponse:
-            return json_response(await self.service.compact(body))
+            return await json_response(await self.service.compact(body))
 
         return DeferredJSON(respond)
 
@@ -348,20 +358,20 @@ class ResponsesApp:
         body = await self._read(request, InputTokensRequest)
 
         async def respond() -> JSONResponse:
-            return json_response(await self.service.count(body))
+            return await json_response(await self.service.count(body))
 
         return DeferredJSON(respond)
 
     # -- models
 
     async def _list_models(self, _request: Request) -> ASGI:
-        return json_response({"object": "list", "data": self._models})
+        return await json_response({"object": "list", "data": self._models})
 
     async def _model(self, request: Request) -> ASGI:
         name = path_param(request, "model")
         for model in self._models:
             if model["id"] == name:
-                return json_response(model)
+                return await json_response(model)
         raise not_found("model", name, "model")
 
     # -- the description
@@ -387,13 +397,6 @@ def _is_public(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return False
     return str(scope["path"]).removeprefix(scope.get("root_path", "")) in _PUBLIC
-
-
-def _fingerprint(headers: Mapping[str, str], body: bytes) -> bytes:
-    """Return what makes a request a repetition of another: its idempotency key, API key and body. Empty without the first."""
-    idempotency_key = headers.get("idempotency-key", "")
-    authorization = headers.get("authorization", "")
-    return hashlib.sha256(f"{idempotency_key}\n{authorization}\n".encode() + body).digest() if idempotency_key else b""
 
 
 def _unauthorized() -> APIError:
