@@ -50,6 +50,7 @@ __all__ = [
     "Scope",
     "Send",
     "catch_errors",
+    "check_content_type",
     "error_response",
     "json_response",
     "no_response",
@@ -72,6 +73,10 @@ _SSE: Final = {
     "x-accel-buffering": "no",  # otherwise nginx buffers the stream
 }
 
+_MAX_STATUS: Final = 599
+_MAX_RETRY_AFTER: Final = 1e9  # seconds; a larger number, such as infinity, is not a delay
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.1
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 _FORWARDED_HEADERS: Final = ("allow", "retry-after", "www-authenticate", "x-ratelimit-", "x-should-retry")
 """Prefixes of the headers of an error that the client gets. Other headers may describe the body of an upstream server."""
 
@@ -107,6 +112,18 @@ def path_param(request: Request, name: str) -> str:
 
 
 # ---- request bodies
+
+
+_FORM_TYPES: Final = frozenset({"text/plain", "application/x-www-form-urlencoded", "multipart/form-data"})
+"""What a web page may send to any server without being asked whether it may."""
+
+
+def check_content_type(headers: Mapping[str, str]) -> None:
+    """Raise ``APIError`` (415) if the body is stated to be something that a web page can send anywhere."""
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type in _FORM_TYPES:
+        message = f"The body is stated to be {content_type}: send 'Content-Type: application/json'."
+        raise APIError.for_status(415)(message, status=415, type=INVALID, code="unsupported_content_type")
 
 
 async def read_bytes(receive: Receive, headers: Mapping[str, str], maximum: int) -> bytes:
@@ -161,17 +178,20 @@ async def json_response(value: object) -> JSONResponse:
 
 def error_response(error: APIError) -> JSONResponse:
     """Create the response for an error, in the documented shape."""
-    status = error.answer_status
+    status = error.answer_status if error.answer_status <= _MAX_STATUS else 500
     type_ = error.type or (INVALID if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error")
     body: JSONValue = {"error": {"message": error.message, "type": type_, "param": error.param, "code": error.code}}
+    # They may come from another server, which states what it likes.
     forwarded = {
-        name: value
+        name: value.strip()
         for name, value in error.headers.items()
-        if name.lower().startswith(_FORWARDED_HEADERS) and value.isascii()
+        if name.lower().startswith(_FORWARDED_HEADERS)
+        and _HEADER_NAME.fullmatch(name)
+        and _HEADER_VALUE.fullmatch(value)
     }
     headers = forwarded | JSON_HEADERS
     if error.retry_after is not None:
-        headers.setdefault("retry-after", f"{max(0.0, error.retry_after):.0f}")
+        headers.setdefault("retry-after", f"{min(max(0.0, error.retry_after), _MAX_RETRY_AFTER):.0f}")
     return JSONResponse(status, headers, dumps(body))
 
 
@@ -301,7 +321,7 @@ class _StreamWriter:
         while True:
             silence = anyio.current_time() - self._last_write
             if silence < interval or self._is_writing:
-                await anyio.sleep(max(interval - silence, interval / 10))
+                await anyio.sleep(interval - silence if silence < interval else interval / 10)
                 continue
             self._comment_sent = anyio.Event()
             try:

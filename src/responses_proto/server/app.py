@@ -7,7 +7,7 @@
 A request travels down this list, and its response back up:
 
 1. The ASGI server (see :func:`responses_proto.server.serving`) calls the application.
-2. :class:`ResponsesApp` checks the API key, adds ``x-request-id`` to the response, and routes to an endpoint.
+2. :class:`ResponsesApp` checks host, origin and API key, adds ``x-request-id`` to the response, and routes to an endpoint.
 3. The endpoint (below, and in ``_conversations``) reads the body and the query strictly. What is not JSON, has the wrong type or
    is not a parameter is an ``APIError`` (400) whose ``param`` names the place.
 4. :class:`~.service.Service` finds the history and creates a :class:`~.service.ResponseTask`. The WebSocket endpoint
@@ -31,7 +31,7 @@ The endpoints, each with and without ``/v1``::
     WebSocket /responses                   many requests on one connection
 
 Errors have the documented shape, ``{"error": {"message", "type", "param", "code"}}``. The status is 400 for a wrong request, 401
-for a wrong key, 404 and 405 for wrong paths and unknown ids, 413 for a body that is too large, and 500 for an exception in the
+for a wrong key, 403 for a web page that may not use the server, 404 and 405 for wrong paths and unknown ids, 413 for a body that is too large, 415 for one that is stated to be a form or plain text, and 500 for an exception in the
 handler. After the first event of a stream the status cannot change any more: the error becomes the events ``error`` and
 ``response.failed``.
 
@@ -73,6 +73,7 @@ from ._http import (
     EventStreamResponse,
     JSONResponse,
     catch_errors,
+    check_content_type,
     error_response,
     json_response,
     no_response,
@@ -82,6 +83,7 @@ from ._http import (
 )
 from ._idempotency import IdempotentRequests, fingerprint_of
 from ._openapi import openapi_document, with_servers
+from ._origins import OriginPolicy
 from ._task import INTERNAL_ERROR_MESSAGE
 from ._websocket import WebSockets, deny_websocket
 from .service import Handler, Service
@@ -125,6 +127,10 @@ class ResponsesApp:
     * ``converter`` decodes requests and what is stored, with the vendors' classes that were registered in it
       (:meth:`responses_proto.codec.Converter.register`). Whatever its mode, requests are decoded strictly.
     * ``models`` are the model names that ``/models`` lists. Requests may name others.
+    * ``allow_hosts`` and ``allow_origins`` are the names (``api.example``) by which the server may be called, and the origins
+      (``https://app.example``) whose web pages may use it; ``"*"`` allows all. Default: a server without keys that is called at a
+      loopback address answers to loopback names only, and to no page but its own. Other servers do not check. For pages that are to
+      read responses, put a CORS middleware around the application.
     * ``unknown_parameters`` is what happens to parameters of a request that the protocol does not have. By default they are passed on to
       the handler in ``request.extra``, but for those that are nearly the name of a parameter (``temprature``), which are refused with
       the right name. ``"pass"`` passes those on too; ``"refuse"`` refuses all.
@@ -149,6 +155,8 @@ class ResponsesApp:
         store: Store | None = None,
         keys: Iterable[str] | None = None,
         models: Iterable[str] = (),
+        allow_hosts: Iterable[str] | None = None,
+        allow_origins: Iterable[str] | None = None,
         unknown_parameters: Literal["refuse", "pass"] | None = None,
         keepalive: float | None = 15.0,
         max_background: int = 1000,
@@ -163,6 +171,7 @@ class ResponsesApp:
         )
         """The server behind the transport; use it to serve other transports than HTTP."""
         self._keys = None if keys is None else _encode_keys(keys)
+        self._origin_policy = OriginPolicy(allow_hosts, allow_origins, trusts_callers=self._keys is not None)
         self._models = [
             {"id": name, "object": "model", "created": int(clock()), "owned_by": "responses_proto"} for name in models
         ]
@@ -239,20 +248,23 @@ class ResponsesApp:
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
-        if _is_public(scope) or self._is_authorized(dict(scope["headers"]).get(b"authorization", b"")):
+        error = self._origin_policy.objection(scope)
+        if error is None and not _is_public(scope):
+            error = self._objection_to_key(dict(scope["headers"]).get(b"authorization", b""))
+        if error is None:
             await self._app(with_whole_segments(scope), receive, send_with_id)
         else:
-            response = error_response(_unauthorized())
+            response = error_response(error)
             deny = deny_websocket(response) if scope["type"] == "websocket" else response
             await deny(scope, receive, send_with_id)
 
-    def _is_authorized(self, authorization: bytes) -> bool:
+    def _objection_to_key(self, authorization: bytes) -> APIError | None:
         if self._keys is None:
-            return True
+            return None
         scheme, _, credentials = authorization.partition(b" ")
         # All keys are compared, each in constant time, so that the duration reveals nothing about them.
         matches = [hmac.compare_digest(credentials.strip(), key) for key in self._keys]
-        return scheme.lower() == b"bearer" and any(matches)
+        return None if scheme.lower() == b"bearer" and any(matches) else _unauthorized()
 
     @staticmethod
     async def _dispatch(endpoints: Mapping[str, _Endpoint], request: Request) -> ASGI:
@@ -275,6 +287,7 @@ class ResponsesApp:
         return error_response(APIError(message, status=status, type=INVALID, code=code, headers=headers))
 
     async def _body(self, request: Request) -> bytes:
+        check_content_type(request.headers)
         return await read_bytes(request.receive, request.headers, self._max_body_bytes)
 
     async def _read(self, request: Request, cls: type[_M], *, required: Sequence[str] = (), default: bytes = b"") -> _M:
