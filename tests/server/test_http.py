@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import anyio
 import httpx
@@ -60,6 +61,88 @@ def test_a_body_that_is_too_large_is_refused(*, stated: bool) -> None:
     client = send_request("asyncio", app, content, headers=headers, chunk=50)
     assert (client.status, client.error["code"]) == (413, "request_too_large")
     assert send_request("asyncio", app, body(), headers={"content-length": str(len(body()))}).status == 200
+
+
+# ---- errors of other servers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-ratelimit-limit": "1\r\nset-cookie: a=b"},
+        {"retry-after": "1\n"},
+        {"x-ratelimit-a b": "1"},
+        {"x-ratelimit-a:": "1"},
+        {"x-ratelimit-a": "\0"},
+        {"x-ratelimit-ä": "1"},
+        {"x-ratelimit-a": "\ud800"},
+        {"x-ratelimit-a": "\x7f"},
+    ],
+)
+@pytest.mark.parametrize("stream", [False, True])
+def test_headers_that_cannot_be_sent_are_left_out(headers: dict[str, str], *, stream: bool) -> None:
+    async def handler(_request: CreateResponse, _reply: Reply) -> None:
+        given = {**headers, "x-ratelimit-remaining": "5", "set-cookie": "a=b"}
+        raise APIError("Too much.", status=429, code="rate_limit_exceeded", headers=given)
+
+    client = send_request("asyncio", ResponsesApp(handler), body(stream=stream))
+    assert (client.status, client.error["message"]) == (429, "Too much.")
+    assert client.headers.keys() == {"content-type", "content-length", "x-request-id", "x-ratelimit-remaining"}
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "retry_after"),
+    [
+        (APIError("x", status=1000), 500, None),
+        (APIError("x", status=600), 500, None),
+        (APIError("x", status=200), 500, None),
+        (APIError("x", status=-1), 500, None),
+        (APIError("x", status=599), 599, None),
+        (APIError("x", status=503, retry_after=float("inf")), 503, "1000000000"),
+        (APIError("x", status=503, retry_after=float("nan")), 503, "0"),
+        (APIError("x", status=503, retry_after=-5), 503, "0"),
+    ],
+)
+def test_odd_errors_of_a_handler_are_answered(error: APIError, status: int, retry_after: str | None) -> None:
+    async def handler(_request: CreateResponse, _reply: Reply) -> None:
+        raise error
+
+    client = send_request("asyncio", ResponsesApp(handler), body())
+    assert (client.status, client.headers.get("retry-after")) == (status, retry_after)
+
+
+# ---- paths
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/responses/{id}%2Finput_items"),
+        ("GET", "/v1/responses/{id}%2finput_items"),
+        ("POST", "/v1/responses/{id}%2Fcancel"),
+        ("DELETE", "/v1/responses%2F{id}"),
+        ("GET", "/v1%2Fresponses/{id}"),
+        ("GET", "/v1/responses/{id}/"),
+        ("GET", "/v1/responses/{id}%2F"),
+        ("GET", "/v1/responses/{id}%252Finput_items"),
+        ("GET", "/v1/responses//{id}"),
+    ],
+)
+def test_a_quoted_slash_does_not_divide_segments(method: str, path: str) -> None:
+    async def main() -> None:
+        async with ResponsesApp(Scripted(), models=["team/model"]) as app:
+            made = await Client(app).request(body(background=True))
+            quoted = path.format(id=made.json["id"])
+            client = Client(app)
+            await client.request(method=method, path=unquote(quoted), raw_path=quoted)
+            assert client.status == (405 if method == "POST" else 404)
+            assert "location" not in client.headers
+            for name in ("team/model", "team%2Fmodel"):
+                found = Client(app)
+                await found.request(method="GET", path="/v1/models/team/model", raw_path=f"/v1/models/{name}")
+                assert found.json["id"] == "team/model"
+
+    run("asyncio", main)
 
 
 # ---- silence
