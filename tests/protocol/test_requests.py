@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from responses_proto.codec import dump, make_converter
 from responses_proto.codec._specs import model_spec
 from responses_proto.exceptions import APIError, BadRequestError
 from responses_proto.models.config import ReasoningConfig
+from responses_proto.models.content import InputText
 from responses_proto.models.conversations import CreateConversation, CreateConversationItems
 from responses_proto.models.items import Item, Message, UnknownItem
 from responses_proto.models.request import (
@@ -22,7 +24,10 @@ from responses_proto.models.request import (
 )
 from responses_proto.models.tools import FunctionTool
 from responses_proto.protocol._requests import (
+    MAX_ITEMS,
+    MAX_VALUES,
     check_create,
+    has_more_values,
     id_of,
     not_found,
     page_of,
@@ -30,6 +35,7 @@ from responses_proto.protocol._requests import (
     read_list_params,
     read_retrieve_params,
     read_value,
+    weight_of,
 )
 
 if TYPE_CHECKING:
@@ -199,6 +205,55 @@ def test_items_need_what_requests_require_of_them(item: dict[str, Any], lacking:
     error = refused(lambda: read_value({field: [{k: v for k, v in item.items() if k != lacking}]}, cls, STRICT))
     assert error.status == 400
     assert (error.param or "").startswith(f"{field}[0].")
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("5", 1),
+        ("[]", 1),
+        ("[1, 2, 3]", 4),
+        ('{"a": 1, "b": [2]}', 4),
+        ('["a,b", "{[,", "\\\\", "\\",["]', 5),
+        ('["a, b, c', 2),  # without its end
+        ('["a\\', 2),
+    ],
+)
+def test_values_are_counted_without_reading_them(text: str, count: int) -> None:
+    padding = b" " * 100
+    assert has_more_values(padding + text.encode(), count - 1 or 1) or count == 1
+    assert not has_more_values(padding + text.encode(), count + 2)
+
+
+@pytest.mark.parametrize("piece", [b"{},", b"0,", b'"x",', b"[[],[]],", b'{"a":[0,0]},'])
+def test_a_body_of_very_many_values_is_refused(piece: bytes) -> None:
+    body = b'{"input": [' + piece * (MAX_VALUES // piece.count(b",") + 1) + b"0]}"
+    tracemalloc.start()
+    try:
+        error = refused(lambda: read_body(body, CreateResponse, STRICT))
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(body) + 2**20
+    finally:
+        tracemalloc.stop()
+    assert error.code == "request_too_large"
+    # The same in a string is one value.
+    read_body(b'{"input": "' + piece.replace(b'"', b"") * MAX_VALUES + b'"}', CreateResponse, STRICT)
+
+
+@pytest.mark.parametrize("field", ["input", "items"])
+def test_the_items_of_a_request_are_counted(field: str) -> None:
+    item = {"role": "user", "content": "x"}
+    cls = CreateResponse if field == "input" else CreateConversationItems
+    read_value({field: [item] * MAX_ITEMS}, cls, STRICT)
+    error = refused(lambda: read_value({field: [item] * (MAX_ITEMS + 1)}, cls, STRICT))
+    assert (error.param, error.code) == (field, "array_above_max_length")
+
+
+def test_a_weight_is_about_that_of_the_json() -> None:
+    items = [Message(role="user", content="x" * 1000), Message(role="user", content=[InputText(text="y" * 1000)])]
+    assert 2000 <= weight_of(items) <= 3000
+    assert weight_of(UnknownItem(type="a", raw={"a": ["x" * 500, {"b": "x" * 500}]})) >= 1000
+    assert weight_of([items] * 1_000_000, at_most=10_000) <= 15_000
+    assert weight_of(None) == 0
 
 
 @pytest.mark.parametrize(

@@ -121,3 +121,8 @@ def test_a_required_call_after_an_output_is_of_a_tool_not_called_yet() -> None:
     assert names(turn(*items, tools=[WEATHER, TIME], tool_choice="required")) == ["get_time"]
     assert names(turn(*items, tools=[WEATHER], tool_choice="required")) == []
     assert names(turn("[answer]", tools=[WEATHER], tool_choice="required")) == ["get_weather"]
+
+
+def test_names_take_time_in_proportion_to_the_text() -> None:
+    read = turn("f(" * 50_000 + "g f_g", tools=[function(name) for name in ("f", "g", "f_g")])
+    assert names(read) == ["f", "g", "f_g"]  # took minutes when each name was compared with each

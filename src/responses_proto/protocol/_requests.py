@@ -6,6 +6,7 @@ status, a ``code``, and the ``param`` at fault, by its path in the body (``input
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -35,14 +36,18 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_LIMIT",
     "INVALID",
+    "MAX_ITEMS",
     "MAX_LIMIT",
+    "MAX_VALUES",
     "PageQuery",
     "UnknownParameters",
     "check_create",
+    "has_more_values",
     "id_of",
     "invalid",
     "not_found",
     "page_of",
+    "parse_json",
     "read_body",
     "read_list_params",
     "read_retrieve_params",
@@ -88,11 +93,35 @@ def read_body(
     ``required`` are fields that must not be missing, null or empty. Any other parameter that is null counts as absent. Raises
     ``APIError`` if the body is not JSON, does not fit the model, or has unknown parameters that ``unknown`` refuses.
     """
+    return read_value(parse_json(body, converter), cls, converter, required=required, unknown=unknown)
+
+
+def parse_json(text: bytes | str, converter: Converter, what: str = "body") -> Any:
+    """Return the JSON value of a request. ``what`` it is, for errors.
+
+    Raises ``APIError`` if it is not JSON, or has more values than a request may have.
+    """
+    data = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
+    if has_more_values(data, MAX_VALUES):
+        raise invalid(f"The {what} has more than {MAX_VALUES} JSON values.", None, "request_too_large")
     try:
-        value = converter.json.loads(body)
+        return converter.json.loads(text)
     except (DecodeError, LimitExceeded) as error:
-        raise invalid(f"The body is not valid JSON: {error}", None, None) from error
-    return read_value(value, cls, converter, required=required, unknown=unknown)
+        raise invalid(f"The {what} is not valid JSON: {error}", None, None) from error
+
+
+MAX_VALUES: Final = 500_000
+"""The number of JSON values that a request may have. Each takes about a hundred bytes of memory, though it may be two on the wire."""
+MAX_ITEMS: Final = 10_000
+"""The number of items that the input of a request may have, also when its compactions are unfolded."""
+
+# All up to the next comma or opening bracket that is not in a string. Each value but the first of all follows one.
+_UP_TO_VALUE: Final = re.compile(rb'(?:[^,\[{"]++|"[^"\\]*+(?:\\(?:.|\Z)[^"\\]*+)*+(?:"|\Z))*+(?:[,\[{]|\Z)', re.DOTALL)
+
+
+def has_more_values(text: bytes, maximum: int) -> bool:
+    """Return whether a JSON text has more values than a maximum, without reading it: a value may take fifty times its length."""
+    return len(text) > maximum and next(itertools.islice(_UP_TO_VALUE.finditer(text), maximum, None), None) is not None
 
 
 def read_value(
@@ -121,6 +150,8 @@ def read_value(
         for index, item in enumerate(() if isinstance(items, str) else items or ()):
             if isinstance(item, UnknownItem) and not item.type:
                 raise _missing(f"{field}[{index}].type")
+            if index >= MAX_ITEMS:
+                raise invalid(f"{field!r} has more than {MAX_ITEMS} items.", field, "array_above_max_length")
     return request
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, TypeGuard
 
+from ..protocol._requests import weight_of
 from ._regex import sample
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ _MAX_DEPTH: Final = 96  # levels; below that, required parts are left out too
 _MAX_BOUND: Final = 1e100  # a larger bound is ignored
 _MAX_SIZE: Final = 10_000  # characters, elements or properties, even if a schema asks for more
 _MAX_STEPS: Final = 10_000  # references and alternatives followed; a schema of a few lines can ask for 2**96
+_MAX_VALUES: Final = 20_000  # values in all; then lists and objects end, though the schema asks for more
+_MAX_CHARACTERS: Final = 1_000_000  # of all of them; likewise
 
 # Format -> a function from n, counted from 0, to a text. Repeats after `_VARIETY` values.
 _FORMATS: Final[Mapping[str, Callable[[int], str]]] = {
@@ -70,7 +73,7 @@ def fill(schema: Mapping[str, JSONValue], nth: int = 0) -> JSONValue:
     """Return a value that fits the schema.
 
     ``nth``, counted from 0, selects a different value if the schema allows several. Never raises: a part of the schema that is
-    malformed is ignored.
+    malformed is ignored, and so is what would make the value larger than about a megabyte.
     """
     return _Filler(schema).fill(schema, "example", nth)
 
@@ -79,16 +82,19 @@ class _Filler:
     def __init__(self, root: Mapping[str, JSONValue]) -> None:
         self._root = root
         self._steps_left = _MAX_STEPS
+        self._values_left = _MAX_VALUES
+        self._characters_left = _MAX_CHARACTERS
 
     def fill(self, schema: JSONValue, name: str, nth: int, depth: int = 0) -> JSONValue:  # noqa: PLR0911 - one return per type
         """Return the ``nth`` value for a schema. ``name`` is the name of the property; it becomes the text of strings."""
+        self._values_left -= 1
         if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
-            return name
+            return self._counted(name)
         schema = self._resolved(schema, depth)
         if "const" in schema:
-            return schema["const"]
+            return self._counted(schema["const"])
         if _is_list(choices := schema.get("enum")):
-            return choices[nth % len(choices)]
+            return self._counted(choices[nth % len(choices)])
         kind = _type_of(schema)
         if kind == "object":
             return self._object(schema, nth, depth)
@@ -98,7 +104,15 @@ class _Filler:
             return _number(schema, nth, integer=kind == "integer")
         if kind == "boolean":
             return nth % 2 == 0
-        return None if kind == "null" else _string(schema, name, nth)
+        return None if kind == "null" else self._counted(_string(schema, name, nth))
+
+    def _counted(self, value: JSONValue) -> JSONValue:
+        self._characters_left -= weight_of(value)
+        return value
+
+    @property
+    def _has_room(self) -> bool:
+        return self._values_left > 0 and self._characters_left > 0
 
     def _resolved(self, schema: Mapping[str, JSONValue], depth: int) -> Mapping[str, JSONValue]:
         """Return a flat schema: references followed, ``allOf`` merged, an alternative chosen."""
@@ -142,7 +156,9 @@ class _Filler:
         names += [f"property_{n}" for n in range(minimum - len(names))]
         additional = schema.get("additionalProperties")
         return {
-            name: self.fill(properties.get(name, additional), name, nth, depth + 1) for name in dict.fromkeys(names)
+            name: self.fill(properties.get(name, additional), name, nth, depth + 1)
+            for name in dict.fromkeys(names)
+            if self._has_room
         }
 
     def _array(self, schema: Mapping[str, JSONValue], name: str, nth: int, depth: int) -> JSONValue:
@@ -157,6 +173,7 @@ class _Filler:
         return [
             self.fill(first[n] if n < len(first) else schema.get("items"), name, nth + n, depth + 1)
             for n in range(count)
+            if self._has_room
         ]
 
 

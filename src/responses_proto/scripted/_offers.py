@@ -161,12 +161,13 @@ def _named_calls(text: str, tools: list[CallableTool]) -> list[ChosenCall]:
     A tool that is named several times is called once, or once for each time that arguments follow its name.
     """
     found = [(match.span(), tool) for tool in tools for match in _name_pattern(tool.name).finditer(text)]
-    spans = [span for span, _ in found]
     calls: list[ChosenCall] = []
-    for (start, end), tool in sorted(found, key=lambda match: match[0]):
+    outer = (0, 0)  # of the names so far, the span that reaches farthest
+    for (start, end), tool in sorted(found, key=lambda match: (match[0][0], -match[0][1])):
         # `search` within `web_search` does not name the tool `search`.
-        if any(other != (start, end) and other[0] <= start and end <= other[1] for other in spans):
+        if end <= outer[1] and (start, end) != outer:
             continue
+        outer = (start, end)
         calls.append(ChosenCall(tool=tool, arguments=_arguments_at(text, end)))
     first = {id(call.tool): call for call in reversed(calls)}
     with_arguments = {id(call.tool) for call in calls if call.arguments}

@@ -168,5 +168,8 @@ class _Connection:
     async def _send_or_disconnect(self, message: ASGIMessage) -> None:
         try:
             await self._send(message)
-        except OSError as error:
+        except (
+            OSError,
+            RuntimeError,
+        ) as error:  # uvicorn raises RuntimeError after it has closed the connection itself
             raise ClientDisconnected from error
