@@ -236,3 +236,21 @@ def test_a_value_is_of_moderate_size_whatever_the_schema_asks_for(inner: dict[st
     small = {"type": "array", "minItems": 3, "items": {"type": "array", "minItems": 2}}
     filled: Any = fill(small)
     assert [len(one) for one in filled] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "boolean"}}}, {"a": "a", "b": True}),
+        (
+            {"type": "object", "properties": {"a": {"type": "object", "properties": {"b": {"type": "null"}}}}},
+            {"a": {"b": None}},
+        ),
+        ({"type": "object", "properties": {"a": {"type": "string"}}, "required": []}, {}),
+        ({"type": "integer", "minimum": -9007199254740991, "maximum": 9007199254740991}, 0),
+        ({"type": "integer", "minimum": -5, "maximum": -2}, -5),
+        ({"type": "number", "minimum": -0.5}, 0),
+    ],
+)
+def test_values_are_what_a_person_would_send(schema: dict[str, Any], value: object) -> None:
+    assert fill(schema) == value

@@ -6,7 +6,7 @@ and ``pattern`` as far as :mod:`._regex` supports it. Not supported: ``not``, ``
 that uses these may get a value that does not fit.
 
 :class:`_Filler` works from the root down. It first resolves references and alternatives into one flat schema, always with the
-first alternative, and then generates a value by type: the smallest allowed number, as few optional parts as possible, and the
+first alternative, and then generates a value by type: the smallest allowed number (0 where it may be negative), as few optional parts as possible, and the
 name of the property as its text. The argument ``nth`` selects a different value where the schema allows one, so that array items
 and repeated calls differ. Recursive schemas end because optional parts are left out from a certain depth on.
 """
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["fill"]
 
 _MAX_OPTIONAL_DEPTH: Final = 24  # levels; below that, optional parts of a recursive schema are left out
+_MAX_SPARSE_DEPTH: Final = (
+    3  # levels at which all properties are filled in, if the schema does not say which are required
+)
 _MAX_DEPTH: Final = 96  # levels; below that, required parts are left out too
 
 _MAX_BOUND: Final = 1e100  # a larger bound is ignored
@@ -150,6 +153,8 @@ class _Filler:
         properties = stated if isinstance(stated, Mapping) else _EMPTY
         required = schema.get("required")
         names = [name for name in required if isinstance(name, str)] if _is_list(required) else []
+        if required is None and depth <= _MAX_SPARSE_DEPTH:
+            names = [*properties]  # nothing is said of what is needed; an empty object would be of no use
         minimum = _int(schema.get("minProperties"), 0)
         known = set(names)
         names += [name for name in properties if name not in known][: max(0, minimum - len(names))]
@@ -245,6 +250,8 @@ def _number(schema: Mapping[str, JSONValue], nth: int, *, integer: bool) -> JSON
     # The first and the last multiple of `step` within the bounds.
     first = None if low is None else math.ceil(low[0] / step) + (low[1] and (low[0] / step).is_integer())
     last = None if high is None else math.floor(high[0] / step) - (high[1] and (high[0] / step).is_integer())
+    if first is not None and first < 0 and (last is None or last >= 0):
+        first = 0  # the least number is far from what anybody means
     if first is not None and last is not None and low and high and first > last:
         value = (low[0] + high[0]) / 2  # no multiple lies between the bounds
     elif first is None:
