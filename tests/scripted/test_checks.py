@@ -22,7 +22,7 @@ STRICT: dict[str, Any] = {
     "required": ["a"],
     "additionalProperties": False,
 }
-BAD_SCHEMAS = [
+BAD_SCHEMAS: list[dict[str, Any]] = [
     {**STRICT, "additionalProperties": True},
     {**STRICT, "required": []},
     {key: value for key, value in STRICT.items() if key != "required"},

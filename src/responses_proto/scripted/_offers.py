@@ -98,8 +98,11 @@ def choose_calls(turn: ScriptedTurn) -> list[ChosenCall]:
     allowed, required = _allowed_tools(tools, request)
     if "answer" in turn.markers and not required:
         return []
-    has_found = isinstance(turn.last_item, ToolSearchOutput) and turn.last_item.tools
-    if turn.outputs and not has_found:
+    found = turn.last_item.tools if isinstance(turn.last_item, ToolSearchOutput) else []
+    if found:  # what the model has searched for, it calls
+        names = {getattr(tool, "name", "") for tool in found}
+        allowed = [tool for tool in allowed if tool.name in names]
+    elif turn.outputs:
         if not required:
             return []
         called = _called_names(turn)
@@ -120,7 +123,7 @@ def choose_calls(turn: ScriptedTurn) -> list[ChosenCall]:
 
 
 _ALL_TOOLS: Final = re.compile(
-    r"\b(both|all|each)( of)?( the| these| those| your| my)? (tools|functions)\b", re.IGNORECASE
+    r"\b((both|all)( of)?( the| these| those| your| my)? (tools|functions)|each (tool|function))\b", re.IGNORECASE
 )
 
 
