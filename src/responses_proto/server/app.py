@@ -28,6 +28,7 @@ The endpoints, each with and without ``/v1``::
            /conversations...               conversations and their items
     GET    /models, /models/{id}           the names passed as ``models``
     GET    /openapi.json                   a description of these endpoints and their bodies (OpenAPI 3.1); needs no key
+    GET    /healthz                        whether the server answers; needs no key
     WebSocket /responses                   many requests on one connection
 
 Errors have the documented shape, ``{"error": {"message", "type", "param", "code"}}``. The status is 400 for a wrong request, 401
@@ -43,6 +44,8 @@ require that the application is open, by the ASGI lifespan (``uvicorn --lifespan
 
 Of requests with the same ``Idempotency-Key``, API key and body, one runs: the others wait for it and get its response, as long as
 that is stored and the process lives. A request that failed, or whose client left before its end, is not repeated: the next one runs.
+
+Each request is logged to ``responses_proto.server.access`` (level INFO), with its facts as attributes of the record.
 
 There are no tenants: every key gives access to everything that is stored.
 
@@ -65,6 +68,7 @@ from ..models.response import DeletedResponse, ResponseItemList
 from ..protocol._requests import INVALID, not_found, page_of, read_body, read_list_params, read_retrieve_params
 from ..protocol.emitter import random_id
 from ..typing import UNSET
+from ._access import AccessRecord
 from ._conversations import ConversationPaths
 from ._http import (
     JSON_HEADERS,
@@ -107,11 +111,13 @@ __all__ = ["Handler", "ResponsesApp"]
 _M = TypeVar("_M", bound="Model")
 _Endpoint: TypeAlias = "Callable[[Request], Awaitable[ASGI]]"
 
+_SWITCHING_PROTOCOLS: Final = 101
 _START_MESSAGES: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _PREFIXES: Final = ("/v1", "")
 """What the paths of the endpoints may begin with."""
 _DOCUMENT: Final = "/openapi.json"
-_PUBLIC: Final = frozenset(prefix + _DOCUMENT for prefix in _PREFIXES)
+_HEALTH: Final = "/healthz"
+_PUBLIC: Final = frozenset(prefix + path for prefix in _PREFIXES for path in (_DOCUMENT, _HEALTH))
 """The paths that can be read without a key."""
 _MAX_BODY_BYTES: Final = 64 * 1024 * 1024
 
@@ -211,6 +217,7 @@ class ResponsesApp:
         }
         self._routes = {path: [*endpoints] for path, endpoints in paths.items()}
         paths[_DOCUMENT] = {"GET": self._describe}
+        paths[_HEALTH] = {"GET": self._health}
         app = Starlette(
             routes=[
                 *(
@@ -242,21 +249,29 @@ class ResponsesApp:
             await self._app(scope, receive, send)
             return
         request_id = self.service.ids("req")
+        record = AccessRecord(scope, request_id)
 
         async def send_with_id(message: ASGIMessage) -> None:
             if message["type"] in _START_MESSAGES:
+                record.status = message.get("status", _SWITCHING_PROTOCOLS)
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
+        try:
+            await self._answer(scope, receive, send_with_id)
+        finally:
+            record.log()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         error = self._origin_policy.objection(scope)
         if error is None and not _is_public(scope):
             error = self._objection_to_key(dict(scope["headers"]).get(b"authorization", b""))
         if error is None:
-            await self._app(with_whole_segments(scope), receive, send_with_id)
+            await self._app(with_whole_segments(scope), receive, send)
         else:
             response = error_response(error)
             deny = deny_websocket(response) if scope["type"] == "websocket" else response
-            await deny(scope, receive, send_with_id)
+            await deny(scope, receive, send)
 
     def _objection_to_key(self, authorization: bytes) -> APIError | None:
         if self._keys is None:
@@ -387,7 +402,10 @@ class ResponsesApp:
                 return await json_response(model)
         raise not_found("model", name, "model")
 
-    # -- the description
+    # -- the server itself
+
+    async def _health(self, _request: Request) -> ASGI:
+        return await json_response({"status": "ok"})
 
     async def _describe(self, request: Request) -> ASGI:
         if not self._document:  # made on the first request: it takes some tenths of a second
