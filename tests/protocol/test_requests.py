@@ -103,7 +103,12 @@ VENDORS = {
 @pytest.mark.parametrize("cls", [CreateResponse, CompactRequest, InputTokensRequest, ResponseCreateMessage])
 def test_unknown_parameters_are_kept(cls: type[Model]) -> None:
     for fields in [*({name: value} for name, value in VENDORS.items()), VENDORS]:
-        body = {"model": "m", "input": "x", **fields, **({"type": cls.type} if cls is ResponseCreateMessage else {})}
+        body: dict[str, Any] = {
+            "model": "m",
+            "input": "x",
+            **fields,
+            **({"type": cls.type} if cls is ResponseCreateMessage else {}),
+        }
         request = read_value(body, cls, STRICT)
         assert dict(request.extra) == fields
         assert dump(request) == body

@@ -210,7 +210,7 @@ def test_integers_with_a_fractional_multiple_of_are_integers() -> None:
     assert isinstance(value, int)
 
 
-MANY = {"type": "array", "minItems": 10_000}
+MANY: dict[str, Any] = {"type": "array", "minItems": 10_000}
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_a_value_is_of_moderate_size_whatever_the_schema_asks_for(inner: dict[st
     value = fill({**MANY, "items": {**MANY, "items": inner}})
     assert len(json.dumps(value)) < 4_000_000
     # And a schema that asks for little gets it.
-    small = {"type": "array", "minItems": 3, "items": {"type": "array", "minItems": 2}}
+    small: dict[str, Any] = {"type": "array", "minItems": 3, "items": {"type": "array", "minItems": 2}}
     filled: Any = fill(small)
     assert [len(one) for one in filled] == [2, 2, 2]
 

@@ -43,6 +43,10 @@ def store_of(kind: str, path: Path) -> Store:
     return MemoryStore() if kind == "memory" else SQLiteStore(path / "store.db")
 
 
+async def ask(client: Client, content: bytes) -> None:
+    await client.request(content, headers=KEY)
+
+
 def response_in(client: Client) -> dict[str, Any]:
     """Return the response of a client, or the one of the first event of its stream, without its status."""
     if client.headers["content-type"] == "application/json":
@@ -64,7 +68,7 @@ def test_equal_requests_run_once(
             clients = [Client(app) for _ in range(4)]
             async with anyio.create_task_group() as tasks:
                 for client in clients:
-                    tasks.start_soon(lambda client=client: client.request(body(stream=stream, **fields), headers=KEY))
+                    tasks.start_soon(ask, client, body(stream=stream, **fields))
                     await anyio.sleep(0.01)
                 handler.proceed.set()
             later = await Client(app).request(body(stream=stream, **fields), headers=KEY)
@@ -101,7 +105,7 @@ def test_a_request_that_failed_is_not_repeated(backend: str, *, stream: bool) ->
         clients = [Client(app) for _ in range(5)]
         async with anyio.create_task_group() as tasks:
             for client in clients:
-                tasks.start_soon(lambda client=client: client.request(body(stream=stream), headers=KEY))
+                tasks.start_soon(ask, client, body(stream=stream))
         assert runs == 3
         assert sorted(client.status for client in clients) == [200, 200, 200, 200, 429]
         answered = [client for client in clients if client.status == 200]

@@ -31,7 +31,7 @@ def scope(host: str | None, origin: str | None = None, *, server: Any = LOOPBACK
 def codes(policy: OriginPolicy, *scopes: dict[str, Any]) -> list[str | None]:
     objections = [policy.objection(one) for one in scopes]
     assert all(error is None or error.status == 403 for error in objections)
-    return [error and error.code for error in objections]
+    return [None if error is None else error.code for error in objections]
 
 
 DEFAULT = OriginPolicy(None, None, trusts_callers=False)

@@ -54,4 +54,4 @@ def _read(value: Any) -> Any:
         return {
             name: _read(inner) for name, inner in sorted(fields.items()) if name not in _NOT_READ and inner is not None
         }
-    return [*map(_read, cast("list[Any]", value))] if isinstance(value, list) else value
+    return [_read(inner) for inner in cast("Any", value)] if isinstance(value, list) else value

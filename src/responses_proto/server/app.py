@@ -344,9 +344,9 @@ class ResponsesApp:
     async def _earlier_response(self, claim: Claim) -> Response | None:
         """Return the response to an earlier request like this one, if there is one still."""
         if claim.earlier is None or claim.earlier.response is not None:
-            return claim.earlier and claim.earlier.response
+            return None if claim.earlier is None else claim.earlier.response
         found = await self.service.find(claim.earlier.response_id)
-        return found and found.response
+        return None if found is None else found.response
 
     def _event_stream(self, work: Callable[[EventSink], Awaitable[None]]) -> EventStreamResponse:
         return EventStreamResponse(work, keepalive=self._keepalive)

@@ -257,7 +257,7 @@ def test_histories_are_weighed(server: Server) -> None:
 def test_unknown_parameters_of_a_turn(policy: UnknownParameters, allowed: list[str]) -> None:
     server = Server(ServerSession(now=0.0, unknown_parameters=policy))
     for name in ("top_k", "temprature"):
-        said = server.hear(**{name: 5})
+        said = server.hear("response.create", **{name: 5})
         assert (said == []) == (name in allowed)
     assert [dict(turn.request.extra) for turn in server.turns[:1]] == [{name: 5} for name in allowed[:1]]
 
