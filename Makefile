@@ -77,8 +77,8 @@ check: install ## run ruff, pyright, mypy, the layer test and the typing tests
 coverage: install ## measure each module that never awaits by its own tests
 	$(BIN)/python -m tests.coverage_by_module $(ARGS)
 
-fuzz: install ## run the tests of damaged streams for a long time
-	$(BIN)/python -m pytest tests/protocol/test_damage.py --hypothesis-profile=fuzz $(ARGS)
+fuzz: install ## run the tests of damaged streams and random requests for a long time
+	$(BIN)/python -m pytest tests/protocol/test_damage.py tests/hostile/test_fuzz.py --hypothesis-profile=fuzz $(ARGS)
 
 bench: install ## compare speed and memory with the peers
 	@missed=0; for part in engine loopback concurrent; do \

@@ -46,6 +46,7 @@ class Client:
         method: str = "POST",
         path: str = "/v1/responses",
         headers: dict[str, str] | None = None,
+        raw_path: str | None = None,
         chunk: int = 1 << 20,
     ) -> Client:
         raw = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
@@ -56,7 +57,7 @@ class Client:
             "method": method,
             "scheme": "http",
             "path": path.partition("?")[0],
-            "raw_path": path.encode(),
+            "raw_path": (raw_path or path).encode(),
             "query_string": path.partition("?")[2].encode(),
             "root_path": "",
             "headers": raw,

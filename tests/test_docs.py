@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 from responses_proto.scripted import MARKERS, Condition, RuleStep, ScriptError, ScriptRules
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 
 
 def test_the_drawn_life_of_a_response_is_the_one_in_the_tables() -> None:
@@ -30,3 +32,9 @@ def test_the_page_of_the_scripted_model_documents_every_condition_and_step() -> 
     assert {name for name in names if f"`{name}`" not in page} == set()
     example = page.split("```json\n")[1].split("```")[0]
     assert len(ScriptRules.parse(example).rules) == 5
+
+
+def test_the_tests_that_hold_the_promises_of_security_exist() -> None:
+    named = re.findall(r"`(tests/[a-z_/]+(?:\.py)?)", (ROOT / "SECURITY.md").read_text())
+    assert len(named) > 20
+    assert [path for path in named if not (ROOT / path).exists()] == []

@@ -181,29 +181,57 @@ def served(*arguments: str) -> Generator[tuple[subprocess.Popen[str], str]]:
 
 def test_serve_prints_its_url_and_ends_by_interruption() -> None:
     body = {"model": "scripted", "input": "hello there"}
-    with served() as (process, url):
+    with served("--log-format", "json") as (process, url):
         answer = httpx.post(
             f"{url}/responses", json=body, headers={"authorization": "Bearer anything"}, timeout=PATIENCE
         )
         assert loads(answer.content, Response).output_text == "hello there"
+        assert httpx.get(f"{url}/responses/a%0Ab?key=secret", timeout=PATIENCE).status_code == 404
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=PATIENCE)
+        _, log = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    assert errors == ""
+    first, second = map(json.loads, log.splitlines())
+    assert (first["method"], first["path"], first["status"]) == ("POST", "/v1/responses", 200)
+    assert first["request_id"] == answer.headers["x-request-id"]
+    assert first["seconds"] >= 0
+    assert (second["path"], second["status"]) == ("/v1/responses/a\nb", 404)
+    assert "secret" not in log
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_serve_ends_soon_while_responses_run(number: signal.Signals, status: int) -> None:
     body = {"model": "scripted", "input": f"[slow 1] {'word ' * 600}"}
-    with served() as (process, url), httpx.Client(base_url=url, timeout=PATIENCE) as client:
+    with served("--drain", "1") as (process, url), httpx.Client(base_url=url, timeout=PATIENCE) as client:
         with client.stream("POST", "/responses", json={**body, "stream": True}) as answer:
             assert next(answer.iter_bytes())
             assert client.post("/responses", json={**body, "background": True}).json()["status"] == "queued"
             process.send_signal(number)  # ten minutes before the end of the answers
             process.wait(timeout=PATIENCE)
-        _, errors = process.communicate(timeout=PATIENCE)
+        _, log = process.communicate(timeout=PATIENCE)
     assert process.returncode == status
-    assert errors == ""
+    assert all(" INFO POST '/v1/responses' 200 " in line for line in log.splitlines())
+
+
+def test_serve_lets_open_requests_end() -> None:
+    body = {"model": "scripted", "input": "[slow 0.2] one two three four five", "stream": True}
+    with served() as (process, url), httpx.Client(base_url=url, timeout=PATIENCE) as client:
+        with client.stream("POST", "/responses", json=body) as answer:
+            parts = answer.iter_bytes()
+            start = next(parts)
+            process.send_signal(signal.SIGTERM)
+            rest = b"".join(parts)
+        assert b"response.created" in start
+        assert b"response.completed" in rest
+        process.communicate(timeout=PATIENCE)
+    assert process.returncode == 143
+
+
+def test_serve_answers_to_the_hosts_that_are_allowed() -> None:
+    for arguments, status in ([], 403), (["--allow-host", "api.example"], 200):
+        with served(*arguments) as (_, url):
+            for path in ("/models", "/healthz"):
+                answer = httpx.get(url + path, headers={"host": "api.example"}, timeout=PATIENCE)
+                assert answer.status_code == status
 
 
 def test_serve_accepts_as_many_connections_as_the_system_allows() -> None:
@@ -215,7 +243,7 @@ def test_serve_accepts_as_many_connections_as_the_system_allows() -> None:
             with ExitStack() as stack:
                 for _ in range(100):
                     connection = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))
-                    connection.sendall(b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n")
+                    connection.sendall(b"GET /v1/models HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n")
                     assert connection.recv(12) == b"HTTP/1.1 200"
         finally:
             process.kill()

@@ -10,7 +10,7 @@ from tests.support import NO_SHARED, shared
 
 from responses_proto.codec import dump, load
 from responses_proto.exceptions import UsageError
-from responses_proto.models.items import CALL_OUTPUT_PAIRS, ITEM_TYPES, Item
+from responses_proto.models.items import CALL_OUTPUT_PAIRS, ITEM_TYPES, FunctionCallOutput, Item, ToolSearchCall
 from responses_proto.models.response import Response
 from responses_proto.protocol import as_input, check_history
 from responses_proto.protocol.history import HISTORY_RULES
@@ -323,3 +323,11 @@ def test_an_empty_id_is_no_id(wire: Wire, stored: bool) -> None:
     assert dump(sent[0]) == {**{k: v for k, v in wire.items() if k != "id"}}
     assert "item-id-empty" not in {finding.rule for finding in check_history(sent)}
     assert dump(item) == wire
+
+
+def test_a_function_may_answer_a_tool_search() -> None:
+    items: list[Item] = [
+        ToolSearchCall(call_id="c", arguments={}, execution="client"),
+        FunctionCallOutput(call_id="c", output="x"),
+    ]
+    assert check_history(items) == []

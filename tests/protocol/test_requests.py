@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from responses_proto import UNSET, CreateResponse
-from responses_proto.codec import make_converter
+from responses_proto.codec import dump, make_converter
+from responses_proto.codec._specs import model_spec
 from responses_proto.exceptions import APIError, BadRequestError
+from responses_proto.models.config import ReasoningConfig
+from responses_proto.models.content import InputText
+from responses_proto.models.conversations import CreateConversation, CreateConversationItems
 from responses_proto.models.items import Item, Message, UnknownItem
-from responses_proto.models.request import CompactRequest, ListParams, RetrieveParams
+from responses_proto.models.request import (
+    CompactRequest,
+    InputTokensRequest,
+    ListParams,
+    ResponseCreateMessage,
+    RetrieveParams,
+)
+from responses_proto.models.tools import FunctionTool
 from responses_proto.protocol._requests import (
+    MAX_ITEMS,
+    MAX_VALUES,
     check_create,
+    has_more_values,
     id_of,
     not_found,
     page_of,
     read_body,
     read_list_params,
     read_retrieve_params,
+    read_value,
+    weight_of,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from responses_proto.models._base import Model
 
 STRICT = make_converter(strict=True)
 
@@ -61,13 +80,185 @@ def test_a_body_becomes_a_model() -> None:
             "input[1].type",
             "missing_required_parameter",
         ),
-        (b'{"model": "m", "temperature": 1}', "temperature", "unknown_parameter"),
+        (b'{"model": "m", "instruction": "x"}', "instruction", "unknown_parameter"),
     ],
 )
 def test_the_error_of_a_body_names_the_parameter(body: bytes, param: str | None, code: str | None) -> None:
     error = refused(lambda: read_body(body, CompactRequest, STRICT, required=["model"]))
     assert (error.param, error.code) == (param, code)
     assert (param or "") in error.message
+
+
+VENDORS = {
+    "top_k": 5,
+    "min_p": 0.1,
+    "provider": {"order": ["a"]},
+    "client_metadata": {},
+    "models": ["m"],
+    "seed": None,
+    "x-y": [1],
+}
+
+
+@pytest.mark.parametrize("cls", [CreateResponse, CompactRequest, InputTokensRequest, ResponseCreateMessage])
+def test_unknown_parameters_are_kept(cls: type[Model]) -> None:
+    for fields in [*({name: value} for name, value in VENDORS.items()), VENDORS]:
+        body: dict[str, Any] = {
+            "model": "m",
+            "input": "x",
+            **fields,
+            **({"type": cls.type} if cls is ResponseCreateMessage else {}),
+        }
+        request = read_value(body, cls, STRICT)
+        assert dict(request.extra) == fields
+        assert dump(request) == body
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("temprature", "temperature"),
+        ("Temperature", "temperature"),
+        ("tempreature", "temperature"),
+        ("top_logprob", "top_logprobs"),
+        ("maxOutputTokens", "max_output_tokens"),
+        ("max-output-tokens", "max_output_tokens"),
+        ("max_ouput_token", "max_output_tokens"),
+        ("meta_data", "metadata"),
+        ("instruction", "instructions"),
+        ("tool", "tools"),
+        ("imput", "input"),
+        ("previous_respons_id", "previous_response_id"),
+        ("prompt_cache_ky", "prompt_cache_key"),
+    ],
+)
+def test_a_misspelt_parameter_is_refused_with_the_right_one(name: str, meant: str) -> None:
+    body: dict[str, Any] = {"model": "m", name: None}
+    error = refused(lambda: read_value(body, CreateResponse, STRICT))
+    assert (error.status, error.param, error.code) == (400, name, "unknown_parameter")
+    assert repr(meant) in error.message
+    assert read_value(body, CreateResponse, STRICT, unknown="pass").extra == {name: None}
+    # The request has the right one, so this is another parameter.
+    assert read_value({**body, meant: None}, CreateResponse, STRICT).extra == {name: None}
+
+
+@pytest.mark.parametrize("name", [*VENDORS, "temprature", "x" * 10_000, ""])
+def test_all_unknown_parameters_can_be_refused(name: str) -> None:
+    assert refused(lambda: read_value({name: 1}, CreateResponse, STRICT, unknown="refuse")).param == name
+
+
+NULLABLE = [
+    (cls, field.wire)
+    for cls in (
+        CreateResponse,
+        CompactRequest,
+        InputTokensRequest,
+        ResponseCreateMessage,
+        CreateConversation,
+        ReasoningConfig,
+        FunctionTool,
+        Message,
+    )
+    for field in model_spec(cls).fields
+    if not field.required
+]
+
+
+@pytest.mark.parametrize(("cls", "name"), NULLABLE)
+def test_an_optional_field_may_be_null(cls: type[Model], name: str) -> None:
+    required: dict[type[Model], dict[str, Any]] = {
+        CompactRequest: {"model": "m"},
+        ResponseCreateMessage: {"type": "response.create"},
+        FunctionTool: {"type": "function", "name": "f"},
+        Message: {"type": "message", "role": "user", "content": "x"},
+    }
+    value = {**required.get(cls, {}), name: None}
+    read = read_value(value, cls, STRICT)
+    assert not getattr(read, "async_" if name == "async" else name)
+    if issubclass(cls, CreateResponse):
+        assert read.extra == {}
+    nested: dict[type[Model], dict[str, Any]] = {
+        ReasoningConfig: {"reasoning": value},
+        FunctionTool: {"tools": [value]},
+        Message: {"input": [value]},
+    }
+    assert read_value(nested.get(cls, {}), CreateResponse, STRICT).extra == {}
+
+
+@pytest.mark.parametrize(
+    ("item", "lacking"),
+    [
+        ({"type": "image_generation_call", "id": "ig_1"}, "id"),
+        ({"type": "web_search_call", "id": "ws_1"}, "id"),
+        ({"type": "file_search_call", "id": "fs_1"}, "id"),
+        ({"type": "code_interpreter_call", "id": "ci_1"}, "id"),
+        ({"type": "mcp_list_tools", "id": "mcpl_1"}, "id"),
+        ({"type": "mcp_call", "id": "mcp_1"}, "id"),
+        ({"type": "reasoning", "id": "rs_1"}, "id"),
+        ({"type": "local_shell_call_output", "call_id": "call_1", "output": "x"}, "call_id"),
+        ({"type": "local_shell_call_output", "call_id": "call_1", "output": "x"}, "output"),
+        ({"type": "apply_patch_call_output", "call_id": "call_1"}, "call_id"),
+        ({"type": "computer_call", "id": "cu", "call_id": "c", "pending_safety_checks": []}, "call_id"),
+        ({"type": "function_call", "id": "fc_1", "call_id": "c", "name": "f", "arguments": "{}"}, "name"),
+        ({"type": "item_reference", "id": "msg_1"}, "id"),
+    ],
+)
+@pytest.mark.parametrize("field", ["input", "items"])
+def test_items_need_what_requests_require_of_them(item: dict[str, Any], lacking: str, field: str) -> None:
+    cls = CreateResponse if field == "input" else CreateConversationItems
+    read_value({field: [{"role": "user", "content": "x"}, item]}, cls, STRICT)
+    error = refused(lambda: read_value({field: [{k: v for k, v in item.items() if k != lacking}]}, cls, STRICT))
+    assert error.status == 400
+    assert (error.param or "").startswith(f"{field}[0].")
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("5", 1),
+        ("[]", 1),
+        ("[1, 2, 3]", 4),
+        ('{"a": 1, "b": [2]}', 4),
+        ('["a,b", "{[,", "\\\\", "\\",["]', 5),
+        ('["a, b, c', 2),  # without its end
+        ('["a\\', 2),
+    ],
+)
+def test_values_are_counted_without_reading_them(text: str, count: int) -> None:
+    padding = b" " * 100
+    assert has_more_values(padding + text.encode(), count - 1 or 1) or count == 1
+    assert not has_more_values(padding + text.encode(), count + 2)
+
+
+@pytest.mark.parametrize("piece", [b"{},", b"0,", b'"x",', b"[[],[]],", b'{"a":[0,0]},'])
+def test_a_body_of_very_many_values_is_refused(piece: bytes) -> None:
+    body = b'{"input": [' + piece * (MAX_VALUES // piece.count(b",") + 1) + b"0]}"
+    tracemalloc.start()
+    try:
+        error = refused(lambda: read_body(body, CreateResponse, STRICT))
+        assert tracemalloc.get_traced_memory()[1] < 2 * len(body) + 2**20
+    finally:
+        tracemalloc.stop()
+    assert error.code == "request_too_large"
+    # The same in a string is one value.
+    read_body(b'{"input": "' + piece.replace(b'"', b"") * MAX_VALUES + b'"}', CreateResponse, STRICT)
+
+
+@pytest.mark.parametrize("field", ["input", "items"])
+def test_the_items_of_a_request_are_counted(field: str) -> None:
+    item = {"role": "user", "content": "x"}
+    cls = CreateResponse if field == "input" else CreateConversationItems
+    read_value({field: [item] * MAX_ITEMS}, cls, STRICT)
+    error = refused(lambda: read_value({field: [item] * (MAX_ITEMS + 1)}, cls, STRICT))
+    assert (error.param, error.code) == (field, "array_above_max_length")
+
+
+def test_a_weight_is_about_that_of_the_json() -> None:
+    items = [Message(role="user", content="x" * 1000), Message(role="user", content=[InputText(text="y" * 1000)])]
+    assert 2000 <= weight_of(items) <= 3000
+    assert weight_of(UnknownItem(type="a", raw={"a": ["x" * 500, {"b": "x" * 500}]})) >= 1000
+    assert weight_of([items] * 1_000_000, at_most=10_000) <= 15_000
+    assert weight_of(None) == 0
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -207,3 +208,49 @@ def test_integers_with_a_fractional_multiple_of_are_integers() -> None:
     value = fill({"type": "integer", "multipleOf": 0.5, "minimum": 3})
     assert value == 3
     assert isinstance(value, int)
+
+
+MANY: dict[str, Any] = {"type": "array", "minItems": 10_000}
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {},
+        {"type": "array", "minItems": 10_000},
+        {"type": "array", "minItems": 10_000, "items": MANY},
+        {"type": "string", "minLength": 10_000},
+        {"type": "string", "pattern": "a{1000}"},
+        {"type": "object", "minProperties": 10_000},
+        {"type": "object", "required": [f"p{n}" for n in range(1000)], "additionalProperties": MANY},
+        {"const": "x" * 100_000},
+        {"enum": [["x" * 50_000] * 2]},
+        {"anyOf": [{"$ref": "#"}, {"type": "null"}]},
+        {"type": "object", "properties": {"n" * 50_000: {"type": "string"}}, "required": ["n" * 50_000]},
+    ],
+)
+def test_a_value_is_of_moderate_size_whatever_the_schema_asks_for(inner: dict[str, Any]) -> None:
+    value = fill({**MANY, "items": {**MANY, "items": inner}})
+    assert len(json.dumps(value)) < 4_000_000
+    # And a schema that asks for little gets it.
+    small: dict[str, Any] = {"type": "array", "minItems": 3, "items": {"type": "array", "minItems": 2}}
+    filled: Any = fill(small)
+    assert [len(one) for one in filled] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "boolean"}}}, {"a": "a", "b": True}),
+        (
+            {"type": "object", "properties": {"a": {"type": "object", "properties": {"b": {"type": "null"}}}}},
+            {"a": {"b": None}},
+        ),
+        ({"type": "object", "properties": {"a": {"type": "string"}}, "required": []}, {}),
+        ({"type": "integer", "minimum": -9007199254740991, "maximum": 9007199254740991}, 0),
+        ({"type": "integer", "minimum": -5, "maximum": -2}, -5),
+        ({"type": "number", "minimum": -0.5}, 0),
+    ],
+)
+def test_values_are_what_a_person_would_send(schema: dict[str, Any], value: object) -> None:
+    assert fill(schema) == value

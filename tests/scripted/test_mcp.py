@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.scripted.turns import DOCS, counted, turn
 
-from responses_proto.codec import dump, load
+from responses_proto.codec import dump, dumps, load
 from responses_proto.models.items import McpApprovalRequest, McpCall, McpListTools
 from responses_proto.models.tools import McpTool
 from responses_proto.scripted._mcp import answer_approvals, call_tool, list_tools, listed_tools
@@ -93,3 +93,12 @@ def test_an_approval_of_an_unknown_request_is_reported() -> None:
 def test_earlier_approvals_are_not_answered_again() -> None:
     read = turn("x", REQUEST, response("mcpr_1", approve=True), "and now?", response("mcpr_1", approve=False))
     assert len(list(answer_approvals(read, counted()))) == 1
+
+
+@pytest.mark.parametrize("approval", ["never", "always"])
+def test_items_have_no_nulls(approval: str) -> None:
+    tool = server(require_approval=approval)
+    read = turn("x", tools=[DOCS])
+    items = [*list_tools(read, tool, counted()), call_tool(read, tool, "search", None, counted())]
+    assert len(items) == 2
+    assert "null" not in dumps(items).decode()

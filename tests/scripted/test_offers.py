@@ -121,3 +121,18 @@ def test_a_required_call_after_an_output_is_of_a_tool_not_called_yet() -> None:
     assert names(turn(*items, tools=[WEATHER, TIME], tool_choice="required")) == ["get_time"]
     assert names(turn(*items, tools=[WEATHER], tool_choice="required")) == []
     assert names(turn("[answer]", tools=[WEATHER], tool_choice="required")) == ["get_weather"]
+
+
+def test_names_take_time_in_proportion_to_the_text() -> None:
+    read = turn("f(" * 50_000 + "g f_g", tools=[function(name) for name in ("f", "g", "f_g")])
+    assert names(read) == ["f", "g", "f_g"]  # took minutes when each name was compared with each
+
+
+@pytest.mark.parametrize(
+    "text", ["Call both tools.", "Use all of the tools", "please call each function once", "Call BOTH functions"]
+)
+def test_all_tools_can_be_asked_for(text: str) -> None:
+    tools = [SEARCH, function("one"), function("two")]
+    assert names(turn(text, tools=tools)) == ["one", "two"]
+    assert names(turn(text, tools=tools, parallel_tool_calls=False)) == ["one"]
+    assert names(turn("Tell me all about tools.", tools=tools)) == ["one"]

@@ -9,6 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 from tests.scripted.turns import DOCS, RUN, TIME, WEATHER, assistant, call, counted, output, turn
 
+from responses_proto.codec import dump
 from responses_proto.exceptions import APIError, NotFoundError, RateLimitError, ServerError
 from responses_proto.models.items import CustomToolCall, FunctionCall, McpCall
 from responses_proto.scripted import ScriptRules
@@ -219,3 +220,37 @@ def test_a_script_replaces_everything_but_error_wait_and_slow() -> None:
     assert plan_answer(turn("other"), counted(), script).steps == (EmitMessage(text="other"),)
     with pytest.raises(RateLimitError):
         plan_answer(turn("[error 429] hi"), counted(), script)
+
+
+HIDDEN: dict[str, Any] = {**WEATHER, "defer_loading": True}
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_tool_search_finds_a_deferred_function(*, inside: bool) -> None:
+    box = {"type": "namespace", "name": "box", "description": "", "tools": [HIDDEN]}
+    tools = [{"type": "tool_search"}, box if inside else HIDDEN]
+    planned = steps("What is the weather?", tools=tools)
+    items = [step.item for step in planned if isinstance(step, EmitItem)]
+    assert [item.type for item in items[:2]] == ["tool_search_call", "tool_search_output"]
+    assert dump(items[1])["tools"] == [HIDDEN]
+    called = items[2] if inside else planned[2]
+    assert (getattr(called, "name", ""), len(planned)) == ("get_weather", 3)
+    # In the next turn it is known.
+    assert len(steps("What is the weather?", *map(dump, items[:2]), "And get_weather now?", tools=tools)) == 1
+
+
+@pytest.mark.parametrize(("found", "called"), [([HIDDEN], "get_weather"), ([TIME], "get_time"), ([], None)])
+def test_a_client_that_searches_itself_says_what_it_found(found: list[dict[str, Any]], called: str | None) -> None:
+    tools = [{"type": "tool_search", "execution": "client"}, HIDDEN]
+    (step,) = steps("What is the weather?", tools=tools)
+    assert isinstance(step, EmitItem)
+    search = dump(step.item)
+    assert (search["type"], search["execution"]) == ("tool_search_call", "client")
+    answer = {"type": "tool_search_output", "call_id": search["call_id"], "execution": "client", "tools": found}
+    (after,) = steps("What is the weather?", search, answer, tools=tools)
+    assert getattr(after, "name", None) == called
+
+
+def test_without_a_tool_search_a_deferred_function_is_called() -> None:
+    (step,) = steps("x", tools=[HIDDEN])
+    assert isinstance(step, EmitCall)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -23,6 +24,28 @@ if TYPE_CHECKING:
 
     from responses_proto.models.request import CreateResponse
     from responses_proto.server import Reply
+
+
+def slowed(store: type[Any]) -> type[Any]:
+    """Return a class of stores like this one, each of whose methods takes a while before it begins, as on a slow disk."""
+
+    def late(method: Any) -> Any:
+        async def slow(self: Any, *args: Any, **kwargs: Any) -> Any:
+            await anyio.sleep(0.005)
+            return await method(self, *args, **kwargs)
+
+        return slow
+
+    methods = inspect.getmembers(store, inspect.iscoroutinefunction)
+    return type(f"Slow{store.__name__}", (store,), {name: late(method) for name, method in methods if name[0] != "_"})
+
+
+both_slow_stores = pytest.mark.parametrize("kind", ["memory", "sqlite"])
+
+
+def slow_store(kind: str, path: Path) -> Store:
+    made: Store = slowed(MemoryStore)() if kind == "memory" else slowed(SQLiteStore)(path / "store.db")
+    return made
 
 
 class Steps:
@@ -310,3 +333,88 @@ def test_serving_enters_the_lifespan(backend: str) -> None:
 
     with serving(ResponsesApp(Scripted(delay=0.01))) as url:
         run(backend, lambda: main(url))
+
+
+# ---- several who look at once
+
+
+@both_loops
+@both_slow_stores
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_deleted_response_stays_deleted(backend: str, kind: str, tmp_path: Path, *, stream: bool) -> None:
+    async def main() -> None:
+        steps = Steps()
+        async with ResponsesApp(steps, store=slow_store(kind, tmp_path)) as app:
+            for round_ in range(3):
+                queued = await created(app)
+                path = f"/v1/responses/{queued.id}"
+                seen: list[Client] = []
+
+                async def look(path: str = path, seen: list[Client] = seen) -> None:
+                    query = "?stream=true" if stream else ""
+                    while not seen or seen[-1].status == 200:
+                        seen.append(await Client(app).request(method="GET", path=path + query))
+
+                async with anyio.create_task_group() as tasks:
+                    for _ in range(4):
+                        tasks.start_soon(look)
+                    await anyio.sleep(0.01 * round_)
+                    deleted = await Client(app).request(method="DELETE", path=path)
+                    assert deleted.status == 200
+                    for _ in range(3):
+                        assert (await Client(app).request(method="GET", path=path)).status == 404
+                        await anyio.sleep(0.01)
+                    tasks.cancel_scope.cancel()
+                assert not any(b"failed" in client.content for client in seen)
+
+    run(backend, main)
+
+
+@both_loops
+@both_slow_stores
+def test_a_lost_response_ends_once(backend: str, kind: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        store = slow_store(kind, tmp_path)
+        steps = Steps()
+        async with ResponsesApp(steps, store=store) as app:
+            lost = await created(app)
+            await steps.waits.wait()
+            # For another server on the store, the process of this one might have died.
+            await look_all_at_once(ResponsesApp(Scripted(), store=store), lost.id)
+            events = await store.events(lost.id)
+            assert [event.type for event in events][-2:] == ["error", "response.failed"]
+            assert [event.sequence_number for event in events] == [*range(len(events))]
+
+    run(backend, main)
+
+
+async def look_all_at_once(app: ResponsesApp, lost: str) -> None:
+    clients = [Client(app) for _ in range(10)]
+
+    async def look(number: int) -> None:
+        await anyio.sleep(0.003 * number)
+        query = "?stream=true" if number % 2 else ""
+        await clients[number].request(method="GET", path=f"/v1/responses/{lost}{query}")
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(len(clients)):
+            tasks.start_soon(look, number)
+    assert {client.status for client in clients} == {200}
+    for client in clients[1::2]:
+        assert client.types.count("response.failed") == 1
+        parse_stream(client.content)
+    assert {client.json["status"] for client in clients[::2]} == {"failed"}
+
+
+@both_loops
+def test_jobs_in_the_background_are_bounded(backend: str) -> None:
+    async def main() -> None:
+        steps = Steps()
+        async with ResponsesApp(steps, max_background=3) as app:
+            first = [await created(app) for _ in range(3)]
+            refused = await Client(app).request(body(background=True))
+            assert (refused.status, refused.error["code"]) == (429, "too_many_background_responses")
+            assert (await Client(app).request(method="POST", path=f"/v1/responses/{first[0].id}/cancel")).status == 200
+            assert (await created(app)).status == "queued"
+
+    run(backend, main)

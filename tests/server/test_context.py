@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import tracemalloc
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.openresponses import check
 
-from responses_proto.codec import dump, load
+from responses_proto import CreateResponse
+from responses_proto.codec import dump, load, make_converter
 from responses_proto.exceptions import BadRequestError
 from responses_proto.models.content import InputFile, InputImage, InputText, OutputText
 from responses_proto.models.items import (
@@ -30,7 +32,7 @@ from responses_proto.models.items import (
     UnknownItem,
 )
 from responses_proto.models.tools import FunctionTool
-from responses_proto.protocol._requests import id_of
+from responses_proto.protocol._requests import id_of, read_value
 from responses_proto.server._context import check_outputs, compact, count_words, expand, normalize_items
 
 if TYPE_CHECKING:
@@ -279,3 +281,41 @@ def test_count_words() -> None:
     assert count_words(HISTORY) == 2 + 1 + 1 + (1 + 1) + 1 + 1 + 1
     tool = FunctionTool(name="f", description="tells the weather", parameters={"type": "object"}, strict=True)
     assert count_words([tool], "two words", None, "") == 1 + 3 + 2
+
+
+def sealed(piece: bytes, megabytes: int) -> str:
+    """Return a compaction that unfolds to a list of these, so many MiB long."""
+    packing = zlib.compressobj(9)
+    some = b",".join([piece] * (2**20 // (len(piece) + 1)))
+    parts = [packing.compress(b"[" + some), *(packing.compress(b"," + some) for _ in range(megabytes - 1))]
+    return "rp1." + base64.urlsafe_b64encode(b"".join([*parts, packing.compress(b"]"), packing.flush()])).decode()
+
+
+@pytest.mark.parametrize("megabytes", [31, 100])
+@pytest.mark.parametrize(
+    "piece", [b"{}", b"0", b'"x"', b'{"type":"message"}', b'{"type":"x","y":[[],[],[],[]]}', b"[" * 200 + b"]" * 200]
+)
+def test_a_compaction_is_weighed_before_it_is_read(piece: bytes, megabytes: int) -> None:
+    bomb = Compaction(id="cmp_1", encrypted_content=sealed(piece, megabytes))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadRequestError) as refused:
+            expand([bomb])
+        assert tracemalloc.get_traced_memory()[1] < 80 * 2**20
+    finally:
+        tracemalloc.stop()
+    assert refused.value.code == "invalid_encrypted_content"
+
+
+def test_an_item_named_by_its_id_gets_what_it_lacks() -> None:
+    body = {
+        "input": [
+            {"type": "image_generation_call", "id": "ig_1"},
+            {"type": "local_shell_call_output", "call_id": "c", "output": "x"},
+        ]
+    }
+    request = read_value(body, CreateResponse, make_converter(strict=True))
+    assert dump(normalize_items(request.input or "", lambda prefix: f"{prefix}_new")) == [
+        {"type": "image_generation_call", "id": "ig_1", "status": "completed"},
+        {"type": "local_shell_call_output", "id": "c", "output": "x"},
+    ]

@@ -229,7 +229,7 @@ def test_an_unknown_conversation_is_not_found(backend: str) -> None:
         ("/v1/conversations", b"x", None),
         ("/v1/conversations", b'{"items": 5}', "items"),
         ("/v1/conversations", b'{"metadata": {"a": 5}}', "metadata"),
-        ("/v1/conversations", b'{"name": "x"}', "name"),
+        ("/v1/conversations", b'{"meta_data": {}}', "meta_data"),
         ("/v1/conversations", b'{"items": [{"text": "x"}]}', "items[0].type"),
         ("/v1/conversations/{id}", b"{}", "metadata"),
         ("/v1/conversations/{id}/items", b"{}", "items"),

@@ -331,7 +331,7 @@ def test_a_compacted_history_keeps_its_content(backend: str) -> None:
         ("compact", b'{"input": "x"}', "model", "missing_required_parameter"),
         ("compact", b'{"model": null, "input": "x"}', "model", "missing_required_parameter"),
         ("compact", b'{"model": "m"}', "input", "missing_required_parameter"),
-        ("compact", b'{"model": "m", "input": "x", "tools": []}', "tools", "unknown_parameter"),
+        ("compact", b'{"model": "m", "inputs": "x"}', "inputs", "unknown_parameter"),
         (
             "compact",
             b'{"model": "m", "previous_response_id": "r"}',
@@ -339,7 +339,7 @@ def test_a_compacted_history_keeps_its_content(backend: str) -> None:
             "previous_response_not_found",
         ),
         ("input_tokens", b'{"model": "m", "input": 5}', "input", "invalid_type"),
-        ("input_tokens", b'{"model": "m", "input": "x", "stream": true}', "stream", "unknown_parameter"),
+        ("input_tokens", b'{"model": "m", "instruction": "x"}', "instruction", "unknown_parameter"),
         ("input_tokens", b"x", None, None),
     ],
 )

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 import sqlite3
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
+import attrs
 import pytest
 from tests.support import both_loops, run
 
 from responses_proto import CreateResponse
-from responses_proto.exceptions import UsageError
+from responses_proto.codec import dumps
+from responses_proto.exceptions import APIError, UsageError
 from responses_proto.models.config import ConversationReference
 from responses_proto.models.conversations import Conversation
-from responses_proto.models.items import Item, Message, UnknownItem
+from responses_proto.models.items import FunctionCallOutput, Item, Message, UnknownItem
 from responses_proto.protocol import Emitter, initial_response
+from responses_proto.protocol._requests import id_of
 from responses_proto.server import MemoryStore, SQLiteStore, Store, StoredResponse, WireEvent, wire_event
 
 if TYPE_CHECKING:
@@ -186,7 +190,171 @@ def test_events_are_encoded_with_their_number() -> None:
     assert b'"sequence_number":1' in second.data
 
 
+@both_loops
+@both_stores
+def test_events_in_pieces(backend: str, kind: str, tmp_path: Path) -> None:
+    async def use(store: Store) -> None:
+        events = [event(number, b"x" * 10) for number in range(25)]
+        await store.save(stored("resp_1"), events=events)
+        assert await store.events("resp_1", after=20) == events[21:]
+        assert await store.events("resp_1", after=24) == []
+        found: list[WireEvent] = []
+        while piece := await store.events("resp_1", after=len(found) - 1, max_bytes=35):
+            assert len(piece) == 4 or found[20:]
+            found += piece
+        assert found == events
+        assert await store.events("resp_1", max_bytes=1) == events[:1]
+
+    used(backend, kind, tmp_path, use)
+
+
+@both_loops
+@both_stores
+def test_an_item_belongs_to_the_first_response_that_has_it(backend: str, kind: str, tmp_path: Path) -> None:
+    async def use(store: Store) -> None:
+        for number, text in enumerate(["first", "forged", "third"]):
+            await store.save(attrs.evolve(stored(f"resp_{number}"), input=[message("other"), message("shared", text)]))
+        await store.save(attrs.evolve(stored("resp_0"), input=[message("shared", "first")]))  # again
+        for number, text in enumerate(["first", "forged", "third"]):
+            assert await store.find_item("shared") == message("shared", text)
+            await store.delete(f"resp_{number}")
+        assert await store.find_item("shared") is None
+
+    used(backend, kind, tmp_path, use)
+
+
+@both_loops
+@both_stores
+def test_a_chain_of_responses(backend: str, kind: str, tmp_path: Path) -> None:
+    def link(name: str, previous: str | None, **more: Any) -> StoredResponse:
+        one = stored(name, text=name, **more)
+        return attrs.evolve(one, response=attrs.evolve(one.response, previous_response_id=previous))
+
+    async def use(store: Store) -> None:
+        for number in range(1, 50):
+            await store.save(link(f"resp_{number}", f"resp_{number - 1}" if number > 1 else None))
+        chain = await store.chain("resp_49")
+        assert [one.id for one in chain] == [f"resp_{number}" for number in range(49, 0, -1)]
+        assert [one.items for one in chain[:2]] == [[message(f"in_{one.id}", one.id)] for one in chain[:2]]
+        assert (chain[-1].ends_chain, chain[0].ends_chain) == (True, False)
+        assert await store.chain("resp_0") == []
+        await store.delete("resp_20")
+        assert [one.id for one in await store.chain("resp_22")] == ["resp_22", "resp_21"]
+        # A response in a conversation ends the chain, and so does one with its history.
+        await store.save(link("in_one", "resp_1", conversation="conv_1"))
+        await store.save(link("after_it", "in_one"))
+        assert [(one.id, one.conversation_id) for one in await store.chain("after_it")] == [
+            ("after_it", None),
+            ("in_one", "conv_1"),
+        ]
+        await store.save(attrs.evolve(link("whole", "resp_1"), history=[message("before")]))
+        (whole,) = await store.chain("whole")
+        assert whole.history == [message("before")]
+
+    used(backend, kind, tmp_path, use)
+
+
+@both_loops
+@both_stores
+def test_a_conversation_has_an_item_once(backend: str, kind: str, tmp_path: Path) -> None:
+    async def use(store: Store) -> None:
+        await store.save_conversation(Conversation(id="conv_1", created_at=1, metadata={}))
+        async with anyio.create_task_group() as tasks:
+            for number in range(10):
+                tasks.start_soon(store.add_items, "conv_1", [message("same", f"from {number}"), message("same")])
+        assert [id_of(item) for item in await store.items("conv_1")] == ["same"]
+        response = stored("resp_1", conversation="conv_1")
+        await store.save(response, conversation_items=[message("same", "again"), message("new")])
+        # Another type may have the same id, and items without ids are all different.
+        output = FunctionCallOutput(id="same", call_id="c", output="x")
+        unnamed = Message(role="user", content="x")
+        assert await store.add_items("conv_1", [output, unnamed, unnamed, output])
+        kept = await store.items("conv_1")
+        assert [id_of(item) for item in kept] == ["same", "new", "same", "", ""]
+        assert await store.delete_item("conv_1", "new")
+        assert await store.add_items("conv_1", [message("new", "back")])
+        assert (await store.items("conv_1"))[-1] == message("new", "back")
+
+    used(backend, kind, tmp_path, use)
+
+
+@both_loops
+@both_stores
+@pytest.mark.parametrize("odd", ["\ud800", "resp_\udfff_1", "a\0b", "ä", "'; DROP TABLE responses; --", ""])
+def test_odd_ids_are_as_good_as_others(backend: str, kind: str, odd: str, tmp_path: Path) -> None:
+    async def use(store: Store) -> None:
+        assert await store.find(odd) is None
+        assert await store.find_item(odd) is None
+        assert await store.find_conversation(odd) is None
+        assert (await store.events(odd), await store.items(odd), await store.chain(odd)) == ([], [], [])
+        assert not await store.delete(odd)
+        assert not await store.delete_conversation(odd)
+        assert not await store.delete_item(odd, odd)
+        assert not await store.add_items(odd, [message("m")])
+        await store.save(attrs.evolve(stored("resp_1"), input=[message(odd or "m")]))
+        await store.save_conversation(Conversation(id="conv_1", created_at=1, metadata={}))
+        assert await store.add_items("conv_1", [message(odd)])
+        assert await store.items("conv_1") == [message(odd)]
+        assert await store.find_item(odd or "m") == message(odd or "m")
+
+    used(backend, kind, tmp_path, use)
+
+
+@both_loops
+@both_stores
+def test_large_responses_leave_the_event_loop_free(backend: str, kind: str, tmp_path: Path) -> None:
+    async def use(store: Store) -> None:
+        many: list[Item] = [message(f"m_{number}", "x" * 50) for number in range(20_000)]
+        ticks = saved = 0
+        found: StoredResponse | None = None
+
+        async def tick() -> None:
+            nonlocal ticks
+            while True:
+                await anyio.sleep(0.001)
+                ticks += 1
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tick)
+            await store.save(attrs.evolve(stored("resp_1"), input=many))
+            saved, ticks = ticks, 0
+            found = await store.find("resp_1")
+            tasks.cancel_scope.cancel()
+        assert found is not None
+        assert found.input == many
+        assert saved
+        assert ticks
+
+    used(backend, kind, tmp_path, use)
+
+
 # ---- in memory
+
+
+@both_loops
+@pytest.mark.parametrize("count", [1, 40])
+def test_conversations_count_as_responses_do(backend: str, count: int) -> None:
+    async def main() -> None:
+        store = MemoryStore(max_bytes=100_000)
+        refusals = 0
+        for number in range(200):
+            name = f"conv_{number % count}"
+            if await store.find_conversation(name) is None:
+                await store.save_conversation(Conversation(id=name, created_at=1, metadata={}))
+            try:
+                assert await store.add_items(name, [message(f"m_{number}", "x" * 10_000)])
+            except APIError as error:
+                refusals += (error.status, error.code) == (507, "conversation_full")
+        kept = [await store.items(f"conv_{number}") for number in range(count)]
+        assert 5 <= sum(map(len, kept)) <= 10
+        assert (refusals >= 190) == (count == 1)
+        # A conversation that is full does not keep responses out.
+        await store.save(stored("resp_1", text="x" * 10_000))
+        assert await store.find("resp_1") is not None
+        await store.save(stored("resp_2", text="x" * 90_000))
+        assert [await store.items(f"conv_{number}") for number in range(count)] == [[]] * count
+
+    run(backend, main)
 
 
 @both_loops
@@ -328,7 +496,7 @@ def test_other_files_are_refused_and_not_changed(tmp_path: Path) -> None:
     for path, message in [
         (text, "not a database"),
         (other, "is not a responses_proto store: choose another file"),
-        (newer, "version 99, expected 1"),
+        (newer, "version 99, expected 2"),
         (tmp_path, "unable to open"),
         (tmp_path / "nowhere" / "store.db", "unable to open"),
     ]:
@@ -359,3 +527,87 @@ def test_a_store_that_nobody_closes_closes_its_file(backend: str, tmp_path: Path
         assert time.monotonic() < deadline
         gc.collect()
         time.sleep(0.01)  # the worker thread may hold its last job, and so the store, a moment longer
+
+
+@both_loops
+def test_reading_does_not_wait_for_writers_elsewhere(backend: str, tmp_path: Path) -> None:
+    async def main() -> None:
+        store = SQLiteStore(tmp_path / "store.db")
+        await store.save(stored("resp_1"), events=[event(0)])
+        other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        written = 0
+
+        async def write(number: int) -> None:
+            nonlocal written
+            await store.save(stored(f"resp_{number}"))
+            written += 1
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(50):  # more than there are threads
+                tasks.start_soon(write, number)
+            await anyio.sleep(0.05)
+            assert await store.find("resp_1") == stored("resp_1")
+            assert await store.events("resp_1") == [event(0)]
+            assert await store.chain("resp_1")
+            assert written == 0
+            other.execute("ROLLBACK")
+        assert written == 50
+        other.close()
+        await store.aclose()
+
+    run(backend, main)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the modes of files are those of Unix")
+def test_new_files_are_for_their_owner_only(tmp_path: Path) -> None:
+    async def main() -> None:
+        path = tmp_path / "store.db"
+        store = SQLiteStore(path)
+        await store.save(stored("resp_1"))
+        modes = {file.name: file.stat().st_mode & 0o777 for file in os.scandir(tmp_path)}
+        assert modes == {"store.db": 0o600, "store.db-wal": 0o600, "store.db-shm": 0o600}
+        await store.aclose()
+        path.chmod(0o640)  # the owner's decision
+        await SQLiteStore(path).aclose()
+        assert path.stat().st_mode & 0o777 == 0o640
+
+    run("asyncio", main)
+
+
+VERSION_1 = """
+    CREATE TABLE responses (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE events (
+        response_id TEXT NOT NULL, number INTEGER NOT NULL, type TEXT NOT NULL, data TEXT NOT NULL,
+        PRIMARY KEY (response_id, number)
+    ) WITHOUT ROWID;
+    CREATE TABLE item_homes (item_id TEXT PRIMARY KEY, response_id TEXT NOT NULL) WITHOUT ROWID;
+    CREATE INDEX item_homes_of_response ON item_homes (response_id);
+    CREATE TABLE conversations (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE conversation_items (
+        place INTEGER PRIMARY KEY AUTOINCREMENT, conversation_id TEXT NOT NULL, item_id TEXT NOT NULL, item TEXT NOT NULL
+    );
+    CREATE INDEX items_of_conversation ON conversation_items (conversation_id, place);
+    PRAGMA user_version = 1;
+    PRAGMA application_id = 0x52505354;
+"""
+
+
+def test_a_file_of_the_version_before_is_brought_up_to_date(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(VERSION_1)
+        record = dumps({"response": stored("resp_1").response, "input": [message("in_resp_1")], "history": None})
+        connection.execute("INSERT INTO responses VALUES ('resp_1', ?)", (record.decode(),))
+        connection.execute("INSERT INTO item_homes VALUES ('in_resp_1', 'resp_1')")
+    connection.close()
+
+    async def main() -> None:
+        for _ in range(2):
+            store = SQLiteStore(path)
+            assert await store.find("resp_1") == stored("resp_1")
+            assert await store.find_item("in_resp_1") == message("in_resp_1")
+            await store.save(stored("resp_2"))
+            await store.aclose()
+
+    run("asyncio", main)

@@ -20,7 +20,7 @@ from responses_proto.scripted import Scripted
 from responses_proto.server import ResponsesApp, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, MutableMapping
 
     from responses_proto.models.request import CreateResponse
     from responses_proto.server import Reply
@@ -555,3 +555,38 @@ def test_the_client_and_the_server_over_a_socket(backend: str) -> None:
                 assert session.connections == 1
 
     run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize("error", [OSError("gone"), RuntimeError("Unexpected ASGI message 'websocket.send'")])
+def test_a_connection_that_the_asgi_server_has_closed_leaves_no_trace(
+    backend: str, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    received = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": json.dumps(CREATE)}]
+
+    async def receive() -> dict[str, Any]:
+        if not received:
+            await anyio.sleep_forever()
+        return received.pop(0)
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "websocket.send":
+            raise error
+
+    async def test() -> None:
+        scope: dict[str, Any] = {
+            "type": "websocket",
+            "scheme": "ws",
+            "path": "/v1/responses",
+            "root_path": "",
+            "headers": [],
+        }
+        app = ResponsesApp(Scripted())
+        with anyio.move_on_after(0.2):
+            await app(scope, receive, send)
+
+    run(backend, test)
+    assert caplog.records == []
+
+
+CREATE = {"type": "response.create", "model": "m", "input": "x"}

@@ -2,9 +2,10 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Router
 
 class Starlette:
+    router: Router
     def __init__(
         self,
         debug: bool = False,

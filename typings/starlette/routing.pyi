@@ -3,6 +3,9 @@ from typing import Any
 
 class BaseRoute: ...
 
+class Router:
+    redirect_slashes: bool
+
 class Route(BaseRoute):
     def __init__(self, path: str, endpoint: Callable[..., Any], *, methods: Collection[str] | None = None) -> None: ...
 

@@ -12,5 +12,6 @@ class Config:
         log_level: str | int | None = None,
         access_log: bool = True,
         timeout_graceful_shutdown: int | None = None,
+        ws_ping_interval: float | None = 20.0,
         ws_max_size: int = 16777216,
     ) -> None: ...

@@ -7,6 +7,7 @@ interruption and 143 after a termination.
 
 from __future__ import annotations
 
+import enum
 import io
 import os
 import signal
@@ -94,6 +95,11 @@ def _client(base_url: str | None, provider: str | None, api_key: str | None) -> 
 
 def _model(model: str | None, client: ResponsesClient) -> str:
     return model or _DEFAULT_MODELS.get(client.dialect.name, _SCRIPTED_MODEL)
+
+
+class _LogFormat(enum.Enum):
+    TEXT = "text"
+    JSON = "json"
 
 
 # ---- commands
@@ -215,10 +221,29 @@ def serve(
         str | None, typer.Option("--script", help="File of rules for the answers, .json or .jsonl.")
     ] = None,
     delay: Annotated[float, typer.Option("--delay", help="Seconds between two words.", min=0.0)] = 0.02,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host", help="Answer requests for this host name (repeatable). Default: loopback names only."
+        ),
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-origin", help="Answer web pages of this origin (repeatable). Default: none but the server's own."
+        ),
+    ] = None,
+    log_format: Annotated[
+        _LogFormat, typer.Option("--log-format", help="Format of the line that is logged for each request.")
+    ] = _LogFormat.TEXT,
+    drain: Annotated[
+        int, typer.Option("--drain", help="Seconds that open requests have to end when the server is stopped.", min=0)
+    ] = 10,
 ) -> None:
     """Serve the scripted model, which needs no network and gives the same answer every time."""
     from ..scripted.model import MODEL, Scripted  # noqa: PLC0415 - only `serve` and `demo` need it
     from ..scripted.script import ScriptRules  # noqa: PLC0415 - only `serve` needs it
+    from ..server._access import log_to_stderr  # noqa: PLC0415 - only `serve` needs it
     from ..server.app import ResponsesApp  # noqa: PLC0415 - needs the extra `server`, other commands do not
     from ..server.stores import SQLiteStore  # noqa: PLC0415 - as above
     from ..server.uvicorn import listen, url_of  # noqa: PLC0415 - as above
@@ -231,6 +256,8 @@ def serve(
             store=SQLiteStore(store) if store else None,
             keys=api_key or None,
             models=[MODEL],
+            allow_hosts=allow_host or None,
+            allow_origins=allow_origin or None,
         )
     except OSError as error:
         raise CommandError(f"cannot read {script}: {error.strerror or error}", status=WRONG_USAGE) from error
@@ -248,7 +275,8 @@ def serve(
     signal.signal(signal.SIGTERM, _exit_terminated)
     keys = "only the keys given" if api_key else "any API key"
     write(f"serving on {url_of(listener)} (model {MODEL}, {keys}); press Ctrl-C to stop\n")
-    serve_app(application, listener)
+    log_to_stderr(log_format.value)
+    serve_app(application, listener, drain=drain)
 
 
 def _exit_terminated(_number: int, _frame: FrameType | None) -> NoReturn:

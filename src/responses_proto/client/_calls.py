@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import time
 import uuid
 from collections.abc import Mapping
@@ -472,8 +473,10 @@ class Attempts:
         if self._finished or hook is None:
             return
         self._finished = True
-        if how is None:
-            how = "abandoned" if error is None else "failed" if isinstance(error, Exception) else "cancelled"
+        if how is None and error is not None:
+            # A call that is being cancelled may meet an error first, of what was cancelled before it.
+            is_cancelled = not isinstance(error, Exception) or anyio.current_effective_deadline() == -math.inf
+            how = "cancelled" if is_cancelled else "failed"
         response = outcome.response if outcome is not None else self.response
         if response is None and isinstance(error, ResponsesProtoError):
             response = error.response
@@ -481,7 +484,7 @@ class Attempts:
             hook,
             CallFinished(
                 operation=self._call.operation,
-                how=how,
+                how=how or "abandoned",
                 outcome=outcome,
                 response=response,
                 error=error,

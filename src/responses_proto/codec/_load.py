@@ -92,6 +92,8 @@ class DecodeFinding:
     path: str
     type_name: str
     value: Any
+    says_nothing: bool = False
+    """Whether the value is null and the field may be absent, so that null is as good as absent."""
 
     @property
     def detail(self) -> str:
@@ -444,8 +446,10 @@ def _record_mismatch(
 ) -> dict[str, Any]:
     mismatches = {} if mismatches is None else mismatches
     mismatches[wire] = value
-    shown = _SECRET if model_spec(cls).by_wire[wire].secret else value
-    findings.append(DecodeFinding("wrong-type", f".{wire}", cls.__name__, shown))
+    field = model_spec(cls).by_wire[wire]
+    shown = _SECRET if field.secret else value
+    says_nothing = value is None and not field.required
+    findings.append(DecodeFinding("wrong-type", f".{wire}", cls.__name__, shown, says_nothing))
     return mismatches
 
 

@@ -6,22 +6,29 @@ status, a ``code``, and the ``param`` at fault, by its path in the body (``input
 
 from __future__ import annotations
 
+import itertools
 import math
-from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
+import re
+from collections.abc import Mapping
+from difflib import SequenceMatcher
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast, get_args
 
 import attrs
 
+from ..codec._converter import as_error
+from ..codec._specs import model_spec
 from ..exceptions import APIError, DecodeError, LimitExceeded
-from ..models._base import Model, Unknown
+from ..models._base import EMPTY, Extra, Model, Unknown
 from ..models.config import ReasoningEffort, ServiceTier, Truncation, Verbosity
-from ..models.items import Message, MessageRole, UnknownItem
+from ..models.items import LocalShellCallOutput, Message, MessageRole, UnknownItem
 from ..models.request import ListParams, RetrieveParams
 from ..typing import UNSET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..codec import Converter
+    from ..codec._load import DecodeFinding
     from ..models.items import Item
     from ..models.request import CreateResponse
     from ..typing import JSONValue
@@ -29,17 +36,23 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT_LIMIT",
     "INVALID",
+    "MAX_ITEMS",
     "MAX_LIMIT",
+    "MAX_VALUES",
     "PageQuery",
+    "UnknownParameters",
     "check_create",
+    "has_more_values",
     "id_of",
     "invalid",
     "not_found",
     "page_of",
+    "parse_json",
     "read_body",
     "read_list_params",
     "read_retrieve_params",
     "read_value",
+    "weight_of",
 ]
 
 INVALID: Final = "invalid_request_error"
@@ -67,29 +80,68 @@ def not_found(what: str, id: str, param: str) -> APIError:  # noqa: A002 - the w
 # ---- bodies
 
 
-def read_body(body: bytes, cls: type[_M], converter: Converter, *, required: Sequence[str] = ()) -> _M:
-    """Return a body as a model. ``converter`` must be strict; ``required`` are fields that must not be missing, null or empty.
+UnknownParameters: TypeAlias = Literal["refuse", "pass"] | None
+"""What to do with parameters that are not known: refuse all of them, pass all of them on in ``extra``, or (``None``) refuse only
+those whose name is nearly that of a known parameter, which is absent."""
 
-    Raises ``APIError`` if the body is not JSON, does not fit the model, or has unknown parameters.
+
+def read_body(
+    body: bytes, cls: type[_M], converter: Converter, *, required: Sequence[str] = (), unknown: UnknownParameters = None
+) -> _M:
+    """Return a body as a model; its ``extra`` has the unknown parameters.
+
+    ``required`` are fields that must not be missing, null or empty. Any other parameter that is null counts as absent. Raises
+    ``APIError`` if the body is not JSON, does not fit the model, or has unknown parameters that ``unknown`` refuses.
     """
+    return read_value(parse_json(body, converter), cls, converter, required=required, unknown=unknown)
+
+
+def parse_json(text: bytes | str, converter: Converter, what: str = "body") -> Any:
+    """Return the JSON value of a request. ``what`` it is, for errors.
+
+    Raises ``APIError`` if it is not JSON, or has more values than a request may have.
+    """
+    data = text if isinstance(text, bytes) else text.encode(errors="surrogatepass")
+    if has_more_values(data, MAX_VALUES):
+        raise invalid(f"The {what} has more than {MAX_VALUES} JSON values.", None, "request_too_large")
     try:
-        value = converter.json.loads(body)
+        return converter.json.loads(text)
     except (DecodeError, LimitExceeded) as error:
-        raise invalid(f"The body is not valid JSON: {error}", None, None) from error
-    return read_value(value, cls, converter, required=required)
+        raise invalid(f"The {what} is not valid JSON: {error}", None, None) from error
 
 
-def read_value(value: JSONValue, cls: type[_M], converter: Converter, *, required: Sequence[str] = ()) -> _M:
+MAX_VALUES: Final = 500_000
+"""The number of JSON values that a request may have. Each takes about a hundred bytes of memory, though it may be two on the wire."""
+MAX_ITEMS: Final = 10_000
+"""The number of items that the input of a request may have, also when its compactions are unfolded."""
+
+# All up to the next comma or opening bracket that is not in a string. Each value but the first of all follows one.
+_UP_TO_VALUE: Final = re.compile(rb'(?:[^,\[{"]++|"[^"\\]*+(?:\\(?:.|\Z)[^"\\]*+)*+(?:"|\Z))*+(?:[,\[{]|\Z)', re.DOTALL)
+
+
+def has_more_values(text: bytes, maximum: int) -> bool:
+    """Return whether a JSON text has more values than a maximum, without reading it: a value may take fifty times its length."""
+    return len(text) > maximum and next(itertools.islice(_UP_TO_VALUE.finditer(text), maximum, None), None) is not None
+
+
+def read_value(
+    value: JSONValue,
+    cls: type[_M],
+    converter: Converter,
+    *,
+    required: Sequence[str] = (),
+    unknown: UnknownParameters = None,
+) -> _M:
     """Return a JSON value as a model; see :func:`read_body`."""
+    findings: list[DecodeFinding] = []
     try:
-        request: _M = converter.load(value, cls)
-    except DecodeError as error:
-        param = error.path.removeprefix("$").removeprefix(".")
-        if param in required and isinstance(value, dict) and param not in value:
-            raise _missing(param) from error
-        raise invalid(f"{param or 'The body'} is invalid: {error}", param or None, "invalid_type") from error
-    for field in request.extra:
-        raise invalid(f"There is no parameter {field!r}.", field, "unknown_parameter")
+        request: _M = converter.loader(cls)(value, findings)
+    except RecursionError as error:
+        raise invalid("The body is nested too deep.", None, None) from error
+    if not isinstance(request, cls) or not isinstance(value, dict):
+        raise invalid("The body is invalid: it must be a JSON object.", None, "invalid_type")
+    _check_findings(findings, value, required)
+    request = _with_unknown(request, value, unknown)
     for field in required:
         if not getattr(request, field):
             raise _missing(field)
@@ -98,7 +150,95 @@ def read_value(value: JSONValue, cls: type[_M], converter: Converter, *, require
         for index, item in enumerate(() if isinstance(items, str) else items or ()):
             if isinstance(item, UnknownItem) and not item.type:
                 raise _missing(f"{field}[{index}].type")
+            if index >= MAX_ITEMS:
+                raise invalid(f"{field!r} has more than {MAX_ITEMS} items.", field, "array_above_max_length")
     return request
+
+
+def _check_findings(findings: Sequence[DecodeFinding], value: dict[str, Any], required: Sequence[str]) -> None:
+    for finding in findings:
+        if _is_acceptable(finding, value):
+            continue
+        error = as_error(finding)
+        param = error.path.removeprefix("$").removeprefix(".")
+        if param in required and param not in value:
+            raise _missing(param)
+        raise invalid(f"{param or 'The body'} is invalid: {error}", param or None, "invalid_type")
+
+
+def _with_unknown(request: _M, value: dict[str, Any], unknown: UnknownParameters) -> _M:
+    """Return the request with nothing but unknown parameters in ``extra``, if ``unknown`` lets them pass."""
+    if not request.extra:
+        return request
+    known = model_spec(type(request)).by_wire
+    extra = {name: given for name, given in request.extra.items() if name not in known}
+    for name in extra:
+        _check_unknown(name, [wire for wire in known if wire not in value], unknown)
+    return attrs.evolve(request, extra=Extra(extra) if extra else EMPTY)
+
+
+def _is_acceptable(finding: DecodeFinding, value: dict[str, Any]) -> bool:
+    """Return whether a deviation from the models is allowed in requests: a null, or what a server has or can do without."""
+    if finding.says_nothing:
+        return True
+    place = _ITEM_FIELD.fullmatch(finding.path)
+    if finding.code != "missing-field" or place is None:
+        return False
+    item, field = value[place["list"]][int(place["index"])], place["field"]
+    if field == "id":
+        # Clients name the call by its `call_id`, as the outputs of all other calls do.
+        return item["type"] == LocalShellCallOutput.type and isinstance(item.get("call_id"), str)
+    return field == "status" or (item["type"] in _MADE_BY_SERVER and isinstance(item.get("id"), str))
+
+
+_ITEM_FIELD: Final = re.compile(r"\.(?P<list>input|items)\[(?P<index>\d+)\]\.(?P<field>\w+)")
+
+_MADE_BY_SERVER: Final = frozenset(
+    {
+        "code_interpreter_call",
+        "file_search_call",
+        "image_generation_call",
+        "mcp_call",
+        "mcp_list_tools",
+        "reasoning",
+        "web_search_call",
+        "x_search_call",
+    }
+)
+"""Types of items that a client may name by their id alone, because the server made them."""
+
+
+def _check_unknown(name: str, absent: Sequence[str], unknown: UnknownParameters) -> None:
+    """Raise ``APIError`` if an unknown parameter is to be refused. ``absent`` are the known ones that the request does not have."""
+    if unknown == "pass":
+        return
+    meant = next((known for known in absent if _is_misspelt(name, known)), None)
+    if meant is not None:
+        raise invalid(f"There is no parameter {name!r}. Did you mean {meant!r}?", name, "unknown_parameter")
+    if unknown == "refuse":
+        raise invalid(f"There is no parameter {name!r}.", name, "unknown_parameter")
+
+
+_SIMILAR: Final = 0.8  # of two words, by difflib: one wrong letter in five
+
+
+def _is_misspelt(name: str, known: str) -> bool:
+    """Return whether a name is another spelling of a known one: other separators, or a wrong letter in some of its words.
+
+    Names that differ by a whole word, such as ``top_k`` and ``top_p``, are different parameters.
+    """
+    if _NOT_LETTERS.sub("", name).lower() == known.replace("_", ""):
+        return True
+    words, known_words = name.lower().split("_"), known.split("_")
+    return len(name) < _MAX_NAME and len(words) == len(known_words) and all(map(_is_similar, words, known_words))
+
+
+_NOT_LETTERS: Final = re.compile("[^A-Za-z]")
+_MAX_NAME: Final = 64  # characters; a longer name is not a misspelt one
+
+
+def _is_similar(word: str, known: str) -> bool:
+    return SequenceMatcher(None, word, known).ratio() >= _SIMILAR
 
 
 def _missing(param: str) -> APIError:
@@ -240,6 +380,34 @@ def read_retrieve_params(query: Iterable[tuple[str, str]]) -> RetrieveParams:
     if params.starting_after is not UNSET and not params.stream:
         raise invalid("'starting_after' is the start of a stream: add 'stream=true'.", "starting_after", None)
     return params
+
+
+# ---- sizes
+
+_OBJECT_BYTES: Final = 64  # that an object takes in memory besides its texts, at least
+
+
+def weight_of(value: object, *, at_most: float = math.inf) -> int:
+    """Return about how many bytes a model or other JSON value takes. Unlike encoding it, this copies nothing.
+
+    Stops counting above ``at_most``.
+    """
+    weight = 0
+    waiting = [value]
+    while waiting and weight <= at_most:
+        one = waiting.pop()
+        if isinstance(one, str):
+            weight += len(one)
+        elif isinstance(one, Model):
+            weight += _OBJECT_BYTES
+            waiting += [field for a in one.__attrs_attrs__ if (field := getattr(one, a.name))]
+        elif isinstance(one, Mapping):
+            weight += _OBJECT_BYTES
+            waiting += [*cast("Mapping[str, object]", one).items()]
+        elif isinstance(one, list | tuple):
+            weight += _OBJECT_BYTES
+            waiting += cast("list[object]", one)
+    return weight
 
 
 # ---- pages

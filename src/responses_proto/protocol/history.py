@@ -102,6 +102,9 @@ _BY_CLIENT: Final = frozenset(
     - {"program_output", "multi_agent_call_output"}
 )
 
+# A client that runs a tool search by a function of its own answers with the output of the function.
+_SEARCH_BY_FUNCTION: Final = ("tool_search_call", "function_call_output")
+
 
 @attrs.frozen
 class HistoryFinding:
@@ -285,7 +288,7 @@ def _check_outputs(items: Sequence[Item], *, continued: bool) -> Iterator[Histor
                 yield HistoryFinding("output-orphan", index, key)
             continue
         call_index, call_type = calls[key]
-        if call_type != pair.call:
+        if call_type != pair.call and (call_type, item.type) != _SEARCH_BY_FUNCTION:
             yield HistoryFinding("output-kind", index, f"{item.type} for {call_type}")
         elif call_index > index:
             yield HistoryFinding("output-early", index, key)

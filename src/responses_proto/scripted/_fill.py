@@ -6,7 +6,7 @@ and ``pattern`` as far as :mod:`._regex` supports it. Not supported: ``not``, ``
 that uses these may get a value that does not fit.
 
 :class:`_Filler` works from the root down. It first resolves references and alternatives into one flat schema, always with the
-first alternative, and then generates a value by type: the smallest allowed number, as few optional parts as possible, and the
+first alternative, and then generates a value by type: the smallest allowed number (0 where it may be negative), as few optional parts as possible, and the
 name of the property as its text. The argument ``nth`` selects a different value where the schema allows one, so that array items
 and repeated calls differ. Recursive schemas end because optional parts are left out from a certain depth on.
 """
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final, TypeGuard
 
+from ..protocol._requests import weight_of
 from ._regex import sample
 
 if TYPE_CHECKING:
@@ -28,11 +29,16 @@ if TYPE_CHECKING:
 __all__ = ["fill"]
 
 _MAX_OPTIONAL_DEPTH: Final = 24  # levels; below that, optional parts of a recursive schema are left out
+_MAX_SPARSE_DEPTH: Final = (
+    3  # levels at which all properties are filled in, if the schema does not say which are required
+)
 _MAX_DEPTH: Final = 96  # levels; below that, required parts are left out too
 
 _MAX_BOUND: Final = 1e100  # a larger bound is ignored
 _MAX_SIZE: Final = 10_000  # characters, elements or properties, even if a schema asks for more
 _MAX_STEPS: Final = 10_000  # references and alternatives followed; a schema of a few lines can ask for 2**96
+_MAX_VALUES: Final = 20_000  # values in all; then lists and objects end, though the schema asks for more
+_MAX_CHARACTERS: Final = 1_000_000  # of all of them; likewise
 
 # Format -> a function from n, counted from 0, to a text. Repeats after `_VARIETY` values.
 _FORMATS: Final[Mapping[str, Callable[[int], str]]] = {
@@ -70,7 +76,7 @@ def fill(schema: Mapping[str, JSONValue], nth: int = 0) -> JSONValue:
     """Return a value that fits the schema.
 
     ``nth``, counted from 0, selects a different value if the schema allows several. Never raises: a part of the schema that is
-    malformed is ignored.
+    malformed is ignored, and so is what would make the value larger than about a megabyte.
     """
     return _Filler(schema).fill(schema, "example", nth)
 
@@ -79,16 +85,19 @@ class _Filler:
     def __init__(self, root: Mapping[str, JSONValue]) -> None:
         self._root = root
         self._steps_left = _MAX_STEPS
+        self._values_left = _MAX_VALUES
+        self._characters_left = _MAX_CHARACTERS
 
     def fill(self, schema: JSONValue, name: str, nth: int, depth: int = 0) -> JSONValue:  # noqa: PLR0911 - one return per type
         """Return the ``nth`` value for a schema. ``name`` is the name of the property; it becomes the text of strings."""
+        self._values_left -= 1
         if not isinstance(schema, Mapping) or depth > _MAX_DEPTH:
-            return name
+            return self._counted(name)
         schema = self._resolved(schema, depth)
         if "const" in schema:
-            return schema["const"]
+            return self._counted(schema["const"])
         if _is_list(choices := schema.get("enum")):
-            return choices[nth % len(choices)]
+            return self._counted(choices[nth % len(choices)])
         kind = _type_of(schema)
         if kind == "object":
             return self._object(schema, nth, depth)
@@ -98,7 +107,15 @@ class _Filler:
             return _number(schema, nth, integer=kind == "integer")
         if kind == "boolean":
             return nth % 2 == 0
-        return None if kind == "null" else _string(schema, name, nth)
+        return None if kind == "null" else self._counted(_string(schema, name, nth))
+
+    def _counted(self, value: JSONValue) -> JSONValue:
+        self._characters_left -= weight_of(value)
+        return value
+
+    @property
+    def _has_room(self) -> bool:
+        return self._values_left > 0 and self._characters_left > 0
 
     def _resolved(self, schema: Mapping[str, JSONValue], depth: int) -> Mapping[str, JSONValue]:
         """Return a flat schema: references followed, ``allOf`` merged, an alternative chosen."""
@@ -136,13 +153,17 @@ class _Filler:
         properties = stated if isinstance(stated, Mapping) else _EMPTY
         required = schema.get("required")
         names = [name for name in required if isinstance(name, str)] if _is_list(required) else []
+        if required is None and depth <= _MAX_SPARSE_DEPTH:
+            names = [*properties]  # nothing is said of what is needed; an empty object would be of no use
         minimum = _int(schema.get("minProperties"), 0)
         known = set(names)
         names += [name for name in properties if name not in known][: max(0, minimum - len(names))]
         names += [f"property_{n}" for n in range(minimum - len(names))]
         additional = schema.get("additionalProperties")
         return {
-            name: self.fill(properties.get(name, additional), name, nth, depth + 1) for name in dict.fromkeys(names)
+            name: self.fill(properties.get(name, additional), name, nth, depth + 1)
+            for name in dict.fromkeys(names)
+            if self._has_room
         }
 
     def _array(self, schema: Mapping[str, JSONValue], name: str, nth: int, depth: int) -> JSONValue:
@@ -157,6 +178,7 @@ class _Filler:
         return [
             self.fill(first[n] if n < len(first) else schema.get("items"), name, nth + n, depth + 1)
             for n in range(count)
+            if self._has_room
         ]
 
 
@@ -228,6 +250,8 @@ def _number(schema: Mapping[str, JSONValue], nth: int, *, integer: bool) -> JSON
     # The first and the last multiple of `step` within the bounds.
     first = None if low is None else math.ceil(low[0] / step) + (low[1] and (low[0] / step).is_integer())
     last = None if high is None else math.floor(high[0] / step) - (high[1] and (high[0] / step).is_integer())
+    if first is not None and first < 0 and (last is None or last >= 0):
+        first = 0  # the least number is far from what anybody means
     if first is not None and last is not None and low and high and first > last:
         value = (low[0] + high[0]) / 2  # no multiple lies between the bounds
     elif first is None:

@@ -56,12 +56,13 @@ from ..models.tools import (
 from ..typing import UNSET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
+    from ..models.tools import Tool
     from ..protocol.emitter import Ids
     from ._request import ScriptedTurn
 
-__all__ = ["HOSTED", "PAGE"]
+__all__ = ["HOSTED", "PAGE", "search_tools"]
 
 PAGE: Final = "https://example.com/"
 """The page that every search finds and every citation refers to."""
@@ -141,14 +142,15 @@ def _computer(_turn: ScriptedTurn, tool: ComputerTool | ComputerUsePreviewTool, 
     ]
 
 
-def _tool_search(turn: ScriptedTurn, tool: ToolSearchTool, ids: Ids) -> list[Item]:
+def search_tools(turn: ScriptedTurn, tool: ToolSearchTool, ids: Ids, found: Sequence[Tool] = ()) -> list[Item]:
+    """Return the items of a tool search. ``found`` are the tools that it finds if the server runs it."""
     query = {"query": turn.prompt}
     if tool.execution == "client":
         call_id = ids("call")
         return [ToolSearchCall(id=ids("tsc"), call_id=call_id, arguments=query, execution="client", status="completed")]
     return [
         ToolSearchCall(id=ids("tsc"), call_id=None, arguments=query, execution="server", status="completed"),
-        ToolSearchOutput(id=ids("tso"), call_id=None, tools=[], execution="server", status="completed"),
+        ToolSearchOutput(id=ids("tso"), call_id=None, tools=[*found], execution="server", status="completed"),
     ]
 
 
@@ -166,6 +168,6 @@ HOSTED: Final[Mapping[type, Callable[[ScriptedTurn, Any, Ids], list[Item]]]] = {
     ApplyPatchTool: _apply_patch,
     ComputerTool: _computer,
     ComputerUsePreviewTool: _computer,
-    ToolSearchTool: _tool_search,
+    ToolSearchTool: search_tools,
 }
 """Class of a hosted tool -> a function that returns the items of one call."""

@@ -12,6 +12,7 @@ from ..codec import dumps
 from ..models.actions import McpListedTool
 from ..models.items import McpApprovalRequest, McpApprovalResponse, McpCall, McpListTools
 from ..models.tools import McpApprovalFilter, McpToolFilter
+from ..typing import UNSET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,7 +33,7 @@ def listed_tools(tool: McpTool) -> list[McpListedTool]:
     allowed = tool.allowed_tools or ()
     names = allowed.tool_names or () if isinstance(allowed, McpToolFilter) else allowed
     return [
-        McpListedTool(name=name, description="Returns the query.", input_schema=_INPUT, annotations=None)
+        McpListedTool(name=name, description="Returns the query.", input_schema=_INPUT)
         for name in dict.fromkeys(names) or (_ECHO,)
     ]
 
@@ -42,7 +43,7 @@ def list_tools(turn: ScriptedTurn, tool: McpTool, ids: Callable[[str], str]) -> 
     listed = (item.server_label for item in turn.context if isinstance(item, McpListTools))
     if tool.server_label in listed:
         return []
-    return [McpListTools(id=ids("mcpl"), server_label=tool.server_label, tools=listed_tools(tool), error=None)]
+    return [McpListTools(id=ids("mcpl"), server_label=tool.server_label, tools=listed_tools(tool))]
 
 
 def call_tool(turn: ScriptedTurn, tool: McpTool, name: str, arguments: str | None, ids: Callable[[str], str]) -> Item:
@@ -90,8 +91,7 @@ def _call(
         name=name,
         arguments=arguments,
         output=arguments,
-        error=None,
-        approval_request_id=approval_request_id,
+        approval_request_id=approval_request_id or UNSET,
         status="completed",
     )
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from ..models.items import CustomToolCall, FunctionCall, McpCall
+from ..models.items import CustomToolCall, FunctionCall, McpCall, ToolSearchOutput
 from ..models.tools import (
     CustomTool,
     FunctionTool,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..models.tools import AllowedTool, Tool
     from ._request import ScriptedTurn
 
-__all__ = ["CallableTool", "ChosenCall", "callable_tools", "choose_calls"]
+__all__ = ["CallableTool", "ChosenCall", "callable_tools", "choose_calls", "matches"]
 
 
 @attrs.frozen(kw_only=True)
@@ -44,6 +44,11 @@ class CallableTool:
     """The tool of the request. Several callable tools share one if it is an MCP server."""
     namespace: str | None = None
     """The namespace that contains the function or custom tool, if any."""
+
+    @property
+    def deferred(self) -> bool:
+        """Whether the model can call it only after a tool search has found it."""
+        return isinstance(self.definition, FunctionTool | CustomTool) and self.definition.defer_loading is True
 
     @property
     def runs_on_client(self) -> bool:
@@ -82,20 +87,29 @@ def callable_tools(tools: Sequence[Tool]) -> Iterator[CallableTool]:
 def choose_calls(turn: ScriptedTurn) -> list[ChosenCall]:
     """Return the calls to make in this turn, which may be none.
 
-    The model calls the tools that the user message names, else the first function, else the first hosted tool. It makes
+    The model calls the tools that the user message names ("both tools" names all functions), else the first function, else the first hosted tool. It makes
     several calls only if the message names several or has ``[calls N]``, and the request allows parallel calls. If the context
     ends with tool outputs, it makes no call, unless ``tool_choice`` requires one: then it calls the first tool not called yet.
     """
     request = turn.request
-    allowed, required = _allowed_tools(list(callable_tools(request.tools or ())), request)
+    tools = list(callable_tools(request.tools or ()))
+    offered = {tool.name for tool in tools}
+    tools += [tool for tool in callable_tools(turn.found_tools) if tool.name not in offered]
+    allowed, required = _allowed_tools(tools, request)
     if "answer" in turn.markers and not required:
         return []
-    if turn.outputs:
+    found = turn.last_item.tools if isinstance(turn.last_item, ToolSearchOutput) else []
+    if found:  # what the model has searched for, it calls
+        names = {getattr(tool, "name", "") for tool in found}
+        allowed = [tool for tool in allowed if tool.name in names]
+    elif turn.outputs:
         if not required:
             return []
         called = _called_names(turn)
         return [ChosenCall(tool=tool) for tool in allowed if tool.name not in called][:1]
     calls = _named_calls(turn.prompt, allowed)
+    if not calls and _ALL_TOOLS.search(turn.prompt):
+        calls = [ChosenCall(tool=tool) for tool in allowed if tool.runs_on_client]
     if not calls:
         first = next((tool for tool in allowed if tool.runs_on_client), None) or next(iter(allowed), None)
         calls = [ChosenCall(tool=first)] if first else []
@@ -106,6 +120,11 @@ def choose_calls(turn: ScriptedTurn) -> list[ChosenCall]:
     max_hosted = request.max_tool_calls or len(calls)  # `max_tool_calls` counts hosted tools only
     hosted = [call for call in calls if not call.tool.runs_on_client][:max_hosted]
     return [call for call in calls if call.tool.runs_on_client or call in hosted]
+
+
+_ALL_TOOLS: Final = re.compile(
+    r"\b((both|all)( of)?( the| these| those| your| my)? (tools|functions)|each (tool|function))\b", re.IGNORECASE
+)
 
 
 # ---- tool_choice
@@ -121,10 +140,10 @@ def _allowed_tools(tools: list[CallableTool], request: CreateResponse) -> tuple[
         case ToolChoiceAllowed() as choice:
             if choice.mode == "none":
                 return [], False
-            found = [tool for tool in tools if any(_matches(tool, allowed) for allowed in choice.tools)]
+            found = [tool for tool in tools if any(matches(tool, allowed) for allowed in choice.tools)]
             return found, choice.mode == "required"
         case ToolChoiceFunction() | ToolChoiceCustom() | ToolChoiceMcp() | ToolChoiceHosted() as choice:
-            return [tool for tool in tools if _matches(tool, choice)], True
+            return [tool for tool in tools if matches(tool, choice)], True
         case _:
             return tools, False
 
@@ -132,7 +151,8 @@ def _allowed_tools(tools: list[CallableTool], request: CreateResponse) -> tuple[
 _TYPE_ALIASES: Final = {"computer_use": "computer"}  # other names that tool_choice has for a type of tool
 
 
-def _matches(tool: CallableTool, choice: AllowedTool) -> bool:
+def matches(tool: CallableTool, choice: AllowedTool) -> bool:
+    """Return whether ``tool_choice`` means a tool."""
     match choice, tool.definition:
         case ToolChoiceFunction(), FunctionTool():
             return tool.name == choice.name
@@ -161,12 +181,13 @@ def _named_calls(text: str, tools: list[CallableTool]) -> list[ChosenCall]:
     A tool that is named several times is called once, or once for each time that arguments follow its name.
     """
     found = [(match.span(), tool) for tool in tools for match in _name_pattern(tool.name).finditer(text)]
-    spans = [span for span, _ in found]
     calls: list[ChosenCall] = []
-    for (start, end), tool in sorted(found, key=lambda match: match[0]):
+    outer = (0, 0)  # of the names so far, the span that reaches farthest
+    for (start, end), tool in sorted(found, key=lambda match: (match[0][0], -match[0][1])):
         # `search` within `web_search` does not name the tool `search`.
-        if any(other != (start, end) and other[0] <= start and end <= other[1] for other in spans):
+        if end <= outer[1] and (start, end) != outer:
             continue
+        outer = (start, end)
         calls.append(ChosenCall(tool=tool, arguments=_arguments_at(text, end)))
     first = {id(call.tool): call for call in reversed(calls)}
     with_arguments = {id(call.tool) for call in calls if call.arguments}

@@ -13,13 +13,20 @@ import attrs
 from ..codec import dumps
 from ..exceptions import APIError
 from ..models.config import ReasoningConfig
-from ..models.items import CustomToolCall, FunctionCall, McpApprovalRequest, McpApprovalResponse, McpCall, Message
+from ..models.items import (
+    CustomToolCall,
+    FunctionCall,
+    McpApprovalRequest,
+    McpApprovalResponse,
+    McpCall,
+    Message,
+)
 from ..models.response import Response
-from ..models.tools import CustomTool, CustomToolGrammarFormat, FunctionTool, McpTool
+from ..models.tools import CustomTool, CustomToolGrammarFormat, FunctionTool, McpTool, ToolSearchTool
 from ..typing import UNSET
 from ._fill import fill
 from ._grammars import sample_grammar
-from ._hosted import HOSTED
+from ._hosted import HOSTED, search_tools
 from ._mcp import answer_approvals, call_tool, list_tools
 from ._offers import choose_calls
 from ._steps import (
@@ -171,16 +178,33 @@ def _call_tools_or_answer(turn: ScriptedTurn, ids: Callable[[str], str]) -> Iter
     for tool in turn.request.tools or ():
         if isinstance(tool, McpTool):
             yield from (EmitItem(item=item) for item in list_tools(turn, tool, ids))
-    chosen = choose_calls(turn)
+    chosen, searches = _searched(turn, choose_calls(turn), ids)
+    yield from searches
     # How often the same tool was called before: `fill` makes different arguments for each of these calls.
     repeats = [sum(earlier.tool is call.tool for earlier in chosen[:n]) for n, call in enumerate(chosen)]
     steps = [step for call, nth in zip(chosen, repeats, strict=True) for step in _call_steps(turn, call, nth, ids)]
     yield from sorted(steps, key=_runs_on_client)  # hosted tools first
-    if not _needs_client(steps):
+    if not _needs_client([*searches, *steps]):
         outputs = [
             step.item.output or "" for step in steps if isinstance(step, EmitItem) and isinstance(step.item, McpCall)
         ]
         yield _message(turn, answer_text(turn, describe_outputs(outputs)))
+
+
+def _searched(
+    turn: ScriptedTurn, chosen: Sequence[ChosenCall], ids: Callable[[str], str]
+) -> tuple[list[ChosenCall], list[ScriptedStep]]:
+    """Return the calls that can be made now, and the tool search that has to come before the others."""
+    search = next((tool for tool in turn.request.tools or () if isinstance(tool, ToolSearchTool)), None)
+    known = {getattr(tool, "name", "") for tool in turn.found_tools}
+    hidden = [call for call in chosen if call.tool.deferred and call.tool.name not in known]
+    if search is None or not hidden:
+        return [*chosen], []
+    found = list({id(call.tool.definition): call.tool.definition for call in hidden}.values())
+    steps: list[ScriptedStep] = [EmitItem(item=item) for item in search_tools(turn, search, ids, found)]
+    # The search itself may have been chosen too, since the message names it.
+    others = [call for call in chosen if call not in hidden and call.tool.definition is not search]
+    return (others if search.execution == "client" else [*others, *hidden]), steps
 
 
 def _runs_on_client(step: ScriptedStep) -> bool:

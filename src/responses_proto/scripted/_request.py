@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ..models.content import Content
     from ..models.items import Item
     from ..models.request import CreateResponse
+    from ..models.tools import Tool
 
 __all__ = ["ScriptedTurn", "count_tokens", "output_text", "read_turn"]
 
@@ -72,6 +73,11 @@ class ScriptedTurn:
         while count < len(self.context) and self.context[-1 - count].type in _OUTPUTS:
             count += 1
         return list(self.context[len(self.context) - count :])
+
+    @property
+    def found_tools(self) -> list[Tool]:
+        """The tools that tool searches have found."""
+        return [tool for item in self.context if isinstance(item, ToolSearchOutput) for tool in item.tools]
 
     def includes(self, name: str) -> bool:
         """Return whether the request's ``include`` lists this name."""

@@ -25,6 +25,8 @@ import anyio
 from ..models.content import LogProb, TopLogProb, UrlCitation
 from ..models.response import InputTokensDetails, OutputTokensDetails, Usage
 from ..protocol.emitter import random_id, split_words
+from ._cache import PromptCache
+from ._checks import check_turn
 from ._hosted import PAGE
 from ._plan import plan_answer
 from ._request import count_tokens, read_turn
@@ -59,11 +61,16 @@ class Scripted:
     def __init__(self, *, delay: float = 0.0, script: ScriptRules | None = None) -> None:
         self.delay = delay
         self.script = script
+        self._cache = PromptCache()
 
     async def __call__(self, request: CreateResponse, reply: Reply) -> None:
-        """Answer one request. Raises the ``APIError`` that a marker or the script asks for."""
+        """Answer one request. Raises the ``APIError`` that a marker or the script asks for.
+
+        Raises ``APIError`` too for a request that OpenAI refuses, such as one with a ``tool_choice`` that is not offered.
+        """
         turn = read_turn(request, reply.context)
-        writer = _AnswerWriter(turn, reply, self.delay)
+        check_turn(turn)
+        writer = _AnswerWriter(turn, reply, self.delay, self._cache.tokens_read(request, reply.context))
         await writer.write(plan_answer(turn, random_id, self.script))
 
     async def count(self, request: InputTokensRequest, context: Sequence[Item]) -> int:
@@ -78,8 +85,9 @@ class _TokenLimitReached(Exception):  # noqa: N818 - ends the answer normally, a
 class _AnswerWriter:
     """Writes one answer to the reply."""
 
-    def __init__(self, turn: ScriptedTurn, reply: Reply, delay: float) -> None:
+    def __init__(self, turn: ScriptedTurn, reply: Reply, delay: float, cached_tokens: int) -> None:
         self._turn = turn
+        self._cached_tokens = cached_tokens
         self._reply = reply
         self._delay = delay
         self._tokens_left = turn.request.max_output_tokens or None
@@ -105,7 +113,9 @@ class _AnswerWriter:
             input_tokens=input_tokens,
             output_tokens=self._output_tokens,
             total_tokens=input_tokens + self._output_tokens,
-            input_tokens_details=InputTokensDetails(cached_tokens=0),
+            input_tokens_details=InputTokensDetails(
+                cached_tokens=self._cached_tokens, cache_write_tokens=input_tokens - self._cached_tokens
+            ),
             output_tokens_details=OutputTokensDetails(reasoning_tokens=self._reasoning_tokens),
         )
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .service import Service as Service
     from .service import SupportsCompact as SupportsCompact
     from .service import SupportsCount as SupportsCount
+    from .stores import HistoryLink as HistoryLink
     from .stores import MemoryStore as MemoryStore
     from .stores import SQLiteStore as SQLiteStore
     from .stores import Store as Store
@@ -41,7 +42,15 @@ else:
             ".app": ("ResponsesApp",),
             ".reply": ("FunctionCallReply", "ItemReply", "MessageReply", "ReasoningReply", "Reply"),
             ".service": ("Service", "SupportsCompact", "SupportsCount"),
-            ".stores": ("MemoryStore", "SQLiteStore", "Store", "StoredResponse", "WireEvent", "wire_event"),
+            ".stores": (
+                "HistoryLink",
+                "MemoryStore",
+                "SQLiteStore",
+                "Store",
+                "StoredResponse",
+                "WireEvent",
+                "wire_event",
+            ),
             ".uvicorn": ("listen", "serve", "serving", "url_of"),
         },
     )

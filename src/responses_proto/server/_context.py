@@ -19,8 +19,8 @@ from ..codec import default_converter, dump, dumps
 from ..exceptions import DecodeError, LimitExceeded
 from ..models._base import Extra, Model
 from ..models.content import Content, InputText, OutputText
-from ..models.items import Compaction, Item, Message, UnknownItem
-from ..protocol._requests import id_of, invalid
+from ..models.items import Compaction, Item, LocalShellCallOutput, Message, UnknownItem
+from ..protocol._requests import MAX_ITEMS, MAX_VALUES, has_more_values, id_of, invalid
 from ..protocol.history import check_history
 from ..typing import UNSET
 
@@ -88,6 +88,9 @@ def _with_defaults(item: Item) -> Item:
     if isinstance(item, Message) and isinstance(item.content, str):
         text: Content = OutputText(text=item.content) if item.role == "assistant" else InputText(text=item.content)
         item = attrs.evolve(item, content=[text])
+    if isinstance(item, LocalShellCallOutput) and isinstance(call_id := item.extra.get("call_id"), str):
+        others = {name: value for name, value in item.extra.items() if name != "call_id"}
+        item = attrs.evolve(item, id=call_id, extra=Extra(others))  # see `LocalShellCallOutput.id`
     changes: dict[str, Any] = {}
     for name in _PARTS:
         parts = getattr(item, name, None)
@@ -122,6 +125,8 @@ def _complete(model: _M) -> _M:
         changes = {name: copy.copy(defaults.get(name, UNSET)) for name in missing}  # lists must not be shared
     if isinstance(model.extra, Extra) and model.extra.absent:
         changes["extra"] = Extra(model.extra)
+        if "status" in model.extra.absent:
+            changes["status"] = "completed"
     return attrs.evolve(model, **changes) if changes else model
 
 
@@ -132,7 +137,6 @@ _COMPACTION_PREFIX: Final = (
 )
 # A client may send anything as a compaction, and a few kilobytes can unfold to gigabytes.
 _MAX_COMPACTION_BYTES: Final = 32 * 1024 * 1024  # of all compactions of a request, unfolded
-_MAX_COMPACTION_ITEMS: Final = 10_000
 
 
 def compact(items: Sequence[Item], ids: Callable[[str], str]) -> list[Item]:
@@ -145,7 +149,7 @@ def compact(items: Sequence[Item], ids: Callable[[str], str]) -> list[Item]:
     kept_ids = {id_of(item) for item in kept}
     # A kept message is represented by its id, which marks its position.
     folded = dumps([item_id if (item_id := id_of(item)) in kept_ids else dump(item) for item in items])
-    if len(items) > _MAX_COMPACTION_ITEMS or len(folded) > _MAX_COMPACTION_BYTES:
+    if len(items) > MAX_ITEMS or len(folded) > _MAX_COMPACTION_BYTES or has_more_values(folded, MAX_VALUES):
         raise invalid("The history is too long for this server to compact.", "input", "context_length_exceeded")
     content = _COMPACTION_PREFIX + base64.urlsafe_b64encode(zlib.compress(folded)).decode()
     return [*kept, Compaction(id=ids("cmp"), encrypted_content=content)]
@@ -209,7 +213,7 @@ class _CompactionReader:
                 entries.append(default_converter().load(cast("dict[str, Any]", entry), Item))
             else:
                 raise _damaged()
-            if self._count > _MAX_COMPACTION_ITEMS:
+            if self._count > MAX_ITEMS:
                 raise _damaged()
         return entries
 
@@ -218,10 +222,11 @@ class _CompactionReader:
             compressed = base64.urlsafe_b64decode(content.removeprefix(_COMPACTION_PREFIX))
             data = zlib.decompressobj().decompress(compressed, self._bytes_left + 1)
             self._bytes_left -= len(data)
-            entries: Any = default_converter().json.loads(data) if self._bytes_left >= 0 else None
+            small = self._bytes_left >= 0 and not has_more_values(data, MAX_VALUES)
+            entries: Any = default_converter().json.loads(data) if small else None
         except (binascii.Error, ValueError, zlib.error, DecodeError, LimitExceeded):
             entries = None
-        if not isinstance(entries, list) or len(cast("list[object]", entries)) > _MAX_COMPACTION_ITEMS:
+        if not isinstance(entries, list) or len(cast("list[object]", entries)) > MAX_ITEMS:
             raise _damaged()
         return cast("list[object]", entries)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import attrs
 
@@ -14,28 +14,39 @@ from ..models.conversations import (
     DeletedConversation,
     UpdateConversation,
 )
-from ..protocol._requests import id_of, invalid, not_found, page_of, read_body, read_list_params
-from ._http import json_response
+from ..protocol._requests import id_of, invalid, not_found, page_of, read_list_params
+from ._http import json_response, path_param
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from starlette.requests import Request
 
-    from ..codec import Converter
+    from ..models._base import Model
     from ._http import ASGI
     from .service import Service
 
-__all__ = ["ConversationPaths"]
+__all__ = ["ConversationPaths", "ReadModel"]
+
+_M = TypeVar("_M", bound="Model")
+
+
+class ReadModel(Protocol):
+    """Reads the body of a request as a model. ``default`` is taken for an empty body."""
+
+    async def __call__(
+        self, request: Request, cls: type[_M], *, required: Sequence[str] = (), default: bytes = b""
+    ) -> _M:
+        """Return the body. Raises ``APIError``."""
+        ...
 
 
 class ConversationPaths:
-    """The endpoints under ``/conversations``. ``converter`` is a strict one; ``read`` returns the body of a request."""
+    """The endpoints under ``/conversations``. ``read`` returns the body of a request as a model."""
 
-    def __init__(self, service: Service, converter: Converter, read: Callable[[Request], Awaitable[bytes]]) -> None:
+    def __init__(self, service: Service, read: ReadModel) -> None:
         self._service = service
         self._store = service.store
-        self._converter = converter
         self._read = read
 
     def paths(self) -> Mapping[str, Mapping[str, Callable[[Request], Awaitable[ASGI]]]]:
@@ -48,67 +59,68 @@ class ConversationPaths:
         }
 
     async def _get_conversation(self, request: Request) -> Conversation:
-        conversation_id = str(request.path_params["conversation_id"])
+        conversation_id = path_param(request, "conversation_id")
         conversation = await self._store.find_conversation(conversation_id)
         if conversation is None:
             raise not_found("conversation", conversation_id, "conversation_id")
         return conversation
 
     async def _create(self, request: Request) -> ASGI:
-        body = read_body(await self._read(request) or b"{}", CreateConversation, self._converter)
+        body = await self._read(request, CreateConversation, default=b"{}")
         items = await self._service.normalize(body.items or (), (), "items")
         conversation = Conversation(
             id=self._service.ids("conv"), created_at=int(self._service.clock()), metadata=body.metadata or {}
         )
         await self._store.save_conversation(conversation)
         await self._store.add_items(conversation.id, items)
-        return json_response(conversation)
+        return await json_response(conversation)
 
     async def _retrieve(self, request: Request) -> ASGI:
-        return json_response(await self._get_conversation(request))
+        return await json_response(await self._get_conversation(request))
 
     async def _update(self, request: Request) -> ASGI:
-        body = read_body(await self._read(request), UpdateConversation, self._converter)
+        body = await self._read(request, UpdateConversation)
         changed = attrs.evolve(await self._get_conversation(request), metadata=body.metadata or {})
         await self._store.save_conversation(changed)
-        return json_response(changed)
+        return await json_response(changed)
 
     async def _delete(self, request: Request) -> ASGI:
         conversation = await self._get_conversation(request)
         await self._store.delete_conversation(conversation.id)
-        return json_response(DeletedConversation(id=conversation.id, deleted=True))
+        return await json_response(DeletedConversation(id=conversation.id, deleted=True))
 
     async def _list_items(self, request: Request) -> ASGI:
         params = read_list_params(request.query_params.multi_items())
         conversation = await self._get_conversation(request)
         page = page_of(await self._store.items(conversation.id), params)
-        return json_response(
+        return await json_response(
             ConversationItemList(data=page.data, first_id=page.first_id, last_id=page.last_id, has_more=page.has_more)
         )
 
     async def _add_items(self, request: Request) -> ASGI:
-        body = read_body(await self._read(request), CreateConversationItems, self._converter, required=["items"])
+        body = await self._read(request, CreateConversationItems, required=["items"])
         conversation = await self._get_conversation(request)
-        items = await self._service.normalize(body.items, await self._store.items(conversation.id), "items")
-        if not items:
-            raise invalid("All of the items are in the conversation already.", "items", "duplicate_item")
-        if not await self._store.add_items(conversation.id, items):
-            raise not_found("conversation", conversation.id, "conversation_id")  # deleted in the meantime
-        return json_response(
+        async with self._service.locked(conversation.id):
+            items = await self._service.normalize(body.items, await self._store.items(conversation.id), "items")
+            if not items:
+                raise invalid("All of the items are in the conversation already.", "items", "duplicate_item")
+            if not await self._store.add_items(conversation.id, items):
+                raise not_found("conversation", conversation.id, "conversation_id")  # deleted in the meantime
+        return await json_response(
             ConversationItemList(data=items, first_id=id_of(items[0]), last_id=id_of(items[-1]), has_more=False)
         )
 
     async def _get_item(self, request: Request) -> ASGI:
         conversation = await self._get_conversation(request)
-        item_id = str(request.path_params["item_id"])
+        item_id = path_param(request, "item_id")
         for item in await self._store.items(conversation.id):
             if id_of(item) == item_id:
-                return json_response(item)
+                return await json_response(item)
         raise not_found("item", item_id, "item_id")
 
     async def _delete_item(self, request: Request) -> ASGI:
         conversation = await self._get_conversation(request)
-        item_id = str(request.path_params["item_id"])
+        item_id = path_param(request, "item_id")
         if not await self._store.delete_item(conversation.id, item_id):
             raise not_found("item", item_id, "item_id")
-        return json_response(conversation)
+        return await json_response(conversation)

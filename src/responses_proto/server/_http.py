@@ -5,27 +5,35 @@ An endpoint returns an ASGI application, one of three:
 * :class:`JSONResponse`, if the body is known;
 * :class:`DeferredJSON`, if the body takes work that must stop when the client leaves;
 * :class:`EventStreamResponse`, for server-sent events. Its headers go out with the first event, so an error before that
-  can still be a JSON response with a status of its own.
+  can still be a JSON response with a status of its own. It is never silent for long.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from urllib.parse import unquote
 
 import anyio
 import attrs
 
-from ..codec import dumps
+from ..codec import default_converter, dumps, load
 from ..exceptions import APIError
+from ..models.event_parts import ErrorBody
+from ..models.events import ErrorEvent
 from ..protocol._requests import INVALID
 from ..protocol.emitter import DONE
 from ..protocol.sse import encode_frame
 from ._task import internal_error
+from .stores._base import encode
 
 if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+    from starlette.requests import Request
+
     from ..typing import JSONValue
     from ._task import EventSink
     from .stores import WireEvent
@@ -42,10 +50,13 @@ __all__ = [
     "Scope",
     "Send",
     "catch_errors",
+    "check_content_type",
     "error_response",
     "json_response",
     "no_response",
+    "path_param",
     "read_bytes",
+    "with_whole_segments",
 ]
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -62,6 +73,10 @@ _SSE: Final = {
     "x-accel-buffering": "no",  # otherwise nginx buffers the stream
 }
 
+_MAX_STATUS: Final = 599
+_MAX_RETRY_AFTER: Final = 1e9  # seconds; a larger number, such as infinity, is not a delay
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.1
+_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 _FORWARDED_HEADERS: Final = ("allow", "retry-after", "www-authenticate", "x-ratelimit-", "x-should-retry")
 """Prefixes of the headers of an error that the client gets. Other headers may describe the body of an upstream server."""
 
@@ -74,7 +89,41 @@ class ClientDisconnected(Exception):  # noqa: N818 - not an error: a client may 
     """The client has closed the connection."""
 
 
+# ---- paths
+
+
+def with_whole_segments(scope: Scope) -> Scope:
+    """Return a request whose quoted slashes are still quoted in ``path``, so that they do not divide segments.
+
+    The client quotes an id as one segment. Read the segments with :func:`path_param`.
+    """
+    raw: bytes = (scope.get("raw_path") or b"").partition(b"?")[0]
+    if b"%2f" not in raw.lower() or unquote(raw.decode("latin-1")) != scope["path"]:
+        return scope
+    return {**scope, "path": unquote(_SLASH.sub("%252F", raw.decode("latin-1")))}
+
+
+_SLASH: Final = re.compile("%2f", re.IGNORECASE)
+
+
+def path_param(request: Request, name: str) -> str:
+    """Return a parameter of the path of a request."""
+    return str(request.path_params[name]).replace("%2F", "/")
+
+
 # ---- request bodies
+
+
+_FORM_TYPES: Final = frozenset({"text/plain", "application/x-www-form-urlencoded", "multipart/form-data"})
+"""What a web page may send to any server without being asked whether it may."""
+
+
+def check_content_type(headers: Mapping[str, str]) -> None:
+    """Raise ``APIError`` (415) if the body is stated to be something that a web page can send anywhere."""
+    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type in _FORM_TYPES:
+        message = f"The body is stated to be {content_type}: send 'Content-Type: application/json'."
+        raise APIError.for_status(415)(message, status=415, type=INVALID, code="unsupported_content_type")
 
 
 async def read_bytes(receive: Receive, headers: Mapping[str, str], maximum: int) -> bytes:
@@ -122,24 +171,27 @@ class JSONResponse:
         await send({"type": "http.response.body", "body": self.body})
 
 
-def json_response(value: object) -> JSONResponse:
+async def json_response(value: object) -> JSONResponse:
     """Create a response (200) from a model or another JSON value."""
-    return JSONResponse(200, JSON_HEADERS, dumps(value))
+    return JSONResponse(200, JSON_HEADERS, await encode(value))
 
 
 def error_response(error: APIError) -> JSONResponse:
     """Create the response for an error, in the documented shape."""
-    status = error.answer_status
+    status = error.answer_status if error.answer_status <= _MAX_STATUS else 500
     type_ = error.type or (INVALID if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error")
     body: JSONValue = {"error": {"message": error.message, "type": type_, "param": error.param, "code": error.code}}
+    # They may come from another server, which states what it likes.
     forwarded = {
-        name: value
+        name: value.strip()
         for name, value in error.headers.items()
-        if name.lower().startswith(_FORWARDED_HEADERS) and value.isascii()
+        if name.lower().startswith(_FORWARDED_HEADERS)
+        and _HEADER_NAME.fullmatch(name)
+        and _HEADER_VALUE.fullmatch(value)
     }
     headers = forwarded | JSON_HEADERS
     if error.retry_after is not None:
-        headers.setdefault("retry-after", f"{max(0.0, error.retry_after):.0f}")
+        headers.setdefault("retry-after", f"{min(max(0.0, error.retry_after), _MAX_RETRY_AFTER):.0f}")
     return JSONResponse(status, headers, dumps(body))
 
 
@@ -165,8 +217,11 @@ async def no_response(_scope: Scope, _receive: Receive, _send: Send) -> None:
     """Send nothing, because the client has left."""
 
 
-async def _while_connected(receive: Receive, send: Send, work: Callable[[Send], Awaitable[None]]) -> None:
-    """Run ``work`` with a send function, and cancel it at once when the client leaves."""
+_ConnectedWork: TypeAlias = "Callable[[Send, TaskGroup], Awaitable[None]]"
+
+
+async def _while_connected(receive: Receive, send: Send, work: _ConnectedWork) -> None:
+    """Run ``work`` with a send function and a task group, and cancel both at once when the client leaves."""
 
     async def watch(scope: anyio.CancelScope) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -182,7 +237,7 @@ async def _while_connected(receive: Receive, send: Send, work: Callable[[Send], 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(watch, tasks.cancel_scope)
         try:
-            await work(send_or_disconnect)
+            await work(send_or_disconnect, tasks)
         except ClientDisconnected:
             pass
         finally:
@@ -199,7 +254,7 @@ class DeferredJSON:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Work, then send the response."""
 
-        async def respond(send: Send) -> None:
+        async def respond(send: Send, _tasks: TaskGroup) -> None:
             response = await catch_errors(self.work())
             await response(scope, receive, send)
 
@@ -211,29 +266,85 @@ class EventStreamResponse:
     """An ASGI application that sends events as they are delivered, and ``[DONE]`` at the end."""
 
     work: Callable[[EventSink], Awaitable[None]]
-    """Delivers the events to a sink. May raise an ``APIError`` before the first one, which becomes the response."""
+    """Delivers the events to a sink. May raise an ``APIError``: before anything was sent, it becomes the response; later, an event."""
+    keepalive: float | None = None
+    """Seconds of silence after which a comment is sent; ``None`` sends none."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Work, and send the events meanwhile. The work is cancelled if the client leaves."""
 
-        async def stream(send: Send) -> None:
-            started = False
-
-            async def write(data: bytes, *, more: bool = True) -> None:
-                nonlocal started
-                if not started:
-                    started = True
-                    await send(_start(200, _SSE))
-                await send({"type": "http.response.body", "body": data, "more_body": more})
-
-            async def sink(events: Sequence[WireEvent]) -> None:
-                # One message for all events that are due: the message costs more than the events in it.
-                await write(b"".join([encode_frame(event.data, event.type) for event in events]))
-
-            error = await catch_errors(self.work(sink))
-            if error is not None and not started:
+        async def stream(send: Send, tasks: TaskGroup) -> None:
+            writer = _StreamWriter(send)
+            if self.keepalive is not None:
+                tasks.start_soon(writer.keep_alive, self.keepalive, tasks.cancel_scope)
+            error = await catch_errors(self.work(writer.sink))
+            if error is None:
+                await writer.write(DONE, more=False)
+            elif writer.started:  # a stream that broke off ends without [DONE]
+                await writer.write(b"" if writer.has_events else _error_frame(error), more=False)
+            else:
+                writer.started = True
                 await error(scope, receive, send)
-            else:  # a stream that broke off ends without [DONE]
-                await write(DONE if error is None else b"", more=False)
 
         await _while_connected(receive, send, stream)
+
+
+class _StreamWriter:
+    """Writes the body of an event stream. Its head goes out with the first bytes."""
+
+    def __init__(self, send: Send) -> None:
+        self.started = False
+        self.has_events = False
+        self._send = send
+        self._last_write = anyio.current_time()
+        self._is_writing = False
+        self._comment_sent: anyio.Event | None = None  # while a comment is being sent
+
+    async def sink(self, events: Sequence[WireEvent]) -> None:
+        """Send events."""
+        self.has_events = True
+        # One message for all events that are due: the message costs more than the events in it.
+        await self.write(b"".join([encode_frame(event.data, event.type) for event in events]))
+
+    async def write(self, data: bytes, *, more: bool = True) -> None:
+        """Send a part of the body."""
+        if self._comment_sent is not None:
+            await self._comment_sent.wait()
+        self._is_writing = True
+        try:
+            await self._write(data, more=more)
+        finally:
+            self._is_writing = False
+
+    async def keep_alive(self, interval: float, scope: anyio.CancelScope) -> None:
+        """Send a comment whenever nothing was sent for some seconds. Cancel the scope when the client has left."""
+        while True:
+            silence = anyio.current_time() - self._last_write
+            if silence < interval or self._is_writing:
+                await anyio.sleep(interval - silence if silence < interval else interval / 10)
+                continue
+            self._comment_sent = anyio.Event()
+            try:
+                await self._write(_COMMENT)
+            except ClientDisconnected:
+                scope.cancel()
+            finally:
+                self._comment_sent.set()
+                self._comment_sent = None
+
+    async def _write(self, data: bytes, *, more: bool = True) -> None:
+        if not self.started:
+            self.started = True
+            await self._send(_start(200, _SSE))
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        self._last_write = anyio.current_time()
+
+
+_COMMENT: Final = b": keep-alive\n\n"
+
+
+def _error_frame(response: JSONResponse) -> bytes:
+    """Return the event for an error that comes too late to be a response of its own."""
+    error = load(default_converter().json.loads(response.body)["error"], ErrorBody)
+    event = ErrorEvent(sequence_number=0, code=error.code, message=error.message, param=error.param, error=error)
+    return encode_frame(dumps(event), event.type)

@@ -28,6 +28,7 @@ from ..models.response import ResponseError
 from ..protocol.emitter import Emitter
 from .reply import Reply
 from .stores import Store, StoredResponse, WireEvent, wire_event
+from .stores._base import wire_events
 
 if TYPE_CHECKING:
     from ..models.events import Event
@@ -51,6 +52,7 @@ INTERNAL_ERROR_MESSAGE: Final = "The server met an error while it worked on the 
 """All that a client learns about an unexpected exception, whose text may contain secrets."""
 
 _SHUT_DOWN: Final = "The server was shut down while it worked on the response."
+_START_AFTER: Final = 1.0  # seconds that a handler has for raising an error that becomes an HTTP response
 _SAVE_TIMEOUT: Final = 5.0  # seconds for saving a response whose task is being cancelled
 
 _log: Final = logging.getLogger(__name__)
@@ -169,7 +171,7 @@ class ResponseTask:
         try:
             if not self.ended:
                 with self._scope:
-                    error = await self._call_handler(generate=generate)
+                    error = await self._call_handler_in_time(generate=generate)
             if error is not None and not self.ended:
                 await self._fail(error)
         except BaseException:  # the client has left, or the server is shutting down
@@ -213,6 +215,38 @@ class ResponseTask:
 
     # -- inside
 
+    async def _call_handler_in_time(self, *, generate: bool) -> APIError | None:
+        """Call the handler. If it is slow to start the response, start it: a client that waits for events gets some."""
+        if self._sink is None or self._published:
+            return await self._call_handler(generate=generate)
+        # Raised below, outside of the task group, which would wrap it.
+        raised: Exception | None = None
+        error: APIError | None = None
+
+        async def start_when_late(scope: anyio.CancelScope) -> None:
+            nonlocal raised
+            await anyio.sleep(_START_AFTER)
+            try:
+                await self._start()
+            except Exception as caught:  # noqa: BLE001 - see above
+                raised = caught
+                scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(start_when_late, tasks.cancel_scope)
+            try:
+                error = await self._call_handler(generate=generate)
+            except Exception as caught:  # noqa: BLE001 - see above
+                raised = caught
+            tasks.cancel_scope.cancel()
+        if raised is not None:
+            raise raised
+        return error
+
+    async def _start(self) -> None:
+        if not self.ended:
+            await self._reply.start()
+
     async def _call_handler(self, *, generate: bool) -> APIError | None:
         """Call the handler. Return its error in a form that may be shown to the client."""
         try:
@@ -242,7 +276,7 @@ class ResponseTask:
     async def _publish(self, events: Sequence[Event]) -> None:
         """Store events if they must be, show them to followers, and deliver them to the sink."""
         has_sink = self._sink is not None
-        encoded = [wire_event(event) for event in events] if has_sink or self._keeps_events else []
+        encoded = await wire_events(events) if has_sink or self._keeps_events else []
         if self._keeps_events:
             if not self._published:
                 # The client is about to learn the id, so the response must be found from here on.

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
+    from ..protocol._requests import UnknownParameters
     from ._http import ASGI, ASGIMessage, Receive, Scope, Send
     from .service import ResponseTask, Service
     from .stores import WireEvent
@@ -54,15 +55,17 @@ def deny_websocket(response: ASGI) -> ASGI:
     return deny
 
 
-@attrs.frozen
+@attrs.frozen(kw_only=True)
 class WebSockets:
     """An ASGI application that serves the WebSocket connections of a service."""
 
-    service: Service
+    service: Service = attrs.field(kw_only=False)
     max_connection_age: float
     """Seconds during which a connection may start new requests."""
     max_message_bytes: int
     """Bytes of the longest message that is accepted; a longer one closes the connection."""
+    unknown_parameters: UnknownParameters = None
+    """What to do with parameters of requests that are not known."""
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, until it is closed."""
@@ -85,6 +88,7 @@ class _Connection:
             max_connection_age=app.max_connection_age,
             ids=app.service.ids,
             converter=app.service.converter,
+            unknown_parameters=app.unknown_parameters,
         )
         self._send_lock = anyio.Lock()
         self._unsent: deque[bytes] = deque()
@@ -164,5 +168,8 @@ class _Connection:
     async def _send_or_disconnect(self, message: ASGIMessage) -> None:
         try:
             await self._send(message)
-        except OSError as error:
+        except (
+            OSError,
+            RuntimeError,
+        ) as error:  # uvicorn raises RuntimeError after it has closed the connection itself
             raise ClientDisconnected from error

@@ -7,7 +7,7 @@
 A request travels down this list, and its response back up:
 
 1. The ASGI server (see :func:`responses_proto.server.serving`) calls the application.
-2. :class:`ResponsesApp` checks the API key, adds ``x-request-id`` to the response, and routes to an endpoint.
+2. :class:`ResponsesApp` checks host, origin and API key, adds ``x-request-id`` to the response, and routes to an endpoint.
 3. The endpoint (below, and in ``_conversations``) reads the body and the query strictly. What is not JSON, has the wrong type or
    is not a parameter is an ``APIError`` (400) whose ``param`` names the place.
 4. :class:`~.service.Service` finds the history and creates a :class:`~.service.ResponseTask`. The WebSocket endpoint
@@ -28,10 +28,11 @@ The endpoints, each with and without ``/v1``::
            /conversations...               conversations and their items
     GET    /models, /models/{id}           the names passed as ``models``
     GET    /openapi.json                   a description of these endpoints and their bodies (OpenAPI 3.1); needs no key
+    GET    /healthz                        whether the server answers; needs no key
     WebSocket /responses                   many requests on one connection
 
 Errors have the documented shape, ``{"error": {"message", "type", "param", "code"}}``. The status is 400 for a wrong request, 401
-for a wrong key, 404 and 405 for wrong paths and unknown ids, 413 for a body that is too large, and 500 for an exception in the
+for a wrong key, 403 for a web page that may not use the server, 404 and 405 for wrong paths and unknown ids, 413 for a body that is too large, 415 for one that is stated to be a form or plain text, and 500 for an exception in the
 handler. After the first event of a stream the status cannot change any more: the error becomes the events ``error`` and
 ``response.failed``.
 
@@ -41,8 +42,10 @@ require that the application is open, by the ASGI lifespan (``uvicorn --lifespan
     async with ResponsesApp(handler, store=SQLiteStore("responses.db")) as app:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://local/v1") as http_client: ...
 
-A request with the same ``Idempotency-Key``, API key and body as an earlier one gets the earlier response, as long as that is
-stored and the process lives. The exception is an earlier request whose client left before its end.
+Of requests with the same ``Idempotency-Key``, API key and body, one runs: the others wait for it and get its response, as long as
+that is stored and the process lives. A request that failed, or whose client left before its end, is not repeated: the next one runs.
+
+Each request is logged to ``responses_proto.server.access`` (level INFO), with its facts as attributes of the record.
 
 There are no tenants: every key gives access to everything that is stored.
 
@@ -52,10 +55,9 @@ Requires the extra ``server``, which installs starlette.
 from __future__ import annotations
 
 import functools
-import hashlib
 import hmac
 import time
-from typing import TYPE_CHECKING, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar
 
 import attrs
 
@@ -66,6 +68,7 @@ from ..models.response import DeletedResponse, ResponseItemList
 from ..protocol._requests import INVALID, not_found, page_of, read_body, read_list_params, read_retrieve_params
 from ..protocol.emitter import random_id
 from ..typing import UNSET
+from ._access import AccessRecord
 from ._conversations import ConversationPaths
 from ._http import (
     JSON_HEADERS,
@@ -74,38 +77,49 @@ from ._http import (
     EventStreamResponse,
     JSONResponse,
     catch_errors,
+    check_content_type,
     error_response,
     json_response,
     no_response,
+    path_param,
     read_bytes,
+    with_whole_segments,
 )
+from ._idempotency import IdempotentRequests, fingerprint_of
 from ._openapi import openapi_document, with_servers
+from ._origins import OriginPolicy
 from ._task import INTERNAL_ERROR_MESSAGE
 from ._websocket import WebSockets, deny_websocket
 from .service import Handler, Service
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from types import TracebackType
 
     from starlette.requests import Request
 
+    from ..models._base import Model
+    from ..models.response import Response
+    from ..protocol._requests import UnknownParameters
     from ._http import ASGI, ASGIMessage, Receive, Scope, Send
-    from ._task import EventSink, ResponseTask
+    from ._idempotency import Claim
+    from ._task import EventSink
     from .stores import Store
 
 __all__ = ["Handler", "ResponsesApp"]
 
+_M = TypeVar("_M", bound="Model")
 _Endpoint: TypeAlias = "Callable[[Request], Awaitable[ASGI]]"
 
+_SWITCHING_PROTOCOLS: Final = 101
 _START_MESSAGES: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _PREFIXES: Final = ("/v1", "")
 """What the paths of the endpoints may begin with."""
 _DOCUMENT: Final = "/openapi.json"
-_PUBLIC: Final = frozenset(prefix + _DOCUMENT for prefix in _PREFIXES)
+_HEALTH: Final = "/healthz"
+_PUBLIC: Final = frozenset(prefix + path for prefix in _PREFIXES for path in (_DOCUMENT, _HEALTH))
 """The paths that can be read without a key."""
 _MAX_BODY_BYTES: Final = 64 * 1024 * 1024
-_MAX_IDEMPOTENCY_KEYS: Final = 1024
 
 
 class ResponsesApp:
@@ -119,6 +133,16 @@ class ResponsesApp:
     * ``converter`` decodes requests and what is stored, with the vendors' classes that were registered in it
       (:meth:`responses_proto.codec.Converter.register`). Whatever its mode, requests are decoded strictly.
     * ``models`` are the model names that ``/models`` lists. Requests may name others.
+    * ``allow_hosts`` and ``allow_origins`` are the names (``api.example``) by which the server may be called, and the origins
+      (``https://app.example``) whose web pages may use it; ``"*"`` allows all. Default: a server without keys that is called at a
+      loopback address answers to loopback names only, and to no page but its own. Other servers do not check. For pages that are to
+      read responses, put a CORS middleware around the application.
+    * ``unknown_parameters`` is what happens to parameters of a request that the protocol does not have. By default they are passed on to
+      the handler in ``request.extra``, but for those that are nearly the name of a parameter (``temprature``), which are refused with
+      the right name. ``"pass"`` passes those on too; ``"refuse"`` refuses all.
+    * ``keepalive`` is the number of seconds of silence after which a comment is sent on an event stream, so that nobody in between
+      cuts it; ``None`` sends none.
+    * ``max_background`` is the number of responses that run in the background at a time; further ones are refused (429).
     * ``max_body_bytes`` is the length of the longest request body or WebSocket message that is accepted.
     * ``max_connection_age`` is the number of seconds after which a WebSocket connection accepts no further requests.
     * ``clock`` returns the time in seconds since 1970.
@@ -137,21 +161,38 @@ class ResponsesApp:
         store: Store | None = None,
         keys: Iterable[str] | None = None,
         models: Iterable[str] = (),
+        allow_hosts: Iterable[str] | None = None,
+        allow_origins: Iterable[str] | None = None,
+        unknown_parameters: Literal["refuse", "pass"] | None = None,
+        keepalive: float | None = 15.0,
+        max_background: int = 1000,
         max_body_bytes: int = _MAX_BODY_BYTES,
         max_connection_age: float = 3600.0,
         clock: Callable[[], float] = time.time,
         ids: Callable[[str], str] = random_id,
         converter: Converter | None = None,
     ) -> None:
-        self.service: Service = Service(handler, store=store, clock=clock, ids=ids, converter=converter)
+        self.service: Service = Service(
+            handler, store=store, clock=clock, ids=ids, converter=converter, max_background=max_background
+        )
         """The server behind the transport; use it to serve other transports than HTTP."""
         self._keys = None if keys is None else _encode_keys(keys)
+        self._origin_policy = OriginPolicy(allow_hosts, allow_origins, trusts_callers=self._keys is not None)
         self._models = [
             {"id": name, "object": "model", "created": int(clock()), "owned_by": "responses_proto"} for name in models
         ]
+        if unknown_parameters not in (None, "refuse", "pass"):
+            raise UsageError(f"unknown_parameters must be 'refuse', 'pass' or None, got {unknown_parameters!r}")
+        self._unknown_parameters: UnknownParameters = unknown_parameters
         self._max_body_bytes = max_body_bytes
-        self._websockets = WebSockets(self.service, max_connection_age, max_body_bytes)
-        self._idempotent: dict[bytes, str] = {}  # fingerprint of a request -> id of its response, oldest first
+        self._websockets = WebSockets(
+            self.service,
+            max_connection_age=max_connection_age,
+            max_message_bytes=max_body_bytes,
+            unknown_parameters=unknown_parameters,
+        )
+        self._idempotent = IdempotentRequests()
+        self._keepalive = keepalive
         self._document = b""  # of OpenAPI, once it was asked for
         self._converter = (converter or default_converter()).in_mode(strict=True)
         self._app = self._route()
@@ -170,13 +211,14 @@ class ResponsesApp:
             "/responses/{response_id}": {"GET": self._retrieve, "DELETE": self._delete},
             "/responses/{response_id}/cancel": {"POST": self._cancel},
             "/responses/{response_id}/input_items": {"GET": self._input_items},
-            **ConversationPaths(self.service, self._converter, self._body).paths(),
+            **ConversationPaths(self.service, self._read).paths(),
             "/models": {"GET": self._list_models},
             "/models/{model:path}": {"GET": self._model},
         }
         self._routes = {path: [*endpoints] for path, endpoints in paths.items()}
         paths[_DOCUMENT] = {"GET": self._describe}
-        return Starlette(
+        paths[_HEALTH] = {"GET": self._health}
+        app = Starlette(
             routes=[
                 *(
                     Route(prefix + path, functools.partial(self._dispatch, endpoints), methods=[*endpoints])
@@ -188,6 +230,9 @@ class ResponsesApp:
             exception_handlers={HTTPException: self._routing_error},
             lifespan=lambda _: _Lifespan(self),
         )
+        # The redirect from `/responses/` would go to whatever the `Host` header says.
+        app.router.redirect_slashes = False
+        return app
 
     async def __aenter__(self) -> Self:
         await self.service.__aenter__()
@@ -204,26 +249,37 @@ class ResponsesApp:
             await self._app(scope, receive, send)
             return
         request_id = self.service.ids("req")
+        record = AccessRecord(scope, request_id)
 
         async def send_with_id(message: ASGIMessage) -> None:
             if message["type"] in _START_MESSAGES:
+                record.status = message.get("status", _SWITCHING_PROTOCOLS)
                 message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
             await send(message)
 
-        if _is_public(scope) or self._is_authorized(dict(scope["headers"]).get(b"authorization", b"")):
-            await self._app(scope, receive, send_with_id)
-        else:
-            response = error_response(_unauthorized())
-            deny = deny_websocket(response) if scope["type"] == "websocket" else response
-            await deny(scope, receive, send_with_id)
+        try:
+            await self._answer(scope, receive, send_with_id)
+        finally:
+            record.log()
 
-    def _is_authorized(self, authorization: bytes) -> bool:
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        error = self._origin_policy.objection(scope)
+        if error is None and not _is_public(scope):
+            error = self._objection_to_key(dict(scope["headers"]).get(b"authorization", b""))
+        if error is None:
+            await self._app(with_whole_segments(scope), receive, send)
+        else:
+            response = error_response(error)
+            deny = deny_websocket(response) if scope["type"] == "websocket" else response
+            await deny(scope, receive, send)
+
+    def _objection_to_key(self, authorization: bytes) -> APIError | None:
         if self._keys is None:
-            return True
+            return None
         scheme, _, credentials = authorization.partition(b" ")
         # All keys are compared, each in constant time, so that the duration reveals nothing about them.
         matches = [hmac.compare_digest(credentials.strip(), key) for key in self._keys]
-        return scheme.lower() == b"bearer" and any(matches)
+        return None if scheme.lower() == b"bearer" and any(matches) else _unauthorized()
 
     @staticmethod
     async def _dispatch(endpoints: Mapping[str, _Endpoint], request: Request) -> ASGI:
@@ -246,99 +302,110 @@ class ResponsesApp:
         return error_response(APIError(message, status=status, type=INVALID, code=code, headers=headers))
 
     async def _body(self, request: Request) -> bytes:
+        check_content_type(request.headers)
         return await read_bytes(request.receive, request.headers, self._max_body_bytes)
+
+    async def _read(self, request: Request, cls: type[_M], *, required: Sequence[str] = (), default: bytes = b"") -> _M:
+        return self._parse(await self._body(request) or default, cls, required=required)
+
+    def _parse(self, body: bytes, cls: type[_M], *, required: Sequence[str] = ()) -> _M:
+        return read_body(body, cls, self._converter, required=required, unknown=self._unknown_parameters)
 
     # -- responses
 
     async def _create(self, request: Request) -> ASGI:
         body = await self._body(request)
-        create = read_body(body, CreateResponse, self._converter)
-        fingerprint = _fingerprint(request.headers, body)
-        if earlier_id := self._idempotent.get(fingerprint):
-            earlier = await self.service.find(earlier_id)
-            if earlier is not None:
-                if create.stream:
-                    return EventStreamResponse(await self.service.replay(earlier_id))
-                return json_response(earlier.response)
-        task = await self.service.prepare(create)
-        if create.background:
-            await self.service.start(task)
-            self._remember(fingerprint, task)
-            if create.stream:
-                return EventStreamResponse(functools.partial(self.service.follow, task, 0))
-            return json_response(task.response)
-
-        async def run(sink: EventSink | None = None) -> None:
-            try:
-                await task.run(sink)
-            finally:
-                if task.response.status == "completed":
-                    self._remember(fingerprint, task)
+        create = self._parse(body, CreateResponse)
+        fingerprint = fingerprint_of(request.headers, body)
 
         async def respond() -> JSONResponse:
-            await run()
-            return json_response(task.response)
+            async with self._idempotent.claim(fingerprint) as claim:
+                if (earlier := await self._earlier_response(claim)) is not None:
+                    return await json_response(earlier)
+                task = claim.result = await self.service.prepare(create)
+                await (self.service.start(task) if task.background else task.run())
+            return await json_response(task.response)
 
-        return EventStreamResponse(run) if create.stream else DeferredJSON(respond)
+        async def stream(sink: EventSink) -> None:
+            async with self._idempotent.claim(fingerprint) as claim:
+                if (earlier := await self._earlier_response(claim)) is not None:
+                    deliver = await self.service.replay_of(earlier)
+                else:
+                    task = claim.result = await self.service.prepare(create)
+                    if not task.background:
+                        await task.run(sink)
+                        return
+                    await self.service.start(task)
+                    deliver = functools.partial(self.service.follow, task, 0)
+            await deliver(sink)
 
-    def _remember(self, fingerprint: bytes, task: ResponseTask) -> None:
-        if fingerprint:
-            self._idempotent[fingerprint] = task.id
-            if len(self._idempotent) > _MAX_IDEMPOTENCY_KEYS:
-                del self._idempotent[next(iter(self._idempotent))]
+        return self._event_stream(stream) if create.stream else DeferredJSON(respond)
+
+    async def _earlier_response(self, claim: Claim) -> Response | None:
+        """Return the response to an earlier request like this one, if there is one still."""
+        if claim.earlier is None or claim.earlier.response is not None:
+            return None if claim.earlier is None else claim.earlier.response
+        found = await self.service.find(claim.earlier.response_id)
+        return None if found is None else found.response
+
+    def _event_stream(self, work: Callable[[EventSink], Awaitable[None]]) -> EventStreamResponse:
+        return EventStreamResponse(work, keepalive=self._keepalive)
 
     async def _retrieve(self, request: Request) -> ASGI:
         params = read_retrieve_params(request.query_params.multi_items())
-        response_id = _response_id(request)
+        response_id = path_param(request, "response_id")
         if not params.stream:
-            return json_response((await self.service.get(response_id)).response)
+            return await json_response((await self.service.get(response_id)).response)
         after = None if params.starting_after is UNSET else params.starting_after
-        return EventStreamResponse(await self.service.replay(response_id, after))
+        return self._event_stream(await self.service.replay(response_id, after))
 
     async def _delete(self, request: Request) -> ASGI:
-        response_id = _response_id(request)
+        response_id = path_param(request, "response_id")
         await self.service.delete(response_id)
-        return json_response(DeletedResponse(id=response_id, object="response.deleted", deleted=True))
+        return await json_response(DeletedResponse(id=response_id, object="response.deleted", deleted=True))
 
     async def _cancel(self, request: Request) -> ASGI:
-        return json_response(await self.service.cancel(_response_id(request)))
+        return await json_response(await self.service.cancel(path_param(request, "response_id")))
 
     async def _input_items(self, request: Request) -> ASGI:
         params = read_list_params(request.query_params.multi_items())
-        page = page_of((await self.service.get(_response_id(request))).input, params)
-        return json_response(
+        page = page_of((await self.service.get(path_param(request, "response_id"))).input, params)
+        return await json_response(
             ResponseItemList(data=page.data, first_id=page.first_id, last_id=page.last_id, has_more=page.has_more)
         )
 
     async def _compact(self, request: Request) -> ASGI:
-        body = read_body(await self._body(request), CompactRequest, self._converter, required=["model"])
+        body = await self._read(request, CompactRequest, required=["model"])
 
         async def respond() -> JSONResponse:
-            return json_response(await self.service.compact(body))
+            return await json_response(await self.service.compact(body))
 
         return DeferredJSON(respond)
 
     async def _count(self, request: Request) -> ASGI:
-        body = read_body(await self._body(request), InputTokensRequest, self._converter)
+        body = await self._read(request, InputTokensRequest)
 
         async def respond() -> JSONResponse:
-            return json_response(await self.service.count(body))
+            return await json_response(await self.service.count(body))
 
         return DeferredJSON(respond)
 
     # -- models
 
     async def _list_models(self, _request: Request) -> ASGI:
-        return json_response({"object": "list", "data": self._models})
+        return await json_response({"object": "list", "data": self._models})
 
     async def _model(self, request: Request) -> ASGI:
-        name = str(request.path_params["model"])
+        name = path_param(request, "model")
         for model in self._models:
             if model["id"] == name:
-                return json_response(model)
+                return await json_response(model)
         raise not_found("model", name, "model")
 
-    # -- the description
+    # -- the server itself
+
+    async def _health(self, _request: Request) -> ASGI:
+        return await json_response({"status": "ok"})
 
     async def _describe(self, request: Request) -> ASGI:
         if not self._document:  # made on the first request: it takes some tenths of a second
@@ -361,17 +428,6 @@ def _is_public(scope: Scope) -> bool:
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return False
     return str(scope["path"]).removeprefix(scope.get("root_path", "")) in _PUBLIC
-
-
-def _response_id(request: Request) -> str:
-    return str(request.path_params["response_id"])
-
-
-def _fingerprint(headers: Mapping[str, str], body: bytes) -> bytes:
-    """Return what makes a request a repetition of another: its idempotency key, API key and body. Empty without the first."""
-    idempotency_key = headers.get("idempotency-key", "")
-    authorization = headers.get("authorization", "")
-    return hashlib.sha256(f"{idempotency_key}\n{authorization}\n".encode() + body).digest() if idempotency_key else b""
 
 
 def _unauthorized() -> APIError:

@@ -134,9 +134,9 @@ class Reply:
     :meth:`item`. Then return, or end the response with :meth:`complete`, :meth:`incomplete` or :meth:`fail`. Several items may be
     open at once, and several tasks may write.
 
-    The response starts with the first item. Until then a handler may raise an ``APIError``, which becomes the HTTP response;
-    later it becomes the events ``error`` and ``response.failed``. A handler that needs time before its first item can call
-    :meth:`start`, so that the client knows that work has begun.
+    The response starts with the first item, with :meth:`start`, or for a client that waits for events after one second. Until then
+    a handler may raise an ``APIError``, which becomes the HTTP response; later it becomes the events ``error`` and
+    ``response.failed``.
 
     After the end of the response, methods that write raise ``LocalProtocolError``.
     """

@@ -31,13 +31,15 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, cast, runtime_checkable
+from weakref import WeakValueDictionary
 
 import anyio
 import attrs
 
 from ..codec import Converter, default_converter
-from ..exceptions import LocalProtocolError
-from ..models.events import Event
+from ..exceptions import APIError, LocalProtocolError
+from ..models._base import Extra
+from ..models.events import TERMINAL_TYPES, Event
 from ..models.items import Item, ItemReference
 from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
 from ..models.response import (
@@ -54,7 +56,7 @@ from ..protocol.accumulator import Accumulator, growth_of
 from ..protocol.emitter import emit, random_id
 from ._context import check_outputs, compact, count_words, expand, normalize_items, retype
 from ._task import EventSink, Handler, ResponseTask, failure_events
-from .stores import MemoryStore, Store, StoredResponse, wire_event
+from .stores import MemoryStore, Store, StoredResponse, WireEvent, wire_event
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -88,6 +90,7 @@ class SupportsCount(Protocol):
         ...
 
 
+_MAX_PIECE_BYTES: Final = 64 * 1024  # of stored events that are sent at a time
 _LOST: Final = "The server stopped while it worked on the response, and has been started again since."
 
 _log: Final = logging.getLogger(__name__)
@@ -98,7 +101,8 @@ class Service:
 
     ``handler`` answers the requests; it is called from any number of tasks at once. ``store`` keeps responses and
     conversations; the default is a :class:`~.stores.MemoryStore`. ``clock`` returns seconds since 1970. ``ids`` returns a new id
-    with the given prefix. ``converter`` decodes what is stored.
+    with the given prefix. ``converter`` decodes what is stored. ``max_background`` is the number of responses that run in the
+    background at a time.
 
     Enter it with ``async with`` to allow responses in the background. Leaving the block cancels them and closes the store.
     """
@@ -111,7 +115,9 @@ class Service:
         clock: Callable[[], float] = time.time,
         ids: Callable[[str], str] = random_id,
         converter: Converter | None = None,
+        max_background: int = 1000,
     ) -> None:
+        self.max_background: int = max_background
         self.handler: Handler = handler
         self.converter: Converter = (converter or default_converter()).in_mode(strict=False)
         self.store: Store = MemoryStore() if store is None else store
@@ -120,6 +126,7 @@ class Service:
         self.running: dict[str, ResponseTask] = {}
         """The running responses that a client may ask for, by id. Each task adds and removes itself."""
         self._tasks: TaskGroup | None = None
+        self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
@@ -185,11 +192,18 @@ class Service:
     async def start(self, task: ResponseTask) -> None:
         """Run a task in the background. Return once its response is queued and stored; call :meth:`follow` next.
 
-        Raises ``LocalProtocolError`` outside of ``async with``.
+        Raises ``LocalProtocolError`` outside of ``async with``, and ``APIError`` if too many are running.
         """
         tasks = self._tasks
         if tasks is None:
             raise LocalProtocolError("the server is not open: run responses in the background inside `async with`")
+        if sum(running.background for running in self.running.values()) >= self.max_background:
+            message = (
+                f"The server runs {self.max_background} responses in the background, its maximum. Try again later."
+            )
+            raise APIError.for_status(429)(
+                message, status=429, type="rate_limit_error", code="too_many_background_responses"
+            )
         try:
             await task.queue()
         except BaseException:
@@ -213,32 +227,34 @@ class Service:
             if await self.store.find_conversation(conversation_id) is None:
                 raise not_found("conversation", conversation_id, "conversation")
             return await self.store.items(conversation_id)
-        first, sections = previous, list[list[Item]]()  # newest first
-        while previous:
-            stored = await self.find(previous)
-            if stored is None:
-                reason = "" if previous == first else f", which {first!r} follows"
-                message = f"Previous response with id {previous!r} not found{reason}."
-                raise invalid(message, "previous_response_id", "previous_response_not_found")
-            if stored.response.status in RUNNING_STATUSES:
-                message = f"Previous response with id {previous!r} has not ended yet: wait for its end."
-                raise invalid(message, "previous_response_id", "previous_response_not_completed")
-            sections.append(stored.items)
-            previous = None
-            if stored.history is not None:
-                sections.append(stored.history)
-            elif stored.response.conversation:
-                sections.append(await self._history_before(stored, stored.response.conversation.id))
-            else:
-                previous = stored.response.previous_response_id or None
+        sections: list[list[Item]] = []  # newest first
+        links = await self.store.chain(previous) if previous else []
+        for link in links:
+            if link.status in RUNNING_STATUSES:
+                stored = await self.get(link.id)  # running, or lost and now failed
+                if stored.response.status in RUNNING_STATUSES:
+                    message = f"Previous response with id {link.id!r} has not ended yet: wait for its end."
+                    raise invalid(message, "previous_response_id", "previous_response_not_completed")
+                link = attrs.evolve(link, items=stored.items)  # noqa: PLW2901 - the same response, at its end
+            sections.append(link.items)
+        last = links[-1] if links else None
+        if previous and (last is None or not last.ends_chain):
+            missing = last.previous_response_id if last else previous
+            reason = f", which {previous!r} follows" if last else ""
+            message = f"Previous response with id {missing!r} not found{reason}."
+            raise invalid(message, "previous_response_id", "previous_response_not_found")
+        if last is not None and last.history is not None:
+            sections.append(last.history)
+        elif last is not None and last.conversation_id:
+            sections.append(await self._history_before(last.items, last.conversation_id))
         return [item for section in reversed(sections) for item in section]
 
-    async def _history_before(self, stored: StoredResponse, conversation_id: str) -> list[Item]:
-        """Return the items of a conversation that precede a response in it."""
-        items = await self.store.items(conversation_id)
-        own_ids = {id_of(item) for item in stored.items}
-        end = next((index for index, item in enumerate(items) if id_of(item) in own_ids), len(items))
-        return items[:end]
+    async def _history_before(self, items: Sequence[Item], conversation_id: str) -> list[Item]:
+        """Return the items of a conversation that precede those of a response in it."""
+        all_items = await self.store.items(conversation_id)
+        own_ids = {id_of(item) for item in items}
+        end = next((index for index, item in enumerate(all_items) if id_of(item) in own_ids), len(all_items))
+        return all_items[:end]
 
     async def normalize(self, items: str | Sequence[Item], history: Sequence[Item], param: str = "input") -> list[Item]:
         """Return items as they are stored: with ids, and with references replaced by what they refer to.
@@ -253,6 +269,12 @@ class Service:
         found: list[Item] = []
         positions: list[int] = []
         for index, item in enumerate(items):
+            if (
+                _is_named_by_id(item)
+                and (stored := await self.store.find_item(id_of(item)))
+                and stored.type == item.type
+            ):
+                item = stored  # noqa: PLW2901 - the same item, as the server made it
             if isinstance(item, ItemReference):
                 resolved = await self.store.find_item(item.id) if item.id not in taken else None
                 if resolved is None and item.id not in taken:
@@ -283,14 +305,29 @@ class Service:
         task = self.running.get(response_id)
         if task is not None:
             return task.stored
-        stored = await self.store.find(response_id)
-        if stored is None:
-            return None
-        retype(stored.response.output, self.converter)
-        retype(stored.input, self.converter)
-        if stored.response.status not in RUNNING_STATUSES:
+        stored = await self._find_stored(response_id)
+        if stored is None or stored.response.status not in RUNNING_STATUSES:
             return stored
-        return await self._mark_lost(stored)
+        async with self.locked(response_id):
+            # It may have been deleted or marked meanwhile.
+            stored = await self._find_stored(response_id)
+            if stored is None or stored.response.status not in RUNNING_STATUSES:
+                return stored
+            return await self._mark_lost(stored)
+
+    async def _find_stored(self, response_id: str) -> StoredResponse | None:
+        stored = await self.store.find(response_id)
+        if stored is not None:
+            retype(stored.response.output, self.converter)
+            retype(stored.input, self.converter)
+        return stored
+
+    def locked(self, id: str) -> anyio.Lock:  # noqa: A002 - of a response or a conversation
+        """Return the lock of a response or conversation. Hold it during what must not happen twice, or at the same time."""
+        lock = self._locks.get(id)
+        if lock is None:
+            lock = self._locks[id] = anyio.Lock()
+        return lock
 
     async def _mark_lost(self, stored: StoredResponse) -> StoredResponse:
         """Save a response as failed, with the output of its stored events."""
@@ -330,22 +367,36 @@ class Service:
             _check_sequence_number(after, task.last_sequence_number)
             return functools.partial(self.follow, task, 0 if after is None else after + 1)
         stored = await self.get(response_id)
+        start = -1 if after is None else after
+        first = await self.store.events(response_id, after=max(start, 0) - 1, max_bytes=1)
+        if first and (after is None or after >= 0):
+            return functools.partial(self._deliver_stored, response_id, start)
+        # Either the response has no events, or none with this number.
         events = await self.store.events(response_id) or [wire_event(event) for event in emit(stored.response)]
         _check_sequence_number(after, events[-1].sequence_number)
-        rest = [event for event in events if after is None or event.sequence_number > after]
+        return functools.partial(_deliver, [event for event in events if event.sequence_number > start])
 
-        async def deliver_stored(sink: EventSink) -> None:
-            if rest:
-                await sink(rest)
+    async def replay_of(self, response: Response) -> Callable[[EventSink], Coroutine[Any, Any, None]]:
+        """Return a function that delivers the events of a response that may not be stored; see :meth:`replay`."""
+        if response.store is not False and await self.find(response.id) is not None:
+            return await self.replay(response.id)
+        return functools.partial(_deliver, [wire_event(event) for event in emit(response)])
 
-        return deliver_stored
+    async def _deliver_stored(self, response_id: str, after: int, sink: EventSink) -> None:
+        """Deliver the events of a stored response in pieces, as fast as the client takes them."""
+        last = ""
+        while events := await self.store.events(response_id, after=after, max_bytes=_MAX_PIECE_BYTES):
+            await sink(events)
+            after, last = events[-1].sequence_number, events[-1].type
+        if last and last not in TERMINAL_TYPES:
+            raise not_found("response", response_id, "response_id")  # deleted meanwhile
 
     @staticmethod
     async def follow(task: ResponseTask, number: int, sink: EventSink) -> None:
         """Deliver the events of a task from a sequence number on, until the response has ended."""
         while events := await task.wait_for_events(number):
             number += len(events)
-            await sink(events)
+            await _deliver(events, sink)
 
     async def cancel(self, response_id: str) -> Response:
         """Cancel a response in the background and return it. One that has ended is returned unchanged.
@@ -364,12 +415,13 @@ class Service:
 
     async def delete(self, response_id: str) -> None:
         """Delete a response; cancel it if it is running. Raises ``APIError`` (404) if there is none."""
-        task = self.running.get(response_id)
-        if task is not None:
-            task.discard()
-            await task.stop()
-        if not await self.store.delete(response_id) and task is None:
-            raise not_found("response", response_id, "response_id")
+        async with self.locked(response_id):
+            task = self.running.get(response_id)
+            if task is not None:
+                task.discard()
+                await task.stop()
+            if not await self.store.delete(response_id) and task is None:
+                raise not_found("response", response_id, "response_id")
 
     # -- compaction and token counts
 
@@ -388,7 +440,7 @@ class Service:
             input_tokens=input_tokens,
             output_tokens=output_tokens,
             total_tokens=input_tokens + output_tokens,
-            input_tokens_details=InputTokensDetails(cached_tokens=0),
+            input_tokens_details=InputTokensDetails(cached_tokens=0, cache_write_tokens=0),
             output_tokens_details=OutputTokensDetails(reasoning_tokens=0),
         )
         return CompactedResponse(id=self.ids("resp"), created_at=int(self.clock()), output=output, usage=usage)
@@ -405,6 +457,25 @@ class Service:
         conversation = request.conversation if isinstance(request, InputTokensRequest) else None
         history = await self._history(request.previous_response_id or None, conversation or None)
         return retype(expand([*history, *await self.normalize(request.input or (), history)]), self.converter)
+
+
+async def _deliver(events: Sequence[WireEvent], sink: EventSink) -> None:
+    """Deliver events in pieces of bounded size, as fast as the client takes them."""
+    piece: list[WireEvent] = []
+    size = 0
+    for event in events:
+        piece.append(event)
+        size += len(event.data)
+        if size >= _MAX_PIECE_BYTES:
+            await sink(piece)
+            piece, size = [], 0
+    if piece:
+        await sink(piece)
+
+
+def _is_named_by_id(item: Item) -> bool:
+    """Return whether a client has left out fields of an item, because the server has them."""
+    return isinstance(item.extra, Extra) and bool(item.extra.absent - {"type"}) and bool(id_of(item))
 
 
 def _check_sequence_number(after: int | None, last: int) -> None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["listen", "serve", "serving", "url_of"]
 
 _START_INTERVAL: Final = 0.005  # seconds between two checks whether the server has started
-_SHUTDOWN_TIMEOUT: Final = 1  # seconds that open streams have to end
+_SHUTDOWN_TIMEOUT: Final = 1  # seconds that open streams have to end when the block of `serving` is left
+_PING_INTERVAL: Final = 15.0  # seconds; proxies cut connections that are silent for longer
 _MAX_WEBSOCKET_MESSAGE: Final = (
     65 * 1024 * 1024
 )  # bytes; above `ResponsesApp.max_body_bytes`, which explains itself better
@@ -45,15 +46,15 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}/v1" if ":" in host else f"http://{host}:{port}/v1"
 
 
-def serve(app: Callable[..., Awaitable[None]], listener: socket.socket) -> None:
+def serve(app: Callable[..., Awaitable[None]], listener: socket.socket, *, drain: int = 10) -> None:
     """Serve an ASGI application on a listening socket until the process is interrupted; then close the socket.
 
-    The process's soft limit of open files is raised to the hard limit, since each connection needs one. Raises ``ImportError``
+    ``drain`` is the number of seconds that requests under way then have to end; no new ones are accepted meanwhile. The process's soft limit of open files is raised to the hard limit, since each connection needs one. Raises ``ImportError``
     if uvicorn is not installed.
     """
     _raise_file_limit()
     with listener:
-        _server(app).run(sockets=[listener])
+        _server(app, drain).run(sockets=[listener])
 
 
 @contextlib.contextmanager
@@ -64,7 +65,7 @@ def serving(app: Callable[..., Awaitable[None]], *, host: str = "127.0.0.1", por
     the application does not start (the log contains its error), ``OSError`` if the address is not available, and
     ``ImportError`` if uvicorn is not installed.
     """
-    server = _server(app)
+    server = _server(app, _SHUTDOWN_TIMEOUT)
     with listen(host, port) as listener:
 
         def run() -> None:
@@ -94,7 +95,7 @@ def _raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _server(app: Any) -> uvicorn.Server:
+def _server(app: Any, drain: int) -> uvicorn.Server:
     try:
         import uvicorn  # noqa: PLC0415 - an extra: imported when it is needed
     except ImportError as error:
@@ -105,7 +106,8 @@ def _server(app: Any) -> uvicorn.Server:
             lifespan="on",
             log_level="warning",
             access_log=False,
-            timeout_graceful_shutdown=_SHUTDOWN_TIMEOUT,
+            timeout_graceful_shutdown=drain,
+            ws_ping_interval=_PING_INTERVAL,
             ws_max_size=_MAX_WEBSOCKET_MESSAGE,
         )
     )

@@ -49,6 +49,7 @@ from responses_proto.models.events import OutputTextDelta, SteerAccepted
 from responses_proto.models.items import FunctionCall, FunctionCallOutput
 from responses_proto.models.request import ResponseCreateMessage
 from responses_proto.schema import Parsed, text_format
+from responses_proto.server import ResponsesApp, serving
 from responses_proto.testing import Answer, FakeServer, Fault, Script, ServerExchange
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from responses_proto.client.transport import WireReply, WireRequest
     from responses_proto.models.events import Event
     from responses_proto.protocol import Frame
+    from responses_proto.server import Reply
 
 
 # ---- turns
@@ -1201,3 +1203,38 @@ def test_a_run_sends_all_its_requests_over_the_session(backend: str, continuatio
             assert ("previous_response_id" in second) is (continuation == "response")
 
     run(backend, test)
+
+
+@both_loops
+def test_a_call_that_is_cancelled_is_told_as_cancelled(backend: str) -> None:
+    """At whatever moment: the connection is closed by the same cancellation, which must not count as a failure."""
+
+    async def handler(_request: CreateResponse, reply: Reply) -> None:
+        async with reply.message() as message:
+            for _ in range(10):
+                await message.text("word ")
+
+    async def test(url: str) -> None:
+        ends: list[CallFinished] = []
+        for number in range(60):
+            with anyio.CancelScope() as scope:
+                seen = 0
+
+                def count(_event: object, scope: anyio.CancelScope = scope, number: int = number) -> None:
+                    nonlocal seen
+                    seen += 1
+                    if seen == 1 + number % 12:
+                        scope.cancel()
+
+                hooks = Hooks(on_event=count, on_outcome=ends.append)
+                async with (
+                    ResponsesClient(url, "k", hooks=hooks) as client,
+                    client.connect() as session,
+                    session.stream(model="m", input="x", store=False) as stream,
+                ):
+                    await stream.result()
+        assert {end.how for end in ends} <= {"cancelled", "ended"}
+        assert any(end.how == "cancelled" for end in ends)
+
+    with serving(ResponsesApp(handler)) as url:
+        run(backend, lambda: test(url))

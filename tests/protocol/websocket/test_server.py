@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tests.streams import Wire
 
     from responses_proto.models.events import Event
+    from responses_proto.protocol._requests import UnknownParameters
 
 MAX_AGE = 3600.0
 
@@ -200,7 +201,7 @@ def test_lanes_go_side_by_side_and_are_named(server: Server) -> None:
 
 
 def test_a_lane_is_named_in_rejections(server: Server) -> None:
-    (rejection,) = server.hear(stream_id="a", modell="m")
+    (rejection,) = server.hear(stream_id="a", temprature=1)
     assert rejection["stream_id"] == "a"
     server.hear(stream_id="a")
     server.session.reject(server.turns[0], APIError("No.", status=404, code="x"))
@@ -236,12 +237,37 @@ def test_chains_are_separate(server: Server) -> None:
     assert history_of(server, "resp_2")
 
 
+def test_histories_are_weighed(server: Server) -> None:
+    for number in range(8):
+        server.hear(input="x", store=False)
+        turn = server.turns.pop()
+        emitter = server.start(turn, f"resp_{number}")
+        server.say(turn, emitter.complete(), [Message(role="user", content="x" * 5_000_000)])
+    kept = [server.session.history(f"resp_{number}") is not None for number in range(8)]
+    assert kept == [False] * 5 + [True] * 3
+    # The newest is kept, however large it is: there is no other way to go on from it.
+    server.hear(input="x", store=False)
+    turn = server.turns.pop()
+    server.say(turn, server.start(turn, "huge").complete(), [Message(role="user", content="x" * 50_000_000)])
+    assert server.session.history("huge")
+    assert server.session.history("resp_7") is None
+
+
+@pytest.mark.parametrize(("policy", "allowed"), [(None, ["top_k"]), ("pass", ["top_k", "temprature"]), ("refuse", [])])
+def test_unknown_parameters_of_a_turn(policy: UnknownParameters, allowed: list[str]) -> None:
+    server = Server(ServerSession(now=0.0, unknown_parameters=policy))
+    for name in ("top_k", "temprature"):
+        said = server.hear("response.create", **{name: 5})
+        assert (said == []) == (name in allowed)
+    assert [dict(turn.request.extra) for turn in server.turns[:1]] == [{name: 5} for name in allowed[:1]]
+
+
 @pytest.mark.parametrize("how", ["rejected", "failed", "invalid"])
 def test_a_turn_that_fails_makes_the_response_before_it_unavailable(server: Server, how: str) -> None:
     server.hear(input="x")
     server.answer("resp_1")
     if how == "invalid":
-        server.hear(previous_response_id="resp_1", modell="m")
+        server.hear(previous_response_id="resp_1", temprature=1)
     else:
         server.hear(previous_response_id="resp_1")
         turn = server.turns.pop()

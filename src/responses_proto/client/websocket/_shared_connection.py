@@ -78,9 +78,12 @@ class SharedConnection:
         except ResponsesProtoError as error:
             self._lose(error)
         finally:
-            self._lose(TransportError("the connection was closed"))
-            await shut(self._connection)
-            self._ended.set()
+            try:
+                # First, so that turns which are cancelled together with this task end by that and not by the lost connection.
+                await shut(self._connection)
+            finally:
+                self._lose(TransportError("the connection was closed"))
+                self._ended.set()
 
     async def send(self, message: bytes, write: float | None) -> None:
         """Send a message, each frame within ``write`` seconds.

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from ...codec import Converter, default_converter, dumps
-from ...exceptions import APIError, DecodeError, LimitExceeded
+from ...exceptions import APIError
 from ...models.events import TERMINAL_TYPES, InjectFailed, SteerAccepted, SteerFailed, SteerPending
 from ...models.items import PAIR_OF_CALL, FunctionCall, Item, Message, ToolSearchCall
 from ...models.request import CreateResponse, ResponseCreateMessage
 from ...models.response import Response
 from ...typing import UNSET
-from .._requests import INVALID, invalid, read_value
+from .._requests import INVALID, invalid, parse_json, read_value, weight_of
 from ..emitter import random_id
 from ._tables import (
     CLIENT_MESSAGES,
@@ -33,12 +33,14 @@ if TYPE_CHECKING:
 
     from ...models.response import PendingCall
     from ...typing import JSONValue
+    from .._requests import UnknownParameters
 
 __all__ = ["ServerSession", "ServerTurn"]
 
 _MAX_STEERS: Final = 16  # that wait for the end of one response
 _MAX_WAITING: Final = 64  # turns that wait on one lane
 _MAX_CHAINS: Final = 256  # chains whose history a connection keeps
+_MAX_HISTORY_BYTES: Final = 16 * 1024 * 1024  # of all these histories, about; the newest is kept even if it is larger
 _MAX_REMEMBERED: Final = 256  # responses whose end a connection remembers, to answer steers exactly
 _STEER_FIELDS: Final = frozenset({"type", "previous_response_id", "input"})
 _STEER_MESSAGE: Final = frozenset({"type", "role", "content"})
@@ -94,6 +96,8 @@ class ServerSession:
     * ``max_connection_age``: seconds after which the connection accepts no more turns.
     * ``ids``: creates an id from a prefix such as ``"steer"``.
     * ``converter``: decodes the requests. Whatever its mode, that is done strictly.
+    * ``unknown_parameters``: what to do with parameters that are not known: ``"refuse"``, ``"pass"``, or by default refuse
+      those that are nearly the name of another one. The others are in ``request.extra``.
     """
 
     def __init__(
@@ -103,15 +107,18 @@ class ServerSession:
         max_connection_age: float = 3600.0,
         ids: Callable[[str], str] = random_id,
         converter: Converter | None = None,
+        unknown_parameters: UnknownParameters = None,
     ) -> None:
         self.expires_at: float = now + max_connection_age
         """When the connection stops accepting turns, by the clock of ``now``."""
         self._ids = ids
         self._converter = (converter or default_converter()).in_mode(strict=True)
         self._lenient = self._converter.in_mode(strict=False)
+        self._unknown_parameters: UnknownParameters = unknown_parameters
         self._lanes: dict[str | None, deque[ServerTurn]] = {}  # the first turn of a lane is under way
         self._known: dict[str, ServerTurn] = {}  # by the id of the response; also turns that have ended
         self._histories: dict[str, Sequence[Item]] = {}  # by the id of the last response of a chain
+        self._weights: dict[str, int] = {}  # of the histories
         self._beginning: list[ServerTurn] = []
         self._unsent: list[bytes] = []
         self._expired = False
@@ -126,9 +133,9 @@ class ServerSession:
     def receive_message(self, data: bytes | str, now: float) -> None:
         """Process a message from the client. Call :meth:`turns_to_begin` and :meth:`messages_to_send` next."""
         try:
-            value = self._converter.json.loads(data)
-        except (DecodeError, LimitExceeded) as error:
-            self._reject(invalid(f"The message is not valid JSON: {error}", None, None))
+            value = parse_json(data, self._converter, "message")
+        except APIError as error:
+            self._reject(error)
             return
         type_ = text_at(value, "type")
         match CLIENT_MESSAGES.get(type_):
@@ -179,7 +186,7 @@ class ServerSession:
 
     def reject(self, turn: ServerTurn, error: APIError) -> None:
         """Reject a turn instead of sending events. The response that it was to follow can no longer be followed."""
-        self._histories.pop(turn.request.previous_response_id or "", None)
+        self._forget_history(turn.request.previous_response_id or "")
         if turn.successor_of is not None:
             for steer in turn.included_steers:
                 self._fail(turn.successor_of, steer, "successor_creation_failed", error.message)
@@ -210,7 +217,7 @@ class ServerSession:
                 message = f"This lane has {_MAX_WAITING} waiting requests, the maximum."
                 raise APIError.for_status(429)(message, status=429, type=INVALID, code="too_many_requests")
         except APIError as error:
-            self._histories.pop(text_at(value, "previous_response_id"), None)
+            self._forget_history(text_at(value, "previous_response_id"))
             self._reject(error, stream_id_of(value))
             return
         lane.append(turn)
@@ -222,7 +229,7 @@ class ServerSession:
             message = "'background' is not supported over a WebSocket: leave it out, or use HTTP."
             raise invalid(message, "background", "unsupported_parameter")
         fields = {name: field for name, field in value.items() if name not in HTTP_ONLY_FIELDS}
-        create = read_value(fields, ResponseCreateMessage, self._converter)
+        create = read_value(fields, ResponseCreateMessage, self._converter, unknown=self._unknown_parameters)
         if create.stream_id is not UNSET and not STREAM_ID.fullmatch(create.stream_id):
             raise invalid(
                 "'stream_id' must be 1 to 256 of the characters A-Z a-z 0-9 _ . -", "stream_id", "invalid_value"
@@ -256,10 +263,18 @@ class ServerSession:
 
     def _keep_history(self, turn: ServerTurn, history: Sequence[Item]) -> None:
         """Replace the history of the response before. A response that failed cannot be followed."""
-        self._histories.pop(turn.request.previous_response_id or "", None)
+        self._forget_history(turn.request.previous_response_id or "")
         if turn.ended != "response.failed":
             self._histories[turn.response_id] = history
-            _forget_oldest(self._histories, _MAX_CHAINS)
+            self._weights[turn.response_id] = weight_of([*history])
+            while len(self._histories) > _MAX_CHAINS or (
+                len(self._histories) > 1 and sum(self._weights.values()) > _MAX_HISTORY_BYTES
+            ):
+                self._forget_history(next(iter(self._histories)))
+
+    def _forget_history(self, response_id: str) -> None:
+        self._histories.pop(response_id, None)
+        self._weights.pop(response_id, None)
 
     def _expire(self, stream_id: str | None) -> None:
         self._expired = True

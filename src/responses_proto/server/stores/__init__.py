@@ -12,6 +12,7 @@ from ..._lazy import lazy_exports
 if TYPE_CHECKING:
     __all__: list[str]
 
+    from ._base import HistoryLink as HistoryLink
     from ._base import Store as Store
     from ._base import StoredResponse as StoredResponse
     from ._base import WireEvent as WireEvent
@@ -22,7 +23,7 @@ else:
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "._base": ("Store", "StoredResponse", "WireEvent", "wire_event"),
+            "._base": ("HistoryLink", "Store", "StoredResponse", "WireEvent", "wire_event"),
             "._memory": ("MemoryStore",),
             "._sqlite": ("SQLiteStore",),
         },

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
+import anyio
 import attrs
 
 from ...codec import default_converter, dumps
+from ...models.events import TERMINAL_TYPES
 from ...models.items import Item
 from ...models.response import Response
-from ...protocol._requests import id_of
+from ...protocol._requests import id_of, weight_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -17,7 +19,20 @@ if TYPE_CHECKING:
     from ...models.conversations import Conversation
     from ...models.events import Event
 
-__all__ = ["Store", "StoredResponse", "WireEvent", "decode_stored", "encode_stored", "item_ids", "wire_event"]
+__all__ = [
+    "HistoryLink",
+    "Store",
+    "StoredResponse",
+    "WireEvent",
+    "decode_link",
+    "decode_stored",
+    "encode",
+    "encode_stored",
+    "item_ids",
+    "item_key",
+    "wire_event",
+    "wire_events",
+]
 
 
 class WireEvent(NamedTuple):
@@ -49,6 +64,28 @@ class StoredResponse:
     def items(self) -> list[Item]:
         """The items that this response adds to a history: its input, then its output."""
         return [*self.input, *self.response.output]
+
+
+@attrs.frozen(kw_only=True)
+class HistoryLink:
+    """What a response adds to a history, and what it follows. Faster to read than a :class:`StoredResponse`."""
+
+    id: str
+    """The id of the response."""
+    status: str
+    items: list[Item]
+    """See :attr:`StoredResponse.items`."""
+    history: list[Item] | None
+    """See :attr:`StoredResponse.history`."""
+    conversation_id: str | None
+    """The conversation that it belongs to."""
+    previous_response_id: str | None
+    """The response that it follows."""
+
+    @property
+    def ends_chain(self) -> bool:
+        """Whether what came before is not in a previous response."""
+        return self.history is not None or bool(self.conversation_id) or not self.previous_response_id
 
 
 class Store(Protocol):
@@ -88,13 +125,21 @@ class Store(Protocol):
 
         ``events`` are added to the events of the response; numbers that are already there keep their event.
         ``conversation_items`` are appended to the conversation in ``stored.response.conversation``; they are dropped if that
-        conversation does not exist. :meth:`find_item` finds the items of the new record from here on, and no longer those
+        conversation does not exist, as in :meth:`add_items`. :meth:`find_item` finds the items of the new record from here on, and no longer those
         that only the old one had.
         """
         ...
 
     async def find(self, response_id: str) -> StoredResponse | None:
         """Return the response with this id, equal to the one last saved; ``None`` if there is none."""
+        ...
+
+    async def chain(self, response_id: str) -> list[HistoryLink]:
+        """Return a response and those that it follows, newest first.
+
+        The chain ends with the first whose :attr:`HistoryLink.ends_chain` is true. It is shorter if a response is missing; ``[]`` if
+        the first one is.
+        """
         ...
 
     async def delete(self, response_id: str) -> bool:
@@ -109,14 +154,17 @@ class Store(Protocol):
         """
         ...
 
-    async def events(self, response_id: str) -> list[WireEvent]:
-        """Return the events of a response in the order of their numbers; ``[]`` if it has none, or does not exist."""
+    async def events(self, response_id: str, *, after: int = -1, max_bytes: int | None = None) -> list[WireEvent]:
+        """Return the events of a response in the order of their numbers; ``[]`` if it has none, or does not exist.
+
+        Only those with a number above ``after``. With ``max_bytes``, end with the one with which the events add up to that many bytes.
+        """
         ...
 
     async def find_item(self, item_id: str) -> Item | None:
         """Return the item with this id from the input or output of any stored response; ``None`` if there is none.
 
-        The server resolves an ``item_reference`` with it. Items that are only in a conversation need not be found.
+        If several responses have it, it is the item of the one that was saved first, so that nobody can give an id another content. The server resolves an ``item_reference`` with it. Items that are only in a conversation need not be found.
         """
         ...
 
@@ -133,7 +181,10 @@ class Store(Protocol):
         ...
 
     async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool:
-        """Append items to a conversation. Return ``False``, and store nothing, if it does not exist."""
+        """Append items to a conversation. Return ``False``, and store nothing, if it does not exist.
+
+        Items whose type and id it has already are left out. May raise ``APIError`` if there is no room.
+        """
         ...
 
     async def items(self, conversation_id: str) -> list[Item]:
@@ -149,13 +200,35 @@ class Store(Protocol):
         ...
 
 
-def encode_stored(stored: StoredResponse) -> bytes:
-    """Encode a stored response as JSON, in UTF-8."""
-    return dumps({"response": stored.response, "input": stored.input, "history": stored.history})
+async def wire_events(events: Sequence[Event]) -> list[WireEvent]:
+    """Encode events of a response that is being written. A large one is encoded in a worker thread."""
+    # Only at its end is a response large, and it does not change any more.
+    if any(event.type in TERMINAL_TYPES and weight_of(event, at_most=_LARGE) > _LARGE for event in events):
+        return await anyio.to_thread.run_sync(lambda: [wire_event(event) for event in events])
+    return [wire_event(event) for event in events]
 
 
-def decode_stored(record: bytes | str) -> StoredResponse:
+_LARGE: Final = 256 * 1024  # bytes of JSON that are encoded or decoded in a worker thread, to leave the event loop free
+
+
+async def encode(value: object) -> bytes:
+    """Encode a model or other JSON value as JSON, in UTF-8. It must not change meanwhile."""
+    if weight_of(value, at_most=_LARGE) <= _LARGE:
+        return dumps(value)
+    return await anyio.to_thread.run_sync(dumps, value)
+
+
+async def encode_stored(stored: StoredResponse) -> bytes:
+    """Encode a stored response."""
+    return await encode({"response": stored.response, "input": stored.input, "history": stored.history})
+
+
+async def decode_stored(record: bytes) -> StoredResponse:
     """Decode what :func:`encode_stored` returned."""
+    return _decode_stored(record) if len(record) <= _LARGE else await anyio.to_thread.run_sync(_decode_stored, record)
+
+
+def _decode_stored(record: bytes) -> StoredResponse:
     converter = default_converter()
     value = converter.json.loads(record)
     history = value["history"]
@@ -166,6 +239,28 @@ def decode_stored(record: bytes | str) -> StoredResponse:
     )
 
 
+def decode_link(record: bytes | str) -> HistoryLink:
+    """Decode the parts of what :func:`encode_stored` returned that a history needs."""
+    converter = default_converter()
+    value = converter.json.loads(record)
+    response: dict[str, Any] = value["response"]
+    history, conversation = value["history"], response.get("conversation")
+    return HistoryLink(
+        id=response["id"],
+        status=response.get("status") or "",
+        items=converter.load([*value["input"], *response["output"]], list[Item]),
+        history=None if history is None else converter.load(history, list[Item]),
+        conversation_id=cast("dict[str, Any]", conversation)["id"] if isinstance(conversation, dict) else conversation,
+        previous_response_id=response.get("previous_response_id"),
+    )
+
+
 def item_ids(items: Iterable[Item]) -> list[str]:
     """Return the ids of those items that have one."""
     return [item_id for item in items if (item_id := id_of(item))]
+
+
+def item_key(item: Item) -> tuple[str, str] | None:
+    """Return what a conversation has once: the type and the id of an item; ``None`` without an id."""
+    # Some outputs have the id of their call, so the id alone is not enough.
+    return (item.type, item_id) if (item_id := id_of(item)) else None

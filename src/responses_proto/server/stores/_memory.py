@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
-from ...exceptions import UsageError
-from ...protocol._requests import id_of
-from ._base import StoredResponse, WireEvent, decode_stored, encode_stored, item_ids
+from ...codec import dumps, loads
+from ...exceptions import APIError, UsageError
+from ...models.conversations import Conversation
+from ...protocol._requests import id_of, weight_of
+from ._base import HistoryLink, StoredResponse, WireEvent, decode_link, decode_stored, encode_stored, item_ids, item_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from ...models.conversations import Conversation
     from ...models.items import Item
 
 __all__ = ["MemoryStore"]
+
+_R = TypeVar("_R", "_Record", "_ConversationRecord")
+
+_OVERHEAD: Final = 200  # bytes that an item or event takes besides its JSON, about
 
 
 class _Record:
@@ -25,26 +31,76 @@ class _Record:
         self.data = b""
         self.item_ids: list[str] = []
         self.events: dict[int, WireEvent] = {}
+        self.numbers: list[int] = []  # of the events, in order
         self.size = 0
+        self.age = 0
 
-    def replace(self, stored: StoredResponse) -> None:
-        self.size -= len(self.data)
-        self.data = encode_stored(stored)
-        self.size += len(self.data)
-        self.item_ids = item_ids(stored.items)
+    def replace(self, data: bytes, ids: list[str]) -> None:
+        self.size += len(data) - len(self.data)
+        self.data = data
+        self.item_ids = ids
 
     def add(self, events: Sequence[WireEvent]) -> None:
         for event in events:
             if event.sequence_number not in self.events:
                 self.events[event.sequence_number] = event
-                self.size += len(event.data)
+                bisect.insort(self.numbers, event.sequence_number)
+                self.size += len(event.data) + _OVERHEAD
+
+
+_Entries: TypeAlias = "dict[tuple[str, str] | int, tuple[Item, int]]"
+"""Items with their sizes, by `item_key`, or by a number if they have no id."""
+
+
+class _ConversationRecord:
+    """One conversation."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.entries: _Entries = {}
+        self.size = 0
+        self.age = 0
+        self._number = 0
+
+    def replace(self, conversation: Conversation) -> None:
+        self.size -= len(self.data)
+        self.data = dumps(conversation)
+        self.size += len(self.data)
+
+    def missing(self, items: Sequence[Item]) -> _Entries:
+        """Return those of the items that are not in the conversation."""
+        found: _Entries = {}
+        for item in items:
+            self._number += 1
+            key = item_key(item) or self._number
+            if key not in self.entries and key not in found:
+                found[key] = item, weight_of(item) + _OVERHEAD
+        return found
+
+    def add(self, entries: _Entries) -> None:
+        self.entries |= entries
+        self.size += _size_of(entries)
+
+    def remove(self, item_id: str) -> bool:
+        key = next((key for key in self.entries if not isinstance(key, int) and key[1] == item_id), None)
+        if key is None:
+            return False
+        self.size -= self.entries.pop(key)[1]
+        return True
+
+
+def _size_of(entries: _Entries) -> int:
+    return sum(size for _, size in entries.values())
 
 
 class MemoryStore:
-    """A :class:`Store` in memory, for one process. When it is full, it drops the oldest responses first.
+    """A :class:`Store` in memory, for one process. When it is full, it drops the oldest first.
+
+    The oldest is the response that was created first, or the conversation that was not written to for the longest time.
 
     ``max_responses`` is the number of responses to keep, and also the number of conversations. ``max_bytes`` limits the total
-    size of the responses: their JSON, with input and events. The newest response is kept even if it is larger than that.
+    size of both: their JSON, with input, items and events. The newest response is kept even if it is larger than that. A
+    conversation that would get larger than that takes no more items: adding them raises ``APIError`` (507).
 
     Raises ``UsageError`` if a limit is below 1.
     """
@@ -56,9 +112,11 @@ class MemoryStore:
         self._max_responses = max_responses
         self._max_bytes = max_bytes
         self._size = 0
+        self._age = 0  # counts the writes
+        # In the order of their ages: responses since they were created, conversations since their last write.
         self._responses: OrderedDict[str, _Record] = OrderedDict()
-        self._response_of_item: dict[str, str] = {}
-        self._conversations: OrderedDict[str, tuple[Conversation, list[Item]]] = OrderedDict()
+        self._conversations: OrderedDict[str, _ConversationRecord] = OrderedDict()
+        self._homes_of_item: dict[str, dict[str, None]] = {}  # item -> the responses that have it, oldest first
 
     async def save(
         self,
@@ -69,24 +127,36 @@ class MemoryStore:
     ) -> None:
         """Save a response; see :meth:`Store.save`."""
         response_id = stored.response.id
-        record = self._responses.setdefault(response_id, _Record())
-        size_before = record.size
-        record.replace(stored)
-        record.add(events)
-        self._response_of_item.update(dict.fromkeys(record.item_ids, response_id))
         conversation = stored.response.conversation
+        data = await encode_stored(stored)  # all that follows is one step: nothing waits
         if conversation_items and conversation:
-            await self.add_items(conversation.id, conversation_items)
-        self._grow(record.size - size_before)
+            self._add_items(conversation.id, conversation_items)
+        record = self._responses.setdefault(response_id, _Record())
+        size_before, ids_before = record.size, record.item_ids
+        record.replace(data, item_ids(stored.items))
+        record.add(events)
+        self._forget_homes(response_id, set(ids_before) - set(record.item_ids))
+        for item_id in record.item_ids:
+            self._homes_of_item.setdefault(item_id, {})[response_id] = None
+        self._touch(self._responses, response_id, record, size_before)
 
     async def find(self, response_id: str) -> StoredResponse | None:
         """Return a response; see :meth:`Store.find`."""
         record = self._responses.get(response_id)
-        return None if record is None else decode_stored(record.data)
+        return None if record is None else await decode_stored(record.data)
+
+    async def chain(self, response_id: str) -> list[HistoryLink]:
+        """Return a response and those before it; see :meth:`Store.chain`."""
+        links: list[HistoryLink] = []
+        following: str | None = response_id
+        while following and (record := self._responses.get(following)):
+            links.append(link := decode_link(record.data))
+            following = None if link.ends_chain else link.previous_response_id
+        return links
 
     async def delete(self, response_id: str) -> bool:
         """Delete a response; see :meth:`Store.delete`."""
-        return self._drop(response_id)
+        return self._drop_response(response_id)
 
     async def add_events(self, response_id: str, events: Sequence[WireEvent]) -> None:
         """Add events to a response; see :meth:`Store.add_events`. Events of a response that was dropped are ignored."""
@@ -94,69 +164,119 @@ class MemoryStore:
         if record is not None:
             size_before = record.size
             record.add(events)
-            self._grow(record.size - size_before)
+            self._touch(self._responses, response_id, record, size_before)
 
-    async def events(self, response_id: str) -> list[WireEvent]:
+    async def events(self, response_id: str, *, after: int = -1, max_bytes: int | None = None) -> list[WireEvent]:
         """Return the events of a response; see :meth:`Store.events`."""
         record = self._responses.get(response_id)
-        return [] if record is None else [record.events[number] for number in sorted(record.events)]
+        found: list[WireEvent] = []
+        size = 0
+        if record is None:
+            return found
+        for index in range(bisect.bisect_right(record.numbers, after), len(record.numbers)):
+            found.append(record.events[record.numbers[index]])
+            size += len(found[-1].data)
+            if max_bytes is not None and size >= max_bytes:
+                break
+        return found
 
     async def find_item(self, item_id: str) -> Item | None:
         """Return an item of any response; see :meth:`Store.find_item`."""
-        stored = await self.find(self._response_of_item.get(item_id, ""))
+        response_id = next(iter(self._homes_of_item.get(item_id, ())), "")
+        stored = await self.find(response_id)
         return next((item for item in stored.items if id_of(item) == item_id), None) if stored else None
 
     async def save_conversation(self, conversation: Conversation) -> None:
-        """Save a conversation; see :meth:`Store.save_conversation`. The oldest is dropped if there are too many."""
-        items = await self.items(conversation.id)
-        self._conversations[conversation.id] = conversation, items
-        while len(self._conversations) > self._max_responses:
-            self._conversations.popitem(last=False)
+        """Save a conversation; see :meth:`Store.save_conversation`."""
+        record = self._conversations.setdefault(conversation.id, _ConversationRecord())
+        size_before = record.size
+        record.replace(conversation)
+        self._touch(self._conversations, conversation.id, record, size_before)
 
     async def find_conversation(self, conversation_id: str) -> Conversation | None:
         """Return a conversation; see :meth:`Store.find_conversation`."""
-        found = self._conversations.get(conversation_id)
-        return None if found is None else found[0]
+        record = self._conversations.get(conversation_id)
+        return None if record is None else loads(record.data, Conversation)
 
     async def delete_conversation(self, conversation_id: str) -> bool:
         """Delete a conversation; see :meth:`Store.delete_conversation`."""
-        return self._conversations.pop(conversation_id, None) is not None
+        return self._drop_conversation(conversation_id)
 
     async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool:
-        """Append items to a conversation; see :meth:`Store.add_items`."""
-        found = self._conversations.get(conversation_id)
-        if found is None:
+        """Append items to a conversation; see :meth:`Store.add_items`. Raises ``APIError`` (507) if it gets too large."""
+        return self._add_items(conversation_id, items)
+
+    def _add_items(self, conversation_id: str, items: Sequence[Item]) -> bool:
+        record = self._conversations.get(conversation_id)
+        if record is None:
             return False
-        found[1].extend(items)
+        missing = record.missing(items)
+        if record.size + _size_of(missing) > self._max_bytes:
+            message = "The conversation is full: the server keeps no more of it. Start another one."
+            raise APIError.for_status(507)(message, status=507, type="server_error", code="conversation_full")
+        size_before = record.size
+        record.add(missing)
+        self._touch(self._conversations, conversation_id, record, size_before)
         return True
 
     async def items(self, conversation_id: str) -> list[Item]:
         """Return the items of a conversation; see :meth:`Store.items`."""
-        found = self._conversations.get(conversation_id)
-        return [] if found is None else [*found[1]]
+        record = self._conversations.get(conversation_id)
+        return [] if record is None else [item for item, _ in record.entries.values()]
 
     async def delete_item(self, conversation_id: str, item_id: str) -> bool:
         """Delete an item from a conversation; see :meth:`Store.delete_item`."""
-        items = self._conversations[conversation_id][1] if conversation_id in self._conversations else []
-        position = next((index for index, item in enumerate(items) if id_of(item) == item_id), None)
-        if position is not None:
-            del items[position]
-        return position is not None
+        record = self._conversations.get(conversation_id)
+        if record is None:
+            return False
+        size_before = record.size
+        removed = record.remove(item_id)
+        self._size += record.size - size_before
+        return removed
 
     async def aclose(self) -> None:
         """Do nothing: there are no files or connections to close."""
 
-    def _grow(self, added_bytes: int) -> None:
-        self._size += added_bytes
-        while len(self._responses) > 1 and (len(self._responses) > self._max_responses or self._size > self._max_bytes):
-            self._drop(next(iter(self._responses)))
+    def _touch(self, records: OrderedDict[str, _R], key: str, record: _R, size_before: int) -> None:
+        """Note that a record was written to, and drop the oldest others if there is too much."""
+        if not record.age or isinstance(record, _ConversationRecord):
+            self._age += 1
+            record.age = self._age
+            records.move_to_end(key)
+        self._size += record.size - size_before
+        while len(self._responses) > self._max_responses:
+            self._drop_response(next(iter(self._responses)))
+        while len(self._conversations) > self._max_responses:
+            self._drop_conversation(next(iter(self._conversations)))
+        while self._size > self._max_bytes and len(self._responses) + len(self._conversations) > 1:
+            self._drop_oldest()
 
-    def _drop(self, response_id: str) -> bool:
+    def _drop_oldest(self) -> None:
+        response = next(iter(self._responses.items()), None)
+        conversation = next(iter(self._conversations.items()), None)
+        if conversation is None or (response is not None and response[1].age < conversation[1].age):
+            self._drop_response(next(iter(self._responses)))
+        else:
+            self._drop_conversation(conversation[0])
+
+    def _drop_response(self, response_id: str) -> bool:
         record = self._responses.pop(response_id, None)
         if record is None:
             return False
         self._size -= record.size
-        for item_id in record.item_ids:
-            if self._response_of_item.get(item_id) == response_id:
-                del self._response_of_item[item_id]
+        self._forget_homes(response_id, record.item_ids)
+        return True
+
+    def _forget_homes(self, response_id: str, item_ids: Iterable[str]) -> None:
+        for item_id in item_ids:
+            homes = self._homes_of_item.get(item_id, {})
+            homes.pop(response_id, None)
+            if not homes:
+                self._homes_of_item.pop(item_id, None)
+
+    def _drop_conversation(self, conversation_id: str) -> bool:
+        record = self._conversations.pop(conversation_id, None)
+        if record is None:
+            return False
+        self._size -= record.size
         return True

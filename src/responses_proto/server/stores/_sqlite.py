@@ -1,8 +1,8 @@
 """A store in a SQLite file.
 
-There is one connection. SQLite blocks, so every operation runs in a worker thread, and a lock lets one thread at a time use the
-connection. Each writing operation is one transaction. The file is in WAL mode: readers in other processes, such as a backup, do
-not block the server.
+There are two connections, one that writes and one that reads. SQLite blocks, so every operation runs in a worker thread, and a
+lock lets one thread at a time use a connection. Each writing operation is one transaction. The file is in WAL mode: reading
+never waits for a writer, in this process or another, and a reader such as a backup does not block the server.
 
 How long a write waits for the disk is chosen per transaction. ``synchronous = FULL`` means that the data survives a loss of
 power; it is used for everything that a client relies on. ``NORMAL`` survives a killed process only; it is used
@@ -19,13 +19,14 @@ import weakref
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import anyio
+from anyio.lowlevel import RunVar
 
 from ...codec import dumps, loads
 from ...exceptions import UsageError
 from ...models.conversations import Conversation
 from ...models.items import Item
 from ...protocol._requests import id_of
-from ._base import StoredResponse, WireEvent, decode_stored, encode_stored, item_ids
+from ._base import HistoryLink, StoredResponse, WireEvent, decode_link, decode_stored, encode_stored, item_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -35,27 +36,64 @@ __all__ = ["SQLiteStore"]
 _T = TypeVar("_T")
 
 _APPLICATION_ID: Final = 0x52505354  # "RPST", stored in the file's header by PRAGMA application_id
-_SCHEMA_VERSION: Final = 1  # stored by PRAGMA user_version
+_SCHEMA_VERSION: Final = 2  # stored by PRAGMA user_version
+_HOMES: Final = (
+    # One row for each response that has the item. `place` tells which was first.
+    """CREATE TABLE item_homes (
+        place INTEGER PRIMARY KEY AUTOINCREMENT, item_id TEXT NOT NULL, response_id TEXT NOT NULL,
+        UNIQUE (item_id, response_id)
+    )""",
+    "CREATE INDEX item_homes_of_response ON item_homes (response_id)",
+    "CREATE INDEX ids_of_conversation ON conversation_items (conversation_id, item_id)",
+)
 _SCHEMA: Final = (
     "CREATE TABLE responses (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE events (
         response_id TEXT NOT NULL, number INTEGER NOT NULL, type TEXT NOT NULL, data TEXT NOT NULL,
         PRIMARY KEY (response_id, number)
     ) WITHOUT ROWID""",
-    "CREATE TABLE item_homes (item_id TEXT PRIMARY KEY, response_id TEXT NOT NULL) WITHOUT ROWID",
-    "CREATE INDEX item_homes_of_response ON item_homes (response_id)",
     "CREATE TABLE conversations (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
     """CREATE TABLE conversation_items (
         place INTEGER PRIMARY KEY AUTOINCREMENT, conversation_id TEXT NOT NULL, item_id TEXT NOT NULL, item TEXT NOT NULL
     )""",
     "CREATE INDEX items_of_conversation ON conversation_items (conversation_id, place)",
+    *_HOMES,
 )
+_MIGRATIONS: Final = {
+    1: (
+        "DROP INDEX item_homes_of_response",
+        "ALTER TABLE item_homes RENAME TO old_homes",
+        *_HOMES,
+        "INSERT INTO item_homes (item_id, response_id) SELECT item_id, response_id FROM old_homes",
+        "DROP TABLE old_homes",
+    )
+}
+"""Version of a file -> the statements that bring it to the next version."""
+
+# `previous` is null where the chain ends; see `HistoryLink.ends_chain`. The depth is bounded, whatever the file says.
+_CHAIN: Final = """
+    WITH RECURSIVE
+    links (id, record, previous) AS (
+        SELECT id, record, CASE
+            WHEN json_type(record, '$.history') = 'array' THEN NULL
+            WHEN json_extract(record, '$.response.conversation') IS NOT NULL THEN NULL
+            ELSE nullif(json_extract(record, '$.response.previous_response_id'), '')
+        END FROM responses
+    ),
+    chain (record, previous, depth) AS (
+        SELECT record, previous, 0 FROM links WHERE id = ?
+        UNION ALL
+        SELECT links.record, links.previous, depth + 1 FROM chain JOIN links ON links.id = chain.previous
+        WHERE depth < 100000
+    )
+    SELECT record FROM chain ORDER BY depth
+"""
 
 
 class SQLiteStore:
     """A :class:`Store` in a file, which outlives the process. It grows until something is deleted.
 
-    ``path`` is created if it does not exist; its folder must exist. When :meth:`save` returns, the response survives even a
+    ``path`` is created if it does not exist, readable by its owner only; its folder must exist. When :meth:`save` returns, the response survives even a
     loss of power. Events from :meth:`add_events` survive a killed process, but the last of them may be lost with the power.
 
     Only one server may use the file at a time. Close the store with :meth:`aclose`; a store that is garbage-collected closes
@@ -67,11 +105,13 @@ class SQLiteStore:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._path = os.fspath(path)
-        self._lock = threading.Lock()
-        self._connection: sqlite3.Connection | None = None
-        self._close: Callable[[], object] | None = None
-        with self._lock:
-            self._open()
+        self._writer = _Connection(self._path)
+        self._reader = _Connection(self._path)
+        for connection in (self._writer, self._reader):
+            # The finalizer closes a store that nobody closes, when it is collected or the interpreter exits: a connection
+            # that is garbage-collected while it is open warns (Python 3.13).
+            weakref.finalize(self, connection.close)
+        self._writer.use(lambda _: None)
 
     async def save(
         self,
@@ -82,12 +122,12 @@ class SQLiteStore:
     ) -> None:
         """Save a response; see :meth:`Store.save`."""
         response = stored.response
-        record = encode_stored(stored).decode()
-        item_rows = [(item_id, response.id) for item_id in item_ids(stored.items)]
+        record = (await encode_stored(stored)).decode()
+        item_rows = [(_text(item_id), response.id) for item_id in item_ids(stored.items)]
 
         def save(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT OR REPLACE INTO responses VALUES (?, ?)", (response.id, record))
-            connection.executemany("INSERT OR REPLACE INTO item_homes VALUES (?, ?)", item_rows)
+            connection.executemany("INSERT OR IGNORE INTO item_homes (item_id, response_id) VALUES (?, ?)", item_rows)
             _insert_events(connection, response.id, events)
             if conversation_items and response.conversation:
                 _insert_items(connection, response.conversation.id, conversation_items)
@@ -97,15 +137,22 @@ class SQLiteStore:
     async def find(self, response_id: str) -> StoredResponse | None:
         """Return a response; see :meth:`Store.find`."""
         rows = await self._rows("SELECT record FROM responses WHERE id = ?", response_id)
-        return decode_stored(rows[0][0]) if rows else None
+        return await decode_stored(rows[0][0].encode()) if rows else None
+
+    async def chain(self, response_id: str) -> list[HistoryLink]:
+        """Return a response and those before it; see :meth:`Store.chain`."""
+        return await self._read(
+            lambda connection: [decode_link(record) for (record,) in connection.execute(_CHAIN, (_text(response_id),))]
+        )
 
     async def delete(self, response_id: str) -> bool:
         """Delete a response; see :meth:`Store.delete`."""
+        key = _text(response_id)
 
         def delete(connection: sqlite3.Connection) -> bool:
-            connection.execute("DELETE FROM events WHERE response_id = ?", (response_id,))
-            connection.execute("DELETE FROM item_homes WHERE response_id = ?", (response_id,))
-            return connection.execute("DELETE FROM responses WHERE id = ?", (response_id,)).rowcount > 0
+            connection.execute("DELETE FROM events WHERE response_id = ?", (key,))
+            connection.execute("DELETE FROM item_homes WHERE response_id = ?", (key,))
+            return connection.execute("DELETE FROM responses WHERE id = ?", (key,)).rowcount > 0
 
         return await self._write(delete)
 
@@ -113,19 +160,34 @@ class SQLiteStore:
         """Add events to a response; see :meth:`Store.add_events`."""
         await self._write(lambda connection: _insert_events(connection, response_id, events), synchronous="NORMAL")
 
-    async def events(self, response_id: str) -> list[WireEvent]:
+    async def events(self, response_id: str, *, after: int = -1, max_bytes: int | None = None) -> list[WireEvent]:
         """Return the events of a response; see :meth:`Store.events`."""
-        query = "SELECT number, type, data FROM events WHERE response_id = ? ORDER BY number"
-        return [WireEvent(number, type_, data.encode()) for number, type_, data in await self._rows(query, response_id)]
+        query = "SELECT number, type, data FROM events WHERE response_id = ? AND number > ? ORDER BY number"
+
+        def read(connection: sqlite3.Connection) -> list[WireEvent]:
+            events: list[WireEvent] = []
+            size = 0
+            for number, type_, data in connection.execute(query, (_text(response_id), after)):
+                events.append(WireEvent(number, type_, data.encode()))
+                size += len(data)
+                if max_bytes is not None and size >= max_bytes:
+                    break
+            return events
+
+        return await self._read(read)
 
     async def find_item(self, item_id: str) -> Item | None:
         """Return an item of any response; see :meth:`Store.find_item`."""
-        query = "SELECT record FROM responses JOIN item_homes ON id = response_id WHERE item_id = ?"
-        rows = await self._rows(query, item_id)
-        # The row of an item that the response no longer has is still there: hence the default.
-        return (
-            next((item for item in decode_stored(rows[0][0]).items if id_of(item) == item_id), None) if rows else None
-        )
+        query = "SELECT record FROM item_homes JOIN responses ON id = response_id WHERE item_id = ? ORDER BY place"
+
+        def read(connection: sqlite3.Connection) -> Item | None:
+            for (record,) in connection.execute(query, (_text(item_id),)):
+                # The row of an item that the response no longer has is still there.
+                if found := next((item for item in decode_link(record).items if id_of(item) == item_id), None):
+                    return found
+            return None
+
+        return await self._read(read)
 
     async def save_conversation(self, conversation: Conversation) -> None:
         """Save a conversation; see :meth:`Store.save_conversation`."""
@@ -141,16 +203,17 @@ class SQLiteStore:
 
     async def delete_conversation(self, conversation_id: str) -> bool:
         """Delete a conversation; see :meth:`Store.delete_conversation`."""
+        key = _text(conversation_id)
 
         def delete(connection: sqlite3.Connection) -> bool:
-            connection.execute("DELETE FROM conversation_items WHERE conversation_id = ?", (conversation_id,))
-            return connection.execute("DELETE FROM conversations WHERE id = ?", (conversation_id,)).rowcount > 0
+            connection.execute("DELETE FROM conversation_items WHERE conversation_id = ?", (key,))
+            return connection.execute("DELETE FROM conversations WHERE id = ?", (key,)).rowcount > 0
 
         return await self._write(delete)
 
     async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool:
         """Append items to a conversation; see :meth:`Store.add_items`."""
-        return await self._write(lambda connection: _insert_items(connection, conversation_id, items))
+        return await self._write(lambda connection: _insert_items(connection, _text(conversation_id), items))
 
     async def items(self, conversation_id: str) -> list[Item]:
         """Return the items of a conversation; see :meth:`Store.items`."""
@@ -160,24 +223,22 @@ class SQLiteStore:
     async def delete_item(self, conversation_id: str, item_id: str) -> bool:
         """Delete an item from a conversation; see :meth:`Store.delete_item`."""
         statement = "DELETE FROM conversation_items WHERE conversation_id = ? AND item_id = ?"
-        values = conversation_id, item_id
+        values = _text(conversation_id), _text(item_id)
         return await self._write(lambda connection: connection.execute(statement, values).rowcount > 0)
 
     async def aclose(self) -> None:
         """Close the file. Idempotent; the next call of another method opens it again."""
-
-        def close() -> None:
-            with self._lock:
-                if self._close is not None:
-                    self._close()
-                self._close = self._connection = None
-
-        await anyio.to_thread.run_sync(close)
+        for connection in (self._reader, self._writer):
+            await anyio.to_thread.run_sync(connection.close)
 
     # -- inside
 
+    async def _read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        return await anyio.to_thread.run_sync(self._reader.use, work)
+
     async def _rows(self, query: str, *values: str) -> list[Any]:
-        return await self._in_thread(lambda connection: connection.execute(query, values).fetchall())
+        bound = [*map(_text, values)]
+        return await self._read(lambda connection: connection.execute(query, bound).fetchall())
 
     async def _write(
         self, work: Callable[[sqlite3.Connection], _T], *, synchronous: Literal["FULL", "NORMAL"] = "FULL"
@@ -186,20 +247,54 @@ class SQLiteStore:
             with _transaction(connection, synchronous):
                 return work(connection)
 
-        return await self._in_thread(write)
+        return await anyio.to_thread.run_sync(self._writer.use, write, limiter=_write_limiter())
 
-    async def _in_thread(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        def locked() -> _T:
-            with self._lock:
-                return work(self._open())
 
-        return await anyio.to_thread.run_sync(locked)
+def _write_limiter() -> anyio.CapacityLimiter:
+    """Return the limiter of threads that write. They wait for each other, and must not take all threads of the event loop."""
+    try:
+        return _WRITE_LIMITER.get()
+    except LookupError:
+        limiter = anyio.CapacityLimiter(_WRITE_THREADS)
+        _WRITE_LIMITER.set(limiter)
+        return limiter
+
+
+_WRITE_THREADS: Final = 4
+_WRITE_LIMITER: Final = RunVar[anyio.CapacityLimiter]("responses_proto.server.stores._sqlite")
+
+
+def _text(value: str) -> str:
+    """Return a text that SQLite can hold. Half a character, which JSON can have in an id, is written as an escape."""
+    return value if value.isascii() else value.encode(errors="backslashreplace").decode()
+
+
+class _Connection:
+    """A connection that is opened when it is used, by one thread at a time."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def use(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Return what ``work`` returns. Raises ``UsageError`` if the file cannot be opened."""
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._open()
+            return work(self._connection)
+
+    def close(self) -> None:
+        """Close the connection, if it is open."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            self._connection = None
 
     def _open(self) -> sqlite3.Connection:
-        """Return the connection, opened if necessary. Call it with the lock held."""
-        if self._connection is not None:
-            return self._connection
         try:
+            with contextlib.suppress(OSError):  # SQLite says better what is wrong with the path
+                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, _FILE_MODE))
             # The lock keeps threads apart, so sqlite3 need not check. `None` leaves transactions to `_transaction`.
             connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
             try:
@@ -209,11 +304,10 @@ class SQLiteStore:
                 raise
         except sqlite3.Error as error:
             raise UsageError(f"cannot open {self._path} as a store of responses: {error}") from error
-        # A connection that is garbage-collected while it is open warns (Python 3.13). The finalizer also closes the connection
-        # of a store that nobody closes, when the store is collected or the interpreter exits. Calling it closes it at once.
-        self._close = weakref.finalize(self, connection.close)
-        self._connection = connection
         return connection
+
+
+_FILE_MODE: Final = 0o600  # of new files; SQLite gives the files beside it the same mode
 
 
 def _prepare(connection: sqlite3.Connection, path: str) -> None:
@@ -223,15 +317,16 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application_id != _APPLICATION_ID and (application_id or tables):
         raise UsageError(f"{path} is not a responses_proto store: choose another file")
-    if application_id == _APPLICATION_ID and version != _SCHEMA_VERSION:
+    is_store = application_id == _APPLICATION_ID
+    if is_store and version != _SCHEMA_VERSION and version not in _MIGRATIONS:
         raise UsageError(
             f"{path} is a store of version {version}, expected {_SCHEMA_VERSION}: "
             "use the release that wrote it, or choose another file"
         )
     connection.execute("PRAGMA journal_mode = WAL")
-    if application_id != _APPLICATION_ID:
+    if not is_store or version != _SCHEMA_VERSION:
         with _transaction(connection, "FULL"):
-            for statement in _SCHEMA:
+            for statement in _MIGRATIONS[version] if is_store else _SCHEMA:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
@@ -259,6 +354,20 @@ def _insert_events(connection: sqlite3.Connection, response_id: str, events: Seq
 def _insert_items(connection: sqlite3.Connection, conversation_id: str, items: Sequence[Item]) -> bool:
     if not connection.execute("SELECT 1 FROM conversations WHERE id = ?", (conversation_id,)).fetchone():
         return False
-    statement = "INSERT INTO conversation_items (conversation_id, item_id, item) VALUES (?, ?, ?)"
-    connection.executemany(statement, [(conversation_id, id_of(item), dumps(item).decode()) for item in items])
+    # Items that are there already are left out. Of most ids there is none, and the index tells at once.
+    statement = """INSERT INTO conversation_items (conversation_id, item_id, item)
+        SELECT :conversation_id, :item_id, :item WHERE :item_id = '' OR NOT EXISTS (
+            SELECT 1 FROM conversation_items WHERE conversation_id = :conversation_id AND item_id = :item_id
+            AND json_extract(item, '$.type') = :type
+        )"""
+    rows = [
+        {
+            "conversation_id": conversation_id,
+            "item_id": _text(id_of(item)),
+            "type": item.type,
+            "item": dumps(item).decode(),
+        }
+        for item in items
+    ]
+    connection.executemany(statement, rows)
     return True
