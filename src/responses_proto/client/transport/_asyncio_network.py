@@ -4,7 +4,7 @@ httpcore's own backend goes through anyio, which opens a cancel scope for each r
 hands data to an ``asyncio.Protocol``, and a read returns what has arrived: one callback and one future per read. TLS is the loop's.
 
 Both directions have back-pressure. The socket is not read while more than :data:`_READ_AHEAD` bytes wait for a reader, and a write
-returns when the operating system has taken everything.
+returns when the operating system has taken everything; over TLS, when it has taken everything before.
 """
 
 from __future__ import annotations
@@ -132,7 +132,8 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=0)
+        # Any byte that waits for the operating system pauses writing. The limits of a TLS transport mean "as much", not "more".
+        self._transport.set_write_buffer_limits(high=1 if self._secured else 0, low=0)
 
     def data_received(self, data: bytes) -> None:
         self._pieces.append(data)
@@ -208,7 +209,7 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
             self._reader = None
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as above
-        """Send data, and wait until it has left. Raises ``httpcore.WriteError`` and ``httpcore.WriteTimeout``."""
+        """Send data, and wait for a slow peer. Raises ``httpcore.WriteError`` and ``httpcore.WriteTimeout``."""
         if buffer and not self._lost and not self._closed:
             self._transport.write(buffer)
             if self._written is not None:
