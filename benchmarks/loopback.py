@@ -1,86 +1,89 @@
-"""Measure the speed over a loopback socket, beside peers that read the same bytes: ``make bench``.
-
-    python -m benchmarks.loopback [--rounds 7] [--deltas 5000]
-
-The server is a separate process that sends prepared bytes. It is always ahead of its client, so that only the client's work is
-measured. The HTTP chunks have two sizes: one event, as most servers send them, and 4 KiB, as proxies join them. The peers are
-``openai`` with its default engine, and the HTTP clients alone, which read the same bytes and do nothing with them.
-"""
+"""Speed over a loopback socket: one event per packet, bursts, and a thousand streams at once, beside clients that read the same bytes."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import sys
-from contextlib import AsyncExitStack
+import resource
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
+import attrs
 import httpx
-import httpx_aiohttp
+import httpx2
 import openai
-from benchmarks.measure import alternate, row
-from benchmarks.server import END, HEAD, framed, serve, served
-from benchmarks.streams import chunked, frames
+from benchmarks.measure import alternate_async
+from benchmarks.server import served
+from benchmarks.streams import frames
 
-from responses_proto import ResponsesClient
+from responses_proto import ResponsesClient, Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
-SIZES: Final = {"event": "one event per chunk", "4k": "4 KiB per chunk"}
+    from benchmarks.measure import Report
+
+__all__ = ["run"]
+
+_DELTAS: Final = 1_000
+_BURST_DELTAS: Final = 5_000
+_MANY: Final = 1_000
+_MANY_DELTAS: Final = 16
 _REQUEST: Final = {"model": "bench", "input": "", "stream": True}
 
 
-async def serve_prepared(deltas: int) -> None:
-    """Serve the stream in chunks. The path names their size."""
-    blocks = [b"event: %b\ndata: %b\n\n" % (name.encode(), data) for name, data in frames(deltas)]
-    answers = {
-        name: HEAD + framed(chunks) + END
-        for name, chunks in (("event", blocks), ("4k", chunked(b"".join(blocks), 4096)))
-    }
+@attrs.frozen
+class Clients:
+    """One function per client: each reads one stream to its end and checks that nothing is missing."""
 
-    async def respond(path: str, _body: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(answers[path.split("/")[1]])
-        await writer.drain()
-
-    await serve(respond)
+    ours: Callable[[], Awaitable[None]]
+    openai: Callable[[], Awaitable[None]]
+    httpx: Callable[[], Awaitable[None]]
+    aiohttp: Callable[[], Awaitable[None]]
 
 
-async def ours(client: ResponsesClient, events: int) -> None:
-    """Iterate over the typed events."""
-    seen = 0
-    async with client.stream(model="bench", input="") as stream:
-        async for _ in stream:
-            seen += 1
-        await stream.result()
-    expect(seen, events)
+@asynccontextmanager
+async def clients(url: str, deltas: int) -> AsyncGenerator[Clients]:
+    """Open all clients once, so that opening them is not measured."""
+    there = frames(deltas)
+    size = sum(len(b"event: \ndata: \n\n") + len(kind) + len(data) for kind, data in there)
+    async with AsyncExitStack() as stack:
+        us = await stack.enter_async_context(ResponsesClient(url, "none", timeouts=Timeouts(connect=60)))
+        no_limits = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None), timeout=60)
+        http = await stack.enter_async_context(no_limits)
+        them = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0, http_client=http)
+        plain = await stack.enter_async_context(httpx.AsyncClient(timeout=60))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
 
+        async def ours() -> None:
+            seen = 0
+            async with us.stream(model="bench", input="") as stream:
+                async for _ in stream:
+                    seen += 1
+                await stream.result()
+            expect(seen, len(there))
 
-async def theirs(client: openai.AsyncOpenAI, events: int) -> None:
-    """Iterate over openai's typed events."""
-    seen = 0
-    async for _ in await client.responses.create(model="bench", input="", stream=True):
-        seen += 1
-    expect(seen, events)
+        async def theirs() -> None:
+            seen = 0
+            async for _ in await them.responses.create(model="bench", input="", stream=True):
+                seen += 1
+            expect(seen, len(there))
 
+        async def by_httpx() -> None:
+            seen = 0
+            async with plain.stream("POST", f"{url}/responses", json=_REQUEST) as response:
+                async for piece in response.aiter_raw():
+                    seen += len(piece)
+            expect(seen, size)
 
-async def bare_httpx(client: httpx.AsyncClient, url: str, size: int) -> None:
-    """Read the bytes with httpx."""
-    seen = 0
-    async with client.stream("POST", url, json=_REQUEST) as response:
-        async for piece in response.aiter_raw():
-            seen += len(piece)
-    expect(seen, size)
+        async def by_aiohttp() -> None:
+            seen = 0
+            async with session.post(f"{url}/responses", json=_REQUEST) as response:
+                async for piece in response.content.iter_any():
+                    seen += len(piece)
+            expect(seen, size)
 
-
-async def bare_aiohttp(session: aiohttp.ClientSession, url: str, size: int) -> None:
-    """Read the bytes with aiohttp."""
-    seen = 0
-    async with session.post(url, json=_REQUEST) as response:
-        async for piece in response.content.iter_any():
-            seen += len(piece)
-    expect(seen, size)
+        yield Clients(ours, theirs, by_httpx, by_aiohttp)
 
 
 def expect(seen: int, expected: int) -> None:
@@ -89,65 +92,55 @@ def expect(seen: int, expected: int) -> None:
         raise RuntimeError(f"expected {expected}, got {seen}")
 
 
-async def opened(stack: AsyncExitStack) -> tuple[httpx.AsyncClient, httpx.AsyncClient, aiohttp.ClientSession]:
-    """Open one client of each library for all rounds, so that opening is not measured."""
-    plain = await stack.enter_async_context(httpx.AsyncClient())
-    over_aiohttp = await stack.enter_async_context(httpx_aiohttp.HttpxAiohttpClient())
-    return plain, over_aiohttp, await stack.enter_async_context(aiohttp.ClientSession())
+async def paced(report: Report, rounds: int) -> None:
+    """Measure one event per packet, which is how models stream."""
+    with served(_DELTAS) as origin:
+        async with clients(f"{origin}/paced", _DELTAS) as c:
+            works = {"responses_proto": c.ours, "openai": c.openai, "httpx alone": c.httpx, "aiohttp alone": c.aiohttp}
+            taken = await alternate_async(works, rounds)
+    report.times("one event per packet, loopback", taken, len(frames(_DELTAS)))
+    report.ratio("paced: openai / us", taken.ratios("openai", "responses_proto"), at_least=2.8, goal=4)
+    report.ratio("paced: us / httpx alone", taken.ratios("responses_proto", "httpx alone"), at_most=0.7, goal=0.5)
+    report.ratio("paced: us / aiohttp alone", taken.ratios("responses_proto", "aiohttp alone"), goal=1.5)
 
 
-def compare(runner: asyncio.Runner, origin: str, name: str, deltas: int, rounds: int) -> int:
-    """Measure one chunk size. Return the number of missed bars."""
-    url, there = f"{origin}/{name}", frames(deltas)
-    events = len(there)
-    size = sum(len(b"event: \ndata: \n\n") + len(kind) + len(data) for kind, data in there)
-    stack = AsyncExitStack()
-    plain, over_aiohttp, session = runner.run(opened(stack))
-    ours_plain = ResponsesClient(url, "none")
-    ours_aiohttp = ResponsesClient(url, "none", http_client=over_aiohttp)
-    peer = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
-    for closable in (ours_plain.aclose, ours_aiohttp.aclose, peer.close):
-        stack.push_async_callback(closable)
-    works: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-        "openai, default engine": lambda: theirs(peer, events),
-        "us, default engine": lambda: ours(ours_plain, events),
-        "us, aiohttp": lambda: ours(ours_aiohttp, events),
-        "httpx alone": lambda: bare_httpx(plain, f"{url}/responses", size),
-        "aiohttp alone": lambda: bare_aiohttp(session, f"{url}/responses", size),
-    }
-
-    def once(work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-        return lambda: runner.run(work())
-
-    try:
-        took = alternate(*map(once, works.values()), rounds=rounds)
-    finally:
-        runner.run(stack.aclose())
-    print(f"     {SIZES[name]}, us an event:")
-    for work, seconds in zip(works, took, strict=True):
-        print(f"       {work:<24} {seconds / events * 1e6:8.2f}")
-    them, us, us_aiohttp, httpx_alone, aiohttp_alone = took
-    met = [
-        row(f"over loopback, {SIZES[name]}: openai / us", them / us, 6, at_least=True),
-        row("the same: us / httpx alone", us / httpx_alone, 1.3, at_least=False),
-        row("the same with aiohttp: openai / us", them / us_aiohttp, 12, at_least=True, note=f"us / aiohttp alone {us_aiohttp / aiohttp_alone:.2f}"),
-    ]  # fmt: skip
-    return met.count(False)
+async def burst(report: Report, rounds: int) -> None:
+    """Measure a server that is ahead of its client."""
+    with served(_BURST_DELTAS) as origin:
+        async with clients(f"{origin}/burst", _BURST_DELTAS) as c:
+            works = {"responses_proto": c.ours, "openai": c.openai, "httpx alone": c.httpx, "aiohttp alone": c.aiohttp}
+            taken = await alternate_async(works, rounds)
+    report.times("burst, loopback", taken, len(frames(_BURST_DELTAS)))
+    report.ratio("burst: openai / us", taken.ratios("openai", "responses_proto"), at_least=10, goal=20)
 
 
-def main() -> int:
-    """Measure both chunk sizes. Return the number of missed bars."""
-    parser = argparse.ArgumentParser(description="Speed over a loopback socket.")
-    parser.add_argument("--deltas", type=int, default=5_000)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
-        asyncio.run(serve_prepared(options.deltas))
-        return 0
-    with served("benchmarks.loopback", "--deltas", str(options.deltas)) as origin, asyncio.Runner() as runner:
-        return sum(compare(runner, origin, name, options.deltas, options.rounds) for name in SIZES)
+async def many(report: Report, rounds: int) -> None:
+    """Measure a thousand streams at once, each with an event every half second."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    lost: dict[str, int] = {}
+    with served(_MANY_DELTAS) as origin:
+        async with clients(f"{origin}/many/{_MANY}", _MANY_DELTAS) as c:
+
+            def all_of(name: str, read: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+                async def work() -> None:
+                    ends: list[Any] = await asyncio.gather(*(read() for _ in range(_MANY)), return_exceptions=True)
+                    errors = [end for end in ends if end is not None]
+                    lost[name] = lost.get(name, 0) + len(errors)
+                    for error in errors[:3]:
+                        print(f"       {name}: {error!r}")
+
+                return work
+
+            works = {"responses_proto": all_of("us", c.ours), "openai": all_of("openai", c.openai)}
+            taken = await alternate_async(works, rounds)
+    report.times(f"{_MANY} paced streams at once", taken, _MANY * len(frames(_MANY_DELTAS)))
+    report.ratio("many: lost streams of ours", [float(lost["us"])], at_most=0, goal=0)
+    report.ratio("many: openai / us", taken.ratios("openai", "responses_proto"), at_least=2.5, goal=4)
 
 
-if __name__ == "__main__":
-    sys.exit(min(main(), 1))
+def run(report: Report, rounds: int) -> None:
+    """Measure all of this module."""
+    asyncio.run(paced(report, rounds))
+    asyncio.run(burst(report, rounds))
+    asyncio.run(many(report, max(1, rounds // 3)))
