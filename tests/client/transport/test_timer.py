@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 from tests.support import both_loops, run
 
 from responses_proto.client.transport._timer import ReadTimer, on_asyncio
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 LONG = 3600.0
 
@@ -23,6 +27,19 @@ def test_the_loop_is_known(backend: str) -> None:
     assert not on_asyncio()
 
 
+@contextmanager
+def limit(timer: ReadTimer, seconds: float) -> Generator[None]:
+    """Bound the waits of a block, which is left silently when the time runs out."""
+    timer.start(seconds)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not timer.ran_out():
+            raise
+    finally:
+        timer.end()
+
+
 async def fails() -> None:
     await asyncio.sleep(0)
     raise ValueError("no")
@@ -33,13 +50,13 @@ def test_a_wait_that_takes_too_long_is_left_silently_and_the_task_goes_on() -> N
         timer = ReadTimer()
         task: Any = asyncio.current_task()
         for _ in range(3):  # the timer serves again after it ran out
-            with timer.limit(0.01):
+            with limit(timer, 0.01):
                 await asyncio.sleep(LONG)
                 pytest.fail("it was not cancelled")
             assert task.cancelling() == 0
-            with timer.limit(LONG):
+            with limit(timer, LONG):
                 await asyncio.sleep(0.02)
-            with pytest.raises(ValueError, match="no"), timer.limit(LONG):
+            with pytest.raises(ValueError, match="no"), limit(timer, LONG):
                 await fails()
         timer.stop()
 
@@ -62,7 +79,7 @@ def test_it_bounds_a_wait_that_is_many_and_cleans_up_inside() -> None:
                 ended = True
 
         timer = ReadTimer()
-        with timer.limit(0.05):
+        with limit(timer, 0.05):
             await trickle()
             pytest.fail("it was not cancelled")
         assert ended
@@ -85,10 +102,10 @@ def test_waits_within_their_limits_set_one_timer() -> None:
         loop.call_at = counted  # type: ignore[method-assign] # counts what the loop is asked for
         timer = ReadTimer()
         for _ in range(1000):
-            with timer.limit(LONG):
+            with limit(timer, LONG):
                 await asyncio.sleep(0)
         assert len(times) == 1
-        with timer.limit(0.01):  # a tighter one moves it
+        with limit(timer, 0.01):  # a tighter one moves it
             await asyncio.sleep(LONG)
         assert len(times) > 1
         timer.stop()
@@ -104,7 +121,7 @@ def test_a_cancellation_by_others_is_theirs(who: str) -> None:
 
         async def wait(seconds: float) -> None:
             with scope:
-                with timer.limit(seconds):
+                with limit(timer, seconds):
                     await asyncio.sleep(LONG)
                 await anyio.sleep(LONG)  # reached if the timer took the cancellation for its own
 
@@ -124,10 +141,22 @@ def test_a_cancellation_by_others_is_theirs(who: str) -> None:
     run("asyncio", test)
 
 
+def test_a_cancellation_that_the_wait_itself_catches_is_over() -> None:
+    async def test() -> None:
+        timer = ReadTimer()
+        task: Any = asyncio.current_task()
+        with limit(timer, 0.01), suppress(asyncio.CancelledError):
+            await asyncio.sleep(LONG)
+        assert task.cancelling() == 0
+        timer.stop()
+
+    run("asyncio", test)
+
+
 def test_a_timer_that_nobody_stops_does_nothing() -> None:
     async def test() -> None:
         timer = ReadTimer()
-        with timer.limit(0.01):
+        with limit(timer, 0.01):
             pass
         await asyncio.sleep(0.05)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from typing import TYPE_CHECKING, Final, Protocol
@@ -138,24 +139,27 @@ class Exchange:
             left = timeouts.total - (began - self._started)
             if allowed is None or left < allowed:
                 kind, allowed = "total", left
-        if allowed is None:
-            piece = await reply.receive()
-            self.waited += time.monotonic() - began
-            return piece
-        with self._limit(allowed):
-            piece = await reply.receive()
-            self.waited += time.monotonic() - began
-            return piece
-        waited = time.monotonic() - began
-        self.waited += waited
+        try:
+            if allowed is None:
+                return await reply.receive()
+            # Whatever the transport does in one call, however many reads: it is bounded.
+            if self._timer is None:
+                with anyio.move_on_after(max(0.0, allowed)):
+                    return await reply.receive()
+            else:
+                self._timer.start(allowed)
+                try:
+                    return await reply.receive()
+                except asyncio.CancelledError:
+                    if not self._timer.ran_out():
+                        raise
+                finally:
+                    self._timer.end()
+        finally:
+            waited = time.monotonic() - began
+            self.waited += waited
         elapsed = {"between_bytes": waited, "total": time.monotonic() - self._started}.get(kind, self.waited)
         raise self._deadline_exceeded(kind, elapsed)
-
-    def _limit(self, seconds: float) -> ReadTimer | anyio.CancelScope:
-        """Return a context that is left silently after so many seconds. It bounds all that a transport does in it, however many reads."""
-        if self._timer is not None:
-            return self._timer.limit(seconds)
-        return anyio.move_on_after(max(0.0, seconds))
 
     async def read_first(self, kind: str = "", allowed: float | None = None) -> tuple[bytes, bool]:
         """Read until the first bytes tell what the body is. Return them, and whether it is plainly an event stream.
