@@ -273,7 +273,8 @@ def imports(report: Report, rounds: int) -> None:
         return float(done.stdout)
 
     ours, theirs = "from responses_proto import ResponsesClient, ResponseStream, models, codec", "import openai"
-    seconds(ours), seconds(theirs)
+    for work in (ours, theirs):
+        seconds(work)
     taken = [(seconds(ours), seconds(theirs)) for _ in range(rounds)]
     print(
         f"     import, CPU ms: {statistics.median(us for us, _ in taken) * 1e3:.0f}, openai {statistics.median(them for _, them in taken) * 1e3:.0f}"

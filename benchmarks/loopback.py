@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import resource
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, Final
+import time
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import aiohttp
-import attrs
 import httpx
 import httpx2
 import openai
-from benchmarks.measure import alternate_async
+from benchmarks.measure import Rounds, alternate_async
 from benchmarks.server import served
 from benchmarks.streams import frames
 
 from responses_proto import ResponsesClient, Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from benchmarks.measure import Report
 
@@ -32,58 +32,78 @@ _MANY_DELTAS: Final = 16
 _REQUEST: Final = {"model": "bench", "input": "", "stream": True}
 
 
-@attrs.frozen
 class Clients:
-    """One function per client: each reads one stream to its end and checks that nothing is missing."""
+    """All clients, opened once, so that opening them is not measured. Each method reads one stream to its end and checks that nothing is missing.
 
-    ours: Callable[[], Awaitable[None]]
-    openai: Callable[[], Awaitable[None]]
-    httpx: Callable[[], Awaitable[None]]
-    aiohttp: Callable[[], Awaitable[None]]
+    ``begun`` is called when the first event has arrived.
+    """
 
+    def __init__(self, url: str, deltas: int) -> None:
+        there = frames(deltas)
+        self._events = len(there)
+        self._bytes = sum(len(b"event: \ndata: \n\n") + len(kind) + len(data) for kind, data in there)
+        self._url = f"{url}/responses"
+        self._ours = ResponsesClient(url, "none", timeouts=Timeouts(connect=60))
+        limits = httpx2.Limits(max_connections=None)
+        self._openai = openai.AsyncOpenAI(
+            base_url=url, api_key="none", max_retries=0, http_client=httpx2.AsyncClient(limits=limits, timeout=60)
+        )
+        self._httpx = httpx.AsyncClient(timeout=60)
+        self._aiohttp = aiohttp.ClientSession()
 
-@asynccontextmanager
-async def clients(url: str, deltas: int) -> AsyncGenerator[Clients]:
-    """Open all clients once, so that opening them is not measured."""
-    there = frames(deltas)
-    size = sum(len(b"event: \ndata: \n\n") + len(kind) + len(data) for kind, data in there)
-    async with AsyncExitStack() as stack:
-        us = await stack.enter_async_context(ResponsesClient(url, "none", timeouts=Timeouts(connect=60)))
-        no_limits = httpx2.AsyncClient(limits=httpx2.Limits(max_connections=None), timeout=60)
-        http = await stack.enter_async_context(no_limits)
-        them = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0, http_client=http)
-        plain = await stack.enter_async_context(httpx.AsyncClient(timeout=60))
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+    async def __aenter__(self) -> Self:
+        return self
 
-        async def ours() -> None:
-            seen = 0
-            async with us.stream(model="bench", input="") as stream:
-                async for _ in stream:
-                    seen += 1
-                await stream.result()
-            expect(seen, len(there))
+    async def __aexit__(self, *_: object) -> None:
+        await self._ours.aclose()
+        await self._openai.close()
+        await self._httpx.aclose()
+        await self._aiohttp.close()
 
-        async def theirs() -> None:
-            seen = 0
-            async for _ in await them.responses.create(model="bench", input="", stream=True):
+    def works(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Return all of them by their names in the report."""
+        return {
+            "responses_proto": self.ours,
+            "openai": self.openai,
+            "httpx alone": self.httpx,
+            "aiohttp alone": self.aiohttp,
+        }
+
+    async def ours(self, begun: Callable[[], object] = int) -> None:
+        """Iterate over the typed events."""
+        seen = 0
+        async with self._ours.stream(model="bench", input="") as stream:
+            async for _ in stream:
                 seen += 1
-            expect(seen, len(there))
+                if seen == 1:
+                    begun()
+            await stream.result()
+        expect(seen, self._events)
 
-        async def by_httpx() -> None:
-            seen = 0
-            async with plain.stream("POST", f"{url}/responses", json=_REQUEST) as response:
-                async for piece in response.aiter_raw():
-                    seen += len(piece)
-            expect(seen, size)
+    async def openai(self, begun: Callable[[], object] = int) -> None:
+        """Iterate over openai's typed events."""
+        seen = 0
+        async for _ in await self._openai.responses.create(model="bench", input="", stream=True):
+            seen += 1
+            if seen == 1:
+                begun()
+        expect(seen, self._events)
 
-        async def by_aiohttp() -> None:
-            seen = 0
-            async with session.post(f"{url}/responses", json=_REQUEST) as response:
-                async for piece in response.content.iter_any():
-                    seen += len(piece)
-            expect(seen, size)
+    async def httpx(self) -> None:
+        """Read the bytes with httpx."""
+        seen = 0
+        async with self._httpx.stream("POST", self._url, json=_REQUEST) as response:
+            async for piece in response.aiter_raw():
+                seen += len(piece)
+        expect(seen, self._bytes)
 
-        yield Clients(ours, theirs, by_httpx, by_aiohttp)
+    async def aiohttp(self) -> None:
+        """Read the bytes with aiohttp."""
+        seen = 0
+        async with self._aiohttp.post(self._url, json=_REQUEST) as response:
+            async for piece in response.content.iter_any():
+                seen += len(piece)
+        expect(seen, self._bytes)
 
 
 def expect(seen: int, expected: int) -> None:
@@ -95,9 +115,8 @@ def expect(seen: int, expected: int) -> None:
 async def paced(report: Report, rounds: int) -> None:
     """Measure one event per packet, which is how models stream."""
     with served(_DELTAS) as origin:
-        async with clients(f"{origin}/paced", _DELTAS) as c:
-            works = {"responses_proto": c.ours, "openai": c.openai, "httpx alone": c.httpx, "aiohttp alone": c.aiohttp}
-            taken = await alternate_async(works, rounds)
+        async with Clients(f"{origin}/paced", _DELTAS) as c:
+            taken = await alternate_async(c.works(), rounds)
     report.times("one event per packet, loopback", taken, len(frames(_DELTAS)))
     report.ratio("paced: openai / us", taken.ratios("openai", "responses_proto"), at_least=2.8, goal=4)
     report.ratio("paced: us / httpx alone", taken.ratios("responses_proto", "httpx alone"), at_most=0.7, goal=0.5)
@@ -107,35 +126,44 @@ async def paced(report: Report, rounds: int) -> None:
 async def burst(report: Report, rounds: int) -> None:
     """Measure a server that is ahead of its client."""
     with served(_BURST_DELTAS) as origin:
-        async with clients(f"{origin}/burst", _BURST_DELTAS) as c:
-            works = {"responses_proto": c.ours, "openai": c.openai, "httpx alone": c.httpx, "aiohttp alone": c.aiohttp}
-            taken = await alternate_async(works, rounds)
+        async with Clients(f"{origin}/burst", _BURST_DELTAS) as c:
+            taken = await alternate_async(c.works(), rounds)
     report.times("burst, loopback", taken, len(frames(_BURST_DELTAS)))
     report.ratio("burst: openai / us", taken.ratios("openai", "responses_proto"), at_least=10, goal=20)
 
 
 async def many(report: Report, rounds: int) -> None:
-    """Measure a thousand streams at once, each with an event every half second."""
+    """Measure a thousand streams at once, each with an event every half second, from when all have begun to the end of the last."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    lost: dict[str, int] = {}
+    lost = {"responses_proto": 0, "openai": 0}
+    taken = Rounds({name: [] for name in lost})
+
+    async def measure(name: str, read: Callable[[Callable[[], object]], Awaitable[None]]) -> float:
+        waiting, since = _MANY, time.process_time()
+
+        def begun() -> None:
+            nonlocal waiting, since
+            waiting -= 1
+            if not waiting:
+                since = time.process_time()
+
+        gc.collect()
+        ends: list[Any] = await asyncio.gather(*(read(begun) for _ in range(_MANY)), return_exceptions=True)
+        for error in (errors := [end for end in ends if end is not None])[:3]:
+            print(f"       {name}: {error!r}")
+        lost[name] += len(errors)
+        return time.process_time() - since
+
     with served(_MANY_DELTAS) as origin:
-        async with clients(f"{origin}/many/{_MANY}", _MANY_DELTAS) as c:
-
-            def all_of(name: str, read: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-                async def work() -> None:
-                    ends: list[Any] = await asyncio.gather(*(read() for _ in range(_MANY)), return_exceptions=True)
-                    errors = [end for end in ends if end is not None]
-                    lost[name] = lost.get(name, 0) + len(errors)
-                    for error in errors[:3]:
-                        print(f"       {name}: {error!r}")
-
-                return work
-
-            works = {"responses_proto": all_of("us", c.ours), "openai": all_of("openai", c.openai)}
-            taken = await alternate_async(works, rounds)
-    report.times(f"{_MANY} paced streams at once", taken, _MANY * len(frames(_MANY_DELTAS)))
-    report.ratio("many: lost streams of ours", [float(lost["us"])], at_most=0, goal=0)
+        async with Clients(f"{origin}/many/{_MANY}", _MANY_DELTAS) as c:
+            for number in range(rounds + 1):
+                for name, read in (("responses_proto", c.ours), ("openai", c.openai)):
+                    seconds = await measure(name, read)
+                    if number:
+                        taken.taken[name].append(seconds)
+    report.times(f"{_MANY} paced streams at once", taken, _MANY * (len(frames(_MANY_DELTAS)) - 1))
+    report.ratio("many: lost streams of ours", [float(lost["responses_proto"])], at_most=0, goal=0)
     report.ratio("many: openai / us", taken.ratios("openai", "responses_proto"), at_least=2.5, goal=4)
 
 
