@@ -354,6 +354,22 @@ def test_a_handshake_that_fails_leaves_nothing_open(talk: Any, wait: float) -> N
     run("asyncio", test)
 
 
+def test_a_slow_handshake_is_waited_for() -> None:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.2)
+        await writer.start_tls(server_context())
+        await echo(reader, writer)
+
+    async def test() -> None:
+        async with serving(talk) as port:
+            stream = await connect(port, tls=True)
+            await stream.write(b"at last")
+            assert await stream.read(MANY, 60) == b"at last"
+            await stream.aclose()
+
+    run("asyncio", test)
+
+
 @pytest.mark.parametrize("name", ["elsewhere.example", "localhost"])
 def test_a_certificate_of_others_is_refused(name: str) -> None:
     async def test() -> None:
