@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import struct
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -251,6 +252,24 @@ def test_reads_are_bounded_and_can_be_cancelled_without_loss() -> None:
     run("asyncio", test)
 
 
+def test_loops_in_several_threads_do_not_disturb_each_other() -> None:
+    async def echoed(content: bytes) -> bytes:
+        async with serving(echo) as port:
+            stream = await connect(port, tls=False)
+            received = b""
+            for number in range(1, 201):
+                await stream.write(content, 60)
+                while len(received) < number * len(content):
+                    received += await stream.read(MANY, 60)
+            await stream.aclose()
+            return received
+
+    with ThreadPoolExecutor() as threads:
+        contents = [bytes([number]) * 1000 for number in range(4)]
+        for content, received in zip(contents, threads.map(lambda c: asyncio.run(echoed(c)), contents), strict=True):
+            assert set(received) == set(content)
+
+
 # ---- connecting
 
 
@@ -356,6 +375,7 @@ def test_a_handshake_that_fails_leaves_nothing_open(talk: Any, wait: float) -> N
 
 def test_a_slow_handshake_is_waited_for() -> None:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined] # as above
         await asyncio.sleep(0.2)
         await writer.start_tls(server_context())
         await echo(reader, writer)

@@ -1,7 +1,8 @@
 """Connections on asyncio for httpcore's pool, made for streams of many small events.
 
 httpcore's own backend goes through anyio, which opens a cancel scope for each read, and twice as many layers for TLS. Here, the event loop
-hands data to an ``asyncio.Protocol``, and a read returns what has arrived: one callback and one future per read. TLS is the loop's.
+hands data to a protocol, and a read returns what has arrived: one callback and one future per read. TLS is the loop's. The protocol is a
+buffered one, because for any other the loop allocates 256 KiB for each read.
 
 Both directions have back-pressure. The socket is not read while more than :data:`_READ_AHEAD` bytes wait for a reader, and a write
 returns when the operating system has taken everything; over TLS, when it has taken everything before.
@@ -13,6 +14,7 @@ import asyncio
 import itertools
 import select
 import socket
+import threading
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
@@ -28,6 +30,16 @@ _READ_AHEAD: Final = 64 * 1024  # bytes
 _NEXT_ADDRESS: Final = 0.25  # seconds until the next address is tried as well; RFC 8305, section 5
 _HANDSHAKE: Final = 24 * 60 * 60.0  # seconds: the loop needs a bound, and its default could be below the caller's
 _EXTRA: Final = {"client_addr": "sockname", "server_addr": "peername"}  # httpcore's names and the loop's
+
+
+class _Thread(threading.local):
+    """The buffer of all connections of one thread: what a loop reads into it is copied before it reads again."""
+
+    def __init__(self) -> None:
+        self.buffer = memoryview(bytearray(_READ_AHEAD))  # a view, because the loop writes into slices of it
+
+
+_thread: Final = _Thread()
 
 
 class AsyncioBackend(httpcore.AsyncNetworkBackend):
@@ -111,7 +123,7 @@ async def _open_socket(info: Any, local_address: str | None) -> socket.socket:
     return opened
 
 
-class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
+class AsyncioStream(asyncio.BufferedProtocol, httpcore.AsyncNetworkStream):
     """One connection, plain or TLS: the loop's protocol and httpcore's stream in one. One task reads at a time."""
 
     def __init__(self) -> None:
@@ -135,9 +147,12 @@ class AsyncioStream(asyncio.Protocol, httpcore.AsyncNetworkStream):
         # Any byte that waits for the operating system pauses writing. The limits of a TLS transport mean "as much", not "more".
         self._transport.set_write_buffer_limits(high=1 if self._secured else 0, low=0)
 
-    def data_received(self, data: bytes) -> None:
-        self._pieces.append(data)
-        self._size += len(data)
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the signature of the base class
+        return _thread.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._pieces.append(bytes(_thread.buffer[:nbytes]))
+        self._size += nbytes
         if self._size > _READ_AHEAD and not self._paused:
             self._paused = True
             self._transport.pause_reading()
