@@ -80,9 +80,8 @@ coverage: install ## measure each module that never awaits by its own tests
 fuzz: install ## run the tests of damaged streams and random requests for a long time
 	$(BIN)/python -m pytest tests/protocol/test_damage.py tests/hostile/test_fuzz.py --hypothesis-profile=fuzz $(ARGS)
 
-bench: install ## compare speed and memory with the peers
-	@missed=0; for part in engine loopback concurrent; do \
-	  $(BIN)/python -m benchmarks.$$part || missed=1; done; exit $$missed
+bench: install ## compare speed and memory with the peers; BENCH="--json FILE --plot FILE" keeps the results
+	$(BIN)/python -m benchmarks $(BENCH)
 
 clean: ## remove the environments and what tools leave behind
 	rm -rf .venv .venv-* build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

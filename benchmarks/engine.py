@@ -1,139 +1,167 @@
-"""Measure the speed and memory of the engine beside its peers: ``make bench``.
-
-The peers are ``openai``, which reads the same bytes with its own client over an in-memory transport, and ``msgspec``, which is the
-limit: it decodes the same frames into a tagged struct, without checks and without accumulation.
-"""
+"""Speed of the engine and of the client above it, without a network: one event per chunk, and recorded streams. Growth, memory, import."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import os
+import re
+import statistics
 import subprocess
 import sys
 import tracemalloc
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import httpx2
 import msgspec
 import openai
-from benchmarks.measure import alternate, row, timed
-from benchmarks.streams import chunked, frames, sse
+import orjson
+from benchmarks.measure import alternate, alternate_async, cpu_time
+from benchmarks.streams import chunked, events_of, frames, recorded, sse
+from openai.types.responses import ResponseStreamEvent
 
-from responses_proto import ResponsesClient, ResponseStream, codec
+from responses_proto import ResponsesClient, ResponseStream
 from responses_proto.models import OutputTextDelta
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
-DELTAS = 5_000
-ROUNDS = 7
-STREAM = sse(DELTAS)
-FRAMES = frames(DELTAS)
-EVENTS = len(FRAMES)
-CHUNKS = chunked(STREAM, 4096)
-_URL = "http://bench.invalid/v1"
+    from benchmarks.measure import Report
+
+__all__ = ["read_thousands", "run"]
+
+_DELTAS: Final = 2_000
+_URL: Final = "http://bench.invalid/v1"
+_DATA: Final = re.compile(rb"^data: ?(\{.*)$", re.MULTILINE)
 
 
 class _Body(httpx2.AsyncByteStream):
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._chunks = chunks
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        for chunk in CHUNKS:
+        for chunk in self._chunks:
             yield chunk
 
 
 class _Memory(httpx2.AsyncBaseTransport):
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._chunks = chunks
+
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=_Body(), request=request)
+        headers = {"content-type": "text/event-stream"}
+        return httpx2.Response(200, headers=headers, stream=_Body(self._chunks), request=request)
 
 
-def _client() -> httpx2.AsyncClient:
-    return httpx2.AsyncClient(transport=_Memory())
+async def in_memory(report: Report, rounds: int) -> None:
+    """Measure one event per chunk, through both clients over the same transport in memory."""
+    chunks = events_of(sse(_DELTAS))
 
-
-async def ours(*, snapshot: bool = False) -> None:
-    """Iterate over the typed events. With ``snapshot``, accumulate the response, too."""
-    async with (
-        ResponsesClient(base_url=_URL, api_key="none", http_client=_client()) as client,
-        client.stream(model="bench", input="") as stream,
-    ):
+    async def ours() -> None:
         seen = 0
-        async for _ in stream:
-            seen += 1
-        if snapshot:
-            assert (await stream.result()).output_text  # noqa: S101 - the snapshot is built when it is read
-        assert seen == EVENTS  # noqa: S101 - all work must be done
-
-
-async def theirs(*, snapshot: bool = False) -> None:
-    """Iterate over openai's events. With ``snapshot``, use its accumulator, too."""
-    async with openai.AsyncOpenAI(base_url=_URL, api_key="none", http_client=_client()) as client:
-        seen = 0
-        if snapshot:
-            async with client.responses.stream(model="bench", input="") as helper:
-                async for _ in helper:
-                    seen += 1
-                assert (await helper.get_final_response()).output_text  # noqa: S101 - as above
-        else:
-            async for _ in await client.responses.create(model="bench", input="", stream=True):
+        async with client.stream(model="bench", input="") as stream:
+            async for _ in stream:
                 seen += 1
-        assert seen >= EVENTS  # noqa: S101 - as above
+            await stream.result()
+        expect(seen, len(chunks))
+
+    async def theirs() -> None:
+        seen = 0
+        async for _ in await peer.responses.create(model="bench", input="", stream=True):
+            seen += 1
+        expect(seen, len(chunks))
+
+    async def bare() -> None:
+        seen = 0
+        async with http.stream("POST", _URL) as response:
+            async for _ in response.aiter_raw():
+                seen += 1
+        expect(seen, len(chunks))
+
+    async with (
+        httpx2.AsyncClient(transport=_Memory(chunks)) as http,
+        ResponsesClient(base_url=_URL, api_key="none", http_client=http) as client,
+    ):
+        peer = openai.AsyncOpenAI(base_url=_URL, api_key="none", http_client=http)
+        taken = await alternate_async({"responses_proto": ours, "openai": theirs, "httpx2 alone": bare}, rounds)
+    report.times("one event per chunk, in memory", taken, len(chunks))
+    report.ratio("in memory: openai / us", taken.ratios("openai", "responses_proto"), at_least=10, goal=15)
 
 
-def engine(converter: codec.Converter | None = None) -> None:
-    """Read bytes into typed events, without a client."""
-    stream = ResponseStream(converter=converter)
-    for chunk in CHUNKS:
-        stream.receive_data(chunk)
-        for _ in stream.events_received():
+def expect(seen: int, expected: int) -> None:
+    """Raise if not all of the work was done."""
+    if seen != expected:
+        raise RuntimeError(f"expected {expected}, got {seen}")
+
+
+# ---- recorded streams
+
+
+def by_engine(streams: list[list[bytes]]) -> None:
+    """Read streams into typed events and snapshots, one event per read."""
+    for reads in streams:
+        stream = ResponseStream()
+        for read in reads:
+            stream.receive_data(read)
+            for _ in stream.events_received():
+                pass
+        stream.receive_eof()
+        expect(bool(stream.response.output), expected=True)
+
+
+def by_openai(client: openai.OpenAI, streams: list[list[bytes]]) -> None:
+    """Decode streams into openai's typed events, without its HTTP client and without a snapshot."""
+    request = httpx2.Request("POST", _URL)
+    event_type = cast("Any", ResponseStreamEvent)
+    for reads in streams:
+        response = httpx2.Response(200, content=iter(reads), request=request)
+        for _ in openai.Stream[Any](cast_to=event_type, response=response, client=client):
             pass
-    stream.receive_eof()
 
 
-class _Delta(msgspec.Struct, tag="response.output_text.delta", tag_field="type"):
-    sequence_number: int
-    item_id: str
-    output_index: int
-    content_index: int
-    delta: str
-    logprobs: list[Any] = []
-    obfuscation: str = ""
+def by_loads(loads: Callable[[bytes], object], streams: list[list[bytes]]) -> None:
+    """Decode the JSON of each event, and nothing more."""
+    for data in streams:
+        for each in data:
+            loads(each)
 
 
-class _Done(msgspec.Struct, tag="response.output_text.done", tag_field="type"):
-    sequence_number: int
-    item_id: str
-    output_index: int
-    content_index: int
-    text: str
+def recordings(client: openai.OpenAI) -> list[list[bytes]]:
+    """Return the recorded streams that openai can read as well, as one read per event."""
+    usable: list[list[bytes]] = []
+    for reads in map(events_of, recorded()):
+        try:
+            by_openai(client, [reads])
+            by_engine([reads])
+        except Exception:  # noqa: BLE001, S112 - made for another client, or an error
+            continue
+        usable.append(reads)
+    return usable
 
 
-_decoder = msgspec.json.Decoder(_Delta | _Done)
-_DELTA_STREAM = b"".join(
-    b"event: %b\ndata: %b\n\n" % (name.encode(), data) for name, data in FRAMES if name == OutputTextDelta.type
-)
-_DELTA_CHUNKS = chunked(_DELTA_STREAM, 4096)
+def recorded_streams(report: Report, rounds: int) -> None:
+    """Measure recorded traffic, one event per read, with the snapshot."""
+    with openai.OpenAI(base_url=_URL, api_key="none") as client:
+        streams = recordings(client)
+        data = [[found[1] for read in reads if (found := _DATA.search(read))] for reads in streams]
+        events = sum(map(len, data))
+        works = {
+            "responses_proto": lambda: by_engine(streams),
+            "openai, events only": lambda: by_openai(client, streams),
+            "orjson alone": lambda: by_loads(orjson.loads, data),
+            "msgspec alone": lambda: by_loads(msgspec.json.decode, data),
+        }
+        taken = alternate(works, rounds)
+    report.times(f"{len(streams)} recorded streams of {events / len(streams):.0f} events", taken, events)
+    report.ratio("recorded: openai / us", taken.ratios("openai, events only", "responses_proto"), at_least=12, goal=20)
+    report.ratio("recorded: us / orjson alone", taken.ratios("responses_proto", "orjson alone"), goal=3.5)
 
 
-def limit() -> None:
-    """Split the frames in the simplest way, and decode each with msgspec."""
-    rest = b""
-    decode = _decoder.decode
-    for chunk in _DELTA_CHUNKS:
-        *blocks, rest = (rest + chunk).split(b"\n\n")
-        for block in blocks:
-            decode(block.partition(b"\ndata: ")[2])
+# ---- growth
 
 
-def ours_at_the_limit() -> None:
-    """Read the same deltas with the engine."""
-    stream = ResponseStream()
-    for chunk in _DELTA_CHUNKS:
-        stream.receive_data(chunk)
-        stream.events_received()
-
-
-def per_event(deltas: int) -> float:
-    """Return the seconds per event of a stream with ``deltas`` deltas."""
+def stream_of(deltas: int) -> Callable[[], None]:
+    """Return a function that reads a stream of so many deltas."""
     chunks = chunked(sse(deltas), 65_536)
 
     def work() -> None:
@@ -142,21 +170,13 @@ def per_event(deltas: int) -> float:
             stream.receive_data(chunk)
             stream.events_received()
 
-    return timed(work) / deltas
+    return work
 
 
-def one_event(size: int) -> float:
-    """Return the seconds for one event of ``size`` bytes, in chunks of 1 KiB."""
-    data = json.dumps(
-        {
-            "type": "response.output_text.done",
-            "sequence_number": 0,
-            "item_id": "m",
-            "output_index": 0,
-            "content_index": 0,
-            "text": "x" * size,
-        }
-    )
+def event_of(size: int) -> Callable[[], None]:
+    """Return a function that reads one event of so many bytes, in chunks of 1 KiB."""
+    place = {"sequence_number": 0, "item_id": "m", "output_index": 0, "content_index": 0}
+    data = json.dumps({"type": "response.output_text.done", **place, "text": "x" * size})
     chunks = chunked(f"event: response.output_text.done\ndata: {data}\n\n".encode(), 1024)
 
     def work() -> None:
@@ -164,142 +184,115 @@ def one_event(size: int) -> float:
         for chunk in chunks:
             stream.receive_data(chunk)
 
-    return min(timed(work) for _ in range(3))
+    return work
 
 
-def bytes_per_kept(keep: Callable[[], list[Any]]) -> float:
-    """Return the bytes of memory per kept delta event."""
+def growth(report: Report, rounds: int) -> None:
+    """Measure that the cost of an event does not depend on the length of the stream, nor the cost of a byte on that of the event."""
+    short, long, small, large = stream_of(10_000), stream_of(1_000_000), event_of(2**20), event_of(8 * 2**20)
+
+    def ratios(longer: Callable[[], None], shorter: Callable[[], None], times: int, number: int) -> list[float]:
+        """Compare a long work with as many short ones as it is longer, so that noise weighs the same on both sides."""
+
+        def shorts() -> None:
+            for _ in range(times):
+                shorter()
+
+        return [cpu_time(longer) / cpu_time(shorts) for _ in range(number)]
+
+    short()
+    million = ratios(long, short, 100, max(1, rounds // 3))
+    report.ratio("growth: an event of 1 000 000 / of 10 000", million, at_most=1.2, goal=1.1)
+    byte = [8 * ratio for ratio in ratios(large, small, 8, rounds)]
+    report.ratio("growth: an event of 8 MiB / of 1 MiB", byte, at_most=10, goal=8.5)
+
+
+# ---- memory
+
+
+def kept_by_us(chunks: list[bytes]) -> Iterator[object]:
+    """Yield the delta events of the engine."""
+    stream = ResponseStream()
+    for chunk in chunks:
+        stream.receive_data(chunk)
+        yield from (event for event in stream.events_received() if isinstance(event, OutputTextDelta))
+
+
+def kept_by_openai(client: openai.OpenAI, chunks: list[bytes]) -> Iterator[object]:
+    """Yield the delta events of openai."""
+    response = httpx2.Response(200, content=iter(chunks), request=httpx2.Request("POST", _URL))
+    event_type = cast("Any", ResponseStreamEvent)
+    for event in openai.Stream[Any](cast_to=event_type, response=response, client=client):
+        if event.type == OutputTextDelta.type:
+            yield event
+
+
+def bytes_each(events: Iterator[object]) -> float:
+    """Return the bytes of memory that each of these takes, if all are kept."""
     tracemalloc.start()
-    kept = keep()
+    kept = list(events)
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return size / len(kept)
 
 
-def keep_ours() -> list[Any]:
-    """Return every delta event of the engine."""
+def memory(report: Report) -> None:
+    """Measure that what is kept takes little, and what nobody keeps takes nothing."""
+    chunks = chunked(sse(_DELTAS), 4096)
+    with openai.OpenAI(base_url=_URL, api_key="none") as client:
+        ratio = bytes_each(kept_by_openai(client, chunks)) / bytes_each(kept_by_us(chunks))
+    report.ratio("memory: a kept delta, openai / us", [ratio], at_least=4, goal=6)
+    for name, rotating in (("", False), (", rotating ids", True)):
+        code = (
+            "import resource; from benchmarks.engine import read_thousands as read;"
+            "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+            f"read(10, {rotating}); before = peak(); read(1000, {rotating}); print((peak() - before) / 1024)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603 - our own code
+        report.ratio(f"memory: MiB for 1 000 000 events{name}", [float(done.stdout)], at_most=5, goal=1)
+
+
+def read_thousands(thousands: int, rotating: bool) -> None:  # noqa: FBT001 - called by the line of code above
+    """Read ``thousands`` times a thousand deltas without text, made while reading. ``rotating``: each has another item id."""
     stream = ResponseStream()
-    kept: list[Any] = []
-    for chunk in CHUNKS:
-        stream.receive_data(chunk)
-        kept += [event for event in stream.events_received() if isinstance(event, OutputTextDelta)]
-    return kept
-
-
-def keep_theirs() -> list[Any]:
-    """Return every delta event of openai."""
-
-    async def run() -> list[Any]:
-        async with openai.AsyncOpenAI(base_url=_URL, api_key="none", http_client=_client()) as client:
-            stream = await client.responses.create(model="bench", input="", stream=True)
-            return [event async for event in stream if event.type == OutputTextDelta.type]
-
-    return asyncio.run(run())
-
-
-def grown() -> float:
-    """Return the MiB by which a process grows when it reads a million events and keeps none. The accumulated text is included."""
-    code = (
-        "import resource; from benchmarks.engine import read_a_million; peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
-        "read_a_million(10); before = peak(); read_a_million(1000); print((peak() - before) / 1024)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603 - our own code
-    return float(done.stdout)
-
-
-def read_a_million(thousands: int) -> None:
-    """Read ``thousands`` times a thousand deltas, generated while reading."""
-    stream = ResponseStream()
-    before = b"".join(b"data: %b\n\n" % data for _, data in FRAMES[:4])
-    stream.receive_data(before)
-    template = FRAMES[4][1].replace(b'"sequence_number":4,', b'"sequence_number":%d,')
+    there = frames(1)
+    stream.receive_data(b"".join(b"data: %b\n\n" % data for _, data in there[:4]))
+    delta = json.loads(there[4][1])
     for thousand in range(thousands):
-        first = 4 + thousand * 1000
-        stream.receive_data(b"".join(b"data: %b\n\n" % (template % number) for number in range(first, first + 1000)))
-        assert len(stream.events_received()) >= 1000  # noqa: PLR2004, S101 - as above
+        numbers = range(4 + thousand * 1000, 1004 + thousand * 1000)
+        for number in numbers:
+            delta |= {"sequence_number": number, "delta": ""} | ({"item_id": f"m{number}"} if rotating else {})
+            stream.receive_data(b"data: %b\n\n" % json.dumps(delta).encode())
+        expect(len(stream.events_received()) >= len(numbers), expected=True)
 
 
-def import_times() -> tuple[float, float, float]:
-    """Return the seconds to import the package, to import everything in it, and to import openai.
+# ---- import
 
-    The first two do not include the dependencies.
-    """
+
+def imports(report: Report, rounds: int) -> None:
+    """Measure importing the package and the modules that a program of it uses, beside `import openai`, each in new processes."""
     # With bytecode, as installed. The first run writes it.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    code = "import time; {before}; begin = time.perf_counter(); {work}; print(time.perf_counter() - begin)"
 
-    def seconds(before: str, work: str) -> float:
-        command = [sys.executable, "-c", code.format(before=before, work=work)]
-        runs = [subprocess.run(command, check=True, env=environment, capture_output=True) for _ in range(7)]  # noqa: S603 - our own code
-        return min(float(run.stdout) for run in runs)
+    def seconds(work: str) -> float:
+        code = f"import time; begin = time.process_time(); {work}; print(time.process_time() - begin)"
+        done = subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True)  # noqa: S603 - our own code
+        return float(done.stdout)
 
-    deps = (
-        "import anyio, attrs, cattrs, httpx, httpx_sse, orjson"
-        if codec.ORJSON
-        else "import anyio, attrs, cattrs, httpx, httpx_sse"
-    )
-    everything = "from responses_proto import ResponsesClient, ResponseStream, models, codec"
-    return seconds(deps, "import responses_proto"), seconds(deps, everything), seconds("pass", "import openai")
-
-
-def main() -> int:
-    """Run all measurements. Return the number of missed bars."""
-    has_orjson = codec.ORJSON is not None
-    missed = 0
-
-    def check(*args: Any, **kwargs: Any) -> None:
-        nonlocal missed
-        missed += not row(*args, **kwargs)
-
-    us, them = alternate(lambda: asyncio.run(ours()), lambda: asyncio.run(theirs()), rounds=ROUNDS)
-    check(
-        "async for, in memory: openai / us",
-        them / us,
-        20 if has_orjson else 12,
-        at_least=True,
-        note=f"{us / EVENTS * 1e6:.2f} us an event",
-    )
-    us, them = alternate(lambda: asyncio.run(ours(snapshot=True)), lambda: asyncio.run(theirs(snapshot=True)), rounds=3)
-    check("the same with the snapshot: openai / us", them / us, 30, at_least=True)
-    standard = codec.make_converter(json=codec.STDLIB)
-    fast, slow = alternate(engine, lambda: engine(standard), rounds=ROUNDS)
+    ours, theirs = "from responses_proto import ResponsesClient, ResponseStream, models, codec", "import openai"
+    for work in (ours, theirs):
+        seconds(work)
+    taken = [(seconds(ours), seconds(theirs)) for _ in range(rounds)]
     print(
-        f"     engine alone: {fast / EVENTS * 1e6:.2f} us an event; with the standard library's json {slow / EVENTS * 1e6:.2f} us"
+        f"     import, CPU ms: {statistics.median(us for us, _ in taken) * 1e3:.0f}, openai {statistics.median(them for _, them in taken) * 1e3:.0f}"
     )
-    us, them = alternate(ours_at_the_limit, limit, rounds=ROUNDS)
-    check(
-        "distance to the limit: us / msgspec",
-        us / them,
-        2.1,
-        at_least=False,
-        note=f"{them / DELTAS * 1e6:.2f} us an event at the limit",
-    )
-    per_event(10_000)
-    check(
-        "growth: an event of 1 000 000 / of 10 000",
-        per_event(1_000_000) / min(per_event(10_000) for _ in range(5)),
-        1.2,
-        at_least=False,
-    )
-    check(
-        "growth: an event of 8 MiB / of 1 MiB, in 1 KiB chunks",
-        one_event(8 * 2**20) / one_event(2**20),
-        10,
-        at_least=False,
-    )
-    check(
-        "memory: a kept delta event, openai / us",
-        bytes_per_kept(keep_theirs) / bytes_per_kept(keep_ours),
-        4,
-        at_least=True,
-    )
-    check("memory: growth over 1 000 000 events, MiB with the text", grown(), 5, at_least=False)
-    bare, everything, peer = import_times()
-    check("import responses_proto: ms over the dependencies", bare * 1e3, 60, at_least=False)
-    check("the same with client, engine, models and codec used", everything * 1e3, 60, at_least=False)
-    check("the same: us / openai", everything / peer, 1 / 3, at_least=False)
-    return missed
+    report.ratio("import: us / openai", [us / them for us, them in taken], at_most=0.45, goal=0.33)
 
 
-if __name__ == "__main__":
-    sys.exit(min(main(), 1))
+def run(report: Report, rounds: int) -> None:
+    """Measure all of this module."""
+    asyncio.run(in_memory(report, rounds))
+    recorded_streams(report, rounds)
+    growth(report, rounds)
+    memory(report)
+    imports(report, rounds)

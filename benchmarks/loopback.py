@@ -1,86 +1,109 @@
-"""Measure the speed over a loopback socket, beside peers that read the same bytes: ``make bench``.
-
-    python -m benchmarks.loopback [--rounds 7] [--deltas 5000]
-
-The server is a separate process that sends prepared bytes. It is always ahead of its client, so that only the client's work is
-measured. The HTTP chunks have two sizes: one event, as most servers send them, and 4 KiB, as proxies join them. The peers are
-``openai`` with its default engine, and the HTTP clients alone, which read the same bytes and do nothing with them.
-"""
+"""Speed over a loopback socket: one event per packet, bursts, and a thousand streams at once, beside clients that read the same bytes."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import sys
-from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Final
+import gc
+import resource
+import time
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import aiohttp
 import httpx
-import httpx_aiohttp
+import httpx2
 import openai
-from benchmarks.measure import alternate, row
-from benchmarks.server import END, HEAD, framed, serve, served
-from benchmarks.streams import chunked, frames
+from benchmarks.measure import Rounds, alternate_async
+from benchmarks.server import served
+from benchmarks.streams import frames
 
-from responses_proto import ResponsesClient
+from responses_proto import ResponsesClient, Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Awaitable, Callable
 
-SIZES: Final = {"event": "one event per chunk", "4k": "4 KiB per chunk"}
+    from benchmarks.measure import Report
+
+__all__ = ["run"]
+
+_DELTAS: Final = 1_000
+_BURST_DELTAS: Final = 5_000
+_MANY: Final = 1_000
+_MANY_DELTAS: Final = 16
 _REQUEST: Final = {"model": "bench", "input": "", "stream": True}
 
 
-async def serve_prepared(deltas: int) -> None:
-    """Serve the stream in chunks. The path names their size."""
-    blocks = [b"event: %b\ndata: %b\n\n" % (name.encode(), data) for name, data in frames(deltas)]
-    answers = {
-        name: HEAD + framed(chunks) + END
-        for name, chunks in (("event", blocks), ("4k", chunked(b"".join(blocks), 4096)))
-    }
+class Clients:
+    """All clients, opened once, so that opening them is not measured. Each method reads one stream to its end and checks that nothing is missing.
 
-    async def respond(path: str, _body: bytes, writer: asyncio.StreamWriter) -> None:
-        writer.write(answers[path.split("/")[1]])
-        await writer.drain()
+    ``begun`` is called when the first event has arrived.
+    """
 
-    await serve(respond)
+    def __init__(self, url: str, deltas: int) -> None:
+        there = frames(deltas)
+        self._events = len(there)
+        self._bytes = sum(len(b"event: \ndata: \n\n") + len(kind) + len(data) for kind, data in there)
+        self._url = f"{url}/responses"
+        self._ours = ResponsesClient(url, "none", timeouts=Timeouts(connect=60))
+        limits = httpx2.Limits(max_connections=None)
+        self._openai = openai.AsyncOpenAI(
+            base_url=url, api_key="none", max_retries=0, http_client=httpx2.AsyncClient(limits=limits, timeout=60)
+        )
+        self._httpx = httpx.AsyncClient(timeout=60)
+        self._aiohttp = aiohttp.ClientSession()
 
+    async def __aenter__(self) -> Self:
+        return self
 
-async def ours(client: ResponsesClient, events: int) -> None:
-    """Iterate over the typed events."""
-    seen = 0
-    async with client.stream(model="bench", input="") as stream:
-        async for _ in stream:
+    async def __aexit__(self, *_: object) -> None:
+        await self._ours.aclose()
+        await self._openai.close()
+        await self._httpx.aclose()
+        await self._aiohttp.close()
+
+    def works(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Return all of them by their names in the report."""
+        return {
+            "responses_proto": self.ours,
+            "openai": self.openai,
+            "httpx alone": self.httpx,
+            "aiohttp alone": self.aiohttp,
+        }
+
+    async def ours(self, begun: Callable[[], object] = int) -> None:
+        """Iterate over the typed events."""
+        seen = 0
+        async with self._ours.stream(model="bench", input="") as stream:
+            async for _ in stream:
+                seen += 1
+                if seen == 1:
+                    begun()
+            await stream.result()
+        expect(seen, self._events)
+
+    async def openai(self, begun: Callable[[], object] = int) -> None:
+        """Iterate over openai's typed events."""
+        seen = 0
+        async for _ in await self._openai.responses.create(model="bench", input="", stream=True):
             seen += 1
-        await stream.result()
-    expect(seen, events)
+            if seen == 1:
+                begun()
+        expect(seen, self._events)
 
+    async def httpx(self) -> None:
+        """Read the bytes with httpx."""
+        seen = 0
+        async with self._httpx.stream("POST", self._url, json=_REQUEST) as response:
+            async for piece in response.aiter_raw():
+                seen += len(piece)
+        expect(seen, self._bytes)
 
-async def theirs(client: openai.AsyncOpenAI, events: int) -> None:
-    """Iterate over openai's typed events."""
-    seen = 0
-    async for _ in await client.responses.create(model="bench", input="", stream=True):
-        seen += 1
-    expect(seen, events)
-
-
-async def bare_httpx(client: httpx.AsyncClient, url: str, size: int) -> None:
-    """Read the bytes with httpx."""
-    seen = 0
-    async with client.stream("POST", url, json=_REQUEST) as response:
-        async for piece in response.aiter_raw():
-            seen += len(piece)
-    expect(seen, size)
-
-
-async def bare_aiohttp(session: aiohttp.ClientSession, url: str, size: int) -> None:
-    """Read the bytes with aiohttp."""
-    seen = 0
-    async with session.post(url, json=_REQUEST) as response:
-        async for piece in response.content.iter_any():
-            seen += len(piece)
-    expect(seen, size)
+    async def aiohttp(self) -> None:
+        """Read the bytes with aiohttp."""
+        seen = 0
+        async with self._aiohttp.post(self._url, json=_REQUEST) as response:
+            async for piece in response.content.iter_any():
+                seen += len(piece)
+        expect(seen, self._bytes)
 
 
 def expect(seen: int, expected: int) -> None:
@@ -89,65 +112,63 @@ def expect(seen: int, expected: int) -> None:
         raise RuntimeError(f"expected {expected}, got {seen}")
 
 
-async def opened(stack: AsyncExitStack) -> tuple[httpx.AsyncClient, httpx.AsyncClient, aiohttp.ClientSession]:
-    """Open one client of each library for all rounds, so that opening is not measured."""
-    plain = await stack.enter_async_context(httpx.AsyncClient())
-    over_aiohttp = await stack.enter_async_context(httpx_aiohttp.HttpxAiohttpClient())
-    return plain, over_aiohttp, await stack.enter_async_context(aiohttp.ClientSession())
+async def paced(report: Report, rounds: int) -> None:
+    """Measure one event per packet, which is how models stream."""
+    with served(_DELTAS) as origin:
+        async with Clients(f"{origin}/paced", _DELTAS) as c:
+            taken = await alternate_async(c.works(), rounds)
+    report.times("one event per packet, loopback", taken, len(frames(_DELTAS)))
+    report.ratio("paced: openai / us", taken.ratios("openai", "responses_proto"), at_least=2.8, goal=4)
+    report.ratio("paced: us / httpx alone", taken.ratios("responses_proto", "httpx alone"), at_most=0.7, goal=0.5)
+    report.ratio("paced: us / aiohttp alone", taken.ratios("responses_proto", "aiohttp alone"), goal=1.5)
 
 
-def compare(runner: asyncio.Runner, origin: str, name: str, deltas: int, rounds: int) -> int:
-    """Measure one chunk size. Return the number of missed bars."""
-    url, there = f"{origin}/{name}", frames(deltas)
-    events = len(there)
-    size = sum(len(b"event: \ndata: \n\n") + len(kind) + len(data) for kind, data in there)
-    stack = AsyncExitStack()
-    plain, over_aiohttp, session = runner.run(opened(stack))
-    ours_plain = ResponsesClient(url, "none")
-    ours_aiohttp = ResponsesClient(url, "none", http_client=over_aiohttp)
-    peer = openai.AsyncOpenAI(base_url=url, api_key="none", max_retries=0)
-    for closable in (ours_plain.aclose, ours_aiohttp.aclose, peer.close):
-        stack.push_async_callback(closable)
-    works: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
-        "openai, default engine": lambda: theirs(peer, events),
-        "us, default engine": lambda: ours(ours_plain, events),
-        "us, aiohttp": lambda: ours(ours_aiohttp, events),
-        "httpx alone": lambda: bare_httpx(plain, f"{url}/responses", size),
-        "aiohttp alone": lambda: bare_aiohttp(session, f"{url}/responses", size),
-    }
-
-    def once(work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-        return lambda: runner.run(work())
-
-    try:
-        took = alternate(*map(once, works.values()), rounds=rounds)
-    finally:
-        runner.run(stack.aclose())
-    print(f"     {SIZES[name]}, us an event:")
-    for work, seconds in zip(works, took, strict=True):
-        print(f"       {work:<24} {seconds / events * 1e6:8.2f}")
-    them, us, us_aiohttp, httpx_alone, aiohttp_alone = took
-    met = [
-        row(f"over loopback, {SIZES[name]}: openai / us", them / us, 6, at_least=True),
-        row("the same: us / httpx alone", us / httpx_alone, 1.3, at_least=False),
-        row("the same with aiohttp: openai / us", them / us_aiohttp, 12, at_least=True, note=f"us / aiohttp alone {us_aiohttp / aiohttp_alone:.2f}"),
-    ]  # fmt: skip
-    return met.count(False)
+async def burst(report: Report, rounds: int) -> None:
+    """Measure a server that is ahead of its client."""
+    with served(_BURST_DELTAS) as origin:
+        async with Clients(f"{origin}/burst", _BURST_DELTAS) as c:
+            taken = await alternate_async(c.works(), rounds)
+    report.times("burst, loopback", taken, len(frames(_BURST_DELTAS)))
+    report.ratio("burst: openai / us", taken.ratios("openai", "responses_proto"), at_least=10, goal=20)
 
 
-def main() -> int:
-    """Measure both chunk sizes. Return the number of missed bars."""
-    parser = argparse.ArgumentParser(description="Speed over a loopback socket.")
-    parser.add_argument("--deltas", type=int, default=5_000)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
-        asyncio.run(serve_prepared(options.deltas))
-        return 0
-    with served("benchmarks.loopback", "--deltas", str(options.deltas)) as origin, asyncio.Runner() as runner:
-        return sum(compare(runner, origin, name, options.deltas, options.rounds) for name in SIZES)
+async def many(report: Report, rounds: int) -> None:
+    """Measure a thousand streams at once, each with an event every half second, from when all have begun to the end of the last."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    lost = {"responses_proto": 0, "openai": 0}
+    taken = Rounds({name: [] for name in lost})
+
+    async def measure(name: str, read: Callable[[Callable[[], object]], Awaitable[None]]) -> float:
+        waiting, since = _MANY, time.process_time()
+
+        def begun() -> None:
+            nonlocal waiting, since
+            waiting -= 1
+            if not waiting:
+                since = time.process_time()
+
+        gc.collect()
+        ends: list[Any] = await asyncio.gather(*(read(begun) for _ in range(_MANY)), return_exceptions=True)
+        for error in (errors := [end for end in ends if end is not None])[:3]:
+            print(f"       {name}: {error!r}")
+        lost[name] += len(errors)
+        return time.process_time() - since
+
+    with served(_MANY_DELTAS) as origin:
+        async with Clients(f"{origin}/many/{_MANY}", _MANY_DELTAS) as c:
+            for number in range(rounds + 1):
+                for name, read in (("responses_proto", c.ours), ("openai", c.openai)):
+                    seconds = await measure(name, read)
+                    if number:
+                        taken.taken[name].append(seconds)
+    report.times(f"{_MANY} paced streams at once", taken, _MANY * (len(frames(_MANY_DELTAS)) - 1))
+    report.ratio("many: lost streams of ours", [float(lost["responses_proto"])], at_most=0, goal=0)
+    report.ratio("many: openai / us", taken.ratios("openai", "responses_proto"), at_least=2.5, goal=4)
 
 
-if __name__ == "__main__":
-    sys.exit(min(main(), 1))
+def run(report: Report, rounds: int) -> None:
+    """Measure all of this module."""
+    asyncio.run(paced(report, rounds))
+    asyncio.run(burst(report, rounds))
+    asyncio.run(many(report, max(1, rounds // 3)))

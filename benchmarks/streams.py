@@ -1,14 +1,16 @@
-"""Synthetic streams of realistic shape and any length."""
+"""Streams to measure with: made up, of realistic shape and any length, and recorded ones."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ITEM_ID = "msg_" + "0123456789abcdef" * 3
+_RECORDED: Final = Path(__file__).resolve().parents[2] / "shared" / "corpus" / "streams"
 _WORDS = (" the", " unicorn", " walked", " into", " a", " silver", " wood", ",", " and", " nobody", " saw", " her", ".")
 
 
@@ -75,3 +77,15 @@ def sse(deltas: int) -> bytes:
 def chunked(data: bytes, size: int) -> list[bytes]:
     """Split bytes into chunks of ``size``."""
     return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+def events_of(stream: bytes) -> list[bytes]:
+    """Split a stream into one read per event."""
+    return [event + b"\n\n" for event in stream.replace(b"\r\n", b"\n").split(b"\n\n") if event.strip()]
+
+
+def recorded() -> list[bytes]:
+    """Return recorded streams of completed responses; where there are none, made-up ones of usual lengths."""
+    files = sorted(_RECORDED.glob("*.sse"))
+    streams = [stream for file in files if b'"response.completed"' in (stream := file.read_bytes())]
+    return streams or [sse(deltas) for deltas in (10, 50, 200)]

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import resource
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 from tests.hostile.engines import connect, run_on
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
-from responses_proto import ResponsesClient, RetryPolicy
+from responses_proto import ResponsesClient, RetryPolicy, Timeouts
+from responses_proto.exceptions import DeadlineExceeded
 from responses_proto.server import MemoryStore, ResponsesApp, SQLiteStore, Store, serving
 from responses_proto.testing import Answer, FakeServer, ServerExchange
 
 if TYPE_CHECKING:
     from collections.abc import Generator
-    from pathlib import Path
 
     from responses_proto.models.request import CreateResponse
     from responses_proto.server import Reply
@@ -65,6 +67,53 @@ def test_a_thousand_streams_that_are_open_at_once_all_arrive(engine: str) -> Non
                     tasks.start_soon(one, client)
             assert texts == [TEXT] * STREAMS
             assert server.active == 0
+
+    with many_files():
+        run_on(engine, test)
+
+
+def open_files() -> int:
+    return sum(1 for _ in Path("/dev/fd").iterdir())
+
+
+def tasks(engine: str) -> int:
+    return len(asyncio.all_tasks()) if engine.startswith("asyncio") else 0
+
+
+async def abandon(client: ResponsesClient, number: int) -> None:
+    """Leave a stream in one of three ways: by a break, by cancellation, by a deadline."""
+    with anyio.CancelScope() as scope, contextlib.suppress(DeadlineExceeded):
+        async with client.stream(model="m", input="x") as stream:
+            async for _ in stream:
+                if number % 3 == 0:
+                    break
+                if number % 3 == 1:
+                    scope.cancel()
+
+
+async def begins_and_waits(peer: ServerExchange) -> None:
+    for step in Answer.text(TEXT).to_wire().steps[:6]:
+        assert isinstance(step, bytes)
+        await peer.send(step)
+    await peer.until_closed()
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="open files cannot be counted here")
+@pytest.mark.parametrize("engine", ["asyncio-httpx", "asyncio-tls", "trio-httpx"])
+def test_five_hundred_abandoned_streams_leave_nothing_open(engine: str) -> None:
+    async def test() -> None:
+        soon = Timeouts(between_events=2)
+        async with FakeServer(begins_and_waits) as server, connect(engine, server, timeouts=soon) as client:
+            await abandon(client, 0)
+            await anyio.sleep(0.1)
+            before = open_files(), tasks(engine)
+            for first in range(0, 500, 50):
+                async with anyio.create_task_group() as group:
+                    for number in range(first, first + 50):
+                        group.start_soon(abandon, client, number)
+            with anyio.fail_after(PATIENCE):
+                while open_files() > before[0] or tasks(engine) > before[1]:  # noqa: ASYNC110 - polls the operating system
+                    await anyio.sleep(0.01)
 
     with many_files():
         run_on(engine, test)

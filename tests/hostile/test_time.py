@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 import tracemalloc
+import zlib
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,8 @@ import pytest
 from tests.hostile.engines import connect, everywhere, over_sockets, run_on
 from tests.support import PATIENCE
 
-from responses_proto import Cursor, EventStream, Timeouts
-from responses_proto.exceptions import DeadlineExceeded
+from responses_proto import Cursor, EventStream, ResponsesClient, Timeouts
+from responses_proto.exceptions import APIError, DeadlineExceeded
 from responses_proto.models.events import OutputTextDelta
 from responses_proto.testing import Answer, FakeServer, Fault, Pause, ServerExchange
 
@@ -70,6 +71,62 @@ def test_each_deadline_has_its_kind_and_the_partial_response(engine: str, kind: 
                 assert caught.value.response is not None
                 assert caught.value.response.output_text == "One"
                 assert caught.value.cursor == Cursor("resp_1", 4)
+
+    run_on(engine, test)
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n"
+EMPTY_BLOCK = b"\x00\x00\x00\xff\xff"  # of deflate (RFC 1951): it stands for nothing
+GZIP = zlib.compressobj(wbits=31).flush()[:10]
+TRICKLES: dict[str, tuple[bytes, bytes]] = {
+    "the size of a chunk": (b"\r\n", b"0"),
+    "the extension of a chunk": (b"\r\n5;", b"x"),
+    "a trailer": (b"\r\n0\r\nx: ", b"a"),
+    "the content of a chunk": (b"\r\nffff\r\n", b":"),
+    "compressed nothing": (b"content-encoding: gzip\r\n\r\na\r\n" + GZIP + b"\r\n", b"5\r\n" + EMPTY_BLOCK + b"\r\n"),
+}
+
+
+@over_sockets
+@pytest.mark.parametrize("bound", ["total", "first_event"])
+@pytest.mark.parametrize("kind", TRICKLES)
+def test_a_deadline_holds_whatever_the_bytes_that_trickle_belong_to(engine: str, kind: str, bound: str) -> None:
+    start, more = TRICKLES[kind]
+
+    async def script(peer: ServerExchange) -> None:
+        await peer.raw(CHUNKED + start)
+        while True:
+            await anyio.sleep(0.02)
+            await peer.raw(more)
+
+    async def test() -> None:
+        bounds: Any = {bound: 1.0}
+        async with FakeServer(script) as server, connect(engine, server, timeouts=Timeouts(**bounds)) as client:
+            with anyio.fail_after(PATIENCE), pytest.raises(DeadlineExceeded) as caught:
+                async with client.stream(model="m", input="x") as stream:
+                    await stream.result()
+            assert caught.value.kind == bound
+
+    run_on(engine, test)
+
+
+@everywhere
+@pytest.mark.parametrize("verb", ["create", "stream"])
+def test_the_body_of_an_error_is_not_waited_for_longer_than_the_call_lasts(engine: str, verb: str) -> None:
+    async def script(peer: ServerExchange) -> None:
+        await peer.start(500, content_type="text/plain")
+        while True:
+            await peer.send(b"so ")
+            await anyio.sleep(0.02)
+
+    async def test() -> None:
+        async with FakeServer(script) as server, connect(engine, server, timeouts=Timeouts(total=1)) as client:
+            with anyio.fail_after(PATIENCE), pytest.raises(APIError, match="so so"):
+                await (client.create(model="m", input="x") if verb == "create" else entered(client))
+
+    async def entered(client: ResponsesClient) -> None:
+        async with client.stream(model="m", input="x"):
+            pass
 
     run_on(engine, test)
 

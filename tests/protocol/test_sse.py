@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import httpx
@@ -202,6 +203,21 @@ def test_frames_before_a_tail_that_is_too_long_are_not_lost() -> None:
     assert decoder.receive(b"data: a\n\ndata: 0123456789") == list(frames(b"a"))
     with pytest.raises(LimitExceeded):
         decoder.receive(b"x")
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+def test_an_unfinished_block_costs_little_more_than_its_bytes_however_it_is_cut(size: int) -> None:
+    wire = b"data: " + bytes(range(33, 127)) * 2000
+    decoder = SSEDecoder()
+    tracemalloc.start()
+    try:
+        for start in range(0, len(wire), size):
+            decoder.receive(wire[start : start + size])
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2 * len(wire)
+    assert decoder.receive(b"\n\n") == list(frames(wire[6:]))
 
 
 # ---- writing

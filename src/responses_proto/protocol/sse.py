@@ -35,7 +35,6 @@ _BOM: Final = b"\xef\xbb\xbf"
 _SPACE: Final = b" \t\r\n"
 _FIELDS: Final = (b"event:", b"data:", b"id:", b"retry:", b":")
 _MAX_SPACE: Final = 4096
-_SMALL: Final = 1024  # bytes; an object of its own for each piece would take more memory than the piece
 
 
 class Frame(NamedTuple):
@@ -59,8 +58,7 @@ class SSEDecoder:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._maximum = (limits or Limits()).max_event_bytes
-        self._pieces: list[bytes | bytearray] = []
-        self._size = 0
+        self._rest = bytearray()  # an unfinished block; grows at a constant cost per byte, however small the chunks are
         self._started = False
         self._after_cr = False
         self.last_id: bytes = b""
@@ -95,38 +93,27 @@ class SSEDecoder:
             return b""
         if self._after_cr or b"\r" in data:
             data = self._with_lf(data)
-        pieces = self._pieces
-        if pieces:
+        rest = self._rest
+        if rest:
             # Chunks of one block are joined once, at its end. Only the bytes on both sides of a cut are read twice.
             if not data:
                 return b""  # the LF of a CRLF that was cut in two
-            if b"\n\n" not in data and not (data[0] == 10 and pieces[-1][-1] == 10):  # noqa: PLR2004 - LF
-                self._keep_piece(data)
+            complete = b"\n\n" in data or (data[0] == 10 and rest[-1] == 10)  # noqa: PLR2004 - LF
+            rest += data
+            if not complete:
+                self._check(len(rest) - data.endswith(b"\n"))  # the LF may be half of the blank line
                 return b""
-            pieces.append(data)
-            data = b"".join(pieces)
-            pieces.clear()
+            data = bytes(rest)
+            rest.clear()
         end = data.rfind(b"\n\n") + 2
         if end < 2:  # noqa: PLR2004 - no block is complete
-            end = 0
-        rest = data[end:]
-        self._size = len(rest)
-        if rest:
-            pieces.append(rest)
-            if not end:  # otherwise return the complete blocks first; the next call checks the rest
-                self._check(self._size - rest.endswith(b"\n"))
-        return data[:end]
-
-    def _keep_piece(self, data: bytes) -> None:
-        last = self._pieces[-1]
-        if len(data) >= _SMALL:
-            self._pieces.append(data)
-        elif isinstance(last, bytearray):
-            last += data
-        else:
-            self._pieces.append(bytearray(data))
-        self._size += len(data)
-        self._check(self._size - data.endswith(b"\n"))  # the LF may be half of the blank line
+            self._check(len(data) - data.endswith(b"\n"))
+            rest += data
+            return b""
+        if end < len(data):
+            rest += data[end:]  # which is checked later: the complete blocks go first
+            return data[:end]
+        return data
 
     def parse(self, block: bytes) -> Frame | None:
         """Return the frame of one block; ``None`` if it has no data. Raises ``LimitExceeded`` if the block is too long."""
@@ -160,17 +147,16 @@ class SSEDecoder:
 
         Raises ``LimitExceeded`` if it is too long.
         """
-        self._check(self._size)
-        rest = b"".join(self._pieces)
-        self._pieces.clear()
-        self._size = 0
+        self._check(len(self._rest))
+        rest = bytes(self._rest)
+        self._rest.clear()
         return rest.strip(b"\n")
 
     def _skip_bom(self, data: bytes) -> bytes:
-        data = b"".join(self._pieces) + data
-        self._pieces.clear()
+        data = bytes(self._rest) + data
+        self._rest.clear()
         if len(data) < len(_BOM) and _BOM.startswith(data):
-            self._pieces = [data] if data else []
+            self._rest += data
             return b""
         self._started = True
         return data.removeprefix(_BOM)
@@ -184,7 +170,7 @@ class SSEDecoder:
 
     def _check(self, size: int) -> None:
         if size > self._maximum:
-            self._pieces.clear()
+            self._rest.clear()
             raise LimitExceeded("max_event_bytes", size, maximum=self._maximum)
 
 

@@ -284,12 +284,15 @@ class ResponseStream:
         ``DecodeError``. Events that came before the offending one are still available from :meth:`events_received`; every
         later call raises the same error again. Raises ``UsageError`` for text instead of bytes.
         """
-        given: object = data  # httpx has text, too
-        if isinstance(given, str):
-            raise UsageError("expected bytes, got str: read the body with aiter_bytes(), not aiter_text()")
-        self._require_open("receive_data")
+        if not isinstance(data, bytes):
+            given: object = data  # httpx has text, too
+            if isinstance(given, str):
+                raise UsageError("expected bytes, got str: read the body with aiter_bytes(), not aiter_text()")
+            data = bytes(data)
+        if self._eof or self._error is not None:
+            self._require_open("receive_data")
         try:
-            self._receive(data if isinstance(data, bytes) else bytes(data))
+            self._receive(data)
         except ResponsesProtoError as error:
             self._error = self._with_context(error)
             raise

@@ -432,7 +432,6 @@ class _RecordedReply:
         self._open_exchange = open_exchange
         self.status = reply.status
         self.headers = reply.headers
-        self.keeps_time = reply.keeps_time
 
     async def receive(self) -> bytes:
         exchange = self._open_exchange.exchange

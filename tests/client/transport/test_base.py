@@ -41,7 +41,6 @@ class Canned:
 
 class CannedReply:
     status = 200
-    keeps_time = False
     headers: Mapping[str, str] = {"content-type": "text/event-stream"}
 
     def __init__(self, pieces: list[bytes]) -> None:

@@ -56,7 +56,7 @@ def content_codings(headers: Mapping[str, str]) -> list[str]:
 class DecodedReply:
     """A reply whose body is compressed, as a :class:`~responses_proto.client.transport.WireReply` whose body is not."""
 
-    __slots__ = ("_decoded", "_output", "_reply", "_size", "_stages", "headers", "keeps_time", "status")
+    __slots__ = ("_decoded", "_output", "_reply", "_size", "_stages", "headers", "status")
 
     def __init__(self, reply: WireReply, codings: list[str]) -> None:
         self._reply = reply
@@ -65,7 +65,6 @@ class DecodedReply:
         self._size = self._output = 0  # bytes on the wire, and what they became
         self.status = reply.status
         self.headers = reply.headers
-        self.keeps_time = reply.keeps_time
 
     async def receive(self) -> bytes:
         """Return the next piece of the body, at most :data:`STEP` bytes; empty at the end of the body.

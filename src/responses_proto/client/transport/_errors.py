@@ -99,17 +99,17 @@ def sending_error(error: Exception, url: str, timeouts: Timeouts) -> ResponsesPr
     return mapped
 
 
-def reading_error(error: Exception, between_bytes: float | None = None) -> ResponsesProtoError:
+def reading_error(error: Exception) -> ResponsesProtoError:
     """Return the exception for one that was raised after the head of the response arrived.
 
-    ``between_bytes`` is the bound of a read in seconds. An exception of this package is returned as it is.
+    An exception of this package is returned as it is.
     """
     if isinstance(error, ResponsesProtoError):
         return error
     reason = _reason(error)
     match _kind(error):
         case _Kind.READ_TIMEOUT:
-            return deadline_exceeded("between_bytes", between_bytes)
+            return deadline_exceeded("between_bytes", None)
         case _Kind.CUT_OFF:
             return unsafe(StreamTruncated(f"the server closed the connection before the end of its answer: {reason}"))
         case _:

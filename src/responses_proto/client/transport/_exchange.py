@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from typing import TYPE_CHECKING, Final, Protocol
@@ -11,6 +12,7 @@ import anyio
 from ...exceptions import DeadlineExceeded, ResponsesProtoError
 from ...protocol.sse import begins_as_events
 from ._errors import unsafe
+from ._timer import ReadTimer, on_asyncio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +24,7 @@ __all__ = ["CLOSING", "Closable", "Drain", "Exchange", "shut"]
 
 CLOSING: Final = 1.0
 """Seconds that closing a connection may take. Then it is left to the operating system."""
-_ERROR_BODY_PAUSE: Final = 10.0  # seconds to wait for the next piece of an error's body
+_ERROR_BODY_TIME: Final = 10.0  # seconds to wait for the body of an error
 _DRAIN_TIME: Final = 0.1  # seconds
 _DRAIN_SIZE: Final = 64 * 1024  # bytes
 
@@ -71,13 +73,14 @@ class Exchange:
     come from different tasks.
     """
 
-    __slots__ = ("_reply", "_request", "_started", "_timeouts", "_transport", "waited")
+    __slots__ = ("_reply", "_request", "_started", "_timeouts", "_timer", "_transport", "waited")
 
     def __init__(self, transport: Transport, request: WireRequest, *, started: float | None = None) -> None:
         self._transport = transport
         self._request = request
         self._timeouts = request.timeouts
         self._reply: WireReply | None = None
+        self._timer: ReadTimer | None = None
         self._started = time.monotonic() if started is None else started
         self.waited = 0.0
         """Seconds spent waiting for the peer since the user of this object last set this to 0. Only these count against the peer."""
@@ -103,7 +106,13 @@ class Exchange:
         Raises ``DeadlineExceeded`` (``first_byte``, ``total``) and what :meth:`Transport.send` raises.
         """
         began = time.monotonic()
-        kind, seconds = self._tightest(("first_byte", self._timeouts.first_byte))
+        if on_asyncio():
+            self._timer = ReadTimer()
+        kind, seconds = "first_byte", self._timeouts.first_byte
+        if self._timeouts.total is not None:
+            left = self._timeouts.total - (began - self._started)
+            if seconds is None or left < seconds:
+                kind, seconds = "total", max(0.0, left)
         with anyio.move_on_after(seconds) as scope:
             self._reply = await self._transport.send(self._request)
         if self._reply is not None:
@@ -122,30 +131,35 @@ class Exchange:
         if reply is None:
             return b""
         timeouts = self._timeouts
-        between = timeouts.between_bytes
         began = time.monotonic()
-        if (
-            between is not None
-            and reply.keeps_time
-            and (allowed is None or allowed >= between)
-            and (timeouts.total is None or timeouts.total - (began - self._started) >= between)
-        ):  # the transport's own timer runs out first, so that a cancel scope would be wasted
-            data = await reply.receive()
-            self.waited += time.monotonic() - began
-            return data
-        kind, seconds = self._tightest(("between_bytes", between), (kind, allowed))
-        piece: bytes | None = None
-        if seconds is None:
-            piece = await reply.receive()
-        else:
-            with anyio.move_on_after(seconds):
-                piece = await reply.receive()
-        waited = time.monotonic() - began
-        self.waited += waited
-        if piece is None:
-            elapsed = {"between_bytes": waited, "total": time.monotonic() - self._started}.get(kind, self.waited)
-            raise self._deadline_exceeded(kind, elapsed)
-        return piece
+        seconds = timeouts.between_bytes
+        if allowed is None or (seconds is not None and seconds <= allowed):
+            kind, allowed = "between_bytes", seconds
+        if timeouts.total is not None:
+            left = timeouts.total - (began - self._started)
+            if allowed is None or left < allowed:
+                kind, allowed = "total", left
+        try:
+            if allowed is None:
+                return await reply.receive()
+            # Whatever the transport does in one call, however many reads: it is bounded.
+            if self._timer is None:
+                with anyio.move_on_after(max(0.0, allowed)):
+                    return await reply.receive()
+            else:
+                self._timer.start(allowed)
+                try:
+                    return await reply.receive()
+                except asyncio.CancelledError:
+                    if not self._timer.ran_out():
+                        raise
+                finally:
+                    self._timer.end()
+        finally:
+            waited = time.monotonic() - began
+            self.waited += waited
+        elapsed = {"between_bytes": waited, "total": time.monotonic() - self._started}.get(kind, self.waited)
+        raise self._deadline_exceeded(kind, elapsed)
 
     async def read_first(self, kind: str = "", allowed: float | None = None) -> tuple[bytes, bool]:
         """Read until the first bytes tell what the body is. Return them, and whether it is plainly an event stream.
@@ -173,32 +187,24 @@ class Exchange:
         return bytes(body)
 
     async def read_start(self, size: int, first: bytes = b"") -> bytes:
-        """Return at most ``size`` bytes of an error's body: fewer if it ends, stalls for 10 s or breaks off.
+        """Return at most ``size`` bytes of an error's body: fewer if it ends, breaks off, or takes longer than 10 s.
 
         ``first`` is what was read of it already.
         """
         start = bytearray(first)
+        until = time.monotonic() + _ERROR_BODY_TIME
         # The error that this body describes says more than a failure to read it.
         with contextlib.suppress(ResponsesProtoError):
-            while len(start) < size and (piece := await self.receive("", _ERROR_BODY_PAUSE)):
+            while len(start) < size and (piece := await self.receive("", until - time.monotonic())):
                 start += piece
         return bytes(start[:size])
 
     async def aclose(self) -> None:
         """Release the connection, as :func:`shut` does. Idempotent."""
-        reply = self._reply
-        if reply is not None:
-            await shut(reply)
-
-    def _tightest(self, *bounds: tuple[str, float | None]) -> tuple[str, float | None]:
-        """Return name and remaining seconds of the bound that runs out first: ``total``, or one of these."""
-        total = self._timeouts.total
-        left = None if total is None else max(0.0, total - (time.monotonic() - self._started))
-        kind, seconds = "total", left
-        for name, allowed in bounds:
-            if allowed is not None and (seconds is None or allowed < seconds):
-                kind, seconds = name, max(0.0, allowed)
-        return kind, seconds
+        if self._timer is not None:
+            self._timer.stop()
+        if self._reply is not None:
+            await shut(self._reply)
 
     def _deadline_exceeded(self, kind: str, elapsed: float) -> DeadlineExceeded:
         return unsafe(DeadlineExceeded(kind, elapsed, limit=getattr(self._timeouts, kind, None)))

@@ -10,8 +10,7 @@ A transport knows HTTP, and nothing about responses, events or retries. The cont
   exceptions reach the user as they are, and are not retried. An HTTP status of 400 or more is not an error at this level. The client
   repeats a GET after any ``TransportError``, and a POST only if the error's ``retry_safety`` is ``"safe"``. ``ConnectError`` has that; set it
   elsewhere only if the server cannot have acted on the request.
-* **Deadlines.** Keep ``connect`` and ``write`` of :attr:`WireRequest.timeouts`. The caller keeps all the others, by cancelling the call;
-  see :attr:`WireReply.keeps_time` for the one exception.
+* **Deadlines.** Keep ``connect`` and ``write`` of :attr:`WireRequest.timeouts`. The caller keeps all the others, by cancelling the call.
 * **Cancellation.** Any call may be cancelled by anyio. Let the cancellation through, and leave nothing open.
 """
 
@@ -45,7 +44,7 @@ class WireRequest:
     stream: bool = False
     """Whether the response must be handed out as it arrives. Do not hold back pieces of it, and do not ask for compression."""
     timeouts: Timeouts = attrs.field(factory=Timeouts)
-    """The transport keeps ``connect`` and ``write``, in seconds; and ``between_bytes`` if its replies have ``keeps_time``."""
+    """The transport keeps ``connect`` and ``write``, in seconds."""
 
 
 class NetworkStream(Protocol):
@@ -82,15 +81,6 @@ class WireReply(Protocol):
     @property
     def headers(self) -> Mapping[str, str]:
         """Names in lower case. The values of a repeated header are joined by a comma."""
-        ...
-
-    @property
-    def keeps_time(self) -> bool:
-        """Whether :meth:`receive` itself raises ``DeadlineExceeded("between_bytes")`` after ``between_bytes`` seconds without data.
-
-        Return ``False`` if in doubt: the caller then bounds each read by a timer of its own. Return ``True`` if the transport has such a
-        timer anyway, because a second one for each read costs about as much as the read.
-        """
         ...
 
     async def receive(self) -> bytes:

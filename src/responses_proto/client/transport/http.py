@@ -1,21 +1,20 @@
 """Send HTTP requests with httpx, or with any client of the same shape: httpx2, or httpx over aiohttp.
 
 **Engines.** :class:`HTTPTransport` drives an object with the methods ``build_request`` and ``send`` of ``httpx.AsyncClient``. If the
-caller brings none, it creates one: an httpx client over httpcore's pool, on a network backend that joins small HTTP chunks (see
-``_coalesce``). If the environment names a proxy, httpx's own transport is used instead, because only that one supports proxies.
+caller brings none, it creates one: an httpx client over httpcore's pool, with connections of our own (see ``_pool``). If the environment
+names a proxy, httpx's own transport is used instead, because only that one supports proxies.
 
-**Deadlines.** Three parties keep them, each the ones that it can keep cheaply:
+**Deadlines.** Three parties keep them, each the ones that it can keep:
 
-* The engine keeps ``connect`` (also for a place in its pool), and ``between_bytes`` if it is httpcore. httpcore looks up the read timeout in
-  the request's ``extensions["timeout"]`` for every read. So the request is sent with a read timeout longer than ``first_byte``, and
-  once the head of the response is there, that entry is replaced by ``between_bytes``. :attr:`HTTPReply.keeps_time` states whether this
-  worked; if not, the caller runs a timer of its own.
+* The engine keeps ``connect``, also for a place in its pool.
 * This module keeps ``write``: it hands out the request body in pieces of 64 KiB, in a cancel scope whose deadline moves with each piece.
   Some engines have no timer for writing.
-* :class:`~responses_proto.client.transport._exchange.Exchange` keeps ``first_byte`` and ``total``.
+* :class:`~responses_proto.client.transport._exchange.Exchange` keeps all the others, by cancelling the call. The engine's timeout for reads
+  is switched off: it would start again with each byte that arrives.
 
-**Reading.** A body is read from the response's raw stream, without httpx's layers for decoding and counting, which cost as much as the
-network, and do not bound what a few bytes may decode to. If the server compressed the body, ``_decoding`` undoes that.
+**Reading.** An event stream is read from the connection itself if that is one of ours. Any other streamed body is read from the response's
+raw stream, without httpx's layers for decoding and counting, which do not bound what a few bytes may decode to. If the server compressed the
+body, ``_decoding`` undoes that.
 
 **Errors.** Every exception of an engine passes through ``_errors``, where one table of classes maps it to an exception of this package.
 
@@ -30,6 +29,7 @@ import functools
 import importlib
 import math
 import os
+import sys
 from collections.abc import AsyncIterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
@@ -44,9 +44,9 @@ from ._errors import deadline_exceeded, origin, reading_error, sending_error
 from ._exchange import shut
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
-    from ..timeouts import Timeouts
+    from ._pool import EventConnection
     from .base import NetworkStream, WireReply, WireRequest
 
 __all__ = ["HTTPClient", "HTTPReply", "HTTPResponse", "HTTPTransport", "origin"]
@@ -115,7 +115,7 @@ class HTTPTransport:
             raise LocalProtocolError("the client is closed: create another one, or stay inside its `async with` block")
         url = request.url
         for _ in range(_MAX_REDIRECTS + 1):
-            sent, response = await self._send(client, request, url)
+            response = await self._send(client, request, url)
             target = _redirect_target(response, url)
             if target is None:
                 break
@@ -123,10 +123,7 @@ class HTTPTransport:
             url = target
         else:
             raise TransportError(f"{origin(url)} redirected more than {_MAX_REDIRECTS} times: is base_url right?")
-        between_bytes = request.timeouts.between_bytes
-        if not _bound_reads(sent, response, between_bytes):
-            between_bytes = None
-        reply = HTTPReply(response, raw=request.stream, between_bytes=between_bytes)
+        reply = HTTPReply(response, raw=request.stream)
         try:
             codings = [] if reply.decoded else content_codings(reply.headers)
         except TransportError:
@@ -134,7 +131,7 @@ class HTTPTransport:
             raise
         return DecodedReply(reply, codings) if codings else reply
 
-    async def _send(self, client: HTTPClient, request: WireRequest, url: str) -> tuple[Any, HTTPResponse]:
+    async def _send(self, client: HTTPClient, request: WireRequest, url: str) -> HTTPResponse:
         timeouts = request.timeouts
         headers = dict(request.headers)
         # A compressor holds bytes back until it has enough of them.
@@ -151,7 +148,7 @@ class HTTPTransport:
                 headers=headers,
                 content=body if large else request.body or None,
                 # In httpx's order: connect, read, write, pool.
-                timeout=(timeouts.connect, _head_timeout(timeouts), timeouts.write, timeouts.connect),
+                timeout=(timeouts.connect, None, timeouts.write, timeouts.connect),
             )
             if request.body:
                 _replace_stream(sent, body)
@@ -161,7 +158,7 @@ class HTTPTransport:
             raise sending_error(error, url, timeouts) from error
         if response is None:
             raise deadline_exceeded("write", timeouts.write)
-        return sent, response
+        return response
 
     async def aclose(self) -> None:
         """Close the client if this transport created it. Idempotent; :meth:`send` raises afterwards."""
@@ -178,21 +175,19 @@ class HTTPReply:
     """The response of an httpx-shaped client, as a :class:`~responses_proto.client.transport.WireReply`.
 
     The body is read as it is on the wire, unless the client has read it already: :attr:`decoded` states which. ``raw``: whether that is
-    an error. ``between_bytes``: the seconds after which the client itself
-    ends a read; ``None`` if it does not.
+    an error.
     """
 
-    __slots__ = ("_between_bytes", "_closed", "_next", "_response", "decoded", "headers", "keeps_time", "status")
+    __slots__ = ("_closed", "_connection", "_next", "_response", "decoded", "headers", "status")
 
-    def __init__(self, response: HTTPResponse, *, raw: bool, between_bytes: float | None = None) -> None:
-        self.keeps_time: bool = between_bytes is not None
-        self._between_bytes = between_bytes
+    def __init__(self, response: HTTPResponse, *, raw: bool) -> None:
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
         # If a hook of the caller's client has read the body, the client has decoded it, too.
         self.decoded: bool = not raw and getattr(response, "is_stream_consumed", False)
         self._response = response
-        self._next = (response.aiter_bytes() if self.decoded else _raw_body(response)).__anext__
+        self._connection = None if self.decoded else _event_connection(response)
+        self._next: Callable[[], Awaitable[bytes]] | None = None
         self._closed = False
 
     @property
@@ -205,23 +200,34 @@ class HTTPReply:
     async def receive(self) -> bytes:
         """Wait for the next piece of the body and return it; empty at the end of the body, and from then on.
 
-        Raises ``StreamTruncated``, ``DeadlineExceeded`` (``between_bytes``, if :attr:`keeps_time`) and ``TransportError``.
+        Raises ``StreamTruncated`` and ``TransportError``.
         """
         try:
+            if self._connection is not None:
+                piece = await self._connection.receive()
+                if piece:
+                    return piece
+                self._connection = None  # what is left is for the engine
+            if self._next is None:
+                self._next = self._begin().__anext__
             piece = await self._next()
-            while not piece:  # a decoder may need more input before it has output
+            while not piece:
                 piece = await self._next()
         except StopAsyncIteration:
             return b""
         except Exception as error:
-            raise reading_error(error, self._between_bytes) from error
+            raise reading_error(error) from error
         return piece
+
+    def _begin(self) -> AsyncIterator[bytes]:
+        return self._response.aiter_bytes() if self.decoded else _raw_body(self._response)
 
     async def aclose(self) -> None:
         """Close the connection, or return it to the pool if the body was read to its end. Idempotent."""
         if self._closed:
             return
         self._closed = True
+        self._connection = None
         try:
             await self._response.aclose()
         except Exception as error:
@@ -232,6 +238,8 @@ class HTTPReply:
     async def _finish_generators(self) -> None:
         # The body comes through a chain of async generators, each suspended inside the next. `aclose()` of the outermost would end
         # that one only. On a closed connection, reading on makes each of them raise or return: at once, or after what it had buffered.
+        if self._next is None:
+            return
         try:
             for _ in range(_MAX_BUFFERED_PIECES):
                 await self._next()
@@ -240,6 +248,17 @@ class HTTPReply:
 
 
 _MAX_BUFFERED_PIECES: Final = 64 * 1024  # as many as one read of httpcore's can hold, at one byte each
+
+
+def _event_connection(response: HTTPResponse) -> EventConnection | None:
+    """Return the connection of a response, if the body can be read from it directly."""
+    extensions: Mapping[str, Any] = getattr(response, "extensions", {})
+    stream = extensions.get("network_stream")
+    pool = sys.modules.get(f"{__package__}._pool")  # not loaded, if only other engines were used
+    if pool is None or not isinstance(stream, pool.EventConnection):
+        return None
+    connection = cast("EventConnection", stream)
+    return connection if connection.direct else None
 
 
 def _raw_body(response: HTTPResponse) -> AsyncIterator[bytes]:
@@ -269,24 +288,6 @@ def _redirect_target(response: HTTPResponse, url: str) -> str | None:
 
 
 # ---- deadlines
-
-
-def _head_timeout(timeouts: Timeouts) -> float | None:
-    """Return the engine's read timeout for the head, in seconds: beyond ``first_byte``, which the caller keeps more exactly."""
-    bounds = (timeouts.first_byte, timeouts.between_bytes)
-    return None if None in bounds else max(bound for bound in bounds if bound is not None) + 1
-
-
-def _bound_reads(sent: Any, response: Any, between_bytes: float | None) -> bool:
-    """Set the engine's timeout for reads of the body, in seconds. Return whether the engine will keep it.
-
-    Only httpcore looks at the request's timeout again for each read. It is at work if the response has its network stream.
-    """
-    timeout = sent.extensions.get("timeout")
-    if between_bytes is None or not isinstance(timeout, dict) or "network_stream" not in response.extensions:
-        return False
-    timeout["read"] = between_bytes
-    return True
 
 
 class _TimedBody:
@@ -382,7 +383,7 @@ def _new_client() -> HTTPClient:
                 "`pip install 'httpx[socks]'`; or pass http_client=..."
             ) from None
         return proxied
-    coalesce = importlib.import_module("responses_proto.client.transport._coalesce")
-    transport = coalesce.CoalescingTransport(keepalive=_MAX_IDLE, keepalive_expiry=_KEEPALIVE)
+    pool = importlib.import_module("responses_proto.client.transport._pool")
+    transport = pool.PoolTransport(keepalive=_MAX_IDLE, keepalive_expiry=_KEEPALIVE)
     client: HTTPClient = httpx.AsyncClient(transport=transport, follow_redirects=False)
     return client

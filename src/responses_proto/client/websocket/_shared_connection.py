@@ -163,8 +163,6 @@ class TurnReply:
     Call :meth:`begin` first. A rejection becomes a reply with the status of the error, and with the message as the body.
     """
 
-    keeps_time = False
-
     def __init__(self, connection: SharedConnection, turn: ClientTurn) -> None:
         self._connection = connection
         self.turn = turn

@@ -88,8 +88,6 @@ class MemoryExchange(ServerExchange):
 class MemoryReply:
     """An answer, as the client's :class:`~responses_proto.client.transport.WireReply`."""
 
-    keeps_time = False
-
     def __init__(self, exchange: MemoryExchange) -> None:
         self._exchange = exchange
         self._closed = False

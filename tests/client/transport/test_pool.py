@@ -1,13 +1,15 @@
-"""Joining HTTP chunks: h11 reads the same content with it and without it."""
+"""Reading event streams past h11: the same content and the same errors as through it."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from typing import TYPE_CHECKING, Final
 
 import anyio
 import h11
+import httpcore
 import pytest
 import trustme
 from anyio.streams.tls import TLSListener
@@ -17,7 +19,7 @@ from tests.streams import frame, plain, wire
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient, RetryPolicy
-from responses_proto.client.transport._coalesce import Chunks
+from responses_proto.client.transport._pool import ChunkDecoder, EventConnection
 from responses_proto.exceptions import ConnectError
 from responses_proto.testing import Answer, FakeServer, Fault, ServerExchange
 
@@ -34,14 +36,11 @@ def chunk(content: bytes, form: str = "%x") -> bytes:
     return (form % len(content)).encode() + b"\r\n" + content + b"\r\n"
 
 
-def read(pieces: list[bytes], chunks: Chunks | None) -> tuple[bytes, str]:
-    """Read a response with h11, through ``chunks`` if given. Return the content, and how it ended."""
+def by_h11(pieces: list[bytes]) -> tuple[bytes, str]:
+    """Read a response with h11. Return the content, and how it ended."""
     connection = h11.Connection(h11.CLIENT)
     connection.send(h11.Request(method="GET", target="/", headers=[("host", "h")]))
     connection.send(h11.EndOfMessage())
-    if chunks is not None:
-        chunks.request_begins()
-        pieces = [rewritten for piece in pieces if (rewritten := chunks.feed(piece))]
     content = b""
     for piece in [*pieces, b""]:
         try:
@@ -57,6 +56,52 @@ def read(pieces: list[bytes], chunks: Chunks | None) -> tuple[bytes, str]:
         except h11.RemoteProtocolError:
             return content, "broken"
     return content, "cut"
+
+
+class Given(httpcore.AsyncNetworkStream):
+    """A connection on which these pieces arrive, one by each read."""
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces = pieces
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109, ARG002 - the signature of the base class
+        assert all(len(piece) <= max_bytes for piece in self.pieces)
+        return self.pieces.pop(0) if self.pieces else b""
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as above
+        pass
+
+    async def aclose(self) -> None:
+        pass
+
+    def get_extra_info(self, info: str) -> object:  # noqa: ARG002 - as above
+        return None
+
+
+async def next_to_h11(pieces: list[bytes]) -> tuple[EventConnection, bytes, list[bytes]]:
+    """Return a connection after the head of a response, what h11 read of it, and what was read past h11."""
+    connection = EventConnection(Given(list(pieces)))
+    await connection.write(b"a request")
+    head, content = b"", list[bytes]()
+    while not connection.direct and (piece := await connection.read(65536)):
+        head += piece
+    while piece := await connection.receive():
+        content.append(piece)
+    return connection, head, content
+
+
+def past_h11(pieces: list[bytes]) -> tuple[bytes, str]:
+    """Read a response past h11, and what is left of it with h11. Return the content, and how it ended."""
+
+    async def read() -> tuple[bytes, str]:
+        connection, head, content = await next_to_h11(pieces)
+        rest = [head]
+        while piece := await connection.read(65536):
+            rest.append(piece)
+        more, end = by_h11(rest)
+        return b"".join(content) + more, end
+
+    return asyncio.run(read())
 
 
 def cut(data: bytes, sizes: list[int]) -> list[bytes]:
@@ -79,7 +124,7 @@ def test_the_content_is_the_same_however_it_is_framed_and_cut(
 ) -> None:
     data = HEAD + b"".join(chunk(content, form) for content, form in body) + end
     content = b"".join(content for content, _ in body)
-    assert read(cut(data, sizes), Chunks()) == read([data], None) == (content, "whole" if end else "broken")
+    assert past_h11(cut(data, sizes)) == by_h11([data]) == (content, "whole" if end else "broken")
 
 
 @given(bodies, ends, cuts, st.data())
@@ -91,19 +136,28 @@ def test_damaged_framing_is_an_error_exactly_where_h11_reports_one(
     gone = data.draw(st.integers(0, 4))
     added = data.draw(st.one_of(st.binary(max_size=3), st.sampled_from([b"\r\n", b"\r", b"\n", b"5\r\n", b"0", b"+1"])))
     damaged = HEAD + whole[:at] + added + whole[at + gone :]
-    assert read(cut(damaged, sizes), Chunks()) == read([damaged], None)
+    assert past_h11(cut(damaged, sizes)) == by_h11([damaged])
 
 
-def test_chunks_that_arrive_together_are_joined() -> None:
-    chunks = Chunks()
-    chunks.request_begins()
-    assert chunks.feed(HEAD + chunk(b"a") + chunk(b"bc") + b"4\r\nde") == HEAD + b"5\r\nabcde\r\n"
-    assert chunks.feed(b"f") == b"1\r\nf\r\n"
-    assert chunks.feed(b"g\r") == b"1\r\ng\r\n"
-    assert chunks.feed(b"\n1") == b""
-    assert chunks.feed(b"\r\nh\r\n" + END) == b"1\r\nh\r\n" + END
-    chunks.request_begins()
-    assert chunks.feed(HEAD[:30]) + chunks.feed(HEAD[30:] + chunk(b"i") + chunk(b"j")) == HEAD + b"2\r\nij\r\n"
+def test_the_content_of_chunks_that_arrive_together_is_one_piece() -> None:
+    decoder = ChunkDecoder()
+    assert decoder.decode(chunk(b"a") + chunk(b"bc") + b"4\r\nde") == b"abcde"
+    assert decoder.decode(b"f") == b"f"
+    assert decoder.decode(b"g\r") == b"g"
+    assert decoder.decode(b"\n1") == b""
+    assert decoder.decode(b"\r\nh\r\n" + END) == b"h"
+    assert (decoder.ended, decoder.rest) == (True, END)
+
+
+@pytest.mark.parametrize("at", [0, 30, len(HEAD), len(HEAD) + 4])
+def test_h11_gets_the_head_alone_and_after_the_body_its_end(at: int) -> None:
+    async def test() -> None:
+        data = HEAD + chunk(b"i") + chunk(b"j") + END
+        connection, head, content = await next_to_h11([piece for piece in (data[:at], data[at:]) if piece])
+        assert (head, b"".join(content)) == (HEAD, b"ij")
+        assert await connection.read(65536) == END
+
+    run("asyncio", test)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +166,7 @@ def test_chunks_that_arrive_together_are_joined() -> None:
         HEAD.replace(b"200 OK", b"429 No") + chunk(b"a") + chunk(b"b") + END,
         HEAD.replace(b"text/event-stream", b"application/json") + chunk(b"a") + chunk(b"b") + END,
         HEAD.replace(b"Transfer-Encoding: chunked", b"Content-Length: 12") + chunk(b"a") + chunk(b"b"),
+        HEAD.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n") + chunk(b"a") + END,
         HEAD.replace(b"1.1", b"1.0") + b"a",
         b"HTTP/1.1 100 Continue\r\n\r\n" + HEAD + chunk(b"a") + chunk(b"b") + END,
         b"\x15\x03\x01" * 1000,
@@ -119,11 +174,13 @@ def test_chunks_that_arrive_together_are_joined() -> None:
     ],
 )
 def test_everything_else_passes_unchanged(data: bytes) -> None:
-    for sizes in ([], [1] * 200, [5000] * 20):
-        chunks = Chunks()
-        chunks.request_begins()
-        assert b"".join(map(chunks.feed, cut(data, sizes))) == data
-    assert Chunks().feed(data) == data  # nothing was requested
+    async def test() -> None:
+        for sizes in ([], [1] * 200, [5000] * 20):
+            pieces = cut(data, [*sizes, *[60_000] * (len(data) // 60_000)])
+            _, head, content = await next_to_h11(pieces)
+            assert (head, content) == (data, [])
+
+    run("asyncio", test)
 
 
 @both_loops

@@ -1,0 +1,87 @@
+"""Bound many short waits by deadlines, at the cost of one timer."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+__all__ = ["ReadTimer", "on_asyncio"]
+
+_SLACK: Final = 0.001  # seconds that a wait may take longer, so that rounding does not move the timer
+
+
+def on_asyncio() -> bool:
+    """Return whether the caller runs in a task of asyncio, and not of trio."""
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:
+        return False
+
+
+class ReadTimer:
+    """Bounds the waits of one task at a time, on asyncio: :meth:`start`, then wait, then :meth:`end`. Call :meth:`stop` after the last.
+
+        timer.start(seconds)
+        try:
+            await something
+        except asyncio.CancelledError:
+            if not timer.ran_out():
+                raise
+        finally:
+            timer.end()
+
+    A wait that takes too long is cancelled, whatever it waits for, as by ``anyio.move_on_after``. But that one sets and cancels a timer of
+    the loop for each wait, which costs more than a read from a socket. Here, a deadline is a number. The loop's timer is set once; when
+    it runs out, it is set again for the deadline of that moment, and only if that has passed, the task is cancelled.
+    """
+
+    __slots__ = ("_cancelling", "_deadline", "_expired", "_handle", "_loop", "_task", "_time")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._time = self._loop.time
+        self._handle: asyncio.TimerHandle | None = None
+        self._deadline = 0.0  # by the loop's clock
+        self._task: asyncio.Task[object] | None = None  # the one that waits
+        self._cancelling = 0  # how often others had asked for its cancellation before
+        self._expired = False
+
+    def start(self, seconds: float) -> None:
+        """Bound what the current task waits for next."""
+        self._task = task = asyncio.current_task()
+        if task is not None:
+            self._cancelling = task.cancelling()
+        self._deadline = deadline = self._time() + seconds
+        handle = self._handle
+        if handle is None or handle.when() > deadline + _SLACK:
+            self.stop()
+            self._handle = self._loop.call_at(deadline, self._run_out)
+
+    def ran_out(self) -> bool:
+        """Return whether the wait was cancelled by this timer, and by nobody else."""
+        task, expired = self._task, self._expired
+        self._expired = False
+        # As asyncio.timeout does: if others have asked for the cancellation as well, it is theirs.
+        return expired and task is not None and task.uncancel() <= self._cancelling
+
+    def end(self) -> None:
+        """End a wait, however it ended."""
+        if self._expired:
+            self.ran_out()  # something caught the cancellation: the task is not being cancelled any more
+        self._task = None
+
+    def stop(self) -> None:
+        """Cancel the loop's timer. Idempotent; another :meth:`start` sets it again."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _run_out(self) -> None:
+        self._handle = None
+        if self._task is None:
+            return
+        if self._deadline > self._time():
+            self._handle = self._loop.call_at(self._deadline, self._run_out)
+        else:
+            self._expired = True
+            self._task.cancel()
