@@ -88,7 +88,16 @@ def created(client: httpx.Client, input: list[Any], **fields: Any) -> dict[str, 
         ),
         pytest.param(
             [message("user", "A fair on Friday.")],
-            {"text": {"format": {"type": "json_schema", "name": "city", "schema": CITY, "strict": True}}},
+            {
+                "text": {
+                    "format": {
+                        "type": "json_schema",
+                        "name": "city",
+                        "schema": {**CITY, "additionalProperties": False},
+                        "strict": True,
+                    }
+                }
+            },
             id="a format",
         ),
         pytest.param([message("user", "[refuse]")], {}, id="a refusal"),

@@ -9,6 +9,9 @@ import pytest
 from tests.asgi import send_request
 from tests.scripted.turns import WEATHER, assistant, turn, user
 
+from responses_proto import CreateResponse
+from responses_proto.models.config import Prompt
+from responses_proto.models.items import Message
 from responses_proto.scripted import Scripted
 from responses_proto.scripted._cache import PromptCache
 from responses_proto.server import ResponsesApp
@@ -68,3 +71,9 @@ def test_usage_says_what_was_cached(*, stored: bool) -> None:
     usage = second["usage"]
     assert usage["input_tokens_details"]["cached_tokens"] == 3
     assert sum(usage["input_tokens_details"].values()) == usage["input_tokens"]
+
+
+def test_a_request_may_name_no_model() -> None:
+    cache = PromptCache()
+    request = CreateResponse(prompt=Prompt(id="p"))
+    assert [cache.tokens_read(request, [Message(role="user", content="one two")]) for _ in range(2)] == [0, 2]

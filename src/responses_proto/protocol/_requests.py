@@ -82,7 +82,7 @@ def not_found(what: str, id: str, param: str) -> APIError:  # noqa: A002 - the w
 
 UnknownParameters: TypeAlias = Literal["refuse", "pass"] | None
 """What to do with parameters that are not known: refuse all of them, pass all of them on in ``extra``, or (``None``) refuse only
-those whose name is nearly that of a known parameter, which is absent."""
+those whose name is nearly that of a known parameter."""
 
 
 def read_body(
@@ -173,7 +173,9 @@ def _with_unknown(request: _M, value: dict[str, Any], unknown: UnknownParameters
     known = model_spec(type(request)).by_wire
     extra = {name: given for name, given in request.extra.items() if name not in known}
     for name in extra:
-        _check_unknown(name, [wire for wire in known if wire not in value], unknown)
+        # Beside the right one, a longer or shorter name is that of another parameter: `models` beside `model`.
+        meant = [wire for wire in known if wire not in value or not (name.startswith(wire) or wire.startswith(name))]
+        _check_unknown(name, meant, unknown)
     return attrs.evolve(request, extra=Extra(extra) if extra else EMPTY)
 
 
@@ -208,11 +210,11 @@ _MADE_BY_SERVER: Final = frozenset(
 """Types of items that a client may name by their id alone, because the server made them."""
 
 
-def _check_unknown(name: str, absent: Sequence[str], unknown: UnknownParameters) -> None:
-    """Raise ``APIError`` if an unknown parameter is to be refused. ``absent`` are the known ones that the request does not have."""
+def _check_unknown(name: str, known: Sequence[str], unknown: UnknownParameters) -> None:
+    """Raise ``APIError`` if an unknown parameter is to be refused. ``known`` are the parameters that it may be meant for."""
     if unknown == "pass":
         return
-    meant = next((known for known in absent if _is_misspelt(name, known)), None)
+    meant = next((one for one in known if _is_misspelt(name, one)), None)
     if meant is not None:
         raise invalid(f"There is no parameter {name!r}. Did you mean {meant!r}?", name, "unknown_parameter")
     if unknown == "refuse":

@@ -30,7 +30,7 @@ class PromptCache:
     def tokens_read(self, request: CreateResponse, context: Sequence[Item]) -> int:
         """Return how many tokens of a prompt are cached, and cache the rest of it."""
         prefix = hashlib.blake2b(
-            dumps([request.model, request.instructions or "", request.tools or []]), digest_size=16
+            dumps([request.model or "", request.instructions or "", request.tools or []]), digest_size=16
         )
         cached = 0
         counted = count_tokens([], request.instructions or "")
