@@ -31,6 +31,7 @@ TESTED_BY: Final = {
     "protocol/__init__": "test_init.py",
     "protocol/_final_output": "protocol/test_nothing_is_lost.py",
     "protocol/_items": "protocol/test_identity.py",
+    "protocol/_sizes": "protocol/test_bounds.py",
     "protocol/websocket/__init__": "protocol/websocket/test_both_ends.py",
     "schema/__init__": "test_init.py",
     "schema/_planner": "schema",

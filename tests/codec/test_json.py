@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from responses_proto.codec import ORJSON, STDLIB, JSONBackend, default_backend
-from responses_proto.codec._json import check_structure
+from responses_proto.codec._json import check_structure, has_more_values
 from responses_proto.exceptions import DecodeError, EncodeError, LimitExceeded, UsageError
 
 BACKENDS = [backend for backend in (STDLIB, ORJSON) if backend is not None]
@@ -321,3 +321,21 @@ def test_there_is_a_bound_by_default(text: str) -> None:
     with pytest.raises(LimitExceeded, match="max_json_values"):
         default_backend().loads(text)
     assert default_backend().loads('"' + text.replace('"', "") + '"')
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("5", 1),
+        ("[]", 1),
+        ("[1, 2, 3]", 4),
+        ('{"a": 1, "b": [2]}', 4),
+        ('["a,b", "{[,", "\\\\", "\\",["]', 5),
+        ('["a, b, c', 2),  # without its end
+        ('["a\\', 2),
+    ],
+)
+def test_values_are_counted_without_reading_them(text: str, count: int) -> None:
+    padding = b" " * 100
+    assert has_more_values(padding + text.encode(), count - 1 or 1) or count == 1
+    assert not has_more_values(padding + text.encode(), count + 2)

@@ -140,6 +140,15 @@ KINDS = {
 }
 
 
+# An `approve` that raises decides nothing: its error ends the run (tests/tools/test_approvals.py).
+ENDS = [
+    (kind, fate)
+    for kind in KINDS
+    for fate in FATES
+    if kind != "approval" or fate in ("ok", "unknown-tool", "output-too-large")
+]
+
+
 def keys_of(calls: list[PendingCall]) -> list[str]:
     return [call_key(call) for call in calls]
 
@@ -167,8 +176,7 @@ def without_orphans(backend: str, test: Callable[[], Awaitable[None]]) -> None:
 
 
 @both_loops
-@pytest.mark.parametrize("fate", FATES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "fate"), ENDS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_every_call_has_one_answer(backend: str, shape: str, kind: str, fate: str) -> None:
     responses = responses_of(KINDS[kind], shape, fate)

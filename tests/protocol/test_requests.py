@@ -27,7 +27,6 @@ from responses_proto.protocol._requests import (
     MAX_ITEMS,
     MAX_VALUES,
     check_create,
-    has_more_values,
     id_of,
     not_found,
     page_of,
@@ -215,24 +214,6 @@ def test_items_need_what_requests_require_of_them(item: dict[str, Any], lacking:
     error = refused(lambda: read_value({field: [{k: v for k, v in item.items() if k != lacking}]}, cls, STRICT))
     assert error.status == 400
     assert (error.param or "").startswith(f"{field}[0].")
-
-
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [
-        ("5", 1),
-        ("[]", 1),
-        ("[1, 2, 3]", 4),
-        ('{"a": 1, "b": [2]}', 4),
-        ('["a,b", "{[,", "\\\\", "\\",["]', 5),
-        ('["a, b, c', 2),  # without its end
-        ('["a\\', 2),
-    ],
-)
-def test_values_are_counted_without_reading_them(text: str, count: int) -> None:
-    padding = b" " * 100
-    assert has_more_values(padding + text.encode(), count - 1 or 1) or count == 1
-    assert not has_more_values(padding + text.encode(), count + 2)
 
 
 @pytest.mark.parametrize("piece", [b"{},", b"0,", b'"x",', b"[[],[]],", b'{"a":[0,0]},'])

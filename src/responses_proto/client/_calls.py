@@ -104,7 +104,7 @@ class ClientState:
     __slots__ = ("closed", "streams")
 
     def __init__(self) -> None:
-        self.closed = False
+        self.closed: bool = False
         """Whether the client was closed, and its connections with it."""
         self.streams: WeakSet[AwaitedStream] = WeakSet()
         """The streams that are open."""

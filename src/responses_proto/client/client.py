@@ -18,8 +18,7 @@ from __future__ import annotations
 
 import copy
 import os
-import time
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, cast
 
 import anyio
 import anyio.lowlevel
@@ -27,32 +26,23 @@ import attrs
 
 from .._version import __version__
 from ..codec import Converter, default_converter
-from ..exceptions import DeadlineExceeded, DecodeError, LocalProtocolError, ResponsesProtoError, UsageError
+from ..exceptions import LocalProtocolError, ResponsesProtoError, UsageError
 from ..limits import Limits
-from ..models._base import Model
-from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
+from ..models.request import CreateResponse
 from ..models.response import (
-    RUNNING_STATUSES,
-    CompactedResponse,
-    DeletedResponse,
-    InputTokenCount,
-    ModelInfo,
     Response,
-    ResponseItemList,
 )
 from ..protocol.stream import ResponseStream
 from ..providers import Provider, find_provider
 from ..typing import Cursor
 from ._address import check_headers, normalize_base_url, resolve_endpoint, split_userinfo
 from ._calls import CallOptions, ClientCore, Query, merge_fields, query_params
+from ._endpoints import Endpoints
 from ._keys import ApiKey, KeySource
-from ._meta import ReplyList, response_meta, with_meta
 from ._secrets import HiddenStr, hidden_headers
-from ._verbs import Verb, with_developer_role, with_stream
 from .conversations import Conversations
 from .gate import Gate
 from .hooks import Hooks
-from .pages import ItemPages
 from .retry import RetryPolicy
 from .stream import EventStream
 from .timeouts import Timeouts
@@ -61,14 +51,13 @@ from .transport._exchange import shut
 from .transport.http import HTTPTransport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
     from os import PathLike
     from types import TracebackType
 
     from typing_extensions import TypeForm  # for the type checker, which brings it
 
-    from ..models.config import Include, Order
-    from ..models.request import CompactFields, CreateResponseFields, InputTokensFields, RunFields
+    from ..models.request import CreateResponseFields, RunFields
     from ..schema.structured import ParseResult
     from ..tools._runner import OnError
     from ..tools._starter import Approve
@@ -76,7 +65,7 @@ if TYPE_CHECKING:
     from ..tools.executors import Tools
     from ..tools.loop import Continuation, ToolLoop
     from ..tools.run import EditInput, Run, StartPolicy
-    from ..typing import JSONObject, JSONValue
+    from ..typing import JSONObject
     from .batch import Batch, BatchProgress
     from .stream import OnAbandon
     from .transport.base import Transport
@@ -86,7 +75,6 @@ if TYPE_CHECKING:
 __all__ = ["ResponsesClient"]
 
 T = TypeVar("T")
-_M = TypeVar("_M", bound=Model)
 if TYPE_CHECKING:
     from typing_extensions import TypeVar as _TypeVarWithDefault  # type checkers bundle it
 
@@ -98,10 +86,9 @@ else:
 
 _ATTEMPTS_IN_BATCH: Final = 10
 _DELAY_IN_BATCH: Final = 3600.0  # seconds
-_INTERVAL_GROWTH: Final = 1.5  # factor between two pauses of `wait`
 
 
-class ResponsesClient:
+class ResponsesClient(Endpoints):
     """A client of one server of the Responses API. Any number of tasks can use it at the same time.
 
     Use it in ``async with``, or call :meth:`aclose` at the end.
@@ -648,296 +635,6 @@ class ResponsesClient:
         )
         return WebSocketSession(core, call, keepalive=keepalive, run=self.run)
 
-    async def retrieve(
-        self,
-        response_id: str,
-        /,
-        *,
-        include: Sequence[Include] | None = None,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
-    ) -> Response:
-        """Return a stored response in its current state (Responses, Retrieve).
-
-        ``include`` names additional data to return, such as ``message.output_text.logprobs``. To wait for the end of a background
-        response, call :meth:`wait`; for its events, :meth:`resume`.
-
-        Raises ``NotFoundError`` if the server does not have it, other ``APIError``, ``DecodeError``, ``LimitExceeded``, errors
-        of the transport, and ``UsageError`` for an id that cannot be part of a URL.
-        """
-        return await self._open_core().call(
-            "responses.retrieve",
-            "GET",
-            ["responses", response_id],
-            Response,
-            params=query_params(include=include),
-            options=CallOptions(timeouts, retry, headers, extra_query),
-        )
-
-    async def wait(
-        self,
-        response: Response | str,
-        /,
-        *,
-        interval: float = 1.0,
-        max_interval: float = 10.0,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
-    ) -> Response:
-        """Poll a background response until it is no longer ``queued`` or ``in_progress``, and return it.
-
-        ``response`` is the response or its id. ``interval`` is the first pause between two requests, in seconds; it grows by half
-        each time, up to ``max_interval``. Look at ``response.status`` next: any final status is returned.
-
-        ``Timeouts.total`` bounds the whole wait. The ``DeadlineExceeded`` then has the last known response. Raises ``UsageError``
-        for an interval that is not a number above 0, and what :meth:`retrieve` raises.
-        """
-        if not (0 < interval < float("inf") and max_interval > 0):
-            raise UsageError(
-                f"interval and max_interval must be numbers of seconds above 0, got {interval!r} and {max_interval!r}"
-            )
-        bounds = self._core.bounds(timeouts)
-        started = time.monotonic()
-        known = response if isinstance(response, Response) else None
-        response_id = response.id if isinstance(response, Response) else response
-        while known is None or known.status in RUNNING_STATUSES:
-            if known is not None:
-                await anyio.sleep(interval if bounds.total is None else min(interval, _left(bounds, started)))
-                interval = max(interval, min(interval * _INTERVAL_GROWTH, max_interval))
-            left = _left(bounds, started)
-            if left <= 0:
-                raise _deadline_exceeded(bounds, started, known)
-            try:
-                remaining = bounds if bounds.total is None else attrs.evolve(bounds, total=left)
-                known = await self.retrieve(
-                    response_id, timeouts=remaining, retry=retry, headers=headers, extra_query=extra_query
-                )
-            except DeadlineExceeded as error:
-                if error.kind != "total":
-                    raise
-                raise _deadline_exceeded(bounds, started, known) from error
-        return known
-
-    async def cancel(
-        self,
-        response_id: str,
-        /,
-        *,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
-    ) -> Response:
-        """Cancel a background response and return it (Responses, Cancel). Raises what :meth:`retrieve` raises."""
-        path = ["responses", response_id, "cancel"]
-        return await self._open_core().call(
-            "responses.cancel", "POST", path, Response, options=CallOptions(timeouts, retry, headers, extra_query)
-        )
-
-    async def delete(
-        self,
-        response_id: str,
-        /,
-        *,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
-    ) -> DeletedResponse:
-        """Delete a stored response (Responses, Delete). Raises what :meth:`retrieve` raises."""
-        return await self._open_core().call(
-            "responses.delete",
-            "DELETE",
-            ["responses", response_id],
-            DeletedResponse,
-            options=CallOptions(timeouts, retry, headers, extra_query),
-            if_empty={"id": response_id, "deleted": True},
-        )
-
-    @overload
-    async def compact(
-        self,
-        request: CompactRequest | JSONObject,
-        /,
-        *,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
-    ) -> CompactedResponse: ...
-    @overload
-    async def compact(
-        self,
-        /,
-        *,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
-        **fields: Unpack[CompactFields],
-    ) -> CompactedResponse: ...
-    async def compact(
-        self,
-        request: CompactRequest | JSONObject | None = None,
-        /,
-        *,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
-        **fields: Any,
-    ) -> CompactedResponse:
-        """Return a shorter form of a conversation (Responses, Compact). Pass its ``output`` as ``input`` of the next request.
-
-        Takes a :class:`~responses_proto.models.request.CompactRequest` or a wire object, or the fields of one, of which ``model``
-        is required. Raises what :meth:`create` raises.
-        """
-        content = self._content(CompactRequest, request, fields)
-        path = ["responses", "compact"]
-        return await self._open_core().call(
-            "responses.compact",
-            "POST",
-            path,
-            CompactedResponse,
-            content=content,
-            options=CallOptions(timeouts, retry, headers, extra_query),
-        )
-
-    async def count_input_tokens(
-        self,
-        request: InputTokensRequest | JSONObject | None = None,
-        /,
-        *,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
-        **fields: Unpack[InputTokensFields],
-    ) -> InputTokenCount:
-        """Return how many tokens an input has, without creating a response (Responses, Input tokens).
-
-        Takes the fields of :class:`~responses_proto.models.request.InputTokensRequest`, in the ways in which :meth:`create` takes
-        its own. Raises what :meth:`create` raises.
-        """
-        content = self._content(InputTokensRequest, request, fields)
-        path = ["responses", "input_tokens"]
-        return await self._open_core().call(
-            "responses.input_tokens",
-            "POST",
-            path,
-            InputTokenCount,
-            content=content,
-            options=CallOptions(timeouts, retry, headers, extra_query),
-        )
-
-    def input_items(
-        self,
-        response_id: str,
-        /,
-        *,
-        after: str | None = None,
-        limit: int | None = None,
-        order: Order | None = None,
-        include: Sequence[Include] | None = None,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
-    ) -> ItemPages:
-        """Iterate over the input items of a stored response (Responses, Input items): ``async for item in ...``.
-
-        They are fetched in pages of ``limit`` items. ``after`` is the id of the item after which to begin. ``order`` is ``asc`` or
-        ``desc``; OpenAI's default is ``desc``, the newest first. ``include`` is that of :meth:`retrieve`. Iterating raises what
-        :meth:`retrieve` raises.
-        """
-        core = self._open_core()
-        path = ["responses", response_id, "input_items"]
-
-        async def fetch(after: str | None) -> ResponseItemList:
-            params = query_params(after=after, limit=limit, order=order, include=include)
-            return await core.call(
-                "responses.input_items",
-                "GET",
-                path,
-                ResponseItemList,
-                params=params,
-                options=CallOptions(timeouts, retry, headers, extra_query),
-            )
-
-        return ItemPages(fetch, after=after)
-
-    async def models(
-        self,
-        *,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
-    ) -> list[ModelInfo]:
-        """Return the models that the server offers (Models, List).
-
-        Raises ``DecodeError`` if the reply is not a list of models, and what :meth:`request` raises.
-        """
-        reply = await self.request(
-            "GET", "models", timeouts=timeouts, retry=retry, headers=headers, extra_query=extra_query
-        )
-        found = reply.get("data") if isinstance(reply, dict) else reply  # some servers send the list itself
-        if not isinstance(found, list):
-            raise DecodeError("expected a list of models", path="$.data")
-        models = ReplyList(self._core.converter.load(model, ModelInfo) for model in found)
-        return with_meta(models, response_meta(reply))
-
-    async def request(
-        self,
-        method: str,
-        path: str,
-        /,
-        *,
-        json: object = None,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
-    ) -> JSONValue:
-        """Send a request to any endpoint of the server, and return the JSON of the reply; ``None`` if it has no body.
-
-        ``path`` is appended to :attr:`base_url`: ``"models/gpt-oss-120b"``. Parameters go into ``extra_query``. ``json`` is the body, a JSON
-        value or a model. Retries, deadlines, hooks and errors are those of the other methods. For an object or a list,
-        :func:`~responses_proto.client.response_meta` returns the headers of the reply.
-
-        Raises ``UsageError`` for a path that is not below ``base_url``, and what :meth:`create` raises.
-        """
-        if "://" in path or set(path) & set("?#\\"):
-            raise UsageError(f"path must be relative to base_url, with its parameters in extra_query, got {path!r:.80}")
-        return await self._open_core().call(
-            "request",
-            method.upper(),
-            path.strip("/").split("/"),
-            cast("type[JSONValue]", object),
-            content=json,
-            options=CallOptions(timeouts, retry, headers, extra_query),
-        )
-
-    # Internal
-
-    def _content(
-        self, cls: type[_M], request: _M | JSONObject | None, fields: Mapping[str, Any], verb: Verb | None = None
-    ) -> _M | dict[str, Any]:
-        """Return the content of a request, as this provider takes it. Raises ``UsageError`` for what needs another verb."""
-        content = merge_fields(cls, request, fields)
-        if verb is not None:
-            content = with_stream(content, verb)
-        return with_developer_role(content, self._dialect.developer_role)
-
-    def _open_core(self) -> ClientCore:
-        if self._closed:
-            raise LocalProtocolError("this client is closed: create another one, or stay inside its `async with` block")
-        return self._core
-
     def _cancel_if(self, on_abandon: OnAbandon) -> Callable[[str], Awaitable[object]] | None:
         return self.cancel if on_abandon == "cancel_response" else None
 
@@ -953,15 +650,3 @@ def _check_types(**settings: tuple[object, type[object]]) -> None:
     for name, (value, cls) in settings.items():
         if value is not None and not isinstance(value, cls):
             raise UsageError(f"{name} must be a {cls.__name__} instance, got {value!r}")
-
-
-def _left(bounds: Timeouts, started: float) -> float:
-    return float("inf") if bounds.total is None else bounds.total - (time.monotonic() - started)
-
-
-def _deadline_exceeded(bounds: Timeouts, started: float, known: Response | None) -> DeadlineExceeded:
-    error = DeadlineExceeded("total", time.monotonic() - started, limit=bounds.total)
-    error.response = known
-    error.cursor = Cursor(known.id) if known is not None and known.id else None
-    error.retry_safety = "safe"
-    return error

@@ -37,7 +37,16 @@ except ImportError:  # the extra `speed` is not installed
 else:
     _orjson = orjson
 
-__all__ = ["EXCERPT", "ORJSON", "STDLIB", "JSONBackend", "check_structure", "default_backend", "may_have_large_integer"]
+__all__ = [
+    "EXCERPT",
+    "ORJSON",
+    "STDLIB",
+    "JSONBackend",
+    "check_structure",
+    "default_backend",
+    "has_more_values",
+    "may_have_large_integer",
+]
 
 EXCERPT: Final = 80
 """The greatest length of an excerpt in an error, in characters."""
@@ -149,6 +158,10 @@ class JSONBackend:
 
 # A string that never ends reaches to the end of the text. If it did not match, each quote in it would begin another search.
 _STRINGS: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+# All up to the next comma or opening bracket that is not in a string.
+_UP_TO_SEPARATOR: Final = re.compile(
+    rb'(?:[^,\[{"]++|"[^"\\]*+(?:\\(?:.|\Z)[^"\\]*+)*+(?:"|\Z))*+(?:[,\[{]|\Z)', re.DOTALL
+)
 _NO_BRACKETS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 _STEPS: Final = bytes(1 if byte in b"[{" else 255 for byte in range(256))
 """Translates an opening bracket to 1 and a closing one to -1, as signed bytes."""
@@ -170,6 +183,10 @@ def check_structure(
     many = size > 2 * (max_values - 1) and brackets + data.count(b",", start, end) >= max_values
     if brackets <= max_nesting and not many:
         return
+    # An empty array or object counts twice here. What has more than this would take much memory below.
+    most = 2 * max(max_values, DEFAULT_MAX_VALUES)
+    if many and has_more_values(data[start:end], most):
+        raise LimitExceeded("max_json_values", most, maximum=max_values)
     # Now exactly, without the brackets and commas in strings.
     structure = _STRINGS.sub(b"0", data[start:end])
     if many:
@@ -182,6 +199,16 @@ def check_structure(
     depth = max(itertools.accumulate(steps), default=0)
     if depth > max_nesting:
         raise LimitExceeded("max_nesting", depth, maximum=max_nesting)
+
+
+def has_more_values(text: bytes, maximum: int) -> bool:
+    """Return whether a JSON text has more values than a maximum, without reading it: a value may take fifty times its length.
+
+    Each value but the first follows a comma or an opening bracket. So an empty array or object counts as two values.
+    """
+    return (
+        len(text) > maximum and next(itertools.islice(_UP_TO_SEPARATOR.finditer(text), maximum, None), None) is not None
+    )
 
 
 STDLIB: Final = JSONBackend("stdlib", _stdlib_loads, _stdlib_dumps)

@@ -128,12 +128,18 @@ class _InputFields(TypedDict, total=False):
 
 class _ToolFields(TypedDict, total=False):
     tools: Sequence[Tool | JSONObject] | None
+
+
+class _ChoiceFields(TypedDict, total=False):
+    tool_choice: ToolChoice | JSONObject | None
+    parallel_tool_calls: bool | None
+
+
+class _ToolCallsField(TypedDict, total=False):
     max_tool_calls: int | None
 
 
 class _SettingFields(TypedDict, total=False):
-    tool_choice: ToolChoice | JSONObject | None
-    parallel_tool_calls: bool | None
     text: TextConfig | JSONObject | None
     reasoning: ReasoningConfig | JSONObject | None
     max_output_tokens: int | None
@@ -173,11 +179,20 @@ class _DeliveryFields(TypedDict, total=False):
     extra: JSONObject
 
 
-class CreateResponseFields(_InputFields, _ToolFields, _SettingFields, _StreamField, _DeliveryFields, total=False):
+class CreateResponseFields(
+    _InputFields,
+    _ToolFields,
+    _ChoiceFields,
+    _ToolCallsField,
+    _SettingFields,
+    _StreamField,
+    _DeliveryFields,
+    total=False,
+):
     """The fields of :class:`CreateResponse`, as keyword arguments."""
 
 
-class RunFields(_InputFields, _SettingFields, _DeliveryFields, total=False):
+class RunFields(_InputFields, _ChoiceFields, _SettingFields, _DeliveryFields, total=False):
     """The fields of :class:`CreateResponse` that a run accepts, as keyword arguments."""
 
 
@@ -287,7 +302,7 @@ class ResponseCreateMessage(_ResponseParameters):
     """If false, only prepare, so that the next response starts sooner."""
 
 
-class ResponseCreateFields(_InputFields, _ToolFields, _SettingFields, total=False):
+class ResponseCreateFields(_InputFields, _ToolFields, _ChoiceFields, _ToolCallsField, _SettingFields, total=False):
     """The fields of :class:`ResponseCreateMessage`, as keyword arguments."""
 
     stream_id: str

@@ -6,7 +6,6 @@ status, a ``code``, and the ``param`` at fault, by its path in the body (``input
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypeVar, cast,
 import attrs
 
 from ..codec._converter import as_error
+from ..codec._json import has_more_values
 from ..codec._specs import model_spec
 from ..exceptions import APIError, DecodeError, LimitExceeded
 from ..models._base import EMPTY, Extra, Model, Unknown
@@ -42,7 +42,6 @@ __all__ = [
     "PageQuery",
     "UnknownParameters",
     "check_create",
-    "has_more_values",
     "id_of",
     "invalid",
     "not_found",
@@ -114,14 +113,6 @@ MAX_VALUES: Final = 500_000
 """The number of JSON values that a request may have. Each takes about a hundred bytes of memory, though it may be two on the wire."""
 MAX_ITEMS: Final = 10_000
 """The number of items that the input of a request may have, also when its compactions are unfolded."""
-
-# All up to the next comma or opening bracket that is not in a string. Each value but the first of all follows one.
-_UP_TO_VALUE: Final = re.compile(rb'(?:[^,\[{"]++|"[^"\\]*+(?:\\(?:.|\Z)[^"\\]*+)*+(?:"|\Z))*+(?:[,\[{]|\Z)', re.DOTALL)
-
-
-def has_more_values(text: bytes, maximum: int) -> bool:
-    """Return whether a JSON text has more values than a maximum, without reading it: a value may take fifty times its length."""
-    return len(text) > maximum and next(itertools.islice(_UP_TO_VALUE.finditer(text), maximum, None), None) is not None
 
 
 def read_value(

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 import attrs
 
 from ..codec import default_converter, dump, dumps
+from ..codec._json import has_more_values
 from ..exceptions import DecodeError, LimitExceeded
 from ..models._base import Extra, Model
 from ..models.content import Content, InputText, OutputText
 from ..models.items import Compaction, Item, LocalShellCallOutput, Message, UnknownItem
-from ..protocol._requests import MAX_ITEMS, MAX_VALUES, has_more_values, id_of, invalid
+from ..protocol._requests import MAX_ITEMS, MAX_VALUES, id_of, invalid
 from ..protocol.history import check_history
 from ..typing import UNSET
 

@@ -640,7 +640,9 @@ def _dump_provider(provider: Provider) -> dict[str, Any]:
 
 
 def _load_provider(value: Mapping[str, Any]) -> Provider:
-    fields: dict[str, Any] = {**value, **{name: tuple(value[name]) for name in ("base_url_env", "key_env")}}
+    fields: dict[str, Any] = {}
+    for name, part in value.items():
+        fields[name] = tuple(cast("list[str]", part)) if isinstance(part, list) else part
     fields["input_items"] = frozenset(value["input_items"])
     return Provider(**fields)
 

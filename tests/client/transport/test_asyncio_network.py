@@ -264,9 +264,12 @@ def test_loops_in_several_threads_do_not_disturb_each_other() -> None:
             await stream.aclose()
             return received
 
+    def in_own_loop(content: bytes) -> bytes:
+        return asyncio.run(echoed(content))
+
     with ThreadPoolExecutor() as threads:
         contents = [bytes([number]) * 1000 for number in range(4)]
-        for content, received in zip(contents, threads.map(lambda c: asyncio.run(echoed(c)), contents), strict=True):
+        for content, received in zip(contents, threads.map(in_own_loop, contents), strict=True):
             assert set(received) == set(content)
 
 

@@ -11,6 +11,7 @@ returns when the operating system has taken everything; over TLS, when it has ta
 from __future__ import annotations
 
 import asyncio
+import importlib
 import itertools
 import select
 import socket
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 __all__ = ["AsyncioBackend", "AsyncioStream"]
+
+for _name in ("concurrent.futures.thread", "encodings.idna"):
+    importlib.import_module(_name)  # the loop's name lookup needs them; then not during the first request
 
 _READ_AHEAD: Final = 64 * 1024  # bytes
 _NEXT_ADDRESS: Final = 0.25  # seconds until the next address is tried as well; RFC 8305, section 5

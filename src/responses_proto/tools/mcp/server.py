@@ -13,7 +13,6 @@ a server that the Responses server talks to, put an ``McpTool`` in the request i
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import sys
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar, cast
 
@@ -405,19 +404,12 @@ class McpServer:
         """Return whether an item is a call of one of these tools."""
         return self._server_name(item) is not None
 
-    async def needs_approval(self, call: PendingCall) -> bool:
-        """Return whether a call needs an approval, as ``approve`` says.
-
-        Raises ``UsageError`` if the function that decides does not return a ``bool``.
-        """
+    def needs_approval(self, call: PendingCall) -> bool | Awaitable[bool]:
+        """Return whether a call needs an approval, as ``approve`` says."""
         if isinstance(self._approve, bool):
             return self._approve
         if callable(self._approve):
-            answer = self._approve(cast("FunctionCall", call))
-            answer = await answer if inspect.isawaitable(answer) else answer
-            if not isinstance(answer, bool):  # pyright: ignore[reportUnnecessaryIsInstance] - it is the caller's function
-                raise UsageError(f"approve must return a bool, got {answer!r:.100}")
-            return answer
+            return self._approve(cast("FunctionCall", call))
         name = self._server_name(call) or ""
         if self._approve == "unless_read_only":
             return name not in self._open_session().offer.read_only
