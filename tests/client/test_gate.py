@@ -245,3 +245,21 @@ def test_when_the_attempts_are_used_up_the_refusal_is_raised(backend: str) -> No
             assert gate.open == 0
 
     run(backend, test)
+
+
+@both_loops
+def test_an_abandoned_response_is_cancelled_although_its_stream_had_the_only_place(backend: str) -> None:
+    async def test() -> None:
+        gate = Gate(1, max_width=1)
+        cancelled = Answer.json({**plain(["Hel"])[0]["response"], "status": "cancelled"})
+        async with (
+            FakeServer(Script(HELLO.with_faults(Fault.stall(after=3)), cancelled)) as server,
+            ResponsesClient(server.url, "key", gate=gate) as client,
+        ):
+            async with client.stream(model="m", input="x", background=True, on_abandon="cancel_response") as stream:
+                async for _ in stream:
+                    break
+            assert [request.target.rpartition("/")[2] for request in server.requests] == ["responses", "cancel"]
+            assert gate.open == 0
+
+    run(backend, test)

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, TypedDict, TypeVar, cast
 from urllib.parse import urlencode
 from weakref import WeakSet
 
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Attempts",
+    "CallFields",
     "CallOptions",
     "ClientCore",
     "ClientState",
@@ -85,8 +86,17 @@ class CallOptions:
     """Replaces the fields that it names."""
     headers: Mapping[str, str] | None = attrs.field(default=None, repr=False)
     """Sent in addition; override those of the client."""
-    query: Query | None = None
+    extra_query: Query | None = None
     """Parameters to add to the URL."""
+
+
+class CallFields(TypedDict, total=False):
+    """The fields of :class:`CallOptions`, as keyword arguments."""
+
+    timeouts: Timeouts | None
+    retry: RetryPolicy | None
+    headers: Mapping[str, str] | None
+    extra_query: Query | None
 
 
 class AwaitedStream(Closable, Protocol):
@@ -183,7 +193,7 @@ class ClientCore:
             # The same for all attempts, so that a server that supports the header does the work once.
             basic_headers[_IDEMPOTENCY_KEY] = str(uuid.uuid4())
         url = endpoint_url(self.base_url, *path)
-        extra = options.query or {}
+        extra = options.extra_query or {}
         replaced = {name.removesuffix("[]") for name in extra}
         pairs = [pair for pair in params if pair[0].removesuffix("[]") not in replaced] + query_params(**extra)
         if pairs:
@@ -370,12 +380,14 @@ class Attempts:
         self.finish(exc, how="ended" if exc is None else None)
 
     async def _enter_gate(self, gate: Gate) -> None:
-        self._leave_gate(None)
+        self.leave_gate()
+        self._exchange = None
         self._place = await gate.enter(again=self.count > 0)
         if self.count == 0:
             self._started = time.monotonic()
 
-    def _leave_gate(self, error: BaseException | None) -> None:
+    def leave_gate(self, error: BaseException | None = None) -> None:
+        """Give the place in the client's gate back, because the request has ended: with ``error``, or well. Idempotent."""
         if self._place is not None:
             self._place.leave(error, headers=self._exchange.headers if self._exchange is not None else {})
 
@@ -414,7 +426,7 @@ class Attempts:
         Every error of a call passes here before anybody sees it: secrets are removed from it.
         """
         self.redact(error)
-        self._leave_gate(error)
+        self.leave_gate(error)
         self._refused = self._core.gate is not None and is_refusal(error)
         total = self._call.request.timeouts.total
         decision = self._call.retry.decide(
@@ -468,7 +480,7 @@ class Attempts:
         cursor: Cursor | None = None,
     ) -> None:
         """Call ``on_outcome``. Idempotent. Without ``how``, the call is abandoned, failed or cancelled, depending on ``error``."""
-        self._leave_gate(error if error is not None or outcome is None else outcome.error)
+        self.leave_gate(error if error is not None or outcome is None else outcome.error)
         hook = self._core.hooks.on_outcome
         if self._finished or hook is None:
             return

@@ -21,7 +21,7 @@ from ..models.response import (
     ResponseItemList,
 )
 from ..typing import Cursor
-from ._calls import CallOptions, ClientCore, Query, merge_fields, query_params
+from ._calls import CallFields, CallOptions, ClientCore, Query, merge_fields, query_params
 from ._meta import ReplyList, response_meta, with_meta
 from ._verbs import Verb, with_developer_role, with_stream
 from .pages import ItemPages
@@ -56,10 +56,7 @@ class Endpoints:
         /,
         *,
         include: Sequence[Include] | None = None,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
+        **options: Unpack[CallFields],
     ) -> Response:
         """Return a stored response in its current state (Responses, Retrieve).
 
@@ -75,7 +72,7 @@ class Endpoints:
             ["responses", response_id],
             Response,
             params=query_params(include=include),
-            options=CallOptions(timeouts, retry, headers, extra_query),
+            options=CallOptions(**options),
         )
 
     async def wait(
@@ -85,10 +82,7 @@ class Endpoints:
         *,
         interval: float = 1.0,
         max_interval: float = 10.0,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
+        **options: Unpack[CallFields],
     ) -> Response:
         """Poll a background response until it is no longer ``queued`` or ``in_progress``, and return it.
 
@@ -102,7 +96,7 @@ class Endpoints:
             raise UsageError(
                 f"interval and max_interval must be numbers of seconds above 0, got {interval!r} and {max_interval!r}"
             )
-        bounds = self._core.bounds(timeouts)
+        bounds = self._core.bounds(options.get("timeouts"))
         started = time.monotonic()
         known = response if isinstance(response, Response) else None
         response_id = response.id if isinstance(response, Response) else response
@@ -114,10 +108,8 @@ class Endpoints:
             if left <= 0:
                 raise _deadline_exceeded(bounds, started, known)
             try:
-                remaining = bounds if bounds.total is None else attrs.evolve(bounds, total=left)
-                known = await self.retrieve(
-                    response_id, timeouts=remaining, retry=retry, headers=headers, extra_query=extra_query
-                )
+                options["timeouts"] = bounds if bounds.total is None else attrs.evolve(bounds, total=left)
+                known = await self.retrieve(response_id, **options)
             except DeadlineExceeded as error:
                 if error.kind != "total":
                     raise
@@ -128,27 +120,17 @@ class Endpoints:
         self,
         response_id: str,
         /,
-        *,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
+        **options: Unpack[CallFields],
     ) -> Response:
         """Cancel a background response and return it (Responses, Cancel). Raises what :meth:`retrieve` raises."""
         path = ["responses", response_id, "cancel"]
-        return await self._open_core().call(
-            "responses.cancel", "POST", path, Response, options=CallOptions(timeouts, retry, headers, extra_query)
-        )
+        return await self._open_core().call("responses.cancel", "POST", path, Response, options=CallOptions(**options))
 
     async def delete(
         self,
         response_id: str,
         /,
-        *,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
+        **options: Unpack[CallFields],
     ) -> DeletedResponse:
         """Delete a stored response (Responses, Delete). Raises what :meth:`retrieve` raises."""
         return await self._open_core().call(
@@ -156,7 +138,7 @@ class Endpoints:
             "DELETE",
             ["responses", response_id],
             DeletedResponse,
-            options=CallOptions(timeouts, retry, headers, extra_query),
+            options=CallOptions(**options),
             if_empty={"id": response_id, "deleted": True},
         )
 
@@ -165,11 +147,7 @@ class Endpoints:
         self,
         request: CompactRequest | JSONObject,
         /,
-        *,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
+        **options: Unpack[CallFields],
     ) -> CompactedResponse: ...
     @overload
     async def compact(
@@ -245,10 +223,7 @@ class Endpoints:
         limit: int | None = None,
         order: Order | None = None,
         include: Sequence[Include] | None = None,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
+        **options: Unpack[CallFields],
     ) -> ItemPages:
         """Iterate over the input items of a stored response (Responses, Input items): ``async for item in ...``.
 
@@ -267,26 +242,20 @@ class Endpoints:
                 path,
                 ResponseItemList,
                 params=params,
-                options=CallOptions(timeouts, retry, headers, extra_query),
+                options=CallOptions(**options),
             )
 
         return ItemPages(fetch, after=after)
 
     async def models(
         self,
-        *,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
+        **options: Unpack[CallFields],
     ) -> list[ModelInfo]:
         """Return the models that the server offers (Models, List).
 
         Raises ``DecodeError`` if the reply is not a list of models, and what :meth:`request` raises.
         """
-        reply = await self.request(
-            "GET", "models", timeouts=timeouts, retry=retry, headers=headers, extra_query=extra_query
-        )
+        reply = await self.request("GET", "models", **options)
         found = reply.get("data") if isinstance(reply, dict) else reply  # some servers send the list itself
         if not isinstance(found, list):
             raise DecodeError("expected a list of models", path="$.data")
@@ -300,10 +269,7 @@ class Endpoints:
         /,
         *,
         json: object = None,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
+        **options: Unpack[CallFields],
     ) -> JSONValue:
         """Send a request to any endpoint of the server, and return the JSON of the reply; ``None`` if it has no body.
 
@@ -321,7 +287,7 @@ class Endpoints:
             path.strip("/").split("/"),
             cast("type[JSONValue]", object),
             content=json,
-            options=CallOptions(timeouts, retry, headers, extra_query),
+            options=CallOptions(**options),
         )
 
     # Internal

@@ -555,7 +555,7 @@ class ResponsesClient(Endpoints):
             journal=journal,
             ordered=ordered,
             on_progress=on_progress,
-            options=CallOptions(timeouts=timeouts, retry=retry, headers=headers, query=extra_query),
+            options=CallOptions(timeouts=timeouts, retry=retry, headers=headers, extra_query=extra_query),
         )
 
     def resume(

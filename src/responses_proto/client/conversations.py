@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 from ..models.conversations import (
     Conversation,
@@ -14,7 +14,7 @@ from ..models.conversations import (
 )
 from ..models.items import Item
 from ..typing import UNSET
-from ._calls import CallOptions, query_params
+from ._calls import CallFields, CallOptions, query_params
 from .pages import ItemPages
 
 if TYPE_CHECKING:
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
     from ..models.config import Include, Order
     from ..typing import JSONObject
-    from ._calls import ClientCore, Query
-    from .retry import RetryPolicy
-    from .timeouts import Timeouts
+    from ._calls import ClientCore
 
 __all__ = ["ConversationItems", "Conversations"]
 
@@ -48,10 +46,7 @@ class Conversations:
         *,
         items: Sequence[Item | JSONObject] | None = None,
         metadata: Mapping[str, str] | None = None,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
+        **options: Unpack[CallFields],
     ) -> Conversation:
         """Create a conversation (Conversations, Create).
 
@@ -67,17 +62,13 @@ class Conversations:
             ["conversations"],
             Conversation,
             content=body,
-            options=CallOptions(timeouts, retry, headers, extra_query),
+            options=CallOptions(**options),
         )
 
     async def retrieve(
         self,
         conversation_id: str,
-        *,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
+        **options: Unpack[CallFields],
     ) -> Conversation:
         """Return a conversation without its items (Conversations, Retrieve). For those, see :attr:`items`."""
         path = ["conversations", conversation_id]
@@ -86,7 +77,7 @@ class Conversations:
             "GET",
             path,
             Conversation,
-            options=CallOptions(timeouts, retry, headers, extra_query),
+            options=CallOptions(**options),
         )
 
     async def update(
@@ -94,10 +85,7 @@ class Conversations:
         conversation_id: str,
         *,
         metadata: Mapping[str, str] | None,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
+        **options: Unpack[CallFields],
     ) -> Conversation:
         """Replace the metadata of a conversation and return it (Conversations, Update)."""
         return await self._core().call(
@@ -106,17 +94,13 @@ class Conversations:
             ["conversations", conversation_id],
             Conversation,
             content=UpdateConversation(metadata=metadata),
-            options=CallOptions(timeouts, retry, headers, extra_query),
+            options=CallOptions(**options),
         )
 
     async def delete(
         self,
         conversation_id: str,
-        *,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
+        **options: Unpack[CallFields],
     ) -> DeletedConversation:
         """Delete a conversation. Its items are not deleted (Conversations, Delete)."""
         return await self._core().call(
@@ -124,7 +108,7 @@ class Conversations:
             "DELETE",
             ["conversations", conversation_id],
             DeletedConversation,
-            options=CallOptions(timeouts, retry, headers, extra_query),
+            options=CallOptions(**options),
             if_empty={"id": conversation_id, "object": DeletedConversation.object, "deleted": True},
         )
 
@@ -147,10 +131,7 @@ class ConversationItems:
         limit: int | None = None,
         order: Order | None = None,
         include: Sequence[Include] | None = None,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
+        **options: Unpack[CallFields],
     ) -> ItemPages:
         """Iterate over the items of a conversation (Conversations, List items): ``async for item in ...``.
 
@@ -168,7 +149,7 @@ class ConversationItems:
                 path,
                 ConversationItemList,
                 params=params,
-                options=CallOptions(timeouts, retry, headers, extra_query),
+                options=CallOptions(**options),
             )
 
         return ItemPages(fetch, after=after)
@@ -179,10 +160,7 @@ class ConversationItems:
         items: Sequence[Item | JSONObject],
         *,
         include: Sequence[Include] | None = None,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
+        **options: Unpack[CallFields],
     ) -> ConversationItemList:
         """Add items to a conversation and return them as the server stored them (Conversations, Create items).
 
@@ -195,7 +173,7 @@ class ConversationItems:
             ConversationItemList,
             content=CreateConversationItems(items=cast("Sequence[Item]", items)),
             params=query_params(include=include),
-            options=CallOptions(timeouts, retry, headers, extra_query),
+            options=CallOptions(**options),
         )
 
     async def retrieve(
@@ -204,10 +182,7 @@ class ConversationItems:
         item_id: str,
         *,
         include: Sequence[Include] | None = None,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
+        **options: Unpack[CallFields],
     ) -> Item:
         """Return one item (Conversations, Retrieve an item)."""
         item: Item = await self._core().call(
@@ -216,7 +191,7 @@ class ConversationItems:
             ["conversations", conversation_id, "items", item_id],
             cast("Any", Item),  # a union of classes, which `type[T]` does not cover
             params=query_params(include=include),
-            options=CallOptions(timeouts, retry, headers, extra_query),
+            options=CallOptions(**options),
         )
         return item
 
@@ -224,11 +199,7 @@ class ConversationItems:
         self,
         conversation_id: str,
         item_id: str,
-        *,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-        headers: Mapping[str, str] | None = None,
-        extra_query: Query | None = None,
+        **options: Unpack[CallFields],
     ) -> Conversation:
         """Remove an item and return the conversation (Conversations, Delete an item)."""
         path = ["conversations", conversation_id, "items", item_id]
@@ -237,5 +208,5 @@ class ConversationItems:
             "DELETE",
             path,
             Conversation,
-            options=CallOptions(timeouts, retry, headers, extra_query),
+            options=CallOptions(**options),
         )

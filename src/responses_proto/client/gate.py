@@ -34,7 +34,7 @@ class Gate:
     - ``width``: how many requests may be open at first (default 8). It doubles in each round until the first refusal.
     - ``max_width``: how many may ever be open (default 64).
 
-    A gate belongs to one event loop. Raises ``UsageError`` unless ``1 <= width <= max_width``.
+    A stream has its place until its block is left, so a call inside of the block needs another one. A gate belongs to one event loop. Raises ``UsageError`` unless ``1 <= width <= max_width``.
     """
 
     def __init__(self, width: int = 8, *, max_width: int = 64) -> None:

@@ -780,6 +780,8 @@ class EventStream(Generic[T_co]):
         try:
             await self._exchange.aclose()
             if was_open and self._cancel is not None:
+                if self._attempts is not None:
+                    self._attempts.leave_gate(error)  # the request that cancels needs a place, too
                 await self._cancel_response(self._cancel)
         finally:
             if self._attempts is not None:
