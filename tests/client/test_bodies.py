@@ -120,10 +120,13 @@ def server() -> Generator[FakeServer]:
 def test_a_request_of_many_megabytes_does_not_stall_the_loop(
     backend: str, request_: CreateResponse, server: FakeServer
 ) -> None:
+    # Times of this thread: other processes on the machine must not count, nor the speed of the machine.
+    started = time.thread_time()
+    make_converter().dumps(request_)
+    in_one_piece = time.thread_time() - started
     stalls: list[float] = []
 
     async def send() -> None:
-        # The thread's own time: other processes on the machine must not count.
         worst = 0.0
         done = anyio.Event()
 
@@ -151,7 +154,7 @@ def test_a_request_of_many_megabytes_does_not_stall_the_loop(
         gc.unfreeze()
     assert server.requests[0].json["stream"] is True
     assert len(server.requests[0].body) > 6 * MIB
-    assert min(stalls) < 0.005, stalls
+    assert min(stalls) < in_one_piece / 3, (stalls, in_one_piece)
 
 
 def test_a_closed_client_refuses_a_large_body_at_once() -> None:

@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Body", "LargeBody", "SmallBody", "is_large"]
 
 _SLICE: Final = 128 * 1024  # characters, roughly, that are serialized at a time; a larger body is a `LargeBody`
-_NODE: Final = (
-    64  # characters that each value counts for in addition to its text: an estimate of the work, not of the size
-)
+# What each value counts for in addition to its text, in characters: an estimate of the work, not of the size.
+_NODE: Final = 256
 _MAX_BUSY: Final = 0.001  # seconds of work after which other tasks may run
 _MAX_DEPTH: Final = 200  # levels; anything deeper goes to the codec in one piece, which raises the fitting error
 

@@ -37,6 +37,7 @@ from urllib.parse import urljoin
 from urllib.request import getproxies
 
 import anyio
+import anyio.lowlevel
 
 from ...exceptions import LocalProtocolError, TransportError, UsageError
 from ._decoding import ACCEPTED, DecodedReply, content_codings
@@ -322,6 +323,8 @@ class _TimedBodyIterator:
         return self
 
     async def __anext__(self) -> bytes:
+        if self._offset:
+            await anyio.lowlevel.checkpoint()  # a fast peer takes megabytes without ever making the writer wait
         piece = self._body.piece_at(self._offset)
         if not piece:
             raise StopAsyncIteration
