@@ -293,6 +293,14 @@ def test_what_is_running_when_the_server_ends_is_stored_as_failed(
     run(backend, main)
 
 
+def copied(folder: Path) -> Path:
+    """Copy the files of a store that is open; return the path of the copy."""
+    (folder / "copy").mkdir()
+    for file in folder.glob("store.db*"):
+        shutil.copy(file, folder / "copy")
+    return folder / "copy" / "store.db"
+
+
 @both_loops
 def test_what_was_running_in_a_killed_process_is_returned_as_failed(backend: str, tmp_path: Path) -> None:
     """A server on a copy of the files sees what it would see after a kill: a response in progress."""
@@ -303,11 +311,7 @@ def test_what_was_running_in_a_killed_process_is_returned_as_failed(backend: str
         async with ResponsesApp(steps, store=store) as app:
             name = (await created(app)).id
             await steps.waits.wait()
-            (tmp_path / "copy").mkdir()
-            for file in tmp_path.glob("store.db*"):
-                shutil.copy(file, tmp_path / "copy")
-            copy = SQLiteStore(tmp_path / "copy" / "store.db")
-            async with connected(ResponsesApp(Scripted(), store=copy)) as client:
+            async with connected(ResponsesApp(Scripted(), store=SQLiteStore(copied(tmp_path)))) as client:
                 dead = await client.retrieve(name)
                 assert (dead.status, dead.output_text) == ("failed", "first")
                 assert dead.error

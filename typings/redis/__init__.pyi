@@ -1,4 +1,4 @@
-# ruff: noqa: A001, A002, A004 - the names are redis-py's
+# ruff: noqa: A002, A004 - the names are redis-py's
 # The part of redis-py that the library uses: its own annotations are unions of the synchronous and the asynchronous client.
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from ..models.items import Item
     from .stores import SharedStore, StoredResponse, WireEvent
 
-__all__ = ["LeaseLost", "LeasedStore", "Sharing"]
+__all__ = ["LeaseLostError", "LeasedStore", "Sharing"]
 
 _T = TypeVar("_T")
 
@@ -42,7 +42,7 @@ _SIGNAL_SECONDS: Final = 5.0  # that are waited for signals at a time
 _log: Final = logging.getLogger(__name__)
 
 
-class LeaseLost(Exception):
+class LeaseLostError(Exception):
     """Another server has ended or deleted the response. Raised into the handler, which is being cancelled."""
 
 
@@ -185,7 +185,7 @@ class LeasedStore:
         events: Sequence[WireEvent] = (),
         conversation_items: Sequence[Item] = (),
     ) -> None:
-        """Save the response. Raises :class:`LeaseLost`."""
+        """Save the response. Raises :class:`LeaseLostError`."""
         ends = stored.response.status not in RUNNING_STATUSES
         if not self._begun:
             if ends:  # nobody knew of it
@@ -214,7 +214,7 @@ class LeasedStore:
                 self.let_go()
 
     async def add_events(self, response_id: str, events: Sequence[WireEvent]) -> None:
-        """Add events to the response. Raises :class:`LeaseLost`."""
+        """Add events to the response. Raises :class:`LeaseLostError`."""
         owner = self._sharing.owner
         await self._write(functools.partial(self._store.add_events_leased, response_id, events, owner=owner))
         self._next_number = max([self._next_number, *(event.sequence_number + 1 for event in events)])
@@ -243,4 +243,4 @@ class LeasedStore:
             written = False  # by now another server may have buried it
         if not written:
             self.lose()
-            raise LeaseLost(self.response_id)
+            raise LeaseLostError(self.response_id)

@@ -29,7 +29,7 @@ from ..models.event_parts import ErrorBody
 from ..models.events import ErrorEvent, ResponseFailed
 from ..models.response import ResponseError
 from ..protocol.emitter import Emitter
-from ._sharing import LeasedStore, LeaseLost, Sharing
+from ._sharing import LeasedStore, LeaseLostError, Sharing
 from .reply import Reply
 from .stores import StoredResponse, WireEvent, wire_event
 from .stores._base import wire_events
@@ -211,8 +211,6 @@ class ResponseTask:
                     error = await self._call_handler_in_time(generate=generate)
             if error is not None and not self.ended:
                 await self._fail(error)
-            if self.lost and not self.background:
-                raise _taken_over()
         except BaseException:  # the client has left, or the server is shutting down
             await self._save_unfinished()
             raise
@@ -220,6 +218,8 @@ class ResponseTask:
             self._running.pop(self.id, None)
             self._finished = True
             self._wake_followers()
+        if self.lost and not self.background:
+            raise _taken_over()
 
     async def queue(self) -> None:
         """Create the response as ``queued``. Call :meth:`run` next."""
@@ -238,7 +238,7 @@ class ResponseTask:
         try:
             await self._reply.cut(end, self._scope.cancel)
         except Exception as error:
-            if error is not self._sink_error and not isinstance(error, LeaseLost):  # `run` raises that one
+            if error is not self._sink_error and not isinstance(error, LeaseLostError):  # `run` raises that one
                 raise
 
     def discard(self) -> None:
@@ -329,7 +329,7 @@ class ResponseTask:
     async def _publish(self, events: Sequence[Event]) -> None:
         """Store events if they must be, show them to followers, and deliver them to the sink."""
         if self.lost:
-            raise LeaseLost(self.id)
+            raise LeaseLostError(self.id)
         has_sink = self._sink is not None
         encoded = await wire_events(events) if has_sink or self._keeps_events else []
         if self._keeps_events:
@@ -357,7 +357,7 @@ class ResponseTask:
         """Save the final response. Return whether that worked."""
         try:
             await self._save()
-        except LeaseLost:
+        except LeaseLostError:
             raise
         except Exception:  # noqa: BLE001 - the client must get an answer to any error of the store
             _log.exception("%s could not be stored", self.id)
@@ -393,7 +393,7 @@ class ResponseTask:
         self._sink = None
         # Only a shutdown cancels a task in the background; the others end with their client.
         shut_down = functools.partial(self._emitter.fail, "server_error", _SHUT_DOWN)
-        with anyio.move_on_after(_SAVE_TIMEOUT, shield=True), contextlib.suppress(LeaseLost):
+        with anyio.move_on_after(_SAVE_TIMEOUT, shield=True), contextlib.suppress(LeaseLostError):
             if self.ended:
                 await self._reply.flush()  # the terminal event may not have been published
                 if not self._saved:

@@ -21,6 +21,7 @@ import sqlite3
 import threading
 import time
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import anyio
@@ -386,9 +387,11 @@ class SQLiteStore:
             count = self._changes.count
             rows = await self._rows(query, owner)
             if rows:
-                places = [(place,) for place, _, _ in rows]
                 await self._write(
-                    lambda connection: connection.executemany("DELETE FROM signals WHERE place = ?", places),
+                    lambda connection: connection.execute(
+                        "DELETE FROM signals WHERE owner = ? AND place <= ?",
+                        (owner, rows[-1][0]),  # noqa: B023 - it is awaited
+                    ),
                     synchronous="NORMAL",
                 )
                 return [(response_id, what) for _, response_id, what in rows]
@@ -521,7 +524,7 @@ class _FileLock:
 
     def __init__(self, path: str, *, shared: bool) -> None:
         self._path = path
-        self._lock_path = f"{path}-lock"
+        self._lock_path = Path(f"{path}-lock")
         self._statements = ("BEGIN", "SELECT * FROM sqlite_master") if shared else ("BEGIN EXCLUSIVE",)
         self._advice = "stop it" if shared else "stop it, or open the file with shared=True in both"
         self._lock = threading.Lock()
@@ -531,14 +534,14 @@ class _FileLock:
         """Get the right, if this store does not have it. Raises ``UsageError``."""
         with self._lock:
             while self._connection is None:
-                connection = _connect(self._lock_path, timeout=0)
+                connection = _connect(str(self._lock_path), timeout=0)
                 try:
                     connection.execute("PRAGMA journal_mode = MEMORY")  # no further file
-                    before = os.stat(self._lock_path).st_ino
+                    before = self._lock_path.stat().st_ino
                     for statement in self._statements:
                         connection.execute(statement).fetchall()
                     # Whoever had it before may have removed the file just now.
-                    if os.stat(self._lock_path).st_ino == before:
+                    if self._lock_path.stat().st_ino == before:
                         self._connection = connection
                 except FileNotFoundError:
                     pass
@@ -559,7 +562,7 @@ class _FileLock:
             with contextlib.suppress(sqlite3.OperationalError, OSError):  # others have it
                 connection.execute("COMMIT")
                 connection.execute("BEGIN EXCLUSIVE")
-                os.unlink(self._lock_path)
+                self._lock_path.unlink()
             connection.close()
 
 
