@@ -9,14 +9,17 @@ passed to the sink, in that order. A response can end in four ways:
 * Another task calls ``stop``: what was written so far is delivered, then the end, and the handler is cancelled.
 * The task in ``run`` is cancelled, or the sink raises: the client has left, so the response is only saved, as far as it
   got.
+
+With a store that several servers share, a fifth: another server has ended the response (``lose``), and this one stops.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 import anyio
 import attrs
@@ -26,8 +29,9 @@ from ..models.event_parts import ErrorBody
 from ..models.events import ErrorEvent, ResponseFailed
 from ..models.response import ResponseError
 from ..protocol.emitter import Emitter
+from ._sharing import LeasedStore, LeaseLostError, Sharing
 from .reply import Reply
-from .stores import Store, StoredResponse, WireEvent, wire_event
+from .stores import StoredResponse, WireEvent, wire_event
 from .stores._base import wire_events
 
 if TYPE_CHECKING:
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from ..models.items import Item
     from ..models.request import CreateResponse
     from ..models.response import Response
+    from .stores import Store
 
 __all__ = ["INTERNAL_ERROR_MESSAGE", "EventSink", "Handler", "ResponseTask", "failure_events", "internal_error"]
 
@@ -47,6 +52,29 @@ A handler that is an object may also implement :class:`~responses_proto.server.S
 
 EventSink: TypeAlias = Callable[[Sequence[WireEvent]], Awaitable[None]]
 """Sends events to the client. It is called with one or more events, in order, and one call at a time."""
+
+
+class TaskStore(Protocol):
+    """What a task needs of a :class:`Store`."""
+
+    async def save(
+        self,
+        stored: StoredResponse,
+        *,
+        events: Sequence[WireEvent] = (),
+        conversation_items: Sequence[Item] = (),
+    ) -> None:
+        """See :meth:`Store.save`."""
+        ...
+
+    async def add_events(self, response_id: str, events: Sequence[WireEvent]) -> None:
+        """See :meth:`Store.add_events`."""
+        ...
+
+    async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool:
+        """See :meth:`Store.add_items`."""
+        ...
+
 
 INTERNAL_ERROR_MESSAGE: Final = "The server met an error while it worked on the request."
 """All that a client learns about an unexpected exception, whose text may contain secrets."""
@@ -71,6 +99,11 @@ def failure_events(response: Response, number: int) -> list[WireEvent]:
     return [wire_event(error_event), wire_event(ResponseFailed(sequence_number=number + 1, response=response))]
 
 
+def _taken_over() -> APIError:
+    message = "The server was out of touch for too long; another one has ended the response."
+    return APIError.for_status(500)(message, status=500, type="server_error", code="server_error")
+
+
 def _api_error_in(raised: Any) -> APIError | None:
     """Return the ``APIError`` that a handler raised, even if the handler's task groups have wrapped it."""
     if isinstance(raised, ExceptionGroup):
@@ -84,7 +117,7 @@ class ResponseTask:
 
     ``input`` are the items of the request, and ``context`` the history followed by the input. ``history`` is the history if the
     store cannot look it up; it is stored with the response. ``running`` is the table that the task adds itself to while a client
-    may know its id. The other parameters are those of :class:`Service`.
+    may know its id. With ``sharing``, other servers follow the response too, and the task writes with a lease. The other parameters are those of :class:`Service`.
     """
 
     def __init__(
@@ -94,6 +127,7 @@ class ResponseTask:
         handler: Handler,
         store: Store,
         running: dict[str, ResponseTask],
+        sharing: Sharing | None = None,
         clock: Callable[[], float],
         ids: Callable[[str], str],
         input: Sequence[Item],  # noqa: A002 - the field's name
@@ -109,7 +143,10 @@ class ResponseTask:
         self.context: Sequence[Item] = context
         """What the model sees: the history, then the input."""
         self._handler = handler
-        self._store = store
+        self._leased = None if sharing is None else LeasedStore(sharing, self.lose, self.id)
+        self._store: TaskStore = self._leased or store
+        self.lost: bool = False
+        """Whether another server has ended the response, or deleted it; its events are in the store."""
         self._running = running
         self._history = None if history is None else [*history]
         self._reply = Reply(self._emitter, self._publish, clock, context=context)
@@ -181,10 +218,16 @@ class ResponseTask:
             self._running.pop(self.id, None)
             self._finished = True
             self._wake_followers()
+        if self.lost and not self.background:
+            raise _taken_over()
 
     async def queue(self) -> None:
         """Create the response as ``queued``. Call :meth:`run` next."""
         await self._publish(self._emitter.queue())
+
+    async def announce(self) -> None:
+        """Store the response before it runs, so that other servers know that this one works on it. Call :meth:`run` next."""
+        await self._store.save(self.stored)
 
     async def stop(self, reason: str | None = None) -> None:
         """End the response from another task: as ``incomplete`` if there is a ``reason``, else as ``cancelled``.
@@ -195,13 +238,21 @@ class ResponseTask:
         try:
             await self._reply.cut(end, self._scope.cancel)
         except Exception as error:
-            if error is not self._sink_error:  # `run` raises that one
+            if error is not self._sink_error and not isinstance(error, LeaseLostError):  # `run` raises that one
                 raise
 
     def discard(self) -> None:
         """Do not store the response, and hide it from now on. It continues to run."""
         self._should_store = False
         self._running.pop(self.id, None)
+        if self._leased is not None:
+            self._leased.let_go()
+
+    def lose(self) -> None:
+        """Stop, and store nothing any more: another server has ended the response, or deleted it."""
+        self.lost = True
+        self.discard()
+        self._scope.cancel()
 
     async def wait_for_events(self, number: int) -> Sequence[WireEvent]:
         """Return the events from a sequence number on; wait if there are none yet. Empty at the end of the response.
@@ -257,6 +308,8 @@ class ResponseTask:
         except Exception as error:
             if self._sink_error is not None:
                 raise self._sink_error from error
+            if self.lost:
+                return None
             if self.ended and self._scope.cancel_called:
                 return None  # the response was stopped, and the handler tried to write more
             api_error = _api_error_in(error)
@@ -275,6 +328,8 @@ class ResponseTask:
 
     async def _publish(self, events: Sequence[Event]) -> None:
         """Store events if they must be, show them to followers, and deliver them to the sink."""
+        if self.lost:
+            raise LeaseLostError(self.id)
         has_sink = self._sink is not None
         encoded = await wire_events(events) if has_sink or self._keeps_events else []
         if self._keeps_events:
@@ -287,7 +342,7 @@ class ResponseTask:
         if self.ended:
             if not await self._try_save():
                 encoded = self._replace_end(encoded)
-        elif self.background and self._should_store:
+        elif self._should_store and (self.background or (self._leased is not None and self._keeps_events)):
             await self._store.add_events(self.id, encoded)
         self._visible = len(self._events)
         self._wake_followers()
@@ -302,6 +357,8 @@ class ResponseTask:
         """Save the final response. Return whether that worked."""
         try:
             await self._save()
+        except LeaseLostError:
+            raise
         except Exception:  # noqa: BLE001 - the client must get an answer to any error of the store
             _log.exception("%s could not be stored", self.id)
             return False
@@ -336,7 +393,7 @@ class ResponseTask:
         self._sink = None
         # Only a shutdown cancels a task in the background; the others end with their client.
         shut_down = functools.partial(self._emitter.fail, "server_error", _SHUT_DOWN)
-        with anyio.move_on_after(_SAVE_TIMEOUT, shield=True):
+        with anyio.move_on_after(_SAVE_TIMEOUT, shield=True), contextlib.suppress(LeaseLostError):
             if self.ended:
                 await self._reply.flush()  # the terminal event may not have been published
                 if not self._saved:

@@ -43,7 +43,7 @@ require that the application is open, by the ASGI lifespan (``uvicorn --lifespan
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://local/v1") as http_client: ...
 
 Of requests with the same ``Idempotency-Key``, API key and body, one runs: the others wait for it and get its response, as long as
-that is stored and the process lives. A request that failed, or whose client left before its end, is not repeated: the next one runs.
+that is stored and the process lives, or for a day in a store that several servers share. A request that failed, or whose client left before its end, is not repeated: the next one runs.
 
 Each request is logged to ``responses_proto.server.access`` (level INFO), with its facts as attributes of the record.
 
@@ -64,7 +64,7 @@ import attrs
 from ..codec import Converter, default_converter
 from ..exceptions import APIError, UsageError
 from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
-from ..models.response import DeletedResponse, ResponseItemList
+from ..models.response import DeletedResponse, Response, ResponseItemList
 from ..protocol._requests import INVALID, not_found, page_of, read_body, read_list_params, read_retrieve_params
 from ..protocol.emitter import random_id
 from ..typing import UNSET
@@ -99,10 +99,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ..models._base import Model
-    from ..models.response import Response
     from ..protocol._requests import UnknownParameters
     from ._http import ASGI, ASGIMessage, Receive, Scope, Send
-    from ._idempotency import Claim
     from ._task import EventSink
     from .stores import Store
 
@@ -191,7 +189,7 @@ class ResponsesApp:
             max_message_bytes=max_body_bytes,
             unknown_parameters=unknown_parameters,
         )
-        self._idempotent = IdempotentRequests()
+        self._idempotent = IdempotentRequests(self.service)
         self._keepalive = keepalive
         self._document = b""  # of OpenAPI, once it was asked for
         self._converter = (converter or default_converter()).in_mode(strict=True)
@@ -317,36 +315,30 @@ class ResponsesApp:
         body = await self._body(request)
         create = self._parse(body, CreateResponse)
         fingerprint = fingerprint_of(request.headers, body)
+        prepare = functools.partial(self.service.prepare, create)
 
         async def respond() -> JSONResponse:
             async with self._idempotent.claim(fingerprint) as claim:
-                if (earlier := await self._earlier_response(claim)) is not None:
-                    return await json_response(earlier)
-                task = claim.result = await self.service.prepare(create)
-                await (self.service.start(task) if task.background else task.run())
-            return await json_response(task.response)
+                answer = await claim.response_or_task(prepare)
+                if isinstance(answer, Response):
+                    return await json_response(answer)
+                await (self.service.start(answer) if answer.background else answer.run())
+            return await json_response(answer.response)
 
         async def stream(sink: EventSink) -> None:
             async with self._idempotent.claim(fingerprint) as claim:
-                if (earlier := await self._earlier_response(claim)) is not None:
-                    deliver = await self.service.replay_of(earlier)
+                answer = await claim.response_or_task(prepare)
+                if isinstance(answer, Response):
+                    deliver = await self.service.replay_of(answer)
                 else:
-                    task = claim.result = await self.service.prepare(create)
-                    if not task.background:
-                        await task.run(sink)
+                    if not answer.background:
+                        await answer.run(sink)
                         return
-                    await self.service.start(task)
-                    deliver = functools.partial(self.service.follow, task, 0)
+                    await self.service.start(answer)
+                    deliver = functools.partial(self.service.follow, answer, 0)
             await deliver(sink)
 
         return self._event_stream(stream) if create.stream else DeferredJSON(respond)
-
-    async def _earlier_response(self, claim: Claim) -> Response | None:
-        """Return the response to an earlier request like this one, if there is one still."""
-        if claim.earlier is None or claim.earlier.response is not None:
-            return None if claim.earlier is None else claim.earlier.response
-        found = await self.service.find(claim.earlier.response_id)
-        return None if found is None else found.response
 
     def _event_stream(self, work: Callable[[EventSink], Awaitable[None]]) -> EventStreamResponse:
         return EventStreamResponse(work, keepalive=self._keepalive)

@@ -22,6 +22,9 @@ HTTP and WebSocket are two ways to talk to one :class:`Service`. A request trave
 A response that is cut short after the client has heard of it is stored as ``cancelled``. If it ran in the background and the
 server shut down, it is stored as ``failed``. If the process was killed, it is still ``in_progress`` in the store; the next server
 saves it as ``failed`` when somebody asks for it.
+
+Several servers can use one :class:`~.stores.SharedStore`. A response then runs in the server that got the request, its
+owner; the others see it through the store: they wait there for its events, and ask the owner to cancel it (``_sharing``).
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ import anyio
 import attrs
 
 from ..codec import Converter, default_converter
-from ..exceptions import APIError, LocalProtocolError
+from ..exceptions import APIError, LocalProtocolError, UsageError
 from ..models._base import Extra
 from ..models.events import TERMINAL_TYPES, Event
 from ..models.items import Item, ItemReference
@@ -55,8 +58,10 @@ from ..protocol._requests import check_create, id_of, invalid, not_found
 from ..protocol.accumulator import Accumulator, growth_of
 from ..protocol.emitter import emit, random_id
 from ._context import check_outputs, compact, count_words, expand, normalize_items, retype
+from ._sharing import Sharing
 from ._task import EventSink, Handler, ResponseTask, failure_events
-from .stores import MemoryStore, Store, StoredResponse, WireEvent, wire_event
+from .stores import MemoryStore, Signal, Store, StoredResponse, WireEvent, wire_event
+from .stores._base import as_shared
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -91,9 +96,15 @@ class SupportsCount(Protocol):
 
 
 _MAX_PIECE_BYTES: Final = 64 * 1024  # of stored events that are sent at a time
+_MAX_RUNNING_BYTES: Final = 1024 * 1024  # of stored events that are read for a look at a response that runs elsewhere
 _LOST: Final = "The server stopped while it worked on the response, and has been started again since."
+_DIED: Final = "The server that worked on the response stopped, or was out of touch for too long."
 
 _log: Final = logging.getLogger(__name__)
+
+
+# The stores that have a server which does not share them.
+_EXCLUSIVE: Final = WeakValueDictionary[int, "Service"]()
 
 
 class Service:
@@ -105,6 +116,7 @@ class Service:
     background at a time.
 
     Enter it with ``async with`` to allow responses in the background. Leaving the block cancels them and closes the store.
+    Entering raises ``UsageError`` if another service uses the store, unless that is a :class:`~.stores.SharedStore`.
     """
 
     def __init__(
@@ -125,6 +137,9 @@ class Service:
         self.ids: Callable[[str], str] = ids
         self.running: dict[str, ResponseTask] = {}
         """The running responses that a client may ask for, by id. Each task adds and removes itself."""
+        shared = as_shared(self.store)
+        self.sharing: Sharing | None = Sharing(shared, ids("server"), self.running, self.find) if shared else None
+        """What it does for other servers; ``None`` unless the store is shared."""
         self._tasks: TaskGroup | None = None
         self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
@@ -133,9 +148,15 @@ class Service:
             raise LocalProtocolError(
                 "the server is open already: enter it once, by `async with` or by the ASGI lifespan"
             )
+        if self.sharing is None and _EXCLUSIVE.setdefault(id(self.store), self) is not self:
+            raise UsageError(
+                f"the store is in use by another server: {type(self.store).__name__} is for one, unless it is shared"
+            )
         tasks = anyio.create_task_group()
         await tasks.__aenter__()
         self._tasks = tasks
+        if self.sharing is not None:
+            tasks.start_soon(self.sharing.run)
         return self
 
     async def __aexit__(
@@ -148,6 +169,8 @@ class Service:
                 # Without the block's exception, so that it propagates as it is and not inside an exception group.
                 await tasks.__aexit__(None, None, None)
         finally:
+            if _EXCLUSIVE.get(id(self.store)) is self:
+                del _EXCLUSIVE[id(self.store)]
             with anyio.CancelScope(shield=True):
                 await self.store.aclose()
 
@@ -161,12 +184,15 @@ class Service:
         request cannot be answered.
         """
         check_create(request)
-        if request.background and self._tasks is None:
+        if self._tasks is None and (request.background or (self.sharing and request.stream and request.store)):
+            what, param = ("run responses in the background", "background")
+            if not request.background:
+                what, param = ("store responses that are streamed", "store")
             message = (
-                "This server does not run responses in the background. Its operator must enable the ASGI lifespan, "
+                f"This server does not {what}. Its operator must enable the ASGI lifespan, "
                 "or use the application inside 'async with'."
             )
-            raise invalid(message, "background", "unsupported_parameter")
+            raise invalid(message, param, "unsupported_parameter")
         previous = request.previous_response_id or None
         remembered = history_lookup(previous) if history_lookup is not None and previous else None
         history = await self._history(previous, request.conversation or None) if remembered is None else remembered
@@ -185,6 +211,7 @@ class Service:
             handler=self.handler,
             store=self.store,
             running=self.running,
+            sharing=self.sharing,
             clock=self.clock,
             ids=self.ids,
         )
@@ -300,7 +327,7 @@ class Service:
     async def find(self, response_id: str) -> StoredResponse | None:
         """Return a response that is running or stored; ``None`` if there is none.
 
-        A response that an earlier process was running when it died is returned as ``failed``.
+        A response that a server was running when it died is returned as ``failed``.
         """
         task = self.running.get(response_id)
         if task is not None:
@@ -308,12 +335,40 @@ class Service:
         stored = await self._find_stored(response_id)
         if stored is None or stored.response.status not in RUNNING_STATUSES:
             return stored
+        if await self._runs_elsewhere(response_id):
+            return await self._so_far(stored)
         async with self.locked(response_id):
             # It may have been deleted or marked meanwhile.
             stored = await self._find_stored(response_id)
             if stored is None or stored.response.status not in RUNNING_STATUSES:
                 return stored
-            return await self._mark_lost(stored)
+            if self.sharing is None or await self.sharing.take_over(response_id):
+                await self._mark_lost(stored)
+            return await self._find_stored(response_id)  # perhaps another server was faster
+
+    async def _runs_elsewhere(self, response_id: str) -> bool:
+        """Return whether a server that lives works on a response that this one is not running."""
+        sharing = self.sharing
+        if sharing is None or not sharing.may_bury:
+            return sharing is not None
+        owner = await sharing.store.owner(response_id)
+        return owner is not None and (owner != sharing.owner or response_id in sharing.leased)
+
+    async def _so_far(self, stored: StoredResponse) -> StoredResponse:
+        """Return a response that runs elsewhere as far as its events, or the first of very many, go."""
+        events = await self.store.events(stored.response.id, max_bytes=_MAX_RUNNING_BYTES)
+        if not events:
+            return stored
+        if events[-1].type in TERMINAL_TYPES:
+            return await self._find_stored(stored.response.id) or stored
+        so_far = self._accumulated(events)
+        return attrs.evolve(stored, response=attrs.evolve(stored.response, status=so_far.status, output=so_far.output))
+
+    def _accumulated(self, events: Sequence[WireEvent]) -> Response:
+        accumulator = Accumulator(growth=growth_of(self.converter))
+        for event in events:
+            accumulator.push(self.converter.loads(event.data, Event))
+        return accumulator.response
 
     async def _find_stored(self, response_id: str) -> StoredResponse | None:
         stored = await self.store.find(response_id)
@@ -329,22 +384,21 @@ class Service:
             lock = self._locks[id] = anyio.Lock()
         return lock
 
-    async def _mark_lost(self, stored: StoredResponse) -> StoredResponse:
+    async def _mark_lost(self, stored: StoredResponse) -> None:
         """Save a response as failed, with the output of its stored events."""
         events = await self.store.events(stored.response.id)
-        accumulator = Accumulator(growth=growth_of(self.converter))
-        for event in events:
-            accumulator.push(self.converter.loads(event.data, Event))
         response = attrs.evolve(
             stored.response,
             status="failed",
-            error=ResponseError(code="server_error", message=_LOST),
-            output=[_incomplete(item) for item in accumulator.response.output],
+            error=ResponseError(code="server_error", message=_DIED if self.sharing else _LOST),
+            output=[_incomplete(item) for item in self._accumulated(events).output],
         )
         failed = attrs.evolve(stored, response=response)
         last_events = failure_events(response, events[-1].sequence_number + 1) if events else []
-        await self.store.save(failed, events=last_events)
-        return failed
+        if self.sharing is None:
+            await self.store.save(failed, events=last_events)
+        else:
+            await self.sharing.store.save_leased(failed, owner=self.sharing.owner, events=last_events)
 
     async def get(self, response_id: str) -> StoredResponse:
         """Return a response that is running or stored. Raises ``APIError`` (404) if there is none."""
@@ -368,6 +422,9 @@ class Service:
             return functools.partial(self.follow, task, 0 if after is None else after + 1)
         stored = await self.get(response_id)
         start = -1 if after is None else after
+        if stored.response.status in RUNNING_STATUSES and self.sharing is not None:
+            await self._check_sent(response_id, after)
+            return functools.partial(self._deliver_stored, response_id, start)
         first = await self.store.events(response_id, after=max(start, 0) - 1, max_bytes=1)
         if first and (after is None or after >= 0):
             return functools.partial(self._deliver_stored, response_id, start)
@@ -382,21 +439,48 @@ class Service:
             return await self.replay(response.id)
         return functools.partial(_deliver, [wire_event(event) for event in emit(response)])
 
+    async def _check_sent(self, response_id: str, after: int | None) -> None:
+        """Raise ``APIError`` unless a response that runs elsewhere has an event of this number."""
+        if after is None or (after >= 0 and await self.store.events(response_id, after=after - 1, max_bytes=1)):
+            return
+        events = await self.store.events(response_id)
+        _check_sequence_number(after, events[-1].sequence_number if events else -1)
+
     async def _deliver_stored(self, response_id: str, after: int, sink: EventSink) -> None:
         """Deliver the events of a stored response in pieces, as fast as the client takes them."""
         last = ""
-        while events := await self.store.events(response_id, after=after, max_bytes=_MAX_PIECE_BYTES):
+        while True:
+            events = await self._next_stored(response_id, after, wait=last not in TERMINAL_TYPES)
+            if not events:
+                break
             await sink(events)
             after, last = events[-1].sequence_number, events[-1].type
         if last and last not in TERMINAL_TYPES:
             raise not_found("response", response_id, "response_id")  # deleted meanwhile
 
-    @staticmethod
-    async def follow(task: ResponseTask, number: int, sink: EventSink) -> None:
+    async def _next_stored(self, response_id: str, after: int, *, wait: bool) -> Sequence[WireEvent]:
+        """Return stored events after a number. If a server works on the response, wait for some; empty at the end of the response."""
+        sharing = self.sharing
+        if sharing is None or not wait:
+            return await self.store.events(response_id, after=after, max_bytes=_MAX_PIECE_BYTES)
+        while True:
+            watch = functools.partial(sharing.store.watch, response_id, after + 1, sharing.check_every)
+            if events := await sharing.patiently(watch):
+                return events
+            stored = await sharing.patiently(functools.partial(self.find, response_id))
+            if stored is None or stored.response.status not in RUNNING_STATUSES:
+                # It ended between the two looks, or it was buried.
+                last = await self.store.events(response_id, after=after, max_bytes=_MAX_PIECE_BYTES)
+                derives = stored is not None and after < 0 and not last  # it was announced, but not streamed
+                return [wire_event(event) for event in emit(stored.response)] if stored and derives else last
+
+    async def follow(self, task: ResponseTask, number: int, sink: EventSink) -> None:
         """Deliver the events of a task from a sequence number on, until the response has ended."""
         while events := await task.wait_for_events(number):
             number += len(events)
             await _deliver(events, sink)
+        if task.lost:  # the rest is what another server has stored
+            await self._deliver_stored(task.id, number - 1, sink)
 
     async def cancel(self, response_id: str) -> Response:
         """Cancel a response in the background and return it. One that has ended is returned unchanged.
@@ -408,10 +492,33 @@ class Service:
         if not response.background:
             message = "Only a response in the background can be cancelled; others end when their connection is closed."
             raise invalid(message, "response_id", "response_not_cancellable")
-        if task is None:
+        if task is not None:
+            await task.stop()
+            return (await self.get(response_id)).response if task.lost else task.response
+        if response.status not in RUNNING_STATUSES:
             return response
-        await task.stop()
-        return task.response
+        ended = await self.wait_for_end(response_id, ask="cancel")
+        if ended is None:
+            raise not_found("response", response_id, "response_id")  # deleted meanwhile
+        return ended.response
+
+    async def wait_for_end(self, response_id: str, *, ask: Signal | None = None) -> StoredResponse | None:
+        """Wait until a response that runs in another server has ended, and return it; ``None`` if it was deleted.
+
+        ``ask`` is what its server is asked to do. Only with a shared store.
+        """
+        sharing, after = self.sharing, -1
+        while True:
+            stored = await self.find(response_id)
+            if sharing is None or stored is None or stored.response.status not in RUNNING_STATUSES:
+                return stored
+            if ask is not None:
+                await sharing.store.ask(response_id, ask)  # again, if it was lost with a connection
+            last = ""
+            while last not in TERMINAL_TYPES and (
+                events := await sharing.store.watch(response_id, after + 1, sharing.check_every)
+            ):
+                after, last = events[-1].sequence_number, events[-1].type
 
     async def delete(self, response_id: str) -> None:
         """Delete a response; cancel it if it is running. Raises ``APIError`` (404) if there is none."""
@@ -420,6 +527,8 @@ class Service:
             if task is not None:
                 task.discard()
                 await task.stop()
+            elif self.sharing is not None:
+                await self.sharing.store.ask(response_id, "delete")
             if not await self.store.delete(response_id) and task is None:
                 raise not_found("response", response_id, "response_id")
 
