@@ -13,7 +13,6 @@ passed to the sink, in that order. A response can end in four ways:
 
 from __future__ import annotations
 
-import functools
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
@@ -24,7 +23,7 @@ import attrs
 from ..exceptions import APIError
 from ..models.event_parts import ErrorBody
 from ..models.events import ErrorEvent, ResponseFailed
-from ..models.response import ResponseError
+from ..models.response import RUNNING_STATUSES, ResponseError
 from ..protocol.emitter import Emitter
 from .reply import Reply
 from .stores import Store, StoredResponse, WireEvent, wire_event
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from ..models.request import CreateResponse
     from ..models.response import Response
     from ._access import RequestMeta
+    from ._relayed import Ending
 
 __all__ = ["INTERNAL_ERROR_MESSAGE", "EventSink", "Handler", "ResponseTask", "failure_events", "internal_error"]
 
@@ -114,13 +114,17 @@ class ResponseTask:
         self._store = store
         self._running = running
         self._history = None if history is None else [*history]
-        self._reply = Reply(self._emitter, self._publish, clock, context=context, meta=meta)
+        self._reply = Reply(self._emitter, self._publish, clock, context=context, meta=meta, relaying=self)
         self._scope = anyio.CancelScope()  # of the handler
         self._sink: EventSink | None = None
         self._sink_error: Exception | None = None
         self._should_store = request.store is not False
         self._saved = False  # whether the final response is in the store
         self._published = False  # whether a client may know of the response
+        self.begun: anyio.Event = anyio.Event()
+        """Set when the first event was published, or the task has ended without."""
+        self.error: APIError | None = None
+        """Why the task has ended without an event."""
         self._replaced: Response | None = None  # the final response, if it is not the emitter's
         # The events so far, if they are stored. Followers see the first `_visible` of them: the others are being stored.
         self._keeps_events = self._should_store and bool(request.stream or request.background)
@@ -132,7 +136,7 @@ class ResponseTask:
     @property
     def response(self) -> Response:
         """The response so far."""
-        return self._replaced or self._emitter.response
+        return self._replaced or self._reply.response
 
     @property
     def history(self) -> list[Item]:
@@ -147,12 +151,17 @@ class ResponseTask:
     @property
     def ended(self) -> bool:
         """Whether the response has ended."""
-        return self._emitter.ended
+        return self._reply.ended
 
     @property
-    def last_sequence_number(self) -> int:
-        """The sequence number of the last event that followers can see; -1 before the first."""
-        return self._visible - 1
+    def adopts(self) -> bool:
+        """Whether the response will have the id of an upstream's: then it begins when that does."""
+        return bool(getattr(self._handler, "adopts", False))
+
+    @property
+    def visible_events(self) -> Sequence[WireEvent]:
+        """The events so far that followers can see."""
+        return self._events[: self._visible]
 
     @property
     def background(self) -> bool:
@@ -175,6 +184,7 @@ class ResponseTask:
                 with self._scope:
                     error = await self._call_handler_in_time(generate=generate)
             if error is not None and not self.ended:
+                self.error = error
                 await self._fail(error)
         except BaseException:  # the client has left, or the server is shutting down
             await self._save_unfinished()
@@ -182,6 +192,7 @@ class ResponseTask:
         finally:
             self._running.pop(self.id, None)
             self._finished = True
+            self.begun.set()
             self._wake_followers()
 
     async def queue(self) -> None:
@@ -193,12 +204,18 @@ class ResponseTask:
 
         What the handler has written is delivered first, then the end. The handler is cancelled at once. Idempotent.
         """
-        end = self._emitter.cancel if reason is None else functools.partial(self._emitter.incomplete, reason)
         try:
-            await self._reply.cut(end, self._scope.cancel)
+            if reason is None:
+                await self._reply.cut("cancelled", self._scope.cancel)
+            else:
+                await self._reply.cut("incomplete", self._scope.cancel, reason=reason)
         except Exception as error:
             if error is not self._sink_error:  # `run` raises that one
                 raise
+
+    def abandon(self) -> None:
+        """Cancel the handler, because the client has left before it knew of the response."""
+        self._scope.cancel()
 
     def discard(self) -> None:
         """Do not store the response, and hide it from now on. It continues to run."""
@@ -206,7 +223,7 @@ class ResponseTask:
         self._running.pop(self.id, None)
 
     async def wait_for_events(self, number: int) -> Sequence[WireEvent]:
-        """Return the events from a sequence number on; wait if there are none yet. Empty at the end of the response.
+        """Return the events from a position on; wait if there are none yet. Empty at the end of the response.
 
         Only for a response that is stored, and either streamed or in the background.
         """
@@ -246,7 +263,7 @@ class ResponseTask:
         return error
 
     async def _start(self) -> None:
-        if not self.ended:
+        if not self.ended and not self._reply.relays:
             await self._reply.start()
 
     async def _call_handler(self, *, generate: bool) -> APIError | None:
@@ -276,9 +293,27 @@ class ResponseTask:
         await self._reply.fail(code, error.message, type=type_, param=error.param)
 
     async def _publish(self, events: Sequence[Event]) -> None:
-        """Store events if they must be, show them to followers, and deliver them to the sink."""
+        await self.publish(await wire_events(events) if self._sink is not None or self._keeps_events else [])
+
+    async def adopt(self, upstream_id: str | None) -> str:
+        """Give the response the id of an upstream's, unless that belongs to another one here. Return its id."""
+        if upstream_id and upstream_id not in self._running and await self._is_free(upstream_id):
+            self.id = upstream_id
+        return self.id
+
+    async def _is_free(self, response_id: str) -> bool:
+        if not self._should_store:
+            return True
+        known = await self._store.find(response_id)
+        if known is None:
+            return True
+        # An upstream may answer a repeated request with the response that it has. The newest counts.
+        return known.response.status not in RUNNING_STATUSES and await self._store.delete(response_id)
+
+    async def publish(self, events: Sequence[WireEvent]) -> None:
+        """Store events that are encoded if they must be, show them to followers, and deliver them to the sink."""
+        encoded = [*events]
         has_sink = self._sink is not None
-        encoded = await wire_events(events) if has_sink or self._keeps_events else []
         if self._keeps_events:
             if not self._published:
                 # The client is about to learn the id, so the response must be found from here on.
@@ -292,6 +327,7 @@ class ResponseTask:
         elif self.background and self._should_store:
             await self._store.add_events(self.id, encoded)
         self._visible = len(self._events)
+        self.begun.set()
         self._wake_followers()
         if self._sink is not None:
             try:
@@ -315,6 +351,9 @@ class ResponseTask:
         items = self.stored.items if conversation else []
         if self._should_store:
             await self._store.save(self.stored, events=self._events, conversation_items=items)
+            if (alias := self._reply.alias) and await self._is_free(alias):
+                other = attrs.evolve(self.stored, response=attrs.evolve(response, id=alias))
+                await self._store.save(other, events=self._events)
         elif conversation:
             await self._store.add_items(conversation.id, items)
         self._saved = True
@@ -336,15 +375,16 @@ class ResponseTask:
         if not self._published or not self._should_store or self._saved:
             return
         self._sink = None
-        # Only a shutdown cancels a task in the background; the others end with their client.
-        shut_down = functools.partial(self._emitter.fail, "server_error", _SHUT_DOWN)
         with anyio.move_on_after(_SAVE_TIMEOUT, shield=True):
             if self.ended:
                 await self._reply.flush()  # the terminal event may not have been published
                 if not self._saved:
                     await self._try_save()
             else:
-                await self._reply.cut(shut_down if self.background else self._emitter.cancel, self._scope.cancel)
+                # Only a shutdown cancels a task in the background; the others end with their client.
+                how: Ending = "failed" if self.background else "cancelled"
+                error = APIError(_SHUT_DOWN) if self.background else None
+                await self._reply.cut(how, self._scope.cancel, error=error)
 
     def _wake_followers(self) -> None:
         if self._new_events is not None:

@@ -55,6 +55,7 @@ from ..protocol._requests import check_create, id_of, invalid, not_found
 from ..protocol.accumulator import Accumulator, growth_of
 from ..protocol.emitter import emit, random_id
 from ._context import check_outputs, compact, count_words, expand, normalize_items, retype
+from ._relayed import last_number, position_after
 from ._task import EventSink, Handler, ResponseTask, failure_events
 from .stores import MemoryStore, Store, StoredResponse, WireEvent, wire_event
 
@@ -127,6 +128,7 @@ class Service:
         self.running: dict[str, ResponseTask] = {}
         """The running responses that a client may ask for, by id. Each task adds and removes itself."""
         self._tasks: TaskGroup | None = None
+        self._waiting = 0  # responses in the background whose upstream has not begun yet
         self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
     @property
@@ -210,13 +212,17 @@ class Service:
         tasks = self._tasks
         if tasks is None:
             raise LocalProtocolError("the server is not open: run responses in the background inside `async with`")
-        if sum(running.background for running in self.running.values()) >= self.max_background:
+        in_background = sum(running.background for running in self.running.values()) + self._waiting
+        if in_background >= self.max_background:
             message = (
                 f"The server runs {self.max_background} responses in the background, its maximum. Try again later."
             )
             raise APIError.for_status(429)(
                 message, status=429, type="rate_limit_error", code="too_many_background_responses"
             )
+        if task.adopts:
+            await self._start_with_upstream(task, tasks)
+            return
         try:
             await task.queue()
         except BaseException:
@@ -224,10 +230,26 @@ class Service:
             raise
         tasks.start_soon(self._run_in_background, task)
 
+    async def _start_with_upstream(self, task: ResponseTask, tasks: TaskGroup) -> None:
+        """Run a task in the background. Return once its upstream has begun the response. Raises ``APIError`` if it refuses."""
+        self._waiting += 1
+        tasks.start_soon(self._run_in_background, task)
+        try:
+            await task.begun.wait()
+        except BaseException:
+            task.abandon()
+            raise
+        finally:
+            self._waiting -= 1
+        if task.error is not None:
+            raise task.error
+
     @staticmethod
     async def _run_in_background(task: ResponseTask) -> None:
         try:
             await task.run()
+        except APIError:
+            pass  # the request was refused, and that was the answer
         except Exception:  # noqa: BLE001 - an error of the store must not cancel the other responses
             _log.exception("%s failed in the background", task.id)
 
@@ -377,17 +399,15 @@ class Service:
         """
         task = self.running.get(response_id)
         if task is not None:
-            _check_sequence_number(after, task.last_sequence_number)
-            return functools.partial(self.follow, task, 0 if after is None else after + 1)
+            return functools.partial(self.follow, task, _position_after(task.visible_events, after))
         stored = await self.get(response_id)
         start = -1 if after is None else after
         first = await self.store.events(response_id, after=max(start, 0) - 1, max_bytes=1)
-        if first and (after is None or after >= 0):
+        if first and (after is None or (after >= 0 and position_after(first, after) is not None)):
             return functools.partial(self._deliver_stored, response_id, start)
-        # Either the response has no events, or none with this number.
+        # The response has no events, or this one is not at the place of its number.
         events = await self.store.events(response_id) or [wire_event(event) for event in emit(stored.response)]
-        _check_sequence_number(after, events[-1].sequence_number)
-        return functools.partial(_deliver, [event for event in events if event.sequence_number > start])
+        return functools.partial(_deliver, events[_position_after(events, after) :])
 
     async def replay_of(self, response: Response) -> Callable[[EventSink], Coroutine[Any, Any, None]]:
         """Return a function that delivers the events of a response that may not be stored; see :meth:`replay`."""
@@ -418,7 +438,9 @@ class Service:
         """
         task = self.running.get(response_id)
         response = task.response if task is not None else (await self.get(response_id)).response
-        if not response.background:
+        # The upstream of a relayed response need not know that it runs in the background here.
+        in_background = task.background if task is not None else response.background or response.status == "cancelled"
+        if not in_background:
             message = "Only a response in the background can be cancelled; others end when their connection is closed."
             raise invalid(message, "response_id", "response_not_cancellable")
         if task is None:
@@ -491,10 +513,12 @@ def _is_named_by_id(item: Item) -> bool:
     return isinstance(item.extra, Extra) and bool(item.extra.absent - {"type"}) and bool(id_of(item))
 
 
-def _check_sequence_number(after: int | None, last: int) -> None:
-    if after is not None and not 0 <= after <= last:
-        message = f"No event with sequence number {after} has been sent: the last one has {last}."
+def _position_after(events: Sequence[WireEvent], after: int | None) -> int:
+    position = 0 if after is None else position_after(events, after)
+    if position is None:
+        message = f"No event with sequence number {after} has been sent: the last one has {last_number(events)}."
         raise invalid(message, "starting_after", "invalid_value")
+    return position
 
 
 def _incomplete(item: Item) -> Item:
