@@ -85,7 +85,7 @@ class ResponseTask:
 
     ``input`` are the items of the request, and ``context`` the history followed by the input. ``history`` is the history if the
     store cannot look it up; it is stored with the response. ``running`` is the table that the task adds itself to while a client
-    may know its id. ``meta`` is what else is known of the request. The other parameters are those of :class:`Service`.
+    may know its id. ``service`` is what must not be collected meanwhile. ``meta`` is what else is known of the request. The other parameters are those of :class:`Service`.
     """
 
     def __init__(
@@ -95,6 +95,7 @@ class ResponseTask:
         handler: Handler,
         store: Store,
         running: dict[str, ResponseTask],
+        service: object = None,
         clock: Callable[[], float],
         ids: Callable[[str], str],
         input: Sequence[Item],  # noqa: A002 - the field's name
@@ -113,6 +114,7 @@ class ResponseTask:
         self._handler = handler
         self._store = store
         self._running = running
+        self._service = service  # a tenant's lives as long as a task of it
         self._history = None if history is None else [*history]
         self._reply = Reply(self._emitter, self._publish, clock, context=context, meta=meta, relaying=self)
         self._scope = anyio.CancelScope()  # of the handler

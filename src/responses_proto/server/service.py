@@ -57,6 +57,7 @@ from ..protocol.emitter import emit, random_id
 from ._context import check_outputs, compact, count_words, expand, normalize_items, retype
 from ._relayed import last_number, position_after
 from ._task import EventSink, Handler, ResponseTask, failure_events
+from ._tenants import TenantStore
 from .stores import MemoryStore, Store, StoredResponse, WireEvent, wire_event
 
 if TYPE_CHECKING:
@@ -127,9 +128,39 @@ class Service:
         self.ids: Callable[[str], str] = ids
         self.running: dict[str, ResponseTask] = {}
         """The running responses that a client may ask for, by id. Each task adds and removes itself."""
-        self._tasks: TaskGroup | None = None
+        self._task_group: TaskGroup | None = None
+        self._parent: Service | None = None
+        self._tenants: WeakValueDictionary[str, Service] = WeakValueDictionary()
         self._waiting = 0  # responses in the background whose upstream has not begun yet
         self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+
+    def for_tenant(self, identity: str) -> Service:
+        """Return the part of the server that belongs to one identity: what others have stored does not exist in it.
+
+        It is open as long as this service is; do not enter it.
+        """
+        tenant = self._tenants.get(identity)
+        if tenant is None:
+            tenant = self._tenants[identity] = Service(
+                self.handler,
+                store=TenantStore(self.store, identity),
+                clock=self.clock,
+                ids=self.ids,
+                converter=self.converter,
+                max_background=self.max_background,
+            )
+            tenant._parent = self
+        return tenant
+
+    @property
+    def _tasks(self) -> TaskGroup | None:
+        return self._task_group if self._parent is None else self._parent._task_group  # noqa: SLF001 - of this class
+
+    @property
+    def _in_background(self) -> int:
+        """How many responses run in the background, those of all tenants included."""
+        own = sum(running.background for running in self.running.values()) + self._waiting
+        return own + sum(tenant._in_background for tenant in self._tenants.values())  # noqa: SLF001 - of this class
 
     @property
     def open(self) -> bool:
@@ -143,13 +174,13 @@ class Service:
             )
         tasks = anyio.create_task_group()
         await tasks.__aenter__()
-        self._tasks = tasks
+        self._task_group = tasks
         return self
 
     async def __aexit__(
         self, _exc_type: type[BaseException] | None, _exc: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        tasks, self._tasks = self._tasks, None
+        tasks, self._task_group = self._task_group, None
         try:
             if tasks is not None:
                 tasks.cancel_scope.cancel()
@@ -193,6 +224,7 @@ class Service:
         )
         return ResponseTask(
             request,
+            service=self,
             input=items,
             context=context,
             meta=meta,
@@ -212,8 +244,8 @@ class Service:
         tasks = self._tasks
         if tasks is None:
             raise LocalProtocolError("the server is not open: run responses in the background inside `async with`")
-        in_background = sum(running.background for running in self.running.values()) + self._waiting
-        if in_background >= self.max_background:
+        top = self._parent or self
+        if top._in_background >= self.max_background:  # noqa: SLF001 - of this class
             message = (
                 f"The server runs {self.max_background} responses in the background, its maximum. Try again later."
             )
