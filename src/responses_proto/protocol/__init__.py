@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from .stream import Outcome as Outcome
     from .stream import OutcomeStatus as OutcomeStatus
     from .stream import ResponseStream as ResponseStream
+    from .stream import data_of as data_of
     from .webhooks import parse_webhook as parse_webhook
     from .webhooks import unwrap_webhook as unwrap_webhook
     from .webhooks import verify_webhook as verify_webhook
@@ -111,7 +112,7 @@ else:
                 "RESPONSE_LIFE",
                 "RESPONSE_RULES",
             ),
-            ".stream": ("Outcome", "OutcomeStatus", "ResponseStream"),
+            ".stream": ("Outcome", "OutcomeStatus", "ResponseStream", "data_of"),
             ".webhooks": ("parse_webhook", "unwrap_webhook", "verify_webhook"),
         },
     )

@@ -661,6 +661,11 @@ class Emitter:
         """Whether the terminal event was emitted."""
         return self._recorder.state == "ended"
 
+    @property
+    def next_sequence_number(self) -> int:
+        """The number of the next event."""
+        return self._recorder.next_number
+
     def events(self) -> list[Event]:
         """Return the events that no call has returned yet."""
         return self._recorder.take_events()

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from ._task import Handler as Handler
     from .app import ResponsesApp as ResponsesApp
+    from .relaying import ChooseClient as ChooseClient
+    from .relaying import Relay as Relay
+    from .relaying import relay as relay
+    from .reply import EventTap as EventTap
     from .reply import FunctionCallReply as FunctionCallReply
     from .reply import ItemReply as ItemReply
     from .reply import MessageReply as MessageReply
@@ -42,7 +46,8 @@ else:
         {
             "._task": ("Handler",),
             ".app": ("ResponsesApp",),
-            ".reply": ("FunctionCallReply", "ItemReply", "MessageReply", "ReasoningReply", "Reply"),
+            ".relaying": ("ChooseClient", "Relay", "relay"),
+            ".reply": ("EventTap", "FunctionCallReply", "ItemReply", "MessageReply", "ReasoningReply", "Reply"),
             ".service": ("Service", "SupportsCompact", "SupportsCount"),
             ".stores": (
                 "HistoryLink",

@@ -64,11 +64,10 @@ class Claim:
         """Return the response to an earlier request like this one, or else the task that ``prepare`` returns, to be run or started."""
         if (response := await self._response_of_earlier()) is not None:
             return response
-        sharing = self.service.sharing
-        if sharing is None or not self.fingerprint:
+        if self.service.shared is None or not self.fingerprint:
             self.result = await prepare()
             return self.result
-        return await self._shared_response_or_task(sharing.store, prepare)
+        return await self._shared_response_or_task(self.service.shared, prepare)
 
     async def _response_of_earlier(self) -> Response | None:
         if self.earlier is None or self.earlier.response is not None:
@@ -117,22 +116,21 @@ class Claim:
 class IdempotentRequests:
     """What is known of the requests with an idempotency key, while the process lives. The oldest results are forgotten."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self) -> None:
         self._under_way: dict[bytes, anyio.Event] = {}
         self._results: OrderedDict[bytes, _Result] = OrderedDict()
         self._weight = 0
 
     @contextlib.asynccontextmanager
-    async def claim(self, fingerprint: bytes) -> AsyncGenerator[Claim]:
+    async def claim(self, service: Service, fingerprint: bytes) -> AsyncGenerator[Claim]:
         """Wait until no equal request is being answered, and claim this one for the length of the block."""
         if not fingerprint:
-            yield Claim(self._service)
+            yield Claim(service)
             return
         while event := self._under_way.get(fingerprint):
             await event.wait()
         self._under_way[fingerprint] = anyio.Event()
-        claim = Claim(self._service, fingerprint, self._results.get(fingerprint))
+        claim = Claim(service, fingerprint, self._results.get(fingerprint))
         try:
             yield claim
         finally:

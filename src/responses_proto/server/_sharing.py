@@ -21,10 +21,11 @@ import anyio
 
 from ..exceptions import APIError
 from ..models.response import RUNNING_STATUSES
+from ._tenants import id_in_store
 from .stores._base import STORE_UNAVAILABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from ..models.items import Item
     from .stores import SharedStore, StoredResponse, WireEvent
@@ -49,19 +50,22 @@ class LeaseLostError(Exception):
 class _Task(Protocol):
     """What other servers can do to a running task."""
 
+    id: str
+
     def discard(self) -> None: ...
+
+    def lose(self) -> None: ...
 
     async def stop(self) -> None: ...
 
 
 class Sharing:
-    """The part of one server in sharing a store. ``owner`` is the server's name, ``running`` its running tasks by id."""
+    """The part of one server in sharing a store. ``owner`` is the server's name. ``bury`` ends a response whose server has died."""
 
     def __init__(
         self,
         store: SharedStore,
         owner: str,
-        running: Mapping[str, _Task],
         bury: Callable[[str], Awaitable[object]],
     ) -> None:
         self.store: SharedStore = store
@@ -72,9 +76,8 @@ class Sharing:
         self.lease_for: float = _LEASED * seconds
         self.check_every: float = _CHECKED * seconds
         self.leased: dict[str, LeasedStore] = {}
-        """What this server works on, by the id of the response."""
+        """What this server works on, by the id of the response in the store."""
         self._renew_every = _RENEWED * seconds
-        self._running = running
         self._bury = bury
         self._buries_from = 0.0  # when it may, on the clock of the event loop
         self._has_leases = anyio.Event()
@@ -98,10 +101,6 @@ class Sharing:
                     self._note_failure(error)
                 await anyio.sleep(self._renew_every)
 
-    async def take_over(self, response_id: str) -> bool:
-        """Take the lease of a response whose owner has died. Return ``False`` if another server has done so, or it has ended."""
-        return await self.store.take_over(response_id, owner=self.owner, seconds=self.lease_for)
-
     async def patiently(self, call: Callable[[], Awaitable[_T]]) -> _T:
         """Return what ``call`` returns. Repeat it while the store cannot be reached, for some time."""
         give_up = anyio.current_time() + self.patience
@@ -116,7 +115,7 @@ class Sharing:
 
     def lease(self, leased: LeasedStore) -> None:
         """Note that this server works on a response. Call this before the lease is taken."""
-        self.leased[leased.response_id] = leased
+        self.leased[leased.key] = leased
         self._has_leases.set()
 
     def _note_failure(self, error: Exception) -> None:
@@ -144,34 +143,39 @@ class Sharing:
                     await self._has_leases.wait()
                 try:
                     for response_id, what in await self.store.asked(self.owner, _SIGNAL_SECONDS):
-                        task = self._running.get(response_id)
-                        if task is not None:
+                        if (leased := self.leased.get(response_id)) is not None:
                             if what == "delete":
-                                task.discard()
-                            tasks.start_soon(_stop, response_id, task)
+                                leased.task.discard()
+                            tasks.start_soon(_stop, leased.task)
                 except Exception as error:  # noqa: BLE001 - a store that fails now may work later
                     self._note_failure(error)
                     await anyio.sleep(_RETRY_INTERVAL)
 
 
-async def _stop(response_id: str, task: _Task) -> None:
+async def _stop(task: _Task) -> None:
     try:
         await task.stop()
     except Exception:  # noqa: BLE001 - it must not end the others
-        _log.exception("%s could not be stopped", response_id)
+        _log.exception("%s could not be stopped", task.id)
 
 
 class LeasedStore:
     """The store as the task of one response sees it. Only the owner of the response's lease writes."""
 
-    def __init__(self, sharing: Sharing, on_lost: Callable[[], None], response_id: str) -> None:
+    def __init__(self, sharing: Sharing, store: SharedStore, task: _Task) -> None:
         self._sharing = sharing
-        self._store = sharing.store
-        self._on_lost = on_lost
+        self._store = store
+        self.task: _Task = task
         self._begun = False
         self._ends = False
         self._next_number = 0  # of the events that are not stored yet
-        self.response_id: str = response_id
+        self.response_id: str = task.id
+        """The id of the response. It may be set until the lease is taken."""
+
+    @property
+    def key(self) -> str:
+        """The id of the response in the store of the whole server."""
+        return id_in_store(self._store, self.response_id)
 
     @property
     def holds(self) -> bool:
@@ -226,13 +230,13 @@ class LeasedStore:
     def let_go(self) -> None:
         """Renew the lease no longer. If the response has not ended, it will be buried. Idempotent."""
         self._ends = True
-        self._sharing.leased.pop(self.response_id, None)
+        self._sharing.leased.pop(self.key, None)
 
     def lose(self) -> None:
         """Stop the task: the response belongs to another server now, or is gone."""
         _log.warning("%s was ended or deleted by another server", self.response_id)
         self.let_go()
-        self._on_lost()
+        self.task.lose()
 
     async def _write(self, call: Callable[[], Awaitable[bool]]) -> None:
         try:

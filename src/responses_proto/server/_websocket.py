@@ -19,15 +19,17 @@ import attrs
 from ..exceptions import APIError
 from ..models.events import TERMINAL_TYPES, OutputItemDone
 from ..protocol.websocket import ServerSession, ServerTurn
+from ._access import META
 from ._http import ClientDisconnected
 from ._task import internal_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from anyio.abc import TaskGroup
 
     from ..protocol._requests import UnknownParameters
+    from ._access import RequestMeta
     from ._http import ASGI, ASGIMessage, Receive, Scope, Send
     from .service import ResponseTask, Service
     from .stores import WireEvent
@@ -57,9 +59,10 @@ def deny_websocket(response: ASGI) -> ASGI:
 
 @attrs.frozen(kw_only=True)
 class WebSockets:
-    """An ASGI application that serves the WebSocket connections of a service."""
+    """An ASGI application that serves WebSocket connections."""
 
-    service: Service = attrs.field(kw_only=False)
+    service: Callable[[RequestMeta], Service] = attrs.field(kw_only=False)
+    """Returns the service for a connection."""
     max_connection_age: float
     """Seconds during which a connection may start new requests."""
     max_message_bytes: int
@@ -67,27 +70,28 @@ class WebSockets:
     unknown_parameters: UnknownParameters = None
     """What to do with parameters of requests that are not known."""
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, until it is closed."""
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
         async with anyio.create_task_group() as tasks:
-            await _Connection(self, receive, send, tasks).serve()
+            await _Connection(self, scope, receive, send, tasks).serve()
             tasks.cancel_scope.cancel()
 
 
 class _Connection:
-    def __init__(self, app: WebSockets, receive: Receive, send: Send, tasks: TaskGroup) -> None:
-        self._service = app.service
+    def __init__(self, app: WebSockets, scope: Scope, receive: Receive, send: Send, tasks: TaskGroup) -> None:
+        self._meta = scope[META]
+        self._service = app.service(self._meta)
         self._max_message_bytes = app.max_message_bytes
         self._receive = receive
         self._send = send
         self._tasks = tasks
         self._session = ServerSession(
-            now=app.service.clock(),
+            now=self._service.clock(),
             max_connection_age=app.max_connection_age,
-            ids=app.service.ids,
-            converter=app.service.converter,
+            ids=self._service.ids,
+            converter=self._service.converter,
             unknown_parameters=app.unknown_parameters,
         )
         self._send_lock = anyio.Lock()
@@ -128,8 +132,7 @@ class _Connection:
     async def _answer(self, turn: ServerTurn) -> None:
         with contextlib.suppress(ClientDisconnected):
             try:
-                task = await self._service.prepare(turn.request, history_lookup=self._session.history)
-                turn.response_id = task.id
+                task = await self._service.prepare(turn.request, history_lookup=self._session.history, meta=self._meta)
                 await task.run(functools.partial(self._deliver, turn, task), generate=turn.generate)
             except APIError as error:
                 self._session.reject(turn, error)
@@ -141,6 +144,7 @@ class _Connection:
             await self._flush()
 
     async def _deliver(self, turn: ServerTurn, task: ResponseTask, events: Sequence[WireEvent]) -> None:
+        turn.response_id = task.id  # known only now, if it is that of an upstream's response
         for event in events:
             history = task.history if event.type in TERMINAL_TYPES else ()
             self._session.send_event(turn, event.sequence_number, event.type, event.data, history)

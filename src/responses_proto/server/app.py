@@ -47,15 +47,15 @@ that is stored and the process lives, or for a day in a store that several serve
 
 Each request is logged to ``responses_proto.server.access`` (level INFO), with its facts as attributes of the record.
 
-There are no tenants: every key gives access to everything that is stored.
+Every key gives access to everything that is stored, unless ``tenants`` keeps the identities apart.
 
 Requires the extra ``server``, which installs starlette.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import hmac
 import time
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar
 
@@ -68,7 +68,7 @@ from ..models.response import DeletedResponse, Response, ResponseItemList
 from ..protocol._requests import INVALID, not_found, page_of, read_body, read_list_params, read_retrieve_params
 from ..protocol.emitter import random_id
 from ..typing import UNSET
-from ._access import AccessRecord
+from ._access import META, AccessRecord, Keys, RequestMeta
 from ._conversations import ConversationPaths
 from ._http import (
     JSON_HEADERS,
@@ -94,12 +94,14 @@ from .service import Handler, Service
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
     from starlette.requests import Request
 
     from ..models._base import Model
     from ..protocol._requests import UnknownParameters
+    from ._access import AcceptedKeys
     from ._http import ASGI, ASGIMessage, Receive, Scope, Send
     from ._task import EventSink
     from .stores import Store
@@ -126,8 +128,14 @@ class ResponsesApp:
     * ``handler`` answers the requests. It is called once per request, as ``await handler(request, reply)``, from any number of
       tasks at once. See :mod:`responses_proto.server.reply`.
     * ``store`` keeps responses and conversations, and is closed with the application. Default: a :class:`~.stores.MemoryStore`.
-    * ``keys`` are the API keys that are accepted in ``Authorization: Bearer``. ``None`` accepts every request, an empty collection
-      none. ``/openapi.json`` is not secret, and needs no key.
+    * ``keys`` are the API keys that are accepted in ``Authorization: Bearer``: a collection, a mapping of each key to its owner's
+      identity, or a function, plain or async, that returns the identity for a key, and ``None`` for a wrong one. The handler gets the
+      identity as ``reply.identity``; for a key of a collection it is made of the key's hash. ``None`` accepts every request, an empty
+      collection none. ``/openapi.json`` is not secret, and needs no key.
+    * ``tenants`` keeps the identities of ``keys`` apart: each sees only the responses, conversations and items that are its own, in whatever store;
+      what belongs to others does not exist for it.
+    * ``lifespan`` returns an async context manager for what the handler needs, such as a client. It is entered before the first
+      request, and left after the last response in the background has ended.
     * ``converter`` decodes requests and what is stored, with the vendors' classes that were registered in it
       (:meth:`responses_proto.codec.Converter.register`). Whatever its mode, requests are decoded strictly.
     * ``models`` are the model names that ``/models`` lists. Requests may name others.
@@ -146,7 +154,7 @@ class ResponsesApp:
     * ``clock`` returns the time in seconds since 1970.
     * ``ids`` returns a new id with the given prefix, such as ``resp``.
 
-    Raises ``UsageError`` if ``keys`` is not a collection of non-empty strings, and ``ImportError`` if starlette is not installed.
+    Raises ``UsageError`` if ``keys`` has other keys or identities than non-empty strings, and ``ImportError`` if starlette is not installed.
 
     Enter the application with ``async with``, or let the ASGI server do so by its lifespan, to allow responses in the
     background. Entering it twice raises ``LocalProtocolError``.
@@ -157,7 +165,9 @@ class ResponsesApp:
         handler: Handler,
         *,
         store: Store | None = None,
-        keys: Iterable[str] | None = None,
+        keys: AcceptedKeys | None = None,
+        tenants: bool = False,
+        lifespan: Callable[[], AbstractAsyncContextManager[object]] | None = None,
         models: Iterable[str] = (),
         allow_hosts: Iterable[str] | None = None,
         allow_origins: Iterable[str] | None = None,
@@ -174,7 +184,12 @@ class ResponsesApp:
             handler, store=store, clock=clock, ids=ids, converter=converter, max_background=max_background
         )
         """The server behind the transport; use it to serve other transports than HTTP."""
-        self._keys = None if keys is None else _encode_keys(keys)
+        self._keys = None if keys is None else Keys(keys)
+        if tenants and keys is None:
+            raise UsageError("tenants=True needs keys, which say who calls")
+        self._tenants = tenants
+        self._lifespan = lifespan
+        self._entered = contextlib.AsyncExitStack()
         self._origin_policy = OriginPolicy(allow_hosts, allow_origins, trusts_callers=self._keys is not None)
         self._models = [
             {"id": name, "object": "model", "created": int(clock()), "owned_by": "responses_proto"} for name in models
@@ -184,12 +199,12 @@ class ResponsesApp:
         self._unknown_parameters: UnknownParameters = unknown_parameters
         self._max_body_bytes = max_body_bytes
         self._websockets = WebSockets(
-            self.service,
+            self._service_of,
             max_connection_age=max_connection_age,
             max_message_bytes=max_body_bytes,
             unknown_parameters=unknown_parameters,
         )
-        self._idempotent = IdempotentRequests(self.service)
+        self._idempotent = IdempotentRequests()
         self._keepalive = keepalive
         self._document = b""  # of OpenAPI, once it was asked for
         self._converter = (converter or default_converter()).in_mode(strict=True)
@@ -209,7 +224,7 @@ class ResponsesApp:
             "/responses/{response_id}": {"GET": self._retrieve, "DELETE": self._delete},
             "/responses/{response_id}/cancel": {"POST": self._cancel},
             "/responses/{response_id}/input_items": {"GET": self._input_items},
-            **ConversationPaths(self.service, self._read).paths(),
+            **ConversationPaths(self._service_for, self._read).paths(),
             "/models": {"GET": self._list_models},
             "/models/{model:path}": {"GET": self._model},
         }
@@ -233,13 +248,17 @@ class ResponsesApp:
         return app
 
     async def __aenter__(self) -> Self:
-        await self.service.__aenter__()
+        async with contextlib.AsyncExitStack() as stack:
+            if self._lifespan is not None and not self.service.open:
+                await stack.enter_async_context(self._lifespan())
+            await stack.enter_async_context(self.service)
+            self._entered = stack.pop_all()
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.service.__aexit__(exc_type, exc, traceback)
+        await self._entered.__aexit__(exc_type, exc, traceback)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request, WebSocket connection or lifespan (ASGI 3)."""
@@ -261,23 +280,20 @@ class ResponsesApp:
             record.log()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error = self._origin_policy.objection(scope)
-        if error is None and not _is_public(scope):
-            error = self._objection_to_key(dict(scope["headers"]).get(b"authorization", b""))
-        if error is None:
-            await self._app(with_whole_segments(scope), receive, send)
+        admitted = await catch_errors(self._admit(scope))
+        if isinstance(admitted, RequestMeta):
+            await self._app({**with_whole_segments(scope), META: admitted}, receive, send)
         else:
-            response = error_response(error)
-            deny = deny_websocket(response) if scope["type"] == "websocket" else response
+            deny = deny_websocket(admitted) if scope["type"] == "websocket" else admitted
             await deny(scope, receive, send)
 
-    def _objection_to_key(self, authorization: bytes) -> APIError | None:
-        if self._keys is None:
-            return None
-        scheme, _, credentials = authorization.partition(b" ")
-        # All keys are compared, each in constant time, so that the duration reveals nothing about them.
-        matches = [hmac.compare_digest(credentials.strip(), key) for key in self._keys]
-        return None if scheme.lower() == b"bearer" and any(matches) else _unauthorized()
+    async def _admit(self, scope: Scope) -> RequestMeta:
+        """Return what is known of a request. Raises ``APIError`` if it is not allowed here."""
+        error = self._origin_policy.objection(scope)
+        if error is not None:
+            raise error
+        keys = None if _is_public(scope) else self._keys
+        return RequestMeta.of(scope, None if keys is None else await keys.identify(scope))
 
     @staticmethod
     async def _dispatch(endpoints: Mapping[str, _Endpoint], request: Request) -> ASGI:
@@ -299,6 +315,12 @@ class ResponsesApp:
         headers: Mapping[str, str] = getattr(error, "headers", None) or {}
         return error_response(APIError(message, status=status, type=INVALID, code=code, headers=headers))
 
+    def _service_of(self, meta: RequestMeta) -> Service:
+        return self.service.for_tenant(meta.identity) if self._tenants and meta.identity else self.service
+
+    def _service_for(self, request: Request) -> Service:
+        return self._service_of(request.scope[META])
+
     async def _body(self, request: Request) -> bytes:
         check_content_type(request.headers)
         return await read_bytes(request.receive, request.headers, self._max_body_bytes)
@@ -315,27 +337,28 @@ class ResponsesApp:
         body = await self._body(request)
         create = self._parse(body, CreateResponse)
         fingerprint = fingerprint_of(request.headers, body)
-        prepare = functools.partial(self.service.prepare, create)
+        service = self._service_for(request)
+        prepare = functools.partial(service.prepare, create, meta=request.scope[META])
 
         async def respond() -> JSONResponse:
-            async with self._idempotent.claim(fingerprint) as claim:
+            async with self._idempotent.claim(service, fingerprint) as claim:
                 answer = await claim.response_or_task(prepare)
                 if isinstance(answer, Response):
                     return await json_response(answer)
-                await (self.service.start(answer) if answer.background else answer.run())
+                await (service.start(answer) if answer.background else answer.run())
             return await json_response(answer.response)
 
         async def stream(sink: EventSink) -> None:
-            async with self._idempotent.claim(fingerprint) as claim:
+            async with self._idempotent.claim(service, fingerprint) as claim:
                 answer = await claim.response_or_task(prepare)
                 if isinstance(answer, Response):
-                    deliver = await self.service.replay_of(answer)
+                    deliver = await service.replay_of(answer)
                 else:
                     if not answer.background:
                         await answer.run(sink)
                         return
-                    await self.service.start(answer)
-                    deliver = functools.partial(self.service.follow, answer, 0)
+                    await service.start(answer)
+                    deliver = functools.partial(service.follow, answer, 0)
             await deliver(sink)
 
         return self._event_stream(stream) if create.stream else DeferredJSON(respond)
@@ -347,21 +370,21 @@ class ResponsesApp:
         params = read_retrieve_params(request.query_params.multi_items())
         response_id = path_param(request, "response_id")
         if not params.stream:
-            return await json_response((await self.service.get(response_id)).response)
+            return await json_response((await self._service_for(request).get(response_id)).response)
         after = None if params.starting_after is UNSET else params.starting_after
-        return self._event_stream(await self.service.replay(response_id, after))
+        return self._event_stream(await self._service_for(request).replay(response_id, after))
 
     async def _delete(self, request: Request) -> ASGI:
         response_id = path_param(request, "response_id")
-        await self.service.delete(response_id)
+        await self._service_for(request).delete(response_id)
         return await json_response(DeletedResponse(id=response_id, object="response.deleted", deleted=True))
 
     async def _cancel(self, request: Request) -> ASGI:
-        return await json_response(await self.service.cancel(path_param(request, "response_id")))
+        return await json_response(await self._service_for(request).cancel(path_param(request, "response_id")))
 
     async def _input_items(self, request: Request) -> ASGI:
         params = read_list_params(request.query_params.multi_items())
-        page = page_of((await self.service.get(path_param(request, "response_id"))).input, params)
+        page = page_of((await self._service_for(request).get(path_param(request, "response_id"))).input, params)
         return await json_response(
             ResponseItemList(data=page.data, first_id=page.first_id, last_id=page.last_id, has_more=page.has_more)
         )
@@ -370,7 +393,7 @@ class ResponsesApp:
         body = await self._read(request, CompactRequest, required=["model"])
 
         async def respond() -> JSONResponse:
-            return await json_response(await self.service.compact(body))
+            return await json_response(await self._service_for(request).compact(body))
 
         return DeferredJSON(respond)
 
@@ -378,7 +401,7 @@ class ResponsesApp:
         body = await self._read(request, InputTokensRequest)
 
         async def respond() -> JSONResponse:
-            return await json_response(await self.service.count(body))
+            return await json_response(await self._service_for(request).count(body))
 
         return DeferredJSON(respond)
 
@@ -405,26 +428,11 @@ class ResponsesApp:
         return JSONResponse(200, JSON_HEADERS, with_servers(self._document, str(request.scope.get("root_path", ""))))
 
 
-def _encode_keys(keys: Iterable[object]) -> list[bytes]:
-    encoded: list[bytes] = []
-    # The message must not contain a key. A single string would be taken for a collection of one-letter keys.
-    for key in [None] if isinstance(keys, str | bytes) else keys:
-        if not isinstance(key, str) or not key.strip():
-            raise UsageError("keys must be a collection of non-empty strings, such as keys=['k']")
-        encoded.append(key.strip().encode())
-    return encoded
-
-
 def _is_public(scope: Scope) -> bool:
     """Return whether a request needs no key."""
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return False
     return str(scope["path"]).removeprefix(scope.get("root_path", "")) in _PUBLIC
-
-
-def _unauthorized() -> APIError:
-    message, headers = "The API key is missing or wrong.", {"www-authenticate": "Bearer"}
-    return APIError(message, status=401, type=INVALID, code="invalid_api_key", headers=headers)
 
 
 @attrs.frozen

@@ -58,8 +58,10 @@ from ..protocol._requests import check_create, id_of, invalid, not_found
 from ..protocol.accumulator import Accumulator, growth_of
 from ..protocol.emitter import emit, random_id
 from ._context import check_outputs, compact, count_words, expand, normalize_items, retype
+from ._relayed import last_number, position_after
 from ._sharing import Sharing
 from ._task import EventSink, Handler, ResponseTask, failure_events
+from ._tenants import TenantStore, id_in_store, prefix_of, split_id, tenant_store
 from .stores import MemoryStore, Signal, Store, StoredResponse, WireEvent, wire_event
 from .stores._base import as_shared
 
@@ -70,6 +72,8 @@ if TYPE_CHECKING:
 
     from ..models.config import ConversationReference
     from ..models.response import Response
+    from ._access import RequestMeta
+    from .stores import SharedStore
 
 __all__ = ["EventSink", "Handler", "HistoryLookup", "ResponseTask", "Service", "SupportsCompact", "SupportsCount"]
 
@@ -137,11 +141,54 @@ class Service:
         self.ids: Callable[[str], str] = ids
         self.running: dict[str, ResponseTask] = {}
         """The running responses that a client may ask for, by id. Each task adds and removes itself."""
-        shared = as_shared(self.store)
-        self.sharing: Sharing | None = Sharing(shared, ids("server"), self.running, self.find) if shared else None
+        self.shared: SharedStore | None = as_shared(self.store)
+        """The store, if it is shared."""
+        self.sharing: Sharing | None = None
         """What it does for other servers; ``None`` unless the store is shared."""
-        self._tasks: TaskGroup | None = None
+        if self.shared is not None and not isinstance(self.store, TenantStore):
+            self.sharing = Sharing(self.shared, ids("server"), self._bury)
+        self._task_group: TaskGroup | None = None
+        self._parent: Service | None = None
+        self._tenants: WeakValueDictionary[str, Service] = WeakValueDictionary()
+        self._waiting = 0  # responses in the background whose upstream has not begun yet
         self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+
+    def for_tenant(self, identity: str) -> Service:
+        """Return the part of the server that belongs to one identity: what others have stored does not exist in it.
+
+        It is open as long as this service is; do not enter it.
+        """
+        return self._tenant(prefix_of(identity))
+
+    def _tenant(self, prefix: str) -> Service:
+        tenant = self._tenants.get(prefix)
+        if tenant is None:
+            tenant = self._tenants[prefix] = Service(
+                self.handler,
+                store=tenant_store(self.store, prefix),
+                clock=self.clock,
+                ids=self.ids,
+                converter=self.converter,
+                max_background=self.max_background,
+            )
+            tenant._parent = self
+            tenant.sharing = self.sharing
+        return tenant
+
+    @property
+    def _tasks(self) -> TaskGroup | None:
+        return self._task_group if self._parent is None else self._parent._task_group  # noqa: SLF001 - of this class
+
+    @property
+    def _in_background(self) -> int:
+        """How many responses run in the background, those of all tenants included."""
+        own = sum(running.background for running in self.running.values()) + self._waiting
+        return own + sum(tenant._in_background for tenant in self._tenants.values())  # noqa: SLF001 - of this class
+
+    @property
+    def open(self) -> bool:
+        """Whether it was entered, and not left."""
+        return self._tasks is not None
 
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
@@ -154,7 +201,7 @@ class Service:
             )
         tasks = anyio.create_task_group()
         await tasks.__aenter__()
-        self._tasks = tasks
+        self._task_group = tasks
         if self.sharing is not None:
             tasks.start_soon(self.sharing.run)
         return self
@@ -162,7 +209,7 @@ class Service:
     async def __aexit__(
         self, _exc_type: type[BaseException] | None, _exc: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        tasks, self._tasks = self._tasks, None
+        tasks, self._task_group = self._task_group, None
         try:
             if tasks is not None:
                 tasks.cancel_scope.cancel()
@@ -176,12 +223,18 @@ class Service:
 
     # -- creating responses
 
-    async def prepare(self, request: CreateResponse, *, history_lookup: HistoryLookup | None = None) -> ResponseTask:
+    async def prepare(
+        self,
+        request: CreateResponse,
+        *,
+        history_lookup: HistoryLookup | None = None,
+        meta: RequestMeta | None = None,
+    ) -> ResponseTask:
         """Check a request, find its history, and return a task for it.
 
         Nothing has been stored or delivered yet. Call :meth:`ResponseTask.run` next, or :meth:`start` for a response in the
-        background. ``history_lookup`` is asked for the previous response before the store is. Raises ``APIError`` if the
-        request cannot be answered.
+        background. ``history_lookup`` is asked for the previous response before the store is. ``meta`` is what the handler is
+        told of the request beside its body. Raises ``APIError`` if the request cannot be answered.
         """
         check_create(request)
         if self._tasks is None and (request.background or (self.sharing and request.stream and request.store)):
@@ -205,8 +258,10 @@ class Service:
         )
         return ResponseTask(
             request,
+            service=self,
             input=items,
             context=context,
+            meta=meta,
             history=history if only_remembered else None,
             handler=self.handler,
             store=self.store,
@@ -224,13 +279,17 @@ class Service:
         tasks = self._tasks
         if tasks is None:
             raise LocalProtocolError("the server is not open: run responses in the background inside `async with`")
-        if sum(running.background for running in self.running.values()) >= self.max_background:
+        top = self._parent or self
+        if top._in_background >= self.max_background:  # noqa: SLF001 - of this class
             message = (
                 f"The server runs {self.max_background} responses in the background, its maximum. Try again later."
             )
             raise APIError.for_status(429)(
                 message, status=429, type="rate_limit_error", code="too_many_background_responses"
             )
+        if task.adopts:
+            await self._start_with_upstream(task, tasks)
+            return
         try:
             await task.queue()
         except BaseException:
@@ -238,10 +297,26 @@ class Service:
             raise
         tasks.start_soon(self._run_in_background, task)
 
+    async def _start_with_upstream(self, task: ResponseTask, tasks: TaskGroup) -> None:
+        """Run a task in the background. Return once its upstream has begun the response. Raises ``APIError`` if it refuses."""
+        self._waiting += 1
+        tasks.start_soon(self._run_in_background, task)
+        try:
+            await task.begun.wait()
+        except BaseException:
+            task.abandon()
+            raise
+        finally:
+            self._waiting -= 1
+        if task.error is not None:
+            raise task.error
+
     @staticmethod
     async def _run_in_background(task: ResponseTask) -> None:
         try:
             await task.run()
+        except APIError:
+            pass  # the request was refused, and that was the answer
         except Exception:  # noqa: BLE001 - an error of the store must not cancel the other responses
             _log.exception("%s failed in the background", task.id)
 
@@ -342,17 +417,29 @@ class Service:
             stored = await self._find_stored(response_id)
             if stored is None or stored.response.status not in RUNNING_STATUSES:
                 return stored
-            if self.sharing is None or await self.sharing.take_over(response_id):
+            sharing, shared = self.sharing, self.shared
+            if (
+                sharing is None
+                or shared is None
+                or await shared.take_over(response_id, owner=sharing.owner, seconds=sharing.lease_for)
+            ):
                 await self._mark_lost(stored)
             return await self._find_stored(response_id)  # perhaps another server was faster
 
     async def _runs_elsewhere(self, response_id: str) -> bool:
         """Return whether a server that lives works on a response that this one is not running."""
-        sharing = self.sharing
-        if sharing is None or not sharing.may_bury:
-            return sharing is not None
-        owner = await sharing.store.owner(response_id)
-        return owner is not None and (owner != sharing.owner or response_id in sharing.leased)
+        sharing, shared = self.sharing, self.shared
+        if sharing is None or shared is None:
+            return False
+        if not sharing.may_bury:
+            return True
+        owner = await shared.owner(response_id)
+        return owner is not None and (owner != sharing.owner or id_in_store(self.store, response_id) in sharing.leased)
+
+    async def _bury(self, id_: str) -> None:
+        """End a response whose server has died, by its id in the store. Does nothing if another server has done so."""
+        prefix, response_id = split_id(id_)
+        await (self._tenant(prefix) if prefix else self).find(response_id)
 
     async def _so_far(self, stored: StoredResponse) -> StoredResponse:
         """Return a response that runs elsewhere as far as its events, or the first of very many, go."""
@@ -394,11 +481,13 @@ class Service:
             output=[_incomplete(item) for item in self._accumulated(events).output],
         )
         failed = attrs.evolve(stored, response=response)
-        last_events = failure_events(response, events[-1].sequence_number + 1) if events else []
-        if self.sharing is None:
+        last_events: list[WireEvent] = []
+        if events:
+            last_events = failure_events(response, events[-1].sequence_number + 1, last_number(events) + 1)
+        if self.sharing is None or self.shared is None:
             await self.store.save(failed, events=last_events)
         else:
-            await self.sharing.store.save_leased(failed, owner=self.sharing.owner, events=last_events)
+            await self.shared.save_leased(failed, owner=self.sharing.owner, events=last_events)
 
     async def get(self, response_id: str) -> StoredResponse:
         """Return a response that is running or stored. Raises ``APIError`` (404) if there is none."""
@@ -418,33 +507,24 @@ class Service:
         """
         task = self.running.get(response_id)
         if task is not None:
-            _check_sequence_number(after, task.last_sequence_number)
-            return functools.partial(self.follow, task, 0 if after is None else after + 1)
+            return functools.partial(self.follow, task, _position_after(task.visible_events, after))
         stored = await self.get(response_id)
-        start = -1 if after is None else after
-        if stored.response.status in RUNNING_STATUSES and self.sharing is not None:
-            await self._check_sent(response_id, after)
-            return functools.partial(self._deliver_stored, response_id, start)
-        first = await self.store.events(response_id, after=max(start, 0) - 1, max_bytes=1)
-        if first and (after is None or after >= 0):
-            return functools.partial(self._deliver_stored, response_id, start)
-        # Either the response has no events, or none with this number.
-        events = await self.store.events(response_id) or [wire_event(event) for event in emit(stored.response)]
-        _check_sequence_number(after, events[-1].sequence_number)
-        return functools.partial(_deliver, [event for event in events if event.sequence_number > start])
+        position = -1 if after is None else after
+        first = await self.store.events(response_id, after=max(position, 0) - 1, max_bytes=1)
+        if first and (after is None or (after >= 0 and position_after(first, after) is not None)):
+            return functools.partial(self._deliver_stored, response_id, position)
+        # The response has no events, or this one is not at the place of its number.
+        events = await self.store.events(response_id)
+        if self.sharing is not None and stored.response.status in RUNNING_STATUSES:
+            return functools.partial(self._deliver_stored, response_id, _position_after(events, after) - 1)
+        events = events or [wire_event(event) for event in emit(stored.response)]
+        return functools.partial(_deliver, events[_position_after(events, after) :])
 
     async def replay_of(self, response: Response) -> Callable[[EventSink], Coroutine[Any, Any, None]]:
         """Return a function that delivers the events of a response that may not be stored; see :meth:`replay`."""
         if response.store is not False and await self.find(response.id) is not None:
             return await self.replay(response.id)
         return functools.partial(_deliver, [wire_event(event) for event in emit(response)])
-
-    async def _check_sent(self, response_id: str, after: int | None) -> None:
-        """Raise ``APIError`` unless a response that runs elsewhere has an event of this number."""
-        if after is None or (after >= 0 and await self.store.events(response_id, after=after - 1, max_bytes=1)):
-            return
-        events = await self.store.events(response_id)
-        _check_sequence_number(after, events[-1].sequence_number if events else -1)
 
     async def _deliver_stored(self, response_id: str, after: int, sink: EventSink) -> None:
         """Deliver the events of a stored response in pieces, as fast as the client takes them."""
@@ -460,11 +540,11 @@ class Service:
 
     async def _next_stored(self, response_id: str, after: int, *, wait: bool) -> Sequence[WireEvent]:
         """Return stored events after a number. If a server works on the response, wait for some; empty at the end of the response."""
-        sharing = self.sharing
-        if sharing is None or not wait:
+        sharing, shared = self.sharing, self.shared
+        if sharing is None or shared is None or not wait:
             return await self.store.events(response_id, after=after, max_bytes=_MAX_PIECE_BYTES)
         while True:
-            watch = functools.partial(sharing.store.watch, response_id, after + 1, sharing.check_every)
+            watch = functools.partial(shared.watch, response_id, after + 1, sharing.check_every)
             if events := await sharing.patiently(watch):
                 return events
             stored = await sharing.patiently(functools.partial(self.find, response_id))
@@ -489,7 +569,9 @@ class Service:
         """
         task = self.running.get(response_id)
         response = task.response if task is not None else (await self.get(response_id)).response
-        if not response.background:
+        # The upstream of a relayed response need not know that it runs in the background here.
+        in_background = task.background if task is not None else response.background or response.status == "cancelled"
+        if not in_background:
             message = "Only a response in the background can be cancelled; others end when their connection is closed."
             raise invalid(message, "response_id", "response_not_cancellable")
         if task is not None:
@@ -507,16 +589,16 @@ class Service:
 
         ``ask`` is what its server is asked to do. Only with a shared store.
         """
-        sharing, after = self.sharing, -1
+        sharing, shared, after = self.sharing, self.shared, -1
         while True:
             stored = await self.find(response_id)
-            if sharing is None or stored is None or stored.response.status not in RUNNING_STATUSES:
+            if sharing is None or shared is None or stored is None or stored.response.status not in RUNNING_STATUSES:
                 return stored
             if ask is not None:
-                await sharing.store.ask(response_id, ask)  # again, if it was lost with a connection
+                await shared.ask(response_id, ask)  # again, if it was lost with a connection
             last = ""
             while last not in TERMINAL_TYPES and (
-                events := await sharing.store.watch(response_id, after + 1, sharing.check_every)
+                events := await shared.watch(response_id, after + 1, sharing.check_every)
             ):
                 after, last = events[-1].sequence_number, events[-1].type
 
@@ -527,8 +609,8 @@ class Service:
             if task is not None:
                 task.discard()
                 await task.stop()
-            elif self.sharing is not None:
-                await self.sharing.store.ask(response_id, "delete")
+            elif self.shared is not None:
+                await self.shared.ask(response_id, "delete")
             if not await self.store.delete(response_id) and task is None:
                 raise not_found("response", response_id, "response_id")
 
@@ -587,10 +669,12 @@ def _is_named_by_id(item: Item) -> bool:
     return isinstance(item.extra, Extra) and bool(item.extra.absent - {"type"}) and bool(id_of(item))
 
 
-def _check_sequence_number(after: int | None, last: int) -> None:
-    if after is not None and not 0 <= after <= last:
-        message = f"No event with sequence number {after} has been sent: the last one has {last}."
+def _position_after(events: Sequence[WireEvent], after: int | None) -> int:
+    position = 0 if after is None else position_after(events, after)
+    if position is None:
+        message = f"No event with sequence number {after} has been sent: the last one has {last_number(events)}."
         raise invalid(message, "starting_after", "invalid_value")
+    return position
 
 
 def _incomplete(item: Item) -> Item:
