@@ -146,6 +146,7 @@ class Sharing:
                         if (leased := self.leased.get(response_id)) is not None:
                             if what == "delete":
                                 leased.task.discard()
+                                await self.store.delete(response_id)
                             tasks.start_soon(_stop, leased.task)
                 except Exception as error:  # noqa: BLE001 - a store that fails now may work later
                     self._note_failure(error)

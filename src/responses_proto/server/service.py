@@ -99,6 +99,7 @@ class SupportsCount(Protocol):
         ...
 
 
+_NEVER: Final = 2**53  # the position of an event that never comes
 _MAX_PIECE_BYTES: Final = 64 * 1024  # of stored events that are sent at a time
 _MAX_RUNNING_BYTES: Final = 1024 * 1024  # of stored events that are read for a look at a response that runs elsewhere
 _LOST: Final = "The server stopped while it worked on the response, and has been started again since."
@@ -609,10 +610,19 @@ class Service:
             if task is not None:
                 task.discard()
                 await task.stop()
-            elif self.shared is not None:
-                await self.shared.ask(response_id, "delete")
-            if not await self.store.delete(response_id) and task is None:
+            known = task is not None or await self._deleted_elsewhere(response_id)
+            if not await self.store.delete(response_id) and not known:
                 raise not_found("response", response_id, "response_id")
+
+    async def _deleted_elsewhere(self, response_id: str) -> bool:
+        """Let the server that works on a response delete it. Return ``False`` if there is none."""
+        sharing, shared = self.sharing, self.shared
+        if sharing is None or shared is None or not await shared.ask(response_id, "delete"):
+            return False
+        with anyio.move_on_after(sharing.patience):
+            while await shared.owner(response_id) is not None:
+                await shared.watch(response_id, _NEVER, sharing.check_every)
+        return True
 
     # -- compaction and token counts
 
