@@ -524,12 +524,13 @@ class Service:
         """Delete a response; cancel it if it is running. Raises ``APIError`` (404) if there is none."""
         async with self.locked(response_id):
             task = self.running.get(response_id)
+            is_gone = False
             if task is not None:
                 task.discard()
                 await task.stop()
             elif self.sharing is not None:
-                await self.sharing.store.ask(response_id, "delete")
-            if not await self.store.delete(response_id) and task is None:
+                is_gone = await self.sharing.delete_elsewhere(response_id)
+            if not await self.store.delete(response_id) and task is None and not is_gone:
                 raise not_found("response", response_id, "response_id")
 
     # -- compaction and token counts
