@@ -99,7 +99,6 @@ class SupportsCount(Protocol):
         ...
 
 
-_NEVER: Final = 2**53  # the position of an event that never comes
 _MAX_PIECE_BYTES: Final = 64 * 1024  # of stored events that are sent at a time
 _MAX_RUNNING_BYTES: Final = 1024 * 1024  # of stored events that are read for a look at a response that runs elsewhere
 _LOST: Final = "The server stopped while it worked on the response, and has been started again since."
@@ -607,22 +606,14 @@ class Service:
         """Delete a response; cancel it if it is running. Raises ``APIError`` (404) if there is none."""
         async with self.locked(response_id):
             task = self.running.get(response_id)
+            is_gone = False
             if task is not None:
                 task.discard()
                 await task.stop()
-            known = task is not None or await self._deleted_elsewhere(response_id)
-            if not await self.store.delete(response_id) and not known:
+            elif self.sharing is not None:
+                is_gone = await self.sharing.delete_elsewhere(id_in_store(self.store, response_id))
+            if not await self.store.delete(response_id) and task is None and not is_gone:
                 raise not_found("response", response_id, "response_id")
-
-    async def _deleted_elsewhere(self, response_id: str) -> bool:
-        """Let the server that works on a response delete it. Return ``False`` if there is none."""
-        sharing, shared = self.sharing, self.shared
-        if sharing is None or shared is None or not await shared.ask(response_id, "delete"):
-            return False
-        with anyio.move_on_after(sharing.patience):
-            while await shared.owner(response_id) is not None:
-                await shared.watch(response_id, _NEVER, sharing.check_every)
-        return True
 
     # -- compaction and token counts
 

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .fake.steps import Step as Step
     from .fake.steps import WireAnswer as WireAnswer
     from .recording import RecordingServer as RecordingServer
+    from .stores import check_store as check_store
 else:
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
@@ -62,6 +63,7 @@ else:
             ".fake.server": ("FakeServer", "Script", "Scriptable"),
             ".fake.steps": ("Close", "Pause", "Reset", "Stall", "Step", "WireAnswer"),
             ".recording": ("RecordingServer",),
+            ".stores": ("check_store",),
         },
         extras=("strategies",),
     )
