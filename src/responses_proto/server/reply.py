@@ -292,7 +292,9 @@ class Reply:
     # -- relaying
 
     def upstream_request(self) -> CreateResponse:
-        """Return the request as another server needs it: with the history in ``input``, and no reference to what is stored here."""
+        """Return the request as ``client.stream`` of another server takes it: with the history in ``input``, and no reference to
+        what is stored here.
+        """
         return upstream_input(self._relay().request, self.context)
 
     async def relay(

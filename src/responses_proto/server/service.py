@@ -55,7 +55,7 @@ from ..protocol._requests import check_create, id_of, invalid, not_found
 from ..protocol.accumulator import Accumulator, growth_of
 from ..protocol.emitter import emit, random_id
 from ._context import check_outputs, compact, count_words, expand, normalize_items, retype
-from ._relayed import last_number, position_after
+from ._relayed import last_number, number_in, position_after
 from ._task import EventSink, Handler, ResponseTask, failure_events
 from ._tenants import TenantStore
 from .stores import MemoryStore, Store, StoredResponse, WireEvent, wire_event
@@ -126,6 +126,8 @@ class Service:
         self.store: Store = MemoryStore() if store is None else store
         self.clock: Callable[[], float] = clock
         self.ids: Callable[[str], str] = ids
+        self.on_background_end: Callable[[Response], None] | None = None
+        """Called when a response in the background has ended and is stored. It must not wait."""
         self.running: dict[str, ResponseTask] = {}
         """The running responses that a client may ask for, by id. Each task adds and removes itself."""
         self._task_group: TaskGroup | None = None
@@ -150,6 +152,7 @@ class Service:
                 max_background=self.max_background,
             )
             tenant._parent = self
+            tenant.on_background_end = self.on_background_end
         return tenant
 
     @property
@@ -276,14 +279,16 @@ class Service:
         if task.error is not None:
             raise task.error
 
-    @staticmethod
-    async def _run_in_background(task: ResponseTask) -> None:
+    async def _run_in_background(self, task: ResponseTask) -> None:
         try:
             await task.run()
         except APIError:
             pass  # the request was refused, and that was the answer
         except Exception:  # noqa: BLE001 - an error of the store must not cancel the other responses
             _log.exception("%s failed in the background", task.id)
+        finally:
+            if task.saved and self.on_background_end is not None:
+                self.on_background_end(task.response)
 
     # -- history
 
@@ -411,6 +416,8 @@ class Service:
         failed = attrs.evolve(stored, response=response)
         last_events = failure_events(response, events[-1].sequence_number + 1) if events else []
         await self.store.save(failed, events=last_events)
+        if response.background and self.on_background_end is not None:
+            self.on_background_end(response)
         return failed
 
     async def get(self, response_id: str) -> StoredResponse:
@@ -435,7 +442,7 @@ class Service:
         stored = await self.get(response_id)
         start = -1 if after is None else after
         first = await self.store.events(response_id, after=max(start, 0) - 1, max_bytes=1)
-        if first and (after is None or (after >= 0 and position_after(first, after) is not None)):
+        if first and (after is None or number_in(first[0]) == after):
             return functools.partial(self._deliver_stored, response_id, start)
         # The response has no events, or this one is not at the place of its number.
         events = await self.store.events(response_id) or [wire_event(event) for event in emit(stored.response)]
