@@ -17,7 +17,7 @@ from tests.support import NO_SHARED, both_loops, run, shared
 
 from responses_proto import Limits, ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.exceptions import APIError, LocalProtocolError
-from responses_proto.models import ErrorEvent, OutputItemDone, OutputTextDelta
+from responses_proto.models import OutputItemDone, OutputTextDelta
 from responses_proto.server import MemoryStore, ResponsesApp, SQLiteStore, relay
 from responses_proto.testing import Answer, FakeServer, Script
 
@@ -38,7 +38,7 @@ TERMINAL = {"response.completed", "response.incomplete", "response.failed"}
 
 RECORDED = [
     *sorted(shared("corpus", "streams").glob("*.sse")),
-    *sorted(shared("dialects").glob("*/*-stream.http")),
+    *(path for path in sorted(shared("dialects").glob("*/*-stream.http")) if b" 200 " in path.read_bytes()[:16]),
 ]
 REPAIRED = ("sequence_number", "output_index", "content_index", "summary_index", "item_id")
 
@@ -98,9 +98,11 @@ async def upstream(
 async def gateway(answer: Any, **options: Any) -> AsyncGenerator[tuple[ResponsesApp, FakeServer]]:
     upstream_options = {name: options.pop(name) for name in ("timeouts", "limits") if name in options}
     relay_options = {name: options.pop(name) for name in ("models", "tap") if name in options}
-    async with upstream(answer, **upstream_options) as (server, client):
-        async with ResponsesApp(relay(client, **relay_options), **options) as app:
-            yield app, server
+    async with (
+        upstream(answer, **upstream_options) as (server, client),
+        ResponsesApp(relay(client, **relay_options), **options) as app,
+    ):
+        yield app, server
 
 
 class Talking(Talk):
@@ -882,7 +884,7 @@ def test_ids_that_are_lies(backend: str, lie: Any) -> None:
 @both_loops
 def test_an_error_inside_a_tap_is_not_for_the_client(backend: str, caplog: pytest.LogCaptureFixture) -> None:
     def tap(event: Event) -> None:
-        if isinstance(event, (OutputTextDelta, ErrorEvent)):
+        if event.type == OutputTextDelta.type:
             raise RuntimeError("hunter2")
 
     async def main() -> None:

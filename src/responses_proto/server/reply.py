@@ -292,8 +292,9 @@ class Reply:
     # -- relaying
 
     def upstream_request(self) -> CreateResponse:
-        """Return the request as ``client.stream`` of another server takes it: with the history in ``input``, and no reference to
-        what is stored here.
+        """Return the request as ``client.stream`` of another server takes it.
+
+        The history is in its ``input``, and it refers to nothing that is stored here.
         """
         return upstream_input(self._relay().request, self.context)
 

@@ -97,8 +97,8 @@ class WebhookSender:
         tasks, client, self._tasks = self._tasks, self._client, None
         if tasks is None or client is None:
             return
-        with anyio.CancelScope(shield=True):
-            with anyio.move_on_after(self._endpoint.drain):
+        try:
+            with anyio.move_on_after(self._endpoint.drain, shield=True):
                 while self._pending:
                     self._delivered = anyio.Event()
                     await self._delivered.wait()
@@ -106,7 +106,9 @@ class WebhookSender:
                 _log.error("the server stops: %d webhooks were not delivered", self._pending)
             tasks.cancel_scope.cancel()
             await tasks.__aexit__(None, None, None)
-            await client.aclose()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await client.aclose()
 
     def notify(self, response: Response) -> None:
         """Send the message that a response has ended. Returns at once."""
