@@ -368,9 +368,10 @@ def test_a_response_that_runs_keeps_its_id_and_another_one_with_it_gets_a_new_on
 def test_taps_see_each_event_and_cannot_change_it(backend: str) -> None:
     seen: list[str] = []
 
-    async def tap(event: Event) -> None:
+    async def tap(event: Event, reply: Reply) -> None:
         await anyio.lowlevel.checkpoint()
         seen.append(event.type)
+        assert reply.headers == {}
         wild: Any = event
         if isinstance(event, OutputItemDone):
             wild.item.content[0].text = "changed"
@@ -883,7 +884,7 @@ def test_ids_that_are_lies(backend: str, lie: Any) -> None:
 
 @both_loops
 def test_an_error_inside_a_tap_is_not_for_the_client(backend: str, caplog: pytest.LogCaptureFixture) -> None:
-    def tap(event: Event) -> None:
+    def tap(event: Event, _reply: Reply) -> None:
         if event.type == OutputTextDelta.type:
             raise RuntimeError("hunter2")
 
