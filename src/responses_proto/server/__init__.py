@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .service import SupportsCount as SupportsCount
     from .stores import HistoryLink as HistoryLink
     from .stores import MemoryStore as MemoryStore
+    from .stores import RedisStore as RedisStore
+    from .stores import SharedStore as SharedStore
     from .stores import SQLiteStore as SQLiteStore
     from .stores import Store as Store
     from .stores import StoredResponse as StoredResponse
@@ -51,7 +53,9 @@ else:
             ".stores": (
                 "HistoryLink",
                 "MemoryStore",
+                "RedisStore",
                 "SQLiteStore",
+                "SharedStore",
                 "Store",
                 "StoredResponse",
                 "WireEvent",

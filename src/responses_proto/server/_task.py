@@ -9,25 +9,31 @@ passed to the sink, in that order. A response can end in four ways:
 * Another task calls ``stop``: what was written so far is delivered, then the end, and the handler is cancelled.
 * The task in ``run`` is cancelled, or the sink raises: the client has left, so the response is only saved, as far as it
   got.
+
+With a store that several servers share, a fifth: another server has ended the response (``lose``), and this one stops.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 import anyio
 import attrs
 
+from ..codec import dumps
 from ..exceptions import APIError
 from ..models.event_parts import ErrorBody
 from ..models.events import ErrorEvent, ResponseFailed
 from ..models.response import RUNNING_STATUSES, ResponseError
 from ..protocol.emitter import Emitter
+from ._relayed import last_number
+from ._sharing import LeasedStore, LeaseLostError, Sharing
 from .reply import Reply
-from .stores import Store, StoredResponse, WireEvent, wire_event
-from .stores._base import wire_events
+from .stores import StoredResponse, WireEvent
+from .stores._base import as_shared, wire_events
 
 if TYPE_CHECKING:
     from ..models.events import Event
@@ -36,6 +42,7 @@ if TYPE_CHECKING:
     from ..models.response import Response
     from ._access import RequestMeta
     from ._relayed import Ending
+    from .stores import Store
 
 __all__ = ["INTERNAL_ERROR_MESSAGE", "EventSink", "Handler", "ResponseTask", "failure_events", "internal_error"]
 
@@ -48,6 +55,29 @@ A handler that is an object may also implement :class:`~responses_proto.server.S
 
 EventSink: TypeAlias = Callable[[Sequence[WireEvent]], Awaitable[None]]
 """Sends events to the client. It is called with one or more events, in order, and one call at a time."""
+
+
+class TaskStore(Protocol):
+    """What a task needs of a :class:`Store`."""
+
+    async def save(
+        self,
+        stored: StoredResponse,
+        *,
+        events: Sequence[WireEvent] = (),
+        conversation_items: Sequence[Item] = (),
+    ) -> None:
+        """See :meth:`Store.save`."""
+        ...
+
+    async def add_events(self, response_id: str, events: Sequence[WireEvent]) -> None:
+        """See :meth:`Store.add_events`."""
+        ...
+
+    async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool:
+        """See :meth:`Store.add_items`."""
+        ...
+
 
 INTERNAL_ERROR_MESSAGE: Final = "The server met an error while it worked on the request."
 """All that a client learns about an unexpected exception, whose text may contain secrets."""
@@ -64,12 +94,21 @@ def internal_error() -> APIError:
     return APIError.for_status(500)(INTERNAL_ERROR_MESSAGE, status=500, type="server_error", code="server_error")
 
 
-def failure_events(response: Response, number: int) -> list[WireEvent]:
-    """Return the last two events of a response that failed, ``error`` and ``response.failed``, numbered from ``number``."""
+def failure_events(response: Response, position: int, number: int) -> list[WireEvent]:
+    """Return the last two events of a response that failed, ``error`` and ``response.failed``.
+
+    They are numbered from ``number``, and stand in the log from ``position`` on.
+    """
     error = response.error or ResponseError(code="server_error", message=INTERNAL_ERROR_MESSAGE)
     body = ErrorBody(type="server_error", code=error.code, message=error.message, param=None)
     error_event = ErrorEvent(sequence_number=number, message=error.message, code=error.code, param=None, error=body)
-    return [wire_event(error_event), wire_event(ResponseFailed(sequence_number=number + 1, response=response))]
+    ending = ResponseFailed(sequence_number=number + 1, response=response)
+    return [WireEvent(position + n, event.type, dumps(event)) for n, event in enumerate((error_event, ending))]
+
+
+def _taken_over() -> APIError:
+    message = "The server was out of touch for too long; another one has ended the response."
+    return APIError.for_status(500)(message, status=500, type="server_error", code="server_error")
 
 
 def _api_error_in(raised: Any) -> APIError | None:
@@ -85,7 +124,8 @@ class ResponseTask:
 
     ``input`` are the items of the request, and ``context`` the history followed by the input. ``history`` is the history if the
     store cannot look it up; it is stored with the response. ``running`` is the table that the task adds itself to while a client
-    may know its id. ``service`` is what must not be collected meanwhile. ``meta`` is what else is known of the request. The other parameters are those of :class:`Service`.
+    may know its id. With ``sharing``, other servers follow the response too, and the task writes with a lease. ``service`` is what
+    must not be collected meanwhile. ``meta`` is what else is known of the request. The other parameters are those of :class:`Service`.
     """
 
     def __init__(
@@ -95,6 +135,7 @@ class ResponseTask:
         handler: Handler,
         store: Store,
         running: dict[str, ResponseTask],
+        sharing: Sharing | None = None,
         service: object = None,
         clock: Callable[[], float],
         ids: Callable[[str], str],
@@ -112,7 +153,12 @@ class ResponseTask:
         self.context: Sequence[Item] = context
         """What the model sees: the history, then the input."""
         self._handler = handler
-        self._store = store
+        shared = as_shared(store)
+        self._leased = None if sharing is None or shared is None else LeasedStore(sharing, shared, self)
+        self._store: TaskStore = self._leased or store
+        self._whole_store = store
+        self.lost: bool = False
+        """Whether another server has ended the response, or deleted it; its events are in the store."""
         self._running = running
         self._service = service  # a tenant's lives as long as a task of it
         self._history = None if history is None else [*history]
@@ -201,10 +247,16 @@ class ResponseTask:
             self._finished = True
             self.begun.set()
             self._wake_followers()
+        if self.lost and not self.background:
+            raise _taken_over()
 
     async def queue(self) -> None:
         """Create the response as ``queued``. Call :meth:`run` next."""
         await self._publish(self._emitter.queue())
+
+    async def announce(self) -> None:
+        """Store the response before it runs, so that other servers know that this one works on it. Call :meth:`run` next."""
+        await self._store.save(self.stored)
 
     async def stop(self, reason: str | None = None) -> None:
         """End the response from another task: as ``incomplete`` if there is a ``reason``, else as ``cancelled``.
@@ -217,7 +269,7 @@ class ResponseTask:
             else:
                 await self._reply.cut("incomplete", self._scope.cancel, reason=reason)
         except Exception as error:
-            if error is not self._sink_error:  # `run` raises that one
+            if error is not self._sink_error and not isinstance(error, LeaseLostError):  # `run` raises that one
                 raise
 
     def abandon(self) -> None:
@@ -228,6 +280,14 @@ class ResponseTask:
         """Do not store the response, and hide it from now on. It continues to run."""
         self._should_store = False
         self._running.pop(self.id, None)
+        if self._leased is not None:
+            self._leased.let_go()
+
+    def lose(self) -> None:
+        """Stop, and store nothing any more: another server has ended the response, or deleted it."""
+        self.lost = True
+        self.discard()
+        self._scope.cancel()
 
     async def wait_for_events(self, number: int) -> Sequence[WireEvent]:
         """Return the events from a position on; wait if there are none yet. Empty at the end of the response.
@@ -283,6 +343,8 @@ class ResponseTask:
         except Exception as error:
             if self._sink_error is not None:
                 raise self._sink_error from error
+            if self.lost:
+                return None
             if self.ended and self._scope.cancel_called:
                 return None  # the response was stopped, and the handler tried to write more
             api_error = _api_error_in(error)
@@ -304,21 +366,26 @@ class ResponseTask:
 
     async def adopt(self, upstream_id: str | None) -> str:
         """Give the response the id of an upstream's, unless that belongs to another one here. Return its id."""
-        if upstream_id and upstream_id not in self._running and await self._is_free(upstream_id):
+        announced = self._leased is not None and self._leased.holds
+        if upstream_id and not announced and upstream_id not in self._running and await self._is_free(upstream_id):
             self.id = upstream_id
+            if self._leased is not None:
+                self._leased.response_id = upstream_id
         return self.id
 
     async def _is_free(self, response_id: str) -> bool:
         if not self._should_store:
             return True
-        known = await self._store.find(response_id)
+        known = await self._whole_store.find(response_id)
         if known is None:
             return True
         # An upstream may answer a repeated request with the response that it has. The newest counts.
-        return known.response.status not in RUNNING_STATUSES and await self._store.delete(response_id)
+        return known.response.status not in RUNNING_STATUSES and await self._whole_store.delete(response_id)
 
     async def publish(self, events: Sequence[WireEvent]) -> None:
         """Store events that are encoded if they must be, show them to followers, and deliver them to the sink."""
+        if self.lost:
+            raise LeaseLostError(self.id)
         encoded = [*events]
         has_sink = self._sink is not None
         if self._keeps_events:
@@ -331,7 +398,7 @@ class ResponseTask:
         if self.ended:
             if not await self._try_save():
                 encoded = self._replace_end(encoded)
-        elif self.background and self._should_store:
+        elif self._should_store and (self.background or (self._leased is not None and self._keeps_events)):
             await self._store.add_events(self.id, encoded)
         self._visible = len(self._events)
         self.begun.set()
@@ -347,6 +414,8 @@ class ResponseTask:
         """Save the final response. Return whether that worked."""
         try:
             await self._save()
+        except LeaseLostError:
+            raise
         except Exception:  # noqa: BLE001 - the client must get an answer to any error of the store
             _log.exception("%s could not be stored", self.id)
             return False
@@ -360,7 +429,7 @@ class ResponseTask:
             await self._store.save(self.stored, events=self._events, conversation_items=items)
             if (alias := self._reply.alias) and await self._is_free(alias):
                 other = attrs.evolve(self.stored, response=attrs.evolve(response, id=alias))
-                await self._store.save(other, events=self._events)
+                await self._whole_store.save(other, events=self._events)
         elif conversation:
             await self._store.add_items(conversation.id, items)
         self._saved = True
@@ -373,7 +442,7 @@ class ResponseTask:
         )
         if not events:
             return []
-        last_events = failure_events(self._replaced, events[-1].sequence_number)
+        last_events = failure_events(self._replaced, events[-1].sequence_number, last_number(events))
         self._events[-1:] = last_events if self._events else []
         return [*events[:-1], *last_events]
 
@@ -382,7 +451,7 @@ class ResponseTask:
         if not self._published or not self._should_store or self._saved:
             return
         self._sink = None
-        with anyio.move_on_after(_SAVE_TIMEOUT, shield=True):
+        with anyio.move_on_after(_SAVE_TIMEOUT, shield=True), contextlib.suppress(LeaseLostError):
             if self.ended:
                 await self._reply.flush()  # the terminal event may not have been published
                 if not self._saved:

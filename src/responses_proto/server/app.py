@@ -43,7 +43,7 @@ require that the application is open, by the ASGI lifespan (``uvicorn --lifespan
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://local/v1") as http_client: ...
 
 Of requests with the same ``Idempotency-Key``, API key and body, one runs: the others wait for it and get its response, as long as
-that is stored and the process lives. A request that failed, or whose client left before its end, is not repeated: the next one runs.
+that is stored and the process lives, or for a day in a store that several servers share. A request that failed, or whose client left before its end, is not repeated: the next one runs.
 
 Each request is logged to ``responses_proto.server.access`` (level INFO), with its facts as attributes of the record.
 
@@ -64,7 +64,7 @@ import attrs
 from ..codec import Converter, default_converter
 from ..exceptions import APIError, UsageError
 from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
-from ..models.response import DeletedResponse, ResponseItemList
+from ..models.response import DeletedResponse, Response, ResponseItemList
 from ..protocol._requests import INVALID, not_found, page_of, read_body, read_list_params, read_retrieve_params
 from ..protocol.emitter import random_id
 from ..typing import UNSET
@@ -101,11 +101,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ..models._base import Model
-    from ..models.response import Response
     from ..protocol._requests import UnknownParameters
     from ._access import AcceptedKeys
     from ._http import ASGI, ASGIMessage, Receive, Scope, Send
-    from ._idempotency import Claim
     from ._task import EventSink
     from .stores import Store
     from .webhooks import WebhookEndpoint
@@ -349,37 +347,30 @@ class ResponsesApp:
         create = self._parse(body, CreateResponse)
         fingerprint = fingerprint_of(request.headers, body)
         service = self._service_for(request)
+        prepare = functools.partial(service.prepare, create, meta=request.scope[META])
 
         async def respond() -> JSONResponse:
-            async with self._idempotent.claim(fingerprint) as claim:
-                if (earlier := await self._earlier_response(service, claim)) is not None:
-                    return await json_response(earlier)
-                task = claim.result = await service.prepare(create, meta=request.scope[META])
-                await (service.start(task) if task.background else task.run())
-            return await json_response(task.response)
+            async with self._idempotent.claim(service, fingerprint) as claim:
+                answer = await claim.response_or_task(prepare)
+                if isinstance(answer, Response):
+                    return await json_response(answer)
+                await (service.start(answer) if answer.background else answer.run())
+            return await json_response(answer.response)
 
         async def stream(sink: EventSink) -> None:
-            async with self._idempotent.claim(fingerprint) as claim:
-                if (earlier := await self._earlier_response(service, claim)) is not None:
-                    deliver = await service.replay_of(earlier)
+            async with self._idempotent.claim(service, fingerprint) as claim:
+                answer = await claim.response_or_task(prepare)
+                if isinstance(answer, Response):
+                    deliver = await service.replay_of(answer)
                 else:
-                    task = claim.result = await service.prepare(create, meta=request.scope[META])
-                    if not task.background:
-                        await task.run(sink)
+                    if not answer.background:
+                        await answer.run(sink)
                         return
-                    await service.start(task)
-                    deliver = functools.partial(service.follow, task, 0)
+                    await service.start(answer)
+                    deliver = functools.partial(service.follow, answer, 0)
             await deliver(sink)
 
         return self._event_stream(stream) if create.stream else DeferredJSON(respond)
-
-    @staticmethod
-    async def _earlier_response(service: Service, claim: Claim) -> Response | None:
-        """Return the response to an earlier request like this one, if there is one still."""
-        if claim.earlier is None or claim.earlier.response is not None:
-            return None if claim.earlier is None else claim.earlier.response
-        found = await service.find(claim.earlier.response_id)
-        return None if found is None else found.response
 
     def _event_stream(self, work: Callable[[EventSink], Awaitable[None]]) -> EventStreamResponse:
         return EventStreamResponse(work, keepalive=self._keepalive)
