@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from .stream import ResponseStream as ResponseStream
     from .stream import data_of as data_of
     from .webhooks import parse_webhook as parse_webhook
+    from .webhooks import sign_webhook as sign_webhook
     from .webhooks import unwrap_webhook as unwrap_webhook
     from .webhooks import verify_webhook as verify_webhook
 else:
@@ -113,6 +114,6 @@ else:
                 "RESPONSE_RULES",
             ),
             ".stream": ("Outcome", "OutcomeStatus", "ResponseStream", "data_of"),
-            ".webhooks": ("parse_webhook", "unwrap_webhook", "verify_webhook"),
+            ".webhooks": ("parse_webhook", "sign_webhook", "unwrap_webhook", "verify_webhook"),
         },
     )

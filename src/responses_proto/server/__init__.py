@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from .uvicorn import serve as serve
     from .uvicorn import serving as serving
     from .uvicorn import url_of as url_of
+    from .webhooks import WebhookEndpoint as WebhookEndpoint
 else:
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
@@ -61,5 +62,6 @@ else:
                 "wire_event",
             ),
             ".uvicorn": ("listen", "serve", "serving", "url_of"),
+            ".webhooks": ("WebhookEndpoint",),
         },
     )

@@ -55,6 +55,7 @@ __all__ = [
     "incomplete",
     "is_beside",
     "last_number",
+    "number_in",
     "position_after",
     "upstream_input",
 ]
@@ -74,13 +75,14 @@ def upstream_input(request: CreateResponse, context: Sequence[Item]) -> CreateRe
     given = request.input
     is_alone = not request.previous_response_id and not request.conversation
     if is_alone and (isinstance(given, str) or not any(_refers(item) for item in given or ())):
-        return request
-    return attrs.evolve(request, input=[*context], previous_response_id=UNSET, conversation=UNSET)
+        return attrs.evolve(request, stream=UNSET)
+    return attrs.evolve(request, input=[*context], previous_response_id=UNSET, conversation=UNSET, stream=UNSET)
 
 
 def _refers(item: Item) -> bool:
     """Return whether an item stands for something that this server has to look up, or to unfold."""
-    return isinstance(item, ItemReference | Compaction) or (isinstance(item.extra, Extra) and bool(item.extra.absent))
+    is_abbreviated = isinstance(item.extra, Extra) and bool(item.extra.absent - {"type"})
+    return is_abbreviated or isinstance(item, ItemReference | Compaction)
 
 
 def copy_of(event: Event) -> Event:
@@ -287,11 +289,11 @@ def position_after(events: Sequence[WireEvent], number: int) -> int | None:
     """
     if number < 0:
         return None
-    if number < len(events) and _number_in(events[number]) == number:
+    if number < len(events) and number_in(events[number]) == number:
         return number + 1
     before = 0
     for position, event in enumerate(events):
-        found = _number_in(event)
+        found = number_in(event)
         if found is not None and found >= number:
             return position + 1 if found == number else before
         if found is not None:
@@ -301,10 +303,11 @@ def position_after(events: Sequence[WireEvent], number: int) -> int | None:
 
 def last_number(events: Sequence[WireEvent]) -> int:
     """Return the last sequence number in events; -1 if they have none."""
-    return next((number for event in reversed(events) if (number := _number_in(event)) is not None), -1)
+    return next((number for event in reversed(events) if (number := number_in(event)) is not None), -1)
 
 
-def _number_in(event: WireEvent) -> int | None:
+def number_in(event: WireEvent) -> int | None:
+    """Return the sequence number that the JSON of an event has; ``None`` without one."""
     value: object = default_converter().json.loads(event.data)
     number = cast("dict[str, object]", value).get("sequence_number") if isinstance(value, dict) else None
     return number if type(number) is int else None

@@ -207,6 +207,11 @@ class ResponseTask:
         return bool(getattr(self._handler, "adopts", False))
 
     @property
+    def saved(self) -> bool:
+        """Whether the response has ended, and is stored as it ended."""
+        return self._saved and self._should_store
+
+    @property
     def visible_events(self) -> Sequence[WireEvent]:
         """The events so far that followers can see."""
         return self._events[: self._visible]

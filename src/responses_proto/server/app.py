@@ -91,6 +91,7 @@ from ._origins import OriginPolicy
 from ._task import INTERNAL_ERROR_MESSAGE
 from ._websocket import WebSockets, deny_websocket
 from .service import Handler, Service
+from .webhooks import WebhookSender
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
     from ._http import ASGI, ASGIMessage, Receive, Scope, Send
     from ._task import EventSink
     from .stores import Store
+    from .webhooks import WebhookEndpoint
 
 __all__ = ["Handler", "ResponsesApp"]
 
@@ -136,6 +138,7 @@ class ResponsesApp:
       what belongs to others does not exist for it.
     * ``lifespan`` returns an async context manager for what the handler needs, such as a client. It is entered before the first
       request, and left after the last response in the background has ended.
+    * ``webhook`` is where to say that a response in the background has ended; see :mod:`responses_proto.server.webhooks`.
     * ``converter`` decodes requests and what is stored, with the vendors' classes that were registered in it
       (:meth:`responses_proto.codec.Converter.register`). Whatever its mode, requests are decoded strictly.
     * ``models`` are the model names that ``/models`` lists. Requests may name others.
@@ -168,6 +171,7 @@ class ResponsesApp:
         keys: AcceptedKeys | None = None,
         tenants: bool = False,
         lifespan: Callable[[], AbstractAsyncContextManager[object]] | None = None,
+        webhook: WebhookEndpoint | None = None,
         models: Iterable[str] = (),
         allow_hosts: Iterable[str] | None = None,
         allow_origins: Iterable[str] | None = None,
@@ -189,6 +193,9 @@ class ResponsesApp:
             raise UsageError("tenants=True needs keys, which say who calls")
         self._tenants = tenants
         self._lifespan = lifespan
+        self._webhooks = None if webhook is None else WebhookSender(webhook, clock=clock, ids=ids)
+        if self._webhooks is not None:
+            self.service.on_background_end = self._webhooks.notify
         self._entered = contextlib.AsyncExitStack()
         self._origin_policy = OriginPolicy(allow_hosts, allow_origins, trusts_callers=self._keys is not None)
         self._models = [
@@ -251,6 +258,8 @@ class ResponsesApp:
         async with contextlib.AsyncExitStack() as stack:
             if self._lifespan is not None and not self.service.open:
                 await stack.enter_async_context(self._lifespan())
+            if self._webhooks is not None and not self.service.open:
+                await stack.enter_async_context(self._webhooks)
             await stack.enter_async_context(self.service)
             self._entered = stack.pop_all()
         return self

@@ -55,8 +55,9 @@ __all__ = ["EventTap", "FunctionCallReply", "ItemReply", "MessageReply", "Reason
 
 W = TypeVar("W", bound=ItemWriter)
 
-EventTap: TypeAlias = "Callable[[Event], Awaitable[None] | None]"
-"""Sees each event of an upstream before it is handed on. Plain or async. It cannot change the event: it gets a copy."""
+EventTap: TypeAlias = "Callable[[Event, Reply], Awaitable[None] | None]"
+"""Sees each event of an upstream before it is handed on, and the reply that hands it on. Plain or async. It gets a copy: what it changes
+is not sent."""
 
 
 class ItemReply(Generic[W]):
@@ -292,7 +293,10 @@ class Reply:
     # -- relaying
 
     def upstream_request(self) -> CreateResponse:
-        """Return the request as another server needs it: with the history in ``input``, and no reference to what is stored here."""
+        """Return the request as ``client.stream`` of another server takes it.
+
+        The history is in its ``input``, and it refers to nothing that is stored here.
+        """
         return upstream_input(self._relay().request, self.context)
 
     async def relay(
@@ -335,7 +339,7 @@ class Reply:
         held: list[Event] = []
         async for batch in stream.batches():
             for event in batch if tap is not None else ():
-                seen = tap(copy_of(event))  # type: ignore[misc] # mypy does not see that it is not None
+                seen = tap(copy_of(event), self)  # type: ignore[misc] # mypy does not see that it is not None
                 if inspect.isawaitable(seen):
                     await seen
             held += batch

@@ -58,7 +58,7 @@ from ..protocol._requests import check_create, id_of, invalid, not_found
 from ..protocol.accumulator import Accumulator, growth_of
 from ..protocol.emitter import emit, random_id
 from ._context import check_outputs, compact, count_words, expand, normalize_items, retype
-from ._relayed import last_number, position_after
+from ._relayed import last_number, number_in, position_after
 from ._sharing import Sharing
 from ._task import EventSink, Handler, ResponseTask, failure_events
 from ._tenants import TenantStore, id_in_store, prefix_of, split_id, tenant_store
@@ -139,6 +139,8 @@ class Service:
         self.store: Store = MemoryStore() if store is None else store
         self.clock: Callable[[], float] = clock
         self.ids: Callable[[str], str] = ids
+        self.on_background_end: Callable[[Response], None] | None = None
+        """Called when a response in the background has ended and is stored. It must not wait."""
         self.running: dict[str, ResponseTask] = {}
         """The running responses that a client may ask for, by id. Each task adds and removes itself."""
         self.shared: SharedStore | None = as_shared(self.store)
@@ -172,6 +174,7 @@ class Service:
                 max_background=self.max_background,
             )
             tenant._parent = self
+            tenant.on_background_end = self.on_background_end
             tenant.sharing = self.sharing
         return tenant
 
@@ -311,14 +314,16 @@ class Service:
         if task.error is not None:
             raise task.error
 
-    @staticmethod
-    async def _run_in_background(task: ResponseTask) -> None:
+    async def _run_in_background(self, task: ResponseTask) -> None:
         try:
             await task.run()
         except APIError:
             pass  # the request was refused, and that was the answer
         except Exception:  # noqa: BLE001 - an error of the store must not cancel the other responses
             _log.exception("%s failed in the background", task.id)
+        finally:
+            if task.saved and self.on_background_end is not None:
+                self.on_background_end(task.response)
 
     # -- history
 
@@ -488,6 +493,8 @@ class Service:
             await self.store.save(failed, events=last_events)
         else:
             await self.shared.save_leased(failed, owner=self.sharing.owner, events=last_events)
+        if response.background and self.on_background_end is not None:
+            self.on_background_end(response)
 
     async def get(self, response_id: str) -> StoredResponse:
         """Return a response that is running or stored. Raises ``APIError`` (404) if there is none."""
@@ -511,7 +518,7 @@ class Service:
         stored = await self.get(response_id)
         position = -1 if after is None else after
         first = await self.store.events(response_id, after=max(position, 0) - 1, max_bytes=1)
-        if first and (after is None or (after >= 0 and position_after(first, after) is not None)):
+        if first and (after is None or number_in(first[0]) == after):
             return functools.partial(self._deliver_stored, response_id, position)
         # The response has no events, or this one is not at the place of its number.
         events = await self.store.events(response_id)
