@@ -84,7 +84,7 @@ class ResponseTask:
 
     ``input`` are the items of the request, and ``context`` the history followed by the input. ``history`` is the history if the
     store cannot look it up; it is stored with the response. ``running`` is the table that the task adds itself to while a client
-    may know its id. The other parameters are those of :class:`Service`.
+    may know its id. ``response_headers`` gets the headers that the handler sets. The other parameters are those of :class:`Service`.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class ResponseTask:
         input: Sequence[Item],  # noqa: A002 - the field's name
         context: Sequence[Item],
         history: Sequence[Item] | None = None,
+        response_headers: dict[str, str] | None = None,
     ) -> None:
         self._emitter = Emitter(request, now=clock(), ids=ids)
         self.id: str = self._emitter.response.id
@@ -112,7 +113,7 @@ class ResponseTask:
         self._store = store
         self._running = running
         self._history = None if history is None else [*history]
-        self._reply = Reply(self._emitter, self._publish, clock, context=context)
+        self._reply = Reply(self._emitter, self._publish, clock, context=context, response_headers=response_headers)
         self._scope = anyio.CancelScope()  # of the handler
         self._sink: EventSink | None = None
         self._sink_error: Exception | None = None

@@ -57,6 +57,7 @@ from __future__ import annotations
 import functools
 import hmac
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar
 
 import attrs
@@ -317,12 +318,16 @@ class ResponsesApp:
         body = await self._body(request)
         create = self._parse(body, CreateResponse)
         fingerprint = fingerprint_of(request.headers, body)
+        headers: dict[str, str] = {}  # that the handler sets; one in the background is too late for that
+        prepare = functools.partial(
+            self.service.prepare, create, response_headers=None if create.background else headers
+        )
 
         async def respond() -> JSONResponse:
             async with self._idempotent.claim(fingerprint) as claim:
                 if (earlier := await self._earlier_response(claim)) is not None:
                     return await json_response(earlier)
-                task = claim.result = await self.service.prepare(create)
+                task = claim.result = await prepare()
                 await (self.service.start(task) if task.background else task.run())
             return await json_response(task.response)
 
@@ -331,7 +336,7 @@ class ResponsesApp:
                 if (earlier := await self._earlier_response(claim)) is not None:
                     deliver = await self.service.replay_of(earlier)
                 else:
-                    task = claim.result = await self.service.prepare(create)
+                    task = claim.result = await prepare()
                     if not task.background:
                         await task.run(sink)
                         return
@@ -339,7 +344,7 @@ class ResponsesApp:
                     deliver = functools.partial(self.service.follow, task, 0)
             await deliver(sink)
 
-        return self._event_stream(stream) if create.stream else DeferredJSON(respond)
+        return self._event_stream(stream, headers) if create.stream else DeferredJSON(respond, headers)
 
     async def _earlier_response(self, claim: Claim) -> Response | None:
         """Return the response to an earlier request like this one, if there is one still."""
@@ -348,8 +353,10 @@ class ResponsesApp:
         found = await self.service.find(claim.earlier.response_id)
         return None if found is None else found.response
 
-    def _event_stream(self, work: Callable[[EventSink], Awaitable[None]]) -> EventStreamResponse:
-        return EventStreamResponse(work, keepalive=self._keepalive)
+    def _event_stream(
+        self, work: Callable[[EventSink], Awaitable[None]], headers: Mapping[str, str] = MappingProxyType({})
+    ) -> EventStreamResponse:
+        return EventStreamResponse(work, headers, keepalive=self._keepalive)
 
     async def _retrieve(self, request: Request) -> ASGI:
         params = read_retrieve_params(request.query_params.multi_items())

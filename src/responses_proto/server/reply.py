@@ -19,8 +19,10 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import anyio
 
+from ..exceptions import LocalProtocolError
 from ..protocol.emitter import Emitter, FunctionCallWriter, ItemWriter, MessageWriter, ReasoningWriter
 from ._context import normalize_items
+from ._response_headers import checked_header_name, checked_header_value
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -148,12 +150,14 @@ class Reply:
         clock: Callable[[], float],
         *,
         context: Sequence[Item] = (),
+        response_headers: dict[str, str] | None = None,
     ) -> None:
         self.context: Sequence[Item] = context
         """What the model sees, in order: the history, wherever it was stored, then the input of this request.
 
         An input that is a string is a user message here. Every item that can have an id has one.
         """
+        self._response_headers: dict[str, str] = {} if response_headers is None else response_headers
         self._emitter = emitter
         self._clock = clock
         self._deliver = send
@@ -169,6 +173,17 @@ class Reply:
     def ended(self) -> bool:
         """Whether the response has ended."""
         return self._emitter.ended
+
+    def set_header(self, name: str, value: str) -> None:
+        """Set a header of the HTTP response, such as ``x-ratelimit-remaining-requests``; an earlier value is replaced.
+
+        It is also sent with the error that the handler raises. It is not sent for a response over a WebSocket or in the background,
+        whose head went out before. Raises ``LocalProtocolError`` if the response has started, and ``UsageError`` if the name or the value
+        is not valid or the header is set by the server itself (``content-type``, ``connection``, …).
+        """
+        if self._emitter.state not in ("awaited", "queued"):
+            raise LocalProtocolError(f"set the header {name!r} before the response starts: its head may have been sent")
+        self._response_headers[checked_header_name(name)] = checked_header_value(name, value)
 
     async def start(self) -> None:
         """Send ``response.created`` and ``response.in_progress``. Does nothing if the response has started."""

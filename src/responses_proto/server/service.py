@@ -153,11 +153,18 @@ class Service:
 
     # -- creating responses
 
-    async def prepare(self, request: CreateResponse, *, history_lookup: HistoryLookup | None = None) -> ResponseTask:
+    async def prepare(
+        self,
+        request: CreateResponse,
+        *,
+        history_lookup: HistoryLookup | None = None,
+        response_headers: dict[str, str] | None = None,
+    ) -> ResponseTask:
         """Check a request, find its history, and return a task for it.
 
         Nothing has been stored or delivered yet. Call :meth:`ResponseTask.run` next, or :meth:`start` for a response in the
-        background. ``history_lookup`` is asked for the previous response before the store is. Raises ``APIError`` if the
+        background. ``history_lookup`` is asked for the previous response before the store is. ``response_headers`` gets the headers that
+        the handler sets before the response starts. Raises ``APIError`` if the
         request cannot be answered.
         """
         check_create(request)
@@ -182,6 +189,7 @@ class Service:
             input=items,
             context=context,
             history=history if only_remembered else None,
+            response_headers=response_headers,
             handler=self.handler,
             store=self.store,
             running=self.running,
