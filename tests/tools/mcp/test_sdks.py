@@ -6,13 +6,13 @@ import contextlib
 import socket
 import subprocess
 import sys
-import venv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
 import pytest
+from tests.environments import NotInstalledError, python_with
 from tests.mcp_peers import call, children, connected, function_call, quiet_on_trio
 from tests.support import PATIENCE, both_loops, run
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 PROGRAM = str(Path(__file__).parents[2] / "mcp_sdks.py")
 OLD_SDK = "mcp<2"
-INSTALL_TIMEOUT = 120
-"""Seconds to make an environment with the old SDK. It usually takes 20."""
 
 
 @attrs.frozen
@@ -54,28 +52,12 @@ class Sdk:
 
 
 @pytest.fixture(scope="session")
-def old_python(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the interpreter of an environment with the old SDK, which is kept in pytest's cache."""
-    place = Path(pytestconfig.cache.mkdir("mcp-1")) if pytestconfig.cache else tmp_path_factory.mktemp("mcp-1")
-    python = str(place / "venv" / "bin" / "python")
-    lock, ready = place / "lock", place / "ready"
-    with lock.open("w") as file:
-        if sys.platform == "win32":
-            pytest.skip("the environment is made on POSIX only")
-        import fcntl  # noqa: PLC0415 - exists on POSIX only
-
-        fcntl.flock(file, fcntl.LOCK_EX)  # of the workers of pytest, one makes it
-        if not ready.exists():
-            venv.create(place / "venv", clear=True, with_pip=True)
-            install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", OLD_SDK]
-            try:
-                done = subprocess.run(install, capture_output=True, text=True, timeout=INSTALL_TIMEOUT, check=False)  # noqa: S603 - as said
-            except subprocess.TimeoutExpired:
-                pytest.skip(f"{OLD_SDK} was not installed within {INSTALL_TIMEOUT} s")
-            if done.returncode:
-                pytest.skip(f"{OLD_SDK} cannot be installed: {done.stderr.strip()[-200:]}")
-            ready.touch()
-    return python
+def old_python(pytestconfig: pytest.Config) -> str:
+    """Return the interpreter of an environment with the old SDK."""
+    try:
+        return python_with(pytestconfig, OLD_SDK)
+    except NotInstalledError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture(params=["newest", "newest as legacy", "version 1"])
