@@ -52,6 +52,7 @@ INTERNAL_ERROR_MESSAGE: Final = "The server met an error while it worked on the 
 """All that a client learns about an unexpected exception, whose text may contain secrets."""
 
 _SHUT_DOWN: Final = "The server was shut down while it worked on the response."
+_NOT_STORED: Final = "The response could not be stored."
 _START_AFTER: Final = 1.0  # seconds that a handler has for raising an error that becomes an HTTP response
 _SAVE_TIMEOUT: Final = 5.0  # seconds for saving a response whose task is being cancelled
 
@@ -126,6 +127,7 @@ class ResponseTask:
         self._events: list[WireEvent] = []
         self._visible = 0
         self._finished = False
+        self._lost = False  # whether the end could not be stored
         self._new_events: anyio.Event | None = None  # set when there are more; exists only while a follower waits
 
     @property
@@ -207,11 +209,14 @@ class ResponseTask:
     async def wait_for_events(self, number: int) -> Sequence[WireEvent]:
         """Return the events from a sequence number on; wait if there are none yet. Empty at the end of the response.
 
-        Only for a response that is stored, and either streamed or in the background.
+        Only for a response that is stored, and either streamed or in the background. Raises ``APIError`` instead of returning the end of
+        a response in the background that could not be stored.
         """
         while number >= self._visible and not self._finished:
             self._new_events = self._new_events or anyio.Event()
             await self._new_events.wait()
+        if self._lost and number >= self._visible:
+            raise APIError.for_status(500)(_NOT_STORED, status=500, type="server_error", code="server_error")
         return self._events[number : self._visible]
 
     # -- inside
@@ -288,6 +293,10 @@ class ResponseTask:
         if self.ended:
             if not await self._try_save():
                 encoded = self._replace_end(encoded)
+                if not await self._try_save() and self.background and self._should_store:
+                    # Its events are told again from the store. What is not there must not be told now.
+                    self._lost = True
+                    return
         elif self.background and self._should_store:
             await self._store.add_events(self.id, encoded)
         self._visible = len(self._events)
@@ -320,7 +329,7 @@ class ResponseTask:
 
     def _replace_end(self, events: list[WireEvent]) -> list[WireEvent]:
         """Make the response ``failed`` because it could not be stored. Return ``events`` with the matching end."""
-        error = ResponseError(code="server_error", message="The response could not be stored.")
+        error = ResponseError(code="server_error", message=_NOT_STORED)
         self._replaced = attrs.evolve(
             self.response, status="failed", error=error, incomplete_details=None, completed_at=None
         )
