@@ -48,8 +48,8 @@ SANS_IO: Final = {
     "_lazy", "_version", "typing", "models", "exceptions", "limits", "rules", "anomalies", "providers", "codec", "protocol", "schema",
     "tools/_docstring", "tools/_signature", "tools/loop", "tools/output", "tools/turn",
     "scripted/__init__", "scripted/_fill", "scripted/_grammars", "scripted/_hosted", "scripted/_mcp", "scripted/_offers", "scripted/_plan",
-    "scripted/_regex", "scripted/_steps", "scripted/_request", "scripted/_words", "scripted/markers", "scripted/script",
-    "server/_context", "server/_openapi", "client/retry", "client/timeouts",
+    "scripted/_rate_limits", "scripted/_regex", "scripted/_steps", "scripted/_request", "scripted/_words", "scripted/markers", "scripted/script",
+    "server/_context", "server/_openapi", "server/_response_headers", "client/retry", "client/timeouts",
 }  # fmt: skip
 IO_PACKAGES: Final = {"anyio", "asyncio", "httpx", "httpx2", "httpx_sse", "socket", "ssl", "trio"}
 

@@ -180,6 +180,20 @@ def test_the_stream_helper(client: openai.OpenAI) -> None:
     assert [item.type for item in final.output] == ["reasoning", "message"]
 
 
+def test_a_turn_with_a_tool(client: openai.OpenAI) -> None:
+    items: list[Any] = [{"role": "user", "content": 'Is it nice? get_weather({"city": "Rome", "unit": "C"})'}]
+    texts: list[str] = []
+    outputs: list[Any] = ["first"]
+    while outputs:
+        with client.responses.stream(model=MODEL, input=items, tools=[WEATHER], store=False) as stream:
+            texts += [event.delta for event in stream if event.type == "response.output_text.delta"]
+            final = stream.get_final_response()
+        outputs = answer_calls(final)
+        items += [*final.output, *outputs]
+    assert "".join(texts) == "The tool says: get_weather: sunny"
+    assert len(texts) > 1
+
+
 def test_the_stream_helper_with_functions_and_a_format(client: openai.OpenAI) -> None:
     with client.responses.stream(model=MODEL, input="x", tools=[WEATHER]) as stream:
         calls = [event for event in stream if event.type == "response.function_call_arguments.done"]

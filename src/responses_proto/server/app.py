@@ -57,6 +57,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar
 
 import attrs
@@ -347,7 +348,13 @@ class ResponsesApp:
         create = self._parse(body, CreateResponse)
         fingerprint = fingerprint_of(request.headers, body)
         service = self._service_for(request)
-        prepare = functools.partial(service.prepare, create, meta=request.scope[META])
+        headers: dict[str, str] = {}  # that the handler sets; one in the background is too late for that
+        prepare = functools.partial(
+            service.prepare,
+            create,
+            meta=request.scope[META],
+            response_headers=None if create.background else headers,
+        )
 
         async def respond() -> JSONResponse:
             async with self._idempotent.claim(service, fingerprint) as claim:
@@ -370,10 +377,12 @@ class ResponsesApp:
                     deliver = functools.partial(service.follow, answer, 0)
             await deliver(sink)
 
-        return self._event_stream(stream) if create.stream else DeferredJSON(respond)
+        return self._event_stream(stream, headers) if create.stream else DeferredJSON(respond, headers)
 
-    def _event_stream(self, work: Callable[[EventSink], Awaitable[None]]) -> EventStreamResponse:
-        return EventStreamResponse(work, keepalive=self._keepalive)
+    def _event_stream(
+        self, work: Callable[[EventSink], Awaitable[None]], headers: Mapping[str, str] = MappingProxyType({})
+    ) -> EventStreamResponse:
+        return EventStreamResponse(work, headers, keepalive=self._keepalive)
 
     async def _retrieve(self, request: Request) -> ASGI:
         params = read_retrieve_params(request.query_params.multi_items())

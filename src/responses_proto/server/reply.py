@@ -35,6 +35,7 @@ from ..models.events import ResponseFailed
 from ..protocol.emitter import Emitter, FunctionCallWriter, ItemWriter, MessageWriter, ReasoningWriter
 from ._context import normalize_items
 from ._relayed import RelayedResponse, copy_of, id_in, is_beside, upstream_input
+from ._response_headers import checked_header_name, checked_header_value
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -188,6 +189,7 @@ class Reply:
         context: Sequence[Item] = (),
         meta: RequestMeta | None = None,
         relaying: Relaying | None = None,
+        response_headers: dict[str, str] | None = None,
     ) -> None:
         self.context: Sequence[Item] = context
         """What the model sees, in order: the history, wherever it was stored, then the input of this request.
@@ -203,6 +205,7 @@ class Reply:
         """The parameters of the URL's query; of a repeated one, the last value."""
         self.identity: str | None = meta.identity if meta else None
         """Who calls, as ``keys`` of the application says; ``None`` if it accepts every request."""
+        self._response_headers: dict[str, str] = {} if response_headers is None else response_headers
         self._emitter = emitter
         self._clock = clock
         self._deliver = send
@@ -227,6 +230,17 @@ class Reply:
     def alias(self) -> str:
         """The other id of a response whose upstream has changed it; empty for all others. For the server only."""
         return self._relayed.alias if self._relayed is not None else ""
+
+    def set_header(self, name: str, value: str) -> None:
+        """Set a header of the HTTP response, such as ``x-ratelimit-remaining-requests``; an earlier value is replaced.
+
+        It is also sent with the error that the handler raises. It is not sent for a response over a WebSocket or in the background,
+        whose head went out before. Raises ``LocalProtocolError`` if the response has started, and ``UsageError`` if the name or the value
+        is not valid or the header is set by the server itself (``content-type``, ``connection``, …).
+        """
+        if self._emitter.state not in ("awaited", "queued"):
+            raise LocalProtocolError(f"set the header {name!r} before the response starts: its head may have been sent")
+        self._response_headers[checked_header_name(name)] = checked_header_value(name, value)
 
     async def start(self) -> None:
         """Send ``response.created`` and ``response.in_progress``. Does nothing if the response has started."""

@@ -232,12 +232,13 @@ class Service:
         *,
         history_lookup: HistoryLookup | None = None,
         meta: RequestMeta | None = None,
+        response_headers: dict[str, str] | None = None,
     ) -> ResponseTask:
         """Check a request, find its history, and return a task for it.
 
         Nothing has been stored or delivered yet. Call :meth:`ResponseTask.run` next, or :meth:`start` for a response in the
         background. ``history_lookup`` is asked for the previous response before the store is. ``meta`` is what the handler is
-        told of the request beside its body. Raises ``APIError`` if the request cannot be answered.
+        told of the request beside its body, and ``response_headers`` gets the headers that it sets before the response starts. Raises ``APIError`` if the request cannot be answered.
         """
         check_create(request)
         if self._tasks is None and (request.background or (self.sharing and request.stream and request.store)):
@@ -266,6 +267,7 @@ class Service:
             context=context,
             meta=meta,
             history=history if only_remembered else None,
+            response_headers=response_headers,
             handler=self.handler,
             store=self.store,
             running=self.running,
