@@ -34,13 +34,15 @@ if TYPE_CHECKING:
     from .conformance.streams import assert_ok as assert_ok
     from .conformance.streams import check_stream as check_stream
     from .fake.answers import Answer as Answer
+    from .fake.dialects import DIALECTS as DIALECTS
+    from .fake.dialects import Dialect as Dialect
     from .fake.exchange import Request as Request
     from .fake.exchange import ServerExchange as ServerExchange
     from .fake.faults import FAULTS as FAULTS
     from .fake.faults import Fault as Fault
+    from .fake.script import Script as Script
+    from .fake.script import Scriptable as Scriptable
     from .fake.server import FakeServer as FakeServer
-    from .fake.server import Script as Script
-    from .fake.server import Scriptable as Scriptable
     from .fake.steps import Close as Close
     from .fake.steps import Pause as Pause
     from .fake.steps import Reset as Reset
@@ -57,9 +59,11 @@ else:
             ".conformance.servers": ("Check", "ServerReport", "check_server"),
             ".conformance.streams": ("Finding", "Report", "StreamReport", "assert_ok", "check_stream"),
             ".fake.answers": ("Answer",),
+            ".fake.dialects": ("DIALECTS", "Dialect"),
             ".fake.exchange": ("Request", "ServerExchange"),
             ".fake.faults": ("FAULTS", "Fault"),
-            ".fake.server": ("FakeServer", "Script", "Scriptable"),
+            ".fake.script": ("Script", "Scriptable"),
+            ".fake.server": ("FakeServer",),
             ".fake.steps": ("Close", "Pause", "Reset", "Stall", "Step", "WireAnswer"),
             ".recording": ("RecordingServer",),
         },

@@ -52,7 +52,7 @@ from ..models.response import Response
 from ..models.tools import TOOL_TYPES
 from .fake.answers import Answer
 from .fake.faults import Fault
-from .fake.server import Script
+from .fake.script import Script
 from .fake.steps import Close, Pause, Reset, Stall
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ class RecordingServer(FakeServer):
         *,
         http_client: HTTPClient | Transport | None = None,
     ) -> None:
-        super().__init__(self._forward)
+        super().__init__(self._forward, check_requests=False)
         provider, url, _ = resolve_endpoint(base_url, None, None, os.environ)
         self._base_url = normalize_base_url(url, provider)
         self._path = path
