@@ -16,6 +16,7 @@ from responses_proto.exceptions import (
     BadRequestError,
     DeadlineExceeded,
     LocalProtocolError,
+    ServerError,
     StreamInterrupted,
     StreamTruncated,
     TransportError,
@@ -141,8 +142,14 @@ def test_no_secret_gets_into_the_file(backend: str, tmp_path: Path) -> None:
         assert exchange.headers["x-request-id"] == "req_1"
         assert exchange.query == "api-version=1&sig=%2A%2A%2A"
         assert KEY not in repr(tape)
-        async with FakeServer(replay(path)) as server, ResponsesClient(server.url) as client:
-            assert "Your key is" in await say(client)
+        # Another key and another token, and still the same request.
+        tool = attrs.evolve(tool, authorization="t", headers={"X-Odd": "o", "X-Mode": "m"})
+        async with (
+            FakeServer(replay(path)) as server,
+            ResponsesClient(f"{server.url}?api-version=1&sig=other", "k", headers={"cookie": "a=b"}) as client,
+            client.stream(model="m", input="my key is nothing that you see", tools=[tool]) as stream,
+        ):
+            assert "Your key is" in (await stream.result()).output_text
 
     run(backend, test)
 
@@ -185,7 +192,7 @@ def test_a_request_beyond_the_recording_is_an_error(backend: str, tmp_path: Path
     async def use() -> None:
         async with FakeServer(replay(path)) as server, ResponsesClient(server.url) as client:
             assert await say(client) == "x"
-            with pytest.raises(TransportError):
+            with pytest.raises(ServerError, match="recorded once"):
                 await say(client)
 
     async def test() -> None:

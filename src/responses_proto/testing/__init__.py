@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ..rules import Rule as Rule
     from . import strategies as strategies
     from .cassettes import Cassette as Cassette
-    from .cassettes import record as record
     from .cassettes import replay as replay
     from .conformance.servers import Check as Check
     from .conformance.servers import ServerReport as ServerReport
@@ -50,12 +49,13 @@ if TYPE_CHECKING:
     from .fake.steps import Step as Step
     from .fake.steps import WireAnswer as WireAnswer
     from .recording import RecordingServer as RecordingServer
+    from .recording import record as record
 else:
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "..rules": ("RULES", "Rule"),
-            ".cassettes": ("Cassette", "record", "replay"),
+            ".cassettes": ("Cassette", "replay"),
             ".conformance.servers": ("Check", "ServerReport", "check_server"),
             ".conformance.streams": ("Finding", "Report", "StreamReport", "assert_ok", "check_stream"),
             ".fake.answers": ("Answer",),
@@ -65,7 +65,7 @@ else:
             ".fake.script": ("Script", "Scriptable"),
             ".fake.server": ("FakeServer",),
             ".fake.steps": ("Close", "Pause", "Reset", "Stall", "Step", "WireAnswer"),
-            ".recording": ("RecordingServer",),
+            ".recording": ("RecordingServer", "record"),
         },
         extras=("strategies",),
     )

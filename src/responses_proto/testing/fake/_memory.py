@@ -18,6 +18,8 @@ from .exchange import Request, ServerExchange, decompressor
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
+
     from ...client.transport.base import NetworkStream, WireReply, WireRequest
 
 __all__ = ["MemoryEnd", "MemoryExchange", "MemoryReply", "MemoryTransport", "not_running"]
@@ -55,9 +57,16 @@ class MemoryExchange(ServerExchange):
         self._client_left.set()
         self.input.close()
 
+    def hang_up(self) -> None:
+        """End the server's side."""
+        self.output.close()
+        if self.socket is not None:
+            self.socket.server.close()
+
     def discard(self) -> None:
         """End both sides, when the server stops."""
         self._end(_BodyEnd.CLOSED)
+        self.hang_up()
         self.leave()
 
     async def raw(self, data: bytes) -> None:
@@ -94,12 +103,16 @@ class MemoryExchange(ServerExchange):
 class MemoryEnd(StapledObjectStream[bytes]):
     """The server's end of a connection in memory, after an upgrade."""
 
-    was_reset = False
+    def __init__(self, sending: MemoryObjectSendStream[bytes], receiving: MemoryObjectReceiveStream[bytes]) -> None:
+        super().__init__(sending, receiving)
+        self._ends = sending, receiving
+        self.was_reset = False
 
-    async def reset(self) -> None:
-        """Close the connection, so that the client sees an error instead of an end."""
-        self.was_reset = True
-        await self.aclose()
+    def close(self, *, reset: bool = False) -> None:
+        """Close the connection. After a reset, the client sees an error instead of an end."""
+        self.was_reset = self.was_reset or reset
+        for end in self._ends:
+            end.close()
 
 
 class MemorySocket:

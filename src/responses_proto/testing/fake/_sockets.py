@@ -119,7 +119,7 @@ class Connection:
         """Reset the connection: the client sees an error instead of an end."""
         self.open = False
         if isinstance(self.stream, MemoryEnd):
-            await self.stream.reset()
+            self.stream.close(reset=True)
             return
         raw = self.stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - anyio's, not Django's
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing now sends RST

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .faults import Fault
     from .steps import Step
 
-__all__ = ["NO_BODY", "SWITCHED", "Request", "ServerExchange", "decompressor"]
+__all__ = ["NO_BODY", "SWITCHED", "Request", "ServerExchange", "base_length", "decompressor"]
 
 T = TypeVar("T")
 
@@ -72,8 +72,8 @@ class Request:
     @property
     def endpoint(self) -> str | None:
         """The path below the base URL, such as ``/responses``. A base URL ends in ``/v1``; ``None`` if the path does not have it."""
-        base = _BASE.match(self.path)
-        return self.path[base.end() :] if base else None
+        length = base_length(self.path)
+        return self.path[length:] if length is not None else None
 
     @property
     def query(self) -> list[tuple[str, str]]:
@@ -118,6 +118,12 @@ class Request:
     def wants_websocket(self) -> bool:
         """Whether it is the handshake of a WebSocket."""
         return not self.message and self.headers.get("upgrade", "").lower() == "websocket"
+
+
+def base_length(path: str) -> int | None:
+    """Return the length of the path of the base URL in a path; ``None`` if it has none."""
+    base = _BASE.match(path)
+    return base.end() if base else None
 
 
 SWITCHED: Final = 101

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, cast
 
 import attrs
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .exchange import Request, ServerExchange
 
-__all__ = ["Script", "Scriptable", "perform"]
+__all__ = ["Condition", "Script", "ScriptStep", "Scriptable", "perform"]
 
 Plain: TypeAlias = str | Response | Answer
 Scriptable: TypeAlias = "Plain | Callable[[ServerExchange], Plain | Awaitable[Plain | None] | None]"
@@ -33,6 +33,14 @@ Scriptable: TypeAlias = "Plain | Callable[[ServerExchange], Plain | Awaitable[Pl
 
 A function, ``async`` or not, returns one of the former, or ``None`` if it has answered by itself.
 """
+
+
+class Condition(Protocol):
+    """Which requests an answer is for. Its text is for people."""
+
+    def fits(self, request: Request) -> bool:
+        """Return whether the answer is for this request."""
+        ...
 
 
 @attrs.frozen
@@ -63,10 +71,10 @@ class _Condition:
 
 
 @attrs.define(eq=False)
-class _Step:
+class ScriptStep:
     """An answer, and how often it was given."""
 
-    condition: _Condition
+    condition: Condition
     answer: Scriptable
     used: int = 0
 
@@ -85,9 +93,12 @@ class Script:
     every answer was given.
     """
 
+    checks_requests = True
+    """Whether the server refuses what is not a request before it asks the script."""
+
     def __init__(self, *answers: Scriptable, ordered: bool = False) -> None:
         self._ordered = ordered
-        self._steps: list[_Step] = []
+        self._steps: list[ScriptStep] = []
         self._add(_Condition(), answers)
 
     def on(self, method: str, path: str, *answers: Scriptable) -> Self:
@@ -121,7 +132,10 @@ class Script:
 
     def names(self, request: Request) -> bool:
         """Return whether :meth:`on` has answers for this method and path."""
-        return any(step.condition.endpoint is not None and step.condition.fits(request) for step in self._steps)
+        return any(
+            isinstance(step.condition, _Condition) and step.condition.endpoint and step.condition.fits(request)
+            for step in self._steps
+        )
 
     @property
     def unused(self) -> list[str]:
@@ -140,10 +154,10 @@ class Script:
         await perform(step.answer, exchange)
 
     def _add(self, condition: _Condition, answers: tuple[Scriptable, ...]) -> Self:
-        self._steps += [_Step(condition, answer) for answer in answers]
+        self._steps += [ScriptStep(condition, answer) for answer in answers]
         return self
 
-    def _find(self, request: Request) -> _Step:
+    def _find(self, request: Request) -> ScriptStep:
         target = f"{request.method} {request.path}"
         if self._ordered:
             step = next((step for step in self._steps if not step.used), None)

@@ -227,26 +227,24 @@ class FakeServer:
             if exchange.socket is not None and exchange.upgraded:
                 from ._sockets import Connection  # noqa: PLC0415 - as above
 
-                async with exchange.socket.server:
-                    await self._serve_messages(
-                        Connection(exchange.socket.server, exchange.request.connection), exchange.request
-                    )
+                connection = Connection(exchange.socket.server, exchange.request.connection)
+                await self._serve_messages(connection, exchange.request)
         finally:
             self._in_memory.discard(exchange)
-            exchange.output.close()
+            exchange.hang_up()
 
     # Both
 
     async def _serve(self, exchange: ServerExchange) -> None:
         request = exchange.request = attrs.evolve(exchange.request, converter=self._converter)
         exchange.dialect, exchange.faults = self._dialect, self._faults
-        if request.wants_websocket:
-            from ._websockets import handshake_headers  # noqa: PLC0415 - needs an extra
-
-            exchange.upgrade_headers = handshake_headers(request)
         self.requests.append(request)
         self.active += 1
         try:
+            if request.wants_websocket:
+                from ._websockets import handshake_headers  # noqa: PLC0415 - needs an extra
+
+                exchange.upgrade_headers = handshake_headers(request)
             await perform(self._refusal(request) or self._script_for(request), exchange)
             if not exchange.ended:
                 await (exchange.finish() if exchange.started else exchange.close())
@@ -260,10 +258,11 @@ class FakeServer:
 
     def _refusal(self, request: Request) -> Answer | None:
         """Return the answer to a request that a server of the API would refuse; ``None`` if it is one."""
-        if not self._check_requests:
+        script = self.script if isinstance(self.script, Script) else None
+        if not self._check_requests or (script is not None and not script.checks_requests):
             return None
         try:
-            scripted = isinstance(self.script, Script) and self.script.names(request)
+            scripted = script is not None and script.names(request)
             check_request(request, self._converter.in_mode(strict=True), scripted=scripted)
         except APIError as error:
             status = error.answer_status
