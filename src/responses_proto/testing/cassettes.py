@@ -249,7 +249,7 @@ class _Replay(Script):
             condition = _Recorded(number, match(exchange), f"{exchange.method} {exchange.path}", match)
             self._steps.append(ScriptStep(condition, exchange.answer(speed=speed)))
 
-    def names(self, request: Request) -> bool:
+    def names(self, request: Request) -> bool:  # noqa: ARG002 - a handshake is accepted, and paths are not checked
         return False
 
     def _find(self, request: Request) -> ScriptStep:

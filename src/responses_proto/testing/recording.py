@@ -25,6 +25,7 @@ from .fake.exchange import SWITCHED
 from .fake.server import FakeServer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from wsproto.connection import Connection as Frames
@@ -197,7 +198,13 @@ class _RecordedStream:
     They belong to the one with their ``stream_id``, or to the last one.
     """
 
-    def __init__(self, stream: NetworkStream, handshake: WireRequest, reply: WireReply, begin: Any) -> None:
+    def __init__(
+        self,
+        stream: NetworkStream,
+        handshake: WireRequest,
+        reply: WireReply,
+        begin: Callable[[WireRequest], _OpenExchange],
+    ) -> None:
         from wsproto.connection import Connection as Frames  # noqa: PLC0415 - needs an extra
         from wsproto.connection import ConnectionType  # noqa: PLC0415 - as above
 
@@ -259,9 +266,10 @@ class _RecordedStream:
         kind = value.get("type")
         is_other = isinstance(kind, str) and kind != "response.create"
         request = attrs.evolve(self._handshake, method=str(kind).upper() if is_other else "POST", body=message)
-        self._last = self._lanes[value.get("stream_id")] = self._begin(request)
-        exchange = self._last.exchange
-        self._last.record_head(self._reply)
+        open_exchange = self._begin(request)
+        self._last = self._lanes[value.get("stream_id")] = open_exchange
+        exchange = open_exchange.exchange
+        open_exchange.record_head(self._reply)
         exchange.status, exchange.message = 200, True
         if is_other:
             exchange.end = "finished"  # it needs no answer

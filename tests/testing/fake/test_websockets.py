@@ -331,7 +331,9 @@ def test_a_websocket_needs_no_socket(backend: str) -> None:
 
 
 @both_loops
-@pytest.mark.parametrize("fault", [Fault.reset(after="response.output_text.delta"), Fault.eof(after="response.output_text.delta")])
+@pytest.mark.parametrize(
+    "fault", [Fault.reset(after="response.output_text.delta"), Fault.eof(after="response.output_text.delta")]
+)
 def test_in_memory_a_reset_is_not_an_end_either(backend: str, fault: Fault) -> None:
     async def test() -> None:
         async with (

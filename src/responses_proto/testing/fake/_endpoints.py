@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from ...exceptions import APIError
 from ...models.conversations import CreateConversation, CreateConversationItems, UpdateConversation
@@ -73,8 +73,8 @@ def check_request(request: Request, converter: Converter, *, scripted: bool) -> 
 
 
 def _check_message(request: Request, converter: Converter) -> None:
-    value = parse_json(request.body, converter)
-    event_type = value.get("type") if isinstance(value, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType] - any JSON
+    value: Any = parse_json(request.body, converter)
+    event_type = cast("dict[str, Any]", value).get("type") if isinstance(value, dict) else None
     if event_type not in CLIENT_MESSAGES:
         raise invalid(f"There is no message of the type {event_type!r:.80}.", "type", "invalid_value")
     if event_type == ResponseCreateMessage.type:

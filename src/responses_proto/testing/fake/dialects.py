@@ -7,7 +7,7 @@ traffic. What a response says stays the same. :data:`DIALECTS` has all of them b
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import attrs
 
@@ -41,7 +41,7 @@ class Dialect:
     """What is different, for people."""
     rewrite: _Rewrite = attrs.field(eq=False)
     """Changes the events of a stream."""
-    error: _ErrorBody = attrs.field(default=dict, eq=False)
+    error: _ErrorBody = attrs.field(default=lambda error: {"error": error}, eq=False)
     """Returns the JSON body for an error as the specification has it: ``message``, ``type``, ``param``, ``code``."""
     error_type: str = JSON
     """The content type of an error."""
@@ -62,9 +62,10 @@ class Dialect:
             answer.done_marker &= self.done_marker
         elif answer.status >= 400 and answer.content_type == JSON and len(answer.steps) == 1:  # noqa: PLR2004 - an HTTP error
             json = default_converter().json
-            body = json.loads(answer.steps[0]) if isinstance(answer.steps[0], bytes) else None
-            if isinstance(body, dict) and isinstance(body.get("error"), dict):
-                answer.steps, answer.content_type = [json.dumps(self.error(body["error"]))], self.error_type
+            body: Any = json.loads(answer.steps[0]) if isinstance(answer.steps[0], bytes) else None
+            error = _in(cast("Wire", body), "error") if isinstance(body, dict) else {}
+            if error:
+                answer.steps, answer.content_type = [json.dumps(self.error(error))], self.error_type
 
     def _comment(self, answer: WireAnswer) -> None:
         if self.comment and answer.events is not None:
@@ -96,12 +97,21 @@ def _without(event: Wire, *names: str) -> Wire:
     return {name: value for name, value in event.items() if name not in names}
 
 
+def _in(event: Wire, name: str) -> Wire:
+    """Return an object in an event; an empty one if it has none."""
+    value = event.get(name)
+    return cast("Wire", value) if isinstance(value, dict) else {}
+
+
+def _items(event: Wire) -> list[Wire]:
+    """Return the items in an event."""
+    return [
+        item for item in (_in(event, "item"), *cast("list[Wire]", _in(event, "response").get("output") or [])) if item
+    ]
+
+
 def _is_delta(event: Wire) -> bool:
     return str(event["type"]).endswith(".delta")
-
-
-def _dropped(events: list[Wire], *types: str) -> list[Wire]:
-    return _numbered([event for event in events if event["type"] not in types])
 
 
 def _nested_errors(events: list[Wire]) -> list[Wire]:
@@ -125,30 +135,29 @@ def _as_is(events: list[Wire]) -> list[Wire]:
 def _huggingface(events: list[Wire]) -> list[Wire]:
     types = {e["output_index"]: e["item"]["type"] for e in events if e["type"] == "response.output_item.added"}
     left_open = {at for at, kind in types.items() if kind == "message" and types.get(at + 1, "message") not in _SPOKEN}
-    kept: list[Wire] = []
-    for event in events:
-        name: str = event["type"]
-        item = event.get("item") or {}
-        if name in _CLOSERS and event["output_index"] in left_open:
-            continue
-        if name == "response.output_item.added" and item.get("type") in _SPOKEN:
+    kept = [event for event in events if not (event["type"] in _CLOSERS and event["output_index"] in left_open)]
+    for event in kept:
+        if event["type"] == "response.output_item.added" and event["item"]["type"] in _SPOKEN:
             event["output_index"] = 0
-        if ".mcp_" in name:
-            event = _without(event, "item_id", "output_index")  # noqa: PLW2901 - the event goes on in another form
-        response = event.get("response")
-        if response is not None:
-            response.pop("incomplete_details", None)
-            if name in TERMINAL:
-                for at in left_open:
-                    if at < len(response["output"]):
-                        response["output"][at]["status"] = "in_progress"
-            if name == "response.incomplete":
-                event["type"], response["status"] = "response.completed", "completed"
-        event.pop("logprobs", None)
-        for part in _parts(event):
-            part.pop("logprobs", None)
-        kept.append(event)
+        if ".mcp_" in event["type"]:
+            event.pop("item_id", None)
+            event.pop("output_index", None)
+        for each in (event, *_parts(event)):
+            each.pop("logprobs", None)
+        if "response" in event:
+            _thin_out(event, left_open)
     return _numbered(kept)
+
+
+def _thin_out(event: Wire, left_open: set[int]) -> None:
+    """Change a response as the router does. Messages that were not closed stay in progress."""
+    response = event["response"]
+    response.pop("incomplete_details", None)
+    if event["type"] in TERMINAL:
+        for at in left_open & set(range(len(response["output"]))):
+            response["output"][at]["status"] = "in_progress"
+    if event["type"] == "response.incomplete":
+        event["type"], response["status"] = "response.completed", "completed"
 
 
 _SPOKEN: Final = ("message", "reasoning")
@@ -157,9 +166,8 @@ _CLOSERS: Final = ("response.output_text.done", "response.content_part.done", "r
 
 
 def _parts(event: Wire) -> list[Wire]:
-    items = [event.get("item"), *((event.get("response") or {}).get("output") or ())]
-    contents = [part for item in items if item for part in item.get("content") or ()]
-    return [part for part in [event.get("part"), *contents] if isinstance(part, dict)]
+    contents = [part for item in _items(event) for part in cast("list[Wire]", item.get("content") or [])]
+    return [part for part in (_in(event, "part"), *contents) if part]
 
 
 def _litellm(events: list[Wire]) -> list[Wire]:
@@ -169,9 +177,7 @@ def _litellm(events: list[Wire]) -> list[Wire]:
     # A message is closed after the items behind it.
     open_until = next((place for place, event in enumerate(events) if event["type"] in TERMINAL), len(events))
     late = [
-        e
-        for e in events[:open_until]
-        if e["type"] in _CLOSERS and (e.get("item") or {}).get("type", "message") == "message"
+        e for e in events[:open_until] if e["type"] in _CLOSERS and _in(e, "item").get("type", "message") == "message"
     ]
     events = [*(e for e in events[:open_until] if e not in late), *late, *events[open_until:]]
     ids = {event["item_id"] for event in events if "item_id" in event}
@@ -186,8 +192,8 @@ def _litellm(events: list[Wire]) -> list[Wire]:
             event.pop("summary_index", None)
         if "item_id" in event:
             event["item_id"] = long_ids[event["item_id"]]
-        item = event.get("item")
-        if item and "id" in item:
+        item = _in(event, "item")
+        if "id" in item:
             item["id"] = long_ids.get(item["id"], item["id"])
         if _is_delta(event):
             event.pop("sequence_number", None)
@@ -197,7 +203,7 @@ def _litellm(events: list[Wire]) -> list[Wire]:
 
 
 def _llama_stack(events: list[Wire]) -> list[Wire]:
-    calls = {event["output_index"] for event in events if (event.get("item") or {}).get("type") == "function_call"}
+    calls = {event["output_index"] for event in events if _in(event, "item").get("type") == "function_call"}
     kept: list[Wire] = []
     for event in events:
         name: str = event["type"]
@@ -230,7 +236,7 @@ def _llama_cpp(events: list[Wire]) -> list[Wire]:
     calls_end: list[Wire] = []
     kept: list[Wire] = []
     for event in events:
-        item, index = event.get("item") or {}, event.get("output_index")
+        item, index = _in(event, "item"), event.get("output_index")
         if item.get("type") == "function_call" and index is not None:
             call_ids[index] = item["call_id"]
             event["item"] = _without(item, "id")
@@ -256,7 +262,7 @@ def _vllm(events: list[Wire]) -> list[Wire]:
     for event in events:
         name: str = event["type"]
         if name in ("response.content_part.added", "response.output_item.added"):
-            if (event.get("item") or {}).get("type") != "function_call":
+            if _in(event, "item").get("type") != "function_call":
                 continue
         elif name in TERMINAL:
             event["response"]["output"] = []
@@ -265,7 +271,7 @@ def _vllm(events: list[Wire]) -> list[Wire]:
             event["content_index"] = places[key] if _is_delta(event) else -1
             places[key] += _is_delta(event)
             event["item_id"] = ""
-        if (event.get("part") or {}).get("type") == "reasoning_text":
+        if _in(event, "part").get("type") == "reasoning_text":
             event["type"] = name.replace("content_part", "reasoning_part")
         kept.append(event)
     return _numbered(kept)
@@ -279,8 +285,8 @@ def _copilot(events: list[Wire]) -> list[Wire]:
         suffix = f"_{event.get('sequence_number', 0)}"
         if "item_id" in event:
             event["item_id"] += suffix
-        for each in (event.get("item"), event.get("response")):
-            if each and "id" in each:
+        for each in (_in(event, "item"), _in(event, "response")):
+            if "id" in each:
                 each["id"] += suffix
         kept.append(event)
     return _numbered(kept)
@@ -291,10 +297,6 @@ def _codex(events: list[Wire]) -> list[Wire]:
         if event["type"] in TERMINAL:
             event["response"]["output"] = []
     return events
-
-
-def _xai(events: list[Wire]) -> list[Wire]:
-    return _nested_errors(events)
 
 
 def _openai(events: list[Wire]) -> list[Wire]:
@@ -312,8 +314,8 @@ def _openai(events: list[Wire]) -> list[Wire]:
                 "presence_penalty": 0.0,
                 "billing": {"payer": "developer"},
             }
-        for step, each in enumerate([event.get("item"), *((event.get("response") or {}).get("output") or ())]):
-            if each and each.get("encrypted_content"):  # another text each time for the same reasoning
+        for step, each in enumerate(_items(event)):
+            if each.get("encrypted_content"):  # another text each time for the same reasoning
                 each["encrypted_content"] += f"{name.rpartition('.')[2]}{step}"
         kept.append(event)
         if name == "response.in_progress":
@@ -390,7 +392,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         Dialect(
             "xai",
             "xAI: comments; nested `error` events; errors as `code` and a text",
-            _xai,
+            _nested_errors,
             error=lambda error: {"code": error["code"] or error["type"], "error": error["message"]},
             comment=b": keep-alive\n\n",
         ),

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from .steps import Step, Wire
 
-__all__ = ["FAULTS", "Fault", "Place", "PositionField"]
+__all__ = ["FAULTS", "Fault", "Place", "PositionField", "find_fault"]
 
 Place: TypeAlias = int | str
 """The number of an event, or its type."""
@@ -354,6 +354,15 @@ class Fault:
             answer.steps[_step(answer, after) + 1 :] = [step]
 
         return cls(f"{name} after {after}", (Change(apply, Stage.FRAMES),), fatal=True)
+
+
+def find_fault(fault: Fault | str) -> Fault:
+    """Return the fault of a name in :data:`FAULTS`. Raises ``UsageError`` if there is none."""
+    if isinstance(fault, Fault):
+        return fault
+    if fault not in FAULTS:
+        raise UsageError(f"there is no fault {fault!r}: expected one of {', '.join(FAULTS)}")
+    return FAULTS[fault]
 
 
 def _rotated(value: object, number: int) -> object:

@@ -190,8 +190,8 @@ def _agrees(value: Any, wanted: Any) -> bool:
             name in value and _agrees(value[name], each) for name, each in fields.items()
         )
     if isinstance(wanted, list | tuple):
-        elements = cast("list[Any]", wanted)
-        return isinstance(value, list) and len(value) == len(elements) and all(map(_agrees, value, elements))
+        elements, given = cast("list[Any]", wanted), cast("list[Any]", value)
+        return isinstance(value, list) and len(given) == len(elements) and all(map(_agrees, given, elements))
     return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
 
 
