@@ -12,7 +12,7 @@
 Models are generated from the classes themselves, so every class has a strategy, and ``codec.dump(codec.load(x)) == x`` holds for
 each wire object. They have all fields that a class requires, and only known values of enumerations. With ``beyond=True`` they also
 have unknown fields, types and values, as servers add them. Streams are generated from the tables of
-:mod:`responses_proto.protocol.state`, so each is one that a conforming server may send. :func:`damaged_streams` are faulty ones.
+:mod:`responses_proto.protocol.state`, so each is one that a conforming server may send. :func:`damaged` are faulty ones.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import importlib.util
 if importlib.util.find_spec("hypothesis") is None:
     raise ImportError("strategies need hypothesis: pip install 'responses-proto[testing]'", name="hypothesis")
 
-from ._damage import DAMAGES, damaged_streams
+from ._damage import DAMAGES, damaged
 from ._models import contents, events, items, json_values, models, payloads, requests, responses, tools
 from ._streams import Stream, streams
 
@@ -30,7 +30,7 @@ __all__ = [
     "DAMAGES",
     "Stream",
     "contents",
-    "damaged_streams",
+    "damaged",
     "events",
     "items",
     "json_values",
