@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DONE",
+    "CallWriter",
     "Emitter",
     "FunctionCallWriter",
     "ItemWriter",
@@ -515,6 +516,52 @@ class FunctionCallWriter(ItemWriter):
         return self._write(_ARGUMENTS, delta)
 
 
+class CallWriter(ItemWriter):
+    """Writes a call of any type whose text grows by deltas: arguments, input or code."""
+
+    def __init__(self, recorder: _Recorder, output_index: int, item: Item) -> None:
+        super().__init__(recorder, output_index, without_text(item))
+        self._delta_field: DeltaField = ITEM_DELTA_FIELDS[item.type][0]
+        self._text_done = False
+        for type_ in ITEM_PROGRESS.get(item.type, ())[:1]:
+            self._record(type_, {})
+
+    def write(self, delta: str) -> list[Event]:
+        """Add to the text. Return the new events."""
+        return self._write(self._delta_field, delta)
+
+    def end_text(self) -> list[Event]:
+        """End the text, and leave the item open: the call is being run. Return the new events."""
+        self._check_open()
+        self._end_text()
+        return self._recorder.take_events()
+
+    def _end_text(self) -> None:
+        if not self._text_done:
+            self._text_done = True
+            text = "".join(self._fields.get(self._delta_field.field, ()))
+            self._item = _put(self._item, self._delta_field.field, text)
+            self._done(self._delta_field, 0, text)
+
+    def close(self, status: str = "completed") -> None:
+        """Close the text and the item with this status. Do nothing if it is closed."""
+        if not self.closed:
+            self._end_text()
+            if isinstance(getattr(self._item, "status", None), str):
+                self._item = _put(self._item, "status", status)
+            self.finish(self._item)
+
+    def done_with(self, item: Item) -> list[Event]:
+        """Close the text, then the item with this content: the same, with what came of the call. Return the new events."""
+        self._check_open()
+        self._end_text()
+        for type_ in ITEM_PROGRESS.get(item.type, ())[1:]:
+            if _has_reached(type_, item):
+                self._record(type_, {})
+        self.finish(item)
+        return self._recorder.take_events()
+
+
 class _FinishedItemWriter(ItemWriter):
     """Writes an item that is known from the start, in the same steps as one that grows."""
 
@@ -719,6 +766,21 @@ class Emitter:
             status="in_progress",
         )
         return self._add(FunctionCallWriter(self._recorder, len(self._items), item))
+
+    def call(self, item: Item) -> CallWriter:
+        """Open a call of any type whose text grows by deltas, such as ``mcp_call``, and return its writer.
+
+        Of the item, everything but its text and status counts.
+        """
+        return self._add(CallWriter(self._recorder, len(self._items), item))
+
+    def audio(self, data: str = "", transcript: str = "") -> list[Event]:
+        """Send a piece of audio in Base64, a piece of its transcript, or both. They belong to no item."""
+        self._recorder.check_in_progress()
+        for type_, delta in (("response.audio.delta", data), ("response.audio.transcript.delta", transcript)):
+            if delta:
+                self._recorder.record(type_, delta=delta)
+        return self.events()
 
     def item(self, item: Item, *, split: Callable[[str], Iterable[str]] = split_words) -> list[Event]:
         """Write a finished item of any type, in the steps of its type. ``split`` cuts its texts into deltas."""
