@@ -13,9 +13,9 @@ from .._lazy import lazy_exports
 if TYPE_CHECKING:
     __all__: list[str]
 
-    from .decoder import ChatDecoder as ChatDecoder
     from ._calls import HostedCallMade as HostedCallMade
     from ._calls import McpCallMade as McpCallMade
+    from .decoder import ChatDecoder as ChatDecoder
     from .profiles import PROFILES as PROFILES
     from .profiles import ChatProfile as ChatProfile
     from .profiles import find_profile as find_profile
