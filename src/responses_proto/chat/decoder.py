@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-from ..codec import default_backend
+from ..codec import default_backend, dumps
 from ..exceptions import APIError, DecodeError, LimitExceeded
 from ..limits import Limits
 from ..models.items import ImageGenerationCall
@@ -47,6 +47,7 @@ from ._facts import (
     string,
     usage_of,
 )
+from ._messages import DETAILS_PREFIX
 from ._think import ThinkSplitter
 from ._tools import offered_tools
 from .profiles import OPENAI
@@ -110,12 +111,14 @@ class ChatDecoder:
         self._body: bytearray | None = None  # of a body that is none
         self._is_stream = False
         self._kept = 0  # bytes of what the provider said, about
+        self._items = 0  # messages, reasoning and images that were opened
+        self._parts = 0  # content parts of the message, and its citations
         self._splitter = ThinkSplitter(profile.think_tags, is_open=profile.think_open)
         self._events: list[Event] = []
         self._reasoning: ReasoningWriter | None = None
         self._message: MessageWriter | None = None
-        self._said = False  # whether any item was written
-        self._details: list[Any] = []
+        self._in_text = False  # whether the open part of the message is a text
+        self._details: list[dict[str, Any]] = []
         self._audio: dict[str, Any] = {}
         self._logprobs: list[LogProb] = []
         self._citations: list[UrlCitation] = []
@@ -330,24 +333,32 @@ class ChatDecoder:
         for call in [*calls, *([{"type": "function", "function": legacy}] if legacy else ())]:
             self._flush_text()
             self._close_message()
-            self._said = True
             self._keep(call)
-            self._limits.check("max_output_items", self._calls.size + 1)
+            self._limits.check("max_output_items", self._items + self._calls.size + 1)
             self._events += self._calls.read(call, whole=whole)
 
     def _read_reasoning(self, delta: Mapping[str, Any]) -> None:
         text = reasoning_text(delta)
         if text:
             self._reason(text)
-        details = objects(delta.get("reasoning_details"))
-        if details:
-            self._keep(details)
-            self._details += details
-        for detail in () if text else details:
-            if detail.get("type") == "reasoning.summary":
-                self._summarize(string(detail.get("summary")))
-            else:
-                self._reason(string(detail.get("text")))
+        for detail in objects(delta.get("reasoning_details")):
+            self._keep(detail)
+            self._add_detail(dict(detail), said=bool(text))
+
+    def _add_detail(self, detail: dict[str, Any], *, said: bool) -> None:
+        """Read one of the ``reasoning_details``, whose text may have been ``said`` already."""
+        if not said:
+            self._summarize(string(detail.get("summary")))
+            self._reason(string(detail.get("text")))
+        if _is_sealed(detail):
+            self._open_reasoning()
+        last = self._details[-1] if self._details else {}
+        if detail.get("type") == "reasoning.text" and all(
+            last.get(key) == detail.get(key) for key in ("type", "index")
+        ):
+            self._details[-1] = {**last, **detail, "text": string(last.get("text")) + string(detail.get("text"))}
+        else:
+            self._details.append(detail)
 
     def _read_audio(self, audio: Mapping[str, Any]) -> None:
         if not audio:
@@ -376,6 +387,7 @@ class ChatDecoder:
             self._reason(text)
         elif kind == "refusal":
             self._keep(text)
+            self._begin_part(text=False)
             self._events += self._open_message().refusal(text)
         else:
             self._show(text)
@@ -387,15 +399,29 @@ class ChatDecoder:
     def _say(self, text: str) -> None:
         if text:
             self._keep(text)
-            found, self._logprobs = self._logprobs, []
-            self._events += self._open_message().text(text, logprobs=found)
+            self._add_text(text)
             self._cite()
 
+    def _add_text(self, text: str) -> None:
+        found, self._logprobs = self._logprobs, []
+        self._begin_part(text=True)
+        self._events += self._open_message().text(text, logprobs=found)
+
+    def _begin_part(self, *, text: bool) -> None:
+        if text is not self._in_text:
+            self._in_text = text
+            self._count_part()
+
+    def _count_part(self) -> None:
+        self._parts += 1
+        self._limits.check("max_content_parts", self._parts)
+
     def _cite(self) -> None:
-        """Add the waiting citations to the text, if there is one."""
-        if self._message is not None:
+        """Add the waiting citations to the text, if one is open."""
+        if self._message is not None and self._in_text:
             waiting, self._citations = self._citations, []
             for citation in waiting:
+                self._count_part()
                 self._events += self._message.annotation(citation)
 
     def _reason(self, text: str) -> None:
@@ -412,7 +438,7 @@ class ChatDecoder:
         self._keep(url)
         self._flush_text()
         self._close_message()
-        self._said = True
+        self._count_item()
         head, _, data = url.partition(";base64,")
         inline = head.startswith("data:image/") and data
         image = ImageGenerationCall(
@@ -427,29 +453,49 @@ class ChatDecoder:
     def _open_message(self) -> MessageWriter:
         self._close_reasoning()
         if self._message is None:
-            self._said = True
+            self._count_item()
             self._message = self._emitter.message()
         return self._message
 
     def _open_reasoning(self) -> ReasoningWriter:
         self._close_message()
         if self._reasoning is None:
-            self._said = True
+            self._count_item()
             self._reasoning = self._emitter.reasoning()
         return self._reasoning
 
     def _close_message(self, status: str = "completed") -> None:
         self._close_reasoning(status)
+        if self._message is None:
+            return
+        if self._citations or self._logprobs:
+            if not self._in_text:
+                self._add_text("")
+            self._cite()
         message, self._message = self._message, None
-        if message is not None:
-            message.close(status)
-            self._events += self._emitter.events()
+        self._in_text, self._parts = False, 0
+        if self._audio:
+            audio, self._audio = self._audio, {}
+            joined = {name: "".join(value) if isinstance(value, list) else value for name, value in audio.items()}
+            message.extend({"audio": joined})
+        message.close(status)
+        self._events += self._emitter.events()
 
     def _close_reasoning(self, status: str = "completed") -> None:
         writer, self._reasoning = self._reasoning, None
-        if writer is not None:
+        if writer is None:
+            return
+        details, self._details = self._details, []
+        if status == "completed" and any(map(_is_sealed, details)):
+            sealed = DETAILS_PREFIX + dumps(details).decode()
+            self._events += writer.done(encrypted_content=sealed)
+        else:
             writer.close(status)
             self._events += self._emitter.events()
+
+    def _count_item(self) -> None:
+        self._items += 1
+        self._limits.check("max_output_items", self._items + self._calls.size)
 
     def _keep(self, said: object) -> None:
         self._kept += weight_of(said)
@@ -466,6 +512,8 @@ class ChatDecoder:
             self._fail(_bad_answer("The provider's answer ended in the middle."))
             return
         self._flush_text()
+        if not self._items and not self._calls.size and self.incomplete_reason is None:
+            self._add_text("")  # the provider has answered, with nothing
         self._close_all("completed" if self.incomplete_reason is None else "incomplete")
 
     def _fail(self, error: APIError) -> None:
@@ -477,6 +525,11 @@ class ChatDecoder:
         self.ended = True
         self._close_message(status)
         self._events += self._calls.close(status)
+
+
+def _is_sealed(detail: Mapping[str, Any]) -> bool:
+    """Return whether a provider must get back a part of its reasoning as it is, because more than the text is in it."""
+    return bool(detail.get("signature") or detail.get("data"))
 
 
 def _bad_answer(message: str, *, cause: Exception | None = None) -> APIError:
