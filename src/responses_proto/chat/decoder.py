@@ -21,7 +21,7 @@ for what a provider sends: what is wrong with it is in :attr:`ChatDecoder.error`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, cast
 
 from ..codec import default_backend, dumps
 from ..exceptions import APIError, DecodeError, LimitExceeded
@@ -53,7 +53,7 @@ from ._tools import offered_tools
 from .profiles import OPENAI
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..models.content import LogProb, UrlCitation
     from ..models.events import Event
@@ -84,6 +84,8 @@ INCOMPLETE_REASONS: Final[Mapping[str, Literal["max_output_tokens", "content_fil
 """``finish_reason`` of a turn that ended early -> why the response is incomplete. Any other reason but ``error`` completes it."""
 
 _BAD_GATEWAY: Final = 502
+
+P = ParamSpec("P")
 
 
 class ChatDecoder:
@@ -171,52 +173,35 @@ class ChatDecoder:
 
         The body is an event stream, or JSON if the provider does not stream.
         """
-        if not self.ended:
-            try:
-                self._receive(data)
-            except LimitExceeded as error:
-                self._exceeded(error)
-        return self._taken()
+        return self._read_within_limits(self._receive, data)
 
     def receive_chunk(self, chunk: Mapping[str, Any]) -> list[Event]:
         """Receive one chunk of a stream, decoded. Return the new events."""
-        if not self.ended:
-            try:
-                self._read(chunk)
-            except LimitExceeded as error:
-                self._exceeded(error)
-        return self._taken()
+        return self._read_within_limits(self._read, chunk)
 
     def receive_completion(self, completion: Mapping[str, Any]) -> list[Event]:
         """Receive a whole completion, decoded. Return its events. The turn is over."""
-        if not self.ended:
-            try:
-                self._read(completion)
-                self._finish(whole=True)
-            except LimitExceeded as error:
-                self._exceeded(error)
-        return self._taken()
+        return self._read_within_limits(self._read_completion, completion)
 
     def receive_eof(self) -> list[Event]:
         """End the input, and the turn. Return the last events.
 
         A turn that ended without a ``finish_reason`` and without ``[DONE]`` is an :attr:`error`.
         """
+        return self._read_within_limits(self._receive_rest)
+
+    def _read_within_limits(self, read: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> list[Event]:
+        """Read something, unless the turn is over. Return the new events, also if a limit was exceeded."""
         if not self.ended:
             try:
-                self._receive_rest()
+                read(*args, **kwargs)
             except LimitExceeded as error:
-                self._exceeded(error)
-        if not self.ended:
-            self._finish(whole=False)
-        return self._taken()
-
-    def _taken(self) -> list[Event]:
+                self._splitter = ThinkSplitter(())  # what waits is not written any more
+                self._citations.clear()
+                self._logprobs.clear()
+                self._fail(_bad_answer(f"The provider's answer is too large: {error}", cause=error))
         events, self._events = self._events, []
         return events
-
-    def _exceeded(self, error: LimitExceeded) -> None:
-        self._fail(_bad_answer(f"The provider's answer is too large: {error}", cause=error))
 
     # Bytes
 
@@ -267,20 +252,20 @@ class ChatDecoder:
         if self._body is None and not self._is_stream:
             self._body = bytearray(self._start)
         if self._body is None:
-            rest = self._sse.eof()
-            if rest:
-                self._receive_block(rest)
+            self._receive_block(self._sse.eof())
+            if not self.ended:
+                self._finish(whole=False)
             return
         body = without_end_marker(bytes(self._body)).strip()
         value = self._json(body)
         chunk = mapping(value)
-        if "choices" in chunk or error_in(chunk) is not None:
-            self._read(chunk)
-            if not self.ended:
-                self._finish(whole=True)
+        if not body:
+            self._finish(whole=False)
+        elif "choices" in chunk or error_in(chunk) is not None:
+            self._read_completion(chunk)
         elif isinstance(value, list):
             self._fail(api_error_from(cast("list[Any]", value)))  # Gemini writes an error so
-        elif body:
+        else:
             text = body.decode("utf-8", "replace")
             self._fail(
                 _bad_answer(f"The provider answered with something else than a completion: {readable(text, 200)}")
@@ -310,6 +295,11 @@ class ChatDecoder:
         error = error_in(chunk, event)
         if error is not None:
             self._fail(api_error_from(error))
+
+    def _read_completion(self, completion: Mapping[str, Any]) -> None:
+        self._read(completion)
+        if not self.ended:
+            self._finish(whole=True)
 
     def _read_delta(self, delta: Mapping[str, Any], choice: Mapping[str, Any], *, whole: bool) -> None:
         self._read_reasoning(delta)
@@ -365,11 +355,10 @@ class ChatDecoder:
             return
         self._keep(audio)
         data, transcript = string(audio.get("data")), string(audio.get("transcript"))
-        for name, value in audio.items():
-            if name in ("data", "transcript"):
-                self._audio.setdefault(name, []).append(string(value))
-            else:
-                self._audio[name] = value
+        joined = {
+            name: string(self._audio.get(name)) + said for name, said in (("data", data), ("transcript", transcript))
+        }
+        self._audio |= {**audio, **joined}
         if data or transcript:
             self._events += self._emitter.audio(data, transcript)
         self._say(transcript)
@@ -476,8 +465,7 @@ class ChatDecoder:
         self._in_text, self._parts = False, 0
         if self._audio:
             audio, self._audio = self._audio, {}
-            joined = {name: "".join(value) if isinstance(value, list) else value for name, value in audio.items()}
-            message.extend({"audio": joined})
+            message.extend({"audio": audio})
         message.close(status)
         self._events += self._emitter.events()
 

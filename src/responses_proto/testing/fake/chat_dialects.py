@@ -7,7 +7,7 @@ whose streams they resemble; each field of a dialect is one of the differences b
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, cast
 
 import attrs
 
@@ -207,7 +207,7 @@ def _merge(message: _Wire, delta: _Wire) -> None:
     for name, value in delta.items():
         before = message.get(name)
         if isinstance(value, dict) and isinstance(before, dict):
-            _merge(before, value)
+            _merge(cast("_Wire", before), cast("_Wire", value))
         else:
             message[name] = value if before is None or name in ("id", "name") else before + value
 

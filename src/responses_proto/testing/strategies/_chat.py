@@ -108,7 +108,8 @@ def _dialects(draw: DrawFn) -> ChatDialect:
 
 
 _pieces: Final = st.lists(st.text("ab é😀\n", min_size=1, max_size=4), max_size=4).map(tuple)
-_objects: Final = st.dictionaries(st.sampled_from("ab"), st.sampled_from(["x{y", 1, [], {}]), max_size=2).map(
+_VALUES: Final[tuple[Any, ...]] = ("x{y", 1, [], {})
+_objects: Final = st.dictionaries(st.sampled_from("ab"), st.sampled_from(_VALUES), max_size=2).map(
     lambda value: default_converter().json.dumps(value).decode()
 )
 
