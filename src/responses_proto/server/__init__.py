@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .reply import FunctionCallReply as FunctionCallReply
     from .reply import ItemReply as ItemReply
     from .reply import MessageReply as MessageReply
+    from .reply import OpenItemReply as OpenItemReply
     from .reply import ReasoningReply as ReasoningReply
     from .reply import Reply as Reply
     from .service import Service as Service
@@ -40,7 +41,7 @@ else:
         {
             "._task": ("Handler",),
             ".app": ("ResponsesApp",),
-            ".reply": ("FunctionCallReply", "ItemReply", "MessageReply", "ReasoningReply", "Reply"),
+            ".reply": ("FunctionCallReply", "ItemReply", "MessageReply", "OpenItemReply", "ReasoningReply", "Reply"),
             ".service": ("Service", "SupportsCompact", "SupportsCount"),
             ".stores": (
                 "HistoryLink",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import anyio
 
-from ..protocol.emitter import Emitter, FunctionCallWriter, ItemWriter, MessageWriter, ReasoningWriter
+from ..protocol.emitter import Emitter, FunctionCallWriter, ItemWriter, MessageWriter, OpenItemWriter, ReasoningWriter
 from ._context import normalize_items
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..models.items import Item, MessagePhase
     from ..models.response import Response, Usage
 
-__all__ = ["FunctionCallReply", "ItemReply", "MessageReply", "ReasoningReply", "Reply"]
+__all__ = ["FunctionCallReply", "ItemReply", "MessageReply", "OpenItemReply", "ReasoningReply", "Reply"]
 
 W = TypeVar("W", bound=ItemWriter)
 
@@ -127,6 +127,14 @@ class FunctionCallReply(ItemReply[FunctionCallWriter]):
         await self._send(self._writer.arguments(delta))
 
 
+class OpenItemReply(ItemReply[OpenItemWriter]):
+    """An item that is open until its result is there. :meth:`Reply.open` opens one."""
+
+    async def end_as(self, item: Item) -> None:
+        """Close the item with its content. The texts that it was opened with must be the same."""
+        await self._send(self._writer.end_as(item))
+
+
 class Reply:
     """The response to one request, as its handler writes it. The server creates it and passes it to the handler.
 
@@ -201,6 +209,27 @@ class Reply:
         self._begin()
         (item,) = normalize_items([item], self._emitter.ids)
         await self._send(self._emitter.item(item))
+
+    def open(self, item: Item) -> OpenItemReply:
+        """Open an item of any type whose result comes later, such as a call that the server makes itself.
+
+        What an output item must have and this one lacks, such as its id, is added. Close it with :meth:`OpenItemReply.end_as`.
+        """
+        self._begin()
+        (item,) = normalize_items([item], self._emitter.ids)
+        return OpenItemReply(self._emitter.open(item), self._send)
+
+    def emitter(self) -> Emitter:
+        """Start the response, and return what makes its events, for code that writes with the engine itself.
+
+        Pass what its methods return to :meth:`send`.
+        """
+        self._begin()
+        return self._emitter
+
+    async def send(self, events: Sequence[Event]) -> None:
+        """Deliver events that the :meth:`emitter` has made."""
+        await self._send([*events])
 
     async def complete(self, usage: Usage | None = None) -> None:
         """End the response as ``completed``. Raises ``LocalProtocolError`` while an item is open: it may not be finished."""

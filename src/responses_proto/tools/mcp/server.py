@@ -404,7 +404,7 @@ class McpServer:
                 name=offer.names[function.name],
                 description=function.description,
                 input_schema=cast("JSONObject", function.parameters),
-                annotations={"read_only": offer.names[function.name] in offer.read_only},
+                annotations={"readOnlyHint": offer.names[function.name] in offer.read_only},
             )
             for function in offer.definitions
         }
