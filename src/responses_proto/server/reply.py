@@ -23,13 +23,14 @@ from ..protocol.emitter import Emitter, FunctionCallWriter, ItemWriter, MessageW
 from ._context import normalize_items
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
     from ..models.content import Annotation, LogProb
     from ..models.events import Event
     from ..models.items import Item, MessagePhase
     from ..models.response import Response, Usage
+    from ._access import RequestMeta
 
 __all__ = ["FunctionCallReply", "ItemReply", "MessageReply", "OpenItemReply", "ReasoningReply", "Reply"]
 
@@ -156,12 +157,22 @@ class Reply:
         clock: Callable[[], float],
         *,
         context: Sequence[Item] = (),
+        meta: RequestMeta | None = None,
     ) -> None:
         self.context: Sequence[Item] = context
         """What the model sees, in order: the history, wherever it was stored, then the input of this request.
 
         An input that is a string is a user message here. Every item that can have an id has one.
         """
+        self.headers: Mapping[str, str] = meta.headers if meta else {}
+        """The headers of the HTTP request, or of the handshake of the WebSocket: name in lower case -> value.
+
+        They include the caller's API key. Values of a repeated header are joined by commas.
+        """
+        self.query: Mapping[str, str] = meta.query if meta else {}
+        """The parameters of the URL's query; of a repeated one, the last value."""
+        self.identity: str | None = meta.identity if meta else None
+        """Who calls, as ``keys`` of the application says; ``None`` if it accepts every request."""
         self._emitter = emitter
         self._clock = clock
         self._deliver = send

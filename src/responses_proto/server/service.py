@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 
     from ..models.config import ConversationReference
     from ..models.response import Response
+    from ._access import RequestMeta
 
 __all__ = ["EventSink", "Handler", "HistoryLookup", "ResponseTask", "Service", "SupportsCompact", "SupportsCount"]
 
@@ -128,6 +129,11 @@ class Service:
         self._tasks: TaskGroup | None = None
         self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
+    @property
+    def open(self) -> bool:
+        """Whether it was entered, and not left."""
+        return self._tasks is not None
+
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
             raise LocalProtocolError(
@@ -153,12 +159,18 @@ class Service:
 
     # -- creating responses
 
-    async def prepare(self, request: CreateResponse, *, history_lookup: HistoryLookup | None = None) -> ResponseTask:
+    async def prepare(
+        self,
+        request: CreateResponse,
+        *,
+        history_lookup: HistoryLookup | None = None,
+        meta: RequestMeta | None = None,
+    ) -> ResponseTask:
         """Check a request, find its history, and return a task for it.
 
         Nothing has been stored or delivered yet. Call :meth:`ResponseTask.run` next, or :meth:`start` for a response in the
-        background. ``history_lookup`` is asked for the previous response before the store is. Raises ``APIError`` if the
-        request cannot be answered.
+        background. ``history_lookup`` is asked for the previous response before the store is. ``meta`` is what the handler is
+        told of the request beside its body. Raises ``APIError`` if the request cannot be answered.
         """
         check_create(request)
         if request.background and self._tasks is None:
@@ -181,6 +193,7 @@ class Service:
             request,
             input=items,
             context=context,
+            meta=meta,
             history=history if only_remembered else None,
             handler=self.handler,
             store=self.store,
