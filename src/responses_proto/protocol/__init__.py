@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .api_errors import api_error_from as api_error_from
     from .api_errors import readable as readable
     from .emitter import DONE as DONE
+    from .emitter import CallWriter as CallWriter
     from .emitter import Emitter as Emitter
     from .emitter import FunctionCallWriter as FunctionCallWriter
     from .emitter import ItemWriter as ItemWriter
@@ -76,6 +77,7 @@ else:
             ".api_errors": ("api_error", "api_error_from", "readable"),
             ".emitter": (
                 "DONE",
+                "CallWriter",
                 "Emitter",
                 "FunctionCallWriter",
                 "ItemWriter",

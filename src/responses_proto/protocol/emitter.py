@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DONE",
+    "CallWriter",
     "Emitter",
     "FunctionCallWriter",
     "ItemWriter",
@@ -356,6 +357,19 @@ class ItemWriter:
         self.close()
         return self._recorder.take_events()
 
+    def done_with(self, item: Item) -> list[Event]:
+        """Close the item with this content, whose texts must be those that were written. Return the new events."""
+        self._check_open()
+        self._report(_ending_of(item))
+        self.finish(item)
+        return self._recorder.take_events()
+
+    def _report(self, step: str) -> None:
+        """Send the events that report that the item has reached a step."""
+        for type_ in ITEM_PROGRESS.get(self._item.type, ()):
+            if PROGRESS[type_].step == step:
+                self._record(type_, {})
+
     def _check_open(self) -> None:
         self._recorder.check_in_progress()
         if self.closed:
@@ -519,10 +533,52 @@ class FunctionCallWriter(ItemWriter):
         return self._write(_ARGUMENTS, delta)
 
 
+class CallWriter(ItemWriter):
+    """Writes a call of any type whose text grows by deltas: arguments, input or code."""
+
+    def __init__(self, recorder: _Recorder, output_index: int, item: Item) -> None:
+        super().__init__(recorder, output_index, without_text(item))
+        self._delta_field: DeltaField = ITEM_DELTA_FIELDS[item.type][0]
+        self._text_done = False
+        self._report("begins")
+
+    def write(self, delta: str) -> list[Event]:
+        """Add to the text. Return the new events."""
+        return self._write(self._delta_field, delta)
+
+    def end_text(self) -> list[Event]:
+        """End the text, and leave the item open: the call is being run. Return the new events."""
+        self._check_open()
+        self._end_text()
+        return self._recorder.take_events()
+
+    def _end_text(self) -> None:
+        if not self._text_done:
+            self._text_done = True
+            text = "".join(self._fields.get(self._delta_field.field, ()))
+            self._item = _put(self._item, self._delta_field.field, text)
+            self._done(self._delta_field, 0, text)
+            self._report("works")
+
+    def close(self, status: str = "completed") -> None:
+        """Close the text and the item with this status. Do nothing if it is closed."""
+        if not self.closed:
+            self._end_text()
+            if isinstance(getattr(self._item, "status", None), str):
+                self._item = _put(self._item, "status", status)
+            self.finish(self._item)
+
+    def done_with(self, item: Item) -> list[Event]:
+        """Close the text, then the item with this content: the same, with what came of the call. Return the new events."""
+        self._check_open()
+        self._end_text()
+        return super().done_with(item)
+
+
 class OpenItemWriter(ItemWriter):
     """Writes an item of any type whose content is known from the start, in the same steps as one that grows.
 
-    What an item of this type gets only at its end, such as the output of an MCP call, may come later: call :meth:`end_as` then.
+    What an item of this type gets only at its end, such as the output of an MCP call, may come later: call :meth:`done_with` then.
     """
 
     def __init__(
@@ -531,26 +587,13 @@ class OpenItemWriter(ItemWriter):
         super().__init__(recorder, output_index, without_text(item))
         self._split = split
         self._begun = item
-        first, *others = ITEM_PROGRESS.get(item.type, ("",))
-        if first:
-            self._record(first, {})
+        self._report("begins")
         for container in dict.fromkeys(delta_field.container for delta_field in ITEM_DELTA_FIELDS.get(item.type, ())):
             if container:
                 self._write_parts(item, container)
             else:
                 self._write_fields(item)
-        for type_ in others:
-            if PROGRESS[type_].step == "works":
-                self._record(type_, {})
-
-    def end_as(self, item: Item) -> list[Event]:
-        """Close the item with this content, whose texts must be those that it was opened with. Return the new events."""
-        self._check_open()
-        for type_ in ITEM_PROGRESS.get(item.type, ()):
-            if PROGRESS[type_].step == _ending_of(item):
-                self._record(type_, {})
-        self.finish(item)
-        return self._recorder.take_events()
+        self._report("works")
 
     def close(self, status: str = "completed") -> None:
         """Close the item without its result."""
@@ -737,16 +780,27 @@ class Emitter:
         )
         return self._add(FunctionCallWriter(self._recorder, len(self._items), item))
 
+    def call(self, item: Item) -> CallWriter:
+        """Open a call of any type whose text grows by deltas, such as ``mcp_call``, and return its writer.
+
+        Of the item, everything but its text and status counts.
+        """
+        return self._add(CallWriter(self._recorder, len(self._items), item))
+
+    def audio(self, data: str = "", transcript: str = "") -> list[Event]:
+        """Send a piece of audio in Base64, a piece of its transcript, or both. They belong to no item."""
+        self._recorder.check_in_progress()
+        for type_, delta in (("response.audio.delta", data), ("response.audio.transcript.delta", transcript)):
+            if delta:
+                self._recorder.record(type_, delta=delta)
+        return self.events()
+
     def item(self, item: Item, *, split: Callable[[str], Iterable[str]] = split_words) -> list[Event]:
         """Write a finished item of any type, in the steps of its type. ``split`` cuts its texts into deltas."""
-        return self.open(item, split=split).end_as(item)
+        return self.open(item, split=split).done_with(item)
 
     def open(self, item: Item, *, split: Callable[[str], Iterable[str]] = split_words) -> OpenItemWriter:
-        """Open an item of any type that has its texts, but not its result, and return its writer.
-
-        For what the server does itself: ``open(McpCall(..., status="in_progress"))``, then, when the tool has answered, ``end_as``
-        with the whole item.
-        """
+        """Open an item of any type that has its texts, but not its result, and return its writer. Call ``done_with`` next."""
         return self._add(OpenItemWriter(self._recorder, len(self._items), item, split))
 
     def _add(self, writer: _W) -> _W:

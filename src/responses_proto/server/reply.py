@@ -131,9 +131,9 @@ class FunctionCallReply(ItemReply[FunctionCallWriter]):
 class OpenItemReply(ItemReply[OpenItemWriter]):
     """An item that is open until its result is there. :meth:`Reply.open` opens one."""
 
-    async def end_as(self, item: Item) -> None:
+    async def done_with(self, item: Item) -> None:
         """Close the item with its content. The texts that it was opened with must be the same."""
-        await self._send(self._writer.end_as(item))
+        await self._send(self._writer.done_with(item))
 
 
 class Reply:
@@ -224,7 +224,7 @@ class Reply:
     def open(self, item: Item) -> OpenItemReply:
         """Open an item of any type whose result comes later, such as a call that the server makes itself.
 
-        What an output item must have and this one lacks, such as its id, is added. Close it with :meth:`OpenItemReply.end_as`.
+        What an output item must have and this one lacks, such as its id, is added. Close it with :meth:`OpenItemReply.done_with`.
         """
         self._begin()
         (item,) = normalize_items([item], self._emitter.ids)
