@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
 import httpcore2
@@ -80,12 +80,16 @@ class _GuardedBody(httpx2.AsyncByteStream):
         await self._stream.aclose()
 
 
-class _GuardedBackend(httpcore2.AnyIOBackend):
+class _GuardedBackend(httpcore2.AsyncNetworkBackend):
     """Resolves a name, checks what it resolves to, and connects to that."""
 
     def __init__(self, allowed: AllowedHosts) -> None:
-        super().__init__()
         self._allowed = allowed
+        # httpcore2 exports a stub of this class where anyio is missing, so that its declared type is too vague.
+        self._inner = cast("httpcore2.AsyncNetworkBackend", httpcore2.AnyIOBackend())
+
+    async def sleep(self, seconds: float) -> None:
+        await self._inner.sleep(seconds)
 
     async def connect_tcp(
         self,
@@ -99,10 +103,10 @@ class _GuardedBackend(httpcore2.AnyIOBackend):
             addresses = await self._addresses(host, port)
             for address in addresses[:-1]:
                 try:
-                    return await super().connect_tcp(address, port, timeout, local_address, socket_options)
+                    return await self._inner.connect_tcp(address, port, timeout, local_address, socket_options)
                 except httpcore2.ConnectError:
                     continue
-            return await super().connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
+            return await self._inner.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
         raise httpcore2.ConnectTimeout(f"no connection within {timeout} s")
 
     async def _addresses(self, host: str, port: int) -> list[str]:

@@ -189,8 +189,9 @@ class ChatUpstream:
             "models", "GET", ("models",), object, options=self._options(api_key)
         )
         # Together answers with the list itself.
-        entries: Any = listing.get("data") if isinstance(listing, dict) else listing
-        names = [entry.get("id") for entry in cast("list[Any]", entries or []) if isinstance(entry, dict)]
+        entries = cast("dict[str, Any]", listing).get("data") if isinstance(listing, dict) else listing
+        objects = cast("list[Any]", entries) if isinstance(entries, list) else []
+        names = [cast("dict[str, Any]", entry).get("id") for entry in objects if isinstance(entry, dict)]
         return [name for name in names if isinstance(name, str)]
 
     def _open_core(self) -> ClientCore:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .service import Service as Service
     from .service import SupportsCompact as SupportsCompact
     from .service import SupportsCount as SupportsCount
+    from .service import SupportsModels as SupportsModels
     from .stores import HistoryLink as HistoryLink
     from .stores import MemoryStore as MemoryStore
     from .stores import SQLiteStore as SQLiteStore
@@ -42,7 +43,7 @@ else:
             "._task": ("Handler",),
             ".app": ("ResponsesApp",),
             ".reply": ("FunctionCallReply", "ItemReply", "MessageReply", "OpenItemReply", "ReasoningReply", "Reply"),
-            ".service": ("Service", "SupportsCompact", "SupportsCount"),
+            ".service": ("Service", "SupportsCompact", "SupportsCount", "SupportsModels"),
             ".stores": (
                 "HistoryLink",
                 "MemoryStore",

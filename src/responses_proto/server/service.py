@@ -29,7 +29,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, cast, runtime_checkable
 from weakref import WeakValueDictionary
 
@@ -67,7 +67,16 @@ if TYPE_CHECKING:
     from ..models.response import Response
     from ._access import RequestMeta
 
-__all__ = ["EventSink", "Handler", "HistoryLookup", "ResponseTask", "Service", "SupportsCompact", "SupportsCount"]
+__all__ = [
+    "EventSink",
+    "Handler",
+    "HistoryLookup",
+    "ResponseTask",
+    "Service",
+    "SupportsCompact",
+    "SupportsCount",
+    "SupportsModels",
+]
 
 HistoryLookup: TypeAlias = Callable[[str], Sequence[Item] | None]
 """Returns the history up to and including the response with an id; ``None`` if it does not know that response."""
@@ -88,6 +97,15 @@ class SupportsCount(Protocol):
 
     async def count(self, request: InputTokensRequest, context: Sequence[Item]) -> int:
         """Return how many tokens the model would read. May raise an ``APIError``."""
+        ...
+
+
+@runtime_checkable
+class SupportsModels(Protocol):
+    """A handler that knows the names of its models. ``/models`` lists them after those passed to the application."""
+
+    async def models(self, headers: Mapping[str, str]) -> Sequence[str]:
+        """Return the names. ``headers`` are those of the request, with names in lower case. May raise an ``APIError``."""
         ...
 
 
