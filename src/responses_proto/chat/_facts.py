@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 __all__ = [
+    "as_usage",
     "citations",
+    "count",
     "error_in",
     "first_choice",
     "image_urls",
     "logprobs",
+    "mapping",
     "merged_usage",
     "objects",
     "parts_of",
     "reasoning_text",
     "string",
-    "as_usage",
-    "count",
-    "mapping",
     "usage_of",
 ]
 
@@ -62,9 +62,12 @@ def count(value: object) -> int:
 # ---- the choice
 
 
+_NOTHING: Final[Wire] = {}
+
+
 def first_choice(chunk: Wire) -> Wire:
     """Return the choice that counts: the first, because one is asked for."""
-    return next((one for one in objects(chunk.get("choices")) if one.get("index") in (0, None)), {})
+    return next((one for one in objects(chunk.get("choices")) if one.get("index") in (0, None)), _NOTHING)
 
 
 # ---- content

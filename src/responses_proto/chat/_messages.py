@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from ..codec import dump, dumps, loads
 from ..exceptions import DecodeError, LimitExceeded
-from ..models._media import data_url
 from ..models.content import (
     ComputerScreenshot,
     InputAudio,
@@ -42,7 +41,7 @@ from ._rows import Row, dropped, refuse, refused, table, translated
 from ._tools import CUSTOM_INPUT, OfferedTool, safe_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..models.content import Content
     from ..models.items import Item
@@ -405,6 +404,10 @@ class ChatMessages:
                 message["reasoning_details"] = turn.details
             elif text:
                 message["reasoning"] = text
+        elif form == "thinking" and text:
+            thinking: list[_Wire] = [{"type": "thinking", "thinking": [{"type": "text", "text": text}], "closed": True}]
+            said = message["content"]
+            message["content"] = [*thinking, {"type": "text", "text": said}] if said else thinking
         elif form == "think" and text:
             opening, closing = self._profile.think_tags[0]
             message["content"] = f"{opening}{text}{closing}{message['content'] or ''}"

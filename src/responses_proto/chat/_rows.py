@@ -34,8 +34,8 @@ class Row(Generic[F]):
     """What translates it; ``None`` if nothing does."""
 
 
-def translated(name: str, note: str, apply: F) -> Row[F]:
-    """Return the row of something that is translated."""
+def translated(name: str, note: str, apply: F | None = None) -> Row[F]:
+    """Return the row of something that is translated, by ``apply`` or together with others."""
     return Row(name, "translated", note, apply)
 
 

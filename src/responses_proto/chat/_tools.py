@@ -27,10 +27,11 @@ from ..models.tools import (
     ToolChoiceHosted,
     ToolChoiceMcp,
 )
+from ..typing import UNSET, Unset
 from ._rows import dropped, refuse, refused, table, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ..models.actions import McpListedTool
     from ..models.items import Item
@@ -74,8 +75,6 @@ class OfferedTool:
 
 
 # ---- what is offered
-
-_Offer: TypeAlias = "Callable[[Any, Mapping[str, McpListTools]], Iterator[OfferedTool]]"
 
 
 def _function(tool: FunctionTool, _listed: Mapping[str, McpListTools], home: str = "") -> Iterator[OfferedTool]:
@@ -288,53 +287,59 @@ def _described(tool: OfferedTool) -> str:
 
 def chat_tool_choice(request: CreateResponse, offered: Mapping[str, OfferedTool], profile: ChatProfile) -> _Wire:
     """Return ``tools`` and ``tool_choice`` of a request of Chat Completions, as far as there are any."""
+    choice = request.tool_choice
     if not offered:
-        if request.tool_choice == "required":
+        if choice == "required":
             refuse("'tool_choice' is 'required', but no tools are offered.", "tool_choice", "invalid_value")
         return {}
-    match request.tool_choice:
-        case "none":
-            return _choice("none", offered, profile)
-        case "required":
-            return _choice("required", offered, profile)
-        case ToolChoiceAllowed() as choice:
-            found = {name: tool for name, tool in offered.items() if any(_means(one, tool) for one in choice.tools)}
-            _check_found(found, choice.tools[0] if choice.tools else choice)
-            mode = choice.mode or "auto"
-            if profile.allowed_tools and mode != "none":
-                tools = [{"type": "function", "function": {"name": name}} for name in found]
-                allowed = {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}
-                return {"tools": chat_tools(offered, profile), "tool_choice": allowed}
-            return _choice(mode, found, profile)
-        case ToolChoiceFunction() | ToolChoiceCustom() | ToolChoiceMcp() | ToolChoiceHosted() as choice:
-            found = {name: tool for name, tool in offered.items() if _means(choice, tool)}
-            _check_found(found, choice)
-            if len(found) == 1 and "function" in profile.forced_tools:
-                (name, tool) = next(iter(found.items()))
-                kind = "custom" if tool.kind == "custom" and profile.custom_tools else "function"
-                forced = {"type": kind, kind: {"name": name}}
-                return {"tools": chat_tools(offered, profile), "tool_choice": forced}
-            return _choice("required", found, profile)
-        case _:
-            return {"tools": chat_tools(offered, profile)}
-
-
-def _choice(mode: str, offered: Mapping[str, OfferedTool], profile: ChatProfile) -> _Wire:
-    if mode == "auto":
-        return {"tools": chat_tools(offered, profile)}
-    if mode == "none" and "none" not in profile.forced_tools:
+    mode, chosen = _chosen(choice, offered)
+    named = _named_choice(choice, mode, chosen, profile)
+    if named is not None:
+        return {"tools": chat_tools(offered, profile), "tool_choice": named}
+    if mode == "none" and "none" not in profile.tool_choices:
         return {}
-    if mode == "required" and "required" not in profile.forced_tools:
-        if "any" not in profile.forced_tools:
+    if mode == "required" and "required" not in profile.tool_choices:
+        if "any" not in profile.tool_choices:
             refuse(f"The provider {profile.name!r} cannot be made to call a tool.", "tool_choice")
         mode = "any"
-    return {"tools": chat_tools(offered, profile), "tool_choice": mode}
+    return {"tools": chat_tools(chosen, profile), **({} if mode == "auto" else {"tool_choice": mode})}
 
 
-def _check_found(found: Mapping[str, OfferedTool], choice: object) -> None:
-    if not found:
-        name = next((getattr(choice, key, None) for key in ("name", "server_label", "type")), None)
-        refuse(f"Tool choice {name!r} not found in 'tools'.", "tool_choice", "invalid_value")
+def _chosen(choice: object, offered: Mapping[str, OfferedTool]) -> tuple[str, Mapping[str, OfferedTool]]:
+    """Return ``auto``, ``none`` or ``required``, and the tools that it is about."""
+    match choice:
+        case "none" | "required":
+            return str(choice), offered
+        case ToolChoiceAllowed():
+            mode, wanted = choice.mode or "auto", choice.tools
+        case ToolChoiceFunction() | ToolChoiceCustom() | ToolChoiceMcp() | ToolChoiceHosted():
+            mode, wanted = "required", [choice]
+        case _:
+            return "auto", offered
+    for one in wanted:
+        if not any(_means(one, tool) for tool in offered.values()):
+            name = next(name for key in ("name", "server_label", "type") if (name := getattr(one, key, None)))
+            refuse(f"Tool choice {name!r} not found in 'tools'.", "tool_choice", "invalid_value")
+    return mode, {name: tool for name, tool in offered.items() if any(_means(one, tool) for one in wanted)}
+
+
+def _named_choice(choice: object, mode: str, chosen: Mapping[str, OfferedTool], profile: ChatProfile) -> _Wire | None:
+    """Return the choice as an object with names; ``None`` if a mode says it, or the provider has no such choice."""
+    if isinstance(choice, ToolChoiceAllowed):
+        if not profile.allowed_tools or mode == "none":
+            return None
+        return {
+            "type": "allowed_tools",
+            "allowed_tools": {"mode": mode, "tools": [_named(*one, profile) for one in chosen.items()]},
+        }
+    if isinstance(choice, str | Unset | None) or len(chosen) != 1 or "function" not in profile.tool_choices:
+        return None
+    return _named(*next(iter(chosen.items())), profile)
+
+
+def _named(name: str, tool: OfferedTool, profile: ChatProfile) -> _Wire:
+    kind = "custom" if tool.kind == "custom" and profile.custom_tools else "function"
+    return {"type": kind, kind: {"name": name}}
 
 
 def _means(choice: AllowedTool, tool: OfferedTool) -> bool:
@@ -344,11 +349,6 @@ def _means(choice: AllowedTool, tool: OfferedTool) -> bool:
         case ToolChoiceCustom():
             return tool.kind == "custom" and tool.name == choice.name
         case ToolChoiceMcp():
-            return (
-                tool.kind == "mcp"
-                and tool.home == choice.server_label
-                and choice.name in (None, tool.name)
-                or (tool.kind == "mcp" and tool.home == choice.server_label and not choice.name)
-            )
+            return tool.kind == "mcp" and tool.home == choice.server_label and choice.name in (None, UNSET, tool.name)
         case _:
             return tool.kind == "hosted" and tool.name == choice.type

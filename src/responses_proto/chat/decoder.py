@@ -20,10 +20,10 @@ for what a provider sends: what is wrong with it is in :attr:`ChatDecoder.error`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
-
-from ..codec import default_backend, dumps
+from ..codec import default_backend
 from ..exceptions import APIError, DecodeError, LimitExceeded
 from ..limits import Limits
 from ..models.items import ImageGenerationCall
@@ -47,13 +47,12 @@ from ._facts import (
     string,
     usage_of,
 )
-from ._messages import DETAILS_PREFIX
 from ._think import ThinkSplitter
 from ._tools import offered_tools
 from .profiles import OPENAI
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ..models.content import LogProb, UrlCitation
     from ..models.events import Event
@@ -252,8 +251,8 @@ class ChatDecoder:
             return
         event = frame.event.decode("utf-8", "replace")
         value = self._json(data)
-        if isinstance(value, dict):
-            self._read(value, event)
+        if isinstance(value, Mapping):
+            self._read(cast("Mapping[str, Any]", value), event)
         elif event == "error" or value is UNSET:
             text = data.decode("utf-8", "replace")
             if event == "error":
@@ -271,10 +270,13 @@ class ChatDecoder:
             return
         body = without_end_marker(bytes(self._body)).strip()
         value = self._json(body)
-        if isinstance(value, dict) and ("choices" in value or error_in(value) is not None):
-            self._read(value)
+        chunk = mapping(value)
+        if "choices" in chunk or error_in(chunk) is not None:
+            self._read(chunk)
             if not self.ended:
                 self._finish(whole=True)
+        elif isinstance(value, list):
+            self._fail(api_error_from(cast("list[Any]", value)))  # Gemini writes an error so
         elif body:
             text = body.decode("utf-8", "replace")
             self._fail(

@@ -14,17 +14,17 @@ from urllib.parse import urlsplit
 import attrs
 
 from ..exceptions import UsageError
-from ..providers import PROVIDERS
+from ..providers import PROVIDERS, Provider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..typing import JSONObject
 
-__all__ = ["OPENAI", "PROFILES", "ChatProfile", "ReasoningField", "find_profile", "profile_for"]
+__all__ = ["COMPATIBLE", "OPENAI", "PROFILES", "ChatProfile", "ReasoningField", "find_profile", "profile_for"]
 
-ReasoningField: TypeAlias = Literal["reasoning_content", "reasoning", "reasoning_details", "think", "none"]
-"""The form in which earlier reasoning is sent back: a field of the assistant's message, text between tags, or not at all."""
+ReasoningField: TypeAlias = Literal["reasoning_content", "reasoning", "reasoning_details", "thinking", "think", "none"]
+"""The form in which earlier reasoning is sent back: a field of the assistant's message, a content part, text between tags, or not at all."""
 
 
 @attrs.frozen(kw_only=True)
@@ -32,12 +32,10 @@ class ChatProfile:
     """What one provider understands. Immutable; ``attrs.evolve`` one of :data:`PROFILES` for a server that differs."""
 
     name: str
-    base_url: str | None = None
-    """The base URL; ``None`` if the provider is in :data:`responses_proto.providers.PROVIDERS`, or has no fixed one."""
-    key_env: tuple[str, ...] = ()
-    """Environment variables for the API key, for a provider that is not in :data:`~responses_proto.providers.PROVIDERS`."""
-    key_needed: bool = True
-    """Whether the provider requires an API key."""
+    provider: Provider
+    """How the provider is called: its base URL and where its API key is found."""
+    hosts: tuple[str, ...] = ()
+    """Hosts that belong to the provider, beside that of its base URL, with their subdomains."""
     developer_role: Literal["developer", "system"] = "system"
     """The role in which messages of the role ``developer``, and the instructions, are sent."""
     system_first: bool = False
@@ -67,8 +65,8 @@ class ChatProfile:
     """Whether tools of type ``custom`` are understood. If not, each is a function with one string."""
     strict_tools: bool = True
     """Whether functions may be ``strict``."""
-    forced_tools: frozenset[str] = frozenset({"none", "auto", "required", "function"})
-    """The forms of ``tool_choice`` that are understood; ``any`` is Mistral's name of ``required``."""
+    tool_choices: frozenset[str] = frozenset({"none", "required", "function"})
+    """The values of ``tool_choice`` that are understood beside ``auto``; ``any`` is another name of ``required``."""
     allowed_tools: bool = False
     """Whether ``tool_choice`` may be a list of allowed tools. If not, the other tools are left out."""
     formats: frozenset[str] = frozenset({"json_object", "json_schema"})
@@ -89,29 +87,265 @@ class ChatProfile:
 
 _SAMPLING: Final = frozenset({"temperature", "top_p"})
 _PENALTIES: Final = frozenset({"presence_penalty", "frequency_penalty"})
-_LOGPROBS: Final = frozenset({"logprobs"})
-_PARALLEL: Final = frozenset({"parallel_tool_calls"})
+_COMMON: Final = _SAMPLING | _PENALTIES | {"logprobs", "parallel_tool_calls"}
+
+_ALL_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
+
+_THREE: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
+"""Effort -> the nearest one of those that all have."""
+
+
+def _efforts(**names: str) -> Mapping[str, JSONObject]:
+    """Return every effort as ``reasoning_effort``. ``names`` has the provider's word for those that it calls otherwise."""
+    return {effort: {"reasoning_effort": names.get(effort, effort)} for effort in _ALL_EFFORTS}
+
+
+def _thinking(*, enabled: bool) -> JSONObject:
+    # Templates read the one or the other, and ignore what they do not know.
+    return {"enable_thinking": enabled, "thinking": enabled}
+
+
+_THREE_EFFORTS: Final = _efforts(**_THREE)
+_TEMPLATE_EFFORTS: Final[Mapping[str, JSONObject]] = {
+    "none": {"chat_template_kwargs": _thinking(enabled=False)},
+    **{
+        effort: {"chat_template_kwargs": _thinking(enabled=True), "reasoning_effort": own}
+        for effort, own in _THREE.items()
+    },
+}
+"""Open models have their own switches, which are arguments of their prompt's template."""
+
+_BUDGETS: Final = {
+    "minimal": 1024,
+    "low": 2048,
+    "medium": 8192,
+    "high": 16_384,
+    "xhigh": 24_576,
+    "max": 32_768,
+}  # tokens
+
+
+def _own(name: str, base_url: str, *key_env: str) -> Provider:
+    return Provider(name=name, base_url=base_url, key_env=key_env)
+
 
 OPENAI: Final = ChatProfile(
     name="openai",
+    provider=PROVIDERS["openai"],
+    hosts=("openai.com", "openai.azure.com"),
     developer_role="developer",
     parts=frozenset({"input_image", "input_file", "input_audio"}),
     refusals=True,
     think_tags=(),
+    efforts=_efforts(),
     custom_tools=True,
     allowed_tools=True,
-    parameters=_SAMPLING
-    | _PENALTIES
-    | _LOGPROBS
-    | _PARALLEL
-    | {"verbosity", "service_tier", "prompt_cache_key", "prompt_cache_retention"},
+    parameters=_COMMON | {"verbosity", "service_tier", "prompt_cache_key", "prompt_cache_retention"},
     max_tokens="max_completion_tokens",
     user="safety_identifier",
 )
 """The profile of OpenAI itself."""
 
-PROFILES: Final[Mapping[str, ChatProfile]] = {profile.name: profile for profile in (OPENAI,)}
+COMPATIBLE: Final = ChatProfile(
+    name="compatible",
+    provider=Provider(name="compatible", key_needed=False),
+    system_first=True,
+    efforts=_efforts(),
+    parameters=_COMMON,
+    # A server that nobody knows is likely to run open models, like the next ones.
+)
+"""The profile of a server that is not known: what all have, without what only OpenAI has."""
+
+PROFILES: Final[Mapping[str, ChatProfile]] = {
+    profile.name: profile
+    for profile in (
+        OPENAI,
+        COMPATIBLE,
+        ChatProfile(
+            name="huggingface",
+            provider=PROVIDERS["huggingface"],
+            hosts=("huggingface.co",),
+            system_first=True,
+            efforts=_efforts(),
+            parameters=_COMMON,
+            user="",
+        ),
+        ChatProfile(
+            name="vllm",
+            provider=PROVIDERS["vllm"],
+            system_first=True,
+            parts=frozenset({"input_image", "input_audio", "input_video"}),
+            reasoning="reasoning",
+            efforts=_TEMPLATE_EFFORTS,
+            parameters=_COMMON,
+        ),
+        ChatProfile(
+            name="llamacpp",
+            provider=PROVIDERS["llamacpp"],
+            system_first=True,
+            parts=frozenset({"input_image", "input_audio"}),
+            reasoning="reasoning_content",
+            efforts={
+                "none": {"chat_template_kwargs": _thinking(enabled=False)},
+                **{
+                    effort: {"chat_template_kwargs": {**_thinking(enabled=True), "reasoning_effort": own}}
+                    for effort, own in _THREE.items()
+                },
+            },
+            tool_choices=frozenset({"none", "required"}),  # a function by name is not enforced
+            parameters=_COMMON,
+        ),
+        ChatProfile(
+            name="ollama",
+            provider=PROVIDERS["ollama"],
+            hosts=("ollama.com",),
+            system_first=True,
+            reasoning="reasoning",
+            efforts=_efforts(minimal="low", xhigh="high"),
+            tool_choices=frozenset(),  # accepted and ignored
+            parameters=_SAMPLING | _PENALTIES | {"logprobs"},
+            user="",
+        ),
+        ChatProfile(
+            name="lmstudio",
+            provider=PROVIDERS["lmstudio"],
+            system_first=True,
+            reasoning="reasoning_content",
+            efforts=_efforts(minimal="low", max="xhigh"),
+            tool_choices=frozenset({"none", "required"}),
+            formats=frozenset({"json_schema"}),
+            parameters=_SAMPLING | _PENALTIES,
+            user="",
+        ),
+        ChatProfile(
+            name="sglang",
+            provider=PROVIDERS["sglang"],
+            system_first=True,
+            parts=frozenset({"input_image", "input_audio", "input_video"}),
+            reasoning="reasoning_content",
+            think_tags=(("<think>", "</think>"), ("\u25c1think\u25b7", "\u25c1/think\u25b7")),  # the latter of Kimi
+            efforts=_TEMPLATE_EFFORTS,
+            parameters=_COMMON,
+        ),
+        ChatProfile(
+            name="groq",
+            provider=PROVIDERS["groq"],
+            hosts=("groq.com",),
+            efforts=_THREE_EFFORTS,
+            parameters=_SAMPLING | {"parallel_tool_calls"},
+            max_tokens="max_completion_tokens",
+        ),
+        ChatProfile(
+            name="together",
+            provider=PROVIDERS["together"],
+            hosts=("together.xyz", "together.ai"),
+            system_first=True,
+            parts=frozenset({"input_image", "input_video"}),
+            reasoning="reasoning",
+            efforts={**_THREE_EFFORTS, "none": {"reasoning": {"enabled": False}}},
+            parameters=_SAMPLING | _PENALTIES,
+            user="",
+        ),
+        ChatProfile(
+            name="fireworks",
+            provider=PROVIDERS["fireworks"],
+            hosts=("fireworks.ai",),
+            system_first=True,
+            reasoning="reasoning_content",
+            efforts=_efforts(minimal="low", xhigh="high", max="high"),
+            parameters=_COMMON,
+        ),
+        ChatProfile(
+            name="openrouter",
+            provider=PROVIDERS["openrouter"],
+            hosts=("openrouter.ai",),
+            parts=frozenset({"input_image", "input_file", "input_audio", "input_video"}),
+            file_urls=True,
+            reasoning="reasoning_details",
+            efforts={effort: {"reasoning": {"effort": effort}} for effort in _ALL_EFFORTS},
+            parameters=_COMMON | {"verbosity"},
+            truncation={"transforms": ["middle-out"]},
+        ),
+        ChatProfile(
+            name="deepseek",
+            provider=_own("deepseek", "https://api.deepseek.com", "DEEPSEEK_API_KEY"),
+            content_lists=False,
+            parts=frozenset(),
+            reasoning="reasoning_content",
+            think_tags=(),
+            efforts={
+                "none": {"thinking": {"type": "disabled"}},
+                **{
+                    effort: {"thinking": {"type": "enabled"}, "reasoning_effort": own}
+                    for effort, own in (
+                        ("minimal", "low"),
+                        ("low", "low"),
+                        ("medium", "high"),
+                        ("high", "high"),
+                        ("xhigh", "high"),
+                        ("max", "max"),
+                    )
+                },
+            },
+            strict_tools=False,
+            formats=frozenset({"json_object"}),
+            parameters=_SAMPLING | _PENALTIES | {"logprobs"},
+            user="",
+        ),
+        ChatProfile(
+            name="mistral",
+            provider=_own("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY"),
+            hosts=("mistral.ai",),
+            parts=frozenset({"input_image", "input_audio"}),
+            reasoning="thinking",
+            think_tags=(("<think>", "</think>"), ("[THINK]", "[/THINK]")),
+            efforts=_THREE_EFFORTS,
+            tool_choices=frozenset({"none", "any", "function"}),
+            parameters=_SAMPLING | _PENALTIES | {"parallel_tool_calls"},
+            short_call_ids=True,
+            user="",
+            stream_options=False,  # the last chunk has the usage; a parameter that is not known is refused
+        ),
+        ChatProfile(
+            name="gemini",
+            provider=_own(
+                "gemini",
+                "https://generativelanguage.googleapis.com/v1beta/openai",
+                "GEMINI_API_KEY",
+                "GOOGLE_API_KEY",
+            ),
+            hosts=("generativelanguage.googleapis.com", "aiplatform.googleapis.com"),
+            parts=frozenset({"input_image", "input_audio"}),
+            think_tags=(("<thought>", "</thought>"),),
+            efforts=_efforts(xhigh="high", max="high"),
+            strict_tools=False,
+            parameters=_SAMPLING,  # a parameter that is not known is refused
+            user="",
+        ),
+        ChatProfile(
+            name="anthropic",
+            provider=_own("anthropic", "https://api.anthropic.com/v1", "ANTHROPIC_API_KEY"),
+            hosts=("anthropic.com",),
+            image_detail=False,
+            think_tags=(),
+            efforts={
+                "none": {"thinking": {"type": "disabled"}},
+                **{
+                    effort: {"thinking": {"type": "enabled", "budget_tokens": budget}}
+                    for effort, budget in _BUDGETS.items()
+                },
+            },
+            strict_tools=False,
+            formats=frozenset(),  # ignored, like much else that is left out here
+            parameters=_SAMPLING | {"parallel_tool_calls"},
+            user="",
+        ),
+    )
+}
 """Name -> profile."""
+
+_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0", "host.docker.internal"})  # noqa: S104 - names of this machine in a URL
 
 
 def find_profile(name: str) -> ChatProfile:
@@ -123,9 +357,22 @@ def find_profile(name: str) -> ChatProfile:
 
 
 def profile_for(base_url: str) -> ChatProfile:
-    """Return the profile of the provider at a base URL, by its host; for a server on this machine, by its port too.
+    """Return the profile of the provider at a base URL, by its host; for a server on this machine, by its port.
 
-    A host that is not known is a server that is built like OpenAI's, without what only OpenAI has: profile ``compatible``.
+    It is :data:`COMPATIBLE` if neither is known.
     """
-    del base_url
-    return OPENAI
+    try:
+        parts = urlsplit(base_url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        raise UsageError(f"{base_url!r} is not a URL") from None
+    for profile in PROFILES.values():
+        own = urlsplit(profile.provider.base_url or "")
+        if host in _LOCAL:
+            if own.hostname in _LOCAL and own.port == port:
+                return profile
+        elif any(
+            host == known or host.endswith(f".{known}") for known in (*profile.hosts, own.hostname or "") if known
+        ):
+            return profile
+    return COMPATIBLE

@@ -21,7 +21,7 @@ from .profiles import OPENAI
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..models.config import MultiAgentConfig, StreamOptions, TextFormat
+    from ..models.config import MultiAgentConfig, TextFormat
     from ..models.items import Item
     from ..models.request import CreateResponse
     from ..models.tools import FunctionTool
@@ -82,6 +82,8 @@ class _Translation:
                 refuse(f"The parameter {row.name!r} is not supported: {row.note}.", row.name)
             if row.apply is not None:
                 row.apply(self, value)
+        self.result |= chat_tool_choice(self.request, self.offered, self.profile)
+        self._fit_budget()
         self.result["messages"] = self._messages()
         if pass_unknown:
             self.result |= {name: value for name, value in self.request.extra.items() if name not in self.result}
@@ -106,13 +108,6 @@ class _Translation:
 
     def model(self, value: str) -> None:
         self.result["model"] = value
-
-    def tools(self, _value: object) -> None:
-        self.result |= chat_tool_choice(self.request, self.offered, self.profile)
-
-    def tool_choice(self, value: object) -> None:
-        if not self.request.tools:
-            self.tools(value)
 
     def parallel_tool_calls(self, value: bool) -> None:  # noqa: FBT001 - the parameter's value
         if self.offered:
@@ -157,6 +152,16 @@ class _Translation:
             )
         self.result |= added
 
+    def _fit_budget(self) -> None:
+        """Keep a budget for reasoning below the limit of output tokens, which includes it."""
+        budget, limit = self.result.get("thinking", {}).get("budget_tokens"), self.result.get(self.profile.max_tokens)
+        if budget is None or limit is None or budget < limit:
+            return
+        if limit > _MIN_BUDGET:
+            self.result["thinking"] = {"type": "enabled", "budget_tokens": max(_MIN_BUDGET, limit // 2)}
+        else:
+            self.result["thinking"] = {"type": "disabled"}
+
     def max_output_tokens(self, value: int) -> None:
         self.result[self.profile.max_tokens] = value
 
@@ -193,6 +198,7 @@ class _Translation:
 
 
 _FORMAT_NOTE: Final = "\0format"  # no parameter
+_MIN_BUDGET: Final = 1024  # tokens, at Anthropic
 
 
 def _json_schema(shape: JsonSchemaFormat) -> _Wire:
@@ -216,7 +222,10 @@ def _with_updates(request: CreateResponse, context: Sequence[Item]) -> CreateRes
 
 
 def _plain(name: str, note: str = "the same, if the provider has it") -> Row[Any]:
-    return translated(name, note, lambda translation, value: translation.plain(name, value))
+    def apply(translation: _Translation, value: object) -> None:
+        translation.plain(name, value)
+
+    return translated(name, note, apply)
 
 
 _SERVER: Final = "the server in front of the provider does it"
@@ -224,13 +233,12 @@ _SERVER: Final = "the server in front of the provider does it"
 PARAMETERS: Final[Mapping[str, Row[Any]]] = table(
     [
         translated("model", "`model`", _Translation.model),
-        dropped("input", "it is the end of the context, whose items become `messages`"),
-        dropped("instructions", "they are the first message"),
-        translated("tools", "`tools`", _Translation.tools),
+        translated("input", "`messages`, with the history"),
+        translated("instructions", "the first message, of the developer or the system"),
+        translated("tools", "`tools`, with those that items of the context add"),
         translated(
             "tool_choice",
             "`tool_choice`; allowed tools where the provider has no such choice: the other tools are left out",
-            _Translation.tool_choice,
         ),
         translated(
             "parallel_tool_calls",
