@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ..typing import JSONObject
     from .profiles import ChatProfile
 
-__all__ = ["TOOLS", "OfferedTool", "chat_tool_choice", "chat_tools", "needs_approval", "offered_tools", "safe_name"]
+__all__ = ["TOOLS", "OfferedTool", "chat_tool_choice", "chat_tools", "is_allowed", "needs_approval", "offered_tools", "safe_name"]
 
 _Wire: TypeAlias = dict[str, Any]
 
@@ -113,7 +113,7 @@ def _namespace(tool: NamespaceTool, listed: Mapping[str, McpListTools]) -> Itera
 def _mcp(tool: McpTool, listed: Mapping[str, McpListTools]) -> Iterator[OfferedTool]:
     found = listed.get(tool.server_label)
     for one in found.tools if found is not None else ():
-        if _is_allowed(tool, one):
+        if is_allowed(tool, one):
             yield OfferedTool(
                 kind="mcp",
                 name=one.name,
@@ -125,7 +125,8 @@ def _mcp(tool: McpTool, listed: Mapping[str, McpListTools]) -> Iterator[OfferedT
             )
 
 
-def _is_allowed(tool: McpTool, listed: McpListedTool) -> bool:
+def is_allowed(tool: McpTool, listed: McpListedTool) -> bool:
+    """Return whether ``allowed_tools`` has a tool of an MCP server (Tools, MCP)."""
     allowed = tool.allowed_tools
     if isinstance(allowed, McpToolFilter):
         return _fits(allowed, listed)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .emitter import FunctionCallWriter as FunctionCallWriter
     from .emitter import ItemWriter as ItemWriter
     from .emitter import MessageWriter as MessageWriter
+    from .emitter import OpenItemWriter as OpenItemWriter
     from .emitter import ReasoningWriter as ReasoningWriter
     from .emitter import emit as emit
     from .emitter import encode_event as encode_event
@@ -81,6 +82,7 @@ else:
                 "FunctionCallWriter",
                 "ItemWriter",
                 "MessageWriter",
+                "OpenItemWriter",
                 "ReasoningWriter",
                 "emit",
                 "encode_event",
