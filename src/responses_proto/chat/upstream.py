@@ -32,7 +32,6 @@ from ..client.transport.http import HTTPTransport
 from ..codec import default_converter
 from ..exceptions import LocalProtocolError, ResponsesProtoError, TransportError, UsageError
 from ..limits import Limits
-from ..providers import PROVIDERS, Provider
 from .profiles import ChatProfile, find_profile, profile_for
 
 if TYPE_CHECKING:
@@ -101,7 +100,7 @@ class ChatUpstream:
         """Whether the provider gets the key of the client."""
         self.model_names: list[str] | None = None if models is None else [*models]
         """The names of models to list; ``None`` asks the provider."""
-        provider = _provider_of(self.profile)
+        provider = attrs.evolve(self.profile.provider, base_url_env=())  # the environment is not asked for the address
         given_key = "" if callable(api_key) or self.forwards_key else api_key
         provider, url, found_key = resolve_endpoint(base_url, given_key, provider, os.environ)
         own_headers = hidden_headers(headers)
@@ -203,16 +202,6 @@ class ChatUpstream:
         if api_key is None:
             return CallOptions()
         return CallOptions(headers={self._key_header: HiddenStr(f"{self._key_prefix}{api_key}")})
-
-
-def _provider_of(profile: ChatProfile) -> Provider:
-    """Return how a provider is called: its address, and where its key comes from."""
-    known = PROVIDERS.get(profile.name)
-    if known is not None:
-        return attrs.evolve(known, base_url=known.base_url or profile.base_url, base_url_env=())
-    return Provider(
-        name=profile.name, base_url=profile.base_url, key_env=profile.key_env, key_needed=profile.key_needed
-    )
 
 
 class ChatAnswer:
