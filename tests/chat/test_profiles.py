@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
+import attrs
 import pytest
 
 from responses_proto.chat import PROFILES, find_profile, profile_for
@@ -62,6 +63,12 @@ def test_profiles_agree_with_the_rest_of_the_library(name: str) -> None:
     assert set(profile.efforts) == efforts  # none is refused
     assert name == "compatible" or profile.provider.base_url
     assert profile.reasoning != "think" or profile.think_tags
+
+
+@pytest.mark.parametrize("changes", [{"reasoning": "think"}, {"think_open": True}])
+def test_reasoning_in_the_text_needs_tags(changes: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="think_tags must have"):
+        attrs.evolve(PROFILES["openai"], **changes)
 
 
 def test_a_key_is_never_that_of_another_host() -> None:

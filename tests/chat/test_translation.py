@@ -10,11 +10,11 @@ import pytest
 
 from responses_proto.chat import PROFILES, ChatProfile, to_chat
 from responses_proto.chat._messages import CONTENT, DETAILS_PREFIX, ITEMS
-from responses_proto.chat._tools import TOOLS, offered_tools, safe_name
+from responses_proto.chat._tools import TOOLS, needs_approval, offered_tools, safe_name
 from responses_proto.chat.profiles import OPENAI
 from responses_proto.chat.translation import PARAMETERS
 from responses_proto.codec import load
-from responses_proto.exceptions import APIError, UsageError
+from responses_proto.exceptions import APIError
 from responses_proto.models import (
     CONTENT_TYPES,
     ITEM_TYPES,
@@ -22,8 +22,12 @@ from responses_proto.models import (
     CreateResponse,
     FunctionTool,
     Item,
+    McpApprovalFilter,
     McpListTools,
+    McpTool,
+    McpToolFilter,
 )
+from responses_proto.models.actions import McpListedTool
 
 USER: Final = {"type": "message", "role": "user", "content": "Hi"}
 STRICT: Final = PROFILES["vllm"]  # its templates want one system message, at the start
@@ -147,6 +151,10 @@ def test_what_a_provider_does_not_have_is_not_sent() -> None:
     }
 
 
+def test_no_truncation_is_what_providers_do() -> None:
+    assert "transforms" not in translate(truncation="disabled", profile=PROFILES["openrouter"])
+
+
 def test_parallel_calls_are_only_about_tools() -> None:
     assert "parallel_tool_calls" not in translate(parallel_tool_calls=False)
     assert translate(parallel_tool_calls=False, tools=[WEATHER])["parallel_tool_calls"] is False
@@ -186,7 +194,7 @@ def test_log_probabilities() -> None:
     assert translate(**include)["logprobs"] is True
     body = translate(top_logprobs=3)
     assert (body["logprobs"], body["top_logprobs"]) == (True, 3)
-    assert "logprobs" not in translate(top_logprobs=0, include=[])
+    assert "logprobs" not in translate(top_logprobs=0, include=["reasoning.encrypted_content"])
     refused("include", profile=PROFILES["groq"], **include)
     refused("top_logprobs", profile=PROFILES["groq"], top_logprobs=3)
 
@@ -448,6 +456,24 @@ def test_an_id_that_is_used_again_belongs_to_its_own_output() -> None:
     assert [one["content"] for one in found if one["role"] == "tool"] == ["1", "2"]
 
 
+def test_a_refusal_in_an_output_is_text() -> None:
+    found = messages(call("a"), output("a", [{"type": "refusal", "refusal": "No."}]))
+    assert found[1]["content"] == "No."
+
+
+def test_a_file_must_be_somewhere() -> None:
+    refused("input[0].content[0]", {"role": "user", "content": [{"type": "input_file", "filename": "a"}]})
+
+
+def test_reasoning_that_is_only_sealed() -> None:
+    details = [{"type": "reasoning.encrypted", "data": "x"}]
+    sealed = {"type": "reasoning", "summary": [], "encrypted_content": DETAILS_PREFIX + json.dumps(details)}
+    assert messages(sealed, text("a"), profile=PROFILES["openrouter"])[0]["reasoning_details"] == details
+    assert messages({"type": "reasoning", "summary": []}, text("a"), profile=PROFILES["openrouter"]) == [
+        {"role": "assistant", "content": "a"}
+    ]
+
+
 def test_the_history_counts_and_errors_name_the_input() -> None:
     assert [one["role"] for one in messages(output("a"), history=(USER, call("a")))] == ["user", "assistant", "tool"]
     refused("input[0]", output("b"), history=(USER,))
@@ -520,11 +546,6 @@ def test_reasoning_goes_back_as_the_provider_wants_it(form: Any, message: dict[s
     assert messages(USER, REASONING, USER, profile=profile)[1:] == [{"role": "user", "content": "Hi"}]  # it was cut off
     alone = messages(REASONING, call("a"), output("a"), profile=profile)[0]
     assert ("Hm." in json.dumps(alone)) is (form != "none")
-
-
-def test_a_profile_with_tags_has_tags() -> None:
-    with pytest.raises(UsageError, match="think_tags"):
-        attrs.evolve(OPENAI, reasoning="think")
 
 
 def test_sealed_reasoning_goes_back_as_it_came() -> None:
@@ -760,6 +781,32 @@ def test_approvals() -> None:
     }
     approved = messages(USER, asked, {**answer, "approve": True}, made)
     assert [one["content"] for one in approved] == ["Hi", None, "x"]
+
+
+LISTED_TOOLS: Final = {one.name: one for one in load(LISTED, McpListTools).tools} | {
+    "write": McpListedTool(name="write", input_schema={})
+}
+
+
+@pytest.mark.parametrize(
+    ("approval", "name", "needed"),
+    [
+        ("always", "search", True),
+        (None, "search", True),
+        ("never", "write", False),
+        (McpApprovalFilter(never=McpToolFilter(tool_names=["search"])), "search", False),
+        (McpApprovalFilter(never=McpToolFilter(tool_names=["search"])), "write", True),
+        (McpApprovalFilter(always=McpToolFilter(tool_names=["search"])), "search", True),
+        (McpApprovalFilter(always=McpToolFilter(tool_names=["search"])), "write", False),
+        (McpApprovalFilter(never=McpToolFilter(read_only=True)), "search", False),
+        (McpApprovalFilter(never=McpToolFilter(read_only=True)), "write", True),
+        (McpApprovalFilter(never=McpToolFilter(), always=McpToolFilter(tool_names=["write"])), "write", True),
+        (McpApprovalFilter(never=McpToolFilter(read_only=True), always=McpToolFilter(tool_names=["x"])), "write", True),
+        (McpApprovalFilter(), "search", True),
+    ],
+)
+def test_whether_a_call_of_a_server_needs_an_approval(approval: Any, name: str, needed: bool) -> None:
+    assert needs_approval(McpTool(server_label="docs", require_approval=approval), LISTED_TOOLS[name]) is needed
 
 
 # ---- tools

@@ -93,6 +93,8 @@ def _file(part: InputFile, profile: ChatProfile, param: str) -> _Wire:
         file["filename"] = part.filename or part.file_url.rpartition("/")[2] or "file"
     elif part.file_id:
         file["file_id"] = part.file_id
+    else:
+        refuse("A file must have 'file_data', 'file_url' or 'file_id'.", param, "invalid_value")
     return {"type": "file", "file": file}
 
 
