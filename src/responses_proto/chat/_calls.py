@@ -72,10 +72,12 @@ class _Call:
         self.id = ""
         self.name = ""
         self.pieces: list[str] = []
+        self.whole = False
         self.native_custom = False
         self.extra: dict[str, Any] = {}
         self.offered: OfferedTool | None = None
-        self.opened = False
+        self.opened_with: dict[str, Any] | None = None
+        """The extra fields that its item was opened with; ``None`` if it is not open."""
         self.call_id = ""
         self.writer: CallWriter | None = None
         self._read = 0
@@ -103,8 +105,12 @@ class CallTable:
     def __init__(self, emitter: Emitter, offered: Mapping[str, OfferedTool], context: Sequence[Item]) -> None:
         self._emitter = emitter
         self._offered = offered
+        self._settled = {
+            name for name in offered if not any(other != name and other.startswith(name) for other in offered)
+        }  # names that do not begin another one: they have no more pieces
         self._used = {str(getattr(item, "call_id", "") or "") for item in context}
         self._calls: list[_Call] = []
+        self._opened = 0  # how many of them have an item, or will have none
         self._by_index: dict[int, _Call] = {}
         self._by_id: dict[str, _Call] = {}
         self.client_calls: list[FunctionCall | CustomToolCall] = []
@@ -132,15 +138,13 @@ class CallTable:
             call.id = call.id or id_
             self._by_id.setdefault(id_, call)
         self._add_name(call, name)
-        events: list[Event] = []
+        call.whole = whole
+        was_open = call.opened_with is not None
         if text:
             call.pieces.append(text)
-        if not call.opened and (text or whole or (call.id and call.name in self._offered)):
-            events += self._open(call)
-            text = call.text
-        if text and call.writer is not None and self._streams(call):
-            events += call.writer.write(text)
-        return events
+        if was_open:
+            return call.writer.write(text) if text and call.writer is not None and self._streams(call) else []
+        return self._open_ready()
 
     # Which call
 
@@ -170,10 +174,13 @@ class CallTable:
             return True
         if not found.pieces or (id_ and id_ == found.id):
             return False  # more of the name, or the name again
-        return name != found.name or (text.lstrip().startswith("{") and found.is_complete())
+        if name != found.name:
+            return True
+        # The same name again, or another call of the same function.
+        return (found.index is None or text.lstrip().startswith("{")) and found.is_complete()
 
     def _add_name(self, call: _Call, name: str) -> None:
-        if not name or call.opened or name == call.name:
+        if not name or call.opened_with is not None or name == call.name:
             return
         joined = call.name + name
         if any(known.startswith(joined) for known in self._offered) or not name.startswith(call.name):
@@ -183,8 +190,19 @@ class CallTable:
 
     # Items
 
+    def _open_ready(self) -> list[Event]:
+        """Open the calls whose names are complete, in the order in which they began."""
+        events: list[Event] = []
+        while self._opened < len(self._calls):
+            call = self._calls[self._opened]
+            if not (call.pieces or call.whole or (call.id and call.name in self._settled)):
+                break
+            events += self._open(call)
+        return events
+
     def _open(self, call: _Call) -> list[Event]:
-        call.opened = True
+        self._opened += 1
+        call.opened_with = {**call.extra}
         call.offered = offered = self._offered.get(call.name)
         taken = call.id in self._used
         call.call_id = self._emitter.ids("call") if not call.id or taken else call.id
@@ -198,7 +216,12 @@ class CallTable:
                 if offered is None or _needs_approval(offered):
                     return []
                 item: Item = McpCall(
-                    id=ids("mcp"), server_label=home, name=name, arguments="", status="in_progress", extra=call.extra
+                    id=ids("mcp"),
+                    server_label=home,
+                    name=name,
+                    arguments="",
+                    status="in_progress",
+                    extra={**call.extra},
                 )
             case "hosted":
                 return []
@@ -210,7 +233,7 @@ class CallTable:
                     namespace=home or UNSET,
                     input="",
                     status="in_progress",
-                    extra=call.extra,
+                    extra={**call.extra},
                 )
             case _:
                 item = FunctionCall(
@@ -220,10 +243,10 @@ class CallTable:
                     namespace=home or UNSET,
                     arguments="",
                     status="in_progress",
-                    extra=call.extra,
+                    extra={**call.extra},
                 )
         call.writer = self._emitter.call(item)
-        return self._emitter.events()
+        return call.writer.write(call.text) if call.pieces and self._streams(call) else self._emitter.events()
 
     def _streams(self, call: _Call) -> bool:
         """Return whether the pieces are deltas of the item's text; those of a custom tool that became a function are not."""
@@ -233,47 +256,53 @@ class CallTable:
         """Close the calls, at the end of the turn, as ``completed`` or ``incomplete``. Return the new events."""
         events: list[Event] = []
         for call in self._calls:
-            if not call.opened:
+            if call.opened_with is None:
                 events += self._open(call)
             cut_off = status == "incomplete" and not call.is_complete()
             events += self._close(call, "incomplete" if cut_off else "completed")
         return events
 
     def _close(self, call: _Call, status: str) -> list[Event]:
-        events: list[Event] = []
-        offered = call.offered
+        events = self._end_text(call, status)
+        offered, writer = call.offered, call.writer
         arguments = call.text or "{}"
-        if call.writer is not None:
-            if not self._streams(call):
-                events += call.writer.write(_custom_input(call.text))
-            elif not call.pieces and not call.native_custom and status == "completed":
-                events += call.writer.write(arguments)
-        if offered is not None and isinstance(offered.tool, McpTool) and offered.listed is not None:
+        if offered is not None and offered.kind == "hosted":
             if status == "completed":
-                self.mcp_calls.append(
-                    McpCallMade(
-                        call_id=call.call_id,
-                        server_label=offered.home,
-                        name=offered.name,
-                        arguments=arguments,
-                        tool=offered.tool,
-                        needs_approval=_needs_approval(offered),
-                        writer=call.writer,
-                    )
-                )
-                return events + (call.writer.end_text() if call.writer is not None else [])
-        elif offered is not None and offered.kind == "hosted":
-            if status == "completed":
-                self.hosted_calls.append(
-                    HostedCallMade(call_id=call.call_id, name=call.name, arguments=arguments, tool=offered.tool)
-                )
+                made = HostedCallMade(call_id=call.call_id, name=call.name, arguments=arguments, tool=offered.tool)
+                self.hosted_calls.append(made)
             return events
-        if call.writer is not None:
-            call.writer.close(status)
+        if offered is not None and isinstance(offered.tool, McpTool) and status == "completed":
+            self.mcp_calls.append(
+                McpCallMade(
+                    call_id=call.call_id,
+                    server_label=offered.home,
+                    name=offered.name,
+                    arguments=arguments,
+                    tool=offered.tool,
+                    needs_approval=_needs_approval(offered),
+                    writer=writer,
+                )
+            )
+            return events + (writer.end_text() if writer is not None else [])
+        if writer is not None:
+            writer.close(status)
             events += self._emitter.events()
-            if isinstance(call.writer.item, FunctionCall | CustomToolCall):
-                self.client_calls.append(call.writer.item)
+            if isinstance(writer.item, FunctionCall | CustomToolCall):
+                self.client_calls.append(writer.item)
         return events
+
+    def _end_text(self, call: _Call, status: str) -> list[Event]:
+        """Write what is missing of the item of a call."""
+        writer = call.writer
+        if writer is None:
+            return []
+        if call.extra != call.opened_with:
+            writer.extend(call.extra)
+        if not self._streams(call):
+            return writer.write(_custom_input(call.text))
+        if not call.pieces and not call.native_custom and status == "completed":
+            return writer.write("{}")
+        return []
 
 
 def _needs_approval(offered: OfferedTool) -> bool:

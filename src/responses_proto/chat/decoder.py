@@ -21,9 +21,9 @@ for what a provider sends: what is wrong with it is in :attr:`ChatDecoder.error`
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, cast
 
-from ..codec import default_backend
+from ..codec import default_backend, dumps
 from ..exceptions import APIError, DecodeError, LimitExceeded
 from ..limits import Limits
 from ..models.items import ImageGenerationCall
@@ -47,12 +47,13 @@ from ._facts import (
     string,
     usage_of,
 )
+from ._messages import DETAILS_PREFIX
 from ._think import ThinkSplitter
 from ._tools import offered_tools
 from .profiles import OPENAI
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..models.content import LogProb, UrlCitation
     from ..models.events import Event
@@ -84,6 +85,8 @@ INCOMPLETE_REASONS: Final[Mapping[str, Literal["max_output_tokens", "content_fil
 
 _BAD_GATEWAY: Final = 502
 
+P = ParamSpec("P")
+
 
 class ChatDecoder:
     """Reads one turn of a provider. Call :meth:`receive_data`, :meth:`receive_chunk` or :meth:`receive_completion`, then :meth:`receive_eof`.
@@ -110,12 +113,14 @@ class ChatDecoder:
         self._body: bytearray | None = None  # of a body that is none
         self._is_stream = False
         self._kept = 0  # bytes of what the provider said, about
+        self._items = 0  # messages, reasoning and images that were opened
+        self._parts = 0  # content parts of the message, and its citations
         self._splitter = ThinkSplitter(profile.think_tags, is_open=profile.think_open)
         self._events: list[Event] = []
         self._reasoning: ReasoningWriter | None = None
         self._message: MessageWriter | None = None
-        self._said = False  # whether any item was written
-        self._details: list[Any] = []
+        self._in_text = False  # whether the open part of the message is a text
+        self._details: list[dict[str, Any]] = []
         self._audio: dict[str, Any] = {}
         self._logprobs: list[LogProb] = []
         self._citations: list[UrlCitation] = []
@@ -168,52 +173,35 @@ class ChatDecoder:
 
         The body is an event stream, or JSON if the provider does not stream.
         """
-        if not self.ended:
-            try:
-                self._receive(data)
-            except LimitExceeded as error:
-                self._exceeded(error)
-        return self._taken()
+        return self._read_within_limits(self._receive, data)
 
     def receive_chunk(self, chunk: Mapping[str, Any]) -> list[Event]:
         """Receive one chunk of a stream, decoded. Return the new events."""
-        if not self.ended:
-            try:
-                self._read(chunk)
-            except LimitExceeded as error:
-                self._exceeded(error)
-        return self._taken()
+        return self._read_within_limits(self._read, chunk)
 
     def receive_completion(self, completion: Mapping[str, Any]) -> list[Event]:
         """Receive a whole completion, decoded. Return its events. The turn is over."""
-        if not self.ended:
-            try:
-                self._read(completion)
-                self._finish(whole=True)
-            except LimitExceeded as error:
-                self._exceeded(error)
-        return self._taken()
+        return self._read_within_limits(self._read_completion, completion)
 
     def receive_eof(self) -> list[Event]:
         """End the input, and the turn. Return the last events.
 
         A turn that ended without a ``finish_reason`` and without ``[DONE]`` is an :attr:`error`.
         """
+        return self._read_within_limits(self._receive_rest)
+
+    def _read_within_limits(self, read: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> list[Event]:
+        """Read something, unless the turn is over. Return the new events, also if a limit was exceeded."""
         if not self.ended:
             try:
-                self._receive_rest()
+                read(*args, **kwargs)
             except LimitExceeded as error:
-                self._exceeded(error)
-        if not self.ended:
-            self._finish(whole=False)
-        return self._taken()
-
-    def _taken(self) -> list[Event]:
+                self._splitter = ThinkSplitter(())  # what waits is not written any more
+                self._citations.clear()
+                self._logprobs.clear()
+                self._fail(_bad_answer(f"The provider's answer is too large: {error}", cause=error))
         events, self._events = self._events, []
         return events
-
-    def _exceeded(self, error: LimitExceeded) -> None:
-        self._fail(_bad_answer(f"The provider's answer is too large: {error}", cause=error))
 
     # Bytes
 
@@ -264,20 +252,20 @@ class ChatDecoder:
         if self._body is None and not self._is_stream:
             self._body = bytearray(self._start)
         if self._body is None:
-            rest = self._sse.eof()
-            if rest:
-                self._receive_block(rest)
+            self._receive_block(self._sse.eof())
+            if not self.ended:
+                self._finish(whole=False)
             return
         body = without_end_marker(bytes(self._body)).strip()
         value = self._json(body)
         chunk = mapping(value)
-        if "choices" in chunk or error_in(chunk) is not None:
-            self._read(chunk)
-            if not self.ended:
-                self._finish(whole=True)
+        if not body:
+            self._finish(whole=False)
+        elif "choices" in chunk or error_in(chunk) is not None:
+            self._read_completion(chunk)
         elif isinstance(value, list):
             self._fail(api_error_from(cast("list[Any]", value)))  # Gemini writes an error so
-        elif body:
+        else:
             text = body.decode("utf-8", "replace")
             self._fail(
                 _bad_answer(f"The provider answered with something else than a completion: {readable(text, 200)}")
@@ -308,6 +296,11 @@ class ChatDecoder:
         if error is not None:
             self._fail(api_error_from(error))
 
+    def _read_completion(self, completion: Mapping[str, Any]) -> None:
+        self._read(completion)
+        if not self.ended:
+            self._finish(whole=True)
+
     def _read_delta(self, delta: Mapping[str, Any], choice: Mapping[str, Any], *, whole: bool) -> None:
         self._read_reasoning(delta)
         found = logprobs(choice)
@@ -330,35 +323,42 @@ class ChatDecoder:
         for call in [*calls, *([{"type": "function", "function": legacy}] if legacy else ())]:
             self._flush_text()
             self._close_message()
-            self._said = True
             self._keep(call)
-            self._limits.check("max_output_items", self._calls.size + 1)
+            self._limits.check("max_output_items", self._items + self._calls.size + 1)
             self._events += self._calls.read(call, whole=whole)
 
     def _read_reasoning(self, delta: Mapping[str, Any]) -> None:
         text = reasoning_text(delta)
         if text:
             self._reason(text)
-        details = objects(delta.get("reasoning_details"))
-        if details:
-            self._keep(details)
-            self._details += details
-        for detail in () if text else details:
-            if detail.get("type") == "reasoning.summary":
-                self._summarize(string(detail.get("summary")))
-            else:
-                self._reason(string(detail.get("text")))
+        for detail in objects(delta.get("reasoning_details")):
+            self._keep(detail)
+            self._add_detail(dict(detail), said=bool(text))
+
+    def _add_detail(self, detail: dict[str, Any], *, said: bool) -> None:
+        """Read one of the ``reasoning_details``, whose text may have been ``said`` already."""
+        if not said:
+            self._summarize(string(detail.get("summary")))
+            self._reason(string(detail.get("text")))
+        if _is_sealed(detail):
+            self._open_reasoning()
+        last = self._details[-1] if self._details else {}
+        if detail.get("type") == "reasoning.text" and all(
+            last.get(key) == detail.get(key) for key in ("type", "index")
+        ):
+            self._details[-1] = {**last, **detail, "text": string(last.get("text")) + string(detail.get("text"))}
+        else:
+            self._details.append(detail)
 
     def _read_audio(self, audio: Mapping[str, Any]) -> None:
         if not audio:
             return
         self._keep(audio)
         data, transcript = string(audio.get("data")), string(audio.get("transcript"))
-        for name, value in audio.items():
-            if name in ("data", "transcript"):
-                self._audio.setdefault(name, []).append(string(value))
-            else:
-                self._audio[name] = value
+        joined = {
+            name: string(self._audio.get(name)) + said for name, said in (("data", data), ("transcript", transcript))
+        }
+        self._audio |= {**audio, **joined}
         if data or transcript:
             self._events += self._emitter.audio(data, transcript)
         self._say(transcript)
@@ -376,6 +376,7 @@ class ChatDecoder:
             self._reason(text)
         elif kind == "refusal":
             self._keep(text)
+            self._begin_part(text=False)
             self._events += self._open_message().refusal(text)
         else:
             self._show(text)
@@ -387,15 +388,29 @@ class ChatDecoder:
     def _say(self, text: str) -> None:
         if text:
             self._keep(text)
-            found, self._logprobs = self._logprobs, []
-            self._events += self._open_message().text(text, logprobs=found)
+            self._add_text(text)
             self._cite()
 
+    def _add_text(self, text: str) -> None:
+        found, self._logprobs = self._logprobs, []
+        self._begin_part(text=True)
+        self._events += self._open_message().text(text, logprobs=found)
+
+    def _begin_part(self, *, text: bool) -> None:
+        if text is not self._in_text:
+            self._in_text = text
+            self._count_part()
+
+    def _count_part(self) -> None:
+        self._parts += 1
+        self._limits.check("max_content_parts", self._parts)
+
     def _cite(self) -> None:
-        """Add the waiting citations to the text, if there is one."""
-        if self._message is not None:
+        """Add the waiting citations to the text, if one is open."""
+        if self._message is not None and self._in_text:
             waiting, self._citations = self._citations, []
             for citation in waiting:
+                self._count_part()
                 self._events += self._message.annotation(citation)
 
     def _reason(self, text: str) -> None:
@@ -412,7 +427,7 @@ class ChatDecoder:
         self._keep(url)
         self._flush_text()
         self._close_message()
-        self._said = True
+        self._count_item()
         head, _, data = url.partition(";base64,")
         inline = head.startswith("data:image/") and data
         image = ImageGenerationCall(
@@ -427,29 +442,48 @@ class ChatDecoder:
     def _open_message(self) -> MessageWriter:
         self._close_reasoning()
         if self._message is None:
-            self._said = True
+            self._count_item()
             self._message = self._emitter.message()
         return self._message
 
     def _open_reasoning(self) -> ReasoningWriter:
         self._close_message()
         if self._reasoning is None:
-            self._said = True
+            self._count_item()
             self._reasoning = self._emitter.reasoning()
         return self._reasoning
 
     def _close_message(self, status: str = "completed") -> None:
         self._close_reasoning(status)
+        if self._message is None:
+            return
+        if self._citations or self._logprobs:
+            if not self._in_text:
+                self._add_text("")
+            self._cite()
         message, self._message = self._message, None
-        if message is not None:
-            message.close(status)
-            self._events += self._emitter.events()
+        self._in_text, self._parts = False, 0
+        if self._audio:
+            audio, self._audio = self._audio, {}
+            message.extend({"audio": audio})
+        message.close(status)
+        self._events += self._emitter.events()
 
     def _close_reasoning(self, status: str = "completed") -> None:
         writer, self._reasoning = self._reasoning, None
-        if writer is not None:
+        if writer is None:
+            return
+        details, self._details = self._details, []
+        if status == "completed" and any(map(_is_sealed, details)):
+            sealed = DETAILS_PREFIX + dumps(details).decode()
+            self._events += writer.done(encrypted_content=sealed)
+        else:
             writer.close(status)
             self._events += self._emitter.events()
+
+    def _count_item(self) -> None:
+        self._items += 1
+        self._limits.check("max_output_items", self._items + self._calls.size)
 
     def _keep(self, said: object) -> None:
         self._kept += weight_of(said)
@@ -466,6 +500,8 @@ class ChatDecoder:
             self._fail(_bad_answer("The provider's answer ended in the middle."))
             return
         self._flush_text()
+        if not self._items and not self._calls.size and self.incomplete_reason is None:
+            self._add_text("")  # the provider has answered, with nothing
         self._close_all("completed" if self.incomplete_reason is None else "incomplete")
 
     def _fail(self, error: APIError) -> None:
@@ -477,6 +513,11 @@ class ChatDecoder:
         self.ended = True
         self._close_message(status)
         self._events += self._calls.close(status)
+
+
+def _is_sealed(detail: Mapping[str, Any]) -> bool:
+    """Return whether a provider must get back a part of its reasoning as it is, because more than the text is in it."""
+    return bool(detail.get("signature") or detail.get("data"))
 
 
 def _bad_answer(message: str, *, cause: Exception | None = None) -> APIError:

@@ -345,6 +345,11 @@ class ItemWriter:
             fields["status"] = status
         self.finish(_evolve(self._item, **fields))
 
+    def extend(self, extra: Mapping[str, Any]) -> None:
+        """Add wire fields that the item's class does not have. The closed item has them."""
+        self._check_open()
+        self._item = _evolve(self._item, extra={**self._item.extra, **extra})
+
     def finish(self, item: Item) -> None:
         """Close the item with this content, instead of what was written."""
         self._item = item

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from .conformance.streams import assert_ok as assert_ok
     from .conformance.streams import check_stream as check_stream
     from .fake.answers import Answer as Answer
+    from .fake.chat import FakeChat as FakeChat
+    from .fake.chat_dialects import CHAT_DIALECTS as CHAT_DIALECTS
+    from .fake.chat_dialects import ChatCall as ChatCall
+    from .fake.chat_dialects import ChatDialect as ChatDialect
+    from .fake.chat_dialects import ChatTurn as ChatTurn
     from .fake.exchange import Request as Request
     from .fake.exchange import ServerExchange as ServerExchange
     from .fake.faults import FAULTS as FAULTS
@@ -57,6 +62,8 @@ else:
             ".conformance.servers": ("Check", "ServerReport", "check_server"),
             ".conformance.streams": ("Finding", "Report", "StreamReport", "assert_ok", "check_stream"),
             ".fake.answers": ("Answer",),
+            ".fake.chat": ("FakeChat",),
+            ".fake.chat_dialects": ("CHAT_DIALECTS", "ChatCall", "ChatDialect", "ChatTurn"),
             ".fake.exchange": ("Request", "ServerExchange"),
             ".fake.faults": ("FAULTS", "Fault"),
             ".fake.server": ("FakeServer", "Script", "Scriptable"),
