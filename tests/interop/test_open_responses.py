@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from tests.interop.scripted_server import served
+from tests.interop.scripted_server import both_servers
 from tests.openresponses import faults, stream_faults
 from tests.support import PATIENCE
 
@@ -24,10 +24,10 @@ CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required"
 WEATHER = {"type": "function", "name": "get_weather", "description": "The weather in a city.", "parameters": CITY}
 
 
-@pytest.fixture(scope="module")
-def client() -> Generator[httpx.Client]:
+@both_servers
+def client(request: pytest.FixtureRequest) -> Generator[httpx.Client]:
     with (
-        served() as url,
+        request.param() as url,
         httpx.Client(
             base_url=url, headers={"authorization": "Bearer any"}, timeout=PATIENCE, trust_env=False
         ) as connected,

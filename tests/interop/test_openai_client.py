@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import openai
 import pydantic
 import pytest
-from tests.interop.scripted_server import served
+from tests.interop.scripted_server import both_servers, served
 from tests.support import PATIENCE, run
 
 if TYPE_CHECKING:
@@ -39,15 +39,22 @@ class Fair(pydantic.BaseModel):
     kind: Literal["art", "science"]
 
 
-@pytest.fixture(scope="module")
-def url() -> Generator[str]:
-    with served() as address:
+@both_servers
+def url(request: pytest.FixtureRequest) -> Generator[str]:
+    with request.param() as address:
         yield address
 
 
 @pytest.fixture
 def client(url: str) -> Generator[openai.OpenAI]:
     with openai.OpenAI(base_url=url, api_key="any", max_retries=0, timeout=PATIENCE) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def scripted() -> Generator[openai.OpenAI]:
+    """Connect to the scripted model itself, for what it says and a provider of Chat Completions has no words for."""
+    with served() as url, openai.OpenAI(base_url=url, api_key="any", max_retries=0, timeout=PATIENCE) as connected:
         yield connected
 
 
@@ -122,8 +129,8 @@ def test_a_refusal_and_a_failure(client: openai.OpenAI) -> None:
     assert failed.error.code == "server_error"
 
 
-def test_reasoning(client: openai.OpenAI) -> None:
-    response = client.responses.create(
+def test_reasoning(scripted: openai.OpenAI) -> None:
+    response = scripted.responses.create(
         model=MODEL,
         input="hello",
         reasoning={"effort": "high", "summary": "auto"},
@@ -137,8 +144,8 @@ def test_reasoning(client: openai.OpenAI) -> None:
     assert response.usage.output_tokens_details.reasoning_tokens > 0
 
 
-def test_log_probabilities(client: openai.OpenAI) -> None:
-    response = client.responses.create(
+def test_log_probabilities(scripted: openai.OpenAI) -> None:
+    response = scripted.responses.create(
         model=MODEL, input="one two", include=["message.output_text.logprobs"], top_logprobs=2
     )
     message = response.output[0]
@@ -234,24 +241,24 @@ def test_parallel_calls(client: openai.OpenAI) -> None:
     assert calls(tool_choice="none") == []
 
 
-def test_custom_tools(client: openai.OpenAI) -> None:
+def test_custom_tools(scripted: openai.OpenAI) -> None:
     grammar = {"type": "grammar", "syntax": "regex", "definition": r"^\d{2}$"}
     tools: list[Any] = [{"type": "custom", "name": "run", "format": grammar}]
-    (call,) = client.responses.create(model=MODEL, input="x", tools=tools).output
+    (call,) = scripted.responses.create(model=MODEL, input="x", tools=tools).output
     assert call.type == "custom_tool_call"
     assert call.input == "11"
 
 
-def test_remote_mcp_with_an_approval(client: openai.OpenAI) -> None:
+def test_remote_mcp_with_an_approval(scripted: openai.OpenAI) -> None:
     tools: list[Any] = [
         {"type": "mcp", "server_label": "docs", "server_url": "https://docs.test/mcp", "allowed_tools": ["search"]}
     ]
-    first = client.responses.create(model=MODEL, input="how?", tools=tools)
+    first = scripted.responses.create(model=MODEL, input="how?", tools=tools)
     listed, request = first.output
     assert listed.type == "mcp_list_tools"
     assert [tool.name for tool in listed.tools] == ["search"]
     assert request.type == "mcp_approval_request"
-    second = client.responses.create(
+    second = scripted.responses.create(
         model=MODEL,
         input=[{"type": "mcp_approval_response", "approval_request_id": request.id, "approve": True}],
         tools=tools,
