@@ -119,11 +119,14 @@ def test_a_bounded_answer(client: openai.OpenAI) -> None:
     assert len(response.output_text.split()) == 16
 
 
-def test_a_refusal_and_a_failure(client: openai.OpenAI) -> None:
+def test_a_refusal(client: openai.OpenAI) -> None:
     message = client.responses.create(model=MODEL, input="[refuse]").output[0]
     assert message.type == "message"
     assert message.content[0].type == "refusal"
-    failed = client.responses.create(model=MODEL, input="[fail]")
+
+
+def test_a_failure(scripted: openai.OpenAI) -> None:
+    failed = scripted.responses.create(model=MODEL, input="[fail]")
     assert failed.status == "failed"
     assert failed.error
     assert failed.error.code == "server_error"
@@ -368,7 +371,7 @@ def test_a_bad_request_says_where_it_is_bad(client: openai.OpenAI, fields: dict[
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(401, openai.AuthenticationError), (429, openai.RateLimitError), (500, openai.InternalServerError)],
+    [(400, openai.BadRequestError), (429, openai.RateLimitError), (500, openai.InternalServerError)],
 )
 def test_errors_that_are_asked_for(client: openai.OpenAI, status: int, kind: type[openai.APIStatusError]) -> None:
     with pytest.raises(kind) as caught:
@@ -376,6 +379,11 @@ def test_errors_that_are_asked_for(client: openai.OpenAI, status: int, kind: typ
     assert caught.value.response.headers["retry-after"] == "2"
     with pytest.raises(kind):
         client.responses.create(model=MODEL, input=f"[error {status} 2]", stream=True)
+
+
+def test_a_wrong_key(scripted: openai.OpenAI) -> None:
+    with pytest.raises(openai.AuthenticationError):
+        scripted.responses.create(model=MODEL, input="[error 401]")
 
 
 def test_a_stream_that_fails(client: openai.OpenAI) -> None:

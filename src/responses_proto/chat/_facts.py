@@ -32,18 +32,18 @@ __all__ = [
     "usage_of",
 ]
 
-Wire: TypeAlias = Mapping[str, Any]
+_Wire: TypeAlias = Mapping[str, Any]
 
 
-def mapping(value: object) -> Wire:
+def mapping(value: object) -> _Wire:
     """Return an object of JSON; an empty one if it is anything else."""
-    return cast("Wire", value) if isinstance(value, Mapping) else {}
+    return cast("_Wire", value) if isinstance(value, Mapping) else {}
 
 
-def objects(value: object) -> list[Wire]:
+def objects(value: object) -> list[_Wire]:
     """Return the objects of a list of JSON."""
     return (
-        [cast("Wire", one) for one in cast("list[object]", value) if isinstance(one, Mapping)]
+        [cast("_Wire", one) for one in cast("list[object]", value) if isinstance(one, Mapping)]
         if isinstance(value, list)
         else []
     )
@@ -62,10 +62,10 @@ def count(value: object) -> int:
 # ---- the choice
 
 
-_NOTHING: Final[Wire] = {}
+_NOTHING: Final[_Wire] = {}
 
 
-def first_choice(chunk: Wire) -> Wire:
+def first_choice(chunk: _Wire) -> _Wire:
     """Return the choice that counts: the first, because one is asked for."""
     return next((one for one in objects(chunk.get("choices")) if one.get("index") in (0, None)), _NOTHING)
 
@@ -75,7 +75,7 @@ def first_choice(chunk: Wire) -> Wire:
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
 
 
-def reasoning_text(delta: Wire) -> str:
+def reasoning_text(delta: _Wire) -> str:
     """Return the reasoning of a delta, by whatever field says it. Some servers say it in several."""
     return next((text for name in _REASONING_FIELDS if (text := string(delta.get(name)))), "")
 
@@ -100,18 +100,18 @@ def parts_of(content: object) -> Iterator[tuple[str, str]]:
                 yield "text", string(part.get("text"))
 
 
-def image_url(part: Wire) -> str:
+def image_url(part: _Wire) -> str:
     """Return the URL of an image part, in either form."""
     image = part.get("image_url")
     return image if isinstance(image, str) else string(mapping(image).get("url"))
 
 
-def image_urls(delta: Wire) -> list[str]:
+def image_urls(delta: _Wire) -> list[str]:
     """Return the URLs of the images that a delta adds."""
     return [url for part in objects(delta.get("images")) if (url := image_url(part))]
 
 
-def citations(delta: Wire) -> list[UrlCitation]:
+def citations(delta: _Wire) -> list[UrlCitation]:
     """Return the citations of web pages that a delta adds."""
     found: list[UrlCitation] = []
     for annotation in objects(delta.get("annotations")):
@@ -131,7 +131,7 @@ def citations(delta: Wire) -> list[UrlCitation]:
 # ---- log probabilities
 
 
-def logprobs(choice: Wire) -> list[LogProb]:
+def logprobs(choice: _Wire) -> list[LogProb]:
     """Return the log probabilities of a choice, in the current form or in the one of completions."""
     value = mapping(choice.get("logprobs"))
     content = value.get("content")
@@ -140,7 +140,7 @@ def logprobs(choice: Wire) -> list[LogProb]:
     return list(_legacy_logprobs(value))
 
 
-def _logprob(value: Wire) -> LogProb:
+def _logprob(value: _Wire) -> LogProb:
     return LogProb(
         token=string(value.get("token")),
         logprob=_number(value.get("logprob")),
@@ -154,7 +154,7 @@ def _logprob(value: Wire) -> LogProb:
     )
 
 
-def _legacy_logprobs(value: Wire) -> Iterator[LogProb]:
+def _legacy_logprobs(value: _Wire) -> Iterator[LogProb]:
     tokens, numbers, tops = value.get("tokens"), value.get("token_logprobs"), value.get("top_logprobs")
     if not isinstance(tokens, list) or not isinstance(numbers, list):
         return
@@ -182,7 +182,7 @@ def _bytes(value: object) -> Any:
 # ---- usage
 
 
-def usage_of(chunk: Wire) -> Wire:
+def usage_of(chunk: _Wire) -> _Wire:
     """Return the usage that a chunk states, wherever it does; empty if it does not."""
     choice = first_choice(chunk)
     for holder in (chunk, mapping(chunk.get("x_groq")), choice):
@@ -200,7 +200,7 @@ def usage_of(chunk: Wire) -> Wire:
     return {}
 
 
-def merged_usage(before: Wire, after: Wire) -> Wire:
+def merged_usage(before: _Wire, after: _Wire) -> _Wire:
     """Return the usage as stated last, with what only an earlier statement has."""
     merged = {**before, **{key: value for key, value in after.items() if value is not None}}
     for key in ("prompt_tokens_details", "completion_tokens_details"):
@@ -210,7 +210,7 @@ def merged_usage(before: Wire, after: Wire) -> Wire:
     return merged
 
 
-def as_usage(value: Wire) -> Usage:
+def as_usage(value: _Wire) -> Usage:
     """Return a usage in the form of the Responses API."""
     given, made = mapping(value.get("prompt_tokens_details")), mapping(value.get("completion_tokens_details"))
     input_tokens = count(value.get("prompt_tokens", value.get("input_tokens")))
@@ -227,9 +227,7 @@ def as_usage(value: Wire) -> Usage:
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         total_tokens=input_tokens + output_tokens,
-        input_tokens_details=InputTokensDetails(
-            cached_tokens=count(cached), cache_write_tokens=count(written) if written is not None else UNSET
-        ),
+        input_tokens_details=InputTokensDetails(cached_tokens=count(cached), cache_write_tokens=count(written)),
         output_tokens_details=OutputTokensDetails(reasoning_tokens=min(reasoning, output_tokens)),
     )
 
@@ -237,7 +235,7 @@ def as_usage(value: Wire) -> Usage:
 # ---- errors
 
 
-def error_in(chunk: Wire, event: str = "") -> Any:
+def error_in(chunk: _Wire, event: str = "") -> Any:
     """Return the error that a chunk is or has, to be read by ``api_error_from``; ``None`` if there is none."""
     if chunk.get("error"):
         return dict(chunk)

@@ -122,6 +122,7 @@ class ChatDecoder:
         self._in_text = False  # whether the open part of the message is a text
         self._details: list[dict[str, Any]] = []
         self._audio: dict[str, Any] = {}
+        self._audio_pieces: dict[str, list[str]] = {"data": [], "transcript": []}
         self._logprobs: list[LogProb] = []
         self._citations: list[UrlCitation] = []
         self._calls = CallTable(emitter, offered_tools(request, context, hosted), context)
@@ -355,10 +356,9 @@ class ChatDecoder:
             return
         self._keep(audio)
         data, transcript = string(audio.get("data")), string(audio.get("transcript"))
-        joined = {
-            name: string(self._audio.get(name)) + said for name, said in (("data", data), ("transcript", transcript))
-        }
-        self._audio |= {**audio, **joined}
+        self._audio |= audio
+        self._audio_pieces["data"].append(data)
+        self._audio_pieces["transcript"].append(transcript)
         if data or transcript:
             self._events += self._emitter.audio(data, transcript)
         self._say(transcript)
@@ -464,8 +464,9 @@ class ChatDecoder:
         message, self._message = self._message, None
         self._in_text, self._parts = False, 0
         if self._audio:
-            audio, self._audio = self._audio, {}
-            message.extend({"audio": audio})
+            joined = {name: "".join(pieces) for name, pieces in self._audio_pieces.items()}
+            message.extend({"audio": {**self._audio, **joined}})
+            self._audio = {}
         message.close(status)
         self._events += self._emitter.events()
 

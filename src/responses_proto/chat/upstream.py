@@ -210,9 +210,10 @@ class ChatUpstream:
 
 def _provider_at(base_url: str | None, profile: ChatProfile) -> Provider:
     """Return how a provider is called. The key in its own variable is for its own address only."""
+    provider = attrs.evolve(profile.provider, base_url_env=())  # the environment is not asked for the address
     if base_url is None or profile_for(base_url).provider == profile.provider:
-        return profile.provider
-    return attrs.evolve(profile.provider, key_env=(), key_file=(), key_needed=False)
+        return provider
+    return attrs.evolve(provider, key_env=(), key_file=(), key_needed=False)
 
 
 class ChatAnswer:

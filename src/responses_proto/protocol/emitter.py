@@ -563,7 +563,6 @@ class CallWriter(ItemWriter):
             text = "".join(self._fields.get(self._delta_field.field, ()))
             self._item = _put(self._item, self._delta_field.field, text)
             self._done(self._delta_field, 0, text)
-            self._report("works")
 
     def close(self, status: str = "completed") -> None:
         """Close the text and the item with this status. Do nothing if it is closed."""
@@ -786,10 +785,7 @@ class Emitter:
         return self._add(FunctionCallWriter(self._recorder, len(self._items), item))
 
     def call(self, item: Item) -> CallWriter:
-        """Open a call of any type whose text grows by deltas, such as ``mcp_call``, and return its writer.
-
-        Of the item, everything but its text and status counts.
-        """
+        """Open a call of any type whose text grows by deltas, such as ``mcp_call``, and return its writer."""
         return self._add(CallWriter(self._recorder, len(self._items), item))
 
     def audio(self, data: str = "", transcript: str = "") -> list[Event]:
