@@ -248,11 +248,11 @@ class _Answer:
         """Write the response, to its end."""
         tools, reply = self._tools, self._reply
         # What is wrong with the request is found before anything is written: it can become an HTTP error only until then.
-        body = self._bridge.body(request, tools.context(), self._upstream)
         if tools.has_work():
+            self._bridge.body(attrs.evolve(request, tool_choice="auto"), tools.context(), self._upstream)
             await tools.list_tools()
             await tools.run_approved()
-            body = self._bridge.body(request, tools.context(), self._upstream)
+        body = self._bridge.body(request, tools.context(), self._upstream)
         for turn in range(1, self._bridge.max_turns + 1):
             decoder = await self._ask(request, body)
             if decoder is None:
