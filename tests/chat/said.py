@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -111,6 +112,8 @@ def said_by(turn: ChatTurn) -> dict[str, Any]:
 def said_in(decoded: Decoded) -> dict[str, Any]:
     """Return what a decoded turn says, in the same form."""
     response = decoded.response
+    kinds = [item.type for item in response.output if item.type in ("message", "reasoning")]
+    assert all(one != next_one for one, next_one in itertools.pairwise(kinds)), kinds  # items are not cut in two
     parts = [
         part
         for item in response.output

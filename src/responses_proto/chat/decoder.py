@@ -447,8 +447,8 @@ class ChatDecoder:
         return self._message
 
     def _open_reasoning(self) -> ReasoningWriter:
-        self._close_message()
         if self._reasoning is None:
+            self._close_message()
             self._count_item()
             self._reasoning = self._emitter.reasoning()
         return self._reasoning
@@ -457,10 +457,9 @@ class ChatDecoder:
         self._close_reasoning(status)
         if self._message is None:
             return
-        if self._citations or self._logprobs:
-            if not self._in_text:
-                self._add_text("")
-            self._cite()
+        if self._logprobs or (self._citations and not self._in_text):
+            self._add_text("")
+        self._cite()
         message, self._message = self._message, None
         self._in_text, self._parts = False, 0
         if self._audio:
@@ -501,7 +500,8 @@ class ChatDecoder:
             self._fail(_bad_answer("The provider's answer ended in the middle."))
             return
         self._flush_text()
-        if not self._items and not self._calls.size and self.incomplete_reason is None:
+        silent = not self._items and not self._calls.size and self.incomplete_reason is None
+        if silent or self._citations:
             self._add_text("")  # the provider has answered, with nothing
         self._close_all("completed" if self.incomplete_reason is None else "incomplete")
 
