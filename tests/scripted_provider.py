@@ -76,7 +76,11 @@ def _read(body: dict[str, Any]) -> tuple[CreateResponse, list[Item]]:
     items: list[dict[str, Any]] = []
     for message in body["messages"]:
         items += _items(message)
-    wire: dict[str, Any] = {"model": body["model"], "input": [], "tools": [_tool(tool) for tool in body.get("tools", ())]}
+    wire: dict[str, Any] = {
+        "model": body["model"],
+        "input": [],
+        "tools": [_tool(tool) for tool in body.get("tools", ())],
+    }
     for theirs, ours in (("max_completion_tokens", "max_output_tokens"), ("max_tokens", "max_output_tokens")):
         if theirs in body:
             wire[ours] = body[theirs]

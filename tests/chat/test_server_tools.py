@@ -522,5 +522,3 @@ def test_other_hosted_tools_are_refused(backend: str) -> None:
             assert provider.requests == []
 
     run(backend, test)
-
-

@@ -319,12 +319,12 @@ class ChatAnswer:
         exchange = self._opened()
         body = await exchange.read(self._core.limits, self._first)
         value = read_object(body, self._core.limits)
-        if value is None:
+        if value is not None and is_error(value) and not value.get("choices"):
+            raise error_from_reply(exchange, body, self._core.secret)
+        if value is None or not value.get("choices"):
             raise unexpected_reply(
                 exchange, body, self._core.secret, expected="a chat completion", retry_safety="unsafe"
             )
-        if is_error(value) and not value.get("choices"):
-            raise error_from_reply(exchange, body, self._core.secret)
         return value
 
     def _opened(self) -> Exchange:
