@@ -22,11 +22,9 @@ from responses_proto.models import (
     FunctionCallOutput,
     FunctionTool,
     ImageGenerationCall,
-    McpApprovalFilter,
     McpCall,
     McpListTools,
     McpTool,
-    McpToolFilter,
     Message,
     NamespaceTool,
     OutputText,
@@ -484,31 +482,13 @@ def test_an_mcp_call_is_an_open_item_until_the_server_has_run_it() -> None:
     assert decoder.calls == []
 
 
-@pytest.mark.parametrize(
-    ("approval", "name", "needed"),
-    [
-        ("always", "search", True),
-        (None, "search", True),
-        ("never", "write", False),
-        (McpApprovalFilter(never=McpToolFilter(tool_names=["search"])), "search", False),
-        (McpApprovalFilter(never=McpToolFilter(tool_names=["search"])), "write", True),
-        (McpApprovalFilter(always=McpToolFilter(tool_names=["search"])), "search", True),
-        (McpApprovalFilter(always=McpToolFilter(tool_names=["search"])), "write", False),
-        (McpApprovalFilter(never=McpToolFilter(read_only=True)), "search", False),
-        (McpApprovalFilter(never=McpToolFilter(read_only=True)), "write", True),
-        (McpApprovalFilter(never=McpToolFilter(), always=McpToolFilter(tool_names=["write"])), "write", True),
-        (McpApprovalFilter(never=McpToolFilter(read_only=True), always=McpToolFilter(tool_names=["x"])), "write", True),
-        (McpApprovalFilter(), "search", True),
-    ],
-)
-def test_an_mcp_call_that_needs_an_approval_has_no_item(approval: Any, name: str, needed: bool) -> None:
-    decoded = chunks(
-        call(index=0, id="a", name=name, arguments="{}"),
-        request=mcp_request(require_approval=approval),
-        context=[LISTED],
-    )
+def test_an_mcp_call_that_needs_an_approval_has_no_item() -> None:
+    request = mcp_request(require_approval="always")
+    decoded = chunks(call(index=0, id="a", name="search", arguments="{}"), request=request, context=[LISTED])
     (made,) = decoded.decoder.mcp_calls
-    assert (made.needs_approval, made.writer is None) == (needed, needed)
+    assert made.needs_approval
+    assert made.writer is None
+    assert decoded.response.output == []
 
 
 def test_an_mcp_call_that_is_cut_off_is_not_run() -> None:
@@ -715,7 +695,52 @@ def test_a_completion_where_a_stream_was_asked_for() -> None:
         assert decoded.response.usage is not None
 
 
+@pytest.mark.parametrize("depth", [300, 2])
+def test_arguments_nested_beyond_measure_are_those_of_one_call(depth: int) -> None:
+    given = [call(name="find", arguments='{"a":' + "[" * depth), call(name="find", arguments="{")]
+    assert len(chunks(*given, request=TOOLS).response.function_calls) == 1
+
+
+def test_log_probabilities_in_the_form_of_completions() -> None:
+    def found(**fields: Any) -> list[tuple[str, float, int]]:
+        chunk = {"choices": [{"delta": {"content": "ab"}, "logprobs": fields}]}
+        (message,) = chunks(chunk).response.output
+        assert isinstance(message, Message)
+        (part,) = message.parts
+        assert isinstance(part, OutputText)
+        return [(one.token, one.logprob, len(one.top_logprobs or ())) for one in part.logprobs or ()]
+
+    assert found(tokens=["a", "b"], token_logprobs=[-1, None], top_logprobs=[{"a": -1, "c": -2}]) == [
+        ("a", -1, 2),
+        ("b", 0, 0),
+    ]
+    assert found(tokens=["a"], token_logprobs=[-1]) == [("a", -1, 0)]
+    assert found(tokens=None, token_logprobs=[-1]) == found(tokens=["a"]) == []
+
+
+def test_audio_may_begin_with_its_id_alone() -> None:
+    (message,) = chunks(delta(audio={"id": "audio_1"})).response.output
+    assert message.extra["audio"]["id"] == "audio_1"  # type: ignore[index,call-overload] # any JSON
+
+
+def test_a_turn_that_is_over_takes_no_more_frames() -> None:
+    decoded = body(sse(delta(content="a"), delta("stop")) + b"data: x")
+    assert decoded.decoder.error is None
+
+
 # ---- usage
+
+
+def test_usage_where_only_some_providers_have_it() -> None:
+    counts = {"prompt_tokens": 3, "completion_tokens": 2}
+    for chunk in (
+        {"x_groq": {"usage": counts}},
+        {"choices": [{"delta": {}, "usage": counts}]},
+        {"timings": {"cache_n": 1, "prompt_n": 2, "predicted_n": 2}},
+    ):
+        usage = chunks(delta(content="a"), chunk).decoder.usage
+        assert usage is not None
+        assert (usage.input_tokens, usage.output_tokens) == (3, 2)
 
 
 @pytest.mark.parametrize(

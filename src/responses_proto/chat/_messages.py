@@ -7,10 +7,11 @@ its calls follow it at once, in the order of the calls, wherever in the input th
 from __future__ import annotations
 
 import hashlib
+import mimetypes
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
-from ..codec import dump, dumps, loads
+from ..codec import default_backend, dump, dumps
 from ..exceptions import DecodeError, LimitExceeded
 from ..models.content import (
     ComputerScreenshot,
@@ -80,8 +81,9 @@ def _image(part: InputImage | ComputerScreenshot, profile: ChatProfile, param: s
 def _file(part: InputFile, profile: ChatProfile, param: str) -> _Wire:
     file: _Wire = {}
     if part.file_data:
+        media_type = mimetypes.guess_type(part.filename or "")[0] or "application/pdf"
         file["file_data"] = (
-            part.file_data if part.file_data.startswith("data:") else f"data:application/pdf;base64,{part.file_data}"
+            part.file_data if part.file_data.startswith("data:") else f"data:{media_type};base64,{part.file_data}"
         )
         file["filename"] = part.filename or "file"
     elif part.file_url:
@@ -91,6 +93,8 @@ def _file(part: InputFile, profile: ChatProfile, param: str) -> _Wire:
         file["filename"] = part.filename or part.file_url.rpartition("/")[2] or "file"
     elif part.file_id:
         file["file_id"] = part.file_id
+    else:
+        refuse("A file must have 'file_data', 'file_url' or 'file_id'.", param, "invalid_value")
     return {"type": "file", "file": file}
 
 
@@ -162,7 +166,8 @@ class _Turn:
         self.details: list[Any] = []
         self.audio_id: str = ""
         self.calls: list[_Wire] = []
-        self.answers: list[tuple[str, str | Sequence[Content]] | None] = []
+        self.answers: list[tuple[str, str | Sequence[Content], str]] = []
+        """Id of a call, its output, and the parameter that has it."""
         self.answered = False
         """Whether a call has its output in the same item, so that what follows is another turn."""
 
@@ -182,7 +187,6 @@ class ChatMessages:
         self._names = {(tool.kind, tool.home, tool.name): name for name, tool in offered.items()}
         self._inputs = len(request.input) if isinstance(request.input, (list, tuple)) else 0
         self._messages: list[_Wire] = []
-        self._system: list[str] = []
         self._turn: _Turn | None = None
         self._outputs: dict[str, deque[tuple[Item, str]]] = {}
         self._ran: set[str] = {
@@ -213,8 +217,7 @@ class ChatMessages:
         self._end_turn()
         for waiting in self._outputs.values():
             for item, param in waiting:
-                if not (isinstance(item, FunctionCallOutput) and not item.call_id):
-                    refuse(f"There is no call for the output {_output_key(item)!r}.", param, "invalid_value")
+                refuse(f"No tool call found for the output {_output_key(item)!r}.", param, "invalid_value")
         return self._messages
 
     def _param(self, index: int) -> str:
@@ -273,7 +276,7 @@ class ChatMessages:
             turn.reasoning.append(item.text)
         if item.encrypted_content and item.encrypted_content.startswith(DETAILS_PREFIX):
             try:
-                details = loads(item.encrypted_content.removeprefix(DETAILS_PREFIX), Any)
+                details = default_backend().loads(item.encrypted_content.removeprefix(DETAILS_PREFIX))
             except (DecodeError, LimitExceeded):
                 return  # a client has changed it: the provider then goes on without
             if isinstance(details, list):
@@ -316,43 +319,46 @@ class ChatMessages:
                 return  # its arguments are cut off, and it was never made
             refuse(f"No tool output found for the call {call_id!r}.", param, "invalid_value")
         output, output_param = waiting.popleft()
-        self._add_call(call_id, call, _output_of(output, output_param))
+        self._add_call(call_id, call, _output_of(output), output_param)
 
-    def mcp_call(self, item: McpCall, _param: str) -> None:
+    def mcp_call(self, item: McpCall, param: str) -> None:
         """Add a call that the server made, with its output."""
         output = item.output or ""
+        if item.status == "incomplete" and not output and not item.error:
+            return  # it was cut off, and never made
         if item.error:
             output = "\n".join(filter(None, [output, f"Error: {_error_text(item.error)}"]))
-        self._mcp(item.id, item.server_label, item.name, item.arguments, output, _extra_content(item))
+        self._mcp(item, output, param)
 
-    def approval_request(self, item: McpApprovalRequest, _param: str) -> None:
+    def approval_request(self, item: McpApprovalRequest, param: str) -> None:
         """Add a call that was not approved, with that as its output. One that was made is there as an ``mcp_call``."""
         if item.id in self._denied and item.id not in self._ran:
             reason = self._denied[item.id]
             output = "The user did not approve this call." + (f" Reason: {reason}" if reason else "")
-            self._mcp(item.id, item.server_label, item.name, item.arguments, output, _extra_content(item))
+            self._mcp(item, output, param)
 
-    def _mcp(self, id_: str, label: str, name: str, arguments: str, output: str, extra: _Wire) -> None:
-        function = {"name": self._chat_name("mcp", label, name), "arguments": arguments or "{}"}
-        self._add_call(id_, {"type": "function", "function": function, **extra}, output)
-        if self._turn is not None:
-            self._turn.answered = True
+    def _mcp(self, item: McpCall | McpApprovalRequest, output: str, param: str) -> None:
+        name = self._chat_name("mcp", item.server_label, item.name)
+        function = {"name": name, "arguments": item.arguments or "{}"}
+        turn = self._add_call(
+            item.id, {"type": "function", "function": function, **_extra_content(item)}, output, param
+        )
+        turn.answered = True
 
-    def _add_call(self, call_id: str, call: _Wire, output: str | Sequence[Content]) -> None:
+    def _add_call(self, call_id: str, call: _Wire, output: str | Sequence[Content], param: str) -> _Turn:
         turn = self._open_turn()
         short = _call_id(call_id, self._profile)
         turn.calls.append({"id": short, **call})
-        turn.answers.append((short, output))
+        turn.answers.append((short, output, param))
+        return turn
 
     def output(self, item: Item, param: str) -> None:
         """End the turn whose outputs begin here. The outputs themselves were added with their calls."""
+        self._end_turn()
         if isinstance(item, FunctionCallOutput) and not item.call_id:
-            self._end_turn()
             content = _content(item.output, self._profile, param)
             text = content if isinstance(content, str) else dumps(content).decode()
             self._messages.append({"role": "user", "content": f"Output of {item.name or 'a tool'}: {text}"})
-            return
-        self._end_turn()
 
     def generated_image(self, item: ImageGenerationCall, _param: str) -> None:
         """Add an image that was generated, as one that the model is shown."""
@@ -379,9 +385,10 @@ class ChatMessages:
 
     def _end_turn(self) -> None:
         turn, self._turn = self._turn, None
-        if turn is None:
-            return
-        message: _Wire = {"role": "assistant", "content": "".join(turn.texts) or None}
+        text = "".join(turn.texts) if turn is not None else ""
+        if turn is None or not (text or turn.refusals or turn.audio_id or turn.calls):
+            return  # reasoning without anything else was cut off
+        message: _Wire = {"role": "assistant", "content": text or None}
         self._add_reasoning(turn, message)
         if turn.refusals:
             message["refusal"] = "".join(turn.refusals)
@@ -389,10 +396,6 @@ class ChatMessages:
             message["audio"] = {"id": turn.audio_id}
         if turn.calls:
             message["tool_calls"] = turn.calls
-        elif message["content"] is None:
-            message["content"] = ""
-        if not any(message.get(key) for key in message if key != "role"):
-            return  # reasoning that the provider does not want back, and nothing else
         self._messages.append(message)
         self._add_answers(turn)
 
@@ -416,18 +419,18 @@ class ChatMessages:
 
     def _add_answers(self, turn: _Turn) -> None:
         shown: list[_Wire] = []
-        for call_id, output in filter(None, turn.answers):
-            content, rest = self._tool_content(output)
+        for call_id, output, param in turn.answers:
+            content, rest = self._tool_content(output, param)
             self._messages.append({"role": "tool", "tool_call_id": call_id, "content": content})
             if rest:
                 shown += [{"type": "text", "text": f"From the output of the call {call_id}:"}, *rest]
         if shown:
             self._messages.append({"role": "user", "content": shown})
 
-    def _tool_content(self, output: str | Sequence[Content]) -> tuple[str | list[_Wire], list[_Wire]]:
+    def _tool_content(self, output: str | Sequence[Content], param: str) -> tuple[str | list[_Wire], list[_Wire]]:
         if isinstance(output, str):
             return output, []
-        parts = _chat_parts(output, self._profile, "input")
+        parts = _chat_parts(output, self._profile, f"{param}.output")
         texts = [part for part in parts if part["type"] == "text"]
         rest = [part for part in parts if part["type"] != "text"]
         if rest and self._profile.tool_output_lists:
@@ -450,10 +453,10 @@ _OUTPUT_KEYS: Final = {
 
 def _output_key(item: Item) -> str:
     key = _OUTPUT_KEYS.get(item.type)
-    return str(getattr(item, key) or "") if key and ITEMS[item.type].fate == "translated" else ""
+    return str(getattr(item, key) or "") if key and ITEMS[item.type].apply is not None else ""
 
 
-def _output_of(item: Item, _param: str) -> str | Sequence[Content]:
+def _output_of(item: Item) -> str | Sequence[Content]:
     output: Any = getattr(item, "output", "")
     if isinstance(output, ComputerScreenshot):
         return [output]
@@ -516,11 +519,11 @@ ITEMS: Final[Mapping[str, Row[Any]]] = table(
     ]
     + [
         dropped("mcp_approval_response", "the call or its denial says it"),
-        dropped("mcp_list_tools", "its tools are offered as functions"),
-        dropped("additional_tools", "its tools are offered with the others"),
+        translated("mcp_list_tools", "functions: its tools, as far as they are allowed"),
+        translated("additional_tools", "its tools are offered with the others"),
         dropped("tool_search_call", "there is nothing to search: the tools are offered"),
-        dropped("tool_search_output", "its tools are offered with the others"),
-        dropped("configuration_update", "its settings are those of the request"),
+        translated("tool_search_output", "its tools are offered with the others"),
+        translated("configuration_update", "its settings replace those of the request"),
         dropped("web_search_call", _SHOWN),
         dropped("x_search_call", _SHOWN),
         dropped("file_search_call", _SHOWN),

@@ -29,7 +29,10 @@ ReasoningField: TypeAlias = Literal["reasoning_content", "reasoning", "reasoning
 
 @attrs.frozen(kw_only=True)
 class ChatProfile:
-    """What one provider understands. Immutable; ``attrs.evolve`` one of :data:`PROFILES` for a server that differs."""
+    """What one provider understands. Immutable; ``attrs.evolve`` one of :data:`PROFILES` for a server that differs.
+
+    Raises ``UsageError`` if reasoning is text between tags, but there are no tags.
+    """
 
     name: str
     provider: Provider
@@ -83,6 +86,10 @@ class ChatProfile:
     """Whether the usage of a stream is asked for with ``stream_options``."""
     truncation: JSONObject = attrs.field(factory=dict["str", "JSONObject"])
     """What is added to the request for ``truncation: auto``."""
+
+    def __attrs_post_init__(self) -> None:
+        if not self.think_tags and (self.think_open or self.reasoning == "think"):
+            raise UsageError(f"profile {self.name!r} has reasoning in the text: think_tags must have a pair of tags")
 
 
 _SAMPLING: Final = frozenset({"temperature", "top_p"})

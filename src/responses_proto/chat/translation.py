@@ -91,6 +91,8 @@ class _Translation:
 
     def _messages(self) -> list[_Wire]:
         messages = chat_messages(self.request, self.context, self.offered, self.profile)
+        if not messages:
+            refuse("There is no input: send 'input' or 'conversation'.", "input", "missing_required_parameter")
         note = self.result.pop(_FORMAT_NOTE, None)
         if note is not None:
             if messages and messages[0]["role"] in ("system", "developer") and isinstance(messages[0]["content"], str):
