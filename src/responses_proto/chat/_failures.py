@@ -59,6 +59,7 @@ def _from_answer(error: APIError, name: str, *, forwarded: bool) -> APIError:
         return bad_gateway("The model's server refuses the key of this server.", "upstream_unauthorized")
     if error.status is not None and error.status < HTTPStatus.BAD_REQUEST:
         _log.warning("the upstream %s failed: %s", name, error)
+        return bad_gateway("The model's server did not send a chat completion.")
     if status in (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY):
         status = HTTPStatus.BAD_REQUEST
     elif status in _NO_LONGER or status > HTTPStatus.GATEWAY_TIMEOUT:

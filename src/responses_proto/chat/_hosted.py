@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import attrs
 
-from ..codec import loads
+from ..codec import default_backend
 from ..exceptions import DecodeError, LimitExceeded, UsageError
 from ..models.actions import LogsOutput, SearchAction
 from ..models.items import CodeInterpreterCall, FileSearchCall, WebSearchCall
@@ -75,7 +75,7 @@ def stand_ins(executors: Mapping[str, ToolExecutor]) -> dict[str, FunctionTool]:
 def open_call(type_: str, arguments: str, ids: Ids) -> Item:
     """Return the item of a call that begins. ``arguments`` are those of the function, as the model wrote them."""
     try:
-        value = loads(arguments.encode("utf-8", "replace"), object)
+        value: Any = default_backend().loads(arguments)
     except (DecodeError, LimitExceeded):
         value = None
     return _ITEMS[type_](cast("Mapping[str, Any]", value) if isinstance(value, dict) else {"text": arguments}, ids)

@@ -114,7 +114,7 @@ def _entry(text: str) -> _Entry:
     if host == "localhost":
         return _Entry(port, name=host, networks=_LOOPBACK)
     try:
-        network = ipaddress.ip_network(host)
+        network = ipaddress.ip_network(_address(host) or host)
     except ValueError:
         if not _NAME.fullmatch(host) or _is_number(host):
             message = "is not a host: expected a name, *.name, *, an address or a network, perhaps with a port"
@@ -165,8 +165,8 @@ def _inner(address: _Address) -> _Address:
 
 
 def _is_public(address: _Address) -> bool:
-    if isinstance(address, ipaddress.IPv6Address) and address.teredo is not None:
-        return False  # the address of a host behind a tunnel's relay
+    if isinstance(address, ipaddress.IPv6Address) and (address.teredo is not None or address.is_site_local):
+        return False  # a host behind the relay of a tunnel, or of a private network of old
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 

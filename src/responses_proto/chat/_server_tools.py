@@ -176,7 +176,7 @@ class ServerTools:
             self._transport(tool)
         except UsageError as error:
             raise invalid(
-                f"The headers of {tool.server_label!r} cannot be sent: {error}.", f"{param}.headers"
+                f"The headers of {tool.server_label!r} cannot be sent: {error}.", f"{param}.headers", "invalid_value"
             ) from None
 
     async def __aenter__(self) -> Self:

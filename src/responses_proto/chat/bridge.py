@@ -248,13 +248,15 @@ class _Answer:
         """Write the response, to its end."""
         tools, reply = self._tools, self._reply
         # What is wrong with the request is found before anything is written: it can become an HTTP error only until then.
-        body = self._bridge.body(request, tools.context(), self._upstream)
         if tools.has_work():
+            self._bridge.body(attrs.evolve(request, tool_choice="auto"), tools.context(), self._upstream)
             await tools.list_tools()
             await tools.run_approved()
-            body = self._bridge.body(request, tools.context(), self._upstream)
+        body = self._bridge.body(request, tools.context(), self._upstream)
         for turn in range(1, self._bridge.max_turns + 1):
             decoder = await self._ask(request, body)
+            if decoder is None:
+                return
             if decoder.incomplete_reason is not None:
                 await reply.incomplete(decoder.incomplete_reason, self._usage)
                 return
@@ -283,8 +285,11 @@ class _Answer:
             left = max(0, left - self._last_usage.output_tokens)
         return attrs.evolve(request, tool_choice=choice, max_output_tokens=left)
 
-    async def _ask(self, request: CreateResponse, body: dict[str, Any]) -> ChatDecoder:
-        """Ask the upstream once, and write what it says."""
+    async def _ask(self, request: CreateResponse, body: dict[str, Any]) -> ChatDecoder | None:
+        """Ask the upstream once, and write what it says. Return ``None`` if that failed in the middle: the response has failed.
+
+        Raises ``APIError`` if it failed before it said anything, so that the error can become that of HTTP.
+        """
         reply = self._reply
         try:
             async with self._upstream.open(body, api_key=self._api_key) as answer:
@@ -305,7 +310,12 @@ class _Answer:
                 if decoder.error is not None:
                     raise decoder.error
         except ResponsesProtoError as error:
-            raise failure_for_client(error, self._name, forwarded=self._api_key is not None) from error
+            failure = failure_for_client(error, self._name, forwarded=self._api_key is not None)
+            if not reply.response.output:
+                raise failure from error
+            code, type_ = failure.code or "server_error", failure.type or "server_error"
+            await reply.fail(code, failure.message, type=type_, param=failure.param, usage=self._usage)
+            return None
         self._last_usage = decoder.usage
         self._usage = _sum(self._usage, decoder.usage)
         return decoder

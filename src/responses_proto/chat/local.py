@@ -55,7 +55,13 @@ def chat_client(
     from ..server.app import ResponsesApp  # noqa: PLC0415 - needs the extra `server`, which the rest of the folder does not
 
     upstream = ChatUpstream(
-        base_url, api_key, profile=profile, http_client=http_client, timeouts=timeouts, retry=retry, gate=gate
+        base_url,
+        api_key,
+        profile=profile,
+        http_client=http_client,
+        timeouts=timeouts,
+        retry=retry or RetryPolicy(),
+        gate=gate,
     )
     bridge = ChatBridge(upstream, allow_mcp=allow_mcp, tools=tools, unknown_parameters=unknown_parameters)
     how: Literal["pass"] | None = "pass" if unknown_parameters == "pass" else None

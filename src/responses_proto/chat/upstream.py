@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ..client.transport._exchange import Exchange
     from ..client.transport.base import Transport
     from ..client.transport.http import HTTPClient
+    from ..providers import Provider
     from ..typing import JSONObject
 
 __all__ = ["ChatAnswer", "ChatUpstream"]
@@ -53,6 +54,9 @@ _LIMITS: Final = Limits(
     max_event_bytes=16 * _MIB, max_buffered_bytes=64 * _MIB, max_response_bytes=64 * _MIB, max_json_values=200_000
 )
 """Bounds on what an upstream sends, unless the operator has others: a server has many requests at once."""
+
+_RETRY: Final = RetryPolicy(attempts=2, max_retry_after=0.5)
+"""A client waits meanwhile, and can repeat its request itself: only what is over in a moment is waited for here."""
 
 
 class ChatUpstream:
@@ -65,7 +69,7 @@ class ChatUpstream:
     - ``key``: whose key the provider gets: the operator's (``"own"``), or that which the client has sent (``"forward"``).
     - ``models``: the names of models to list, for a provider that does not list its own.
     - ``http_client``, ``timeouts``, ``retry``, ``limits``, ``gate``, ``headers``, ``hooks``: as for
-      :class:`~responses_proto.ResponsesClient`.
+      :class:`~responses_proto.ResponsesClient`. By default, a refused request is repeated once, and only if it need not wait.
 
     Call :meth:`aclose` at the end, or use it in ``async with``. Raises ``UsageError`` for an address, key or setting that is invalid.
     """
@@ -100,7 +104,7 @@ class ChatUpstream:
         """Whether the provider gets the key of the client."""
         self.model_names: list[str] | None = None if models is None else [*models]
         """The names of models to list; ``None`` asks the provider."""
-        provider = attrs.evolve(self.profile.provider, base_url_env=())  # the environment is not asked for the address
+        provider = _provider_at(base_url, self.profile)
         given_key = "" if callable(api_key) or self.forwards_key else api_key
         provider, url, found_key = resolve_endpoint(base_url, given_key, provider, os.environ)
         own_headers = hidden_headers(headers)
@@ -133,7 +137,7 @@ class ChatUpstream:
             key=source,
             timeouts=timeouts or Timeouts(),
             limits=limits or _LIMITS,
-            retry=retry or RetryPolicy(),
+            retry=retry or _RETRY,
             hooks=hooks or Hooks(),
             converter=default_converter(),
             gate=gate,
@@ -202,6 +206,14 @@ class ChatUpstream:
         if api_key is None:
             return CallOptions()
         return CallOptions(headers={self._key_header: HiddenStr(f"{self._key_prefix}{api_key}")})
+
+
+def _provider_at(base_url: str | None, profile: ChatProfile) -> Provider:
+    """Return how a provider is called. The key in its own variable is for its own address only."""
+    provider = attrs.evolve(profile.provider, base_url_env=())  # the environment is not asked for the address
+    if base_url is None or profile_for(base_url).provider == profile.provider:
+        return provider
+    return attrs.evolve(provider, key_env=(), key_file=(), key_needed=False)
 
 
 class ChatAnswer:
@@ -307,12 +319,12 @@ class ChatAnswer:
         exchange = self._opened()
         body = await exchange.read(self._core.limits, self._first)
         value = read_object(body, self._core.limits)
-        if value is None:
+        if value is not None and is_error(value) and not value.get("choices"):
+            raise error_from_reply(exchange, body, self._core.secret)
+        if value is None or not value.get("choices"):
             raise unexpected_reply(
                 exchange, body, self._core.secret, expected="a chat completion", retry_safety="unsafe"
             )
-        if is_error(value) and not value.get("choices"):
-            raise error_from_reply(exchange, body, self._core.secret)
         return value
 
     def _opened(self) -> Exchange:
