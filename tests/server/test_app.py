@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
-from tests.asgi import body, connected, parse_stream, send_request
+from tests.asgi import Client, body, connected, parse_stream, send_request
 from tests.support import both_loops, run
 
 from responses_proto.codec import loads
-from responses_proto.exceptions import APIError, NotFoundError, RateLimitError, ServerError, UsageError
+from responses_proto.exceptions import (
+    APIError,
+    LocalProtocolError,
+    NotFoundError,
+    RateLimitError,
+    ServerError,
+    UsageError,
+)
 from responses_proto.models.content import OutputText
 from responses_proto.models.items import FunctionCall, Message
 from responses_proto.models.response import Response
@@ -20,7 +28,7 @@ from responses_proto.scripted import Scripted
 from responses_proto.server import ResponsesApp
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from responses_proto.models.request import CreateResponse
     from responses_proto.server import Reply
@@ -309,6 +317,125 @@ def test_keys(authorization: str | None, status: int) -> None:
         assert "one" not in client.content.decode()
 
 
+async def identity_of_token(key: str) -> str | None:
+    await anyio.lowlevel.checkpoint()
+    return key.partition(":")[2] or None
+
+
+@both_loops
+@pytest.mark.parametrize(
+    ("keys", "key", "identity"),
+    [
+        ({"one": "alice", "two": "bob"}, "two", "bob"),
+        ({"one": "alice"}, "two", None),
+        ({"one": "alice"}.get, "one", "alice"),
+        ({"one": "alice"}.get, "two", None),
+        (identity_of_token, "token:carol", "carol"),
+        (identity_of_token, "token:", None),
+        (identity_of_token, "", None),
+    ],
+)
+def test_a_handler_learns_who_calls_and_the_headers_and_the_query(
+    backend: str, keys: Any, key: str, identity: str | None
+) -> None:
+    seen: list[Reply] = []
+
+    async def handler(_request: CreateResponse, reply: Reply) -> None:
+        seen.append(reply)
+
+    app = ResponsesApp(handler, keys=keys)
+    headers = {"authorization": f"Bearer {key}", "X-Team": "blue"}
+    client = send_request(backend, app, body(), headers=headers, path="/v1/responses?region=eu&region=us&empty=")
+    if identity is None:
+        assert (client.status, client.error["code"], seen) == (401, "invalid_api_key", [])
+        return
+    (reply,) = seen
+    assert (client.status, reply.identity) == (200, identity)
+    assert (reply.headers["x-team"], reply.headers["authorization"]) == ("blue", f"Bearer {key}")
+    assert reply.query == {"region": "us", "empty": ""}
+
+
+def test_keys_without_names_have_identities_that_do_not_reveal_them() -> None:
+    seen: list[str | None] = []
+
+    async def handler(_request: CreateResponse, reply: Reply) -> None:
+        seen.append(reply.identity)
+
+    app = ResponsesApp(handler, keys=["one", "two"])
+    for key in ("one", "two", "one"):
+        assert send_request("asyncio", app, body(), headers={"authorization": f"Bearer {key}"}).status == 200
+    assert seen[0] == seen[2] != seen[1]
+    assert not any(key in str(seen) for key in ("one", "two"))
+    assert send_request("asyncio", ResponsesApp(handler), body(), headers={"authorization": "Bearer x"}).status == 200
+    assert seen[3] is None
+
+
+def test_an_error_of_the_function_for_keys_is_an_answer(caplog: pytest.LogCaptureFixture) -> None:
+    def busy(_key: str) -> str | None:
+        raise APIError.for_status(429)("Slow down.", status=429, code="slow_down")
+
+    def broken(_key: str) -> str | None:
+        raise ValueError("the database said: hunter2")
+
+    headers = {"authorization": "Bearer k"}
+    client = send_request("asyncio", ResponsesApp(Scripted(), keys=busy), body(), headers=headers)
+    assert (client.status, client.error["code"]) == (429, "slow_down")
+    client = send_request("asyncio", ResponsesApp(Scripted(), keys=broken), body(), headers=headers)
+    assert client.status == 500
+    assert b"hunter2" not in client.content
+    assert "hunter2" in caplog.text
+
+
+@both_loops
+def test_the_resources_of_a_handler_are_open_for_as_long_as_it_may_be_called(backend: str) -> None:
+    log: list[str] = []
+    started = anyio.Event()
+
+    @contextlib.asynccontextmanager
+    async def resources() -> AsyncGenerator[None]:
+        log.append("open")
+        async with anyio.create_task_group() as tasks:
+            yield
+            tasks.cancel_scope.cancel()
+        log.append("closed")
+
+    async def handler(_request: CreateResponse, _reply: Reply) -> None:
+        try:
+            log.append("called")
+            started.set()
+            await anyio.sleep_forever()
+        finally:
+            log.append("left")
+
+    async def main() -> None:
+        async with ResponsesApp(handler, lifespan=resources) as app:
+            assert log == ["open"]
+            with pytest.raises(LocalProtocolError):
+                async with app:
+                    pass
+            assert (await Client(app).request(body(background=True))).status == 200
+            await started.wait()
+        assert log == ["open", "called", "left", "closed"]
+
+    run(backend, main)
+
+
+def test_an_application_whose_resources_fail_does_not_start() -> None:
+    @contextlib.asynccontextmanager
+    async def resources() -> AsyncGenerator[None]:
+        raise ValueError("no database")
+        yield
+
+    async def main() -> None:
+        app = ResponsesApp(Scripted(), lifespan=resources)
+        with pytest.raises(ValueError, match="no database"):
+            async with app:
+                pass
+        assert not app.service.open
+
+    run("asyncio", main)
+
+
 def test_every_path_requires_a_key() -> None:
     app = ResponsesApp(Scripted(), keys=["one"])
     for method, path in [("GET", "/models"), ("GET", "/responses/r"), ("POST", "/conversations"), ("GET", "/nowhere")]:
@@ -428,9 +555,9 @@ def test_a_missing_extra_is_named() -> None:
     assert done.stdout.count("responses-proto[server]") == 2
 
 
-@pytest.mark.parametrize("keys", ["secret", b"secret", [""], ["k", " "], [None], [5]])
+@pytest.mark.parametrize("keys", ["secret", b"secret", [""], ["k", " "], [None], [5], {"": "a"}, {"k": ""}, {"k": 5}])
 def test_invalid_keys_are_refused(keys: Any) -> None:
-    with pytest.raises(UsageError, match=r"keys=\['k'\]"):
+    with pytest.raises(UsageError, match=r"keys=(\['k'\]|\{'k': 'alice'\})"):
         ResponsesApp(Scripted(), keys=keys)
 
 

@@ -472,6 +472,21 @@ def test_keys_are_checked_before_the_connection_is_accepted(backend: str) -> Non
 
 
 @both_loops
+def test_a_handler_learns_who_has_connected(backend: str) -> None:
+    async def handler(_request: CreateResponse, reply: Reply) -> None:
+        async with reply.message() as message:
+            await message.text(f"{reply.identity} {reply.headers['x-team']}")
+
+    async def test() -> None:
+        headers = {"authorization": f"Bearer {KEY}", "x-team": "blue"}
+        async with Talk(ResponsesApp(handler, keys={KEY: "alice"}), headers=headers) as talk:
+            end = await talk.ask()
+            assert end["response"]["output"][0]["content"][0]["text"] == "alice blue"
+
+    run(backend, test)
+
+
+@both_loops
 def test_a_connection_past_its_maximum_age_accepts_no_requests(backend: str) -> None:
     async def test() -> None:
         now = 1000.0

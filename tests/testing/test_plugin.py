@@ -201,6 +201,25 @@ async def test_it(responses_server, responses_client):
     assert "2 passed" in said, said
 
 
+def test_a_provider_of_chat_completions_is_there(tmp_path: Path) -> None:
+    said = run_tests(
+        tmp_path,
+        """
+def chat(url):
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}]}).encode()
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/chat/completions", body)) as answer:
+        return json.load(answer)["choices"][0]["message"]["content"]
+
+def test_it(responses_chat):
+    assert chat(responses_chat.url) == "Hello, world."
+    responses_chat.turns = ["One.", "Two."]
+    assert [chat(responses_chat.url), chat(responses_chat.url)] == ["One.", "Two."]
+    assert responses_chat.requests[0].json["messages"][0]["content"] == "x"
+""",
+    )
+    assert "1 passed" in said, said
+
+
 def test_lists_of_events_are_compared_in_the_order_of_the_wire(tmp_path: Path) -> None:
     said = run_tests(
         tmp_path,

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from .reply import FunctionCallReply as FunctionCallReply
     from .reply import ItemReply as ItemReply
     from .reply import MessageReply as MessageReply
+    from .reply import OpenItemReply as OpenItemReply
     from .reply import ReasoningReply as ReasoningReply
     from .reply import Reply as Reply
     from .service import Service as Service
     from .service import SupportsCompact as SupportsCompact
     from .service import SupportsCount as SupportsCount
+    from .service import SupportsModels as SupportsModels
     from .stores import HistoryLink as HistoryLink
     from .stores import MemoryStore as MemoryStore
     from .stores import SQLiteStore as SQLiteStore
@@ -40,8 +42,8 @@ else:
         {
             "._task": ("Handler",),
             ".app": ("ResponsesApp",),
-            ".reply": ("FunctionCallReply", "ItemReply", "MessageReply", "ReasoningReply", "Reply"),
-            ".service": ("Service", "SupportsCompact", "SupportsCount"),
+            ".reply": ("FunctionCallReply", "ItemReply", "MessageReply", "OpenItemReply", "ReasoningReply", "Reply"),
+            ".service": ("Service", "SupportsCompact", "SupportsCount", "SupportsModels"),
             ".stores": (
                 "HistoryLink",
                 "MemoryStore",

@@ -1,33 +1,120 @@
-"""The access log: one record for each request, when it has been answered.
+"""Who calls, and the access log.
 
-The records go to the logger ``responses_proto.server.access``, at level INFO. Their facts are attributes: ``method``, ``path`` (without the
+:class:`Keys` turns the API key of a request into an identity. What a handler learns of the request beside its body is a :class:`RequestMeta`.
+
+The log has one record for each request, when it has been answered. The records go to the logger ``responses_proto.server.access``, at level INFO. Their facts are attributes: ``method``, ``path`` (without the
 query), ``status``, ``seconds``, ``request_id`` and ``client``.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import inspect
 import json
 import logging
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, cast
+from urllib.parse import parse_qsl
+
+import attrs
+
+from ..exceptions import APIError, UsageError
+from ..protocol._requests import INVALID
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable
 
-    from ._http import Scope
-
-__all__ = ["AccessRecord", "log_to_stderr"]
+__all__ = ["META", "AcceptedKeys", "AccessRecord", "Keys", "RequestMeta", "log_to_stderr"]
 
 _log: Final = logging.getLogger("responses_proto.server.access")
 _FACTS: Final = ("method", "path", "status", "seconds", "request_id", "client")
 _MAX_PATH: Final = 200  # characters
 
 
+Identified: TypeAlias = "str | Awaitable[str | None] | None"
+
+AcceptedKeys: TypeAlias = "Iterable[str] | Mapping[str, str] | Callable[[str], Identified]"
+"""API keys; a mapping of API keys to the identity of their owner; or a function that returns the identity for a key, ``None`` for a
+wrong one."""
+
+
+@attrs.frozen
+class RequestMeta:
+    """What is known of a request beside its body."""
+
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)  # they contain the key
+    """The headers of the HTTP request, or of the handshake of the WebSocket. Names are in lower case; repeated ones are joined by commas."""
+    query: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
+    """The parameters of the URL's query; of a repeated one, the last value."""
+    identity: str | None = None
+    """Who calls, as ``keys`` of the application says; ``None`` if it accepts every request."""
+
+    @classmethod
+    def of(cls, scope: Mapping[str, Any], identity: str | None) -> Self:
+        """Return what an ASGI scope says of a request."""
+        headers: dict[str, str] = {}
+        for raw_name, raw_value in scope["headers"]:
+            name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        query = dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
+        return cls(headers, query, identity)
+
+
+META: Final = "responses_proto.meta"
+"""Where the ASGI scope has the :class:`RequestMeta` of a request that was admitted."""
+
+
+class Keys:
+    """The API keys that a server accepts, and whose they are. Raises ``UsageError`` if ``keys`` is of another shape."""
+
+    def __init__(self, keys: AcceptedKeys) -> None:
+        self._identify: Callable[[str], Identified] | None = None
+        self._identities: list[tuple[bytes, str]] = []
+        if callable(keys):
+            self._identify = keys
+            return
+        # The messages must not contain a key. A single string would be taken for a collection of one-letter keys.
+        identities = cast("Mapping[object, object]", keys if isinstance(keys, Mapping) else {})
+        for key in [None] if isinstance(keys, str | bytes) else keys:
+            if not isinstance(key, str) or not key.strip():
+                raise UsageError("keys must be a collection of non-empty strings, such as keys=['k']")
+            identity = identities[key] if key in identities else _fingerprint(key.strip())
+            if not isinstance(identity, str) or not identity:
+                raise UsageError("keys must map each key to a non-empty string, such as keys={'k': 'alice'}")
+            self._identities.append((key.strip().encode(), identity))
+
+    async def identify(self, scope: Mapping[str, Any]) -> str:
+        """Return whose key a request has. Raises ``APIError`` (401) if it has none that is accepted."""
+        scheme, _, credentials = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
+        given = credentials.strip() if scheme.lower() == b"bearer" else b""
+        found: str | None = None
+        if self._identify is None:
+            # All keys are compared, each in constant time, so that the duration reveals nothing about them.
+            matches = [identity for key, identity in self._identities if hmac.compare_digest(given, key)]
+            found = matches[-1] if matches else None
+        elif given:
+            answer = self._identify(given.decode("latin-1"))
+            found = await answer if inspect.isawaitable(answer) else answer
+        if not found:
+            headers = {"www-authenticate": "Bearer"}
+            raise APIError.for_status(401)(
+                "The API key is missing or wrong.", status=401, type=INVALID, code="invalid_api_key", headers=headers
+            )
+        return found
+
+
+def _fingerprint(key: str) -> str:
+    """Return an identity for a key that has none: it differs from that of other keys, and does not reveal the key."""
+    return f"key_{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+
+
 class AccessRecord:
     """Measures one request. Set :attr:`status` when the response begins, and call :meth:`log` at its end."""
 
-    def __init__(self, scope: Scope, request_id: str) -> None:
+    def __init__(self, scope: Mapping[str, Any], request_id: str) -> None:
         self.status: int | None = None
         """The status of the response; ``None`` if there was none, because the client had left."""
         self._scope = scope

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from ..models.items import Item
     from ..models.request import CreateResponse
     from ..models.response import Response
+    from ._access import RequestMeta
 
 __all__ = ["INTERNAL_ERROR_MESSAGE", "EventSink", "Handler", "ResponseTask", "failure_events", "internal_error"]
 
@@ -84,7 +85,7 @@ class ResponseTask:
 
     ``input`` are the items of the request, and ``context`` the history followed by the input. ``history`` is the history if the
     store cannot look it up; it is stored with the response. ``running`` is the table that the task adds itself to while a client
-    may know its id. The other parameters are those of :class:`Service`.
+    may know its id. ``meta`` is what else is known of the request. The other parameters are those of :class:`Service`.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class ResponseTask:
         input: Sequence[Item],  # noqa: A002 - the field's name
         context: Sequence[Item],
         history: Sequence[Item] | None = None,
+        meta: RequestMeta | None = None,
     ) -> None:
         self._emitter = Emitter(request, now=clock(), ids=ids)
         self.id: str = self._emitter.response.id
@@ -112,7 +114,7 @@ class ResponseTask:
         self._store = store
         self._running = running
         self._history = None if history is None else [*history]
-        self._reply = Reply(self._emitter, self._publish, clock, context=context)
+        self._reply = Reply(self._emitter, self._publish, clock, context=context, meta=meta)
         self._scope = anyio.CancelScope()  # of the handler
         self._sink: EventSink | None = None
         self._sink_error: Exception | None = None

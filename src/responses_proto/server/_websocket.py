@@ -19,6 +19,7 @@ import attrs
 from ..exceptions import APIError
 from ..models.events import TERMINAL_TYPES, OutputItemDone
 from ..protocol.websocket import ServerSession, ServerTurn
+from ._access import META
 from ._http import ClientDisconnected
 from ._task import internal_error
 
@@ -67,18 +68,19 @@ class WebSockets:
     unknown_parameters: UnknownParameters = None
     """What to do with parameters of requests that are not known."""
 
-    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, until it is closed."""
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
         async with anyio.create_task_group() as tasks:
-            await _Connection(self, receive, send, tasks).serve()
+            await _Connection(self, scope, receive, send, tasks).serve()
             tasks.cancel_scope.cancel()
 
 
 class _Connection:
-    def __init__(self, app: WebSockets, receive: Receive, send: Send, tasks: TaskGroup) -> None:
+    def __init__(self, app: WebSockets, scope: Scope, receive: Receive, send: Send, tasks: TaskGroup) -> None:
         self._service = app.service
+        self._meta = scope[META]
         self._max_message_bytes = app.max_message_bytes
         self._receive = receive
         self._send = send
@@ -128,7 +130,7 @@ class _Connection:
     async def _answer(self, turn: ServerTurn) -> None:
         with contextlib.suppress(ClientDisconnected):
             try:
-                task = await self._service.prepare(turn.request, history_lookup=self._session.history)
+                task = await self._service.prepare(turn.request, history_lookup=self._session.history, meta=self._meta)
                 turn.response_id = task.id
                 await task.run(functools.partial(self._deliver, turn, task), generate=turn.generate)
             except APIError as error:

@@ -26,7 +26,7 @@ The endpoints, each with and without ``/v1``::
     POST   /responses/compact              shorten a history
     POST   /responses/input_tokens         count the tokens of an input
            /conversations...               conversations and their items
-    GET    /models, /models/{id}           the names passed as ``models``
+    GET    /models, /models/{id}           the names passed as ``models``, and those that the handler knows
     GET    /openapi.json                   a description of these endpoints and their bodies (OpenAPI 3.1); needs no key
     GET    /healthz                        whether the server answers; needs no key
     WebSocket /responses                   many requests on one connection
@@ -54,10 +54,10 @@ Requires the extra ``server``, which installs starlette.
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import hmac
 import time
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar, cast
 
 import attrs
 
@@ -68,7 +68,7 @@ from ..models.response import DeletedResponse, ResponseItemList
 from ..protocol._requests import INVALID, not_found, page_of, read_body, read_list_params, read_retrieve_params
 from ..protocol.emitter import random_id
 from ..typing import UNSET
-from ._access import AccessRecord
+from ._access import META, AccessRecord, Keys, RequestMeta
 from ._conversations import ConversationPaths
 from ._http import (
     JSON_HEADERS,
@@ -90,10 +90,11 @@ from ._openapi import openapi_document, with_servers
 from ._origins import OriginPolicy
 from ._task import INTERNAL_ERROR_MESSAGE
 from ._websocket import WebSockets, deny_websocket
-from .service import Handler, Service
+from .service import Handler, Service, SupportsModels
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
     from types import TracebackType
 
     from starlette.requests import Request
@@ -101,6 +102,8 @@ if TYPE_CHECKING:
     from ..models._base import Model
     from ..models.response import Response
     from ..protocol._requests import UnknownParameters
+    from ..typing import JSONObject
+    from ._access import AcceptedKeys
     from ._http import ASGI, ASGIMessage, Receive, Scope, Send
     from ._idempotency import Claim
     from ._task import EventSink
@@ -128,8 +131,12 @@ class ResponsesApp:
     * ``handler`` answers the requests. It is called once per request, as ``await handler(request, reply)``, from any number of
       tasks at once. See :mod:`responses_proto.server.reply`.
     * ``store`` keeps responses and conversations, and is closed with the application. Default: a :class:`~.stores.MemoryStore`.
-    * ``keys`` are the API keys that are accepted in ``Authorization: Bearer``. ``None`` accepts every request, an empty collection
-      none. ``/openapi.json`` is not secret, and needs no key.
+    * ``keys`` are the API keys that are accepted in ``Authorization: Bearer``: a collection, a mapping of each key to its owner's
+      identity, or a function, plain or async, that returns the identity for a key, and ``None`` for a wrong one. The handler gets the
+      identity as ``reply.identity``; for a key of a collection it is made of the key's hash. ``None`` accepts every request, an empty
+      collection none. ``/openapi.json`` is not secret, and needs no key.
+    * ``lifespan`` returns an async context manager for what the handler needs, such as a client. It is entered before the first
+      request, and left after the last response in the background has ended.
     * ``converter`` decodes requests and what is stored, with the vendors' classes that were registered in it
       (:meth:`responses_proto.codec.Converter.register`). Whatever its mode, requests are decoded strictly.
     * ``models`` are the model names that ``/models`` lists. Requests may name others.
@@ -148,7 +155,7 @@ class ResponsesApp:
     * ``clock`` returns the time in seconds since 1970.
     * ``ids`` returns a new id with the given prefix, such as ``resp``.
 
-    Raises ``UsageError`` if ``keys`` is not a collection of non-empty strings, and ``ImportError`` if starlette is not installed.
+    Raises ``UsageError`` if ``keys`` has other keys or identities than non-empty strings, and ``ImportError`` if starlette is not installed.
 
     Enter the application with ``async with``, or let the ASGI server do so by its lifespan, to allow responses in the
     background. Entering it twice raises ``LocalProtocolError``.
@@ -159,7 +166,8 @@ class ResponsesApp:
         handler: Handler,
         *,
         store: Store | None = None,
-        keys: Iterable[str] | None = None,
+        keys: AcceptedKeys | None = None,
+        lifespan: Callable[[], AbstractAsyncContextManager[object]] | None = None,
         models: Iterable[str] = (),
         allow_hosts: Iterable[str] | None = None,
         allow_origins: Iterable[str] | None = None,
@@ -176,11 +184,12 @@ class ResponsesApp:
             handler, store=store, clock=clock, ids=ids, converter=converter, max_background=max_background
         )
         """The server behind the transport; use it to serve other transports than HTTP."""
-        self._keys = None if keys is None else _encode_keys(keys)
+        self._keys = None if keys is None else Keys(keys)
+        self._lifespan = lifespan
+        self._entered = contextlib.AsyncExitStack()
         self._origin_policy = OriginPolicy(allow_hosts, allow_origins, trusts_callers=self._keys is not None)
-        self._models = [
-            {"id": name, "object": "model", "created": int(clock()), "owned_by": "responses_proto"} for name in models
-        ]
+        self._models = [*models]
+        self._created = int(clock())
         if unknown_parameters not in (None, "refuse", "pass"):
             raise UsageError(f"unknown_parameters must be 'refuse', 'pass' or None, got {unknown_parameters!r}")
         self._unknown_parameters: UnknownParameters = unknown_parameters
@@ -235,13 +244,17 @@ class ResponsesApp:
         return app
 
     async def __aenter__(self) -> Self:
-        await self.service.__aenter__()
+        async with contextlib.AsyncExitStack() as stack:
+            if self._lifespan is not None and not self.service.open:
+                await stack.enter_async_context(self._lifespan())
+            await stack.enter_async_context(self.service)
+            self._entered = stack.pop_all()
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.service.__aexit__(exc_type, exc, traceback)
+        await self._entered.__aexit__(exc_type, exc, traceback)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one HTTP request, WebSocket connection or lifespan (ASGI 3)."""
@@ -263,23 +276,20 @@ class ResponsesApp:
             record.log()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        error = self._origin_policy.objection(scope)
-        if error is None and not _is_public(scope):
-            error = self._objection_to_key(dict(scope["headers"]).get(b"authorization", b""))
-        if error is None:
-            await self._app(with_whole_segments(scope), receive, send)
+        admitted = await catch_errors(self._admit(scope))
+        if isinstance(admitted, RequestMeta):
+            await self._app({**with_whole_segments(scope), META: admitted}, receive, send)
         else:
-            response = error_response(error)
-            deny = deny_websocket(response) if scope["type"] == "websocket" else response
+            deny = deny_websocket(admitted) if scope["type"] == "websocket" else admitted
             await deny(scope, receive, send)
 
-    def _objection_to_key(self, authorization: bytes) -> APIError | None:
-        if self._keys is None:
-            return None
-        scheme, _, credentials = authorization.partition(b" ")
-        # All keys are compared, each in constant time, so that the duration reveals nothing about them.
-        matches = [hmac.compare_digest(credentials.strip(), key) for key in self._keys]
-        return None if scheme.lower() == b"bearer" and any(matches) else _unauthorized()
+    async def _admit(self, scope: Scope) -> RequestMeta:
+        """Return what is known of a request. Raises ``APIError`` if it is not allowed here."""
+        error = self._origin_policy.objection(scope)
+        if error is not None:
+            raise error
+        keys = None if _is_public(scope) else self._keys
+        return RequestMeta.of(scope, None if keys is None else await keys.identify(scope))
 
     @staticmethod
     async def _dispatch(endpoints: Mapping[str, _Endpoint], request: Request) -> ASGI:
@@ -322,7 +332,7 @@ class ResponsesApp:
             async with self._idempotent.claim(fingerprint) as claim:
                 if (earlier := await self._earlier_response(claim)) is not None:
                     return await json_response(earlier)
-                task = claim.result = await self.service.prepare(create)
+                task = claim.result = await self.service.prepare(create, meta=request.scope[META])
                 await (self.service.start(task) if task.background else task.run())
             return await json_response(task.response)
 
@@ -331,7 +341,7 @@ class ResponsesApp:
                 if (earlier := await self._earlier_response(claim)) is not None:
                     deliver = await self.service.replay_of(earlier)
                 else:
-                    task = claim.result = await self.service.prepare(create)
+                    task = claim.result = await self.service.prepare(create, meta=request.scope[META])
                     if not task.background:
                         await task.run(sink)
                         return
@@ -392,15 +402,23 @@ class ResponsesApp:
 
     # -- models
 
-    async def _list_models(self, _request: Request) -> ASGI:
-        return await json_response({"object": "list", "data": self._models})
+    async def _list_models(self, request: Request) -> ASGI:
+        data = [self._model_object(name) for name in await self._model_names(request)]
+        return await json_response({"object": "list", "data": data})
 
     async def _model(self, request: Request) -> ASGI:
         name = path_param(request, "model")
-        for model in self._models:
-            if model["id"] == name:
-                return await json_response(model)
+        if name in self._models or name in await self._model_names(request):
+            return await json_response(self._model_object(name))
         raise not_found("model", name, "model")
+
+    async def _model_names(self, request: Request) -> list[str]:
+        handler = cast("object", self.service.handler)
+        found = await handler.models(request.scope[META].headers) if isinstance(handler, SupportsModels) else ()
+        return [*dict.fromkeys([*self._models, *found])]
+
+    def _model_object(self, name: str) -> JSONObject:
+        return {"id": name, "object": "model", "created": self._created, "owned_by": "responses_proto"}
 
     # -- the server itself
 
@@ -413,26 +431,11 @@ class ResponsesApp:
         return JSONResponse(200, JSON_HEADERS, with_servers(self._document, str(request.scope.get("root_path", ""))))
 
 
-def _encode_keys(keys: Iterable[object]) -> list[bytes]:
-    encoded: list[bytes] = []
-    # The message must not contain a key. A single string would be taken for a collection of one-letter keys.
-    for key in [None] if isinstance(keys, str | bytes) else keys:
-        if not isinstance(key, str) or not key.strip():
-            raise UsageError("keys must be a collection of non-empty strings, such as keys=['k']")
-        encoded.append(key.strip().encode())
-    return encoded
-
-
 def _is_public(scope: Scope) -> bool:
     """Return whether a request needs no key."""
     if scope["type"] != "http" or scope["method"] not in ("GET", "HEAD"):
         return False
     return str(scope["path"]).removeprefix(scope.get("root_path", "")) in _PUBLIC
-
-
-def _unauthorized() -> APIError:
-    message, headers = "The API key is missing or wrong.", {"www-authenticate": "Bearer"}
-    return APIError(message, status=401, type=INVALID, code="invalid_api_key", headers=headers)
 
 
 @attrs.frozen

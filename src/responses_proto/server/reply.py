@@ -19,19 +19,20 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 import anyio
 
-from ..protocol.emitter import Emitter, FunctionCallWriter, ItemWriter, MessageWriter, ReasoningWriter
+from ..protocol.emitter import Emitter, FunctionCallWriter, ItemWriter, MessageWriter, OpenItemWriter, ReasoningWriter
 from ._context import normalize_items
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
     from ..models.content import Annotation, LogProb
     from ..models.events import Event
     from ..models.items import Item, MessagePhase
     from ..models.response import Response, Usage
+    from ._access import RequestMeta
 
-__all__ = ["FunctionCallReply", "ItemReply", "MessageReply", "ReasoningReply", "Reply"]
+__all__ = ["FunctionCallReply", "ItemReply", "MessageReply", "OpenItemReply", "ReasoningReply", "Reply"]
 
 W = TypeVar("W", bound=ItemWriter)
 
@@ -127,6 +128,14 @@ class FunctionCallReply(ItemReply[FunctionCallWriter]):
         await self._send(self._writer.arguments(delta))
 
 
+class OpenItemReply(ItemReply[OpenItemWriter]):
+    """An item that is open until its result is there. :meth:`Reply.open` opens one."""
+
+    async def done_with(self, item: Item) -> None:
+        """Close the item with its content. The texts that it was opened with must be the same."""
+        await self._send(self._writer.done_with(item))
+
+
 class Reply:
     """The response to one request, as its handler writes it. The server creates it and passes it to the handler.
 
@@ -148,12 +157,22 @@ class Reply:
         clock: Callable[[], float],
         *,
         context: Sequence[Item] = (),
+        meta: RequestMeta | None = None,
     ) -> None:
         self.context: Sequence[Item] = context
         """What the model sees, in order: the history, wherever it was stored, then the input of this request.
 
         An input that is a string is a user message here. Every item that can have an id has one.
         """
+        self.headers: Mapping[str, str] = meta.headers if meta else {}
+        """The headers of the HTTP request, or of the handshake of the WebSocket: name in lower case -> value.
+
+        They include the caller's API key. Values of a repeated header are joined by commas.
+        """
+        self.query: Mapping[str, str] = meta.query if meta else {}
+        """The parameters of the URL's query; of a repeated one, the last value."""
+        self.identity: str | None = meta.identity if meta else None
+        """Who calls, as ``keys`` of the application says; ``None`` if it accepts every request."""
         self._emitter = emitter
         self._clock = clock
         self._deliver = send
@@ -201,6 +220,27 @@ class Reply:
         self._begin()
         (item,) = normalize_items([item], self._emitter.ids)
         await self._send(self._emitter.item(item))
+
+    def open(self, item: Item) -> OpenItemReply:
+        """Open an item of any type whose result comes later, such as a call that the server makes itself.
+
+        What an output item must have and this one lacks, such as its id, is added. Close it with :meth:`OpenItemReply.done_with`.
+        """
+        self._begin()
+        (item,) = normalize_items([item], self._emitter.ids)
+        return OpenItemReply(self._emitter.open(item), self._send)
+
+    def emitter(self) -> Emitter:
+        """Start the response, and return what makes its events, for code that writes with the engine itself.
+
+        Pass what its methods return to :meth:`send`.
+        """
+        self._begin()
+        return self._emitter
+
+    async def send(self, events: Sequence[Event]) -> None:
+        """Deliver events that the :meth:`emitter` has made."""
+        await self._send([*events])
 
     async def complete(self, usage: Usage | None = None) -> None:
         """End the response as ``completed``. Raises ``LocalProtocolError`` while an item is open: it may not be finished."""

@@ -29,7 +29,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, cast, runtime_checkable
 from weakref import WeakValueDictionary
 
@@ -65,8 +65,18 @@ if TYPE_CHECKING:
 
     from ..models.config import ConversationReference
     from ..models.response import Response
+    from ._access import RequestMeta
 
-__all__ = ["EventSink", "Handler", "HistoryLookup", "ResponseTask", "Service", "SupportsCompact", "SupportsCount"]
+__all__ = [
+    "EventSink",
+    "Handler",
+    "HistoryLookup",
+    "ResponseTask",
+    "Service",
+    "SupportsCompact",
+    "SupportsCount",
+    "SupportsModels",
+]
 
 HistoryLookup: TypeAlias = Callable[[str], Sequence[Item] | None]
 """Returns the history up to and including the response with an id; ``None`` if it does not know that response."""
@@ -87,6 +97,15 @@ class SupportsCount(Protocol):
 
     async def count(self, request: InputTokensRequest, context: Sequence[Item]) -> int:
         """Return how many tokens the model would read. May raise an ``APIError``."""
+        ...
+
+
+@runtime_checkable
+class SupportsModels(Protocol):
+    """A handler that knows the names of its models. ``/models`` lists them after those passed to the application."""
+
+    async def models(self, headers: Mapping[str, str]) -> Sequence[str]:
+        """Return the names. ``headers`` are those of the request, with names in lower case. May raise an ``APIError``."""
         ...
 
 
@@ -128,6 +147,11 @@ class Service:
         self._tasks: TaskGroup | None = None
         self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
+    @property
+    def open(self) -> bool:
+        """Whether it was entered, and not left."""
+        return self._tasks is not None
+
     async def __aenter__(self) -> Self:
         if self._tasks is not None:
             raise LocalProtocolError(
@@ -153,12 +177,18 @@ class Service:
 
     # -- creating responses
 
-    async def prepare(self, request: CreateResponse, *, history_lookup: HistoryLookup | None = None) -> ResponseTask:
+    async def prepare(
+        self,
+        request: CreateResponse,
+        *,
+        history_lookup: HistoryLookup | None = None,
+        meta: RequestMeta | None = None,
+    ) -> ResponseTask:
         """Check a request, find its history, and return a task for it.
 
         Nothing has been stored or delivered yet. Call :meth:`ResponseTask.run` next, or :meth:`start` for a response in the
-        background. ``history_lookup`` is asked for the previous response before the store is. Raises ``APIError`` if the
-        request cannot be answered.
+        background. ``history_lookup`` is asked for the previous response before the store is. ``meta`` is what the handler is
+        told of the request beside its body. Raises ``APIError`` if the request cannot be answered.
         """
         check_create(request)
         if request.background and self._tasks is None:
@@ -181,6 +211,7 @@ class Service:
             request,
             input=items,
             context=context,
+            meta=meta,
             history=history if only_remembered else None,
             handler=self.handler,
             store=self.store,

@@ -33,6 +33,11 @@ if TYPE_CHECKING:
     from .conformance.streams import assert_ok as assert_ok
     from .conformance.streams import check_stream as check_stream
     from .fake.answers import Answer as Answer
+    from .fake.chat import FakeChat as FakeChat
+    from .fake.chat_dialects import CHAT_DIALECTS as CHAT_DIALECTS
+    from .fake.chat_dialects import ChatCall as ChatCall
+    from .fake.chat_dialects import ChatDialect as ChatDialect
+    from .fake.chat_dialects import ChatTurn as ChatTurn
     from .fake.dialects import DIALECTS as DIALECTS
     from .fake.dialects import Dialect as Dialect
     from .fake.exchange import Request as Request
@@ -59,6 +64,8 @@ else:
             ".conformance.servers": ("Check", "ServerReport", "check_server"),
             ".conformance.streams": ("Finding", "Report", "StreamReport", "assert_ok", "check_stream"),
             ".fake.answers": ("Answer",),
+            ".fake.chat": ("FakeChat",),
+            ".fake.chat_dialects": ("CHAT_DIALECTS", "ChatCall", "ChatDialect", "ChatTurn"),
             ".fake.dialects": ("DIALECTS", "Dialect"),
             ".fake.exchange": ("Request", "ServerExchange"),
             ".fake.faults": ("FAULTS", "Fault"),

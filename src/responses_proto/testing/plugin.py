@@ -28,7 +28,7 @@ import json
 import re
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import pytest
 
@@ -36,16 +36,20 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
     from ..client.client import ResponsesClient
+    from .fake.chat import FakeChat
     from .fake.faults import Fault
     from .fake.server import FakeServer
 
 __all__ = [
     "responses_cassette",
+    "responses_chat",
     "responses_client",
     "responses_dialect",
     "responses_fault",
     "responses_server",
 ]
+
+_S = TypeVar("_S", bound="FakeServer")
 
 _OPTION: Final = "--responses-record"
 _CASSETTE: Final = "responses_cassette"
@@ -130,6 +134,15 @@ def responses_server(responses_fault: Fault | None, responses_dialect: Any) -> G
 
 
 @pytest.fixture
+def responses_chat() -> Generator[FakeChat]:
+    """Yield a running fake provider of Chat Completions, for tests of what translates. Assign ``responses_chat.turns`` to set its answers."""
+    from .fake.chat import FakeChat  # noqa: PLC0415 - only loaded for tests that use the fixture
+
+    with _running(FakeChat()) as server:
+        yield server
+
+
+@pytest.fixture
 def responses_client(responses_server: FakeServer) -> ResponsesClient:
     """Return a client of ``responses_server``. Enter it in the test: ``async with responses_client as client``."""
     from ..client.client import ResponsesClient  # noqa: PLC0415 - only loaded for tests that use the fixture
@@ -154,14 +167,14 @@ def responses_cassette(request: pytest.FixtureRequest) -> Generator[FakeServer]:
     path, base_url, match = _cassette_of(request)
     mode = request.config.getoption(_OPTION)
     if mode == "all" or (mode == "missing" and not path.exists()):
-        with _running(RecordingServer(path, base_url)) as server:
-            yield server
+        with _running(RecordingServer(path, base_url)) as recording:
+            yield recording
         return
     if not path.exists():
         pytest.fail(f"there is no cassette {path}: record one with {_OPTION}=missing", pytrace=False)
     script = replay(path, match=match)
-    with _running(FakeServer(script)) as server:
-        yield server
+    with _running(FakeServer(script)) as replaying:
+        yield replaying
     if script.unused:
         warnings.warn(f"{path.name} has answers that were not used: {'; '.join(script.unused)}", stacklevel=1)
 
@@ -184,7 +197,7 @@ def _marker_arguments(
 
 
 @contextlib.contextmanager
-def _running(server: FakeServer) -> Generator[FakeServer]:
+def _running(server: _S) -> Generator[_S]:
     """Run a server in a thread with its own event loop."""
     from anyio.from_thread import start_blocking_portal  # noqa: PLC0415 - only loaded for tests that use a fixture
 
