@@ -121,9 +121,16 @@ def test_answers_that_were_not_given_are_named(backend: str) -> None:
     run(backend, test)
 
 
+def an_object(_: object) -> object:
+    return object()
+
+
+WRONG: list[Any] = [an_object, lambda _: 3, 7, None]  # pyright: ignore[reportUnknownLambdaType] - it is wrong
+
+
 @both_loops
 @pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("wrong", [lambda _: object(), lambda _: 3, 7, None])
+@pytest.mark.parametrize("wrong", WRONG)
 def test_what_is_not_an_answer_is_said_to_be_none(backend: str, wrong: Any, *, stream: bool) -> None:
     async def use() -> None:
         async with FakeServer(wrong) as server:

@@ -78,6 +78,6 @@ def _check_message(request: Request, converter: Converter) -> None:
     if event_type not in CLIENT_MESSAGES:
         raise invalid(f"There is no message of the type {event_type!r:.80}.", "type", "invalid_value")
     if event_type == ResponseCreateMessage.type:
-        message = read_value(value, ResponseCreateMessage, converter)
+        message = read_value(cast("Any", value), ResponseCreateMessage, converter)
         if not message.model and not message.prompt:
             raise invalid("The parameter 'model' is missing.", "model", "missing_required_parameter")
