@@ -49,7 +49,7 @@ def main() -> None:
         parameters = ", ".join(str(each.replace(annotation=each.empty)) for each in signature.parameters.values())
         examples = [f for f in FAULTS.values() if f.name.lower().replace(" ", "_").startswith(name)]
         fatal = "yes" if any(fault.fatal for fault in examples) else ""
-        print(f"| `Fault.{name}({parameters})` | {summary(method.__func__.__doc__)} | {fatal} |")
+        print(f"| `Fault.{name}({parameters})` | {summary(getattr(Fault, name).__doc__)} | {fatal} |")
     print(DIALECTS_HEAD.format(names=", ".join(f"`{name}`" for name in FAULTS)))
     for dialect in DIALECTS.values():
         print(f"| `{dialect.name}` | {dialect.deviation} |")

@@ -73,15 +73,9 @@ def test_changes_are_made_by_their_stages_in_the_order_given() -> None:
     def change(name: str, stage: Stage) -> Change:
         return Change(lambda answer: made.append(f"{name} {len(answer.steps)}"), stage)
 
-    answer(EVENTS).apply(
-        [
-            change("head", Stage.HEAD),
-            change("bytes", Stage.BYTES),
-            change("frames", Stage.FRAMES),
-            change("dialect", Stage.DIALECT),
-        ]
-        + [change("events", Stage.EVENTS), change("more bytes", Stage.BYTES)]
-    )
+    given = {"head": Stage.HEAD, "bytes": Stage.BYTES, "frames": Stage.FRAMES, "dialect": Stage.DIALECT}
+    given |= {"events": Stage.EVENTS, "more bytes": Stage.BYTES}
+    answer(EVENTS).apply([change(name, stage) for name, stage in given.items()])
     assert made == ["events 0", "dialect 0", "frames 3", "bytes 3", "more bytes 3", "head 3"]
 
 
