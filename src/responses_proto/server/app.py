@@ -26,7 +26,7 @@ The endpoints, each with and without ``/v1``::
     POST   /responses/compact              shorten a history
     POST   /responses/input_tokens         count the tokens of an input
            /conversations...               conversations and their items
-    GET    /models, /models/{id}           the names passed as ``models``
+    GET    /models, /models/{id}           the names passed as ``models``, and those that the handler knows
     GET    /openapi.json                   a description of these endpoints and their bodies (OpenAPI 3.1); needs no key
     GET    /healthz                        whether the server answers; needs no key
     WebSocket /responses                   many requests on one connection
@@ -58,7 +58,7 @@ import contextlib
 import functools
 import time
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar, cast
 
 import attrs
 
@@ -91,7 +91,7 @@ from ._openapi import openapi_document, with_servers
 from ._origins import OriginPolicy
 from ._task import INTERNAL_ERROR_MESSAGE
 from ._websocket import WebSockets, deny_websocket
-from .service import Handler, Service
+from .service import Handler, Service, SupportsModels
 from .webhooks import WebhookSender
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ if TYPE_CHECKING:
 
     from ..models._base import Model
     from ..protocol._requests import UnknownParameters
+    from ..typing import JSONObject
     from ._access import AcceptedKeys
     from ._http import ASGI, ASGIMessage, Receive, Scope, Send
     from ._task import EventSink
@@ -199,9 +200,8 @@ class ResponsesApp:
             self.service.on_background_end = self._webhooks.notify
         self._entered = contextlib.AsyncExitStack()
         self._origin_policy = OriginPolicy(allow_hosts, allow_origins, trusts_callers=self._keys is not None)
-        self._models = [
-            {"id": name, "object": "model", "created": int(clock()), "owned_by": "responses_proto"} for name in models
-        ]
+        self._models = [*models]
+        self._created = int(clock())
         if unknown_parameters not in (None, "refuse", "pass"):
             raise UsageError(f"unknown_parameters must be 'refuse', 'pass' or None, got {unknown_parameters!r}")
         self._unknown_parameters: UnknownParameters = unknown_parameters
@@ -425,15 +425,23 @@ class ResponsesApp:
 
     # -- models
 
-    async def _list_models(self, _request: Request) -> ASGI:
-        return await json_response({"object": "list", "data": self._models})
+    async def _list_models(self, request: Request) -> ASGI:
+        data = [self._model_object(name) for name in await self._model_names(request)]
+        return await json_response({"object": "list", "data": data})
 
     async def _model(self, request: Request) -> ASGI:
         name = path_param(request, "model")
-        for model in self._models:
-            if model["id"] == name:
-                return await json_response(model)
+        if name in self._models or name in await self._model_names(request):
+            return await json_response(self._model_object(name))
         raise not_found("model", name, "model")
+
+    async def _model_names(self, request: Request) -> list[str]:
+        handler = cast("object", self.service.handler)
+        found = await handler.models(request.scope[META].headers) if isinstance(handler, SupportsModels) else ()
+        return [*dict.fromkeys([*self._models, *found])]
+
+    def _model_object(self, name: str) -> JSONObject:
+        return {"id": name, "object": "model", "created": self._created, "owned_by": "responses_proto"}
 
     # -- the server itself
 

@@ -32,7 +32,7 @@ from ..exceptions import (
     TransportError,
 )
 from ..models.events import ResponseFailed
-from ..protocol.emitter import Emitter, FunctionCallWriter, ItemWriter, MessageWriter, ReasoningWriter
+from ..protocol.emitter import Emitter, FunctionCallWriter, ItemWriter, MessageWriter, OpenItemWriter, ReasoningWriter
 from ._context import normalize_items
 from ._relayed import RelayedResponse, copy_of, id_in, is_beside, upstream_input
 from ._response_headers import checked_header_name, checked_header_value
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from ._relayed import Ending
     from .stores import WireEvent
 
-__all__ = ["EventTap", "FunctionCallReply", "ItemReply", "MessageReply", "ReasoningReply", "Reply"]
+__all__ = ["EventTap", "FunctionCallReply", "ItemReply", "MessageReply", "OpenItemReply", "ReasoningReply", "Reply"]
 
 W = TypeVar("W", bound=ItemWriter)
 
@@ -150,6 +150,14 @@ class FunctionCallReply(ItemReply[FunctionCallWriter]):
     async def arguments(self, delta: str) -> None:
         """Append to the arguments. Together the deltas must be a JSON object."""
         await self._send(self._writer.arguments(delta))
+
+
+class OpenItemReply(ItemReply[OpenItemWriter]):
+    """An item that is open until its result is there. :meth:`Reply.open` opens one."""
+
+    async def done_with(self, item: Item) -> None:
+        """Close the item with its content. The texts that it was opened with must be the same."""
+        await self._send(self._writer.done_with(item))
 
 
 class Relaying(Protocol):
@@ -273,6 +281,27 @@ class Reply:
         self._begin()
         (item,) = normalize_items([item], self._emitter.ids)
         await self._send(self._emitter.item(item))
+
+    def open(self, item: Item) -> OpenItemReply:
+        """Open an item of any type whose result comes later, such as a call that the server makes itself.
+
+        What an output item must have and this one lacks, such as its id, is added. Close it with :meth:`OpenItemReply.done_with`.
+        """
+        self._begin()
+        (item,) = normalize_items([item], self._emitter.ids)
+        return OpenItemReply(self._emitter.open(item), self._send)
+
+    def emitter(self) -> Emitter:
+        """Start the response, and return what makes its events, for code that writes with the engine itself.
+
+        Pass what its methods return to :meth:`send`.
+        """
+        self._begin()
+        return self._emitter
+
+    async def send(self, events: Sequence[Event]) -> None:
+        """Deliver events that the :meth:`emitter` has made."""
+        await self._send([*events])
 
     async def complete(self, usage: Usage | None = None) -> None:
         """End the response as ``completed``. Raises ``LocalProtocolError`` while an item is open: it may not be finished."""

@@ -32,7 +32,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, cast, runtime_checkable
 from weakref import WeakValueDictionary
 
@@ -75,7 +75,16 @@ if TYPE_CHECKING:
     from ._access import RequestMeta
     from .stores import SharedStore
 
-__all__ = ["EventSink", "Handler", "HistoryLookup", "ResponseTask", "Service", "SupportsCompact", "SupportsCount"]
+__all__ = [
+    "EventSink",
+    "Handler",
+    "HistoryLookup",
+    "ResponseTask",
+    "Service",
+    "SupportsCompact",
+    "SupportsCount",
+    "SupportsModels",
+]
 
 HistoryLookup: TypeAlias = Callable[[str], Sequence[Item] | None]
 """Returns the history up to and including the response with an id; ``None`` if it does not know that response."""
@@ -96,6 +105,15 @@ class SupportsCount(Protocol):
 
     async def count(self, request: InputTokensRequest, context: Sequence[Item]) -> int:
         """Return how many tokens the model would read. May raise an ``APIError``."""
+        ...
+
+
+@runtime_checkable
+class SupportsModels(Protocol):
+    """A handler that knows the names of its models. ``/models`` lists them after those passed to the application."""
+
+    async def models(self, headers: Mapping[str, str]) -> Sequence[str]:
+        """Return the names. ``headers`` are those of the request, with names in lower case. May raise an ``APIError``."""
         ...
 
 
