@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .fields import Profile
     from .timeline import Recording
 
-__all__ = ["Check", "CheckStatus", "ServerReport", "check_server"]
+__all__ = ["Check", "CheckStatus", "ServerReport", "check_server", "server_checks"]
 
 CheckStatus: TypeAlias = Literal["passed", "failed", "skipped"]
 
@@ -71,7 +71,8 @@ class Check:
         return (self.causes or (Finding(self.rule, None, self.request, self.detail),)) if failed else ()
 
     def __str__(self) -> str:
-        return f"{self.status:7} {self.rule}" + (f": {self.request}: {self.detail[:_DETAIL]}" if self.detail else "")
+        told = ": ".join(part for part in (self.request, self.detail[:_DETAIL]) if part)
+        return f"{self.status:7} {self.rule}" + (f": {told}" if self.detail else "")
 
 
 @attrs.frozen
@@ -79,7 +80,7 @@ class ServerReport(Report):
     """The results of all checks of one server."""
 
     checks: tuple[Check, ...]
-    """In the order of the table of rules."""
+    """In the order of the table of rules; only ``unreachable`` or ``unauthorized`` if nothing could be checked."""
     server: str = ""
     """The base URL."""
     profile: Profile = "openresponses"
@@ -155,6 +156,11 @@ async def check_server(
     return await (run_checks(http_client) if isinstance(server, str) else _in_memory(server, deadline, run_checks))
 
 
+def server_checks() -> list[str]:
+    """Return the rules of servers, in the order of the table of rules."""
+    return list(CHECKS)
+
+
 async def _run_checks(
     probe: Probe, chosen: list[str], deadline: float, on_check: Callable[[Check], object]
 ) -> list[Check]:
@@ -163,8 +169,7 @@ async def _run_checks(
     blocked = await _blocked(probe, deadline)
     if blocked is not None:
         on_check(blocked)
-        skipped = [Check(rule=rule, status="skipped", request="", detail="not checked") for rule in chosen]
-        return [blocked, *skipped]
+        return [blocked]
     for rule in sorted(chosen, key=lambda rule: rule == "create-fields"):
         broken = [need for need in CHECKS[rule].needs if need in results and _explains(results[need])]
         if broken:

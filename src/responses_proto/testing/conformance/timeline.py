@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .fields import Profile
     from .streams import Finding
 
-__all__ = ["BINS", "Gap", "ItemBar", "Recording", "Timeline", "timeline"]
+__all__ = ["BINS", "Gap", "ItemBar", "Recording", "Timeline", "events_of", "timeline"]
 
 BINS: Final = 60
 """The intervals of a timeline."""
@@ -127,7 +127,7 @@ def timeline(recording: Recording, *, profile: Profile | None = None) -> Timelin
     marks: list[tuple[float, str]] = []
     times: list[float] = []
     first_delta: float | None = None
-    for number, (at, event) in enumerate(_events(recording)):
+    for number, (at, event) in enumerate(events_of(recording)):
         now = (at or 0.0) if timed else float(number)
         times.append(now)
         kind = str(event.get("type"))
@@ -168,7 +168,7 @@ def timeline(recording: Recording, *, profile: Profile | None = None) -> Timelin
     )
 
 
-def _events(recording: Recording) -> list[tuple[float | None, dict[str, Any]]]:
+def events_of(recording: Recording) -> list[tuple[float | None, dict[str, Any]]]:
     """Return the events with the time at which each was complete."""
     decoder = SSEDecoder()
     found: list[tuple[float | None, dict[str, Any]]] = []
