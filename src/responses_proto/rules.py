@@ -178,7 +178,15 @@ _RULES: Final = (
 
 # What a careful client copes with by itself, or what only one of the specifications asks for.
 _WARNINGS: Final = frozenset(
-    {"unfinished-frame", "sequence-start", "found-by-id", "found-by-call-id", "found-by-kind", "index-skipped", "response-merged"}
+    {
+        "unfinished-frame",
+        "sequence-start",
+        "found-by-id",
+        "found-by-call-id",
+        "found-by-kind",
+        "index-skipped",
+        "response-merged",
+    }
     | {"late-data", "progress-order", "orphan-refused", "previous-unknown", "one-call", "usage", "client-partial"}
 )
 

@@ -58,9 +58,7 @@ _Output = Annotated[str | None, typer.Option("--output", "-o", help="File for th
 @one_line_errors
 def check(
     url: Annotated[str | None, typer.Argument(help="Base URL of the API, such as http://127.0.0.1:8000/v1.")] = None,
-    model: Annotated[
-        str, typer.Option("--model", envvar="MODEL", help="The model to send requests to.")
-    ] = "scripted",
+    model: Annotated[str, typer.Option("--model", envvar="MODEL", help="The model to send requests to.")] = "scripted",
     api_key: Annotated[str | None, typer.Option("--api-key", envvar="RESPONSES_API_KEY", help="API key.")] = None,
     profile: Annotated[
         _Profile, typer.Option("--profile", help="The specification that the server is to follow.")
@@ -153,7 +151,9 @@ def _exit(report: ServerReport | ClientReport, failed: int, total: int, what: st
         return
     blocked = next((finding for finding in report.findings if finding.rule in _BLOCKED), None)
     if blocked is not None:
-        raise CommandError(printable(f"nothing was checked: {blocked.detail}. {blocked.about.suggestion}"), status=_NOT_CHECKED)
+        raise CommandError(
+            printable(f"nothing was checked: {blocked.detail}. {blocked.about.suggestion}"), status=_NOT_CHECKED
+        )
     raise CommandError(f"{failed} of {total} {what} failed", status=1 if report.errors else _WARNINGS_ONLY)
 
 

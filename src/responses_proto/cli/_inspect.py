@@ -78,7 +78,8 @@ def read_recordings(file: str) -> list[Recording]:
     found = [recording for recording in found if b"data:" in recording.body]
     if not found:
         raise CommandError(
-            f"{file} has no event stream: pass a recorded stream, a raw HTTP response, or a cassette", status=WRONG_USAGE
+            f"{file} has no event stream: pass a recorded stream, a raw HTTP response, or a cassette",
+            status=WRONG_USAGE,
         )
     return found
 
@@ -174,5 +175,7 @@ def _told(recording: Recording) -> Iterator[str]:
     from ..testing.conformance.timeline import events_of  # noqa: PLC0415 - only `inspect` needs it
 
     for _, event in events_of(recording):
-        fields = {name: value for name, value in event.items() if name not in ("type", "sequence_number", "obfuscation")}
+        fields = {
+            name: value for name, value in event.items() if name not in ("type", "sequence_number", "obfuscation")
+        }
         yield f"{event.get('type')} {json.dumps(fields, sort_keys=True, ensure_ascii=False)}"

@@ -168,7 +168,9 @@ class Probe:
         self._stored: Response | None = None
         self._call: Response | None = None
         self._called_freely = False
-        self._seen: set[str] = set()  # the rules that streams have broken, each of which is one finding
+        self._seen: set[tuple[str, str]] = (
+            set()
+        )  # (rule, path in an event) of what streams have broken, each of which is one finding
         self.field_faults: dict[tuple[str, str], Finding] = {}
         """The faults of fields in everything that the server sent, by rule and field."""
         self.recordings: list[Recording] = []
@@ -194,7 +196,9 @@ class Probe:
         ``path``: the segments of the path below the base URL. ``content``: an object, or bytes to send unchanged.
         """
         self.last_request = f"{method} /{'/'.join(path)}"
-        streaming = (isinstance(content, dict) and content.get("stream") is True) or (params or {}).get("stream") == "true"
+        streaming = (isinstance(content, dict) and content.get("stream") is True) or (params or {}).get(
+            "stream"
+        ) == "true"
         headers = {"accept": "text/event-stream" if streaming else "application/json", **self._headers}
         body = b""
         if content is not None:
@@ -211,7 +215,7 @@ class Probe:
         finally:
             await shut(reply)
         whole = ProbeReply(reply.status, reply.headers, b"".join(piece for _, piece in pieces), self)
-        if streaming and len(whole.body) <= _KEPT:
+        if streaming and method == "POST" and len(whole.body) <= _KEPT:
             self.recordings.append(Recording(self.check, tuple(pieces)))
         elif reply.status == HTTPStatus.OK and is_json(media_type(reply.headers)):
             self._note_fields(whole.body)
@@ -242,8 +246,12 @@ class Probe:
                 if (finding.rule, f"Response.{field}") not in self.field_faults:
                     self.field_faults.setdefault(key, at)
         broken = [finding for finding in report.findings if finding.rule not in _FIELD_RULES]
-        new = [finding for finding in broken if finding.rule not in self._seen]
-        self._seen.update(finding.rule for finding in new)
+        new: list[Finding] = []
+        for finding in broken:
+            cause = (finding.rule, finding.path.partition(" ")[2])
+            if cause not in self._seen:
+                self._seen.add(cause)
+                new.append(finding)
         if new:
             raise CheckFailed(f"the stream does not conform: {len(new)} findings", tuple(new))
         outcome = report.outcome

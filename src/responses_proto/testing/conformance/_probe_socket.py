@@ -129,12 +129,18 @@ class _ASGISocket:
 async def asgi_socket(app: ASGIApp, headers: Mapping[str, str]) -> AsyncGenerator[ProbeSocket | None]:
     """Open a WebSocket of an application in memory. The block gets ``None`` if the application does not accept it."""
     socket = _ASGISocket()
+    failure: Exception | None = None
     with socket.to_app, socket.app_receives, socket.app_sends, socket.from_app:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(socket.run, app, headers)
             await socket.to_app.send({"type": "websocket.connect"})
             accepted = await socket.accepted()
-            yield socket if accepted else None
+            try:
+                yield socket if accepted else None
+            except Exception as error:  # noqa: BLE001 - raised below: the task group would wrap it
+                failure = error
             if accepted:
                 await socket.to_app.send({"type": "websocket.disconnect", "code": 1000})
             tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure

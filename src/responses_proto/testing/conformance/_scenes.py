@@ -81,11 +81,17 @@ def _cut(count: int = 3) -> tuple[_Events, str]:
 def _ended(status: str, **fields: Any) -> _Events:
     """Return a stream that ends by this status in the middle of its text."""
     events, text = _cut()
-    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-    item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "incomplete", "content": [part]}
-    at = {"item_id": "msg_1", "output_index": 0}
-    response = {**events[0]["response"], "status": status, "output": [item], **fields}
-    closing = (
+    part: dict[str, Any] = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
+    item: dict[str, Any] = {
+        "type": "message",
+        "id": "msg_1",
+        "role": "assistant",
+        "status": "incomplete",
+        "content": [part],
+    }
+    at: dict[str, Any] = {"item_id": "msg_1", "output_index": 0}
+    response: dict[str, Any] = {**events[0]["response"], "status": status, "output": [item], **fields}
+    closing: tuple[dict[str, Any], ...] = (
         {"type": "response.output_text.done", **at, "content_index": 0, "text": text, "logprobs": []},
         {"type": "response.content_part.done", **at, "content_index": 0, "part": part},
         {"type": "response.output_item.done", "output_index": 0, "item": item},
@@ -104,6 +110,10 @@ def _with_error(error: dict[str, Any]) -> Answer:
 
 def _each(change: Callable[[int, dict[str, Any]], dict[str, Any] | None]) -> Callable[[_Events], _Events]:
     return lambda events: [new for number, event in enumerate(events) if (new := change(number, event)) is not None]
+
+
+def _same(events: _Events) -> _Events:
+    return events
 
 
 def _without(event: dict[str, Any], *names: str) -> dict[str, Any]:
@@ -153,7 +163,7 @@ def _azure(_number: int, event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _newest(events: _Events) -> _Events:
-    limits = {"type": "response.rate_limits.updated", "rate_limits": []}
+    limits: dict[str, Any] = {"type": "response.rate_limits.updated", "rate_limits": []}
     padded = [{**event, "obfuscation": "x" * 7} if "delta" in event else event for event in events]
     return [padded[0], {"type": "keepalive"}, limits, *padded[1:], {"type": "keepalive"}]
 
@@ -168,9 +178,9 @@ DIALECTS: Final[Mapping[str, tuple[Callable[[_Events], _Events], tuple[Fault, ..
     "llama.cpp": (_each(lambda _, event: _without(event, "output_index", "content_index", "sequence_number")), ()),
     "vllm": (_each(_vllm), (Fault.empty_output(),)),
     "copilot": (_each(_copilot), ()),
-    "codex": (list, (Fault.empty_output(), Fault.no_done())),
-    "openrouter": (list, (Fault.no_event_lines(), Fault.comments("OPENROUTER PROCESSING"))),
-    "xai": (list, (Fault.comments("keep-alive"),)),
+    "codex": (_same, (Fault.empty_output(), Fault.no_done())),
+    "openrouter": (_same, (Fault.no_event_lines(), Fault.comments("OPENROUTER PROCESSING"))),
+    "xai": (_same, (Fault.comments("keep-alive"),)),
 }
 """Name of a server -> how it changes a clean stream: in the events, and by faults."""
 
@@ -226,7 +236,9 @@ def _fault_scenes() -> list[Scene]:
         Scene(name="unknown events", answer=Answer.events(_inserted(_text(), *strange, at=2)), text=_TEXT),
         Scene(name="unknown item", answer=Answer.events(with_thing), text=_TEXT),
         Scene(name="two calls", answer=Answer.events(_calls(2)), calls=_CALLS),
-        Scene(name="calls only streamed", answer=Answer.events(_calls(2)).with_faults(Fault.empty_output()), calls=_CALLS),
+        Scene(
+            name="calls only streamed", answer=Answer.events(_calls(2)).with_faults(Fault.empty_output()), calls=_CALLS
+        ),
         Scene(
             name="incomplete",
             answer=Answer.events(_ended("incomplete", incomplete_details={"reason": "max_output_tokens"})),

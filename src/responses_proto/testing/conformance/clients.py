@@ -154,9 +154,7 @@ async def _play(scene: Scene, client: Client, deadline: float) -> SceneResult:
     return SceneResult(name=scene.name, verdict=verdict, requests=len(asked), findings=findings)
 
 
-async def _call(
-    client: Callable[[str], Mapping[str, Any] | Awaitable[Mapping[str, Any]]], url: str
-) -> Verdict:
+async def _call(client: Callable[[str], Mapping[str, Any] | Awaitable[Mapping[str, Any]]], url: str) -> Verdict:
     try:
         if inspect.iscoroutinefunction(client) or inspect.iscoroutinefunction(getattr(client, "__call__", None)):  # noqa: B004 - what is called, not whether it can be
             told: Any = client(url)
@@ -168,7 +166,12 @@ async def _call(
 
 
 async def _run(command: Sequence[str], url: str) -> Verdict:
-    variables = {"RESPONSES_BASE_URL": url, "OPENAI_BASE_URL": url, "RESPONSES_API_KEY": "none", "OPENAI_API_KEY": "none"}
+    variables = {
+        "RESPONSES_BASE_URL": url,
+        "OPENAI_BASE_URL": url,
+        "RESPONSES_API_KEY": "none",
+        "OPENAI_API_KEY": "none",
+    }
     arguments = [argument.replace("{url}", url) for argument in command]
     done = await anyio.run_process(arguments, check=False, env={**os.environ, **variables})
     lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
@@ -183,13 +186,14 @@ async def _run(command: Sequence[str], url: str) -> Verdict:
 def _verdict(value: object) -> Verdict:
     """Return a verdict as told. Raises ``ValueError`` if it is not one."""
     if not isinstance(value, dict):
-        raise ValueError(f"expected a verdict, which is an object, got {type(value).__name__}")
+        raise ValueError(f"expected a verdict, which is an object, got {type(value).__name__}")  # noqa: TRY004 - one error for any verdict that is not one
     told = cast("dict[str, Any]", value)
     if told.get("status") not in _STATUSES:
         raise ValueError(f"`status` must be one of {', '.join(_STATUSES)}, got {told.get('status')!r}")
-    text, calls = told.get("text") or "", told.get("calls") or []
+    text: Any = told.get("text") or ""
+    calls: Any = told.get("calls") or []
     if not isinstance(text, str) or not isinstance(calls, list):
-        raise ValueError("`text` must be a string and `calls` a list")  # noqa: TRY004 - one error for any verdict that is not one
+        raise ValueError("`text` must be a string and `calls` a list")  # noqa: TRY004 - as above
     named = tuple(
         (str(call.get("name")), str(call.get("arguments")))
         for call in cast("list[dict[str, Any]]", calls)

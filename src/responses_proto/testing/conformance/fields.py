@@ -329,47 +329,45 @@ def _open_faults(value: Any, row: str, path: str, profile: Profile) -> Iterator[
     elif not EXTENSION.fullmatch(kind):
         yield FieldFault("unknown-item", f"{row}:{kind[:60]}", f"{path}.type", f"{kind[:60]!r} is not `slug:name`")
     elif row == "Item":
+        members = cast("dict[str, Any]", value)
         for name in _EXTENSION_FIELDS:
-            if not isinstance(value.get(name), str):
-                yield FieldFault("extension-fields", f"{row}:{kind[:60]}.{name}", f"{path}.{name}", f"item {kind[:60]!r}")
+            if not isinstance(members.get(name), str):
+                yield FieldFault(
+                    "extension-fields", f"{row}:{kind[:60]}.{name}", f"{path}.{name}", f"item {kind[:60]!r}"
+                )
 
 
-def _value_faults(
-    value: Any, types: tuple[str, ...], field: str, path: str, profile: Profile
-) -> Iterator[FieldFault]:
-    rows: list[str] = []
-    values: list[str] = []
-    expected: list[str] = []
-    for one in types:
-        if one.startswith("["):
-            if isinstance(value, list):
-                inner = one[1:-1]
-                for number, element in enumerate(cast("list[Any]", value)):
-                    yield from _value_faults(element, (inner,), f"{field}[]", f"{path}[{number}]", profile)
-                return
-            expected.append("a list")
-        elif one.startswith("'"):
-            if value == one[1:-1]:
-                return
-            values.append(one[1:-1])
-        elif one[0].isupper():
-            rows.append(one)
-        elif isinstance(value, _NAMES[one]) and (one == "bool" or not isinstance(value, bool)):
-            return
-        else:
-            expected.append(_WORDS[_NAMES[one][-1]])
-    if rows and isinstance(value, dict):
-        yield from _open_faults(value, rows[0], path, profile)
+def _value_faults(value: Any, types: tuple[str, ...], field: str, path: str, profile: Profile) -> Iterator[FieldFault]:
+    if any(_fits(value, one) for one in types):
         return
+    for one in types:
+        if one.startswith("[") and isinstance(value, list):
+            for number, element in enumerate(cast("list[Any]", value)):
+                yield from _value_faults(element, (one[1:-1],), f"{field}[]", f"{path}[{number}]", profile)
+            return
+        if one[0].isupper() and isinstance(value, dict):
+            yield from _open_faults(value, one, path, profile)
+            return
+    values = [one[1:-1] for one in types if one.startswith("'")]
     if values and isinstance(value, str):
         yield FieldFault("wrong-value", field, path, f"expected {_either(map(repr, values))}, got {value[:60]!r}")
         return
-    if rows:
-        expected.append("an object")
-    if values:
-        expected.append("a string")
     rule = "null-field" if value is None else "wrong-type"
-    yield FieldFault(rule, field, path, f"expected {_either(dict.fromkeys(expected))}, got {_word(value)}")
+    yield FieldFault(rule, field, path, f"expected {_either(dict.fromkeys(map(_expected, types)))}, got {_word(value)}")
+
+
+def _fits(value: Any, one: str) -> bool:
+    """Return whether a value is of this type; a list or an object is looked at by the caller."""
+    if one.startswith("'"):
+        return bool(value == one[1:-1])
+    return one in _NAMES and isinstance(value, _NAMES[one]) and (one == "bool" or not isinstance(value, bool))
+
+
+def _expected(one: str) -> str:
+    """Return a type in words."""
+    if one in _NAMES:
+        return _WORDS[_NAMES[one][-1]]
+    return "a list" if one.startswith("[") else "a string" if one.startswith("'") else "an object"
 
 
 @functools.cache
@@ -413,7 +411,7 @@ _LENIENT_AT_OPENAI: Final[Mapping[str, frozenset[str]]] = {
 
 
 def _word(value: object) -> str:
-    return _WORDS.get(type(value), "a value")
+    return next((word for kind, word in _WORDS.items() if isinstance(value, kind)), "a value")
 
 
 def _either(words: Any) -> str:

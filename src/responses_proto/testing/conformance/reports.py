@@ -13,16 +13,27 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from ...rules import RULES, Rule
-from .clients import ClientReport
+
 from .servers import ServerReport
 from .timeline import BINS, Timeline, timeline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .clients import ClientReport
     from .streams import Finding
 
-__all__ = ["as_html", "as_json", "as_junit", "as_markdown", "describe", "headline", "moment", "rows_of", "timelines_as_html"]
+__all__ = [
+    "as_html",
+    "as_json",
+    "as_junit",
+    "as_markdown",
+    "describe",
+    "headline",
+    "moment",
+    "rows_of",
+    "timelines_as_html",
+]
 
 _PLACES: Final = 20  # of one rule
 _PLACE: Final = 300  # characters of one
@@ -54,7 +65,12 @@ def rows_of(report: ServerReport | ClientReport) -> list[ReportRow]:
     """Return the checks of a server, or the scenes of a client."""
     if isinstance(report, ServerReport):
         return [
-            ReportRow(check.rule, check.status, ": ".join(filter(None, (check.request, check.detail)))[:_PLACE] if check.detail else "", check.findings)
+            ReportRow(
+                check.rule,
+                check.status,
+                ": ".join(filter(None, (check.request, check.detail)))[:_PLACE] if check.detail else "",
+                check.findings,
+            )
             for check in report.checks
         ]
     return [
@@ -104,9 +120,7 @@ def as_json(report: ServerReport | ClientReport) -> str:
             "ok": report.ok,
             "title": _title(report),
             "summary": describe(report),
-            "results": [
-                {"name": row.name, "status": row.status, "detail": row.detail} for row in rows_of(report)
-            ],
+            "results": [{"name": row.name, "status": row.status, "detail": row.detail} for row in rows_of(report)],
             "findings": [_finding_as_json(finding) for finding in report.findings],
         },
         indent=1,
@@ -156,7 +170,11 @@ def as_markdown(report: ServerReport | ClientReport) -> str:
     lines = [f"# {_markdown(_title(report))}", "", describe(report), "", "| result | what | detail |", "|---|---|---|"]
     lines += [f"| {row.status} | {_markdown(row.name)} | {_markdown(row.detail)} |" for row in rows_of(report)]
     if report.findings:
-        lines += ["", "| severity | rule | found | what is wrong | first place | what to do |", "|---|---|---|---|---|---|"]
+        lines += [
+            "",
+            "| severity | rule | found | what is wrong | first place | what to do |",
+            "|---|---|---|---|---|---|",
+        ]
     for broken in _broken(report.findings):
         rule = broken.about
         cells = (rule.severity, f"`{rule.id}`", str(broken.count), rule.broken, broken.places[0], rule.suggestion)
@@ -172,7 +190,11 @@ def _markdown(text: str) -> str:
 def as_html(report: ServerReport | ClientReport) -> str:
     """Return the report as a self-contained page, with the timelines of a server's streams. Raises ``ImportError`` without jinja2."""
     recordings = report.recordings if isinstance(report, ServerReport) else ()
-    lines = [timeline(recording, profile=report.profile) for recording in recordings[:_CHARTS]] if isinstance(report, ServerReport) else []
+    lines = (
+        [timeline(recording, profile=report.profile) for recording in recordings[:_CHARTS]]
+        if isinstance(report, ServerReport)
+        else []
+    )
     return _page(
         title=_title(report),
         summary=describe(report),
@@ -251,6 +273,7 @@ def _chart(line: Timeline) -> dict[str, Any]:
             }
             for gap in line.gaps
         ],
+        "flaws": [{"left": left(at), "title": f"{rule}, {moment(line, at)}"} for at, rule in line.flaws],
         "bars": bars,
         "notes": notes,
     }
@@ -267,6 +290,6 @@ def headline(line: Timeline) -> str:
     silence = f"; longest silence {max(gap.length for gap in line.gaps):.2f} s" if line.gaps else ""
     found = len(line.findings) + line.more_findings
     return (
-        f"{line.events} events, {line.bytes} bytes; first event {moment(line, line.first_event)}, first delta {first}, "
+        f"{line.events} events, {line.bytes} bytes; the first at {moment(line, line.first_event)}, first delta {first}, "
         f"end {moment(line, line.duration)}{silence}; {line.status}; {found or 'no'} findings"
     )

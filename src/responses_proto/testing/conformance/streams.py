@@ -104,7 +104,7 @@ def grouped(findings: Iterable[Finding]) -> list[str]:
     for rule, found in by_rule.items():
         about = RULES[rule]
         suite = f"; suite: {about.suite}" if about.suite else ""
-        lines.append(f"{about.severity} {rule} ×{len(found)}: {about.broken} [{about.section}{suite}]")
+        lines.append(f"{about.severity} {rule} {len(found)}x: {about.broken} [{about.section}{suite}]")
         lines += [f"    {finding.place}" for finding in found[:_SHOWN]]
         if len(found) > _SHOWN:
             lines.append(f"    and {len(found) - _SHOWN} more")
@@ -208,7 +208,7 @@ def check_stream(
 class _Checker:
     def __init__(self, limits: Limits, ignore: frozenset[str], profile: Profile | None) -> None:
         self._limits = limits
-        self._profile = profile
+        self._profile: Profile | None = profile
         self._ignore = ignore
         self._stream = ResponseStream(limits=limits)
         self._findings: list[Finding] = []
@@ -276,7 +276,7 @@ class _Checker:
     def _check_fields(self, data: bytes) -> None:
         """Compare the event with the table of fields, before the engine sees it."""
         self._covered = False
-        profile = self._profile
+        profile: Profile | None = self._profile
         if profile is None:
             return
         try:

@@ -11,6 +11,7 @@ upper bounds. If a recording has no times, the numbers of the events take their 
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
@@ -105,6 +106,8 @@ class Timeline:
     """The longest silences between two events, in order."""
     findings: tuple[Finding, ...]
     more_findings: int
+    flaws: tuple[tuple[float, str], ...]
+    """The time and the rule of each of the findings."""
     marks: tuple[tuple[float, str], ...]
     """The time and the type of each lifecycle event, at most 20."""
 
@@ -164,6 +167,11 @@ def timeline(recording: Recording, *, profile: Profile | None = None) -> Timelin
         gaps=_gaps(times, duration) if timed else (),
         findings=report.findings[:_MAX_FINDINGS],
         more_findings=max(0, len(report.findings) - _MAX_FINDINGS),
+        flaws=tuple(
+            (times[min(finding.event or 0, len(times) - 1)], finding.rule)
+            for finding in report.findings[:_MAX_FINDINGS]
+            if times
+        ),
         marks=tuple(marks),
     )
 
@@ -173,10 +181,9 @@ def events_of(recording: Recording) -> list[tuple[float | None, dict[str, Any]]]
     decoder = SSEDecoder()
     found: list[tuple[float | None, dict[str, Any]]] = []
     at: float | None = None
-    for at, piece in recording.pieces:  # noqa: B007 - the time of the last piece is also that of an unfinished frame
-        for frame in decoder.receive(piece):
-            if (value := _object(frame.data)) is not None:
-                found.append((at, value))
+    for at, piece in recording.pieces:
+        values = [_object(frame.data) for frame in decoder.receive(piece)]
+        found += [(at, value) for value in values if value is not None]
     last = decoder.parse(decoder.eof())
     if last is not None and (value := _object(last.data)) is not None:
         found.append((at, value))
@@ -219,8 +226,6 @@ def _bar(grown: _Growing, duration: float) -> ItemBar:
 
 def _gaps(times: list[float], duration: float) -> tuple[Gap, ...]:
     least = max(_MIN_GAP, _GAP * duration)
-    gaps = [
-        Gap(before, after) for before, after in zip(times, times[1:], strict=False) if after - before >= least
-    ]
+    gaps = [Gap(before, after) for before, after in itertools.pairwise(times) if after - before >= least]
     longest = sorted(gaps, key=lambda gap: gap.length, reverse=True)[:_MAX_GAPS]
     return tuple(sorted(longest, key=lambda gap: gap.start))
