@@ -94,7 +94,11 @@ def check(
         )
 
     with _progress(total) as advance:
-        report = anyio.run(main, lambda one: advance(one.rule, one.status))
+
+        def told(one: Check) -> None:
+            advance(one.rule, one.status)
+
+        report = anyio.run(main, told)
     write_report(report, format, output)
     _exit(report, sum(one.status == "failed" for one in report.checks), len(report.checks), "checks")
 
@@ -138,7 +142,11 @@ def check_client(
 
     try:
         with _progress(len(only) if only else len(names)) as advance:
-            report = anyio.run(main, lambda one: advance(one.name, "failed" if one.findings else "passed"))
+
+            def told(one: SceneResult) -> None:
+                advance(one.name, "failed" if one.findings else "passed")
+
+            report = anyio.run(main, told)
     except OSError as error:
         raise CommandError(f"cannot run {command[0]}: {error.strerror or error}", status=WRONG_USAGE) from error
     write_report(report, format, output)

@@ -160,8 +160,8 @@ def _bar(line: Timeline, item: ItemBar) -> str:
 
 def _differences(first: Recording, second: Recording) -> Iterator[Text]:
     """Yield how the events of two recordings differ, as a unified diff."""
-    told = [list(itertools.islice(_told(recording), _DIFFED)) for recording in (first, second)]
-    diff = difflib.unified_diff(*told, printable(first.name), printable(second.name), n=1, lineterm="")
+    before, after = (list(itertools.islice(_told(recording), _DIFFED)) for recording in (first, second))
+    diff = difflib.unified_diff(before, after, printable(first.name), printable(second.name), n=1, lineterm="")
     lines = list(itertools.islice(diff, _DIFFERENCES + 1))
     yield Text("the events are the same" if not lines else "the events differ:", style="bold")
     for line in lines[:_DIFFERENCES]:

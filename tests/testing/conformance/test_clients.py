@@ -13,6 +13,7 @@ import pytest
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient
+from responses_proto.client import RetryPolicy
 from responses_proto.exceptions import ResponsesProtoError, StreamTruncated, UsageError
 from responses_proto.testing import check_client
 from responses_proto.testing.conformance._scenes import DIALECTS, all_scenes
@@ -25,7 +26,7 @@ ClientFunction: TypeAlias = Callable[[str], Awaitable[dict[str, Any]]]
 
 
 async def ours(url: str) -> dict[str, Any]:
-    async with ResponsesClient(url, "none") as client:
+    async with ResponsesClient(url, "none", retry=RetryPolicy(initial_delay=0.01)) as client:
         stream = client.stream(model="m", input="Hello")
         try:
             async with stream:

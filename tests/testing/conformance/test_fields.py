@@ -73,7 +73,7 @@ def types(schemas: dict[str, Any], schema: dict[str, Any]) -> set[str]:
     for key in ("anyOf", "oneOf", "allOf"):
         if key in schema:
             parts = [part for part in schema[key] if set(part) - {"description"}]
-            return set().union(*(types(schemas, part) for part in parts))
+            return set[str]().union(*(types(schemas, part) for part in parts))
     if schema.get("type") == "array":
         return {f"[{one}]" for one in types(schemas, schema["items"])}
     return {NAMES[schema["type"]]} if "type" in schema else {"any"}
@@ -130,46 +130,48 @@ def test_what_the_emitter_makes_has_no_faults() -> None:
     assert faults({}) == faults({}, "openai") == []
 
 
-@pytest.mark.parametrize("name", [name for name in FIELDS["Response"]])
+@pytest.mark.parametrize("name", list(FIELDS["Response"]))
 def test_every_field_of_a_response_is_required(name: str) -> None:
     assert faults({name: ...}) == [("missing-field", f"$.{name}")]
 
 
-@pytest.mark.parametrize(
-    ("change", "rule", "path"),
-    [
-        ({"truncation": None}, "null-field", "$.truncation"),
-        ({"top_p": None}, "null-field", "$.top_p"),
-        ({"text": {}}, "missing-field", "$.text.format"),
-        ({"truncation": "never"}, "wrong-value", "$.truncation"),
-        ({"parallel_tool_calls": 1}, "wrong-type", "$.parallel_tool_calls"),
-        ({"created_at": True}, "wrong-type", "$.created_at"),
-        ({"output": {}}, "wrong-type", "$.output"),
-        ({"output": [5]}, "wrong-type", "$.output[0]"),
-        ({"output": [{"type": "thing", "id": "t", "status": "completed"}]}, "unknown-item", "$.output[0].type"),
-        ({"output": [{"type": "acme:thing", "id": "t"}]}, "extension-fields", "$.output[0].status"),
-        ({"tools": [{"type": "function", "name": "f", "parameters": {}, "strict": True}]}, "missing-field", "$.tools[0].description"),
-        ({"tool_choice": "sometimes"}, "wrong-value", "$.tool_choice"),
-        ({"tool_choice": 5}, "wrong-type", "$.tool_choice"),
-        ({"error": {"code": "x"}}, "missing-field", "$.error.message"),
-    ],
-)  # fmt: skip
+FAULTY: Final[list[tuple[dict[str, Any], str, str]]] = [
+    ({"truncation": None}, "null-field", "$.truncation"),
+    ({"top_p": None}, "null-field", "$.top_p"),
+    ({"text": {}}, "missing-field", "$.text.format"),
+    ({"truncation": "never"}, "wrong-value", "$.truncation"),
+    ({"parallel_tool_calls": 1}, "wrong-type", "$.parallel_tool_calls"),
+    ({"created_at": True}, "wrong-type", "$.created_at"),
+    ({"output": {}}, "wrong-type", "$.output"),
+    ({"output": [5]}, "wrong-type", "$.output[0]"),
+    ({"output": [{"type": "thing", "id": "t", "status": "completed"}]}, "unknown-item", "$.output[0].type"),
+    ({"output": [{"type": "acme:thing", "id": "t"}]}, "extension-fields", "$.output[0].status"),
+    ({"tools": [{"type": "function", "name": "f", "parameters": {}, "strict": True}]}, "missing-field", "$.tools[0].description"),
+    ({"tool_choice": "sometimes"}, "wrong-value", "$.tool_choice"),
+    ({"tool_choice": 5}, "wrong-type", "$.tool_choice"),
+    ({"error": {"code": "x"}}, "missing-field", "$.error.message"),
+]  # fmt: skip
+"""(change of a response, rule, path)."""
+
+
+@pytest.mark.parametrize(("change", "rule", "path"), FAULTY)
 def test_a_fault_says_where(change: dict[str, Any], rule: str, path: str) -> None:
     assert faults(change) == [(rule, path)]
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"output": [{"type": "acme:thing", "id": "t", "status": "completed", "more": 1}]},
-        {"output": [{"type": "web_search_call", "id": "t"}]},
-        {"tools": [{"type": "web_search"}, {"type": "acme:tool"}]},
-        {"tool_choice": {"type": "function", "name": "f"}},
-        {"metadata": None},
-        {"temperature": 1},
-        {"acme": {"anything": "goes"}},
-    ],
-)
+ADDED: Final[list[dict[str, Any]]] = [
+    {"output": [{"type": "acme:thing", "id": "t", "status": "completed", "more": 1}]},
+    {"output": [{"type": "web_search_call", "id": "t"}]},
+    {"tools": [{"type": "web_search"}, {"type": "acme:tool"}]},
+    {"tool_choice": {"type": "function", "name": "f"}},
+    {"metadata": None},
+    {"temperature": 1},
+    {"acme": {"anything": "goes"}},
+]
+"""Changes that are none of the specification's business."""
+
+
+@pytest.mark.parametrize("change", ADDED)
 def test_what_servers_may_add_is_no_fault(change: dict[str, Any]) -> None:
     assert faults(change) == []
 
@@ -187,4 +189,4 @@ def test_the_row_of_a_value() -> None:
     assert row_of_event({"type": "error", "message": "No."}) == "Event:error"
     assert row_of_event({"type": "error", "message": "No."}, "openai") is None
     assert row_of_event({"type": "error", "status": 400}) == "WebSocketError"
-    assert list(field_faults([], "Response"))[0].rule == "wrong-type"
+    assert next(field_faults([], "Response")).rule == "wrong-type"

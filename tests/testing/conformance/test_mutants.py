@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
+
 from responses_proto.models.items import FunctionCall
 from responses_proto.protocol.sse import encode_frame
 from responses_proto.rules import RULES

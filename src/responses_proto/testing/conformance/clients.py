@@ -130,9 +130,16 @@ async def check_client(
     results: dict[str, SceneResult] = {}
     limiter = anyio.CapacityLimiter(concurrency)
 
+    failures: list[OSError] = []
+
     async def play(scene: Scene) -> None:
         async with limiter:
-            result = await _play(scene, client, deadline)
+            try:
+                result = await _play(scene, client, deadline)
+            except OSError as error:  # raised below: the task group would wrap it
+                failures.append(error)
+                tasks.cancel_scope.cancel()
+                return
         results[scene.name] = result
         if on_scene is not None:
             on_scene(result)
@@ -140,6 +147,8 @@ async def check_client(
     async with anyio.create_task_group() as tasks:
         for scene in chosen:
             tasks.start_soon(play, scene)
+    if failures:
+        raise failures[0]
     ordered = tuple(results[scene.name] for scene in chosen)
     return ClientReport(tuple(finding for result in ordered for finding in result.findings), ordered)
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from ...rules import RULES, Rule
-
 from .servers import ServerReport
 from .timeline import BINS, Timeline, timeline
 
