@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from ...client.transport.base import Transport, WireRequest
     from ...client.websocket._connection import WebSocketConnection
 
-__all__ = ["ASGIApp", "ASGIMessage", "ProbeSocket", "asgi_socket", "wire_socket"]
+__all__ = ["ASGIApp", "ProbeSocket", "asgi_socket", "wire_socket"]
 
-ASGIMessage: TypeAlias = "MutableMapping[str, Any]"
-ASGIApp: TypeAlias = "Callable[[ASGIMessage, Callable[[], Awaitable[ASGIMessage]], Callable[[ASGIMessage], Awaitable[None]]], Awaitable[None]]"
+_Message: TypeAlias = "MutableMapping[str, Any]"
+ASGIApp: TypeAlias = (
+    "Callable[[_Message, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]], Awaitable[None]]"
+)
 """An ASGI 3 application."""
 
 
@@ -75,8 +77,8 @@ class _ASGISocket:
 
     def __init__(self) -> None:
         # Messages are small and few, and a full buffer would block an application that is about to be left.
-        self.to_app, self.app_receives = anyio.create_memory_object_stream[ASGIMessage](1000)
-        self.app_sends, self.from_app = anyio.create_memory_object_stream[ASGIMessage](100_000)
+        self.to_app, self.app_receives = anyio.create_memory_object_stream[_Message](1000)
+        self.app_sends, self.from_app = anyio.create_memory_object_stream[_Message](100_000)
 
     async def run(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
         """Run the application until it has closed the connection."""
@@ -118,7 +120,7 @@ class _ASGISocket:
     async def accepted(self) -> bool:
         return (await self._message())["type"] == "websocket.accept"
 
-    async def _message(self) -> ASGIMessage:
+    async def _message(self) -> _Message:
         try:
             return await self.from_app.receive()
         except anyio.EndOfStream:

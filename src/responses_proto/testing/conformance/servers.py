@@ -31,16 +31,17 @@ from ._probe import CheckFailed, Probe, Skipped
 from .streams import Finding, Report, check_profile, check_rules, grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection, MutableMapping
 
     from ...client.transport.base import Transport
     from ...client.transport.http import HTTPClient
-    from ._probe_socket import ASGIApp, ASGIMessage
+    from ._probe_socket import ASGIApp
     from .fields import Profile
     from .timeline import Recording
 
 __all__ = ["Check", "CheckStatus", "ServerReport", "check_server", "server_checks"]
 
+_Message: TypeAlias = "MutableMapping[str, Any]"
 CheckStatus: TypeAlias = Literal["passed", "failed", "skipped"]
 
 _IN_MEMORY: Final = "http://app.invalid/v1"
@@ -270,13 +271,13 @@ class _Lifespan:
             self.started.set()
             self.stopped.set()
 
-    async def _receive(self) -> ASGIMessage:
+    async def _receive(self) -> _Message:
         if self._startup_sent:
             await self.shutdown.wait()
             return {"type": "lifespan.shutdown"}
         self._startup_sent = True
         return {"type": "lifespan.startup"}
 
-    async def _send(self, message: ASGIMessage) -> None:
+    async def _send(self, message: _Message) -> None:
         # An application that reports a failed startup is checked all the same: its answers show the problem.
         (self.stopped if message["type"].startswith("lifespan.shutdown") else self.started).set()
