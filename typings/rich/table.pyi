@@ -3,7 +3,7 @@ from typing import Literal
 from rich.text import Text
 
 class Table:
-    def __init__(self, *, box: None = None, pad_edge: bool = True) -> None: ...
+    def __init__(self, *headers: str, box: None = ..., pad_edge: bool = True) -> None: ...
     def add_column(
         self,
         header: str = "",

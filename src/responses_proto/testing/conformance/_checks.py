@@ -79,7 +79,8 @@ async def _create_fields(probe: Probe) -> None:
     reply = await probe.basic()
     if reply.json_object().get("object") != "response":
         reply.fail("expected `object` to be 'response'")
-    (await probe.create(stream=True)).assert_stream()
+    if not probe.recordings:  # otherwise the events of another check have been looked at
+        (await probe.create(stream=True)).assert_stream()
 
 
 async def _create_stream(probe: Probe) -> None:
@@ -208,11 +209,11 @@ async def _json_refused(probe: Probe) -> None:
 
 
 async def _type_refused(probe: Probe) -> None:
-    (await probe.create(input=5)).assert_refused()
+    (await probe.bad_request()).assert_refused()
 
 
 async def _error_body(probe: Probe) -> None:
-    reply = await probe.create(input=5)
+    reply = await probe.bad_request()
     value = reply.json()
     error: Any = cast("JSONDict", value).get("error") if isinstance(value, dict) else None
     if not isinstance(error, dict):
@@ -401,7 +402,8 @@ async def _conversation_items(probe: Probe) -> None:
 async def _compact(probe: Probe) -> None:
     content: JSONDict = {"model": probe.model, "input": _HISTORY}
     reply = (await probe.request("POST", "responses", "compact", content=content)).skip_unless_offered()
-    reply.assert_fits(CompactedResponse)
+    if reply.json_object().get("object") != "response.compaction":
+        reply.fail("expected `object` to be 'response.compaction'")
     if not any(item.type == "compaction" for item in reply.parse(CompactedResponse).output):
         reply.fail("expected an item of the type `compaction`")
 

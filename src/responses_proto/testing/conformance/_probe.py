@@ -165,6 +165,7 @@ class Probe:
         self._profile: Profile = profile
         self._app = app
         self._basic: ProbeReply | None = None
+        self._bad: ProbeReply | None = None
         self._stored: Response | None = None
         self._call: Response | None = None
         self._called_freely = False
@@ -284,6 +285,12 @@ class Probe:
             self._basic = await self.create()
         self.last_request = "POST /responses"
         return self._basic
+
+    async def bad_request(self) -> ProbeReply:
+        """Return the reply to a request with a field of the wrong type, the same for all checks."""
+        if self._bad is None:
+            self._bad = await self.create(input=5)
+        return self._bad
 
     async def stored_response(self) -> Response:
         """Return a stored response, the same for all checks. Skips the check if the server stores none."""

@@ -342,7 +342,8 @@ def _value_faults(value: Any, types: tuple[str, ...], field: str, path: str, pro
         return
     for one in types:
         if one.startswith("[") and isinstance(value, list):
-            for number, element in enumerate(cast("list[Any]", value)):
+            elements = cast("Any", value)
+            for number, element in enumerate(elements):
                 yield from _value_faults(element, (one[1:-1],), f"{field}[]", f"{path}[{number}]", profile)
             return
         if one[0].isupper() and isinstance(value, dict):

@@ -365,7 +365,7 @@ def _in_table(event: Mapping[str, Any]) -> bool:
     """Return whether the table has the items of an event; if not, the decoder's own findings count."""
     response = event.get("response")
     output: Any = cast("Mapping[str, Any]", response).get("output") if isinstance(response, dict) else None
-    items: list[Any] = [event.get("item"), *(cast("list[Any]", output) if isinstance(output, list) else ())]
+    items: list[Any] = [event.get("item"), *(cast("Any", output) if isinstance(output, list) else ())]
     types: list[Any] = [cast("Mapping[str, Any]", item).get("type") for item in items if isinstance(item, dict)]
     return all(f"Item:{type_}" in FIELDS for type_ in types)
 
