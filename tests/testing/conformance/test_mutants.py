@@ -11,9 +11,12 @@ from responses_proto.models.items import FunctionCall
 from responses_proto.protocol.sse import encode_frame
 from responses_proto.rules import RULES
 from responses_proto.testing import Answer, check_stream
+from responses_proto.testing.conformance.fields import PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from responses_proto.testing import Profile
 
 Events = list[dict[str, Any]]
 
@@ -170,7 +173,7 @@ IN_BYTES: Final[dict[str, Callable[[bytes], bytes]]] = {
 
 
 def test_a_clean_stream_breaks_no_rule() -> None:
-    for profile in (None, "openai", "openresponses"):
+    for profile in (None, *PROFILES):
         report = check_stream(body(clean()), profile=profile)
         assert report.ok, str(report)
 
@@ -184,9 +187,8 @@ def test_every_rule_of_a_stream_has_a_mutant() -> None:
 def test_each_rule_kills_its_mutant(rule: str) -> None:
     events = IN_EVENTS[rule](clean()) if rule in IN_EVENTS else clean()
     data = IN_BYTES[rule](body(events)) if rule in IN_BYTES else body(events)
-    profile = (
-        None if rule in ("wrong-constant", "not-an-object") else "openresponses"
-    )  # those two are the decoder's own
+    # Those two are the decoder's own.
+    profile: Profile | None = None if rule in ("wrong-constant", "not-an-object") else "openresponses"
     report = check_stream(data, profile=profile)
     assert rule in report.rules, str(report)
     found = next(finding for finding in report.findings if finding.rule == rule)

@@ -445,6 +445,19 @@ def test_a_wrong_key_is_one_finding(status: int) -> None:
     run("asyncio", test)
 
 
+def test_a_key_that_a_server_repeats_is_not_in_the_report() -> None:
+    async def test() -> None:
+        key = "key-that-nobody-may-see"
+        answer = Answer.json({"object": "response", "id": key, "status": key, "error": {"message": f"Bad: {key}"}})
+        async with FakeServer(answer) as server:
+            report = await check_server(server.url, key=key, only=["create", "create-fields", "json-refused"])
+        assert not report.ok
+        assert key not in str(report)
+        assert key not in str(report.findings)
+
+    run("asyncio", test)
+
+
 # ---- one cause is one finding
 
 

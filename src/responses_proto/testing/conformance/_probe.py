@@ -16,6 +16,7 @@ import attrs
 
 from ...client._address import endpoint_url
 from ...client._replies import is_json, media_type
+from ...client._secrets import redact
 from ...client.transport._exchange import shut
 from ...client.transport.base import WireRequest
 from ...codec import default_converter, dumps, load, make_converter
@@ -144,6 +145,7 @@ class ProbeReply:
 class Probe:
     """Sends requests to one server: any with :meth:`request`, and ``POST /responses`` with the other methods.
 
+    ``secret``: the API key, which is removed from what the server sends, because a report quotes that.
     ``app``: the application, if the server is one in memory; its WebSockets are then opened in memory too.
     """
 
@@ -156,6 +158,7 @@ class Probe:
         *,
         ignore: frozenset[str],
         profile: Profile,
+        secret: str = "",
         app: ASGIApp | None = None,
     ) -> None:
         self._transport = transport
@@ -163,6 +166,7 @@ class Probe:
         self._headers = headers
         self._ignore = ignore
         self._profile: Profile = profile
+        self._secret = secret.encode()
         self._app = app
         self._basic: ProbeReply | None = None
         self._bad: ProbeReply | None = None
@@ -212,15 +216,24 @@ class Probe:
         )
         self.answered = True
         try:
-            pieces = [(at - sent, piece) async for at, piece in _pieces(reply)]
+            pieces = [(at - sent, self._redacted(piece)) async for at, piece in _pieces(reply)]
         finally:
             await shut(reply)
-        whole = ProbeReply(reply.status, reply.headers, b"".join(piece for _, piece in pieces), self)
+        # A piece may have the beginning of the key, and the next one its end.
+        body = self._redacted(b"".join(piece for _, piece in pieces))
+        whole = ProbeReply(reply.status, reply.headers, body, self)
         if streaming and method == "POST" and len(whole.body) <= _KEPT:
             self.recordings.append(Recording(self.check, tuple(pieces)))
         elif reply.status == HTTPStatus.OK and is_json(media_type(reply.headers)):
             self._note_fields(whole.body)
         return whole
+
+    def _redacted(self, data: bytes) -> bytes:
+        return (
+            redact(data, self._secret, mask=lambda length: b"*" * length)
+            if self._secret in data and self._secret
+            else data
+        )
 
     def _note_fields(self, body: bytes) -> None:
         """Compare a body with the table of fields."""
@@ -230,6 +243,8 @@ class Probe:
             return  # the check of the reply says so
         row = row_of_body(value)
         for fault in field_faults(value, row, self._profile) if row else ():
+            if fault.rule in self._ignore:
+                continue
             finding = Finding(fault.rule, None, f"{self.last_request} {fault.path}", fault.detail)
             self.field_faults.setdefault((fault.rule, fault.row), finding)
 
@@ -349,7 +364,7 @@ class Probe:
         while True:
             message = await socket.receive()
             try:
-                value: Any = default_converter().json.loads(message)
+                value: Any = default_converter().json.loads(self._redacted(message))
             except (DecodeError, LimitExceeded) as error:
                 raise CheckFailed(f"a message is not JSON: {error}") from error
             if not isinstance(value, dict):

@@ -118,7 +118,7 @@ class _ASGISocket:
         return text.encode() if text is not None else bytes(message["bytes"])
 
     async def accepted(self) -> bool:
-        return (await self._message())["type"] == "websocket.accept"
+        return bool((await self._message())["type"] == "websocket.accept")
 
     async def _message(self) -> _Message:
         try:

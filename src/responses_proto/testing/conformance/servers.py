@@ -145,7 +145,7 @@ async def check_server(
         owned = client is None or hasattr(client, "build_request")
         transport = HTTPTransport(cast("HTTPClient | None", client)) if owned else cast("Transport", client)
         app = None if isinstance(server, str) else server
-        probe = Probe(transport, url, headers, model, ignore=ignored, profile=profile, app=app)
+        probe = Probe(transport, url, headers, model, ignore=ignored, profile=profile, secret=api_key, app=app)
         try:
             checks = await _run_checks(probe, chosen, deadline, on_check or (lambda _: None))
         finally:
