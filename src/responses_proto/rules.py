@@ -67,7 +67,7 @@ _RULES: Final = (
     Rule("missing-type", "engine", "The body has no `type`; it was taken from the `event:` line or from the body's shape.", "Open Responses, Streaming"),
     Rule("json-body", "engine", "The reply to a streaming request is a JSON response object; it was taken as the result.", "Responses, Create"),
     Rule("event-line", "stream", "A frame has no `event:` line, which must equal the body's `type`.", "Open Responses, Streaming"),
-    Rule("no-done", "stream", "The last frame is not the literal `[DONE]`. OpenAI leaves it out: ignore the rule there.", "Open Responses, Streaming"),
+    Rule("no-done", "stream", "The last frame is not the literal `[DONE]`. OpenAI leaves it out: its profile does not ask for it.", "Open Responses, Streaming"),
     Rule("unknown-type", "stream", "An event has a type that is neither in the specification nor of the form `slug:name`.", "Open Responses, Extensions"),
     # Numbering.
     Rule("sequence-missing", "engine", "An event has no sequence number; it was numbered in order of arrival.", "Responses, Streaming events"),

@@ -178,6 +178,12 @@ def test_a_clean_stream_breaks_no_rule() -> None:
         assert report.ok, str(report)
 
 
+def test_openai_sends_no_end_marker() -> None:
+    data = body(clean()).removesuffix(b"data: [DONE]\n\n")
+    assert check_stream(data, profile="openai").ok
+    assert check_stream(data, profile="openresponses").rules == {"no-done"}
+
+
 def test_every_rule_of_a_stream_has_a_mutant() -> None:
     of_streams = {rule.id for rule in RULES.values() if rule.found_by in ("decoder", "engine", "stream")}
     assert {*IN_EVENTS, *IN_BYTES, *NOT_IN_A_BODY} == of_streams

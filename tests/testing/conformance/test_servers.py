@@ -461,6 +461,16 @@ def test_a_key_that_a_server_repeats_is_not_in_the_report() -> None:
 # ---- one cause is one finding
 
 
+def no_status_of_items(_request: Request, said: Said) -> None:
+    """Leave the status out of every message, in bodies and in events."""
+    bodies: list[Any] = said.value if said.streams else [said.value]
+    for each in bodies:
+        response = each.get("response", each)
+        for item in [each.get("item"), *response.get("output", ())]:
+            if item and item["type"] == "message":
+                item.pop("status", None)
+
+
 def no_usage(_request: Request, said: Said) -> None:
     """Leave the usage out of every response, in bodies and in events."""
     bodies: list[Any] = said.value if said.streams else [said.value]
@@ -477,6 +487,7 @@ def no_usage(_request: Request, said: Said) -> None:
         ("create", at(*CREATE, fields(status="incomplete"))),
         ("create-fields", at(*CREATE, without("status"))),
         ("create-fields", no_usage),
+        ("create-fields", no_status_of_items),
         ("no-done", at(*CREATE, faulty(Fault.no_done()))),
         ("event-line", at(*CREATE, faulty(Fault.no_event_lines()))),
         ("create-stream", at(*CREATE, lambda said: setattr(said, "faults", (Fault.content_type("application/json"),) if said.streams else ()))),

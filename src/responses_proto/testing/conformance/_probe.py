@@ -173,9 +173,8 @@ class Probe:
         self._stored: Response | None = None
         self._call: Response | None = None
         self._called_freely = False
-        self._seen: set[tuple[str, str]] = (
-            set()
-        )  # (rule, path in an event) of what streams have broken, each of which is one finding
+        # (rule, path in an event) of what streams have broken so far: each is one finding.
+        self._seen: set[tuple[str, str]] = set()
         self.field_faults: dict[tuple[str, str], Finding] = {}
         """The faults of fields in everything that the server sent, by rule and field."""
         self.recordings: list[Recording] = []
@@ -201,9 +200,8 @@ class Probe:
         ``path``: the segments of the path below the base URL. ``content``: an object, or bytes to send unchanged.
         """
         self.last_request = f"{method} /{'/'.join(path)}"
-        streaming = (isinstance(content, dict) and content.get("stream") is True) or (params or {}).get(
-            "stream"
-        ) == "true"
+        streaming = isinstance(content, dict) and content.get("stream") is True
+        streaming = streaming or (params or {}).get("stream") == "true"
         headers = {"accept": "text/event-stream" if streaming else "application/json", **self._headers}
         body = b""
         if content is not None:
@@ -229,11 +227,7 @@ class Probe:
         return whole
 
     def _redacted(self, data: bytes) -> bytes:
-        return (
-            redact(data, self._secret, mask=lambda length: b"*" * length)
-            if self._secret in data and self._secret
-            else data
-        )
+        return redact(data, self._secret, mask=lambda length: b"*" * length) if self._secret else data
 
     def _note_fields(self, body: bytes) -> None:
         """Compare a body with the table of fields."""
@@ -245,7 +239,7 @@ class Probe:
         for fault in field_faults(value, row, self._profile) if row else ():
             if fault.rule in self._ignore:
                 continue
-            finding = Finding(fault.rule, None, f"{self.last_request} {fault.path}", fault.detail)
+            finding = Finding(fault.rule, None, f"{self.last_request} {fault.path}", fault.detail, fault.row)
             self.field_faults.setdefault((fault.rule, fault.row), finding)
 
     def assert_conforms(self, stream: bytes | Iterable[JSONObject]) -> Response:
@@ -256,11 +250,8 @@ class Probe:
         report: StreamReport = check_stream(stream, profile=self._profile, ignore=self._ignore)
         for finding in report.findings:
             if finding.rule in _FIELD_RULES:
-                key = (finding.rule, finding.path.partition(" $.response")[2] or finding.path)
-                at = Finding(finding.rule, finding.event, f"{self.last_request} {finding.path}", finding.detail)
-                field = key[1].lstrip(".")
-                if (finding.rule, f"Response.{field}") not in self.field_faults:
-                    self.field_faults.setdefault(key, at)
+                at = attrs.evolve(finding, path=f"{self.last_request} {finding.path}")
+                self.field_faults.setdefault((finding.rule, finding.field or finding.path), at)
         broken = [finding for finding in report.findings if finding.rule not in _FIELD_RULES]
         new: list[Finding] = []
         for finding in broken:

@@ -79,6 +79,8 @@ class Finding:
     """The type of the event and a JSONPath within it, or the request, such as ``POST /responses``."""
     detail: str = ""
     """An explanation for people."""
+    field: str = ""
+    """The field of the specification's table that is at fault: ``Response.usage``; empty if the finding is not about one."""
 
     @property
     def about(self) -> Rule:
@@ -189,8 +191,8 @@ def check_stream(
     """Check a complete stream, and return a report.
 
     ``stream``: the bytes of the body, or the events as models or wire objects. The rules about SSE frames are only checked for bytes.
-    ``profile``: the specification whose fields the events must have: ``openresponses`` requires 31 of a response, ``openai`` 14. ``None``
-    asks only for what a client needs.
+    ``profile``: the specification whose fields the events must have: ``openresponses`` requires 31 of a response, ``openai`` 14, and
+    no ``[DONE]``. ``None`` asks only for the fields that a client needs.
     ``ignore``: ids of rules whose findings are left out.
     ``limits``: as for ``ResponseStream``.
 
@@ -243,7 +245,7 @@ class _Checker:
             self._stream.receive_data(rest)
         self._stream.receive_eof()
         self._check_received()
-        if last_data != b"[DONE]":
+        if last_data != b"[DONE]" and self._profile != "openai":
             self._report("no-done", "frame $")
 
     def check_event(self, event: Event | JSONObject) -> None:
@@ -295,7 +297,7 @@ class _Checker:
             known = (fault.rule, fault.row) in self._reported_fields or fault.path.removeprefix("$.") in _POSITIONS
             if not known:
                 self._reported_fields.add((fault.rule, fault.row))
-                self._report(fault.rule, f"{kind} {fault.path}", fault.detail)
+                self._report(fault.rule, f"{kind} {fault.path}", fault.detail, fault.row)
 
     def _check_order(self, event: Any) -> None:
         kind: str = event.type
@@ -354,11 +356,11 @@ class _Checker:
         if (rule, event.type) not in self._reported_types:
             self._report(rule, f"{event.type} $", detail)
 
-    def _report(self, rule: str, path: str, detail: str = "") -> None:
+    def _report(self, rule: str, path: str, detail: str = "", field: str = "") -> None:
         if rule not in self._ignore and (rule, path) not in self._reported:
             self._reported.add((rule, path))
             self._reported_types.add((rule, path.partition(" $")[0]))
-            self._findings.append(Finding(rule, self._event_count, path, detail))
+            self._findings.append(Finding(rule, self._event_count, path, detail, field))
 
 
 def _in_table(event: Mapping[str, Any]) -> bool:
