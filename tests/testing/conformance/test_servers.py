@@ -16,7 +16,7 @@ from responses_proto.exceptions import UsageError
 from responses_proto.rules import RULES
 from responses_proto.scripted import Scripted
 from responses_proto.server import ResponsesApp, serving
-from responses_proto.testing import FAULTS, Answer, FakeServer, Fault, ServerReport, check_server
+from responses_proto.testing import FAULTS, Answer, Check, FakeServer, Fault, ServerReport, check_server
 from responses_proto.testing.conformance.servers import server_checks
 
 if TYPE_CHECKING:
@@ -152,6 +152,16 @@ def asked(what: bytes, change: Callable[[Said], object]) -> Spoil:
     return spoil
 
 
+def streamed(change: Callable[[list[Any]], list[Any]]) -> Callable[[Said], None]:
+    """Change the events of streams."""
+
+    def spoil(said: Said) -> None:
+        if said.streams:
+            said.value = change(said.value)
+
+    return spoil
+
+
 def said_text(text: str) -> Callable[[Any], Any]:
     """Return a change of a message that makes it say something else."""
     return lambda item: {**item, "content": [{**item["content"][0], "text": text}]}
@@ -209,8 +219,8 @@ SPOILS: Final[list[tuple[str, str, Spoil]]] = [
     ("create-fields", "an item without role", at(*CREATE, items(lambda item: {"type": item["type"], "id": item["id"]}))),
     ("create-stream", "no stream", at(*CREATE, lambda said: setattr(said, "faults", (Fault.status(200, b"{}"),)))),
     ("create-stream", "an error", at(*CREATE, lambda said: setattr(said, "faults", (Fault.status(502),)))),
-    ("create-stream", "no text", at(*CREATE, lambda said: said.streams and setattr(said, "value", [said.value[0], said.value[1], ending(said.value)]))),
-    ("create-stream", "failed", at(*CREATE, lambda said: said.streams and setattr(said, "value", [*said.value[:-1], failed(said.value)]))),
+    ("create-stream", "no text", at(*CREATE, streamed(lambda events: [events[0], events[1], ending(events)]))),
+    ("create-stream", "failed", at(*CREATE, streamed(lambda events: [*events[:-1], failed(events)]))),
     ("function-call", "no call", at(*CREATE, fields(output=[]))),
     ("function-call", "no JSON", at(*CREATE, items(lambda item: {**item, "arguments": '{"city": '}))),
     ("function-call", "other arguments", at(*CREATE, items(lambda item: {**item, "arguments": '{"town": "Paris"}'}))),
@@ -429,10 +439,36 @@ def test_a_server_that_cannot_be_reached_is_one_finding(backend: str) -> None:
     async def test() -> None:
         report = await check_server("http://127.0.0.1:9/v1")
         (finding,) = report.findings
-        assert (finding.rule, report.rules) == ("unreachable", {"unreachable"})
+        assert finding.rule == "unreachable"
+        assert report.rules == {"unreachable"}
         assert "ConnectError" in finding.detail
 
     run(backend, test)
+
+
+def test_a_server_that_goes_away_is_one_finding() -> None:
+    async def test() -> None:
+        with serving(ResponsesApp(Scripted())) as url:
+            async with httpx.AsyncClient() as client:
+
+                def refuse(check: Check) -> None:
+                    if check.rule == "create-stream":
+                        gone.append(client)
+
+                gone: list[httpx.AsyncClient] = []
+
+                async def hook(request: httpx.Request) -> None:
+                    if gone:
+                        raise httpx.ConnectError("refused", request=request)
+
+                client.event_hooks = {"request": [hook], "response": []}
+                report = await check_server(url, http_client=client, on_check=refuse)
+        assert [finding.rule for finding in report.findings] == ["unreachable"], str(report)
+        assert report.checks[0].rule == "unreachable"
+        assert len(report.checks) < 6  # the rest needs no further request
+        assert "went away" in report.findings[0].detail
+
+    run("asyncio", test)
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -25,7 +25,7 @@ import attrs
 from ...client._address import normalize_base_url, resolve_endpoint
 from ...client.transport._exchange import shut
 from ...client.transport.http import HTTPTransport
-from ...exceptions import ResponsesProtoError, TransportError, UsageError
+from ...exceptions import ConnectError, ResponsesProtoError, TransportError, UsageError
 from ._checks import CHECKS
 from ._probe import CheckFailed, Probe, Skipped
 from .streams import Finding, Report, check_profile, check_rules, grouped
@@ -178,6 +178,9 @@ async def _run_checks(
         else:
             probe.check = rule
             check = await _run_check(probe, rule, deadline)
+        if check.rule == "unreachable":
+            on_check(check)
+            return [check, *(results[rule] for rule in chosen if rule in results)]
         if rule == "create-fields" and probe.field_faults:
             faults = tuple(probe.field_faults.values())
             detail = f"{len(faults)} fields are not as the specification says"
@@ -222,6 +225,11 @@ async def _run_check(probe: Probe, rule: str, deadline: float) -> Check:
         status, detail = "skipped", str(skipped)
     except CheckFailed as failed:
         detail, causes = str(failed), failed.findings
+    except ConnectError as error:
+        rule, detail = (
+            "unreachable",
+            f"{type(error).__name__}: {error}; the server went away during the check of {rule}",
+        )
     except ResponsesProtoError as error:  # mostly transport errors
         detail = f"{type(error).__name__}: {error}"
     return Check(rule=rule, status=status, request=probe.last_request, detail=detail, causes=causes)
