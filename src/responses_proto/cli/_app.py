@@ -24,13 +24,14 @@ from ..codec import dumps
 from ..exceptions import UsageError
 from ..scripted.demo import HUGGINGFACE_MODEL
 from ._batch import as_request, batch_progress, print_failures, read_requests
+from ._check import check, check_client
 from ._errors import WRONG_USAGE, CommandError, one_line_errors, print_error
+from ._inspect import inspect
 from ._output import as_text, discard_output, print_stream, write
 from ._playback import playback
 
 if TYPE_CHECKING:
     from ..models.response import Response
-    from ..testing.conformance.servers import ServerReport
 
 __all__ = ["app", "run"]
 
@@ -288,28 +289,9 @@ def serve(  # noqa: PLR0917 - the options of a command
     serve_with(settings)
 
 
-@app.command()
-@one_line_errors
-def check(
-    url: Annotated[str, typer.Argument(help="Base URL of the API, such as http://127.0.0.1:8000/v1.")],
-    model: Annotated[
-        str, typer.Option("--model", envvar="MODEL", help="The model to send requests to.")
-    ] = _SCRIPTED_MODEL,
-    api_key: Annotated[str | None, typer.Option("--api-key", envvar="RESPONSES_API_KEY", help="API key.")] = None,
-    only: Annotated[list[str] | None, typer.Option("--only", help="Run only this check (repeatable).")] = None,
-    ignore: Annotated[list[str] | None, typer.Option("--ignore", help="Ignore this rule (repeatable).")] = None,
-) -> None:
-    """Check whether a server follows the protocol, by small but real requests to every endpoint."""
-    from ..testing.conformance.servers import check_server  # noqa: PLC0415 - only `check` needs it
-
-    async def main() -> ServerReport:
-        return await check_server(url, key=api_key, model=model, only=only or None, ignore=ignore or ())
-
-    report = anyio.run(main)
-    write(f"{report}\n")
-    if not report.ok:
-        failed = sum(one.status == "failed" for one in report.checks)
-        raise CommandError(f"{failed} of {len(report.checks)} checks failed")
+app.command("check")(check)
+app.command("check-client")(check_client)
+app.command("inspect")(inspect)
 
 
 @app.command()

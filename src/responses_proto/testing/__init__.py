@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from . import strategies as strategies
     from .cassettes import Cassette as Cassette
     from .cassettes import replay as replay
+    from .conformance.clients import ClientReport as ClientReport
+    from .conformance.clients import check_client as check_client
+    from .conformance.fields import Profile as Profile
     from .conformance.servers import Check as Check
     from .conformance.servers import ServerReport as ServerReport
     from .conformance.servers import check_server as check_server
@@ -62,6 +65,8 @@ else:
         {
             "..rules": ("RULES", "Rule"),
             ".cassettes": ("Cassette", "replay"),
+            ".conformance.clients": ("ClientReport", "check_client"),
+            ".conformance.fields": ("Profile",),
             ".conformance.servers": ("Check", "ServerReport", "check_server"),
             ".conformance.streams": ("Finding", "Report", "StreamReport", "assert_ok", "check_stream"),
             ".fake.answers": ("Answer",),
