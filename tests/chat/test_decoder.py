@@ -502,6 +502,12 @@ def test_an_mcp_call_that_is_cut_off_is_not_run() -> None:
     assert item.status == "incomplete"
 
 
+def test_an_mcp_call_that_is_cut_off_before_its_approval_is_nowhere() -> None:
+    given = call(index=0, id="a", name="search", arguments='{"q":')
+    decoded = chunks(given, request=mcp_request(), context=[LISTED], finish="length")
+    assert (decoded.decoder.mcp_calls, decoded.response.output) == ([], [])
+
+
 def test_a_hosted_tool_of_the_bridge_is_called_by_the_function_that_stands_for_it() -> None:
     request = CreateResponse(model="m", tools=[WebSearchTool(search_context_size="low")])
     hosted = {"web_search": FunctionTool(name="search_the_web")}
@@ -576,6 +582,12 @@ def test_an_end_in_the_middle_is_an_error(data: bytes) -> None:
 
 def test_a_last_frame_that_is_not_ended_counts() -> None:
     assert body(sse(delta(content="a"), delta("stop"), done=False).rstrip()).response.status == "completed"
+
+
+def test_the_marker_may_be_the_end_of_the_bytes() -> None:
+    start, end = sse(delta(content="a"), done=False), b"data: [DONE]"
+    decoded = decode(lambda decoder: [*decoder.receive_data(start), *decoder.receive_data(end)], TEXT)
+    assert (decoded.response.status, decoded.response.output_text) == ("completed", "a")
 
 
 def test_what_comes_after_the_end_is_ignored() -> None:

@@ -518,10 +518,10 @@ ITEMS: Final[Mapping[str, Row[Any]]] = table(
         ),
     ]
     + [
-        dropped("mcp_approval_response", "the call or its denial says it"),
+        dropped("mcp_approval_response", "the call, or its denial, has the answer"),
         translated("mcp_list_tools", "functions: its tools, as far as they are allowed"),
         translated("additional_tools", "its tools are offered with the others"),
-        dropped("tool_search_call", "there is nothing to search: the tools are offered"),
+        dropped("tool_search_call", "the tools are offered from the start"),
         translated("tool_search_output", "its tools are offered with the others"),
         translated("configuration_update", "its settings replace those of the request"),
         dropped("web_search_call", _SHOWN),

@@ -180,7 +180,7 @@ TOOLS: Final[Mapping[str, Any]] = table(
         translated(
             "mcp", "a function for each tool that its `mcp_list_tools` item lists and `allowed_tools` allows", _mcp
         ),
-        dropped("tool_search", "there is nothing to search: deferred tools are offered from the start"),
+        dropped("tool_search", "deferred tools are offered from the start"),
         *(
             refused(name, _HOSTED)
             for name in (
