@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from tests.chat.bridges import calls, until_said
 from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import ResponsesClient, RetryPolicy
@@ -53,8 +54,6 @@ def test_a_run_calls_tools(backend: str) -> None:
         return a + b
 
     def answer(exchange: ServerExchange) -> Any:
-        from tests.chat.bridges import calls  # noqa: PLC0415 - beside its use
-
         messages = exchange.request.json["messages"]
         return (
             f"It is {messages[-1]['content']}." if messages[-1]["role"] == "tool" else calls(("add", '{"a":1,"b":2}'))
@@ -81,13 +80,16 @@ def test_events_arrive_as_they_are_written(backend: str) -> None:
                 await go_on.wait()
             await exchange.send(b"data: [DONE]\n\n")
 
-        async with FakeChat(slowly) as provider, chat_client(provider.url) as client:
-            async with client.stream(model="m", input="x") as stream:
-                texts = stream.text_deltas()
-                with anyio.fail_after(PATIENCE):
-                    assert await anext(texts) == "One"
-                go_on.set()
-                assert [text async for text in texts] == [" two."]
+        async with (
+            FakeChat(slowly) as provider,
+            chat_client(provider.url) as client,
+            client.stream(model="m", input="x") as stream,
+        ):
+            texts = stream.text_deltas()
+            with anyio.fail_after(PATIENCE):
+                assert await anext(texts) == "One"
+            go_on.set()
+            assert [text async for text in texts] == [" two."]
 
     run(backend, test)
 
@@ -106,8 +108,7 @@ def test_leaving_ends_everything(backend: str) -> None:
             client = chat_client(provider.url)
             async with client:
                 response = await client.create(model="m", input="x", background=True)
-                while not (await client.retrieve(response.id)).output:
-                    await anyio.sleep(0.001)
+                await until_said(client, response.id)
             with anyio.fail_after(PATIENCE):
                 await left.wait()
             with pytest.raises(LocalProtocolError):
