@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 from tests.chat.bridges import LABEL, bridge_client, calls, mcp_tool, until_said
 from tests.mcp_peers import over_http, quiet_on_trio
@@ -457,15 +458,14 @@ def test_cancelling_ends_a_call_under_way(backend: str, url: str) -> None:
                 assert isinstance(call, McpCall)
                 return int(call.output or 0)
 
-            before = await ended_calls()
-            response = await client.create(model="m", input="slow", tools=[mcp_tool(url)], background=True)
-            await until_said(client, response.id, 2)
-            # The item is there before the request has reached the server, which then has nothing to cancel.
-            await anyio.sleep(0.3)
-            cancelled = await client.cancel(response.id)
-            assert cancelled.status == "cancelled"
+            before, pause = await ended_calls(), 0.1
             while await ended_calls() == before:
-                await anyio.sleep(0.01)
+                response = await client.create(model="m", input="slow", tools=[mcp_tool(url)], background=True)
+                await until_said(client, response.id, 2)
+                # The item is there before the request has reached the server, which then has nothing to cancel.
+                await anyio.sleep(pause)
+                pause *= 2
+                assert (await client.cancel(response.id)).status == "cancelled"
 
     run(backend, test)
 
