@@ -29,7 +29,7 @@ from responses_proto.models import (
     WebSearchCall,
 )
 from responses_proto.server import MemoryStore
-from responses_proto.testing import Answer, ChatTurn, FakeChat, FakeServer, check_stream
+from responses_proto.testing import Answer, FakeChat, FakeServer, check_stream
 from responses_proto.tools import function_tool
 
 pytest.importorskip("mcp")

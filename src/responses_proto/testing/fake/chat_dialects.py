@@ -304,8 +304,7 @@ def _calls(turn: ChatTurn, dialect: ChatDialect) -> Iterator[_Wire]:
     if dialect.calls in ("index", "id", "repeated", "rotating"):
         # Providers that tell calls apart may send them side by side.
         for turns in itertools.zip_longest(*pieces):
-            for piece in filter(None, turns):
-                yield {"tool_calls": [piece]}
+            yield from ({"tool_calls": [piece]} for piece in turns if piece is not None)
         return
     for piece in itertools.chain.from_iterable(pieces):
         yield {"tool_calls": [piece]}
