@@ -122,6 +122,7 @@ def _chat_streams(draw: DrawFn, dialects: SearchStrategy[ChatDialect]) -> ChatSt
     text, reasoning, refusal = draw(_pieces), draw(_some_pieces), draw(_some_pieces)
     if dialect.reasoning == "tags":
         text, reasoning = _stripped(text), _stripped(reasoning)
+    is_cited = draw(st.booleans())
     is_audio = draw(st.integers(0, 3)) == 3  # noqa: PLR2004 - one in four
     counted = draw(st.integers(0, 9))
     usage = {
@@ -137,7 +138,7 @@ def _chat_streams(draw: DrawFn, dialects: SearchStrategy[ChatDialect]) -> ChatSt
         refusal=refusal,
         calls=tuple(_call(draw, number, dialect) for number in range(draw(st.integers(0, 3)))),
         logprobs=bool(text) and not is_audio and draw(st.booleans()),
-        citations=(("https://example.org", "Example", 0, 1),) if text and draw(st.booleans()) else (),
+        citations=(("https://example.org", "Example", 0, 1),) if text and is_cited else (),
         images=tuple(
             draw(st.lists(st.sampled_from(("data:image/png;base64,AAAA", "https://example.org/a.png")), max_size=1))
         ),
