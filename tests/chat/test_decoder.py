@@ -29,6 +29,7 @@ from responses_proto.models import (
     NamespaceTool,
     OutputText,
     Reasoning,
+    SummaryText,
     WebSearchTool,
 )
 from responses_proto.models.actions import McpListedTool
@@ -110,7 +111,7 @@ def test_a_summary_among_the_details_of_reasoning_is_a_summary() -> None:
     decoded = chunks(delta(reasoning_details=[{"type": "reasoning.summary", "summary": "In short."}]))
     (reasoning, _) = [*decoded.response.output, None]
     assert isinstance(reasoning, Reasoning)
-    assert [part.text for part in reasoning.summary if hasattr(part, "text")] == ["In short."]
+    assert reasoning.summary == [SummaryText(text="In short.")]
     assert not reasoning.content
 
 
@@ -218,7 +219,8 @@ def test_log_probabilities_belong_to_the_text_they_come_with() -> None:
     assert isinstance(message, Message)
     (part,) = message.parts
     assert isinstance(part, OutputText)
-    (found,) = part.logprobs or ()
+    assert part.logprobs
+    (found,) = part.logprobs
     assert (found.token, found.logprob, found.bytes) == ("Hi", -1.0, [72, 105])
     assert [(top.token, top.logprob) for top in found.top_logprobs or ()] == [("Ho", -2.5)]
 

@@ -29,9 +29,9 @@ from responses_proto.models import (
 )
 from responses_proto.models.actions import McpListedTool
 
-USER: Final = {"type": "message", "role": "user", "content": "Hi"}
+USER: Final[Any] = {"type": "message", "role": "user", "content": "Hi"}
 STRICT: Final = PROFILES["vllm"]  # its templates want one system message, at the start
-WEATHER: Final = {"type": "function", "name": "get_weather", "parameters": {"type": "object", "properties": {}}}
+WEATHER: Final[Any] = {"type": "function", "name": "get_weather", "parameters": {"type": "object", "properties": {}}}
 
 
 def translate(
@@ -102,7 +102,7 @@ def test_a_plain_request() -> None:
 
 
 def test_what_a_provider_does_not_have_is_not_sent() -> None:
-    everything = {
+    everything: dict[str, Any] = {
         "temperature": 1,
         "presence_penalty": 1,
         "frequency_penalty": 1,
@@ -190,7 +190,7 @@ def test_a_request_without_input_is_refused() -> None:
 
 
 def test_log_probabilities() -> None:
-    include = {"include": ["message.output_text.logprobs", "reasoning.encrypted_content"]}
+    include: dict[str, Any] = {"include": ["message.output_text.logprobs", "reasoning.encrypted_content"]}
     assert translate(**include)["logprobs"] is True
     body = translate(top_logprobs=3)
     assert (body["logprobs"], body["top_logprobs"]) == (True, 3)
@@ -240,7 +240,7 @@ def test_a_budget_for_reasoning_stays_below_the_limit_of_the_output(limit: int, 
     assert thinking is None or thinking < body["max_tokens"]
 
 
-SCHEMA: Final = {
+SCHEMA: Final[Any] = {
     "type": "json_schema",
     "name": "city",
     "description": "A city.",
@@ -411,7 +411,7 @@ def output(id_: str, content: Any = "out") -> dict[str, Any]:
     return {"type": "function_call_output", "call_id": id_, "output": content}
 
 
-REASONING: Final = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "Hm."}]}
+REASONING: Final[Any] = {"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "Hm."}]}
 
 
 def test_the_items_of_one_turn_are_one_message() -> None:
@@ -467,7 +467,11 @@ def test_a_file_must_be_somewhere() -> None:
 
 def test_reasoning_that_is_only_sealed() -> None:
     details = [{"type": "reasoning.encrypted", "data": "x"}]
-    sealed = {"type": "reasoning", "summary": [], "encrypted_content": DETAILS_PREFIX + json.dumps(details)}
+    sealed: dict[str, Any] = {
+        "type": "reasoning",
+        "summary": [],
+        "encrypted_content": DETAILS_PREFIX + json.dumps(details),
+    }
     assert messages(sealed, text("a"), profile=PROFILES["openrouter"])[0]["reasoning_details"] == details
     assert messages({"type": "reasoning", "summary": []}, text("a"), profile=PROFILES["openrouter"]) == [
         {"role": "assistant", "content": "a"}
@@ -550,7 +554,7 @@ def test_reasoning_goes_back_as_the_provider_wants_it(form: Any, message: dict[s
 
 def test_sealed_reasoning_goes_back_as_it_came() -> None:
     details = [{"type": "reasoning.encrypted", "data": "x"}]
-    sealed = {**REASONING, "encrypted_content": DETAILS_PREFIX + json.dumps(details)}
+    sealed: dict[str, Any] = {**REASONING, "encrypted_content": DETAILS_PREFIX + json.dumps(details)}
     profile = PROFILES["openrouter"]
     assert messages(sealed, text("a"), profile=profile) == [
         {"role": "assistant", "content": "a", "reasoning_details": details}
@@ -622,7 +626,7 @@ def test_calls_of_other_kinds_are_those_of_functions(made: Any, answer: Any, nam
 
 
 def test_a_screenshot_is_an_image_and_the_output_of_a_shell_is_json() -> None:
-    computer = {
+    computer: dict[str, Any] = {
         "type": "computer_call",
         "id": "c",
         "call_id": "a",
@@ -690,7 +694,7 @@ def test_items_that_say_nothing_to_the_model() -> None:
 
 # ---- MCP
 
-LISTED: Final = {
+LISTED: Final[dict[str, Any]] = {
     "type": "mcp_list_tools",
     "id": "mcpl",
     "server_label": "docs",
@@ -704,7 +708,7 @@ LISTED: Final = {
         {"name": "get_weather", "input_schema": {}},
     ],
 }
-MCP: Final = {"type": "mcp", "server_label": "docs", "server_url": "https://example.org"}
+MCP: Final[Any] = {"type": "mcp", "server_label": "docs", "server_url": "https://example.org"}
 
 
 def names(**fields: Any) -> list[str]:
@@ -884,7 +888,13 @@ def test_namespaces_and_names_that_providers_refuse() -> None:
 
 @pytest.mark.parametrize("kind", [name for name, row in TOOLS.items() if row.fate == "refused"] + ["acme:tool"])
 def test_tools_that_are_refused(kind: str) -> None:
-    fields = {"vector_store_ids": [], "container": "c", "display_width": 1, "display_height": 1, "environment": "linux"}
+    fields: dict[str, Any] = {
+        "vector_store_ids": [],
+        "container": "c",
+        "display_width": 1,
+        "display_height": 1,
+        "environment": "linux",
+    }
     assert repr(kind) in refused("tools[1]", tools=[WEATHER, {"type": kind, **fields}]).message
 
 
@@ -909,8 +919,8 @@ def test_tools_that_the_conversation_has_added() -> None:
 
 # ---- the choice among tools
 
-TWO: Final = [WEATHER, {**WEATHER, "name": "f"}]
-ALLOWED: Final = {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "f"}]}
+TWO: Final[Any] = [WEATHER, {**WEATHER, "name": "f"}]
+ALLOWED: Final[Any] = {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "f"}]}
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,7 @@ from ..models.items import (
     Message,
     Reasoning,
 )
+from ._facts import objects
 from ._rows import Row, dropped, refuse, refused, table, translated
 from ._tools import CUSTOM_INPUT, OfferedTool, safe_name
 
@@ -279,8 +280,7 @@ class ChatMessages:
                 details = default_backend().loads(item.encrypted_content.removeprefix(DETAILS_PREFIX))
             except (DecodeError, LimitExceeded):
                 return  # a client has changed it: the provider then goes on without
-            if isinstance(details, list):
-                turn.details += cast("list[Any]", details)
+            turn.details += objects(details)
 
     # Calls and outputs
 
@@ -516,8 +516,6 @@ ITEMS: Final[Mapping[str, Row[Any]]] = table(
         translated(
             "mcp_approval_request", "if it was denied: a call whose output says so", ChatMessages.approval_request
         ),
-    ]
-    + [
         dropped("mcp_approval_response", "the call, or its denial, has the answer"),
         translated("mcp_list_tools", "functions: its tools, as far as they are allowed"),
         translated("additional_tools", "its tools are offered with the others"),
@@ -529,16 +527,19 @@ ITEMS: Final[Mapping[str, Row[Any]]] = table(
         dropped("file_search_call", _SHOWN),
         dropped("code_interpreter_call", _SHOWN),
         translated("image_generation_call", "an image in a message of the user", ChatMessages.generated_image),
-    ]
-    + [
-        translated(name, "a call of a function with the fields of the item", ChatMessages.other_call)
-        for name in ("computer_call", "shell_call", "local_shell_call", "apply_patch_call")
-    ]
-    + [
-        translated(name, "a message of the tool with the fields of the item as JSON", ChatMessages.output)
-        for name in ("computer_call_output", "shell_call_output", "local_shell_call_output", "apply_patch_call_output")
-    ]
-    + [
+        *(
+            translated(name, "a call of a function with the fields of the item", ChatMessages.other_call)
+            for name in ("computer_call", "shell_call", "local_shell_call", "apply_patch_call")
+        ),
+        *(
+            translated(name, "a message of the tool with the fields of the item as JSON", ChatMessages.output)
+            for name in (
+                "computer_call_output",
+                "shell_call_output",
+                "local_shell_call_output",
+                "apply_patch_call_output",
+            )
+        ),
         refused("program", "the provider runs no programs"),
         refused("program_output", "the provider runs no programs"),
         refused("compaction", _OTHER_SERVER),

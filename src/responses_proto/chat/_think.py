@@ -40,11 +40,8 @@ class ThinkSplitter:
             return [("text", text)] if text else []
         pieces: list[Piece] = []
         self._held += text
-        while self._held and not self._decided and self._step(pieces):
+        while self._held and self._step(pieces):
             pass
-        if self._decided and self._held:
-            pieces.append(("text", self._held))
-            self._held = ""
         return pieces
 
     def end(self) -> list[Piece]:
@@ -58,7 +55,7 @@ class ThinkSplitter:
 
     def _step(self, pieces: list[Piece]) -> bool:
         """Read what was held, up to the next tag. Return whether there may be more to read in it."""
-        return self._read_thinking(pieces) if self._closing else self._read_start()
+        return self._read_thinking(pieces) if self._closing else self._read_start(pieces)
 
     def _read_thinking(self, pieces: list[Piece]) -> bool:
         if self._skip_space:
@@ -74,7 +71,7 @@ class ThinkSplitter:
             pieces.append(("reasoning", before))
         return bool(closing)
 
-    def _read_start(self) -> bool:
+    def _read_start(self, pieces: list[Piece]) -> bool:
         start = self._held.lstrip()
         for opening, closing in self._tags:
             if start.startswith(opening):
@@ -84,7 +81,8 @@ class ThinkSplitter:
             self._held = start
         if any(opening.startswith(start) for opening, _ in self._tags) and len(self._held) - len(start) <= _MAX_SPACE:
             return False
-        self._decided = True
+        pieces.append(("text", self._held))
+        self._held, self._decided = "", True
         return False
 
 

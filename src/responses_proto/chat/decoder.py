@@ -258,14 +258,14 @@ class ChatDecoder:
                 self._finish(whole=False)
             return
         body = without_end_marker(bytes(self._body)).strip()
-        value = self._json(body)
+        value: Any = self._json(body)
         chunk = mapping(value)
         if not body:
             self._finish(whole=False)
         elif "choices" in chunk or error_in(chunk) is not None:
             self._read_completion(chunk)
-        elif isinstance(value, list):
-            self._fail(api_error_from(cast("list[Any]", value)))  # Gemini writes an error so
+        elif body.startswith(b"[") and value is not UNSET:
+            self._fail(api_error_from(value))  # Gemini writes an error so
         else:
             text = body.decode("utf-8", "replace")
             self._fail(
@@ -314,13 +314,13 @@ class ChatDecoder:
             self._add(kind, text)
         self._add("refusal", string(delta.get("refusal")))
         self._read_audio(mapping(delta.get("audio")))
-        for url in image_urls(delta):
-            self._add("image", url)
         cited = citations(delta)
         if cited:
             self._keep(cited)
             self._citations += cited
             self._cite()
+        for url in image_urls(delta):
+            self._add("image", url)
         for call in [*calls, *([{"type": "function", "function": legacy}] if legacy else ())]:
             self._flush_text()
             self._close_message()
