@@ -46,3 +46,19 @@ def test_the_tests_that_hold_the_promises_of_security_exist() -> None:
     named = re.findall(r"`(tests/[a-z_/]+(?:\.py)?)", (ROOT / "SECURITY.md").read_text())
     assert len(named) > 20
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_the_code_of_the_page_about_gateways_runs(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (DOCS / "gateways.md").read_text(), re.DOTALL)
+    assert len(blocks) == 4
+    code = "\n".join(blocks).replace("port=8080", "port=0")
+    done = subprocess.run(  # noqa: S603 - our own interpreter and code
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "gateway.db").exists()

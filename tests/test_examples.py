@@ -37,6 +37,7 @@ PRINTS = {
     "output_with_tools.py": ["[the price of chair]", "Offer article 1"],
     "reasoning.py": ["effort low", "effort high", "-> Say hello to the world."],
     "bridge.py": ["Once there was a unicorn.", "[completed, 12 tokens]"],
+    "gateway.py": ["fast: I am ann.\nfast: I am bob.\nann: 6 tokens, bob: 6 tokens\n"],
     "routing.py": ["scripted: Say", "scripted:groq: Say", "scripted:fastest: Say"],
 }
 TESTED_ELSEWHERE = {"agent.py", "approval.py", "dask_workers.py", "resume.py"}
@@ -128,6 +129,10 @@ def test_a_run_is_stored_and_continued_by_another_process(tmp_path: Path, decisi
     done = run_example("resume.py", "", file, decision)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == f"The tool says: {answer}\n"
+
+
+def test_the_gateway_is_short() -> None:
+    assert len((EXAMPLES / "gateway.py").read_text(encoding="utf-8").splitlines()) <= 40
 
 
 def test_the_agent_is_a_whole_program_on_one_page() -> None:

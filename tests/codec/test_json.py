@@ -106,6 +106,14 @@ def test_the_excerpt_is_short(backend: JSONBackend) -> None:
     assert len(str(caught.value)) < 300
 
 
+@each_backend
+def test_a_large_integer_is_exact_wherever_it_is_in_a_long_text(backend: JSONBackend) -> None:
+    number = 2**64 + 1
+    for before in range(256 * 1024 - 60, 256 * 1024 + 4):  # around the end of what is looked at together
+        read = backend.loads(b'["' + b"x" * before + b'",' + str(number).encode() + b',"' + b"y" * 1000 + b'"]')
+        assert read[1] == number
+
+
 # --- nesting ----------------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -292,9 +293,17 @@ def test_what_is_running_when_the_server_ends_is_stored_as_failed(
     run(backend, main)
 
 
+def copied(folder: Path) -> Path:
+    """Copy the files of a store that is open; return the path of the copy."""
+    (folder / "copy").mkdir()
+    for file in folder.glob("store.db*"):
+        shutil.copy(file, folder / "copy")
+    return folder / "copy" / "store.db"
+
+
 @both_loops
 def test_what_was_running_in_a_killed_process_is_returned_as_failed(backend: str, tmp_path: Path) -> None:
-    """A second server on the same file sees what it would see after a kill: a response in progress."""
+    """A server on a copy of the files sees what it would see after a kill: a response in progress."""
 
     async def main() -> None:
         store = SQLiteStore(tmp_path / "store.db")
@@ -302,7 +311,7 @@ def test_what_was_running_in_a_killed_process_is_returned_as_failed(backend: str
         async with ResponsesApp(steps, store=store) as app:
             name = (await created(app)).id
             await steps.waits.wait()
-            async with connected(ResponsesApp(Scripted(), store=SQLiteStore(tmp_path / "store.db"))) as client:
+            async with connected(ResponsesApp(Scripted(), store=SQLiteStore(copied(tmp_path)))) as client:
                 dead = await client.retrieve(name)
                 assert (dead.status, dead.output_text) == ("failed", "first")
                 assert dead.error

@@ -435,7 +435,8 @@ def test_a_file_outlives_the_store(backend: str, tmp_path: Path) -> None:
         await store.aclose()
 
     async def both() -> None:
-        await read(SQLiteStore(path))  # while the first store has the file open
+        with pytest.raises(UsageError, match="in use by another server"):
+            SQLiteStore(path)
         await read(store)
         await read(store)  # a closed store opens again
 
@@ -496,7 +497,7 @@ def test_other_files_are_refused_and_not_changed(tmp_path: Path) -> None:
     for path, message in [
         (text, "not a database"),
         (other, "is not a responses_proto store: choose another file"),
-        (newer, "version 99, expected 2"),
+        (newer, "version 99, expected 3"),
         (tmp_path, "unable to open"),
         (tmp_path / "nowhere" / "store.db", "unable to open"),
     ]:
@@ -566,7 +567,7 @@ def test_new_files_are_for_their_owner_only(tmp_path: Path) -> None:
         store = SQLiteStore(path)
         await store.save(stored("resp_1"))
         modes = {file.name: file.stat().st_mode & 0o777 for file in os.scandir(tmp_path)}
-        assert modes == {"store.db": 0o600, "store.db-wal": 0o600, "store.db-shm": 0o600}
+        assert modes == {"store.db": 0o600, "store.db-wal": 0o600, "store.db-shm": 0o600, "store.db-lock": 0o600}
         await store.aclose()
         path.chmod(0o640)  # the owner's decision
         await SQLiteStore(path).aclose()

@@ -173,6 +173,7 @@ class EventStream(Generic[T_co]):
         "_finished",
         "_first_event_seen",
         "_frame_decoder",
+        "_keep_data",
         "_meta",
         "_midway",
         "_on_event",
@@ -206,6 +207,7 @@ class EventStream(Generic[T_co]):
         self._attempts: Attempts | None = None
         self._exchange = Exchange(core.transport, call.request)
         self._meta: ResponseMeta | None = None
+        self._keep_data = False
         self._engine = engine if engine is not None else self._new_engine()
         self._frame_decoder: SSEDecoder | None = None  # only for the hook `on_frame`
         self._reading = False
@@ -269,6 +271,20 @@ class EventStream(Generic[T_co]):
         if self._meta is None:
             raise LocalProtocolError("no reply yet: enter the stream's block first")
         return self._meta
+
+    def keep_data(self) -> None:
+        """Let the events from here on keep the text that they came in, for :func:`responses_proto.protocol.data_of`."""
+        self._keep_data = self._engine.keep_data = True
+
+    @property
+    def entered(self) -> bool:
+        """Whether the block was entered."""
+        return self._state is not _State.NEW
+
+    @property
+    def error_seen(self) -> bool:
+        """Whether an ``error`` event was received."""
+        return self._engine.error_seen
 
     # The block
 
@@ -714,7 +730,7 @@ class EventStream(Generic[T_co]):
         return api_error_from(self._core.converter.dump(fault))
 
     def _new_engine(self) -> ResponseStream:
-        return ResponseStream(limits=self._core.limits, converter=self._core.converter)
+        return ResponseStream(limits=self._core.limits, converter=self._core.converter, keep_data=self._keep_data)
 
     async def _send_again(self, error: ResponsesProtoError, retry: RetryAfter) -> None:
         attempts = cast("Attempts", self._attempts)

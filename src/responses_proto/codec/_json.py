@@ -54,6 +54,7 @@ _OUTLINE: Final = bytes(48 if byte in b"0123456789" else 44 if byte in b",]} \t\
 """Translates a JSON text: a digit becomes ``0``, what can follow a number a comma, and anything else ``x``."""
 _DIGITS: Final = b"0" * len("9223372036854775809")  # integers beyond 64 bits have at least 19 digits
 _LARGE: Final = _DIGITS + b","
+_SLICE: Final = 256 * 1024  # bytes that are translated at a time, so that the copies stay in the processor's cache
 
 
 def _parse_float(digits: str) -> float:
@@ -90,8 +91,12 @@ def may_have_large_integer(text: bytes | bytearray | memoryview | str) -> bool:
 
     Reading every event of a stream calls this, so that it must cost far less than parsing.
     """
-    outline = (text.encode("utf-8", "replace") if isinstance(text, str) else bytes(text)).translate(_OUTLINE)
-    return _LARGE in outline or outline.endswith(_DIGITS)
+    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+    for start in range(0, len(data), _SLICE):
+        outline = bytes(data[start : start + _SLICE + len(_LARGE)]).translate(_OUTLINE)
+        if _LARGE in outline or outline.endswith(_DIGITS):
+            return True
+    return False
 
 
 def _orjson_loads_fast(text: bytes | bytearray | memoryview | str) -> Any:

@@ -409,6 +409,9 @@ def _nested_field(field: FieldSpec, v: str) -> list[str]:
     if not field.required:
         lines += [f"    if {v} is UNSET:", f"        instance.{field.name} = UNSET"]
         keyword = "elif"
+    if field.shape.null:
+        lines += [f"    {keyword} {v} is None:", f"        instance.{field.name} = None"]
+        keyword = "elif"
     if field.shape.items is not None:
         # Most lists in events are empty.
         lines += [f"    {keyword} type({v}) is list and not {v}:", f"        instance.{field.name} = []"]

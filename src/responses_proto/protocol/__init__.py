@@ -64,7 +64,9 @@ if TYPE_CHECKING:
     from .stream import Outcome as Outcome
     from .stream import OutcomeStatus as OutcomeStatus
     from .stream import ResponseStream as ResponseStream
+    from .stream import data_of as data_of
     from .webhooks import parse_webhook as parse_webhook
+    from .webhooks import sign_webhook as sign_webhook
     from .webhooks import unwrap_webhook as unwrap_webhook
     from .webhooks import verify_webhook as verify_webhook
 else:
@@ -115,7 +117,7 @@ else:
                 "RESPONSE_LIFE",
                 "RESPONSE_RULES",
             ),
-            ".stream": ("Outcome", "OutcomeStatus", "ResponseStream"),
-            ".webhooks": ("parse_webhook", "unwrap_webhook", "verify_webhook"),
+            ".stream": ("Outcome", "OutcomeStatus", "ResponseStream", "data_of"),
+            ".webhooks": ("parse_webhook", "sign_webhook", "unwrap_webhook", "verify_webhook"),
         },
     )

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import attrs
 
+from ..codec._specs import model_spec
 from ..limits import Limits
 from ..models._base import Model, Unknown
 from ..typing import UNSET
-from ._merge import field_names
 from .state import DELTA_FIELDS
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ UNBOUNDED: Final = Limits(**{field.name: sys.maxsize for field in attrs.fields(L
 """Limits that nothing exceeds."""
 _LISTS: Final = ("output", "data")
 """The fields in which answers have items: responses and compactions, and lists."""
-_SMALL: Final = frozenset({str, int, float, bool, type(None), type(UNSET), dict})
+_SMALL: Final = frozenset({int, float, bool, type(UNSET), dict})
+_unbounded_fields_of: Final[dict[type[Model], tuple[str, ...]]] = {}  # a cache
 _TEXTS: Final = frozenset(field.field.rpartition(".")[2] for field in DELTA_FIELDS if field.field) | {
     "stdout",
     "stderr",
@@ -62,8 +63,19 @@ def check_statement(value: Any, limits: Limits, name: str = "text") -> None:
         for element in elements:
             check_statement(element, limits)
     elif isinstance(value, Model) and not isinstance(value, Unknown):
-        for field in field_names(value.__class__):
+        for field in _unbounded_fields(value.__class__):
             inner = getattr(value, field)
-            # Most fields are texts that do not grow, such as ids, or are absent.
-            if inner.__class__ not in _SMALL or (field in _TEXTS and inner.__class__ is str):
+            if inner and inner.__class__ not in _SMALL:
                 check_statement(inner, limits, field)
+
+
+def _unbounded_fields(cls: type[Model]) -> tuple[str, ...]:
+    """Return the names of the fields of a class that may be large: most are texts that do not grow, such as ids, or numbers."""
+    names = _unbounded_fields_of.get(cls)
+    if names is None:
+        names = _unbounded_fields_of[cls] = tuple(
+            field.name
+            for field in model_spec(cls).fields
+            if not field.shape.plain or (field.name in _TEXTS and str in field.shape.scalars)
+        )
+    return names

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, cast
 import attrs
 
 from ..anomalies import Anomaly
-from ..codec import default_converter, dump
+from ..codec import default_converter, dump, dumps
 from ..codec._json import check_structure, may_have_large_integer
 from ..exceptions import (
     APIError,
@@ -54,7 +54,7 @@ from ..limits import Limits
 from ..models._base import EMPTY, Extra
 from ..models.events import EVENT_TYPES, TERMINAL_TYPES, ErrorEvent, Event, UnknownEvent
 from ..models.response import IncompleteDetails, Response
-from ..typing import Cursor
+from ..typing import UNSET, Cursor
 from .accumulator import Accumulator, growth_of
 from .api_errors import api_error_from
 from .sse import SSEDecoder, begins_as_events, without_end_marker
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
     from ..codec import Converter
     from ..codec._load import DecodeFinding
 
-__all__ = ["Outcome", "OutcomeStatus", "ResponseStream"]
+__all__ = ["Outcome", "OutcomeStatus", "ResponseStream", "data_of"]
 
 OutcomeStatus: TypeAlias = Literal["completed", "incomplete", "failed", "cancelled", "error", "truncated"]
 """How a stream ended. ``error``: with an error event and no terminal event; ``truncated``: with neither."""
@@ -79,6 +79,7 @@ _FIELD: Final = 16  # bytes within which a line shows its field
 _POSITIONS: Final = frozenset(
     {".sequence_number", ".output_index", ".item_id", ".content_index", ".summary_index", ".command_index"}
 )
+_POSITION_FIELDS: Final = tuple(path[1:] for path in _POSITIONS)
 _EVENT_FOR_STATUS: Final = {
     "queued": "response.created",
     "in_progress": "response.created",
@@ -167,6 +168,8 @@ class ResponseStream:
     To resume a stream, pass the ``cursor`` of the interrupted one: events up to it are dropped. Pass its ``accumulator``, too, if it
     is in this process: then the snapshot is complete. Without it, the snapshot begins at the cursor and becomes complete
     with the terminal event.
+
+    With ``keep_data`` events keep the text that they came in, for those who hand them on: see :func:`data_of`.
     """
 
     def __init__(
@@ -177,7 +180,10 @@ class ResponseStream:
         converter: Converter | None = None,
         cursor: Cursor | None = None,
         accumulator: Accumulator | None = None,
+        keep_data: bool = False,
     ) -> None:
+        self.keep_data: bool = keep_data
+        """Whether events keep the text that they came in, for :func:`data_of`."""
         self._limits = limits or Limits()
         self._converter = converter or default_converter()
         self._strict = strict
@@ -390,10 +396,10 @@ class ResponseStream:
             kind = value["type"]
             load = self._loaders[kind]
         except (LookupError, TypeError):  # no object, no type, or none that has a class
-            self._take_value(self._exact(value, text), named, end - start)
+            self._take_value(self._exact(value, text), named, text)
             return
         if named and kind != named:
-            self._take_value(self._exact(value, text), named, end - start)
+            self._take_value(self._exact(value, text), named, text)
             return
         found: list[DecodeFinding] = []
         event = load(value, found)
@@ -407,6 +413,8 @@ class ResponseStream:
         if found:
             self._note(found, event)
         self._accumulator.push(event)
+        if self.keep_data:
+            _keep_data(event, value, text)
         self._events.append(event)
 
     def _exact(self, value: Any, text: bytes | memoryview) -> Any:
@@ -444,10 +452,12 @@ class ResponseStream:
             value = self._parse(data)
         except (ValueError, RecursionError):
             value = self._mend(data, name)
-        self._take_value(value, name, len(data))
+        self._take_value(value, name, data)
 
-    def _take_value(self, value: Any, name: str, size: int) -> None:
-        """Process one JSON value of ``size`` bytes, which should be one event."""
+    def _take_value(
+        self, value: Any, name: str, data: bytes | memoryview | None = None, *, size: int | None = None
+    ) -> None:
+        """Process one JSON value, which should be one event. It came in ``data``, or was made from ``size`` other bytes."""
         found: list[DecodeFinding] = []
         if isinstance(value, dict):
             event = self._load(self._with_type(cast("dict[str, Any]", value), name), found)
@@ -458,8 +468,10 @@ class ResponseStream:
             self._report("not-an-object", f"{name or 'frame'} $", repr(value)[:80])
         self._note(found, event)
         if not self._already_seen(event):
-            self._accumulator.weigh(event, size)
+            self._accumulator.weigh(event, size or len(data or b""))
             self._accumulator.push(event)
+            if self.keep_data and data is not None and isinstance(value, dict):
+                _keep_data(event, cast("dict[str, Any]", value), data)
             self._events.append(event)
 
     def _note(self, found: list[DecodeFinding], event: Event) -> None:
@@ -555,7 +567,7 @@ class ResponseStream:
         if event is None:
             self._report("json-body", "$", "a JSON object where a stream was asked for")
             event = {"type": ErrorEvent.type, "error": _as_object(whole.get("error", whole))}
-        self._take_value(event, "", len(body))
+        self._take_value(event, "", size=len(body))
 
     def _whole_response(self, value: dict[str, Any]) -> dict[str, Any] | None:
         """Return the event that stands for a response object sent instead of a stream; ``None`` if it is another object."""
@@ -611,6 +623,30 @@ def _wire_number(event: Any) -> int | None:
         unsaid = isinstance(event.extra, Extra) and "sequence_number" in (event.extra.absent | event.extra.keys())
         number = None if unsaid else event.sequence_number
     return number if type(number) is int else None
+
+
+def data_of(event: Event) -> bytes | None:
+    """Return the JSON text that an event came in, byte for byte, but for a position that it lacked; ``None`` if none was kept.
+
+    A position that was missing is filled in, and a repeated sequence number is replaced, by what was worked out; other
+    contradictions stay. See ``ResponseStream(keep_data=True)``.
+    """
+    origin = event.extra.origin if isinstance(event.extra, Extra) else None
+    return origin if isinstance(origin, bytes) else None
+
+
+def _keep_data(event: Any, value: Mapping[str, Any], data: bytes | memoryview) -> None:
+    """Note what an event came in. ``value`` is the JSON object in ``data``."""
+    repaired: dict[str, Any] = {}
+    absent = event.extra.absent if isinstance(event.extra, Extra) else ()
+    for name in _POSITION_FIELDS:
+        found = getattr(event, name, UNSET)
+        if found is UNSET or (name not in value and name in absent):
+            continue
+        if name not in value or (name == "sequence_number" and value[name] != found):
+            repaired[name] = found
+    origin = dumps({**value, **repaired}) if repaired else bytes(data)
+    event.extra = Extra.with_origin(event.extra, origin)
 
 
 def _outline(data: bytes, start: int, end: int) -> tuple[str | None, bytes | memoryview]:

@@ -1,4 +1,4 @@
-"""Verify and read webhooks: the messages with which a server tells that a background response has ended.
+"""Sign, verify and read webhooks: the messages with which a server tells that a background response has ended.
 
 ::
 
@@ -12,6 +12,8 @@ body as it was received: a body that was parsed and written again has other byte
 
 A verified webhook may still be a repeated one, because servers send again what was not answered with 2xx. Remember the ids of the events
 that you have handled.
+
+:func:`sign_webhook` is the sender's half; :class:`responses_proto.server.WebhookEndpoint` sends.
 """
 
 from __future__ import annotations
@@ -30,13 +32,24 @@ from ..models.webhooks import WebhookEvent
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DEFAULT_TOLERANCE", "parse_webhook", "unwrap_webhook", "verify_webhook"]
+__all__ = ["DEFAULT_TOLERANCE", "parse_webhook", "sign_webhook", "unwrap_webhook", "verify_webhook"]
 
 DEFAULT_TOLERANCE: Final = 300.0
 """Seconds that a webhook's timestamp may differ from the time of the receiver, in either direction."""
 _PREFIX: Final = "whsec_"
 _VERSION: Final = "v1"
 _MAX_TIMESTAMP: Final = 18  # digits: enough for any clock, and few enough to convert
+
+
+def sign_webhook(body: bytes | str, secret: str | bytes, *, id: str, now: float | None = None) -> dict[str, str]:  # noqa: A002 - as in the header
+    """Return the headers that sign the body of a webhook: ``webhook-id``, ``webhook-timestamp`` and ``webhook-signature``.
+
+    ``id`` identifies the message, also when it is sent again. ``now`` is the time in seconds since 1970; default: the system's clock.
+    ``secret`` is that of :func:`verify_webhook`. Raises ``UsageError`` for a secret that is not one.
+    """
+    timestamp = str(int(time.time() if now is None else now))
+    signature = _signature(_key_of(secret), id, timestamp, _bytes_of(body)).decode()
+    return {"webhook-id": id, "webhook-timestamp": timestamp, "webhook-signature": f"{_VERSION},{signature}"}
 
 
 def unwrap_webhook(
@@ -92,8 +105,7 @@ def verify_webhook(
             "check the clock of this machine",
             reason="timestamp_too_old" if age > 0 else "timestamp_too_new",
         )
-    signed = f"{message_id}.{timestamp}.".encode("utf-8", "surrogateescape") + data
-    expected = base64.b64encode(hmac.digest(key, signed, hashlib.sha256))
+    expected = _signature(key, message_id, timestamp, data)
     matches = False
     for signature in signatures.split():
         version, _, given = signature.partition(",")
@@ -112,6 +124,11 @@ def parse_webhook(body: bytes | str) -> WebhookEvent:
     An event of another type is an ``UnknownWebhook``. Raises ``DecodeError`` if the body is not a JSON object.
     """
     return loads(_bytes_of(body), WebhookEvent)
+
+
+def _signature(key: bytes, message_id: str, timestamp: str, data: bytes) -> bytes:
+    signed = f"{message_id}.{timestamp}.".encode("utf-8", "surrogateescape") + data
+    return base64.b64encode(hmac.digest(key, signed, hashlib.sha256))
 
 
 def _bytes_of(body: bytes | str) -> bytes:

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
     from ._task import Handler as Handler
     from .app import ResponsesApp as ResponsesApp
+    from .relaying import ChooseClient as ChooseClient
+    from .relaying import Relay as Relay
+    from .relaying import relay as relay
+    from .reply import EventTap as EventTap
     from .reply import FunctionCallReply as FunctionCallReply
     from .reply import ItemReply as ItemReply
     from .reply import MessageReply as MessageReply
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from .service import SupportsModels as SupportsModels
     from .stores import HistoryLink as HistoryLink
     from .stores import MemoryStore as MemoryStore
+    from .stores import RedisStore as RedisStore
+    from .stores import SharedStore as SharedStore
     from .stores import SQLiteStore as SQLiteStore
     from .stores import Store as Store
     from .stores import StoredResponse as StoredResponse
@@ -36,23 +42,36 @@ if TYPE_CHECKING:
     from .uvicorn import serve as serve
     from .uvicorn import serving as serving
     from .uvicorn import url_of as url_of
+    from .webhooks import WebhookEndpoint as WebhookEndpoint
 else:
     __all__, __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "._task": ("Handler",),
             ".app": ("ResponsesApp",),
-            ".reply": ("FunctionCallReply", "ItemReply", "MessageReply", "OpenItemReply", "ReasoningReply", "Reply"),
+            ".relaying": ("ChooseClient", "Relay", "relay"),
+            ".reply": (
+                "EventTap",
+                "FunctionCallReply",
+                "ItemReply",
+                "MessageReply",
+                "OpenItemReply",
+                "ReasoningReply",
+                "Reply",
+            ),
             ".service": ("Service", "SupportsCompact", "SupportsCount", "SupportsModels"),
             ".stores": (
                 "HistoryLink",
                 "MemoryStore",
+                "RedisStore",
                 "SQLiteStore",
+                "SharedStore",
                 "Store",
                 "StoredResponse",
                 "WireEvent",
                 "wire_event",
             ),
             ".uvicorn": ("listen", "serve", "serving", "url_of"),
+            ".webhooks": ("WebhookEndpoint",),
         },
     )

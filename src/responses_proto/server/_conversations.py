@@ -42,11 +42,10 @@ class ReadModel(Protocol):
 
 
 class ConversationPaths:
-    """The endpoints under ``/conversations``. ``read`` returns the body of a request as a model."""
+    """The endpoints under ``/conversations``. ``service`` returns the service for a request, and ``read`` its body as a model."""
 
-    def __init__(self, service: Service, read: ReadModel) -> None:
+    def __init__(self, service: Callable[[Request], Service], read: ReadModel) -> None:
         self._service = service
-        self._store = service.store
         self._read = read
 
     def paths(self) -> Mapping[str, Mapping[str, Callable[[Request], Awaitable[ASGI]]]]:
@@ -60,19 +59,22 @@ class ConversationPaths:
 
     async def _get_conversation(self, request: Request) -> Conversation:
         conversation_id = path_param(request, "conversation_id")
-        conversation = await self._store.find_conversation(conversation_id)
+        conversation = await self._service(request).store.find_conversation(conversation_id)
         if conversation is None:
             raise not_found("conversation", conversation_id, "conversation_id")
         return conversation
 
     async def _create(self, request: Request) -> ASGI:
+        service = self._service(request)
         body = await self._read(request, CreateConversation, default=b"{}")
-        items = await self._service.normalize(body.items or (), (), "items")
+        items = await service.normalize(body.items or (), (), "items")
         conversation = Conversation(
-            id=self._service.ids("conv"), created_at=int(self._service.clock()), metadata=body.metadata or {}
+            id=service.ids("conv"),
+            created_at=int(service.clock()),
+            metadata=body.metadata or {},
         )
-        await self._store.save_conversation(conversation)
-        await self._store.add_items(conversation.id, items)
+        await service.store.save_conversation(conversation)
+        await service.store.add_items(conversation.id, items)
         return await json_response(conversation)
 
     async def _retrieve(self, request: Request) -> ASGI:
@@ -81,30 +83,31 @@ class ConversationPaths:
     async def _update(self, request: Request) -> ASGI:
         body = await self._read(request, UpdateConversation)
         changed = attrs.evolve(await self._get_conversation(request), metadata=body.metadata or {})
-        await self._store.save_conversation(changed)
+        await self._service(request).store.save_conversation(changed)
         return await json_response(changed)
 
     async def _delete(self, request: Request) -> ASGI:
         conversation = await self._get_conversation(request)
-        await self._store.delete_conversation(conversation.id)
+        await self._service(request).store.delete_conversation(conversation.id)
         return await json_response(DeletedConversation(id=conversation.id, deleted=True))
 
     async def _list_items(self, request: Request) -> ASGI:
         params = read_list_params(request.query_params.multi_items())
         conversation = await self._get_conversation(request)
-        page = page_of(await self._store.items(conversation.id), params)
+        page = page_of(await self._service(request).store.items(conversation.id), params)
         return await json_response(
             ConversationItemList(data=page.data, first_id=page.first_id, last_id=page.last_id, has_more=page.has_more)
         )
 
     async def _add_items(self, request: Request) -> ASGI:
+        service = self._service(request)
         body = await self._read(request, CreateConversationItems, required=["items"])
         conversation = await self._get_conversation(request)
-        async with self._service.locked(conversation.id):
-            items = await self._service.normalize(body.items, await self._store.items(conversation.id), "items")
+        async with service.locked(conversation.id):
+            items = await service.normalize(body.items, await service.store.items(conversation.id), "items")
             if not items:
                 raise invalid("All of the items are in the conversation already.", "items", "duplicate_item")
-            if not await self._store.add_items(conversation.id, items):
+            if not await service.store.add_items(conversation.id, items):
                 raise not_found("conversation", conversation.id, "conversation_id")  # deleted in the meantime
         return await json_response(
             ConversationItemList(data=items, first_id=id_of(items[0]), last_id=id_of(items[-1]), has_more=False)
@@ -113,7 +116,7 @@ class ConversationPaths:
     async def _get_item(self, request: Request) -> ASGI:
         conversation = await self._get_conversation(request)
         item_id = path_param(request, "item_id")
-        for item in await self._store.items(conversation.id):
+        for item in await self._service(request).store.items(conversation.id):
             if id_of(item) == item_id:
                 return await json_response(item)
         raise not_found("item", item_id, "item_id")
@@ -121,6 +124,6 @@ class ConversationPaths:
     async def _delete_item(self, request: Request) -> ASGI:
         conversation = await self._get_conversation(request)
         item_id = path_param(request, "item_id")
-        if not await self._store.delete_item(conversation.id, item_id):
+        if not await self._service(request).store.delete_item(conversation.id, item_id):
             raise not_found("item", item_id, "item_id")
         return await json_response(conversation)

@@ -304,7 +304,7 @@ class _StreamWriter:
         """Send events."""
         self.has_events = True
         # One message for all events that are due: the message costs more than the events in it.
-        await self.write(b"".join([encode_frame(event.data, event.type) for event in events]))
+        await self.write(b"".join([_frame(event) for event in events]))
 
     async def write(self, data: bytes, *, more: bool = True) -> None:
         """Send a part of the body."""
@@ -338,6 +338,11 @@ class _StreamWriter:
             await self._send(_start(200, _SSE))
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
         self._last_write = anyio.current_time()
+
+
+def _frame(event: WireEvent) -> bytes:
+    # An upstream whose response is relayed may name events as it likes.
+    return encode_frame(event.data, event.type if event.type.isprintable() and event.type else None)
 
 
 _COMMENT: Final = b": keep-alive\n\n"

@@ -9,26 +9,31 @@ passed to the sink, in that order. A response can end in four ways:
 * Another task calls ``stop``: what was written so far is delivered, then the end, and the handler is cancelled.
 * The task in ``run`` is cancelled, or the sink raises: the client has left, so the response is only saved, as far as it
   got.
+
+With a store that several servers share, a fifth: another server has ended the response (``lose``), and this one stops.
 """
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
 import anyio
 import attrs
 
+from ..codec import dumps
 from ..exceptions import APIError
 from ..models.event_parts import ErrorBody
 from ..models.events import ErrorEvent, ResponseFailed
-from ..models.response import ResponseError
+from ..models.response import RUNNING_STATUSES, ResponseError
 from ..protocol.emitter import Emitter
+from ._relayed import last_number
+from ._sharing import LeasedStore, LeaseLostError, Sharing
 from .reply import Reply
-from .stores import Store, StoredResponse, WireEvent, wire_event
-from .stores._base import wire_events
+from .stores import StoredResponse, WireEvent
+from .stores._base import as_shared, wire_events
 
 if TYPE_CHECKING:
     from ..models.events import Event
@@ -36,6 +41,8 @@ if TYPE_CHECKING:
     from ..models.request import CreateResponse
     from ..models.response import Response
     from ._access import RequestMeta
+    from ._relayed import Ending
+    from .stores import Store
 
 __all__ = ["INTERNAL_ERROR_MESSAGE", "EventSink", "Handler", "ResponseTask", "failure_events", "internal_error"]
 
@@ -48,6 +55,29 @@ A handler that is an object may also implement :class:`~responses_proto.server.S
 
 EventSink: TypeAlias = Callable[[Sequence[WireEvent]], Awaitable[None]]
 """Sends events to the client. It is called with one or more events, in order, and one call at a time."""
+
+
+class TaskStore(Protocol):
+    """What a task needs of a :class:`Store`."""
+
+    async def save(
+        self,
+        stored: StoredResponse,
+        *,
+        events: Sequence[WireEvent] = (),
+        conversation_items: Sequence[Item] = (),
+    ) -> None:
+        """See :meth:`Store.save`."""
+        ...
+
+    async def add_events(self, response_id: str, events: Sequence[WireEvent]) -> None:
+        """See :meth:`Store.add_events`."""
+        ...
+
+    async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool:
+        """See :meth:`Store.add_items`."""
+        ...
+
 
 INTERNAL_ERROR_MESSAGE: Final = "The server met an error while it worked on the request."
 """All that a client learns about an unexpected exception, whose text may contain secrets."""
@@ -64,12 +94,21 @@ def internal_error() -> APIError:
     return APIError.for_status(500)(INTERNAL_ERROR_MESSAGE, status=500, type="server_error", code="server_error")
 
 
-def failure_events(response: Response, number: int) -> list[WireEvent]:
-    """Return the last two events of a response that failed, ``error`` and ``response.failed``, numbered from ``number``."""
+def failure_events(response: Response, position: int, number: int) -> list[WireEvent]:
+    """Return the last two events of a response that failed, ``error`` and ``response.failed``.
+
+    They are numbered from ``number``, and stand in the log from ``position`` on.
+    """
     error = response.error or ResponseError(code="server_error", message=INTERNAL_ERROR_MESSAGE)
     body = ErrorBody(type="server_error", code=error.code, message=error.message, param=None)
     error_event = ErrorEvent(sequence_number=number, message=error.message, code=error.code, param=None, error=body)
-    return [wire_event(error_event), wire_event(ResponseFailed(sequence_number=number + 1, response=response))]
+    ending = ResponseFailed(sequence_number=number + 1, response=response)
+    return [WireEvent(position + n, event.type, dumps(event)) for n, event in enumerate((error_event, ending))]
+
+
+def _taken_over() -> APIError:
+    message = "The server was out of touch for too long; another one has ended the response."
+    return APIError.for_status(500)(message, status=500, type="server_error", code="server_error")
 
 
 def _api_error_in(raised: Any) -> APIError | None:
@@ -85,7 +124,8 @@ class ResponseTask:
 
     ``input`` are the items of the request, and ``context`` the history followed by the input. ``history`` is the history if the
     store cannot look it up; it is stored with the response. ``running`` is the table that the task adds itself to while a client
-    may know its id. ``meta`` is what else is known of the request. The other parameters are those of :class:`Service`.
+    may know its id. With ``sharing``, other servers follow the response too, and the task writes with a lease. ``service`` is what
+    must not be collected meanwhile. ``meta`` is what else is known of the request. The other parameters are those of :class:`Service`.
     """
 
     def __init__(
@@ -95,6 +135,8 @@ class ResponseTask:
         handler: Handler,
         store: Store,
         running: dict[str, ResponseTask],
+        sharing: Sharing | None = None,
+        service: object = None,
         clock: Callable[[], float],
         ids: Callable[[str], str],
         input: Sequence[Item],  # noqa: A002 - the field's name
@@ -111,16 +153,26 @@ class ResponseTask:
         self.context: Sequence[Item] = context
         """What the model sees: the history, then the input."""
         self._handler = handler
-        self._store = store
+        shared = as_shared(store)
+        self._leased = None if sharing is None or shared is None else LeasedStore(sharing, shared, self)
+        self._store: TaskStore = self._leased or store
+        self._whole_store = store
+        self.lost: bool = False
+        """Whether another server has ended the response, or deleted it; its events are in the store."""
         self._running = running
+        self._service = service  # a tenant's lives as long as a task of it
         self._history = None if history is None else [*history]
-        self._reply = Reply(self._emitter, self._publish, clock, context=context, meta=meta)
+        self._reply = Reply(self._emitter, self._publish, clock, context=context, meta=meta, relaying=self)
         self._scope = anyio.CancelScope()  # of the handler
         self._sink: EventSink | None = None
         self._sink_error: Exception | None = None
         self._should_store = request.store is not False
         self._saved = False  # whether the final response is in the store
         self._published = False  # whether a client may know of the response
+        self.begun: anyio.Event = anyio.Event()
+        """Set when the first event was published, or the task has ended without."""
+        self.error: APIError | None = None
+        """Why the task has ended without an event."""
         self._replaced: Response | None = None  # the final response, if it is not the emitter's
         # The events so far, if they are stored. Followers see the first `_visible` of them: the others are being stored.
         self._keeps_events = self._should_store and bool(request.stream or request.background)
@@ -132,7 +184,7 @@ class ResponseTask:
     @property
     def response(self) -> Response:
         """The response so far."""
-        return self._replaced or self._emitter.response
+        return self._replaced or self._reply.response
 
     @property
     def history(self) -> list[Item]:
@@ -147,12 +199,22 @@ class ResponseTask:
     @property
     def ended(self) -> bool:
         """Whether the response has ended."""
-        return self._emitter.ended
+        return self._reply.ended
 
     @property
-    def last_sequence_number(self) -> int:
-        """The sequence number of the last event that followers can see; -1 before the first."""
-        return self._visible - 1
+    def adopts(self) -> bool:
+        """Whether the response will have the id of an upstream's: then it begins when that does."""
+        return bool(getattr(self._handler, "adopts", False))
+
+    @property
+    def saved(self) -> bool:
+        """Whether the response has ended, and is stored as it ended."""
+        return self._saved and self._should_store
+
+    @property
+    def visible_events(self) -> Sequence[WireEvent]:
+        """The events so far that followers can see."""
+        return self._events[: self._visible]
 
     @property
     def background(self) -> bool:
@@ -175,6 +237,7 @@ class ResponseTask:
                 with self._scope:
                     error = await self._call_handler_in_time(generate=generate)
             if error is not None and not self.ended:
+                self.error = error
                 await self._fail(error)
         except BaseException:  # the client has left, or the server is shutting down
             await self._save_unfinished()
@@ -182,31 +245,52 @@ class ResponseTask:
         finally:
             self._running.pop(self.id, None)
             self._finished = True
+            self.begun.set()
             self._wake_followers()
+        if self.lost and not self.background:
+            raise _taken_over()
 
     async def queue(self) -> None:
         """Create the response as ``queued``. Call :meth:`run` next."""
         await self._publish(self._emitter.queue())
+
+    async def announce(self) -> None:
+        """Store the response before it runs, so that other servers know that this one works on it. Call :meth:`run` next."""
+        await self._store.save(self.stored)
 
     async def stop(self, reason: str | None = None) -> None:
         """End the response from another task: as ``incomplete`` if there is a ``reason``, else as ``cancelled``.
 
         What the handler has written is delivered first, then the end. The handler is cancelled at once. Idempotent.
         """
-        end = self._emitter.cancel if reason is None else functools.partial(self._emitter.incomplete, reason)
         try:
-            await self._reply.cut(end, self._scope.cancel)
+            if reason is None:
+                await self._reply.cut("cancelled", self._scope.cancel)
+            else:
+                await self._reply.cut("incomplete", self._scope.cancel, reason=reason)
         except Exception as error:
-            if error is not self._sink_error:  # `run` raises that one
+            if error is not self._sink_error and not isinstance(error, LeaseLostError):  # `run` raises that one
                 raise
+
+    def abandon(self) -> None:
+        """Cancel the handler, because the client has left before it knew of the response."""
+        self._scope.cancel()
 
     def discard(self) -> None:
         """Do not store the response, and hide it from now on. It continues to run."""
         self._should_store = False
         self._running.pop(self.id, None)
+        if self._leased is not None:
+            self._leased.let_go()
+
+    def lose(self) -> None:
+        """Stop, and store nothing any more: another server has ended the response, or deleted it."""
+        self.lost = True
+        self.discard()
+        self._scope.cancel()
 
     async def wait_for_events(self, number: int) -> Sequence[WireEvent]:
-        """Return the events from a sequence number on; wait if there are none yet. Empty at the end of the response.
+        """Return the events from a position on; wait if there are none yet. Empty at the end of the response.
 
         Only for a response that is stored, and either streamed or in the background.
         """
@@ -246,7 +330,7 @@ class ResponseTask:
         return error
 
     async def _start(self) -> None:
-        if not self.ended:
+        if not self.ended and not self._reply.relays:
             await self._reply.start()
 
     async def _call_handler(self, *, generate: bool) -> APIError | None:
@@ -259,6 +343,8 @@ class ResponseTask:
         except Exception as error:
             if self._sink_error is not None:
                 raise self._sink_error from error
+            if self.lost:
+                return None
             if self.ended and self._scope.cancel_called:
                 return None  # the response was stopped, and the handler tried to write more
             api_error = _api_error_in(error)
@@ -276,9 +362,32 @@ class ResponseTask:
         await self._reply.fail(code, error.message, type=type_, param=error.param)
 
     async def _publish(self, events: Sequence[Event]) -> None:
-        """Store events if they must be, show them to followers, and deliver them to the sink."""
+        await self.publish(await wire_events(events) if self._sink is not None or self._keeps_events else [])
+
+    async def adopt(self, upstream_id: str | None) -> str:
+        """Give the response the id of an upstream's, unless that belongs to another one here. Return its id."""
+        announced = self._leased is not None and self._leased.holds
+        if upstream_id and not announced and upstream_id not in self._running and await self._is_free(upstream_id):
+            self.id = upstream_id
+            if self._leased is not None:
+                self._leased.response_id = upstream_id
+        return self.id
+
+    async def _is_free(self, response_id: str) -> bool:
+        if not self._should_store:
+            return True
+        known = await self._whole_store.find(response_id)
+        if known is None:
+            return True
+        # An upstream may answer a repeated request with the response that it has. The newest counts.
+        return known.response.status not in RUNNING_STATUSES and await self._whole_store.delete(response_id)
+
+    async def publish(self, events: Sequence[WireEvent]) -> None:
+        """Store events that are encoded if they must be, show them to followers, and deliver them to the sink."""
+        if self.lost:
+            raise LeaseLostError(self.id)
+        encoded = [*events]
         has_sink = self._sink is not None
-        encoded = await wire_events(events) if has_sink or self._keeps_events else []
         if self._keeps_events:
             if not self._published:
                 # The client is about to learn the id, so the response must be found from here on.
@@ -289,9 +398,10 @@ class ResponseTask:
         if self.ended:
             if not await self._try_save():
                 encoded = self._replace_end(encoded)
-        elif self.background and self._should_store:
+        elif self._should_store and (self.background or (self._leased is not None and self._keeps_events)):
             await self._store.add_events(self.id, encoded)
         self._visible = len(self._events)
+        self.begun.set()
         self._wake_followers()
         if self._sink is not None:
             try:
@@ -304,6 +414,8 @@ class ResponseTask:
         """Save the final response. Return whether that worked."""
         try:
             await self._save()
+        except LeaseLostError:
+            raise
         except Exception:  # noqa: BLE001 - the client must get an answer to any error of the store
             _log.exception("%s could not be stored", self.id)
             return False
@@ -315,6 +427,9 @@ class ResponseTask:
         items = self.stored.items if conversation else []
         if self._should_store:
             await self._store.save(self.stored, events=self._events, conversation_items=items)
+            if (alias := self._reply.alias) and await self._is_free(alias):
+                other = attrs.evolve(self.stored, response=attrs.evolve(response, id=alias))
+                await self._whole_store.save(other, events=self._events)
         elif conversation:
             await self._store.add_items(conversation.id, items)
         self._saved = True
@@ -327,7 +442,7 @@ class ResponseTask:
         )
         if not events:
             return []
-        last_events = failure_events(self._replaced, events[-1].sequence_number)
+        last_events = failure_events(self._replaced, events[-1].sequence_number, last_number(events))
         self._events[-1:] = last_events if self._events else []
         return [*events[:-1], *last_events]
 
@@ -336,15 +451,16 @@ class ResponseTask:
         if not self._published or not self._should_store or self._saved:
             return
         self._sink = None
-        # Only a shutdown cancels a task in the background; the others end with their client.
-        shut_down = functools.partial(self._emitter.fail, "server_error", _SHUT_DOWN)
-        with anyio.move_on_after(_SAVE_TIMEOUT, shield=True):
+        with anyio.move_on_after(_SAVE_TIMEOUT, shield=True), contextlib.suppress(LeaseLostError):
             if self.ended:
                 await self._reply.flush()  # the terminal event may not have been published
                 if not self._saved:
                     await self._try_save()
             else:
-                await self._reply.cut(shut_down if self.background else self._emitter.cancel, self._scope.cancel)
+                # Only a shutdown cancels a task in the background; the others end with their client.
+                how: Ending = "failed" if self.background else "cancelled"
+                error = APIError(_SHUT_DOWN) if self.background else None
+                await self._reply.cut(how, self._scope.cancel, error=error)
 
     def _wake_followers(self) -> None:
         if self._new_events is not None:

@@ -24,11 +24,12 @@ from ._http import ClientDisconnected
 from ._task import internal_error
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from anyio.abc import TaskGroup
 
     from ..protocol._requests import UnknownParameters
+    from ._access import RequestMeta
     from ._http import ASGI, ASGIMessage, Receive, Scope, Send
     from .service import ResponseTask, Service
     from .stores import WireEvent
@@ -58,9 +59,10 @@ def deny_websocket(response: ASGI) -> ASGI:
 
 @attrs.frozen(kw_only=True)
 class WebSockets:
-    """An ASGI application that serves the WebSocket connections of a service."""
+    """An ASGI application that serves WebSocket connections."""
 
-    service: Service = attrs.field(kw_only=False)
+    service: Callable[[RequestMeta], Service] = attrs.field(kw_only=False)
+    """Returns the service for a connection."""
     max_connection_age: float
     """Seconds during which a connection may start new requests."""
     max_message_bytes: int
@@ -79,17 +81,17 @@ class WebSockets:
 
 class _Connection:
     def __init__(self, app: WebSockets, scope: Scope, receive: Receive, send: Send, tasks: TaskGroup) -> None:
-        self._service = app.service
         self._meta = scope[META]
+        self._service = app.service(self._meta)
         self._max_message_bytes = app.max_message_bytes
         self._receive = receive
         self._send = send
         self._tasks = tasks
         self._session = ServerSession(
-            now=app.service.clock(),
+            now=self._service.clock(),
             max_connection_age=app.max_connection_age,
-            ids=app.service.ids,
-            converter=app.service.converter,
+            ids=self._service.ids,
+            converter=self._service.converter,
             unknown_parameters=app.unknown_parameters,
         )
         self._send_lock = anyio.Lock()
@@ -131,7 +133,6 @@ class _Connection:
         with contextlib.suppress(ClientDisconnected):
             try:
                 task = await self._service.prepare(turn.request, history_lookup=self._session.history, meta=self._meta)
-                turn.response_id = task.id
                 await task.run(functools.partial(self._deliver, turn, task), generate=turn.generate)
             except APIError as error:
                 self._session.reject(turn, error)
@@ -143,6 +144,7 @@ class _Connection:
             await self._flush()
 
     async def _deliver(self, turn: ServerTurn, task: ResponseTask, events: Sequence[WireEvent]) -> None:
+        turn.response_id = task.id  # known only now, if it is that of an upstream's response
         for event in events:
             history = task.history if event.type in TERMINAL_TYPES else ()
             self._session.send_event(turn, event.sequence_number, event.type, event.data, history)

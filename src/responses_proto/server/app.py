@@ -43,11 +43,11 @@ require that the application is open, by the ASGI lifespan (``uvicorn --lifespan
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://local/v1") as http_client: ...
 
 Of requests with the same ``Idempotency-Key``, API key and body, one runs: the others wait for it and get its response, as long as
-that is stored and the process lives. A request that failed, or whose client left before its end, is not repeated: the next one runs.
+that is stored and the process lives, or for a day in a store that several servers share. A request that failed, or whose client left before its end, is not repeated: the next one runs.
 
 Each request is logged to ``responses_proto.server.access`` (level INFO), with its facts as attributes of the record.
 
-There are no tenants: every key gives access to everything that is stored.
+Every key gives access to everything that is stored, unless ``tenants`` keeps the identities apart.
 
 Requires the extra ``server``, which installs starlette.
 """
@@ -64,7 +64,7 @@ import attrs
 from ..codec import Converter, default_converter
 from ..exceptions import APIError, UsageError
 from ..models.request import CompactRequest, CreateResponse, InputTokensRequest
-from ..models.response import DeletedResponse, ResponseItemList
+from ..models.response import DeletedResponse, Response, ResponseItemList
 from ..protocol._requests import INVALID, not_found, page_of, read_body, read_list_params, read_retrieve_params
 from ..protocol.emitter import random_id
 from ..typing import UNSET
@@ -91,6 +91,7 @@ from ._origins import OriginPolicy
 from ._task import INTERNAL_ERROR_MESSAGE
 from ._websocket import WebSockets, deny_websocket
 from .service import Handler, Service, SupportsModels
+from .webhooks import WebhookSender
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -100,14 +101,13 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from ..models._base import Model
-    from ..models.response import Response
     from ..protocol._requests import UnknownParameters
     from ..typing import JSONObject
     from ._access import AcceptedKeys
     from ._http import ASGI, ASGIMessage, Receive, Scope, Send
-    from ._idempotency import Claim
     from ._task import EventSink
     from .stores import Store
+    from .webhooks import WebhookEndpoint
 
 __all__ = ["Handler", "ResponsesApp"]
 
@@ -135,8 +135,11 @@ class ResponsesApp:
       identity, or a function, plain or async, that returns the identity for a key, and ``None`` for a wrong one. The handler gets the
       identity as ``reply.identity``; for a key of a collection it is made of the key's hash. ``None`` accepts every request, an empty
       collection none. ``/openapi.json`` is not secret, and needs no key.
+    * ``tenants`` keeps the identities of ``keys`` apart: each sees only the responses, conversations and items that are its own, in whatever store;
+      what belongs to others does not exist for it.
     * ``lifespan`` returns an async context manager for what the handler needs, such as a client. It is entered before the first
       request, and left after the last response in the background has ended.
+    * ``webhook`` is where to say that a response in the background has ended; see :mod:`responses_proto.server.webhooks`.
     * ``converter`` decodes requests and what is stored, with the vendors' classes that were registered in it
       (:meth:`responses_proto.codec.Converter.register`). Whatever its mode, requests are decoded strictly.
     * ``models`` are the model names that ``/models`` lists. Requests may name others.
@@ -167,7 +170,9 @@ class ResponsesApp:
         *,
         store: Store | None = None,
         keys: AcceptedKeys | None = None,
+        tenants: bool = False,
         lifespan: Callable[[], AbstractAsyncContextManager[object]] | None = None,
+        webhook: WebhookEndpoint | None = None,
         models: Iterable[str] = (),
         allow_hosts: Iterable[str] | None = None,
         allow_origins: Iterable[str] | None = None,
@@ -185,7 +190,13 @@ class ResponsesApp:
         )
         """The server behind the transport; use it to serve other transports than HTTP."""
         self._keys = None if keys is None else Keys(keys)
+        if tenants and keys is None:
+            raise UsageError("tenants=True needs keys, which say who calls")
+        self._tenants = tenants
         self._lifespan = lifespan
+        self._webhooks = None if webhook is None else WebhookSender(webhook, clock=clock, ids=ids)
+        if self._webhooks is not None:
+            self.service.on_background_end = self._webhooks.notify
         self._entered = contextlib.AsyncExitStack()
         self._origin_policy = OriginPolicy(allow_hosts, allow_origins, trusts_callers=self._keys is not None)
         self._models = [*models]
@@ -195,7 +206,7 @@ class ResponsesApp:
         self._unknown_parameters: UnknownParameters = unknown_parameters
         self._max_body_bytes = max_body_bytes
         self._websockets = WebSockets(
-            self.service,
+            self._service_of,
             max_connection_age=max_connection_age,
             max_message_bytes=max_body_bytes,
             unknown_parameters=unknown_parameters,
@@ -220,7 +231,7 @@ class ResponsesApp:
             "/responses/{response_id}": {"GET": self._retrieve, "DELETE": self._delete},
             "/responses/{response_id}/cancel": {"POST": self._cancel},
             "/responses/{response_id}/input_items": {"GET": self._input_items},
-            **ConversationPaths(self.service, self._read).paths(),
+            **ConversationPaths(self._service_for, self._read).paths(),
             "/models": {"GET": self._list_models},
             "/models/{model:path}": {"GET": self._model},
         }
@@ -247,6 +258,8 @@ class ResponsesApp:
         async with contextlib.AsyncExitStack() as stack:
             if self._lifespan is not None and not self.service.open:
                 await stack.enter_async_context(self._lifespan())
+            if self._webhooks is not None and not self.service.open:
+                await stack.enter_async_context(self._webhooks)
             await stack.enter_async_context(self.service)
             self._entered = stack.pop_all()
         return self
@@ -311,6 +324,12 @@ class ResponsesApp:
         headers: Mapping[str, str] = getattr(error, "headers", None) or {}
         return error_response(APIError(message, status=status, type=INVALID, code=code, headers=headers))
 
+    def _service_of(self, meta: RequestMeta) -> Service:
+        return self.service.for_tenant(meta.identity) if self._tenants and meta.identity else self.service
+
+    def _service_for(self, request: Request) -> Service:
+        return self._service_of(request.scope[META])
+
     async def _body(self, request: Request) -> bytes:
         check_content_type(request.headers)
         return await read_bytes(request.receive, request.headers, self._max_body_bytes)
@@ -327,36 +346,31 @@ class ResponsesApp:
         body = await self._body(request)
         create = self._parse(body, CreateResponse)
         fingerprint = fingerprint_of(request.headers, body)
+        service = self._service_for(request)
+        prepare = functools.partial(service.prepare, create, meta=request.scope[META])
 
         async def respond() -> JSONResponse:
-            async with self._idempotent.claim(fingerprint) as claim:
-                if (earlier := await self._earlier_response(claim)) is not None:
-                    return await json_response(earlier)
-                task = claim.result = await self.service.prepare(create, meta=request.scope[META])
-                await (self.service.start(task) if task.background else task.run())
-            return await json_response(task.response)
+            async with self._idempotent.claim(service, fingerprint) as claim:
+                answer = await claim.response_or_task(prepare)
+                if isinstance(answer, Response):
+                    return await json_response(answer)
+                await (service.start(answer) if answer.background else answer.run())
+            return await json_response(answer.response)
 
         async def stream(sink: EventSink) -> None:
-            async with self._idempotent.claim(fingerprint) as claim:
-                if (earlier := await self._earlier_response(claim)) is not None:
-                    deliver = await self.service.replay_of(earlier)
+            async with self._idempotent.claim(service, fingerprint) as claim:
+                answer = await claim.response_or_task(prepare)
+                if isinstance(answer, Response):
+                    deliver = await service.replay_of(answer)
                 else:
-                    task = claim.result = await self.service.prepare(create, meta=request.scope[META])
-                    if not task.background:
-                        await task.run(sink)
+                    if not answer.background:
+                        await answer.run(sink)
                         return
-                    await self.service.start(task)
-                    deliver = functools.partial(self.service.follow, task, 0)
+                    await service.start(answer)
+                    deliver = functools.partial(service.follow, answer, 0)
             await deliver(sink)
 
         return self._event_stream(stream) if create.stream else DeferredJSON(respond)
-
-    async def _earlier_response(self, claim: Claim) -> Response | None:
-        """Return the response to an earlier request like this one, if there is one still."""
-        if claim.earlier is None or claim.earlier.response is not None:
-            return None if claim.earlier is None else claim.earlier.response
-        found = await self.service.find(claim.earlier.response_id)
-        return None if found is None else found.response
 
     def _event_stream(self, work: Callable[[EventSink], Awaitable[None]]) -> EventStreamResponse:
         return EventStreamResponse(work, keepalive=self._keepalive)
@@ -365,21 +379,21 @@ class ResponsesApp:
         params = read_retrieve_params(request.query_params.multi_items())
         response_id = path_param(request, "response_id")
         if not params.stream:
-            return await json_response((await self.service.get(response_id)).response)
+            return await json_response((await self._service_for(request).get(response_id)).response)
         after = None if params.starting_after is UNSET else params.starting_after
-        return self._event_stream(await self.service.replay(response_id, after))
+        return self._event_stream(await self._service_for(request).replay(response_id, after))
 
     async def _delete(self, request: Request) -> ASGI:
         response_id = path_param(request, "response_id")
-        await self.service.delete(response_id)
+        await self._service_for(request).delete(response_id)
         return await json_response(DeletedResponse(id=response_id, object="response.deleted", deleted=True))
 
     async def _cancel(self, request: Request) -> ASGI:
-        return await json_response(await self.service.cancel(path_param(request, "response_id")))
+        return await json_response(await self._service_for(request).cancel(path_param(request, "response_id")))
 
     async def _input_items(self, request: Request) -> ASGI:
         params = read_list_params(request.query_params.multi_items())
-        page = page_of((await self.service.get(path_param(request, "response_id"))).input, params)
+        page = page_of((await self._service_for(request).get(path_param(request, "response_id"))).input, params)
         return await json_response(
             ResponseItemList(data=page.data, first_id=page.first_id, last_id=page.last_id, has_more=page.has_more)
         )
@@ -388,7 +402,7 @@ class ResponsesApp:
         body = await self._read(request, CompactRequest, required=["model"])
 
         async def respond() -> JSONResponse:
-            return await json_response(await self.service.compact(body))
+            return await json_response(await self._service_for(request).compact(body))
 
         return DeferredJSON(respond)
 
@@ -396,7 +410,7 @@ class ResponsesApp:
         body = await self._read(request, InputTokensRequest)
 
         async def respond() -> JSONResponse:
-            return await json_response(await self.service.count(body))
+            return await json_response(await self._service_for(request).count(body))
 
         return DeferredJSON(respond)
 

@@ -15,26 +15,49 @@ takes the usage, with ``incomplete`` or with ``fail``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+import contextlib
+import inspect
+from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeAlias, TypeVar
 
 import anyio
 
+from ..exceptions import (
+    APIError,
+    DeadlineExceeded,
+    LimitExceeded,
+    LocalProtocolError,
+    NotAnEventStream,
+    RemoteProtocolError,
+    ResponsesProtoError,
+    TransportError,
+)
+from ..models.events import ResponseFailed
 from ..protocol.emitter import Emitter, FunctionCallWriter, ItemWriter, MessageWriter, OpenItemWriter, ReasoningWriter
 from ._context import normalize_items
+from ._relayed import RelayedResponse, copy_of, id_in, is_beside, upstream_input
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
+    from ..client import EventStream
     from ..models.content import Annotation, LogProb
     from ..models.events import Event
     from ..models.items import Item, MessagePhase
+    from ..models.request import CreateResponse
     from ..models.response import Response, Usage
+    from ..protocol.stream import Outcome
     from ._access import RequestMeta
+    from ._relayed import Ending
+    from .stores import WireEvent
 
-__all__ = ["FunctionCallReply", "ItemReply", "MessageReply", "OpenItemReply", "ReasoningReply", "Reply"]
+__all__ = ["EventTap", "FunctionCallReply", "ItemReply", "MessageReply", "OpenItemReply", "ReasoningReply", "Reply"]
 
 W = TypeVar("W", bound=ItemWriter)
+
+EventTap: TypeAlias = "Callable[[Event, Reply], Awaitable[None] | None]"
+"""Sees each event of an upstream before it is handed on, and the reply that hands it on. Plain or async. It gets a copy: what it changes
+is not sent."""
 
 
 class ItemReply(Generic[W]):
@@ -136,11 +159,25 @@ class OpenItemReply(ItemReply[OpenItemWriter]):
         await self._send(self._writer.done_with(item))
 
 
+class Relaying(Protocol):
+    """What a reply needs of the server in order to relay."""
+
+    request: CreateResponse
+
+    async def adopt(self, upstream_id: str | None) -> str:
+        """Give the response the id of an upstream's, if that is free. Return its id."""
+        ...
+
+    async def publish(self, events: Sequence[WireEvent]) -> None:
+        """Store and deliver events."""
+        ...
+
+
 class Reply:
     """The response to one request, as its handler writes it. The server creates it and passes it to the handler.
 
     Open items with :meth:`message`, :meth:`reasoning` and :meth:`function_call`, or write a finished item of any type with
-    :meth:`item`. Then return, or end the response with :meth:`complete`, :meth:`incomplete` or :meth:`fail`. Several items may be
+    :meth:`item`; or hand the response of another server on with :meth:`relay`. Then return, or end the response with :meth:`complete`, :meth:`incomplete` or :meth:`fail`. Several items may be
     open at once, and several tasks may write.
 
     The response starts with the first item, with :meth:`start`, or for a client that waits for events after one second. Until then
@@ -158,6 +195,7 @@ class Reply:
         *,
         context: Sequence[Item] = (),
         meta: RequestMeta | None = None,
+        relaying: Relaying | None = None,
     ) -> None:
         self.context: Sequence[Item] = context
         """What the model sees, in order: the history, wherever it was stored, then the input of this request.
@@ -176,18 +214,27 @@ class Reply:
         self._emitter = emitter
         self._clock = clock
         self._deliver = send
+        self._relaying = relaying
+        self._relayed: RelayedResponse | None = None  # from its first event on
+        self.relays: bool = False
+        """Whether it is relaying now: the upstream starts the response. For the server only."""
         self._unsent: list[Event] = []
         self._lock = anyio.Lock()
 
     @property
     def response(self) -> Response:
         """The response so far."""
-        return self._emitter.response
+        return self._emitter.response if self._relayed is None else self._relayed.response
 
     @property
     def ended(self) -> bool:
         """Whether the response has ended."""
-        return self._emitter.ended
+        return self._emitter.ended if self._relayed is None else self._relayed.ended
+
+    @property
+    def alias(self) -> str:
+        """The other id of a response whose upstream has changed it; empty for all others. For the server only."""
+        return self._relayed.alias if self._relayed is not None else ""
 
     async def start(self) -> None:
         """Send ``response.created`` and ``response.in_progress``. Does nothing if the response has started."""
@@ -266,22 +313,138 @@ class Reply:
         ``code`` (such as ``rate_limit_exceeded``), ``message``, ``type`` and ``param`` (the request's field at fault) are what the
         client sees.
         """
+        if self._relayed is not None:
+            await self.cut("failed", error=APIError(message, code=code, type=type, param=param))
+            return
         self._begin()
         await self._send(self._emitter.fail(code, message, type=type, param=param, usage=usage))
 
-    async def cut(self, end: Callable[[], list[Event]], stop: Callable[[], None]) -> None:
-        """End the response from outside of the handler. For the server only.
+    # -- relaying
 
-        Events that are being delivered arrive first. Then ``stop`` is called, which cancels the handler, and the events that
-        the emitter's verb ``end`` returns are delivered. Does nothing if the response has ended.
+    def upstream_request(self) -> CreateResponse:
+        """Return the request as ``client.stream`` of another server takes it.
+
+        The history is in its ``input``, and it refers to nothing that is stored here.
+        """
+        return upstream_input(self._relay().request, self.context)
+
+    async def relay(
+        self, stream: EventStream[Any], *, model: str | None = None, tap: EventTap | None = None
+    ) -> Outcome:
+        """Answer with the response of another server, event by event, and return how it ended.
+
+        ``stream`` is the stream of the upstream's response, in its block or not yet entered; then it is entered and left
+        here. Its events are handed on as they came, unknown ones included, and the response here gets its id and ends as it ends. A
+        stream that is cut short ends as ``failed``, with the reason. Leaving the stream, because the client has left or has cancelled
+        the response, leaves the upstream, too.
+
+        ``model`` is the name of the model to show in place of the upstream's. ``tap`` is called with each event, as the upstream
+        sent it, before that is handed on.
+
+        Raises ``APIError`` if the upstream answers with an error, cannot be reached, or sends no event stream; raised from the handler
+        that is the answer to the client. Raises ``LocalProtocolError`` if the response has output already.
+        """
+        self._relay()
+        if self._relayed is not None or self.ended or self._emitter.response.output:
+            raise LocalProtocolError("relay() must come first: the response has output already")
+        stream.keep_data()
+        self.relays = True
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                if not stream.entered:
+                    await stack.enter_async_context(stream)
+                return await self._relay_events(stream, model, tap)
+        except (TransportError, NotAnEventStream, LimitExceeded, RemoteProtocolError) as error:
+            raise _upstream_error(error) from error
+        finally:
+            self.relays = False
+
+    def _relay(self) -> Relaying:
+        if self._relaying is None:
+            raise LocalProtocolError("this reply has no server: relay() works in the handler of a ResponsesApp")
+        return self._relaying
+
+    async def _relay_events(self, stream: EventStream[Any], model: str | None, tap: EventTap | None) -> Outcome:
+        held: list[Event] = []
+        async for batch in stream.batches():
+            for event in batch if tap is not None else ():
+                seen = tap(copy_of(event), self)  # type: ignore[misc] # mypy does not see that it is not None
+                if inspect.isawaitable(seen):
+                    await seen
+            held += batch
+            # The response needs an id, and a failure its reason; both come soon, if they come.
+            is_unexplained = isinstance(last := held[-1], ResponseFailed) and not last.response.error
+            if (self._relayed is None and is_beside(held)) or (is_unexplained and not stream.error_seen):
+                continue
+            await self._hand_on(stream, held, model)
+            held = []
+            if self.ended:
+                break
+        await self._hand_on(stream, held, model)
+        outcome = stream.outcome
+        if outcome is None:
+            raise LocalProtocolError("the stream of the upstream was closed while it was relayed")
+        if not self.ended:
+            error = (outcome.error if outcome.status == "error" else None) or _upstream_error(None)
+            if self._relayed is None:
+                raise error
+            await self.cut("failed", error=error)
+        return outcome
+
+    async def _hand_on(self, stream: EventStream[Any], events: list[Event], model: str | None) -> None:
+        async with self._lock:
+            if self.ended or not events:
+                return
+            relayed = self._relayed or await self._relayed_of(stream, events, model)
+            wire_events = relayed.take(events)
+            if wire_events:
+                self._relayed = relayed
+                await self._relay().publish(wire_events)
+
+    async def _relayed_of(self, stream: EventStream[Any], events: list[Event], model: str | None) -> RelayedResponse:
+        own = self._emitter.response
+        if self._emitter.state == "awaited":
+            adopted = await self._relay().adopt(id_in(events))
+            return RelayedResponse(stream, own, id=adopted, model=model, published=0)
+        # The client has seen events with an id of this server.
+        if self._emitter.state == "queued":
+            self._unsent += self._emitter.start()
+        await self._deliver_unsent()
+        return RelayedResponse(stream, own, id=own.id, model=model, published=self._emitter.next_sequence_number)
+
+    # -- for the server
+
+    async def cut(
+        self,
+        how: Ending,
+        stop: Callable[[], None] = lambda: None,
+        *,
+        error: APIError | None = None,
+        reason: str = "",
+    ) -> None:
+        """End the response from outside of the handler: ``failed`` with an error, ``incomplete`` for a reason, or ``cancelled``.
+
+        Events that are being delivered arrive first. Then ``stop`` is called, which cancels the handler, and the last events
+        are delivered. Does nothing if the response has ended. For the server only.
         """
         async with self._lock:
-            if self._emitter.ended:
+            if self.ended:
                 return
             stop()
+            if self._relayed is not None:
+                await self._relay().publish(self._relayed.end(how, error=error, reason=reason))
+                return
             if self._emitter.state == "awaited":
                 self._unsent += self._emitter.start()
-            self._unsent += end()
+            match how:
+                case "cancelled":
+                    self._unsent += self._emitter.cancel()
+                case "incomplete":
+                    self._unsent += self._emitter.incomplete(reason)
+                case "failed":
+                    error = error or APIError("")
+                    code, type_ = error.code or "server_error", error.type or "server_error"
+                    self._unsent += self._emitter.fail(code, error.message, type=type_, param=error.param)
             await self._deliver_unsent()
 
     async def flush(self) -> None:
@@ -295,6 +458,8 @@ class Reply:
             await self._deliver(unsent)
 
     def _begin(self) -> None:
+        if self._relayed is not None:
+            raise LocalProtocolError("nothing can be written into a response that is relayed")
         if self._emitter.state in ("awaited", "queued"):
             self._unsent += self._emitter.start()
 
@@ -303,3 +468,20 @@ class Reply:
         self._unsent += events or self._emitter.events()
         async with self._lock:
             await self._deliver_unsent()
+
+
+def _upstream_error(error: ResponsesProtoError | None) -> APIError:
+    """Return the error to answer with when an upstream has failed. What went wrong there in detail is not for the client."""
+    status, code, message = 502, "upstream_error", "The upstream server ended the response without a terminal event."
+    match error:
+        case DeadlineExceeded():
+            status, code, message = 504, "upstream_timeout", "The upstream server did not answer in time."
+        case LimitExceeded():
+            message = f"The upstream server sent more than is allowed ({error.limit})."
+        case NotAnEventStream():
+            message = "The upstream server answered with something that is not an event stream."
+        case TransportError() | RemoteProtocolError():
+            message = "The connection to the upstream server failed."
+        case _:
+            code = "upstream_truncated"
+    return APIError.for_status(status)(message, status=status, type="server_error", code=code)

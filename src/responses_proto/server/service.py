@@ -22,6 +22,9 @@ HTTP and WebSocket are two ways to talk to one :class:`Service`. A request trave
 A response that is cut short after the client has heard of it is stored as ``cancelled``. If it ran in the background and the
 server shut down, it is stored as ``failed``. If the process was killed, it is still ``in_progress`` in the store; the next server
 saves it as ``failed`` when somebody asks for it.
+
+Several servers can use one :class:`~.stores.SharedStore`. A response then runs in the server that got the request, its
+owner; the others see it through the store: they wait there for its events, and ask the owner to cancel it (``_sharing``).
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ import anyio
 import attrs
 
 from ..codec import Converter, default_converter
-from ..exceptions import APIError, LocalProtocolError
+from ..exceptions import APIError, LocalProtocolError, UsageError
 from ..models._base import Extra
 from ..models.events import TERMINAL_TYPES, Event
 from ..models.items import Item, ItemReference
@@ -55,8 +58,12 @@ from ..protocol._requests import check_create, id_of, invalid, not_found
 from ..protocol.accumulator import Accumulator, growth_of
 from ..protocol.emitter import emit, random_id
 from ._context import check_outputs, compact, count_words, expand, normalize_items, retype
+from ._relayed import last_number, number_in, position_after
+from ._sharing import Sharing
 from ._task import EventSink, Handler, ResponseTask, failure_events
-from .stores import MemoryStore, Store, StoredResponse, WireEvent, wire_event
+from ._tenants import TenantStore, id_in_store, prefix_of, split_id, tenant_store
+from .stores import MemoryStore, Signal, Store, StoredResponse, WireEvent, wire_event
+from .stores._base import as_shared
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -66,6 +73,7 @@ if TYPE_CHECKING:
     from ..models.config import ConversationReference
     from ..models.response import Response
     from ._access import RequestMeta
+    from .stores import SharedStore
 
 __all__ = [
     "EventSink",
@@ -109,10 +117,17 @@ class SupportsModels(Protocol):
         ...
 
 
+_NEVER: Final = 2**53  # the position of an event that never comes
 _MAX_PIECE_BYTES: Final = 64 * 1024  # of stored events that are sent at a time
+_MAX_RUNNING_BYTES: Final = 1024 * 1024  # of stored events that are read for a look at a response that runs elsewhere
 _LOST: Final = "The server stopped while it worked on the response, and has been started again since."
+_DIED: Final = "The server that worked on the response stopped, or was out of touch for too long."
 
 _log: Final = logging.getLogger(__name__)
+
+
+# The stores that have a server which does not share them.
+_EXCLUSIVE: Final = WeakValueDictionary[int, "Service"]()
 
 
 class Service:
@@ -124,6 +139,7 @@ class Service:
     background at a time.
 
     Enter it with ``async with`` to allow responses in the background. Leaving the block cancels them and closes the store.
+    Entering raises ``UsageError`` if another service uses the store, unless that is a :class:`~.stores.SharedStore`.
     """
 
     def __init__(
@@ -142,10 +158,54 @@ class Service:
         self.store: Store = MemoryStore() if store is None else store
         self.clock: Callable[[], float] = clock
         self.ids: Callable[[str], str] = ids
+        self.on_background_end: Callable[[Response], None] | None = None
+        """Called when a response in the background has ended and is stored. It must not wait."""
         self.running: dict[str, ResponseTask] = {}
         """The running responses that a client may ask for, by id. Each task adds and removes itself."""
-        self._tasks: TaskGroup | None = None
+        self.shared: SharedStore | None = as_shared(self.store)
+        """The store, if it is shared."""
+        self.sharing: Sharing | None = None
+        """What it does for other servers; ``None`` unless the store is shared."""
+        if self.shared is not None and not isinstance(self.store, TenantStore):
+            self.sharing = Sharing(self.shared, ids("server"), self._bury)
+        self._task_group: TaskGroup | None = None
+        self._parent: Service | None = None
+        self._tenants: WeakValueDictionary[str, Service] = WeakValueDictionary()
+        self._waiting = 0  # responses in the background whose upstream has not begun yet
         self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
+
+    def for_tenant(self, identity: str) -> Service:
+        """Return the part of the server that belongs to one identity: what others have stored does not exist in it.
+
+        It is open as long as this service is; do not enter it.
+        """
+        return self._tenant(prefix_of(identity))
+
+    def _tenant(self, prefix: str) -> Service:
+        tenant = self._tenants.get(prefix)
+        if tenant is None:
+            tenant = self._tenants[prefix] = Service(
+                self.handler,
+                store=tenant_store(self.store, prefix),
+                clock=self.clock,
+                ids=self.ids,
+                converter=self.converter,
+                max_background=self.max_background,
+            )
+            tenant._parent = self
+            tenant.on_background_end = self.on_background_end
+            tenant.sharing = self.sharing
+        return tenant
+
+    @property
+    def _tasks(self) -> TaskGroup | None:
+        return self._task_group if self._parent is None else self._parent._task_group  # noqa: SLF001 - of this class
+
+    @property
+    def _in_background(self) -> int:
+        """How many responses run in the background, those of all tenants included."""
+        own = sum(running.background for running in self.running.values()) + self._waiting
+        return own + sum(tenant._in_background for tenant in self._tenants.values())  # noqa: SLF001 - of this class
 
     @property
     def open(self) -> bool:
@@ -157,21 +217,29 @@ class Service:
             raise LocalProtocolError(
                 "the server is open already: enter it once, by `async with` or by the ASGI lifespan"
             )
+        if self.sharing is None and _EXCLUSIVE.setdefault(id(self.store), self) is not self:
+            raise UsageError(
+                f"the store is in use by another server: {type(self.store).__name__} is for one, unless it is shared"
+            )
         tasks = anyio.create_task_group()
         await tasks.__aenter__()
-        self._tasks = tasks
+        self._task_group = tasks
+        if self.sharing is not None:
+            tasks.start_soon(self.sharing.run)
         return self
 
     async def __aexit__(
         self, _exc_type: type[BaseException] | None, _exc: BaseException | None, _traceback: TracebackType | None
     ) -> None:
-        tasks, self._tasks = self._tasks, None
+        tasks, self._task_group = self._task_group, None
         try:
             if tasks is not None:
                 tasks.cancel_scope.cancel()
                 # Without the block's exception, so that it propagates as it is and not inside an exception group.
                 await tasks.__aexit__(None, None, None)
         finally:
+            if _EXCLUSIVE.get(id(self.store)) is self:
+                del _EXCLUSIVE[id(self.store)]
             with anyio.CancelScope(shield=True):
                 await self.store.aclose()
 
@@ -191,12 +259,15 @@ class Service:
         told of the request beside its body. Raises ``APIError`` if the request cannot be answered.
         """
         check_create(request)
-        if request.background and self._tasks is None:
+        if self._tasks is None and (request.background or (self.sharing and request.stream and request.store)):
+            what, param = ("run responses in the background", "background")
+            if not request.background:
+                what, param = ("store responses that are streamed", "store")
             message = (
-                "This server does not run responses in the background. Its operator must enable the ASGI lifespan, "
+                f"This server does not {what}. Its operator must enable the ASGI lifespan, "
                 "or use the application inside 'async with'."
             )
-            raise invalid(message, "background", "unsupported_parameter")
+            raise invalid(message, param, "unsupported_parameter")
         previous = request.previous_response_id or None
         remembered = history_lookup(previous) if history_lookup is not None and previous else None
         history = await self._history(previous, request.conversation or None) if remembered is None else remembered
@@ -209,6 +280,7 @@ class Service:
         )
         return ResponseTask(
             request,
+            service=self,
             input=items,
             context=context,
             meta=meta,
@@ -216,6 +288,7 @@ class Service:
             handler=self.handler,
             store=self.store,
             running=self.running,
+            sharing=self.sharing,
             clock=self.clock,
             ids=self.ids,
         )
@@ -228,13 +301,17 @@ class Service:
         tasks = self._tasks
         if tasks is None:
             raise LocalProtocolError("the server is not open: run responses in the background inside `async with`")
-        if sum(running.background for running in self.running.values()) >= self.max_background:
+        top = self._parent or self
+        if top._in_background >= self.max_background:  # noqa: SLF001 - of this class
             message = (
                 f"The server runs {self.max_background} responses in the background, its maximum. Try again later."
             )
             raise APIError.for_status(429)(
                 message, status=429, type="rate_limit_error", code="too_many_background_responses"
             )
+        if task.adopts:
+            await self._start_with_upstream(task, tasks)
+            return
         try:
             await task.queue()
         except BaseException:
@@ -242,12 +319,30 @@ class Service:
             raise
         tasks.start_soon(self._run_in_background, task)
 
-    @staticmethod
-    async def _run_in_background(task: ResponseTask) -> None:
+    async def _start_with_upstream(self, task: ResponseTask, tasks: TaskGroup) -> None:
+        """Run a task in the background. Return once its upstream has begun the response. Raises ``APIError`` if it refuses."""
+        self._waiting += 1
+        tasks.start_soon(self._run_in_background, task)
+        try:
+            await task.begun.wait()
+        except BaseException:
+            task.abandon()
+            raise
+        finally:
+            self._waiting -= 1
+        if task.error is not None:
+            raise task.error
+
+    async def _run_in_background(self, task: ResponseTask) -> None:
         try:
             await task.run()
+        except APIError:
+            pass  # the request was refused, and that was the answer
         except Exception:  # noqa: BLE001 - an error of the store must not cancel the other responses
             _log.exception("%s failed in the background", task.id)
+        finally:
+            if task.saved and self.on_background_end is not None:
+                self.on_background_end(task.response)
 
     # -- history
 
@@ -331,7 +426,7 @@ class Service:
     async def find(self, response_id: str) -> StoredResponse | None:
         """Return a response that is running or stored; ``None`` if there is none.
 
-        A response that an earlier process was running when it died is returned as ``failed``.
+        A response that a server was running when it died is returned as ``failed``.
         """
         task = self.running.get(response_id)
         if task is not None:
@@ -339,12 +434,52 @@ class Service:
         stored = await self._find_stored(response_id)
         if stored is None or stored.response.status not in RUNNING_STATUSES:
             return stored
+        if await self._runs_elsewhere(response_id):
+            return await self._so_far(stored)
         async with self.locked(response_id):
             # It may have been deleted or marked meanwhile.
             stored = await self._find_stored(response_id)
             if stored is None or stored.response.status not in RUNNING_STATUSES:
                 return stored
-            return await self._mark_lost(stored)
+            sharing, shared = self.sharing, self.shared
+            if (
+                sharing is None
+                or shared is None
+                or await shared.take_over(response_id, owner=sharing.owner, seconds=sharing.lease_for)
+            ):
+                await self._mark_lost(stored)
+            return await self._find_stored(response_id)  # perhaps another server was faster
+
+    async def _runs_elsewhere(self, response_id: str) -> bool:
+        """Return whether a server that lives works on a response that this one is not running."""
+        sharing, shared = self.sharing, self.shared
+        if sharing is None or shared is None:
+            return False
+        if not sharing.may_bury:
+            return True
+        owner = await shared.owner(response_id)
+        return owner is not None and (owner != sharing.owner or id_in_store(self.store, response_id) in sharing.leased)
+
+    async def _bury(self, id_: str) -> None:
+        """End a response whose server has died, by its id in the store. Does nothing if another server has done so."""
+        prefix, response_id = split_id(id_)
+        await (self._tenant(prefix) if prefix else self).find(response_id)
+
+    async def _so_far(self, stored: StoredResponse) -> StoredResponse:
+        """Return a response that runs elsewhere as far as its events, or the first of very many, go."""
+        events = await self.store.events(stored.response.id, max_bytes=_MAX_RUNNING_BYTES)
+        if not events:
+            return stored
+        if events[-1].type in TERMINAL_TYPES:
+            return await self._find_stored(stored.response.id) or stored
+        so_far = self._accumulated(events)
+        return attrs.evolve(stored, response=attrs.evolve(stored.response, status=so_far.status, output=so_far.output))
+
+    def _accumulated(self, events: Sequence[WireEvent]) -> Response:
+        accumulator = Accumulator(growth=growth_of(self.converter))
+        for event in events:
+            accumulator.push(self.converter.loads(event.data, Event))
+        return accumulator.response
 
     async def _find_stored(self, response_id: str) -> StoredResponse | None:
         stored = await self.store.find(response_id)
@@ -360,22 +495,25 @@ class Service:
             lock = self._locks[id] = anyio.Lock()
         return lock
 
-    async def _mark_lost(self, stored: StoredResponse) -> StoredResponse:
+    async def _mark_lost(self, stored: StoredResponse) -> None:
         """Save a response as failed, with the output of its stored events."""
         events = await self.store.events(stored.response.id)
-        accumulator = Accumulator(growth=growth_of(self.converter))
-        for event in events:
-            accumulator.push(self.converter.loads(event.data, Event))
         response = attrs.evolve(
             stored.response,
             status="failed",
-            error=ResponseError(code="server_error", message=_LOST),
-            output=[_incomplete(item) for item in accumulator.response.output],
+            error=ResponseError(code="server_error", message=_DIED if self.sharing else _LOST),
+            output=[_incomplete(item) for item in self._accumulated(events).output],
         )
         failed = attrs.evolve(stored, response=response)
-        last_events = failure_events(response, events[-1].sequence_number + 1) if events else []
-        await self.store.save(failed, events=last_events)
-        return failed
+        last_events: list[WireEvent] = []
+        if events:
+            last_events = failure_events(response, events[-1].sequence_number + 1, last_number(events) + 1)
+        if self.sharing is None or self.shared is None:
+            await self.store.save(failed, events=last_events)
+        else:
+            await self.shared.save_leased(failed, owner=self.sharing.owner, events=last_events)
+        if response.background and self.on_background_end is not None:
+            self.on_background_end(response)
 
     async def get(self, response_id: str) -> StoredResponse:
         """Return a response that is running or stored. Raises ``APIError`` (404) if there is none."""
@@ -395,17 +533,18 @@ class Service:
         """
         task = self.running.get(response_id)
         if task is not None:
-            _check_sequence_number(after, task.last_sequence_number)
-            return functools.partial(self.follow, task, 0 if after is None else after + 1)
+            return functools.partial(self.follow, task, _position_after(task.visible_events, after))
         stored = await self.get(response_id)
-        start = -1 if after is None else after
-        first = await self.store.events(response_id, after=max(start, 0) - 1, max_bytes=1)
-        if first and (after is None or after >= 0):
-            return functools.partial(self._deliver_stored, response_id, start)
-        # Either the response has no events, or none with this number.
-        events = await self.store.events(response_id) or [wire_event(event) for event in emit(stored.response)]
-        _check_sequence_number(after, events[-1].sequence_number)
-        return functools.partial(_deliver, [event for event in events if event.sequence_number > start])
+        position = -1 if after is None else after
+        first = await self.store.events(response_id, after=max(position, 0) - 1, max_bytes=1)
+        if first and (after is None or number_in(first[0]) == after):
+            return functools.partial(self._deliver_stored, response_id, position)
+        # The response has no events, or this one is not at the place of its number.
+        events = await self.store.events(response_id)
+        if self.sharing is not None and stored.response.status in RUNNING_STATUSES:
+            return functools.partial(self._deliver_stored, response_id, _position_after(events, after) - 1)
+        events = events or [wire_event(event) for event in emit(stored.response)]
+        return functools.partial(_deliver, events[_position_after(events, after) :])
 
     async def replay_of(self, response: Response) -> Callable[[EventSink], Coroutine[Any, Any, None]]:
         """Return a function that delivers the events of a response that may not be stored; see :meth:`replay`."""
@@ -416,18 +555,38 @@ class Service:
     async def _deliver_stored(self, response_id: str, after: int, sink: EventSink) -> None:
         """Deliver the events of a stored response in pieces, as fast as the client takes them."""
         last = ""
-        while events := await self.store.events(response_id, after=after, max_bytes=_MAX_PIECE_BYTES):
+        while True:
+            events = await self._next_stored(response_id, after, wait=last not in TERMINAL_TYPES)
+            if not events:
+                break
             await sink(events)
             after, last = events[-1].sequence_number, events[-1].type
         if last and last not in TERMINAL_TYPES:
             raise not_found("response", response_id, "response_id")  # deleted meanwhile
 
-    @staticmethod
-    async def follow(task: ResponseTask, number: int, sink: EventSink) -> None:
+    async def _next_stored(self, response_id: str, after: int, *, wait: bool) -> Sequence[WireEvent]:
+        """Return stored events after a number. If a server works on the response, wait for some; empty at the end of the response."""
+        sharing, shared = self.sharing, self.shared
+        if sharing is None or shared is None or not wait:
+            return await self.store.events(response_id, after=after, max_bytes=_MAX_PIECE_BYTES)
+        while True:
+            watch = functools.partial(shared.watch, response_id, after + 1, sharing.check_every)
+            if events := await sharing.patiently(watch):
+                return events
+            stored = await sharing.patiently(functools.partial(self.find, response_id))
+            if stored is None or stored.response.status not in RUNNING_STATUSES:
+                # It ended between the two looks, or it was buried.
+                last = await self.store.events(response_id, after=after, max_bytes=_MAX_PIECE_BYTES)
+                derives = stored is not None and after < 0 and not last  # it was announced, but not streamed
+                return [wire_event(event) for event in emit(stored.response)] if stored and derives else last
+
+    async def follow(self, task: ResponseTask, number: int, sink: EventSink) -> None:
         """Deliver the events of a task from a sequence number on, until the response has ended."""
         while events := await task.wait_for_events(number):
             number += len(events)
             await _deliver(events, sink)
+        if task.lost:  # the rest is what another server has stored
+            await self._deliver_stored(task.id, number - 1, sink)
 
     async def cancel(self, response_id: str) -> Response:
         """Cancel a response in the background and return it. One that has ended is returned unchanged.
@@ -436,13 +595,38 @@ class Service:
         """
         task = self.running.get(response_id)
         response = task.response if task is not None else (await self.get(response_id)).response
-        if not response.background:
+        # The upstream of a relayed response need not know that it runs in the background here.
+        in_background = task.background if task is not None else response.background or response.status == "cancelled"
+        if not in_background:
             message = "Only a response in the background can be cancelled; others end when their connection is closed."
             raise invalid(message, "response_id", "response_not_cancellable")
-        if task is None:
+        if task is not None:
+            await task.stop()
+            return (await self.get(response_id)).response if task.lost else task.response
+        if response.status not in RUNNING_STATUSES:
             return response
-        await task.stop()
-        return task.response
+        ended = await self.wait_for_end(response_id, ask="cancel")
+        if ended is None:
+            raise not_found("response", response_id, "response_id")  # deleted meanwhile
+        return ended.response
+
+    async def wait_for_end(self, response_id: str, *, ask: Signal | None = None) -> StoredResponse | None:
+        """Wait until a response that runs in another server has ended, and return it; ``None`` if it was deleted.
+
+        ``ask`` is what its server is asked to do. Only with a shared store.
+        """
+        sharing, shared, after = self.sharing, self.shared, -1
+        while True:
+            stored = await self.find(response_id)
+            if sharing is None or shared is None or stored is None or stored.response.status not in RUNNING_STATUSES:
+                return stored
+            if ask is not None:
+                await shared.ask(response_id, ask)  # again, if it was lost with a connection
+            last = ""
+            while last not in TERMINAL_TYPES and (
+                events := await shared.watch(response_id, after + 1, sharing.check_every)
+            ):
+                after, last = events[-1].sequence_number, events[-1].type
 
     async def delete(self, response_id: str) -> None:
         """Delete a response; cancel it if it is running. Raises ``APIError`` (404) if there is none."""
@@ -451,8 +635,19 @@ class Service:
             if task is not None:
                 task.discard()
                 await task.stop()
-            if not await self.store.delete(response_id) and task is None:
+            known = task is not None or await self._deleted_elsewhere(response_id)
+            if not await self.store.delete(response_id) and not known:
                 raise not_found("response", response_id, "response_id")
+
+    async def _deleted_elsewhere(self, response_id: str) -> bool:
+        """Let the server that works on a response delete it. Return ``False`` if there is none."""
+        sharing, shared = self.sharing, self.shared
+        if sharing is None or shared is None or not await shared.ask(response_id, "delete"):
+            return False
+        with anyio.move_on_after(sharing.patience):
+            while await shared.owner(response_id) is not None:
+                await shared.watch(response_id, _NEVER, sharing.check_every)
+        return True
 
     # -- compaction and token counts
 
@@ -509,10 +704,12 @@ def _is_named_by_id(item: Item) -> bool:
     return isinstance(item.extra, Extra) and bool(item.extra.absent - {"type"}) and bool(id_of(item))
 
 
-def _check_sequence_number(after: int | None, last: int) -> None:
-    if after is not None and not 0 <= after <= last:
-        message = f"No event with sequence number {after} has been sent: the last one has {last}."
+def _position_after(events: Sequence[WireEvent], after: int | None) -> int:
+    position = 0 if after is None else position_after(events, after)
+    if position is None:
+        message = f"No event with sequence number {after} has been sent: the last one has {last_number(events)}."
         raise invalid(message, "starting_after", "invalid_value")
+    return position
 
 
 def _incomplete(item: Item) -> Item:

@@ -59,7 +59,6 @@ from ..models.items import (
 from ..models.request import CreateResponse
 from ..models.response import RUNNING_STATUSES, PendingCall, Response
 from ..models.tools import CustomTool, FunctionTool, NamespaceTool, Tool
-from ..protocol.api_errors import api_error_from
 from ..protocol.history import as_input, check_history
 from ..protocol.stream import Outcome
 from ..providers import PROVIDERS, Provider, find_provider
@@ -114,12 +113,6 @@ others are the status of the last response's outcome."""
 _VERSION: Final = 1
 """The version of the JSON form."""
 _NOT_RUN: Final = "The call was not run."
-_OUTCOME_STATUS: Final[Mapping[str, OutcomeStatus]] = {
-    "incomplete": "incomplete",
-    "failed": "failed",
-    "cancelled": "cancelled",
-}
-"""The status of a response -> that of its outcome. A status that is neither here nor unfinished counts as completed."""
 _ANSWERABLE: Final = frozenset({"completed", "incomplete"})
 """The outcomes of turns whose calls the model waits for. After any other outcome no call is executed."""
 
@@ -615,11 +608,9 @@ def is_offered(call: PendingCall, tools: Iterable[Tool | JSONObject]) -> bool:
 
 def outcome_of(response: Response) -> Outcome:
     """Return how a response ended. Raises ``LocalProtocolError`` if it is still in progress."""
-    status = response.status or "completed"
-    if status in RUNNING_STATUSES:
-        raise LocalProtocolError(f"the response is {status}: await client.wait(response) first")
-    error = api_error_from(dump(response.error)) if status == "failed" and response.error else None
-    return Outcome(status=_OUTCOME_STATUS.get(status, "completed"), response=response, error=error)
+    if response.status in RUNNING_STATUSES:
+        raise LocalProtocolError(f"the response is {response.status}: await client.wait(response) first")
+    return Outcome.of_response(response)
 
 
 def _cut_off(item: Item) -> Item | None:

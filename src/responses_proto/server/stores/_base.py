@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, TypeAlias, cast
 
 import anyio
 import attrs
 
 from ...codec import default_converter, dumps
+from ...exceptions import APIError
 from ...models.events import TERMINAL_TYPES
 from ...models.items import Item
 from ...models.response import Response
@@ -21,15 +22,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HistoryLink",
+    "SharedStore",
+    "Signal",
     "Store",
     "StoredResponse",
     "WireEvent",
+    "as_shared",
     "decode_link",
     "decode_stored",
     "encode",
     "encode_stored",
     "item_ids",
     "item_key",
+    "unavailable",
     "wire_event",
     "wire_events",
 ]
@@ -91,7 +96,7 @@ class HistoryLink:
 class Store(Protocol):
     """What a server requires of its store. Implement it to keep responses in a database of your choice.
 
-    **Who calls it.** One server at a time, from any number of tasks at once. A response that the store has as ``queued`` or
+    **Who calls it.** One server at a time, from any number of tasks at once (several servers: :class:`SharedStore`). A response that the store has as ``queued`` or
     ``in_progress``, and that the server is not running, counts as lost with an earlier process: the server saves it as
     ``failed``. A store is created outside of an event loop, and may be used in one event loop after another.
 
@@ -198,6 +203,112 @@ class Store(Protocol):
     async def aclose(self) -> None:
         """Close files and connections. Idempotent. A call of another method afterwards opens them again."""
         ...
+
+
+Signal: TypeAlias = Literal["cancel", "delete"]
+"""What a server asks the server that works on a response to do."""
+
+
+class SharedStore(Store, Protocol):
+    """A :class:`Store` that several servers use at a time, in other processes or on other hosts.
+
+    **Leases.** A response that is ``queued`` or ``in_progress`` is leased to the server that works on it, its *owner*: a name that
+    each server invents for itself. The owner renews its leases. If it dies, they run out; then one other server takes the response
+    over, and saves it as ``failed``. A lease that has run out stays with its owner until somebody takes it.
+
+    **The fence.** :meth:`save_leased` and :meth:`add_events_leased` write only while the owner holds the lease, checked in the
+    same transaction. A server that was suspended for too long can thus not write into what another one has ended. :meth:`save` of
+    a response that has ended, :meth:`save_leased` of its end, and :meth:`delete` end the lease.
+
+    Everything that a method has written is seen by every server as soon as it has returned.
+    :func:`responses_proto.testing.check_store` checks all of this.
+    """
+
+    @property
+    def lease_seconds(self) -> float | None:
+        """Seconds within which the other servers notice that one has died; ``None`` if the store is not shared after all."""
+        ...
+
+    async def begin(self, stored: StoredResponse, *, owner: str, seconds: float) -> None:
+        """Save a new response, as :meth:`save` does, and lease it. Atomic."""
+        ...
+
+    async def save_leased(
+        self,
+        stored: StoredResponse,
+        *,
+        owner: str,
+        events: Sequence[WireEvent] = (),
+        conversation_items: Sequence[Item] = (),
+    ) -> bool:
+        """Save a response as :meth:`save` does, if ``owner`` holds its lease; else store nothing and return ``False``.
+
+        If the response has ended, so does the lease.
+        """
+        ...
+
+    async def add_events_leased(self, response_id: str, events: Sequence[WireEvent], *, owner: str) -> bool:
+        """Add events as :meth:`add_events` does, if ``owner`` holds the lease; else store nothing and return ``False``."""
+        ...
+
+    async def renew(self, owner: str, seconds: float) -> list[str]:
+        """Let all leases of an owner run for so many seconds from now. Return the ids of the responses it still holds."""
+        ...
+
+    async def owner(self, response_id: str) -> str | None:
+        """Return who holds the lease of a response; ``None`` if nobody does, or the lease has run out."""
+        ...
+
+    async def take_over(self, response_id: str, *, owner: str, seconds: float) -> bool:
+        """Lease a stored response that has not ended to ``owner``, if nobody else holds it. Return whether ``owner`` has it now.
+
+        Of several servers that call this at the same time, one gets ``True``.
+        """
+        ...
+
+    async def orphans(self) -> list[str]:
+        """Return the ids of stored responses whose lease has run out."""
+        ...
+
+    async def watch(self, response_id: str, number: int, seconds: float) -> list[WireEvent]:
+        """Return the events of a response from a number on, in order; wait up to ``seconds`` if there are none yet.
+
+        May return ``[]`` earlier, for instance if the response has changed otherwise.
+        """
+        ...
+
+    async def ask(self, response_id: str, what: Signal) -> bool:
+        """Ask the owner of a response for something. Return ``False`` if it has none."""
+        ...
+
+    async def asked(self, owner: str, seconds: float) -> list[tuple[str, Signal]]:
+        """Return what an owner was asked for since the last call, oldest first: ids of responses, and what; wait up to ``seconds`` for it."""
+        ...
+
+    async def remember(self, digest: str, response_id: str, *, instead_of: str | None = None) -> str:
+        """Note which response answers a request with an idempotency key, of which ``digest`` is the fingerprint. Atomic.
+
+        Return the id that is noted now: an earlier one stays, unless it is ``instead_of``. May be forgotten after a day, or
+        when the response is deleted.
+        """
+        ...
+
+    async def recall(self, digest: str) -> str | None:
+        """Return what :meth:`remember` has noted; ``None`` if nothing."""
+        ...
+
+
+def as_shared(store: Store) -> SharedStore | None:
+    """Return a store if it is shared."""
+    return cast("SharedStore", store) if getattr(store, "lease_seconds", None) else None
+
+
+def unavailable(message: str) -> APIError:
+    """Create the error (503) of a store that cannot be reached for now. A server tries again for a while."""
+    return APIError.for_status(503)(message, status=503, type="server_error", code=STORE_UNAVAILABLE)
+
+
+STORE_UNAVAILABLE: Final = "store_unavailable"
 
 
 async def wire_events(events: Sequence[Event]) -> list[WireEvent]:

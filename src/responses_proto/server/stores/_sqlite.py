@@ -6,7 +6,11 @@ never waits for a writer, in this process or another, and a reader such as a bac
 
 How long a write waits for the disk is chosen per transaction. ``synchronous = FULL`` means that the data survives a loss of
 power; it is used for everything that a client relies on. ``NORMAL`` survives a killed process only; it is used
-for the events of a response that is still running, which are many and small.
+for the events of a response that is still running, which are many and small, and for leases.
+
+Who may use the file is settled by a second file beside it, an empty database in which every store holds a lock for as long as
+it is open: an exclusive one, or with ``shared=True`` one that others may hold too. The system drops the locks of a process that dies.
+A shared store learns of the writes of other processes by ``PRAGMA data_version``, which costs some microseconds to read.
 """
 
 from __future__ import annotations
@@ -15,7 +19,9 @@ import contextlib
 import os
 import sqlite3
 import threading
+import time
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import anyio
@@ -25,8 +31,10 @@ from ...codec import dumps, loads
 from ...exceptions import UsageError
 from ...models.conversations import Conversation
 from ...models.items import Item
+from ...models.response import RUNNING_STATUSES
 from ...protocol._requests import id_of
-from ._base import HistoryLink, StoredResponse, WireEvent, decode_link, decode_stored, encode_stored, item_ids
+from ._base import HistoryLink, Signal, StoredResponse, WireEvent, decode_link, decode_stored, encode_stored, item_ids
+from ._changes import Changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -36,7 +44,7 @@ __all__ = ["SQLiteStore"]
 _T = TypeVar("_T")
 
 _APPLICATION_ID: Final = 0x52505354  # "RPST", stored in the file's header by PRAGMA application_id
-_SCHEMA_VERSION: Final = 2  # stored by PRAGMA user_version
+_SCHEMA_VERSION: Final = 3  # stored by PRAGMA user_version
 _HOMES: Final = (
     # One row for each response that has the item. `place` tells which was first.
     """CREATE TABLE item_homes (
@@ -45,6 +53,18 @@ _HOMES: Final = (
     )""",
     "CREATE INDEX item_homes_of_response ON item_homes (response_id)",
     "CREATE INDEX ids_of_conversation ON conversation_items (conversation_id, item_id)",
+)
+_SHARING: Final = (
+    # Of the responses that servers work on. `until` is in seconds since 1970: all of them read the clock of this host.
+    "CREATE TABLE leases (response_id TEXT PRIMARY KEY, owner TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX leases_of_owner ON leases (owner)",
+    """CREATE TABLE signals (
+        place INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, response_id TEXT NOT NULL, what TEXT NOT NULL,
+        asked REAL NOT NULL
+    )""",
+    "CREATE INDEX signals_of_owner ON signals (owner, place)",
+    "CREATE TABLE requests (digest TEXT PRIMARY KEY, response_id TEXT NOT NULL, noted REAL NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX requests_of_response ON requests (response_id)",
 )
 _SCHEMA: Final = (
     "CREATE TABLE responses (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID",
@@ -58,6 +78,7 @@ _SCHEMA: Final = (
     )""",
     "CREATE INDEX items_of_conversation ON conversation_items (conversation_id, place)",
     *_HOMES,
+    *_SHARING,
 )
 _MIGRATIONS: Final = {
     1: (
@@ -66,7 +87,8 @@ _MIGRATIONS: Final = {
         *_HOMES,
         "INSERT INTO item_homes (item_id, response_id) SELECT item_id, response_id FROM old_homes",
         "DROP TABLE old_homes",
-    )
+    ),
+    2: _SHARING,
 }
 """Version of a file -> the statements that bring it to the next version."""
 
@@ -96,22 +118,38 @@ class SQLiteStore:
     ``path`` is created if it does not exist, readable by its owner only; its folder must exist. When :meth:`save` returns, the response survives even a
     loss of power. Events from :meth:`add_events` survive a killed process, but the last of them may be lost with the power.
 
-    Only one server may use the file at a time. Close the store with :meth:`aclose`; a store that is garbage-collected closes
-    its file too.
+    One server may use the file at a time; with ``shared=True`` any number of processes of one host may, if all of them say so (see
+    :class:`SharedStore`). ``lease`` is the number of seconds within which the others notice that one of them has died, or was
+    suspended; a process must not block its event loop for half of that. The file must not be on a network drive. Close the store with :meth:`aclose`; a store that is
+    garbage-collected closes its file too.
 
-    Raises ``UsageError`` if the file cannot be opened, is not a responses_proto store, or was written by another version. Methods
-    raise ``sqlite3.Error`` if the file fails later, for example because the disk is full.
+    Raises ``UsageError`` if the file is in use, cannot be opened, is not a responses_proto store, or was written by another
+    version. Methods raise ``sqlite3.Error`` if the file fails later, for example because the disk is full.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, shared: bool = False, lease: float = 15.0) -> None:
+        if not lease > 0:
+            raise UsageError(f"lease must be a positive number of seconds, got {lease}")
         self._path = os.fspath(path)
-        self._writer = _Connection(self._path)
-        self._reader = _Connection(self._path)
-        for connection in (self._writer, self._reader):
+        self.lease_seconds: float | None = lease if shared else None
+        """``lease`` of a shared store, else ``None``."""
+        lock = _FileLock(self._path, shared=shared)
+        self._lock = lock
+        self._writer = _Connection(self._path, lock)
+        self._reader = _Connection(self._path, lock)
+        self._watcher = _Connection(self._path, lock)
+        self._data_version: int | None = None  # as the watcher has seen it last
+        self._changes = Changes(self._look)
+        weakref.finalize(self, lock.release)
+        for connection in (self._writer, self._reader, self._watcher):
             # The finalizer closes a store that nobody closes, when it is collected or the interpreter exits: a connection
             # that is garbage-collected while it is open warns (Python 3.13).
             weakref.finalize(self, connection.close)
-        self._writer.use(lambda _: None)
+        try:
+            self._writer.use(lambda _: None)
+        except BaseException:
+            lock.release()
+            raise
 
     async def save(
         self,
@@ -121,18 +159,34 @@ class SQLiteStore:
         conversation_items: Sequence[Item] = (),
     ) -> None:
         """Save a response; see :meth:`Store.save`."""
+        await self._save(stored, events, conversation_items)
+
+    async def _save(
+        self,
+        stored: StoredResponse,
+        events: Sequence[WireEvent] = (),
+        conversation_items: Sequence[Item] = (),
+        *,
+        unless: Callable[[sqlite3.Connection], bool] = lambda _: False,
+    ) -> bool:
+        """Save a response in one transaction, unless a statement that is executed before says no."""
         response = stored.response
         record = (await encode_stored(stored)).decode()
         item_rows = [(_text(item_id), response.id) for item_id in item_ids(stored.items)]
 
-        def save(connection: sqlite3.Connection) -> None:
+        def save(connection: sqlite3.Connection) -> bool:
+            if unless(connection):
+                return False
             connection.execute("INSERT OR REPLACE INTO responses VALUES (?, ?)", (response.id, record))
             connection.executemany("INSERT OR IGNORE INTO item_homes (item_id, response_id) VALUES (?, ?)", item_rows)
             _insert_events(connection, response.id, events)
             if conversation_items and response.conversation:
                 _insert_items(connection, response.conversation.id, conversation_items)
+            if response.status not in RUNNING_STATUSES:
+                connection.execute("DELETE FROM leases WHERE response_id = ?", (response.id,))
+            return True
 
-        await self._write(save)
+        return await self._write(save)
 
     async def find(self, response_id: str) -> StoredResponse | None:
         """Return a response; see :meth:`Store.find`."""
@@ -152,6 +206,8 @@ class SQLiteStore:
         def delete(connection: sqlite3.Connection) -> bool:
             connection.execute("DELETE FROM events WHERE response_id = ?", (key,))
             connection.execute("DELETE FROM item_homes WHERE response_id = ?", (key,))
+            connection.execute("DELETE FROM leases WHERE response_id = ?", (key,))
+            connection.execute("DELETE FROM requests WHERE response_id = ?", (key,))
             return connection.execute("DELETE FROM responses WHERE id = ?", (key,)).rowcount > 0
 
         return await self._write(delete)
@@ -228,8 +284,157 @@ class SQLiteStore:
 
     async def aclose(self) -> None:
         """Close the file. Idempotent; the next call of another method opens it again."""
-        for connection in (self._reader, self._writer):
-            await anyio.to_thread.run_sync(connection.close)
+        for close in (self._watcher.close, self._reader.close, self._writer.close, self._lock.release):
+            await anyio.to_thread.run_sync(close)
+
+    # -- shared by several servers
+
+    async def begin(self, stored: StoredResponse, *, owner: str, seconds: float) -> None:
+        """Save and lease a new response; see :meth:`SharedStore.begin`."""
+
+        def lease(connection: sqlite3.Connection) -> bool:
+            row = stored.response.id, owner, time.time() + seconds
+            connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", row)
+            return False
+
+        await self._save(stored, unless=lease)
+
+    async def save_leased(
+        self,
+        stored: StoredResponse,
+        *,
+        owner: str,
+        events: Sequence[WireEvent] = (),
+        conversation_items: Sequence[Item] = (),
+    ) -> bool:
+        """Save a response that one has leased; see :meth:`SharedStore.save_leased`."""
+        response_id = stored.response.id
+        return await self._save(
+            stored, events, conversation_items, unless=lambda connection: not _holds(connection, owner, response_id)
+        )
+
+    async def add_events_leased(self, response_id: str, events: Sequence[WireEvent], *, owner: str) -> bool:
+        """Add events to a response that one has leased; see :meth:`SharedStore.add_events_leased`."""
+
+        def add(connection: sqlite3.Connection) -> bool:
+            if not _holds(connection, owner, response_id):
+                return False
+            _insert_events(connection, response_id, events)
+            return True
+
+        return await self._write(add, synchronous="NORMAL")
+
+    async def renew(self, owner: str, seconds: float) -> list[str]:
+        """Renew the leases of an owner; see :meth:`SharedStore.renew`."""
+
+        def renew(connection: sqlite3.Connection) -> list[str]:
+            connection.execute("UPDATE leases SET until = ? WHERE owner = ?", (time.time() + seconds, owner))
+            return [name for (name,) in connection.execute("SELECT response_id FROM leases WHERE owner = ?", (owner,))]
+
+        return await self._write(renew, synchronous="NORMAL")
+
+    async def owner(self, response_id: str) -> str | None:
+        """Return who has leased a response; see :meth:`SharedStore.owner`."""
+        rows = await self._rows("SELECT owner, until FROM leases WHERE response_id = ?", response_id)
+        return rows[0][0] if rows and rows[0][1] > time.time() else None
+
+    async def take_over(self, response_id: str, *, owner: str, seconds: float) -> bool:
+        """Lease a response that nobody holds; see :meth:`SharedStore.take_over`."""
+        values = {"id": _text(response_id), "owner": owner, "now": time.time(), "until": time.time() + seconds}
+        # A response has no lease if a server worked on it that did not share the file.
+        statement = """INSERT INTO leases SELECT id, :owner, :until FROM responses WHERE id = :id
+            AND json_extract(record, '$.response.status') IN ('queued', 'in_progress')
+            ON CONFLICT (response_id) DO UPDATE SET owner = :owner, until = :until
+            WHERE until <= :now OR owner = :owner"""
+        return await self._write(lambda connection: connection.execute(statement, values).rowcount > 0)
+
+    async def orphans(self) -> list[str]:
+        """Return the responses whose lease has run out; see :meth:`SharedStore.orphans`."""
+        query = f"SELECT response_id FROM leases WHERE until <= ? LIMIT {_MAX_ORPHANS}"  # noqa: S608 - a number of ours
+        now = time.time()
+        return await self._read(lambda connection: [name for (name,) in connection.execute(query, (now,))])
+
+    async def watch(self, response_id: str, number: int, seconds: float) -> list[WireEvent]:
+        """Wait for events of a response; see :meth:`SharedStore.watch`."""
+        deadline = anyio.current_time() + seconds
+        while True:
+            count = self._changes.count
+            events = await self.events(response_id, after=number - 1, max_bytes=_MAX_WATCHED_BYTES)
+            remaining = deadline - anyio.current_time()
+            if events or remaining <= 0:
+                return events
+            await self._changes.wait(count, remaining)
+
+    async def ask(self, response_id: str, what: Signal) -> bool:
+        """Ask the owner of a response for something; see :meth:`SharedStore.ask`."""
+        values = {"id": _text(response_id), "what": what, "now": time.time(), "old": time.time() - _MAX_SIGNAL_AGE}
+        statement = """INSERT INTO signals (owner, response_id, what, asked)
+            SELECT owner, response_id, :what, :now FROM leases WHERE response_id = :id AND until > :now"""
+
+        def ask(connection: sqlite3.Connection) -> bool:
+            connection.execute(
+                "DELETE FROM signals WHERE asked < :old", values
+            )  # of owners that died before they looked
+            return connection.execute(statement, values).rowcount > 0
+
+        return await self._write(ask, synchronous="NORMAL")
+
+    async def asked(self, owner: str, seconds: float) -> list[tuple[str, Signal]]:
+        """Wait for what an owner is asked for; see :meth:`SharedStore.asked`."""
+        deadline = anyio.current_time() + seconds
+        query = "SELECT place, response_id, what FROM signals WHERE owner = ? ORDER BY place"
+        while True:
+            count = self._changes.count
+            rows = await self._rows(query, owner)
+            if rows:
+                await self._write(
+                    lambda connection: connection.execute(
+                        "DELETE FROM signals WHERE owner = ? AND place <= ?",
+                        (owner, rows[-1][0]),  # noqa: B023 - it is awaited
+                    ),
+                    synchronous="NORMAL",
+                )
+                return [(response_id, what) for _, response_id, what in rows]
+            remaining = deadline - anyio.current_time()
+            if remaining <= 0:
+                return []
+            await self._changes.wait(count, remaining)
+            await anyio.sleep(_SIGNAL_INTERVAL)  # most changes are no signals
+
+    async def remember(self, digest: str, response_id: str, *, instead_of: str | None = None) -> str:
+        """Note which response answers a request; see :meth:`SharedStore.remember`."""
+        now = time.time()
+
+        def remember(connection: sqlite3.Connection) -> str:
+            connection.execute("DELETE FROM requests WHERE noted < ?", (now - _MAX_REQUEST_AGE,))
+            connection.execute(
+                "DELETE FROM requests WHERE digest = ? AND response_id = ?", (digest, _text(instead_of or ""))
+            )
+            row = digest, _text(response_id), now
+            connection.execute("INSERT INTO requests VALUES (?, ?, ?) ON CONFLICT DO NOTHING", row)
+            (noted,) = connection.execute("SELECT response_id FROM requests WHERE digest = ?", (digest,)).fetchone()
+            return str(noted)
+
+        return await self._write(remember)
+
+    async def recall(self, digest: str) -> str | None:
+        """Return which response answers a request; see :meth:`SharedStore.recall`."""
+        rows = await self._rows("SELECT response_id FROM requests WHERE digest = ?", digest)
+        return rows[0][0] if rows else None
+
+    def _look(self, count: int, seconds: float) -> None:
+        """Wait in a thread until another connection has changed the file."""
+        end = time.monotonic() + seconds
+        while self._changes.count == count and time.monotonic() < end:
+            try:
+                version = self._watcher.use(lambda connection: connection.execute("PRAGMA data_version").fetchone()[0])
+            except (sqlite3.Error, UsageError):
+                version = None  # whoever waits will read the file, and raise
+            if version is None or version != self._data_version:
+                self._data_version = version
+                self._changes.count += 1
+                return
+            time.sleep(_LOOK_INTERVAL)
 
     # -- inside
 
@@ -260,6 +465,13 @@ def _write_limiter() -> anyio.CapacityLimiter:
         return limiter
 
 
+_LOOK_INTERVAL: Final = 0.01  # seconds between two looks at the file
+_SIGNAL_INTERVAL: Final = 0.03  # seconds between two looks at the signals
+_MAX_ORPHANS: Final = 100  # at a time
+_MAX_WATCHED_BYTES: Final = 64 * 1024
+_MAX_SIGNAL_AGE: Final = 3600.0  # seconds
+_MAX_REQUEST_AGE: Final = 86_400.0  # seconds
+
 _WRITE_THREADS: Final = 4
 _WRITE_LIMITER: Final = RunVar[anyio.CapacityLimiter]("responses_proto.server.stores._sqlite")
 
@@ -272,13 +484,14 @@ def _text(value: str) -> str:
 class _Connection:
     """A connection that is opened when it is used, by one thread at a time."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, file_lock: _FileLock) -> None:
         self._path = path
+        self._file_lock = file_lock
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
 
     def use(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Return what ``work`` returns. Raises ``UsageError`` if the file cannot be opened."""
+        """Return what ``work`` returns. Raises ``UsageError`` if the file cannot be opened, or is in use."""
         with self._lock:
             if self._connection is None:
                 self._connection = self._open()
@@ -293,10 +506,9 @@ class _Connection:
 
     def _open(self) -> sqlite3.Connection:
         try:
-            with contextlib.suppress(OSError):  # SQLite says better what is wrong with the path
-                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, _FILE_MODE))
+            self._file_lock.acquire()
             # The lock keeps threads apart, so sqlite3 need not check. `None` leaves transactions to `_transaction`.
-            connection = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
+            connection = _connect(self._path, timeout=_BUSY_TIMEOUT)
             try:
                 _prepare(connection, self._path)
             except BaseException:
@@ -307,7 +519,62 @@ class _Connection:
         return connection
 
 
+class _FileLock:
+    """The right to use a store's file: alone, or beside others that share it."""
+
+    def __init__(self, path: str, *, shared: bool) -> None:
+        self._path = path
+        self._lock_path = Path(f"{path}-lock")
+        self._statements = ("BEGIN", "SELECT * FROM sqlite_master") if shared else ("BEGIN EXCLUSIVE",)
+        self._advice = "stop it" if shared else "stop it, or open the file with shared=True in both"
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def acquire(self) -> None:
+        """Get the right, if this store does not have it. Raises ``UsageError``."""
+        with self._lock:
+            while self._connection is None:
+                connection = _connect(str(self._lock_path), timeout=0)
+                try:
+                    connection.execute("PRAGMA journal_mode = MEMORY")  # no further file
+                    before = self._lock_path.stat().st_ino
+                    for statement in self._statements:
+                        connection.execute(statement).fetchall()
+                    # Whoever had it before may have removed the file just now.
+                    if self._lock_path.stat().st_ino == before:
+                        self._connection = connection
+                except FileNotFoundError:
+                    pass
+                except sqlite3.OperationalError as error:
+                    if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                        raise
+                    raise UsageError(f"{self._path} is in use by another server: {self._advice}") from error
+                finally:
+                    if self._connection is None:
+                        connection.close()
+
+    def release(self) -> None:
+        """Give the right up, and remove the lock's file if nobody else has it open. Idempotent."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is None:
+                return
+            with contextlib.suppress(sqlite3.OperationalError, OSError):  # others have it
+                connection.execute("COMMIT")
+                connection.execute("BEGIN EXCLUSIVE")
+                self._lock_path.unlink()
+            connection.close()
+
+
+def _connect(path: str, *, timeout: float) -> sqlite3.Connection:
+    with contextlib.suppress(OSError):  # SQLite says better what is wrong with the path
+        # Only a new file is opened here: closing an existing one would drop the locks that SQLite has on it in this process.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _FILE_MODE))
+    return sqlite3.connect(path, timeout=timeout, check_same_thread=False, isolation_level=None)
+
+
 _FILE_MODE: Final = 0o600  # of new files; SQLite gives the files beside it the same mode
+_BUSY_TIMEOUT: Final = 5.0  # seconds to wait for another connection that writes
 
 
 def _prepare(connection: sqlite3.Connection, path: str) -> None:
@@ -323,13 +590,38 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
             f"{path} is a store of version {version}, expected {_SCHEMA_VERSION}: "
             "use the release that wrote it, or choose another file"
         )
-    connection.execute("PRAGMA journal_mode = WAL")
-    if not is_store or version != _SCHEMA_VERSION:
-        with _transaction(connection, "FULL"):
-            for statement in _MIGRATIONS[version] if is_store else _SCHEMA:
+    _set_wal(connection)
+    if is_store and version == _SCHEMA_VERSION:
+        return
+    with _transaction(connection, "FULL"):
+        while (version := _version_of(connection)) != _SCHEMA_VERSION:  # another process may have been first
+            for statement in _MIGRATIONS[version] if version else _SCHEMA:
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            connection.execute(f"PRAGMA user_version = {version + 1 if version else _SCHEMA_VERSION}")
             connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+
+
+def _version_of(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _set_wal(connection: sqlite3.Connection) -> None:
+    """Put the file in WAL mode. SQLite does not wait itself if another process does the same at the moment."""
+    end = time.monotonic() + _BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+            time.sleep(_LOOK_INTERVAL)
+        else:
+            return
+
+
+def _holds(connection: sqlite3.Connection, owner: str, response_id: str) -> bool:
+    query = "SELECT 1 FROM leases WHERE response_id = ? AND owner = ?"
+    return connection.execute(query, (_text(response_id), owner)).fetchone() is not None
 
 
 @contextlib.contextmanager

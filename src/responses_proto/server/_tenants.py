@@ -1,0 +1,250 @@
+"""One store for many tenants, each of which sees only what is its own.
+
+The isolation is in the ids: :class:`TenantStore` adds a prefix, made of the tenant's identity, to every id that it passes to the store
+behind it, and removes it from what comes back. No id that a client can send names anything of another tenant, whatever the store does
+with ids; and two tenants can have responses, conversations and items with the same id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from ..models.items import Item, UnknownItem
+from ..protocol._requests import id_of
+from .stores._base import HistoryLink, StoredResponse, as_shared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..models.conversations import Conversation
+    from ..models.response import Response
+    from .stores import SharedStore, Signal, Store, WireEvent
+
+__all__ = ["SharedTenantStore", "TenantStore", "id_in_store", "prefix_of", "split_id", "tenant_store"]
+
+_PREFIXED: Final = re.compile(r"(t-[0-9a-f]{40}\.)(.*)", re.DOTALL)
+
+
+def prefix_of(identity: str) -> str:
+    """Return what the ids of a tenant begin with in the store behind."""
+    return f"t-{hashlib.sha256(identity.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}."
+
+
+def split_id(id_: str) -> tuple[str, str]:
+    """Return the prefix of an id in the store behind, and the id that the tenant knows. No prefix: an id of no tenant."""
+    found = _PREFIXED.fullmatch(id_)
+    return (found[1], found[2]) if found else ("", id_)
+
+
+def id_in_store(store: Store, response_id: str) -> str:
+    """Return the id of a response in the store behind the tenants', if there is one."""
+    return store.id_in_store(response_id) if isinstance(store, TenantStore) else response_id
+
+
+def tenant_store(store: Store, prefix: str) -> TenantStore:
+    """Return the part of a store that belongs to one tenant: itself shared, if the store is."""
+    shared = as_shared(store)
+    return TenantStore(store, prefix) if shared is None else SharedTenantStore(shared, prefix)
+
+
+class TenantStore:
+    """The part of a :class:`~.stores.Store` that belongs to one tenant. Itself a store; closing it does nothing."""
+
+    def __init__(self, store: Store, prefix: str) -> None:
+        self._store = store
+        self._prefix = prefix
+
+    async def save(
+        self,
+        stored: StoredResponse,
+        *,
+        events: Sequence[WireEvent] = (),
+        conversation_items: Sequence[Item] = (),
+    ) -> None:
+        """Save a response; see :meth:`Store.save`."""
+        items = self._items(conversation_items, self._add)
+        await self._store.save(self._stored(stored, self._add), events=events, conversation_items=items)
+
+    async def find(self, response_id: str) -> StoredResponse | None:
+        """Return a response; see :meth:`Store.find`."""
+        found = await self._store.find(self._add(response_id))
+        return None if found is None else self._stored(found, self._remove)
+
+    async def chain(self, response_id: str) -> list[HistoryLink]:
+        """Return a response and those before it; see :meth:`Store.chain`."""
+        return [self._link(link) for link in await self._store.chain(self._add(response_id))]
+
+    async def delete(self, response_id: str) -> bool:
+        """Delete a response; see :meth:`Store.delete`."""
+        return await self._store.delete(self._add(response_id))
+
+    async def add_events(self, response_id: str, events: Sequence[WireEvent]) -> None:
+        """Add events to a response; see :meth:`Store.add_events`."""
+        await self._store.add_events(self._add(response_id), events)
+
+    async def events(self, response_id: str, *, after: int = -1, max_bytes: int | None = None) -> list[WireEvent]:
+        """Return the events of a response; see :meth:`Store.events`."""
+        return await self._store.events(self._add(response_id), after=after, max_bytes=max_bytes)
+
+    async def find_item(self, item_id: str) -> Item | None:
+        """Return an item of any response of the tenant; see :meth:`Store.find_item`."""
+        found = await self._store.find_item(self._add(item_id))
+        return None if found is None else self._item(found, self._remove)
+
+    async def save_conversation(self, conversation: Conversation) -> None:
+        """Save a conversation; see :meth:`Store.save_conversation`."""
+        await self._store.save_conversation(attrs.evolve(conversation, id=self._add(conversation.id)))
+
+    async def find_conversation(self, conversation_id: str) -> Conversation | None:
+        """Return a conversation; see :meth:`Store.find_conversation`."""
+        found = await self._store.find_conversation(self._add(conversation_id))
+        return None if found is None else attrs.evolve(found, id=self._remove(found.id))
+
+    async def delete_conversation(self, conversation_id: str) -> bool:
+        """Delete a conversation; see :meth:`Store.delete_conversation`."""
+        return await self._store.delete_conversation(self._add(conversation_id))
+
+    async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool:
+        """Append items to a conversation; see :meth:`Store.add_items`."""
+        return await self._store.add_items(self._add(conversation_id), self._items(items, self._add))
+
+    async def items(self, conversation_id: str) -> list[Item]:
+        """Return the items of a conversation; see :meth:`Store.items`."""
+        return self._items(await self._store.items(self._add(conversation_id)), self._remove)
+
+    async def delete_item(self, conversation_id: str, item_id: str) -> bool:
+        """Delete an item from a conversation; see :meth:`Store.delete_item`."""
+        return await self._store.delete_item(self._add(conversation_id), self._add(item_id))
+
+    async def aclose(self) -> None:
+        """Do nothing: the store belongs to all tenants."""
+
+    # -- ids
+
+    def id_in_store(self, response_id: str) -> str:
+        """Return the id of a response in the store behind."""
+        return self._add(response_id)
+
+    def _add(self, id_: str) -> str:
+        return f"{self._prefix}{id_}"
+
+    def _remove(self, id_: str) -> str:
+        return id_.removeprefix(self._prefix)
+
+    def _stored(self, stored: StoredResponse, change: Callable[[str], str]) -> StoredResponse:
+        return StoredResponse(
+            response=self._response(stored.response, change),
+            input=self._items(stored.input, change),
+            history=None if stored.history is None else self._items(stored.history, change),
+        )
+
+    def _response(self, response: Response, change: Callable[[str], str]) -> Response:
+        changes: dict[str, Any] = {"id": change(response.id), "output": self._items(response.output, change)}
+        if response.previous_response_id:
+            changes["previous_response_id"] = change(response.previous_response_id)
+        if response.conversation:
+            changes["conversation"] = attrs.evolve(response.conversation, id=change(response.conversation.id))
+        return attrs.evolve(response, **changes)
+
+    def _link(self, link: HistoryLink) -> HistoryLink:
+        previous, conversation = link.previous_response_id, link.conversation_id
+        return attrs.evolve(
+            link,
+            id=self._remove(link.id),
+            items=self._items(link.items, self._remove),
+            history=None if link.history is None else self._items(link.history, self._remove),
+            previous_response_id=previous and self._remove(previous),
+            conversation_id=conversation and self._remove(conversation),
+        )
+
+    def _items(self, items: Sequence[Item], change: Callable[[str], str]) -> list[Item]:
+        return [self._item(item, change) for item in items]
+
+    @staticmethod
+    def _item(item: Item, change: Callable[[str], str]) -> Item:
+        item_id = id_of(item)
+        if not item_id:
+            return item
+        if isinstance(item, UnknownItem):
+            return attrs.evolve(item, raw={**item.raw, "id": change(item_id)}) if isinstance(item.raw, dict) else item
+        changes: dict[str, Any] = {"id": change(item_id)}
+        return attrs.evolve(item, **changes)
+
+
+class SharedTenantStore(TenantStore):
+    """The part of a :class:`~.stores.SharedStore` that belongs to one tenant. The leases are those of the whole store."""
+
+    def __init__(self, store: SharedStore, prefix: str) -> None:
+        super().__init__(store, prefix)
+        self._shared = store
+
+    @property
+    def lease_seconds(self) -> float | None:
+        """See :attr:`SharedStore.lease_seconds`."""
+        return self._shared.lease_seconds
+
+    async def begin(self, stored: StoredResponse, *, owner: str, seconds: float) -> None:
+        """Save a new response, and lease it; see :meth:`SharedStore.begin`."""
+        await self._shared.begin(self._stored(stored, self._add), owner=owner, seconds=seconds)
+
+    async def save_leased(
+        self,
+        stored: StoredResponse,
+        *,
+        owner: str,
+        events: Sequence[WireEvent] = (),
+        conversation_items: Sequence[Item] = (),
+    ) -> bool:
+        """Save a response if ``owner`` holds its lease; see :meth:`SharedStore.save_leased`."""
+        items = self._items(conversation_items, self._add)
+        stored = self._stored(stored, self._add)
+        return await self._shared.save_leased(stored, owner=owner, events=events, conversation_items=items)
+
+    async def add_events_leased(self, response_id: str, events: Sequence[WireEvent], *, owner: str) -> bool:
+        """Add events if ``owner`` holds the lease; see :meth:`SharedStore.add_events_leased`."""
+        return await self._shared.add_events_leased(self._add(response_id), events, owner=owner)
+
+    async def renew(self, owner: str, seconds: float) -> list[str]:
+        """Renew the leases of an owner; see :meth:`SharedStore.renew`. Return those of the tenant's responses."""
+        return self._own(await self._shared.renew(owner, seconds))
+
+    async def owner(self, response_id: str) -> str | None:
+        """Return who holds the lease of a response; see :meth:`SharedStore.owner`."""
+        return await self._shared.owner(self._add(response_id))
+
+    async def take_over(self, response_id: str, *, owner: str, seconds: float) -> bool:
+        """Lease a response that nobody holds; see :meth:`SharedStore.take_over`."""
+        return await self._shared.take_over(self._add(response_id), owner=owner, seconds=seconds)
+
+    async def orphans(self) -> list[str]:
+        """Return the tenant's responses whose lease has run out; see :meth:`SharedStore.orphans`."""
+        return self._own(await self._shared.orphans())
+
+    async def watch(self, response_id: str, number: int, seconds: float) -> list[WireEvent]:
+        """Return the events of a response from a number on; see :meth:`SharedStore.watch`."""
+        return await self._shared.watch(self._add(response_id), number, seconds)
+
+    async def ask(self, response_id: str, what: Signal) -> bool:
+        """Ask the owner of a response for something; see :meth:`SharedStore.ask`."""
+        return await self._shared.ask(self._add(response_id), what)
+
+    async def asked(self, owner: str, seconds: float) -> list[tuple[str, Signal]]:
+        """Return what an owner was asked for, of all tenants' responses by their ids in the store behind."""
+        return await self._shared.asked(owner, seconds)
+
+    async def remember(self, digest: str, response_id: str, *, instead_of: str | None = None) -> str:
+        """Note which response answers a request; see :meth:`SharedStore.remember`."""
+        earlier = None if instead_of is None else self._add(instead_of)
+        return self._remove(await self._shared.remember(digest, self._add(response_id), instead_of=earlier))
+
+    async def recall(self, digest: str) -> str | None:
+        """Return what :meth:`remember` has noted; ``None`` if nothing, or nothing of the tenant's."""
+        noted = await self._shared.recall(digest)
+        return self._remove(noted) if noted is not None and noted.startswith(self._prefix) else None
+
+    def _own(self, ids: Sequence[str]) -> list[str]:
+        return [self._remove(id_) for id_ in ids if id_.startswith(self._prefix)]
