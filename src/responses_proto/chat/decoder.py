@@ -314,13 +314,13 @@ class ChatDecoder:
             self._add(kind, text)
         self._add("refusal", string(delta.get("refusal")))
         self._read_audio(mapping(delta.get("audio")))
-        for url in image_urls(delta):
-            self._add("image", url)
         cited = citations(delta)
         if cited:
             self._keep(cited)
             self._citations += cited
             self._cite()
+        for url in image_urls(delta):
+            self._add("image", url)
         for call in [*calls, *([{"type": "function", "function": legacy}] if legacy else ())]:
             self._flush_text()
             self._close_message()

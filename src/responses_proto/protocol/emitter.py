@@ -580,10 +580,7 @@ class CallWriter(ItemWriter):
 
 
 class OpenItemWriter(ItemWriter):
-    """Writes an item of any type whose content is known from the start, in the same steps as one that grows.
-
-    What an item of this type gets only at its end, such as the output of an MCP call, may come later: call :meth:`done_with` then.
-    """
+    """Writes an item of any type that has its texts, in the steps of one that grows. Its result may come later, by ``done_with``."""
 
     def __init__(
         self, recorder: _Recorder, output_index: int, item: Item, split: Callable[[str], Iterable[str]]
@@ -850,10 +847,7 @@ class Emitter:
         return self._end("response.failed", {"status": "failed", "usage": usage, "error": error}, body)
 
     def cancel(self) -> list[Event]:
-        """End the response because it was cancelled: close open items as incomplete, and set the status to ``cancelled``.
-
-        The specification has no event for this, so it is ``response.incomplete`` with a response of that status.
-        """
+        """End the response as ``cancelled``: close open items as incomplete. There is no event for it but ``response.incomplete``."""
         return self._end("response.incomplete", {"status": "cancelled"})
 
     def end(self, response: Response) -> list[Event]:

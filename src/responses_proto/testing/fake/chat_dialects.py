@@ -297,18 +297,15 @@ def _calls(turn: ChatTurn, dialect: ChatDialect) -> Iterator[_Wire]:
     if dialect.calls == "legacy":
         for call in turn.calls[:1]:
             yield {"function_call": {"name": call.name, "arguments": ""}}
-            for piece in call.arguments:
-                yield {"function_call": {"arguments": piece}}
+            yield from ({"function_call": {"arguments": text}} for text in call.arguments)
         return
     pieces = [list(_call(call, number, dialect)) for number, call in enumerate(turn.calls)]
     if dialect.calls in ("index", "id", "repeated", "rotating"):
         # Providers that tell calls apart may send them side by side.
         for turns in itertools.zip_longest(*pieces):
-            for piece in filter(None, turns):
-                yield {"tool_calls": [piece]}
+            yield from ({"tool_calls": [piece]} for piece in turns if piece is not None)
         return
-    for piece in itertools.chain.from_iterable(pieces):
-        yield {"tool_calls": [piece]}
+    yield from ({"tool_calls": [piece]} for piece in itertools.chain.from_iterable(pieces))
 
 
 _WHOLE: Final = frozenset({"whole", "zero", "zero_bare", "unnumbered", "objects"})

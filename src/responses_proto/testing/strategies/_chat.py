@@ -108,6 +108,8 @@ def _dialects(draw: DrawFn) -> ChatDialect:
 
 
 _pieces: Final = st.lists(st.text("ab é😀\n", min_size=1, max_size=4), max_size=4).map(tuple)
+_NOTHING: Final[tuple[str, ...]] = ()
+_some_pieces: Final = st.just(_NOTHING) | _pieces
 _VALUES: Final[tuple[Any, ...]] = ("x{y", 1, [], {})
 _objects: Final = st.dictionaries(st.sampled_from("ab"), st.sampled_from(_VALUES), max_size=2).map(
     lambda value: default_converter().json.dumps(value).decode()
@@ -117,10 +119,11 @@ _objects: Final = st.dictionaries(st.sampled_from("ab"), st.sampled_from(_VALUES
 @st.composite
 def _chat_streams(draw: DrawFn, dialects: SearchStrategy[ChatDialect]) -> ChatStream:
     dialect = draw(dialects)
-    text, reasoning = draw(_pieces), draw(st.just(()) | _pieces)
+    text, reasoning, refusal = draw(_pieces), draw(_some_pieces), draw(_some_pieces)
     if dialect.reasoning == "tags":
         text, reasoning = _stripped(text), _stripped(reasoning)
-    is_audio = draw(st.sampled_from((False, False, False, True)))
+    is_cited = draw(st.booleans())
+    is_audio = draw(st.integers(0, 3)) == 3  # noqa: PLR2004 - one in four
     counted = draw(st.integers(0, 9))
     usage = {
         "input": 10 + counted,
@@ -132,10 +135,10 @@ def _chat_streams(draw: DrawFn, dialects: SearchStrategy[ChatDialect]) -> ChatSt
         text=text,
         reasoning=reasoning,
         sealed="c2VhbA" if reasoning and dialect.reasoning in ("details", "both") and draw(st.booleans()) else "",
-        refusal=draw(st.just(()) | _pieces),
+        refusal=refusal,
         calls=tuple(_call(draw, number, dialect) for number in range(draw(st.integers(0, 3)))),
         logprobs=bool(text) and not is_audio and draw(st.booleans()),
-        citations=(("https://example.org", "Example", 0, 1),) if text and draw(st.booleans()) else (),
+        citations=(("https://example.org", "Example", 0, 1),) if text and is_cited else (),
         images=tuple(
             draw(st.lists(st.sampled_from(("data:image/png;base64,AAAA", "https://example.org/a.png")), max_size=1))
         ),
