@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import base64
 import contextlib
+import importlib.util
 import inspect
 import io
 import json
@@ -65,6 +66,15 @@ class Block:
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
         return compile("\n" * self.line + self.code, str(self.page), "exec", flags, dont_inherit=True)
 
+    def imports(self) -> set[str]:
+        """Return the packages that a block to be run imports."""
+        if self.language != "python" or self.reason:
+            return set()
+        nodes = [*ast.walk(ast.parse(self.code))]
+        names = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+        names |= {node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)}
+        return {name.split(".")[0] for name in names}
+
 
 def blocks_of(page: Path) -> list[Block]:
     text = page.read_text(encoding="utf-8")
@@ -98,11 +108,15 @@ def test_the_programs_of_a_page_run(page: Path, url: str, tmp_path: Path, monkey
     for name in os.environ:
         if name.startswith(("HF_", "MODEL", "OPENAI_", "RESPONSES_")):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("RESPONSES_BASE_URL", url)
-    monkeypatch.setenv("RESPONSES_API_KEY", "any")
+    for provider in ("RESPONSES", "OPENAI"):
+        monkeypatch.setenv(f"{provider}_BASE_URL", url)
+        monkeypatch.setenv(f"{provider}_API_KEY", "any")
     monkeypatch.chdir(tmp_path)
     for name in ("cat.png", "report.pdf", "hello.wav"):
         (tmp_path / name).write_bytes(PIXEL)
+    missing = {name for block in blocks_of(page) for name in block.imports() if importlib.util.find_spec(name) is None}
+    if missing:
+        pytest.skip(f"{', '.join(sorted(missing))} is not installed")
     anyio.run(run_page, page)
 
 
@@ -111,6 +125,7 @@ async def run_page(page: Path) -> None:
     module = types.ModuleType("__page__")
     sys.modules["__page__"] = module  # where what resolves annotations looks for names
     printed = io.StringIO()
+    tests: list[Block] = []
     async with ResponsesClient() as client:
         vars(module).update(client=client, model="scripted")
         for block, after in zip(blocks, [*blocks[1:], None], strict=True):
@@ -120,7 +135,7 @@ async def run_page(page: Path) -> None:
             if block.reason:
                 continue
             if _TEST.search(block.code):
-                await anyio.to_thread.run_sync(run_tests, block)
+                tests.append(block)
             elif _STARTS_LOOP.search(block.code):
                 output = await anyio.to_thread.run_sync(run_program, block)
                 if after is not None and after.language == "text":
@@ -132,6 +147,9 @@ async def run_page(page: Path) -> None:
                     returned = run()
                     if inspect.iscoroutine(returned):
                         await returned
+    if tests:
+        await anyio.to_thread.run_sync(run_tests, tests)
+    print(printed.getvalue())  # pytest shows it if something fails
 
 
 def run_program(block: Block) -> str:
@@ -143,17 +161,18 @@ def run_program(block: Block) -> str:
     return printed.getvalue()
 
 
-def run_tests(block: Block) -> None:
-    file = Path(f"test_block_{block.line}.py")
-    file.write_text(block.code, encoding="utf-8")
+def run_tests(blocks: list[Block]) -> None:
+    files = [Path(f"test_line_{block.line}.py") for block in blocks]
+    for file, block in zip(files, blocks, strict=True):
+        file.write_text(block.code, encoding="utf-8")
     done = subprocess.run(  # noqa: S603 - our own interpreter and code
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", file],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", *files],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
         check=False,
     )
-    assert done.returncode == 0, f"{block.page}:{block.line}\n{done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"{blocks[0].page}\n{done.stdout}{done.stderr}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
