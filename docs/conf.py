@@ -25,7 +25,6 @@ version = release = __version__
 extensions = ["sphinx.ext.autodoc", "sphinx_copybutton", "myst_parser"]
 nitpicky = False  # annotations name types of other packages, which are not linked
 suppress_warnings = [
-    "toc.empty_glob",  # a page that is not written yet
     "ref.python",  # an annotation such as `bytes` is also the name of a field
 ]
 exclude_patterns = ["README.md"]

@@ -1,10 +1,11 @@
 """Make the parts of the documentation that are tables and listings of the code.
 
-A page names such a part in a comment, and :func:`expand` puts the part in its place::
+A page names such a part in a comment, and :func:`expand` puts the part in its place. ``page`` is the name of a page if there is one::
 
     <!-- table: limits -->
     <!-- api: responses_proto.client -->
     <!-- api: responses_proto.models events -->
+    <!-- page: gateways -->
 
 ``python docs/tables.py limits`` prints one table.
 """
@@ -63,7 +64,7 @@ FOLDERS: Final = (
 )
 """Everything that users import from. A name that several of them export is described under the first."""
 
-_COMMENT: Final = re.compile(r"^<!-- (table|api): (.+?) -->$", re.MULTILINE)
+_COMMENT: Final = re.compile(r"^<!-- (table|api|page): (.+?) -->$", re.MULTILINE)
 _ROLE: Final = re.compile(r":[a-z:]+:`~?\.*([^`<]+?)`")
 _SHORT: Final = 300  # characters of source that a listing shows of a constant
 
@@ -72,6 +73,8 @@ def expand(text: str) -> str:
     """Return a page with its tables and listings in place."""
 
     def part(match: re.Match[str]) -> str:
+        if match[1] == "page":
+            return match[2] if Path(__file__).with_name(f"{match[2]}.md").exists() else ""
         if match[1] == "table":
             return "\n".join(TABLES[match[2]]())
         return "\n".join(("```{eval-rst}", *api(*match[2].split()), "```"))
