@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["FOLDERS", "TABLES", "api", "expand", "public_names"]
 
 FOLDERS: Final = (
+    "responses_proto.typing",
     "responses_proto.client",
     "responses_proto.client.transport",
     "responses_proto.client.otel",
@@ -59,7 +60,6 @@ FOLDERS: Final = (
     "responses_proto.rules",
     "responses_proto.anomalies",
     "responses_proto.providers",
-    "responses_proto.typing",
     "responses_proto",
 )
 """Everything that users import from. A name that several of them export is described under the first."""
@@ -124,13 +124,19 @@ def _retry() -> Iterator[str]:
 
 
 def _types(registry: Mapping[str, type]) -> Iterator[str]:
-    return _table("| type | class | |", ((f"`{name}`", _link(cls), _first_sentence(cls)) for name, cls in registry.items()))
+    return _table(
+        "| type | class | |", ((f"`{name}`", _link(cls), _first_sentence(cls)) for name, cls in registry.items())
+    )
 
 
 def _events() -> Iterator[str]:
     shared = {"extra", "sequence_number"}
     rows = (
-        (f"`{name}`", _link(cls), ", ".join(f"`{field.name}`" for field in attrs.fields(cls) if field.name not in shared))
+        (
+            f"`{name}`",
+            _link(cls),
+            ", ".join(f"`{field.name}`" for field in attrs.fields(cls) if field.name not in shared),
+        )
         for name, cls in EVENT_TYPES.items()
     )
     return _table("| type | class | fields |", rows)
@@ -190,7 +196,7 @@ def _commands() -> Iterator[str]:
         arguments = " ".join(_argument(one) for one in command.params if one.param_type_name == "argument")
         yield f"### {name}"
         yield ""
-        yield f"`responses-proto {' '.join((name, arguments)).strip()}`"
+        yield f"`responses-proto {f'{name} {arguments}'.strip()}`"
         yield ""
         yield from _markdown(command.help or "").splitlines()
         yield ""
@@ -222,7 +228,9 @@ def _faults() -> Iterator[str]:
     methods = [
         (name, method) for name, method in vars(Fault).items() if isinstance(method, classmethod) and name[0] != "_"
     ]
-    return _table("| fault | effect |", ((f"`Fault.{name}({_parameters(one)})`", _first_sentence(one)) for name, one in methods))
+    return _table(
+        "| fault | effect |", ((f"`Fault.{name}({_parameters(one)})`", _first_sentence(one)) for name, one in methods)
+    )
 
 
 def _parameters(method: Any) -> str:
@@ -344,7 +352,11 @@ def _attribute_notes(cls: type) -> dict[str, str]:
     """Return the string literals after the fields of a class, by field."""
     _, tree = _source(cls.__module__)
     body = next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == cls.__name__)
-    return {node.target.id: text for node, text in _pairs(body) if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)}
+    return {
+        node.target.id: text
+        for node, text in _pairs(body)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
 
 
 def _home(module: str, name: str) -> str:
@@ -352,12 +364,16 @@ def _home(module: str, name: str) -> str:
     _, tree = _source(module)
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
-            package = module if importlib.import_module(module).__spec__.submodule_search_locations else module.rpartition(".")[0]
+            package = module if _is_package(module) else module.rpartition(".")[0]
             source = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
             names = [one.name for one in node.names]
             if name in names or (names == ["*"] and name in importlib.import_module(source).__all__):
                 return _home(source, name)
     return module
+
+
+def _is_package(module: str) -> bool:
+    return hasattr(importlib.import_module(module), "__path__")
 
 
 def _source(module: str) -> tuple[str, ast.Module]:

@@ -29,11 +29,11 @@ import anyio
 import anyio.to_thread
 import attrs
 import pytest
+from tests.support import PATIENCE
 
 from responses_proto import ResponsesClient
 from responses_proto.scripted import Scripted
 from responses_proto.server import ResponsesApp, serving
-from tests.support import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -44,10 +44,11 @@ PAGES = sorted([ROOT / "README.md", DOCS / "index.md", DOCS / "scripted-model.md
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg==")
 
 _BLOCK = re.compile(
-    r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?^(?P<indent> *)```(?P<language>\w+)\n(?P<code>.*?)^ *```$", re.M | re.S
+    r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?^(?P<indent> *)```(?P<language>\w+)\n(?P<code>.*?)^ *```$",
+    re.MULTILINE | re.DOTALL,
 )
-_STARTS_LOOP = re.compile(r"^(?:anyio|asyncio|trio)\.run\(", re.M)
-_TEST = re.compile(r"^(?:async )?def test_|^ +def test_", re.M)
+_STARTS_LOOP = re.compile(r"^(?:anyio|asyncio|trio)\.run\(", re.MULTILINE)
+_TEST = re.compile(r"^(?:async )?def test_|^ +def test_", re.MULTILINE)
 
 
 @attrs.frozen
@@ -149,7 +150,7 @@ async def run_page(page: Path) -> None:
                         await returned
     if tests:
         await anyio.to_thread.run_sync(run_tests, tests)
-    print(printed.getvalue())  # pytest shows it if something fails
+    sys.stdout.write(printed.getvalue())  # pytest shows it if something fails
 
 
 def run_program(block: Block) -> str:
@@ -185,7 +186,7 @@ def test_json_is_json_and_options_exist(page: Path) -> None:
         if block.language == "json" and not block.reason:
             json.loads(block.code)
         if block.language == "console":
-            for line in re.findall(r"^\$ (?:.*\| )?responses-proto ([a-z].*)$", block.code, re.M):
+            for line in re.findall(r"^\$ (?:.*\| )?responses-proto ([a-z].*)$", block.code, re.MULTILINE):
                 name, _, rest = line.partition(" ")
                 known = {option for one in commands[name].params for option in (*one.opts, *one.secondary_opts)}
                 named = set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", re.sub(r"'[^']*'|\"[^\"]*\"", "", rest)))

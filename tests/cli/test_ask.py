@@ -107,7 +107,9 @@ def test_files_images_and_instructions_are_part_of_the_request(url: str, tmp_pat
     (tmp_path / "notes.txt").write_text("some notes")
     done = command("create", "--base-url", url, "--image", str(image), "--file", str(tmp_path / "notes.txt"), "Look:")
     assert done.stdout == "Look: (with image, file notes.txt)\n"
-    done = command("create", "--base-url", url, "--image", "https://example.com/a.png", "-i", "Be brief.", "[context] x")
+    done = command(
+        "create", "--base-url", url, "--image", "https://example.com/a.png", "-i", "Be brief.", "[context] x"
+    )
     assert "instructions: Be brief." in done.stdout
     for option in ("--image", "--file"):
         line = error_line(command("stream", "--base-url", url, option, str(tmp_path / "nowhere"), "x"), 2)
