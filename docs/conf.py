@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 from pathlib import Path
 from typing import Any, Final
 
 from docutils import nodes
-from pygments.lexers.special import TextLexer
 
 DOCS: Final = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
@@ -46,14 +46,15 @@ html_title = f"responses_proto {__version__}"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = True
-html_theme_options = {"top_of_page_buttons": []}
+html_theme_options: dict[str, list[str]] = {"top_of_page_buttons": []}
 copybutton_prompt_text = r"\$ |>>> |\.\.\. "
 copybutton_prompt_is_regexp = True
 
 
 def setup(app: Any) -> None:
     """Put the tables in place before a page is parsed, and write ``llms.txt`` at the end."""
-    app.add_lexer("mermaid", TextLexer)  # diagrams are shown as text: drawing them needs a script from elsewhere
+    lexers: Any = importlib.import_module("pygments.lexers.special")
+    app.add_lexer("mermaid", lexers.TextLexer)  # diagrams are shown as text: drawing them needs a script from elsewhere
     app.connect("source-read", _expand)
     app.connect("build-finished", _write_llms)
 
@@ -66,10 +67,11 @@ def _write_llms(app: Any, error: Exception | None) -> None:
     """Write ``llms.txt``, a list of all pages for language models, and ``llms-full.txt``, which has their text."""
     if error is not None or app.builder.name != "html":
         return
+    addnodes: Any = importlib.import_module("sphinx.addnodes")  # Sphinx is only in the environment of the site
     lines = ["# responses_proto", "", f"> {_first_paragraph(app, 'index')}", ""]
     full: list[str] = []
     for section in app.env.get_doctree("index").findall(nodes.compound):
-        for toctree in section.findall(lambda node: node.tagname == "toctree"):
+        for toctree in section.findall(addnodes.toctree):
             lines += [f"## {toctree['caption'] or 'Start'}", ""]
             for _, page in toctree["entries"]:
                 for one in (page, *_below(app, page)):

@@ -191,16 +191,18 @@ def _commands() -> Iterator[str]:
 
     from responses_proto.cli import app  # noqa: PLC0415 - as above
 
-    group: Any = typer.main.get_command(app)
-    for name, command in group.commands.items():
-        arguments = " ".join(_argument(one) for one in command.params if one.param_type_name == "argument")
+    main: Any = typer
+    commands: dict[str, Any] = main.main.get_command(app).commands
+    for name, command in commands.items():
+        parameters: list[Any] = command.params
+        arguments = " ".join(_argument(one) for one in parameters if one.param_type_name == "argument")
         yield f"### {name}"
         yield ""
         yield f"`responses-proto {f'{name} {arguments}'.strip()}`"
         yield ""
         yield from _markdown(command.help or "").splitlines()
         yield ""
-        rows = [(_option(one), one.help or "", _default(one)) for one in command.params if getattr(one, "help", None)]
+        rows = [(_option(one), str(one.help), _default(one)) for one in parameters if getattr(one, "help", None)]
         if rows:
             yield from _table("| option | | default |", rows)
             yield ""
@@ -225,7 +227,7 @@ def _default(parameter: Any) -> str:
 
 
 def _faults() -> Iterator[str]:
-    methods = [
+    methods: list[tuple[str, Any]] = [
         (name, method) for name, method in vars(Fault).items() if isinstance(method, classmethod) and name[0] != "_"
     ]
     return _table(
