@@ -178,6 +178,10 @@ def serve(
     drain: Annotated[
         int, typer.Option("--drain", help="Seconds that open requests have to end when the server is stopped.", min=0)
     ] = 10,
+    *,
+    ui: Annotated[
+        bool, typer.Option("--ui", help="Show a page at / that sends requests and shows the events.")
+    ] = False,
 ) -> None:
     """Serve the scripted model, which needs no network and gives the same answer every time."""
     from ..scripted.model import MODEL, Scripted  # noqa: PLC0415 - only `serve` and `demo` need it
@@ -215,7 +219,13 @@ def serve(
     keys = "only the keys given" if api_key else "any API key"
     write(f"serving on {url_of(listener)} (model {MODEL}, {keys}); press Ctrl-C to stop\n")
     log_to_stderr(log_format.value)
-    serve_app(application, listener, drain=drain)
+    if not ui:
+        serve_app(application, listener, drain=drain)
+        return
+    from ._ui import with_page  # noqa: PLC0415 - as above
+
+    write(f"to look at streams, open {url_of(listener).removesuffix('v1')}\n")
+    serve_app(with_page(application), listener, drain=drain)
 
 
 def _exit_terminated(_number: int, _frame: FrameType | None) -> NoReturn:
