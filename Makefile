@@ -2,7 +2,7 @@
 # .venv for development, .venv-demo for the demo, .venv-docs for the site, .venv-lowest for the lowest versions.
 # With PYTHON given, the names end in its version: .venv-3.12.
 
-TARGETS := help demo install test test-lowest check coverage fuzz bench docs clean
+TARGETS := help demo install test test-lowest check coverage fuzz bench docs wheel clean
 
 help: ## list the targets
 	@echo "make TARGET [PYTHON=/path/to/python3.12] [ARGS=...]; ARGS goes to pytest, the demo or the coverage script"
@@ -94,6 +94,9 @@ $(DOCS_VENV)/.installed: pyproject.toml
 	@$(@D)/bin/python $(PIP) --upgrade pip
 	@$(@D)/bin/python $(PIP) --editable '.[$(EXTRAS),otel,testing]' --group docs
 	@touch $@
+
+wheel: install ## build the wheel, and use it in an environment of its own
+	$(BIN)/python -m tests.wheel
 
 clean: ## remove the environments and what tools leave behind
 	rm -rf .venv .venv-* build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

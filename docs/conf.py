@@ -23,6 +23,7 @@ project_copyright = author
 version = release = __version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx_copybutton", "myst_parser"]
+default_role = "code"
 nitpicky = False  # annotations name types of other packages, which are not linked
 suppress_warnings = [
     "ref.python",  # an annotation such as `bytes` is also the name of a field
@@ -35,7 +36,6 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 100
 python_use_unqualified_type_names = True
 add_module_names = False

@@ -105,16 +105,18 @@ def _first_sentence(obj: object) -> str:
 
 def _settings(cls: Any) -> Iterator[str]:
     notes = _attribute_notes(cls)
-    rows = ((f"`{one.name}`", _number(one.default), _markdown(notes[one.name])) for one in attrs.fields(cls))
+    rows = ((f"`{one.name}`", _amount(one.name, one.default), _markdown(notes[one.name])) for one in attrs.fields(cls))
     return _table("| field | default | |", rows)
 
 
-def _number(value: object) -> str:
+def _amount(name: str, value: object) -> str:
     if value is None:
         return "no bound"
-    if isinstance(value, int) and value % (1024 * 1024) == 0:
+    if not isinstance(value, int):
+        return f"{value:g} s"
+    if name.endswith("_bytes"):
         return f"{value // (1024 * 1024)} MiB"
-    return f"{value:,}".replace(",", " ") if isinstance(value, int) else f"{value:g} s"
+    return f"{value:,}".replace(",", "\N{NO-BREAK SPACE}")
 
 
 def _retry() -> Iterator[str]:
@@ -301,9 +303,11 @@ def api(module: str, part: str = "") -> Iterator[str]:
             continue
         obj = getattr(loaded, name)
         if inspect.isclass(obj):
-            yield from (f".. autoclass:: {name}", "   :members:", "   :show-inheritance:")
+            yield from (f".. autoclass:: {name}", "   :members:")
+            if obj.__bases__ != (object,):
+                yield "   :show-inheritance:"
             if module.endswith(".models"):
-                yield "   :undoc-members:"
+                yield from ("   :undoc-members:", "   :exclude-members: wire_optional")
             yield ""
         elif inspect.isfunction(obj):
             yield from (f".. autofunction:: {name}", "")
