@@ -8,14 +8,15 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from docutils import nodes
+from responses_proto import __version__
 
 DOCS: Final = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
 
-from tables import expand  # noqa: E402 - found by the line above
-
-from responses_proto import __version__  # noqa: E402 - as above
+# Sphinx and its parts are only in the environment of the site, so that type checkers must not follow these.
+addnodes: Any = importlib.import_module("sphinx.addnodes")
+nodes: Any = importlib.import_module("docutils.nodes")
+tables: Any = importlib.import_module("tables")
 
 project = "responses_proto"
 author = "The responses_proto developers"
@@ -60,14 +61,13 @@ def setup(app: Any) -> None:
 
 
 def _expand(_app: Any, _page: str, source: list[str]) -> None:
-    source[0] = expand(source[0])
+    source[0] = tables.expand(source[0])
 
 
 def _write_llms(app: Any, error: Exception | None) -> None:
     """Write ``llms.txt``, a list of all pages for language models, and ``llms-full.txt``, which has their text."""
     if error is not None or app.builder.name != "html":
         return
-    addnodes: Any = importlib.import_module("sphinx.addnodes")  # Sphinx is only in the environment of the site
     lines = ["# responses_proto", "", f"> {_first_paragraph(app, 'index')}", ""]
     full: list[str] = []
     for section in app.env.get_doctree("index").findall(nodes.compound):
@@ -78,7 +78,7 @@ def _write_llms(app: Any, error: Exception | None) -> None:
                     title = app.env.titles[one].astext()
                     lines.append(f"- [{title}]({one}.html): {_first_paragraph(app, one)}")
                     if not one.startswith("reference/api/"):
-                        full.append(expand((app.srcdir / f"{one}.md").read_text("utf-8")))
+                        full.append(tables.expand((app.srcdir / f"{one}.md").read_text("utf-8")))
             lines.append("")
     out = Path(app.outdir)
     (out / "llms.txt").write_text("\n".join(lines), "utf-8")

@@ -108,4 +108,4 @@ if __name__ == "__main__":
             if "RESPONSES_BASE_URL" in os.environ
             else stack.enter_context(serving(ResponsesApp(Scripted(delay=0.05))))
         )
-        uvicorn.run(make_app(url), port=port)
+        uvicorn.Server(uvicorn.Config(make_app(url), port=port)).run()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from tests.support import PATIENCE
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -24,7 +24,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 class Page:
     """A page of the browser."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: Any) -> None:
         self._connection = connection
         self._commands = 0
 

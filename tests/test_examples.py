@@ -121,7 +121,7 @@ def test_a_batch_goes_on_where_it_stopped(url: str, tmp_path: Path) -> None:
 
 def test_a_browser_gets_the_stream(url: str, tmp_path: Path) -> None:
     environment = os.environ | {"RESPONSES_BASE_URL": url, "RESPONSES_API_KEY": "any"}
-    command = [sys.executable, EXAMPLES / "browser_relay.py", "0"]
+    command = [sys.executable, str(EXAMPLES / "browser_relay.py"), "0"]
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - as above
         try:
             assert process.stderr is not None
