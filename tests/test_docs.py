@@ -140,3 +140,10 @@ def test_the_tests_that_hold_the_promises_of_security_exist() -> None:
     named = re.findall(r"`(tests/[a-z_/]+(?:\.py)?)", (ROOT / "SECURITY.md").read_text())
     assert len(named) > 20
     assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+# ---- the repository
+
+
+def test_the_version_to_cite_is_that_of_the_package() -> None:
+    assert f"version: {responses_proto.__version__}\n" in (ROOT / "CITATION.cff").read_text()
