@@ -65,7 +65,8 @@ class Block:
     def compile(self) -> types.CodeType:
         # The line numbers of a traceback are those of the page.
         flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        return compile("\n" * self.line + self.code, str(self.page), "exec", flags, dont_inherit=True)
+        code: types.CodeType = compile("\n" * self.line + self.code, str(self.page), "exec", flags, dont_inherit=True)
+        return code
 
     def imports(self) -> set[str]:
         """Return the packages that a block to be run imports."""
