@@ -1,8 +1,8 @@
 # Each environment is made on first use, and brought up to date when pyproject.toml changes:
-# .venv for development, .venv-demo for the demo, .venv-lowest for the lowest versions.
+# .venv for development, .venv-demo for the demo, .venv-docs for the site, .venv-lowest for the lowest versions.
 # With PYTHON given, the names end in its version: .venv-3.12.
 
-TARGETS := help demo install test test-lowest check coverage fuzz bench clean
+TARGETS := help demo install test test-lowest check coverage fuzz bench docs wheel clean
 
 help: ## list the targets
 	@echo "make TARGET [PYTHON=/path/to/python3.12] [ARGS=...]; ARGS goes to pytest, the demo or the coverage script"
@@ -21,6 +21,7 @@ endif
 VENV := .venv$(SUFFIX)
 DEMO_VENV := .venv-demo$(SUFFIX)
 LOWEST_VENV := .venv-lowest$(SUFFIX)
+DOCS_VENV := .venv-docs$(SUFFIX)
 BIN := $(VENV)/bin
 EXTRAS := speed,server,cli,report,ws,mcp,redis
 PIP := -m pip --disable-pip-version-check install --progress-bar off
@@ -82,6 +83,20 @@ fuzz: install ## run the tests of damaged streams and random requests for a long
 
 bench: install ## compare speed and memory with the peers; BENCH="--json FILE --plot FILE" keeps the results
 	$(BIN)/python -m benchmarks $(BENCH)
+
+docs: $(DOCS_VENV)/.installed ## build the site in build/site; warnings are errors
+	$(DOCS_VENV)/bin/sphinx-build --fail-on-warning --keep-going --quiet -d build/doctrees docs build/site $(ARGS)
+	@echo "== The site is in build/site/index.html"
+
+$(DOCS_VENV)/.installed: pyproject.toml
+	$(MAKE_VENV)
+	@echo "== Installing the library with its extras and the site generator"
+	@$(@D)/bin/python $(PIP) --upgrade pip
+	@$(@D)/bin/python $(PIP) --editable '.[$(EXTRAS),otel,testing]' --group docs
+	@touch $@
+
+wheel: install ## build the wheel, and use it in an environment of its own
+	$(BIN)/python -m tests.wheel
 
 clean: ## remove the environments and what tools leave behind
 	rm -rf .venv .venv-* build dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

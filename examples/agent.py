@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from responses_proto import ResponsesClient
 
 QUESTION = sys.argv[1] if len(sys.argv) > 1 else "What is in here?"
-FOLDER = sys.argv[2] if len(sys.argv) > 2 else "."  # noqa: PLR2004 - the second argument
+FOLDER = sys.argv[2] if len(sys.argv) > 2 else "."
 
 
 @function_tool

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FILE = Path(sys.argv[1] if len(sys.argv) > 1 else "run.json")
 REQUEST = 'Please send_money({"to": "Ada", "amount": 5}).'
-DECISION = sys.argv[2] if len(sys.argv) > 2 else ""  # noqa: PLR2004 - the second argument
+DECISION = sys.argv[2] if len(sys.argv) > 2 else ""
 
 
 @function_tool(needs_approval=True)

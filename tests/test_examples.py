@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.browser import page_at
+from tests.support import PATIENCE
 
 from responses_proto.scripted import Scripted
 from responses_proto.server import ResponsesApp, serving
@@ -38,9 +41,17 @@ PRINTS = {
     "reasoning.py": ["effort low", "effort high", "-> Say hello to the world."],
     "bridge.py": ["Once there was a unicorn.", "[completed, 12 tokens]"],
     "gateway.py": ["fast: I am ann.\nfast: I am bob.\nann: 6 tokens, bob: 6 tokens\n"],
+    "background.py": ["\n[resumed]\n", "completed: 317 characters"],
+    "partials.py": [
+        "{'title': 'ti'}\n",
+        "complete: Recipe(title='title', minutes=1, steps=['steps'])",
+        "an element: title",
+    ],
     "routing.py": ["scripted: Say", "scripted:groq: Say", "scripted:fastest: Say"],
 }
-TESTED_ELSEWHERE = {"agent.py", "approval.py", "dask_workers.py", "resume.py"}
+TESTED_ELSEWHERE = {
+    "agent.py", "approval.py", "batch.py", "browser_relay.py", "chat.py", "dask_workers.py", "resume.py", "test_my_client.py"
+}  # fmt: skip
 
 
 def run_example(name: str, base_url: str = "", *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
@@ -80,6 +91,64 @@ def test_an_example_needs_no_server() -> None:
     done = run_example("text.py")
     assert (done.returncode, done.stderr) == (0, "")
     assert "unicorn" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["background.py", "partials.py"])
+def test_an_example_with_a_client_of_its_own_needs_no_server_either(name: str) -> None:
+    done = run_example(name)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [text for text in PRINTS[name] if text not in done.stdout] == []
+
+
+def test_a_chat_keeps_the_conversation(url: str) -> None:
+    done = run_example("chat.py", url, typed="get_time\n[answer] My name is Ada.\n[answer] What is my name?\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    tool, ada, name = done.stdout.split("> ")[1:4]
+    assert tool.startswith("[get_time]\nThe tool says: ")
+    assert (ada, name) == ("My name is Ada.\n", "You said: get_time My name is Ada.\n")
+
+
+def test_a_batch_goes_on_where_it_stopped(url: str, tmp_path: Path) -> None:
+    journal = tmp_path / "answers.jsonl"
+    first = run_example("batch.py", url, str(journal))
+    assert (first.returncode, first.stderr) == (0, f"10 asked, 0 from {journal}\n")
+    assert first.stdout.splitlines() == [f"{number} Say {number}." for number in range(10)]
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(lines[:-3]))
+    again = run_example("batch.py", url, str(journal))
+    assert again.stdout == first.stdout
+    assert again.stderr.endswith(f" from {journal}\n")
+    assert not again.stderr.startswith(("0 asked", "10 asked"))
+
+
+def test_a_browser_gets_the_stream(url: str, tmp_path: Path) -> None:
+    environment = os.environ | {"RESPONSES_BASE_URL": url, "RESPONSES_API_KEY": "any"}
+    command = [sys.executable, str(EXAMPLES / "browser_relay.py"), "0"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603 - as above
+        try:
+            assert process.stderr is not None
+            address = next(match[0] for line in process.stderr if (match := re.search(r"http://127[\d.:]+", line)))
+            with page_at(address, tmp_path) as page:
+                page.run("document.forms[0].requestSubmit()")
+                page.wait_for("document.querySelector('#status').textContent == 'completed'")
+                assert "a fox tiptoed" in page.run("document.querySelector('#answer').textContent")
+                page.run("document.forms[0].prompt.value = '[error 429] x'; document.forms[0].requestSubmit()")
+                page.wait_for("document.querySelector('#status').textContent.includes('429')")
+                page.run("document.forms[0].prompt.value = '[slow 1] one two three'; document.forms[0].requestSubmit()")
+                page.wait_for("document.querySelector('#answer').textContent.startsWith('one')")
+                page.run("document.querySelector('[type=button]').click()")
+                page.wait_for("document.querySelector('#status').textContent == 'stopped'")
+        finally:
+            process.terminate()
+            process.wait(PATIENCE)
+
+
+def test_the_tests_of_a_client_pass() -> None:
+    done = subprocess.run(  # noqa: S603 - our own interpreter and code
+        [sys.executable, "-m", "pytest", "-n", "0", EXAMPLES / "test_my_client.py"],
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
 
 
 def test_an_image_file(url: str, tmp_path: Path) -> None:

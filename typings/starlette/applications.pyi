@@ -12,7 +12,7 @@ class Starlette:
         routes: Sequence[BaseRoute] | None = None,
         *,
         exception_handlers: Mapping[Any, Callable[..., Any]] | None = None,
-        lifespan: Callable[[Any], AbstractAsyncContextManager[None]] | None = None,
+        lifespan: Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]] | None = None,
     ) -> None: ...
     async def __call__(
         self,

@@ -17,6 +17,7 @@ class Typer:
         no_args_is_help: bool = ...,
         help: str | None = ...,
         add_completion: bool = True,
+        context_settings: dict[str, Any] | None = ...,
         pretty_exceptions_enable: bool = True,
     ) -> None: ...
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -28,6 +29,7 @@ def Option(
     default: Any | None = ...,
     *param_decls: str,
     envvar: str | list[str] | None = None,
+    autocompletion: Callable[..., Any] | None = None,
     help: str | None = None,
     min: float | None = None,
     max: float | None = None,

@@ -12,7 +12,7 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, cast
 
 import anyio
 import typer
@@ -20,39 +20,35 @@ import typer
 from .._version import __version__
 from ..client.client import ResponsesClient
 from ..client.gate import Gate
-from ..codec import dumps
 from ..exceptions import UsageError
 from ..scripted.demo import HUGGINGFACE_MODEL
+from ._ask import chat, create, stream
 from ._batch import as_request, batch_progress, print_failures, read_requests
 from ._check import check, check_client
 from ._errors import WRONG_USAGE, CommandError, one_line_errors, print_error
 from ._inspect import inspect
-from ._output import as_text, discard_output, print_stream, write
+from ._options import BaseURL, Key, Model, ProviderName, client_of, model_of
+from ._output import Format, discard_output, print_stream, write
 from ._playback import playback
-
-if TYPE_CHECKING:
-    from ..models.response import Response
 
 __all__ = ["app", "run"]
 
 _DEMO_PROMPT: Final = "Tell me a three-sentence bedtime story about a unicorn."
-_DEFAULT_MODELS: Final = {"openai": "gpt-5-mini", "huggingface": HUGGINGFACE_MODEL}
-_SCRIPTED_MODEL: Final = "scripted"
 
 app: typer.Typer = typer.Typer(
     name="responses-proto",
     help="The Responses API from the command line.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
 
 
 def run() -> int:
     """Run the command that ``sys.argv`` names. Return the exit status."""
-    for name in ("stdout", "stderr"):
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:  # the parent process has closed it
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 - stays open until the end
+            setattr(sys, name, Path(os.devnull).open(mode))  # noqa: SIM115 - stays open until the end
     for output in (sys.stdout, sys.stderr):
         # A model may write characters that the terminal's encoding lacks.
         if isinstance(output, io.TextIOWrapper):
@@ -71,28 +67,9 @@ def run() -> int:
 
 # ---- options of several commands
 
-_Prompt = Annotated[str, typer.Argument(help="The prompt.")]
-_Model = Annotated[
-    str | None, typer.Option("--model", envvar="MODEL", help="The model. Default: depends on the provider.")
-]
-_BaseURL = Annotated[
-    str | None, typer.Option("--base-url", help="Base URL of the API, such as http://127.0.0.1:8000/v1.")
-]
-_Provider = Annotated[str | None, typer.Option("--provider", help="Name of a known provider, such as huggingface.")]
-_Key = Annotated[str | None, typer.Option("--api-key", help="API key (prefer the environment variable).")]
 _Events = Annotated[
     bool, typer.Option("--events", help="Print one typed event per line, and the summary to standard error.")
 ]
-
-
-def _client(base_url: str | None, provider: str | None, api_key: str | None) -> ResponsesClient:
-    if provider:
-        return ResponsesClient.for_provider(provider, base_url=base_url, api_key=api_key)
-    return ResponsesClient(base_url, api_key)
-
-
-def _model(model: str | None, client: ResponsesClient) -> str:
-    return model or _DEFAULT_MODELS.get(client.dialect.name, _SCRIPTED_MODEL)
 
 
 class _LogFormat(enum.Enum):
@@ -112,50 +89,8 @@ def _options(
         raise typer.Exit(0)
 
 
-@app.command()
-@one_line_errors
-def stream(
-    prompt: _Prompt,
-    model: _Model = None,
-    base_url: _BaseURL = None,
-    provider: _Provider = None,
-    api_key: _Key = None,
-    *,
-    events: _Events = False,
-) -> None:
-    """Stream a response and print it as it arrives."""
-
-    async def main() -> None:
-        async with _client(base_url, provider, api_key) as client:
-            await print_stream(client.stream(model=_model(model, client), input=prompt), events=events)
-
-    anyio.run(main)
-
-
-@app.command()
-@one_line_errors
-def create(
-    prompt: _Prompt,
-    model: _Model = None,
-    base_url: _BaseURL = None,
-    provider: _Provider = None,
-    api_key: _Key = None,
-    *,
-    json: Annotated[bool, typer.Option("--json", help="Print the response as JSON.")] = False,
-) -> None:
-    """Create a response and print it."""
-
-    async def main() -> Response:
-        async with _client(base_url, provider, api_key) as client:
-            return await client.create(model=_model(model, client), input=prompt)
-
-    response = anyio.run(main)
-    write(dumps(response).decode() + "\n" if json else as_text(response))
-    if response.status and response.status != "completed":
-        reason = response.error.message if response.error else ""
-        if response.incomplete_details:
-            reason = response.incomplete_details.reason or ""
-        raise CommandError(f"the response is {response.status}: {reason or 'the server gives no reason'}")
+for _command in (stream, create, chat):
+    app.command()(_command)
 
 
 @app.command("map")
@@ -167,10 +102,10 @@ def map_prompts(
     output: Annotated[
         str, typer.Option("--output", "-o", help="Journal of the answers, as JSON lines. Continued if it is there.")
     ],
-    model: _Model = None,
-    base_url: _BaseURL = None,
-    provider: _Provider = None,
-    api_key: _Key = None,
+    model: Model = None,
+    base_url: BaseURL = None,
+    provider: ProviderName = None,
+    api_key: Key = None,
     instructions: Annotated[str | None, typer.Option("--instructions", help="Instructions for every prompt.")] = None,
     width: Annotated[int, typer.Option("--width", help="How many requests may be open at most.", min=1)] = 64,
 ) -> None:
@@ -178,11 +113,13 @@ def map_prompts(
     requests = read_requests(file)
 
     async def main() -> int:
-        async with _client(base_url, provider, api_key) as client:
+        async with client_of(base_url, provider, api_key) as client:
             gate = Gate(min(width, 8), max_width=width)
             # A request may name its own model.
             chosen = [
-                one if isinstance(one, dict) and "model" in one else {**as_request(one), "model": _model(model, client)}
+                one
+                if isinstance(one, dict) and "model" in one
+                else {**as_request(one), "model": model_of(model, client)}
                 for one in requests
             ]
             fields = {} if instructions is None else {"instructions": instructions}
@@ -262,6 +199,9 @@ def serve(  # noqa: PLR0917 - the options of a command
             "--forward-key", help="Send the key of each client to the provider, instead of a key of this server."
         ),
     ] = False,
+    ui: Annotated[
+        bool, typer.Option("--ui", help="Show a page at / that sends requests and shows the events.")
+    ] = False,
 ) -> None:
     """Serve the Responses API: with the models of a provider (--upstream), or with the scripted model, which needs no network."""
     from ._config import ServeSettings, settings_of  # noqa: PLC0415 - only `serve` needs it
@@ -286,7 +226,7 @@ def serve(  # noqa: PLR0917 - the options of a command
         raise CommandError(f"cannot read {config}: {error.strerror or error}", status=WRONG_USAGE) from error
     except UsageError as error:
         raise CommandError(str(error), status=WRONG_USAGE) from error
-    serve_with(settings)
+    serve_with(settings, ui=ui)
 
 
 app.command("check")(check)
@@ -314,7 +254,7 @@ def replay(
 
     async def main(url: str) -> None:
         async with ResponsesClient(url, "none") as client:
-            await print_stream(client.stream(model="recording", input=""), events=events)
+            await print_stream(client.stream(model="recording", input=""), Format.EVENTS if events else Format.TEXT)
 
     with playback(recording, chunk) as url:
         anyio.run(main, url)
@@ -327,7 +267,7 @@ def demo() -> None:
 
     async def main(client: ResponsesClient, model: str) -> None:
         async with client:
-            await print_stream(client.stream(model=model, input=_DEMO_PROMPT), events=False)
+            await print_stream(client.stream(model=model, input=_DEMO_PROMPT), summary=sys.stdout)
 
     if os.environ.get("HF_TOKEN", "").strip():
         client = ResponsesClient.for_provider("huggingface")

@@ -29,7 +29,7 @@ from ._output import discard_output
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["INTERRUPTED", "TERMINATED", "WRONG_USAGE", "CommandError", "one_line_errors", "print_error"]
+__all__ = ["INTERRUPTED", "TERMINATED", "WRONG_USAGE", "CommandError", "describe", "one_line_errors", "print_error"]
 
 WRONG_USAGE: Final = 2
 INTERRUPTED: Final = 130  # 128 + SIGINT, as in shells
@@ -84,13 +84,13 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
             discard_output()
             raise typer.Exit(1) from None
         except (ResponsesProtoError, CommandError, ImportError) as error:
-            print_error(_describe(error))
+            print_error(describe(error))
             raise typer.Exit(error.status if isinstance(error, CommandError) else 1) from None
 
     return wrapper
 
 
-def _describe(error: Exception) -> str:
+def describe(error: Exception) -> str:
     """Return one line that states what happened and what to do."""
     if isinstance(error, NotAnEventStream):
         content_type = error.headers.get("content-type", "no content type")

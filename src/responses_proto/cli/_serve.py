@@ -18,6 +18,7 @@ from ..server.uvicorn import serve as serve_app
 from ._config import make_bridge
 from ._errors import TERMINATED, WRONG_USAGE, CommandError
 from ._output import write
+from ._ui import with_page
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -30,8 +31,8 @@ _DELAY: Final = 0.02  # seconds between two words of the scripted model
 _LOG_FORMATS: Final = ("text", "json")
 
 
-def serve_with(settings: ServeSettings) -> None:
-    """Serve until the process is interrupted. Raises ``CommandError`` for settings that cannot be used."""
+def serve_with(settings: ServeSettings, *, ui: bool = False) -> None:
+    """Serve until the process is interrupted, with ``ui`` also the page at ``/``. Raises ``CommandError`` for settings that cannot be used."""
     host, port = settings.host or "127.0.0.1", 8000 if settings.port is None else settings.port
     try:
         application = _application(settings)
@@ -52,7 +53,12 @@ def serve_with(settings: ServeSettings) -> None:
     keys = "only the keys given" if settings.api_key else "any API key"
     write(f"serving on {url_of(listener)} ({_models(settings)}, {keys}); press Ctrl-C to stop\n")
     log_to_stderr("json" if settings.log_format == "json" else "text")
-    serve_app(application, listener, drain=10 if settings.drain is None else settings.drain)
+    drain = 10 if settings.drain is None else settings.drain
+    if ui:
+        write(f"to look at streams, open {url_of(listener).removesuffix('v1')}\n")
+        serve_app(with_page(application), listener, drain=drain)
+    else:
+        serve_app(application, listener, drain=drain)
 
 
 def _application(settings: ServeSettings) -> ResponsesApp:

@@ -378,7 +378,7 @@ def json_schema(of: Any, *, strict: bool = True) -> JSONObject:
 
     For a type of your own, the schema is in the strict subset if ``strict``; see :class:`Structured`. For a class or union of
     ``responses_proto.models``, or a list or dict of these, it is that of the values on the wire (draft 2020-12): unknown fields,
-    enumeration values and ``type``s are valid.
+    enumeration values and types are valid.
 
     Raises ``UsageError`` if the type has no schema.
     """

@@ -1,0 +1,103 @@
+"""The conversation of the command ``chat``: the keyboard in the main thread, the event loop in another.
+
+A thread that waits for the keyboard cannot be cancelled, and an interruption is only raised in the main thread. So the main thread
+reads lines and waits for answers, and an interruption while it waits cancels the answer.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import importlib
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+from anyio.from_thread import start_blocking_portal
+
+from ..exceptions import ResponsesProtoError
+from ..models.items import Message
+from ..protocol.history import as_input
+from ._errors import describe, print_error
+from ._output import Format, StreamPrinter, write
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..client.client import ResponsesClient
+    from ..models.items import Item
+
+__all__ = ["Chat"]
+
+_PROMPT: Final = "> "
+_HELP: Final = "/new begins another conversation, /quit or Ctrl-D ends the program, Ctrl-C stops an answer.\n"
+
+
+class Chat:
+    """A conversation on the terminal."""
+
+    def __init__(self, client: ResponsesClient, model: str, instructions: str | None, tools: Sequence[Any]) -> None:
+        self._client = client
+        self._model = model
+        self._fields: dict[str, Any] = {} if instructions is None else {"instructions": instructions}
+        self._tools = tools
+        self._items: list[Item] = []
+
+    def run(self) -> None:
+        """Read questions and print answers until the input ends."""
+        with contextlib.suppress(ImportError):
+            importlib.import_module("readline")  # gives `input` a history and editing keys, where the system has it
+        interactive = sys.stdin.isatty()
+        if interactive:
+            sys.stderr.write(f"{self._model} at {self._client.base_url}. {_HELP}")
+        with start_blocking_portal() as portal, portal.wrap_async_context_manager(self._client):
+            while True:
+                try:
+                    line = input(_PROMPT if interactive else "").strip()
+                except EOFError:
+                    break
+                except KeyboardInterrupt:
+                    write("\n")
+                    continue
+                if line in ("/quit", "/exit"):
+                    break
+                if line == "/new":
+                    self._items = []
+                elif line == "/help":
+                    sys.stderr.write(_HELP)
+                elif line:
+                    self._wait(portal.start_task_soon(self._answer, line))
+        if interactive:
+            write("\n")
+
+    def _wait(self, answer: concurrent.futures.Future[None]) -> None:
+        """Wait for an answer. An interruption cancels it, and what arrived is kept."""
+        try:
+            answer.result()
+        except KeyboardInterrupt:
+            answer.cancel()
+            with contextlib.suppress(concurrent.futures.CancelledError):
+                answer.result()
+            sys.stderr.write("[stopped]\n")
+        except ResponsesProtoError as error:
+            print_error(describe(error))
+
+    async def _answer(self, question: str) -> None:
+        asked: list[Item] = [*self._items, Message(role="user", content=question)]
+        printer = StreamPrinter(Format.TEXT)
+        run = self._client.run(model=self._model, input=asked, tools=self._tools, store=False, **self._fields)
+        try:
+            async with run:
+                async for event in run:
+                    printer.print_event(event)
+                result = await run.result()
+            self._items = result.history
+        except BaseException:
+            # A conversation goes on with what was read: the model may be asked about it.
+            text = run.response.output_text if run.response is not None else ""
+            if text:
+                self._items = as_input(
+                    [*asked, Message(role="assistant", content=text)], self._client.dialect, stored=False
+                )
+            raise
+        finally:
+            printer.close()
