@@ -206,6 +206,20 @@ def test_a_cap_can_be_spent_on_reasoning_alone(asked: str, effort: str | None, c
 
 
 @both_loops
+def test_another_handler_can_begin_the_response(backend: str) -> None:
+    async def handler(request: CreateResponse, reply: Reply) -> None:
+        async with reply.message() as message:
+            await message.text("First ")
+        await Scripted()(request, reply)
+
+    async def main() -> None:
+        async with connected(ResponsesApp(handler)) as client:
+            assert (await client.create(model="m", input="second")).output_text == "First second"
+
+    run(backend, main)
+
+
+@both_loops
 def test_it_states_rate_limits(backend: str) -> None:
     async def main() -> None:
         async with connected(ResponsesApp(Scripted())) as client:

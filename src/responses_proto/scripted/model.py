@@ -19,10 +19,12 @@ of this.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Final
 
 import anyio
 
+from ..exceptions import LocalProtocolError
 from ..models.content import LogProb, TopLogProb, UrlCitation
 from ..models.response import InputTokensDetails, OutputTokensDetails, Usage
 from ..protocol.emitter import random_id, split_words
@@ -73,8 +75,9 @@ class Scripted:
         turn = read_turn(request, reply.context)
         check_turn(turn)
         input_tokens = count_tokens(reply.context, request.instructions or "")
-        for name, value in rate_limit_headers(input_tokens).items():
-            reply.set_header(name, value)
+        with contextlib.suppress(LocalProtocolError):  # a handler around this one may have started the response
+            for name, value in rate_limit_headers(input_tokens).items():
+                reply.set_header(name, value)
         cached_tokens = self._cache.tokens_read(request, reply.context)
         writer = _AnswerWriter(turn, reply, self.delay, input_tokens, cached_tokens)
         await writer.write(plan_answer(turn, random_id, self.script))
