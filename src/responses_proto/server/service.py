@@ -492,8 +492,8 @@ class Service:
             last_events = failure_events(response, events[-1].sequence_number + 1, last_number(events) + 1)
         if self.sharing is None or self.shared is None:
             await self.store.save(failed, events=last_events)
-        else:
-            await self.shared.save_leased(failed, owner=self.sharing.owner, events=last_events)
+        elif not await self.shared.save_leased(failed, owner=self.sharing.owner, events=last_events):
+            return  # another server has done so
         if response.background and self.on_background_end is not None:
             self.on_background_end(response)
 
