@@ -103,7 +103,8 @@ def failure_events(response: Response, position: int, number: int) -> list[WireE
     body = ErrorBody(type="server_error", code=error.code, message=error.message, param=None)
     error_event = ErrorEvent(sequence_number=number, message=error.message, code=error.code, param=None, error=body)
     ending = ResponseFailed(sequence_number=number + 1, response=response)
-    return [WireEvent(position + n, event.type, dumps(event)) for n, event in enumerate((error_event, ending))]
+    events: list[Event] = [error_event, ending]
+    return [WireEvent(position + n, event.type, dumps(event)) for n, event in enumerate(events)]
 
 
 def _taken_over() -> APIError:
