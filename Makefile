@@ -22,7 +22,7 @@ VENV := .venv$(SUFFIX)
 DEMO_VENV := .venv-demo$(SUFFIX)
 LOWEST_VENV := .venv-lowest$(SUFFIX)
 BIN := $(VENV)/bin
-EXTRAS := speed,server,cli,ws,mcp,redis
+EXTRAS := speed,server,cli,report,ws,mcp,redis
 PIP := -m pip --disable-pip-version-check install --progress-bar off
 
 define MAKE_VENV

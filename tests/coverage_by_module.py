@@ -24,6 +24,13 @@ TESTS: Final = ROOT / "tests"
 
 # Modules that are tested by a file of another name, or by all files of a folder: parts of a larger module, and modules that only export names.
 TESTED_BY: Final = {
+    "chat/__init__": "test_init.py",
+    "chat/_calls": "chat/test_decoder.py",
+    "chat/_facts": "chat/test_decoder.py",
+    "chat/_messages": "chat/test_translation.py",
+    "chat/_rows": "chat/test_translation.py",
+    "chat/_think": "chat/test_decoder.py",
+    "chat/_tools": "chat/test_translation.py",
     "_lazy": "test_init.py",
     "_version": "test_init.py",
     "codec/__init__": "codec/test_converter.py",

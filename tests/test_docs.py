@@ -20,6 +20,14 @@ def test_the_drawn_life_of_a_response_is_the_one_in_the_tables() -> None:
     assert (DOCS / "life.md").read_text() == drawn.stdout, "run: python docs/diagram.py > docs/life.md"
 
 
+def test_the_tables_of_the_chat_bridge_are_those_of_the_code() -> None:
+    drawn = subprocess.run(  # noqa: S603 - our own interpreter and code
+        [sys.executable, DOCS / "translation.py"], capture_output=True, text=True, check=True, timeout=60
+    )
+    _, table, _ = re.split(r"<!-- drawn by docs/translation.py: .*-->\n", (DOCS / "chat-bridge.md").read_text())
+    assert table.strip() == drawn.stdout.strip(), "run: python docs/translation.py docs/chat-bridge.md"
+
+
 def test_the_page_of_the_scripted_model_documents_every_marker() -> None:
     page = (DOCS / "scripted-model.md").read_text()
     rows = [line for line in page.split("## Markers")[1].split("## Scripts")[0].splitlines() if line.startswith("| `[")]

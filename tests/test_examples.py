@@ -36,6 +36,7 @@ PRINTS = {
     ],
     "output_with_tools.py": ["[the price of chair]", "Offer article 1"],
     "reasoning.py": ["effort low", "effort high", "-> Say hello to the world."],
+    "bridge.py": ["Once there was a unicorn.", "[completed, 12 tokens]"],
     "gateway.py": ["fast: I am ann.\nfast: I am bob.\nann: 6 tokens, bob: 6 tokens\n"],
     "routing.py": ["scripted: Say", "scripted:groq: Say", "scripted:fastest: Say"],
 }

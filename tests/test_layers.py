@@ -48,8 +48,9 @@ SANS_IO: Final = {
     "_lazy", "_version", "typing", "models", "exceptions", "limits", "rules", "anomalies", "providers", "codec", "protocol", "schema",
     "tools/_docstring", "tools/_signature", "tools/loop", "tools/output", "tools/turn",
     "scripted/__init__", "scripted/_fill", "scripted/_grammars", "scripted/_hosted", "scripted/_mcp", "scripted/_offers", "scripted/_plan",
-    "scripted/_regex", "scripted/_steps", "scripted/_request", "scripted/_words", "scripted/markers", "scripted/script",
-    "server/_context", "server/_openapi", "client/retry", "client/timeouts",
+    "scripted/_rate_limits", "scripted/_regex", "scripted/_steps", "scripted/_request", "scripted/_words", "scripted/markers", "scripted/script",
+    "chat/__init__", "chat/_calls", "chat/_facts", "chat/_failures", "chat/_hosted", "chat/_hosts", "chat/_messages", "chat/_rows", "chat/_think", "chat/_tools", "chat/decoder", "chat/profiles",
+    "chat/translation", "server/_context", "server/_openapi", "server/_response_headers", "client/retry", "client/timeouts",
 }  # fmt: skip
 IO_PACKAGES: Final = {"anyio", "asyncio", "httpx", "httpx2", "httpx_sse", "socket", "ssl", "trio"}
 
@@ -231,6 +232,7 @@ def test_no_file_is_too_long() -> None:
         "import responses_proto.codec, responses_proto.models",
         "from responses_proto.schema import text_format, partial_json",
         "from responses_proto.tools import ToolLoop",
+        "from responses_proto.chat import ChatDecoder, ChatProfile, to_chat",
     ],
 )
 def test_what_never_awaits_loads_no_io(statement: str) -> None:

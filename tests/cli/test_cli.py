@@ -302,29 +302,6 @@ def test_serve_on_an_unknown_host() -> None:
     assert "Unknown error" not in line
 
 
-# ---- check
-
-
-def test_check_passes_for_the_scripted_server() -> None:
-    with served("--api-key", "k", "--delay", "0") as (_, url):
-        done = command("check", url, RESPONSES_API_KEY="k")
-        refused = command("check", url, "--only", "create", "--only", "id-unknown")
-    assert (done.returncode, done.stderr) == (0, "")
-    head, *lines = done.stdout.splitlines()
-    assert head.endswith(" 0 failed, 0 skipped")
-    assert "passed  create" in lines
-    assert error_line(refused) == "error: 2 of 2 checks failed"
-    assert refused.stdout.startswith("0 passed, 2 failed")
-
-
-def test_check_without_a_server_and_with_unknown_rules() -> None:
-    nobody = command("check", "http://127.0.0.1:1/v1", "--only", "create")
-    assert error_line(nobody) == "error: 1 of 1 checks failed"
-    assert "cannot connect to http://127.0.0.1:1" in nobody.stdout
-    assert "'no-rule'" in error_line(command("check", "http://127.0.0.1:1/v1", "--ignore", "no-rule"))
-    assert "https://host/v1" in error_line(command("check", "nonsense"))
-
-
 # ---- errors
 
 

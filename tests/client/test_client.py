@@ -462,18 +462,18 @@ def test_models_are_listed(backend: str, bare: bool) -> None:
 def test_any_endpoint_can_be_requested(backend: str) -> None:
     async def test() -> None:
         for value in ({"a": [1]}, [1, {"b": 2}], "text", 5, None):
-            async with FakeServer(Answer.json(cast("Any", value))) as server, client(server) as c:
+            async with FakeServer(Answer.json(cast("Any", value)), check_requests=False) as server, client(server) as c:
                 sent = CreateResponse(model="m")
                 assert await c.request("put", "/files/a b", json=sent, extra_query={"x": 1}) == value
                 request = server.requests[0]
                 assert (request.method, request.target, request.json) == ("PUT", "/v1/files/a%20b?x=1", {"model": "m"})
-        async with FakeServer(Answer.body(b"", 204)) as server, client(server) as c:
+        async with FakeServer(Answer.body(b"", 204), check_requests=False) as server, client(server) as c:
             assert await c.request("DELETE", "files/a") is None
         for answer in (Answer.body(b"<html>"), Answer.error(404), Answer.json({"error": {"message": "No."}})):
-            async with FakeServer(answer) as server, client(server) as c:
+            async with FakeServer(answer, check_requests=False) as server, client(server) as c:
                 with pytest.raises(APIError):
                     await c.request("GET", "files")
-        async with FakeServer() as server, client(server) as c:
+        async with FakeServer(check_requests=False) as server, client(server) as c:
             for path in ("https://elsewhere.example/v1/x", "", "..", "a/../b", "a?b=c", "a#b", "a//b"):
                 with pytest.raises(UsageError):
                     await c.request("GET", path)

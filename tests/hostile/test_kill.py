@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 import pytest
-from tests.support import PATIENCE, both_loops, run
+from tests.support import PATIENCE, run
 
 from responses_proto import CreateResponse, Cursor, ResponsesClient, RetryPolicy
 from responses_proto.exceptions import ResponsesProtoError
@@ -90,19 +90,17 @@ class Busy:
             assert followed.output_text == "again"
 
 
-@both_loops
-def test_no_reported_response_is_lost(backend: str, tmp_path: Path) -> None:
+def test_no_reported_response_is_lost(tmp_path: Path) -> None:
     busy = Busy()
     path = tmp_path / "store.db"
     with killed(path, 0.001) as (url, server):
-        run(backend, lambda: busy.use(url, server))
+        run("asyncio", lambda: busy.use(url, server))
     assert len(busy.responses) >= ENOUGH
     with killed(path, 0) as (url, _):
-        run(backend, lambda: busy.look(url))
+        run("asyncio", lambda: busy.look(url))
 
 
-@both_loops
-@pytest.mark.parametrize("background", [True, False])
+@pytest.mark.parametrize(("backend", "background"), [("asyncio", True), ("trio", False)])
 def test_what_was_in_progress_is_failed_with_a_reason(backend: str, tmp_path: Path, *, background: bool) -> None:
     names: list[str] = []
     texts: list[str] = []
@@ -137,8 +135,7 @@ def test_what_was_in_progress_is_failed_with_a_reason(backend: str, tmp_path: Pa
         run(backend, lambda: look(url))
 
 
-@both_loops
-def test_a_terminated_server_marks_what_it_leaves_as_failed(backend: str, tmp_path: Path) -> None:
+def test_a_terminated_server_marks_what_it_leaves_as_failed(tmp_path: Path) -> None:
     names: list[str] = []
 
     async def use(url: str, server: subprocess.Popen[str]) -> None:
@@ -160,7 +157,7 @@ def test_a_terminated_server_marks_what_it_leaves_as_failed(backend: str, tmp_pa
 
     path = tmp_path / "store.db"
     with killed(path, 0.1) as (url, server):
-        run(backend, lambda: use(url, server))
+        run("trio", lambda: use(url, server))
         assert server.wait(PATIENCE) is not None
     with killed(path, 0) as (url, _):
-        run(backend, lambda: look(url))
+        run("trio", lambda: look(url))

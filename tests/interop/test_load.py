@@ -1,22 +1,35 @@
-"""A thousand clients at a time, on the scripted server as it is started."""
+"""A thousand streams at a time beside two thousand idle WebSockets, on one worker of the scripted server as it is started."""
 
 from __future__ import annotations
 
+import contextlib
+import json
 import resource
 
 import anyio
 import pytest
+import websockets
 from tests.interop.scripted_server import served
-from tests.support import run
+from tests.support import PATIENCE
 
 from responses_proto import ResponsesClient, RetryPolicy
 
 CLIENTS = 1_000
+IDLE = 2_000
 WORDS = " ".join(f"word{n}" for n in range(10))
-NEEDED = CLIENTS + 200  # open files, on either side
+NEEDED = CLIENTS + IDLE + 200  # open files, on either side
 
 
-def test_a_thousand_streams_at_once_all_arrive() -> None:
+async def ask(socket: websockets.ClientConnection, text: str) -> str:
+    """Create a response on a WebSocket, and return its text."""
+    await socket.send(json.dumps({"type": "response.create", "model": "scripted", "input": text}))
+    while (event := json.loads(await socket.recv()))["type"] != "response.completed":
+        pass
+    answer: str = event["response"]["output"][0]["content"][0]["text"]
+    return answer
+
+
+def test_a_thousand_streams_beside_two_thousand_idle_websockets_all_arrive() -> None:
     before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if most != resource.RLIM_INFINITY and most < NEEDED:
         pytest.skip(f"this machine allows {most} open files, and {NEEDED} are needed")
@@ -31,16 +44,37 @@ def test_a_thousand_streams_at_once_all_arrive() -> None:
             texts.append((await stream.result()).output_text)
             open_now -= 1
 
-    async def main() -> None:
+    async def stream() -> None:
         once = RetryPolicy(attempts=1)
         async with ResponsesClient(url, "any", retry=once) as client, anyio.create_task_group() as tasks:
             for _ in range(CLIENTS):
                 tasks.start_soon(one, client)
 
+    async def main() -> None:
+        idle: list[websockets.ClientConnection] = []
+        at_a_time = anyio.CapacityLimiter(50)
+        address = url.replace("http", "ws", 1) + "/responses"
+
+        async def connect() -> None:
+            async with at_a_time:
+                socket = websockets.connect(address, compression=None, ping_interval=None, open_timeout=PATIENCE)
+                idle.append(await stack.enter_async_context(socket))
+
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(anyio.fail_after(5 * PATIENCE))
+            async with anyio.create_task_group() as tasks:
+                for _ in range(IDLE):
+                    tasks.start_soon(connect)
+            await stream()
+            for socket in idle:
+                await (await socket.ping())
+            for socket in idle[:: IDLE // 20]:
+                assert await ask(socket, "still there") == "still there"
+
     with served() as url:  # the server looks after its own limit
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(before, NEEDED), most))
         try:
-            run("asyncio", main)
+            anyio.run(main)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
     assert texts == [WORDS] * CLIENTS

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING
 import agents
 import openai
 import pydantic
-import pytest
-from tests.interop.scripted_server import served
+from tests.interop.scripted_server import both_servers
 from tests.support import run
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    import pytest
 
-@pytest.fixture(scope="module")
-def url() -> Generator[str]:
-    with served() as address:
+
+@both_servers
+def url(request: pytest.FixtureRequest) -> Generator[str]:
+    with request.param() as address:
         yield address
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import openai
 import pydantic
 import pytest
-from tests.interop.scripted_server import served
+from tests.interop.scripted_server import both_servers, served
 from tests.support import PATIENCE, run
 
 if TYPE_CHECKING:
@@ -39,15 +39,22 @@ class Fair(pydantic.BaseModel):
     kind: Literal["art", "science"]
 
 
-@pytest.fixture(scope="module")
-def url() -> Generator[str]:
-    with served() as address:
+@both_servers
+def url(request: pytest.FixtureRequest) -> Generator[str]:
+    with request.param() as address:
         yield address
 
 
 @pytest.fixture
 def client(url: str) -> Generator[openai.OpenAI]:
     with openai.OpenAI(base_url=url, api_key="any", max_retries=0, timeout=PATIENCE) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def scripted() -> Generator[openai.OpenAI]:
+    """Connect to the scripted model itself, for what it says and a provider of Chat Completions has no words for."""
+    with served() as url, openai.OpenAI(base_url=url, api_key="any", max_retries=0, timeout=PATIENCE) as connected:
         yield connected
 
 
@@ -112,18 +119,21 @@ def test_a_bounded_answer(client: openai.OpenAI) -> None:
     assert len(response.output_text.split()) == 16
 
 
-def test_a_refusal_and_a_failure(client: openai.OpenAI) -> None:
+def test_a_refusal(client: openai.OpenAI) -> None:
     message = client.responses.create(model=MODEL, input="[refuse]").output[0]
     assert message.type == "message"
     assert message.content[0].type == "refusal"
-    failed = client.responses.create(model=MODEL, input="[fail]")
+
+
+def test_a_failure(scripted: openai.OpenAI) -> None:
+    failed = scripted.responses.create(model=MODEL, input="[fail]")
     assert failed.status == "failed"
     assert failed.error
     assert failed.error.code == "server_error"
 
 
-def test_reasoning(client: openai.OpenAI) -> None:
-    response = client.responses.create(
+def test_reasoning(scripted: openai.OpenAI) -> None:
+    response = scripted.responses.create(
         model=MODEL,
         input="hello",
         reasoning={"effort": "high", "summary": "auto"},
@@ -137,8 +147,8 @@ def test_reasoning(client: openai.OpenAI) -> None:
     assert response.usage.output_tokens_details.reasoning_tokens > 0
 
 
-def test_log_probabilities(client: openai.OpenAI) -> None:
-    response = client.responses.create(
+def test_log_probabilities(scripted: openai.OpenAI) -> None:
+    response = scripted.responses.create(
         model=MODEL, input="one two", include=["message.output_text.logprobs"], top_logprobs=2
     )
     message = response.output[0]
@@ -178,6 +188,20 @@ def test_the_stream_helper(client: openai.OpenAI) -> None:
         final = stream.get_final_response()
     assert text == final.output_text == "hello there"
     assert [item.type for item in final.output] == ["reasoning", "message"]
+
+
+def test_a_turn_with_a_tool(client: openai.OpenAI) -> None:
+    items: list[Any] = [{"role": "user", "content": 'Is it nice? get_weather({"city": "Rome", "unit": "C"})'}]
+    texts: list[str] = []
+    outputs: list[Any] = ["first"]
+    while outputs:
+        with client.responses.stream(model=MODEL, input=items, tools=[WEATHER], store=False) as stream:
+            texts += [event.delta for event in stream if event.type == "response.output_text.delta"]
+            final = stream.get_final_response()
+        outputs = answer_calls(final)
+        items += [*final.output, *outputs]
+    assert "".join(texts) == "The tool says: get_weather: sunny"
+    assert len(texts) > 1
 
 
 def test_the_stream_helper_with_functions_and_a_format(client: openai.OpenAI) -> None:
@@ -234,24 +258,24 @@ def test_parallel_calls(client: openai.OpenAI) -> None:
     assert calls(tool_choice="none") == []
 
 
-def test_custom_tools(client: openai.OpenAI) -> None:
+def test_custom_tools(scripted: openai.OpenAI) -> None:
     grammar = {"type": "grammar", "syntax": "regex", "definition": r"^\d{2}$"}
     tools: list[Any] = [{"type": "custom", "name": "run", "format": grammar}]
-    (call,) = client.responses.create(model=MODEL, input="x", tools=tools).output
+    (call,) = scripted.responses.create(model=MODEL, input="x", tools=tools).output
     assert call.type == "custom_tool_call"
     assert call.input == "11"
 
 
-def test_remote_mcp_with_an_approval(client: openai.OpenAI) -> None:
+def test_remote_mcp_with_an_approval(scripted: openai.OpenAI) -> None:
     tools: list[Any] = [
         {"type": "mcp", "server_label": "docs", "server_url": "https://docs.test/mcp", "allowed_tools": ["search"]}
     ]
-    first = client.responses.create(model=MODEL, input="how?", tools=tools)
+    first = scripted.responses.create(model=MODEL, input="how?", tools=tools)
     listed, request = first.output
     assert listed.type == "mcp_list_tools"
     assert [tool.name for tool in listed.tools] == ["search"]
     assert request.type == "mcp_approval_request"
-    second = client.responses.create(
+    second = scripted.responses.create(
         model=MODEL,
         input=[{"type": "mcp_approval_response", "approval_request_id": request.id, "approve": True}],
         tools=tools,
@@ -361,7 +385,7 @@ def test_a_bad_request_says_where_it_is_bad(client: openai.OpenAI, fields: dict[
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(401, openai.AuthenticationError), (429, openai.RateLimitError), (500, openai.InternalServerError)],
+    [(400, openai.BadRequestError), (429, openai.RateLimitError), (500, openai.InternalServerError)],
 )
 def test_errors_that_are_asked_for(client: openai.OpenAI, status: int, kind: type[openai.APIStatusError]) -> None:
     with pytest.raises(kind) as caught:
@@ -369,6 +393,11 @@ def test_errors_that_are_asked_for(client: openai.OpenAI, status: int, kind: typ
     assert caught.value.response.headers["retry-after"] == "2"
     with pytest.raises(kind):
         client.responses.create(model=MODEL, input=f"[error {status} 2]", stream=True)
+
+
+def test_a_wrong_key(scripted: openai.OpenAI) -> None:
+    with pytest.raises(openai.AuthenticationError):
+        scripted.responses.create(model=MODEL, input="[error 401]")
 
 
 def test_a_stream_that_fails(client: openai.OpenAI) -> None:

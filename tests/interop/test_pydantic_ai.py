@@ -10,16 +10,16 @@ import pydantic_ai
 import pytest
 from pydantic_ai.models.openai import OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
-from tests.interop.scripted_server import served
+from tests.interop.scripted_server import both_servers
 from tests.support import run
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
 
-@pytest.fixture(scope="module")
-def url() -> Generator[str]:
-    with served() as address:
+@both_servers
+def url(request: pytest.FixtureRequest) -> Generator[str]:
+    with request.param() as address:
         yield address
 
 

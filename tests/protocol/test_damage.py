@@ -16,7 +16,7 @@ from tests.support import shared
 
 from responses_proto import Limits, codec
 from responses_proto.protocol import ResponseStream
-from responses_proto.testing.strategies import DAMAGES, damaged_streams
+from responses_proto.testing.strategies import DAMAGES, damaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,10 +80,10 @@ def _read(data: bytes, size: Callable[[], int]) -> tuple[object, ...]:
     return outcome.status, codec.dumps(outcome.response), codec.dumps(events), engine.cursor, engine.anomalies
 
 
-@given(damaged_streams(), st.randoms(use_true_random=False))
-def test_what_was_made_by_the_tables_survives_damage_as_well(damaged: bytes, chance: random.Random) -> None:
-    whole = _read(damaged, lambda: 1 << 20)
-    assert whole == _read(damaged, lambda: chance.choice((1, 2, 7, 100, 3000)))
+@given(damaged(), st.randoms(use_true_random=False))
+def test_what_was_made_by_the_tables_survives_damage_as_well(body: bytes, chance: random.Random) -> None:
+    whole = _read(body, lambda: 1 << 20)
+    assert whole == _read(body, lambda: chance.choice((1, 2, 7, 100, 3000)))
 
 
 TestDamagedStream = DamagedStream.TestCase

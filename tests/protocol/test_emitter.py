@@ -6,6 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,10 +15,19 @@ from tests.support import NO_SHARED, shared
 
 from responses_proto.codec import dump, load, loads
 from responses_proto.exceptions import LocalProtocolError, UsageError
+from responses_proto.models.actions import McpProtocolError
 from responses_proto.models.config import JsonSchemaFormat, TextConfig
 from responses_proto.models.content import FilePath, LogProb, OutputText, Refusal, UrlCitation
 from responses_proto.models.events import ContentPartAdded, ErrorEvent, Event, ResponseFailed
-from responses_proto.models.items import ITEM_TYPES, FunctionCall, Message, Reasoning
+from responses_proto.models.items import (
+    ITEM_TYPES,
+    CustomToolCall,
+    FunctionCall,
+    McpCall,
+    McpListTools,
+    Message,
+    Reasoning,
+)
 from responses_proto.models.request import CreateResponse
 from responses_proto.models.response import InputTokensDetails, OutputTokensDetails, Response, Usage
 from responses_proto.models.tools import FunctionTool, Tool
@@ -630,3 +640,111 @@ def test_a_summary_that_is_cut_off_is_incomplete() -> None:
     (part,) = [event for event in events if event.type == "response.reasoning_summary_part.done"]
     assert dump(part)["status"] == "incomplete"
     assert heard(events).status == "incomplete"
+
+
+# ---- calls that grow and end later, and other output beside the items
+
+
+def started() -> Emitter:
+    begun = emitter()
+    begun.start()
+    return begun
+
+
+MCP_CALL = McpCall(id="mcp_1", server_label="docs", name="find", arguments="", status="in_progress")
+
+
+def test_a_call_grows_and_stays_open_while_it_is_run() -> None:
+    response = emitter()
+    start = response.start()
+    call = response.call(MCP_CALL)
+    events = call.write('{"q":') + call.write("1}") + call.end_text()
+    assert types(events) == [
+        "output_item.added",
+        "mcp_call.in_progress",
+        "mcp_call_arguments.delta",
+        "mcp_call_arguments.delta",
+        "mcp_call_arguments.done",
+    ]
+    assert not call.closed
+    item = call.item
+    assert isinstance(item, McpCall)
+    assert item.arguments == '{"q":1}'
+    done = call.done_with(attrs.evolve(item, output="found", status="completed"))
+    assert types(done) == ["mcp_call.completed", "output_item.done"]
+    with pytest.raises(LocalProtocolError, match="it is closed"):
+        call.write("x")
+    assert heard([*start, *events, *done, *response.complete()]).output == [call.item]
+
+
+@pytest.mark.parametrize(
+    ("result", "ending"),
+    [
+        ({"output": "x", "status": "completed"}, ["mcp_call.completed"]),
+        ({"error": McpProtocolError(code=1, message="x"), "status": "failed"}, ["mcp_call.failed"]),
+        ({"status": "incomplete"}, []),
+    ],
+)
+def test_a_call_ends_as_its_result_says(result: dict[str, Any], ending: list[str]) -> None:
+    call = started().call(MCP_CALL)
+    call.write("{}")
+    events = call.done_with(attrs.evolve(MCP_CALL, arguments="{}", **result))
+    assert types(events) == ["mcp_call_arguments.done", *ending, "output_item.done"]
+
+
+def test_a_call_that_the_end_of_the_response_closes_is_incomplete() -> None:
+    response = started()
+    call = response.call(CustomToolCall(id="c", call_id="a", name="sql", input=""))
+    call.write("select")
+    events = response.incomplete()
+    assert types(events) == ["custom_tool_call_input.done", "output_item.done", "incomplete"]
+    (item,) = response.response.output
+    assert isinstance(item, CustomToolCall)
+    assert (item.input, item.status) == ("select", UNSET)  # it had no status
+    call.close()  # does nothing
+    with_status = started()
+    with_status.call(MCP_CALL)
+    with_status.incomplete()
+    assert [item.status for item in with_status.response.output if isinstance(item, McpCall)] == ["incomplete"]
+
+
+def test_an_item_whose_result_comes_later() -> None:
+    response = started()
+    writer = response.open(attrs.evolve(MCP_CALL, arguments='{"q": 1}'))
+    assert types(response.events())[-1] == "mcp_call_arguments.done"
+    assert not writer.closed
+    assert types(writer.done_with(attrs.evolve(MCP_CALL, arguments='{"q": 1}', output="x", status="completed"))) == [
+        "mcp_call.completed",
+        "output_item.done",
+    ]
+    writer.close()  # does nothing
+    left = started()
+    left.open(attrs.evolve(MCP_CALL, arguments="{}"))
+    left.open(McpListTools(id="l", server_label="docs", tools=[]))
+    left.incomplete()
+    call, listed = left.response.output
+    assert (getattr(call, "status", None), isinstance(listed, McpListTools)) == ("incomplete", True)
+
+
+def test_fields_that_the_class_of_an_item_does_not_have() -> None:
+    response = started()
+    message = response.message()
+    message.text("Hi")
+    message.extend({"audio": {"id": "audio_1"}})
+    message.done()
+    assert response.response.output[0].extra == {"audio": {"id": "audio_1"}}
+    with pytest.raises(LocalProtocolError, match="it is closed"):
+        message.extend({})
+
+
+def test_audio_belongs_to_no_item() -> None:
+    response = started()
+    events = response.audio("QUJD", "Hel") + response.audio(transcript="lo") + response.audio()
+    assert types(events) == ["audio.delta", "audio.transcript.delta", "audio.transcript.delta"]
+    accumulator = Accumulator()
+    for event in events:
+        accumulator.push(event)
+    assert (accumulator.audio, accumulator.audio_transcript) == ("QUJD", "Hello")
+    response.complete()
+    with pytest.raises(LocalProtocolError, match="ended"):
+        response.audio("x")

@@ -7,8 +7,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.asgi import connected
 from tests.support import both_loops, run
 
+from responses_proto.client import response_meta
 from responses_proto.codec import dump, load
 from responses_proto.exceptions import RateLimitError
 from responses_proto.models.content import OutputText, UrlCitation
@@ -16,7 +18,7 @@ from responses_proto.models.items import FunctionCall, Message, Reasoning
 from responses_proto.models.request import CreateResponse, InputTokensRequest
 from responses_proto.protocol import Emitter, ResponseStream, encode_event
 from responses_proto.scripted import Scripted, ScriptRules
-from responses_proto.server import Reply
+from responses_proto.server import Reply, ResponsesApp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,6 +183,42 @@ def test_max_output_tokens_counts_reasoning_and_calls() -> None:
     call = answer(tools=[WEATHER], max_output_tokens=1).output[0]
     assert isinstance(call, FunctionCall)
     assert call.status == "incomplete"
+
+
+@pytest.mark.parametrize(
+    ("asked", "effort", "cap"),
+    [
+        ("[think 40] why?", None, 32),
+        ("Explain, step by step, why the sky is blue.", "low", 32),
+        ("[think 16] the cap ends with the reasoning", None, 16),
+    ],
+)
+def test_a_cap_can_be_spent_on_reasoning_alone(asked: str, effort: str | None, cap: int) -> None:
+    response = answer(input=asked, max_output_tokens=cap, reasoning={"effort": effort})
+    assert response.status == "incomplete"
+    assert response.incomplete_details
+    assert response.incomplete_details.reason == "max_output_tokens"
+    assert [item.type for item in response.output] == ["reasoning"]
+    assert response.usage
+    assert response.usage.output_tokens == response.usage.output_tokens_details.reasoning_tokens
+    assert response.usage.output_tokens == cap
+    assert response.reasoning_text
+
+
+@both_loops
+def test_it_states_rate_limits(backend: str) -> None:
+    async def main() -> None:
+        async with connected(ResponsesApp(Scripted())) as client:
+            created = await client.create(model="m", input="one two three")
+            assert response_meta(created).rate_limits["tokens"].remaining == 2_000_000 - 3
+            async with client.stream(model="m", input="one") as stream:
+                assert response_meta(await stream.result()).rate_limits["requests"].remaining == 9_999
+            with pytest.raises(RateLimitError) as caught:
+                await client.create(model="m", input="[error 429 7]")
+            assert caught.value.headers["x-ratelimit-remaining-requests"] == "0"
+            assert caught.value.headers["x-ratelimit-reset-requests"] == "7s"
+
+    run(backend, main)
 
 
 def test_it_refuses_on_request() -> None:

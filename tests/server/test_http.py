@@ -15,7 +15,7 @@ import trio.testing
 from tests.asgi import Client, body, parse_stream, send_request
 from tests.support import PATIENCE, both_loops, run
 
-from responses_proto.exceptions import APIError
+from responses_proto.exceptions import APIError, LocalProtocolError
 from responses_proto.protocol import ResponseStream
 from responses_proto.scripted import Scripted
 from responses_proto.server import ResponsesApp, SQLiteStore, serving
@@ -61,6 +61,44 @@ def test_a_body_that_is_too_large_is_refused(*, stated: bool) -> None:
     client = send_request("asyncio", app, content, headers=headers, chunk=50)
     assert (client.status, client.error["code"]) == (413, "request_too_large")
     assert send_request("asyncio", app, body(), headers={"content-length": str(len(body()))}).status == 200
+
+
+# ---- headers of a handler
+
+
+@both_loops
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_headers_that_a_handler_sets_are_sent(backend: str, *, stream: bool, fails: bool) -> None:
+    async def handler(_request: CreateResponse, reply: Reply) -> None:
+        reply.set_header("X-Region", "east")
+        reply.set_header("x-region", "west")
+        reply.set_header("retry-after", "9")
+        if fails:
+            raise APIError("Too much.", status=429, retry_after=5)
+        await reply.start()
+        with pytest.raises(LocalProtocolError, match="before the response starts"):
+            reply.set_header("x-region", "north")
+
+    client = send_request(backend, ResponsesApp(handler), body(stream=stream))
+    assert (client.status, client.headers["x-region"]) == (429 if fails else 200, "west")
+    assert client.headers["retry-after"] == ("5" if fails else "9")
+    kind = "text/event-stream; charset=utf-8" if stream and not fails else "application/json"
+    assert client.headers["content-type"] == kind
+
+
+@both_loops
+def test_headers_of_a_handler_come_too_late_for_a_response_in_the_background(backend: str) -> None:
+    async def handler(_request: CreateResponse, reply: Reply) -> None:
+        reply.set_header("x-region", "west")
+
+    async def main() -> None:
+        async with ResponsesApp(handler) as app:
+            client = await Client(app).request(body(stream=True, background=True))
+        assert parse_stream(client.content).response.status == "completed"
+        assert "x-region" not in client.headers
+
+    run(backend, main)
 
 
 # ---- errors of other servers

@@ -14,12 +14,12 @@ from tests.sockets import Talk
 from tests.streams import saying
 from tests.support import both_loops, run
 
-from responses_proto.codec import load
+from responses_proto.codec import dump, dumps, load
 from responses_proto.exceptions import UsageError
 from responses_proto.models import Item, Message, Response
 from responses_proto.scripted import Scripted
-from responses_proto.server import MemoryStore, ResponsesApp, SQLiteStore, StoredResponse
-from responses_proto.server._tenants import TenantStore
+from responses_proto.server import MemoryStore, ResponsesApp, SQLiteStore, StoredResponse, WireEvent
+from responses_proto.server._tenants import SharedTenantStore, TenantStore, prefix_of, tenant_store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -179,6 +179,71 @@ def test_running_responses_are_apart_too_and_count_together(backend: str) -> Non
                 assert (await bob.post("/responses", background=True)).status == 429
                 assert (await same.ask("POST", f"/responses/{made['id']}/cancel")).json["status"] == "cancelled"
                 await follower.until(b"[DONE]")
+
+    run(backend, main)
+
+
+@both_loops
+def test_servers_that_share_a_store_keep_identities_apart_too(backend: str, tmp_path: Path) -> None:
+    proceed = anyio.Event()
+
+    async def handler(_request: CreateResponse, reply: Reply) -> None:
+        async with reply.message() as message:
+            await message.text("Hello")
+            await proceed.wait()
+
+    def server() -> ResponsesApp:
+        store = SQLiteStore(tmp_path / "store.db", shared=True, lease=1.0)
+        return ResponsesApp(handler, store=store, keys=KEYS, tenants=True)
+
+    async def main() -> None:
+        async with server() as one, server() as other:
+            made = (await Caller(one, "key-a").post("/responses", background=True)).json
+            path, headers = f"/v1/responses/{made['id']}", {"authorization": "Bearer key-a2"}
+            follower = Client(other)
+            async with anyio.create_task_group() as tasks:
+                follow = functools.partial(follower.request, method="GET", path=f"{path}?stream=true", headers=headers)
+                tasks.start_soon(follow)
+                await follower.until(b"Hello")
+                for app in one, other:
+                    for method, rest in ("GET", ""), ("GET", "?stream=true"), ("POST", "/cancel"), ("DELETE", ""):
+                        assert (await Caller(app, "key-b").ask(method, f"/responses/{made['id']}{rest}")).status == 404
+                cancelled = (await Caller(other, "key-a2").ask("POST", f"/responses/{made['id']}/cancel")).json
+                assert (cancelled["id"], cancelled["status"]) == (made["id"], "cancelled")
+                await follower.until(b"[DONE]")
+            assert b"t-" not in follower.content
+
+            deleted = (await Caller(one, "key-a").post("/responses", background=True)).json
+            assert (await Caller(other, "key-a").ask("DELETE", f"/responses/{deleted['id']}")).status == 200
+            assert (await Caller(one, "key-a").ask("GET", f"/responses/{deleted['id']}")).status == 404
+
+    run(backend, main)
+
+
+@both_loops
+def test_a_response_of_a_dead_server_is_ended_for_its_tenant(backend: str, tmp_path: Path) -> None:
+    async def handler(_request: CreateResponse, _reply: Reply) -> None:
+        await anyio.sleep_forever()
+
+    async def main() -> None:
+        store = SQLiteStore(tmp_path / "store.db", shared=True, lease=1.0)
+        queued = load({"id": "resp_1", "status": "queued", "background": True}, Response)
+        ours = tenant_store(store, prefix_of("alice"))
+        assert isinstance(ours, SharedTenantStore)
+        event = WireEvent(
+            0, "response.queued", dumps({"type": "response.queued", "sequence_number": 0, "response": dump(queued)})
+        )
+        await ours.begin(StoredResponse(response=queued, input=[]), owner="dead", seconds=0.3)
+        assert await ours.add_events_leased("resp_1", [event], owner="dead")
+        async with ResponsesApp(handler, store=store, keys=KEYS, tenants=True) as app:
+            while not await store.events(f"{prefix_of('alice')}resp_1", after=0):  # noqa: ASYNC110 - nothing else tells
+                await anyio.sleep(0.05)
+            found = (await Caller(app, "key-a").ask("GET", "/responses/resp_1")).json
+            assert (found["id"], found["status"]) == ("resp_1", "failed")
+            told = await Caller(app, "key-a2").ask("GET", "/responses/resp_1?stream=true")
+            assert b'"sequence_number":2' in told.content
+            assert b"t-" not in told.content
+            assert (await Caller(app, "key-b").ask("GET", "/responses/resp_1")).status == 404
 
     run(backend, main)
 

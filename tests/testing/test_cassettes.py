@@ -16,6 +16,7 @@ from responses_proto.exceptions import (
     BadRequestError,
     DeadlineExceeded,
     LocalProtocolError,
+    ServerError,
     StreamInterrupted,
     StreamTruncated,
     TransportError,
@@ -23,9 +24,15 @@ from responses_proto.exceptions import (
 )
 from responses_proto.models.tools import McpTool
 from responses_proto.testing import Answer, Cassette, FakeServer, Fault, Pause, Script, record, replay
+from responses_proto.testing.cassettes import RecordedExchange
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    from responses_proto.client.websocket.session import WebSocketSession
+    from responses_proto.testing import Scriptable, ServerExchange
+    from responses_proto.testing.cassettes import Match
 
 KEY = "sk-not-to-be-seen-anywhere"
 TOKEN = 'mcp/token+with "odd" characters é'  # noqa: S105 - a made-up one
@@ -141,8 +148,14 @@ def test_no_secret_gets_into_the_file(backend: str, tmp_path: Path) -> None:
         assert exchange.headers["x-request-id"] == "req_1"
         assert exchange.query == "api-version=1&sig=%2A%2A%2A"
         assert KEY not in repr(tape)
-        async with FakeServer(replay(path)) as server, ResponsesClient(server.url) as client:
-            assert "Your key is" in await say(client)
+        # Another key and another token, and still the same request.
+        tool = attrs.evolve(tool, authorization="t", headers={"X-Odd": "o", "X-Mode": "m"})
+        async with (
+            FakeServer(replay(path)) as server,
+            ResponsesClient(f"{server.url}?api-version=1&sig=other", "k", headers={"cookie": "a=b"}) as client,
+            client.stream(model="m", input="my key is nothing that you see", tools=[tool]) as stream,
+        ):
+            assert "Your key is" in (await stream.result()).output_text
 
     run(backend, test)
 
@@ -185,7 +198,7 @@ def test_a_request_beyond_the_recording_is_an_error(backend: str, tmp_path: Path
     async def use() -> None:
         async with FakeServer(replay(path)) as server, ResponsesClient(server.url) as client:
             assert await say(client) == "x"
-            with pytest.raises(TransportError):
+            with pytest.raises(ServerError, match="recorded once"):
                 await say(client)
 
     async def test() -> None:
@@ -316,6 +329,232 @@ def test_the_key_in_an_answer_is_redacted_however_it_is_written(backend: str, tm
         recorded = b"".join(piece for _, piece in exchange.pieces)
         assert len(recorded) == len(body)
         assert set(json.loads(recorded)["metadata"]["key"]) == {"*"}
+
+    run(backend, test)
+
+
+# ---- what is asked, and what was recorded
+
+
+async def recorded(path: Path, script: Scriptable, *requests: dict[str, Any]) -> None:
+    """Record these requests to a server with this script."""
+    async with (
+        FakeServer(script) as server,
+        record(path) as transport,
+        ResponsesClient(server.url, KEY, http_client=transport) as client,
+    ):
+        for request in requests:
+            await client.create(request)
+
+
+def about(exchange: ServerExchange) -> str:
+    return f"about {exchange.request.json['input']}"
+
+
+CATS: dict[str, Any] = {"model": "m", "input": "cats"}
+DOGS: dict[str, Any] = {"model": "m", "input": "dogs", "metadata": {"run": "1"}, "user": "one"}
+
+
+async def ask(client: ResponsesClient, request: dict[str, Any]) -> str:
+    return (await client.create(request)).output_text
+
+
+@both_loops
+def test_each_request_gets_its_own_answer_in_any_order(backend: str, tmp_path: Path) -> None:
+    async def test() -> None:
+        path = tmp_path / "tape.json"
+        answers = iter(["One.", "Two.", "Three."])
+        await recorded(path, lambda exchange: f"{next(answers)} {about(exchange)}", CATS, DOGS, CATS)
+        script = replay(path)
+        assert len(script.unused) == 3
+        async with FakeServer(script) as server, ResponsesClient(server.url) as client:
+            assert await ask(client, {**DOGS, "metadata": {"run": "2"}, "user": "other"}) == "Two. about dogs"
+            assert await ask(client, dict(reversed(CATS.items()))) == "One. about cats"
+            assert await ask(client, CATS) == "Three. about cats"
+        script.assert_all_used()
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_request_that_was_not_recorded_fails_with_its_difference(backend: str, tmp_path: Path) -> None:
+    async def test() -> None:
+        path = tmp_path / "tape.json"
+        await recorded(path, about, CATS, {**DOGS, "temperature": 0.5})
+        script = replay(path)
+
+        async def use() -> None:
+            async with FakeServer(script) as server, ResponsesClient(server.url, KEY) as client:
+                with pytest.raises(ServerError, match="the cassette has no answer to POST /responses"):
+                    await ask(client, {**DOGS, "input": f"dogs and {KEY}", "temperature": 0.75})
+
+        with pytest.raises(LocalProtocolError) as missed:
+            await use()
+        said = str(missed.value).splitlines()
+        assert "request 2 of the recording, POST /responses" in said[0]
+        assert '-  "input": "dogs",' in said
+        assert f'+  "input": "dogs and {"*" * len(KEY)}",' in said
+        assert '-  "temperature": 0.5' in said
+        assert "cats" not in str(missed.value)
+        with pytest.raises(AssertionError, match="request 1 of the recording, POST /responses"):
+            script.assert_all_used()
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_must_match_can_be_changed(backend: str, tmp_path: Path) -> None:
+    async def test() -> None:
+        path = tmp_path / "tape.json"
+        await recorded(path, about, CATS, DOGS)
+
+        def by_path(request: RecordedExchange) -> str:
+            return request.path
+
+        def by_model(request: RecordedExchange) -> str:
+            return str(json.loads(request.request_body)["model"])
+
+        ways: list[Match | Sequence[str]] = [["method", "path"], by_path, by_model]
+        for match in ways:
+            async with FakeServer(replay(path, match=match)) as server, ResponsesClient(server.url) as client:
+                assert await ask(client, {"model": "m", "input": "birds"}) == "about cats"
+                assert await ask(client, CATS) == "about dogs"
+        with pytest.raises(
+            UsageError, match=r"match must be a function, or of method, path, query and body; got \['bdy'\]"
+        ):
+            replay(path, match=["bdy"])
+
+    run(backend, test)
+
+
+def test_the_file_has_a_line_for_each_event_and_says_so_again(tmp_path: Path) -> None:
+    path = tmp_path / "tape.json"
+    bodies = [
+        *Answer.text(TEXT).to_wire().steps,
+        b'event: other\ndata: {"type":"x"}\n\n',
+        b'data: {"spaced": 1}\n\n',
+        b'data: {"twice":1,"twice":2}\n\n',
+        b'data: {"type":"\\ud83d"}\n\n',
+        b": comment\r\n\r\ndata: x\n",
+        b"\xff\xfe",
+    ]
+    body = b"".join(step for step in bodies if isinstance(step, bytes))
+    pieces = [(0.25, body[:7]), (0.5, body[7:600]), (0.5, body[600:])]
+    exchange = RecordedExchange(
+        method="POST", path="/responses", request_body=b'{"model":"m"}', status=200, pieces=pieces, end="finished"
+    )
+    for recording in (
+        Cassette([exchange]),
+        Cassette([RecordedExchange(method="GET", path="/x", pieces=[(0.1, body[:-2])])]),
+    ):
+        recording.save(path)
+        assert Cassette.load(path) == recording
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len([line for line in lines if line.lstrip().startswith('{"event": {"type": "response.')]) == len(
+        Answer.text(TEXT).to_wire().events or ()
+    )
+    assert '"format": "responses-proto-cassette/2"' in lines[1]
+
+
+def test_a_file_that_was_edited_by_hand_is_still_a_cassette(tmp_path: Path) -> None:
+    path = tmp_path / "tape.json"
+    exchange = RecordedExchange(
+        method="POST", path="/responses", status=200, pieces=[(0.1, b'data: {"a":"long"}\n\n')] * 2
+    )
+    Cassette([exchange]).save(path)
+    path.write_text(path.read_text().replace('"long"', '"short one"', 1))
+    (edited,) = Cassette.load(path).exchanges
+    assert edited.body == b'data: {"a":"short one"}\n\ndata: {"a":"long"}\n\n'
+
+
+def test_a_recorded_refusal_is_replayed_as_it_was(tmp_path: Path) -> None:
+    async def test() -> None:
+        path = tmp_path / "tape.json"
+        refusal = RecordedExchange(
+            method="POST", path="/files", status=418, request_body=b"nope", pieces=[(0.0, b"teapot")], end="finished"
+        )
+        Cassette([refusal]).save(path)
+        async with FakeServer(replay(path)) as server, httpx.AsyncClient() as http:
+            answer = await http.post(f"{server.url}/files", content=b"nope")
+            assert (answer.status_code, answer.content) == (418, b"teapot")
+
+    run("asyncio", test)
+
+
+# ---- WebSocket
+
+
+async def turn(session: WebSocketSession, text: str, **fields: Any) -> str:
+    async with session.stream(model="m", input=text, **fields) as stream:
+        return (await stream.result()).output_text
+
+
+@both_loops
+@pytest.mark.parametrize("way", ["socket", "memory"])
+def test_a_session_over_a_websocket_is_recorded_and_replayed(backend: str, tmp_path: Path, way: str) -> None:
+    async def test() -> None:
+        path = tmp_path / "tape.json"
+        broken = Answer.text("x").with_faults(Fault.eof(after="response.output_text.delta"))
+        script = Script(about, about, Answer.error(400, f"Not with {KEY}."), broken)
+
+        async def use(client: ResponsesClient) -> None:
+            async with client.connect() as session:
+                assert [await turn(session, "cats"), await turn(session, "dogs")] == ["about cats", "about dogs"]
+                with pytest.raises(BadRequestError, match="Not with"):
+                    await turn(session, "birds")
+                with pytest.raises(StreamTruncated):
+                    await turn(session, "fish")
+
+        async with FakeServer(script) as server:
+            inner = server.transport if way == "memory" else None
+            async with (
+                record(path, inner) as transport,
+                ResponsesClient(server.url, KEY, http_client=transport) as client,
+            ):
+                await use(client)
+        tape = Cassette.load(path)
+        assert KEY not in path.read_text()
+        assert [each.end for each in tape.exchanges] == ["finished", "finished", "finished", "closed"]
+        assert {(each.method, each.path, each.message) for each in tape.exchanges} == {("POST", "/responses", True)}
+        assert [len(each.pieces) for each in tape.exchanges][:3] == [10, 10, 1]
+        assert tape.exchanges[0].pieces == sorted(tape.exchanges[0].pieces, key=lambda piece: piece[0])
+        again = replay(path)
+        async with FakeServer(again) as server, ResponsesClient(server.url) as client:
+            await use(client)
+        again.assert_all_used()
+
+    run(backend, test)
+
+
+@both_loops
+def test_messages_are_recorded_by_their_lanes(backend: str, tmp_path: Path) -> None:
+    async def test() -> None:
+        path = tmp_path / "tape.json"
+        both = anyio.Event()
+
+        async def slowly(exchange: ServerExchange) -> Answer:
+            if exchange.request.json["stream_id"] == "b":
+                both.set()
+            await both.wait()  # so that the lanes are answered side by side
+            return Answer.text(about(exchange))
+
+        async def use(client: ResponsesClient) -> None:
+            async with client.connect() as session, anyio.create_task_group() as tasks:
+
+                async def one(name: str) -> None:
+                    assert await turn(session, name, stream_id=name) == f"about {name}"
+
+                for name in "ab":
+                    tasks.start_soon(one, name)
+
+        async with (
+            FakeServer(slowly) as server,
+            record(path) as transport,
+            ResponsesClient(server.url, http_client=transport) as client,
+        ):
+            await use(client)
+        async with FakeServer(replay(path)) as server, ResponsesClient(server.url) as client:
+            await use(client)
 
     run(backend, test)
 

@@ -104,16 +104,149 @@ def test_an_error_in_the_script_fails_the_test(tmp_path: Path) -> None:
     said = run_tests(
         tmp_path,
         """
-import urllib.error, pytest, http.client
+import urllib.error, pytest
 
 def test_it(responses_server):
     responses_server.script = lambda peer: 1 / 0
-    with pytest.raises((urllib.error.URLError, http.client.HTTPException, ConnectionError)):
+    with pytest.raises(urllib.error.HTTPError, match="500"):
         ask(responses_server.url)
 """,
     )
     assert "1 error" in said, said
     assert "ZeroDivisionError" in said
+
+
+def test_a_test_runs_once_for_each_fault_and_each_dialect(tmp_path: Path) -> None:
+    said = run_tests(
+        tmp_path,
+        """
+import pytest
+from responses_proto.codec import loads
+from responses_proto.models import Response
+from responses_proto.protocol import ResponseStream
+from responses_proto.testing import DIALECTS, FAULTS, Fault
+
+def read(url):
+    body = json.dumps({"model": "m", "input": "x", "stream": True}).encode()
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/responses", body)) as answer:
+        stream = ResponseStream()
+        stream.receive_data(answer.read())
+        stream.receive_eof()
+        return stream.response.output_text
+
+@pytest.mark.responses_faults("comments", Fault.split_every(3))
+@pytest.mark.responses_dialects("huggingface", "vllm")
+def test_some(responses_server, responses_fault, responses_dialect):
+    assert responses_fault.name in ("comments", "split every 3")
+    assert responses_dialect in ("huggingface", "vllm")
+    assert read(responses_server.url) == "Hello, world."
+
+seen = []
+
+@pytest.mark.responses_faults
+def test_each_fault(responses_server, responses_fault):
+    seen.append(responses_fault.name)
+
+@pytest.mark.responses_faults(fatal=True)
+def test_each_fatal_fault(responses_server, responses_fault):
+    seen.append(responses_fault.name)
+
+@pytest.mark.responses_dialects
+def test_each_dialect(responses_server, responses_dialect):
+    seen.append(responses_dialect)
+
+def test_those_were_all():
+    assert sorted(seen) == sorted([*FAULTS, *DIALECTS])
+    assert seen.index("no terminal") > seen.index("slow head 0.01")
+""",
+    )
+    assert " passed" in said, said
+    assert "failed" not in said, said
+    assert "test_some[huggingface-comments]" in said or "test_some[comments-huggingface]" in said
+
+
+@pytest.mark.parametrize(
+    ("test", "reason"),
+    [
+        ("@pytest.mark.responses_faults\ndef test_it(): ...", "must use the fixture responses_server"),
+        ("@pytest.mark.responses_faults('gremlin')\ndef test_it(responses_server): ...", "there is no fault 'gremlin'"),
+        (
+            "@pytest.mark.responses_dialects('gopher')\ndef test_it(responses_server): ...",
+            "there is no dialect 'gopher'",
+        ),
+    ],
+)
+def test_a_marker_that_does_nothing_is_an_error(tmp_path: Path, test: str, reason: str) -> None:
+    said = run_tests(tmp_path, f"import pytest\n\n{test}")
+    assert reason in said, said
+    assert "1 error" in said
+
+
+def test_a_client_of_the_server_is_ready_to_be_entered(tmp_path: Path) -> None:
+    said = run_tests(
+        tmp_path,
+        """
+import pytest
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_it(responses_server, responses_client):
+    async with responses_client as client:
+        assert (await client.create(model="m", input="x")).output_text == "Hello, world."
+    assert responses_server.requests[0].headers["authorization"] == "Bearer test-key"
+""",
+        "-p",
+        "anyio.pytest_plugin",
+    )
+    assert "2 passed" in said, said
+
+
+def test_a_provider_of_chat_completions_is_there(tmp_path: Path) -> None:
+    said = run_tests(
+        tmp_path,
+        """
+def chat(url):
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x"}]}).encode()
+    with urllib.request.urlopen(urllib.request.Request(f"{url}/chat/completions", body)) as answer:
+        return json.load(answer)["choices"][0]["message"]["content"]
+
+def test_it(responses_chat):
+    assert chat(responses_chat.url) == "Hello, world."
+    responses_chat.turns = ["One.", "Two."]
+    assert [chat(responses_chat.url), chat(responses_chat.url)] == ["One.", "Two."]
+    assert responses_chat.requests[0].json["messages"][0]["content"] == "x"
+""",
+    )
+    assert "1 passed" in said, said
+
+
+def test_lists_of_events_are_compared_in_the_order_of_the_wire(tmp_path: Path) -> None:
+    said = run_tests(
+        tmp_path,
+        """
+from responses_proto.codec import load
+from responses_proto.models import Event
+from responses_proto.testing import Answer
+
+def events(text):
+    return [load(event, Event) for event in Answer.text(text).to_wire().events]
+
+def test_models():
+    assert events("Hello, world.") == events("Hello, moon.")
+
+def test_dicts():
+    assert Answer.text("a b").to_wire().events == Answer.text("a").to_wire().events
+
+def test_other_lists():
+    assert [1, 2] == [1, 3]
+""",
+    )
+    assert "3 failed" in said, said
+    assert "10 events == 10 events" in said
+    assert 'E     + response.output_text.delta {"sequence_number": 5, "item_id": "msg_1"' in said
+    assert 'E     - response.output_text.delta {"sequence_number": 5, "item_id": "msg_1"' in said
+    assert "E       response.created" in said
+    assert "At index 1 diff: 2 != 3" in said
 
 
 def test_reports_say_what_is_wrong(tmp_path: Path) -> None:
@@ -213,8 +346,40 @@ def test_it(responses_cassette):
         ask(responses_cassette.url)
 """,
     )
-    assert "the cassette has no more answers to POST /v1/responses" in said
+    assert "the cassette has no more answers to POST /responses: it was recorded once" in said
     assert "1 error" in said
+
+
+def test_another_question_fails_with_a_diff_and_what_is_not_used_is_a_warning(tmp_path: Path) -> None:
+    printed, _ = with_real_server(MARKED, (tmp_path, "missing", {}))
+    assert "1 passed" in printed[0]
+    said = run_tests(
+        tmp_path,
+        """
+import pytest, urllib.error
+
+@pytest.mark.responses_cassette("tapes/hello.json")
+def test_other(responses_cassette):
+    request = urllib.request.Request(f"{responses_cassette.url}/responses", b'{"model": "m", "input": "y"}')
+    with pytest.raises(urllib.error.HTTPError):
+        urllib.request.urlopen(request)
+
+@pytest.mark.responses_cassette("tapes/hello.json", match=["method", "path"])
+def test_any(responses_cassette):
+    request = urllib.request.Request(f"{responses_cassette.url}/responses", b'{"model": "m", "input": "y"}')
+    assert b"For real." in urllib.request.urlopen(request).read()
+
+@pytest.mark.responses_cassette("tapes/hello.json")
+def test_nothing(responses_cassette):
+    with pytest.warns(UserWarning, match="nothing"):  # the fixture warns later
+        import warnings; warnings.warn("nothing")
+""",
+    )
+    assert 'E       -  "input": "x",' in said or '-  "input": "x"' in said, said
+    assert '+  "input": "y"' in said
+    assert "hello.json has answers that were not used: " in said
+    assert "3 passed" in said
+    assert "2 errors" in said  # the mismatch, and the warning that is an error here
 
 
 # ---- what it costs
@@ -228,7 +393,9 @@ def test_pytest_starts_without_what_only_the_fixtures_need() -> None:
 
 
 def test_markers_options_and_fixtures_are_documented(tmp_path: Path) -> None:
-    assert "responses_cassette(path=" in run_tests(tmp_path, "", "--markers")
+    markers = run_tests(tmp_path, "", "--markers")
+    for name in ("responses_cassette(path=", "responses_faults(*faults", "responses_dialects(*names"):
+        assert name in markers
     assert "--responses-record={never,missing,all}" in run_tests(tmp_path, "", "--help")
     said = run_tests(tmp_path, "", "--fixtures")
     assert "responses_server" in said

@@ -103,6 +103,30 @@ def test_an_address_may_have_a_path_and_a_query_of_its_own(backend: str, tmp_pat
 
 
 @both_loops
+def test_a_websocket_is_passed_on_and_recorded(backend: str, tmp_path: Path) -> None:
+    path = tmp_path / "tape.json"
+
+    async def turns(url: str, *texts: str) -> list[str]:
+        said: list[str] = []
+        async with ResponsesClient(url, KEY) as client, client.connect() as session:
+            for text in texts:
+                async with session.stream(model="m", input=text) as stream:
+                    said.append((await stream.result()).output_text)
+        return said
+
+    async def test() -> None:
+        async with FakeServer(lambda peer: str(peer.request.json["input"])) as real:
+            async with RecordingServer(path, real.url) as server:
+                assert await turns(server.url, "One.", "Two.") == ["One.", "Two."]
+            assert {request.headers["authorization"] for request in real.requests} == {f"Bearer {KEY}"}
+        assert KEY not in path.read_text()
+        async with FakeServer(replay(path)) as server:
+            assert await turns(server.url, "Two.", "One.") == ["Two.", "One."]
+
+    run(backend, test)
+
+
+@both_loops
 def test_the_given_http_client_is_used(backend: str, tmp_path: Path) -> None:
     async def test() -> None:
         async with FakeServer("Hi.", listen=False) as real:

@@ -23,7 +23,7 @@ from responses_proto.models.tools import TOOL_TYPES, Tool
 from responses_proto.protocol import Accumulator, ResponseStream
 from responses_proto.protocol.state import DELTA_FIELDS, ITEM_STEPS, OTHER_GROWTH_EVENTS, PART_EVENTS, PROGRESS
 from responses_proto.testing import check_stream, strategies
-from responses_proto.testing.strategies import Stream, damaged_streams, streams
+from responses_proto.testing.strategies import Stream, damaged, streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -134,6 +134,7 @@ def holds(stream: Stream) -> None:
         accumulator.push(event)
     assert dump(accumulator.response) == dump(stream.response)
     assert dump(accumulator.streamed_output) == dump(stream.response)["output"]
+    assert (accumulator.audio, accumulator.audio_transcript) == (stream.audio, stream.transcript)
 
 
 @settings(max_examples=200)
@@ -221,6 +222,21 @@ def test_an_unknown_kind_can_be_among_them() -> None:
     holds(found)
 
 
+def smallest(strategy: st.SearchStrategy[Any], fits: Callable[[Any], bool]) -> Any:
+    """Return what Hypothesis shrinks an example to."""
+    return find(strategy, fits, settings=settings(max_examples=500, database=None, deadline=None))
+
+
+def test_a_failing_stream_shrinks_to_what_it_needs() -> None:
+    spoken = smallest(streams(kinds=["message"]), lambda stream: bool(stream.response.output))
+    assert [event["type"].removeprefix("response.") for event in spoken.wire] == [
+        "created", "in_progress", "output_item.added", "output_item.done", "completed",
+    ]  # fmt: skip
+    heard = smallest(streams(kinds=[]), lambda stream: bool(stream.audio))
+    assert len(heard.wire) <= 7
+    assert heard.response.output == []
+
+
 # ---- damaged streams
 
 
@@ -228,12 +244,12 @@ def test_streams_are_faulty_only_with_damages() -> None:
     def ok(body: bytes) -> bool:
         return check_stream(body).ok
 
-    assert ok(first(damaged_streams(max_damages=0)))
-    assert not ok(first(damaged_streams(max_damages=1), lambda body: not ok(body)))
+    assert ok(first(damaged(max_damages=0)))
+    assert not ok(first(damaged(max_damages=1), lambda body: not ok(body)))
 
 
 def test_other_streams_can_be_damaged() -> None:
-    body = first(damaged_streams(st.just([b"data: 1\n\n", b"data: 2\n\n"]), max_damages=1))
+    body = first(damaged(st.just([b"data: 1\n\n", b"data: 2\n\n"]), max_damages=1))
     assert isinstance(body, bytes)
 
 

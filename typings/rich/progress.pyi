@@ -14,7 +14,11 @@ class TextColumn(ProgressColumn):
 
 class Progress:
     def __init__(
-        self, *columns: str | ProgressColumn, console: Console | None = None, disable: bool = False
+        self,
+        *columns: str | ProgressColumn,
+        console: Console | None = None,
+        transient: bool = False,
+        disable: bool = False,
     ) -> None: ...
     def __enter__(self) -> Self: ...
     def __exit__(

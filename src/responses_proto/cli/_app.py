@@ -10,10 +10,9 @@ from __future__ import annotations
 import enum
 import io
 import os
-import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import anyio
 import typer
@@ -25,15 +24,14 @@ from ..codec import dumps
 from ..exceptions import UsageError
 from ..scripted.demo import HUGGINGFACE_MODEL
 from ._batch import as_request, batch_progress, print_failures, read_requests
-from ._errors import TERMINATED, WRONG_USAGE, CommandError, one_line_errors, print_error
+from ._check import check, check_client
+from ._errors import WRONG_USAGE, CommandError, one_line_errors, print_error
+from ._inspect import inspect
 from ._output import as_text, discard_output, print_stream, write
 from ._playback import playback
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from ..models.response import Response
-    from ..testing.conformance.servers import ServerReport
 
 __all__ = ["app", "run"]
 
@@ -206,21 +204,38 @@ def map_prompts(
 
 @app.command()
 @one_line_errors
-def serve(
-    host: Annotated[str, typer.Option("--host", help="Address to listen on.")] = "127.0.0.1",
+def serve(  # noqa: PLR0917 - the options of a command
+    host: Annotated[str | None, typer.Option("--host", help="Address to listen on. Default: 127.0.0.1.")] = None,
     port: Annotated[
-        int, typer.Option("--port", help="Port to listen on; 0 chooses a free one.", min=0, max=65535)
-    ] = 8000,
+        int | None,
+        typer.Option("--port", help="Port to listen on; 0 chooses a free one. Default: 8000.", min=0, max=65535),
+    ] = None,
     store: Annotated[
         str | None, typer.Option("--store", help="SQLite file to keep responses in. Default: in memory.")
     ] = None,
     api_key: Annotated[
         list[str] | None, typer.Option("--api-key", help="Accept only this key (repeatable). Default: any key.")
     ] = None,
+    upstream: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--upstream",
+            help="Answer with the models of this provider of Chat Completions, by its base URL, or NAME=URL (repeatable).",
+        ),
+    ] = None,
+    allow_mcp: Annotated[
+        list[str] | None,
+        typer.Option("--allow-mcp", help="Let requests use MCP servers on this host (repeatable). Default: none."),
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option("--config", help="TOML file of settings; options take precedence over it.")
+    ] = None,
     script: Annotated[
         str | None, typer.Option("--script", help="File of rules for the answers, .json or .jsonl.")
     ] = None,
-    delay: Annotated[float, typer.Option("--delay", help="Seconds between two words.", min=0.0)] = 0.02,
+    delay: Annotated[
+        float | None, typer.Option("--delay", help="Seconds between two words of the scripted model.", min=0.0)
+    ] = None,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
@@ -234,77 +249,49 @@ def serve(
         ),
     ] = None,
     log_format: Annotated[
-        _LogFormat, typer.Option("--log-format", help="Format of the line that is logged for each request.")
-    ] = _LogFormat.TEXT,
+        _LogFormat | None, typer.Option("--log-format", help="Format of the line that is logged for each request.")
+    ] = None,
     drain: Annotated[
-        int, typer.Option("--drain", help="Seconds that open requests have to end when the server is stopped.", min=0)
-    ] = 10,
+        int | None,
+        typer.Option("--drain", help="Seconds that open requests have to end when the server is stopped.", min=0),
+    ] = None,
+    *,
+    forward_key: Annotated[
+        bool,
+        typer.Option(
+            "--forward-key", help="Send the key of each client to the provider, instead of a key of this server."
+        ),
+    ] = False,
 ) -> None:
-    """Serve the scripted model, which needs no network and gives the same answer every time."""
-    from ..scripted.model import MODEL, Scripted  # noqa: PLC0415 - only `serve` and `demo` need it
-    from ..scripted.script import ScriptRules  # noqa: PLC0415 - only `serve` needs it
-    from ..server._access import log_to_stderr  # noqa: PLC0415 - only `serve` needs it
-    from ..server.app import ResponsesApp  # noqa: PLC0415 - needs the extra `server`, other commands do not
-    from ..server.stores import SQLiteStore  # noqa: PLC0415 - as above
-    from ..server.uvicorn import listen, url_of  # noqa: PLC0415 - as above
-    from ..server.uvicorn import serve as serve_app  # noqa: PLC0415 - as above
+    """Serve the Responses API: with the models of a provider (--upstream), or with the scripted model, which needs no network."""
+    from ._config import ServeSettings, settings_of  # noqa: PLC0415 - only `serve` needs it
+    from ._serve import serve_with  # noqa: PLC0415 - needs the extra `server`, which other commands do not
 
+    given = ServeSettings(
+        host=host,
+        port=port,
+        store=store,
+        api_key=api_key or None,
+        allow_host=allow_host or None,
+        allow_origin=allow_origin or None,
+        log_format=None if log_format is None else log_format.value,
+        drain=drain,
+        script=script,
+        delay=delay,
+        allow_mcp=allow_mcp or None,
+    )
     try:
-        rules = ScriptRules.read(script) if script else None
-        application = ResponsesApp(
-            Scripted(delay=delay, script=rules),
-            store=SQLiteStore(store) if store else None,
-            keys=api_key or None,
-            models=[MODEL],
-            allow_hosts=allow_host or None,
-            allow_origins=allow_origin or None,
-        )
+        settings = settings_of(given, config, upstream or (), forward_key=forward_key)
     except OSError as error:
-        raise CommandError(f"cannot read {script}: {error.strerror or error}", status=WRONG_USAGE) from error
+        raise CommandError(f"cannot read {config}: {error.strerror or error}", status=WRONG_USAGE) from error
     except UsageError as error:
         raise CommandError(str(error), status=WRONG_USAGE) from error
-    try:
-        listener = listen(host, port)
-    except OSError as error:
-        # `error.strerror` may repeat the address. Errors of the name service have negative numbers that os.strerror does not know.
-        number = error.errno or 0
-        reason = os.strerror(number) if number > 0 else error.strerror or error
-        message = f"cannot listen on {host}, port {port}: {reason}. Choose others with --host and --port."
-        raise CommandError(message, status=WRONG_USAGE) from error
-    # uvicorn restores this handler when it has shut down, and raises the signal again. The default handler would kill the process.
-    signal.signal(signal.SIGTERM, _exit_terminated)
-    keys = "only the keys given" if api_key else "any API key"
-    write(f"serving on {url_of(listener)} (model {MODEL}, {keys}); press Ctrl-C to stop\n")
-    log_to_stderr(log_format.value)
-    serve_app(application, listener, drain=drain)
+    serve_with(settings)
 
 
-def _exit_terminated(_number: int, _frame: FrameType | None) -> NoReturn:
-    sys.exit(TERMINATED)
-
-
-@app.command()
-@one_line_errors
-def check(
-    url: Annotated[str, typer.Argument(help="Base URL of the API, such as http://127.0.0.1:8000/v1.")],
-    model: Annotated[
-        str, typer.Option("--model", envvar="MODEL", help="The model to send requests to.")
-    ] = _SCRIPTED_MODEL,
-    api_key: Annotated[str | None, typer.Option("--api-key", envvar="RESPONSES_API_KEY", help="API key.")] = None,
-    only: Annotated[list[str] | None, typer.Option("--only", help="Run only this check (repeatable).")] = None,
-    ignore: Annotated[list[str] | None, typer.Option("--ignore", help="Ignore this rule (repeatable).")] = None,
-) -> None:
-    """Check whether a server follows the protocol, by small but real requests to every endpoint."""
-    from ..testing.conformance.servers import check_server  # noqa: PLC0415 - only `check` needs it
-
-    async def main() -> ServerReport:
-        return await check_server(url, key=api_key, model=model, only=only or None, ignore=ignore or ())
-
-    report = anyio.run(main)
-    write(f"{report}\n")
-    if not report.ok:
-        failed = sum(one.status == "failed" for one in report.checks)
-        raise CommandError(f"{failed} of {len(report.checks)} checks failed")
+app.command("check")(check)
+app.command("check-client")(check_client)
+app.command("inspect")(inspect)
 
 
 @app.command()
@@ -336,7 +323,7 @@ def replay(
 @app.command()
 @one_line_errors
 def demo() -> None:
-    """Tell a bedtime story, with the scripted model or, if HF_TOKEN is set, with MODEL on Hugging Face."""
+    """Tell a bedtime story, with the scripted model or, if HF_TOKEN is set, with MODEL on Hugging Face, in both ways."""
 
     async def main(client: ResponsesClient, model: str) -> None:
         async with client:
@@ -345,8 +332,12 @@ def demo() -> None:
     if os.environ.get("HF_TOKEN", "").strip():
         client = ResponsesClient.for_provider("huggingface")
         model = os.environ.get("MODEL") or HUGGINGFACE_MODEL
-        write(f"{model} at {client.base_url}\n> {_DEMO_PROMPT}\n")
+        from ..chat.local import chat_client  # noqa: PLC0415 - only `demo` needs it
+
+        write(f"{model} at {client.base_url}, by its Responses API\n> {_DEMO_PROMPT}\n")
         anyio.run(main, client, model)
+        write(f"{model} at {client.base_url}, by Chat Completions through the bridge\n> {_DEMO_PROMPT}\n")
+        anyio.run(main, chat_client(client.base_url, profile="huggingface"), model)
         return
     from ..scripted.model import MODEL, Scripted  # noqa: PLC0415 - only `serve` and `demo` need it
     from ..server.app import ResponsesApp  # noqa: PLC0415 - needs the extra `server`, other commands do not

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from .api_errors import api_error_from as api_error_from
     from .api_errors import readable as readable
     from .emitter import DONE as DONE
+    from .emitter import CallWriter as CallWriter
     from .emitter import Emitter as Emitter
     from .emitter import FunctionCallWriter as FunctionCallWriter
     from .emitter import ItemWriter as ItemWriter
     from .emitter import MessageWriter as MessageWriter
+    from .emitter import OpenItemWriter as OpenItemWriter
     from .emitter import ReasoningWriter as ReasoningWriter
     from .emitter import emit as emit
     from .emitter import encode_event as encode_event
@@ -77,10 +79,12 @@ else:
             ".api_errors": ("api_error", "api_error_from", "readable"),
             ".emitter": (
                 "DONE",
+                "CallWriter",
                 "Emitter",
                 "FunctionCallWriter",
                 "ItemWriter",
                 "MessageWriter",
+                "OpenItemWriter",
                 "ReasoningWriter",
                 "emit",
                 "encode_event",

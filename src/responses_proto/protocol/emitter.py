@@ -39,7 +39,7 @@ from ..models.event_parts import ErrorBody
 from ..models.events import EVENT_TYPES, Event
 from ..models.items import FunctionCall, Item, Message, MessagePhase, Reasoning
 from ..models.response import IncompleteDetails, Response, ResponseError, Usage
-from ..models.tools import FunctionTool, Tool
+from ..models.tools import FunctionTool, McpTool, Tool
 from ..typing import UNSET
 from .sse import encode_frame
 from .state import (
@@ -63,10 +63,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DONE",
+    "CallWriter",
     "Emitter",
     "FunctionCallWriter",
     "ItemWriter",
     "MessageWriter",
+    "OpenItemWriter",
     "ReasoningWriter",
     "emit",
     "encode_event",
@@ -200,6 +202,9 @@ def _text(config: TextConfig) -> TextConfig:
 
 
 def _tool(tool: Tool) -> Tool:
+    if isinstance(tool, McpTool):
+        # Secrets are for the request only: they are not stored, and not sent back.
+        return _evolve(tool, authorization=UNSET, headers=UNSET)
     if not isinstance(tool, FunctionTool):
         return tool
     strict = True if tool.strict is UNSET else tool.strict
@@ -340,6 +345,11 @@ class ItemWriter:
             fields["status"] = status
         self.finish(_evolve(self._item, **fields))
 
+    def extend(self, extra: Mapping[str, Any]) -> None:
+        """Add wire fields that the item's class does not have. The closed item has them."""
+        self._check_open()
+        self._item = _evolve(self._item, extra={**self._item.extra, **extra})
+
     def finish(self, item: Item) -> None:
         """Close the item with this content, instead of what was written."""
         self._item = item
@@ -351,6 +361,19 @@ class ItemWriter:
         self._check_open()
         self.close()
         return self._recorder.take_events()
+
+    def done_with(self, item: Item) -> list[Event]:
+        """Close the item with this content, whose texts must be those that were written. Return the new events."""
+        self._check_open()
+        self._report(_ending_of(item))
+        self.finish(item)
+        return self._recorder.take_events()
+
+    def _report(self, step: str) -> None:
+        """Send the events that report that the item has reached a step."""
+        for type_ in ITEM_PROGRESS.get(self._item.type, ()):
+            if PROGRESS[type_].step == step:
+                self._record(type_, {})
 
     def _check_open(self) -> None:
         self._recorder.check_in_progress()
@@ -515,26 +538,69 @@ class FunctionCallWriter(ItemWriter):
         return self._write(_ARGUMENTS, delta)
 
 
-class _FinishedItemWriter(ItemWriter):
-    """Writes an item that is known from the start, in the same steps as one that grows."""
+class CallWriter(ItemWriter):
+    """Writes a call of any type whose text grows by deltas: arguments, input or code."""
+
+    def __init__(self, recorder: _Recorder, output_index: int, item: Item) -> None:
+        super().__init__(recorder, output_index, without_text(item))
+        self._delta_field: DeltaField = ITEM_DELTA_FIELDS[item.type][0]
+        self._text_done = False
+        self._report("begins")
+
+    def write(self, delta: str) -> list[Event]:
+        """Add to the text. Return the new events."""
+        return self._write(self._delta_field, delta)
+
+    def end_text(self) -> list[Event]:
+        """End the text, and leave the item open: the call is being run. Return the new events."""
+        self._check_open()
+        self._end_text()
+        return self._recorder.take_events()
+
+    def _end_text(self) -> None:
+        if not self._text_done:
+            self._text_done = True
+            text = "".join(self._fields.get(self._delta_field.field, ()))
+            self._item = _put(self._item, self._delta_field.field, text)
+            self._done(self._delta_field, 0, text)
+
+    def close(self, status: str = "completed") -> None:
+        """Close the text and the item with this status. Do nothing if it is closed."""
+        if not self.closed:
+            self._end_text()
+            if isinstance(getattr(self._item, "status", None), str):
+                self._item = _put(self._item, "status", status)
+            self.finish(self._item)
+
+    def done_with(self, item: Item) -> list[Event]:
+        """Close the text, then the item with this content: the same, with what came of the call. Return the new events."""
+        self._check_open()
+        self._end_text()
+        return super().done_with(item)
+
+
+class OpenItemWriter(ItemWriter):
+    """Writes an item of any type that has its texts, in the steps of one that grows. Its result may come later, by ``done_with``."""
 
     def __init__(
         self, recorder: _Recorder, output_index: int, item: Item, split: Callable[[str], Iterable[str]]
     ) -> None:
         super().__init__(recorder, output_index, without_text(item))
         self._split = split
-        first, *others = ITEM_PROGRESS.get(item.type, ("",))
-        if first:
-            self._record(first, {})
+        self._begun = item
+        self._report("begins")
         for container in dict.fromkeys(delta_field.container for delta_field in ITEM_DELTA_FIELDS.get(item.type, ())):
             if container:
                 self._write_parts(item, container)
             else:
                 self._write_fields(item)
-        for type_ in others:
-            if _has_reached(type_, item):
-                self._record(type_, {})
-        self.finish(item)
+        self._report("works")
+
+    def close(self, status: str = "completed") -> None:
+        """Close the item without its result."""
+        if not self.closed:
+            has_status = isinstance(getattr(self._begun, "status", None), str)
+            self.finish(_evolve(self._begun, status=status) if has_status else self._begun)
 
     def _write_fields(self, item: Item) -> None:
         for delta_field in ITEM_DELTA_FIELDS[item.type]:
@@ -570,17 +636,12 @@ class _FinishedItemWriter(ItemWriter):
             self._delta(delta_field, index, delta)
 
 
-def _has_reached(progress: str, item: Item) -> bool:
-    """Return whether the event with this progress was sent for an item that is now in this state."""
+def _ending_of(item: Item) -> str:
+    """Return the step by which an item in this state has ended; empty if it did not reach its end."""
     status = getattr(item, "status", None) or "completed"
-    failed = status == "failed" or bool(getattr(item, "error", None))
-    match PROGRESS[progress].step:
-        case "ends":
-            return status == "completed" and not failed
-        case "fails":
-            return failed
-        case _:
-            return True
+    if status == "failed" or getattr(item, "error", None):
+        return "fails"
+    return "ends" if status == "completed" else ""
 
 
 def without_text(model: _M, *texts: str) -> _M:
@@ -725,10 +786,25 @@ class Emitter:
         )
         return self._add(FunctionCallWriter(self._recorder, len(self._items), item))
 
+    def call(self, item: Item) -> CallWriter:
+        """Open a call of any type whose text grows by deltas, such as ``mcp_call``, and return its writer."""
+        return self._add(CallWriter(self._recorder, len(self._items), item))
+
+    def audio(self, data: str = "", transcript: str = "") -> list[Event]:
+        """Send a piece of audio in Base64, a piece of its transcript, or both. They belong to no item."""
+        self._recorder.check_in_progress()
+        for type_, delta in (("response.audio.delta", data), ("response.audio.transcript.delta", transcript)):
+            if delta:
+                self._recorder.record(type_, delta=delta)
+        return self.events()
+
     def item(self, item: Item, *, split: Callable[[str], Iterable[str]] = split_words) -> list[Event]:
         """Write a finished item of any type, in the steps of its type. ``split`` cuts its texts into deltas."""
-        self._add(_FinishedItemWriter(self._recorder, len(self._items), item, split))
-        return self.events()
+        return self.open(item, split=split).done_with(item)
+
+    def open(self, item: Item, *, split: Callable[[str], Iterable[str]] = split_words) -> OpenItemWriter:
+        """Open an item of any type that has its texts, but not its result, and return its writer. Call ``done_with`` next."""
+        return self._add(OpenItemWriter(self._recorder, len(self._items), item, split))
 
     def _add(self, writer: _W) -> _W:
         self._items.append(writer)
@@ -771,10 +847,7 @@ class Emitter:
         return self._end("response.failed", {"status": "failed", "usage": usage, "error": error}, body)
 
     def cancel(self) -> list[Event]:
-        """End the response because it was cancelled: close open items as incomplete, and set the status to ``cancelled``.
-
-        The specification has no event for this, so it is ``response.incomplete`` with a response of that status.
-        """
+        """End the response as ``cancelled``: close open items as incomplete. There is no event for it but ``response.incomplete``."""
         return self._end("response.incomplete", {"status": "cancelled"})
 
     def end(self, response: Response) -> list[Event]:

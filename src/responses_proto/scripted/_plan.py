@@ -6,6 +6,7 @@ approved, then tool calls and text.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -29,6 +30,7 @@ from ._grammars import sample_grammar
 from ._hosted import HOSTED, search_tools
 from ._mcp import answer_approvals, call_tool, list_tools
 from ._offers import choose_calls
+from ._rate_limits import exceeded_headers
 from ._steps import (
     EmitCall,
     EmitItem,
@@ -41,7 +43,7 @@ from ._steps import (
     ScriptedStep,
     Wait,
 )
-from ._words import answer_text, describe_outputs
+from ._words import answer_text, describe_outputs, repeat_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -55,8 +57,11 @@ __all__ = ["plan_answer"]
 
 _UNFINISHED_TEXT: Final = "This is as far as I"
 _SLOW_DELAY: Final = 0.2  # seconds between two words
+_TOO_MANY_REQUESTS: Final = 429
 _RETRY_AFTER: Final = 1.0  # seconds
 _ENCRYPTED_CONTENT: Final = "c2NyaXB0ZWQ="
+_STEP_BY_STEP: Final = re.compile(r"\bstep[ -]by[ -]step\b", re.IGNORECASE)
+_STEPS_WORDS: Final = 100  # of the reasoning then
 
 _SUMMARY_PARTS: Final[Mapping[str, int]] = {"minimal": 1, "low": 1, "medium": 2, "high": 3}
 """Effort -> the number of reasoning summaries. Any other effort has them all."""
@@ -93,27 +98,42 @@ def plan_answer(turn: ScriptedTurn, ids: Callable[[str], str], script: ScriptRul
 def _error(status: str, retry_after: str = "") -> APIError:
     number = int(status)
     type_, code = _ERRORS.get(number) or _ERRORS[number // 100 * 100]
+    seconds = float(retry_after) if retry_after else _RETRY_AFTER if number in (429, 503) else None
     return APIError.for_status(number)(
         f"The input asks for an error with status {status}.",
         status=number,
         type=type_,
         code=code,
-        retry_after=float(retry_after) if retry_after else _RETRY_AFTER if number in (429, 503) else None,
+        retry_after=seconds,
+        headers=exceeded_headers(seconds) if number == _TOO_MANY_REQUESTS and seconds else None,
     )
 
 
 def _reasoning(turn: ScriptedTurn) -> Iterator[ScriptedStep]:
     reasoning = turn.request.reasoning or ReasoningConfig()
+    if "think" in turn.markers:
+        yield _long_reasoning(turn, int(turn.markers["think"]))
+        return
     if (reasoning.effort or "none") == "none" and not (reasoning.summary or reasoning.generate_summary):
+        return
+    if _STEP_BY_STEP.search(turn.prompt):
+        yield _long_reasoning(turn, _STEPS_WORDS)
         return
     summaries = (
         f"The last input has {len(turn.prompt.split())} words. I answer by the script.",
         f"There are {len(turn.context)} items to consider, and {len(turn.request.tools or ())} tools.",
         "I have looked at it from all sides.",
     )
-    encrypted = _ENCRYPTED_CONTENT if turn.includes("reasoning.encrypted_content") else None
     count = _SUMMARY_PARTS.get(reasoning.effort or "low")
-    yield EmitReasoning(summaries=summaries[:count], encrypted_content=encrypted)
+    yield EmitReasoning(summaries=summaries[:count], encrypted_content=_encrypted(turn))
+
+
+def _long_reasoning(turn: ScriptedTurn, words: int) -> EmitReasoning:
+    return EmitReasoning(summaries=(repeat_words(words),), encrypted_content=_encrypted(turn))
+
+
+def _encrypted(turn: ScriptedTurn) -> str | None:
+    return _ENCRYPTED_CONTENT if turn.includes("reasoning.encrypted_content") else None
 
 
 # ---- phases

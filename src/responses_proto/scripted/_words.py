@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ._request import ScriptedTurn
 
-__all__ = ["answer_text", "describe_outputs"]
+__all__ = ["answer_text", "describe_outputs", "repeat_words"]
 
 _TOPIC: Final = re.compile(r"\babout\s+((?:an?\s+|the\s+)?[\w' -]{1,60})", re.IGNORECASE)
 _STORY: Final = re.compile(r"\bstory\b", re.IGNORECASE)
@@ -33,6 +33,11 @@ _KEYWORD: Final = re.compile(
     r"\b(?!(?:what|which|when|where|that|this|there|tell|please|about|with|have|your|will)\b)\w{4,}"
 )
 """A word of at least four letters that is not a common function word."""
+
+
+def repeat_words(count: int) -> str:
+    """Return a text of this many words."""
+    return " ".join(itertools.islice(itertools.cycle(_story("a unicorn").split()), count))
 
 
 def describe_outputs(outputs: Sequence[str]) -> str:
@@ -55,8 +60,7 @@ def answer_text(turn: ScriptedTurn, report: str = "") -> str:  # noqa: PLR0911 -
     if "context" in turn.markers:
         return "\n".join(_context_lines(turn)) or "nothing"
     if "long" in turn.markers:
-        words = itertools.cycle(_story("a unicorn").split())
-        return " ".join(itertools.islice(words, int(turn.markers["long"])))
+        return repeat_words(int(turn.markers["long"]))
     if report := report or describe_outputs([output_text(output) for output in turn.outputs]):
         return report
     if _STORY.search(turn.prompt):

@@ -40,6 +40,7 @@ MARKERS: Final = (
     Marker("wait",       "SECONDS",          _SECONDS,                     "a pause before the first output"),
     Marker("slow",       "[SECONDS]",        rf"(?:{_SECONDS})?",          "a pause between two words (default: 0.2)"),
     Marker("long",       "WORDS",            r"\d{1,5}",                   "a text of this many words"),
+    Marker("think",      "WORDS",            r"\d{1,5}",                   "a reasoning item of this many words before the answer"),
     Marker("calls",      "NUMBER",           r"\d{1,2}",                   "this many function calls in one response, if the request allows parallel calls"),
     Marker("answer",     "",                 r"",                          "a text, even if tools are offered"),
     Marker("commentary", "",                 r"",                          "a message with the phase `commentary` before the answer, whose phase is `final_answer`"),

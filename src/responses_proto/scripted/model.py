@@ -10,8 +10,9 @@ What the model does depends on the request:
 * If the message asks about something said earlier, it quotes that.
 * Otherwise it echoes the message.
 
-``reasoning.effort`` (other than ``none``) adds a reasoning item before the answer. ``max_output_tokens`` cuts the answer off. A
-word is one token. Markers in the last user message, such as ``[refuse]`` or ``[error 429]``, ask for rare behaviour:
+``reasoning.effort`` (other than ``none``) adds a reasoning item before the answer, a long one if the message asks to go step by step.
+``max_output_tokens`` cuts the answer off, or the reasoning before it. A word is one token. The ``x-ratelimit-*`` headers state limits that
+are never enforced. Markers in the last user message, such as ``[refuse]`` or ``[error 429]``, ask for rare behaviour:
 :data:`responses_proto.scripted.MARKERS` lists them. The rules of a :class:`~responses_proto.scripted.ScriptRules` come before all
 of this.
 """
@@ -29,6 +30,7 @@ from ._cache import PromptCache
 from ._checks import check_turn
 from ._hosted import PAGE
 from ._plan import plan_answer
+from ._rate_limits import rate_limit_headers
 from ._request import count_tokens, read_turn
 from ._steps import EmitCall, EmitItem, EmitMessage, EmitReasoning, EndEarly, Fail, Refuse, ScriptedStep, Wait
 
@@ -70,7 +72,11 @@ class Scripted:
         """
         turn = read_turn(request, reply.context)
         check_turn(turn)
-        writer = _AnswerWriter(turn, reply, self.delay, self._cache.tokens_read(request, reply.context))
+        input_tokens = count_tokens(reply.context, request.instructions or "")
+        for name, value in rate_limit_headers(input_tokens).items():
+            reply.set_header(name, value)
+        cached_tokens = self._cache.tokens_read(request, reply.context)
+        writer = _AnswerWriter(turn, reply, self.delay, input_tokens, cached_tokens)
         await writer.write(plan_answer(turn, random_id, self.script))
 
     async def count(self, request: InputTokensRequest, context: Sequence[Item]) -> int:
@@ -85,8 +91,9 @@ class _TokenLimitReached(Exception):  # noqa: N818 - ends the answer normally, a
 class _AnswerWriter:
     """Writes one answer to the reply."""
 
-    def __init__(self, turn: ScriptedTurn, reply: Reply, delay: float, cached_tokens: int) -> None:
+    def __init__(self, turn: ScriptedTurn, reply: Reply, delay: float, input_tokens: int, cached_tokens: int) -> None:
         self._turn = turn
+        self._input_tokens = input_tokens
         self._cached_tokens = cached_tokens
         self._reply = reply
         self._delay = delay
@@ -107,19 +114,19 @@ class _AnswerWriter:
             await self._reply.complete(self._usage())
 
     def _usage(self) -> Usage:
-        request = self._turn.request
-        input_tokens = count_tokens(self._turn.context, request.instructions or "")
         return Usage(
-            input_tokens=input_tokens,
+            input_tokens=self._input_tokens,
             output_tokens=self._output_tokens,
-            total_tokens=input_tokens + self._output_tokens,
+            total_tokens=self._input_tokens + self._output_tokens,
             input_tokens_details=InputTokensDetails(
-                cached_tokens=self._cached_tokens, cache_write_tokens=input_tokens - self._cached_tokens
+                cached_tokens=self._cached_tokens, cache_write_tokens=self._input_tokens - self._cached_tokens
             ),
             output_tokens_details=OutputTokensDetails(reasoning_tokens=self._reasoning_tokens),
         )
 
     async def _write_step(self, step: ScriptedStep) -> None:
+        if self._tokens_left == 0 and not isinstance(step, Wait | EndEarly | Fail):
+            raise _TokenLimitReached  # before an item is opened that would stay empty
         match step:
             case EmitReasoning():
                 await self._write_reasoning(step)

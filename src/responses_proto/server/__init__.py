@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from .reply import FunctionCallReply as FunctionCallReply
     from .reply import ItemReply as ItemReply
     from .reply import MessageReply as MessageReply
+    from .reply import OpenItemReply as OpenItemReply
     from .reply import ReasoningReply as ReasoningReply
     from .reply import Reply as Reply
     from .service import Service as Service
     from .service import SupportsCompact as SupportsCompact
     from .service import SupportsCount as SupportsCount
+    from .service import SupportsModels as SupportsModels
     from .stores import HistoryLink as HistoryLink
     from .stores import MemoryStore as MemoryStore
     from .stores import RedisStore as RedisStore
@@ -48,8 +50,16 @@ else:
             "._task": ("Handler",),
             ".app": ("ResponsesApp",),
             ".relaying": ("ChooseClient", "Relay", "relay"),
-            ".reply": ("EventTap", "FunctionCallReply", "ItemReply", "MessageReply", "ReasoningReply", "Reply"),
-            ".service": ("Service", "SupportsCompact", "SupportsCount"),
+            ".reply": (
+                "EventTap",
+                "FunctionCallReply",
+                "ItemReply",
+                "MessageReply",
+                "OpenItemReply",
+                "ReasoningReply",
+                "Reply",
+            ),
+            ".service": ("Service", "SupportsCompact", "SupportsCount", "SupportsModels"),
             ".stores": (
                 "HistoryLink",
                 "MemoryStore",

@@ -27,6 +27,7 @@ from ..models.events import ErrorEvent
 from ..protocol._requests import INVALID
 from ..protocol.emitter import DONE
 from ..protocol.sse import encode_frame
+from ._response_headers import HEADER_NAME, HEADER_VALUE
 from ._task import internal_error
 from .stores._base import encode
 
@@ -75,8 +76,6 @@ _SSE: Final = {
 
 _MAX_STATUS: Final = 599
 _MAX_RETRY_AFTER: Final = 1e9  # seconds; a larger number, such as infinity, is not a delay
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.1
-_HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 _FORWARDED_HEADERS: Final = ("allow", "retry-after", "www-authenticate", "x-ratelimit-", "x-should-retry")
 """Prefixes of the headers of an error that the client gets. Other headers may describe the body of an upstream server."""
 
@@ -165,6 +164,10 @@ class JSONResponse:
     headers: Mapping[str, str]
     body: bytes
 
+    def with_headers(self, headers: Mapping[str, str]) -> JSONResponse:
+        """Return the same response with further headers. Its own stand."""
+        return attrs.evolve(self, headers={**headers, **self.headers}) if headers else self
+
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         """Send the response."""
         await send(_start(self.status, {**self.headers, "content-length": str(len(self.body))}))
@@ -185,9 +188,7 @@ def error_response(error: APIError) -> JSONResponse:
     forwarded = {
         name: value.strip()
         for name, value in error.headers.items()
-        if name.lower().startswith(_FORWARDED_HEADERS)
-        and _HEADER_NAME.fullmatch(name)
-        and _HEADER_VALUE.fullmatch(value)
+        if name.lower().startswith(_FORWARDED_HEADERS) and HEADER_NAME.fullmatch(name) and HEADER_VALUE.fullmatch(value)
     }
     headers = forwarded | JSON_HEADERS
     if error.retry_after is not None:
@@ -250,12 +251,14 @@ class DeferredJSON:
 
     work: Callable[[], Awaitable[JSONResponse]]
     """Returns the response. May raise an ``APIError``, which becomes the response."""
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """Further headers, read when the work is done."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Work, then send the response."""
 
         async def respond(send: Send, _tasks: TaskGroup) -> None:
-            response = await catch_errors(self.work())
+            response = (await catch_errors(self.work())).with_headers(self.headers)
             await response(scope, receive, send)
 
         await _while_connected(receive, send, respond)
@@ -267,6 +270,8 @@ class EventStreamResponse:
 
     work: Callable[[EventSink], Awaitable[None]]
     """Delivers the events to a sink. May raise an ``APIError``: before anything was sent, it becomes the response; later, an event."""
+    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    """Further headers, read when the first events are delivered."""
     keepalive: float | None = None
     """Seconds of silence after which a comment is sent; ``None`` sends none."""
 
@@ -274,7 +279,7 @@ class EventStreamResponse:
         """Work, and send the events meanwhile. The work is cancelled if the client leaves."""
 
         async def stream(send: Send, tasks: TaskGroup) -> None:
-            writer = _StreamWriter(send)
+            writer = _StreamWriter(send, self.headers)
             if self.keepalive is not None:
                 tasks.start_soon(writer.keep_alive, self.keepalive, tasks.cancel_scope)
             error = await catch_errors(self.work(writer.sink))
@@ -284,7 +289,7 @@ class EventStreamResponse:
                 await writer.write(b"" if writer.has_events else _error_frame(error), more=False)
             else:
                 writer.started = True
-                await error(scope, receive, send)
+                await error.with_headers(self.headers)(scope, receive, send)
 
         await _while_connected(receive, send, stream)
 
@@ -292,10 +297,11 @@ class EventStreamResponse:
 class _StreamWriter:
     """Writes the body of an event stream. Its head goes out with the first bytes."""
 
-    def __init__(self, send: Send) -> None:
+    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
         self.started = False
         self.has_events = False
         self._send = send
+        self._headers = headers
         self._last_write = anyio.current_time()
         self._is_writing = False
         self._comment_sent: anyio.Event | None = None  # while a comment is being sent
@@ -335,7 +341,7 @@ class _StreamWriter:
     async def _write(self, data: bytes, *, more: bool = True) -> None:
         if not self.started:
             self.started = True
-            await self._send(_start(200, _SSE))
+            await self._send(_start(200, {**self._headers, **_SSE}))
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
         self._last_write = anyio.current_time()
 

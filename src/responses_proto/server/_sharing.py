@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from ..models.items import Item
-    from .stores import SharedStore, StoredResponse, WireEvent
+    from .stores import SharedStore, Signal, StoredResponse, WireEvent
 
 __all__ = ["LeaseLostError", "LeasedStore", "Sharing"]
 
@@ -38,6 +38,7 @@ _LEASED: Final = 0.75  # of `lease_seconds`, as are the next two
 _RENEWED: Final = 0.25
 _CHECKED: Final = 0.1
 _RETRY_INTERVAL: Final = 0.2  # seconds
+_DELETE_INTERVAL: Final = 0.02  # seconds between two looks whether a response is gone
 _SIGNAL_SECONDS: Final = 5.0  # that are waited for signals at a time
 
 _log: Final = logging.getLogger(__name__)
@@ -57,6 +58,9 @@ class _Task(Protocol):
     def lose(self) -> None: ...
 
     async def stop(self) -> None: ...
+
+    @property
+    def visible_events(self) -> Sequence[WireEvent]: ...
 
 
 class Sharing:
@@ -143,21 +147,36 @@ class Sharing:
                     await self._has_leases.wait()
                 try:
                     for response_id, what in await self.store.asked(self.owner, _SIGNAL_SECONDS):
-                        if (leased := self.leased.get(response_id)) is not None:
-                            if what == "delete":
-                                leased.task.discard()
-                                await self.store.delete(response_id)
-                            tasks.start_soon(_stop, leased.task)
+                        tasks.start_soon(self._obey, response_id, what)
                 except Exception as error:  # noqa: BLE001 - a store that fails now may work later
                     self._note_failure(error)
                     await anyio.sleep(_RETRY_INTERVAL)
 
+    async def _obey(self, response_id: str, what: Signal) -> None:
+        """Do what another server asks for."""
+        leased = self.leased.get(response_id)
+        try:
+            if leased is not None and leased.task.visible_events:
+                if what == "delete":
+                    leased.task.discard()
+                await leased.task.stop()
+            if what == "delete":
+                await self.store.delete(response_id)
+                if (leased := self.leased.get(response_id)) is not None:  # it was announced, and has written nothing
+                    leased.lose()
+        except Exception:  # noqa: BLE001 - it must not end the others
+            _log.exception("%s could not be stopped", response_id)
 
-async def _stop(task: _Task) -> None:
-    try:
-        await task.stop()
-    except Exception:  # noqa: BLE001 - it must not end the others
-        _log.exception("%s could not be stopped", task.id)
+    async def delete_elsewhere(self, response_id: str) -> bool:
+        """Let the server that works on a response delete it. Return whether it did, before its lease ran out."""
+        if not await self.store.ask(response_id, "delete"):
+            return False
+        give_up = anyio.current_time() + self.patience
+        while await self.store.owner(response_id) is not None:
+            if anyio.current_time() > give_up:
+                return False
+            await anyio.sleep(_DELETE_INTERVAL)
+        return True
 
 
 class LeasedStore:

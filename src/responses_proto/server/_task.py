@@ -83,6 +83,7 @@ INTERNAL_ERROR_MESSAGE: Final = "The server met an error while it worked on the 
 """All that a client learns about an unexpected exception, whose text may contain secrets."""
 
 _SHUT_DOWN: Final = "The server was shut down while it worked on the response."
+_NOT_STORED: Final = "The response could not be stored."
 _START_AFTER: Final = 1.0  # seconds that a handler has for raising an error that becomes an HTTP response
 _SAVE_TIMEOUT: Final = 5.0  # seconds for saving a response whose task is being cancelled
 
@@ -103,8 +104,8 @@ def failure_events(response: Response, position: int, number: int) -> list[WireE
     body = ErrorBody(type="server_error", code=error.code, message=error.message, param=None)
     error_event = ErrorEvent(sequence_number=number, message=error.message, code=error.code, param=None, error=body)
     ending = ResponseFailed(sequence_number=number + 1, response=response)
-    events: list[Event] = [error_event, ending]
-    return [WireEvent(position + n, event.type, dumps(event)) for n, event in enumerate(events)]
+    last: list[Event] = [error_event, ending]
+    return [WireEvent(position + n, event.type, dumps(event)) for n, event in enumerate(last)]
 
 
 def _taken_over() -> APIError:
@@ -126,7 +127,8 @@ class ResponseTask:
     ``input`` are the items of the request, and ``context`` the history followed by the input. ``history`` is the history if the
     store cannot look it up; it is stored with the response. ``running`` is the table that the task adds itself to while a client
     may know its id. With ``sharing``, other servers follow the response too, and the task writes with a lease. ``service`` is what
-    must not be collected meanwhile. ``meta`` is what else is known of the request. The other parameters are those of :class:`Service`.
+    must not be collected meanwhile. ``meta`` is what else is known of the request, and ``response_headers`` gets the headers that the
+    handler sets. The other parameters are those of :class:`Service`.
     """
 
     def __init__(
@@ -144,6 +146,7 @@ class ResponseTask:
         context: Sequence[Item],
         history: Sequence[Item] | None = None,
         meta: RequestMeta | None = None,
+        response_headers: dict[str, str] | None = None,
     ) -> None:
         self._emitter = Emitter(request, now=clock(), ids=ids)
         self.id: str = self._emitter.response.id
@@ -163,7 +166,15 @@ class ResponseTask:
         self._running = running
         self._service = service  # a tenant's lives as long as a task of it
         self._history = None if history is None else [*history]
-        self._reply = Reply(self._emitter, self._publish, clock, context=context, meta=meta, relaying=self)
+        self._reply = Reply(
+            self._emitter,
+            self._publish,
+            clock,
+            context=context,
+            meta=meta,
+            relaying=self,
+            response_headers=response_headers,
+        )
         self._scope = anyio.CancelScope()  # of the handler
         self._sink: EventSink | None = None
         self._sink_error: Exception | None = None
@@ -180,6 +191,7 @@ class ResponseTask:
         self._events: list[WireEvent] = []
         self._visible = 0
         self._finished = False
+        self._end_unsaved = False
         self._new_events: anyio.Event | None = None  # set when there are more; exists only while a follower waits
 
     @property
@@ -293,11 +305,14 @@ class ResponseTask:
     async def wait_for_events(self, number: int) -> Sequence[WireEvent]:
         """Return the events from a position on; wait if there are none yet. Empty at the end of the response.
 
-        Only for a response that is stored, and either streamed or in the background.
+        Only for a response that is stored, and either streamed or in the background. Raises ``APIError`` instead of returning the end of
+        a response in the background that could not be stored.
         """
         while number >= self._visible and not self._finished:
             self._new_events = self._new_events or anyio.Event()
             await self._new_events.wait()
+        if self._end_unsaved and number >= self._visible:
+            raise APIError.for_status(500)(_NOT_STORED, status=500, type="server_error", code="server_error")
         return self._events[number : self._visible]
 
     # -- inside
@@ -399,6 +414,10 @@ class ResponseTask:
         if self.ended:
             if not await self._try_save():
                 encoded = self._replace_end(encoded)
+                if not await self._try_save() and self.background and self._should_store:
+                    # Its events are told again from the store. What is not there must not be told now.
+                    self._end_unsaved = True
+                    return
         elif self._should_store and (self.background or (self._leased is not None and self._keeps_events)):
             await self._store.add_events(self.id, encoded)
         self._visible = len(self._events)
@@ -437,7 +456,7 @@ class ResponseTask:
 
     def _replace_end(self, events: list[WireEvent]) -> list[WireEvent]:
         """Make the response ``failed`` because it could not be stored. Return ``events`` with the matching end."""
-        error = ResponseError(code="server_error", message="The response could not be stored.")
+        error = ResponseError(code="server_error", message=_NOT_STORED)
         self._replaced = attrs.evolve(
             self.response, status="failed", error=error, incomplete_details=None, completed_at=None
         )

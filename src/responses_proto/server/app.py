@@ -26,7 +26,7 @@ The endpoints, each with and without ``/v1``::
     POST   /responses/compact              shorten a history
     POST   /responses/input_tokens         count the tokens of an input
            /conversations...               conversations and their items
-    GET    /models, /models/{id}           the names passed as ``models``
+    GET    /models, /models/{id}           the names passed as ``models``, and those that the handler knows
     GET    /openapi.json                   a description of these endpoints and their bodies (OpenAPI 3.1); needs no key
     GET    /healthz                        whether the server answers; needs no key
     WebSocket /responses                   many requests on one connection
@@ -57,7 +57,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal, Self, TypeAlias, TypeVar, cast
 
 import attrs
 
@@ -90,7 +91,7 @@ from ._openapi import openapi_document, with_servers
 from ._origins import OriginPolicy
 from ._task import INTERNAL_ERROR_MESSAGE
 from ._websocket import WebSockets, deny_websocket
-from .service import Handler, Service
+from .service import Handler, Service, SupportsModels
 from .webhooks import WebhookSender
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ if TYPE_CHECKING:
 
     from ..models._base import Model
     from ..protocol._requests import UnknownParameters
+    from ..typing import JSONObject
     from ._access import AcceptedKeys
     from ._http import ASGI, ASGIMessage, Receive, Scope, Send
     from ._task import EventSink
@@ -198,9 +200,8 @@ class ResponsesApp:
             self.service.on_background_end = self._webhooks.notify
         self._entered = contextlib.AsyncExitStack()
         self._origin_policy = OriginPolicy(allow_hosts, allow_origins, trusts_callers=self._keys is not None)
-        self._models = [
-            {"id": name, "object": "model", "created": int(clock()), "owned_by": "responses_proto"} for name in models
-        ]
+        self._models = [*models]
+        self._created = int(clock())
         if unknown_parameters not in (None, "refuse", "pass"):
             raise UsageError(f"unknown_parameters must be 'refuse', 'pass' or None, got {unknown_parameters!r}")
         self._unknown_parameters: UnknownParameters = unknown_parameters
@@ -347,7 +348,13 @@ class ResponsesApp:
         create = self._parse(body, CreateResponse)
         fingerprint = fingerprint_of(request.headers, body)
         service = self._service_for(request)
-        prepare = functools.partial(service.prepare, create, meta=request.scope[META])
+        headers: dict[str, str] = {}  # that the handler sets; one in the background is too late for that
+        prepare = functools.partial(
+            service.prepare,
+            create,
+            meta=request.scope[META],
+            response_headers=None if create.background else headers,
+        )
 
         async def respond() -> JSONResponse:
             async with self._idempotent.claim(service, fingerprint) as claim:
@@ -370,10 +377,12 @@ class ResponsesApp:
                     deliver = functools.partial(service.follow, answer, 0)
             await deliver(sink)
 
-        return self._event_stream(stream) if create.stream else DeferredJSON(respond)
+        return self._event_stream(stream, headers) if create.stream else DeferredJSON(respond, headers)
 
-    def _event_stream(self, work: Callable[[EventSink], Awaitable[None]]) -> EventStreamResponse:
-        return EventStreamResponse(work, keepalive=self._keepalive)
+    def _event_stream(
+        self, work: Callable[[EventSink], Awaitable[None]], headers: Mapping[str, str] = MappingProxyType({})
+    ) -> EventStreamResponse:
+        return EventStreamResponse(work, headers, keepalive=self._keepalive)
 
     async def _retrieve(self, request: Request) -> ASGI:
         params = read_retrieve_params(request.query_params.multi_items())
@@ -416,15 +425,23 @@ class ResponsesApp:
 
     # -- models
 
-    async def _list_models(self, _request: Request) -> ASGI:
-        return await json_response({"object": "list", "data": self._models})
+    async def _list_models(self, request: Request) -> ASGI:
+        data = [self._model_object(name) for name in await self._model_names(request)]
+        return await json_response({"object": "list", "data": data})
 
     async def _model(self, request: Request) -> ASGI:
         name = path_param(request, "model")
-        for model in self._models:
-            if model["id"] == name:
-                return await json_response(model)
+        if name in self._models or name in await self._model_names(request):
+            return await json_response(self._model_object(name))
         raise not_found("model", name, "model")
+
+    async def _model_names(self, request: Request) -> list[str]:
+        handler = cast("object", self.service.handler)
+        found = await handler.models(request.scope[META].headers) if isinstance(handler, SupportsModels) else ()
+        return [*dict.fromkeys([*self._models, *found])]
+
+    def _model_object(self, name: str) -> JSONObject:
+        return {"id": name, "object": "model", "created": self._created, "owned_by": "responses_proto"}
 
     # -- the server itself
 

@@ -32,9 +32,10 @@ from ..exceptions import (
     TransportError,
 )
 from ..models.events import ResponseFailed
-from ..protocol.emitter import Emitter, FunctionCallWriter, ItemWriter, MessageWriter, ReasoningWriter
+from ..protocol.emitter import Emitter, FunctionCallWriter, ItemWriter, MessageWriter, OpenItemWriter, ReasoningWriter
 from ._context import normalize_items
 from ._relayed import RelayedResponse, copy_of, id_in, is_beside, upstream_input
+from ._response_headers import checked_header_name, checked_header_value
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from ._relayed import Ending
     from .stores import WireEvent
 
-__all__ = ["EventTap", "FunctionCallReply", "ItemReply", "MessageReply", "ReasoningReply", "Reply"]
+__all__ = ["EventTap", "FunctionCallReply", "ItemReply", "MessageReply", "OpenItemReply", "ReasoningReply", "Reply"]
 
 W = TypeVar("W", bound=ItemWriter)
 
@@ -151,6 +152,14 @@ class FunctionCallReply(ItemReply[FunctionCallWriter]):
         await self._send(self._writer.arguments(delta))
 
 
+class OpenItemReply(ItemReply[OpenItemWriter]):
+    """An item that is open until its result is there. :meth:`Reply.open` opens one."""
+
+    async def done_with(self, item: Item) -> None:
+        """Close the item with its content. The texts that it was opened with must be the same."""
+        await self._send(self._writer.done_with(item))
+
+
 class Relaying(Protocol):
     """What a reply needs of the server in order to relay."""
 
@@ -188,6 +197,7 @@ class Reply:
         context: Sequence[Item] = (),
         meta: RequestMeta | None = None,
         relaying: Relaying | None = None,
+        response_headers: dict[str, str] | None = None,
     ) -> None:
         self.context: Sequence[Item] = context
         """What the model sees, in order: the history, wherever it was stored, then the input of this request.
@@ -203,6 +213,7 @@ class Reply:
         """The parameters of the URL's query; of a repeated one, the last value."""
         self.identity: str | None = meta.identity if meta else None
         """Who calls, as ``keys`` of the application says; ``None`` if it accepts every request."""
+        self._response_headers: dict[str, str] = {} if response_headers is None else response_headers
         self._emitter = emitter
         self._clock = clock
         self._deliver = send
@@ -227,6 +238,17 @@ class Reply:
     def alias(self) -> str:
         """The other id of a response whose upstream has changed it; empty for all others. For the server only."""
         return self._relayed.alias if self._relayed is not None else ""
+
+    def set_header(self, name: str, value: str) -> None:
+        """Set a header of the HTTP response, such as ``x-ratelimit-remaining-requests``; an earlier value is replaced.
+
+        It is also sent with the error that the handler raises. It is not sent for a response over a WebSocket or in the background,
+        whose head went out before. Raises ``LocalProtocolError`` if the response has started, and ``UsageError`` if the name or the value
+        is not valid or the header is set by the server itself (``content-type``, ``connection``, …).
+        """
+        if self._emitter.state not in ("awaited", "queued"):
+            raise LocalProtocolError(f"set the header {name!r} before the response starts: its head may have been sent")
+        self._response_headers[checked_header_name(name)] = checked_header_value(name, value)
 
     async def start(self) -> None:
         """Send ``response.created`` and ``response.in_progress``. Does nothing if the response has started."""
@@ -259,6 +281,27 @@ class Reply:
         self._begin()
         (item,) = normalize_items([item], self._emitter.ids)
         await self._send(self._emitter.item(item))
+
+    def open(self, item: Item) -> OpenItemReply:
+        """Open an item of any type whose result comes later, such as a call that the server makes itself.
+
+        What an output item must have and this one lacks, such as its id, is added. Close it with :meth:`OpenItemReply.done_with`.
+        """
+        self._begin()
+        (item,) = normalize_items([item], self._emitter.ids)
+        return OpenItemReply(self._emitter.open(item), self._send)
+
+    def emitter(self) -> Emitter:
+        """Start the response, and return what makes its events, for code that writes with the engine itself.
+
+        Pass what its methods return to :meth:`send`.
+        """
+        self._begin()
+        return self._emitter
+
+    async def send(self, events: Sequence[Event]) -> None:
+        """Deliver events that the :meth:`emitter` has made."""
+        await self._send([*events])
 
     async def complete(self, usage: Usage | None = None) -> None:
         """End the response as ``completed``. Raises ``LocalProtocolError`` while an item is open: it may not be finished."""

@@ -32,7 +32,7 @@ from __future__ import annotations
 import functools
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, cast, runtime_checkable
 from weakref import WeakValueDictionary
 
@@ -75,7 +75,16 @@ if TYPE_CHECKING:
     from ._access import RequestMeta
     from .stores import SharedStore
 
-__all__ = ["EventSink", "Handler", "HistoryLookup", "ResponseTask", "Service", "SupportsCompact", "SupportsCount"]
+__all__ = [
+    "EventSink",
+    "Handler",
+    "HistoryLookup",
+    "ResponseTask",
+    "Service",
+    "SupportsCompact",
+    "SupportsCount",
+    "SupportsModels",
+]
 
 HistoryLookup: TypeAlias = Callable[[str], Sequence[Item] | None]
 """Returns the history up to and including the response with an id; ``None`` if it does not know that response."""
@@ -99,7 +108,15 @@ class SupportsCount(Protocol):
         ...
 
 
-_NEVER: Final = 2**53  # the position of an event that never comes
+@runtime_checkable
+class SupportsModels(Protocol):
+    """A handler that knows the names of its models. ``/models`` lists them after those passed to the application."""
+
+    async def models(self, headers: Mapping[str, str]) -> Sequence[str]:
+        """Return the names. ``headers`` are those of the request, with names in lower case. May raise an ``APIError``."""
+        ...
+
+
 _MAX_PIECE_BYTES: Final = 64 * 1024  # of stored events that are sent at a time
 _MAX_RUNNING_BYTES: Final = 1024 * 1024  # of stored events that are read for a look at a response that runs elsewhere
 _LOST: Final = "The server stopped while it worked on the response, and has been started again since."
@@ -233,12 +250,13 @@ class Service:
         *,
         history_lookup: HistoryLookup | None = None,
         meta: RequestMeta | None = None,
+        response_headers: dict[str, str] | None = None,
     ) -> ResponseTask:
         """Check a request, find its history, and return a task for it.
 
         Nothing has been stored or delivered yet. Call :meth:`ResponseTask.run` next, or :meth:`start` for a response in the
         background. ``history_lookup`` is asked for the previous response before the store is. ``meta`` is what the handler is
-        told of the request beside its body. Raises ``APIError`` if the request cannot be answered.
+        told of the request beside its body, and ``response_headers`` gets the headers that it sets before the response starts. Raises ``APIError`` if the request cannot be answered.
         """
         check_create(request)
         if self._tasks is None and (request.background or (self.sharing and request.stream and request.store)):
@@ -267,6 +285,7 @@ class Service:
             context=context,
             meta=meta,
             history=history if only_remembered else None,
+            response_headers=response_headers,
             handler=self.handler,
             store=self.store,
             running=self.running,
@@ -493,7 +512,7 @@ class Service:
         if self.sharing is None or self.shared is None:
             await self.store.save(failed, events=last_events)
         elif not await self.shared.save_leased(failed, owner=self.sharing.owner, events=last_events):
-            return  # another server has done so
+            return  # another server was faster
         if response.background and self.on_background_end is not None:
             self.on_background_end(response)
 
@@ -614,22 +633,14 @@ class Service:
         """Delete a response; cancel it if it is running. Raises ``APIError`` (404) if there is none."""
         async with self.locked(response_id):
             task = self.running.get(response_id)
+            is_gone = False
             if task is not None:
                 task.discard()
                 await task.stop()
-            known = task is not None or await self._deleted_elsewhere(response_id)
-            if not await self.store.delete(response_id) and not known:
+            elif self.sharing is not None:
+                is_gone = await self.sharing.delete_elsewhere(id_in_store(self.store, response_id))
+            if not await self.store.delete(response_id) and task is None and not is_gone:
                 raise not_found("response", response_id, "response_id")
-
-    async def _deleted_elsewhere(self, response_id: str) -> bool:
-        """Let the server that works on a response delete it. Return ``False`` if there is none."""
-        sharing, shared = self.sharing, self.shared
-        if sharing is None or shared is None or not await shared.ask(response_id, "delete"):
-            return False
-        with anyio.move_on_after(sharing.patience):
-            while await shared.owner(response_id) is not None:
-                await shared.watch(response_id, _NEVER, sharing.check_every)
-        return True
 
     # -- compaction and token counts
 

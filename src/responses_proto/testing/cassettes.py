@@ -8,8 +8,11 @@
     async with FakeServer(replay("story.json")) as server: ...         # from the file, on a socket or in memory
 
 A cassette is a JSON file with one entry for each exchange, in the order of sending: method, path and body of the request, a few
-headers that are known to be harmless, and the status, headers and body of the answer as the client received it. The body is a list of
-pieces, each with the seconds since the request was sent, and a note on how it ended. Compression is undone.
+headers that are known to be harmless, and the status, headers and body of the answer as the client received it. A message over a
+WebSocket is an exchange, too (``"message": true``), up to the next one. Each event is a line of the file. ``pieces`` says in which
+pieces the body came: for each, the seconds since the request was sent and its length in bytes. Compression is undone.
+
+A request gets the answer that was recorded for the same method, path, query and body; see :func:`replay`.
 
 The file has no secrets:
 
@@ -30,68 +33,43 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import functools
+import difflib
 import json
 import os
 import re
-import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, cast
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
-import anyio
 import attrs
 
-from ..client._secrets import MIN_SECRET_LENGTH, redact, secrets_in
-from ..client.transport.http import HTTPTransport
-from ..exceptions import DeadlineExceeded, LocalProtocolError, StreamTruncated, TransportError, UsageError
-from ..models.content import CONTENT_TYPES
-from ..models.events import EVENT_TYPES
-from ..models.items import ITEM_TYPES
-from ..models.response import Response
-from ..models.tools import TOOL_TYPES
+from ..exceptions import LocalProtocolError, UsageError
+from ._redaction import Redaction, safe_query
 from .fake.answers import Answer
+from .fake.exchange import base_length
 from .fake.faults import Fault
-from .fake.server import Script
+from .fake.script import Script, ScriptStep
 from .fake.steps import Close, Pause, Reset, Stall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from types import TracebackType
+    from collections.abc import Iterator, Mapping
 
-    from ..client.transport.base import Transport, WireReply, WireRequest
-    from ..client.transport.http import HTTPClient
-    from .fake.exchange import ServerExchange
+    from .fake.exchange import Request
     from .fake.steps import Step
 
-__all__ = ["Cassette", "RecordedExchange", "Recorder", "record", "replay"]
+__all__ = ["Cassette", "Match", "RecordedExchange", "endpoint_of", "replay"]
 
-FORMAT: Final = "responses-proto-cassette/1"
+FORMAT: Final = "responses-proto-cassette/2"
 AnswerEnd: TypeAlias = Literal["finished", "closed", "reset", "left", "unanswered"]
 """How an answer ended.
 
 ``finished``: complete. ``closed``: the server closed the connection early. ``reset``: the connection broke. ``left``: the client
 stopped reading. ``unanswered``: there was no answer.
 """
-
-_SAFE_HEADERS: Final = frozenset(
-    {"accept", "accept-encoding", "content-type", "date", "idempotency-key", "openai-processing-ms", "openai-version"}
-    | {"request-id", "retry-after", "retry-after-ms", "server", "user-agent", "x-request-id"}
+VOLATILE: Final = frozenset(
+    {"client_metadata", "metadata", "prompt_cache_key", "safety_identifier", "stream_id", "user"}
 )
-_SAFE_PREFIXES: Final = ("x-ratelimit-",)
-_PROTOCOL_PARAMETERS: Final = frozenset(
-    {"after", "api-version", "before", "include", "include[]", "limit", "order", "starting_after", "stream"}
-)
-_SECRET_FIELD: Final = re.compile(
-    r"(?i)authorization|cookie|secret|password|credential|api[-_]?key|(?:access|auth|bearer)[-_]?token"
-)
-# ^ narrower than for headers, because bodies have harmless fields such as `token` and `prompt_cache_key`
-_SECRET_PARAMETER: Final = re.compile(r"(?i)key|token|sig|secret|pass|pwd|credential|auth|session|policy|jwt|code$")
-_RANDOM: Final = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[\w.~+/=%-]{16,}", re.ASCII)
-"""Matches what looks like a key, whatever it is called."""
-_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s\"'<>\\^`{|}]+")
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"')
-_ENDPOINT: Final = re.compile(r"/(?:responses|conversations)(?:/.*)?$")
+"""Fields of a request that programs often make anew for each run, and that do not change what is asked."""
 
 
 @attrs.define(kw_only=True)
@@ -102,6 +80,8 @@ class RecordedExchange:
     path: str
     """The path below the base URL, percent-encoded."""
     query: str = ""
+    message: bool = False
+    """Whether it is a message over a WebSocket. Its answer is kept as an event stream."""
     request_headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     request_body: bytes = attrs.field(default=b"", repr=False)
     status: int = 0
@@ -112,6 +92,11 @@ class RecordedExchange:
     pieces: list[tuple[float, bytes]] = attrs.field(factory=list[tuple[float, bytes]], repr=False)
     """The body: (seconds since the request was sent, bytes)."""
     end: AnswerEnd = "left"
+
+    @property
+    def body(self) -> bytes:
+        """The body of the answer."""
+        return b"".join(piece for _, piece in self.pieces)
 
     def answer(self, *, speed: float | None = None) -> Answer:
         """Return the answer, to be given by a ``FakeServer``. ``speed`` is as for :func:`replay`."""
@@ -162,10 +147,12 @@ class Cassette:
             value = json.loads(content)
             file_format = value["format"]
             exchanges = [_from_json(each) for each in value["exchanges"]] if file_format == FORMAT else []
-        except (ValueError, LookupError, TypeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise UsageError(f"{os.fspath(path)!r} is not a cassette: record one with record(path)") from error
         if file_format != FORMAT:
-            raise UsageError(f"expected a cassette of the format {FORMAT!r}, got {file_format!r}: {os.fspath(path)!r}")
+            raise UsageError(
+                f"expected a cassette of the format {FORMAT!r}, got {file_format!r}: record {os.fspath(path)!r} again"
+            )
         return cls(exchanges)
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -174,282 +161,177 @@ class Cassette:
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = target.with_name(f"{target.name}.{os.getpid()}.tmp")
         value = {"format": FORMAT, "exchanges": [_to_json(each) for each in self.exchanges]}
-        text = json.dumps(value, ensure_ascii=False, indent=1)
         with open(scratch, "w", encoding="utf-8", opener=_private) as file:
-            file.write(text)
+            file.write(_readable(value) + "\n")
         scratch.replace(target)
 
-    def script(self, *, speed: float | None = None) -> Script:
+    def script(self, *, speed: float | None = None, match: Match | Sequence[str] | None = None) -> Script:
         """Return a script that gives the recorded answers. See :func:`replay`."""
-        script = Script()
-        places = dict.fromkeys((each.method, each.path) for each in self.exchanges)
-        for method, path in places:
-            answers = [
-                each.answer(speed=speed) for each in self.exchanges if (each.method, each.path) == (method, path)
-            ]
-            script.on(method, path, *answers, _no_more_answers)
-        return script
+        if match is None or callable(match):
+            return _Replay(self.exchanges, match or match_request, speed)
+        fields = tuple(match)
+        if unknown := set(fields) - {"method", "path", "query", "body"}:
+            raise UsageError(f"match must be a function, or of method, path, query and body; got {sorted(unknown)}")
+        return _Replay(
+            self.exchanges,
+            lambda one: {name: each for name, each in match_request(one).items() if name in fields},
+            speed,
+        )
 
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
 
-def _no_more_answers(exchange: ServerExchange) -> None:
-    raise LocalProtocolError(f"the cassette has no more answers to {exchange.request.method} {exchange.request.path}")
+# ---- replaying
 
 
-def replay(path: str | os.PathLike[str], *, speed: float | None = None) -> Script:
+Match: TypeAlias = Callable[[RecordedExchange], Any]
+"""Returns the JSON value by which a request is compared with those of the recording."""
+
+
+def match_request(request: RecordedExchange) -> dict[str, Any]:
+    """Return method, path, query and body of a request, a JSON body without the fields that are volatile."""
+    try:
+        body: Any = json.loads(request.request_body or b"null")
+    except ValueError:
+        body = request.request_body.decode("utf-8", "backslashreplace")
+    if isinstance(body, dict):
+        body = {name: value for name, value in cast("dict[str, Any]", body).items() if name not in VOLATILE}
+    return {"method": request.method, "path": request.path, "query": request.query, "body": body}
+
+
+def replay(
+    path: str | os.PathLike[str], *, speed: float | None = None, match: Match | Sequence[str] | None = None
+) -> Script:
     """Read a cassette, and return a script for a ``FakeServer``.
 
-    Requests are matched by method and path, and answered in the order of the recording. A request beyond the recording is an error of
-    the script. The bytes are sent in the recorded pieces: without pauses by default, or with the recorded pauses, ``speed``
-    times as fast.
+    A request gets the answer that was recorded for an equal one, in whatever order they come; equal ones are answered in the order of
+    the recording. A request that was not recorded, or comes more often than it was, is an error of the script, which says how it
+    differs from the most similar one. ``assert_all_used()`` of the script tells what was not asked for.
+
+    ``match``: what must be equal, of ``"method"``, ``"path"``, ``"query"`` and ``"body"``; by default all of them, a JSON body without
+    ``metadata``, ``user``, ``safety_identifier``, ``prompt_cache_key``, ``client_metadata`` and ``stream_id``. Or a function that
+    returns what must be equal of a request, given as a :class:`RecordedExchange` without answer. Redacted values are equal to any.
+
+    The bytes are sent in the recorded pieces: without pauses by default, or with the recorded pauses, ``speed`` times as fast.
 
     Raises ``OSError`` if the file cannot be read, and ``UsageError`` if it is not a cassette.
     """
-    return Cassette.load(path).script(speed=speed)
+    return Cassette.load(path).script(speed=speed, match=match)
 
 
-def record(path: str | os.PathLike[str], http_client: HTTPClient | Transport | None = None) -> Recorder:
-    """Return a transport that records its traffic. Pass it to ``ResponsesClient(http_client=...)`` inside its ``async with`` block.
+@attrs.frozen
+class _Recorded:
+    """The condition of a recorded answer: a request like the recorded one."""
 
-    The file is written when the block is left. ``http_client`` is as for ``ResponsesClient``; the caller closes it.
-    """
-    return Recorder(path, http_client)
+    number: int
+    key: Any
+    endpoint: str
+    match: Match
 
+    def fits(self, request: Request) -> bool:
+        return _agree(self.key, self.match(_asked(request)))
 
-class Recorder:
-    """A :class:`~responses_proto.client.transport.Transport` that records the traffic of another. Created by :func:`record`."""
-
-    def __init__(self, path: str | os.PathLike[str], http_client: HTTPClient | Transport | None = None) -> None:
-        self._path = path
-        self._owned = http_client is None or hasattr(http_client, "build_request")
-        self._inner: Transport = (
-            HTTPTransport(cast("HTTPClient | None", http_client)) if self._owned else cast("Transport", http_client)
-        )
-        self.cassette: Cassette = Cassette()
-        """The recording, without secrets; empty until the block is left."""
-        self._open: list[_OpenExchange] = []
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.cassette.exchanges = [each.redacted() for each in self._open]
-        self.cassette.save(self._path)
-        if self._owned:
-            with anyio.CancelScope(shield=True):
-                await self._inner.aclose()
-
-    async def send(self, request: WireRequest) -> WireReply:
-        """Send a request and record it."""
-        open_exchange = _OpenExchange(request)
-        self._open.append(open_exchange)
-        try:
-            reply = await self._inner.send(request)
-        except TransportError:
-            open_exchange.exchange.end = "unanswered"
-            raise
-        open_exchange.record_head(reply)
-        return _RecordedReply(reply, open_exchange)
-
-    async def aclose(self) -> None:
-        """Do nothing. Leaving the block closes the transport."""
+    def __str__(self) -> str:
+        return f"request {self.number} of the recording, {self.endpoint}"
 
 
-class _OpenExchange:
-    """An exchange that is being recorded."""
+class _Replay(Script):
+    """The script of a recording."""
 
-    def __init__(self, request: WireRequest) -> None:
-        parts = urlsplit(request.url)
-        endpoint = _ENDPOINT.search(parts.path)
-        self._request = request
-        self._userinfo = [unquote(each) for each in (parts.username, parts.password) if each]
-        self._parameters = parse_qsl(parts.query, keep_blank_values=True)
-        self._reply_secrets: set[bytes] = set()
-        self._started = time.monotonic()
-        self.exchange = RecordedExchange(
-            method=request.method,
-            path=endpoint[0] if endpoint else parts.path,
-            query=urlencode(
-                [(name, value if name in _PROTOCOL_PARAMETERS else "***") for name, value in self._parameters]
-            ),
-            request_headers=_safe_headers(request.headers),
-            request_body=request.body,
-        )
+    checks_requests = False
 
-    def now(self) -> float:
-        return round(time.monotonic() - self._started, 4)
+    def __init__(self, exchanges: Sequence[RecordedExchange], match: Match, speed: float | None) -> None:
+        super().__init__()
+        self._match = match
+        for number, exchange in enumerate(exchanges, 1):
+            condition = _Recorded(number, match(exchange), f"{exchange.method} {exchange.path}", match)
+            self._steps.append(ScriptStep(condition, exchange.answer(speed=speed)))
 
-    def record_head(self, reply: WireReply) -> None:
-        self.exchange.status = reply.status
-        self.exchange.head_after = self.now()
-        self.exchange.headers = _safe_headers(reply.headers)
-        self._reply_secrets = secrets_in(reply.headers)
+    def names(self, request: Request) -> bool:  # noqa: ARG002 - a handshake is accepted, and paths are not checked
+        return False
 
-    def redacted(self) -> RecordedExchange:
-        """Return the exchange without its secrets."""
-        exchange = self.exchange
-        answer = b"".join(piece for _, piece in exchange.pieces)
-        secrets = sorted(self._secrets(answer), key=len, reverse=True)
-        body = _redact(answer, secrets)
-        pieces: list[tuple[float, bytes]] = []
-        position = 0
-        for at, piece in exchange.pieces:
-            pieces.append((at, body[position : position + len(piece)]))
-            position += len(piece)
-        return attrs.evolve(
-            exchange,
-            path=_redact(exchange.path.encode(), secrets).decode(),
-            request_body=_redact(_without_credentials(exchange.request_body), secrets),
-            request_headers={
-                name: _redact(each.encode(), secrets).decode() for name, each in exchange.request_headers.items()
-            },
-            headers={name: _redact(each.encode(), secrets).decode() for name, each in exchange.headers.items()},
-            pieces=pieces,
-        )
+    def _find(self, request: Request) -> ScriptStep:
+        fitting = [step for step in self._steps if step.condition.fits(request)]
+        found = next((step for step in fitting if not step.used), None)
+        if found is not None:
+            return found
+        target = f"{request.method} {_asked(request).path}"
+        if fitting:
+            times = "once" if len(fitting) == 1 else f"{len(fitting)} times"
+            raise LocalProtocolError(f"the cassette has no more answers to {target}: it was recorded {times}")
+        raise LocalProtocolError(f"the cassette has no answer to {target}: {self._difference(request)}")
 
-    def _secrets(self, answer: bytes) -> set[bytes]:
-        """Return all values that were sent as credentials."""
-        found = set(self._userinfo)
-        found |= {value for name, value in self._parameters if name not in _PROTOCOL_PARAMETERS}
-        with contextlib.suppress(ValueError):
-            _mask(json.loads(self._request.body or b"null"), found)
-        for text in _strings_of(answer):
-            _mask_addresses(text, found)
-        # The words of a value: a key without `Bearer`, a cookie without its name.
-        found |= {word for value in list(found) for word in re.split(r"[\s;,=]+", value)}
-        values = {value.encode("utf-8", "surrogateescape") for value in found - _vocabulary()}
-        values |= secrets_in(self._request.headers) | self._reply_secrets
-        return {value for value in values - _vocabulary_bytes() if len(value) >= MIN_SECRET_LENGTH}
+    def _difference(self, request: Request) -> str:
+        """Return how a request differs from the most similar one that was recorded."""
+        if not self._steps:
+            return "it is empty"
+        asked = _lines(self._match(_asked(request)))
+
+        def likeness(step: ScriptStep) -> tuple[float, bool]:
+            recorded = _lines(cast("_Recorded", step.condition).key)
+            return difflib.SequenceMatcher(None, recorded, asked, autojunk=False).ratio(), not step.used
+
+        nearest = max(self._steps, key=likeness)
+        recorded = _lines(cast("_Recorded", nearest.condition).key)
+        diff = list(difflib.unified_diff(recorded, asked, "recorded", "asked", lineterm="", n=2))
+        shown = [line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}…" for line in diff[:_MAX_DIFF]]
+        rest = [f"… and {len(diff) - _MAX_DIFF} more lines"] if len(diff) > _MAX_DIFF else []
+        return "\n".join([f"the most similar is {nearest.condition}", *shown, *rest])
 
 
-@functools.cache
-def _vocabulary() -> frozenset[str]:
-    """Return the words of the protocol. A credential that equals one of them is only redacted where it was sent as a credential."""
-    classes = [Response, *EVENT_TYPES.values(), *ITEM_TYPES.values(), *TOOL_TYPES.values(), *CONTENT_TYPES.values()]
-    names = [
-        *EVENT_TYPES,
-        *ITEM_TYPES,
-        *TOOL_TYPES,
-        *CONTENT_TYPES,
-        *(a.name for cls in classes for a in attrs.fields(cls)),
-    ]
-    statuses = ["assistant", "completed", "developer", "failed", "in_progress", "incomplete", "message", "system"]
-    return frozenset([*names, *statuses, "Bearer", "bearer", "Digest", "application/json"]) | {
-        word for name in names for word in re.split(r"[._]", name)
-    }
+_MAX_DIFF: Final = 60  # lines
+_MAX_LINE: Final = 200  # characters
 
 
-@functools.cache
-def _vocabulary_bytes() -> frozenset[bytes]:
-    return frozenset(word.encode() for word in _vocabulary())
+def _asked(request: Request) -> RecordedExchange:
+    """Return a request as it would be recorded."""
+    redaction = Redaction(request.target, request.headers, request.body)
+    path, query = request.path, request.target.partition("?")[2]
+    return RecordedExchange(
+        method=request.method,
+        path=redaction(endpoint_of(path).encode()).decode(),
+        query=safe_query(query),
+        message=request.message,
+        request_headers=redaction.headers(request.headers),
+        request_body=redaction.body(request.body),
+    )
 
 
-def _without_credentials(body: bytes) -> bytes:
-    """Return a JSON body with its credentials redacted. A body without credentials is returned unchanged."""
-    found: set[str] = set()
-    try:
-        masked = _mask(json.loads(body or b"null"), found)
-    except ValueError:
-        return body
-    return json.dumps(masked, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") if found else body
+def endpoint_of(path: str) -> str:
+    """Return a path below its base URL."""
+    base = base_length(path)
+    if base is not None:
+        return path[base:]
+    endpoint = _ENDPOINT.search(path)
+    return endpoint[0] if endpoint else path
 
 
-def _mask(value: Any, found: set[str], *, field: str = "", inside: bool = False) -> Any:
-    """Return a JSON value with its credentials redacted, and add them to ``found``.
-
-    Credentials are all strings below ``headers`` or a field with a name like that of a credential, and those in addresses. ``inside``:
-    whether the value is below such a field; ``field`` is its name.
-    """
-    if isinstance(value, dict):
-        return {
-            name: _mask(each, found, field=name, inside=inside or name == "headers" or bool(_SECRET_FIELD.search(name)))
-            for name, each in cast("dict[str, Any]", value).items()
-        }
-    if isinstance(value, list):
-        return [_mask(each, found, field=field, inside=inside) for each in cast("Iterable[Any]", value)]
-    if not isinstance(value, str):
-        return value
-    if inside:
-        found.add(value)
-        return "*" * len(value)
-    return _mask_addresses(value, found, endpoint=field.endswith("server_url"))
+_ENDPOINT: Final = re.compile(r"/(?:responses|conversations)(?:/.*)?$")
 
 
-def _mask_addresses(text: str, found: set[str], *, endpoint: bool = False) -> str:
-    """Return a text with the credentials in addresses redacted, and add them to ``found``. The length stays the same.
-
-    ``endpoint``: whether it is the address of a server, which may have a key in its path.
-    """
-
-    def masked(match: re.Match[str]) -> str:
-        address = match[0]
-        with contextlib.suppress(ValueError):  # not an address
-            for secret in sorted(_address_secrets(urlsplit(address), endpoint=endpoint), key=len, reverse=True):
-                found.update((secret, unquote(secret)))
-                address = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "*" * len(secret), address)
-        return address
-
-    return _ADDRESS.sub(masked, text) if "://" in text else text
-
-
-def _address_secrets(parts: SplitResult, *, endpoint: bool) -> set[str]:
-    """Return the credentials of an address, as they are written in it."""
-    found = {each for each in (parts.username, parts.password) if each}
-    for pair in re.split("[&;]", f"{parts.query}&{parts.fragment}"):
-        name, _, value = pair.partition("=")
-        if value and (_SECRET_PARAMETER.search(name) or _RANDOM.fullmatch(value)):
-            found.add(value)
-    return found | {step for step in parts.path.split("/") if endpoint and _RANDOM.fullmatch(step)}
+def _agree(recorded: Any, asked: Any) -> bool:
+    """Return whether two JSON values are equal, where what was redacted is equal to anything."""
+    if isinstance(recorded, str) and isinstance(asked, str):
+        if recorded == asked:
+            return True
+        pattern = "(?s:.*)".join(map(re.escape, _REDACTED.split(recorded)))
+        return _REDACTED.search(recorded) is not None and re.fullmatch(pattern, asked) is not None
+    if isinstance(recorded, dict) and isinstance(asked, dict):
+        fields, others = cast("dict[str, Any]", recorded), cast("dict[str, Any]", asked)
+        return fields.keys() == others.keys() and all(_agree(value, others[name]) for name, value in fields.items())
+    if isinstance(recorded, list | tuple) and isinstance(asked, list | tuple):
+        one, other = cast("list[Any]", recorded), cast("list[Any]", asked)
+        return len(one) == len(other) and all(map(_agree, one, other))
+    return bool(recorded == asked)
 
 
-def _strings_of(body: bytes) -> Iterator[str]:
-    """Yield the JSON strings of a body that may have addresses in them; of an event stream, too."""
-    for match in _STRING.finditer(body):
-        literal = match[0]
-        if b":" in literal or b"\\u003" in literal:
-            with contextlib.suppress(ValueError):  # the bytes between two quotes of something else than JSON
-                yield str(json.loads(literal))
+_REDACTED: Final = re.compile(r"\*{6,}|^\*+$")
 
 
-def _redact(data: bytes, secrets: Iterable[bytes]) -> bytes:
-    return redact(data, *secrets, mask=lambda length: b"*" * length)
-
-
-def _safe_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in headers.items() if name in _SAFE_HEADERS or name.startswith(_SAFE_PREFIXES)}
-
-
-class _RecordedReply:
-    """A reply that records what the client reads."""
-
-    def __init__(self, reply: WireReply, open_exchange: _OpenExchange) -> None:
-        self._reply = reply
-        self._open_exchange = open_exchange
-        self.status = reply.status
-        self.headers = reply.headers
-
-    async def receive(self) -> bytes:
-        exchange = self._open_exchange.exchange
-        try:
-            piece = await self._reply.receive()
-        except DeadlineExceeded:
-            raise  # the client gave up; the answer stays `left`
-        except TransportError as error:
-            exchange.end = "closed" if isinstance(error, StreamTruncated) else "reset"
-            raise
-        if piece:
-            exchange.pieces.append((self._open_exchange.now(), piece))
-        else:
-            exchange.end = "finished"
-        return piece
-
-    async def aclose(self) -> None:
-        await self._reply.aclose()
+def _lines(value: Any) -> list[str]:
+    return json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True).splitlines()
 
 
 # ---- the file
@@ -461,42 +343,112 @@ def _to_json(exchange: RecordedExchange) -> dict[str, Any]:
             "method": exchange.method,
             "path": exchange.path,
             "query": exchange.query,
+            **({"message": True} if exchange.message else {}),
             "headers": dict(exchange.request_headers),
-            "body": _text(exchange.request_body),
+            "body": _segment(exchange.request_body, always=True) if exchange.request_body else "",
         },
         "reply": {
             "status": exchange.status,
             "headers": dict(exchange.headers),
-            "head_after": exchange.head_after,
-            "pieces": [[at, _text(piece)] for at, piece in exchange.pieces],
+            "body": [_segment(part) for part in _frames(exchange.body)],
             "end": exchange.end,
+            "head_after": exchange.head_after,
+            "pieces": [[at, len(piece)] for at, piece in exchange.pieces],
         },
     }
 
 
 def _from_json(value: Any) -> RecordedExchange:
     request, reply = value["request"], value["reply"]
+    parts = [_bytes(part) for part in reply["body"]]
+    cuts: list[tuple[float, int]] = [(at, length) for at, length in reply["pieces"]]
+    pieces: list[tuple[float, bytes]] = []
+    body = b"".join(parts)
+    if sum(length for _, length in cuts) == len(body):
+        place = 0
+        for at, length in cuts:
+            pieces.append((at, body[place : place + length]))
+            place += length
+    else:  # it was edited by hand
+        last = cuts[-1][0] if cuts else reply["head_after"]
+        times = [at for at, _ in cuts[: len(parts)]]
+        pieces = list(zip([*times, *[last] * (len(parts) - len(times))], parts, strict=True))
     return RecordedExchange(
         method=request["method"],
         path=request["path"],
         query=request["query"],
+        message=request.get("message", False),
         request_headers=request["headers"],
         request_body=_bytes(request["body"]),
         status=reply["status"],
         headers=reply["headers"],
         head_after=reply["head_after"],
-        pieces=[(at, _bytes(piece)) for at, piece in reply["pieces"]],
+        pieces=pieces,
         end=reply["end"],
     )
 
 
-def _text(data: bytes) -> str | dict[str, str]:
-    """Return bytes as readable text if they are valid UTF-8. A piece of a body may end inside a character."""
+def _frames(body: bytes) -> list[bytes]:
+    """Cut a body after its blank lines."""
+    return [part for part in re.split(rb"(?<=\n\n)", body) if part]
+
+
+_FRAME: Final = re.compile(r"(?:event: (?P<name>.*)\n)?data: (?P<data>.*)\n\n")
+
+
+def _segment(data: bytes, *, always: bool = False) -> str | dict[str, Any]:
+    """Return bytes in the most readable form from which :func:`_bytes` makes the same bytes.
+
+    ``always``: whether JSON may lose its spacing.
+    """
     try:
-        return data.decode()
+        text = data.decode()
     except UnicodeDecodeError:
         return {"base64": base64.b64encode(data).decode()}
+    frame = _FRAME.fullmatch(text)
+    with contextlib.suppress(ValueError, RecursionError):
+        value = json.loads(frame["data"] if frame else text)
+        if frame and _compact(value) == frame["data"]:
+            if frame["name"] is None:
+                return {"data": value}
+            if isinstance(value, dict) and cast("dict[str, Any]", value).get("type") == frame["name"]:
+                return {"event": value}
+        elif frame is None and (always or _compact(value) == text):
+            return {"json": value}
+    return text
 
 
-def _bytes(value: str | dict[str, str]) -> bytes:
-    return value.encode() if isinstance(value, str) else base64.b64decode(value["base64"], validate=True)
+def _bytes(value: str | dict[str, Any]) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    ((kind, content),) = value.items()
+    if kind == "base64":
+        return base64.b64decode(content, validate=True)
+    text = _compact(content)
+    head = f"event: {content['type']}\n" if kind == "event" else ""
+    return (text if kind == "json" else f"{head}data: {text}\n\n").encode("utf-8", "surrogatepass")
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _readable(value: Any, depth: int = 0, name: str = "") -> str:
+    """Return JSON with a line for each field of a request and for each event."""
+    lines: Iterator[str]
+    if not value or not isinstance(value, dict | list) or depth == _DEEPEST or name == "pieces":
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        lines = (
+            f"{json.dumps(key, ensure_ascii=False)}: {_readable(each, depth + 1, key)}" for key, each in fields.items()
+        )
+    else:
+        lines = (_readable(each, depth + 1) for each in cast("list[Any]", value))
+    indent = "\n" + " " * (depth + 1)
+    opening, closing = "{}" if isinstance(value, dict) else "[]"
+    return f"{opening}{indent}{f',{indent}'.join(lines)}{indent[:-1]}{closing}"
+
+
+_DEEPEST: Final = 6
+"""The depth below which everything is on one line: that of the fields of a request's JSON."""

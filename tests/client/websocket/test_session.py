@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from responses_proto.client import CallFinished, WebSocketSession
-    from responses_proto.client.transport import WireReply, WireRequest
+    from responses_proto.client.transport import Transport, WireReply, WireRequest
     from responses_proto.models.events import Event
     from responses_proto.protocol import Frame
     from responses_proto.server import Reply
@@ -1087,10 +1087,18 @@ def test_wrong_arguments_of_connect_are_refused_at_once() -> None:
 
 
 @both_loops
-def test_memory_has_no_websocket(backend: str) -> None:
+def test_a_transport_without_upgrades_has_no_websocket(backend: str) -> None:
+    class Plain:
+        """A transport that says that it has no WebSocket."""
+
+        upgrades = False
+
+        def __init__(self, inner: Transport) -> None:
+            self.send, self.aclose = inner.send, inner.aclose
+
     async def test() -> None:
         async with FakeServer(listen=False) as server:
-            client = ResponsesClient(server.url, KEY, http_client=server.transport)
+            client = ResponsesClient(server.url, KEY, http_client=Plain(server.transport))
             with pytest.raises(UsageError, match="WebSocket"):
                 client.connect()
 

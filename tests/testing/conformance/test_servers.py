@@ -15,8 +15,9 @@ from tests.testing.conformance.test_streams import BROKEN
 from responses_proto.exceptions import UsageError
 from responses_proto.rules import RULES
 from responses_proto.scripted import Scripted
-from responses_proto.server import ResponsesApp
-from responses_proto.testing import FAULTS, Answer, FakeServer, Fault, ServerReport, check_server
+from responses_proto.server import ResponsesApp, serving
+from responses_proto.testing import FAULTS, Answer, Check, FakeServer, Fault, ServerReport, check_server
+from responses_proto.testing.conformance.servers import server_checks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 
     from responses_proto.testing import Request, ServerExchange
 
-SERVER_RULES: Final = [rule.id for rule in RULES.values() if rule.found_by == "server"]
+SERVER_RULES: Final = server_checks()
+BLOCKING: Final = {"unreachable", "unauthorized"}
 
 
 # ---- a server that does one thing wrong
@@ -140,13 +142,74 @@ def items(change: Callable[[Any], Any]) -> Callable[[Said], None]:
     return spoil
 
 
+def asked(what: bytes, change: Callable[[Said], object]) -> Spoil:
+    """Change the answers to requests that contain this."""
+
+    def spoil(request: Request, said: Said) -> None:
+        if what in request.body:
+            change(said)
+
+    return spoil
+
+
+def streamed(change: Callable[[list[Any]], list[Any]]) -> Callable[[Said], None]:
+    """Change the events of streams."""
+
+    def spoil(said: Said) -> None:
+        if said.streams:
+            said.value = change(said.value)
+
+    return spoil
+
+
+def said_text(text: str) -> Callable[[Any], Any]:
+    """Return a change of a message that makes it say something else."""
+    return lambda item: {**item, "content": [{**item["content"][0], "text": text}]}
+
+
 CREATE: Final = ("POST", "/responses")
+CALL: Final = {
+    "type": "function_call",
+    "id": "fc_1",
+    "call_id": "call_1",
+    "name": "get_weather",
+    "arguments": '{"city":"Paris"}',
+    "status": "completed",
+}
+USAGE: Final = {
+    "input_tokens": 1, "output_tokens": 2, "total_tokens": 4,
+    "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0},
+}  # fmt: skip
 DROPPED: Final = instead(200, 400, error={"message": "No.", "type": "x", "param": None, "code": None})
 SPOILS: Final[list[tuple[str, str, Spoil]]] = [
     ("create", "no output", at(*CREATE, fields(output=[]))),
     ("create", "no id", at(*CREATE, fields(id=""))),
     ("create", "no end", at(*CREATE, fields(status="in_progress"))),
     ("create-fields", "another object", at(*CREATE, fields(object="chat.completion"))),
+    ("create-fields", "null for a number", at(*CREATE, fields(top_p=None))),
+    ("create-fields", "an empty object", at(*CREATE, fields(text={}))),
+    ("create-fields", "a value that does not exist", at(*CREATE, fields(truncation="none"))),
+    ("create-fields", "an item of no extension", at(*CREATE, items(lambda item: {**item, "type": "thing"}))),
+    ("create-fields", "an extension without status", at(*CREATE, items(lambda item: {"type": "acme:thing", "id": item["id"]}))),
+    ("create-fields", "a phase that does not exist", at(*CREATE, items(lambda item: {**item, "phase": "thinking"}))),
+    ("create-fields", "a stream without a field", at(*CREATE, lambda said: said.streams and [event["response"].pop("completed_at") for event in said.value if "response" in event])),
+    ("usage", "a wrong sum", at(*CREATE, fields(usage=USAGE))),
+    ("system-prompt", "refused", asked(b'"system"', DROPPED)),
+    ("multi-turn", "refused", asked(b'"assistant"', DROPPED)),
+    ("phase", "refused", asked(b'"commentary"', DROPPED)),
+    ("image-input", "refused", asked(b"input_image", DROPPED)),
+    ("structured-output", "prose", asked(b"json_schema", items(said_text("It is a city.")))),
+    ("structured-output", "another object", asked(b"json_schema", items(said_text('{"city": "Paris", "inhabitants": "many"}')))),
+    ("token-limit", "ignored", asked(b'"max_output_tokens":16', fields(status="completed", incomplete_details=None))),
+    ("token-limit", "no reason", asked(b'"max_output_tokens":16', fields(incomplete_details={"reason": "content_filter"}))),
+    ("tool-choice-none", "called", asked(b'"tool_choice":"none"', fields(output=[CALL]))),
+    ("tool-choice-allowed", "called", asked(b"allowed_tools", fields(output=[CALL]))),
+    ("one-call", "two calls", asked(b'"parallel_tool_calls":false', fields(output=[CALL, {**CALL, "id": "fc_2", "call_id": "call_2"}]))),
+    ("resume", "from the beginning", at("GET", "/responses/*", lambda said: said.streams and said.value.insert(0, {**said.value[0], "sequence_number": 0}))),
+    ("resume", "nothing", at("GET", "/responses/*", lambda said: said.streams and said.value.clear())),
+    ("conversation-items", "all at once", at("GET", "/conversations/*/items", fields(has_more=False))),
+    ("conversation-items", "no ids", at("POST", "/conversations/*/items", fields(data=[]))),
+    ("conversation-items", "another item", at("GET", "/conversations/*/items/*", fields(id="msg_other"))),
     ("create", "an error", at(*CREATE, instead(200, 500, error="broken"))),
     ("create", "no object", at(*CREATE, lambda said: setattr(said, "value", [said.value]))),
     ("create", "a page", at(*CREATE, lambda said: setattr(said, "faults", (Fault.content_type("text/html"),)))),
@@ -156,8 +219,8 @@ SPOILS: Final[list[tuple[str, str, Spoil]]] = [
     ("create-fields", "an item without role", at(*CREATE, items(lambda item: {"type": item["type"], "id": item["id"]}))),
     ("create-stream", "no stream", at(*CREATE, lambda said: setattr(said, "faults", (Fault.status(200, b"{}"),)))),
     ("create-stream", "an error", at(*CREATE, lambda said: setattr(said, "faults", (Fault.status(502),)))),
-    ("create-stream", "no text", at(*CREATE, lambda said: setattr(said, "value", [said.value[0], said.value[1], ending(said.value)]))),
-    ("create-stream", "failed", at(*CREATE, lambda said: setattr(said, "value", [*said.value[:-1], failed(said.value)]))),
+    ("create-stream", "no text", at(*CREATE, streamed(lambda events: [events[0], events[1], ending(events)]))),
+    ("create-stream", "failed", at(*CREATE, streamed(lambda events: [*events[:-1], failed(events)]))),
     ("function-call", "no call", at(*CREATE, fields(output=[]))),
     ("function-call", "no JSON", at(*CREATE, items(lambda item: {**item, "arguments": '{"city": '}))),
     ("function-call", "other arguments", at(*CREATE, items(lambda item: {**item, "arguments": '{"town": "Paris"}'}))),
@@ -168,7 +231,6 @@ SPOILS: Final[list[tuple[str, str, Spoil]]] = [
     ("orphan-refused", "taken", at(*CREATE, instead(400, 200))),
     ("json-refused", "taken for the server's fault", at(*CREATE, instead(400, 500))),
     ("type-refused", "taken", at(*CREATE, instead(400, 200))),
-    ("model-required", "taken", at(*CREATE, instead(400, 200))),
     ("error-body", "of another shape", at(*CREATE, instead(400, 400, detail="No."))),
     ("error-body", "without a code", at(*CREATE, instead(400, 400, error={"message": "No.", "type": "x", "param": None}))),
     ("error-body", "without a text", at(*CREATE, instead(400, 400, error={"message": None, "type": "x", "param": None, "code": None}))),
@@ -195,7 +257,7 @@ SPOILS: Final[list[tuple[str, str, Spoil]]] = [
     ("conversations", "not deleted", at("DELETE", "/conversations/*", fields(deleted=False))),
     ("conversations", "still there", at("GET", "/conversations/*", instead(404, 200, object="conversation"))),
     ("compact", "nothing", at("POST", "/responses/compact", fields(output=[]))),
-    ("compact", "without usage", at("POST", "/responses/compact", without("usage"))),
+    ("compact", "another object", at("POST", "/responses/compact", fields(object="response"))),
     ("compact-model-required", "taken", at("POST", "/responses/compact", instead(400, 200))),
     ("input-tokens", "none", at("POST", "/responses/input_tokens", fields(input_tokens=0))),
     ("input-tokens", "a text", at("POST", "/responses/input_tokens", fields(input_tokens="many"))),
@@ -225,7 +287,8 @@ async def checked(server: FakeServer, *rules: str, **options: Any) -> ServerRepo
 
 
 def test_every_rule_of_a_server_is_covered() -> None:
-    assert {rule for rule, _, _ in SPOILS} == set(SERVER_RULES)
+    assert {rule for rule, _, _ in SPOILS} | SOCKET_SPOILS.keys() == set(SERVER_RULES)
+    assert {rule.id for rule in RULES.values() if rule.found_by == "server"} == BLOCKING | set(SERVER_RULES)
 
 
 @both_loops
@@ -244,7 +307,8 @@ def test_the_scripted_server_keeps_every_rule(backend: str) -> None:
 def test_a_server_is_checked_over_a_socket_as_well(backend: str) -> None:
     async def test() -> None:
         async with Spoilt(listen=True) as server:
-            report = await check_server(server.url, key="key-that-nobody-may-see")
+            over_http = [rule for rule in SERVER_RULES if "websocket" not in rule]
+            report = await check_server(server.url, key="key-that-nobody-may-see", only=over_http)
             assert report.ok, str(report)
             assert {request.headers["authorization"] for request in server.requests} == {
                 "Bearer key-that-nobody-may-see"
@@ -262,9 +326,8 @@ def test_each_fault_is_found_by_its_rule(rule: str, spoil: Spoil) -> None:
         assert rule in report.rules, str(report)
         (check,) = report.checks
         assert (check.rule, check.status) == (rule, "failed")
-        assert check.findings[0].event is None
-        assert check.findings[0].path == check.request
-        assert check.detail in str(report)
+        assert check.findings
+        assert check.detail[:100] in str(report)
 
     run("asyncio", test)
 
@@ -325,15 +388,15 @@ def test_background_checks_are_skipped_for_a_foreground_server() -> None:
 
 
 @both_loops
-def test_a_silent_server_fails_at_the_deadline(backend: str) -> None:
+def test_a_silent_server_is_one_finding(backend: str) -> None:
     async def test() -> None:
         async def script(peer: ServerExchange) -> None:
             await peer.until_closed()
 
         async with FakeServer(script) as server:
-            report = await check_server(server.url, only=["create", "retrieve"], deadline=0.2)
-        assert [check.status for check in report.checks] == ["failed", "failed"]
-        assert "not finished after 0.2 seconds" in str(report)
+            report = await check_server(server.url, deadline=0.2)
+        assert [check.rule for check in report.checks] == ["unreachable"]
+        assert "no answer after 0.2 seconds" in str(report)
 
     run(backend, test)
 
@@ -371,13 +434,277 @@ def test_data_after_the_end_is_found() -> None:
     run("asyncio", test)
 
 
-def test_a_server_that_cannot_be_reached_fails_every_check() -> None:
+@both_loops
+def test_a_server_that_cannot_be_reached_is_one_finding(backend: str) -> None:
     async def test() -> None:
         report = await check_server("http://127.0.0.1:9/v1")
-        assert report.rules == set(SERVER_RULES)
-        assert "ConnectError" in str(report)
+        (finding,) = report.findings
+        assert finding.rule == "unreachable"
+        assert report.rules == {"unreachable"}
+        assert "ConnectError" in finding.detail
+
+    run(backend, test)
+
+
+def test_a_server_that_goes_away_is_one_finding() -> None:
+    async def test() -> None:
+        with serving(ResponsesApp(Scripted())) as url:
+            async with httpx.AsyncClient() as client:
+
+                def refuse(check: Check) -> None:
+                    if check.rule == "create-stream":
+                        gone.append(client)
+
+                gone: list[httpx.AsyncClient] = []
+
+                async def hook(request: httpx.Request) -> None:
+                    if gone:
+                        raise httpx.ConnectError("refused", request=request)
+
+                client.event_hooks = {"request": [hook], "response": []}
+                report = await check_server(url, http_client=client, on_check=refuse)
+        assert [finding.rule for finding in report.findings] == ["unreachable"], str(report)
+        assert report.checks[0].rule == "unreachable"
+        assert len(report.checks) < 6  # the rest needs no further request
+        assert "went away" in report.findings[0].detail
 
     run("asyncio", test)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_wrong_key_is_one_finding(status: int) -> None:
+    async def test() -> None:
+        async with FakeServer(Answer.error(status), listen=False) as server:
+            report = await checked(server)
+        assert [finding.rule for finding in report.findings] == ["unauthorized"]
+
+    run("asyncio", test)
+
+
+def test_a_key_that_a_server_repeats_is_not_in_the_report() -> None:
+    async def test() -> None:
+        key = "key-that-nobody-may-see"
+        answer = Answer.json({"object": "response", "id": key, "status": key, "error": {"message": f"Bad: {key}"}})
+        async with FakeServer(answer) as server:
+            report = await check_server(server.url, key=key, only=["create", "create-fields", "json-refused"])
+        assert not report.ok
+        assert key not in str(report)
+        assert key not in str(report.findings)
+
+    run("asyncio", test)
+
+
+# ---- one cause is one finding
+
+
+def no_status_of_items(_request: Request, said: Said) -> None:
+    """Leave the status out of every message, in bodies and in events."""
+    bodies: list[Any] = said.value if said.streams else [said.value]
+    for each in bodies:
+        response = each.get("response", each)
+        for item in [each.get("item"), *response.get("output", ())]:
+            if item and item["type"] == "message":
+                item.pop("status", None)
+
+
+def no_usage(_request: Request, said: Said) -> None:
+    """Leave the usage out of every response, in bodies and in events."""
+    bodies: list[Any] = said.value if said.streams else [said.value]
+    for each in bodies:
+        response = each.get("response", each)
+        if response.get("object") == "response":
+            response.pop("usage", None)
+
+
+@pytest.mark.parametrize(
+    ("rule", "spoil"),
+    [
+        ("create", at(*CREATE, instead(200, 500, error="broken"))),
+        ("create", at(*CREATE, fields(status="incomplete"))),
+        ("create-fields", at(*CREATE, without("status"))),
+        ("create-fields", no_usage),
+        ("create-fields", no_status_of_items),
+        ("no-done", at(*CREATE, faulty(Fault.no_done()))),
+        ("event-line", at(*CREATE, faulty(Fault.no_event_lines()))),
+        ("create-stream", at(*CREATE, lambda said: setattr(said, "faults", (Fault.content_type("application/json"),) if said.streams else ()))),
+        ("function-call", asked(b'"tool_choice":"required"', fields(output=[]))),
+    ],
+)  # fmt: skip
+def test_one_cause_is_one_finding(rule: str, spoil: Spoil) -> None:
+    async def test() -> None:
+        async with Spoilt(spoil) as server:
+            report = await checked(server)
+        assert len(report.findings) == 1, str(report)
+        assert rule in report.rules
+
+    run("asyncio", test)
+
+
+def test_a_server_may_leave_the_call_to_the_model() -> None:
+    # Open Responses does not say that a server must accept `required`.
+    async def test() -> None:
+        async with Spoilt(asked(b'"tool_choice":"required"', DROPPED)) as server:
+            report = await checked(server, "function-call", "function-call-stream", "function-output")
+        assert {check.status for check in report.checks} == {"passed"}, str(report)
+
+    run("asyncio", test)
+
+
+def test_openai_requires_fewer_fields() -> None:
+    async def test() -> None:
+        spoil = at(*CREATE, without("completed_at", "service_tier", "frequency_penalty"))
+        async with Spoilt(spoil) as server:
+            strict = await checked(server, "create-fields")
+            lax = await checked(server, "create-fields", profile="openai")
+        assert len(strict.findings) == 3, str(strict)
+        assert lax.ok, str(lax)
+
+    run("asyncio", test)
+
+
+def test_the_streams_are_recorded_with_their_times() -> None:
+    async def test() -> None:
+        async with Spoilt(at(*CREATE, faulty(Fault.delayed(0.001))), listen=True) as server:
+            report = await check_server(server.url, only=["create-stream"])
+        (recording,) = report.recordings
+        times = [at for at, _ in recording.pieces]
+        assert recording.name == "create-stream"
+        assert len(times) > 3
+        assert times == sorted(time for time in times if time is not None)
+
+    run("asyncio", test)
+
+
+# ---- over a WebSocket
+
+
+class SpoiltSocket:
+    """An application whose WebSockets do one thing wrong: ``change`` gets each event, and returns what is sent instead."""
+
+    def __init__(self, change: Callable[[dict[str, Any], dict[str, Any]], Any]) -> None:
+        self._app = ResponsesApp(Scripted())
+        self._change = change
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        asked: dict[str, Any] = {}
+
+        async def heard() -> Any:
+            message = await receive()
+            if message["type"] == "websocket.receive":
+                asked.clear()
+                asked.update(json.loads(message["text"]))
+            return message
+
+        async def said(message: Any) -> None:
+            if message["type"] == "websocket.send":
+                changed = self._change(json.loads(message["text"]), asked)
+                if changed is None:
+                    return
+                message = {**message, "text": json.dumps(changed)}
+            await send(message)
+
+        await self._app(scope, heard, said)
+
+
+def failing(event: dict[str, Any], _asked: dict[str, Any]) -> Any:
+    if event["type"] != "response.completed":
+        return event
+    response = {**event["response"], "status": "failed", "error": {"code": "server_error", "message": "Broken."}}
+    return {**event, "type": "response.failed", "response": response}
+
+
+def second_fails() -> Any:
+    seen: list[str] = []
+
+    def change(event: dict[str, Any], asked: dict[str, Any]) -> Any:
+        if event["type"] == "response.created":
+            seen.append("")
+        return failing(event, asked) if len(seen) > 1 else event
+
+    return change
+
+
+def continued(event: dict[str, Any], asked: dict[str, Any]) -> Any:
+    return failing(event, asked) if "previous_response_id" in asked else event
+
+
+def compacted(event: dict[str, Any], asked: dict[str, Any]) -> Any:
+    return failing(event, asked) if "compaction" in str(asked["input"]) else event
+
+
+def other_code(event: dict[str, Any], _asked: dict[str, Any]) -> Any:
+    return {**event, "error": {**event["error"], "code": "gone"}} if event["type"] == "error" else event
+
+
+SOCKET_SPOILS: Final[dict[str, Callable[[], Any]]] = {
+    "websocket": lambda: failing,
+    "websocket-sequential": second_fails,
+    "websocket-continuation": lambda: continued,
+    "websocket-reconnect": lambda: other_code,
+    "websocket-unknown": lambda: other_code,
+    "websocket-evicted": lambda: other_code,
+    "websocket-compacted": lambda: compacted,
+}
+"""Rule -> makes the change that breaks it."""
+
+
+@pytest.mark.parametrize("rule", SOCKET_SPOILS)
+def test_each_fault_of_a_websocket_is_found_by_its_rule(rule: str) -> None:
+    async def test() -> None:
+        report = await check_server(SpoiltSocket(SOCKET_SPOILS[rule]()), only=[rule])
+        (check,) = report.checks
+        assert (check.rule, check.status) == (rule, "failed"), str(report)
+
+    run("asyncio", test)
+
+
+@both_loops
+def test_a_websocket_of_a_url_is_checked(backend: str) -> None:
+    pytest.importorskip("httpx_ws")
+
+    async def test() -> None:
+        rules = [rule for rule in SERVER_RULES if rule.startswith("websocket")]
+        with serving(ResponsesApp(Scripted())) as url:
+            report = await check_server(url, only=rules)
+        assert {check.status for check in report.checks} == {"passed"}, str(report)
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_server_without_websockets_is_not_at_fault(backend: str) -> None:
+    async def test() -> None:
+        good = ResponsesApp(Scripted())
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "websocket":
+                await receive()
+                await send({"type": "websocket.close", "code": 1008})
+            else:
+                await good(scope, receive, send)
+
+        report = await check_server(app, only=["websocket", "websocket-unknown"])
+        assert {check.status for check in report.checks} == {"skipped"}, str(report)
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_websocket_that_breaks_off_is_a_finding(backend: str) -> None:
+    async def test() -> None:
+        good = ResponsesApp(Scripted())
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            if scope["type"] == "websocket":
+                await receive()
+                await send({"type": "websocket.accept"})
+                raise ZeroDivisionError
+            await good(scope, receive, send)
+
+        report = await check_server(app, only=["websocket"])
+        assert report.rules == {"websocket"}, str(report)
+
+    run(backend, test)
 
 
 # ---- applications
@@ -436,7 +763,7 @@ def test_the_deadline_bounds_startup_and_shutdown(backend: str) -> None:
 
         with pytest.raises(UsageError, match=r"has not started after 0\.1 seconds"):
             await check_server(never, deadline=0.1)
-        assert (await check_server(for_ever, only=["create"], deadline=0.1)).rules == {"create"}
+        assert (await check_server(for_ever, only=["create"], deadline=0.1)).rules == {"unreachable"}
 
     run(backend, test)
 

@@ -8,7 +8,7 @@ import pytest
 from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import ResponsesClient
-from responses_proto.exceptions import TransportError, UsageError
+from responses_proto.exceptions import ServerError, UsageError
 from responses_proto.testing import Answer, FakeServer, Request, ServerExchange
 
 
@@ -44,7 +44,7 @@ def test_a_script_can_send_raw_bytes(backend: str) -> None:
 
         async with FakeServer(script) as server, httpx.AsyncClient() as http:
             for _ in range(2):
-                answer = await http.post(server.url)
+                answer = await http.post(f"{server.url}/responses", json={"model": "m"})
                 assert (answer.reason_phrase, answer.json()) == ("Fine", {})
             assert server.connections == 1
 
@@ -57,7 +57,7 @@ def test_an_answer_without_a_body_has_no_length(backend: str, status: int) -> No
     async def test() -> None:
         async with FakeServer(Answer.body(b"", status, content_type=None)) as server, httpx.AsyncClient() as http:
             for _ in range(2):
-                answer = await http.get(server.url)
+                answer = await http.get(f"{server.url}/responses/resp_1")
                 assert (answer.status_code, answer.content, dict(answer.headers)) == (status, b"", {})
             assert server.connections == 1
 
@@ -71,7 +71,7 @@ def test_raw_bytes_cannot_be_sent_in_memory(backend: str) -> None:
             FakeServer(lambda peer: peer.raw(b"HTTP/1.1 200 Fine\r\n\r\n")) as server,
             ResponsesClient(server.url, http_client=server.transport) as client,
         ):
-            with pytest.raises(TransportError):
+            with pytest.raises(ServerError, match="in memory"):
                 await client.create(model="m", input="x")
 
     async def test() -> None:

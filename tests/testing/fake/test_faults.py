@@ -110,8 +110,6 @@ def test_a_place_in_a_body_of_bytes_is_that_of_a_piece() -> None:
     assert steps(Fault.stall(after=1), answer=answer) == [b"a", b"b", Stall()]
     with pytest.raises(UsageError, match="no piece"):
         steps(Fault.stall(after=3), answer=answer)
-    with pytest.raises(UsageError, match="no longer in a piece of its own"):
-        steps(Fault.joined(), Fault.stall(after=3))
 
 
 def test_cutting_does_not_change_the_bytes() -> None:

@@ -19,7 +19,9 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
 from responses_proto import ResponsesClient
-from responses_proto.exceptions import StreamTruncated, UsageError
+from responses_proto.client.transport import WireRequest
+from responses_proto.client.websocket._connection import upgrade
+from responses_proto.exceptions import BadRequestError, StreamInterrupted, StreamTruncated, UsageError
 from responses_proto.testing import FAULTS, Answer, FakeServer, Fault, Script, ServerExchange
 
 CREATE: dict[str, Any] = {"type": "response.create", "model": "m", "input": "x"}
@@ -244,9 +246,8 @@ def test_an_error_in_the_script_is_raised_at_the_end_of_the_block(backend: str) 
 
         async def use() -> None:
             async with FakeServer(script) as server:
-                with pytest.RaisesGroup(httpx_ws.WebSocketDisconnect, flatten_subgroups=True):
-                    await talk(server, CREATE)
-                await eventually(lambda: server.active == 0)
+                error, _ = await talk(server, CREATE, until="error")
+                assert (error["status"], error["error"]["message"]) == (500, "the script raised ZeroDivisionError: ")
 
         with pytest.raises(ZeroDivisionError):
             await use()
@@ -286,11 +287,75 @@ def test_a_client_that_breaks_the_protocol_ends_its_own_connection_only(backend:
 
 
 @both_loops
+def test_what_is_not_a_message_of_the_protocol_is_refused(backend: str) -> None:
+    async def test() -> None:
+        bad = ["[" * 100_000, "{", "", '{"type": 5}', "null", {"model": "m"}, {"type": "response.creat", "model": "m"}]
+        bad += [{"type": "response.create", "model": "m", "input": 7}, {"type": "response.create", "input": "x"}]
+        async with FakeServer("One.") as server:
+            heard = await talk(server, *bad, until="error")
+            assert [event["status"] for event in heard if event] == [400] * len(bad)
+            assert len(server.client_errors) == len(bad)
+            await talk(server, CREATE)
+
+    run(backend, test)
+
+
+@both_loops
 def test_every_message_gets_an_answer(backend: str) -> None:
     async def test() -> None:
-        async with FakeServer("One.") as server:
+        async with FakeServer("One.", check_requests=False) as server:
             await talk(server, "[" * 100_000, "{", "", '{"type": 5}', "null")
             assert [request.method for request in server.requests[1:]] == ["POST"] * 5
+
+    run(backend, test)
+
+
+async def finish(session: Any, **fields: Any) -> str:
+    async with session.stream(model="m", **fields) as stream:
+        return str((await stream.result()).output_text)
+
+
+@both_loops
+def test_a_websocket_needs_no_socket(backend: str) -> None:
+    async def test() -> None:
+        script = Script("One.", lambda peer: str(peer.request.json["input"]), Answer.error(400, "No."))
+        async with FakeServer(script, listen=False) as server:
+            async with ResponsesClient(server.url, http_client=server.transport) as client, client.connect() as session:
+                assert [await finish(session, input="x"), await finish(session, input="two")] == ["One.", "two"]
+                with pytest.raises(BadRequestError):
+                    await finish(session, input="x")
+                assert [request.message for request in server.requests] == [False, True, True, True]
+            await eventually(lambda: server.active == 0)
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize(
+    "fault", [Fault.reset(after="response.output_text.delta"), Fault.eof(after="response.output_text.delta")]
+)
+def test_in_memory_a_reset_is_not_an_end_either(backend: str, fault: Fault) -> None:
+    async def test() -> None:
+        async with (
+            FakeServer(Answer.text("x").with_faults(fault)) as server,
+            ResponsesClient(server.url, http_client=server.transport) as client,
+            client.connect() as session,
+        ):
+            with pytest.raises(StreamTruncated if "EOF" in fault.name else StreamInterrupted):
+                await finish(session, input="x")
+
+    run(backend, test)
+
+
+@both_loops
+def test_leaving_the_block_ends_a_websocket_in_memory(backend: str) -> None:
+    async def test() -> None:
+        request = WireRequest(method="GET", url="http://fake.invalid/v1/responses", headers={})
+        async with FakeServer(listen=False) as server:
+            reply: Any = await server.transport.send(upgrade(request))
+            assert reply.status == 101
+        assert await reply.network_stream.read(1) == b""
+        await reply.aclose()
 
     run(backend, test)
 
@@ -300,13 +365,9 @@ def test_a_missing_wsproto_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wsproto", None)
 
     async def use() -> None:
-        async with FakeServer() as server:
-            with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
-                await anyio_get(server)
-
-    async def anyio_get(server: FakeServer) -> None:
-        async with httpx.AsyncClient() as http:
-            await http.get(f"{server.url}/responses", headers={"upgrade": "websocket"})
+        async with FakeServer() as server, httpx.AsyncClient() as http:
+            answer = await http.get(f"{server.url}/responses", headers={"upgrade": "websocket"})
+            assert "pip install" in answer.json()["error"]["message"]
 
     with pytest.raises(ImportError, match=r"pip install 'responses-proto\[ws\]'"):
         run("asyncio", use)

@@ -6,15 +6,15 @@ import contextlib
 import socket
 import subprocess
 import sys
-import venv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import attrs
 import pytest
+from tests.environments import NotInstalledError, python_with
 from tests.mcp_peers import call, children, connected, function_call, quiet_on_trio
-from tests.support import PATIENCE, both_loops, run
+from tests.support import PATIENCE, run
 
 from responses_proto.exceptions import ConnectError, ToolError
 from responses_proto.tools.mcp import McpServer
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 PROGRAM = str(Path(__file__).parents[2] / "mcp_sdks.py")
 OLD_SDK = "mcp<2"
-INSTALL_TIMEOUT = 120
-"""Seconds to make an environment with the old SDK. It usually takes 20."""
 
 
 @attrs.frozen
@@ -54,33 +52,24 @@ class Sdk:
 
 
 @pytest.fixture(scope="session")
-def old_python(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return the interpreter of an environment with the old SDK, which is kept in pytest's cache."""
-    place = Path(pytestconfig.cache.mkdir("mcp-1")) if pytestconfig.cache else tmp_path_factory.mktemp("mcp-1")
-    python = str(place / "venv" / "bin" / "python")
-    lock, ready = place / "lock", place / "ready"
-    with lock.open("w") as file:
-        if sys.platform == "win32":
-            pytest.skip("the environment is made on POSIX only")
-        import fcntl  # noqa: PLC0415 - exists on POSIX only
-
-        fcntl.flock(file, fcntl.LOCK_EX)  # of the workers of pytest, one makes it
-        if not ready.exists():
-            venv.create(place / "venv", clear=True, with_pip=True)
-            install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", OLD_SDK]
-            try:
-                done = subprocess.run(install, capture_output=True, text=True, timeout=INSTALL_TIMEOUT, check=False)  # noqa: S603 - as said
-            except subprocess.TimeoutExpired:
-                pytest.skip(f"{OLD_SDK} was not installed within {INSTALL_TIMEOUT} s")
-            if done.returncode:
-                pytest.skip(f"{OLD_SDK} cannot be installed: {done.stderr.strip()[-200:]}")
-            ready.touch()
-    return python
+def old_python(pytestconfig: pytest.Config) -> str:
+    """Return the interpreter of an environment with the old SDK."""
+    try:
+        return python_with(pytestconfig, OLD_SDK)
+    except NotInstalledError as error:
+        pytest.skip(str(error))
 
 
-@pytest.fixture(params=["newest", "newest as legacy", "version 1"])
-def sdk(request: pytest.FixtureRequest) -> Sdk:
-    version, _, legacy = request.param.partition(" as ")
+# Each protocol on each loop. Starting a server of an SDK takes a second, so the older protocol has another server on each.
+on_each_loop = pytest.mark.parametrize(
+    ("backend", "version"),
+    [("asyncio", "newest"), ("trio", "newest"), ("asyncio", "newest as legacy"), ("trio", "version 1")],
+)
+
+
+@pytest.fixture
+def sdk(request: pytest.FixtureRequest, version: str) -> Sdk:
+    version, _, legacy = version.partition(" as ")
     python = sys.executable if version == "newest" else request.getfixturevalue("old_python")
     return Sdk(python, "legacy" if legacy else "auto")
 
@@ -141,7 +130,7 @@ async def grows(tools: McpServer) -> None:
     assert (await call(tools, "grown", timeout=PATIENCE)).output == "new"
 
 
-@both_loops
+@on_each_loop
 def test_a_program(backend: str, sdk: Sdk) -> None:
     async def test() -> None:
         before = children()
@@ -161,7 +150,7 @@ def test_a_program(backend: str, sdk: Sdk) -> None:
 
 
 @quiet_on_trio
-@both_loops
+@on_each_loop
 def test_a_server_over_http(backend: str, sdk: Sdk, port: int) -> None:
     async def test() -> None:
         before = sockets()
@@ -179,10 +168,6 @@ def test_a_server_over_http(backend: str, sdk: Sdk, port: int) -> None:
                     if caught.value.retry_safety == "safe":
                         break
             assert not connected(tools)
-            with sdk.serving(port) as process:
-                await reachable(port, process)
-                await adds(tools)
-                assert connected(tools)
             with sdk.serving(port, "secret-token") as process:  # restarted between two calls; now it wants a token
                 await reachable(port, process)
                 with pytest.raises(ToolError, match=r'HTTP 401\).*WWW-Authenticate: Bearer realm="sdk"'):
@@ -194,6 +179,7 @@ def test_a_server_over_http(backend: str, sdk: Sdk, port: int) -> None:
             with sdk.serving(port) as process:
                 await reachable(port, process)
                 await adds(tools)
+                assert connected(tools)
         finally:
             await tools.__aexit__(None, None, None)
         assert not connected(tools)

@@ -16,6 +16,7 @@ A shared store learns of the writes of other processes by ``PRAGMA data_version`
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import threading
@@ -28,7 +29,7 @@ import anyio
 from anyio.lowlevel import RunVar
 
 from ...codec import dumps, loads
-from ...exceptions import UsageError
+from ...exceptions import APIError, UsageError
 from ...models.conversations import Conversation
 from ...models.items import Item
 from ...models.response import RUNNING_STATUSES
@@ -37,11 +38,13 @@ from ._base import HistoryLink, Signal, StoredResponse, WireEvent, decode_link, 
 from ._changes import Changes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
 __all__ = ["SQLiteStore"]
 
 _T = TypeVar("_T")
+
+_log: Final = logging.getLogger(__name__)
 
 _APPLICATION_ID: Final = 0x52505354  # "RPST", stored in the file's header by PRAGMA application_id
 _SCHEMA_VERSION: Final = 3  # stored by PRAGMA user_version
@@ -124,7 +127,7 @@ class SQLiteStore:
     garbage-collected closes its file too.
 
     Raises ``UsageError`` if the file is in use, cannot be opened, is not a responses_proto store, or was written by another
-    version. Methods raise ``sqlite3.Error`` if the file fails later, for example because the disk is full.
+    version. Methods raise ``APIError`` if the disk is full or broken (507), and if another program has locked the file for more than five seconds (503).
     """
 
     def __init__(self, path: str | os.PathLike[str], *, shared: bool = False, lease: float = 15.0) -> None:
@@ -439,7 +442,8 @@ class SQLiteStore:
     # -- inside
 
     async def _read(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        return await anyio.to_thread.run_sync(self._reader.use, work)
+        with self._readable_errors():
+            return await anyio.to_thread.run_sync(self._reader.use, work)
 
     async def _rows(self, query: str, *values: str) -> list[Any]:
         bound = [*map(_text, values)]
@@ -452,7 +456,40 @@ class SQLiteStore:
             with _transaction(connection, synchronous):
                 return work(connection)
 
-        return await anyio.to_thread.run_sync(self._writer.use, write, limiter=_write_limiter())
+        with self._readable_errors():
+            return await anyio.to_thread.run_sync(self._writer.use, write, limiter=_write_limiter())
+
+    @contextlib.contextmanager
+    def _readable_errors(self) -> Generator[None]:
+        """Log an error of the file, which names the path, and raise what a client may see of it."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            code = error.sqlite_errorcode & 0xFF  # without what the extended codes add
+            if code not in _REFUSALS:
+                raise
+            status, name, message = _REFUSALS[code]
+            _log.error("%s: %s", self._path, error)
+            raise APIError.for_status(status)(
+                message, status=status, type="server_error", code=name, retry_after=1.0 if status == _BUSY else None
+            ) from error
+
+
+_BUSY: Final = 503
+_FULL: Final = (
+    507,
+    "storage_full",
+    "The store of the server is full or cannot be written. What was stored before is safe.",
+)
+_LOCKED: Final = _BUSY, "storage_locked", "The store of the server is locked by another program. Try again later."
+_REFUSALS: Final[Mapping[int, tuple[int, str, str]]] = {
+    sqlite3.SQLITE_FULL: _FULL,
+    sqlite3.SQLITE_IOERR: _FULL,
+    sqlite3.SQLITE_READONLY: _FULL,
+    sqlite3.SQLITE_BUSY: _LOCKED,
+    sqlite3.SQLITE_LOCKED: _LOCKED,
+}
+"""SQLite's code of an error -> status, code and message of the error that a client gets."""
 
 
 def _write_limiter() -> anyio.CapacityLimiter:

@@ -1,1 +1,1 @@
-"""Checks of what servers send: one stream (:func:`check_stream`) or a whole server (:func:`check_server`)."""
+"""Checks of a stream (``check_stream``), a server (``check_server``) and a client (``check_client``); timelines, and reports."""

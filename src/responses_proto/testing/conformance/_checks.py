@@ -1,10 +1,11 @@
-"""Check the rules of a server, one function for each rule. :data:`CHECKS` lists them."""
+"""Check the rules of a server over HTTP, one function for each rule. :data:`CHECKS` lists them, with those over a WebSocket."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
+import attrs
 
 from ...codec import default_converter
 from ...exceptions import DecodeError
@@ -20,7 +21,10 @@ from ...models.response import (
 )
 from ...models.tools import FunctionTool
 from ...protocol.emitter import random_id
+from ...protocol.sse import SSEDecoder
+from ...typing import UNSET
 from ._probe import NOT_OFFERED, CheckFailed, Skipped
+from ._websocket_checks import WEBSOCKET_CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -28,9 +32,9 @@ if TYPE_CHECKING:
     from ...models.items import FunctionCall
     from ._probe import JSONDict, Probe
 
-__all__ = ["CHECKS"]
+__all__ = ["CHECKS", "ServerCheck"]
 
-_POLL_INTERVAL: Final = 0.05  # seconds between two polls of a background response; doubles …
+_POLL_INTERVAL: Final = 0.01  # seconds between two polls of a background response; doubles …
 _MAX_POLL_INTERVAL: Final = 1.0  # … up to this
 _WEATHER: Final = FunctionTool(
     name="get_weather",
@@ -44,7 +48,16 @@ _WEATHER: Final = FunctionTool(
     strict=True,
 )
 _PROMPT: Final = Message(role="user", content="What is the weather in Paris?")
-_CALL_FIELDS: Final[JSONDict] = {"input": [_PROMPT], "tools": [_WEATHER], "tool_choice": "required"}
+_TIME: Final = attrs.evolve(_WEATHER, name="get_time", description="Returns the local time of a city.")
+_CALL_FIELDS: Final[JSONDict] = {"input": [_PROMPT], "tools": [_WEATHER]}
+_SCHEMA: Final[JSONDict] = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "inhabitants": {"type": "integer"}},
+    "required": ["city", "inhabitants"],
+    "additionalProperties": False,
+}
+_PIXEL: Final = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+_FEW_TOKENS: Final = 16  # the least that OpenAI accepts
 _TEXTS: Final = ["one", "two", "three"]
 _HISTORY: Final[list[JSONDict]] = [
     {"type": "message", "role": "user", "content": "My name is Ada."},
@@ -56,19 +69,78 @@ _HISTORY: Final[list[JSONDict]] = [
 
 
 async def _create(probe: Probe) -> None:
-    response = await probe.create_completed()
+    response = probe.completed(await probe.basic())
     for name in ("id", "output_text"):
         if not getattr(response, name):
             raise CheckFailed(f"the response has no {name}")
 
 
 async def _create_fields(probe: Probe) -> None:
-    (await probe.create()).assert_fits(Response)
+    reply = await probe.basic()
+    if reply.json_object().get("object") != "response":
+        reply.fail("expected `object` to be 'response'")
+    if not probe.recordings:  # otherwise the events of another check have been looked at
+        (await probe.create(stream=True)).assert_stream()
 
 
 async def _create_stream(probe: Probe) -> None:
     if not (await probe.create(stream=True)).assert_stream().output_text:
         raise CheckFailed("the response has no output_text")
+
+
+async def _usage(probe: Probe) -> None:
+    usage = probe.completed(await probe.basic()).usage
+    if not usage:
+        raise Skipped("not reported")
+    if usage.total_tokens != usage.input_tokens + usage.output_tokens:
+        raise CheckFailed(f"{usage.input_tokens} and {usage.output_tokens} tokens are not {usage.total_tokens}")
+
+
+async def _system_prompt(probe: Probe) -> None:
+    roles = [Message(role=role, content="You are a pirate.") for role in ("system", "developer")]
+    await probe.create_completed(input=[*roles, Message(role="user", content="Say hello.")])
+
+
+async def _multi_turn(probe: Probe) -> None:
+    await probe.create_completed(input=[*_HISTORY, Message(role="user", content="What is my name?")])
+
+
+async def _phase(probe: Probe) -> None:
+    spoken: list[JSONDict] = [{**_HISTORY[1], "phase": phase} for phase in ("commentary", "final_answer")]
+    await probe.create_completed(input=[_HISTORY[0], *spoken, Message(role="user", content="What is my name?")])
+
+
+async def _image_input(probe: Probe) -> None:
+    image = {"type": "input_image", "image_url": _PIXEL, "detail": "auto"}
+    text = {"type": "input_text", "text": "What is in the image? Answer in one sentence."}
+    await probe.create_completed(input=[{"type": "message", "role": "user", "content": [text, image]}])
+
+
+async def _structured_output(probe: Probe) -> None:
+    form = {"type": "json_schema", "name": "city", "schema": _SCHEMA, "strict": True}
+    reply = await probe.create(input="Describe Paris.", text={"format": form})
+    text = probe.completed(reply.skip_unless_offered(400)).output_text
+    try:
+        value = default_converter().json.loads(text)
+    except DecodeError:
+        value = None
+    members = cast("JSONDict", value) if isinstance(value, dict) else {}
+    if (
+        set(members) != set(_SCHEMA["required"])
+        or not isinstance(members["city"], str)
+        or not isinstance(members["inhabitants"], int)
+    ):
+        raise CheckFailed(f"the text does not fit the schema: {text[:100]!r}")
+
+
+async def _token_limit(probe: Probe) -> None:
+    reply = await probe.create(input="Tell me a story of 300 words.", max_output_tokens=_FEW_TOKENS)
+    response = reply.skip_unless_offered(400).parse(Response)
+    reason = response.incomplete_details.reason if response.incomplete_details else None
+    if response.status not in ("incomplete", UNSET) or reason != "max_output_tokens":
+        reply.fail(
+            f"expected an incomplete response because of max_output_tokens, got {response.status!r} because of {reason!r}"
+        )
 
 
 def _weather_call(response: Response) -> FunctionCall:
@@ -88,17 +160,40 @@ def _weather_call(response: Response) -> FunctionCall:
 
 
 async def _function_call(probe: Probe) -> None:
-    _weather_call(await probe.create_completed(**_CALL_FIELDS))
+    _weather_call(await probe.call_response(**_CALL_FIELDS))
 
 
 async def _function_call_stream(probe: Probe) -> None:
-    _weather_call((await probe.create(**_CALL_FIELDS, stream=True)).assert_stream())
+    await probe.call_response(**_CALL_FIELDS)
+    _weather_call((await probe.create(**_CALL_FIELDS, **probe.call_choice, stream=True)).assert_stream())
 
 
 async def _function_output(probe: Probe) -> None:
-    response = await probe.create_completed(**_CALL_FIELDS)
+    response = await probe.call_response(**_CALL_FIELDS)
     output = FunctionCallOutput(call_id=_weather_call(response).call_id, output="Sunny, 20 °C.")
     await probe.create_completed(input=[_PROMPT, *response.output, output], tools=[_WEATHER])
+
+
+async def _tool_choice_none(probe: Probe) -> None:
+    reply = await probe.create(**_CALL_FIELDS, tool_choice="none")
+    if calls := reply.skip_unless_offered(400).parse(Response).function_calls:
+        raise CheckFailed(f"{calls[0].name!r} was called")
+
+
+async def _tool_choice_allowed(probe: Probe) -> None:
+    allowed = {"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": _TIME.name}]}
+    reply = await probe.create(input=[_PROMPT], tools=[_WEATHER, _TIME], tool_choice=allowed)
+    calls = reply.skip_unless_offered(400).parse(Response).function_calls
+    if excluded := [call.name for call in calls if call.name != _TIME.name]:
+        raise CheckFailed(f"{excluded[0]!r} was called, but only {_TIME.name!r} is allowed")
+
+
+async def _one_call(probe: Probe) -> None:
+    prompt = "What is the weather in Paris, and what is the time in Paris? Use get_weather and get_time."
+    reply = await probe.create(input=prompt, tools=[_WEATHER, _TIME], parallel_tool_calls=False)
+    calls = reply.skip_unless_offered(400).parse(Response).function_calls
+    if len(calls) > 1:
+        raise CheckFailed(f"{len(calls)} functions were called in one response")
 
 
 async def _orphan_refused(probe: Probe) -> None:
@@ -114,15 +209,11 @@ async def _json_refused(probe: Probe) -> None:
 
 
 async def _type_refused(probe: Probe) -> None:
-    (await probe.create(input=5)).assert_refused()
-
-
-async def _model_required(probe: Probe) -> None:
-    (await probe.request("POST", "responses", content={"input": "Say hello."})).assert_refused()
+    (await probe.bad_request()).assert_refused()
 
 
 async def _error_body(probe: Probe) -> None:
-    reply = await probe.create(input=5)
+    reply = await probe.bad_request()
     value = reply.json()
     error: Any = cast("JSONDict", value).get("error") if isinstance(value, dict) else None
     if not isinstance(error, dict):
@@ -146,7 +237,7 @@ async def _retrieve(probe: Probe) -> None:
     stored = await probe.stored_response()
     retrieved = (await probe.request("GET", "responses", stored.id)).parse(Response)
     for name in ("id", "status", "output"):
-        if getattr(retrieved, name) != getattr(stored, name):
+        if getattr(stored, name) is not UNSET and getattr(retrieved, name) != getattr(stored, name):
             raise CheckFailed(f"`{name}`: expected {getattr(stored, name)!r}, got {getattr(retrieved, name)!r}")
 
 
@@ -218,6 +309,32 @@ async def _background(probe: Probe) -> None:
         raise CheckFailed(f"expected a completed response, got {status!r}")
 
 
+async def _resume(probe: Probe) -> None:
+    started = (await probe.create(background=True, store=True, stream=True)).skip_unless_offered(400)
+    response = started.assert_stream()
+    if not response.background:
+        raise Skipped("not offered: the server answers in the foreground")
+    whole = _numbered(started.body)
+    after = sorted(whole)[len(whole) // 2]
+    params: dict[str, str | int] = {"stream": "true", "starting_after": after}
+    resumed = await probe.request("GET", "responses", response.id, params=params)
+    rest = _numbered(resumed.skip_unless_offered(400).body)
+    expected = {number: kind for number, kind in whole.items() if number > after}
+    if rest != expected:
+        resumed.fail(f"expected the events {min(expected)} to {max(expected)}, got {sorted(rest)[:10]}")
+
+
+def _numbered(body: bytes) -> dict[int, str]:
+    """Return the types of the events in a stream by their sequence numbers."""
+    frames = [frame.data for frame in SSEDecoder().receive(body) if frame.data != b"[DONE]"]
+    events: list[Any] = [default_converter().json.loads(data) for data in frames]
+    return {
+        event["sequence_number"]: event["type"]
+        for event in events
+        if isinstance(event, dict) and "sequence_number" in event
+    }
+
+
 async def _cancel(probe: Probe) -> None:
     response_id = await _start_in_background(probe)
     reply = (await probe.request("POST", "responses", response_id, "cancel")).skip_unless_offered()
@@ -254,13 +371,39 @@ async def _conversations(probe: Probe) -> None:
     (await probe.request("GET", *path)).assert_not_found()
 
 
+async def _conversation_items(probe: Probe) -> None:
+    reply = (await probe.request("POST", "conversations", content={})).skip_unless_offered()
+    path = ("conversations", reply.parse(Conversation).id)
+    messages = [Message(role="user", content=text) for text in _TEXTS]
+    reply = await probe.request("POST", *path, "items", content={"items": messages})
+    ids = [getattr(item, "id", None) for item in reply.parse(ConversationItemList).data]
+    if len(ids) != len(_TEXTS) or not all(ids):
+        reply.fail(f"expected {len(_TEXTS)} items with ids, got {ids}")
+    listed: list[Any] = []
+    params: dict[str, str | int] = {"limit": 2, "order": "asc"}
+    for more in (True, False):
+        reply = await probe.request("GET", *path, "items", params=params)
+        page = reply.parse(ConversationItemList)
+        listed += [getattr(item, "id", None) for item in page.data]
+        if page.has_more is not more:
+            reply.fail(f"expected `has_more` to be {more}".lower())
+        params["after"] = page.last_id or ""
+    if listed != ids:
+        reply.fail(f"expected the items {ids} in two pages, got {listed}")
+    reply = await probe.request("GET", *path, "items", str(ids[0]))
+    if reply.json_object().get("id") != ids[0]:
+        reply.fail(f"expected the item {ids[0]}")
+    await probe.request("DELETE", *path)
+
+
 # ---- counting and compacting
 
 
 async def _compact(probe: Probe) -> None:
     content: JSONDict = {"model": probe.model, "input": _HISTORY}
     reply = (await probe.request("POST", "responses", "compact", content=content)).skip_unless_offered()
-    reply.assert_fits(CompactedResponse)
+    if reply.json_object().get("object") != "response.compaction":
+        reply.fail("expected `object` to be 'response.compaction'")
     if not any(item.type == "compaction" for item in reply.parse(CompactedResponse).output):
         reply.fail("expected an item of the type `compaction`")
 
@@ -279,29 +422,57 @@ async def _input_tokens(probe: Probe) -> None:
         reply.fail("expected at least 1 token")
 
 
-CHECKS: Final[Mapping[str, Callable[[Probe], Awaitable[None]]]] = {
-    "create": _create,
-    "create-fields": _create_fields,
-    "create-stream": _create_stream,
-    "function-call": _function_call,
-    "function-call-stream": _function_call_stream,
-    "function-output": _function_output,
-    "orphan-refused": _orphan_refused,
-    "json-refused": _json_refused,
-    "type-refused": _type_refused,
-    "model-required": _model_required,
-    "error-body": _error_body,
-    "id-unknown": _id_unknown,
-    "retrieve": _retrieve,
-    "delete": _delete,
-    "input-items": _input_items,
-    "previous-response": _previous_response,
-    "previous-unknown": _previous_unknown,
-    "background": _background,
-    "cancel": _cancel,
-    "conversations": _conversations,
-    "compact": _compact,
-    "compact-model-required": _compact_model_required,
-    "input-tokens": _input_tokens,
+@attrs.frozen
+class ServerCheck:
+    """One check."""
+
+    run: Callable[[Probe], Awaitable[None]]
+    """Returns if the server keeps the rule, and raises ``CheckFailed`` or ``Skipped`` otherwise."""
+    needs: tuple[str, ...] = ("create",)
+    """Rules of which this check makes use. If one of them is broken, this check would only say so again."""
+
+
+_CALL: Final = ("create", "function-call")
+_STREAM: Final = ("create", "create-stream")
+
+CHECKS: Final[Mapping[str, ServerCheck]] = {
+    "create": ServerCheck(_create, ()),
+    "create-fields": ServerCheck(_create_fields, _STREAM),
+    "create-stream": ServerCheck(_create_stream),
+    "usage": ServerCheck(_usage),
+    "system-prompt": ServerCheck(_system_prompt),
+    "multi-turn": ServerCheck(_multi_turn),
+    "phase": ServerCheck(_phase, ("create", "multi-turn")),
+    "image-input": ServerCheck(_image_input),
+    "structured-output": ServerCheck(_structured_output),
+    "token-limit": ServerCheck(_token_limit),
+    "function-call": ServerCheck(_function_call),
+    "function-call-stream": ServerCheck(_function_call_stream, (*_STREAM, "function-call")),
+    "function-output": ServerCheck(_function_output, _CALL),
+    "tool-choice-none": ServerCheck(_tool_choice_none),
+    "tool-choice-allowed": ServerCheck(_tool_choice_allowed),
+    "one-call": ServerCheck(_one_call),
+    "orphan-refused": ServerCheck(_orphan_refused, ()),
+    "json-refused": ServerCheck(_json_refused, ()),
+    "type-refused": ServerCheck(_type_refused, ()),
+    "error-body": ServerCheck(_error_body, ("type-refused",)),
+    "id-unknown": ServerCheck(_id_unknown, ()),
+    "retrieve": ServerCheck(_retrieve),
+    "delete": ServerCheck(_delete),
+    "input-items": ServerCheck(_input_items),
+    "previous-response": ServerCheck(_previous_response),
+    "previous-unknown": ServerCheck(_previous_unknown),
+    "background": ServerCheck(_background),
+    "cancel": ServerCheck(_cancel, ("create", "background")),
+    "resume": ServerCheck(_resume, (*_STREAM, "background")),
+    "conversations": ServerCheck(_conversations),
+    "conversation-items": ServerCheck(_conversation_items, ("create", "conversations")),
+    "compact": ServerCheck(_compact, ()),
+    "compact-model-required": ServerCheck(_compact_model_required, ()),
+    "input-tokens": ServerCheck(_input_tokens, ()),
+    **{
+        rule: ServerCheck(check, ("create",) if rule == "websocket" else ("create", "websocket"))
+        for rule, check in WEBSOCKET_CHECKS.items()
+    },
 }
-"""Rule id -> its check, which returns if the server keeps the rule, and raises ``CheckFailed`` or ``Skipped`` otherwise."""
+"""Rule id -> its check, in the order of the table of rules."""

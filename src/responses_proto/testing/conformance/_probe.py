@@ -5,8 +5,10 @@ Requests go straight to the transport, so that the checks see what the server re
 
 from __future__ import annotations
 
+import contextlib
+import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar, cast
 from urllib.parse import urlencode
 
 import anyio
@@ -14,19 +16,26 @@ import attrs
 
 from ...client._address import endpoint_url
 from ...client._replies import is_json, media_type
+from ...client._secrets import redact
 from ...client.transport._exchange import shut
 from ...client.transport.base import WireRequest
 from ...codec import default_converter, dumps, load, make_converter
-from ...exceptions import DecodeError, LimitExceeded
+from ...exceptions import APIError, DecodeError, LimitExceeded, NotAnEventStream, UsageError
 from ...models._base import Model
 from ...models.response import Response
-from .streams import check_stream
+from ._probe_socket import asgi_socket, wire_socket
+from .fields import field_faults, row_of_body
+from .streams import Finding, check_stream
+from .timeline import Recording
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 
     from ...client.transport.base import Transport, WireReply
-    from .streams import Finding
+    from ...typing import JSONObject
+    from ._probe_socket import ASGIApp, ProbeSocket
+    from .fields import Profile
+    from .streams import StreamReport
 
 __all__ = ["NOT_OFFERED", "CheckFailed", "JSONDict", "Probe", "ProbeReply", "Skipped"]
 
@@ -44,6 +53,12 @@ _MAX_BODY: Final = 64 * 1024 * 1024
 _DRAIN: Final = 0.5  # seconds to wait for data after [DONE]
 _DONE: Final = b"data: [DONE]"
 _EXCERPT: Final = 120  # characters of the body in a detail
+_MAX_TOKENS: Final = 1024  # of an answer, so that a talkative model ends
+_KEPT: Final = 1024 * 1024  # bytes of a stream that are kept for the report
+_FIELD_RULES: Final = frozenset(
+    {"missing-field", "wrong-type", "null-field", "wrong-value", "wrong-constant", "unknown-item", "extension-fields"}
+)
+"""The rules about fields, whose findings all go to the check `create-fields`."""
 
 
 class CheckFailed(Exception):  # noqa: N818 - a result, not an error of this library
@@ -66,17 +81,16 @@ class ProbeReply:
     status: int
     headers: Mapping[str, str]
     body: bytes
-    ignore: frozenset[str]
-    """Ids of rules whose findings are ignored."""
+    probe: Probe = attrs.field(repr=False)
 
     def parse(self, cls: type[M]) -> M:
         """Return the model in the body. Fails for a status other than 200. Values that do not fit are left out."""
-        return load(self._json_object(), cls)
+        return load(self.json_object(), cls)
 
     def assert_fits(self, cls: type[Model]) -> None:
         """Fail unless the body has all required fields of the model, each of its type."""
         try:
-            make_converter(strict=True).load(self._json_object(), cls)
+            make_converter(strict=True).load(self.json_object(), cls)
         except DecodeError as error:
             raise CheckFailed(str(error)) from error
 
@@ -86,12 +100,7 @@ class ProbeReply:
             self.fail("expected status 200")
         if media_type(self.headers) != "text/event-stream":
             self.fail(f"expected the content type text/event-stream, got {self.headers.get('content-type')!r}")
-        report = check_stream(self.body, ignore=self.ignore)
-        if not report.ok:
-            raise CheckFailed(f"the stream does not conform: {len(report.findings)} findings", report.findings)
-        if report.outcome.status != "completed":
-            raise CheckFailed(f"expected a completed response, got {report.outcome.status}")
-        return report.outcome.response
+        return self.probe.assert_conforms(self.body)
 
     def assert_refused(self, *also: int) -> None:
         """Fail unless the request is refused, with status 400, 422 or one of ``also``."""
@@ -123,7 +132,8 @@ class ProbeReply:
         text = " ".join(self.body[: 4 * _EXCERPT].decode("utf-8", "replace").split())[:_EXCERPT]
         raise CheckFailed(f"{detail}: HTTP {self.status}, {text or 'no body'}")
 
-    def _json_object(self) -> dict[str, Any]:
+    def json_object(self) -> dict[str, Any]:
+        """Return the JSON object of the body. Fails for a status other than 200."""
         if self.status != HTTPStatus.OK:
             self.fail("expected status 200")
         value = self.json()
@@ -133,18 +143,48 @@ class ProbeReply:
 
 
 class Probe:
-    """Sends requests to one server: any with :meth:`request`, and ``POST /responses`` with the other methods."""
+    """Sends requests to one server: any with :meth:`request`, and ``POST /responses`` with the other methods.
+
+    ``secret``: the API key, which is removed from what the server sends, because a report quotes that.
+    ``app``: the application, if the server is one in memory; its WebSockets are then opened in memory too.
+    """
 
     def __init__(
-        self, transport: Transport, base_url: str, headers: Mapping[str, str], model: str, ignore: frozenset[str]
+        self,
+        transport: Transport,
+        base_url: str,
+        headers: Mapping[str, str],
+        model: str,
+        *,
+        ignore: frozenset[str],
+        profile: Profile,
+        secret: str = "",
+        app: ASGIApp | None = None,
     ) -> None:
         self._transport = transport
         self._base_url = base_url
         self._headers = headers
         self._ignore = ignore
+        self._profile: Profile = profile
+        self._secret = secret.encode()
+        self._app = app
+        self._basic: ProbeReply | None = None
+        self._bad: ProbeReply | None = None
         self._stored: Response | None = None
+        self._call: Response | None = None
+        self._called_freely = False
+        # (rule, path in an event) of what streams have broken so far: each is one finding.
+        self._seen: set[tuple[str, str]] = set()
+        self.field_faults: dict[tuple[str, str], Finding] = {}
+        """The faults of fields in everything that the server sent, by rule and field."""
+        self.recordings: list[Recording] = []
+        """The streams, with the time of each piece."""
+        self.answered: bool = False
+        """Whether the server has answered any request, so that it is there."""
         self.model = model
         """The model that requests name."""
+        self.check: str = ""
+        """The rule that is being checked."""
         self.last_request: str = ""
         """The last request, such as ``POST /responses``."""
 
@@ -161,31 +201,102 @@ class Probe:
         """
         self.last_request = f"{method} /{'/'.join(path)}"
         streaming = isinstance(content, dict) and content.get("stream") is True
+        streaming = streaming or (params or {}).get("stream") == "true"
         headers = {"accept": "text/event-stream" if streaming else "application/json", **self._headers}
         body = b""
         if content is not None:
             headers["content-type"] = "application/json"
             body = content if isinstance(content, bytes) else dumps(content)
         url = endpoint_url(self._base_url, *path) + (f"?{urlencode(params)}" if params else "")
+        sent = time.monotonic()
         reply = await self._transport.send(
             WireRequest(method=method, url=url, headers=headers, body=body, stream=streaming)
         )
+        self.answered = True
         try:
-            return ProbeReply(reply.status, reply.headers, await _read(reply), self._ignore)
+            pieces = [(at - sent, self._redacted(piece)) async for at, piece in _pieces(reply)]
         finally:
             await shut(reply)
+        # A piece may have the beginning of the key, and the next one its end.
+        body = self._redacted(b"".join(piece for _, piece in pieces))
+        whole = ProbeReply(reply.status, reply.headers, body, self)
+        if streaming and method == "POST" and len(whole.body) <= _KEPT:
+            self.recordings.append(Recording(self.check, tuple(pieces)))
+        elif reply.status == HTTPStatus.OK and is_json(media_type(reply.headers)):
+            self._note_fields(whole.body)
+        return whole
+
+    def _redacted(self, data: bytes) -> bytes:
+        return redact(data, self._secret, mask=lambda length: b"*" * length) if self._secret else data
+
+    def _note_fields(self, body: bytes) -> None:
+        """Compare a body with the table of fields."""
+        try:
+            value: Any = default_converter().json.loads(body)
+        except (DecodeError, LimitExceeded):
+            return  # the check of the reply says so
+        row = row_of_body(value)
+        for fault in field_faults(value, row, self._profile) if row else ():
+            if fault.rule in self._ignore:
+                continue
+            finding = Finding(fault.rule, None, f"{self.last_request} {fault.path}", fault.detail, fault.row)
+            self.field_faults.setdefault((fault.rule, fault.row), finding)
+
+    def assert_conforms(self, stream: bytes | Iterable[JSONObject]) -> Response:
+        """Return the final response of a stream of bytes or events. Fails unless the stream conforms and completes.
+
+        A rule that an earlier stream has broken is not found again: one cause is one finding.
+        """
+        report: StreamReport = check_stream(stream, profile=self._profile, ignore=self._ignore)
+        for finding in report.findings:
+            if finding.rule in _FIELD_RULES:
+                at = attrs.evolve(finding, path=f"{self.last_request} {finding.path}")
+                self.field_faults.setdefault((finding.rule, finding.field or finding.path), at)
+        broken = [finding for finding in report.findings if finding.rule not in _FIELD_RULES]
+        new: list[Finding] = []
+        for finding in broken:
+            cause = (finding.rule, finding.path.partition(" ")[2])
+            if cause not in self._seen:
+                self._seen.add(cause)
+                new.append(finding)
+        if new:
+            raise CheckFailed(f"the stream does not conform: {len(new)} findings", tuple(new))
+        outcome = report.outcome
+        if broken and outcome.status != "completed":
+            raise Skipped("not checked: the stream has only findings that were reported before")
+        if outcome.status != "completed":
+            error = f": {outcome.error}" if outcome.error else ""
+            raise CheckFailed(f"expected a completed response, got {outcome.status}{error}")
+        return outcome.response
 
     async def create(self, **fields: Any) -> ProbeReply:
         """Send ``POST /responses``, by default for a short text. ``fields`` are fields of the request."""
-        return await self.request("POST", "responses", content={"model": self.model, "input": "Say hello.", **fields})
+        content = {"model": self.model, "input": "Say hello.", "max_output_tokens": _MAX_TOKENS, **fields}
+        return await self.request("POST", "responses", content=content)
 
     async def create_completed(self, **fields: Any) -> Response:
         """Create a response and return it. Fails unless its status is ``completed``."""
-        reply = await self.create(**fields)
+        return self.completed(await self.create(**fields))
+
+    def completed(self, reply: ProbeReply) -> Response:
+        """Return the response in a reply. Fails unless its status is ``completed``; a missing status is a finding of the fields."""
         response = reply.parse(Response)
-        if response.status != "completed":
+        if response.status != "completed" and reply.json_object().get("status") is not None:
             reply.fail(f"expected a completed response, got {response.status!r}")
         return response
+
+    async def basic(self) -> ProbeReply:
+        """Return the reply to the simplest request, the same for all checks."""
+        if self._basic is None:
+            self._basic = await self.create()
+        self.last_request = "POST /responses"
+        return self._basic
+
+    async def bad_request(self) -> ProbeReply:
+        """Return the reply to a request with a field of the wrong type, the same for all checks."""
+        if self._bad is None:
+            self._bad = await self.create(input=5)
+        return self._bad
 
     async def stored_response(self) -> Response:
         """Return a stored response, the same for all checks. Skips the check if the server stores none."""
@@ -195,17 +306,90 @@ class Probe:
             self._stored = response
         return self._stored
 
+    async def call_response(self, **fields: Any) -> Response:
+        """Return a response to a request with a tool that should be called, the same for all checks.
 
-async def _read(reply: WireReply) -> bytes:
-    """Read a body to its end, or until shortly after ``[DONE]``, because some servers then leave the connection open."""
-    body = bytearray()
+        A server may refuse ``tool_choice: "required"``; then the choice is left to the model.
+        """
+        if self._call is None:
+            reply = await self.create(**fields, tool_choice="required")
+            if reply.status in _REFUSED:
+                self._called_freely = True
+                reply = await self.create(**fields)
+            self._call = self.completed(reply)
+        return self._call
+
+    @property
+    def call_choice(self) -> JSONDict:
+        """The field of a request that makes the server call a tool, as far as it accepts that."""
+        return {} if self._called_freely else {"tool_choice": "required"}
+
+    @contextlib.asynccontextmanager
+    async def connect(self) -> AsyncGenerator[ProbeSocket]:
+        """Open a WebSocket for a block. Skips the check if the server does not offer one."""
+        self.last_request = "WebSocket /responses"
+        if self._app is not None:
+            async with asgi_socket(self._app, self._headers) as accepted:
+                if accepted is not None:
+                    yield accepted
+            if accepted is None:
+                raise Skipped("not offered: the application does not accept a WebSocket")
+            return
+        url = endpoint_url(self._base_url, "responses")
+        request = WireRequest(method="GET", url=url, headers=dict(self._headers), stream=True)
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                socket = await stack.enter_async_context(wire_socket(self._transport, request))
+            except (ImportError, UsageError) as unable:
+                raise Skipped(f"not checked: {unable}") from unable
+            except (APIError, NotAnEventStream) as refused:
+                raise Skipped(f"not offered (HTTP {refused.status})") from refused
+            yield socket
+
+    async def turn(self, socket: ProbeSocket, **fields: Any) -> list[JSONDict]:
+        """Send a request over a WebSocket, and return its events up to the terminal one or an error."""
+        self.last_request = "WebSocket response.create"
+        content = {"type": "response.create", "model": self.model, "input": "Say hello.", "store": False, **fields}
+        await socket.send(dumps({"max_output_tokens": _MAX_TOKENS, **content}))
+        events: list[JSONDict] = []
+        while True:
+            message = await socket.receive()
+            try:
+                value: Any = default_converter().json.loads(self._redacted(message))
+            except (DecodeError, LimitExceeded) as error:
+                raise CheckFailed(f"a message is not JSON: {error}") from error
+            if not isinstance(value, dict):
+                raise CheckFailed("a message is not a JSON object")
+            event = cast("JSONDict", value)
+            events.append(event)
+            if event.get("type") in _ENDS:
+                return events
+
+    async def completed_turn(self, socket: ProbeSocket, **fields: Any) -> Response:
+        """Send a request over a WebSocket, and return the response. Fails unless it conforms and completes."""
+        events = await self.turn(socket, **fields)
+        if events[-1].get("type") == "error":
+            raise CheckFailed(f"expected a completed response, got an error: {str(events[-1].get('error'))[:_EXCERPT]}")
+        return self.assert_conforms(events)
+
+
+_ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})
+
+
+async def _pieces(reply: WireReply) -> AsyncIterator[tuple[float, bytes]]:
+    """Yield a body with the time of each piece, to its end, or until shortly after ``[DONE]``, because some servers then leave the connection open."""
+    size, tail = 0, b""
     while piece := await reply.receive():
-        body += piece
-        if len(body) > _MAX_BODY:
+        yield time.monotonic(), piece
+        size += len(piece)
+        if size > _MAX_BODY:
             raise CheckFailed(f"the body is longer than {_MAX_BODY} bytes")
-        if _DONE in body[-len(piece) - len(_DONE) :]:
-            with anyio.move_on_after(_DRAIN):
-                while piece := await reply.receive():
-                    body += piece
-            break
-    return bytes(body)
+        tail = (tail + piece)[-len(piece) - len(_DONE) :]
+        if _DONE in tail:
+            until = anyio.current_time() + _DRAIN
+            while True:
+                with anyio.CancelScope(deadline=until) as scope:
+                    piece = await reply.receive()
+                if scope.cancelled_caught or not piece:
+                    return
+                yield time.monotonic(), piece

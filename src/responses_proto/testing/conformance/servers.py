@@ -8,10 +8,15 @@
 
 Each check makes the requests that it needs, so it can run alone, and has the id of the rule that it checks
 (:data:`~responses_proto.rules.RULES`). The requests are small but real: a server in front of a model makes the model work.
+
+One cause is one finding: a check that makes use of a broken rule is skipped, a rule that one stream breaks is not found in the next,
+and faults of fields all belong to the check ``create-fields``, once for each field. A server that cannot be reached, or that refuses the
+key, is a single finding.
 """
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import anyio
@@ -20,25 +25,29 @@ import attrs
 from ...client._address import normalize_base_url, resolve_endpoint
 from ...client.transport._exchange import shut
 from ...client.transport.http import HTTPTransport
-from ...exceptions import ResponsesProtoError, UsageError
+from ...exceptions import ConnectError, ResponsesProtoError, TransportError, UsageError
 from ._checks import CHECKS
 from ._probe import CheckFailed, Probe, Skipped
-from .streams import Finding, Report, check_rules
+from .streams import Finding, Report, check_profile, check_rules, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, MutableMapping
 
     from ...client.transport.base import Transport
     from ...client.transport.http import HTTPClient
+    from ._probe_socket import ASGIApp
+    from .fields import Profile
+    from .timeline import Recording
 
-__all__ = ["ASGIApp", "Check", "ServerReport", "check_server"]
+__all__ = ["Check", "CheckStatus", "ServerReport", "check_server", "server_checks"]
 
-_ASGIMessage: TypeAlias = "MutableMapping[str, Any]"
-ASGIApp: TypeAlias = "Callable[[_ASGIMessage, Callable[[], Awaitable[_ASGIMessage]], Callable[[_ASGIMessage], Awaitable[None]]], Awaitable[None]]"
-"""An ASGI 3 application."""
+_Message: TypeAlias = "MutableMapping[str, Any]"
+CheckStatus: TypeAlias = Literal["passed", "failed", "skipped"]
 
 _IN_MEMORY: Final = "http://app.invalid/v1"
-_STATUSES: Final = ("passed", "failed", "skipped")
+_STATUSES: Final[tuple[CheckStatus, ...]] = ("passed", "failed", "skipped")
+_DETAIL: Final = 300  # characters of a detail
+_UNAUTHORIZED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 @attrs.frozen(kw_only=True)
@@ -47,23 +56,24 @@ class Check:
 
     rule: str
     """The rule that was checked, a key of :data:`~responses_proto.rules.RULES`."""
-    status: Literal["passed", "failed", "skipped"]
-    """``skipped`` means that the server does not offer what the rule applies to."""
+    status: CheckStatus
+    """``skipped`` means that the server does not offer what the rule applies to, or that another finding explains the failure."""
     request: str
     """The last request of the check, such as ``POST /responses``."""
     detail: str = ""
     """Why the check did not pass, for people."""
-    stream: tuple[Finding, ...] = ()
-    """The findings in the stream, if the check failed because a stream does not conform."""
+    causes: tuple[Finding, ...] = ()
+    """What is wrong in detail: the findings in a stream, or the fields at fault."""
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """The failure as a finding, followed by the findings in the stream; empty if the check did not fail."""
-        return (Finding(self.rule, None, self.request, self.detail), *self.stream) if self.status == "failed" else ()
+        """The causes, or the failure as a finding if it has none; empty if the check did not fail."""
+        failed = self.status == "failed"
+        return (self.causes or (Finding(self.rule, None, self.request, self.detail),)) if failed else ()
 
     def __str__(self) -> str:
-        head = f"{self.status:7} {self.rule}" + (f": {self.request}: {self.detail}" if self.detail else "")
-        return "\n".join([head, *(f"        {finding}" for finding in self.stream)])
+        told = ": ".join(part for part in (self.request, self.detail[:_DETAIL]) if part)
+        return f"{self.status:7} {self.rule}" + (f": {told}" if self.detail else "")
 
 
 @attrs.frozen
@@ -71,12 +81,27 @@ class ServerReport(Report):
     """The results of all checks of one server."""
 
     checks: tuple[Check, ...]
-    """In the order of the table of rules."""
+    """In the order of the table of rules; only ``unreachable`` or ``unauthorized`` if nothing could be checked."""
+    server: str = ""
+    """The base URL."""
+    profile: Profile = "openresponses"
+    """The specification that the server was compared with."""
+    recordings: tuple[Recording, ...] = attrs.field(default=(), repr=False)
+    """The streams of the server, as they arrived."""
+
+    @property
+    def rules(self) -> frozenset[str]:
+        """The ids of the rules that were broken: those of the failed checks, and of the findings."""
+        return frozenset(check.rule for check in self.checks if check.status == "failed") | super().rules
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of checks by status."""
+        return {status: sum(check.status == status for check in self.checks) for status in _STATUSES}
 
     def __str__(self) -> str:
-        counts = {status: sum(check.status == status for check in self.checks) for status in _STATUSES}
-        head = ", ".join(f"{count} {status}" for status, count in counts.items())
-        return "\n".join([head, *map(str, self.checks)])
+        head = ", ".join(f"{count} {status}" for status, count in self.counts.items())
+        return "\n".join([head, *map(str, self.checks), *grouped(self.findings)])
 
 
 async def check_server(
@@ -84,27 +109,33 @@ async def check_server(
     *,
     key: str | None = None,
     model: str = "scripted",
+    profile: Profile = "openresponses",
     only: Collection[str] | None = None,
     ignore: Collection[str] = (),
     deadline: float = 30.0,
     http_client: HTTPClient | Transport | None = None,
+    on_check: Callable[[Check], object] | None = None,
 ) -> ServerReport:
     """Check a server, and return a report with the result of each check.
 
     ``server``: the base URL (``http://127.0.0.1:8080/v1``), or an ASGI application, which is then called in memory.
     ``key``: the API key, sent in the header that the server's provider expects.
+    ``profile``: the specification that the server is to follow: ``openresponses`` requires 31 fields of a response, ``openai`` 14.
     ``only``: the ids of the rules to check; all by default.
     ``ignore``: ids of rules to leave out, both checks and rules of streams.
     ``deadline``: seconds after which a check fails.
     ``http_client``: as for ``ResponsesClient``.
+    ``on_check``: called with each result as it is known.
 
     A check of an endpoint that the server does not offer (404, 405, 501) is skipped, which is not a finding. If the server cannot be
-    reached, every check fails. Raises ``UsageError`` for an unknown rule, a rule that does not apply to servers, an invalid base
-    URL, and an application that does not start within the deadline.
+    reached, does not answer, or refuses the key, that is the only finding: ``unreachable`` or ``unauthorized``. WebSockets of a URL need the
+    extra ``ws``. Raises ``UsageError`` for an unknown rule or profile, a rule that does not apply to servers, an invalid base URL, and an
+    application that does not start within the deadline.
     """
     ignored = check_rules(ignore)
+    check_profile(profile)
     chosen = [rule for rule in CHECKS if (only is None or rule in only) and rule not in ignored]
-    for rule in check_rules(only or ()) - CHECKS.keys():
+    for rule in sorted(check_rules(only or ()) - CHECKS.keys()):
         raise UsageError(f"{rule!r} is not a rule of servers, expected one of {', '.join(CHECKS)}")
     provider, url, api_key = resolve_endpoint(server if isinstance(server, str) else _IN_MEMORY, key, None, {})
     headers = {provider.key_header: f"{provider.key_prefix}{api_key}"} if api_key else {}
@@ -113,32 +144,95 @@ async def check_server(
     async def run_checks(client: HTTPClient | Transport | None) -> ServerReport:
         owned = client is None or hasattr(client, "build_request")
         transport = HTTPTransport(cast("HTTPClient | None", client)) if owned else cast("Transport", client)
-        probe = Probe(transport, url, headers, model, ignored)
+        app = None if isinstance(server, str) else server
+        probe = Probe(transport, url, headers, model, ignore=ignored, profile=profile, secret=api_key, app=app)
         try:
-            checks = [await _run_check(probe, rule, deadline) for rule in chosen]
+            checks = await _run_checks(probe, chosen, deadline, on_check or (lambda _: None))
         finally:
             if owned:
                 await shut(transport)
-        return ServerReport(tuple(finding for check in checks for finding in check.findings), tuple(checks))
+        findings = tuple(finding for check in checks for finding in check.findings if finding.rule not in ignored)
+        return ServerReport(findings, tuple(checks), url, profile, tuple(probe.recordings))
 
     return await (run_checks(http_client) if isinstance(server, str) else _in_memory(server, deadline, run_checks))
 
 
-async def _run_check(probe: Probe, rule: str, deadline: float) -> Check:
-    stream: tuple[Finding, ...] = ()
-    status: Literal["failed", "skipped"] = "failed"
-    detail = f"not finished after {deadline} seconds"
+def server_checks() -> list[str]:
+    """Return the rules of servers, in the order of the table of rules."""
+    return list(CHECKS)
+
+
+async def _run_checks(
+    probe: Probe, chosen: list[str], deadline: float, on_check: Callable[[Check], object]
+) -> list[Check]:
+    """Run the checks in order, but ``create-fields``, which sees what all others have received, last."""
+    results: dict[str, Check] = {}
+    blocked = await _blocked(probe, deadline)
+    if blocked is not None:
+        on_check(blocked)
+        return [blocked]
+    for rule in sorted(chosen, key=lambda rule: rule == "create-fields"):
+        broken = [need for need in CHECKS[rule].needs if need in results and _explains(results[need])]
+        if broken:
+            check = Check(rule=rule, status="skipped", request="", detail=f"not checked: {broken[0]} failed")
+        else:
+            probe.check = rule
+            check = await _run_check(probe, rule, deadline)
+        if check.rule == "unreachable":
+            on_check(check)
+            return [check, *(results[rule] for rule in chosen if rule in results)]
+        if rule == "create-fields" and probe.field_faults:
+            faults = tuple(probe.field_faults.values())
+            detail = f"{len(faults)} fields are not as the specification says"
+            check = Check(rule=rule, status="failed", request=check.request, detail=detail, causes=faults)
+        results[rule] = check
+        on_check(check)
+    return [results[rule] for rule in chosen]
+
+
+def _explains(check: Check) -> bool:
+    """Return whether a failed check is why others would fail too; findings in detail are not."""
+    return check.status == "failed" and not check.causes
+
+
+async def _blocked(probe: Probe, deadline: float) -> Check | None:
+    """Return the failure because of which nothing can be checked; ``None`` if there is none."""
+    rule, detail = "unreachable", f"no answer after {deadline:g} seconds"
     try:
         with anyio.move_on_after(deadline):
-            await CHECKS[rule](probe)
+            reply = await probe.basic()
+            if reply.status not in _UNAUTHORIZED:
+                return None
+            rule, detail = "unauthorized", f"HTTP {reply.status}"
+    except TransportError as error:
+        if probe.answered:
+            return None  # the checks say how it breaks off
+        detail = f"{type(error).__name__}: {error}"
+    except (CheckFailed, ResponsesProtoError):
+        return None
+    return Check(rule=rule, status="failed", request="POST /responses", detail=detail)
+
+
+async def _run_check(probe: Probe, rule: str, deadline: float) -> Check:
+    causes: tuple[Finding, ...] = ()
+    status: CheckStatus = "failed"
+    detail = f"not finished after {deadline:g} seconds"
+    try:
+        with anyio.move_on_after(deadline):
+            await CHECKS[rule].run(probe)
             return Check(rule=rule, status="passed", request=probe.last_request)
     except Skipped as skipped:
         status, detail = "skipped", str(skipped)
     except CheckFailed as failed:
-        detail, stream = str(failed), failed.findings
+        detail, causes = str(failed), failed.findings
+    except ConnectError as error:
+        rule, detail = (
+            "unreachable",
+            f"{type(error).__name__}: {error}; the server went away during the check of {rule}",
+        )
     except ResponsesProtoError as error:  # mostly transport errors
         detail = f"{type(error).__name__}: {error}"
-    return Check(rule=rule, status=status, request=probe.last_request, detail=detail, stream=stream)
+    return Check(rule=rule, status=status, request=probe.last_request, detail=detail, causes=causes)
 
 
 async def _in_memory(
@@ -185,13 +279,13 @@ class _Lifespan:
             self.started.set()
             self.stopped.set()
 
-    async def _receive(self) -> _ASGIMessage:
+    async def _receive(self) -> _Message:
         if self._startup_sent:
             await self.shutdown.wait()
             return {"type": "lifespan.shutdown"}
         self._startup_sent = True
         return {"type": "lifespan.startup"}
 
-    async def _send(self, message: _ASGIMessage) -> None:
+    async def _send(self, message: _Message) -> None:
         # An application that reports a failed startup is checked all the same: its answers show the problem.
         (self.stopped if message["type"].startswith("lifespan.shutdown") else self.started).set()

@@ -11,18 +11,18 @@ time. Each anomaly that the engine reports (:data:`~responses_proto.anomalies.AN
 The checker adds the rules that a client tolerates silently. It walks every event through three state machines: the response, its
 items, and the parts of each item. The tables of :mod:`responses_proto.protocol.state` say which step is legal in which state, and
 which rule an illegal step breaks. After an illegal step the checker recovers as the engine does, so that one fault does not cause
-more findings. All rules are in :data:`~responses_proto.rules.RULES`.
+more findings. The fields of every event are compared with the table of the specification (:mod:`.fields`); a fault of a field is
+reported once, however many events have it. All rules are in :data:`~responses_proto.rules.RULES`.
 """
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 import attrs
 
 from ...codec import default_converter, dumps
-from ...exceptions import UsageError
+from ...exceptions import DecodeError, LimitExceeded, UsageError
 from ...limits import Limits
 from ...models._base import Model
 from ...models.events import LIFECYCLE_TYPES, TERMINAL_TYPES, UnknownEvent
@@ -42,22 +42,28 @@ from ...protocol.state import (
     RESPONSE_RULES,
 )
 from ...protocol.stream import ResponseStream
-from ...rules import RULES
+from ...rules import RULES, Rule
+from .fields import EXTENSION, FIELDS, PROFILES, Profile, field_faults, row_of_event
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
 
     from ...models.events import Event
     from ...protocol.state import ItemState, PartState, PartStep, ResponseState
     from ...protocol.stream import Outcome
     from ...typing import JSONObject
 
-__all__ = ["Finding", "Report", "StreamReport", "assert_ok", "check_rules", "check_stream"]
+__all__ = ["Finding", "Report", "StreamReport", "assert_ok", "check_profile", "check_rules", "check_stream", "grouped"]
 
 _Place: TypeAlias = tuple[int, str, int]
 """The place of a part: output index, container, index within it. The container is empty for a text that is not in a part."""
 
-_EXTENSION: Final = re.compile(r"[\w.-]+:[\w.-]+")
+_SHOWN: Final = 5  # findings of one rule in a text, and …
+_DETAIL: Final = 300  # … characters of a detail
+_POSITIONS: Final = frozenset({"sequence_number", "output_index", "item_id", "content_index", "summary_index"})
+"""The fields of an event that the engine judges itself, by rules of their own."""
+_TABLE_CODES: Final = frozenset({"missing-field", "wrong-type", "wrong-constant", "not-an-object"})
+"""The rules of the decoder that the table of fields replaces."""
 
 
 @attrs.frozen
@@ -73,10 +79,40 @@ class Finding:
     """The type of the event and a JSONPath within it, or the request, such as ``POST /responses``."""
     detail: str = ""
     """An explanation for people."""
+    field: str = ""
+    """The field of the specification's table that is at fault: ``Response.usage``; empty if the finding is not about one."""
+
+    @property
+    def about(self) -> Rule:
+        """The rule: what is required, in which clause, how severe a violation is, what to do, and which test of the official suite fails."""
+        return RULES[self.rule]
 
     def __str__(self) -> str:
-        where = "" if self.event is None else f"event {self.event}: "
-        return f"{where}{self.rule} at {self.path}" + (f": {self.detail}" if self.detail else "")
+        return f"{self.rule} at {self.place}"
+
+    @property
+    def place(self) -> str:
+        """Where the violation is and what it is, for people."""
+        where = self.path if self.event is None else f"event {self.event}, {self.path}"
+        return f"{where}: {self.detail[:_DETAIL]}" if self.detail else where
+
+
+def grouped(findings: Iterable[Finding]) -> list[str]:
+    """Return lines for people: the findings by rule, at most five places for each."""
+    by_rule: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_rule.setdefault(finding.rule, []).append(finding)
+    lines: list[str] = []
+    for rule, found in by_rule.items():
+        about = RULES[rule]
+        suite = f"; suite: {about.suite}" if about.suite else ""
+        lines.append(f"{about.severity} {rule} {len(found)}x: {about.broken} [{about.section}{suite}]")
+        lines += [f"    {finding.place}" for finding in found[:_SHOWN]]
+        if len(found) > _SHOWN:
+            lines.append(f"    and {len(found) - _SHOWN} more")
+        if about.suggestion:
+            lines.append(f"    → {about.suggestion}")
+    return lines
 
 
 @attrs.frozen
@@ -96,6 +132,11 @@ class Report:
         """The ids of the rules that were broken."""
         return frozenset(finding.rule for finding in self.findings)
 
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings whose rule has the severity ``error``."""
+        return tuple(finding for finding in self.findings if finding.about.severity == "error")
+
 
 @attrs.frozen
 class StreamReport(Report):
@@ -108,7 +149,7 @@ class StreamReport(Report):
 
     def __str__(self) -> str:
         head = f"{self.events} events, {self.outcome.status}, {len(self.findings) or 'no'} findings"
-        return "\n".join([head, *map(str, self.findings)])
+        return "\n".join([head, *grouped(self.findings)])
 
 
 R = TypeVar("R", bound=Report)
@@ -133,18 +174,31 @@ def check_rules(names: Collection[str]) -> frozenset[str]:
     return frozenset(names)
 
 
+def check_profile(profile: Profile | None) -> Profile | None:
+    """Return the profile. Raises ``UsageError`` if it is not one."""
+    if profile is not None and profile not in PROFILES:
+        raise UsageError(f"profile must be one of {', '.join(PROFILES)}, got {profile!r}")
+    return profile
+
+
 def check_stream(
-    stream: bytes | Iterable[Event | JSONObject], *, ignore: Collection[str] = (), limits: Limits | None = None
+    stream: bytes | Iterable[Event | JSONObject],
+    *,
+    profile: Profile | None = None,
+    ignore: Collection[str] = (),
+    limits: Limits | None = None,
 ) -> StreamReport:
     """Check a complete stream, and return a report.
 
     ``stream``: the bytes of the body, or the events as models or wire objects. The rules about SSE frames are only checked for bytes.
+    ``profile``: the specification whose fields the events must have: ``openresponses`` requires 31 of a response, ``openai`` 14, and
+    no ``[DONE]``. ``None`` asks only for the fields that a client needs.
     ``ignore``: ids of rules whose findings are left out.
     ``limits``: as for ``ResponseStream``.
 
-    Raises ``LimitExceeded``, and ``UsageError`` for an unknown rule.
+    Raises ``LimitExceeded``, and ``UsageError`` for an unknown rule or profile.
     """
-    checker = _Checker(limits or Limits(), check_rules(ignore))
+    checker = _Checker(limits or Limits(), check_rules(ignore), check_profile(profile))
     if isinstance(stream, (bytes, bytearray, memoryview)):
         checker.check_bytes(bytes(stream))
     else:
@@ -154,14 +208,17 @@ def check_stream(
 
 
 class _Checker:
-    def __init__(self, limits: Limits, ignore: frozenset[str]) -> None:
+    def __init__(self, limits: Limits, ignore: frozenset[str], profile: Profile | None) -> None:
         self._limits = limits
+        self._profile: Profile | None = profile
         self._ignore = ignore
         self._stream = ResponseStream(limits=limits)
         self._findings: list[Finding] = []
         # (rule, path) and (rule, type of event) of the findings, so that each is found once.
         self._reported: set[tuple[str, str]] = set()
         self._reported_types: set[tuple[str, str]] = set()
+        self._reported_fields: set[tuple[str, str]] = set()  # (rule, row and field)
+        self._covered = False  # whether the table has all objects of the event
         self._anomalies_seen = 0
         self._event_count = 0
         self._state: ResponseState = "awaited"
@@ -180,6 +237,7 @@ class _Checker:
                 last_data = frame.data.strip()
                 if not frame.event and last_data != b"[DONE]":
                     self._report("event-line", "frame $")
+                self._check_fields(last_data)
             self._stream.receive_data(block + b"\n\n")
             self._check_received()
         rest = decoder.eof()
@@ -187,12 +245,13 @@ class _Checker:
             self._stream.receive_data(rest)
         self._stream.receive_eof()
         self._check_received()
-        if last_data != b"[DONE]":
+        if last_data != b"[DONE]" and self._profile != "openai":
             self._report("no-done", "frame $")
 
     def check_event(self, event: Event | JSONObject) -> None:
         """Check the next event."""
         data = dumps(event) if isinstance(event, Model) else default_converter().json.dumps(event)
+        self._check_fields(data)
         self._stream.receive_event(data)
         self._check_received()
 
@@ -209,11 +268,36 @@ class _Checker:
         """Collect the new anomalies of the engine, and check the new events."""
         anomalies = self._stream.anomalies
         for anomaly in anomalies[self._anomalies_seen :]:
-            self._report(anomaly.code, anomaly.path, anomaly.detail)
+            if not (self._covered and anomaly.code in _TABLE_CODES):
+                self._report(anomaly.code, anomaly.path, anomaly.detail)
         self._anomalies_seen = len(anomalies)
         for event in self._stream.events_received():
             self._check_order(event)
             self._event_count += 1
+
+    def _check_fields(self, data: bytes) -> None:
+        """Compare the event with the table of fields, before the engine sees it."""
+        self._covered = False
+        profile: Profile | None = self._profile
+        if profile is None:
+            return
+        try:
+            value: Any = default_converter().json.loads(data)
+        except (DecodeError, LimitExceeded):
+            return  # the engine reports it
+        if not isinstance(value, dict):
+            return
+        event = cast("dict[str, Any]", value)
+        row = row_of_event(event, profile)
+        if row is None:
+            return
+        self._covered = _in_table(event)
+        kind = str(event.get("type"))
+        for fault in field_faults(event, row, profile):
+            known = (fault.rule, fault.row) in self._reported_fields or fault.path.removeprefix("$.") in _POSITIONS
+            if not known:
+                self._reported_fields.add((fault.rule, fault.row))
+                self._report(fault.rule, f"{kind} {fault.path}", fault.detail, fault.row)
 
     def _check_order(self, event: Any) -> None:
         kind: str = event.type
@@ -222,7 +306,7 @@ class _Checker:
         if first:
             self._report("sequence-start", f"{kind} $.sequence_number", f"expected 0, got {first}")
         if isinstance(event, UnknownEvent):
-            if not _EXTENSION.fullmatch(kind):
+            if not EXTENSION.fullmatch(kind):
                 self._report("unknown-type", f"{kind} $.type")
         elif kind in LIFECYCLE_TYPES:
             # The engine reports illegal steps of the response itself. Recover as the engine does.
@@ -272,11 +356,20 @@ class _Checker:
         if (rule, event.type) not in self._reported_types:
             self._report(rule, f"{event.type} $", detail)
 
-    def _report(self, rule: str, path: str, detail: str = "") -> None:
+    def _report(self, rule: str, path: str, detail: str = "", field: str = "") -> None:
         if rule not in self._ignore and (rule, path) not in self._reported:
             self._reported.add((rule, path))
             self._reported_types.add((rule, path.partition(" $")[0]))
-            self._findings.append(Finding(rule, self._event_count, path, detail))
+            self._findings.append(Finding(rule, self._event_count, path, detail, field))
+
+
+def _in_table(event: Mapping[str, Any]) -> bool:
+    """Return whether the table has the items of an event; if not, the decoder's own findings count."""
+    response = event.get("response")
+    output: Any = cast("Mapping[str, Any]", response).get("output") if isinstance(response, dict) else None
+    items: list[Any] = [event.get("item"), *(cast("Any", output) if isinstance(output, list) else ())]
+    types: list[Any] = [cast("Mapping[str, Any]", item).get("type") for item in items if isinstance(item, dict)]
+    return all(f"Item:{type_}" in FIELDS for type_ in types)
 
 
 def _place(event: Any) -> _Place:

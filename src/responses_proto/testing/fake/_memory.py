@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 import anyio
+from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.streams.stapled import StapledObjectStream
 
 from ...client.transport.http import origin
 from ...exceptions import LocalProtocolError, StreamTruncated, TransportError, UsageError
@@ -16,9 +18,11 @@ from .exchange import Request, ServerExchange, decompressor
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ...client.transport.base import WireReply, WireRequest
+    from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
-__all__ = ["MemoryExchange", "MemoryReply", "MemoryTransport", "not_running"]
+    from ...client.transport.base import NetworkStream, WireReply, WireRequest
+
+__all__ = ["MemoryEnd", "MemoryExchange", "MemoryReply", "MemoryTransport", "not_running"]
 
 _MAX_BUFFERED: Final = 8  # pieces of a body that were sent and not received yet; the server then waits
 
@@ -45,14 +49,24 @@ class MemoryExchange(ServerExchange):
         self.output, self.input = anyio.create_memory_object_stream[bytes](_MAX_BUFFERED)
         self._client_left = anyio.Event()
 
+        self.socket: MemorySocket | None = MemorySocket() if request.wants_websocket else None
+        """The connection, if it is to become a WebSocket."""
+
     def leave(self) -> None:
         """End the client's side."""
         self._client_left.set()
         self.input.close()
 
+    def hang_up(self) -> None:
+        """End the server's side."""
+        self.output.close()
+        if self.socket is not None:
+            self.socket.server.close()
+
     def discard(self) -> None:
         """End both sides, when the server stops."""
         self._end(_BodyEnd.CLOSED)
+        self.hang_up()
         self.leave()
 
     async def raw(self, data: bytes) -> None:
@@ -71,7 +85,8 @@ class MemoryExchange(ServerExchange):
         await self.output.send(data)
 
     async def _finish(self) -> None:
-        self._end(_BodyEnd.FINISHED)
+        if not self.upgraded:
+            self._end(_BodyEnd.FINISHED)
 
     async def _close(self, code: int = 1000, reason: str = "") -> None:  # noqa: ARG002 - HTTP has no close codes
         self._end(_BodyEnd.FINISHED if self.headers.get("connection") == "close" else _BodyEnd.CLOSED)
@@ -85,6 +100,55 @@ class MemoryExchange(ServerExchange):
         self.head.set()
 
 
+class MemoryEnd(StapledObjectStream[bytes]):
+    """The server's end of a connection in memory, after an upgrade."""
+
+    def __init__(self, sending: MemoryObjectSendStream[bytes], receiving: MemoryObjectReceiveStream[bytes]) -> None:
+        super().__init__(sending, receiving)
+        self._ends = sending, receiving
+        self.was_reset = False
+
+    def close(self, *, reset: bool = False) -> None:
+        """Close the connection. After a reset, the client sees an error instead of an end."""
+        self.was_reset = self.was_reset or reset
+        for end in self._ends:
+            end.close()
+
+
+class MemorySocket:
+    """The client's end of such a connection: a :class:`~responses_proto.client.transport.NetworkStream`."""
+
+    def __init__(self) -> None:
+        to_client, received = anyio.create_memory_object_stream[bytes](_MAX_BUFFERED)
+        self._to_server, from_client = anyio.create_memory_object_stream[bytes](_MAX_BUFFERED)
+        self._received = BufferedByteReceiveStream(received)
+        self.server: MemoryEnd = MemoryEnd(to_client, from_client)
+
+    async def read(self, max_bytes: int) -> bytes:
+        """Wait for the next bytes; empty at the end of the connection."""
+        try:
+            return await self._received.receive(max_bytes)
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            if self.server.was_reset:
+                raise _unsafe(TransportError("the connection broke: reset by the script")) from None
+            return b""
+
+    async def write(self, buffer: bytes) -> None:
+        """Send bytes."""
+        try:
+            await self._to_server.send(buffer)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            raise _unsafe(TransportError("the connection broke: the server closed it")) from None
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        self._to_server.close()
+        await self._received.aclose()
+
+    def get_extra_info(self, info: str) -> None:
+        """Return nothing: there is no socket below."""
+
+
 class MemoryReply:
     """An answer, as the client's :class:`~responses_proto.client.transport.WireReply`."""
 
@@ -92,6 +156,8 @@ class MemoryReply:
         self._exchange = exchange
         self._closed = False
         self._decompress = decompressor(exchange.headers)
+        self.network_stream: NetworkStream | None = exchange.socket if exchange.upgraded else None
+        """The connection of a WebSocket."""
         self.status: int = exchange.status
         self.headers: Mapping[str, str] = dict(exchange.headers)
 
@@ -116,6 +182,8 @@ class MemoryReply:
         """Close the connection."""
         self._closed = True
         self._exchange.leave()
+        if self.network_stream is not None:
+            await self.network_stream.aclose()
 
 
 class MemoryTransport:
@@ -124,8 +192,6 @@ class MemoryTransport:
     Bodies arrive in the pieces in which they are sent, and a client that does not read makes the server wait. Requests to any host are
     answered. Redirects are not followed.
     """
-
-    upgrades = False  # there is no connection below HTTP
 
     def __init__(self, begin: Callable[[MemoryExchange], None], next_number: Callable[[], int]) -> None:
         self._begin = begin

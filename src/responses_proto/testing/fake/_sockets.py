@@ -20,11 +20,11 @@ import h11
 from anyio.abc import SocketAttribute
 
 from ...exceptions import RemoteProtocolError
-from .exchange import SWITCHED, Request, ServerExchange
+from ._memory import MemoryEnd
+from .exchange import Request, ServerExchange
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Mapping
 
     from anyio.abc import SocketStream
 
@@ -36,7 +36,7 @@ _MAX_HEAD: Final = 256 * 1024  # bytes
 class Connection:
     """A connection to a client, and the requests on it, one after the other."""
 
-    def __init__(self, stream: SocketStream, number: int) -> None:
+    def __init__(self, stream: SocketStream | MemoryEnd, number: int) -> None:
         self.stream = stream
         self.number = number
         self.open = True
@@ -118,6 +118,9 @@ class Connection:
     async def reset(self) -> None:
         """Reset the connection: the client sees an error instead of an end."""
         self.open = False
+        if isinstance(self.stream, MemoryEnd):
+            self.stream.close(reset=True)
+            return
         raw = self.stream.extra(SocketAttribute.raw_socket)  # noqa: S610 - anyio's, not Django's
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing now sends RST
         transport: asyncio.Transport | None = getattr(self.stream, "_transport", None)
@@ -127,16 +130,11 @@ class Connection:
 
 
 class SocketExchange(ServerExchange):
-    """An exchange over a connection. ``upgrade_headers`` are those of the answer that accepts a WebSocket."""
+    """An exchange over a connection."""
 
-    def __init__(
-        self, connection: Connection, request: Request, upgrade_headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, connection: Connection, request: Request) -> None:
         super().__init__(request)
         self._connection = connection
-        self._upgrade_headers = upgrade_headers or {}
-        self.upgraded: bool = False
-        """Whether the connection is a WebSocket from here on."""
 
     async def raw(self, data: bytes) -> None:
         self.started = self.ended = True  # from here on the script is responsible for both
@@ -147,10 +145,7 @@ class SocketExchange(ServerExchange):
         return time.monotonic()
 
     async def _start(self, status: int, headers: dict[str, str]) -> None:
-        if status == SWITCHED:
-            self.upgraded = True
-            headers = {**self._upgrade_headers, **headers}
-        elif headers.get("connection") == "close" and "content-length" not in headers:
+        if headers.get("connection") == "close" and "content-length" not in headers:
             self._connection.http.their_http_version = b"1.0"  # h11 then ends the body with the connection
         reason = REASONS.get(status, "Unknown").encode()
         fields = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]

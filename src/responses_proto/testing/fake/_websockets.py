@@ -166,6 +166,10 @@ class MessageExchange(ServerExchange):
         self._completed = False  # whether the client knows how its response ended
         self.started = True  # there is no head to send
 
+    @property
+    def can_answer(self) -> bool:
+        return not self._answering and not self.ended
+
     async def message(self, message: bytes | str | JSONObject) -> None:
         if isinstance(message, bytes):
             frames = [self._socket.frame(events.BytesMessage(data=message))]

@@ -19,20 +19,20 @@ from ...models.request import CreateResponse
 from ...models.response import Response
 from ...protocol.emitter import Emitter, emit, split_words
 from ...typing import UNSET
-from .steps import WireAnswer
+from .steps import JSON, WireAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ...models.events import Event
     from ...typing import JSONObject, JSONValue
+    from .dialects import Dialect
     from .faults import Fault
-    from .steps import Step, Wire
+    from .steps import Step
 
 __all__ = ["Answer"]
 
 _SSE: Final = "text/event-stream"
-_JSON: Final = "application/json"
 
 
 @attrs.frozen(kw_only=True)
@@ -47,7 +47,7 @@ class Answer:
     """The HTTP status."""
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Headers beside the content type and those that HTTP itself needs. Names in lower case."""
-    content_type: str | None = _JSON
+    content_type: str | None = JSON
     """The content type of the body; ``None`` leaves the header out."""
     wire_events: tuple[JSONObject, ...] | None = None
     """The events, as wire objects; ``None`` if the answer is not made of events."""
@@ -145,8 +145,12 @@ class Answer:
         """Return the same answer with these faults added."""
         return attrs.evolve(self, faults=(*self.faults, *faults))
 
-    def to_wire(self, *, stream: bool = True) -> WireAnswer:
-        """Return what is sent for this answer, faults included. ``stream`` says whether the request asks for a stream."""
+    def to_wire(self, *, stream: bool = True, dialect: Dialect | None = None) -> WireAnswer:
+        """Return what is sent for this answer, faults included.
+
+        ``stream``: whether the request asks for a stream. ``dialect``: that of the server, which is applied after the faults in the
+        events, and before those in the bytes.
+        """
         wire = WireAnswer(
             status=self.status,
             headers=dict(self.headers),
@@ -154,21 +158,13 @@ class Answer:
             events=None,
             steps=[*self.steps],
         )
-        if self.wire_events is not None:
-            copies: list[Wire] = default_converter().json.loads(default_converter().json.dumps(list(self.wire_events)))
-            if stream:
-                wire.events = copies
-            else:
-                last = next((event["response"] for event in reversed(copies) if "response" in event), None)
-                wire.content_type, wire.steps = _JSON, [default_converter().json.dumps(last)]
         changes = [change for fault in self.faults for change in fault.changes]
-        for change in changes:
-            if change.on_events:
-                change.apply(wire)
-        wire.write_events()
-        for change in changes:
-            if not change.on_events:
-                change.apply(wire)
+        if self.wire_events is not None:
+            wire.events = default_converter().json.loads(default_converter().json.dumps(list(self.wire_events)))
+            if not stream:
+                wire.keep_response(dialect.changes if dialect is not None else ())
+                dialect = None
+        wire.apply([*changes, *(dialect.changes if dialect is not None else ())])
         return wire
 
 

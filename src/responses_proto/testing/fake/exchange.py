@@ -25,21 +25,25 @@ import attrs
 from ...codec import Converter, default_converter
 from ...exceptions import UsageError
 from ...models.request import CreateResponse, ResponseCreateMessage
+from .answers import Answer
 from .steps import Close, Pause, Reset, Stall
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ...typing import JSONObject
-    from .answers import Answer
+    from .dialects import Dialect
+    from .faults import Fault
     from .steps import Step
 
-__all__ = ["NO_BODY", "SWITCHED", "Request", "ServerExchange", "decompressor"]
+__all__ = ["NO_BODY", "SWITCHED", "Request", "ServerExchange", "base_length", "decompressor"]
 
 T = TypeVar("T")
 
 _ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*")
 """The scheme and host of a target in the absolute form that clients send to proxies (RFC 9112, 3.2.2)."""
+_BASE: Final = re.compile(r"(?:/[^/]+)*?/v1(?=/|$)")
+"""The path of a base URL. It ends at the first ``/v1``: a client that writes it twice asks at a path that does not exist."""
 
 
 @attrs.frozen(kw_only=True)
@@ -64,6 +68,12 @@ class Request:
     def path(self) -> str:
         """The path, still quoted, without the query."""
         return self._path_and_query[0]
+
+    @property
+    def endpoint(self) -> str | None:
+        """The path below the base URL, such as ``/responses``. A base URL ends in ``/v1``; ``None`` if the path does not have it."""
+        length = base_length(self.path)
+        return self.path[length:] if length is not None else None
 
     @property
     def query(self) -> list[tuple[str, str]]:
@@ -107,7 +117,13 @@ class Request:
     @property
     def wants_websocket(self) -> bool:
         """Whether it is the handshake of a WebSocket."""
-        return self.headers.get("upgrade", "").lower() == "websocket"
+        return not self.message and self.headers.get("upgrade", "").lower() == "websocket"
+
+
+def base_length(path: str) -> int | None:
+    """Return the length of the path of the base URL in a path; ``None`` if it has none."""
+    base = _BASE.match(path)
+    return base.end() if base else None
 
 
 SWITCHED: Final = 101
@@ -133,6 +149,14 @@ class ServerExchange(ABC):
         """Whether the exchange is over, in any way."""
         self.sent: int = 0
         """Bytes of the body that were sent: the client has them, or they are buffered on the way."""
+        self.upgrade_headers: Mapping[str, str] = {}
+        """The headers of the answer that accepts a WebSocket."""
+        self.upgraded: bool = False
+        """Whether the connection is a WebSocket from here on."""
+        self.dialect: Dialect | None = None
+        """The dialect of the server."""
+        self.faults: tuple[Fault, ...] = ()
+        """What goes wrong with every streamed answer."""
 
     async def start(
         self,
@@ -149,6 +173,9 @@ class ServerExchange(ABC):
         fields = {"content-type": content_type} if content_type is not None else {}
         fields |= {name.lower(): value for name, value in (headers or {}).items()}
         self.started = True
+        if status == SWITCHED:
+            self.upgraded = True
+            fields = {**self.upgrade_headers, **fields}
         await self._start(status, fields)
 
     async def send(self, data: bytes) -> None:
@@ -204,7 +231,10 @@ class ServerExchange(ABC):
 
     async def answer(self, answer: Answer) -> None:
         """Send a whole answer, with its faults."""
-        wire = answer.to_wire(stream=self.request.wants_stream)
+        stream = self.request.wants_stream
+        if stream and answer.wire_events is not None:
+            answer = answer.with_faults(*self.faults)
+        wire = answer.to_wire(stream=stream, dialect=self.dialect)
         if not await self._take_all(wire.before_head):
             return
         headers = wire.headers
@@ -215,6 +245,20 @@ class ServerExchange(ABC):
         await self.start(wire.status, headers=headers, content_type=wire.content_type)
         if await self._take_all(wire.steps):
             await self.finish()
+
+    async def fail(self, reason: str) -> None:
+        """Answer with status 500 and the reason, or, in the middle of an answer, close the connection."""
+        if self.can_answer:
+            # Clients are asked not to try again: it would fail again, and only later.
+            wire = Answer.error(500, reason, code="script_error", headers={"x-should-retry": "false"})
+            await self.answer(wire)
+        else:
+            await self.close()
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether nothing of an answer was sent yet."""
+        return not self.started and not self.ended
 
     async def _take_all(self, steps: list[Step]) -> bool:
         """Take steps until one of them ends the exchange. Return whether all were taken."""

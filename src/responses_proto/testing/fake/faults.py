@@ -4,30 +4,36 @@
 
     Answer.text("Hello, world.").with_faults(Fault.split_every(1), Fault.reset(after=5))
     Fault.rotating("item_id") + Fault.empty_output()        # one fault, combined of two
+    Fault.random(7)                                         # some faults, always the same ones for this seed
+    FakeServer(script, faults=[Fault.comments()])           # for every streamed answer
 
-Faults in the events are applied first, then those in the frames, the bytes, the head and the connection, each group in the order
-given. A place in a stream (``at``, ``after``) is the number of an event, from 0, or from the end if it is negative; or it is the type
+Faults in the events are applied first, then those in the frames and the connection, the bytes, the time and the head, each group in
+the order given. A place in a stream (``at``, ``after``) is the number of an event, from 0, or from the end if it is negative; or it is the type
 of an event, which means the first one of that type. If the answer has no such place, sending it raises ``UsageError``.
-:data:`FAULTS` has one fault of each kind by name, for tests that go through all of them.
+:data:`FAULTS` has one fault of each kind by name, for tests that go through all of them; ``docs/faults.md`` lists them.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import gzip
+import operator
+import random
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, cast
 
 import attrs
 
 from ...exceptions import UsageError
 from ...protocol.state import TERMINAL
-from .steps import Close, Pause, Reset, Stall, WireAnswer
+from .steps import Change, Close, Pause, Reset, Stage, Stall, WireAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .steps import Step, Wire
 
-__all__ = ["FAULTS", "Change", "Fault", "Place", "PositionField"]
+__all__ = ["FAULTS", "Fault", "Place", "PositionField", "find_fault"]
 
 Place: TypeAlias = int | str
 """The number of an event, or its type."""
@@ -37,16 +43,6 @@ PositionField: TypeAlias = Literal[
 """The fields that locate an event in its response."""
 
 
-@attrs.frozen
-class Change:
-    """One change that a fault makes to an answer."""
-
-    apply: Callable[[WireAnswer], None] = attrs.field(repr=False)
-    """Changes the answer in place."""
-    on_events: bool = False
-    """Whether it changes the events, before they become frames; otherwise it changes the steps and the head."""
-
-
 @attrs.frozen(repr=False)
 class Fault:
     """Something that goes wrong. Create it by the class methods; combine faults with ``+``."""
@@ -54,13 +50,33 @@ class Fault:
     name: str
     """Its kind and arguments, to be used as the id of a test."""
     changes: tuple[Change, ...] = attrs.field(eq=False)
+    fatal: bool = False
+    """Whether the client cannot know the whole response: it must not report success."""
 
     def __add__(self, other: Fault) -> Fault:
         """Return the combination of both faults."""
-        return Fault(f"{self.name} + {other.name}", self.changes + other.changes)
+        return Fault(f"{self.name} + {other.name}", self.changes + other.changes, self.fatal or other.fatal)
 
     def __repr__(self) -> str:
         return f"<Fault {self.name}>"
+
+    @classmethod
+    def random(cls, seed: int, *, most: int = 3, fatal: bool = False) -> Fault:
+        """Combine up to ``most`` faults of :data:`FAULTS` that fit together, at random, but always the same ones for a seed.
+
+        ``fatal``: whether to choose also among those after which the client cannot know the whole response.
+        """
+        chance = random.Random(seed)  # noqa: S311 - no secrets
+        names = [name for name, fault in FAULTS.items() if fatal or not fault.fatal]
+        while True:
+            chosen = functools.reduce(
+                operator.add, (FAULTS[name] for name in chance.sample(names, chance.randint(1, most)))
+            )
+            events: list[Wire] = [{"type": name, "response": {}} for name in _SAMPLE]
+            sample = WireAnswer(status=200, headers={}, content_type=None, events=events)
+            with contextlib.suppress(UsageError):  # one took away the place of another
+                sample.apply(chosen.changes)
+                return chosen
 
     # In the events
 
@@ -153,19 +169,19 @@ class Fault:
         def change(events: list[Wire]) -> None:
             events[:] = [event for event in events if event.get("type") not in TERMINAL]
 
-        return cls._in_events("no terminal", change)
+        return cls._in_events("no terminal", change, fatal=True)
 
     # In the frames
 
     @classmethod
     def no_event_lines(cls) -> Self:
         """Send frames without ``event:`` lines."""
-        return cls("no event lines", (Change(lambda answer: setattr(answer, "event_lines", False), on_events=True),))
+        return cls("no event lines", (Change(lambda answer: setattr(answer, "event_lines", False), Stage.EVENTS),))
 
     @classmethod
     def no_done(cls) -> Self:
         """Leave out the ``[DONE]`` at the end."""
-        return cls("no done", (Change(lambda answer: setattr(answer, "done_marker", False), on_events=True),))
+        return cls("no done", (Change(lambda answer: setattr(answer, "done_marker", False), Stage.EVENTS),))
 
     @classmethod
     def bad_json(cls, at: Place = 1) -> Self:
@@ -202,7 +218,7 @@ class Fault:
             body = _remove_body(answer)
             answer.steps[:0] = [piece for piece in (body[:byte], body[byte:]) if piece]
 
-        return cls(f"split at {byte}", (Change(change),))
+        return cls(f"split at {byte}", (Change(change, Stage.BYTES),))
 
     @classmethod
     def split_every(cls, size: int) -> Self:
@@ -211,7 +227,7 @@ class Fault:
         def change(answer: WireAnswer) -> None:
             answer.steps = [part for step in answer.steps for part in _cut(step, size)]
 
-        return cls(f"split every {size}", (Change(change),))
+        return cls(f"split every {size}", (Change(change, Stage.BYTES),))
 
     @classmethod
     def joined(cls) -> Self:
@@ -220,7 +236,7 @@ class Fault:
         def change(answer: WireAnswer) -> None:
             answer.steps[:0] = [_remove_body(answer)]
 
-        return cls("joined", (Change(change),))
+        return cls("joined", (Change(change, Stage.BYTES),))
 
     @classmethod
     def compressed(cls) -> Self:
@@ -230,13 +246,13 @@ class Fault:
             answer.headers["content-encoding"] = "gzip"
             answer.steps[:0] = [gzip.compress(_remove_body(answer))]
 
-        return cls("compressed", (Change(change),))
+        return cls("compressed", (Change(change, Stage.BYTES),))
 
     # In time
 
     @classmethod
     def delayed(cls, seconds: float, at: Place | None = None) -> Self:
-        """Wait before a frame; before each frame if ``at`` is ``None``."""
+        """Wait before a frame; before each piece of the body if ``at`` is ``None``."""
 
         def change(answer: WireAnswer) -> None:
             if at is not None:
@@ -244,12 +260,15 @@ class Fault:
             else:
                 answer.steps = [part for step in answer.steps for part in (Pause(seconds), step)]
 
-        return cls(f"delayed {seconds}" + ("" if at is None else f" {at}"), (Change(change),))
+        stage = Stage.TIME if at is None else Stage.FRAMES
+        return cls(f"delayed {seconds}" + ("" if at is None else f" {at}"), (Change(change, stage),))
 
     @classmethod
     def slow_head(cls, seconds: float) -> Self:
         """Wait before the head of the answer."""
-        return cls(f"slow head {seconds}", (Change(lambda answer: answer.before_head.append(Pause(seconds))),))
+        return cls(
+            f"slow head {seconds}", (Change(lambda answer: answer.before_head.append(Pause(seconds)), Stage.HEAD),)
+        )
 
     @classmethod
     def stall(cls, after: Place) -> Self:
@@ -259,7 +278,7 @@ class Fault:
     @classmethod
     def open_socket(cls) -> Self:
         """Send everything, but never end the body: the connection stays open after ``[DONE]``."""
-        return cls("open socket", (Change(lambda answer: answer.steps.append(Stall())),))
+        return cls("open socket", (Change(lambda answer: answer.steps.append(Stall()), Stage.TIME),))
 
     # In the connection
 
@@ -276,16 +295,16 @@ class Fault:
     @classmethod
     def no_answer(cls) -> Self:
         """Close the connection instead of answering."""
-        return cls("no answer", (Change(lambda answer: answer.before_head.append(Close())),))
+        return cls("no answer", (Change(lambda answer: answer.before_head.append(Close()), Stage.HEAD),), fatal=True)
 
     # In the head
 
     @classmethod
     def content_type(cls, content_type: str | None) -> Self:
         """Replace the content type, or leave it out if it is ``None``."""
-        return cls(
-            f"content type {content_type}", (Change(lambda answer: setattr(answer, "content_type", content_type)),)
-        )
+        # A body that is stated to be a page cannot be told from one for sure; a missing or a general type can.
+        changes = (Change(lambda answer: setattr(answer, "content_type", content_type), Stage.HEAD),)
+        return cls(f"content type {content_type}", changes)
 
     @classmethod
     def status(
@@ -302,24 +321,24 @@ class Fault:
             answer.status, answer.content_type, answer.steps = status, content_type, [body] if body else []
             answer.headers = {name.lower(): value for name, value in (headers or {}).items()}
 
-        return cls(f"status {status}", (Change(change),))
+        return cls(f"status {status}", (Change(change, Stage.HEAD),), fatal=True)
 
     # Kinds of changes
 
     @classmethod
-    def _in_events(cls, name: str, change: Callable[[list[Wire]], object]) -> Self:
+    def _in_events(cls, name: str, change: Callable[[list[Wire]], object], *, fatal: bool = False) -> Self:
         def apply(answer: WireAnswer) -> None:
             if answer.events is not None:
                 change(answer.events)
 
-        return cls(name, (Change(apply, on_events=True),))
+        return cls(name, (Change(apply, Stage.EVENTS),), fatal)
 
     @classmethod
     def _in_frames(cls, name: str, change: Callable[[bytes], bytes]) -> Self:
         def apply(answer: WireAnswer) -> None:
             answer.steps = [change(step) if isinstance(step, bytes) else step for step in answer.steps]
 
-        return cls(name, (Change(apply),))
+        return cls(name, (Change(apply, Stage.FRAMES),))
 
     @classmethod
     def _in_frame(cls, name: str, at: Place, change: Callable[[bytes], bytes]) -> Self:
@@ -327,14 +346,23 @@ class Fault:
             place = _step(answer, at)
             answer.steps[place] = change(cast("bytes", answer.steps[place]))
 
-        return cls(name, (Change(apply),))
+        return cls(name, (Change(apply, Stage.FRAMES),))
 
     @classmethod
     def _ending(cls, name: str, after: Place, step: Step) -> Self:
         def apply(answer: WireAnswer) -> None:
             answer.steps[_step(answer, after) + 1 :] = [step]
 
-        return cls(f"{name} after {after}", (Change(apply),))
+        return cls(f"{name} after {after}", (Change(apply, Stage.FRAMES),), fatal=True)
+
+
+def find_fault(fault: Fault | str) -> Fault:
+    """Return the fault of a name in :data:`FAULTS`. Raises ``UsageError`` if there is none."""
+    if isinstance(fault, Fault):
+        return fault
+    if fault not in FAULTS:
+        raise UsageError(f"there is no fault {fault!r}: expected one of {', '.join(FAULTS)}")
+    return FAULTS[fault]
 
 
 def _rotated(value: object, number: int) -> object:
@@ -426,5 +454,14 @@ FAULTS: Final[Mapping[str, Fault]] = {
         Fault.status(502, b"<title>Bad gateway</title>"),
     )
 }
-"""Name -> one fault of each kind, for answers such as those of :meth:`Answer.text`. The first ones leave the response readable; from
-``no terminal`` on, the client cannot read all of it."""
+"""Name -> one fault of each kind, for answers such as those of :meth:`Answer.text`. After those that are ``fatal``, the client cannot
+know the whole response."""
+
+_SAMPLE: Final = tuple(
+    f"response.{name}"
+    for name in (
+        "created", "in_progress", "output_item.added", "content_part.added", "output_text.delta", "output_text.done",
+        "content_part.done", "output_item.done", "completed",
+    )
+)  # fmt: skip
+"""The events of a short answer, on which it is tried whether faults fit together."""

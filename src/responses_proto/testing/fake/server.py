@@ -9,31 +9,32 @@
             ...
     server.requests[0].json
 
-Over its socket it also speaks WebSocket, where each message is a request of its own: ``async with client.connect() as session``.
+It also speaks WebSocket, where each message is a request of its own: ``async with client.connect() as session``.
 
 A script is, from the simplest to the most general: a text; a ``Response``; an :class:`~.answers.Answer` of events, bytes or JSON, with
 its :class:`~.faults.Fault`; or a function of the :class:`~.exchange.ServerExchange` that returns one of these, or answers the client
-itself. A :class:`Script` combines them: one after the other, and by method and path.
+itself. A :class:`~.script.Script` combines them: one after the other, by method and path, or by what requests say.
 """
 
 from __future__ import annotations
 
 import contextlib
-import inspect
-from typing import TYPE_CHECKING, Final, Self, TypeAlias
+from typing import TYPE_CHECKING, Final, Self
 
 import anyio
 import attrs
 from anyio.abc import SocketAttribute
 
 from ...codec import Converter, default_converter
-from ...exceptions import LocalProtocolError, RemoteProtocolError, UsageError
-from ...models.response import Response
+from ...exceptions import APIError, LocalProtocolError, RemoteProtocolError
+from ._endpoints import check_request
 from ._memory import MemoryTransport, not_running
 from .answers import Answer
+from .dialects import find_dialect
+from .script import Script, perform
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Generator, Iterable
     from types import TracebackType
 
     from anyio.abc import SocketStream, TaskGroup
@@ -42,68 +43,15 @@ if TYPE_CHECKING:
     from ...client.transport.base import Transport
     from ._memory import MemoryExchange
     from ._sockets import Connection
+    from .dialects import Dialect, DialectName
     from .exchange import Request, ServerExchange
+    from .faults import Fault
+    from .script import Scriptable
 
-__all__ = ["FakeServer", "Script", "Scriptable"]
-
-Plain: TypeAlias = str | Response | Answer
-Scriptable: TypeAlias = "Plain | Callable[[ServerExchange], Plain | Awaitable[Plain | None] | None]"
-"""What can answer a request: a text, a response, an answer, or a function of the exchange.
-
-A function, ``async`` or not, returns one of the former, or ``None`` if it has answered by itself.
-"""
+__all__ = ["FakeServer"]
 
 _NOT_LISTENING: Final = "http://fake.invalid"
 """The origin of a server that does not run, or runs in memory only."""
-
-
-class Script:
-    """Answers, one for each request in turn: ``Script("One.", "Two.")``. The last one also answers all requests after it.
-
-    :meth:`on` adds answers for one method and path, which have a turn of their own. A request without an answer is an error of the
-    script (``UsageError``), see :class:`FakeServer`. A script counts its requests, so use it for one server only.
-    """
-
-    def __init__(self, *answers: Scriptable) -> None:
-        self._answers = list(answers)
-        self._endpoint_answers: dict[tuple[str, str], list[Scriptable]] = {}
-
-    def on(self, method: str, path: str, *answers: Scriptable) -> Self:
-        """Add answers for this method and path, and return the script. ``path`` is quoted and below the base URL: ``/responses/resp_1``."""
-        self._endpoint_answers.setdefault((method.upper(), path), []).extend(answers)
-        return self
-
-    def answers(self, request: Request) -> bool:
-        """Return whether there are answers for this method and path alone."""
-        return _endpoint(request) in self._endpoint_answers
-
-    async def __call__(self, exchange: ServerExchange) -> None:
-        """Answer one request."""
-        request = exchange.request
-        answers = self._endpoint_answers.get(_endpoint(request), self._answers)
-        if not answers:
-            raise UsageError(f"the script has no answer to {request.method} {request.path}")
-        await perform(answers[0] if len(answers) == 1 else answers.pop(0), exchange)
-
-
-def _endpoint(request: Request) -> tuple[str, str]:
-    return request.method, request.path.removeprefix("/v1")
-
-
-async def perform(script: Scriptable, exchange: ServerExchange) -> None:
-    """Answer one request with one of the things that can answer it."""
-    answer: Plain | None
-    if isinstance(script, str | Response | Answer):
-        answer = script
-    else:
-        returned = script(exchange)
-        answer = await returned if inspect.isawaitable(returned) else returned
-    if isinstance(answer, str):
-        answer = Answer.text(answer)
-    elif isinstance(answer, Response):
-        answer = Answer.response(answer)
-    if answer is not None:
-        await exchange.answer(answer)
 
 
 class FakeServer:
@@ -113,12 +61,18 @@ class FakeServer:
     classes that were registered in it.
 
     It listens on a socket of this machine and accepts requests in memory; with ``listen=False`` it does only the latter. ``port`` 0
-    chooses a free port. A WebSocket is accepted unless a :class:`Script` has an answer for its handshake,
+    chooses a free port. A WebSocket is accepted unless a :class:`~.script.Script` has an answer for its handshake,
     ``on("GET", "/responses", ...)``; its messages get the same answers as requests over HTTP, one message for each event.
 
-    Leaving the block ends everything that is still going on. If the script raises, the connection of that request is closed, and
-    leaving the block raises the exception (the first, if there were several), unless the block raises one of its own. If a client
-    breaks HTTP or WebSocket, its connection ends, and the server goes on; see :attr:`client_errors`.
+    It is a server: a path that the API does not have is answered with 404, unless the script names it, and a body that is not a request
+    with 400, before the script is asked. ``check_requests=False`` leaves all that to the script. ``dialect`` is the server whose
+    deviations all answers have: a name of :data:`~.dialects.DIALECTS`. ``faults`` are added to every streamed answer.
+
+    If the script raises, the client gets status 500 with the reason, or the end of the connection in the middle of an answer; leaving
+    the block raises the exception (the first, if there were several), unless the block raises one of its own. Leaving the block ends
+    everything that is still going on. What clients do wrong does not end the server; see :attr:`client_errors`.
+
+    Raises ``UsageError`` for an unknown dialect.
     """
 
     def __init__(
@@ -128,10 +82,16 @@ class FakeServer:
         listen: bool = True,
         host: str = "127.0.0.1",
         port: int = 0,
+        check_requests: bool = True,
+        dialect: DialectName | Dialect | None = None,
+        faults: Iterable[Fault] = (),
         converter: Converter | None = None,
     ) -> None:
         self.script: Scriptable = script
         """What answers requests. Can be replaced while the server runs, for later requests."""
+        self._check_requests = check_requests
+        self._dialect = find_dialect(dialect)
+        self._faults = tuple(faults)
         self._converter = converter or default_converter()
         self._listen = listen
         self._host = host
@@ -144,7 +104,8 @@ class FakeServer:
         self.errors: list[Exception] = []
         """What the script raised."""
         self.client_errors: list[RemoteProtocolError] = []
-        """How clients broke HTTP or WebSocket. Each such connection was closed, over HTTP after a status such as 400."""
+        """What clients did wrong: requests that were refused, and data that is not HTTP or WebSocket, after which the connection was
+        closed, over HTTP after a status such as 400."""
         self.connections: int = 0
         """How many connections there were."""
         self.active: int = 0
@@ -188,7 +149,7 @@ class FakeServer:
                 for error in self.errors:
                     exc.add_note(f"the fake server's script failed: {type(error).__name__}: {error}")
                 for client_error in self.client_errors:
-                    exc.add_note(f"the fake server closed a connection: {client_error}")
+                    exc.add_note(f"the fake server met with an error of the client: {client_error}")
                 return None
             swallowed = await tasks.__aexit__(exc_type, exc, traceback)
         finally:
@@ -221,26 +182,20 @@ class FakeServer:
             request = await connection.request()
             if request is None:
                 return
-            if request.wants_websocket:
-                await self._serve_websocket(connection, request)
-            else:
-                await self._serve(SocketExchange(connection, request), self.script)
+            exchange = SocketExchange(connection, request)
+            await self._serve(exchange)
+            if exchange.upgraded:
+                await self._serve_messages(connection, exchange.request)
 
-    async def _serve_websocket(self, connection: Connection, request: Request) -> None:
-        from ._sockets import SocketExchange  # noqa: PLC0415 - as above
-        from ._websockets import MessageExchange, WebSocket, handshake_headers  # noqa: PLC0415 - needs an extra
+    async def _serve_messages(self, connection: Connection, handshake: Request) -> None:
+        from ._websockets import MessageExchange, WebSocket  # noqa: PLC0415 - needs an extra
 
-        exchange = SocketExchange(connection, request, handshake_headers(request))
-        is_scripted = isinstance(self.script, Script) and self.script.answers(request)
-        await self._serve(exchange, self.script if is_scripted else Answer.upgrade())
-        if not exchange.upgraded:
-            return
-        socket = WebSocket(connection, request)
+        socket = WebSocket(connection, handshake)
         async with anyio.create_task_group() as tasks:
 
             def handle(message: Request) -> None:
                 # Each in a task of its own, so that streams go on side by side. They begin in the order of arrival.
-                tasks.start_soon(self._serve, MessageExchange(socket, message), self.script)
+                tasks.start_soon(self._serve, MessageExchange(socket, message))
 
             with self._errors_kept():
                 await socket.read(handle)
@@ -268,34 +223,65 @@ class FakeServer:
 
     async def _serve_in_memory(self, exchange: MemoryExchange) -> None:
         try:
-            await self._serve(exchange, self.script)
+            await self._serve(exchange)
+            if exchange.socket is not None and exchange.upgraded:
+                from ._sockets import Connection  # noqa: PLC0415 - as above
+
+                connection = Connection(exchange.socket.server, exchange.request.connection)
+                await self._serve_messages(connection, exchange.request)
         finally:
             self._in_memory.discard(exchange)
-            exchange.output.close()
+            exchange.hang_up()
 
     # Both
 
-    async def _serve(self, exchange: ServerExchange, script: Scriptable | Script) -> None:
-        exchange.request = attrs.evolve(exchange.request, converter=self._converter)
-        self.requests.append(exchange.request)
+    async def _serve(self, exchange: ServerExchange) -> None:
+        request = exchange.request = attrs.evolve(exchange.request, converter=self._converter)
+        exchange.dialect, exchange.faults = self._dialect, self._faults
+        self.requests.append(request)
         self.active += 1
         try:
-            await (script(exchange) if isinstance(script, Script) else perform(script, exchange))
+            if request.wants_websocket:
+                from ._websockets import handshake_headers  # noqa: PLC0415 - needs an extra
+
+                exchange.upgrade_headers = handshake_headers(request)
+            await perform(self._refusal(request) or self._script_for(request), exchange)
             if not exchange.ended:
                 await (exchange.finish() if exchange.started else exchange.close())
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            await _hang_up(exchange)  # the client left, which it may do at any time
+            await _end(exchange.close())  # the client left, which it may do at any time
         except Exception as error:  # noqa: BLE001 - raised when the block is left
             self.errors.append(error)
-            await _hang_up(exchange)
+            await _end(exchange.fail(f"the script raised {type(error).__name__}: {error}"))
         finally:
             self.active -= 1
+
+    def _refusal(self, request: Request) -> Answer | None:
+        """Return the answer to a request that a server of the API would refuse; ``None`` if it is one."""
+        script = self.script if isinstance(self.script, Script) else None
+        if not self._check_requests or (script is not None and not script.checks_requests):
+            return None
+        try:
+            scripted = script is not None and script.names(request)
+            check_request(request, self._converter.in_mode(strict=True), scripted=scripted)
+        except APIError as error:
+            status = error.answer_status
+            self.client_errors.append(
+                RemoteProtocolError(f"{request.method} {request.path} was refused with {status}: {error.message}")
+            )
+            return Answer.error(status, error.message, type=error.type or "", code=error.code, param=error.param)
+        return None
+
+    def _script_for(self, request: Request) -> Scriptable:
+        if request.wants_websocket and not (isinstance(self.script, Script) and self.script.names(request)):
+            return Answer.upgrade()
+        return self.script
 
     def __repr__(self) -> str:
         state = "stopped" if self._tasks is None else self.origin
         return f"<{type(self).__name__} {state}>"
 
 
-async def _hang_up(exchange: ServerExchange) -> None:
+async def _end(ending: Awaitable[None]) -> None:
     with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-        await exchange.close()
+        await ending

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+import enum
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
@@ -10,7 +11,12 @@ from ...codec import default_converter
 from ...protocol.emitter import DONE
 from ...protocol.sse import encode_frame
 
-__all__ = ["Close", "Pause", "Reset", "Stall", "Step", "Wire", "WireAnswer"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+__all__ = ["JSON", "Change", "Close", "Pause", "Reset", "Stage", "Stall", "Step", "Wire", "WireAnswer"]
+
+JSON: Final = "application/json"
 
 Wire: TypeAlias = dict[str, Any]
 """An event as it is on the wire, decoded from JSON."""
@@ -46,6 +52,28 @@ Step: TypeAlias = bytes | Pause | Stall | Reset | Close
 """A piece of the body, or something that happens to the connection."""
 
 
+class Stage(enum.IntEnum):
+    """What a change is made to. Changes are made in this order."""
+
+    EVENTS = 0
+    DIALECT = 1
+    """The events and error bodies, as a certain server has them."""
+    FRAMES = 2
+    """The steps, while each is one frame: also what happens after a certain event."""
+    BYTES = 3
+    TIME = 4
+    HEAD = 5
+
+
+@attrs.frozen
+class Change:
+    """One change to an answer."""
+
+    apply: Callable[[WireAnswer], None] = attrs.field(repr=False)
+    """Changes the answer in place."""
+    stage: Stage
+
+
 @attrs.define
 class WireAnswer:
     """An answer in the form that faults change: first events, then steps. Created by ``Answer.to_wire``."""
@@ -66,13 +94,25 @@ class WireAnswer:
     done_marker: bool = True
     """Whether ``[DONE]`` follows the last event."""
 
-    def write_events(self) -> None:
-        """Set the steps to the frames of the events, if there are any."""
-        if self.events is None:
-            return
-        self.steps = [_frame(event, named=self.event_lines) for event in self.events]
-        if self.done_marker:
-            self.steps.append(DONE)
+    def apply(self, changes: Iterable[Change]) -> None:
+        """Make changes, by their stages, and set the steps to the frames of the events, if there are any."""
+        ordered = sorted(changes, key=lambda change: change.stage)
+        for change in ordered:
+            if change.stage <= Stage.DIALECT:
+                change.apply(self)
+        if self.events is not None:
+            self.steps = [_frame(event, named=self.event_lines) for event in self.events]
+            self.steps += [DONE] if self.done_marker else []
+        for change in ordered:
+            if change.stage > Stage.DIALECT:
+                change.apply(self)
+
+    def keep_response(self, changes: Iterable[Change]) -> None:
+        """Make changes to the events, and keep only the response that the last of them has, as JSON."""
+        for change in changes:
+            change.apply(self)
+        last = next((event["response"] for event in reversed(self.events or ()) if "response" in event), None)
+        self.events, self.content_type, self.steps = None, JSON, [default_converter().json.dumps(last)]
 
 
 def _frame(event: Wire, *, named: bool) -> bytes:

@@ -12,7 +12,8 @@
 Models are generated from the classes themselves, so every class has a strategy, and ``codec.dump(codec.load(x)) == x`` holds for
 each wire object. They have all fields that a class requires, and only known values of enumerations. With ``beyond=True`` they also
 have unknown fields, types and values, as servers add them. Streams are generated from the tables of
-:mod:`responses_proto.protocol.state`, so each is one that a conforming server may send. :func:`damaged_streams` are faulty ones.
+:mod:`responses_proto.protocol.state`, so each is one that a conforming server may send. :func:`damaged` are faulty ones. :func:`chat_streams` are those of
+providers of Chat Completions.
 """
 
 from __future__ import annotations
@@ -22,15 +23,18 @@ import importlib.util
 if importlib.util.find_spec("hypothesis") is None:
     raise ImportError("strategies need hypothesis: pip install 'responses-proto[testing]'", name="hypothesis")
 
-from ._damage import DAMAGES, damaged_streams
+from ._chat import ChatStream, chat_streams
+from ._damage import DAMAGES, damaged
 from ._models import contents, events, items, json_values, models, payloads, requests, responses, tools
 from ._streams import Stream, streams
 
 __all__ = [
     "DAMAGES",
+    "ChatStream",
     "Stream",
+    "chat_streams",
     "contents",
-    "damaged_streams",
+    "damaged",
     "events",
     "items",
     "json_values",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import DrawFn, SearchStrategy
 
-__all__ = ["DAMAGES", "damaged_streams"]
+__all__ = ["DAMAGES", "damaged"]
 
 _SPLICES: Final = (
     b"", b"\n", b"\n\n", b"\r", b": ping\n\n", b"data: [DONE]\n\n", b"data: {}\n\n", b"data: null\n\n", b"\xff", b"\x00", b"\xef\xbb\xbf",
@@ -62,21 +62,19 @@ DAMAGES: Final[Mapping[str, Callable[[list[bytes], Random], None]]] = {
 """Name -> a function that damages a list of frames in place. The list must not be empty."""
 
 
-def damaged_streams(
-    frames: SearchStrategy[list[bytes]] | None = None, *, max_damages: int = 8
-) -> SearchStrategy[bytes]:
+def damaged(frames: SearchStrategy[list[bytes]] | None = None, *, max_damages: int = 8) -> SearchStrategy[bytes]:
     """Return a strategy for the bytes of streams with up to ``max_damages`` faults of :data:`DAMAGES`.
 
     ``frames``: the streams to damage, each as the list of its SSE frames; by default those of :func:`~.streams`.
     """
-    return _damaged(_frames if frames is None else frames, max_damages)
+    return _with_damages(_frames if frames is None else frames, max_damages)
 
 
 _frames: Final = streams(beyond=True).map(lambda stream: [frame + b"\n\n" for frame in stream.body.split(b"\n\n")[:-1]])
 
 
 @st.composite
-def _damaged(draw: DrawFn, base: SearchStrategy[list[bytes]], max_damages: int) -> bytes:
+def _with_damages(draw: DrawFn, base: SearchStrategy[list[bytes]], max_damages: int) -> bytes:
     frames = list(draw(base))
     random = draw(st.randoms(use_true_random=False))
     for name in draw(st.lists(st.sampled_from(sorted(DAMAGES)), max_size=max_damages)):

@@ -9,6 +9,7 @@ The events of several parts and of several items are interleaved at random. Fina
 
 from __future__ import annotations
 
+import base64
 import copy
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
@@ -77,6 +78,10 @@ class Stream:
     """The response that a client has at the end."""
     status: OutcomeStatus
     """The outcome that a client reports."""
+    audio: str = ""
+    """The audio that was streamed beside the items, as Base64."""
+    transcript: str = ""
+    """The transcript of the audio."""
 
     @property
     def events(self) -> list[Event]:
@@ -113,6 +118,13 @@ class _Drawer:
 
     def number(self, maximum: int) -> int:
         return self._draw(st.integers(0, maximum))
+
+    def several(self, maximum: int) -> Iterator[int]:
+        """Yield 0, 1, … up to ``maximum`` times. Each is drawn on its own, so that Hypothesis can leave any of them out."""
+        for number in range(maximum):
+            if not self.number(3):
+                return
+            yield number
 
     def often(self) -> bool:
         return self._draw(st.booleans())
@@ -177,10 +189,13 @@ class _StreamBuilder:
         state: ResponseState = "awaited"
         while state != "ended":
             if state == "in_progress":
-                output = final_output = [self._item(index) for index in range(drawer.number(self._max_items))]
-                events += drawer.interleaved([self._item_events(index, item) for index, item in enumerate(output)])
+                output = final_output = [self._item(index) for index in drawer.several(self._max_items)]
+                events += drawer.interleaved(
+                    [*(self._item_events(index, item) for index, item in enumerate(output)), *self._audio()]
+                )
             # Weighted so that most responses get as far as having output.
             steps = [name for name in RESPONSE_LIFE[state] for _ in range(1 if name in TERMINAL_TYPES else 6)]
+            steps.sort(key="response.queued".__eq__)  # what is first is what Hypothesis shrinks to
             name = drawer.one_of(steps)
             state = RESPONSE_LIFE[state][name]
             status = self._status(name)
@@ -191,7 +206,27 @@ class _StreamBuilder:
                 {"type": name, "response": {**base, **self._ending(status), "status": status, "output": final_output}}
             )
         final = {**events[-1]["response"], "output": output}
-        return Stream(tuple(self._numbered(events)), load(copy.deepcopy(final), Response), status)
+        sound = [
+            "".join(event["delta"] for event in events if event["type"] == f"response.{name}.delta")
+            for name in ("audio", "audio.transcript")
+        ]
+        return Stream(tuple(self._numbered(events)), load(copy.deepcopy(final), Response), status, *sound)
+
+    def _audio(self) -> list[list[_Wire]]:
+        """Return the events of audio and of its transcript, which belong to no item; none for most streams."""
+        if not self._drawer.rarely():
+            return []
+        pieces = {
+            "audio": [base64.b64encode(bytes([at] * 3)).decode() for at in self._drawer.several(3)],
+            "audio.transcript": self._drawer.pieces(self._drawer.text()),
+        }
+        return [
+            [
+                *(self._event(f"response.{name}.delta", delta=piece) for piece in deltas),
+                self._event(f"response.{name}.done"),
+            ]
+            for name, deltas in pieces.items()
+        ]
 
     def _status(self, name: str) -> str:
         if name not in TERMINAL:
@@ -236,7 +271,7 @@ class _StreamBuilder:
         for container in _containers(kind):
             item.pop(container, None)  # may have parts of types that do not belong there
             if (kind, container) in _REQUIRED_CONTAINERS or drawer.often():
-                set_path(item, container, [self._part(kind, container) for _ in range(drawer.number(3))])
+                set_path(item, container, [self._part(kind, container) for _ in drawer.several(3)])
         return item
 
     def _part(self, kind: str, container: str) -> _Wire | str:

@@ -206,7 +206,8 @@ class Session:
             if http is None:
                 timeout = httpx2.Timeout(CONNECT_TIMEOUT, read=None)  # the time for an answer is set per request
                 auth: Any = settings.auth
-                http = httpx2.AsyncClient(headers=settings.headers, auth=auth, timeout=timeout)
+                engine: Any = settings.make_engine() if settings.make_engine is not None else None
+                http = httpx2.AsyncClient(headers=settings.headers, auth=auth, timeout=timeout, transport=engine)
                 await stack.enter_async_context(http)
             client = GuardedClient(http, self._limits, self._redacted)
             transport = streamable_http_client(

@@ -13,7 +13,7 @@ from ...client.transport._errors import public_url
 from ...exceptions import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from os import PathLike
     from typing import TextIO
 
@@ -68,13 +68,17 @@ class Stdio:
 
 @attrs.frozen
 class HTTP:
-    """A server at a URL. ``auth`` is an ``httpx2.Auth``, such as the SDK's ``OAuthClientProvider``."""
+    """A server at a URL. ``auth`` is an ``httpx2.Auth``, such as the SDK's ``OAuthClientProvider``.
+
+    ``make_engine`` creates the ``httpx2.AsyncBaseTransport`` below the HTTP client, for a caller that restricts where it connects to.
+    """
 
     url: str
     headers: Mapping[str, str]
     http_client: HTTPClient | None
     auth: object = None
     protocol: McpProtocol = attrs.field(default="auto", validator=_check_protocol)
+    make_engine: Callable[[], object] | None = None
 
     def __attrs_post_init__(self) -> None:
         """Check what the SDK does not check."""

@@ -31,6 +31,7 @@ from ...exceptions import (
     UsageError,
 )
 from ...limits import Limits
+from ...models.actions import McpListedTool
 from ...models.items import FunctionCall
 from .._signature import object_in
 from ._json import whole_characters
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from ...models.items import Item
     from ...models.response import PendingCall
     from ...models.tools import Tool
+    from ...typing import JSONObject
     from ..executors import ToolContext
     from ..output import ToolOutput
     from ._session import Session
@@ -390,6 +392,22 @@ class McpServer:
                 f"no session with {self._name}: enter the McpServer with `async with`, or pass it to a run"
             )
         return self._session
+
+    def listed(self) -> dict[str, McpListedTool]:
+        """Return the offered tools by the server's names, as an item ``mcp_list_tools`` has them: function name -> tool.
+
+        Raises ``LocalProtocolError`` outside the block.
+        """
+        offer = self._open_session().offer
+        return {
+            function.name: McpListedTool(
+                name=offer.names[function.name],
+                description=function.description,
+                input_schema=cast("JSONObject", function.parameters),
+                annotations={"readOnlyHint": offer.names[function.name] in offer.read_only},
+            )
+            for function in offer.definitions
+        }
 
     # ToolExecutor
 

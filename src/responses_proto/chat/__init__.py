@@ -1,0 +1,42 @@
+"""Chat Completions and the Responses API, each as the other: the Responses API in front of any provider of Chat Completions.
+
+:func:`to_chat` translates a request, :class:`ChatDecoder` what the provider answers; both are pure. A :class:`ChatProfile` states what a
+provider understands. :class:`ChatBridge` serves, :func:`chat_client` is a client in this process.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._lazy import lazy_exports
+
+if TYPE_CHECKING:
+    __all__: list[str]
+
+    from ._calls import HostedCallMade as HostedCallMade
+    from ._calls import McpCallMade as McpCallMade
+    from ._server_tools import ToolBounds as ToolBounds
+    from .bridge import ChatBridge as ChatBridge
+    from .decoder import ChatDecoder as ChatDecoder
+    from .local import chat_client as chat_client
+    from .profiles import PROFILES as PROFILES
+    from .profiles import ChatProfile as ChatProfile
+    from .profiles import find_profile as find_profile
+    from .profiles import profile_for as profile_for
+    from .translation import to_chat as to_chat
+    from .upstream import ChatAnswer as ChatAnswer
+    from .upstream import ChatUpstream as ChatUpstream
+else:
+    __all__, __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "._calls": ("HostedCallMade", "McpCallMade"),
+            "._server_tools": ("ToolBounds",),
+            ".bridge": ("ChatBridge",),
+            ".decoder": ("ChatDecoder",),
+            ".local": ("chat_client",),
+            ".profiles": ("PROFILES", "ChatProfile", "find_profile", "profile_for"),
+            ".translation": ("to_chat",),
+            ".upstream": ("ChatAnswer", "ChatUpstream"),
+        },
+    )

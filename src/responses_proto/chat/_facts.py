@@ -1,0 +1,253 @@
+"""Read the parts of a chunk of Chat Completions that providers write in several ways: usage, log probabilities, citations, content, errors.
+
+The functions are total: any JSON value is accepted, and what does not make sense says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+
+from ..models.content import LogProb, TopLogProb, UrlCitation
+from ..models.response import InputTokensDetails, OutputTokensDetails, Usage
+from ..typing import UNSET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = [
+    "as_usage",
+    "citations",
+    "count",
+    "error_in",
+    "first_choice",
+    "image_urls",
+    "logprobs",
+    "mapping",
+    "merged_usage",
+    "objects",
+    "parts_of",
+    "reasoning_text",
+    "string",
+    "usage_of",
+]
+
+_Wire: TypeAlias = Mapping[str, Any]
+
+
+def mapping(value: object) -> _Wire:
+    """Return an object of JSON; an empty one if it is anything else."""
+    return cast("_Wire", value) if isinstance(value, Mapping) else {}
+
+
+def objects(value: object) -> list[_Wire]:
+    """Return the objects of a list of JSON."""
+    return (
+        [cast("_Wire", one) for one in cast("list[object]", value) if isinstance(one, Mapping)]
+        if isinstance(value, list)
+        else []
+    )
+
+
+def string(value: object) -> str:
+    """Return a string of JSON; an empty one if it is anything else."""
+    return value if isinstance(value, str) else ""
+
+
+def count(value: object) -> int:
+    """Return a number of tokens; zero if it is none."""
+    return max(0, int(value)) if isinstance(value, int | float) and not isinstance(value, bool) else 0
+
+
+# ---- the choice
+
+
+_NOTHING: Final[_Wire] = {}
+
+
+def first_choice(chunk: _Wire) -> _Wire:
+    """Return the choice that counts: the first, because one is asked for."""
+    return next((one for one in objects(chunk.get("choices")) if one.get("index") in (0, None)), _NOTHING)
+
+
+# ---- content
+
+_REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+
+
+def reasoning_text(delta: _Wire) -> str:
+    """Return the reasoning of a delta, by whatever field says it. Some servers say it in several."""
+    return next((text for name in _REASONING_FIELDS if (text := string(delta.get(name)))), "")
+
+
+def parts_of(content: object) -> Iterator[tuple[str, str]]:
+    """Yield the pieces of content as kind and text: ``text``, ``reasoning``, ``refusal`` or ``image`` (its URL)."""
+    if isinstance(content, str):
+        if content:
+            yield "text", content
+        return
+    for part in objects(content):
+        match part.get("type"):
+            case "thinking":
+                inner = part.get("thinking")
+                for _, text in [("", inner)] if isinstance(inner, str) else parts_of(inner):
+                    yield "reasoning", text
+            case "refusal":
+                yield "refusal", string(part.get("refusal"))
+            case "image_url":
+                yield "image", image_url(part)
+            case _:
+                yield "text", string(part.get("text"))
+
+
+def image_url(part: _Wire) -> str:
+    """Return the URL of an image part, in either form."""
+    image = part.get("image_url")
+    return image if isinstance(image, str) else string(mapping(image).get("url"))
+
+
+def image_urls(delta: _Wire) -> list[str]:
+    """Return the URLs of the images that a delta adds."""
+    return [url for part in objects(delta.get("images")) if (url := image_url(part))]
+
+
+def citations(delta: _Wire) -> list[UrlCitation]:
+    """Return the citations of web pages that a delta adds."""
+    found: list[UrlCitation] = []
+    for annotation in objects(delta.get("annotations")):
+        cited = mapping(annotation.get("url_citation")) or annotation
+        if annotation.get("type") == "url_citation" and string(cited.get("url")):
+            found.append(
+                UrlCitation(
+                    url=string(cited.get("url")),
+                    title=string(cited.get("title")),
+                    start_index=count(cited.get("start_index")),
+                    end_index=count(cited.get("end_index")),
+                )
+            )
+    return found
+
+
+# ---- log probabilities
+
+
+def logprobs(choice: _Wire) -> list[LogProb]:
+    """Return the log probabilities of a choice, in the current form or in the one of completions."""
+    value = mapping(choice.get("logprobs"))
+    content = value.get("content")
+    if isinstance(content, list):
+        return [_logprob(one) for one in objects(cast("object", content))]
+    return list(_legacy_logprobs(value))
+
+
+def _logprob(value: _Wire) -> LogProb:
+    return LogProb(
+        token=string(value.get("token")),
+        logprob=_number(value.get("logprob")),
+        bytes=_bytes(value.get("bytes")),
+        top_logprobs=[
+            TopLogProb(
+                token=string(top.get("token")), logprob=_number(top.get("logprob")), bytes=_bytes(top.get("bytes"))
+            )
+            for top in objects(value.get("top_logprobs"))
+        ],
+    )
+
+
+def _legacy_logprobs(value: _Wire) -> Iterator[LogProb]:
+    tokens, numbers, tops = value.get("tokens"), value.get("token_logprobs"), value.get("top_logprobs")
+    if not isinstance(tokens, list) or not isinstance(numbers, list):
+        return
+    alternatives = cast("Sequence[object]", tops) if isinstance(tops, list) else ()
+    for index, (token, number) in enumerate(
+        zip(cast("list[object]", tokens), cast("list[object]", numbers), strict=False)
+    ):
+        top = mapping(alternatives[index] if index < len(alternatives) else None)
+        yield LogProb(
+            token=string(token),
+            logprob=_number(number),
+            top_logprobs=[TopLogProb(token=name, logprob=_number(one)) for name, one in top.items()],
+        )
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+
+
+def _bytes(value: object) -> Any:
+    values = cast("list[object]", value) if isinstance(value, list) else []
+    return [one for one in values if isinstance(one, int)] if values else UNSET
+
+
+# ---- usage
+
+
+def usage_of(chunk: _Wire) -> _Wire:
+    """Return the usage that a chunk states, wherever it does; empty if it does not."""
+    choice = first_choice(chunk)
+    for holder in (chunk, mapping(chunk.get("x_groq")), choice):
+        found = mapping(holder.get("usage"))
+        if found:
+            return found
+    timings = mapping(chunk.get("timings"))
+    if "predicted_n" in timings:
+        cached = count(timings.get("cache_n"))
+        return {
+            "prompt_tokens": count(timings.get("prompt_n")) + cached,
+            "completion_tokens": count(timings.get("predicted_n")),
+            "prompt_tokens_details": {"cached_tokens": cached},
+        }
+    return {}
+
+
+def merged_usage(before: _Wire, after: _Wire) -> _Wire:
+    """Return the usage as stated last, with what only an earlier statement has."""
+    merged = {**before, **{key: value for key, value in after.items() if value is not None}}
+    for key in ("prompt_tokens_details", "completion_tokens_details"):
+        details = {**mapping(before.get(key)), **mapping(after.get(key))}
+        if details:
+            merged[key] = details
+    return merged
+
+
+def as_usage(value: _Wire) -> Usage:
+    """Return a usage in the form of the Responses API."""
+    given, made = mapping(value.get("prompt_tokens_details")), mapping(value.get("completion_tokens_details"))
+    input_tokens = count(value.get("prompt_tokens", value.get("input_tokens")))
+    output_tokens = count(value.get("completion_tokens", value.get("output_tokens")))
+    reasoning = count(made.get("reasoning_tokens", value.get("reasoning_tokens")))
+    total = count(value.get("total_tokens"))
+    if total > input_tokens + output_tokens:
+        # Where the reasoning is not part of the completion, it is part of the total.
+        reasoning = max(reasoning, total - input_tokens - output_tokens)
+        output_tokens = total - input_tokens
+    cached = given.get("cached_tokens", value.get("cached_tokens", value.get("prompt_cache_hit_tokens")))
+    written = given.get("cache_write_tokens", given.get("cache_creation_tokens"))
+    return Usage(
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        total_tokens=input_tokens + output_tokens,
+        input_tokens_details=InputTokensDetails(cached_tokens=count(cached), cache_write_tokens=count(written)),
+        output_tokens_details=OutputTokensDetails(reasoning_tokens=min(reasoning, output_tokens)),
+    )
+
+
+# ---- errors
+
+
+def error_in(chunk: _Wire, event: str = "") -> Any:
+    """Return the error that a chunk is or has, to be read by ``api_error_from``; ``None`` if there is none."""
+    if chunk.get("error"):
+        return dict(chunk)
+    choice = first_choice(chunk)
+    if choice.get("error"):
+        return {"error": choice["error"]}
+    if event == "error" or chunk.get("object") == "error" or chunk.get("type") == "error":
+        return dict(chunk)
+    if (
+        "choices" not in chunk
+        and not usage_of(chunk)
+        and any(chunk.get(key) for key in ("message", "detail", "errors"))
+    ):
+        return dict(chunk)
+    return None

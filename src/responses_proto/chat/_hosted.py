@@ -1,0 +1,107 @@
+"""Hosted tools that an operator's executor runs: which there are, and the items of their calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
+
+import attrs
+
+from ..codec import default_backend
+from ..exceptions import DecodeError, LimitExceeded, UsageError
+from ..models.actions import LogsOutput, SearchAction
+from ..models.items import CodeInterpreterCall, FileSearchCall, WebSearchCall
+from ..models.tools import FunctionTool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..models.items import Item
+    from ..protocol.emitter import Ids
+    from ..tools.executors import ToolExecutor
+    from ..tools.output import ToolOutput
+
+__all__ = ["HOSTED_TYPES", "close_call", "executor_of", "item_id_of", "open_call", "stand_ins"]
+
+_Open: TypeAlias = "Callable[[Mapping[str, Any], Ids], Item]"
+
+
+def _web_search(arguments: Mapping[str, Any], ids: Ids) -> Item:
+    query = _first_text(arguments)
+    return WebSearchCall(id=ids("ws"), status="in_progress", action=SearchAction(query=query, queries=[query]))
+
+
+def _file_search(arguments: Mapping[str, Any], ids: Ids) -> Item:
+    return FileSearchCall(id=ids("fs"), status="in_progress", queries=[_first_text(arguments)])
+
+
+def _code_interpreter(arguments: Mapping[str, Any], ids: Ids) -> Item:
+    return CodeInterpreterCall(
+        id=ids("ci"), container_id=ids("cntr"), status="in_progress", code=_first_text(arguments)
+    )
+
+
+_ITEMS: Final[Mapping[str, _Open]] = {
+    "web_search": _web_search,
+    "web_search_2025_08_26": _web_search,
+    "web_search_preview": _web_search,
+    "web_search_preview_2025_03_11": _web_search,
+    "file_search": _file_search,
+    "code_interpreter": _code_interpreter,
+}
+
+HOSTED_TYPES: Final = tuple(_ITEMS)
+"""The types of hosted tools that an executor may stand for."""
+
+
+def stand_ins(executors: Mapping[str, ToolExecutor]) -> dict[str, FunctionTool]:
+    """Return the function that stands for each hosted tool, as its executor defines it.
+
+    An executor of ``web_search`` stands for its other versions, too. Raises ``UsageError`` for a type that cannot be run by an
+    executor, and for an executor that does not define exactly one function.
+    """
+    found: dict[str, FunctionTool] = {}
+    for type_, executor in executors.items():
+        if type_ not in _ITEMS:
+            raise UsageError(
+                f"tools: {type_!r} is not a hosted tool that an executor can run; these are: {', '.join(_ITEMS)}"
+            )
+        defined = executor.definitions()
+        if len(defined) != 1 or not isinstance(defined[0], FunctionTool):
+            raise UsageError(f"tools: the executor of {type_!r} must define exactly one function")
+        for version in _ITEMS if type_ == "web_search" else (type_,):
+            if version.startswith(type_):
+                found.setdefault(version, defined[0])
+    return found
+
+
+def executor_of(executors: Mapping[str, ToolExecutor], type_: str) -> ToolExecutor:
+    """Return the executor that stands for a type of hosted tool."""
+    return executors[type_] if type_ in executors else executors["web_search"]
+
+
+def open_call(type_: str, arguments: str, ids: Ids) -> Item:
+    """Return the item of a call that begins. ``arguments`` are those of the function, as the model wrote them."""
+    try:
+        value: Any = default_backend().loads(arguments)
+    except (DecodeError, LimitExceeded):
+        value = None
+    return _ITEMS[type_](cast("Mapping[str, Any]", value) if isinstance(value, dict) else {"text": arguments}, ids)
+
+
+def close_call(item: Item, output: ToolOutput) -> Item:
+    """Return the item of a call that has ended. The output itself is for the model; only that of code is in the item."""
+    status: Any = "failed" if output.failed else "completed"
+    if isinstance(item, CodeInterpreterCall):
+        logs = output.output if isinstance(output.output, str) else ""
+        return attrs.evolve(item, status=status, outputs=[LogsOutput(logs=logs)])
+    changes: dict[str, Any] = {"status": status}
+    return attrs.evolve(item, **changes)
+
+
+def item_id_of(item: Item) -> str:
+    """Return the id of an item that was opened here."""
+    return str(getattr(item, "id", ""))
+
+
+def _first_text(arguments: Mapping[str, Any]) -> str:
+    return next((value for value in arguments.values() if isinstance(value, str)), "")

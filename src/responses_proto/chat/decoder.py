@@ -1,0 +1,527 @@
+"""What a provider of Chat Completions answers, as the items of a response.
+
+A :class:`ChatDecoder` reads the bytes of a stream, its chunks, or a whole completion, and writes the items into an
+:class:`~responses_proto.protocol.Emitter`::
+
+    emitter = Emitter(request, now=time.time())
+    events = emitter.start()
+    decoder = ChatDecoder(emitter, request, context, profile)
+    async for data in body:
+        events += decoder.receive_data(data)
+    events += decoder.receive_eof()
+    events += emitter.complete(decoder.usage)          # or incomplete(decoder.incomplete_reason), or fail(...) for decoder.error
+
+It closes the items at the end of the provider's turn and leaves the response open, because another turn may follow: the caller may run
+some of the calls itself, and ask the provider again.
+
+Providers differ in how they write a turn, and the decoder recognizes what they write by its content, not by the provider. It never raises
+for what a provider sends: what is wrong with it is in :attr:`ChatDecoder.error`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, cast
+
+from ..codec import default_backend, dumps
+from ..exceptions import APIError, DecodeError, LimitExceeded
+from ..limits import Limits
+from ..models.items import ImageGenerationCall
+from ..protocol._requests import weight_of
+from ..protocol.api_errors import api_error_from, readable
+from ..protocol.sse import SSEDecoder, begins_as_events, without_end_marker
+from ..typing import UNSET
+from ._calls import CallTable
+from ._facts import (
+    as_usage,
+    citations,
+    error_in,
+    first_choice,
+    image_urls,
+    logprobs,
+    mapping,
+    merged_usage,
+    objects,
+    parts_of,
+    reasoning_text,
+    string,
+    usage_of,
+)
+from ._messages import DETAILS_PREFIX
+from ._think import ThinkSplitter
+from ._tools import offered_tools
+from .profiles import OPENAI
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ..models.content import LogProb, UrlCitation
+    from ..models.events import Event
+    from ..models.items import CustomToolCall, FunctionCall, Item
+    from ..models.request import CreateResponse
+    from ..models.response import Usage
+    from ..models.tools import FunctionTool
+    from ..protocol.emitter import Emitter, MessageWriter, ReasoningWriter
+    from ..protocol.sse import Frame
+    from ._calls import HostedCallMade, McpCallMade
+    from .profiles import ChatProfile
+
+__all__ = ["INCOMPLETE_REASONS", "ChatDecoder"]
+
+INCOMPLETE_REASONS: Final[Mapping[str, Literal["max_output_tokens", "content_filter"]]] = {
+    "length": "max_output_tokens",
+    "max_tokens": "max_output_tokens",
+    "max_output_tokens": "max_output_tokens",
+    "model_length": "max_output_tokens",
+    "MAX_TOKENS": "max_output_tokens",
+    "content_filter": "content_filter",
+    "safety": "content_filter",
+    "SAFETY": "content_filter",
+    "recitation": "content_filter",
+    "RECITATION": "content_filter",
+    "refusal": "content_filter",
+}
+"""``finish_reason`` of a turn that ended early -> why the response is incomplete. Any other reason but ``error`` completes it."""
+
+_BAD_GATEWAY: Final = 502
+
+P = ParamSpec("P")
+
+
+class ChatDecoder:
+    """Reads one turn of a provider. Call :meth:`receive_data`, :meth:`receive_chunk` or :meth:`receive_completion`, then :meth:`receive_eof`.
+
+    ``emitter`` must have been started. ``request``, ``context``, ``profile`` and ``hosted`` are those that
+    :func:`~responses_proto.chat.to_chat` was called with: they tell the tools that the calls mean. ``limits`` bound what the provider
+    sends; exceeding one is an :attr:`error`.
+    """
+
+    def __init__(
+        self,
+        emitter: Emitter,
+        request: CreateResponse,
+        context: Sequence[Item] = (),
+        profile: ChatProfile = OPENAI,
+        *,
+        hosted: Mapping[str, FunctionTool] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._emitter = emitter
+        self._limits = limits or Limits()
+        self._sse = SSEDecoder(self._limits)
+        self._start = b""  # of the body, until it is clear whether that is an event stream
+        self._body: bytearray | None = None  # of a body that is none
+        self._is_stream = False
+        self._kept = 0  # bytes of what the provider said, about
+        self._items = 0  # messages, reasoning and images that were opened
+        self._parts = 0  # content parts of the message, and its citations
+        self._splitter = ThinkSplitter(profile.think_tags, is_open=profile.think_open)
+        self._events: list[Event] = []
+        self._reasoning: ReasoningWriter | None = None
+        self._message: MessageWriter | None = None
+        self._in_text = False  # whether the open part of the message is a text
+        self._details: list[dict[str, Any]] = []
+        self._audio: dict[str, Any] = {}
+        self._audio_pieces: dict[str, list[str]] = {"data": [], "transcript": []}
+        self._logprobs: list[LogProb] = []
+        self._citations: list[UrlCitation] = []
+        self._calls = CallTable(emitter, offered_tools(request, context, hosted), context)
+        self._usage: Mapping[str, Any] = {}
+        self.ended: bool = False
+        """Whether the turn is over, in any way. What the provider sends after that is ignored."""
+        self.finish_reason: str | None = None
+        """Why the provider ended its turn, in its own word; ``None`` if it did not say."""
+        self.error: APIError | None = None
+        """What went wrong: the provider's error, or what is wrong with its answer."""
+        self.id: str = ""
+        """The provider's id of its answer; empty if it gave none."""
+        self.model: str = ""
+        """The model that answered, as the provider names it; empty if it does not."""
+        self.service_tier: str = ""
+        """The class of processing that was used; empty if the provider does not say."""
+
+    # What came of it
+
+    @property
+    def usage(self) -> Usage | None:
+        """The tokens of this turn; ``None`` if the provider did not say."""
+        return as_usage(self._usage) if self._usage else None
+
+    @property
+    def incomplete_reason(self) -> str | None:
+        """Why the turn ended early: ``max_output_tokens`` or ``content_filter``; ``None`` if it did not."""
+        return INCOMPLETE_REASONS.get(self.finish_reason or "")
+
+    @property
+    def calls(self) -> list[FunctionCall | CustomToolCall]:
+        """The calls that the client must answer."""
+        return self._calls.client_calls
+
+    @property
+    def mcp_calls(self) -> list[McpCallMade]:
+        """The calls of MCP tools, which the server runs."""
+        return self._calls.mcp_calls
+
+    @property
+    def hosted_calls(self) -> list[HostedCallMade]:
+        """The calls of tools of ``hosted``, which the server runs. They have no item yet."""
+        return self._calls.hosted_calls
+
+    # Input
+
+    def receive_data(self, data: bytes) -> list[Event]:
+        """Receive the next bytes of the body. Return the new events. Call :meth:`receive_eof` after the last ones.
+
+        The body is an event stream, or JSON if the provider does not stream.
+        """
+        return self._read_within_limits(self._receive, data)
+
+    def receive_chunk(self, chunk: Mapping[str, Any]) -> list[Event]:
+        """Receive one chunk of a stream, decoded. Return the new events."""
+        return self._read_within_limits(self._read, chunk)
+
+    def receive_completion(self, completion: Mapping[str, Any]) -> list[Event]:
+        """Receive a whole completion, decoded. Return its events. The turn is over."""
+        return self._read_within_limits(self._read_completion, completion)
+
+    def receive_eof(self) -> list[Event]:
+        """End the input, and the turn. Return the last events.
+
+        A turn that ended without a ``finish_reason`` and without ``[DONE]`` is an :attr:`error`.
+        """
+        return self._read_within_limits(self._receive_rest)
+
+    def _read_within_limits(self, read: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> list[Event]:
+        """Read something, unless the turn is over. Return the new events, also if a limit was exceeded."""
+        if not self.ended:
+            try:
+                read(*args, **kwargs)
+            except LimitExceeded as error:
+                self._splitter = ThinkSplitter(())  # what waits is not written any more
+                self._citations.clear()
+                self._logprobs.clear()
+                self._fail(_bad_answer(f"The provider's answer is too large: {error}", cause=error))
+        events, self._events = self._events, []
+        return events
+
+    # Bytes
+
+    def _receive(self, data: bytes) -> None:
+        if self._body is not None:
+            self._body += data
+            self._limits.check("max_buffered_bytes", len(self._body))
+            return
+        if not self._is_stream:
+            data = self._start + data
+            self._start = b""
+            found = begins_as_events(data)
+            if found is None:
+                self._start = data
+                return
+            if not found:
+                self._body = bytearray()
+                self._receive(data)
+                return
+            self._is_stream = True
+        for block in self._sse.blocks(data):
+            self._receive_block(block)
+
+    def _receive_block(self, block: bytes) -> None:
+        frame = None if self.ended else self._sse.parse(block)
+        if frame is not None:
+            self._receive_frame(frame)
+
+    def _receive_frame(self, frame: Frame) -> None:
+        data = frame.data.strip()
+        if data == b"[DONE]":
+            self._finish(whole=True)
+            return
+        if not data:
+            return
+        event = frame.event.decode("utf-8", "replace")
+        value = self._json(data)
+        if isinstance(value, Mapping):
+            self._read(cast("Mapping[str, Any]", value), event)
+        elif event == "error" or value is UNSET:
+            text = data.decode("utf-8", "replace")
+            if event == "error":
+                self._fail(api_error_from(text))
+            else:
+                self._fail(_bad_answer(f"The provider sent a chunk that is not JSON: {readable(text, 200)}"))
+
+    def _receive_rest(self) -> None:
+        if self._body is None and not self._is_stream:
+            self._body = bytearray(self._start)
+        if self._body is None:
+            self._receive_block(self._sse.eof())
+            if not self.ended:
+                self._finish(whole=False)
+            return
+        body = without_end_marker(bytes(self._body)).strip()
+        value: Any = self._json(body)
+        chunk = mapping(value)
+        if not body:
+            self._finish(whole=False)
+        elif "choices" in chunk or error_in(chunk) is not None:
+            self._read_completion(chunk)
+        elif body.startswith(b"[") and value is not UNSET:
+            self._fail(api_error_from(value))  # Gemini writes an error so
+        else:
+            text = body.decode("utf-8", "replace")
+            self._fail(
+                _bad_answer(f"The provider answered with something else than a completion: {readable(text, 200)}")
+            )
+
+    def _json(self, data: bytes) -> Any:
+        try:
+            return default_backend().loads(data, self._limits.max_nesting, self._limits.max_json_values)
+        except DecodeError:
+            return UNSET
+
+    # Chunks
+
+    def _read(self, chunk: Mapping[str, Any], event: str = "") -> None:
+        self.id = self.id or string(chunk.get("id"))
+        self.model = string(chunk.get("model")) or self.model
+        self.service_tier = string(chunk.get("service_tier")) or self.service_tier
+        usage = usage_of(chunk)
+        if usage:
+            self._usage = merged_usage(self._usage, usage)
+        choice = first_choice(chunk)
+        whole = isinstance(choice.get("message"), dict)
+        delta = mapping(choice.get("message" if whole else "delta"))
+        if delta:
+            self._read_delta(delta, choice, whole=whole)
+        self.finish_reason = string(choice.get("finish_reason")) or self.finish_reason
+        error = error_in(chunk, event)
+        if error is not None:
+            self._fail(api_error_from(error))
+
+    def _read_completion(self, completion: Mapping[str, Any]) -> None:
+        self._read(completion)
+        if not self.ended:
+            self._finish(whole=True)
+
+    def _read_delta(self, delta: Mapping[str, Any], choice: Mapping[str, Any], *, whole: bool) -> None:
+        self._read_reasoning(delta)
+        found = logprobs(choice)
+        calls = objects(delta.get("tool_calls"))
+        legacy = mapping(delta.get("function_call"))
+        if found and (delta.get("content") or not (reasoning_text(delta) or calls or legacy)):
+            self._keep(found)
+            self._logprobs += found
+        for kind, text in parts_of(delta.get("content")):
+            self._add(kind, text)
+        self._add("refusal", string(delta.get("refusal")))
+        self._read_audio(mapping(delta.get("audio")))
+        cited = citations(delta)
+        if cited:
+            self._keep(cited)
+            self._citations += cited
+            self._cite()
+        for url in image_urls(delta):
+            self._add("image", url)
+        for call in [*calls, *([{"type": "function", "function": legacy}] if legacy else ())]:
+            self._flush_text()
+            self._close_message()
+            self._keep(call)
+            self._limits.check("max_output_items", self._items + self._calls.size + 1)
+            self._events += self._calls.read(call, whole=whole)
+
+    def _read_reasoning(self, delta: Mapping[str, Any]) -> None:
+        text = reasoning_text(delta)
+        if text:
+            self._reason(text)
+        for detail in objects(delta.get("reasoning_details")):
+            self._keep(detail)
+            self._add_detail(dict(detail), said=bool(text))
+
+    def _add_detail(self, detail: dict[str, Any], *, said: bool) -> None:
+        """Read one of the ``reasoning_details``, whose text may have been ``said`` already."""
+        if not said:
+            self._summarize(string(detail.get("summary")))
+            self._reason(string(detail.get("text")))
+        if _is_sealed(detail):
+            self._open_reasoning()
+        last = self._details[-1] if self._details else {}
+        if detail.get("type") == "reasoning.text" and all(
+            last.get(key) == detail.get(key) for key in ("type", "index")
+        ):
+            self._details[-1] = {**last, **detail, "text": string(last.get("text")) + string(detail.get("text"))}
+        else:
+            self._details.append(detail)
+
+    def _read_audio(self, audio: Mapping[str, Any]) -> None:
+        if not audio:
+            return
+        self._keep(audio)
+        data, transcript = string(audio.get("data")), string(audio.get("transcript"))
+        self._audio |= audio
+        self._audio_pieces["data"].append(data)
+        self._audio_pieces["transcript"].append(transcript)
+        if data or transcript:
+            self._events += self._emitter.audio(data, transcript)
+        self._say(transcript)
+        self._open_message()
+
+    # Text
+
+    def _add(self, kind: str, text: str) -> None:
+        if kind == "text":
+            for piece, said in self._splitter.feed(text):
+                self._reason(said) if piece == "reasoning" else self._say(said)
+        elif not text:
+            return
+        elif kind == "reasoning":
+            self._reason(text)
+        elif kind == "refusal":
+            self._keep(text)
+            self._begin_part(text=False)
+            self._events += self._open_message().refusal(text)
+        else:
+            self._show(text)
+
+    def _flush_text(self) -> None:
+        for piece, said in self._splitter.end():
+            self._reason(said) if piece == "reasoning" else self._say(said)
+
+    def _say(self, text: str) -> None:
+        if text:
+            self._keep(text)
+            self._add_text(text)
+            self._cite()
+
+    def _add_text(self, text: str) -> None:
+        found, self._logprobs = self._logprobs, []
+        self._begin_part(text=True)
+        self._events += self._open_message().text(text, logprobs=found)
+
+    def _begin_part(self, *, text: bool) -> None:
+        if text is not self._in_text:
+            self._in_text = text
+            self._count_part()
+
+    def _count_part(self) -> None:
+        self._parts += 1
+        self._limits.check("max_content_parts", self._parts)
+
+    def _cite(self) -> None:
+        """Add the waiting citations to the text, if one is open."""
+        if self._message is not None and self._in_text:
+            waiting, self._citations = self._citations, []
+            for citation in waiting:
+                self._count_part()
+                self._events += self._message.annotation(citation)
+
+    def _reason(self, text: str) -> None:
+        if text:
+            self._keep(text)
+            self._events += self._open_reasoning().text(text)
+
+    def _summarize(self, text: str) -> None:
+        if text:
+            self._keep(text)
+            self._events += self._open_reasoning().summary(text)
+
+    def _show(self, url: str) -> None:
+        self._keep(url)
+        self._flush_text()
+        self._close_message()
+        self._count_item()
+        head, _, data = url.partition(";base64,")
+        inline = head.startswith("data:image/") and data
+        image = ImageGenerationCall(
+            id=self._emitter.ids("ig"),
+            status="completed",
+            result=data if inline else UNSET,
+            output_format=head.removeprefix("data:image/") if inline else UNSET,
+            extra={} if inline else {"image_url": url},
+        )
+        self._events += self._emitter.item(image)
+
+    def _open_message(self) -> MessageWriter:
+        self._close_reasoning()
+        if self._message is None:
+            self._count_item()
+            self._message = self._emitter.message()
+        return self._message
+
+    def _open_reasoning(self) -> ReasoningWriter:
+        if self._reasoning is None:
+            self._close_message()
+            self._count_item()
+            self._reasoning = self._emitter.reasoning()
+        return self._reasoning
+
+    def _close_message(self, status: str = "completed") -> None:
+        self._close_reasoning(status)
+        if self._message is None:
+            return
+        if self._logprobs or (self._citations and not self._in_text):
+            self._add_text("")
+        self._cite()
+        message, self._message = self._message, None
+        self._in_text, self._parts = False, 0
+        if self._audio:
+            joined = {name: "".join(pieces) for name, pieces in self._audio_pieces.items()}
+            message.extend({"audio": {**self._audio, **joined}})
+            self._audio = {}
+        message.close(status)
+        self._events += self._emitter.events()
+
+    def _close_reasoning(self, status: str = "completed") -> None:
+        writer, self._reasoning = self._reasoning, None
+        if writer is None:
+            return
+        details, self._details = self._details, []
+        if status == "completed" and any(map(_is_sealed, details)):
+            sealed = DETAILS_PREFIX + dumps(details).decode()
+            self._events += writer.done(encrypted_content=sealed)
+        else:
+            writer.close(status)
+            self._events += self._emitter.events()
+
+    def _count_item(self) -> None:
+        self._items += 1
+        self._limits.check("max_output_items", self._items + self._calls.size)
+
+    def _keep(self, said: object) -> None:
+        self._kept += weight_of(said)
+        self._limits.check("max_response_bytes", self._kept)
+
+    # The end
+
+    def _finish(self, *, whole: bool) -> None:
+        """End the turn. ``whole`` says whether the provider has said that it has ended."""
+        if self.finish_reason == "error":
+            self._fail(_bad_answer("The provider ended its answer with an error, without saying which."))
+            return
+        if not whole and self.finish_reason is None:
+            self._fail(_bad_answer("The provider's answer ended in the middle."))
+            return
+        self._flush_text()
+        silent = not self._items and not self._calls.size and self.incomplete_reason is None
+        if silent or self._citations:
+            self._add_text("")  # the provider has answered, with nothing
+        self._close_all("completed" if self.incomplete_reason is None else "incomplete")
+
+    def _fail(self, error: APIError) -> None:
+        self._flush_text()
+        self.error = error
+        self._close_all("incomplete")
+
+    def _close_all(self, status: str) -> None:
+        self.ended = True
+        self._close_message(status)
+        self._events += self._calls.close(status)
+
+
+def _is_sealed(detail: Mapping[str, Any]) -> bool:
+    """Return whether a provider must get back a part of its reasoning as it is, because more than the text is in it."""
+    return bool(detail.get("signature") or detail.get("data"))
+
+
+def _bad_answer(message: str, *, cause: Exception | None = None) -> APIError:
+    error = APIError.for_status(_BAD_GATEWAY)(message, status=_BAD_GATEWAY, type="server_error", code="server_error")
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,333 @@
+"""Send requests to a provider of Chat Completions: with the deadlines, retries, gate and transport of the library's client.
+
+::
+
+    upstream = ChatUpstream("https://router.huggingface.co/v1", api_key)
+    async with upstream.open(body) as answer:           # body: what to_chat() returns
+        if answer.is_stream:
+            async for piece in answer: ...              # bytes for ChatDecoder.receive_data
+        else:
+            completion = await answer.read()            # a dict for ChatDecoder.receive_completion
+"""
+
+from __future__ import annotations
+
+import os
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
+
+import attrs
+
+from .._version import __version__
+from ..client._address import check_headers, normalize_base_url, resolve_endpoint, split_userinfo
+from ..client._calls import Attempts, CallOptions, ClientCore
+from ..client._keys import KeySource
+from ..client._replies import MAX_ERROR_BODY, error_from_reply, is_error, media_type, read_object, unexpected_reply
+from ..client._secrets import HiddenStr, hidden_headers
+from ..client.hooks import Hooks
+from ..client.retry import RetryPolicy
+from ..client.timeouts import Timeouts
+from ..client.transport._exchange import Drain, shut
+from ..client.transport.http import HTTPTransport
+from ..codec import default_converter
+from ..exceptions import LocalProtocolError, ResponsesProtoError, TransportError, UsageError
+from ..limits import Limits
+from .profiles import ChatProfile, find_profile, profile_for
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from ..client._keys import ApiKey
+    from ..client.gate import Gate
+    from ..client.transport._exchange import Exchange
+    from ..client.transport.base import Transport
+    from ..client.transport.http import HTTPClient
+    from ..providers import Provider
+    from ..typing import JSONObject
+
+__all__ = ["ChatAnswer", "ChatUpstream"]
+
+_PATH: Final = ("chat", "completions")
+_MIB: Final = 1024 * 1024
+_LIMITS: Final = Limits(
+    max_event_bytes=16 * _MIB, max_buffered_bytes=64 * _MIB, max_response_bytes=64 * _MIB, max_json_values=200_000
+)
+"""Bounds on what an upstream sends, unless the operator has others: a server has many requests at once."""
+
+_RETRY: Final = RetryPolicy(attempts=2, max_retry_after=0.5)
+"""A client waits meanwhile, and can repeat its request itself: only what is over in a moment is waited for here."""
+
+
+class ChatUpstream:
+    """A provider of Chat Completions. Any number of tasks can use it at the same time.
+
+    - ``base_url``: the part of the URL before ``/chat/completions``. Default: that of ``profile``.
+    - ``api_key``: the operator's key, or a function that returns it. Default: the provider's own environment variable.
+    - ``profile``: what the provider understands, by its name in :data:`~responses_proto.chat.PROFILES` or as a ``ChatProfile``.
+      Default: that of the address.
+    - ``key``: whose key the provider gets: the operator's (``"own"``), or that which the client has sent (``"forward"``).
+    - ``models``: the names of models to list, for a provider that does not list its own.
+    - ``http_client``, ``timeouts``, ``retry``, ``limits``, ``gate``, ``headers``, ``hooks``: as for
+      :class:`~responses_proto.ResponsesClient`. By default, a refused request is repeated once, and only if it need not wait.
+
+    Call :meth:`aclose` at the end, or use it in ``async with``. Raises ``UsageError`` for an address, key or setting that is invalid.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: ApiKey | None = None,
+        *,
+        profile: ChatProfile | str | None = None,
+        key: Literal["own", "forward"] = "own",
+        models: tuple[str, ...] | list[str] | None = None,
+        http_client: HTTPClient | Transport | None = None,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        limits: Limits | None = None,
+        gate: Gate | None = None,
+        headers: Mapping[str, str] | None = None,
+        hooks: Hooks | None = None,
+    ) -> None:
+        api_key = HiddenStr(api_key) if isinstance(api_key, str) else api_key
+        if key not in ("own", "forward"):
+            raise UsageError(f"key must be 'own' or 'forward', got {key!r}")
+        if key == "forward" and api_key is not None:
+            raise UsageError("key='forward' sends the key of each client: pass no api_key")
+        if base_url is None and profile is None:
+            raise UsageError("a ChatUpstream needs a base_url, such as http://127.0.0.1:8080/v1, or a profile")
+        named = find_profile(profile) if isinstance(profile, str) else profile
+        self.profile: ChatProfile = named or profile_for(base_url or "")
+        """What the provider understands."""
+        self.forwards_key: bool = key == "forward"
+        """Whether the provider gets the key of the client."""
+        self.model_names: list[str] | None = None if models is None else [*models]
+        """The names of models to list; ``None`` asks the provider."""
+        provider = _provider_at(base_url, self.profile)
+        given_key = "" if callable(api_key) or self.forwards_key else api_key
+        provider, url, found_key = resolve_endpoint(base_url, given_key, provider, os.environ)
+        own_headers = hidden_headers(headers)
+        anonymous = not (found_key or callable(api_key) or self.forwards_key or provider.key_header in own_headers)
+        if anonymous and provider.key_needed and http_client is None:
+            names = " or ".join(provider.key_env) or "its key"
+            raise UsageError(f"{provider.name} needs an API key: pass api_key=..., or set {names}")
+        url = normalize_base_url(url, provider)
+        for ending in ("/chat/completions", "/completions"):
+            if url.endswith(ending):
+                raise UsageError(f"base_url must be the part before {ending}: {url.removesuffix(ending)!r}")
+        self._base_url, userinfo = split_userinfo(url)
+        source = KeySource(api_key if callable(api_key) else found_key, provider)
+        all_headers = {"user-agent": f"responses-proto/{__version__}", **source.headers(found_key)}
+        if userinfo:
+            all_headers["authorization"] = userinfo
+        # A transport of the caller's is the caller's to close.
+        self._owns_transport = http_client is None or hasattr(http_client, "build_request")
+        transport = (
+            HTTPTransport(cast("HTTPClient | None", http_client))
+            if self._owns_transport
+            else cast("Transport", http_client)
+        )
+        self._key_header = provider.key_header
+        self._key_prefix = provider.key_prefix
+        self._core = ClientCore(
+            transport=transport,
+            base_url=self._base_url,
+            headers=check_headers(all_headers | own_headers),
+            key=source,
+            timeouts=timeouts or Timeouts(),
+            limits=limits or _LIMITS,
+            retry=retry or _RETRY,
+            hooks=hooks or Hooks(),
+            converter=default_converter(),
+            gate=gate,
+            permission=provider.permission,
+        )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.profile.name} at {self._base_url}>"
+
+    @property
+    def base_url(self) -> str:
+        """The URL that the path of each request is appended to."""
+        return self._base_url
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds on what the provider sends."""
+        return self._core.limits
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections. Idempotent."""
+        self._core.state.closed = True
+        if self._owns_transport:
+            await shut(self._core.transport)
+
+    def open(self, body: JSONObject, *, api_key: str | None = None) -> ChatAnswer:
+        """Return the answer to ``body``, the JSON of a request. Use it in ``async with``, which sends the request.
+
+        ``api_key`` takes the place of the upstream's own key. Entering raises ``APIError`` if the provider answers with an error,
+        ``ConnectError``, ``DeadlineExceeded`` and other ``TransportError``.
+        """
+        stream = body.get("stream") is True
+        core = self._open_core()
+        call = core.prepare(
+            "chat.completions", "POST", _PATH, content=body, stream=stream, options=self._options(api_key)
+        )
+        return ChatAnswer(core, Attempts(core, call), call.body.bytes)
+
+    async def models(self, *, api_key: str | None = None) -> list[str]:
+        """Return the names of the provider's models. Raises as :meth:`open` does."""
+        if self.model_names is not None:
+            return self.model_names
+        listing: Any = await self._open_core().call(
+            "models", "GET", ("models",), object, options=self._options(api_key)
+        )
+        # Together answers with the list itself.
+        entries = cast("dict[str, Any]", listing).get("data") if isinstance(listing, dict) else listing
+        objects = cast("list[Any]", entries) if isinstance(entries, list) else []
+        names = [cast("dict[str, Any]", entry).get("id") for entry in objects if isinstance(entry, dict)]
+        return [name for name in names if isinstance(name, str)]
+
+    def _open_core(self) -> ClientCore:
+        if self._core.state.closed:
+            raise LocalProtocolError("this upstream is closed: create another one")
+        return self._core
+
+    def _options(self, api_key: str | None) -> CallOptions:
+        if api_key is None:
+            return CallOptions()
+        return CallOptions(headers={self._key_header: HiddenStr(f"{self._key_prefix}{api_key}")})
+
+
+def _provider_at(base_url: str | None, profile: ChatProfile) -> Provider:
+    """Return how a provider is called. The key in its own variable is for its own address only."""
+    provider = attrs.evolve(profile.provider, base_url_env=())  # the environment is not asked for the address
+    if base_url is None or profile_for(base_url).provider == profile.provider:
+        return provider
+    return attrs.evolve(provider, key_env=(), key_file=(), key_needed=False)
+
+
+class ChatAnswer:
+    """The answer to one request. :meth:`ChatUpstream.open` creates it; iterate over it, or call :meth:`read`, once.
+
+    Leaving the block closes the connection at once, unless the answer was read to its end.
+    """
+
+    def __init__(self, core: ClientCore, attempts: Attempts, get_body: Any) -> None:
+        self._core = core
+        self._attempts = attempts
+        self._get_body = get_body
+        self._exchange: Exchange | None = None
+        self._first = b""
+        self._received = 0
+        self._said_something = False
+        self.is_stream: bool = False
+        """Whether the answer is an event stream. It may be one though none was asked for, and the other way round."""
+
+    async def __aenter__(self) -> Self:
+        while True:
+            exchange = await self._attempts.begin(await self._get_body())
+            try:
+                try:
+                    await self._start(exchange)
+                except BaseException:
+                    await exchange.aclose()
+                    raise
+            except ResponsesProtoError as error:
+                await self._attempts.retry_or_raise(error)
+            except BaseException as error:
+                self._attempts.finish(error)
+                raise
+            else:
+                self._exchange = exchange
+                return self
+
+    async def _start(self, exchange: Exchange) -> None:
+        await exchange.open()
+        secret = self._core.secret
+        if exchange.status >= HTTPStatus.BAD_REQUEST:
+            raise error_from_reply(exchange, await exchange.read_start(MAX_ERROR_BODY), secret)
+        first_event = self._core.timeouts.first_event
+        self._first, self.is_stream = await exchange.read_first("first_event", first_event)
+        starts_object = self._first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+        if exchange.status >= HTTPStatus.MULTIPLE_CHOICES or not (self.is_stream or starts_object):
+            start = await exchange.read_start(MAX_ERROR_BODY, self._first)
+            if not start and media_type(exchange.headers) == "text/event-stream":
+                self.is_stream = True  # a stream without an event: its end is the decoder's to judge
+                return
+            raise unexpected_reply(exchange, start, secret, expected="a chat completion", retry_safety="unsafe")
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._exchange is not None:
+            await self._exchange.aclose()
+        if exc is not None:
+            self._attempts.redact(exc)
+        self._attempts.finish(exc, how="ended" if exc is None else None)
+
+    def note_progress(self) -> None:
+        """Report that what was read last said something, so that the time for the next event starts anew."""
+        self._said_something = True
+        self._opened().waited = 0.0
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """Wait for the next piece of an event stream, cut anywhere.
+
+        Raises ``DeadlineExceeded`` and other ``TransportError``, and ``LimitExceeded`` for ``max_response_bytes``.
+        """
+        piece, self._first = self._first, b""
+        if not piece:
+            exchange, timeouts = self._opened(), self._core.timeouts
+            kind = "between_events" if self._said_something else "first_event"
+            allowed: float | None = getattr(timeouts, kind)
+            piece = await exchange.receive(kind, None if allowed is None else allowed - exchange.waited)
+        if not piece:
+            raise StopAsyncIteration
+        self._received += len(piece)
+        self._core.limits.check("max_response_bytes", self._received)
+        return piece
+
+    async def drain(self) -> None:
+        """Read the rest of a stream that has ended, within 0.1 s and 64 KiB, so that its connection can be reused."""
+        drain = Drain()
+        while (left := drain.left()) > 0:
+            try:
+                piece = await self._opened().receive("drain", left)
+            except TransportError:
+                return
+            if not piece or not drain.count(len(piece)):
+                return
+
+    async def read(self) -> dict[str, Any]:
+        """Return the completion, which is a JSON object.
+
+        Raises ``APIError`` if the object is an error or the body is not one, ``LimitExceeded``, and ``TransportError``.
+        """
+        exchange = self._opened()
+        body = await exchange.read(self._core.limits, self._first)
+        value = read_object(body, self._core.limits)
+        if value is not None and is_error(value) and not value.get("choices"):
+            raise error_from_reply(exchange, body, self._core.secret)
+        if value is None or not value.get("choices"):
+            raise unexpected_reply(
+                exchange, body, self._core.secret, expected="a chat completion", retry_safety="unsafe"
+            )
+        return value
+
+    def _opened(self) -> Exchange:
+        if self._exchange is None:
+            raise LocalProtocolError("the request was not sent: use the answer in `async with`")
+        return self._exchange

@@ -1,0 +1,89 @@
+"""Run the server of ``responses-proto serve``. Importing this module needs the extra ``server``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from ..exceptions import UsageError
+from ..scripted.model import MODEL, Scripted
+from ..scripted.script import ScriptRules
+from ..server._access import log_to_stderr
+from ..server.app import ResponsesApp
+from ..server.stores import SQLiteStore
+from ..server.uvicorn import listen, url_of
+from ..server.uvicorn import serve as serve_app
+from ._config import make_bridge
+from ._errors import TERMINATED, WRONG_USAGE, CommandError
+from ._output import write
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from ._config import ServeSettings
+
+__all__ = ["serve_with"]
+
+_DELAY: Final = 0.02  # seconds between two words of the scripted model
+_LOG_FORMATS: Final = ("text", "json")
+
+
+def serve_with(settings: ServeSettings) -> None:
+    """Serve until the process is interrupted. Raises ``CommandError`` for settings that cannot be used."""
+    host, port = settings.host or "127.0.0.1", 8000 if settings.port is None else settings.port
+    try:
+        application = _application(settings)
+    except OSError as error:
+        raise CommandError(f"cannot read {settings.script}: {error.strerror or error}", status=WRONG_USAGE) from error
+    except UsageError as error:
+        raise CommandError(str(error), status=WRONG_USAGE) from error
+    try:
+        listener = listen(host, port)
+    except OSError as error:
+        # `error.strerror` may repeat the address. Errors of the name service have negative numbers that os.strerror does not know.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror or error
+        message = f"cannot listen on {host}, port {port}: {reason}. Choose others with --host and --port."
+        raise CommandError(message, status=WRONG_USAGE) from error
+    # uvicorn restores this handler when it has shut down, and raises the signal again. The default handler would kill the process.
+    signal.signal(signal.SIGTERM, _exit_terminated)
+    keys = "only the keys given" if settings.api_key else "any API key"
+    write(f"serving on {url_of(listener)} ({_models(settings)}, {keys}); press Ctrl-C to stop\n")
+    log_to_stderr("json" if settings.log_format == "json" else "text")
+    serve_app(application, listener, drain=10 if settings.drain is None else settings.drain)
+
+
+def _application(settings: ServeSettings) -> ResponsesApp:
+    if settings.log_format not in (None, *_LOG_FORMATS):
+        raise UsageError(f"log_format must be 'text' or 'json', got {settings.log_format!r}")
+    if settings.upstreams:
+        if settings.script or settings.delay is not None:
+            raise UsageError("--script and --delay are for the scripted model, which is not served with --upstream")
+        bridge = make_bridge(settings)
+        handler: dict[str, Any] = {"handler": bridge, "lifespan": lambda: bridge}
+        if settings.unknown_parameters == "pass":
+            handler["unknown_parameters"] = "pass"
+    else:
+        rules = ScriptRules.read(settings.script) if settings.script else None
+        delay = _DELAY if settings.delay is None else settings.delay
+        handler = {"handler": Scripted(delay=delay, script=rules), "models": [MODEL]}
+    return ResponsesApp(
+        store=SQLiteStore(settings.store) if settings.store else None,
+        keys=settings.api_key or None,
+        allow_hosts=settings.allow_host,
+        allow_origins=settings.allow_origin,
+        **handler,
+    )
+
+
+def _models(settings: ServeSettings) -> str:
+    if not settings.upstreams:
+        return f"model {MODEL}"
+    named = [f"{name}/… at {given.get('url') or given.get('profile')}" for name, given in settings.upstreams.items()]
+    return f"models of {', '.join(named).removeprefix('/… at ')}"
+
+
+def _exit_terminated(_number: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(TERMINATED)

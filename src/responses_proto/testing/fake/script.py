@@ -1,0 +1,229 @@
+"""What a fake server answers: one thing after the other, by path, or by what the request says.
+
+::
+
+    Script("One.", "Two.")                                       # in turn; the last one stays
+    Script("Else.").when("It rains.", contains="weather")        # by the request
+    Script("Else.").on("GET", "/responses/resp_1", response)     # by method and path
+    Script(ordered=True).when(call, model="m").when("Done.", contains="sunny")   # exactly these requests, in this order
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, cast
+
+import attrs
+
+from ...exceptions import UsageError
+from ...models.response import Response
+from ...typing import UNSET, Unset
+from .answers import Answer
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from .exchange import Request, ServerExchange
+
+__all__ = ["Condition", "Script", "ScriptStep", "Scriptable", "perform"]
+
+Plain: TypeAlias = str | Response | Answer
+Scriptable: TypeAlias = "Plain | Callable[[ServerExchange], Plain | Awaitable[Plain | None] | None]"
+"""What can answer a request: a text, a response, an answer, or a function of the exchange.
+
+A function, ``async`` or not, returns one of the former, or ``None`` if it has answered by itself.
+"""
+
+
+class Condition(Protocol):
+    """Which requests an answer is for. Its text is for people."""
+
+    def fits(self, request: Request) -> bool:
+        """Return whether the answer is for this request."""
+        ...
+
+
+@attrs.frozen
+class _Condition:
+    """Which requests an answer is for; all that have no answer of their own if there is nothing in it."""
+
+    endpoint: tuple[str, str] | None = None
+    json: Any = UNSET
+    contains: str = ""
+
+    def fits(self, request: Request) -> bool:
+        if self.endpoint is not None:
+            return request.method == self.endpoint[0] and self.endpoint[1] in (request.path, request.endpoint)
+        if self.json is UNSET and not self.contains:
+            return True
+        if request.method != "POST" or request.endpoint != "/responses":
+            return False
+        body = _json_of(request)
+        if not isinstance(self.json, Unset) and not _agrees(body, self.json):
+            return False
+        return not self.contains or any(self.contains in text for text in _texts(body))
+
+    def __str__(self) -> str:
+        if self.endpoint is not None:
+            return " ".join(self.endpoint)
+        said = [f"json={self.json!r}"] if self.json is not UNSET else []
+        return ", ".join([*said, *([f"contains={self.contains!r}"] if self.contains else [])]) or "any request"
+
+
+@attrs.define(eq=False)
+class ScriptStep:
+    """An answer, and how often it was given."""
+
+    condition: Condition
+    answer: Scriptable
+    used: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.answer!r:.60} for {self.condition}"
+
+
+class Script:
+    """Answers to requests. It counts them, so use a script for one server only.
+
+    The answers given here are for requests that have none by :meth:`on` or :meth:`when`. Answers with the same condition are given in
+    turn, and the last of them also to all requests after it. With ``ordered``, all answers are given in the order in which they were
+    added, each once, and a request that does not fit the next one is an error.
+
+    A request without an answer is an error of the script (``UsageError``), see :class:`FakeServer`. :meth:`assert_all_used` checks that
+    every answer was given.
+    """
+
+    checks_requests = True
+    """Whether the server refuses what is not a request before it asks the script."""
+
+    def __init__(self, *answers: Scriptable, ordered: bool = False) -> None:
+        self._ordered = ordered
+        self._steps: list[ScriptStep] = []
+        self._add(_Condition(), answers)
+
+    def on(self, method: str, path: str, *answers: Scriptable) -> Self:
+        """Add answers for this method and path, and return the script.
+
+        ``path`` is quoted, and either below the base URL (``/responses/resp_1``) or complete. The server then answers requests for it
+        even if the API does not have it.
+        """
+        return self._add(_Condition(endpoint=(method.upper(), path)), answers)
+
+    def when(
+        self,
+        *answers: Scriptable,
+        model: str | Unset = UNSET,
+        json: Mapping[str, Any] | Unset = UNSET,
+        contains: str = "",
+    ) -> Self:
+        """Add answers for the requests that create a response and fit all conditions, and return the script.
+
+        ``model``: the model they name. ``json``: fields of their body, of which objects may have more fields than are given here.
+        ``contains``: a text that occurs in a string of their body. The conditions that were added first are tried first.
+
+        Raises ``UsageError`` without any condition, or without any answer.
+        """
+        fields = dict(json) if not isinstance(json, Unset) else {}
+        if not isinstance(model, Unset):
+            fields["model"] = model
+        if not answers or not (fields or contains):
+            raise UsageError("expected answers and a condition: script.when('It rains.', contains='weather')")
+        return self._add(_Condition(json=fields or UNSET, contains=contains), answers)
+
+    def names(self, request: Request) -> bool:
+        """Return whether :meth:`on` has answers for this method and path."""
+        return any(
+            isinstance(step.condition, _Condition) and step.condition.endpoint and step.condition.fits(request)
+            for step in self._steps
+        )
+
+    @property
+    def unused(self) -> list[str]:
+        """The answers that were not given, with their conditions."""
+        return [str(step) for step in self._steps if not step.used]
+
+    def assert_all_used(self) -> None:
+        """Raise ``AssertionError`` if an answer was never given."""
+        if self.unused:
+            raise AssertionError("these answers were not used:\n" + "\n".join(f"- {each}" for each in self.unused))
+
+    async def __call__(self, exchange: ServerExchange) -> None:
+        """Answer one request."""
+        step = self._find(exchange.request)
+        step.used += 1
+        await perform(step.answer, exchange)
+
+    def _add(self, condition: _Condition, answers: tuple[Scriptable, ...]) -> Self:
+        self._steps += [ScriptStep(condition, answer) for answer in answers]
+        return self
+
+    def _find(self, request: Request) -> ScriptStep:
+        target = f"{request.method} {request.path}"
+        if self._ordered:
+            step = next((step for step in self._steps if not step.used), None)
+            if step is None:
+                raise UsageError(f"the script has no answer to {target}: all {len(self._steps)} were given")
+            if not step.condition.fits(request):
+                body = request.body.decode("utf-8", "replace")
+                raise UsageError(f"the next request must be: {step.condition}; got {target} {body:.500}")
+            return step
+        fitting = [step for step in self._steps if step.condition.fits(request)]
+        special = [step for step in fitting if step.condition != _Condition()]
+        found = [step for step in fitting if step.condition == (special or fitting)[0].condition]
+        if not found:
+            raise UsageError(f"the script has no answer to {target}")
+        return next((step for step in found if not step.used), found[-1])
+
+
+def _json_of(request: Request) -> Any:
+    try:
+        return request.json
+    except (ValueError, RecursionError):
+        return None
+
+
+def _agrees(value: Any, wanted: Any) -> bool:
+    """Return whether a JSON value is the wanted one; its objects may have more fields."""
+    if isinstance(wanted, dict):
+        fields = cast("dict[str, Any]", wanted)
+        return isinstance(value, dict) and all(
+            name in value and _agrees(value[name], each) for name, each in fields.items()
+        )
+    if isinstance(wanted, list | tuple):
+        elements, given = cast("list[Any]", wanted), cast("list[Any]", value)
+        return isinstance(value, list) and len(given) == len(elements) and all(map(_agrees, given, elements))
+    return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
+
+
+def _texts(value: Any) -> list[str]:
+    """Return the strings in a JSON value."""
+    texts: list[str] = []
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, str):
+            texts.append(each)
+        elif isinstance(each, dict | list):
+            waiting += cast("dict[str, Any]", each).values() if isinstance(each, dict) else cast("list[Any]", each)
+    return texts
+
+
+async def perform(script: Scriptable | Script, exchange: ServerExchange) -> None:
+    """Answer one request with one of the things that can answer it. Raises ``UsageError`` for anything else."""
+    if isinstance(script, Script):
+        await script(exchange)
+        return
+    answer: object = script
+    if callable(script):
+        answer = script(exchange)
+        if inspect.isawaitable(answer):
+            answer = await answer
+        if answer is None:
+            return
+    if isinstance(answer, str):
+        answer = Answer.text(answer)
+    elif isinstance(answer, Response):
+        answer = Answer.response(answer)
+    if not isinstance(answer, Answer):
+        raise UsageError(f"a script must give a text, a Response or an Answer, got {answer!r:.80}")
+    await exchange.answer(answer)

@@ -1,0 +1,6 @@
+from typing import Self
+
+class Text:
+    def __init__(self, text: str = "", style: str = "") -> None: ...
+    @classmethod
+    def assemble(cls, *parts: str | Text | tuple[str, str]) -> Self: ...
