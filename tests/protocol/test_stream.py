@@ -57,7 +57,7 @@ from responses_proto.exceptions import (
 from responses_proto.limits import Limits
 from responses_proto.models.events import ErrorEvent, Event, Keepalive, OutputTextDelta, UnknownEvent
 from responses_proto.models.items import UnknownItem
-from responses_proto.protocol import Accumulator, Cursor, Outcome, ResponseStream
+from responses_proto.protocol import Accumulator, Cursor, Outcome, ResponseStream, data_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -944,3 +944,41 @@ def test_strict_mode_accepts_a_search_that_does_not_know_its_action_yet(action: 
     stream = read(numbered([*opening(), added(0, search), *progress, closed, ending([whole])]), strict=True)
     assert dump(stream.response.output) == [whole]
     assert stream.anomalies == []
+
+
+# ---- the text that events came in
+
+
+def kept(raw: bytes) -> list[bytes | None]:
+    stream = ResponseStream(keep_data=True)
+    stream.receive_data(raw)
+    stream.receive_eof()
+    return [data_of(event) for event in stream.events_received()]
+
+
+def test_events_keep_the_text_that_they_came_in() -> None:
+    said = [json.dumps(event, indent=1).encode() for event in [*plain(), {"type": "acme:x", "y": 1.50}]]
+    raw = b"".join(b"data: " + data.replace(b"\n", b"\ndata: ") + b"\n\n" for data in said)
+    assert kept(raw) == said
+    flat = [json.dumps(event).encode() for event in plain()]
+    assert kept(b"".join(b"data: " + data + b"\n\n" for data in flat)) == flat
+    assert {data_of(event) for event in feed([raw])[0]} == {None}
+
+
+def test_a_position_that_was_missing_is_filled_in_and_nothing_else() -> None:
+    events = [without(event, "sequence_number", "output_index", "item_id") for event in plain()]
+    found = kept(b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events))
+    numbers = [json.loads(data or b"").pop("sequence_number") for data in found]
+    assert numbers == [*range(len(events))]
+    for data, event in zip(found, events, strict=True):
+        value = json.loads(data or b"")
+        assert {name: value[name] for name in event} == event
+        assert value.keys() - event.keys() <= {"sequence_number", "output_index", "item_id"}
+    backwards = [{**event, "sequence_number": 0} for event in plain()]
+    found = kept(b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in backwards))
+    assert [json.loads(data or b"")["sequence_number"] for data in found] == [*range(len(events))]
+
+
+def test_what_was_not_an_event_on_the_wire_has_no_text() -> None:
+    assert kept(json.dumps(saying("hello")).encode()) == [None]
+    assert kept(b"data: nonsense\n\n") == [None]

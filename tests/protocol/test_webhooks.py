@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from responses_proto.exceptions import DecodeError, ProtocolError, UsageError, WebhookVerificationError
 from responses_proto.models import UnknownWebhook, WebhookResponseCompleted, WebhookResponseData
-from responses_proto.protocol import parse_webhook, unwrap_webhook, verify_webhook
+from responses_proto.protocol import parse_webhook, sign_webhook, unwrap_webhook, verify_webhook
 
 # Computed with: openssl dgst -sha256 -mac HMAC. The first one is also the example of the Standard Webhooks libraries.
 SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - the secret of the example
@@ -53,6 +53,14 @@ def test_the_known_vectors_are_accepted() -> None:
         assert unwrap_webhook(body, HEADERS, SECRET, now=SENT) == WebhookResponseCompleted(
             id="evt_1", created_at=SENT, data=WebhookResponseData(id="resp_1"), extra={}
         )
+
+
+def test_the_known_vectors_are_signed_so() -> None:
+    assert sign_webhook(EXAMPLE_BODY, SECRET, id=EXAMPLE["webhook-id"], now=1614265330.9) == EXAMPLE
+    assert sign_webhook(BODY, SECRET, id="wh_1", now=SENT)["webhook-signature"] == SIGNATURE
+    verify_webhook(BODY, sign_webhook(BODY, SECRET, id="wh_1"), SECRET)
+    with pytest.raises(UsageError, match="the secret must begin with 'whsec_'"):
+        sign_webhook(BODY, "hunter2", id="wh_1")
 
 
 @given(st.binary(min_size=1, max_size=100), st.text("abc_", min_size=1), st.integers(0, 2**40), st.binary())

@@ -105,12 +105,15 @@ async def gateway(answer: Any, **options: Any) -> AsyncGenerator[tuple[Responses
         yield app, server
 
 
+def websocket_scope(path: str) -> dict[str, Any]:
+    return {"type": "websocket", "path": path, "headers": [], "query_string": b"", "root_path": ""}
+
+
 class Talking(Talk):
     """A WebSocket whose messages are not held against the specification: what an upstream leaves out is not there."""
 
     async def _run(self) -> None:
-        scope = {"type": "websocket", "path": self.path, "headers": [], "query_string": b"", "root_path": ""}
-        await self.app(scope, self._up[1].receive, self._take)
+        await self.app(websocket_scope(self.path), self._up[1].receive, self._take)
         self.over = True
 
 
@@ -149,13 +152,13 @@ async def hear_raw(app: ResponsesApp, **fields: Any) -> list[bytes]:
             if json.loads(heard[-1]).get("type") in TERMINAL:
                 ended.set()
 
-    scope = {"type": "websocket", "path": "/v1/responses", "headers": [], "query_string": b"", "root_path": ""}
-    await app(scope, receive, send)
+    await app(websocket_scope("/v1/responses"), receive, send)
     return heard
 
 
 def id_of_stream(events: Sequence[bytes]) -> str:
-    return next((found for data in events if (found := (json.loads(data).get("response") or {}).get("id"))), "")
+    responses: list[Any] = [json.loads(data).get("response") for data in events]
+    return next((str(response["id"]) for response in responses if response and response.get("id")), "")
 
 
 @both_loops
@@ -582,7 +585,7 @@ def test_it_ends_as_the_upstream_ended(backend: str, events: list[Wire], status:
             assert got[-1]["type"] in TERMINAL
             stored = (await get(app, "/responses/resp_1")).json
             assert stored["status"] == status
-            assert (stored["error"] or {}).get("message") == reason
+            assert (stored["error"]["message"] if stored["error"] else None) == reason
             assert "".join(TEXT) in json.dumps(stored, ensure_ascii=False)
             assert (await Client(app).request(body())).json["status"] == status
 

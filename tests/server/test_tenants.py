@@ -42,9 +42,10 @@ class Caller:
         self.app = app
         self.headers = {"authorization": f"Bearer {key}"}
 
-    async def post(self, path: str, headers: dict[str, str] | None = None, **fields: Any) -> Client:
+    async def post(self, path: str, *, key: str = "", **fields: Any) -> Client:
         content = body(**fields) if path == "/responses" else json.dumps(fields).encode()
-        return await Client(self.app).request(content, path=f"/v1{path}", headers={**self.headers, **(headers or {})})
+        headers = {**self.headers, **({"idempotency-key": key} if key else {})}
+        return await Client(self.app).request(content, path=f"/v1{path}", headers=headers)
 
     async def ask(self, method: str, path: str) -> Client:
         return await Client(self.app).request(method=method, path=f"/v1{path}", headers=self.headers)
@@ -80,11 +81,12 @@ def test_each_identity_sees_its_own_and_nothing_else(backend: str, kind: str, tm
                 assert refused.status == never.status == 404, path
                 # Nothing tells an id of another's from one that was never given.
                 assert refused.error["code"] == never.error["code"]
-            for fields in (
+            continuing: list[dict[str, Any]] = [
                 {"previous_response_id": made["id"]},
                 {"conversation": spoken},
                 {"input": [{"type": "item_reference", "id": made["output"][0]["id"]}]},
-            ):
+            ]
+            for fields in continuing:
                 assert (await bob.post("/responses", **fields)).status in (400, 404)
                 assert (await same.post("/responses", **fields)).status == 200
             assert (
@@ -148,8 +150,7 @@ def test_idempotency_keys_are_those_of_one_key(backend: str) -> None:
     async def main() -> None:
         async with ResponsesApp(Scripted(), keys=KEYS, tenants=True) as app:
             alice, _, bob = (Caller(app, key) for key in KEYS)
-            headers = {"idempotency-key": "k"}
-            ids = [(await who.post("/responses", headers=headers)).json["id"] for who in (alice, alice, bob, bob)]
+            ids = [(await who.post("/responses", key="k")).json["id"] for who in (alice, alice, bob, bob)]
             assert ids[0] == ids[1] != ids[2] == ids[3]
             assert (await bob.ask("GET", f"/responses/{ids[0]}")).status == 404
 

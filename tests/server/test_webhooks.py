@@ -43,7 +43,7 @@ async def handler(request: CreateResponse, reply: Reply) -> None:
 
 
 def endpoint(server: FakeServer, **options: Any) -> WebhookEndpoint:
-    return WebhookEndpoint(f"{server.origin}/hooks?token=hunter2", SECRET, **{"initial_delay": 0.001, **options})
+    return WebhookEndpoint(f"{server.origin}/hooks?token=hunter2", SECRET, initial_delay=0.001, **options)
 
 
 def ok(_exchange: ServerExchange) -> Answer:

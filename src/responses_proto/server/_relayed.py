@@ -118,7 +118,7 @@ def incomplete(item: Item) -> Item:
 class RelayedResponse:
     """The response of an upstream. Pass its events to :meth:`take`; if its stream ends without a terminal event, call :meth:`end`.
 
-    ``own`` is the response as this server would begin it. ``adopts`` is whether it gets the upstream's id. ``model`` is the model to
+    ``own`` is the response as this server would begin it. ``id`` is the response's id here: the upstream's, or that of ``own``. ``model`` is the model to
     name in place of the upstream's. ``published`` is the number of events that are out already: then it goes on after them.
     """
 
@@ -248,6 +248,8 @@ class RelayedResponse:
 
     def end(self, how: Ending, *, error: APIError | None = None, reason: str = "") -> list[WireEvent]:
         """Return the events that end the response now. ``error`` is why it failed, and ``reason`` why it is incomplete."""
+        response = self.response
+        self.ended = True
         ended: list[WireEvent] = []
         changes: dict[str, Any] = {"status": how, "completed_at": None}
         number = self._number + 1
@@ -263,10 +265,8 @@ class RelayedResponse:
                 number += 1
         elif how == "incomplete":
             changes["incomplete_details"] = IncompleteDetails(reason=reason)
-        response = self.response
         changes["output"] = [incomplete(item) for item in response.output]
         self._final = response = attrs.evolve(response, **changes)
-        self.ended = True
         ending = ResponseFailed if how == "failed" else ResponseIncomplete
         self._add(ended, ending.type, dumps(ending(sequence_number=number, response=response)), number)
         return ended
