@@ -184,7 +184,9 @@ class Service:
         request cannot be answered.
         """
         check_create(request)
-        if self._tasks is None and (request.background or (self.sharing and request.stream and request.store)):
+        if self._tasks is None and (
+            request.background or (self.sharing and request.stream and request.store is not False)
+        ):
             what, param = ("run responses in the background", "background")
             if not request.background:
                 what, param = ("store responses that are streamed", "store")
