@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import time
@@ -163,9 +164,8 @@ def test_a_response_that_another_server_has_ended_stops_where_it_runs(backend: s
                 following, followed = Client(one), Client(two)
                 async with anyio.create_task_group() as tasks:
                     for client in (following, followed):
-                        tasks.start_soon(
-                            lambda c=client: c.request(method="GET", path=f"/responses/{name}?stream=true")
-                        )  # type: ignore[misc]
+                        request = functools.partial(client.request, method="GET", path=f"/responses/{name}?stream=true")
+                        tasks.start_soon(request)
                         await client.until(b"word")
                     sharing = one.service.sharing
                     assert sharing is not None

@@ -334,7 +334,7 @@ class RedisStore:
         homes = [_key(item_id) for item_id in item_ids(stored.items)]
         conversation = response.conversation.id if response.conversation else ""
         items = _rows(conversation_items) if conversation else []
-        arguments = [
+        arguments: list[bytes | str | int] = [
             "01"[fence],
             _key(response.id),
             owner,
