@@ -2,7 +2,7 @@
 # .venv for development, .venv-demo for the demo, .venv-docs for the site, .venv-lowest for the lowest versions.
 # With PYTHON given, the names end in its version: .venv-3.12.
 
-TARGETS := help demo install test test-lowest check coverage fuzz bench docs wheel clean
+TARGETS := help demo install test test-redis test-lowest check coverage fuzz bench docs wheel clean
 
 help: ## list the targets
 	@echo "make TARGET [PYTHON=/path/to/python3.12] [ARGS=...]; ARGS goes to pytest, the demo or the coverage script"
@@ -53,6 +53,10 @@ $(VENV)/.installed: pyproject.toml
 
 test: install ## run the test suite
 	$(BIN)/python -m pytest -n auto $(ARGS)
+
+test-redis: install ## install redis-server from the system's packages, if it can, and run the tests that need it
+	@sh tests/install_redis.sh
+	$(BIN)/python -m pytest -n auto tests/server/test_processes.py tests/server/test_sharing.py tests/testing/test_stores.py $(ARGS)
 
 test-lowest: $(LOWEST_VENV)/.installed ## run the test suite with the lowest declared versions of the dependencies
 	$(LOWEST_VENV)/bin/python -m pytest -n auto --ignore-glob='tests/interop/test_*ai*.py' --ignore=tests/typing $(ARGS)

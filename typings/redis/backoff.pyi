@@ -1,2 +1,4 @@
-class ExponentialBackoff:
-    def __init__(self, cap: float, base: float) -> None: ...
+from abc import ABCMeta
+
+class ExponentialBackoff(metaclass=ABCMeta):
+    def __init__(self, cap: float = ..., base: float = ...) -> None: ...

@@ -259,7 +259,9 @@ class Service:
         told of the request beside its body, and ``response_headers`` gets the headers that it sets before the response starts. Raises ``APIError`` if the request cannot be answered.
         """
         check_create(request)
-        if self._tasks is None and (request.background or (self.sharing and request.stream and request.store)):
+        if self._tasks is None and (
+            request.background or (self.sharing and request.stream and request.store is not False)
+        ):
             what, param = ("run responses in the background", "background")
             if not request.background:
                 what, param = ("store responses that are streamed", "store")

@@ -725,7 +725,7 @@ class _ServiceMachine(RuleBasedStateMachine):
         answer = self.answers.pop(number % len(self.answers))
         self.opened.run(lambda: self.service(which).delete(answer.task_id))
         for server in self.servers:
-            found = self.opened.run(lambda server=server: server.service.find(answer.task_id))
+            found = self.opened.run(functools.partial(server.service.find, answer.task_id))
             _check(found is None, f"a response that was deleted is found: {found!r}")
 
     @precondition(lambda self: bool(self.answers))

@@ -48,7 +48,7 @@ from ._changes import Changes
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    import redis
+    from redis.client import PubSub
 
 __all__ = ["RedisStore"]
 
@@ -304,7 +304,7 @@ class RedisStore:
         self._changes = Changes(self._look)
         self._marks: dict[str, int] = {}  # name of a response or owner -> the count of its last change
         self._listening = threading.Lock()
-        self._pubsub: redis.PubSub | None = None
+        self._pubsub: PubSub | None = None
         self._last_look = 0.0
 
     def __repr__(self) -> str:
@@ -334,7 +334,7 @@ class RedisStore:
         homes = [_key(item_id) for item_id in item_ids(stored.items)]
         conversation = response.conversation.id if response.conversation else ""
         items = _rows(conversation_items) if conversation else []
-        arguments = [
+        arguments: list[bytes | str | int] = [
             "01"[fence],
             _key(response.id),
             owner,
@@ -575,7 +575,7 @@ class RedisStore:
                     self._unsubscribe()
                     time.sleep(min(remaining, 0.1))
 
-    def _subscribed(self) -> redis.PubSub:
+    def _subscribed(self) -> PubSub:
         """Return the subscription, a new one if there is none or nobody has read it for long."""
         if self._pubsub is not None and time.monotonic() - self._last_look < _STALE:
             return self._pubsub

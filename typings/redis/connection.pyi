@@ -1,0 +1,4 @@
+from abc import ABCMeta
+
+class ConnectionPool(metaclass=ABCMeta):
+    def disconnect(self) -> None: ...
