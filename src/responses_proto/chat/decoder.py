@@ -20,7 +20,6 @@ for what a provider sends: what is wrong with it is in :attr:`ChatDecoder.error`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, cast
 
 from ..codec import default_backend, dumps
@@ -53,7 +52,7 @@ from ._tools import offered_tools
 from .profiles import OPENAI
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ..models.content import LogProb, UrlCitation
     from ..models.events import Event
@@ -240,7 +239,7 @@ class ChatDecoder:
             return
         event = frame.event.decode("utf-8", "replace")
         value = self._json(data)
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             self._read(cast("Mapping[str, Any]", value), event)
         elif event == "error" or value is UNSET:
             text = data.decode("utf-8", "replace")
@@ -262,7 +261,7 @@ class ChatDecoder:
         chunk = mapping(value)
         if not body:
             self._finish(whole=False)
-        elif "choices" in chunk or error_in(chunk) is not None:
+        elif "choices" in chunk or error_in(chunk, first_choice(chunk)) is not None:
             self._read_completion(chunk)
         elif body.startswith(b"[") and value is not UNSET:
             self._fail(api_error_from(value))  # Gemini writes an error so
@@ -284,16 +283,21 @@ class ChatDecoder:
         self.id = self.id or string(chunk.get("id"))
         self.model = string(chunk.get("model")) or self.model
         self.service_tier = string(chunk.get("service_tier")) or self.service_tier
-        usage = usage_of(chunk)
+        choice = first_choice(chunk)
+        usage = usage_of(chunk, choice)
         if usage:
             self._usage = merged_usage(self._usage, usage)
-        choice = first_choice(chunk)
         whole = isinstance(choice.get("message"), dict)
         delta = mapping(choice.get("message" if whole else "delta"))
-        if delta:
+        said = [name for name, value in delta.items() if value and name != "role"]
+        if said == ["content"] and not choice.get("logprobs"):  # most chunks are like this
+            self._read_content(delta["content"])
+        elif said:
             self._read_delta(delta, choice, whole=whole)
+        elif choice.get("logprobs"):
+            self._keep_logprobs(logprobs(choice))
         self.finish_reason = string(choice.get("finish_reason")) or self.finish_reason
-        error = error_in(chunk, event)
+        error = error_in(chunk, choice, event)
         if error is not None:
             self._fail(api_error_from(error))
 
@@ -307,11 +311,9 @@ class ChatDecoder:
         found = logprobs(choice)
         calls = objects(delta.get("tool_calls"))
         legacy = mapping(delta.get("function_call"))
-        if found and (delta.get("content") or not (reasoning_text(delta) or calls or legacy)):
-            self._keep(found)
-            self._logprobs += found
-        for kind, text in parts_of(delta.get("content")):
-            self._add(kind, text)
+        if delta.get("content") or not (reasoning_text(delta) or calls or legacy):
+            self._keep_logprobs(found)
+        self._read_content(delta.get("content"))
         self._add("refusal", string(delta.get("refusal")))
         self._read_audio(mapping(delta.get("audio")))
         cited = citations(delta)
@@ -327,6 +329,17 @@ class ChatDecoder:
             self._keep(call)
             self._limits.check("max_output_items", self._items + self._calls.size + 1)
             self._events += self._calls.read(call, whole=whole)
+
+    def _read_content(self, content: object) -> None:
+        if isinstance(content, str):
+            self._add("text", content)
+            return
+        for kind, text in parts_of(content):
+            self._add(kind, text)
+
+    def _keep_logprobs(self, found: list[LogProb]) -> None:
+        self._keep(found)
+        self._logprobs += found
 
     def _read_reasoning(self, delta: Mapping[str, Any]) -> None:
         text = reasoning_text(delta)
@@ -486,7 +499,7 @@ class ChatDecoder:
         self._limits.check("max_output_items", self._items + self._calls.size)
 
     def _keep(self, said: object) -> None:
-        self._kept += weight_of(said)
+        self._kept += len(said) if isinstance(said, str) else weight_of(said)
         self._limits.check("max_response_bytes", self._kept)
 
     # The end
