@@ -36,6 +36,7 @@ PRINTS = {
     ],
     "output_with_tools.py": ["[the price of chair]", "Offer article 1"],
     "reasoning.py": ["effort low", "effort high", "-> Say hello to the world."],
+    "bridge.py": ["Once there was a unicorn.", "[completed, 12 tokens]"],
     "routing.py": ["scripted: Say", "scripted:groq: Say", "scripted:fastest: Say"],
 }
 TESTED_ELSEWHERE = {"agent.py", "approval.py", "dask_workers.py", "resume.py"}

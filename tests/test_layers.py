@@ -49,7 +49,7 @@ SANS_IO: Final = {
     "tools/_docstring", "tools/_signature", "tools/loop", "tools/output", "tools/turn",
     "scripted/__init__", "scripted/_fill", "scripted/_grammars", "scripted/_hosted", "scripted/_mcp", "scripted/_offers", "scripted/_plan",
     "scripted/_regex", "scripted/_steps", "scripted/_request", "scripted/_words", "scripted/markers", "scripted/script",
-    "chat/__init__", "chat/_calls", "chat/_facts", "chat/_messages", "chat/_rows", "chat/_think", "chat/_tools", "chat/decoder", "chat/profiles",
+    "chat/__init__", "chat/_calls", "chat/_facts", "chat/_failures", "chat/_hosted", "chat/_hosts", "chat/_messages", "chat/_rows", "chat/_think", "chat/_tools", "chat/decoder", "chat/profiles",
     "chat/translation", "server/_context", "server/_openapi", "client/retry", "client/timeouts",
 }  # fmt: skip
 IO_PACKAGES: Final = {"anyio", "asyncio", "httpx", "httpx2", "httpx_sse", "socket", "ssl", "trio"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from tests.openresponses import Judge
 
 from responses_proto import ResponsesClient, RetryPolicy
@@ -27,7 +28,7 @@ async def bridge_client(
     provider: FakeChat, *, upstream: dict[str, Any] | None = None, app: dict[str, Any] | None = None, **bridge: Any
 ) -> AsyncGenerator[ResponsesClient]:
     """Connect to a bridge. What it sends is held against the specification, if that is there."""
-    how = {"api_key": KEY, "http_client": provider.transport, **(upstream or {})}
+    how: dict[str, Any] = {"api_key": KEY, "http_client": provider.transport, **(upstream or {})}
     made = ChatBridge(ChatUpstream("http://fake.invalid/v1", **how), **bridge)
     async with ResponsesApp(made, lifespan=lambda: made, **(app or {})) as application:
         judge = Judge(application)
@@ -37,6 +38,12 @@ async def bridge_client(
         ) as client:
             yield client
         assert judge.found == []
+
+
+async def until_said(client: ResponsesClient, response_id: str, items: int = 1) -> None:
+    """Wait until a response in the background has this many items."""
+    while len((await client.retrieve(response_id)).output) < items:  # noqa: ASYNC110 - the server is asked, as by any client
+        await anyio.sleep(0.001)
 
 
 def calls(*made: tuple[str, str], **fields: Any) -> ChatTurn:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import agents
 import openai
 import pydantic
-import pytest
 from tests.interop.scripted_server import both_servers
 from tests.support import run
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+
+    import pytest
 
 
 @both_servers

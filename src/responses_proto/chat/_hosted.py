@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..tools.executors import ToolExecutor
     from ..tools.output import ToolOutput
 
-__all__ = ["HOSTED_TYPES", "close_call", "item_id_of", "open_call", "stand_ins"]
+__all__ = ["HOSTED_TYPES", "close_call", "executor_of", "item_id_of", "open_call", "stand_ins"]
 
 _Open: TypeAlias = "Callable[[Mapping[str, Any], Ids], Item]"
 
@@ -68,8 +68,15 @@ def stand_ins(executors: Mapping[str, ToolExecutor]) -> dict[str, FunctionTool]:
         defined = executor.definitions()
         if len(defined) != 1 or not isinstance(defined[0], FunctionTool):
             raise UsageError(f"tools: the executor of {type_!r} must define exactly one function")
-        found[type_] = defined[0]
+        for version in _ITEMS if type_ == "web_search" else (type_,):
+            if version.startswith(type_):
+                found.setdefault(version, defined[0])
     return found
+
+
+def executor_of(executors: Mapping[str, ToolExecutor], type_: str) -> ToolExecutor:
+    """Return the executor that stands for a type of hosted tool."""
+    return executors[type_] if type_ in executors else executors["web_search"]
 
 
 def open_call(type_: str, arguments: str, ids: Ids) -> Item:

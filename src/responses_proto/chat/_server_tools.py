@@ -50,7 +50,7 @@ from ..tools.mcp._transports import HTTP
 from ..tools.mcp.server import McpServer
 from ..tools.output import ToolOutput
 from ..typing import UNSET
-from ._hosted import close_call, item_id_of, open_call
+from ._hosted import close_call, executor_of, item_id_of, open_call
 from ._tools import is_allowed
 
 if TYPE_CHECKING:
@@ -348,7 +348,7 @@ class ServerTools:
         call = FunctionCall(call_id=made.call_id, name=made.name, arguments=made.arguments)
         try:
             self._spend()
-            output = await self._execute(self._executors[made.tool.type], call)
+            output = await self._execute(executor_of(self._executors, made.tool.type), call)
         except ResponsesProtoError as error:
             output = ToolOutput(f"The tool failed: {error}", failed=True)
         answer = _as_text(output)

@@ -341,7 +341,7 @@ def replay(
 @app.command()
 @one_line_errors
 def demo() -> None:
-    """Tell a bedtime story, with the scripted model or, if HF_TOKEN is set, with MODEL on Hugging Face."""
+    """Tell a bedtime story, with the scripted model or, if HF_TOKEN is set, with MODEL on Hugging Face, in both ways."""
 
     async def main(client: ResponsesClient, model: str) -> None:
         async with client:
@@ -350,8 +350,12 @@ def demo() -> None:
     if os.environ.get("HF_TOKEN", "").strip():
         client = ResponsesClient.for_provider("huggingface")
         model = os.environ.get("MODEL") or HUGGINGFACE_MODEL
-        write(f"{model} at {client.base_url}\n> {_DEMO_PROMPT}\n")
+        from ..chat.local import chat_client  # noqa: PLC0415 - only `demo` needs it
+
+        write(f"{model} at {client.base_url}, by its Responses API\n> {_DEMO_PROMPT}\n")
         anyio.run(main, client, model)
+        write(f"{model} at {client.base_url}, by Chat Completions through the bridge\n> {_DEMO_PROMPT}\n")
+        anyio.run(main, chat_client(client.base_url, profile="huggingface"), model)
         return
     from ..scripted.model import MODEL, Scripted  # noqa: PLC0415 - only `serve` and `demo` need it
     from ..server.app import ResponsesApp  # noqa: PLC0415 - needs the extra `server`, other commands do not
