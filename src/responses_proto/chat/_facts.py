@@ -195,14 +195,33 @@ def usage_of(chunk: _Wire, choice: _Wire) -> _Wire:
     return {}
 
 
-def merged_usage(before: _Wire, after: _Wire) -> _Wire:
+_COUNTS: Final = (
+    "prompt_tokens",
+    "input_tokens",
+    "completion_tokens",
+    "output_tokens",
+    "total_tokens",
+    "reasoning_tokens",
+    "cached_tokens",
+    "prompt_cache_hit_tokens",
+)
+_DETAILS: Final = {
+    "prompt_tokens_details": ("cached_tokens", "cache_write_tokens", "cache_creation_tokens"),
+    "completion_tokens_details": ("reasoning_tokens",),
+}
+
+
+def merged_usage(before: _Wire, after: _Wire) -> dict[str, Any]:
     """Return the usage as stated last, with what only an earlier statement has."""
-    merged = {**before, **{key: value for key, value in after.items() if value is not None}}
-    for key in ("prompt_tokens_details", "completion_tokens_details"):
-        details = {**mapping(before.get(key)), **mapping(after.get(key))}
-        if details:
-            merged[key] = details
+    merged = _merged(before, after, _COUNTS)
+    for name, counts in _DETAILS.items():
+        merged[name] = _merged(mapping(before.get(name)), mapping(after.get(name)), counts)
     return merged
+
+
+def _merged(before: _Wire, after: _Wire, counts: Sequence[str]) -> dict[str, Any]:
+    found = {name: before.get(name) if after.get(name) is None else after[name] for name in counts}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def as_usage(value: _Wire) -> Usage:

@@ -83,6 +83,7 @@ INCOMPLETE_REASONS: Final[Mapping[str, Literal["max_output_tokens", "content_fil
 """``finish_reason`` of a turn that ended early -> why the response is incomplete. Any other reason but ``error`` completes it."""
 
 _BAD_GATEWAY: Final = 502
+_NO_DETAIL: Final[dict[str, Any]] = {}
 
 P = ParamSpec("P")
 
@@ -119,7 +120,7 @@ class ChatDecoder:
         self._reasoning: ReasoningWriter | None = None
         self._message: MessageWriter | None = None
         self._in_text = False  # whether the open part of the message is a text
-        self._details: list[dict[str, Any]] = []
+        self._details: list[tuple[dict[str, Any], list[str]]] = []  # each with the pieces of its text
         self._audio: dict[str, Any] = {}
         self._audio_pieces: dict[str, list[str]] = {"data": [], "transcript": []}
         self._logprobs: list[LogProb] = []
@@ -356,13 +357,14 @@ class ChatDecoder:
             self._reason(string(detail.get("text")))
         if _is_sealed(detail):
             self._open_reasoning()
-        last = self._details[-1] if self._details else {}
+        last, pieces = self._details[-1] if self._details else (_NO_DETAIL, [])
         if detail.get("type") == "reasoning.text" and all(
             last.get(key) == detail.get(key) for key in ("type", "index")
         ):
-            self._details[-1] = {**last, **detail, "text": string(last.get("text")) + string(detail.get("text"))}
+            pieces.append(string(detail.get("text")))
+            self._details[-1] = ({**last, **detail}, pieces)
         else:
-            self._details.append(detail)
+            self._details.append((detail, [string(detail.get("text"))]))
 
     def _read_audio(self, audio: Mapping[str, Any]) -> None:
         if not audio:
@@ -487,8 +489,9 @@ class ChatDecoder:
         if writer is None:
             return
         details, self._details = self._details, []
-        if status == "completed" and any(map(_is_sealed, details)):
-            sealed = DETAILS_PREFIX + dumps(details).decode()
+        if status == "completed" and any(_is_sealed(detail) for detail, _ in details):
+            whole = [detail | ({"text": "".join(pieces)} if "text" in detail else {}) for detail, pieces in details]
+            sealed = DETAILS_PREFIX + dumps(whole).decode()
             self._events += writer.done(encrypted_content=sealed)
         else:
             writer.close(status)
