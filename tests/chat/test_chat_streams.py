@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.errors import NoSuchExample
 from tests.chat.said import decode, decode_bytes, profile_of, said_by, said_in
 
-from responses_proto.chat import ChatDecoder
-from responses_proto.models import CreateResponse
+from responses_proto.chat import ChatDecoder, to_chat
+from responses_proto.chat.profiles import OPENAI
+from responses_proto.limits import Limits
+from responses_proto.models import CreateResponse, FunctionCallOutput, Message
 from responses_proto.protocol import Emitter
 from responses_proto.testing import CHAT_DIALECTS, ChatCall, ChatDialect, ChatTurn
 from responses_proto.testing.strategies import ChatStream, chat_streams, damaged_streams, json_values
@@ -247,3 +250,85 @@ def test_no_json_makes_it_raise(chunks: list[_Wire], deltas: list[Any]) -> None:
     decoder.receive_eof()
     assert decoder.ended
     _ = decoder.usage
+
+
+def flood(**fields: Any) -> _Wire:
+    return {"choices": [{"index": 0, "delta": fields}]}
+
+
+FLOODS: Final[Mapping[str, Callable[[int], _Wire]]] = {
+    "text": lambda _: flood(content="a "),
+    "white space": lambda _: flood(content=" "),
+    "reasoning": lambda _: flood(reasoning="a"),
+    "details": lambda _: flood(
+        reasoning_details=[{"type": "reasoning.text", "text": "a", "index": 0, "signature": "s"}]
+    ),
+    "text and reasoning": lambda at: flood(content="a") if at % 2 else flood(reasoning="a"),
+    "text and refusal": lambda at: flood(content="a") if at % 2 else flood(refusal="a"),
+    "arguments": lambda _: flood(tool_calls=[{"index": 0, "id": "a", "function": {"name": "f", "arguments": "a"}}]),
+    "arguments with the name": lambda _: flood(tool_calls=[{"function": {"name": "f", "arguments": "{"}}]),
+    "names": lambda at: flood(tool_calls=[{"index": 0, "function": {"name": f"{at} "}}]),
+    "calls": lambda at: flood(tool_calls=[{"index": at, "function": {"name": "f", "arguments": "{}"}}]),
+    "calls without a name": lambda at: flood(tool_calls=[{"index": at, "id": f"{at}"}]),
+    "ids": lambda at: flood(tool_calls=[{"index": 0, "id": f"{at}", "function": {"arguments": "a"}}]),
+    "audio": lambda _: flood(audio={"data": "QUJD"}),
+    "citations": lambda _: flood(content="a", annotations=[{"type": "url_citation", "url": "u"}]),
+    "usage": lambda at: {"choices": [], "usage": {f"k{at}": at, "prompt_tokens": at}},
+    "log probabilities": lambda _: {"choices": [{"delta": {"content": ""}, "logprobs": {"content": [{"token": "a"}]}}]},
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_costs_the_same_for_each_chunk(name: str) -> None:
+    limits = Limits(max_output_items=10**6, max_content_parts=10**6)
+    profile = attrs.evolve(OPENAI, think_tags=(("<think>", "</think>"),))
+
+    def cost_of(size: int) -> float:
+        chunks = [FLOODS[name](at) for at in range(size)]
+        emitter = Emitter(CreateResponse(model="m", input="x"), now=1)
+        emitter.start()
+        decoder = ChatDecoder(emitter, CreateResponse(model="m", input="x"), (), profile, limits=limits)
+        begun = time.process_time()
+        for chunk in chunks:
+            decoder.receive_chunk(chunk)
+        decoder.receive_eof()
+        return time.process_time() - begun
+
+    # Eight times the chunks: 64 times the time, if the cost were quadratic. Noise does not come three times.
+    measured = ((cost_of(250), cost_of(2000)) for _ in range(3))
+    assert any(more <= max(once, 0.002) * 24 for once, more in measured)
+
+
+# ---- what came back goes back
+
+
+@settings(max_examples=60)
+@given(chat_streams(dialects=[ChatDialect(), ChatDialect(reasoning="both")]))
+def test_a_turn_goes_back_to_the_provider_as_it_came(stream: ChatStream) -> None:
+    turn = attrs.evolve(
+        stream.turn, error=None, finish_reason="stop", images=(), audio=(), citations=(), logprobs=False
+    )
+    stream = ChatStream(turn, stream.dialect)
+    response = decode_bytes(stream, [stream.body]).response
+    outputs = [FunctionCallOutput(call_id=call.call_id, output="x") for call in response.function_calls]
+    profile = attrs.evolve(OPENAI, reasoning="reasoning_details" if turn.sealed else "reasoning_content")
+    user = Message(role="user", content="Hello")
+    sent = to_chat(stream.request, [user, *response.output, *outputs], profile)["messages"][1:]
+    if not (turn.text or turn.refusal or turn.calls):
+        assert sent == []
+        return
+    expected = stream.completion["choices"][0]["message"]
+    for call in expected.get("tool_calls", ()):
+        call["function"]["arguments"] = call["function"]["arguments"] or "{}"
+    if turn.sealed:
+        assert sent[0]["reasoning_details"] == [
+            {**expected["reasoning_details"][0], "text": "".join(turn.reasoning)},
+            expected["reasoning_details"][-1],
+        ]
+        sent[0]["reasoning_details"] = expected["reasoning_details"]
+        sent[0]["reasoning"] = expected["reasoning"]
+    elif turn.reasoning and stream.dialect.reasoning == "both":
+        expected["reasoning_content"] = expected.pop("reasoning")
+        del expected["reasoning_details"]
+    assert sent[0] == expected
+    assert [message["tool_call_id"] for message in sent[1:]] == [call["id"] for call in expected.get("tool_calls", ())]

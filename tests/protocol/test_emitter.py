@@ -30,7 +30,7 @@ from responses_proto.models.items import (
 )
 from responses_proto.models.request import CreateResponse
 from responses_proto.models.response import InputTokensDetails, OutputTokensDetails, Response, Usage
-from responses_proto.models.tools import FunctionTool, Tool
+from responses_proto.models.tools import FunctionTool, McpTool, Tool
 from responses_proto.protocol import (
     DONE,
     Accumulator,
@@ -724,6 +724,14 @@ def test_an_item_whose_result_comes_later() -> None:
     left.incomplete()
     call, listed = left.response.output
     assert (getattr(call, "status", None), isinstance(listed, McpListTools)) == ("incomplete", True)
+
+
+def test_the_secrets_of_an_mcp_tool_are_not_in_the_response() -> None:
+    tool = McpTool(
+        server_label="docs", server_url="https://example.org", authorization="secret", headers={"x": "secret"}
+    )
+    response = Emitter(CreateResponse(model="m", tools=[tool]), now=1).response
+    assert response.tools == [McpTool(server_label="docs", server_url="https://example.org")]
 
 
 def test_fields_that_the_class_of_an_item_does_not_have() -> None:

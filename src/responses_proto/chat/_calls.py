@@ -7,7 +7,7 @@ the call that a piece belongs to.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ..protocol.emitter import CallWriter, Emitter
 
 __all__ = ["CallTable", "HostedCallMade", "McpCallMade"]
+
+_MAX_NAME: Final = 1000  # characters that a name may have before its last piece; providers allow 64
 
 
 @attrs.frozen(kw_only=True)
@@ -180,7 +182,7 @@ class CallTable:
         return (found.index is None or text.lstrip().startswith("{")) and found.is_complete()
 
     def _add_name(self, call: _Call, name: str) -> None:
-        if not name or call.opened_with is not None or name == call.name:
+        if not name or call.opened_with is not None or name == call.name or len(call.name) > _MAX_NAME:
             return
         joined = call.name + name
         if any(known.startswith(joined) for known in self._offered) or not name.startswith(call.name):

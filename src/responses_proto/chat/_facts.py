@@ -5,7 +5,6 @@ The functions are total: any JSON value is accepted, and what does not make sens
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from ..models.content import LogProb, TopLogProb, UrlCitation
@@ -13,7 +12,7 @@ from ..models.response import InputTokensDetails, OutputTokensDetails, Usage
 from ..typing import UNSET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = [
     "as_usage",
@@ -32,21 +31,22 @@ __all__ = [
     "usage_of",
 ]
 
-_Wire: TypeAlias = Mapping[str, Any]
+_Wire: TypeAlias = "Mapping[str, Any]"
+
+
+_NOTHING: Final[_Wire] = {}
 
 
 def mapping(value: object) -> _Wire:
     """Return an object of JSON; an empty one if it is anything else."""
-    return cast("_Wire", value) if isinstance(value, Mapping) else {}
+    return cast("_Wire", value) if isinstance(value, dict) else _NOTHING
 
 
 def objects(value: object) -> list[_Wire]:
     """Return the objects of a list of JSON."""
-    return (
-        [cast("_Wire", one) for one in cast("list[object]", value) if isinstance(one, Mapping)]
-        if isinstance(value, list)
-        else []
-    )
+    if not isinstance(value, list):
+        return []
+    return [cast("_Wire", one) for one in cast("list[object]", value) if isinstance(one, dict)]
 
 
 def string(value: object) -> str:
@@ -60,9 +60,6 @@ def count(value: object) -> int:
 
 
 # ---- the choice
-
-
-_NOTHING: Final[_Wire] = {}
 
 
 def first_choice(chunk: _Wire) -> _Wire:
@@ -182,13 +179,11 @@ def _bytes(value: object) -> Any:
 # ---- usage
 
 
-def usage_of(chunk: _Wire) -> _Wire:
-    """Return the usage that a chunk states, wherever it does; empty if it does not."""
-    choice = first_choice(chunk)
-    for holder in (chunk, mapping(chunk.get("x_groq")), choice):
-        found = mapping(holder.get("usage"))
-        if found:
-            return found
+def usage_of(chunk: _Wire, choice: _Wire) -> _Wire:
+    """Return the usage that a chunk or its choice states, wherever it does; empty if it does not."""
+    found = chunk.get("usage") or choice.get("usage") or mapping(chunk.get("x_groq")).get("usage")
+    if found:
+        return mapping(found)
     timings = mapping(chunk.get("timings"))
     if "predicted_n" in timings:
         cached = count(timings.get("cache_n"))
@@ -200,14 +195,33 @@ def usage_of(chunk: _Wire) -> _Wire:
     return {}
 
 
-def merged_usage(before: _Wire, after: _Wire) -> _Wire:
+_COUNTS: Final = (
+    "prompt_tokens",
+    "input_tokens",
+    "completion_tokens",
+    "output_tokens",
+    "total_tokens",
+    "reasoning_tokens",
+    "cached_tokens",
+    "prompt_cache_hit_tokens",
+)
+_DETAILS: Final = {
+    "prompt_tokens_details": ("cached_tokens", "cache_write_tokens", "cache_creation_tokens"),
+    "completion_tokens_details": ("reasoning_tokens",),
+}
+
+
+def merged_usage(before: _Wire, after: _Wire) -> dict[str, Any]:
     """Return the usage as stated last, with what only an earlier statement has."""
-    merged = {**before, **{key: value for key, value in after.items() if value is not None}}
-    for key in ("prompt_tokens_details", "completion_tokens_details"):
-        details = {**mapping(before.get(key)), **mapping(after.get(key))}
-        if details:
-            merged[key] = details
+    merged = _merged(before, after, _COUNTS)
+    for name, counts in _DETAILS.items():
+        merged[name] = _merged(mapping(before.get(name)), mapping(after.get(name)), counts)
     return merged
+
+
+def _merged(before: _Wire, after: _Wire, counts: Sequence[str]) -> dict[str, Any]:
+    found = {name: before.get(name) if after.get(name) is None else after[name] for name in counts}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def as_usage(value: _Wire) -> Usage:
@@ -235,19 +249,13 @@ def as_usage(value: _Wire) -> Usage:
 # ---- errors
 
 
-def error_in(chunk: _Wire, event: str = "") -> Any:
+def error_in(chunk: _Wire, choice: _Wire, event: str = "") -> Any:
     """Return the error that a chunk is or has, to be read by ``api_error_from``; ``None`` if there is none."""
     if chunk.get("error"):
         return dict(chunk)
-    choice = first_choice(chunk)
     if choice.get("error"):
         return {"error": choice["error"]}
     if event == "error" or chunk.get("object") == "error" or chunk.get("type") == "error":
         return dict(chunk)
-    if (
-        "choices" not in chunk
-        and not usage_of(chunk)
-        and any(chunk.get(key) for key in ("message", "detail", "errors"))
-    ):
-        return dict(chunk)
-    return None
+    is_bare = "choices" not in chunk and any(chunk.get(key) for key in ("message", "detail", "errors"))
+    return dict(chunk) if is_bare and not usage_of(chunk, choice) else None

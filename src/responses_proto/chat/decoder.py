@@ -20,7 +20,6 @@ for what a provider sends: what is wrong with it is in :attr:`ChatDecoder.error`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, ParamSpec, cast
 
 from ..codec import default_backend, dumps
@@ -53,7 +52,7 @@ from ._tools import offered_tools
 from .profiles import OPENAI
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ..models.content import LogProb, UrlCitation
     from ..models.events import Event
@@ -84,6 +83,7 @@ INCOMPLETE_REASONS: Final[Mapping[str, Literal["max_output_tokens", "content_fil
 """``finish_reason`` of a turn that ended early -> why the response is incomplete. Any other reason but ``error`` completes it."""
 
 _BAD_GATEWAY: Final = 502
+_NO_DETAIL: Final[dict[str, Any]] = {}
 
 P = ParamSpec("P")
 
@@ -120,7 +120,7 @@ class ChatDecoder:
         self._reasoning: ReasoningWriter | None = None
         self._message: MessageWriter | None = None
         self._in_text = False  # whether the open part of the message is a text
-        self._details: list[dict[str, Any]] = []
+        self._details: list[tuple[dict[str, Any], list[str]]] = []  # each with the pieces of its text
         self._audio: dict[str, Any] = {}
         self._audio_pieces: dict[str, list[str]] = {"data": [], "transcript": []}
         self._logprobs: list[LogProb] = []
@@ -240,7 +240,7 @@ class ChatDecoder:
             return
         event = frame.event.decode("utf-8", "replace")
         value = self._json(data)
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             self._read(cast("Mapping[str, Any]", value), event)
         elif event == "error" or value is UNSET:
             text = data.decode("utf-8", "replace")
@@ -262,7 +262,7 @@ class ChatDecoder:
         chunk = mapping(value)
         if not body:
             self._finish(whole=False)
-        elif "choices" in chunk or error_in(chunk) is not None:
+        elif "choices" in chunk or error_in(chunk, first_choice(chunk)) is not None:
             self._read_completion(chunk)
         elif body.startswith(b"[") and value is not UNSET:
             self._fail(api_error_from(value))  # Gemini writes an error so
@@ -284,16 +284,21 @@ class ChatDecoder:
         self.id = self.id or string(chunk.get("id"))
         self.model = string(chunk.get("model")) or self.model
         self.service_tier = string(chunk.get("service_tier")) or self.service_tier
-        usage = usage_of(chunk)
+        choice = first_choice(chunk)
+        usage = usage_of(chunk, choice)
         if usage:
             self._usage = merged_usage(self._usage, usage)
-        choice = first_choice(chunk)
         whole = isinstance(choice.get("message"), dict)
         delta = mapping(choice.get("message" if whole else "delta"))
-        if delta:
+        said = [name for name, value in delta.items() if value and name != "role"]
+        if said == ["content"] and not choice.get("logprobs"):  # most chunks are like this
+            self._read_content(delta["content"])
+        elif said:
             self._read_delta(delta, choice, whole=whole)
+        elif choice.get("logprobs"):
+            self._keep_logprobs(logprobs(choice))
         self.finish_reason = string(choice.get("finish_reason")) or self.finish_reason
-        error = error_in(chunk, event)
+        error = error_in(chunk, choice, event)
         if error is not None:
             self._fail(api_error_from(error))
 
@@ -307,11 +312,9 @@ class ChatDecoder:
         found = logprobs(choice)
         calls = objects(delta.get("tool_calls"))
         legacy = mapping(delta.get("function_call"))
-        if found and (delta.get("content") or not (reasoning_text(delta) or calls or legacy)):
-            self._keep(found)
-            self._logprobs += found
-        for kind, text in parts_of(delta.get("content")):
-            self._add(kind, text)
+        if delta.get("content") or not (reasoning_text(delta) or calls or legacy):
+            self._keep_logprobs(found)
+        self._read_content(delta.get("content"))
         self._add("refusal", string(delta.get("refusal")))
         self._read_audio(mapping(delta.get("audio")))
         cited = citations(delta)
@@ -328,6 +331,17 @@ class ChatDecoder:
             self._limits.check("max_output_items", self._items + self._calls.size + 1)
             self._events += self._calls.read(call, whole=whole)
 
+    def _read_content(self, content: object) -> None:
+        if isinstance(content, str):
+            self._add("text", content)
+            return
+        for kind, text in parts_of(content):
+            self._add(kind, text)
+
+    def _keep_logprobs(self, found: list[LogProb]) -> None:
+        self._keep(found)
+        self._logprobs += found
+
     def _read_reasoning(self, delta: Mapping[str, Any]) -> None:
         text = reasoning_text(delta)
         if text:
@@ -343,13 +357,14 @@ class ChatDecoder:
             self._reason(string(detail.get("text")))
         if _is_sealed(detail):
             self._open_reasoning()
-        last = self._details[-1] if self._details else {}
+        last, pieces = self._details[-1] if self._details else (_NO_DETAIL, [])
         if detail.get("type") == "reasoning.text" and all(
             last.get(key) == detail.get(key) for key in ("type", "index")
         ):
-            self._details[-1] = {**last, **detail, "text": string(last.get("text")) + string(detail.get("text"))}
+            pieces.append(string(detail.get("text")))
+            self._details[-1] = ({**last, **detail}, pieces)
         else:
-            self._details.append(detail)
+            self._details.append((detail, [string(detail.get("text"))]))
 
     def _read_audio(self, audio: Mapping[str, Any]) -> None:
         if not audio:
@@ -474,8 +489,9 @@ class ChatDecoder:
         if writer is None:
             return
         details, self._details = self._details, []
-        if status == "completed" and any(map(_is_sealed, details)):
-            sealed = DETAILS_PREFIX + dumps(details).decode()
+        if status == "completed" and any(_is_sealed(detail) for detail, _ in details):
+            whole = [detail | ({"text": "".join(pieces)} if "text" in detail else {}) for detail, pieces in details]
+            sealed = DETAILS_PREFIX + dumps(whole).decode()
             self._events += writer.done(encrypted_content=sealed)
         else:
             writer.close(status)
@@ -486,7 +502,7 @@ class ChatDecoder:
         self._limits.check("max_output_items", self._items + self._calls.size)
 
     def _keep(self, said: object) -> None:
-        self._kept += weight_of(said)
+        self._kept += len(said) if isinstance(said, str) else weight_of(said)
         self._limits.check("max_response_bytes", self._kept)
 
     # The end
