@@ -52,7 +52,7 @@ from .fake.script import Script, ScriptStep
 from .fake.steps import Close, Pause, Reset, Stall
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from .fake.exchange import Request
     from .fake.steps import Step
@@ -444,7 +444,7 @@ def _readable(value: Any, depth: int = 0, name: str = "") -> str:
             f"{json.dumps(key, ensure_ascii=False)}: {_readable(each, depth + 1, key)}" for key, each in fields.items()
         )
     else:
-        lines = (_readable(each, depth + 1) for each in cast("list[Any]", value))
+        lines = (_readable(each, depth + 1) for each in cast("Iterable[Any]", value))
     indent = "\n" + " " * (depth + 1)
     opening, closing = "{}" if isinstance(value, dict) else "[]"
     return f"{opening}{indent}{f',{indent}'.join(lines)}{indent[:-1]}{closing}"

@@ -21,7 +21,7 @@ from ...typing import UNSET, Unset
 from .answers import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from .exchange import Request, ServerExchange
 
@@ -204,7 +204,7 @@ def _texts(value: Any) -> list[str]:
         if isinstance(each, str):
             texts.append(each)
         elif isinstance(each, dict | list):
-            waiting += cast("dict[str, Any]", each).values() if isinstance(each, dict) else cast("list[Any]", each)
+            waiting += cast("dict[str, Any]", each).values() if isinstance(each, dict) else cast("Iterable[Any]", each)
     return texts
 
 
