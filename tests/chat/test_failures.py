@@ -97,6 +97,12 @@ def test_an_answer_that_is_not_one_is_in_the_log(caplog: pytest.LogCaptureFixtur
     assert "text/html" not in told.message
 
 
+def test_an_error_object_with_the_status_of_a_success_is_an_error() -> None:
+    error = api_error(200, {}, '{"error": {"message": "Slow down.", "code": 429}}')
+    told = failure_for_client(error, "up", forwarded=False)
+    assert (told.status, told.message) == (429, "Slow down.")
+
+
 def test_an_error_inside_a_stream_has_the_status_of_its_code() -> None:
     error = api_error_from({"error": {"message": "Slow down.", "code": "rate_limit_exceeded"}})
     assert failure_for_client(error, "up", forwarded=False).status == 429

@@ -28,7 +28,7 @@ from responses_proto.scripted import Scripted
 from responses_proto.server import ResponsesApp
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from responses_proto.models.request import CreateResponse
     from responses_proto.server import Reply
@@ -239,6 +239,23 @@ def test_models_are_listed(prefix: str) -> None:
     lost = send_request("asyncio", app, method="GET", path=f"{prefix}/models/three")
     assert (lost.status, lost.error["param"]) == (404, "model")
     assert send_request("asyncio", app, body(model="three"), path=f"{prefix}/responses").status == 200
+
+
+class KnowsItsModels(Scripted):
+    """A handler that knows the names of its models."""
+
+    async def models(self, headers: Mapping[str, str]) -> list[str]:
+        """Return the names that a header states."""
+        return ["one", *headers["x-models"].split()]
+
+
+def test_a_handler_may_know_its_models() -> None:
+    app = ResponsesApp(KnowsItsModels(), models=["own", "one"])
+    how: dict[str, Any] = {"method": "GET", "headers": {"X-Models": "two a/b"}}
+    listed = send_request("asyncio", app, path="/v1/models", **how).json
+    assert [model["id"] for model in listed["data"]] == ["own", "one", "two", "a/b"]
+    assert send_request("asyncio", app, path="/v1/models/a/b", **how).json["id"] == "a/b"
+    assert send_request("asyncio", app, path="/v1/models/c", **how).status == 404
 
 
 # ---- bad requests

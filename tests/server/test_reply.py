@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import anyio
+import attrs
 import pytest
 from tests.support import both_loops, run
 
 from responses_proto.exceptions import LocalProtocolError
-from responses_proto.models.items import FunctionCall, Message, Reasoning
+from responses_proto.models.items import FunctionCall, McpCall, Message, Reasoning
 from responses_proto.models.request import CreateResponse
 from responses_proto.protocol import Emitter
 from responses_proto.server import Reply
@@ -171,3 +172,32 @@ def test_item_and_fail(backend: str) -> None:
 
     types = sent_by(backend, use)
     assert types == ["created", "in_progress", "output_item.added", "output_item.done", "error", "failed"]
+
+
+@both_loops
+def test_an_item_is_open_until_its_result_is_there(backend: str) -> None:
+    async def use(reply: Reply, types: list[str]) -> None:
+        call = McpCall(id="mcp_1", server_label="docs", name="search", arguments="{}", status="in_progress")
+        async with reply.open(call) as opened:
+            assert opened.id == "mcp_1"
+            assert types[-1] == "mcp_call_arguments.done"
+            await opened.done_with(attrs.evolve(call, output="found", status="completed"))
+        assert types[-2:] == ["mcp_call.completed", "output_item.done"]
+        assert reply.response.output == [attrs.evolve(call, output="found", status="completed")]
+
+    assert sent_by(backend, use)[:3] == ["created", "in_progress", "output_item.added"]
+
+
+@both_loops
+def test_a_handler_may_use_the_engine_itself(backend: str) -> None:
+    async def use(reply: Reply, types: list[str]) -> None:
+        emitter = reply.emitter()
+        message = emitter.message()
+        assert types == []
+        await reply.send(message.text("Hi."))
+        assert types[-1] == "output_text.delta"
+        await reply.send(message.done())
+        await reply.complete()
+        await reply.send([])
+
+    assert sent_by(backend, use)[-1] == "completed"

@@ -7,6 +7,7 @@ the client gets a message of ours, and the log has the rest.
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -57,7 +58,8 @@ def _from_answer(error: APIError, name: str, *, forwarded: bool) -> APIError:
     if status in _ABOUT_ACCOUNT and not forwarded:
         _log.error("the upstream %s refuses the key of this server: %s", name, error)
         return bad_gateway("The model's server refuses the key of this server.", "upstream_unauthorized")
-    if error.status is not None and error.status < HTTPStatus.BAD_REQUEST:
+    is_success = error.status is not None and error.status < HTTPStatus.BAD_REQUEST
+    if is_success and not isinstance(error.body, Mapping):  # an error object with this status says what is wrong
         _log.warning("the upstream %s failed: %s", name, error)
         return bad_gateway("The model's server did not send a chat completion.")
     if status in (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY):

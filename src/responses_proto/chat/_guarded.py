@@ -99,6 +99,8 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
+        # Once more, because this is the host that another parser of URLs has found.
+        self._allowed.check_host(host.lower().rstrip("."), port)
         with anyio.move_on_after(timeout):
             addresses = await self._addresses(host, port)
             for address in addresses[:-1]:

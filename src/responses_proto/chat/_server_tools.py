@@ -150,7 +150,7 @@ class ServerTools:
         self._bounds = bounds
         self._sessions = AsyncExitStack()
         self._servers: dict[str, McpServer] = {}
-        self._opening = anyio.Lock()
+        self._opening: dict[str, anyio.Lock] = {}  # by label, so that servers are opened side by side
         self._hosted_results: dict[str, tuple[Item, Item]] = {}  # id of an output item -> call and output for the model
         self._mcp: dict[str, McpTool] = {}
         self.calls_left: int = min(bounds.max_calls, request.max_tool_calls or bounds.max_calls)
@@ -230,7 +230,7 @@ class ServerTools:
 
     async def _server(self, tool: McpTool) -> McpServer:
         """Return the session with a server, after opening it if there is none."""
-        async with self._opening:
+        async with self._opening.setdefault(tool.server_label, anyio.Lock()):
             server = self._servers.get(tool.server_label)
             if server is None:
                 server = McpServer(

@@ -17,6 +17,7 @@ one request:
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import time
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
@@ -67,7 +68,8 @@ class ChatBridge:
     - ``bounds``: what the tools of one response may take.
     - ``unknown_parameters``: ``"pass"`` sends parameters that the Responses API does not have on to the provider.
 
-    Entering it does nothing; leaving it closes the upstreams. Raises ``UsageError`` for a wrong argument.
+    Entering it does nothing; leaving it closes the upstreams. Raises ``UsageError`` for a wrong argument, and ``ImportError`` if
+    ``allow_mcp`` is given and the extra ``mcp`` is not installed.
     """
 
     def __init__(
@@ -96,6 +98,8 @@ class ChatBridge:
             if self._find(target) is None:
                 raise UsageError(f"models: {name!r} stands for {target!r}, which names no upstream")
         self._allowed = AllowedHosts(allow_mcp)
+        if self._allowed and importlib.util.find_spec("mcp") is None:
+            raise ImportError("allow_mcp needs mcp 2.3 or newer: pip install 'responses-proto[mcp]'")
         self._executors = dict(tools or {})
         self._hosted = stand_ins(self._executors)
         self._max_turns = max_turns

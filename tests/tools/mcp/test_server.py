@@ -190,6 +190,22 @@ def test_its_tools_are_function_tools(backend: str) -> None:
 
 
 @both_loops
+def test_its_tools_are_listed_by_the_names_of_the_server(backend: str) -> None:
+    async def test() -> None:
+        async with McpServer.in_process(build(), prefix="x_", allowed=["add", "files.read"]) as tools:
+            listed = tools.listed()
+            assert {function: tool.name for function, tool in listed.items()} == {
+                "x_add": "add",
+                "x_files_read": "files.read",
+            }
+            assert listed["x_add"].description == "Add two numbers."
+            assert listed["x_add"].input_schema["required"] == ["a", "b"]
+            assert listed["x_add"].annotations == {"readOnlyHint": False}
+
+    run(backend, test)
+
+
+@both_loops
 def test_allowed_tools_must_exist(backend: str) -> None:
     async def test() -> None:
         tools = McpServer.in_process(build(), allowed=["ad", "add"])
