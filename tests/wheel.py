@@ -23,7 +23,10 @@ assert "site-packages" in responses_proto.__file__, responses_proto.__file__
 for folder in ("client", "tools", "schema", "models", "codec", "protocol", "scripted", "exceptions", "providers"):
     module = importlib.import_module(f"responses_proto.{folder}")
     for name in module.__all__:
-        getattr(module, name)
+        try:
+            getattr(module, name)
+        except ImportError as error:
+            assert "pip install 'responses-proto[" in str(error), error
 """
 # What each extra makes possible.
 EXTRAS = {
