@@ -164,6 +164,8 @@ def test_the_code_of_the_page_about_gateways_runs(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert (tmp_path / "gateway.db").exists()
+
+
 # ---- the repository
 
 
