@@ -78,11 +78,7 @@ def reasoning_text(delta: _Wire) -> str:
 
 
 def parts_of(content: object) -> Iterator[tuple[str, str]]:
-    """Yield the pieces of content as kind and text: ``text``, ``reasoning``, ``refusal`` or ``image`` (its URL)."""
-    if isinstance(content, str):
-        if content:
-            yield "text", content
-        return
+    """Yield the parts of content as kind and text: ``text``, ``reasoning``, ``refusal`` or ``image`` (its URL)."""
     for part in objects(content):
         match part.get("type"):
             case "thinking":
