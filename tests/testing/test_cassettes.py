@@ -450,7 +450,7 @@ def test_the_file_has_a_line_for_each_event_and_says_so_again(tmp_path: Path) ->
         recording.save(path)
         assert Cassette.load(path) == recording
     lines = path.read_text(encoding="utf-8").splitlines()
-    assert len([line for line in lines if line.lstrip().startswith('{"event": {"type": "response.')]) == len(
+    assert len([line for line in lines if line.lstrip().startswith('"event": {"type": "response.')]) == len(
         Answer.text(TEXT).to_wire().events or ()
     )
     assert '"format": "responses-proto-cassette/2"' in lines[1]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .exchange import Request, ServerExchange
 
-__all__ = ["Condition", "Script", "ScriptStep", "Scriptable", "perform"]
+__all__ = ["RequestCondition", "Script", "ScriptStep", "Scriptable", "perform"]
 
 Plain: TypeAlias = str | Response | Answer
 Scriptable: TypeAlias = "Plain | Callable[[ServerExchange], Plain | Awaitable[Plain | None] | None]"
@@ -35,7 +35,7 @@ A function, ``async`` or not, returns one of the former, or ``None`` if it has a
 """
 
 
-class Condition(Protocol):
+class RequestCondition(Protocol):
     """Which requests an answer is for. Its text is for people."""
 
     def fits(self, request: Request) -> bool:
@@ -74,7 +74,7 @@ class _Condition:
 class ScriptStep:
     """An answer, and how often it was given."""
 
-    condition: Condition
+    condition: RequestCondition
     answer: Scriptable
     used: int = 0
 
