@@ -180,6 +180,8 @@ def _turn(  # noqa: C901 - a case for each kind of step
                 error = {"error": {"message": message, "type": "server_error", "code": code}}
             case Wait(seconds=seconds):
                 faults.append(Fault.slow_head(seconds))
+            case EmitItem():
+                raise NotImplementedError(f"Chat Completions has nothing like {step.item.type}")
     if answer.delay:
         faults.append(Fault.delayed(answer.delay))
     limit = request.max_output_tokens
