@@ -13,7 +13,7 @@ from anyio.from_thread import start_blocking_portal
 
 from responses_proto.codec import load
 from responses_proto.exceptions import APIError
-from responses_proto.models import CreateResponse, Item
+from responses_proto.models import CreateResponse, CustomToolCall, Item
 from responses_proto.protocol.emitter import random_id, split_words
 from responses_proto.scripted._checks import check_turn
 from responses_proto.scripted._plan import plan_answer
@@ -172,14 +172,16 @@ def _turn(  # noqa: C901 - a case for each kind of step
                 refusal += split_words(said)
             case EmitCall(name=name, arguments=arguments):
                 calls.append(ChatCall(name=name, arguments=tuple(split_words(arguments)), id=random_id("call")))
-            case EmitItem(item=item):
-                calls.append(ChatCall(name=item.name, arguments=(item.input,), id=random_id("call")))  # type: ignore[union-attr]  # pyright: ignore - the only items that are planned for tools of this kind are custom calls
+            case EmitItem(item=CustomToolCall(name=name, input=given)):
+                calls.append(ChatCall(name=name, arguments=(given,), id=random_id("call")))
             case EndEarly(reason=reason):
                 finish_reason = _FINISH.get(reason, "length")
             case Fail(code=code, message=message):
                 error = {"error": {"message": message, "type": "server_error", "code": code}}
             case Wait(seconds=seconds):
                 faults.append(Fault.slow_head(seconds))
+            case EmitItem():
+                raise NotImplementedError(f"Chat Completions has nothing like {step.item.type}")
     if answer.delay:
         faults.append(Fault.delayed(answer.delay))
     limit = request.max_output_tokens

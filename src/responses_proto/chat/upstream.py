@@ -32,6 +32,7 @@ from ..client.transport.http import HTTPTransport
 from ..codec import default_converter
 from ..exceptions import LocalProtocolError, ResponsesProtoError, TransportError, UsageError
 from ..limits import Limits
+from ..tools.mcp._json import as_list
 from .profiles import ChatProfile, find_profile, profile_for
 
 if TYPE_CHECKING:
@@ -192,8 +193,8 @@ class ChatUpstream:
             "models", "GET", ("models",), object, options=self._options(api_key)
         )
         # Together answers with the list itself.
-        entries = cast("dict[str, Any]", listing).get("data") if isinstance(listing, dict) else listing
-        objects = cast("list[Any]", entries) if isinstance(entries, list) else []
+        entries: Any = cast("dict[str, Any]", listing).get("data") if isinstance(listing, dict) else listing
+        objects = as_list(entries) or []
         names = [cast("dict[str, Any]", entry).get("id") for entry in objects if isinstance(entry, dict)]
         return [name for name in names if isinstance(name, str)]
 
