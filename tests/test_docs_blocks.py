@@ -43,6 +43,13 @@ DOCS = ROOT / "docs"
 PAGES = sorted([ROOT / "README.md", DOCS / "index.md", DOCS / "scripted-model.md", *DOCS.glob("*/**/*.md")])
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP4DwABAQEAsTj2FAAAAABJRU5ErkJggg==")
 
+# A page does not say what only a slow machine needs.
+SLOW_MACHINES = """
+from hypothesis import HealthCheck, settings
+settings.register_profile("slow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("slow")
+"""
+
 _BLOCK = re.compile(
     r"^(?:<!-- not run: (?P<reason>[^\n]+) -->\n)?^(?P<indent> *)```(?P<language>\w+)\n(?P<code>.*?)^ *```$",
     re.MULTILINE | re.DOTALL,
@@ -167,11 +174,12 @@ def run_tests(blocks: list[Block]) -> None:
     files = [Path(f"test_line_{block.line}.py") for block in blocks]
     for file, block in zip(files, blocks, strict=True):
         file.write_text(block.code, encoding="utf-8")
+    Path("conftest.py").write_text(SLOW_MACHINES, encoding="utf-8")
     done = subprocess.run(  # noqa: S603 - our own interpreter and code
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ".", *files],
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=5 * PATIENCE,
         check=False,
     )
     assert done.returncode == 0, f"{blocks[0].page}\n{done.stdout}{done.stderr}"
