@@ -20,7 +20,7 @@ from responses_proto.limits import Limits
 from responses_proto.models import CreateResponse, FunctionCallOutput, Message
 from responses_proto.protocol import Emitter
 from responses_proto.testing import CHAT_DIALECTS, ChatCall, ChatDialect, ChatTurn
-from responses_proto.testing.strategies import ChatStream, chat_streams, damaged_streams, json_values
+from responses_proto.testing.strategies import ChatStream, chat_streams, damaged, json_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -220,7 +220,7 @@ _frames: Final = chat_streams().map(lambda stream: [frame + b"\n\n" for frame in
 
 
 @settings(max_examples=60)
-@given(damaged_streams(_frames) | st.binary(max_size=60).map(lambda data: b"data: " + data))
+@given(damaged(_frames) | st.binary(max_size=60).map(lambda data: b"data: " + data))
 def test_no_bytes_make_it_raise(data: bytes) -> None:
     assert end_of(data).ended
 
