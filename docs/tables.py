@@ -1,11 +1,10 @@
 """Make the parts of the documentation that are tables and listings of the code.
 
-A page names such a part in a comment, and :func:`expand` puts the part in its place. ``page`` is the name of a page if there is one::
+A page names such a part in a comment, and :func:`expand` puts the part in its place::
 
     <!-- table: limits -->
     <!-- api: responses_proto.client -->
     <!-- api: responses_proto.models events -->
-    <!-- page: gateways -->
 
 ``python docs/tables.py limits`` prints one table.
 """
@@ -31,7 +30,6 @@ from responses_proto.models import CONTENT_TYPES, EVENT_TYPES, ITEM_TYPES, TOOL_
 from responses_proto.providers import PROVIDERS
 from responses_proto.rules import RULES
 from responses_proto.scripted import MARKERS
-from responses_proto.testing import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -52,6 +50,7 @@ FOLDERS: Final = (
     "responses_proto.protocol.websocket",
     "responses_proto.server",
     "responses_proto.server.stores",
+    "responses_proto.chat",
     "responses_proto.scripted",
     "responses_proto.testing",
     "responses_proto.testing.strategies",
@@ -64,7 +63,7 @@ FOLDERS: Final = (
 )
 """Everything that users import from. A name that several of them export is described under the first."""
 
-_COMMENT: Final = re.compile(r"^<!-- (table|api|page): (.+?) -->$", re.MULTILINE)
+_COMMENT: Final = re.compile(r"^<!-- (table|api): (.+?) -->$", re.MULTILINE)
 _ROLE: Final = re.compile(r":[a-z:]+:`~?\.*([^`<]+?)`")
 _SHORT: Final = 300  # characters of source that a listing shows of a constant
 
@@ -73,8 +72,6 @@ def expand(text: str) -> str:
     """Return a page with its tables and listings in place."""
 
     def part(match: re.Match[str]) -> str:
-        if match[1] == "page":
-            return match[2] if Path(__file__).with_name(f"{match[2]}.md").exists() else ""
         if match[1] == "table":
             return "\n".join(TABLES[match[2]]())
         return "\n".join(("```{eval-rst}", *api(*match[2].split()), "```"))
@@ -228,25 +225,6 @@ def _default(parameter: Any) -> str:
     return "" if parameter.required else f"`{default}`"
 
 
-def _faults() -> Iterator[str]:
-    methods: list[tuple[str, Any]] = [
-        (name, method) for name, method in vars(Fault).items() if isinstance(method, classmethod) and name[0] != "_"
-    ]
-    return _table(
-        "| fault | effect |", ((f"`Fault.{name}({_parameters(one)})`", _first_sentence(one)) for name, one in methods)
-    )
-
-
-def _parameters(method: Any) -> str:
-    return ", ".join(
-        (
-            f"{'*' if one.kind is one.VAR_POSITIONAL else ''}{one.name}"
-            + ("" if one.default is one.empty else f"={one.default!r}")
-        )
-        for one in list(inspect.signature(method.__func__).parameters.values())[1:]
-    )
-
-
 TABLES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
     "limits": lambda: _settings(Limits),
     "timeouts": lambda: _settings(Timeouts),
@@ -259,7 +237,6 @@ TABLES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
     "environment": _environment,
     "providers": _providers,
     "commands": _commands,
-    "faults": _faults,
     "markers": lambda: _table(
         "| marker | effect |",
         ((f"`[{f'{one.name} {one.arguments}'.strip()}]`", one.effect) for one in MARKERS),

@@ -180,7 +180,7 @@ def test_a_conversation_goes_on(backend: str) -> None:
             "name": "weather",
             "parameters": {"type": "object", "properties": {}},
         }
-        turns = [calls(("weather", "{}")), "Sunny.", "Ada.", "Again."]
+        turns: list[Any] = [calls(("weather", "{}")), "Sunny.", "Ada.", "Again."]
         async with FakeChat(*turns, listen=False) as provider, bridge_client(provider) as client:
             first = await client.create(model="m", input="The weather?", tools=[weather], instructions="Be brief.")
             (call,) = first.function_calls
@@ -284,7 +284,7 @@ def endless_line(exchange: ServerExchange) -> Any:
 
 def fine(exchange: ServerExchange) -> Answer:
     """Answer as a provider does that is well again."""
-    message = {"index": 0, "message": {"role": "assistant", "content": "Fine."}, "finish_reason": "stop"}
+    message: Any = {"index": 0, "message": {"role": "assistant", "content": "Fine."}, "finish_reason": "stop"}
     return Answer.json({"id": exchange.request.target, "choices": [message]})
 
 
@@ -419,7 +419,7 @@ def test_what_is_over_in_a_moment_is_repeated(backend: str) -> None:
 @both_loops
 def test_an_answer_in_the_other_form_is_read(backend: str) -> None:
     async def test() -> None:
-        whole = {
+        whole: Any = {
             "id": "c",
             "choices": [{"index": 0, "message": {"role": "assistant", "content": "Whole."}, "finish_reason": "stop"}],
         }

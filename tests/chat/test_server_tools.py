@@ -518,7 +518,7 @@ def test_an_executor_that_raises_fails_one_call(backend: str) -> None:
             FakeChat(calls(("interpret", '{"code": "1/0"}')), "A pity.", listen=False) as provider,
             bridge_client(provider, tools={"code_interpreter": interpret}) as client,
         ):
-            tools = [{"type": "code_interpreter", "container": {"type": "auto"}}]
+            tools: list[Any] = [{"type": "code_interpreter", "container": {"type": "auto"}}]
             response = await client.create(model="m", input="x", tools=tools)
         call, _ = response.output
         assert isinstance(call, CodeInterpreterCall)

@@ -438,9 +438,12 @@ def test_the_resources_of_a_handler_are_open_for_as_long_as_it_may_be_called(bac
 
 
 def test_an_application_whose_resources_fail_does_not_start() -> None:
+    def connect() -> None:
+        raise ValueError("no database")
+
     @contextlib.asynccontextmanager
     async def resources() -> AsyncGenerator[None]:
-        raise ValueError("no database")
+        connect()
         yield
 
     async def main() -> None:

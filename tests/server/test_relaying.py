@@ -834,8 +834,8 @@ def test_an_upstream_that_stalls_is_given_up(backend: str) -> None:
             assert (got[-2]["code"], got[-1]["type"]) == ("upstream_timeout", "response.failed")
             assert "".join(TEXT) in json.dumps(got[-1], ensure_ascii=False)
             held.events = []
-            got = await Client(app).request(body(stream=True))
-            assert (got.status, got.error["code"]) == (504, "upstream_timeout")
+            late = await Client(app).request(body(stream=True))
+            assert (late.status, late.error["code"]) == (504, "upstream_timeout")
             await eventually(lambda: not server.active)
 
     run(backend, main)

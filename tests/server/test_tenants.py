@@ -251,7 +251,7 @@ def test_a_response_of_a_dead_server_is_ended_for_its_tenant(backend: str, tmp_p
 @pytest.mark.parametrize("history", [None, [], ["m0"]])
 @pytest.mark.parametrize("about", [{}, {"previous_response_id": "r0"}, {"conversation": {"id": "c"}}])
 def test_what_is_stored_comes_back_as_it_was(about: dict[str, Any], history: list[str] | None) -> None:
-    items = [
+    items: list[Any] = [
         {"type": "message", "role": "user", "id": "m1", "content": "x"},
         {"type": "message", "role": "user", "content": "no id"},
         {"type": "acme:thing", "id": "t1", "deep": {"id": "inner"}},
