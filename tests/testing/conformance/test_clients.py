@@ -15,8 +15,8 @@ from tests.support import both_loops, run
 from responses_proto import ResponsesClient
 from responses_proto.client import RetryPolicy
 from responses_proto.exceptions import ResponsesProtoError, StreamTruncated, UsageError
-from responses_proto.testing import check_client
-from responses_proto.testing.conformance._scenes import DIALECTS, all_scenes
+from responses_proto.testing import DIALECTS, check_client
+from responses_proto.testing.conformance._scenes import all_scenes
 from responses_proto.testing.conformance.clients import scene_names
 
 if TYPE_CHECKING:

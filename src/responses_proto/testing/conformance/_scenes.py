@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import attrs
 
+from ...models.events import OutputTextDelta
 from ...models.items import FunctionCall
 from ..fake.answers import Answer
+from ..fake.dialects import DIALECTS
 from ..fake.faults import Fault
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-__all__ = ["DIALECTS", "Scene", "all_scenes"]
+__all__ = ["Scene", "all_scenes"]
 
 _Events: TypeAlias = list[dict[str, Any]]
 
@@ -73,9 +72,13 @@ def _inserted(events: _Events, *more: dict[str, Any], at: int) -> _Events:
 def _cut(count: int = 3) -> tuple[_Events, str]:
     """Return the events up to some deltas, and their text."""
     events = _text()
-    deltas = [number for number, event in enumerate(events) if str(event["type"]).endswith("text.delta")]
+    deltas = [number for number, event in enumerate(events) if event["type"] == OutputTextDelta.type]
     kept = events[: deltas[count - 1] + 1]
-    return kept, "".join(events[number]["delta"] for number in deltas[:count])
+    return kept, _streamed(kept)
+
+
+def _streamed(events: _Events) -> str:
+    return "".join(event["delta"] for event in events if event["type"] == OutputTextDelta.type)
 
 
 def _ended(status: str, **fields: Any) -> _Events:
@@ -105,93 +108,15 @@ def _with_error(error: dict[str, Any]) -> Answer:
     return Answer.events([*events, {"sequence_number": len(events), **error}])
 
 
-# ---- dialects: a clean stream, as one server or another would send it
-
-
-def _each(change: Callable[[int, dict[str, Any]], dict[str, Any] | None]) -> Callable[[_Events], _Events]:
-    return lambda events: [new for number, event in enumerate(events) if (new := change(number, event)) is not None]
-
-
-def _same(events: _Events) -> _Events:
-    return events
-
-
-def _without(event: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in event.items() if name not in names}
-
-
-def _huggingface(_number: int, event: dict[str, Any]) -> dict[str, Any]:
-    event = _without(event, "logprobs")
-    return {**event, "output_index": 0} if event["type"] == "response.output_item.added" else event
-
-
-def _litellm(number: int, event: dict[str, Any]) -> dict[str, Any]:
-    event = {**_without(event, "sequence_number"), "model": "m"}
-    if "response" in event:
-        event["response"] = {**event["response"], "id": f"resp_{number}"}
-    return event
-
-
-def _llamastack(_number: int, event: dict[str, Any]) -> dict[str, Any] | None:
-    if event["type"] in ("response.output_item.added", "response.output_item.done") or "content_part" in event["type"]:
-        return None
-    if event["type"] == "response.completed":
-        output = [{**item, "id": f"final_{index}"} for index, item in enumerate(event["response"]["output"])]
-        return {**event, "response": {**event["response"], "output": output}}
-    return event
-
-
-def _open_responses_server(_number: int, event: dict[str, Any]) -> dict[str, Any]:
-    event = _without(event, "content_index")
-    return {**_without(event, "item_id"), "id": event["item_id"]} if "item_id" in event else event
-
-
-def _vllm(number: int, event: dict[str, Any]) -> dict[str, Any]:
-    event = {**event, "item_id": ""} if "item_id" in event else event
-    return {**event, "content_index": -1 if number % 2 else 1} if "content_index" in event else event
-
-
-def _copilot(number: int, event: dict[str, Any]) -> dict[str, Any]:
-    for name in ("item", "response"):
-        if isinstance(event.get(name), dict):
-            event = {**event, name: {**event[name], "id": f"{name}_{number}"}}
-    return {**event, "item_id": f"item_{number}"} if "item_id" in event else event
-
-
-def _azure(_number: int, event: dict[str, Any]) -> dict[str, Any]:
-    return {**event, "content_filters": [{"blocked": False}]} if "response" in event or "item" in event else event
-
-
-def _newest(events: _Events) -> _Events:
-    limits: dict[str, Any] = {"type": "response.rate_limits.updated", "rate_limits": []}
-    padded = [{**event, "obfuscation": "x" * 7} if "delta" in event else event for event in events]
-    return [padded[0], {"type": "keepalive"}, limits, *padded[1:], {"type": "keepalive"}]
-
-
-DIALECTS: Final[Mapping[str, tuple[Callable[[_Events], _Events], tuple[Fault, ...]]]] = {
-    "openai": (_newest, ()),
-    "azure": (_each(_azure), ()),
-    "huggingface": (_each(_huggingface), (Fault.no_event_lines(), Fault.no_done())),
-    "litellm": (_each(_litellm), ()),
-    "llama-stack": (_each(_llamastack), (Fault.no_done(),)),
-    "open-responses-server": (_each(_open_responses_server), ()),
-    "llama.cpp": (_each(lambda _, event: _without(event, "output_index", "content_index", "sequence_number")), ()),
-    "vllm": (_each(_vllm), (Fault.empty_output(),)),
-    "copilot": (_each(_copilot), ()),
-    "codex": (_same, (Fault.empty_output(), Fault.no_done())),
-    "openrouter": (_same, (Fault.no_event_lines(), Fault.comments("OPENROUTER PROCESSING"))),
-    "xai": (_same, (Fault.comments("keep-alive"),)),
-}
-"""Name of a server -> how it changes a clean stream: in the events, and by faults."""
-
-
 def _dialect_scenes() -> list[Scene]:
     scenes: list[Scene] = []
-    for name, (change, faults) in DIALECTS.items():
-        cut, partial = _cut()
-        text = Answer.events(change(_text())).with_faults(*faults)
-        calls = Answer.events(change(_calls(1))).with_faults(*faults)
-        without_end = Answer.events(change(cut)).with_faults(*faults, Fault.no_done())
+    for name, dialect in DIALECTS.items():
+        spoken = Fault(name, dialect.changes)
+        cut, _ = _cut()
+        partial = _streamed(dialect.rewrite(_cut()[0]))
+        text = Answer.events(_text()).with_faults(spoken)
+        calls = Answer.events(_calls(1)).with_faults(spoken)
+        without_end = Answer.events(cut).with_faults(spoken, Fault.no_done())
         scenes += [
             Scene(name=f"{name}: text", answer=text, text=_TEXT),
             Scene(name=f"{name}: call", answer=calls, calls=_CALLS[:1]),
