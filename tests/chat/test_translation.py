@@ -694,7 +694,7 @@ def test_items_that_say_nothing_to_the_model() -> None:
 
 # ---- MCP
 
-LISTED: Final[Any] = {
+LISTED: Final[dict[str, Any]] = {
     "type": "mcp_list_tools",
     "id": "mcpl",
     "server_label": "docs",

@@ -16,7 +16,7 @@ from ...protocol.emitter import split_words
 from .faults import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ...typing import JSONObject
 
@@ -28,13 +28,17 @@ _Wire: TypeAlias = dict[str, Any]
 # ---- what is said
 
 
+def _pieces(text: str | Iterable[str]) -> tuple[str, ...]:
+    return (text,) if isinstance(text, str) else tuple(text)
+
+
 @attrs.frozen(kw_only=True)
 class ChatCall:
     """A call of a tool."""
 
     name: str
-    arguments: tuple[str, ...] = ("{}",)
-    """The pieces of its JSON, as they are streamed."""
+    arguments: tuple[str, ...] = attrs.field(default=("{}",), converter=_pieces)
+    """The pieces of its JSON, as they are streamed; a text is one piece."""
     id: str = ""
     """Its id; empty if the provider gives none."""
     signature: str = ""
@@ -43,13 +47,13 @@ class ChatCall:
 
 @attrs.frozen(kw_only=True)
 class ChatTurn:
-    """What a provider says in one turn. Immutable. Texts are tuples of the pieces in which they are streamed."""
+    """What a provider says in one turn. Immutable. Texts are given in the pieces in which they are streamed, or as one."""
 
-    text: tuple[str, ...] = ()
-    reasoning: tuple[str, ...] = ()
+    text: tuple[str, ...] = attrs.field(default=(), converter=_pieces)
+    reasoning: tuple[str, ...] = attrs.field(default=(), converter=_pieces)
     sealed: str = ""
     """What the provider wants back with the reasoning. Only the styles ``details`` and ``both`` can say it."""
-    refusal: tuple[str, ...] = ()
+    refusal: tuple[str, ...] = attrs.field(default=(), converter=_pieces)
     calls: tuple[ChatCall, ...] = ()
     logprobs: bool = False
     """Whether each piece of the text comes with a log probability."""
