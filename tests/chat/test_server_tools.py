@@ -271,7 +271,7 @@ def test_listings_are_remembered_per_server_and_credentials(backend: str) -> Non
         store = MemoryStore()
         peer = RawHTTP()
         async with (
-            FakeServer(peer) as mcp,
+            FakeServer(peer, check_requests=False) as mcp,
             FakeChat("Hi.", listen=False) as provider,
             bridge_client(provider, allow_mcp=["127.0.0.1"], app={"store": store}) as client,
         ):
@@ -301,7 +301,7 @@ def test_a_server_that_cannot_be_listed_is_an_item(backend: str, status: int) ->
     async def test() -> None:
         peer = RawHTTP(lambda _: Answer.error(status, f"not with {SECRET}"))
         async with (
-            FakeServer(peer) as mcp,
+            FakeServer(peer, check_requests=False) as mcp,
             FakeChat("I cannot.", listen=False) as provider,
             bridge_client(provider, allow_mcp=["127.0.0.1"]) as client,
         ):
@@ -323,7 +323,7 @@ def test_what_a_server_sends_is_bounded(backend: str) -> None:
         peer = RawHTTP()
         peer.result = text("x" * (5 * 1024 * 1024))
         async with (
-            FakeServer(peer) as mcp,
+            FakeServer(peer, check_requests=False) as mcp,
             FakeChat(calls(("t", "{}")), "Too much.", listen=False) as provider,
             bridge_client(provider, allow_mcp=["127.0.0.1"]) as client,
         ):
@@ -364,7 +364,7 @@ def test_what_a_server_sends_is_bounded(backend: str) -> None:
 def test_what_is_not_allowed_is_not_reached(backend: str, host: str, allowed: list[str]) -> None:
     async def test() -> None:
         async with (
-            FakeServer(RawHTTP()) as mcp,
+            FakeServer(RawHTTP(), check_requests=False) as mcp,
             FakeChat("Hi.", listen=False) as provider,
             bridge_client(provider, allow_mcp=allowed, bounds=ToolBounds(timeout=10.0)) as client,
         ):
@@ -392,10 +392,10 @@ def test_what_is_not_allowed_is_not_reached(backend: str, host: str, allowed: li
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_to_another_address_is_not_followed(backend: str, status: int) -> None:
     async def test() -> None:
-        async with FakeServer(RawHTTP()) as hidden:
+        async with FakeServer(RawHTTP(), check_requests=False) as hidden:
             target = f"{hidden.url}/mcp"
             async with (
-                FakeServer(lambda _: Answer.redirect(target, status)) as mcp,
+                FakeServer(lambda _: Answer.redirect(target, status), check_requests=False) as mcp,
                 FakeChat("Hi.", listen=False) as provider,
                 bridge_client(provider, allow_mcp=[mcp.origin.removeprefix("http://")]) as client,
             ):
