@@ -1,7 +1,7 @@
 """The conversation of the command ``chat``: the keyboard in the main thread, the event loop in another.
 
 A thread that waits for the keyboard cannot be cancelled, and an interruption is only raised in the main thread. So the main thread
-reads lines and waits for answers, and an interruption while it waits cancels the answer.
+reads lines and waits for answers. An interruption is raised only while it reads; while it waits, it is noted, and cancels the answer.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import importlib
+import signal
 import sys
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from anyio.from_thread import start_blocking_portal
 
@@ -21,7 +22,8 @@ from ._errors import describe, print_error
 from ._output import Format, StreamPrinter, write
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
+    from types import FrameType
 
     from ..client.client import ResponsesClient
     from ..models.items import Item
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Chat"]
 
 _PROMPT: Final = "> "
+_POLL: Final = 0.1  # seconds: an interruption does not end the waiting for an answer by itself
 _HELP: Final = "/new begins another conversation, /quit or Ctrl-D ends the program, Ctrl-C stops an answer.\n"
 
 
@@ -49,10 +52,15 @@ class Chat:
         interactive = sys.stdin.isatty()
         if interactive:
             sys.stderr.write(f"{self._model} at {self._client.base_url}. {_HELP}")
-        with start_blocking_portal() as portal, portal.wrap_async_context_manager(self._client):
+        with (
+            _Interruptions() as interruptions,
+            start_blocking_portal() as portal,
+            portal.wrap_async_context_manager(self._client),
+        ):
             while True:
                 try:
-                    line = input(_PROMPT if interactive else "").strip()
+                    with interruptions.raised():
+                        line = input(_PROMPT if interactive else "").strip()
                 except EOFError:
                     break
                 except KeyboardInterrupt:
@@ -65,19 +73,21 @@ class Chat:
                 elif line == "/help":
                     sys.stderr.write(_HELP)
                 elif line:
-                    self._wait(portal.start_task_soon(self._answer, line))
+                    self._wait(portal.start_task_soon(self._answer, line), interruptions)
         if interactive:
             write("\n")
 
-    def _wait(self, answer: concurrent.futures.Future[None]) -> None:
+    def _wait(self, answer: concurrent.futures.Future[None], interruptions: _Interruptions) -> None:
         """Wait for an answer. An interruption cancels it, and what arrived is kept."""
+        while not answer.done():
+            if interruptions.noted:
+                interruptions.noted = False
+                answer.cancel()
+                sys.stderr.write("[stopped]\n")
+                return
+            concurrent.futures.wait([answer], timeout=_POLL)
         try:
             answer.result()
-        except KeyboardInterrupt:
-            answer.cancel()
-            with contextlib.suppress(concurrent.futures.CancelledError):
-                answer.result()
-            sys.stderr.write("[stopped]\n")
         except ResponsesProtoError as error:
             print_error(describe(error))
 
@@ -101,3 +111,32 @@ class Chat:
             raise
         finally:
             printer.close()
+
+
+class _Interruptions:
+    """Notes interruptions (Ctrl-C) for the length of a block, instead of raising them anywhere in it."""
+
+    def __init__(self) -> None:
+        self.noted = False
+        """Whether there was one. Set it back to ``False``."""
+        self._before: Any = None
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.noted = True
+
+    @contextlib.contextmanager
+    def raised(self) -> Generator[None]:
+        """Raise interruptions as ``KeyboardInterrupt`` in a block, as usual."""
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, self._note)
+            self.noted = False
