@@ -16,7 +16,7 @@ from responses_proto.exceptions import UsageError
 from responses_proto.rules import RULES
 from responses_proto.scripted import Scripted
 from responses_proto.server import ResponsesApp, serving
-from responses_proto.testing import FAULTS, Answer, Check, FakeServer, Fault, ServerReport, check_server
+from responses_proto.testing import FAULTS, Answer, Check, FakeServer, Fault, Script, ServerReport, check_server
 from responses_proto.testing.conformance.servers import server_checks
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class Spoilt(FakeServer):
     """A server that forwards requests to the scripted server and spoils the answers."""
 
     def __init__(self, *spoils: Spoil, listen: bool = False) -> None:
-        super().__init__(self._answer, listen=listen)
+        script = Script(self._answer).on("GET", "/responses", Answer.error(404))  # it has no WebSocket
+        super().__init__(script, listen=listen, check_requests=False)
         self._spoils = spoils
         self._app = ResponsesApp(Scripted())
 

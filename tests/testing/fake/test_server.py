@@ -393,7 +393,7 @@ def test_a_client_may_wait_for_100_continue(backend: str) -> None:
 @both_loops
 def test_a_reset_is_an_error_for_the_client(backend: str) -> None:
     async def test() -> None:
-        async with FakeServer(ServerExchange.reset) as server:
+        async with FakeServer(ServerExchange.reset, check_requests=False) as server:
             for _ in range(20):
                 assert await received(server, POST + b"\r\n") == (b"", anyio.BrokenResourceError)
 
@@ -421,7 +421,7 @@ def test_broken_heads_and_lengths_are_sent_as_they_are(
             for piece in pieces:
                 await exchange.send(piece)
 
-        async with FakeServer(script) as server:
+        async with FakeServer(script, check_requests=False) as server:
             answer, _ = await received(server, POST + b"Connection: close\r\n\r\n")
             assert answer.lower().replace(b"connection: close\r\n", b"") == b"http/1.1 200 ok\r\n" + wanted
 
@@ -431,7 +431,7 @@ def test_broken_heads_and_lengths_are_sent_as_they_are(
 @both_loops
 def test_a_status_may_be_any_number(backend: str) -> None:
     async def test() -> None:
-        async with FakeServer(Answer.body(b"x", 999)) as server:
+        async with FakeServer(Answer.body(b"x", 999), check_requests=False) as server:
             answer, _ = await received(server, POST + b"Connection: close\r\n\r\n")
             assert answer.startswith(b"HTTP/1.1 999 Unknown\r\n")
             server.script = Answer.body(b"x", 42)

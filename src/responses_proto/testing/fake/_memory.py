@@ -56,6 +56,8 @@ class MemoryExchange(ServerExchange):
         """End the client's side."""
         self._client_left.set()
         self.input.close()
+        if self.socket is not None:
+            self.socket.close()
 
     def hang_up(self) -> None:
         """End the server's side."""
@@ -119,9 +121,9 @@ class MemorySocket:
     """The client's end of such a connection: a :class:`~responses_proto.client.transport.NetworkStream`."""
 
     def __init__(self) -> None:
-        to_client, received = anyio.create_memory_object_stream[bytes](_MAX_BUFFERED)
+        to_client, self._from_server = anyio.create_memory_object_stream[bytes](_MAX_BUFFERED)
         self._to_server, from_client = anyio.create_memory_object_stream[bytes](_MAX_BUFFERED)
-        self._received = BufferedByteReceiveStream(received)
+        self._received = BufferedByteReceiveStream(self._from_server)
         self.server: MemoryEnd = MemoryEnd(to_client, from_client)
 
     async def read(self, max_bytes: int) -> bytes:
@@ -142,8 +144,12 @@ class MemorySocket:
 
     async def aclose(self) -> None:
         """Close the connection."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection at once."""
         self._to_server.close()
-        await self._received.aclose()
+        self._from_server.close()
 
     def get_extra_info(self, info: str) -> None:
         """Return nothing: there is no socket below."""
@@ -182,8 +188,6 @@ class MemoryReply:
         """Close the connection."""
         self._closed = True
         self._exchange.leave()
-        if self.network_stream is not None:
-            await self.network_stream.aclose()
 
 
 class MemoryTransport:
