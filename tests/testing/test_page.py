@@ -25,7 +25,9 @@ def pytest_in(folder: Path, *arguments: str) -> str:
     done = subprocess.run(  # noqa: S603 - our own interpreter and code
         [sys.executable, "-m", "pytest", *(f"-p{name}" for name in plugins), "-q", "-ra", "-W", "error", *arguments],
         cwd=folder,
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        # inline-snapshot writes nothing in a worker of pytest-xdist, which this may be.
+        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+        | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         check=False,

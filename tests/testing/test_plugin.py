@@ -240,11 +240,12 @@ def test_dicts():
 def test_other_lists():
     assert [1, 2] == [1, 3]
 """,
+        CI="1",  # otherwise pytest cuts long differences
     )
     assert "3 failed" in said, said
     assert "10 events == 10 events" in said
-    assert 'E     + response.output_text.delta {"sequence_number": 5, "item_id": "msg_1"' in said
-    assert 'E     - response.output_text.delta {"sequence_number": 5, "item_id": "msg_1"' in said
+    assert 'E     + response.output_text.delta {"sequence_number": 5,' in said
+    assert 'E     - response.output_text.delta {"sequence_number": 5,' in said
     assert "E       response.created" in said
     assert "At index 1 diff: 2 != 3" in said
 
@@ -266,7 +267,8 @@ def test_bad():
 """,
     )
     assert "1 failed, 1 passed" in said, said
-    assert "event 9: no-done at frame $" in said
+    assert "error no-done 1x" in said
+    assert "event 9, frame $" in said
     assert "conformance.py" not in said
 
 

@@ -29,7 +29,7 @@ QUICK = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 # A fault is found, and not explained.
-FIND = settings(QUICK, max_examples=40, phases=[Phase.generate], print_blob=False, report_multiple_bugs=False)
+FIND = settings(QUICK, max_examples=400, phases=[Phase.generate], print_blob=False, report_multiple_bugs=False)
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])

@@ -366,7 +366,7 @@ class Attempts:
         self._place: GatePlace | None = None
         self._refused = False  # whether the server refused the last attempt, and the gate waits
         self._exchange: Exchange | None = None
-        self.count = 0
+        self.count: int = 0
         """How many attempts were begun."""
         self.response: Response | None = None
         """The response to report at the end, if the call has no stream."""
