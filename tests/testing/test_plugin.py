@@ -244,9 +244,9 @@ def test_other_lists():
     )
     assert "3 failed" in said, said
     assert "10 events == 10 events" in said
-    assert 'E     + response.output_text.delta {"sequence_number": 5,' in said
-    assert 'E     - response.output_text.delta {"sequence_number": 5,' in said
-    assert "E       response.created" in said
+    assert '+ response.output_text.delta {"sequence_number": 5,' in said
+    assert '- response.output_text.delta {"sequence_number": 5,' in said
+    assert "E           response.created" in said
     assert "At index 1 diff: 2 != 3" in said
 
 
