@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import base64
 import contextlib
+import gc
 import importlib.util
 import inspect
 import io
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import textwrap
 import types
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,7 +128,13 @@ def test_the_programs_of_a_page_run(page: Path, url: str, tmp_path: Path, monkey
     missing = {name for block in blocks_of(page) for name in block.imports() if importlib.util.find_spec(name) is None}
     if missing:
         pytest.skip(f"{', '.join(sorted(missing))} is not installed")
-    anyio.run(run_page, page)
+    try:
+        anyio.run(run_page, page)
+    finally:
+        sys.modules.pop("__page__", None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # of other libraries' clients, which no page closes
+            gc.collect()
 
 
 async def run_page(page: Path) -> None:
