@@ -12,35 +12,31 @@
 
 from __future__ import annotations
 
-import os
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 import attrs
 
-from .._version import __version__
-from ..client._address import check_headers, normalize_base_url, resolve_endpoint, split_userinfo
-from ..client._calls import Attempts, CallOptions, ClientCore
-from ..client._keys import KeySource
+from ..client._calls import Attempts, CallOptions
+from ..client._core import make_core
 from ..client._replies import MAX_ERROR_BODY, error_from_reply, is_error, media_type, read_object, unexpected_reply
 from ..client._secrets import HiddenStr, hidden_headers
-from ..client.hooks import Hooks
 from ..client.retry import RetryPolicy
-from ..client.timeouts import Timeouts
+from ..client.transport._errors import public_url
 from ..client.transport._exchange import Drain, shut
-from ..client.transport.http import HTTPTransport
-from ..codec import default_converter
 from ..exceptions import LocalProtocolError, ResponsesProtoError, TransportError, UsageError
 from ..limits import Limits
-from ..tools.mcp._json import as_list
 from .profiles import ChatProfile, find_profile, profile_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
+    from ..client._calls import ClientCore
     from ..client._keys import ApiKey
     from ..client.gate import Gate
+    from ..client.hooks import Hooks
+    from ..client.timeouts import Timeouts
     from ..client.transport._exchange import Exchange
     from ..client.transport.base import Transport
     from ..client.transport.http import HTTPClient
@@ -50,6 +46,7 @@ if TYPE_CHECKING:
 __all__ = ["ChatAnswer", "ChatUpstream"]
 
 _PATH: Final = ("chat", "completions")
+_ENDPOINTS: Final = ("/chat/completions", "/completions", "/responses")
 _MIB: Final = 1024 * 1024
 _LIMITS: Final = Limits(
     max_event_bytes=16 * _MIB, max_buffered_bytes=64 * _MIB, max_response_bytes=64 * _MIB, max_json_values=200_000
@@ -91,7 +88,9 @@ class ChatUpstream:
         headers: Mapping[str, str] | None = None,
         hooks: Hooks | None = None,
     ) -> None:
+        # Tracebacks with variables show the parameters of every function that an error passes.
         api_key = HiddenStr(api_key) if isinstance(api_key, str) else api_key
+        headers = hidden_headers(headers)
         if key not in ("own", "forward"):
             raise UsageError(f"key must be 'own' or 'forward', got {key!r}")
         if key == "forward" and api_key is not None:
@@ -105,53 +104,27 @@ class ChatUpstream:
         """Whether the provider gets the key of the client."""
         self.model_names: list[str] | None = None if models is None else [*models]
         """The names of models to list; ``None`` asks the provider."""
-        provider = _provider_at(base_url, self.profile)
-        given_key = "" if callable(api_key) or self.forwards_key else api_key
-        provider, url, found_key = resolve_endpoint(base_url, given_key, provider, os.environ)
-        own_headers = hidden_headers(headers)
-        anonymous = not (found_key or callable(api_key) or self.forwards_key or provider.key_header in own_headers)
-        if anonymous and provider.key_needed and http_client is None:
-            names = " or ".join(provider.key_env) or "its key"
-            raise UsageError(f"{provider.name} needs an API key: pass api_key=..., or set {names}")
-        url = normalize_base_url(url, provider)
-        for ending in ("/chat/completions", "/completions"):
-            if url.endswith(ending):
-                raise UsageError(f"base_url must be the part before {ending}: {url.removesuffix(ending)!r}")
-        self._base_url, userinfo = split_userinfo(url)
-        source = KeySource(api_key if callable(api_key) else found_key, provider)
-        all_headers = {"user-agent": f"responses-proto/{__version__}", **source.headers(found_key)}
-        if userinfo:
-            all_headers["authorization"] = userinfo
-        # A transport of the caller's is the caller's to close.
-        self._owns_transport = http_client is None or hasattr(http_client, "build_request")
-        transport = (
-            HTTPTransport(cast("HTTPClient | None", http_client))
-            if self._owns_transport
-            else cast("Transport", http_client)
-        )
-        self._key_header = provider.key_header
-        self._key_prefix = provider.key_prefix
-        self._core = ClientCore(
-            transport=transport,
-            base_url=self._base_url,
-            headers=check_headers(all_headers | own_headers),
-            key=source,
-            timeouts=timeouts or Timeouts(),
-            limits=limits or _LIMITS,
+        self._core = make_core(
+            base_url,
+            api_key,
+            _provider_at(base_url, self.profile, needs_key=not self.forwards_key),
+            http_client=http_client,
+            timeouts=timeouts,
             retry=retry or _RETRY,
-            hooks=hooks or Hooks(),
-            converter=default_converter(),
+            limits=limits or _LIMITS,
+            headers=headers,
+            hooks=hooks,
             gate=gate,
-            permission=provider.permission,
+            endpoints=_ENDPOINTS,
         )
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.profile.name} at {self._base_url}>"
+        return f"<{type(self).__name__} {self.profile.name} at {public_url(self._core.base_url)}>"
 
     @property
     def base_url(self) -> str:
         """The URL that the path of each request is appended to."""
-        return self._base_url
+        return self._core.base_url
 
     @property
     def limits(self) -> Limits:
@@ -169,7 +142,7 @@ class ChatUpstream:
     async def aclose(self) -> None:
         """Close the connections. Idempotent."""
         self._core.state.closed = True
-        if self._owns_transport:
+        if self._core.owns_transport:
             await shut(self._core.transport)
 
     def open(self, body: JSONObject, *, api_key: str | None = None) -> ChatAnswer:
@@ -194,7 +167,7 @@ class ChatUpstream:
         )
         # Together answers with the list itself.
         entries: Any = cast("dict[str, Any]", listing).get("data") if isinstance(listing, dict) else listing
-        objects = as_list(entries) or []
+        objects = cast("list[Any]", entries) if isinstance(entries, list) else []
         names = [cast("dict[str, Any]", entry).get("id") for entry in objects if isinstance(entry, dict)]
         return [name for name in names if isinstance(name, str)]
 
@@ -206,13 +179,14 @@ class ChatUpstream:
     def _options(self, api_key: str | None) -> CallOptions:
         if api_key is None:
             return CallOptions()
-        return CallOptions(headers={self._key_header: HiddenStr(f"{self._key_prefix}{api_key}")})
+        provider = self._core.provider
+        return CallOptions(headers={provider.key_header: HiddenStr(f"{provider.key_prefix}{api_key}")})
 
 
-def _provider_at(base_url: str | None, profile: ChatProfile) -> Provider:
-    """Return how a provider is called. The key in its own variable is for its own address only."""
+def _provider_at(base_url: str | None, profile: ChatProfile, *, needs_key: bool) -> Provider:
+    """Return how a provider is called. The key in its own variable is for its own address only, and not if clients send theirs."""
     provider = attrs.evolve(profile.provider, base_url_env=())  # the environment is not asked for the address
-    if base_url is None or profile_for(base_url).provider == profile.provider:
+    if needs_key and (base_url is None or profile_for(base_url).provider == profile.provider):
         return provider
     return attrs.evolve(provider, key_env=(), key_file=(), key_needed=False)
 

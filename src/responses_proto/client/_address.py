@@ -117,11 +117,11 @@ def _local_netloc(url: str) -> str:
     return "localhost" if port is None else f"localhost:{port}"
 
 
-def normalize_base_url(url: str, provider: Provider) -> str:
+def normalize_base_url(url: str, provider: Provider, endpoints: tuple[str, ...] = ("/responses",)) -> str:
     """Return the base URL with the path that the provider needs and without a trailing slash.
 
     ``ws://`` and ``wss://`` become ``http://`` and ``https://``. Raises ``UsageError`` for anything that is not such a URL, and
-    for the URL of the endpoint ``/responses`` itself.
+    for the URL of one of ``endpoints`` itself.
     """
     url = _as_http(url.strip())
     try:
@@ -132,10 +132,10 @@ def normalize_base_url(url: str, provider: Provider) -> str:
     if not valid or parts.fragment or any(character.isspace() or not character.isprintable() for character in url):
         raise UsageError(f"base_url must look like https://host/v1, got {public_url(url)!r}")
     path = parts.path.rstrip("/") or provider.base_url_path
-    if path.endswith("/responses"):
-        raise UsageError(
-            f"base_url must be the part before /responses: {public_url(url).rstrip('/').removesuffix('/responses')!r}"
-        )
+    for endpoint in endpoints:
+        if path.endswith(endpoint):
+            before = public_url(url).rstrip("/").removesuffix(endpoint)
+            raise UsageError(f"base_url must be the part before {endpoint}: {before!r}")
     return urlunsplit((parts.scheme, parts.netloc, path, parts.query, ""))
 
 

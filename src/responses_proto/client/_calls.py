@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ..codec import Converter
     from ..limits import Limits
     from ..protocol.stream import Outcome
+    from ..providers import Provider
     from ..typing import Cursor, JSONObject, JSONValue
     from ._keys import KeySource
     from .gate import Gate, GatePlace
@@ -145,6 +146,8 @@ class ClientCore:
     """
 
     transport: Transport
+    owns_transport: bool
+    """Whether the client closes the transport."""
     base_url: str
     headers: Mapping[str, str] = attrs.field(repr=False)
     """Sent with every request; one of them may hold the API key. Names in lower case."""
@@ -156,10 +159,10 @@ class ClientCore:
     hooks: Hooks
     converter: Converter
     """Encodes requests and decodes everything that the server sends."""
-    gate: Gate | None = None
+    gate: Gate | None
     """Where each attempt waits for its place."""
-    permission: str = ""
-    """The permission that a key of this provider needs; empty if the provider has none by name."""
+    provider: Provider
+    """What the server belongs to."""
     state: ClientState = attrs.field(factory=ClientState, repr=False)
     """What changes while the client is used."""
 
@@ -468,7 +471,7 @@ class Attempts:
     async def retry_or_raise(self, error: ResponsesProtoError) -> None:
         """Wait for the next attempt, or raise the error if there may be none."""
         if not await self.retry(error):
-            add_permission(error, self._core.permission)
+            add_permission(error, self._core.provider.permission)
             raise error
 
     def finish(

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from ..models.config import Include, Order
     from ..models.request import CompactFields, InputTokensFields
-    from ..providers import Provider
     from ..typing import JSONObject, JSONValue
     from .retry import RetryPolicy
     from .timeouts import Timeouts
@@ -47,7 +46,6 @@ class Endpoints:
     """The base of a client: the settings of its calls, and the calls that answer with JSON."""
 
     _core: ClientCore
-    _dialect: Provider
     _closed: bool
 
     async def retrieve(
@@ -301,7 +299,7 @@ class Endpoints:
         content = merge_fields(cls, request, fields)
         if verb is not None:
             content = with_stream(content, verb)
-        return with_developer_role(content, self._dialect.developer_role)
+        return with_developer_role(content, self._core.provider.developer_role)
 
     def _open_core(self) -> ClientCore:
         if self._closed:

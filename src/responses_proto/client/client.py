@@ -17,17 +17,13 @@ entered and left in the same task.
 from __future__ import annotations
 
 import copy
-import os
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack
 
 import anyio
 import anyio.lowlevel
 import attrs
 
-from .._version import __version__
-from ..codec import Converter, default_converter
 from ..exceptions import LocalProtocolError, ResponsesProtoError, UsageError
-from ..limits import Limits
 from ..models.request import CreateResponse
 from ..models.response import (
     Response,
@@ -35,20 +31,15 @@ from ..models.response import (
 from ..protocol.stream import ResponseStream
 from ..providers import Provider, find_provider
 from ..typing import Cursor
-from ._address import check_headers, normalize_base_url, resolve_endpoint, split_userinfo
-from ._calls import CallOptions, ClientCore, Query, merge_fields, query_params
+from ._calls import CallOptions, Query, merge_fields, query_params
+from ._core import make_core
 from ._endpoints import Endpoints
-from ._keys import ApiKey, KeySource
 from ._secrets import HiddenStr, hidden_headers
 from .conversations import Conversations
 from .gate import Gate
-from .hooks import Hooks
-from .retry import RetryPolicy
 from .stream import EventStream
-from .timeouts import Timeouts
 from .transport._errors import public_url
 from .transport._exchange import shut
-from .transport.http import HTTPTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
@@ -57,6 +48,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import TypeForm  # for the type checker, which brings it
 
+    from ..codec import Converter
+    from ..limits import Limits
     from ..models.request import CreateResponseFields, RunFields
     from ..schema.structured import ParseResult
     from ..tools._runner import OnError
@@ -66,8 +59,12 @@ if TYPE_CHECKING:
     from ..tools.loop import Continuation, ToolLoop
     from ..tools.run import EditInput, Run, StartPolicy
     from ..typing import JSONObject
+    from ._keys import ApiKey
     from .batch import Batch, BatchProgress
+    from .hooks import Hooks
+    from .retry import RetryPolicy
     from .stream import OnAbandon
+    from .timeouts import Timeouts
     from .transport.base import Transport
     from .transport.http import HTTPClient
     from .websocket.session import WebSocketSession
@@ -139,61 +136,21 @@ class ResponsesClient(Endpoints):
         # Tracebacks with variables show the parameters of every function that an error passes.
         api_key = HiddenStr(api_key) if isinstance(api_key, str) else api_key
         headers = hidden_headers(headers)
-        headers = check_headers(headers)
-        _check_types(
-            timeouts=(timeouts, Timeouts),
-            retry=(retry, RetryPolicy),
-            limits=(limits, Limits),
-            hooks=(hooks, Hooks),
-            converter=(converter, Converter),
-            gate=(gate, Gate),
-        )
-        given_key = "" if callable(api_key) else api_key
-        provider, url, found_key = resolve_endpoint(base_url, given_key, dialect, os.environ)
-        key = KeySource(api_key if callable(api_key) else found_key, provider)
-        anonymous = not found_key and not key.renewable and provider.key_header not in headers
-        if anonymous and provider.key_needed and http_client is None:
-            names = " or ".join((*(("RESPONSES_API_KEY",) if dialect is None else ()), *provider.key_env[:1]))
-            elsewhere = (
-                "" if base_url or dialect else "; for another server pass base_url=..., or set RESPONSES_BASE_URL"
-            )
-            raise UsageError(f"{provider.name} needs an API key: pass api_key=..., or set {names}{elsewhere}")
-        self._dialect = provider
-        self._base_url, userinfo = split_userinfo(normalize_base_url(url, provider))
-        if userinfo and (found_key or key.renewable or "authorization" in headers):
-            raise UsageError(
-                "base_url has credentials (user:...@host), and there is an API key, too, but only one of them can be sent: "
-                "remove the credentials from base_url, or use api_key='' with headers={...} for the key"
-            )
-        all_headers = {"user-agent": f"responses-proto/{__version__}", **key.headers(found_key)}
-        if userinfo:
-            all_headers["authorization"] = userinfo
-        if bill_to is not None:
-            if not provider.bill_to_header:
-                raise UsageError(f"bill_to is an option of Hugging Face, which {provider.name} does not have")
-            all_headers[provider.bill_to_header] = bill_to
-        all_headers = check_headers(all_headers | headers)
-        # A transport of the caller's is the caller's to close. HTTPTransport itself knows whether it owns its HTTP client.
-        self._owns_transport = http_client is None or hasattr(http_client, "build_request")
-        self._transport = (
-            HTTPTransport(cast("HTTPClient | None", http_client))
-            if self._owns_transport
-            else cast("Transport", http_client)
+        self._core = make_core(
+            base_url,
+            api_key,
+            dialect,
+            http_client=http_client,
+            timeouts=timeouts,
+            retry=retry,
+            limits=limits,
+            headers=headers,
+            hooks=hooks,
+            converter=converter,
+            gate=gate,
+            bill_to=bill_to,
         )
         self._closed = False
-        self._core = ClientCore(
-            transport=self._transport,
-            base_url=self._base_url,
-            headers=all_headers,
-            key=key,
-            timeouts=timeouts or Timeouts(),
-            limits=limits or Limits(),
-            retry=retry or RetryPolicy(),
-            hooks=hooks or Hooks(),
-            converter=converter or default_converter(),
-            gate=gate,
-            permission=provider.permission,
-        )
         self.conversations: Final = Conversations(self._open_core)
         """The conversations that the server stores."""
 
@@ -239,12 +196,12 @@ class ResponsesClient(Endpoints):
     @property
     def base_url(self) -> str:
         """The URL that the path of each request is appended to, without a trailing slash."""
-        return self._base_url
+        return self._core.base_url
 
     @property
     def dialect(self) -> Provider:
         """The provider that the server belongs to; its ``name`` is ``server`` for one that is not known."""
-        return self._dialect
+        return self._core.provider
 
     @property
     def timeouts(self) -> Timeouts:
@@ -275,8 +232,8 @@ class ResponsesClient(Endpoints):
         self._closed = self._core.state.closed = True
         for stream in [stream for stream in self._core.state.streams if stream.awaited]:
             await stream.aclose()
-        if self._owns_transport:
-            await shut(self._transport)
+        if self._core.owns_transport:
+            await shut(self._core.transport)
 
     async def create(
         self,
@@ -481,7 +438,7 @@ class ResponsesClient(Endpoints):
             loop = ToolLoop(
                 self._content(CreateResponse, request, settings, "run"),
                 continuation=continuation,
-                dialect=self._dialect,
+                dialect=self._core.provider,
                 max_turns=max_turns,
                 max_tokens=max_tokens,
                 max_tool_calls=max_tool_calls,
@@ -625,9 +582,9 @@ class ResponsesClient(Endpoints):
         """
         from .websocket.session import WebSocketSession  # noqa: PLC0415 - loaded only by callers that connect
 
-        if not getattr(self._transport, "upgrades", True):
+        if not getattr(self._core.transport, "upgrades", True):
             raise UsageError(
-                f"{type(self._transport).__name__} cannot open a WebSocket: pass an httpx.AsyncClient as http_client"
+                f"{type(self._core.transport).__name__} cannot open a WebSocket: pass an httpx.AsyncClient as http_client"
             )
         core = self._open_core()
         call = core.prepare(
@@ -643,10 +600,4 @@ class ResponsesClient(Endpoints):
         if not hasattr(self, "_core"):
             return f"<{type(self).__name__}, which could not be created>"
         closed = " closed" if self._closed else ""
-        return f"<{type(self).__name__} {self._dialect.name} {public_url(self._base_url)}{closed}>"
-
-
-def _check_types(**settings: tuple[object, type[object]]) -> None:
-    for name, (value, cls) in settings.items():
-        if value is not None and not isinstance(value, cls):
-            raise UsageError(f"{name} must be a {cls.__name__} instance, got {value!r}")
+        return f"<{type(self).__name__} {self._core.provider.name} {public_url(self._core.base_url)}{closed}>"
