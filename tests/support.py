@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -9,7 +12,7 @@ import anyio
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -26,6 +29,26 @@ both_loops = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def shared(*parts: str) -> Path:
     """Return a path below ``../shared``, whether it exists or not."""
     return _SHARED.joinpath(*parts)
+
+
+def pytest_in(folder: Path, *arguments: str, plugins: Sequence[str] = (), **env: str) -> str:
+    """Run pytest in a folder, with this package's plugin and the modules ``plugins``. Return its output.
+
+    Its environment has no settings of the pytest that runs now: options, and the worker of pytest-xdist that this may be.
+    """
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    chosen = [f"-p{name}" for name in ("responses_proto.testing.plugin", "no:cacheprovider", *plugins)]
+    done = subprocess.run(  # noqa: S603 - our own interpreter and code
+        [sys.executable, "-m", "pytest", *chosen, *arguments],
+        cwd=folder,
+        # No autoloading: other plugins could interfere, and an installed package would load this one twice.
+        env={**inherited, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=5 * PATIENCE,
+    )
+    return done.stdout + done.stderr
 
 
 def run(backend: str, test: Callable[[], Awaitable[None]]) -> None:

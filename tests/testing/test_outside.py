@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final
+
+from tests.support import pytest_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,16 +143,7 @@ def test_each_bug_of_a_small_client_is_found_and_a_client_without_bugs_passes(tm
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\npythonpath = .\naddopts = -q -rA --tb=no --strict-markers -W error\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "responses_proto.testing.plugin", "-p", "no:cacheprovider"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    said = done.stdout + done.stderr
+    said = pytest_in(tmp_path)
     failed: defaultdict[str, set[str]] = defaultdict(set)
     passed: set[str] = set()
     for outcome, test, parameters in re.findall(r"^(PASSED|FAILED) \S+::(\w+)\[(.*?)\](?: - .*)?$", said, re.MULTILINE):

@@ -2,44 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
+from tests.support import pytest_in
+
 from responses_proto.testing import FAULTS
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 
 
-def pytest_in(folder: Path, *arguments: str) -> str:
+def page_in(folder: Path, *arguments: str) -> str:
     """Run pytest in a folder with the plugins that the page uses. Return its output."""
-    plugins = [
-        "responses_proto.testing.plugin",
-        "anyio.pytest_plugin",
-        "inline_snapshot.pytest_plugin",
-        "no:cacheprovider",
-    ]
-    done = subprocess.run(  # noqa: S603 - our own interpreter and code
-        [sys.executable, "-m", "pytest", *(f"-p{name}" for name in plugins), "-q", "-ra", "-W", "error", *arguments],
-        cwd=folder,
-        # inline-snapshot writes nothing in a worker of pytest-xdist, which this may be.
-        env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
-        | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    return done.stdout + done.stderr
+    plugins = ["anyio.pytest_plugin", "inline_snapshot.pytest_plugin"]
+    return pytest_in(folder, "-q", "-ra", "-W", "error", *arguments, plugins=plugins)
 
 
 def test_the_code_of_the_page_runs(tmp_path: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / "testing.md").read_text(), re.MULTILINE | re.DOTALL)
     (tmp_path / "test_page.py").write_text("\n\n".join(blocks))
-    said = pytest_in(tmp_path)
+    said = page_in(tmp_path)
     tests = len(re.findall(r"^(?:async )?def test_", "\n".join(blocks), re.MULTILINE))
     assert tests == 12
     passed = re.search(r"(\d+) passed", said)
@@ -61,12 +46,12 @@ def test_it():
     assert events[4] == snapshot()
 """
     )
-    pytest_in(tmp_path, "--inline-snapshot=create")
+    page_in(tmp_path, "--inline-snapshot=create")
     written = test.read_text()
     assert "'delta': 'Hi.'" in written
-    assert "1 passed" in pytest_in(tmp_path)
+    assert "1 passed" in page_in(tmp_path)
     test.write_text(written.replace("'delta': 'Hi.'", "'delta': 'Ho.'"))
-    assert "1 failed" in pytest_in(tmp_path)
+    assert "1 failed" in page_in(tmp_path)
 
 
 def test_the_tables_of_faults_and_dialects_are_those_of_the_code() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
 import anyio
 import pytest
+from tests.support import pytest_in
 
 from responses_proto.testing import FakeServer
 
@@ -30,27 +30,7 @@ def ask(url):
 def run_tests(folder: Path, tests: str, *arguments: str, **env: str) -> str:
     """Run a file of tests in a subprocess, with the plugin and further arguments. Return the output."""
     (folder / "test_it.py").write_text(ASK + tests)
-    options = [
-        "-p",
-        "responses_proto.testing.plugin",
-        "-p",
-        "no:cacheprovider",
-        "-W",
-        "error",
-        "--strict-markers",
-        "-rA",
-    ]
-    done = subprocess.run(  # noqa: S603 - our own interpreter and code
-        [sys.executable, "-m", "pytest", *options, *arguments],
-        cwd=folder,
-        # No autoloading: other plugins could interfere, and an installed package would load this one twice.
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **env},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    return done.stdout + done.stderr
+    return pytest_in(folder, "-W", "error", "--strict-markers", "-rA", *arguments, **env)
 
 
 # ---- the server

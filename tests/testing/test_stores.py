@@ -120,6 +120,7 @@ class _LeasesInTwoSteps(SQLiteStore):
         stored = await self.find(response_id)
         if not free or stored is None or stored.response.status != "in_progress":
             return False
+        await anyio.sleep(0.02)  # in which the others look, too
         await self._write(
             lambda connection: connection.execute("DELETE FROM leases WHERE response_id = ?", (response_id,))
         )
