@@ -110,8 +110,8 @@ class ChatUpstream:
             _provider_at(base_url, self.profile, needs_key=not self.forwards_key),
             http_client=http_client,
             timeouts=timeouts,
-            retry=retry or _RETRY,
-            limits=limits or _LIMITS,
+            retry=_RETRY if retry is None else retry,
+            limits=_LIMITS if limits is None else limits,
             headers=headers,
             hooks=hooks,
             gate=gate,
@@ -166,8 +166,8 @@ class ChatUpstream:
             "models", "GET", ("models",), object, options=self._options(api_key)
         )
         # Together answers with the list itself.
-        entries: Any = cast("dict[str, Any]", listing).get("data") if isinstance(listing, dict) else listing
-        objects = cast("list[Any]", entries) if isinstance(entries, list) else []
+        entries: object = cast("dict[str, Any]", listing).get("data") if isinstance(listing, dict) else listing
+        objects = cast("list[object]", entries) if isinstance(entries, list) else []
         names = [cast("dict[str, Any]", entry).get("id") for entry in objects if isinstance(entry, dict)]
         return [name for name in names if isinstance(name, str)]
 
@@ -293,6 +293,7 @@ class ChatAnswer:
         """
         exchange = self._opened()
         body = await exchange.read(self._core.limits, self._first)
+        self._core.limits.check("max_response_bytes", len(body))
         value = read_object(body, self._core.limits)
         if value is not None and is_error(value) and not value.get("choices"):
             raise error_from_reply(exchange, body, self._core.secret)

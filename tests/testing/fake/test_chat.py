@@ -141,9 +141,3 @@ def test_a_provider_without_turns_says_hello_and_one_whose_script_raises_says_so
             await ask_the_failing_one()
 
     run("asyncio", main)
-
-
-def test_a_text_is_one_piece() -> None:
-    turn = ChatTurn(text="Hello.", reasoning="Hm.", refusal="No.", calls=(ChatCall(name="f", arguments='{"x":1}'),))
-    assert (turn.text, turn.reasoning, turn.refusal) == (("Hello.",), ("Hm.",), ("No.",))
-    assert turn.calls[0].arguments == ('{"x":1}',)
