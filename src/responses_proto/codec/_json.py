@@ -99,15 +99,13 @@ def may_have_large_integer(text: bytes | bytearray | memoryview | str) -> bool:
     return False
 
 
-def _orjson_loads_fast(text: bytes | bytearray | memoryview | str) -> Any:
+def _orjson_loads(text: bytes | bytearray | memoryview | str) -> Any:
+    if may_have_large_integer(text):
+        return _stdlib_loads(text)
     try:
         return _orjson.loads(text)
     except ValueError:
         return _stdlib_loads(text)
-
-
-def _orjson_loads(text: bytes | bytearray | memoryview | str) -> Any:
-    return _stdlib_loads(text) if may_have_large_integer(text) else _orjson_loads_fast(text)
 
 
 def _orjson_dumps(value: Any) -> bytes:
@@ -128,7 +126,10 @@ class JSONBackend:
     """Parse a text without checking its depth. Raises ``ValueError`` or ``RecursionError``. Prefer :meth:`loads`."""
     _dumps: Callable[[Any], bytes] = attrs.field(repr=False)
     parse_fast: Callable[[Any], Any] = attrs.field(repr=False, default=attrs.Factory(lambda self: self.parse, True))  # noqa: FBT003 - attrs' API
-    """As :attr:`parse`, but integers beyond 64 bits may become floats: for texts that do not contain any."""
+    """Parse most texts, sooner than :attr:`parse`, which reads the others.
+
+    Integers beyond 64 bits may become floats: see :func:`may_have_large_integer`. Raises ``ValueError`` for some texts that ``parse`` can read.
+    """
 
     def loads(
         self,
@@ -218,7 +219,7 @@ def has_more_values(text: bytes, maximum: int) -> bool:
 
 STDLIB: Final = JSONBackend("stdlib", _stdlib_loads, _stdlib_dumps)
 """The back end that uses ``json`` of the standard library."""
-ORJSON: Final = JSONBackend("orjson", _orjson_loads, _orjson_dumps, _orjson_loads_fast) if _orjson is not None else None
+ORJSON: Final = JSONBackend("orjson", _orjson_loads, _orjson_dumps, _orjson.loads) if _orjson is not None else None
 """The back end that uses orjson; ``None`` if orjson is not installed."""
 
 

@@ -33,7 +33,7 @@ recognises these by :class:`_Growing` and spends nothing on finding their place 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import attrs
 
@@ -136,7 +136,8 @@ _TEXT_NAMES: Final = frozenset(field.field.rpartition(".")[2] for field in DELTA
 """The last step of a path that leads to a text; empty for a command, which is an element of a list."""
 
 
-class _Growing(NamedTuple):
+@attrs.define
+class _Growing:
     """The text that the last delta grew, and what another delta of it looks like."""
 
     event_class: type[Any]

@@ -147,7 +147,7 @@ class Exchange:
                 with anyio.move_on_after(max(0.0, allowed)):
                     return await reply.receive()
             else:
-                self._timer.start(allowed)
+                self._timer.start(began + allowed)
                 try:
                     return await reply.receive()
                 except asyncio.CancelledError:
