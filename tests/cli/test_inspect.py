@@ -92,6 +92,17 @@ def test_two_recordings_are_compared(tmp_path: Path) -> None:
     assert "four" in changed[1]
 
 
+def test_lines_are_cut_to_where_two_recordings_differ(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.sse", tmp_path / "b.sse"
+    first.write_bytes(stream("word " * 100 + "three."))
+    second.write_bytes(stream("word " * 100 + "four."))
+    lines = command("inspect", str(first), str(second)).stdout.splitlines()
+    (before,) = [line for line in lines if line.startswith("-response.output_text.done")]
+    (after,) = [line for line in lines if line.startswith("+response.output_text.done")]
+    assert "three." in before
+    assert "four." in after
+
+
 def test_a_page_is_written(tmp_path: Path) -> None:
     pytest.importorskip("jinja2")
     file, page = tmp_path / "story.sse", tmp_path / "page.html"

@@ -334,5 +334,9 @@ def test_methods_of_other_libraries_name_the_function_to_use(name: str, use: str
         with pytest.raises(AttributeError, match=rf"OutputText.*{name}.*{use}\("):
             getattr(holder, name)
     assert copy.copy(item) == item
+    for there, here in (("choices", "output_text"), ("output_parsed", r"client\.parse")):
+        assert not hasattr(item, there)
+        with pytest.raises(AttributeError, match=rf"Response.*{there}.*{here}"):
+            getattr(Response, there)
     with pytest.raises(AttributeError):
         _ = item.nothing_of_the_kind  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue] - that is the test

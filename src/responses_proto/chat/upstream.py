@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 __all__ = ["ChatAnswer", "ChatUpstream"]
 
 _PATH: Final = ("chat", "completions")
-_ENDPOINTS: Final = ("/chat/completions", "/completions", "/responses")
 _MIB: Final = 1024 * 1024
 _LIMITS: Final = Limits(
     max_event_bytes=16 * _MIB, max_buffered_bytes=64 * _MIB, max_response_bytes=64 * _MIB, max_json_values=200_000
@@ -115,7 +114,6 @@ class ChatUpstream:
             headers=headers,
             hooks=hooks,
             gate=gate,
-            endpoints=_ENDPOINTS,
         )
 
     def __repr__(self) -> str:

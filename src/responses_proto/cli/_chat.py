@@ -51,7 +51,7 @@ class Chat:
             importlib.import_module("readline")  # gives `input` a history and editing keys, where the system has it
         interactive = sys.stdin.isatty()
         if interactive:
-            sys.stderr.write(f"{self._model} at {self._client.base_url}. {_HELP}")
+            sys.stderr.write(f"{self._model} at {self._client.base_url}\n{_HELP}")
         with (
             _Interruptions() as interruptions,
             start_blocking_portal() as portal,

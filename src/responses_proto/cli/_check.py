@@ -57,8 +57,13 @@ _Output = Annotated[str | None, typer.Option("--output", "-o", help="File for th
 
 @one_line_errors
 def check(
-    url: Annotated[str | None, typer.Argument(help="Base URL of the API, such as http://127.0.0.1:8000/v1.")] = None,
-    model: Annotated[str, typer.Option("--model", envvar="MODEL", help="The model to send requests to.")] = "scripted",
+    url: Annotated[
+        str | None,
+        typer.Argument(envvar="RESPONSES_BASE_URL", help="Base URL of the API, such as http://127.0.0.1:8000/v1."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", envvar="MODEL", help="The model to send requests to.")
+    ] = "scripted",
     api_key: Annotated[str | None, typer.Option("--api-key", envvar="RESPONSES_API_KEY", help="API key.")] = None,
     profile: Annotated[
         _Profile, typer.Option("--profile", help="The specification that the server is to follow.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import rich.console
@@ -22,6 +23,7 @@ from ..exceptions import (
     ResponsesProtoError,
     StreamInterrupted,
     StreamTruncated,
+    UsageError,
 )
 from ..protocol.api_errors import readable
 from ._output import discard_output
@@ -52,6 +54,9 @@ _ADVICE: Final[tuple[tuple[type[Exception], str], ...]] = (
     (LimitExceeded, "The server sent more than this library accepts by default."),
     (APIError, "This is the server's answer."),
 )
+
+_PARAMETER: Final = re.compile(r"\b(base_url|api_key)\b(?:=\.\.\.)?")
+"""Parameters of the client that are options of the commands."""
 
 
 class CommandError(Exception):
@@ -100,6 +105,8 @@ def describe(error: Exception) -> str:
         cursor = error.cursor
         position = f"after event {cursor.sequence_number}" if cursor else "before any event"
         message = f"the stream ended early, {position}"
+    elif isinstance(error, UsageError):
+        message = _PARAMETER.sub(lambda found: f"--{found[1].replace('_', '-')}", " ".join(str(error).split()))
     else:
         message = " ".join(str(error).split())
     advice = next((advice for cls, advice in _ADVICE if isinstance(error, cls)), "")

@@ -164,10 +164,23 @@ def _differences(first: Recording, second: Recording) -> Iterator[Text]:
     diff = difflib.unified_diff(before, after, printable(first.name), printable(second.name), n=1, lineterm="")
     lines = list(itertools.islice(diff, _DIFFERENCES + 1))
     yield Text("the events are the same" if not lines else "the events differ:", style="bold")
-    for line in lines[:_DIFFERENCES]:
-        yield Text(printable(line)[:_LINE], style={"+": "green", "-": "red"}.get(line[:1], ""))
+    for line in _shortened([printable(line) for line in lines[:_DIFFERENCES]]):
+        yield Text(line, style={"+": "green", "-": "red"}.get(line[:1], ""))
     if len(lines) > _DIFFERENCES:
         yield Text("and more")
+
+
+def _shortened(lines: list[str]) -> Iterator[str]:
+    """Yield the lines of a diff, cut to the part in which a removed and an added one differ."""
+    for _, group in itertools.groupby(lines, lambda line: line[0] in "+-"):
+        block = list(group)
+        removed, added = ([line for line in block if line[0] == sign] for sign in "-+")
+        other = dict(zip(removed + added, added + removed, strict=False)) if len(removed) == len(added) else {}
+        for line in block:
+            pairs = enumerate(zip(line[1:], other.get(line, "")[1:], strict=False))
+            start = max(0, next((at for at, (ours, theirs) in pairs if ours != theirs), 0) - _LINE // 2)
+            head = f"{line.partition(' ')[0]} … " if start else ""
+            yield f"{head}{line[start:]}"[:_LINE]
 
 
 def _told(recording: Recording) -> Iterator[str]:

@@ -52,6 +52,7 @@ def serve_with(settings: ServeSettings, *, ui: bool = False) -> None:
     signal.signal(signal.SIGTERM, _exit_terminated)
     keys = "only the keys given" if settings.api_key else "any API key"
     write(f"serving on {url_of(listener)} ({_models(settings)}, {keys}); press Ctrl-C to stop\n")
+    write(f"in another terminal, for clients: export RESPONSES_BASE_URL={url_of(listener)}\n")
     log_to_stderr("json" if settings.log_format == "json" else "text")
     drain = 10 if settings.drain is None else settings.drain
     if ui:

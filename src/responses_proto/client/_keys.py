@@ -39,7 +39,11 @@ class KeySource:
         return self._get is not None
 
     def headers(self, key: str) -> dict[str, str]:
-        """Return the header that carries a key; none for an empty key."""
+        """Return the header that carries a key; none for an empty key. Raises ``UsageError`` for a key that is already a header."""
+        if self._provider.key_prefix and key.lower().startswith(self._provider.key_prefix.lower()):
+            raise UsageError(
+                f"an API key is passed without {self._provider.key_prefix.strip()!r}, which is added to it"
+            )
         return {self._provider.key_header: HiddenStr(f"{self._provider.key_prefix}{key}")} if key else {}
 
     async def authorize(self, request: WireRequest) -> WireRequest:
