@@ -235,7 +235,8 @@ SPOILS: Final[list[tuple[str, str, Spoil]]] = [
     ("token-limit", "exceeded", asked(b'"max_output_tokens":16', fields(usage=used(1, 17)))),
     ("tool-choice-none", "called", asked(b'"tool_choice":"none"', fields(output=[CALL]))),
     ("tool-choice-allowed", "called", asked(b"allowed_tools", fields(output=[CALL]))),
-    ("call-ids", "the same", asked(b'"parallel_tool_calls":true', items(lambda item: {**item, "call_id": "call_1"}))),
+    ("parallel-calls", "the same call", asked(b'"parallel_tool_calls":true', streamed(lambda events: [same_call(event) for event in events]))),
+    ("parallel-calls", "at the same place", asked(b'"parallel_tool_calls":true', streamed(lambda events: [{**event, "output_index": 0} if "output_index" in event else event for event in events]))),
     ("one-call", "two calls", asked(b'"parallel_tool_calls":false', fields(output=[CALL, {**CALL, "id": "fc_2", "call_id": "call_2"}]))),
     ("resume", "from the beginning", at("GET", "/responses/*", lambda said: said.streams and said.value.insert(0, {**said.value[0], "sequence_number": 0}))),
     ("resume", "nothing", at("GET", "/responses/*", lambda said: said.streams and said.value.clear())),
@@ -312,6 +313,14 @@ def failed(events: list[Any]) -> Any:
 def rename(said: Said) -> None:
     for item in said.value["data"]:
         item["content"] = "four"
+
+
+def same_call(event: Any) -> Any:
+    """Return the event with the same ``call_id`` in every call."""
+    items = [event.get("item"), *event.get("response", {}).get("output", ())]
+    for item in filter(None, items):
+        item["call_id"] = "call_1"
+    return event
 
 
 async def checked(server: FakeServer, *rules: str, **options: Any) -> ServerReport:
@@ -556,6 +565,39 @@ def test_a_key_that_a_server_repeats_is_not_in_the_report() -> None:
     run("asyncio", test)
 
 
+STRANGE: Final[dict[str, Callable[[list[Any]], list[Any]]]] = {
+    "no numbers": lambda events: [{k: v for k, v in event.items() if k != "sequence_number"} for event in events],
+    "one number": lambda events: [{**event, "sequence_number": 0} for event in events],
+    "odd numbers": lambda events: [{**event, "sequence_number": [1]} for event in events],
+    "no types": lambda events: [{k: v for k, v in event.items() if k != "type"} for event in events],
+    "odd types": lambda events: [{**event, "type": [1]} for event in events],
+    "odd responses": lambda events: [{**event, "response": 5, "item": [], "part": "x"} for event in events],
+    "nothing": lambda events: events[:0],
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_no_stream_breaks_the_checks(name: str) -> None:
+    async def test() -> None:
+        async with Spoilt(lambda _, said: streamed(STRANGE[name])(said)) as server:
+            report = await checked(server)
+        assert "create-stream" in report.rules | {finding.rule for finding in report.findings}, str(report)
+
+    run("asyncio", test)
+
+
+@pytest.mark.parametrize(
+    "value", [5, "x", [], [[]], {}, {"object": []}, {"object": "response", "output": 5, "usage": 5}]
+)
+def test_no_body_breaks_the_checks(value: Any) -> None:
+    async def test() -> None:
+        async with FakeServer(Answer.json(value), check_requests=False) as server:
+            report = await checked(server)
+        assert not report.ok
+
+    run("asyncio", test)
+
+
 # ---- one cause is one finding
 
 
@@ -608,6 +650,20 @@ def test_a_server_may_leave_the_call_to_the_model() -> None:
         async with Spoilt(asked(b'"tool_choice":"required"', DROPPED)) as server:
             report = await checked(server, "function-call", "function-call-stream", "function-output")
         assert {check.status for check in report.checks} == {"passed"}, str(report)
+
+    run("asyncio", test)
+
+
+def test_a_server_that_keeps_no_responses_must_not_take_one_for_granted() -> None:
+    not_kept = at("GET", "/responses/*", instead(200, 404, error={"message": "No."}))
+
+    async def test() -> None:
+        async with Spoilt(not_kept, asked(b"previous_response_id", DROPPED)) as server:
+            refused = await checked(server, "previous-response")
+        async with Spoilt(not_kept, asked(b"previous_response_id", fields(usage=used(1, 2)))) as server:
+            ignored = await checked(server, "previous-response", "previous-unknown")
+        assert [check.status for check in refused.checks] == ["skipped"], str(refused)
+        assert [check.status for check in ignored.checks] == ["failed", "skipped"], str(ignored)
 
     run("asyncio", test)
 
