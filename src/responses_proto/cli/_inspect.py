@@ -141,12 +141,13 @@ def _in_lines(file: str, content: bytes) -> list[Recording]:
 def timeline_as_text(line: Timeline) -> Iterator[Text]:
     """Yield the lines of a timeline for a terminal."""
     from ..testing.conformance.reports import headline, moment  # noqa: PLC0415 - only `inspect` needs it
+    from ..testing.conformance.streams import counted  # noqa: PLC0415 - as above
 
     yield Text(printable(line.name), style="bold")
     yield Text(printable(headline(line)))
     for item in line.items:
         label = printable(item.label)[:_LABEL].ljust(_LABEL)
-        tail = f" {item.deltas} deltas, {item.characters} characters" + ("" if item.done else ", never done")
+        tail = f" {counted(item.deltas, 'delta')}, {item.characters} characters" + ("" if item.done else ", never done")
         yield Text.assemble(label, ("│" + _bar(line, item) + "│", "" if item.done else "red"), tail)
     if line.more_items:
         yield Text(f"and {line.more_items} more items")

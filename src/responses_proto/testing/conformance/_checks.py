@@ -390,9 +390,10 @@ def _numbered(body: bytes) -> dict[int, str]:
             event: Any = default_converter().json.loads(frame.data)
         except DecodeError:
             continue
-        number: Any = cast("JSONDict", event).get("sequence_number") if isinstance(event, dict) else None
+        members = cast("JSONDict", event) if isinstance(event, dict) else {}
+        number: Any = members.get("sequence_number")
         if isinstance(number, int):
-            numbered[number] = str(event.get("type"))
+            numbered[number] = str(members.get("type"))
     return numbered
 
 

@@ -30,7 +30,7 @@ from ...protocol.sse import SSEDecoder
 from ...protocol.stream import ResponseStream
 from ._probe_socket import asgi_socket, wire_socket
 from .fields import field_faults, row_of_body
-from .streams import Finding, check_stream
+from .streams import Finding, check_stream, counted
 from .timeline import Recording
 
 if TYPE_CHECKING:
@@ -302,7 +302,7 @@ class Probe:
                 self._seen.add(cause)
                 new.append(finding)
         if new:
-            raise CheckFailed(f"the stream does not conform: {len(new)} findings", tuple(new))
+            raise CheckFailed(f"the stream does not conform: {counted(len(new), 'finding')}", tuple(new))
         outcome = report.outcome
         if broken and outcome.status != "completed":
             raise Skipped("not checked: the stream has only findings that were reported before")

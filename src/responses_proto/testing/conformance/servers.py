@@ -27,7 +27,7 @@ from ...client.transport.http import HTTPTransport
 from ...exceptions import ConnectError, ResponsesProtoError, TransportError, UsageError
 from ._checks import CHECKS
 from ._probe import CheckFailed, Probe, Skipped
-from .streams import Finding, Report, check_profile, check_rules, grouped
+from .streams import Finding, Report, check_profile, check_rules, counted, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, MutableMapping
@@ -181,7 +181,7 @@ async def _run_checks(
             return [check, *(results[rule] for rule in chosen if rule in results)]
         if rule == "create-fields" and probe.field_faults:
             faults = tuple(probe.field_faults.values())
-            detail = f"{len(faults)} fields are not as the specification says"
+            detail = f"{counted(len(faults), 'finding')} in the fields of bodies and events"
             check = Check(rule=rule, status="failed", request=check.request, detail=detail, causes=faults)
         results[rule] = check
         on_check(check)
