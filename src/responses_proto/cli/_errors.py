@@ -31,7 +31,16 @@ from ._output import discard_output
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["INTERRUPTED", "TERMINATED", "WRONG_USAGE", "CommandError", "describe", "one_line_errors", "print_error"]
+__all__ = [
+    "INTERRUPTED",
+    "TERMINATED",
+    "WRONG_USAGE",
+    "CommandError",
+    "describe",
+    "one_line_errors",
+    "print_error",
+    "with_advice",
+]
 
 WRONG_USAGE: Final = 2
 INTERRUPTED: Final = 130  # 128 + SIGINT, as in shells
@@ -110,6 +119,9 @@ def describe(error: Exception) -> str:
     else:
         message = " ".join(str(error).split())
     advice = next((advice for cls, advice in _ADVICE if isinstance(error, cls)), "")
-    if not advice:
-        return message
-    return f"{message} {advice}" if message.endswith((".", "!", "?")) else f"{message}. {advice}"
+    return with_advice(message, advice) if advice else message
+
+
+def with_advice(message: str, advice: str) -> str:
+    """Return a message and advice as two sentences."""
+    return f"{message} {advice}" if message.endswith((".", "!", "?", "…")) else f"{message}. {advice}"
