@@ -137,7 +137,6 @@ def _mcp(tool: McpTool, listed: Mapping[str, McpListTools]) -> Iterator[OfferedT
 
 def is_allowed(tool: McpTool, listed: McpListedTool) -> bool:
     """Return whether an MCP tool is one of ``allowed_tools`` (Tools, MCP). All are by default."""
-    """Return whether ``allowed_tools`` has a tool of an MCP server (Tools, MCP)."""
     allowed = tool.allowed_tools
     if isinstance(allowed, McpToolFilter):
         return _fits(allowed, listed)

@@ -26,9 +26,9 @@ import anyio
 import attrs
 
 from ..exceptions import APIError, ResponsesProtoError, UsageError
-from ..models.response import InputTokensDetails, OutputTokensDetails, Usage
 from ..models.tools import ToolChoiceAllowed
 from ..protocol._requests import INVALID, invalid
+from ..tools.loop import add_usage
 from ._failures import bad_gateway, failure_for_client
 from ._hosted import stand_ins
 from ._hosts import AllowedHosts
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from ..models.items import Item
     from ..models.request import CreateResponse
+    from ..models.response import Usage
     from ..server.reply import Reply
     from ..tools.executors import ToolExecutor
 
@@ -321,7 +322,7 @@ class _Answer:
             await reply.fail(code, failure.message, type=type_, param=failure.param, usage=self._usage)
             return None
         self._last_usage = decoder.usage
-        self._usage = _sum(self._usage, decoder.usage)
+        self._usage = add_usage(self._usage, decoder.usage)
         return decoder
 
 
@@ -332,22 +333,3 @@ def _key_in(headers: Mapping[str, str]) -> str:
         message = "Send your API key for the model's server: 'Authorization: Bearer ...'."
         raise APIError.for_status(401)(message, status=401, type=INVALID, code="invalid_api_key")
     return key.strip()
-
-
-def _sum(before: Usage | None, turn: Usage | None) -> Usage | None:
-    """Return the usage of several turns."""
-    if before is None or turn is None:
-        return before or turn
-    return Usage(
-        input_tokens=before.input_tokens + turn.input_tokens,
-        output_tokens=before.output_tokens + turn.output_tokens,
-        total_tokens=before.total_tokens + turn.total_tokens,
-        input_tokens_details=InputTokensDetails(
-            cached_tokens=before.input_tokens_details.cached_tokens + turn.input_tokens_details.cached_tokens,
-            cache_write_tokens=(before.input_tokens_details.cache_write_tokens or 0)
-            + (turn.input_tokens_details.cache_write_tokens or 0),
-        ),
-        output_tokens_details=OutputTokensDetails(
-            reasoning_tokens=before.output_tokens_details.reasoning_tokens + turn.output_tokens_details.reasoning_tokens
-        ),
-    )

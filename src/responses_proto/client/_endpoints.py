@@ -290,8 +290,6 @@ class Endpoints:
 
     # Internal
 
-    # Internal
-
     def _content(
         self, cls: type[_M], request: _M | JSONObject | None, fields: Mapping[str, Any], verb: Verb | None = None
     ) -> _M | dict[str, Any]:

@@ -43,6 +43,7 @@ __all__ = [
     "STDLIB",
     "JSONBackend",
     "check_structure",
+    "compact",
     "default_backend",
     "has_more_values",
     "may_have_large_integer",
@@ -108,6 +109,11 @@ def _orjson_loads_fast(text: bytes | bytearray | memoryview | str) -> Any:
 
 def _orjson_loads(text: bytes | bytearray | memoryview | str) -> Any:
     return _stdlib_loads(text) if may_have_large_integer(text) else _orjson_loads_fast(text)
+
+
+def compact(value: Any) -> str:
+    """Return JSON text without spaces, as Python writes it: with halves of characters, ``NaN`` and infinities."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _orjson_dumps(value: Any) -> bytes:

@@ -122,7 +122,6 @@ class AccessRecord:
         self._started = time.monotonic()
 
     def log(self) -> None:
-        """Write the record."""
         if not _log.isEnabledFor(logging.INFO):
             return
         scope = self._scope

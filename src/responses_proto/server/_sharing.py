@@ -244,7 +244,6 @@ class LeasedStore:
         self._next_number = max([self._next_number, *(event.sequence_number + 1 for event in events)])
 
     async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool:
-        """Append items to a conversation; see :meth:`Store.add_items`."""
         return await self._store.add_items(conversation_id, items)
 
     def let_go(self) -> None:

@@ -66,17 +66,11 @@ class TaskStore(Protocol):
         *,
         events: Sequence[WireEvent] = (),
         conversation_items: Sequence[Item] = (),
-    ) -> None:
-        """See :meth:`Store.save`."""
-        ...
+    ) -> None: ...
 
-    async def add_events(self, response_id: str, events: Sequence[WireEvent]) -> None:
-        """See :meth:`Store.add_events`."""
-        ...
+    async def add_events(self, response_id: str, events: Sequence[WireEvent]) -> None: ...
 
-    async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool:
-        """See :meth:`Store.add_items`."""
-        ...
+    async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool: ...
 
 
 INTERNAL_ERROR_MESSAGE: Final = "The server met an error while it worked on the request."

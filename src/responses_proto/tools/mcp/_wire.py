@@ -14,13 +14,14 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from ...codec._json import compact
 from ...exceptions import ResponsesProtoError
 from ...models.content import InputFile, InputImage, InputText
 from ...models.tools import FunctionTool
 from ...schema._strict import fits_strict
 from ...typing import UNSET
 from ..output import ToolOutput
-from ._json import as_list, dumps, loads
+from ._json import as_list, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -136,9 +137,9 @@ def output_of(result: _Wire, *, structured: StructuredText = "when_blank") -> To
         said = [block["text"] for block in blocks if _is_text(block)]
         if not "".join(said).strip():
             parts = [part for part in parts if not isinstance(part, InputText) or part.text.strip()]
-            parts.insert(0, InputText(text=dumps(value)))
+            parts.insert(0, InputText(text=compact(value)))
         elif structured == "always" and not any(_repeats(text, value) for text in said):
-            parts.insert(0, InputText(text=dumps(value)))
+            parts.insert(0, InputText(text=compact(value)))
     return ToolOutput(_text_or_parts(parts), failed=result.get("isError") is True, value=value)
 
 
@@ -178,7 +179,7 @@ def _blocks(content: Any) -> list[_Wire]:
     return [
         cast("_Wire", block)
         if isinstance(block, Mapping)
-        else {"type": "text", "text": block if isinstance(block, str) else dumps(block)}
+        else {"type": "text", "text": block if isinstance(block, str) else compact(block)}
         for block in (content if as_list(content) is not None else [content])
     ]
 
@@ -208,7 +209,7 @@ def _part(block: _Wire) -> Content:
     try:
         return _PARTS[block["type"]](block)
     except (AttributeError, KeyError, TypeError, ValueError):
-        return InputText(text=dumps(block))
+        return InputText(text=compact(block))
 
 
 def _text(block: _Wire) -> Content:
@@ -242,7 +243,7 @@ _LINK_FIELDS: Final = ("uri", "name", "title", "description", "mimeType", "size"
 def _link(block: _Wire) -> Content:
     # Not a `file_url`: the Responses server would fetch any address that a tool names, and could not reach most of
     # them.
-    return InputText(text=dumps({key: block[key] for key in _LINK_FIELDS if block.get(key) is not None}))
+    return InputText(text=compact({key: block[key] for key in _LINK_FIELDS if block.get(key) is not None}))
 
 
 _PARTS: Final[Mapping[object, Callable[[_Wire], Content]]] = {
