@@ -39,7 +39,6 @@ class SmallBody:
         self._data = data
 
     async def bytes(self) -> bytes:
-        """Return the body."""
         return self._data
 
 

@@ -67,7 +67,6 @@ class TaskHolder:
 
     @property
     def ended(self) -> bool:
-        """Whether the task has ended."""
         return self._ended.is_set()
 
     def start(self) -> None:

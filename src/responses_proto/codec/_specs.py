@@ -73,12 +73,10 @@ class ValueSpec:
 
 
 def is_model(tp: Any) -> bool:
-    """Return whether ``tp`` is a model class."""
     return isinstance(tp, type) and issubclass(tp, Model)
 
 
 def is_model_union(tp: Any) -> bool:
-    """Return whether ``tp`` is a union with at least one model class."""
     return get_origin(tp) in (Union, types.UnionType) and any(is_model(arm) for arm in get_args(tp))
 
 

@@ -61,7 +61,6 @@ class TextBuffer:
         """Whether a ``done`` event gave the whole text."""
 
     def write(self, piece: str) -> None:
-        """Append a piece."""
         if self._buffer is None:
             self._buffer = io.StringIO()
             self._buffer.write(self._text or "")

@@ -48,7 +48,6 @@ class ShapeError(Exception):
 
 
 def one_line(text: object) -> str:
-    """Return a text on one line."""
     return " ".join(str(text).split())
 
 
@@ -92,12 +91,10 @@ def path_of(steps: Iterable[str | int]) -> str:
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
-    """Return whether a JSON value is an object."""
     return type(value) is dict
 
 
 def is_array(value: object) -> TypeGuard[list[Any]]:
-    """Return whether a JSON value is an array."""
     return type(value) is list
 
 

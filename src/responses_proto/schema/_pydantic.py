@@ -73,7 +73,6 @@ class PydanticShape(Shape):
 
     @property
     def is_object(self) -> bool:
-        """Whether its values are JSON objects."""
         return self.top.get("type") == "object"
 
     @functools.cached_property

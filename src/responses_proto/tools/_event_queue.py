@@ -39,7 +39,6 @@ class EventQueue(Generic[T]):
         return len(self._events)
 
     def put(self, event: T) -> None:
-        """Append an event."""
         self._events.append(event)
         self._readable.set()
 

@@ -87,7 +87,6 @@ class DecodedReply:
             self._decoded = _through(self._stages, data)
 
     async def aclose(self) -> None:
-        """Close the reply."""
         await self._reply.aclose()
 
 

@@ -104,7 +104,6 @@ class PoolTransport(httpx.AsyncBaseTransport):
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, and return the response when its head has arrived."""
         url = request.url
         response: Any = await self._pool.handle_async_request(
             httpcore.Request(
@@ -123,7 +122,6 @@ class PoolTransport(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        """Close all connections."""
         await self._pool.aclose()
 
 

@@ -137,14 +137,12 @@ class MemorySocket:
             return b""
 
     async def write(self, buffer: bytes) -> None:
-        """Send bytes."""
         try:
             await self._to_server.send(buffer)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
             raise unsafe(TransportError("the connection broke: the server closed it")) from None
 
     async def aclose(self) -> None:
-        """Close the connection."""
         self.close()
 
     def close(self) -> None:
@@ -186,7 +184,6 @@ class MemoryReply:
         raise unsafe(StreamTruncated("the server closed the connection before the end of its answer"))
 
     async def aclose(self) -> None:
-        """Close the connection."""
         self._closed = True
         self._exchange.leave()
 
