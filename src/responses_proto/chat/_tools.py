@@ -40,18 +40,6 @@ if TYPE_CHECKING:
     from ..typing import JSONObject
     from .profiles import ChatProfile
 
-__all__ = [
-    "CUSTOM_INPUT",
-    "TOOLS",
-    "OfferedTool",
-    "chat_tool_choice",
-    "chat_tools",
-    "is_allowed",
-    "needs_approval",
-    "offered_tools",
-    "safe_name",
-]
-
 _Wire: TypeAlias = dict[str, Any]
 
 _MAX_NAME: Final = 64

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from .transport.base import Transport
     from .transport.http import HTTPClient
 
-__all__ = ["make_core"]
-
 
 def make_core(
     base_url: str | None,

@@ -37,18 +37,6 @@ except ImportError:  # the extra `speed` is not installed
 else:
     _orjson = orjson
 
-__all__ = [
-    "EXCERPT",
-    "ORJSON",
-    "STDLIB",
-    "JSONBackend",
-    "check_structure",
-    "compact",
-    "default_backend",
-    "has_more_values",
-    "may_have_large_integer",
-]
-
 EXCERPT: Final = 80
 """The greatest length of an excerpt in an error, in characters."""
 _OUTLINE: Final = bytes(48 if byte in b"0123456789" else 44 if byte in b",]} \t\r\n" else 120 for byte in range(256))

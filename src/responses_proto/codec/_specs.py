@@ -17,8 +17,6 @@ import attrs
 from ..models._base import Model, Unknown
 from ..typing import UNSET, Unset
 
-__all__ = ["FieldSpec", "ModelSpec", "ValueSpec", "is_model", "is_model_union", "model_spec", "tag_of", "value_spec"]
-
 _SCALARS: Final = (str, int, float, bool)
 _LISTS: Final = (list, collections.abc.Sequence, tuple)
 _MAPS: Final = (dict, collections.abc.Mapping)

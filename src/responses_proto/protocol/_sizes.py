@@ -16,8 +16,6 @@ from .state import DELTA_FIELDS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["TEXT_NAMES", "UNBOUNDED", "check_answer", "check_items", "check_statement"]
-
 UNBOUNDED: Final = Limits(**{field.name: sys.maxsize for field in attrs.fields(Limits)})
 """Limits that nothing exceeds."""
 _LISTS: Final = ("output", "data")

@@ -26,20 +26,6 @@ if TYPE_CHECKING:
 
     from ._merge import OnDifference
 
-__all__ = [
-    "TEXT_FIELDS",
-    "CommandOutput",
-    "Names",
-    "PartList",
-    "SnapshotItem",
-    "SnapshotPart",
-    "TextBuffer",
-    "field_of",
-    "list_at",
-    "part_of",
-    "text_of",
-]
-
 _MAX_NAMES: Final = 16  # of one item: some servers give it another id with every event
 
 

@@ -7,18 +7,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = [
-    "ShapeError",
-    "is_array",
-    "is_object",
-    "json_type",
-    "one_line",
-    "path_of",
-    "shape_error",
-    "shown",
-    "type_error",
-]
-
 _MAX_SHOWN_CHARS: Final = 60
 
 

@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from ..models._base import Model
     from ._shapes import Schema
 
-__all__ = ["DIALECT", "ModelSchemas", "is_wire_type", "wire_schema"]
-
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 """The ``$schema`` of the schemas."""
 

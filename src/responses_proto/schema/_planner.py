@@ -58,8 +58,6 @@ if TYPE_CHECKING:
     from ..typing import JSONObject
     from ._metadata import Constraint
 
-__all__ = ["add_type", "object_of", "shape_of", "type_name"]
-
 T = TypeVar("T")
 
 _ARRAYS: Final[dict[Any, Any]] = {

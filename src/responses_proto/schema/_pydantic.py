@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from ._shapes import Definitions, ReadCache, Schema
 
-__all__ = ["PydanticShape", "is_pydantic_like", "to_strict"]
-
 _REFERENCE: Final = "#/$defs/"
 
 

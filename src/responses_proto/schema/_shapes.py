@@ -42,34 +42,6 @@ if TYPE_CHECKING:
 
     from ._metadata import Constraint
 
-__all__ = [
-    "ANYTHING",
-    "LAX_SCALARS",
-    "SCALARS",
-    "Alias",
-    "Array",
-    "Choice",
-    "Constrained",
-    "Definitions",
-    "Dictionary",
-    "Object",
-    "ObjectField",
-    "ReadCache",
-    "Scalar",
-    "Schema",
-    "Shape",
-    "Tuple",
-    "Union",
-    "WithDescription",
-    "accepts_null",
-    "any_of",
-    "enum_schema",
-    "has_value",
-    "root_schema",
-    "unwrap",
-    "with_description",
-]
-
 Schema: TypeAlias = dict[str, Any]
 """A JSON Schema as a JSON object."""
 

@@ -15,8 +15,6 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["BOUNDS", "FORMATS", "NO_ANY", "NO_FREE_KEYS", "UNSUPPORTED", "fits_strict", "is_portable_pattern"]
-
 BOUNDS: Final = (
     "multipleOf", "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "minItems", "maxItems",
 )  # fmt: skip

@@ -40,27 +40,6 @@ if TYPE_CHECKING:
     from ._task import EventSink
     from .stores import WireEvent
 
-__all__ = [
-    "ASGI",
-    "JSON_HEADERS",
-    "ASGIMessage",
-    "ClientDisconnected",
-    "DeferredJSON",
-    "EventStreamResponse",
-    "JSONResponse",
-    "Receive",
-    "Scope",
-    "Send",
-    "catch_errors",
-    "check_content_type",
-    "error_response",
-    "json_response",
-    "no_response",
-    "path_param",
-    "read_bytes",
-    "with_whole_segments",
-]
-
 Scope: TypeAlias = MutableMapping[str, Any]
 ASGIMessage: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[ASGIMessage]]

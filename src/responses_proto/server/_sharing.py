@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from ..models.items import Item
     from .stores import SharedStore, Signal, StoredResponse, WireEvent
 
-__all__ = ["LeaseLostError", "LeasedStore", "Sharing"]
-
 _T = TypeVar("_T")
 
 _LEASED: Final = 0.75  # of `lease_seconds`, as are the next two

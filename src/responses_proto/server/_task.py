@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from ._relayed import Ending
     from .stores import Store
 
-__all__ = ["INTERNAL_ERROR_MESSAGE", "EventSink", "Handler", "ResponseTask", "failure_events", "internal_error"]
-
 Handler: TypeAlias = "Callable[[CreateResponse, Reply], Awaitable[None]]"
 """Answers one request; see :mod:`responses_proto.server.reply`. May raise an ``APIError``.
 

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from ..models.response import Response
     from .stores import SharedStore, Signal, Store, WireEvent
 
-__all__ = ["SharedTenantStore", "TenantStore", "id_in_store", "prefix_of", "split_id", "tenant_store"]
-
 _PREFIXED: Final = re.compile(r"(t-[0-9a-f]{40}\.)(.*)", re.DOTALL)
 
 

@@ -26,8 +26,6 @@ from ..models.tools import TOOL_TYPES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["Redaction", "safe_headers", "safe_query"]
-
 _SAFE_HEADERS: Final = frozenset(
     {"accept", "accept-encoding", "content-type", "date", "idempotency-key", "openai-processing-ms", "openai-version"}
     | {"request-id", "retry-after", "retry-after-ms", "server", "user-agent", "x-request-id"}

@@ -16,8 +16,6 @@ import anyio
 
 from ..exceptions import LocalProtocolError
 
-__all__ = ["EventQueue"]
-
 T = TypeVar("T")
 
 

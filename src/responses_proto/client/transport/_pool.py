@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Iterable
 
-__all__ = ["ChunkDecoder", "EventConnection", "PoolTransport"]
-
 _STATUS_LINE: Final = b"HTTP/1.1 200 "
 _DIRECT: Final = (
     re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n", re.IGNORECASE),

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-__all__ = ["ReadTimer", "on_asyncio"]
-
 _SLACK: Final = 0.001  # seconds that a wait may take longer, so that rounding does not move the timer
 
 

@@ -22,26 +22,6 @@ if TYPE_CHECKING:
     from ...models.conversations import Conversation
     from ...models.events import Event
 
-__all__ = [
-    "HistoryLink",
-    "SharedStore",
-    "Signal",
-    "Store",
-    "StoredResponse",
-    "WireEvent",
-    "as_shared",
-    "decode_link",
-    "decode_stored",
-    "encode",
-    "encode_stored",
-    "item_ids",
-    "item_key",
-    "limiter_in",
-    "unavailable",
-    "wire_event",
-    "wire_events",
-]
-
 
 class WireEvent(NamedTuple):
     """An event as it goes over the wire. It is encoded once, for the store and for every client that reads it."""

@@ -51,8 +51,6 @@ if TYPE_CHECKING:
 
     from redis.client import PubSub
 
-__all__ = ["RedisStore"]
-
 _T = TypeVar("_T")
 
 _SCRIPT: Final = """

@@ -50,8 +50,6 @@ from ._changes import Changes
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
-__all__ = ["SQLiteStore"]
-
 _T = TypeVar("_T")
 
 _log: Final = logging.getLogger(__name__)

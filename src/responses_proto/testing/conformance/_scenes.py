@@ -13,8 +13,6 @@ from ..fake.answers import Answer
 from ..fake.dialects import DIALECTS
 from ..fake.faults import Fault
 
-__all__ = ["Scene", "all_scenes"]
-
 _Events: TypeAlias = list[dict[str, Any]]
 
 COMPLETED: Final = frozenset({"completed"})

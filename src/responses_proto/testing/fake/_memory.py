@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from ...client.transport.base import NetworkStream, WireReply, WireRequest
 
-__all__ = ["MemoryEnd", "MemoryExchange", "MemoryReply", "MemoryTransport", "not_running"]
-
 _MAX_BUFFERED: Final = 8  # pieces of a body that were sent and not received yet; the server then waits
 
 

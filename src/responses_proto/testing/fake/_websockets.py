@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from ...typing import JSONObject
     from ._sockets import Connection
 
-__all__ = ["MessageExchange", "WebSocket", "handshake_headers"]
-
 
 def handshake_headers(request: Request) -> dict[str, str]:
     """Return the headers of the answer that accepts a WebSocket (RFC 6455, 4.2.2)."""

@@ -13,8 +13,6 @@ from typing import Any, Final
 from ...codec import default_backend
 from ...exceptions import DecodeError, LimitExceeded
 
-__all__ = ["Lines", "LongLine", "as_list", "loads", "request_id_in", "whole_characters"]
-
 _EDGE: Final = 256
 """Bytes of the beginning and of the end of a line that are kept of a line that is too long."""
 _ESCAPE: Final = re.compile(

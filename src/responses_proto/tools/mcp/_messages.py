@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
     from ...limits import Limits
 
-__all__ = ["RequestId", "failure_message", "messages_of", "raw_result", "watched"]
-
 RequestId: TypeAlias = int | str
 
 _CARRIER: Final = "responses_proto/result"

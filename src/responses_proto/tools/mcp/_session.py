@@ -49,8 +49,6 @@ if TYPE_CHECKING:
     from ...limits import Limits
     from ._transports import McpTransport
 
-__all__ = ["McpPeer", "Session"]
-
 McpPeer: TypeAlias = Client | ClientSession
 """What sends the requests. Both classes call tools in the same way."""
 

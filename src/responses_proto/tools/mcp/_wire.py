@@ -28,16 +28,6 @@ if TYPE_CHECKING:
 
     from ...models.content import Content
 
-__all__ = [
-    "OfferedTools",
-    "StructuredText",
-    "fits_name",
-    "make_offer",
-    "output_of",
-    "output_of_error",
-    "parts_of",
-]
-
 StructuredText: TypeAlias = Literal["when_blank", "always"]
 """When the model reads the structured content of a result: if there is no other text, or always."""
 _Wire: TypeAlias = Mapping[str, Any]
