@@ -20,10 +20,11 @@ from __future__ import annotations
 import importlib.util
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
 import attrs
+from anyio.abc import AsyncResource
 
 from ..exceptions import APIError, ResponsesProtoError, UsageError
 from ..models.tools import ToolChoiceAllowed
@@ -39,7 +40,6 @@ from .upstream import ChatUpstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from types import TracebackType
 
     from ..models.items import Item
     from ..models.request import CreateResponse
@@ -56,7 +56,7 @@ _MODELS_TIMEOUT: Final = 10.0
 _log: Final = logging.getLogger(__name__)
 
 
-class ChatBridge:
+class ChatBridge(AsyncResource):
     """Answers requests with providers of Chat Completions. Pass it to :class:`~responses_proto.server.ResponsesApp`.
 
     - ``upstreams``: one upstream for all models; or several by name, which are chosen by the model ``name/model``.
@@ -108,14 +108,6 @@ class ChatBridge:
         self._unknown_parameters: Literal["refuse", "pass"] = unknown_parameters
         self._listings = Listings()
         self._known_models: dict[str, tuple[float, list[str]]] = {}
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Close the connections of all upstreams. Idempotent."""
