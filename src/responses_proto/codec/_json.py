@@ -75,6 +75,11 @@ def _stdlib_dumps(value: Any) -> bytes:
         return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
+def compact(value: Any) -> str:
+    """Return JSON text without spaces, as Python writes it: with halves of characters, ``NaN`` and infinities."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def may_have_large_integer(text: bytes | bytearray | memoryview | str) -> bool:
     """Return whether a JSON text may contain an integer beyond 64 bits: whether a number ends in 19 digits or more.
 
@@ -97,11 +102,6 @@ def _orjson_loads_fast(text: bytes | bytearray | memoryview | str) -> Any:
 
 def _orjson_loads(text: bytes | bytearray | memoryview | str) -> Any:
     return _stdlib_loads(text) if may_have_large_integer(text) else _orjson_loads_fast(text)
-
-
-def compact(value: Any) -> str:
-    """Return JSON text without spaces, as Python writes it: with halves of characters, ``NaN`` and infinities."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _orjson_dumps(value: Any) -> bytes:
