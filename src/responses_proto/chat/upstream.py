@@ -16,6 +16,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 import attrs
+from anyio.abc import AsyncResource
 
 from ..client._calls import Attempts, CallOptions
 from ..client._core import make_core
@@ -56,7 +57,7 @@ _RETRY: Final = RetryPolicy(attempts=2, max_retry_after=0.5)
 """A client waits meanwhile, and can repeat its request itself: only what is over in a moment is waited for here."""
 
 
-class ChatUpstream:
+class ChatUpstream(AsyncResource):
     """A provider of Chat Completions. Any number of tasks can use it at the same time.
 
     - ``base_url``: the part of the URL before ``/chat/completions``. Default: that of ``profile``.
@@ -128,14 +129,6 @@ class ChatUpstream:
     def limits(self) -> Limits:
         """The bounds on what the provider sends."""
         return self._core.limits
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Close the connections. Idempotent."""

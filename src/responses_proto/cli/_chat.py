@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from ..client.client import ResponsesClient
     from ..models.items import Item
 
-__all__ = ["Chat"]
-
 _PROMPT: Final = "> "
 _POLL: Final = 0.1  # seconds: an interruption does not end the waiting for an answer by itself
 _HELP: Final = "/new begins another conversation, /quit or Ctrl-D ends the program, Ctrl-C stops an answer.\n"

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from ..testing.conformance.clients import ClientReport, SceneResult
     from ..testing.conformance.servers import Check, ServerReport
 
-__all__ = ["ReportFormat", "check", "check_client", "printable", "write_report"]
-
 _WARNINGS_ONLY: Final = 3
 _NOT_CHECKED: Final = 4
 _BLOCKED: Final = frozenset({"unreachable", "unauthorized", "unavailable"})

@@ -31,17 +31,6 @@ from ._output import discard_output
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = [
-    "INTERRUPTED",
-    "TERMINATED",
-    "WRONG_USAGE",
-    "CommandError",
-    "describe",
-    "one_line_errors",
-    "print_error",
-    "with_advice",
-]
-
 WRONG_USAGE: Final = 2
 INTERRUPTED: Final = 130  # 128 + SIGINT, as in shells
 TERMINATED: Final = 143  # 128 + SIGTERM

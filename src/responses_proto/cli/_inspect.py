@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from ..testing.conformance.timeline import ItemBar, Recording, Timeline
 
-__all__ = ["inspect", "read_recordings"]
-
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 _LABEL: Final = 28  # columns
 _DIFFED: Final = 2000  # events of each recording that are compared

@@ -24,25 +24,6 @@ if TYPE_CHECKING:
 
     from ..models.content import Content
 
-__all__ = [
-    "SCRIPTED_MODEL",
-    "BaseURL",
-    "Files",
-    "Images",
-    "Instructions",
-    "Key",
-    "Model",
-    "Previous",
-    "PromptArgument",
-    "ProviderName",
-    "Question",
-    "ToolNames",
-    "client_of",
-    "find_tool",
-    "model_of",
-    "read_prompt",
-]
-
 SCRIPTED_MODEL: Final = "scripted"
 _DEFAULT_MODELS: Final = {"openai": "gpt-5-mini", "huggingface": HUGGINGFACE_MODEL}
 

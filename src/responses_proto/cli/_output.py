@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 
     from ..models.response import Response
 
-__all__ = ["Format", "StreamPrinter", "as_text", "discard_output", "print_stream", "write"]
-
 _SIMILAR: Final = 0.9  # of 1: how similar the name of an unknown event is to a known one if it is a misspelling
 
 

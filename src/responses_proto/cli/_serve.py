@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
     from ._config import ServeSettings
 
-__all__ = ["serve_with"]
-
 _DELAY: Final = 0.02  # seconds between two words of the scripted model
 _LOG_FORMATS: Final = ("text", "json")
 

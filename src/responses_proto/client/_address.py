@@ -16,8 +16,6 @@ from .transport._errors import origin, public_url
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["check_headers", "endpoint_url", "normalize_base_url", "resolve_endpoint", "split_userinfo"]
-
 _CUSTOM: Final = Provider(name="server", key_needed=False)
 _BASE_URL: Final = "RESPONSES_BASE_URL"
 _API_KEY: Final = "RESPONSES_API_KEY"

@@ -56,18 +56,6 @@ if TYPE_CHECKING:
     from ._keys import KeySource
     from .gate import Gate, GatePlace
 
-__all__ = [
-    "Attempts",
-    "CallFields",
-    "CallOptions",
-    "ClientCore",
-    "ClientState",
-    "PreparedCall",
-    "Query",
-    "merge_fields",
-    "query_params",
-]
-
 _IDEMPOTENCY_KEY: Final = "idempotency-key"
 _MADE_FROM_REPLIES: Final = (APIError, DecodeError, LimitExceeded, NotAnEventStream)
 _NO_BODY: Final = SmallBody(b"")

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from .transport.base import Transport
     from .transport.http import HTTPClient
 
-__all__ = ["make_core"]
-
 _ELSEWHERE: Final = "for another server pass base_url=..., or set RESPONSES_BASE_URL (`responses-proto serve` starts one that needs no key)"
 
 

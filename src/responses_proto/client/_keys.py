@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ..providers import Provider
     from .transport.base import WireRequest
 
-__all__ = ["ApiKey", "KeySource"]
-
 ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
 """An API key, or a function, sync or async, that returns the current one."""
 

@@ -15,8 +15,6 @@ from ..typing import UNSET
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Verb", "with_developer_role", "with_stream"]
-
 Verb: TypeAlias = Literal["create", "parse", "stream", "run", "map"]
 """A method of the client that creates responses."""
 

@@ -37,17 +37,6 @@ except ImportError:  # the extra `speed` is not installed
 else:
     _orjson = orjson
 
-__all__ = [
-    "EXCERPT",
-    "ORJSON",
-    "STDLIB",
-    "JSONBackend",
-    "check_structure",
-    "default_backend",
-    "has_more_values",
-    "may_have_large_integer",
-]
-
 EXCERPT: Final = 80
 """The greatest length of an excerpt in an error, in characters."""
 _OUTLINE: Final = bytes(48 if byte in b"0123456789" else 44 if byte in b",]} \t\r\n" else 120 for byte in range(256))
@@ -84,6 +73,11 @@ def _stdlib_dumps(value: Any) -> bytes:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:  # a lone surrogate has no UTF-8 encoding, but a JSON escape
         return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+
+
+def compact(value: Any) -> str:
+    """Return JSON text without spaces, as Python writes it: with halves of characters, ``NaN`` and infinities."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def may_have_large_integer(text: bytes | bytearray | memoryview | str) -> bool:

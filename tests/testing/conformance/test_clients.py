@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -21,8 +20,6 @@ from responses_proto.testing.conformance.clients import scene_names
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-ClientFunction: TypeAlias = Callable[[str], Awaitable[dict[str, Any]]]
 
 
 async def ours(url: str) -> dict[str, Any]:

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from ...exceptions import RetrySafety
     from ..timeouts import Timeouts
 
-__all__ = ["deadline_exceeded", "origin", "public_url", "reading_error", "sending_error", "unsafe"]
-
 _E = TypeVar("_E", bound=ResponsesProtoError)
 
 

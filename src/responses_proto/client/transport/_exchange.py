@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ...limits import Limits
     from .base import Transport, WireReply, WireRequest
 
-__all__ = ["CLOSING", "Closable", "Drain", "Exchange", "shut"]
-
 CLOSING: Final = 1.0
 """Seconds that closing a connection may take. Then it is left to the operating system."""
 _ERROR_BODY_TIME: Final = 10.0  # seconds to wait for the body of an error

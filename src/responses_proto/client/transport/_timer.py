@@ -6,8 +6,6 @@ import asyncio
 import time
 from typing import Final
 
-__all__ = ["ReadTimer", "on_asyncio"]
-
 _SLACK: Final = 0.001  # seconds that a wait may take longer, so that rounding does not move the timer
 
 

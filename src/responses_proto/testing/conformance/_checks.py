@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from ...models.items import FunctionCall
     from ._probe import JSONDict, Probe
 
-__all__ = ["CHECKS", "ServerCheck"]
-
 _POLL_INTERVAL: Final = 0.01  # seconds between two polls of a background response; doubles …
 _MAX_POLL_INTERVAL: Final = 1.0  # … up to this
 _WEATHER: Final = FunctionTool(

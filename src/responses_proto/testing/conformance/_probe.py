@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from .fields import Profile
     from .streams import StreamReport
 
-__all__ = ["NOT_OFFERED", "CheckFailed", "JSONDict", "Probe", "ProbeReply", "Skipped"]
-
 M = TypeVar("M", bound=Model)
 
 JSONDict: TypeAlias = dict[str, Any]

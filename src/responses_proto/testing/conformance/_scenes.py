@@ -13,8 +13,6 @@ from ..fake.answers import Answer
 from ..fake.dialects import DIALECTS
 from ..fake.faults import Fault
 
-__all__ = ["CLEAN", "Scene", "all_scenes"]
-
 _Events: TypeAlias = list[dict[str, Any]]
 
 CLEAN: Final = "clean"
