@@ -280,7 +280,7 @@ class ChatMessages:
                 details = default_backend().loads(item.encrypted_content.removeprefix(DETAILS_PREFIX))
             except (DecodeError, LimitExceeded):
                 return  # a client has changed it: the provider then goes on without
-            turn.details += objects(details) if isinstance(details, list) else []
+            turn.details += [] if isinstance(details, dict) else objects(details)
 
     # Calls and outputs
 
