@@ -114,3 +114,17 @@ def test_the_hugging_face_dialect_sends_them_as_system() -> None:
             assert [request.json["input"][0]["role"] for request in server.requests] == ["system"] * 3
 
     anyio.run(test)
+
+
+@pytest.mark.parametrize("wrong", ["resp_1", None, {"id": "resp_1"}])
+def test_what_cannot_be_resumed_is_refused(wrong: Any) -> None:
+    client = ResponsesClient("http://127.0.0.1:9/v1", "key")
+    with pytest.raises(UsageError, match=r"Cursor\('resp_"):
+        client.resume(wrong)
+
+
+@pytest.mark.parametrize("single", ["Hello", b"Hello", {"model": "m", "input": "x"}, CreateResponse(model="m")])
+def test_one_request_is_not_many(single: Any) -> None:
+    client = ResponsesClient("http://127.0.0.1:9/v1", "key")
+    with pytest.raises(UsageError, match=r"map\(\[request\]\)"):
+        client.map(single)

@@ -495,11 +495,13 @@ class ResponsesClient(Endpoints):
         - ``on_progress``: called after each request that has ended, with a :class:`BatchProgress`.
         - ``retry``: without it, a request is sent at least ten times, because a gate has one refused now and then.
 
-        Raises ``TypeError`` for an unknown field. Iterating raises ``UsageError`` for a file that is no journal or is in use, and ``OSError``.
+        Raises ``TypeError`` for an unknown field, and ``UsageError`` for a single request. Iterating raises ``UsageError`` for a file that is no journal or is in use, and ``OSError``.
         """
         from .batch import Batch  # noqa: PLC0415 - loaded only by callers that send many
 
         merge_fields(CreateResponse, None, fields)  # raises for an unknown field
+        if isinstance(requests, str | bytes | dict | CreateResponse):
+            raise UsageError(f"map expects several requests, got {requests!r:.80}: map([request])")
         core = self._open_core()
         policy = attrs.evolve(
             core.retry, attempts=max(core.retry.attempts, _ATTEMPTS_IN_BATCH), max_total_delay=_DELAY_IN_BATCH
@@ -537,7 +539,8 @@ class ResponsesClient(Endpoints):
 
         Events that the server repeats are left out. ``on_abandon`` is that of :meth:`stream`.
 
-        Raises ``LocalProtocolError`` if there is no cursor, if the stream is still in use, or if the response has ended.
+        Raises ``LocalProtocolError`` if there is no cursor, if the stream is still in use, or if the response has ended, and
+        ``UsageError`` for anything else.
         """
         accumulator, output = None, None
         if isinstance(interrupted, EventStream):
@@ -545,8 +548,12 @@ class ResponsesClient(Endpoints):
             cursor, accumulator = interrupted.detach()
         elif isinstance(interrupted, Cursor):
             cursor = interrupted
-        else:
+        elif hasattr(interrupted, "cursor"):
             cursor = interrupted.cursor
+        else:
+            raise UsageError(
+                f"resume expects a Cursor, a stream or an error, got {interrupted!r:.80}: Cursor('resp_...')"
+            )
         if cursor is None:
             raise LocalProtocolError("nothing to resume: no event with a response id was received")
         core = self._open_core()

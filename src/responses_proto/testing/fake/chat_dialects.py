@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, cast
 import attrs
 
 from ...codec import default_converter
+from ...exceptions import UsageError
 from ...protocol.emitter import split_words
 from .faults import Fault
 
@@ -416,6 +417,8 @@ def _add_usage(chunks: list[_Wire], turn: ChatTurn, dialect: ChatDialect, model:
             chunks.append({**_ENVELOPE, "model": model, "choices": [], "timings": timings})
 
 
-def completed(turn: ChatTurn | str) -> ChatTurn:
-    """Return a turn; a text becomes the turn that says it."""
+def completed(turn: object) -> ChatTurn:
+    """Return a turn; a text becomes the turn that says it. Raises ``UsageError`` for anything else."""
+    if not isinstance(turn, ChatTurn | str):
+        raise UsageError(f"a turn must be a text, a ChatTurn or an Answer, got {turn!r:.80}")
     return ChatTurn.say(turn) if isinstance(turn, str) else turn
