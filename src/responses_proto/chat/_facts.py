@@ -188,7 +188,7 @@ def _number(value: object) -> float:
 
 def _bytes(value: object) -> Any:
     values = cast("list[object]", value) if isinstance(value, list) else []
-    return [one for one in values if isinstance(one, int)] if values else UNSET
+    return [one for one in values if isinstance(one, int) and not isinstance(one, bool)] if values else UNSET
 
 
 # ---- usage

@@ -261,3 +261,13 @@ def test_a_stream_may_end_with_the_whole_message() -> None:
     *_, last, _ = write_chunks(turn, dialect)
     (choice,) = last["choices"]
     assert choice["message"] == write_completion(turn, dialect)["choices"][0]["message"]
+
+
+@pytest.mark.parametrize("text_parts", [True, False])
+@pytest.mark.parametrize("style", get_args(ReasoningStyle))
+def test_a_completion_has_reasoning_and_text_in_every_style(style: ReasoningStyle, *, text_parts: bool) -> None:
+    turn = ChatTurn(text=("One", "."), reasoning=("Hm", "."))
+    message = write_completion(turn, ChatDialect(reasoning=style, text_parts=text_parts))["choices"][0]["message"]
+    said = json.dumps(message)
+    assert "One" in said
+    assert "Hm" in said

@@ -231,10 +231,13 @@ def _merge(message: _Wire, delta: _Wire) -> None:
         elif before is None or name in ("id", "name"):
             message[name] = value
         else:
-            # Reasoning between tags is text, what follows may be parts.
-            beside = isinstance(before, str) and isinstance(value, list)
-            start: Any = [{"type": "text", "text": before}] if beside else before
-            message[name] = start + cast("Any", value)
+            # Reasoning may be text where the text is parts, and the other way round.
+            both = isinstance(before, str) is isinstance(value, str)
+            message[name] = before + value if both else _parts(before) + _parts(value)
+
+
+def _parts(content: Any) -> list[_Wire]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _chunk(delta: _Wire, model: str, *, logprobs: _Wire | None = None, finish_reason: str | None = None) -> _Wire:
