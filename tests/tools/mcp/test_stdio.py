@@ -77,6 +77,8 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "cut off": (b'{"jsonrpc": "2.0", "id": <ID>, "result": {"content": [', "cannot be read"),
     "cut off, the id last": (b'{"result": {"content": [}, "jsonrpc": "2.0", "id": <ID>}', "cannot be read"),
     "neither result nor error": (b'{"jsonrpc": "2.0", "id": <ID>}', "neither a result nor an error"),
+    "an error that is a text": (b'{"jsonrpc": "2.0", "id": <ID>, "error": "No credit."}', "No credit."),
+    "an error without a code": (b'{"jsonrpc": "2.0", "id": <ID>, "error": {"message": "No credit."}}', "No credit."),
     "a result that is null": (b'{"jsonrpc": "2.0", "id": <ID>, "result": null}', "neither a result nor an error"),
     "too deep": (b'{"jsonrpc": "2.0", "id": <ID>, "result": ' + b"[" * 999 + b"]" * 999 + b"}", "max_nesting exceeded"),
     "too long": (b'{"jsonrpc": "2.0", "id": <ID>, "result": "' + b"x" * 40_000 + b'"}', "max_event_bytes exceeded"),
