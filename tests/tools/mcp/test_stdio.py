@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import anyio
@@ -96,6 +97,23 @@ def test_answers_that_cannot_be_read_are_errors_at_once(backend: str) -> None:
                     await call(tools, name)
                 assert caught.value.retry_safety == "unsafe"
                 assert (await call(tools, "fine")).output == "fine"
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_is_quoted_of_an_answer_has_no_secret(backend: str) -> None:
+    async def test() -> None:
+        lines = [
+            b'{"jsonrpc": "2.0", "id": <ID>, "error": "Bad token: not-shown-0123"}',
+            b'{"jsonrpc": "2.0", "id": <ID>, "not-shown-0123"}',
+        ]
+        said: dict[str, Any] = {f"t{number}": {"lines": [line]} for number, line in enumerate(lines)}
+        async with raw_stdio(said, env={"TOKEN": "not-shown-0123"}) as tools:
+            for name in said:
+                with pytest.raises(ToolError) as caught:
+                    await call(tools, name)
+                assert "not-shown-0123" not in "".join(traceback.format_exception(caught.value))
 
     run(backend, test)
 
