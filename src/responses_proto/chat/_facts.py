@@ -73,6 +73,8 @@ _MAX_DIGITS: Final = 18  # of a number of tokens
 def choices_of(chunk: _Wire, index: object = None) -> list[_Wire]:
     """Return the choices with an index; by default the first, because one is asked for. Some servers divide it into several."""
     found = objects(chunk.get("choices"))
+    if len(found) == 1 and index is not None:  # as in nearly every chunk
+        return found if (found[0].get("index") or 0) == index else []
     indices = [one.get("index") or 0 for one in found]
     if index is None and indices:
         index = 0 if 0 in indices else indices[0]

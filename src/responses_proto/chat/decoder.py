@@ -304,7 +304,7 @@ class ChatDecoder:
         self.service_tier = string(chunk.get("service_tier")) or self.service_tier
         self._last_chunk = chunk
         choices = choices_of(chunk, self._choice)
-        if choices:
+        if choices and self._choice is None:
             self._choice = choices[0].get("index") or 0
         for choice in choices or [_NO_DETAIL]:
             usage = usage_of(chunk, choice)
@@ -323,12 +323,12 @@ class ChatDecoder:
 
     def _read_choice(self, choice: Mapping[str, Any]) -> None:
         delta = mapping(choice.get("delta"))
-        said = _said_in(delta)
+        said = [name for name, value in delta.items() if value and name != "role"]
         whole = not said and isinstance(choice.get("message"), dict)
         if whole:
             delta = self._unsaid(mapping(choice.get("message")))
-            said = _said_in(delta)
-        else:
+            said = [name for name, value in delta.items() if value and name != "role"]
+        elif not self._deltas.issuperset(said):
             self._deltas.update(said)
         if said == ["content"] and not choice.get("logprobs"):  # most chunks are like this
             self._read_content(delta["content"])
@@ -601,11 +601,6 @@ class ChatDecoder:
         self.ended = True
         self._close_message(status)
         self._events += self._calls.close(status)
-
-
-def _said_in(delta: Mapping[str, Any]) -> list[str]:
-    """Return the fields of a delta that say something."""
-    return [name for name, value in delta.items() if value and name != "role"]
 
 
 def _ending(reason: str | None) -> Literal["max_output_tokens", "content_filter", "error"] | None:
