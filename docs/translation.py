@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from responses_proto.chat import PROFILES
 from responses_proto.chat._messages import CONTENT, ITEMS
 from responses_proto.chat._tools import TOOLS
-from responses_proto.chat.decoder import INCOMPLETE_REASONS
+from responses_proto.chat.decoder import ENDINGS
 from responses_proto.chat.translation import PARAMETERS
 
 if TYPE_CHECKING:
@@ -33,10 +33,9 @@ def lines() -> Iterator[str]:
     yield ""
     yield "| `finish_reason` | response |"
     yield "|---|---|"
-    for reason in dict.fromkeys(INCOMPLETE_REASONS.values()):
-        names = ", ".join(f"`{name}`" for name, means in INCOMPLETE_REASONS.items() if means == reason)
-        yield f"| {names} | `incomplete`, `{reason}` |"
-    yield "| `error` | `failed` |"
+    for reason in dict.fromkeys(ENDINGS.values()):
+        names = ", ".join(f"`{name}`" for name, means in ENDINGS.items() if means == reason)
+        yield f"| {names} | {'`failed`' if reason == 'error' else f'`incomplete`, `{reason}`'} |"
     yield "| any other, or `[DONE]` without one | `completed` |"
     yield "| none, and no `[DONE]` | `failed`: the answer ended in the middle |"
     yield ""

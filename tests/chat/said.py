@@ -89,10 +89,12 @@ def said_by(turn: ChatTurn) -> dict[str, Any]:
     error = "broken" if turn.error is not None else None
     if turn.error is None and turn.finish_reason is None:
         error = "The provider's answer ended in the middle."
+    has_more = any((turn.text, turn.refusal, turn.calls, turn.images, turn.audio))
     return {
         "text": "".join(turn.text),
         "reasoning": "".join(turn.reasoning),
-        "sealed": turn.sealed,
+        # Reasoning that is cut off is not kept for the provider.
+        "sealed": turn.sealed if has_more or (error is None and reason is None) else "",
         "refusal": "".join(turn.refusal),
         "calls": [(call.name, "".join(call.arguments) or "{}", call.signature) for call in turn.calls],
         "ids": [call.id for call in turn.calls if call.id],

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import traceback
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -235,6 +236,15 @@ def test_the_token_is_found_where_huggingface_hub_finds_it(tmp_path: Path, env: 
     assert resolve("https://router.huggingface.co/v1", **placed)[2] == key
     assert resolve("https://elsewhere.example/v1", **placed)[2] == ""
     assert resolve(dialect="huggingface", api_key="mine", **placed)[2] == "mine"
+
+
+def test_a_token_that_cannot_be_read_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "binary").write_bytes(b"SECRET\xff")
+    for path in (tmp_path, tmp_path / "binary", "a\0b"):
+        with pytest.raises(UsageError, match="the API key cannot be read") as caught:
+            resolve(dialect="huggingface", HF_TOKEN_PATH=str(path))
+        assert "SECRET" not in "".join(traceback.format_exception(caught.value))
+        assert resolve(dialect="huggingface", api_key="mine", HF_TOKEN_PATH=str(path))[2] == "mine"
 
 
 @pytest.mark.parametrize("name", [name for name, provider in PROVIDERS.items() if not provider.key_needed])

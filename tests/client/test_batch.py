@@ -96,9 +96,11 @@ def test_a_field_that_no_request_has_is_refused_at_once(backend: str) -> None:
     run(backend, test)
 
 
-@pytest.mark.parametrize("one", ["Say hello.", {"model": "m", "input": "x"}, CreateResponse(model="m", input="x")])
+@pytest.mark.parametrize(
+    "one", ["Say hello.", b"Say hello.", {"model": "m", "input": "x"}, CreateResponse(model="m", input="x")]
+)
 def test_a_single_request_is_not_taken_for_many(one: Any) -> None:
-    with pytest.raises(UsageError, match="got one request"):
+    with pytest.raises(UsageError, match="got one: "):
         ResponsesClient("http://127.0.0.1:9", "key").map(one, model="m")
 
 

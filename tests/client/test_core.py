@@ -12,6 +12,7 @@ from responses_proto.client._core import make_core
 from responses_proto.client.transport import HTTPTransport
 from responses_proto.exceptions import UsageError
 from responses_proto.providers import PROVIDERS
+from responses_proto.testing import FakeServer
 
 UNSET: dict[str, Any] = dict.fromkeys(
     ("http_client", "timeouts", "retry", "limits", "headers", "hooks", "gate"),
@@ -39,6 +40,12 @@ def test_a_transport_of_the_callers_is_the_callers_to_close() -> None:
     given = HTTPTransport()
     assert core(http_client=given).transport is given
     assert not core(http_client=given).owns_transport
+
+
+@pytest.mark.parametrize("wrong", [5, "http://127.0.0.1", FakeServer(listen=False), httpx.Client()])
+def test_an_http_client_that_is_none_is_refused(wrong: Any) -> None:
+    with pytest.raises(UsageError, match=r"an httpx\.AsyncClient or a Transport"):
+        core(http_client=wrong)
 
 
 @pytest.mark.parametrize("name", ["timeouts", "retry", "limits", "hooks", "converter", "gate"])

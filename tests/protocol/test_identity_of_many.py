@@ -16,6 +16,7 @@ from tests.streams import (
     call,
     codes,
     done,
+    each,
     ending,
     fold,
     frame,
@@ -246,6 +247,54 @@ def test_an_event_without_an_item_opens_none(kind: str, nothing: Any) -> None:
     assert codes(stream)["item-missing"] == 1
     stream = read(numbered([*opening(), without(event, "item"), ending([])]))
     assert stream.response.output == []
+
+
+PART_EVENTS: Final = ("response.content_part.added", "response.content_part.done")
+SUMMARY_EVENTS: Final = ("response.reasoning_summary_part.added", "response.reasoning_summary_part.done")
+
+
+@pytest.mark.parametrize("part", [None, {}, {"text": ""}, {"type": ""}, {"type": None}, "missing"])
+@pytest.mark.parametrize("named", [*((one,) for one in PART_EVENTS + SUMMARY_EVENTS), PART_EVENTS, SUMMARY_EVENTS])
+@pytest.mark.parametrize("listed", [True, False])
+def test_an_event_without_a_part_opens_none(named: tuple[str, ...], part: Any, *, listed: bool) -> None:
+    def change(event: Wire) -> Wire:
+        if event["type"] not in named:
+            return event
+        return without(event, "part") if part == "missing" else {**event, "part": part}
+
+    events = [*summary_events(0), *message_events(1)]
+    items = [events[len(summary_events(0)) - 1]["item"], events[-1]["item"]]
+    stream = read(numbered(each([*opening(), *events, ending(items if listed else [])], change)))
+    assert dump(stream.response)["output"] == items
+
+
+def test_a_part_without_a_type_is_the_one_that_is_there() -> None:
+    def untyped(item: Wire) -> Wire:
+        return {**item, "content": [without(part, "type") for part in item["content"]]}
+
+    *events, finished = message_events()
+    item = finished["item"]
+    (part_done,) = [event for event in events if event["type"] == "response.content_part.done"]
+    for changed in (
+        [*events, finished, ending([untyped(item)])],
+        [*events, {**finished, "item": untyped(item)}, ending([])],
+        [
+            *(event for event in events if event is not part_done),
+            {**part_done, "part": without(part_done["part"], "type")},
+            finished,
+            ending([]),
+        ],
+    ):
+        stream = read(numbered([*opening(), *changed]))
+        assert dump(stream.response)["output"] == [item]
+        assert stream.anomalies
+
+
+def test_an_item_may_be_done_before_it_is_added() -> None:
+    first, *_, last = summary_events(0)
+    stream = read(numbered([*opening(), last, first, *message_events(1), ending([])]))
+    assert dump(stream.response)["output"][0] == last["item"]
+    assert [item.type for item in stream.response.output] == ["reasoning", "message"]
 
 
 def test_ids_that_change_with_each_event_are_forgotten() -> None:

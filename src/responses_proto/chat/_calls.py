@@ -1,8 +1,8 @@
 """The calls of one turn, in whatever way a provider writes them.
 
 OpenAI numbers the calls of a turn and sends each in pieces: the first has its id and name, the others have more of the arguments. Others
-leave out the index, the id, or both, repeat the name, send each call whole, or give all calls the same index. :class:`CallTable` finds
-the call that a piece belongs to.
+leave out the index, the id, or both, repeat the name or the arguments, send each call whole, or give all calls the same index.
+:class:`CallTable` finds the call that a piece belongs to, and what the piece adds to it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from ..models.tools import Tool
     from ..protocol.emitter import CallWriter, Emitter
 
+_MAX_DIGITS: Final = 10  # of an index
 _MAX_NAME: Final = 1000  # characters that a name may have before its last piece; providers allow 64
 
 
@@ -80,12 +81,62 @@ class _Call:
         """The extra fields that its item was opened with; ``None`` if it is not open."""
         self.call_id = ""
         self.writer: CallWriter | None = None
+        self._size = 0  # characters of the pieces
+        self._grows = False  # whether each piece has all that was said before
+        self._held = ""  # a piece that may have
+        self._written = 0  # pieces that are in the item
         self._read = 0
         self._json = PartialJSON()
 
     @property
     def text(self) -> str:
         return "".join(self.pieces)
+
+    def add(self, text: str) -> None:
+        """Add a piece of the arguments, or what is new in it: some providers say with each piece all that they have said before."""
+        held, self._held = self._held, ""
+        if held and text.startswith(held):
+            self._grows = True
+        elif held:
+            self._append(held)
+        if self.is_placeholder() and text.lstrip().startswith("{"):
+            self.pieces.clear()
+            self._size = self._read = 0
+            self._json = PartialJSON()
+        elif self._contains_all(text):
+            self._grows = self._grows or not _continues(self.text, text)
+            if not self._grows:
+                self._held = text  # it is either a value inside of the arguments, or all of them again
+                return
+            text = text[self._size :]
+        self._append(text)
+
+    def settle(self) -> None:
+        """Decide what the last piece was. Nothing follows."""
+        held, self._held = self._held, ""
+        if held:
+            is_whole = _ends(held) and not _ends(self.text + held)
+            self._append(held[self._size :] if is_whole else held)
+
+    def is_placeholder(self) -> bool:
+        """Return whether the arguments so far are ``{}``, which some providers say before the arguments themselves."""
+        return len(self.pieces) == 1 and not self.native_custom and self.pieces[0].strip() == "{}"
+
+    def _contains_all(self, text: str) -> bool:
+        """Return whether a piece begins with all that was said before."""
+        if not self.pieces or self.native_custom or len(text) < self._size or text[0] != self.pieces[0][0]:
+            return False  # in most cases, without looking at all that was said
+        return text.startswith(self.text)
+
+    def _append(self, text: str) -> None:
+        if text:
+            self.pieces.append(text)
+            self._size += len(text)
+
+    def unwritten(self) -> str:
+        """Return the arguments that the item does not have yet. It will have them."""
+        start, self._written = self._written, len(self.pieces)
+        return "".join(self.pieces[start:])
 
     def is_complete(self) -> bool:
         """Return whether the arguments so far are a whole JSON value."""
@@ -122,15 +173,17 @@ class CallTable:
         """The number of calls."""
         return len(self._calls)
 
-    def read(self, piece: Mapping[str, Any], *, whole: bool) -> list[Event]:
-        """Read one piece of a call. ``whole`` says that it is a call by itself. Return the new events."""
-        custom = mapping(piece.get("custom"))
-        function = custom or mapping(piece.get("function"))
+    def read(self, piece: Mapping[str, Any], *, whole: bool, place: int | None = None) -> list[Event]:
+        """Read one piece of a call, for which :func:`says_something` is true. Return the new events.
+
+        ``whole`` says that it is a call by itself. ``place`` is its place among several pieces that came together; ``None`` if it came alone.
+        """
+        custom, function = _function_in(piece)
         name = string(function.get("name"))
         arguments = function.get("input" if custom else "arguments")
         text = arguments if isinstance(arguments, str) else dumps(arguments).decode() if arguments is not None else ""
-        call = self._find(piece, name, text, whole=whole)
-        call.native_custom = call.native_custom or bool(custom)
+        call = self._find(piece, name, text, whole=whole, place=place)
+        call.native_custom = call.native_custom or custom
         if piece.get("extra_content"):
             call.extra["extra_content"] = piece["extra_content"]
         id_ = string(piece.get("id"))
@@ -139,18 +192,18 @@ class CallTable:
             self._by_id.setdefault(id_, call)
         self._add_name(call, name)
         call.whole = whole
-        was_open = call.opened_with is not None
         if text:
-            call.pieces.append(text)
-        if was_open:
-            return call.writer.write(text) if text and call.writer is not None and self._streams(call) else []
+            call.add(text)
+        if call.opened_with is not None:
+            return self._write(call)
         return self._open_ready()
 
     # Which call
 
-    def _find(self, piece: Mapping[str, Any], name: str, text: str, *, whole: bool) -> _Call:
-        index, id_ = piece.get("index"), string(piece.get("id"))
-        index = index if isinstance(index, int) else None
+    def _find(self, piece: Mapping[str, Any], name: str, text: str, *, whole: bool, place: int | None) -> _Call:
+        index, id_ = _index(piece.get("index")), string(piece.get("id"))
+        if index is None and id_ not in self._by_id:
+            index = place
         found: _Call | None = None
         if not whole:
             if index is not None:
@@ -168,19 +221,24 @@ class CallTable:
 
     def _begins(self, found: _Call, id_: str, name: str, text: str) -> bool:
         """Return whether a piece for the place of a call begins another call there."""
-        if not name:
-            return False  # some servers give each piece another id
-        if id_ and found.id and id_ != found.id:
-            return True
-        if not found.pieces or (id_ and id_ == found.id):
+        is_other = bool(id_ and found.id and id_ != found.id)
+        if not name:  # some servers give each piece another id
+            return is_other and not text and found.index is None
+        if not found.name:
+            return False  # it may come after the arguments
+        starts = found.native_custom or not text or text.lstrip().startswith("{")
+        if is_other:
+            return starts or name != found.name or found.is_complete()
+        if id_ and id_ == found.id:
             return False  # more of the name, or the name again
-        if name != found.name:
-            return True
-        # The same name again, or another call of the same function.
-        return (found.index is None or text.lstrip().startswith("{")) and found.is_complete()
+        if not found.pieces:  # more of the name, unless both are names of tools
+            return name != found.name and name in self._offered and found.name in self._settled
+        # A name that the call does not have (some servers say "null"), the same name again, or another call.
+        return (name != found.name or found.index is None or starts) and found.is_complete()
 
     def _add_name(self, call: _Call, name: str) -> None:
-        if not name or call.opened_with is not None or name == call.name or len(call.name) > _MAX_NAME:
+        is_whole = call.opened_with is not None or call.name in self._settled or len(call.name) > _MAX_NAME
+        if not name or is_whole or name == call.name:
             return
         joined = call.name + name
         if any(known.startswith(joined) for known in self._offered) or not name.startswith(call.name):
@@ -195,7 +253,7 @@ class CallTable:
         events: list[Event] = []
         while self._opened < len(self._calls):
             call = self._calls[self._opened]
-            if not (call.pieces or call.whole or (call.id and call.name in self._settled)):
+            if not (call.name and (call.pieces or call.whole or (call.id and call.name in self._settled))):
                 break
             events += self._open(call)
         return events
@@ -246,7 +304,14 @@ class CallTable:
                     extra={**call.extra},
                 )
         call.writer = self._emitter.call(item)
-        return call.writer.write(call.text) if call.pieces and self._streams(call) else self._emitter.events()
+        return self._write(call) or self._emitter.events()
+
+    def _write(self, call: _Call) -> list[Event]:
+        """Write the new arguments of an open call into its item, if it has one."""
+        if call.writer is None or call.is_placeholder() or not self._streams(call):
+            return []
+        text = call.unwritten()
+        return call.writer.write(text) if text else []
 
     def _streams(self, call: _Call) -> bool:
         """Return whether the pieces are deltas of the item's text; those of a custom tool that became a function are not."""
@@ -256,6 +321,7 @@ class CallTable:
         """Close the calls, at the end of the turn, as ``completed`` or ``incomplete``. Return the new events."""
         events: list[Event] = []
         for call in self._calls:
+            call.settle()
             if call.opened_with is None:
                 events += self._open(call)
             cut_off = status == "incomplete" and not call.is_complete()
@@ -302,7 +368,59 @@ class CallTable:
             return writer.write(_custom_input(call.text))
         if not call.pieces and not call.native_custom and status == "completed":
             return writer.write("{}")
-        return []
+        text = call.unwritten()
+        return writer.write(text) if text else []
+
+
+def _continues(said: str, text: str) -> bool:
+    """Return whether a text can follow what was said, if that is JSON."""
+    read = PartialJSON()
+    try:
+        read.feed(said)
+        if read.invalid_at is None:
+            read.feed(text)
+            return read.invalid_at is None
+    except LimitExceeded:
+        pass
+    return True
+
+
+def _ends(text: str) -> bool:
+    """Return whether a text is a whole JSON value."""
+    read = PartialJSON()
+    try:
+        read.feed(text)
+    except LimitExceeded:
+        return False
+    return read.complete
+
+
+def says_something(piece: Mapping[str, Any]) -> bool:
+    """Return whether a piece of a call has anything of it. Some providers fill each delta with a piece that is empty."""
+    _, function = _function_in(piece)
+    said = (
+        piece.get("id"),
+        piece.get("extra_content"),
+        function.get("name"),
+        function.get("arguments"),
+        function.get("input"),
+    )
+    return any(value not in (None, "") for value in said)
+
+
+def _function_in(piece: Mapping[str, Any]) -> tuple[bool, Mapping[str, Any]]:
+    """Return whether a piece is of a custom tool, and the object with its name and arguments: the piece itself, at some providers."""
+    custom = mapping(piece.get("custom"))
+    return bool(custom), custom or mapping(piece.get("function")) or piece
+
+
+def _index(value: object) -> int | None:
+    """Return the index of a call, which some providers write as a text or with a point."""
+    if isinstance(value, str) and value.isdecimal() and len(value) < _MAX_DIGITS:
+        return int(value)
+    return (
+        int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1 else None
+    )
 
 
 def _needs_approval(offered: OfferedTool) -> bool:

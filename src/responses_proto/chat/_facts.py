@@ -26,7 +26,9 @@ def mapping(value: object) -> _Wire:
 
 
 def objects(value: object) -> list[_Wire]:
-    """Return the objects of a list of JSON."""
+    """Return the objects of a list of JSON; an object instead of a list is the only one."""
+    if isinstance(value, dict):
+        return [cast("_Wire", value)]
     if not isinstance(value, list):
         return []
     return [cast("_Wire", one) for one in cast("list[object]", value) if isinstance(one, dict)]
@@ -38,34 +40,46 @@ def string(value: object) -> str:
 
 
 def count(value: object) -> int:
-    """Return a number of tokens; zero if it is none."""
+    """Return a number of tokens, which may be written as text; zero if it is none."""
+    if isinstance(value, str) and value.isdecimal() and len(value) <= _MAX_DIGITS:
+        return int(value)
     return max(0, int(value)) if isinstance(value, int | float) and not isinstance(value, bool) else 0
+
+
+_MAX_DIGITS: Final = 18  # of a number of tokens
 
 
 # ---- the choice
 
 
-def first_choice(chunk: _Wire) -> _Wire:
-    """Return the choice that counts: the first, because one is asked for."""
-    return next((one for one in objects(chunk.get("choices")) if one.get("index") in (0, None)), _NOTHING)
+def choices_of(chunk: _Wire, index: object = None) -> list[_Wire]:
+    """Return the choices with an index; by default the first, because one is asked for. Some servers divide it into several."""
+    found = objects(chunk.get("choices"))
+    if len(found) == 1 and index is not None:  # as in nearly every chunk
+        return found if (found[0].get("index") or 0) == index else []
+    indices = [one.get("index") or 0 for one in found]
+    if index is None and indices:
+        index = 0 if 0 in indices else indices[0]
+    return [one for one, its_own in zip(found, indices, strict=True) if its_own == index]
 
 
 # ---- content
 
-_REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
 
 
 def reasoning_text(delta: _Wire) -> str:
     """Return the reasoning of a delta, by whatever field says it. Some servers say it in several."""
-    return next((text for name in _REASONING_FIELDS if (text := string(delta.get(name)))), "")
+    return next((text for name in REASONING_FIELDS if (text := string(delta.get(name)))), "")
 
 
 def parts_of(content: object) -> Iterator[tuple[str, str]]:
     """Yield the parts of content as kind and text: ``text``, ``reasoning``, ``refusal`` or ``image`` (its URL)."""
-    for part in objects(content):
+    values = cast("list[object]", content) if isinstance(content, list) else [content]
+    for part in ({"text": one} if isinstance(one, str) else mapping(one) for one in values):
         match part.get("type"):
-            case "thinking":
-                inner = part.get("thinking")
+            case "thinking" | "reasoning":
+                inner = part.get("thinking") or part.get("reasoning") or part.get("text")
                 for _, text in [("", inner)] if isinstance(inner, str) else parts_of(inner):
                     yield "reasoning", text
             case "refusal":
@@ -73,7 +87,8 @@ def parts_of(content: object) -> Iterator[tuple[str, str]]:
             case "image_url":
                 yield "image", image_url(part)
             case _:
-                yield "text", string(part.get("text"))
+                said = part.get("text")
+                yield "text", string(said) or string(mapping(said).get("value"))
 
 
 def image_url(part: _Wire) -> str:
@@ -88,8 +103,8 @@ def image_urls(delta: _Wire) -> list[str]:
 
 
 def citations(delta: _Wire) -> list[UrlCitation]:
-    """Return the citations of web pages that a delta adds."""
-    found: list[UrlCitation] = []
+    """Return the citations of web pages that a delta, or a chunk beside it, has."""
+    found = [UrlCitation(url=url, title="", start_index=0, end_index=0) for url in _texts(delta.get("citations"))]
     for annotation in objects(delta.get("annotations")):
         cited = mapping(annotation.get("url_citation")) or annotation
         if annotation.get("type") == "url_citation" and string(cited.get("url")):
@@ -102,6 +117,11 @@ def citations(delta: _Wire) -> list[UrlCitation]:
                 )
             )
     return found
+
+
+def _texts(value: object) -> list[str]:
+    values = cast("list[object]", value) if isinstance(value, list) else []
+    return [one for one in values if isinstance(one, str)]
 
 
 # ---- log probabilities
@@ -152,7 +172,7 @@ def _number(value: object) -> float:
 
 def _bytes(value: object) -> Any:
     values = cast("list[object]", value) if isinstance(value, list) else []
-    return [one for one in values if isinstance(one, int)] if values else UNSET
+    return [one for one in values if isinstance(one, int) and not isinstance(one, bool)] if values else UNSET
 
 
 # ---- usage
@@ -183,6 +203,8 @@ _COUNTS: Final = (
     "reasoning_tokens",
     "cached_tokens",
     "prompt_cache_hit_tokens",
+    "cache_read_input_tokens",
+    "cache_creation_input_tokens",
 )
 _DETAILS: Final = {
     "prompt_tokens_details": ("cached_tokens", "cache_write_tokens", "cache_creation_tokens"),
@@ -191,7 +213,7 @@ _DETAILS: Final = {
 
 
 def merged_usage(before: _Wire, after: _Wire) -> dict[str, Any]:
-    """Return the usage as stated last, with what only an earlier statement has."""
+    """Return the usage as stated last, with what only an earlier statement has. Zero says nothing against a number that is there."""
     merged = _merged(before, after, _COUNTS)
     for name, counts in _DETAILS.items():
         merged[name] = _merged(mapping(before.get(name)), mapping(after.get(name)), counts)
@@ -199,7 +221,7 @@ def merged_usage(before: _Wire, after: _Wire) -> dict[str, Any]:
 
 
 def _merged(before: _Wire, after: _Wire, counts: Sequence[str]) -> dict[str, Any]:
-    found = {name: before.get(name) if after.get(name) is None else after[name] for name in counts}
+    found = {name: after.get(name) or before.get(name, after.get(name)) for name in counts}
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -214,18 +236,31 @@ def as_usage(value: _Wire) -> Usage:
         # Where the reasoning is not part of the completion, it is part of the total.
         reasoning = max(reasoning, total - input_tokens - output_tokens)
         output_tokens = total - input_tokens
-    cached = given.get("cached_tokens", value.get("cached_tokens", value.get("prompt_cache_hit_tokens")))
-    written = given.get("cache_write_tokens", given.get("cache_creation_tokens"))
+    cached = _first(
+        given.get("cached_tokens"),
+        *(value.get(name) for name in ("cached_tokens", "prompt_cache_hit_tokens", "cache_read_input_tokens")),
+    )
+    written = _first(
+        given.get("cache_write_tokens"), given.get("cache_creation_tokens"), value.get("cache_creation_input_tokens")
+    )
     return Usage(
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         total_tokens=input_tokens + output_tokens,
-        input_tokens_details=InputTokensDetails(cached_tokens=count(cached), cache_write_tokens=count(written)),
+        input_tokens_details=InputTokensDetails(cached_tokens=cached, cache_write_tokens=written),
         output_tokens_details=OutputTokensDetails(reasoning_tokens=min(reasoning, output_tokens)),
     )
 
 
+def _first(*numbers: object) -> int:
+    """Return the first number of tokens that is there."""
+    return next((number for value in numbers if (number := count(value))), 0)
+
+
 # ---- errors
+
+
+_BARE_ERRORS: Final = ("message", "msg", "detail", "errors", "error_message")
 
 
 def error_in(chunk: _Wire, choice: _Wire, event: str = "") -> Any:
@@ -236,5 +271,5 @@ def error_in(chunk: _Wire, choice: _Wire, event: str = "") -> Any:
         return {"error": choice["error"]}
     if event == "error" or chunk.get("object") == "error" or chunk.get("type") == "error":
         return dict(chunk)
-    is_bare = "choices" not in chunk and any(chunk.get(key) for key in ("message", "detail", "errors"))
+    is_bare = not chunk.get("choices") and any(chunk.get(key) for key in _BARE_ERRORS)
     return dict(chunk) if is_bare and not usage_of(chunk, choice) else None

@@ -30,12 +30,13 @@ from ..protocol._requests import weight_of
 from ..protocol.api_errors import api_error_from, readable
 from ..protocol.sse import SSEDecoder, begins_as_events, without_end_marker
 from ..typing import UNSET
-from ._calls import CallTable
+from ._calls import CallTable, says_something
 from ._facts import (
+    REASONING_FIELDS,
     as_usage,
+    choices_of,
     citations,
     error_in,
-    first_choice,
     image_urls,
     logprobs,
     mapping,
@@ -65,25 +66,35 @@ if TYPE_CHECKING:
     from ._calls import HostedCallMade, McpCallMade
     from .profiles import ChatProfile
 
-__all__ = ["INCOMPLETE_REASONS", "ChatDecoder"]
+__all__ = ["ENDINGS", "ChatDecoder"]
 
-INCOMPLETE_REASONS: Final[Mapping[str, Literal["max_output_tokens", "content_filter"]]] = {
+ENDINGS: Final[Mapping[str, Literal["max_output_tokens", "content_filter", "error"]]] = {
     "length": "max_output_tokens",
     "max_tokens": "max_output_tokens",
     "max_output_tokens": "max_output_tokens",
     "model_length": "max_output_tokens",
-    "MAX_TOKENS": "max_output_tokens",
+    "model_context_window_exceeded": "max_output_tokens",
     "content_filter": "content_filter",
     "safety": "content_filter",
-    "SAFETY": "content_filter",
+    "sensitive": "content_filter",
     "recitation": "content_filter",
-    "RECITATION": "content_filter",
+    "prohibited_content": "content_filter",
+    "blocklist": "content_filter",
+    "spii": "content_filter",
     "refusal": "content_filter",
+    "error": "error",
+    "abort": "error",
+    "network_error": "error",
+    "insufficient_system_resource": "error",
+    "malformed_function_call": "error",
+    "function_call_filter": "error",
 }
-"""``finish_reason`` of a turn that ended early -> why the response is incomplete. Any other reason but ``error`` completes it."""
+"""``finish_reason`` of a turn that ended early -> why the response is incomplete, or ``error`` if it has failed. Any other reason
+completes it. Capital letters, and what follows a colon, do not matter."""
 
 _BAD_GATEWAY: Final = 502
 _NO_DETAIL: Final[dict[str, Any]] = {}
+_REASONING: Final = (*REASONING_FIELDS, "reasoning_details")
 
 P = ParamSpec("P")
 
@@ -124,9 +135,15 @@ class ChatDecoder:
         self._audio: dict[str, Any] = {}
         self._audio_pieces: dict[str, list[str]] = {"data": [], "transcript": []}
         self._logprobs: list[LogProb] = []
-        self._citations: list[UrlCitation] = []
+        self._citations: list[UrlCitation] = []  # that wait for a text
+        self._cited: set[tuple[str, str, int, int]] = set()
         self._calls = CallTable(emitter, offered_tools(request, context, hosted), context)
         self._usage: Mapping[str, Any] = {}
+        self._choice: object = None  # the index of the choice that is read, once there was one
+        self._deltas: set[str] = set()  # the fields that deltas have said
+        self._content: list[str] = []  # what they have said as content, reasoning between tags included
+        self._images: set[str] = set()
+        self._last_chunk: Mapping[str, Any] = {}
         self.ended: bool = False
         """Whether the turn is over, in any way. What the provider sends after that is ignored."""
         self.finish_reason: str | None = None
@@ -150,7 +167,8 @@ class ChatDecoder:
     @property
     def incomplete_reason(self) -> str | None:
         """Why the turn ended early: ``max_output_tokens`` or ``content_filter``; ``None`` if it did not."""
-        return INCOMPLETE_REASONS.get(self.finish_reason or "")
+        reason = _ending(self.finish_reason)
+        return None if reason == "error" else reason
 
     @property
     def calls(self) -> list[FunctionCall | CustomToolCall]:
@@ -262,7 +280,7 @@ class ChatDecoder:
         chunk = mapping(value)
         if not body:
             self._finish(whole=False)
-        elif "choices" in chunk or error_in(chunk, first_choice(chunk)) is not None:
+        elif "choices" in chunk or error_in(chunk, {}) is not None:
             self._read_completion(chunk)
         elif body.startswith(b"[") and value is not UNSET:
             self._fail(api_error_from(value))  # Gemini writes an error so
@@ -284,23 +302,57 @@ class ChatDecoder:
         self.id = self.id or string(chunk.get("id"))
         self.model = string(chunk.get("model")) or self.model
         self.service_tier = string(chunk.get("service_tier")) or self.service_tier
-        choice = first_choice(chunk)
-        usage = usage_of(chunk, choice)
-        if usage:
-            self._usage = merged_usage(self._usage, usage)
-        whole = isinstance(choice.get("message"), dict)
-        delta = mapping(choice.get("message" if whole else "delta"))
+        self._last_chunk = chunk
+        choices = choices_of(chunk, self._choice)
+        if choices and self._choice is None:
+            self._choice = choices[0].get("index") or 0
+        for choice in choices or [_NO_DETAIL]:
+            usage = usage_of(chunk, choice)
+            if usage:
+                self._usage = merged_usage(self._usage, usage)
+            self._read_choice(choice)
+            reason = string(choice.get("finish_reason"))
+            if reason and _ending(self.finish_reason) is None:
+                self.finish_reason = reason
+            error = error_in(chunk, choice, event)
+            if error is not None:
+                self._fail(api_error_from(error))
+                return
+        if chunk.get("citations"):
+            self._read_citations(chunk)
+
+    def _read_choice(self, choice: Mapping[str, Any]) -> None:
+        delta = mapping(choice.get("delta"))
         said = [name for name, value in delta.items() if value and name != "role"]
+        whole = not said and isinstance(choice.get("message"), dict)
+        if whole:
+            delta = self._unsaid(mapping(choice.get("message")))
+            said = [name for name, value in delta.items() if value and name != "role"]
+        elif not self._deltas.issuperset(said):
+            self._deltas.update(said)
         if said == ["content"] and not choice.get("logprobs"):  # most chunks are like this
             self._read_content(delta["content"])
         elif said:
             self._read_delta(delta, choice, whole=whole)
         elif choice.get("logprobs"):
             self._keep_logprobs(logprobs(choice))
-        self.finish_reason = string(choice.get("finish_reason")) or self.finish_reason
-        error = error_in(chunk, choice, event)
-        if error is not None:
-            self._fail(api_error_from(error))
+        else:
+            self._add("text", string(choice.get("text")))  # as in a completion of old
+
+    def _unsaid(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what a message says beyond the deltas before it. Some providers repeat them as a message at the end."""
+        said = self._deltas
+        if not said:
+            return message
+        if any(name in said for name in _REASONING):
+            said = said.union(_REASONING)
+        if "tool_calls" in said or "function_call" in said:
+            said = said.union(("tool_calls", "function_call"))
+        rest = {name: value for name, value in message.items() if name not in said}
+        content, before = message.get("content"), "".join(self._content)
+        if "content" in said and isinstance(content, str) and content.startswith(before):
+            rest["content"] = content[len(before) :]
+        return rest
 
     def _read_completion(self, completion: Mapping[str, Any]) -> None:
         self._read(completion)
@@ -310,29 +362,42 @@ class ChatDecoder:
     def _read_delta(self, delta: Mapping[str, Any], choice: Mapping[str, Any], *, whole: bool) -> None:
         self._read_reasoning(delta)
         found = logprobs(choice)
-        calls = objects(delta.get("tool_calls"))
+        calls = [call for call in objects(delta.get("tool_calls")) if says_something(call)]
         legacy = mapping(delta.get("function_call"))
-        if delta.get("content") or not (reasoning_text(delta) or calls or legacy):
+        if not calls and says_something(legacy):
+            calls = [{"type": "function", "function": legacy}]
+        if delta.get("content") or not (reasoning_text(delta) or calls):
             self._keep_logprobs(found)
         self._read_content(delta.get("content"))
         self._add("refusal", string(delta.get("refusal")))
         self._read_audio(mapping(delta.get("audio")))
-        cited = citations(delta)
-        if cited:
-            self._keep(cited)
-            self._citations += cited
-            self._cite()
+        self._read_citations(delta)
         for url in image_urls(delta):
-            self._add("image", url)
-        for call in [*calls, *([{"type": "function", "function": legacy}] if legacy else ())]:
+            if not whole or url not in self._images:
+                self._add("image", url)
+        for place, call in enumerate(calls):
             self._flush_text()
             self._close_message()
             self._keep(call)
             self._limits.check("max_output_items", self._items + self._calls.size + 1)
-            self._events += self._calls.read(call, whole=whole)
+            self._events += self._calls.read(call, whole=whole, place=place if len(calls) > 1 else None)
+
+    def _read_citations(self, source: Mapping[str, Any]) -> None:
+        # Some providers repeat with each chunk all that the answer cites.
+        cited: list[UrlCitation] = []
+        for one in citations(source):
+            key = (one.url, one.title, one.start_index, one.end_index)
+            if key not in self._cited:
+                self._cited.add(key)
+                cited.append(one)
+        if cited:
+            self._keep(cited)
+            self._citations += cited
+            self._cite()
 
     def _read_content(self, content: object) -> None:
         if isinstance(content, str):
+            self._content.append(content)
             self._add("text", content)
             return
         for kind, text in parts_of(content):
@@ -443,6 +508,7 @@ class ChatDecoder:
         self._flush_text()
         self._close_message()
         self._count_item()
+        self._images.add(url)
         head, _, data = url.partition(";base64,")
         inline = head.startswith("data:image/") and data
         image = ImageGenerationCall(
@@ -509,11 +575,16 @@ class ChatDecoder:
 
     def _finish(self, *, whole: bool) -> None:
         """End the turn. ``whole`` says whether the provider has said that it has ended."""
-        if self.finish_reason == "error":
-            self._fail(_bad_answer("The provider ended its answer with an error, without saying which."))
+        if _ending(self.finish_reason) == "error":
+            said = "" if self.finish_reason == "error" else f": {readable(self.finish_reason or '', 200)}"
+            self._fail(_bad_answer(f"The provider ended its answer with an error, without saying which{said}."))
             return
         if not whole and self.finish_reason is None:
             self._fail(_bad_answer("The provider's answer ended in the middle."))
+            return
+        if self._choice is None:
+            said = f": {readable(dumps(self._last_chunk).decode(), 200)}" if self._last_chunk else "."
+            self._fail(_bad_answer(f"The provider ended its answer without a choice{said}"))
             return
         self._flush_text()
         silent = not self._items and not self._calls.size and self.incomplete_reason is None
@@ -530,6 +601,10 @@ class ChatDecoder:
         self.ended = True
         self._close_message(status)
         self._events += self._calls.close(status)
+
+
+def _ending(reason: str | None) -> Literal["max_output_tokens", "content_filter", "error"] | None:
+    return ENDINGS.get((reason or "").partition(":")[0].strip().lower())
 
 
 def _is_sealed(detail: Mapping[str, Any]) -> bool:

@@ -84,6 +84,10 @@ def _key_in_file(paths: tuple[str, ...], variable: Callable[[str], str]) -> Hidd
             return HiddenStr(Path(found).read_text(encoding="utf-8").strip())
         except (FileNotFoundError, NotADirectoryError):
             break
+        except OSError as error:
+            raise UsageError(f"the API key cannot be read: {error}") from error
+        except ValueError:  # it quotes what it read
+            raise UsageError(f"the API key cannot be read: {found!r} is not a text file") from None
     return HiddenStr()
 
 

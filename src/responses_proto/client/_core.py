@@ -85,6 +85,10 @@ def make_core(
         all_headers[provider.bill_to_header] = bill_to
     # A transport of the caller's is the caller's to close. HTTPTransport itself knows whether it owns its HTTP client.
     owns_transport = http_client is None or hasattr(http_client, "build_request")
+    is_sync = hasattr(http_client, "build_request") and not hasattr(http_client, "aclose")
+    if http_client is not None and (is_sync or not hasattr(http_client, "send")):
+        kind = type(http_client).__name__
+        raise UsageError(f"http_client must be an httpx.AsyncClient or a Transport, got {kind}")
     return ClientCore(
         transport=HTTPTransport(cast("HTTPClient | None", http_client))
         if owns_transport

@@ -497,15 +497,13 @@ class ResponsesClient(Endpoints):
         - ``on_progress``: called after each request that has ended, with a :class:`BatchProgress`.
         - ``retry``: without it, a request is sent at least ten times, because a gate has one refused now and then.
 
-        Raises ``TypeError`` for an unknown field. Iterating raises ``UsageError`` for a file that is no journal or is in use, and ``OSError``.
+        Raises ``TypeError`` for an unknown field, and ``UsageError`` for a single request. Iterating raises ``UsageError`` for a file that is no journal or is in use, and ``OSError``.
         """
         from .batch import Batch  # noqa: PLC0415 - loaded only by callers that send many
 
         merge_fields(CreateResponse, None, fields)  # raises for an unknown field
-        if isinstance(requests, (str, Mapping, CreateResponse)):
-            raise UsageError(
-                f"map() takes an iterable of requests, got one request: {requests!r:.60}; pass it in a list"
-            )
+        if isinstance(requests, (str, bytes, Mapping, CreateResponse)):
+            raise UsageError(f"map() takes several requests, got one: {requests!r:.60}; write map([request])")
         core = self._open_core()
         policy = attrs.evolve(
             core.retry, attempts=max(core.retry.attempts, _ATTEMPTS_IN_BATCH), max_total_delay=_DELAY_IN_BATCH
@@ -543,7 +541,8 @@ class ResponsesClient(Endpoints):
 
         Events that the server repeats are left out. ``on_abandon`` is that of :meth:`stream`.
 
-        Raises ``LocalProtocolError`` if there is no cursor, if the stream is still in use, or if the response has ended.
+        Raises ``LocalProtocolError`` if there is no cursor, if the stream is still in use, or if the response has ended, and
+        ``UsageError`` for anything else.
         """
         accumulator, output = None, None
         if isinstance(interrupted, EventStream):
@@ -555,7 +554,7 @@ class ResponsesClient(Endpoints):
             cursor = interrupted.cursor
         else:
             raise UsageError(
-                "resume() takes a stream, an error of one, or a Cursor, such as Cursor(response_id) for all events of a response, "
+                "resume() takes a stream, an error of one, or a Cursor, such as Cursor('resp_...') for all events of a response, "
                 f"got {interrupted!r:.60}"
             )
         if cursor is None:

@@ -165,7 +165,7 @@ def _complete_text(item: Any) -> str:
 
 
 def is_nothing(item: Any) -> bool:
-    """Return whether an item is none: ``null``, or an object without a type, which may have been read as a reference."""
+    """Return whether an item or part is none: ``null``, or an object without a type, which may have been read as a reference."""
     return (isinstance(item, Unknown) and not item.type) or (
         isinstance(item, ItemReference) and is_missing(item, "type")
     )

@@ -195,8 +195,10 @@ class OutputItems:
 
     def _is_again(self, at: SnapshotItem, item: Any, item_id: str, call_id: str) -> bool:
         """Return whether an item that is added at an occupied place is the one that is there."""
-        if at.kind != item.type or at.closed:
+        if at.kind != item.type:
             return False
+        if at.closed:
+            return at.implied and item_id in at.ids  # it was done before it is added
         if at.implied or item_id in at.ids:
             return True
         # Ids rotate, but not so long that something else is added in between: then it is a server that counts wrongly.

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import attrs
 
+from ..codec import load
 from ..models._base import EMPTY, Extra, Model, Unknown
 from ..typing import UNSET, JSONValue
 
@@ -91,6 +92,10 @@ class _Merge:
         if not says_something(later):
             self.on_difference("kept", path, earlier, later)
             return earlier
+        if isinstance(later, Unknown) and not later.type and isinstance(earlier, Model) and isinstance(later.raw, dict):
+            kind: str = getattr(earlier, "type", "")
+            self.on_difference("kept", f"{path}.type", kind, UNSET)
+            later = load({**later.raw, "type": kind}, earlier.__class__)
         if isinstance(later, Model) and earlier.__class__ is later.__class__:
             unknown = isinstance(later, Unknown)
             return self.unknown_object(earlier, later, path) if unknown else self.models(earlier, later, path)

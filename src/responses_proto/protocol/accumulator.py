@@ -573,7 +573,9 @@ class Accumulator:
         home = PARTS.get((rule.container, kind))
         kinds = _kinds_of(home) if home is not None and home.item in rule.items else rule.items
         at = self._items.find_or_imply(event, kinds, kinds[0])
-        if at.closed:
+        told = at.parts(rule.container).by_index.get(getattr(event, rule.index)) if is_nothing(given) else None
+        kind = told.kind if told is not None else kind  # a part without a type is the one that is there
+        if at.closed or (is_nothing(given) and (rule.opens or told is None)):
             self._place_in(event, at, rule.container, rule.index)
         elif rule.opens:
             self._part_added(event, at, rule, given, kind)

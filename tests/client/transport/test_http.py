@@ -24,6 +24,8 @@ from responses_proto.exceptions import (
 from responses_proto.testing import Answer, FakeServer, ServerExchange
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from responses_proto.client.transport import WireReply
 
 SHAPES = ["httpx", "httpx2"]
@@ -421,6 +423,20 @@ def test_a_proxy_of_the_environment_that_is_none_is_an_error_of_ours(
             assert name in str(caught.value)
 
     run("asyncio", test)
+
+
+@pytest.mark.parametrize("proxy", ["", "http://127.0.0.1:9"])
+@pytest.mark.parametrize("content", [None, "", "no certificate"])
+def test_certificates_of_the_environment_that_are_none_are_an_error_of_ours(
+    content: str | None, proxy: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "certificates.pem"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(UsageError, match="SSL_CERT_FILE"):
+        ResponsesClient("https://127.0.0.1:9/v1", "k")
 
 
 def test_a_transport_that_could_not_be_made_has_a_repr(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,6 +72,22 @@ def test_a_turn_can_be_any_answer_or_a_function_of_the_exchange(backend: str) ->
 
 
 @both_loops
+def test_a_turn_that_is_none_is_an_error_of_the_script(backend: str) -> None:
+    wrong: Any = ["One.", "Two."]
+
+    async def use() -> None:
+        async with FakeChat(wrong) as provider:
+            reply = await post(provider)
+            assert (reply.status_code, "a turn must be a text" in reply.text) == (500, True)
+
+    async def main() -> None:
+        with pytest.raises(UsageError, match="a turn must be a text"):
+            await use()
+
+    run(backend, main)
+
+
+@both_loops
 def test_faults(backend: str) -> None:
     async def main() -> None:
         cut = ChatTurn.say("One, two.").with_faults(Fault.eof(after=1))

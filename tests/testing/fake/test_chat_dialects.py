@@ -104,6 +104,8 @@ def test_calls_are_whole_in_every_style(style: CallStyle) -> None:
         place = call.get("index", call.get("id", number)) if place is None else place
         told = by_place.setdefault(place, ["", ""])
         told[0] = name or told[0]
+        if style == "growing":
+            told[1] = ""
         told[1] += json.dumps(arguments, separators=(",", ":")) if isinstance(arguments, dict) else arguments
     assert [*by_place.values()] == [["f", '{"a":1}'], ["g", "{}"]]
 
@@ -251,3 +253,21 @@ def test_an_error_ends_the_stream_and_stands_for_the_completion(dialect: ChatDia
     turn = ChatTurn(text="Half", error={"error": {"message": "Broken."}})
     assert write_chunks(turn, dialect)[-1] == {"error": {"message": "Broken."}}
     assert write_completion(turn, dialect) == {"error": {"message": "Broken."}}
+
+
+def test_a_stream_may_end_with_the_whole_message() -> None:
+    turn = ChatTurn.say("Hello you.", calls=(ChatCall(name="f", arguments=('{"a"', ":1}")),))
+    dialect = ChatDialect(whole_at_end=True)
+    *_, last, _ = write_chunks(turn, dialect)
+    (choice,) = last["choices"]
+    assert choice["message"] == write_completion(turn, dialect)["choices"][0]["message"]
+
+
+@pytest.mark.parametrize("text_parts", [True, False])
+@pytest.mark.parametrize("style", get_args(ReasoningStyle))
+def test_a_completion_has_reasoning_and_text_in_every_style(style: ReasoningStyle, *, text_parts: bool) -> None:
+    turn = ChatTurn(text=("One", "."), reasoning=("Hm", "."))
+    message = write_completion(turn, ChatDialect(reasoning=style, text_parts=text_parts))["choices"][0]["message"]
+    said = json.dumps(message)
+    assert "One" in said
+    assert "Hm" in said

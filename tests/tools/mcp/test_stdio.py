@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 import anyio
@@ -77,6 +78,8 @@ UNREADABLE: dict[str, tuple[bytes, str]] = {
     "cut off": (b'{"jsonrpc": "2.0", "id": <ID>, "result": {"content": [', "cannot be read"),
     "cut off, the id last": (b'{"result": {"content": [}, "jsonrpc": "2.0", "id": <ID>}', "cannot be read"),
     "neither result nor error": (b'{"jsonrpc": "2.0", "id": <ID>}', "neither a result nor an error"),
+    "an error that is a text": (b'{"jsonrpc": "2.0", "id": <ID>, "error": "No credit."}', "No credit."),
+    "an error without a code": (b'{"jsonrpc": "2.0", "id": <ID>, "error": {"message": "No credit."}}', "No credit."),
     "a result that is null": (b'{"jsonrpc": "2.0", "id": <ID>, "result": null}', "neither a result nor an error"),
     "too deep": (b'{"jsonrpc": "2.0", "id": <ID>, "result": ' + b"[" * 999 + b"]" * 999 + b"}", "max_nesting exceeded"),
     "too long": (b'{"jsonrpc": "2.0", "id": <ID>, "result": "' + b"x" * 40_000 + b'"}', "max_event_bytes exceeded"),
@@ -94,6 +97,23 @@ def test_answers_that_cannot_be_read_are_errors_at_once(backend: str) -> None:
                     await call(tools, name)
                 assert caught.value.retry_safety == "unsafe"
                 assert (await call(tools, "fine")).output == "fine"
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_is_quoted_of_an_answer_has_no_secret(backend: str) -> None:
+    async def test() -> None:
+        lines = [
+            b'{"jsonrpc": "2.0", "id": <ID>, "error": "Bad token: not-shown-0123"}',
+            b'{"jsonrpc": "2.0", "id": <ID>, "not-shown-0123"}',
+        ]
+        said: dict[str, Any] = {f"t{number}": {"lines": [line]} for number, line in enumerate(lines)}
+        async with raw_stdio(said, env={"TOKEN": "not-shown-0123"}) as tools:
+            for name in said:
+                with pytest.raises(ToolError) as caught:
+                    await call(tools, name)
+                assert "not-shown-0123" not in "".join(traceback.format_exception(caught.value))
 
     run(backend, test)
 

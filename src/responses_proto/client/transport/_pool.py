@@ -89,12 +89,12 @@ class ChunkDecoder:
 class PoolTransport(httpx.AsyncBaseTransport):
     """An httpx transport over httpcore's pool and :class:`EventConnection`. HTTP/1.1 only, without proxies.
 
-    ``keepalive`` is how many idle connections to keep, ``keepalive_expiry`` for how many seconds. Raises httpcore's exceptions, not httpx's.
+    ``ssl_context`` checks the certificates of servers. ``keepalive`` is how many idle connections to keep, ``keepalive_expiry`` for how many seconds. Raises httpcore's exceptions, not httpx's.
     """
 
-    def __init__(self, *, keepalive: int, keepalive_expiry: float) -> None:
+    def __init__(self, *, ssl_context: ssl.SSLContext, keepalive: int, keepalive_expiry: float) -> None:
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(),
+            ssl_context=ssl_context,
             max_connections=None,
             max_keepalive_connections=keepalive,
             keepalive_expiry=keepalive_expiry,

@@ -375,10 +375,18 @@ def _installed() -> Any:
 
 def _new_client() -> HTTPClient:
     httpx = _installed()
+    try:
+        verify = httpx.create_ssl_context()
+    except OSError as error:  # ssl.SSLError too
+        names = (
+            ", ".join(name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ) or "those of the system"
+        )
+        message = f"the certificates of the environment cannot be used ({names}): {error}; or pass http_client=..."
+        raise UsageError(message) from error
     if getproxies() or httpx.__name__ != "httpx":
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=_MAX_IDLE, keepalive_expiry=_KEEPALIVE)
         try:
-            proxied: HTTPClient = httpx.AsyncClient(limits=limits, follow_redirects=False)
+            proxied: HTTPClient = httpx.AsyncClient(verify=verify, limits=limits, follow_redirects=False)
         except Exception:  # noqa: BLE001 - ImportError, ValueError, httpx.InvalidURL; they quote the value, with its password
             names = ", ".join(sorted(name for name in os.environ if name.lower().endswith("_proxy")))
             raise UsageError(
@@ -387,6 +395,6 @@ def _new_client() -> HTTPClient:
             ) from None
         return proxied
     pool = importlib.import_module("responses_proto.client.transport._pool")
-    transport = pool.PoolTransport(keepalive=_MAX_IDLE, keepalive_expiry=_KEEPALIVE)
+    transport = pool.PoolTransport(ssl_context=verify, keepalive=_MAX_IDLE, keepalive_expiry=_KEEPALIVE)
     client: HTTPClient = httpx.AsyncClient(transport=transport, follow_redirects=False)
     return client

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, cast
 import attrs
 
 from ...codec import default_converter
+from ...exceptions import UsageError
 from ...protocol.emitter import split_words
 from .faults import Fault
 
@@ -90,11 +91,22 @@ ReasoningStyle: TypeAlias = Literal["reasoning_content", "reasoning", "details",
 """The field that says the reasoning; ``details`` are ``reasoning_details``, ``both`` these and ``reasoning``; ``parts`` are content parts,
 and ``tags`` stand in the text."""
 CallStyle: TypeAlias = Literal[
-    "index", "id", "bare", "whole", "zero", "zero_bare", "unnumbered", "repeated", "rotating", "objects", "legacy"
+    "index",
+    "id",
+    "bare",
+    "whole",
+    "zero",
+    "zero_bare",
+    "unnumbered",
+    "repeated",
+    "rotating",
+    "growing",
+    "objects",
+    "legacy",
 ]
 """How calls are streamed. In pieces: by ``index``, or by ``id``; ``bare`` has neither. Whole: with an index, all with index ``zero``
 (``zero_bare``: and without ids), or ``unnumbered``. In pieces by index, but with the id and name ``repeated`` in each piece, or with
-another id in each (``rotating``). With arguments that are ``objects`` instead of text. As the one ``function_call`` of old (``legacy``)."""
+another id in each (``rotating``), or with all arguments so far in each (``growing``). With arguments that are ``objects`` instead of text. As the one ``function_call`` of old (``legacy``)."""
 UsageStyle: TypeAlias = Literal["last", "finish", "each", "x_groq", "timings", "choice"]
 """Where the usage is: in a chunk of its own, in that of the ``finish_reason``, in each chunk, or in the fields of some providers."""
 
@@ -125,6 +137,8 @@ class ChatDialect:
     """Whether the tokens of reasoning are counted in the total only."""
     pieces_of_names: bool = False
     """Whether the name of a function comes in two pieces."""
+    whole_at_end: bool = False
+    """Whether the chunk with the ``finish_reason`` repeats all that was said, as a message."""
     faults: tuple[Fault, ...] = ()
     """What its streams are like below the chunks: comments, line ends, no ``[DONE]``."""
 
@@ -179,6 +193,8 @@ def write_chunks(turn: ChatTurn, dialect: ChatDialect, *, model: str = "fake") -
         return [*chunks, dict(turn.error)]
     if turn.finish_reason is not None:
         chunks.append(_chunk({}, model, finish_reason=_finish_reason(turn, dialect)))
+        if dialect.whole_at_end:
+            chunks[-1]["choices"][0]["message"] = write_completion(turn, dialect)["choices"][0]["message"]
     _add_usage(chunks, turn, dialect, model)
     return chunks
 
@@ -212,8 +228,16 @@ def _merge(message: _Wire, delta: _Wire) -> None:
         before = message.get(name)
         if isinstance(value, dict) and isinstance(before, dict):
             _merge(cast("_Wire", before), cast("_Wire", value))
+        elif before is None or name in ("id", "name"):
+            message[name] = value
         else:
-            message[name] = value if before is None or name in ("id", "name") else before + value
+            # Reasoning may be text where the text is parts, and the other way round.
+            both = isinstance(before, str) is isinstance(value, str)
+            message[name] = before + value if both else _parts(before) + _parts(value)
+
+
+def _parts(content: Any) -> list[_Wire]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
 def _chunk(delta: _Wire, model: str, *, logprobs: _Wire | None = None, finish_reason: str | None = None) -> _Wire:
@@ -304,7 +328,7 @@ def _calls(turn: ChatTurn, dialect: ChatDialect) -> Iterator[_Wire]:
             yield from ({"function_call": {"arguments": text}} for text in call.arguments)
         return
     pieces = [list(_call(call, number, dialect)) for number, call in enumerate(turn.calls)]
-    if dialect.calls in ("index", "id", "repeated", "rotating"):
+    if dialect.calls in ("index", "id", "repeated", "rotating", "growing"):
         # Providers that tell calls apart may send them side by side.
         for turns in itertools.zip_longest(*pieces):
             yield from ({"tool_calls": [piece]} for piece in turns if piece is not None)
@@ -326,13 +350,13 @@ def _call(call: ChatCall, number: int, dialect: ChatDialect) -> Iterator[_Wire]:
         arguments = default_converter().json.loads(text) if style == "objects" else text
         yield {**place, **named, **extra, "type": "function", "function": {"name": call.name, "arguments": arguments}}
         return
-    cut = len(call.name) // 2 if dialect.pieces_of_names else len(call.name)
+    cut = max(1, len(call.name) // 2) if dialect.pieces_of_names else len(call.name)
     yield {**place, **named, **extra, "type": "function", "function": {"name": call.name[:cut], "arguments": ""}}
     if call.name[cut:]:
         yield {**place, **(named if style == "id" else {}), "function": {"name": call.name[cut:], "arguments": ""}}
     for at, piece in enumerate(call.arguments):
         again: _Wire = {}
-        function: _Wire = {"arguments": piece}
+        function: _Wire = {"arguments": piece if style != "growing" else "".join(call.arguments[: at + 1])}
         if style == "id":
             again = named
         elif style == "repeated":
@@ -366,7 +390,9 @@ def _add_usage(chunks: list[_Wire], turn: ChatTurn, dialect: ChatDialect, model:
     usage = _usage(turn, dialect)
     if not usage:
         return
-    last = chunks[-1] if chunks else _chunk({}, model)
+    if not chunks:
+        chunks.append(_chunk({}, model))
+    last = chunks[-1]
     match dialect.usage:
         case "last":
             chunks.append({**_ENVELOPE, "model": model, "choices": [], "usage": usage})
@@ -394,6 +420,8 @@ def _add_usage(chunks: list[_Wire], turn: ChatTurn, dialect: ChatDialect, model:
             chunks.append({**_ENVELOPE, "model": model, "choices": [], "timings": timings})
 
 
-def completed(turn: ChatTurn | str) -> ChatTurn:
-    """Return a turn; a text becomes the turn that says it."""
+def completed(turn: object) -> ChatTurn:
+    """Return a turn; a text becomes the turn that says it. Raises ``UsageError`` for anything else."""
+    if not isinstance(turn, ChatTurn | str):
+        raise UsageError(f"a turn must be a text, a ChatTurn or an Answer, got {turn!r:.80}")
     return ChatTurn.say(turn) if isinstance(turn, str) else turn

@@ -101,6 +101,7 @@ def _dialects(draw: DrawFn) -> ChatDialect:
         cached=draw(st.sampled_from(("details", "prompt_cache_hit_tokens", "cached_tokens"))),
         reasoning_beside=draw(st.booleans()),
         pieces_of_names=draw(st.booleans()),
+        whole_at_end=draw(st.booleans()),
         faults=tuple(draw(st.lists(st.sampled_from(_FAULTS), max_size=1))),
     )
 

@@ -25,7 +25,9 @@ from mcp.types import (
 )
 from pydantic import ValidationError
 
+from ...codec import dumps
 from ...exceptions import LimitExceeded, RemoteProtocolError, ResponsesProtoError
+from ...protocol.api_errors import readable
 from ._json import LongLine, as_list, loads, request_id_in
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 RequestId: TypeAlias = int | str
 
 _CARRIER: Final = "responses_proto/result"
+_MAX_QUOTED: Final = 200  # characters of an answer
 _FAILED: Final = -32000
 """The code of a failure of ours. Its ``data`` is the exception, which JSON cannot be."""
 
@@ -101,7 +104,9 @@ def _message(value: Any) -> list[SessionMessage]:
         request_id = fields.get("id")
         if "method" in fields or not isinstance(request_id, (int, str)):
             return []
-        return [failure_message(request_id, RemoteProtocolError("the answer is neither a result nor an error"))]
+        said = dumps({name: each for name, each in fields.items() if name not in ("jsonrpc", "id")}).decode()
+        message = f"the answer is neither a result nor an error: {readable(said, _MAX_QUOTED)}"
+        return [failure_message(request_id, RemoteProtocolError(message))]
 
 
 class _Watch:

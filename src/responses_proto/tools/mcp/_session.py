@@ -269,6 +269,8 @@ class Session:
         if own is not None:
             if isinstance(own, (ConnectError, NotFoundError)):
                 self._lost = True  # the server is gone, or forgot the session
+            if isinstance(own, RemoteProtocolError) and self._safe_cause(own) is None:
+                own = RemoteProtocolError(self._redacted(str(own)))
             own.retry_safety = own.retry_safety or "unsafe"
             return own, own
         if any(error.code == code and error.message.startswith(start) for code, start in _NO_ANSWER):
