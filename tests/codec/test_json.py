@@ -8,6 +8,7 @@ import math
 import pickle
 import sys
 import time
+import tracemalloc
 from typing import Any, cast
 
 import pytest
@@ -178,6 +179,19 @@ def test_a_string_that_never_ends_is_read_in_proportion_to_its_length(quote: str
 )
 def test_writing(backend: JSONBackend, value: Any, text: str) -> None:
     assert backend.dumps(value) == text.encode()
+
+
+@each_backend
+def test_what_is_written_takes_no_more_memory_than_its_bytes(backend: JSONBackend) -> None:
+    value = {"type": "response.output_text.delta", "delta": "x" * 200}
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        kept = [backend.dumps(value) for _ in range(100)]
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / len(kept) < 2 * len(kept[0])
 
 
 @each_backend
