@@ -16,6 +16,7 @@ sys.path.insert(0, str(DOCS))
 # Sphinx and its parts are only in the environment of the site, so that type checkers must not follow these.
 addnodes: Any = importlib.import_module("sphinx.addnodes")
 nodes: Any = importlib.import_module("docutils.nodes")
+sphinx_nodes: Any = importlib.import_module("sphinx.util.nodes")
 tables: Any = importlib.import_module("tables")
 
 project = "responses_proto"
@@ -56,12 +57,34 @@ def setup(app: Any) -> None:
     """Put the tables in place before a page is parsed, and write ``llms.txt`` at the end."""
     lexers: Any = importlib.import_module("pygments.lexers.special")
     app.add_lexer("mermaid", lexers.TextLexer)  # diagrams are shown as text: drawing them needs a script from elsewhere
+    app.connect("env-get-outdated", _with_tables)
     app.connect("source-read", _expand)
+    app.connect("doctree-resolved", _link_classes)
     app.connect("build-finished", _write_llms)
+
+
+def _with_tables(app: Any, env: Any, *_changes: object) -> list[str]:
+    """Return the pages that are made anew although their files are the same: the code that their tables come from may have changed."""
+    return [page for page in env.found_docs if "<!-- table: " in (app.srcdir / f"{page}.md").read_text("utf-8")]
 
 
 def _expand(_app: Any, _page: str, source: list[str]) -> None:
     source[0] = tables.expand(source[0])
+
+
+def _link_classes(app: Any, doctree: Any, page: str) -> None:
+    """Link the classes that a text names, such as `Timeouts` or `Timeouts(total=60)`, to their descriptions."""
+    classes = {
+        name.rpartition(".")[2]: entry
+        for name, entry in app.env.domains["py"].objects.items()
+        if entry.objtype in ("class", "exception")
+    }
+    for literal in list(doctree.findall(nodes.literal)):
+        entry = classes.get(literal.astext().partition("(")[0])
+        if entry is None or isinstance(literal.parent, nodes.reference | nodes.title | addnodes.desc_signature):
+            continue
+        link = sphinx_nodes.make_refnode(app.builder, page, entry.docname, entry.node_id, literal.deepcopy())
+        literal.replace_self(link)
 
 
 def _write_llms(app: Any, error: Exception | None) -> None:

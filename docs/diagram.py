@@ -1,4 +1,4 @@
-"""Draw the state machines and the rules from their tables: ``python docs/diagram.py > docs/life.md``."""
+"""Draw the state machines from their tables: ``python docs/diagram.py > docs/life.md``."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from responses_proto.protocol import (
     RESPONSE_RULES,
 )
 from responses_proto.protocol.websocket import STEER_LIFE, TURN_LIFE
-from responses_proto.rules import RULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,7 +29,6 @@ def lines() -> Iterator[str]:
     yield from machines()
     yield from kinds()
     yield from websocket()
-    yield from rules()
 
 
 def machines() -> Iterator[str]:
@@ -112,18 +110,6 @@ def websocket() -> Iterator[str]:
     yield "The states of a steer. The `response.created` belongs to the successor:"
     yield ""
     yield from machine(STEER_LIFE, "sent")
-
-
-def rules() -> Iterator[str]:
-    """Yield the table of rules."""
-    yield "# The rules"
-    yield ""
-    yield "Everything that a server must do, from `responses_proto.rules`."
-    yield ""
-    yield "| rule | found by | what is wrong if it is broken | source |"
-    yield "|---|---|---|---|"
-    for rule in RULES.values():
-        yield f"| `{rule.id}` | {rule.found_by} | {rule.broken} | {rule.section} |"
 
 
 def machine(life: Mapping[Any, Mapping[Any, str]], *first: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from responses_proto.testing import DIALECTS, FAULTS, Fault
 HEAD = """\
 # Faults and dialects
 
-Written by `python docs/faults.py`, from `responses_proto.testing.FAULTS` and `DIALECTS`. See [testing.md](testing.md).
+Written by `python docs/faults.py`, from `responses_proto.testing.FAULTS` and `DIALECTS`. See [testing clients](testing.md).
 
 ## Faults
 

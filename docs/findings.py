@@ -63,7 +63,7 @@ def lines(shared: Path) -> Iterator[str]:
     yield ""
     yield 'Findings of `check_stream(body, profile="openresponses")` in recorded streams, made by `docs/findings.py`. A number says in how'
     yield "many of the streams a rule is broken. Rules about framing are left out where the recorder wrote the frames anew. The recordings are"
-    yield "of different dates, and say nothing about what a provider sends today. All rules: [life.md](life.md)."
+    yield "of different dates, and say nothing about what a provider sends today. All rules are in [rules and anomalies](reference/rules.md)."
     yield ""
     yield f"| rule | {' | '.join(providers)} |"
     yield f"|---|{'---|' * len(providers)}"

@@ -129,7 +129,7 @@ def _types(registry: Mapping[str, type]) -> Iterator[str]:
 
 
 def _events() -> Iterator[str]:
-    shared = {"extra", "sequence_number"}
+    shared = {"extra", "sequence_number", "stream_id", "agent"}
     rows = (
         (
             f"`{name}`",
@@ -178,11 +178,14 @@ def _providers() -> Iterator[str]:
             f"`{provider.base_url}`" if provider.base_url else "`base_url=`",
             ", ".join(f"`{name}`" for name in provider.key_env) + ("" if provider.key_needed else " (optional)"),
             "yes" if provider.stores else "no",
-            "all" if not provider.input_items else ", ".join(f"`{name}`" for name in sorted(provider.input_items)),
         )
         for provider in PROVIDERS.values()
     )
-    return _table("| provider | base URL | key | stores | input items |", rows)
+    yield from _table("| provider | base URL | key | stores |", rows)
+    yield ""
+    for provider in PROVIDERS.values():
+        if provider.input_items:
+            yield f"- As input, `{provider.name}` takes only {', '.join(f'`{name}`' for name in sorted(provider.input_items))}."
 
 
 def _commands() -> Iterator[str]:
@@ -201,9 +204,9 @@ def _commands() -> Iterator[str]:
         yield ""
         yield from _markdown(command.help or "").splitlines()
         yield ""
-        rows = [(_option(one), str(one.help), _default(one)) for one in parameters if getattr(one, "help", None)]
+        rows = [(_option(one), f"{one.help}{_default(one)}") for one in parameters if getattr(one, "help", None)]
         if rows:
-            yield from _table("| option | | default |", rows)
+            yield from _table("| option | |", rows)
             yield ""
 
 
@@ -222,7 +225,7 @@ def _default(parameter: Any) -> str:
     if parameter.default in (None, False, ()) or callable(parameter.default):
         return ""
     default = getattr(parameter.default, "value", parameter.default)
-    return "" if parameter.required else f"`{default}`"
+    return "" if parameter.required else f" Default: `{default}`."
 
 
 TABLES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
@@ -281,7 +284,7 @@ def api(module: str, part: str = "") -> Iterator[str]:
         obj = getattr(loaded, name)
         if inspect.isclass(obj):
             yield from (f".. autoclass:: {name}", "   :members:")
-            if obj.__bases__ != (object,):
+            if obj.__bases__ != (object,) and not any(base.__name__.startswith("_") for base in obj.__bases__):
                 yield "   :show-inheritance:"
             if module.endswith(".models"):
                 yield from ("   :undoc-members:", "   :exclude-members: wire_optional")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +14,7 @@ import anyio
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Generator, Sequence
 
 _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -49,6 +51,26 @@ def pytest_in(folder: Path, *arguments: str, plugins: Sequence[str] = (), **env:
         timeout=5 * PATIENCE,
     )
     return done.stdout + done.stderr
+
+
+needs_files = pytest.mark.skipif(not Path("/dev/fd").exists(), reason="open files cannot be counted here")
+"""For a test that calls :func:`open_files`."""
+
+
+def open_files() -> int:
+    """Count the open files of this process, which has both ends of each connection."""
+    return sum(1 for _ in Path("/dev/fd").iterdir())
+
+
+@contextmanager
+def no_gc() -> Generator[None]:
+    """Keep the garbage collector away from what is timed."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def run(backend: str, test: Callable[[], Awaitable[None]]) -> None:

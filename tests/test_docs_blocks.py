@@ -210,6 +210,18 @@ def test_json_is_json_and_options_exist(page: Path) -> None:
                 assert named <= known | {"--help"}, f"{page}:{block.line}"
 
 
+@pytest.mark.parametrize("page", WITH_PYTHON, ids=name_of)
+def test_a_page_says_what_its_blocks_take_for_granted(page: Path) -> None:
+    nodes = [
+        node for block in blocks_of(page) if block.language == "python" for node in ast.walk(ast.parse(block.code))
+    ]
+    for name in ("client", "model"):
+        uses = [node for node in nodes if isinstance(node, ast.Name) and node.id == name]
+        defined = any(isinstance(node.ctx, ast.Store) for node in uses)
+        defined = defined or any(isinstance(node, ast.arg) and node.arg == name for node in nodes)
+        assert not uses or defined or f"`{name}` is" in page.read_text(), name
+
+
 def test_few_blocks_are_not_run() -> None:
     exempt = [block for page in PAGES for block in blocks_of(page) if block.language == "python" and block.reason]
     every = [block for page in PAGES for block in blocks_of(page) if block.language == "python"]

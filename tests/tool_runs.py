@@ -66,6 +66,13 @@ def said(text: str = SAID, number: int = 9) -> Response:
     return turn(Message(id=f"msg_{number}", role="assistant", status="completed", content=[*content]), number=number)
 
 
+async def read_all(agent: Run[Any]) -> None:
+    """Read a run to its end."""
+    async with agent:
+        async for _ in agent:
+            pass
+
+
 def function_call(number: int = 1, arguments: str = '{"n": 1}', name: str = "work") -> FunctionCall:
     return FunctionCall(id=f"fc_{number}", call_id=f"call_{number}", name=name, arguments=arguments, status="completed")
 

@@ -11,6 +11,13 @@ __all__ = ["main"]
 def main() -> int:
     """Run the command line and return its exit status."""
     try:
+        return _run()
+    except KeyboardInterrupt:
+        return 130  # while modules were loaded; the commands themselves handle it
+
+
+def _run() -> int:
+    try:
         # Imported first, so that a missing extra is reported in one line instead of a traceback.
         for name in ("typer", "rich"):
             importlib.import_module(name)

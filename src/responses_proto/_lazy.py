@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     _ModuleHooks: TypeAlias = "tuple[list[str], Callable[[str], Any], Callable[[], list[str]]]"
 
-__all__ = ["lazy_exports"]
-
 
 def lazy_exports(package: str, modules: Mapping[str, Sequence[str]], *, extras: Sequence[str] = ()) -> _ModuleHooks:
     """Return ``__all__``, ``__getattr__`` and ``__dir__`` for a package.

@@ -97,6 +97,7 @@ def test_events_as_json_lines(url: str) -> None:
 def test_what_is_not_text_goes_to_standard_error(url: str) -> None:
     reasoning = command("stream", "--base-url", url, "--tool", "web_search", "search for cats")
     assert reasoning.returncode == 0
+    assert reasoning.stderr.startswith("web_search_call\n")
     assert "outcome: completed" in reasoning.stderr
     assert "outcome" not in reasoning.stdout
 
@@ -184,6 +185,25 @@ def test_lines_are_broken_between_words_on_a_terminal(url: str) -> None:
     assert len(lines) > 1
     assert " ".join(lines) == words
     assert max(map(len, lines)) <= 40
+
+
+def test_an_interrupted_stream_says_so(url: str) -> None:
+    terminal = Terminal("stream", "--base-url", url, "[slow 1] one two three four five six seven eight nine ten")
+    try:
+        terminal.wait_for("\x1b[2Kone two")
+        terminal.process.send_signal(signal.SIGINT)
+        assert "ten" not in terminal.wait_for("outcome: interrupted")
+        assert terminal.process.wait(PATIENCE) == 130
+    finally:
+        terminal.close()
+
+
+def test_errors_name_options_and_not_parameters() -> None:
+    missing = error_line(command("stream", "hello"))
+    assert "pass --api-key" in missing
+    assert "pass --base-url" in missing
+    assert "`responses-proto serve`" in missing
+    assert "--base-url must look like" in error_line(command("stream", "--base-url", "127.0.0.1:8000", "hello"))
 
 
 def test_shells_complete_commands_and_options() -> None:

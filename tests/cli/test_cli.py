@@ -180,6 +180,8 @@ def served(*arguments: str) -> Generator[tuple[subprocess.Popen[str], str]]:
 def test_serve_prints_its_url_and_ends_by_interruption() -> None:
     body = {"model": "scripted", "input": "hello there"}
     with served("--log-format", "json") as (process, url):
+        assert process.stdout is not None
+        assert process.stdout.readline().endswith(f": export RESPONSES_BASE_URL={url}\n")
         answer = httpx.post(
             f"{url}/responses", json=body, headers={"authorization": "Bearer anything"}, timeout=PATIENCE
         )

@@ -57,7 +57,25 @@ def test_a_raw_response_is_read(tmp_path: Path, *, chunked: bool) -> None:
 def test_messages_of_a_websocket_are_read(tmp_path: Path) -> None:
     file = tmp_path / "session.ndjson"
     file.write_text("".join(f"{json.dumps(event)}\n" for event in Answer.text("One two.").wire_events or ()))
-    assert "2 deltas" in command("inspect", str(file)).stdout
+    shown = command("inspect", str(file)).stdout
+    assert "2 deltas" in shown
+    assert "no findings" in shown
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('HTTP/1.1 401 Unauthorized\r\n\r\n{"error": {"message": "No."}}', 'but HTTP/1.1 401 Unauthorized: {"error"'),
+        ("HTTP/1.1 200 OK\r\n\r\n<html><title>Hi</title></html>", "but HTTP/1.1 200 OK: Hi"),
+        ('{"object": "response", "id": "resp_1"}', "pass a recorded stream"),
+        ("", "pass a recorded stream"),
+    ],
+)
+def test_what_is_no_stream_is_refused(content: str, told: str, tmp_path: Path) -> None:
+    file = tmp_path / "reply"
+    file.write_text(content)
+    assert f"{file} has no event stream" in error_line(command("inspect", str(file)), 2)
+    assert told in error_line(command("inspect", str(file)), 2)
 
 
 def test_a_cassette_has_times(tmp_path: Path) -> None:
@@ -90,6 +108,17 @@ def test_two_recordings_are_compared(tmp_path: Path) -> None:
     assert [line[0] for line in changed] == ["-", "+"]
     assert "three" in changed[0]
     assert "four" in changed[1]
+
+
+def test_lines_are_cut_to_where_two_recordings_differ(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.sse", tmp_path / "b.sse"
+    first.write_bytes(stream("word " * 100 + "three."))
+    second.write_bytes(stream("word " * 100 + "four."))
+    lines = command("inspect", str(first), str(second)).stdout.splitlines()
+    (before,) = [line for line in lines if line.startswith("-response.output_text.done")]
+    (after,) = [line for line in lines if line.startswith("+response.output_text.done")]
+    assert "three." in before
+    assert "four." in after
 
 
 def test_a_page_is_written(tmp_path: Path) -> None:

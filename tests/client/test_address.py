@@ -101,8 +101,9 @@ def test_a_websocket_url_becomes_http() -> None:
     ],
 )  # fmt: skip
 def test_an_invalid_base_url_is_refused(url: str) -> None:
-    with pytest.raises(UsageError, match="base_url must look like"):
+    with pytest.raises(UsageError, match="base_url must look like") as caught:
         normalize_base_url(url, PLAIN)
+    assert ("https:// is missing" in str(caught.value)) == ("://" not in url)
 
 
 @pytest.mark.parametrize(("url", "key"), [("", "k"), ("  ", "k"), (5, "k"), (b"https://h", "k"), ("https://h", 5)])

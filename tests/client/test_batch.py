@@ -96,6 +96,12 @@ def test_a_field_that_no_request_has_is_refused_at_once(backend: str) -> None:
     run(backend, test)
 
 
+@pytest.mark.parametrize("one", ["Say hello.", {"model": "m", "input": "x"}, CreateResponse(model="m", input="x")])
+def test_a_single_request_is_not_taken_for_many(one: Any) -> None:
+    with pytest.raises(UsageError, match="got one request"):
+        ResponsesClient("http://127.0.0.1:9", "key").map(one, model="m")
+
+
 @both_loops
 def test_a_background_request_has_no_result_here(backend: str) -> None:
     async def test() -> None:

@@ -10,8 +10,9 @@ import pytest
 from tests.streams import response, saying
 from tests.support import PATIENCE, both_loops, run
 
-from responses_proto import Limits, ResponsesClient, RetryPolicy, Timeouts
+from responses_proto import CreateResponse, Limits, ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.client import Hooks, RetryNotice
+from responses_proto.client._calls import merge_fields
 from responses_proto.exceptions import (
     APIError,
     ConnectError,
@@ -23,6 +24,7 @@ from responses_proto.exceptions import (
     UsageError,
 )
 from responses_proto.models import Message, Response
+from responses_proto.models.conversations import CreateConversation
 from responses_proto.models.request import CompactRequest, InputTokensRequest
 from responses_proto.testing import Answer, FakeServer, Fault, Script, ServerExchange
 
@@ -115,6 +117,30 @@ def test_a_raw_object_is_passed_through_on_every_endpoint(backend: str) -> None:
                 await c.count_input_tokens(raw, inptu="x")  # type: ignore[call-arg] # pyright: ignore[reportCallIssue] - the mistake is the point
 
     run(backend, test)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("messages", "pass input="), ("system", "pass instructions="), ("max_tokens", "pass max_output_tokens="),
+        ("response_format", r"client\.parse"), ("text_format", r"client\.parse"), ("reasoning_effort", "pass reasoning="),
+        ("timeout", "pass timeouts="), ("extra_body", "pass extra="), ("tempurature", "did you mean 'temperature'"),
+        ("qqq", "in extra="),
+    ],
+)  # fmt: skip
+def test_a_field_of_another_api_names_the_one_of_this(name: str, told: str) -> None:
+    with pytest.raises(TypeError, match=f"no field '{name}': .*{told}"):
+        merge_fields(CreateResponse, None, {name: 1})
+    with pytest.raises(TypeError, match=r"no field 'messages': (?!pass input)"):
+        merge_fields(CreateConversation, None, {"messages": []})
+
+
+def test_the_client_of_another_library_is_not_this_one() -> None:
+    for name in ("responses", "chat"):
+        for holder in (ResponsesClient, ResponsesClient("http://127.0.0.1:9/v1")):
+            assert not hasattr(holder, name)
+            with pytest.raises(AttributeError, match=rf"'{name}': use the methods of the client itself"):
+                getattr(holder, name)
 
 
 @both_loops

@@ -50,12 +50,17 @@ def test_a_setting_of_another_type_is_refused_even_if_it_is_empty(name: str) -> 
 
 
 def test_the_endpoints_of_the_api_do_not_belong_to_the_address() -> None:
-    with pytest.raises(UsageError, match="before /responses: 'http://h/v1'"):
-        core("http://me:pw@h/v1/responses/", endpoints=("/responses",))
-    assert core("http://h/v1/responses", endpoints=("/chat/completions",)).base_url == "http://h/v1/responses"
-    with pytest.raises(UsageError) as caught:
-        core("http://me:pw@h/v1/chat/completions?key=x", endpoints=("/responses", "/chat/completions"))
-    assert "pw" not in str(caught.value)
+    for endpoint in ("/responses", "/chat/completions", "/completions"):
+        with pytest.raises(UsageError, match=f"before {endpoint}: 'http://h/v1'") as caught:
+            core(f"http://me:pw@h/v1{endpoint}/?key=x")
+        assert "pw" not in str(caught.value)
+
+
+def test_a_missing_key_says_how_to_do_without_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RESPONSES_BASE_URL", "RESPONSES_API_KEY", "OPENAI_BASE_URL", "OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(UsageError, match=r"openai needs an API key: .*RESPONSES_BASE_URL.*`responses-proto serve`"):
+        core(None)
 
 
 def test_one_credential_is_sent() -> None:

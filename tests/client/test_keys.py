@@ -98,3 +98,16 @@ def test_what_the_function_raises_is_raised_and_what_it_returns_is_checked(backe
             assert server.requests[-1].headers["authorization"] == "Basic x"
 
     run(backend, test)
+
+
+@both_loops
+def test_a_key_is_passed_without_the_word_before_it(backend: str) -> None:
+    async def test() -> None:
+        with pytest.raises(UsageError, match="without 'Bearer'") as caught:
+            ResponsesClient("http://127.0.0.1:9", "Bearer a-secret")
+        assert "a-secret" not in str(caught.value)
+        async with ResponsesClient("http://127.0.0.1:9", lambda: "bearer a-secret") as client:
+            with pytest.raises(UsageError, match="without 'Bearer'"):
+                await client.create(model="m", input="x")
+
+    run(backend, test)

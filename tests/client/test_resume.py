@@ -21,6 +21,7 @@ from responses_proto.exceptions import (
     StreamInterrupted,
     StreamTruncated,
     TransportError,
+    UsageError,
 )
 from responses_proto.models.events import ResponseCreated
 from responses_proto.testing import Answer, Close, FakeServer, Reset, Script, ServerExchange, Stall
@@ -124,6 +125,8 @@ def test_resuming_is_refused_when_there_is_nothing_to_resume(backend: str) -> No
         async with FakeServer(HELLO) as server, client(server) as c:
             with pytest.raises(LocalProtocolError, match="nothing to resume"):
                 c.resume(TransportError("never began"))
+            with pytest.raises(UsageError, match=r"Cursor\(response_id\).*got 'resp_1'"):
+                c.resume("resp_1")  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - the mistake is the point
             fresh = c.stream(model="m", input="x")
             with pytest.raises(LocalProtocolError, match="still open"):
                 c.resume(fresh)

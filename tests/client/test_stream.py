@@ -1,15 +1,14 @@
 from __future__ import annotations
 
-import gc
 import json
 import time
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 from tests.streams import frame, plain, saying, wire
-from tests.support import PATIENCE, both_loops, run
+from tests.support import PATIENCE, both_loops, no_gc, run
 
 from responses_proto import Limits, ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.exceptions import (
@@ -29,7 +28,7 @@ from responses_proto.models.events import ErrorEvent, OutputTextDelta
 from responses_proto.testing import Answer, Close, FakeServer, Fault, Reset, ServerExchange, Stall
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator
 
     from responses_proto import EventStream
     from responses_proto.testing import Scriptable
@@ -38,16 +37,6 @@ KEY = "key-that-nobody-may-see"
 HELLO = Answer.events(plain(["Hel", "lo"]))
 BEGUN = wire(plain(["Hel", "lo"], last=None))
 PAGE = b"<!DOCTYPE html><html><head><title>Welcome</title></head><body>Nothing here.</body></html>"
-
-
-@contextmanager
-def no_gc() -> Generator[None]:
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 @asynccontextmanager

@@ -8,7 +8,7 @@ import anyio
 import pytest
 from tests.streams import plain, saying
 
-from responses_proto import CreateResponse, ResponsesClient
+from responses_proto import CreateResponse, ResponsesClient, function_tool
 from responses_proto.client._verbs import with_developer_role, with_stream
 from responses_proto.exceptions import UsageError
 from responses_proto.models import UNSET, Message, StreamOptions
@@ -26,6 +26,14 @@ FORMS: dict[str, Callable[[dict[str, Any]], tuple[tuple[Any, ...], dict[str, Any
     "extra": lambda fields: ((), {"model": "m", "extra": fields}),
     "a model and keywords": lambda fields: ((CreateResponse(model="m"),), fields),
 }
+TOOLLESS: tuple[Verb, ...] = ("create", "parse", "stream")
+
+
+def roll(sides: int) -> int:
+    """Roll a die."""
+    return sides
+
+
 WRONG: list[tuple[Verb, dict[str, Any], str]] = [
     ("create", {"stream": True}, r"client\.stream"),
     ("create", {"stream": 1}, r"client\.stream"),
@@ -35,6 +43,11 @@ WRONG: list[tuple[Verb, dict[str, Any], str]] = [
     ("parse", {"background": True}, r"client\.wait"),
     ("stream", {"stream": False}, r"client\.create"),
     ("run", {"stream": False}, "leave out"),
+    *(
+        (verb, {"tools": [tool]}, r"client\.run\(\.\.\.\), or .*definitions")
+        for verb in TOOLLESS
+        for tool in (len, function_tool(roll))
+    ),
 ]
 
 

@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from responses_proto.codec import ORJSON, STDLIB, JSONBackend, default_backend
-from responses_proto.codec._json import check_structure, has_more_values
+from responses_proto.codec._json import check_structure, compact, has_more_values
 from responses_proto.exceptions import DecodeError, EncodeError, LimitExceeded, UsageError
 
 BACKENDS = [backend for backend in (STDLIB, ORJSON) if backend is not None]
@@ -179,6 +179,10 @@ def test_a_string_that_never_ends_is_read_in_proportion_to_its_length(quote: str
 )
 def test_writing(backend: JSONBackend, value: Any, text: str) -> None:
     assert backend.dumps(value) == text.encode()
+
+
+def test_compact_text_has_what_python_reads_and_others_do_not() -> None:
+    assert compact({"a": [math.nan, -math.inf, "é\ud800"]}) == '{"a":[NaN,-Infinity,"é\ud800"]}'
 
 
 @each_backend

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from typing import Any
 
 import attrs
@@ -102,6 +103,7 @@ def test_a_valid_payload_survives_exactly_and_without_a_finding(case: tuple[type
     assert type(loaded) is cls
     assert text_of(LENIENT.dump(loaded)) == text_of(payload)
     assert STRICT.load(payload, cls) == loaded
+    assert pickle.loads(pickle.dumps(loaded)) == loaded  # noqa: S301 - our own bytes
 
 
 @examples(150)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import warnings
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,7 +14,7 @@ import pytest
 from tests.hostile.checkpoints import cancel_at_each_checkpoint
 from tests.hostile.engines import ALL, connect, run_on
 from tests.streams import frame, plain, saying
-from tests.support import PATIENCE, both_loops, run
+from tests.support import PATIENCE, both_loops, needs_files, open_files, run
 
 from responses_proto import Cursor, ResponsesClient, RetryPolicy
 from responses_proto.client import CallFinished, Hooks
@@ -33,11 +32,6 @@ ITEMS: Any = {
     "data": [{"type": "message", "id": "1", "role": "user", "content": "x"}],
     "has_more": False,
 }
-
-
-def open_files() -> int:
-    """Count the open files of this process, which has both ends of each connection."""
-    return sum(1 for _ in Path("/dev/fd").iterdir())
 
 
 # ---- the calls that are cancelled
@@ -113,7 +107,7 @@ async def script(peer: ServerExchange) -> Answer | None:
     return Answer.json(saying("x"))
 
 
-@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="open files cannot be counted here")
+@needs_files
 @both_loops
 @pytest.mark.parametrize(
     "call", [reads_to_the_end, leaves_early, is_retried, resumes, creates, is_refused, waits, turns_pages]

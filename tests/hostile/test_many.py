@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 from tests.hostile.engines import connect, run_on
-from tests.support import PATIENCE, run
+from tests.support import PATIENCE, needs_files, open_files, run
 
 from responses_proto import ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.exceptions import DeadlineExceeded
@@ -20,6 +19,7 @@ from responses_proto.testing import Answer, FakeServer, ServerExchange
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from responses_proto.models.request import CreateResponse
     from responses_proto.server import Reply
@@ -72,10 +72,6 @@ def test_a_thousand_streams_that_are_open_at_once_all_arrive(engine: str) -> Non
         run_on(engine, test)
 
 
-def open_files() -> int:
-    return sum(1 for _ in Path("/dev/fd").iterdir())
-
-
 def tasks(engine: str) -> int:
     return len(asyncio.all_tasks()) if engine.startswith("asyncio") else 0
 
@@ -98,7 +94,7 @@ async def begins_and_waits(peer: ServerExchange) -> None:
     await peer.until_closed()
 
 
-@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="open files cannot be counted here")
+@needs_files
 @pytest.mark.parametrize("engine", ["asyncio-httpx", "asyncio-tls", "trio-httpx"])
 def test_five_hundred_abandoned_streams_leave_nothing_open(engine: str) -> None:
     async def test() -> None:

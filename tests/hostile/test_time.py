@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import time
 import tracemalloc
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 from tests.hostile.engines import connect, everywhere, over_sockets, run_on
-from tests.support import PATIENCE
+from tests.support import PATIENCE, no_gc
 
 from responses_proto import Cursor, EventStream, ResponsesClient, Timeouts
 from responses_proto.exceptions import APIError, DeadlineExceeded
@@ -20,7 +19,7 @@ from responses_proto.models.events import OutputTextDelta
 from responses_proto.testing import Answer, FakeServer, Fault, Pause, ServerExchange
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator
+    from collections.abc import Awaitable, Callable
 
 TEXT = "One two three four five."
 STARTED = "response.output_text.delta"
@@ -264,16 +263,6 @@ async def by_aclose(stream: EventStream) -> None:
 
 async def unread(stream: EventStream) -> None:
     assert stream.meta.status == 200
-
-
-@contextmanager
-def no_gc() -> Generator[None]:
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 @everywhere

@@ -13,7 +13,7 @@ import attrs
 import pytest
 from tests.hostile.checkpoints import cancel_at_each_checkpoint
 from tests.support import both_loops, run
-from tests.tool_runs import Source, approval_request, client_of, custom_call, function_call, said, turn
+from tests.tool_runs import Source, approval_request, client_of, custom_call, function_call, read_all, said, turn
 
 from responses_proto import Limits
 from responses_proto.codec import load
@@ -312,12 +312,6 @@ def random_agent(chance: random.Random) -> tuple[Script, dict[str, Any]]:
     return Script(*responses, said()), options
 
 
-async def read(agent: Run) -> None:
-    async with agent:
-        async for _ in agent:
-            pass
-
-
 @both_loops
 def test_runs_cancelled_at_any_moment_leak_nothing_and_keep_every_answer(backend: str) -> None:
     ends: list[bool] = []
@@ -328,7 +322,7 @@ def test_runs_cancelled_at_any_moment_leak_nothing_and_keep_every_answer(backend
         async with FakeServer(script, listen=False) as server, client_of(server) as client:
             agent = client.run(model="m", input="Go.", **options)
             with anyio.move_on_after(chance.uniform(0.0, 0.15)) as scope:
-                await read(agent)
+                await read_all(agent)
             ends.append(scope.cancelled_caught)
         assert server.active == 0
         assert check_history(agent.loop.history) == []
@@ -359,7 +353,7 @@ def test_cancelling_the_reader_at_each_checkpoint_leaks_nothing_and_keeps_every_
 
             async def once() -> None:
                 agents.append(client.run(model="m", input="Go.", tools=TOOLS, start="item_done"))
-                await read(agents[-1])
+                await read_all(agents[-1])
 
             async def after() -> None:
                 while server.active:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -13,7 +12,7 @@ import pytest
 from tests.hostile.checkpoints import cancel_at_each_checkpoint
 from tests.sockets import KEY, NOT_FOUND, TEXT, TOO_OLD, named, opened, say, send, session_with
 from tests.streams import ending, plain
-from tests.support import PATIENCE, both_loops, run
+from tests.support import PATIENCE, both_loops, needs_files, open_files, run
 
 from responses_proto import Hooks, ResponsesClient, RetryPolicy
 from responses_proto.exceptions import APIError, TransportError
@@ -23,14 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from responses_proto.client import CallFinished, WebSocketSession
-
-needs_files = pytest.mark.skipif(not Path("/dev/fd").exists(), reason="open files cannot be counted here")
-
-
-def open_files() -> int:
-    """Count the open files of this process. It has both ends of each connection."""
-    return sum(1 for _ in Path("/dev/fd").iterdir())
-
 
 # ---- calls that are cancelled
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import pickle
+import pkgutil
 import typing
 from typing import Any, ClassVar, Literal
 
@@ -51,6 +53,14 @@ def filled(cls: type[Model]) -> Model:
 # --- construction -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("name", [info.name for info in pkgutil.iter_modules(models.__path__)])
+def test_every_model_of_a_module_is_public(name: str) -> None:
+    module = importlib.import_module(f"{models.__name__}.{name}")
+    own = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == module.__name__]
+    classes = {each.__name__ for each in own if issubclass(each, Model) and not each.__name__.startswith("_")}
+    assert classes <= {*getattr(module, "__all__", ())}
+
+
 @each_class
 def test_annotations_can_be_read_at_run_time(cls: type[Model]) -> None:
     hints = typing.get_type_hints(cls)
@@ -68,6 +78,10 @@ def test_fields_are_keywords_and_may_be_absent_if_they_are_not_required(cls: typ
         cls("positional")  # type: ignore[call-arg,arg-type,misc,unused-ignore] # wrong, on purpose
     with pytest.raises(TypeError):
         cls(no_such_field=1)  # type: ignore[call-arg] # as above
+    required = [field.name for field in attrs.fields(cls) if field.default is attrs.NOTHING]
+    if required:
+        with pytest.raises(TypeError, match=required[0]):
+            cls()
 
 
 @each_class
@@ -334,5 +348,9 @@ def test_methods_of_other_libraries_name_the_function_to_use(name: str, use: str
         with pytest.raises(AttributeError, match=rf"OutputText.*{name}.*{use}\("):
             getattr(holder, name)
     assert copy.copy(item) == item
+    for there, here in (("choices", "output_text"), ("output_parsed", r"client\.parse")):
+        assert not hasattr(item, there)
+        with pytest.raises(AttributeError, match=rf"Response.*{there}.*{here}"):
+            getattr(Response, there)
     with pytest.raises(AttributeError):
         _ = item.nothing_of_the_kind  # type: ignore[attr-defined] # pyright: ignore[reportAttributeAccessIssue] - that is the test

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,11 +57,6 @@ def test_is_dumped_and_loaded(sample: Model, wire: JSONObject) -> None:
     assert dump(sample) == wire
     assert load(wire, type(sample), anomalies=anomalies) == sample
     assert not anomalies
-
-
-@pytest.mark.parametrize("sample", [sample for sample, _ in SAMPLES], ids=lambda sample: type(sample).__name__)
-def test_pickles_to_an_equal_object(sample: Model) -> None:
-    assert pickle.loads(pickle.dumps(sample)) == sample  # noqa: S301 - our own bytes
 
 
 def test_every_model_of_the_module_is_public_and_sampled() -> None:

@@ -37,7 +37,6 @@ WITHOUT_ALL_DELTAS: Final = {
 
 # What the engine itself finds in a recording: its servers' own doing, or their recorders'. No other recording has any.
 CODEX: Final = {"output-empty": 1}
-COPILOT: Final = "github-copilot"
 TWO_IN_ONE_FILE: Final = ("sequence-repeated", "late-event")
 FOUND: Final[dict[str, set[str]]] = {
     "openai-php__ResponseImageGenerationCreate": {"id-contradicted"},  # ids made alike by the recorder

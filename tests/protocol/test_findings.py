@@ -10,7 +10,6 @@ import pytest
 from tests.streams import (
     Wire,
     added,
-    call,
     call_events,
     clean,
     clean_output,
@@ -125,8 +124,6 @@ def instructed(events: list[Wire]) -> None:
 
 
 CLEAN: Final = planted(lambda _: None)
-_OPENED: Final[Wire] = added(0, call("", "f", "c", "in_progress"))
-
 PLANTED: Final[dict[str, list[bytes]]] = {
     # The decoder.
     "missing-field": [planted(drop("created", "response", "id")), planted(drop("output_text.delta", "delta"))],

@@ -343,10 +343,6 @@ class Anything(pydantic.BaseModel):
     rows: list[Any]
 
 
-class Positions(pydantic.BaseModel):
-    row: tuple[int, str]
-
-
 @attrs.define
 class Untyped:
     x = attrs.field()  # type: ignore[var-annotated] # pyright: ignore[reportGeneralTypeIssues] # what is tested

@@ -16,6 +16,7 @@ from tests.tool_runs import (
     function_call,
     local,
     names,
+    read_all,
     said,
     serving,
     texts,
@@ -32,7 +33,7 @@ from responses_proto.testing import Answer, Fault
 from responses_proto.tools import Effect, Perform, ToolFinished, ToolLoop
 
 if TYPE_CHECKING:
-    from responses_proto.tools import Run, RunResult
+    from responses_proto.tools import RunResult
 
 
 class Journal:
@@ -242,15 +243,10 @@ def test_cancelling_a_run_in_its_hook_answers_what_was_executed(backend: str) ->
                 await anyio.sleep_forever()
             return result
 
-        async def read(agent: Run) -> None:
-            async with agent:
-                async for _ in agent:
-                    pass
-
         async with serving(turn(function_call(1), waiting(2)), said()) as (_, client):
             agent = client.run(**ASKED, tools=[*TOOLS, work][:3], on_effect=slow)
             async with anyio.create_task_group() as tasks:
-                tasks.start_soon(read, agent)
+                tasks.start_soon(read_all, agent)
                 await started.wait()
                 await anyio.wait_all_tasks_blocked()
                 tasks.cancel_scope.cancel()

@@ -605,6 +605,8 @@ def test_bad_options_are_refused(backend: str) -> None:
     async def test() -> None:
         loop = ToolLoop(ASKED)
         async with serving(said()) as (_, client):
+            with pytest.raises(UsageError, match=r"approve must be a function .* got True"):
+                client.run(model="m", input="x", approve=True)  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - the mistake is the point
             with pytest.raises(UsageError, match="concurrency must be at least 1, got 0"):
                 client.run(**ASKED, concurrency=0)
             with pytest.raises(UsageError, match="tool_timeout must be a finite number of seconds above 0, got -1"):

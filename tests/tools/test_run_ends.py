@@ -19,6 +19,7 @@ from tests.tool_runs import (
     finish,
     function_call,
     names,
+    read_all,
     said,
     serving,
     texts,
@@ -65,12 +66,6 @@ async def read_until(agent: Run, kind: type[object]) -> None:
     await anyio.wait_all_tasks_blocked()
 
 
-async def read(agent: Run) -> None:
-    async with agent:
-        async for _ in agent:
-            pass
-
-
 # ---- tools that fail, and the model is not told
 
 
@@ -81,7 +76,7 @@ def test_with_on_error_raise_a_failed_tool_ends_the_run(backend: str, start: Any
         async with serving(turn(waiting(1), failing(2)), said()) as (server, client):
             agent = client.run(**ASKED, tools=TOOLS, on_error="raise", start=start)
             with pytest.raises(ToolError, match="fail failed: ValueError: it broke") as caught:
-                await read(agent)
+                await read_all(agent)
         error = caught.value
         assert isinstance(error.__cause__, ValueError)
         assert error.call == failing(2)

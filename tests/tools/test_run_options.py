@@ -18,7 +18,7 @@ from responses_proto.models.items import FunctionCall, Message
 from responses_proto.models.response import IncompleteDetails
 from responses_proto.protocol import check_history, fit
 from responses_proto.schema import Incomplete, Invalid, Parsed, Refused
-from responses_proto.tools import ToolContext, ToolLoop, ToolOutput, custom_tool, function_tool, handler
+from responses_proto.tools import ToolContext, ToolLoop, ToolOutput, function_tool, handler
 
 if TYPE_CHECKING:
     from responses_proto.models.items import Item
@@ -45,13 +45,6 @@ async def read(context: ToolContext[Database], n: int) -> str:
 def read_plain(context: ToolContext[Database], n: int) -> str:
     """Read in a thread."""
     return f"{context.deps.name} {n}"
-
-
-@custom_tool
-async def read_text(context: ToolContext[Database], text: str) -> str:
-    """Read a text."""
-    await anyio.lowlevel.checkpoint()
-    return f"{context.deps.name} {text}"
 
 
 async def read_call(context: ToolContext[Database], call: FunctionCall) -> str:

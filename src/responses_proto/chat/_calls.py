@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from ..models.tools import Tool
     from ..protocol.emitter import CallWriter, Emitter
 
-__all__ = ["CallTable", "HostedCallMade", "McpCallMade"]
-
 _MAX_NAME: Final = 1000  # characters that a name may have before its last piece; providers allow 64
 
 

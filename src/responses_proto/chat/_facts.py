@@ -14,23 +14,6 @@ from ..typing import UNSET
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-__all__ = [
-    "as_usage",
-    "citations",
-    "count",
-    "error_in",
-    "first_choice",
-    "image_urls",
-    "logprobs",
-    "mapping",
-    "merged_usage",
-    "objects",
-    "parts_of",
-    "reasoning_text",
-    "string",
-    "usage_of",
-]
-
 _Wire: TypeAlias = "Mapping[str, Any]"
 
 

@@ -17,8 +17,6 @@ from ..models.request import CreateResponse
 if TYPE_CHECKING:
     from ..exceptions import ResponsesProtoError
 
-__all__ = ["bad_gateway", "failure_for_client"]
-
 _INVALID: Final = "invalid_request_error"
 _SERVER: Final = "server_error"
 _NO_LONGER: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.TOO_EARLY})

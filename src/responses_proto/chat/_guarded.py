@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from ._hosts import AllowedHosts
 
-__all__ = ["GuardedTransport"]
-
 _MAX_CONNECTIONS: Final = 10
 _KEEPALIVE: Final = 5.0  # seconds
 _MAX_ADDRESSES: Final = 4

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ..tools.executors import ToolExecutor
     from ..tools.output import ToolOutput
 
-__all__ = ["HOSTED_TYPES", "close_call", "executor_of", "item_id_of", "open_call", "stand_ins"]
-
 _Open: TypeAlias = "Callable[[Mapping[str, Any], Ids], Item]"
 
 

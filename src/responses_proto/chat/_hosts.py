@@ -26,8 +26,6 @@ from ..exceptions import ConnectError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["AllowedHosts"]
-
 _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from ..client.transport.base import WireReply, WireRequest
 
-__all__ = ["InProcessTransport"]
-
 _MAX_PIECES: Final = 8
 """Pieces of a body that were sent and not read yet. Then the application waits, as for a slow client."""
 

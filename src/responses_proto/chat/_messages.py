@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from ..models.request import CreateResponse
     from .profiles import ChatProfile
 
-__all__ = ["CONTENT", "DETAILS_PREFIX", "ITEMS", "chat_messages"]
-
 _Wire: TypeAlias = dict[str, Any]
 
 DETAILS_PREFIX: Final = "chat-reasoning-details:"

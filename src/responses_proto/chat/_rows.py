@@ -14,8 +14,6 @@ from ..protocol._requests import invalid
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["Fate", "Row", "dropped", "refuse", "refused", "table", "translated"]
-
 F = TypeVar("F", bound="Callable[..., Any]")
 
 Fate: TypeAlias = Literal["translated", "dropped", "refused"]

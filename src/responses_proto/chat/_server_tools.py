@@ -66,8 +66,6 @@ if TYPE_CHECKING:
     from ._calls import HostedCallMade, McpCallMade
     from ._hosts import AllowedHosts
 
-__all__ = ["Listings", "ServerTools", "ToolBounds"]
-
 _Work: TypeAlias = Callable[[], Awaitable[None]]
 
 _log: Final = logging.getLogger(__name__)

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Piece", "ThinkSplitter"]
-
 Piece: TypeAlias = tuple[Literal["reasoning", "text"], str]
 """What a piece of text is, and the text."""
 

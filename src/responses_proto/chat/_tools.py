@@ -40,18 +40,6 @@ if TYPE_CHECKING:
     from ..typing import JSONObject
     from .profiles import ChatProfile
 
-__all__ = [
-    "CUSTOM_INPUT",
-    "TOOLS",
-    "OfferedTool",
-    "chat_tool_choice",
-    "chat_tools",
-    "is_allowed",
-    "needs_approval",
-    "offered_tools",
-    "safe_name",
-]
-
 _Wire: TypeAlias = dict[str, Any]
 
 _MAX_NAME: Final = 64
@@ -137,7 +125,6 @@ def _mcp(tool: McpTool, listed: Mapping[str, McpListTools]) -> Iterator[OfferedT
 
 def is_allowed(tool: McpTool, listed: McpListedTool) -> bool:
     """Return whether an MCP tool is one of ``allowed_tools`` (Tools, MCP). All are by default."""
-    """Return whether ``allowed_tools`` has a tool of an MCP server (Tools, MCP)."""
     allowed = tool.allowed_tools
     if isinstance(allowed, McpToolFilter):
         return _fits(allowed, listed)

@@ -20,15 +20,16 @@ from __future__ import annotations
 import importlib.util
 import logging
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
 import attrs
+from anyio.abc import AsyncResource
 
 from ..exceptions import APIError, ResponsesProtoError, UsageError
-from ..models.response import InputTokensDetails, OutputTokensDetails, Usage
 from ..models.tools import ToolChoiceAllowed
 from ..protocol._requests import INVALID, invalid
+from ..tools.loop import add_usage
 from ._failures import bad_gateway, failure_for_client
 from ._hosted import stand_ins
 from ._hosts import AllowedHosts
@@ -39,10 +40,10 @@ from .upstream import ChatUpstream
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from types import TracebackType
 
     from ..models.items import Item
     from ..models.request import CreateResponse
+    from ..models.response import Usage
     from ..server.reply import Reply
     from ..tools.executors import ToolExecutor
 
@@ -55,7 +56,7 @@ _MODELS_TIMEOUT: Final = 10.0
 _log: Final = logging.getLogger(__name__)
 
 
-class ChatBridge:
+class ChatBridge(AsyncResource):
     """Answers requests with providers of Chat Completions. Pass it to :class:`~responses_proto.server.ResponsesApp`.
 
     - ``upstreams``: one upstream for all models; or several by name, which are chosen by the model ``name/model``.
@@ -107,14 +108,6 @@ class ChatBridge:
         self._unknown_parameters: Literal["refuse", "pass"] = unknown_parameters
         self._listings = Listings()
         self._known_models: dict[str, tuple[float, list[str]]] = {}
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Close the connections of all upstreams. Idempotent."""
@@ -321,7 +314,7 @@ class _Answer:
             await reply.fail(code, failure.message, type=type_, param=failure.param, usage=self._usage)
             return None
         self._last_usage = decoder.usage
-        self._usage = _sum(self._usage, decoder.usage)
+        self._usage = add_usage(self._usage, decoder.usage)
         return decoder
 
 
@@ -332,22 +325,3 @@ def _key_in(headers: Mapping[str, str]) -> str:
         message = "Send your API key for the model's server: 'Authorization: Bearer ...'."
         raise APIError.for_status(401)(message, status=401, type=INVALID, code="invalid_api_key")
     return key.strip()
-
-
-def _sum(before: Usage | None, turn: Usage | None) -> Usage | None:
-    """Return the usage of several turns."""
-    if before is None or turn is None:
-        return before or turn
-    return Usage(
-        input_tokens=before.input_tokens + turn.input_tokens,
-        output_tokens=before.output_tokens + turn.output_tokens,
-        total_tokens=before.total_tokens + turn.total_tokens,
-        input_tokens_details=InputTokensDetails(
-            cached_tokens=before.input_tokens_details.cached_tokens + turn.input_tokens_details.cached_tokens,
-            cache_write_tokens=(before.input_tokens_details.cache_write_tokens or 0)
-            + (turn.input_tokens_details.cache_write_tokens or 0),
-        ),
-        output_tokens_details=OutputTokensDetails(
-            reasoning_tokens=before.output_tokens_details.reasoning_tokens + turn.output_tokens_details.reasoning_tokens
-        ),
-    )

@@ -16,6 +16,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 import attrs
+from anyio.abc import AsyncResource
 
 from ..client._calls import Attempts, CallOptions
 from ..client._core import make_core
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 __all__ = ["ChatAnswer", "ChatUpstream"]
 
 _PATH: Final = ("chat", "completions")
-_ENDPOINTS: Final = ("/chat/completions", "/completions", "/responses")
 _MIB: Final = 1024 * 1024
 _LIMITS: Final = Limits(
     max_event_bytes=16 * _MIB, max_buffered_bytes=64 * _MIB, max_response_bytes=64 * _MIB, max_json_values=200_000
@@ -57,7 +57,7 @@ _RETRY: Final = RetryPolicy(attempts=2, max_retry_after=0.5)
 """A client waits meanwhile, and can repeat its request itself: only what is over in a moment is waited for here."""
 
 
-class ChatUpstream:
+class ChatUpstream(AsyncResource):
     """A provider of Chat Completions. Any number of tasks can use it at the same time.
 
     - ``base_url``: the part of the URL before ``/chat/completions``. Default: that of ``profile``.
@@ -115,7 +115,6 @@ class ChatUpstream:
             headers=headers,
             hooks=hooks,
             gate=gate,
-            endpoints=_ENDPOINTS,
         )
 
     def __repr__(self) -> str:
@@ -130,14 +129,6 @@ class ChatUpstream:
     def limits(self) -> Limits:
         """The bounds on what the provider sends."""
         return self._core.limits
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Close the connections. Idempotent."""

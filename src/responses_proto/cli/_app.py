@@ -31,8 +31,6 @@ from ._options import BaseURL, Key, Model, ProviderName, client_of, model_of
 from ._output import Format, discard_output, print_stream, write
 from ._playback import playback
 
-__all__ = ["app", "run"]
-
 _DEMO_PROMPT: Final = "Tell me a three-sentence bedtime story about a unicorn."
 
 app: typer.Typer = typer.Typer(

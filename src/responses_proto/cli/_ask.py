@@ -32,8 +32,6 @@ from ._output import Format, as_text, print_stream, write
 if TYPE_CHECKING:
     from ..models.response import Response
 
-__all__ = ["chat", "create", "stream"]
-
 
 @one_line_errors
 def stream(

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from ..client.batch import Batch, BatchProgress
 
-__all__ = ["as_request", "batch_progress", "print_failures", "read_requests"]
-
 
 def read_requests(file: str) -> list[str | dict[str, Any]]:
     """Return the prompts and requests in a file of JSON lines, ``-`` for standard input. Raises ``CommandError`` with the line number."""

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from ..client.client import ResponsesClient
     from ..models.items import Item
 
-__all__ = ["Chat"]
-
 _PROMPT: Final = "> "
 _POLL: Final = 0.1  # seconds: an interruption does not end the waiting for an answer by itself
 _HELP: Final = "/new begins another conversation, /quit or Ctrl-D ends the program, Ctrl-C stops an answer.\n"
@@ -51,7 +49,7 @@ class Chat:
             importlib.import_module("readline")  # gives `input` a history and editing keys, where the system has it
         interactive = sys.stdin.isatty()
         if interactive:
-            sys.stderr.write(f"{self._model} at {self._client.base_url}. {_HELP}")
+            sys.stderr.write(f"{self._model} at {self._client.base_url}\n{_HELP}")
         with (
             _Interruptions() as interruptions,
             start_blocking_portal() as portal,

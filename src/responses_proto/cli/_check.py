@@ -1,7 +1,7 @@
 """The commands ``check`` and ``check-client``: conformance of a server or of a client, as a table or for other programs.
 
 The exit status is 0 without findings, 1 if a finding is an error, 3 if all are warnings, and 4 if a server cannot be checked at all: it
-cannot be reached, or refuses the key. Wrong usage is 2, as everywhere.
+cannot be reached, refuses the key, or is no Responses API. Wrong usage is 2, as everywhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rich.progress import Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from ._errors import WRONG_USAGE, CommandError, one_line_errors
+from ._errors import WRONG_USAGE, CommandError, one_line_errors, with_advice
 from ._output import write
 
 if TYPE_CHECKING:
@@ -28,11 +28,9 @@ if TYPE_CHECKING:
     from ..testing.conformance.clients import ClientReport, SceneResult
     from ..testing.conformance.servers import Check, ServerReport
 
-__all__ = ["ReportFormat", "check", "check_client", "printable", "write_report"]
-
 _WARNINGS_ONLY: Final = 3
 _NOT_CHECKED: Final = 4
-_BLOCKED: Final = frozenset({"unreachable", "unauthorized"})
+_BLOCKED: Final = frozenset({"unreachable", "unauthorized", "unavailable"})
 _STYLES: Final = {"passed": "green", "failed": "red", "skipped": "dim", "error": "red", "warning": "yellow"}
 
 
@@ -57,8 +55,13 @@ _Output = Annotated[str | None, typer.Option("--output", "-o", help="File for th
 
 @one_line_errors
 def check(
-    url: Annotated[str | None, typer.Argument(help="Base URL of the API, such as http://127.0.0.1:8000/v1.")] = None,
-    model: Annotated[str, typer.Option("--model", envvar="MODEL", help="The model to send requests to.")] = "scripted",
+    url: Annotated[
+        str | None,
+        typer.Argument(envvar="RESPONSES_BASE_URL", help="Base URL of the API, such as http://127.0.0.1:8000/v1."),
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", envvar="MODEL", help="The model to send requests to.")
+    ] = "scripted",
     api_key: Annotated[str | None, typer.Option("--api-key", envvar="RESPONSES_API_KEY", help="API key.")] = None,
     profile: Annotated[
         _Profile, typer.Option("--profile", help="The specification that the server is to follow.")
@@ -159,9 +162,8 @@ def _exit(report: ServerReport | ClientReport, failed: int, total: int, what: st
         return
     blocked = next((finding for finding in report.findings if finding.rule in _BLOCKED), None)
     if blocked is not None:
-        raise CommandError(
-            printable(f"nothing was checked: {blocked.detail}. {blocked.about.suggestion}"), status=_NOT_CHECKED
-        )
+        told = with_advice(f"nothing was checked: {blocked.detail}", blocked.about.suggestion)
+        raise CommandError(printable(told), status=_NOT_CHECKED)
     raise CommandError(f"{failed} of {total} {what} failed", status=1 if report.errors else _WARNINGS_ONLY)
 
 

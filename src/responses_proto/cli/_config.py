@@ -26,8 +26,6 @@ from ..exceptions import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["SETTINGS", "UPSTREAM_SETTINGS", "ServeSettings", "make_bridge", "read_settings", "settings_of"]
-
 _Check: TypeAlias = Callable[[object], bool]
 
 _NAMED: Final = re.compile(r"([A-Za-z0-9][\w.-]*)=(?=\w+://)")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import rich.console
@@ -22,14 +23,13 @@ from ..exceptions import (
     ResponsesProtoError,
     StreamInterrupted,
     StreamTruncated,
+    UsageError,
 )
 from ..protocol.api_errors import readable
 from ._output import discard_output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-__all__ = ["INTERRUPTED", "TERMINATED", "WRONG_USAGE", "CommandError", "describe", "one_line_errors", "print_error"]
 
 WRONG_USAGE: Final = 2
 INTERRUPTED: Final = 130  # 128 + SIGINT, as in shells
@@ -52,6 +52,9 @@ _ADVICE: Final[tuple[tuple[type[Exception], str], ...]] = (
     (LimitExceeded, "The server sent more than this library accepts by default."),
     (APIError, "This is the server's answer."),
 )
+
+_PARAMETER: Final = re.compile(r"\b(base_url|api_key)\b(?:=\.\.\.)?")
+"""Parameters of the client that are options of the commands."""
 
 
 class CommandError(Exception):
@@ -100,9 +103,14 @@ def describe(error: Exception) -> str:
         cursor = error.cursor
         position = f"after event {cursor.sequence_number}" if cursor else "before any event"
         message = f"the stream ended early, {position}"
+    elif isinstance(error, UsageError):
+        message = _PARAMETER.sub(lambda found: f"--{found[1].replace('_', '-')}", " ".join(str(error).split()))
     else:
         message = " ".join(str(error).split())
     advice = next((advice for cls, advice in _ADVICE if isinstance(error, cls)), "")
-    if not advice:
-        return message
-    return f"{message} {advice}" if message.endswith((".", "!", "?")) else f"{message}. {advice}"
+    return with_advice(message, advice) if advice else message
+
+
+def with_advice(message: str, advice: str) -> str:
+    """Return a message and advice as two sentences."""
+    return f"{message} {advice}" if message.endswith((".", "!", "?", "…")) else f"{message}. {advice}"

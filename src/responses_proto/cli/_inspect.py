@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import http.client
 import io
@@ -16,6 +17,9 @@ from rich.console import Console
 from rich.text import Text
 
 from ..exceptions import UsageError
+from ..protocol.api_errors import readable
+from ..protocol.emitter import DONE
+from ..protocol.sse import encode_frame
 from ._check import printable
 from ._errors import WRONG_USAGE, CommandError, one_line_errors
 
@@ -23,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..testing.conformance.timeline import ItemBar, Recording, Timeline
-
-__all__ = ["inspect", "read_recordings"]
 
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 _LABEL: Final = 28  # columns
@@ -69,19 +71,23 @@ def read_recordings(file: str) -> list[Recording]:
         content = Path(file).read_bytes()
     except OSError as error:
         raise CommandError(f"cannot read {file}: {error.strerror or error}", status=WRONG_USAGE) from error
+    told = ""
     if content.startswith(b"HTTP/"):
-        content = _http_body(content)
-    if content.lstrip().startswith(b"{"):
+        status, content = content.partition(b"\r\n")[0], _http_body(content)
+        told = f", but {status.decode('latin-1')}: {readable(content.decode('utf-8', 'replace'), _LINE)}"
+    elif content.lstrip().startswith(b"{"):
         found = _in_cassette(file) if b'"exchanges"' in content[:4096] else _in_lines(file, content)
-    else:
-        found = [Recording(file, ((None, content),))]
-    found = [recording for recording in found if b"data:" in recording.body]
-    if not found:
-        raise CommandError(
-            f"{file} has no event stream: pass a recorded stream, a raw HTTP response, or a cassette",
-            status=WRONG_USAGE,
-        )
-    return found
+        return _streams(file, found)
+    return _streams(file, [Recording(file, ((None, content),))], told)
+
+
+def _streams(file: str, found: list[Recording], told: str = "") -> list[Recording]:
+    """Return the recordings that are streams. Raises ``CommandError`` if there is none, with what else was told."""
+    streams = [recording for recording in found if b"data:" in recording.body]
+    if not streams:
+        advice = told or ": pass a recorded stream, a raw HTTP response, the messages of a WebSocket, or a cassette"
+        raise CommandError(printable(f"{file} has no event stream{advice}"), status=WRONG_USAGE)
+    return streams
 
 
 def _http_body(content: bytes) -> bytes:
@@ -122,19 +128,24 @@ def _in_lines(file: str, content: bytes) -> list[Recording]:
     """Return the events in a file of JSON lines, as WebSocket sessions are kept."""
     from ..testing.conformance.timeline import Recording  # noqa: PLC0415 - only `inspect` needs it
 
-    frames = [b"data: " + line + b"\n\n" for line in content.splitlines() if line.startswith(b"{")]
+    frames: list[bytes] = []
+    for line in content.splitlines():
+        with contextlib.suppress(ValueError, TypeError, KeyError):  # not an event
+            frames.append(encode_frame(line, str(json.loads(line)["type"])))
+    frames += [DONE] if frames else []  # a message has no `event:` line, and no `[DONE]` follows: neither is missing
     return [Recording(file, tuple((None, frame) for frame in frames))]
 
 
 def timeline_as_text(line: Timeline) -> Iterator[Text]:
     """Yield the lines of a timeline for a terminal."""
     from ..testing.conformance.reports import headline, moment  # noqa: PLC0415 - only `inspect` needs it
+    from ..testing.conformance.streams import counted  # noqa: PLC0415 - as above
 
     yield Text(printable(line.name), style="bold")
     yield Text(printable(headline(line)))
     for item in line.items:
         label = printable(item.label)[:_LABEL].ljust(_LABEL)
-        tail = f" {item.deltas} deltas, {item.characters} characters" + ("" if item.done else ", never done")
+        tail = f" {counted(item.deltas, 'delta')}, {item.characters} characters" + ("" if item.done else ", never done")
         yield Text.assemble(label, ("│" + _bar(line, item) + "│", "" if item.done else "red"), tail)
     if line.more_items:
         yield Text(f"and {line.more_items} more items")
@@ -164,10 +175,23 @@ def _differences(first: Recording, second: Recording) -> Iterator[Text]:
     diff = difflib.unified_diff(before, after, printable(first.name), printable(second.name), n=1, lineterm="")
     lines = list(itertools.islice(diff, _DIFFERENCES + 1))
     yield Text("the events are the same" if not lines else "the events differ:", style="bold")
-    for line in lines[:_DIFFERENCES]:
-        yield Text(printable(line)[:_LINE], style={"+": "green", "-": "red"}.get(line[:1], ""))
+    for line in _shortened([printable(line) for line in lines[:_DIFFERENCES]]):
+        yield Text(line, style={"+": "green", "-": "red"}.get(line[:1], ""))
     if len(lines) > _DIFFERENCES:
         yield Text("and more")
+
+
+def _shortened(lines: list[str]) -> Iterator[str]:
+    """Yield the lines of a diff, cut to the part in which a removed and an added one differ."""
+    for _, group in itertools.groupby(lines, lambda line: line[0] in "+-"):
+        block = list(group)
+        removed, added = ([line for line in block if line[0] == sign] for sign in "-+")
+        other = dict(zip(removed + added, added + removed, strict=False)) if len(removed) == len(added) else {}
+        for line in block:
+            pairs = enumerate(zip(line[1:], other.get(line, "")[1:], strict=False))
+            start = max(0, next((at for at, (ours, theirs) in pairs if ours != theirs), 0) - _LINE // 2)
+            head = f"{line.partition(' ')[0]} … " if start else ""
+            yield f"{head}{line[start:]}"[:_LINE]
 
 
 def _told(recording: Recording) -> Iterator[str]:

@@ -24,25 +24,6 @@ if TYPE_CHECKING:
 
     from ..models.content import Content
 
-__all__ = [
-    "SCRIPTED_MODEL",
-    "BaseURL",
-    "Files",
-    "Images",
-    "Instructions",
-    "Key",
-    "Model",
-    "Previous",
-    "PromptArgument",
-    "ProviderName",
-    "Question",
-    "ToolNames",
-    "client_of",
-    "find_tool",
-    "model_of",
-    "read_prompt",
-]
-
 SCRIPTED_MODEL: Final = "scripted"
 _DEFAULT_MODELS: Final = {"openai": "gpt-5-mini", "huggingface": HUGGINGFACE_MODEL}
 
@@ -58,13 +39,20 @@ Model = Annotated[
     str | None, typer.Option("--model", "-m", envvar="MODEL", help="The model. Default: depends on the provider.")
 ]
 BaseURL = Annotated[
-    str | None, typer.Option("--base-url", help="Base URL of the API, such as http://127.0.0.1:8000/v1.")
+    str | None,
+    typer.Option(
+        "--base-url",
+        help="Base URL of the API, such as http://127.0.0.1:8000/v1. Default: RESPONSES_BASE_URL, or OpenAI.",
+    ),
 ]
 ProviderName = Annotated[
     str | None,
     typer.Option("--provider", help="Name of a known provider, such as huggingface.", autocompletion=_providers),
 ]
-Key = Annotated[str | None, typer.Option("--api-key", help="API key (prefer the environment variable).")]
+Key = Annotated[
+    str | None,
+    typer.Option("--api-key", help="API key. Default, and safer: RESPONSES_API_KEY, or the variable of the provider."),
+]
 Instructions = Annotated[
     str | None, typer.Option("--instructions", "-i", help="What the model is told before the conversation.")
 ]

@@ -24,7 +24,6 @@ from ..models.events import (
     RefusalDelta,
     UnknownEvent,
 )
-from ..models.items import FunctionCall
 from ..protocol.emitter import split_words
 from ..tools.events import ToolFinished
 
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from ..models.response import Response
-
-__all__ = ["Format", "StreamPrinter", "as_text", "discard_output", "print_stream", "write"]
 
 _SIMILAR: Final = 0.9  # of 1: how similar the name of an unknown event is to a known one if it is a misspelling
 
@@ -57,8 +54,10 @@ def as_text(response: Response) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _call(call: FunctionCall) -> str:
-    return f"{call.name}({call.arguments})"
+def _call(call: Any) -> str:
+    """Return a call of any tool as a line: with name and arguments if it has them, else as what it is."""
+    arguments = getattr(call, "arguments", None) or getattr(call, "input", None) or ""
+    return f"{call.name}({arguments})" if getattr(call, "name", None) else call.type
 
 
 class Format(enum.Enum):
@@ -128,8 +127,8 @@ class StreamPrinter:
                 self._stop_spinner()
                 self._text.end_line()
                 self._aside.write(text)
-            case OutputItemDone(item=FunctionCall() as call):
-                self._line(_call(call))
+            case OutputItemDone(item=item) if item.type.endswith("_call"):
+                self._line(_call(item))
             case ToolFinished() as finished:
                 self._line(f"-> {'failed: ' if finished.failed else ''}{_output_of(finished)}")
             case _:
@@ -171,7 +170,9 @@ class StreamPrinter:
         usage = response.usage
         tokens = f"{usage.input_tokens} in, {usage.output_tokens} out" if usage else "not reported"
         first = "none" if math.isnan(self._first_after) else f"after {self._first_after * 1000:.0f} ms"
-        status = outcome.status if outcome else response.status or "none, the stream was abandoned"
+        # A run has no outcome, and neither has a stream that was left before its end: by Ctrl-C, or because the connection broke.
+        known = outcome.status if outcome else response.status
+        status = "interrupted" if not known or known in ("queued", "in_progress") else known
         output.write(
             f"[{self._count} events, the first {first}; tokens: {tokens}; outcome: {status}; id: {response.id or 'none'}]\n"
         )

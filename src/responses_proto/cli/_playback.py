@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["playback"]
-
 
 @contextlib.contextmanager
 def playback(recording: bytes, chunk_bytes: int) -> Generator[str]:

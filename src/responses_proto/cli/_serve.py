@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from ._config import ServeSettings
 
-__all__ = ["serve_with"]
-
 _DELAY: Final = 0.02  # seconds between two words of the scripted model
 _LOG_FORMATS: Final = ("text", "json")
 
@@ -53,6 +51,7 @@ def serve_with(settings: ServeSettings, *, ui: bool = False) -> None:
     signal.signal(signal.SIGTERM, _exit_terminated)
     keys = "only the keys given" if settings.api_key else "any API key"
     write(f"serving on {url_of(listener)} ({_models(settings)}, {keys}); press Ctrl-C to stop\n")
+    write(f"in another terminal, for clients: export RESPONSES_BASE_URL={url_of(listener)}\n")
     log_to_stderr("json" if settings.log_format == "json" else "text")
     drain = 10 if settings.drain is None else settings.drain
     gc.freeze()  # a full collection stops all streams, and most of its time would go to what was imported

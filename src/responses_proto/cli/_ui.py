@@ -10,8 +10,6 @@ from starlette.responses import HTMLResponse
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
-__all__ = ["with_page"]
-
 _FILE = Path(__file__).with_name("ui.html")
 # The page loads nothing, and talks to this server only.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'; form-action 'none'"

@@ -16,12 +16,11 @@ from .transport._errors import origin, public_url
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["check_headers", "endpoint_url", "normalize_base_url", "resolve_endpoint", "split_userinfo"]
-
 _CUSTOM: Final = Provider(name="server", key_needed=False)
 _BASE_URL: Final = "RESPONSES_BASE_URL"
 _API_KEY: Final = "RESPONSES_API_KEY"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_ENDPOINTS: Final = ("/responses", "/chat/completions", "/completions")  # which do not belong to a base URL
 _TRUE: Final = frozenset({"1", "on", "yes", "true"})
 _VARIABLE: Final = re.compile(r"\$([A-Z_]+)")
 _HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
@@ -117,11 +116,11 @@ def _local_netloc(url: str) -> str:
     return "localhost" if port is None else f"localhost:{port}"
 
 
-def normalize_base_url(url: str, provider: Provider, endpoints: tuple[str, ...] = ("/responses",)) -> str:
+def normalize_base_url(url: str, provider: Provider) -> str:
     """Return the base URL with the path that the provider needs and without a trailing slash.
 
     ``ws://`` and ``wss://`` become ``http://`` and ``https://``. Raises ``UsageError`` for anything that is not such a URL, and
-    for the URL of one of ``endpoints`` itself.
+    for the URL of an endpoint.
     """
     url = _as_http(url.strip())
     try:
@@ -130,9 +129,10 @@ def normalize_base_url(url: str, provider: Provider, endpoints: tuple[str, ...] 
     except ValueError:
         parts, valid = urlsplit(""), False
     if not valid or parts.fragment or any(character.isspace() or not character.isprintable() for character in url):
-        raise UsageError(f"base_url must look like https://host/v1, got {public_url(url)!r}")
+        missing = "" if "://" in url else ": http:// or https:// is missing"
+        raise UsageError(f"base_url must look like https://host/v1, got {public_url(url)!r}{missing}")
     path = parts.path.rstrip("/") or provider.base_url_path
-    for endpoint in endpoints:
+    for endpoint in _ENDPOINTS:
         if path.endswith(endpoint):
             before = public_url(url).rstrip("/").removesuffix(endpoint)
             raise UsageError(f"base_url must be the part before {endpoint}: {before!r}")

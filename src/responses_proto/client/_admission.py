@@ -23,8 +23,6 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Admission"]
-
 _SHRINK: Final = 0.75  # factor of the width after a refusal
 _SLOWDOWN: Final = 0.8  # factor of the rate after a refusal
 _SEARCH: Final = 1.0  # requests per second that an answer adds to a rate that is a guess: it doubles in a second

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from ..codec import Converter
 
-__all__ = ["Body", "LargeBody", "SmallBody", "is_large"]
-
 _SLICE: Final = 128 * 1024  # characters, roughly, that are serialized at a time; a larger body is a `LargeBody`
 # What each value counts for in addition to its text, in characters: an estimate of the work, not of the size.
 _NODE: Final = 256
@@ -39,7 +37,6 @@ class SmallBody:
         self._data = data
 
     async def bytes(self) -> bytes:
-        """Return the body."""
         return self._data
 
 

@@ -27,6 +27,7 @@ from ..exceptions import (
     UsageError,
 )
 from ..models._base import Model
+from ..models.request import CreateResponse
 from ..models.response import Response
 from ..protocol._sizes import check_answer
 from ..protocol.api_errors import api_error_from
@@ -54,18 +55,6 @@ if TYPE_CHECKING:
     from ..typing import Cursor, JSONObject, JSONValue
     from ._keys import KeySource
     from .gate import Gate, GatePlace
-
-__all__ = [
-    "Attempts",
-    "CallFields",
-    "CallOptions",
-    "ClientCore",
-    "ClientState",
-    "PreparedCall",
-    "Query",
-    "merge_fields",
-    "query_params",
-]
 
 _IDEMPOTENCY_KEY: Final = "idempotency-key"
 _MADE_FROM_REPLIES: Final = (APIError, DecodeError, LimitExceeded, NotAnEventStream)
@@ -512,6 +501,25 @@ class Attempts:
         )
 
 
+_NAMED_ELSEWHERE: Final = {
+    "messages": "pass input=..., a text or a list of items",
+    **dict.fromkeys(("system", "system_prompt"), "pass instructions=..."),
+    **dict.fromkeys(("max_tokens", "max_completion_tokens"), "pass max_output_tokens=..."),
+    **dict.fromkeys(
+        ("response_format", "text_format", "response_model", "output_type", "output"), "call client.parse(T, ...)"
+    ),
+    "functions": "pass tools=[...]",
+    "function_call": "pass tool_choice=...",
+    "reasoning_effort": 'pass reasoning={"effort": ...}',
+    "verbosity": 'pass text={"verbosity": ...}',
+    "timeout": "pass timeouts=Timeouts(...)",
+    "max_retries": "pass retry=RetryPolicy(...)",
+    "extra_headers": "pass headers={...}",
+    "extra_body": "pass extra={...}",
+}
+"""What other APIs and libraries call a field of a request, and what does the same here."""
+
+
 def merge_fields(cls: type[_M], request: _M | JSONObject | None, fields: Mapping[str, Any]) -> _M | dict[str, Any]:
     """Return a request with ``fields`` on top: a model if ``request`` is one or ``None``, a wire object if it is a dict.
 
@@ -522,6 +530,8 @@ def merge_fields(cls: type[_M], request: _M | JSONObject | None, fields: Mapping
     for unknown in sorted(fields.keys() - names):
         near = difflib.get_close_matches(unknown, names, 1)
         hint = f"did you mean {near[0]!r}?" if near else "pass a provider's own field in extra={...}"
+        if issubclass(cls, CreateResponse):
+            hint = _NAMED_ELSEWHERE.get(unknown, hint)
         raise TypeError(f"{cls.__name__} has no field {unknown!r}: {hint}")
     if request is None:
         return cls(**fields)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from .._version import __version__
 from ..codec import Converter, default_converter
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .transport.base import Transport
     from .transport.http import HTTPClient
 
-__all__ = ["make_core"]
+_ELSEWHERE: Final = "for another server pass base_url=..., or set RESPONSES_BASE_URL (`responses-proto serve` starts one that needs no key)"
 
 
 def make_core(
@@ -44,11 +44,10 @@ def make_core(
     converter: Converter | None = None,
     gate: Gate | None,
     bill_to: str | None = None,
-    endpoints: tuple[str, ...] = ("/responses",),
 ) -> ClientCore:
     """Return the core of a client with these settings, which are those of :class:`~responses_proto.ResponsesClient`.
 
-    ``endpoints`` are the paths that do not belong to the base URL. Raises ``UsageError`` for a setting that cannot be used, and for a
+    Raises ``UsageError`` for a setting that cannot be used, and for a
     missing key.
     """
     # Tracebacks with variables show the parameters of every function that an error passes.
@@ -69,9 +68,9 @@ def make_core(
     anonymous = not found_key and not key.renewable and provider.key_header not in headers
     if anonymous and provider.key_needed and http_client is None:
         names = " or ".join((*(("RESPONSES_API_KEY",) if dialect is None else ()), *provider.key_env[:1]))
-        elsewhere = "" if base_url or dialect else "; for another server pass base_url=..., or set RESPONSES_BASE_URL"
+        elsewhere = "" if base_url or dialect else f"; {_ELSEWHERE}"
         raise UsageError(f"{provider.name} needs an API key: pass api_key=..., or set {names}{elsewhere}")
-    url, userinfo = split_userinfo(normalize_base_url(url, provider, endpoints))
+    url, userinfo = split_userinfo(normalize_base_url(url, provider))
     if userinfo and (found_key or key.renewable or "authorization" in headers):
         raise UsageError(
             "base_url has credentials (user:...@host), and there is an API key, too, but only one of them can be sent: "

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from .retry import RetryPolicy
     from .timeouts import Timeouts
 
-__all__ = ["Endpoints"]
-
 _M = TypeVar("_M", bound=Model)
 
 _INTERVAL_GROWTH: Final = 1.5  # factor between two pauses of `wait`
@@ -287,8 +285,6 @@ class Endpoints:
             content=json,
             options=CallOptions(**options),
         )
-
-    # Internal
 
     # Internal
 

@@ -38,8 +38,6 @@ else:
         flock(descriptor, LOCK_EX | LOCK_NB)
 
 
-__all__ = ["Journal"]
-
 _VERSION: Final = 1
 
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ..providers import Provider
     from .transport.base import WireRequest
 
-__all__ = ["ApiKey", "KeySource"]
-
 ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
 """An API key, or a function, sync or async, that returns the current one."""
 
@@ -39,7 +37,11 @@ class KeySource:
         return self._get is not None
 
     def headers(self, key: str) -> dict[str, str]:
-        """Return the header that carries a key; none for an empty key."""
+        """Return the header that carries a key; none for an empty key. Raises ``UsageError`` for a key that is already a header."""
+        if self._provider.key_prefix and key.lower().startswith(self._provider.key_prefix.lower()):
+            raise UsageError(
+                f"an API key is passed without {self._provider.key_prefix.strip()!r}, which is added to it"
+            )
         return {self._provider.key_header: HiddenStr(f"{self._provider.key_prefix}{key}")} if key else {}
 
     async def authorize(self, request: WireRequest) -> WireRequest:

@@ -15,8 +15,6 @@ from ._secrets import redact
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ReplyList", "ReplyObject", "ResponseMeta", "response_meta", "with_meta"]
-
 T = TypeVar("T")
 
 

@@ -20,19 +20,6 @@ if TYPE_CHECKING:
     from ..exceptions import ResponsesProtoError, RetrySafety
     from ..limits import Limits
 
-__all__ = [
-    "MAX_ERROR_BODY",
-    "add_permission",
-    "describe_reply",
-    "error_from_reply",
-    "is_error",
-    "is_json",
-    "is_response",
-    "media_type",
-    "read_object",
-    "unexpected_reply",
-]
-
 _BOM: Final = b"\xef\xbb\xbf"
 MAX_ERROR_BODY: Final = 64 * 1024
 """Bytes of an error's body that are read and kept."""

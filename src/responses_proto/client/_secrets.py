@@ -23,20 +23,6 @@ if TYPE_CHECKING:
 
     from ..protocol.stream import Outcome
 
-__all__ = [
-    "MIN_SECRET_LENGTH",
-    "SECRET_NAME",
-    "HiddenBytes",
-    "HiddenStr",
-    "find",
-    "hidden_headers",
-    "is_secret",
-    "redact",
-    "redact_error",
-    "redact_outcome",
-    "secrets_in",
-]
-
 MIN_SECRET_LENGTH: Final = 6
 """Length from which a key is redacted. Servers that accept any key are given "x" or "none": not secrets, and common in text."""
 SECRET_NAME: Final = re.compile(r"(?i)auth|cookie|key|token|secret|password|credential|signature")

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import attrs
 
-__all__ = ["Settings"]
-
 
 class Settings:
     """The base of immutable settings that remember which of their fields were passed."""

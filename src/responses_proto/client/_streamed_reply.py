@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from ..protocol.stream import Outcome
     from .transport._exchange import Exchange
 
-__all__ = ["AFTER_ERROR", "read_streamed"]
-
 AFTER_ERROR: Final = 1.0
 """Seconds in which ``response.failed`` may follow an ``error`` event."""
 

@@ -19,8 +19,6 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
-__all__ = ["TaskHolder"]
-
 
 class TaskHolder:
     """A task that holds a resource. Any other task may start it, wait for it and close it.
@@ -67,7 +65,6 @@ class TaskHolder:
 
     @property
     def ended(self) -> bool:
-        """Whether the task has ended."""
         return self._ended.is_set()
 
     def start(self) -> None:

@@ -15,8 +15,6 @@ from ..typing import UNSET
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Verb", "with_developer_role", "with_stream"]
-
 Verb: TypeAlias = Literal["create", "parse", "stream", "run", "map"]
 """A method of the client that creates responses."""
 
@@ -31,6 +29,17 @@ def _is_false(value: object) -> bool:
     return value is False
 
 
+def _has_function(value: object) -> bool:
+    """Whether tools contain one that only a run can execute: a function or an executor."""
+    return isinstance(value, (list, tuple)) and any(
+        not isinstance(tool, Model) and (callable(tool) or hasattr(tool, "execute"))
+        for tool in cast("Sequence[object]", value)
+    )
+
+
+_EXECUTES_NONE: Final = (
+    "executes no tools: call client.run(...), or pass what a function_tool is to the model, *tool.definitions()"
+)
 _WHOLE: Final = "returns the complete response"
 _STREAMS: Final = "streams every response"
 _STREAM_OPTIONS: Final = "returns the complete response, and stream_options apply to streams: call client.stream(...)"
@@ -49,6 +58,10 @@ _WRONG: Final[tuple[tuple[Verb, str, Callable[[object], bool], str], ...]] = (
         "needs the final response: call client.create(..., background=True), client.wait(...), and schema.parse_response(...)",
     ),
     ("map", "background", _is_set, "waits for the final response of each request: leave out `background`"),
+    ("create", "tools", _has_function, _EXECUTES_NONE),
+    ("parse", "tools", _has_function, _EXECUTES_NONE),
+    ("stream", "tools", _has_function, _EXECUTES_NONE),
+    ("map", "tools", _has_function, _EXECUTES_NONE),
 )
 """Method, field, which values of the field are not for the method, and what is."""
 

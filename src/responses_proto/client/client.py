@@ -17,6 +17,7 @@ entered and left in the same task.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, Unpack
 
 import anyio
@@ -24,6 +25,7 @@ import anyio.lowlevel
 import attrs
 
 from ..exceptions import LocalProtocolError, ResponsesProtoError, UsageError
+from ..models._base import Elsewhere
 from ..models.request import CreateResponse
 from ..models.response import (
     Response,
@@ -42,7 +44,7 @@ from .transport._errors import public_url
 from .transport._exchange import shut
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
     from os import PathLike
     from types import TracebackType
 
@@ -500,6 +502,10 @@ class ResponsesClient(Endpoints):
         from .batch import Batch  # noqa: PLC0415 - loaded only by callers that send many
 
         merge_fields(CreateResponse, None, fields)  # raises for an unknown field
+        if isinstance(requests, (str, Mapping, CreateResponse)):
+            raise UsageError(
+                f"map() takes an iterable of requests, got one request: {requests!r:.60}; pass it in a list"
+            )
         core = self._open_core()
         policy = attrs.evolve(
             core.retry, attempts=max(core.retry.attempts, _ATTEMPTS_IN_BATCH), max_total_delay=_DELAY_IN_BATCH
@@ -545,8 +551,13 @@ class ResponsesClient(Endpoints):
             cursor, accumulator = interrupted.detach()
         elif isinstance(interrupted, Cursor):
             cursor = interrupted
-        else:
+        elif isinstance(interrupted, ResponsesProtoError):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass an id
             cursor = interrupted.cursor
+        else:
+            raise UsageError(
+                "resume() takes a stream, an error of one, or a Cursor, such as Cursor(response_id) for all events of a response, "
+                f"got {interrupted!r:.60}"
+            )
         if cursor is None:
             raise LocalProtocolError("nothing to resume: no event with a response id was received")
         core = self._open_core()
@@ -601,3 +612,7 @@ class ResponsesClient(Endpoints):
             return f"<{type(self).__name__}, which could not be created>"
         closed = " closed" if self._closed else ""
         return f"<{type(self).__name__} {self._core.provider.name} {public_url(self._core.base_url)}{closed}>"
+
+
+for _name in ("responses", "chat"):
+    setattr(ResponsesClient, _name, Elsewhere(_name, "the methods of the client itself, such as client.create(...)"))

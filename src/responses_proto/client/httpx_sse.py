@@ -22,6 +22,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 import anyio
+from anyio.abc import AsyncResource
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
 from ..exceptions import ResponsesProtoError
@@ -30,7 +31,6 @@ from .transport._exchange import Drain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable
-    from types import TracebackType
 
     from ..anomalies import Anomaly
     from ..limits import Limits
@@ -53,7 +53,7 @@ def events_from(
     return SourceEvents(event_source, ResponseStream(strict=strict, limits=limits))
 
 
-class SourceEvents:
+class SourceEvents(AsyncResource):
     """The typed events of one response, as they arrive. Returned by :func:`events_from`.
 
     Iterating ends with the response, even if the source continues; events that follow within 0.1 s are still yielded. It does
@@ -117,14 +117,6 @@ class SourceEvents:
         with anyio.move_on_after(self._drain.left()), suppress(Exception):
             frame = await anext(self._source, None)  # the response is complete: errors do not matter any more
         return frame if self._drain.count(len(frame.data) if frame else 0) else None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Close the source if it is a generator; the connection remains the caller's to close. Idempotent."""

@@ -21,6 +21,7 @@ import attrs
 
 from .._version import __version__
 from ..codec import default_converter
+from ..codec._json import compact
 from ..exceptions import APIError
 from ..providers import PROVIDERS
 from .hooks import Hooks
@@ -201,10 +202,10 @@ def _parameters(body: bytes, *, content: bool) -> _Attributes:
         attributes["gen_ai.output.type"] = output_type
     if content:
         if isinstance(request.get("instructions"), str):
-            attributes["gen_ai.system_instructions"] = _json([_text(request["instructions"])])
+            attributes["gen_ai.system_instructions"] = compact([_text(request["instructions"])])
         source = request.get("input")
         items: list[Any] = [{"role": "user", "content": source}] if isinstance(source, str) else source or []
-        attributes["gen_ai.input.messages"] = _json(
+        attributes["gen_ai.input.messages"] = compact(
             [{"role": role, "parts": parts} for role, parts in map(_message, filter(_is_object, items))]
         )
     return attributes
@@ -227,7 +228,7 @@ def _response(response: Response, *, content: bool) -> _Attributes:
         items = [default_converter().dump(item) for item in response.output]
         parts = [part for item in items for part in _message(item)[1]]
         message = {"role": "assistant", "parts": parts, "finish_reason": finish or ""}
-        attributes["gen_ai.output.messages"] = _json([message])
+        attributes["gen_ai.output.messages"] = compact([message])
     return attributes
 
 
@@ -308,10 +309,6 @@ def _part(part: _Wire) -> _Wire:
 
 def _text(text: str) -> _Wire:
     return {"type": "text", "content": text}
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _is_object(value: object) -> TypeGuard[_Wire]:

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["compile_function"]
-
 
 def compile_function(name: str, lines: Iterable[str], namespace: dict[str, Any], *, label: str) -> Any:
     """Compile the definition of the function ``name`` and return the function.

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from ..typing import JSONValue
 
-__all__ = ["Converter", "Growth", "as_error", "default_converter", "make_converter"]
-
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
 

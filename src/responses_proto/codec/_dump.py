@@ -20,8 +20,6 @@ from ._specs import ModelSpec, model_spec
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["Dumper"]
-
 
 class Dumper:
     """Dumps models and raw values. The function of a class is generated when an instance first occurs."""

@@ -37,17 +37,6 @@ except ImportError:  # the extra `speed` is not installed
 else:
     _orjson = orjson
 
-__all__ = [
-    "EXCERPT",
-    "ORJSON",
-    "STDLIB",
-    "JSONBackend",
-    "check_structure",
-    "default_backend",
-    "has_more_values",
-    "may_have_large_integer",
-]
-
 EXCERPT: Final = 80
 """The greatest length of an excerpt in an error, in characters."""
 _OUTLINE: Final = bytes(48 if byte in b"0123456789" else 44 if byte in b",]} \t\r\n" else 120 for byte in range(256))
@@ -86,6 +75,11 @@ def _stdlib_dumps(value: Any) -> bytes:
         return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
+def compact(value: Any) -> str:
+    """Return JSON text without spaces, as Python writes it: with halves of characters, ``NaN`` and infinities."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def may_have_large_integer(text: bytes | bytearray | memoryview | str) -> bool:
     """Return whether a JSON text may contain an integer beyond 64 bits: whether a number ends in 19 digits or more.
 
@@ -99,15 +93,13 @@ def may_have_large_integer(text: bytes | bytearray | memoryview | str) -> bool:
     return False
 
 
-def _orjson_loads_fast(text: bytes | bytearray | memoryview | str) -> Any:
+def _orjson_loads(text: bytes | bytearray | memoryview | str) -> Any:
+    if may_have_large_integer(text):
+        return _stdlib_loads(text)
     try:
         return _orjson.loads(text)
     except ValueError:
         return _stdlib_loads(text)
-
-
-def _orjson_loads(text: bytes | bytearray | memoryview | str) -> Any:
-    return _stdlib_loads(text) if may_have_large_integer(text) else _orjson_loads_fast(text)
 
 
 _COPIED: Final = 1 << 20  # bytes; of more than that, the rest of the buffer is a small part
@@ -132,7 +124,10 @@ class JSONBackend:
     """Parse a text without checking its depth. Raises ``ValueError`` or ``RecursionError``. Prefer :meth:`loads`."""
     _dumps: Callable[[Any], bytes] = attrs.field(repr=False)
     parse_fast: Callable[[Any], Any] = attrs.field(repr=False, default=attrs.Factory(lambda self: self.parse, True))  # noqa: FBT003 - attrs' API
-    """As :attr:`parse`, but integers beyond 64 bits may become floats: for texts that do not contain any."""
+    """Parse most texts, sooner than :attr:`parse`, which reads the others.
+
+    Integers beyond 64 bits may become floats: see :func:`may_have_large_integer`. Raises ``ValueError`` for some texts that ``parse`` can read.
+    """
 
     def loads(
         self,
@@ -222,7 +217,7 @@ def has_more_values(text: bytes, maximum: int) -> bool:
 
 STDLIB: Final = JSONBackend("stdlib", _stdlib_loads, _stdlib_dumps)
 """The back end that uses ``json`` of the standard library."""
-ORJSON: Final = JSONBackend("orjson", _orjson_loads, _orjson_dumps, _orjson_loads_fast) if _orjson is not None else None
+ORJSON: Final = JSONBackend("orjson", _orjson_loads, _orjson_dumps, _orjson.loads) if _orjson is not None else None
 """The back end that uses orjson; ``None`` if orjson is not installed."""
 
 

@@ -64,8 +64,6 @@ from ._specs import FieldSpec, ModelSpec, ValueSpec, model_spec, tag_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["TYPE_MISMATCH", "DecodeFinding", "Loader", "LoaderFactory"]
-
 
 class _TypeMismatch:
     """The type of :data:`TYPE_MISMATCH`."""

@@ -17,8 +17,6 @@ import attrs
 from ..models._base import Model, Unknown
 from ..typing import UNSET, Unset
 
-__all__ = ["FieldSpec", "ModelSpec", "ValueSpec", "is_model", "is_model_union", "model_spec", "tag_of", "value_spec"]
-
 _SCALARS: Final = (str, int, float, bool)
 _LISTS: Final = (list, collections.abc.Sequence, tuple)
 _MAPS: Final = (dict, collections.abc.Mapping)
@@ -73,12 +71,10 @@ class ValueSpec:
 
 
 def is_model(tp: Any) -> bool:
-    """Return whether ``tp`` is a model class."""
     return isinstance(tp, type) and issubclass(tp, Model)
 
 
 def is_model_union(tp: Any) -> bool:
-    """Return whether ``tp`` is a union with at least one model class."""
     return get_origin(tp) in (Union, types.UnionType) and any(is_model(arm) for arm in get_args(tp))
 
 

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import os
 
-__all__ = ["MAX_BYTES", "WHITE_PIXEL", "check_size", "data_url", "media_type_of", "read_file"]
-
 MAX_BYTES: Final = 50 * 1024 * 1024
 """The default size limit: what servers with a documented limit accept in one request."""
 

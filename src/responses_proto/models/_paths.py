@@ -7,8 +7,6 @@ from typing import Any, cast
 
 from ._base import Model, Unknown
 
-__all__ = ["get_path", "set_path"]
-
 
 def get_path(value: object, path: str) -> Any:
     """Return the value at a path; ``None`` if there is none.

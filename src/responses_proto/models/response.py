@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import ClassVar, Final, Literal, TypeAlias
 
 from ..typing import UNSET, Unset
-from ._base import Model, model
+from ._base import Elsewhere, Model, model
 from .config import (
     AccessPrograms,
     ConversationReference,
@@ -451,6 +451,10 @@ class Response(Model):
         """
         answered = {key for item in self.output if (key := _answered_id(item))}
         return [item for item in self.output if isinstance(item, PendingCall) and _is_pending(item, answered)]
+
+
+Response.choices = Elsewhere("choices", "output_text, or output")  # type: ignore[attr-defined] # for the message only
+Response.output_parsed = Elsewhere("output_parsed", "client.parse(T, ...), whose result has a value")  # type: ignore[attr-defined] # as above
 
 
 def _parts_of(message: Message) -> list[Content]:

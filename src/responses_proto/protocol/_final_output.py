@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ._items import OnAnomaly, OutputItems
     from ._merge import Difference
 
-__all__ = ["ends_with", "is_nothing", "merge_output"]
-
 _CALLS: Final = frozenset(pair.call for pair in CALL_OUTPUT_PAIRS) - {
     "mcp_approval_request",
     "multi_agent_call",

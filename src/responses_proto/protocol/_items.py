@@ -19,8 +19,6 @@ from ._snapshot import SnapshotItem, text_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["OnAnomaly", "OutputItems", "is_missing", "resolve"]
-
 OnAnomaly: TypeAlias = "Callable[[str, Any, str, str], None]"
 """Called with an anomaly: its code, the event, the path in the event, and the detail."""
 

@@ -35,8 +35,6 @@ from ..typing import UNSET, JSONValue
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["BY_INDEX", "MAY_DIFFER", "Difference", "OnDifference", "field_names", "merge", "says_something"]
-
 BY_INDEX: Final = frozenset({"content", "summary", "commands", "output"})
 """Fields that hold the parts of an item: where both statements have a list, their elements are matched by index."""
 

@@ -33,27 +33,6 @@ if TYPE_CHECKING:
     from ..models.request import CreateResponse
     from ..typing import JSONValue
 
-__all__ = [
-    "DEFAULT_LIMIT",
-    "INVALID",
-    "MAX_ITEMS",
-    "MAX_LIMIT",
-    "MAX_VALUES",
-    "PageQuery",
-    "UnknownParameters",
-    "check_create",
-    "id_of",
-    "invalid",
-    "not_found",
-    "page_of",
-    "parse_json",
-    "read_body",
-    "read_list_params",
-    "read_retrieve_params",
-    "read_value",
-    "weight_of",
-]
-
 INVALID: Final = "invalid_request_error"
 """The ``type`` of all errors that the client caused."""
 

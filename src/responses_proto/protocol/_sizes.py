@@ -16,18 +16,17 @@ from .state import DELTA_FIELDS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["UNBOUNDED", "check_answer", "check_items", "check_statement"]
-
 UNBOUNDED: Final = Limits(**{field.name: sys.maxsize for field in attrs.fields(Limits)})
 """Limits that nothing exceeds."""
 _LISTS: Final = ("output", "data")
 """The fields in which answers have items: responses and compactions, and lists."""
 _SMALL: Final = frozenset({int, float, bool, type(UNSET), dict})
 _unbounded_fields_of: Final[dict[type[Model], tuple[str, ...]]] = {}  # a cache
-_TEXTS: Final = frozenset(field.field.rpartition(".")[2] for field in DELTA_FIELDS if field.field) | {
+TEXT_NAMES: Final = frozenset(field.field.rpartition(".")[2] for field in DELTA_FIELDS if field.field) | {
     "stdout",
     "stderr",
 }
+"""The last step of a path that leads to a text."""
 
 
 def check_answer(answer: object, size: int, limits: Limits) -> None:
@@ -76,6 +75,6 @@ def _unbounded_fields(cls: type[Model]) -> tuple[str, ...]:
         names = _unbounded_fields_of[cls] = tuple(
             field.name
             for field in model_spec(cls).fields
-            if not field.shape.plain or (field.name in _TEXTS and str in field.shape.scalars)
+            if not field.shape.plain or (field.name in TEXT_NAMES and str in field.shape.scalars)
         )
     return names

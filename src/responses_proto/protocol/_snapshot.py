@@ -26,20 +26,6 @@ if TYPE_CHECKING:
 
     from ._merge import OnDifference
 
-__all__ = [
-    "TEXT_FIELDS",
-    "CommandOutput",
-    "Names",
-    "PartList",
-    "SnapshotItem",
-    "SnapshotPart",
-    "TextBuffer",
-    "field_of",
-    "list_at",
-    "part_of",
-    "text_of",
-]
-
 _MAX_NAMES: Final = 16  # of one item: some servers give it another id with every event
 
 
@@ -61,7 +47,6 @@ class TextBuffer:
         """Whether a ``done`` event gave the whole text."""
 
     def write(self, piece: str) -> None:
-        """Append a piece."""
         if self._buffer is None:
             self._buffer = io.StringIO()
             self._buffer.write(self._text or "")

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from ..models.items import MessagePhase
     from ..models.response import Response
 
-__all__ = ["FollowedMessage", "FollowedPart", "MessageTexts", "NewText"]
-
 _COMMENTARY: Final = "commentary"
 _FINAL: Final = "final_answer"
 

@@ -33,7 +33,7 @@ recognises these by :class:`_Growing` and spends nothing on finding their place 
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
 import attrs
 
@@ -63,7 +63,7 @@ from ..models.response import Response
 from ._final_output import ends_with, is_nothing, merge_output
 from ._items import OutputItems, is_missing, resolve
 from ._merge import merge, says_something
-from ._sizes import UNBOUNDED, check_items, check_statement
+from ._sizes import TEXT_NAMES, UNBOUNDED, check_items, check_statement
 from ._snapshot import (
     TEXT_FIELDS,
     CommandOutput,
@@ -128,15 +128,10 @@ _KEPT: Final = frozenset(
     | {ShellCallOutputContentDone.type, ErrorEvent.type}
 )
 """The events of which all is kept, or nearly: statements. Of deltas the text is kept, and of others the fact."""
-_TEXT_NAMES: Final = frozenset(field.field.rpartition(".")[2] for field in DELTA_FIELDS if field.field) | {
-    "",
-    "stdout",
-    "stderr",
-}
-"""The last step of a path that leads to a text; empty for a command, which is an element of a list."""
 
 
-class _Growing(NamedTuple):
+@attrs.define
+class _Growing:
     """The text that the last delta grew, and what another delta of it looks like."""
 
     event_class: type[Any]
@@ -778,7 +773,8 @@ def _wire_number(event: Any) -> int | None:
 
 
 def _leads_to_text(path: str) -> bool:
-    return path.rpartition(".")[2].partition("[")[0] in _TEXT_NAMES or path.startswith(".action.commands")
+    name = path.rpartition(".")[2].partition("[")[0]  # empty for a command, which is an element of a list
+    return not name or name in TEXT_NAMES or path.startswith(".action.commands")
 
 
 def _shortened(text: str) -> str:

@@ -341,9 +341,7 @@ class ItemWriter:
             if not delta_field.container:
                 fields[delta_field.field] = text = "".join(self._fields.get(delta_field.field, ()))
                 self._done(delta_field, 0, text)
-        if isinstance(getattr(self._item, "status", None), str):
-            fields["status"] = status
-        self.finish(_evolve(self._item, **fields))
+        self.finish(_with_status(_evolve(self._item, **fields), status))
 
     def extend(self, extra: Mapping[str, Any]) -> None:
         """Add wire fields that the item's class does not have. The closed item has them."""
@@ -568,9 +566,7 @@ class CallWriter(ItemWriter):
         """Close the text and the item with this status. Do nothing if it is closed."""
         if not self.closed:
             self._end_text()
-            if isinstance(getattr(self._item, "status", None), str):
-                self._item = _put(self._item, "status", status)
-            self.finish(self._item)
+            self.finish(_with_status(self._item, status))
 
     def done_with(self, item: Item) -> list[Event]:
         """Close the text, then the item with this content: the same, with what came of the call. Return the new events."""
@@ -599,8 +595,7 @@ class OpenItemWriter(ItemWriter):
     def close(self, status: str = "completed") -> None:
         """Close the item without its result."""
         if not self.closed:
-            has_status = isinstance(getattr(self._begun, "status", None), str)
-            self.finish(_evolve(self._begun, status=status) if has_status else self._begun)
+            self.finish(_with_status(self._begun, status))
 
     def _write_fields(self, item: Item) -> None:
         for delta_field in ITEM_DELTA_FIELDS[item.type]:
@@ -649,17 +644,19 @@ def without_text(model: _M, *texts: str) -> _M:
 
     ``texts`` are the names of fields to empty, beside those that grow by deltas.
     """
-    for name in (
-        *texts,
-        *(path for c in ITEM_DELTA_FIELDS.get(_type(model), ()) for path in (c.container or c.field,)),
-    ):
+    for name in (*texts, *(grown.container or grown.field for grown in ITEM_DELTA_FIELDS.get(_type(model), ()))):
         value = _look(model, name)
         if isinstance(value, (str, list)) and not (name == "content" and isinstance(value, str)):
             model = _put(model, name, type(cast("str | list[object]", value))())
     for name, before in _BEFORE_DONE.get(_type(model), {}).items():
         if getattr(model, name) is not UNSET:
             model = _put(model, name, copy.copy(before))  # not the list of the table itself
-    return _put(model, "status", "in_progress") if isinstance(getattr(model, "status", None), str) else model
+    return _with_status(model, "in_progress")
+
+
+def _with_status(model: _M, status: str) -> _M:
+    """Return an item with this status, if its type has one."""
+    return _put(model, "status", status) if isinstance(getattr(model, "status", None), str) else model
 
 
 def _type(value: Model) -> str:

@@ -92,6 +92,8 @@ _STATUS_NEEDED: Final = frozenset(
     }
 )
 _SERVER_ONLY: Final = "created_by"
+# The `id` of this item is that of its call, because it has no `call_id`.
+_WITH_ID_OF_CALL: Final = "local_shell_call_output"
 # Type and field: these fields are required in input, and may be null.
 _NULLS: Final = frozenset(
     {("code_interpreter_call", "code"), ("code_interpreter_call", "outputs"), ("image_generation_call", "result")}
@@ -189,8 +191,7 @@ def _as_input_item(item: Item, *, without_id: bool) -> Item:
 
 
 def _has_empty_id(item: Item) -> bool:
-    # A local shell call's output has the id of its call in `id`.
-    return item.type != "local_shell_call_output" and (
+    return item.type != _WITH_ID_OF_CALL and (
         _raw_of(item).get("id") == "" if isinstance(item, UnknownItem) else getattr(item, "id", None) == ""
     )
 
@@ -201,7 +202,7 @@ def _raw_of(item: UnknownItem) -> dict[str, Any]:
 
 def _is_server_only(item: Item, name: str, *, without_id: bool) -> bool:
     if name == "id":
-        return without_id and not isinstance(item, Reasoning) and item.type != "local_shell_call_output"
+        return without_id and not isinstance(item, Reasoning) and item.type != _WITH_ID_OF_CALL
     return name == _SERVER_ONLY or (name == "status" and item.type in _NO_STATUS)
 
 
@@ -300,7 +301,7 @@ def _unfollowed(items: Sequence[Item]) -> Iterator[int]:
     for index in reversed(range(len(items))):
         item = items[index]
         if not isinstance(item, Reasoning):
-            is_followed = item.role == "assistant" if isinstance(item, Message) else item.type not in _BY_CLIENT
+            is_followed = not _is_by_client(item)
         elif not is_followed:
             yield index
 
@@ -314,10 +315,7 @@ def _check_reasoning(items: Sequence[Item]) -> Iterator[HistoryFinding]:
 
 
 def _check_fields(items: Sequence[Item]) -> Iterator[HistoryFinding]:
-    # A local shell call's output has the id of its call in `id`, because it has no `call_id`.
-    ids = [
-        _text_of(item, "id") if hasattr(item, "id") and item.type != "local_shell_call_output" else "" for item in items
-    ]
+    ids = [_text_of(item, "id") if hasattr(item, "id") and item.type != _WITH_ID_OF_CALL else "" for item in items]
     seen: Counter[str] = Counter()
     for index, (item, name) in enumerate(zip(items, ids, strict=True)):
         seen[name] += 1

@@ -55,6 +55,7 @@ from ..models._base import EMPTY, Extra
 from ..models.events import EVENT_TYPES, TERMINAL_TYPES, ErrorEvent, Event, UnknownEvent
 from ..models.response import IncompleteDetails, Response
 from ..typing import UNSET, Cursor
+from ._items import is_missing
 from .accumulator import Accumulator, growth_of
 from .api_errors import api_error_from
 from .sse import SSEDecoder, begins_as_events, without_end_marker
@@ -620,8 +621,7 @@ def _wire_number(event: Any) -> int | None:
     if isinstance(event, UnknownEvent):
         number: Any = event.raw.get("sequence_number") if isinstance(event.raw, dict) else None
     else:
-        unsaid = isinstance(event.extra, Extra) and "sequence_number" in (event.extra.absent | event.extra.keys())
-        number = None if unsaid else event.sequence_number
+        number = None if is_missing(event, "sequence_number") else event.sequence_number
     return number if type(number) is int else None
 
 

@@ -7,18 +7,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-__all__ = [
-    "ShapeError",
-    "is_array",
-    "is_object",
-    "json_type",
-    "one_line",
-    "path_of",
-    "shape_error",
-    "shown",
-    "type_error",
-]
-
 _MAX_SHOWN_CHARS: Final = 60
 
 
@@ -48,7 +36,6 @@ class ShapeError(Exception):
 
 
 def one_line(text: object) -> str:
-    """Return a text on one line."""
     return " ".join(str(text).split())
 
 
@@ -92,12 +79,10 @@ def path_of(steps: Iterable[str | int]) -> str:
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:
-    """Return whether a JSON value is an object."""
     return type(value) is dict
 
 
 def is_array(value: object) -> TypeGuard[list[Any]]:
-    """Return whether a JSON value is an array."""
     return type(value) is list
 
 

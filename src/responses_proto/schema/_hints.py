@@ -17,8 +17,6 @@ from ..exceptions import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["class_hints", "own_annotations", "parameter_hint"]
-
 _HELP: Final = "import it outside `if TYPE_CHECKING:`, and define it at the top level of a module or in a function that is still running"
 
 

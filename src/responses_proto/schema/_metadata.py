@@ -29,8 +29,6 @@ from ._strict import is_portable_pattern
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-__all__ = ["Constraint", "Metadata", "is_field", "read_metadata"]
-
 _NUMBERS: Final = (int, float, decimal.Decimal)
 _ORDERED: Final = (*_NUMBERS, dt.date, dt.datetime, dt.time, dt.timedelta)
 _SIZED: Final = (str, bytes, list, tuple, set, frozenset, dict)

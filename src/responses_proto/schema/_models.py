@@ -34,12 +34,11 @@ from .. import models
 from ..codec._specs import ValueSpec, is_model, is_model_union, model_spec, tag_of, value_spec
 from ..exceptions import UsageError
 from ._planner import description_of
+from ._strict import DEFINITIONS
 
 if TYPE_CHECKING:
     from ..models._base import Model
     from ._shapes import Schema
-
-__all__ = ["DIALECT", "ModelSchemas", "is_wire_type", "wire_schema"]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 """The ``$schema`` of the schemas."""
@@ -76,7 +75,7 @@ class ModelSchemas:
     Call :meth:`of` for each type. ``prefix`` is the place of the definitions in the document.
     """
 
-    def __init__(self, prefix: str = "#/$defs/") -> None:
+    def __init__(self, prefix: str = DEFINITIONS) -> None:
         self.prefix = prefix
         self.definitions: dict[str, Schema] = {}
         """Name -> schema."""

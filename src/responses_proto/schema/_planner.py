@@ -58,8 +58,6 @@ if TYPE_CHECKING:
     from ..typing import JSONObject
     from ._metadata import Constraint
 
-__all__ = ["add_type", "object_of", "shape_of", "type_name"]
-
 T = TypeVar("T")
 
 _ARRAYS: Final[dict[Any, Any]] = {
@@ -185,7 +183,9 @@ class _ShapeBuilder:
             return _choice([(member.value, member) for member in cls], path, description_of(cls))
         if is_pydantic_like(cls):
             # pydantic creates a class for each generic model with arguments.
-            return self._cached(annotation, lambda: PydanticShape.of(annotation, path, strict=self._strict))
+            if annotation not in self._shapes:
+                self._shapes[annotation] = PydanticShape.of(annotation, path, strict=self._strict)
+            return self._shapes[annotation]
         return self._object(annotation, cls, arguments, path, type_arguments)
 
     def _object(
@@ -266,11 +266,6 @@ class _ShapeBuilder:
         if not _is_text(key):
             raise UsageError(f"{path}: the keys of a JSON object are strings, not {key.expects}")
         return Dictionary(key, item)
-
-    def _cached(self, key: Any, make: abc.Callable[[], Shape]) -> Shape:
-        if key not in self._shapes:
-            self._shapes[key] = make()
-        return self._shapes[key]
 
     def _alias(self, annotation: Any, path: str, type_arguments: abc.Mapping[Any, Any]) -> Shape:
         origin = get_origin(annotation) or annotation

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 import inspect
 import sys
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
@@ -19,16 +19,12 @@ from ..codec import default_backend
 from ..exceptions import UsageError
 from ._errors import is_array, is_object, shape_error
 from ._shapes import Shape, any_of, enum_schema, with_description
-from ._strict import BOUNDS, FORMATS, NO_ANY, NO_FREE_KEYS, UNSUPPORTED, is_portable_pattern
+from ._strict import BOUNDS, DEFINITIONS, FORMATS, NO_ANY, NO_FREE_KEYS, UNSUPPORTED, is_portable_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
 
     from ._shapes import Definitions, ReadCache, Schema
-
-__all__ = ["PydanticShape", "is_pydantic_like", "to_strict"]
-
-_REFERENCE: Final = "#/$defs/"
 
 
 def is_pydantic_like(cls: type[Any]) -> bool:
@@ -73,7 +69,6 @@ class PydanticShape(Shape):
 
     @property
     def is_object(self) -> bool:
-        """Whether its values are JSON objects."""
         return self.top.get("type") == "object"
 
     @functools.cached_property
@@ -87,7 +82,7 @@ class PydanticShape(Shape):
     @property
     def _root_name(self) -> str:
         if "$ref" in self.original:
-            return str(self.original["$ref"]).removeprefix(_REFERENCE)
+            return str(self.original["$ref"]).removeprefix(DEFINITIONS)
         name = self.name
         while name in self.original.get("$defs", {}):  # another class of the same name
             name += "_"
@@ -177,14 +172,14 @@ class _Definition:
     def _closure(self) -> Mapping[str, Schema]:
         """Return the definition and all that it refers to."""
         found: dict[str, Schema] = {}
-        pending: list[Any] = [{"$ref": _REFERENCE + self.name}]
+        pending: list[Any] = [{"$ref": DEFINITIONS + self.name}]
         while pending:
             part = pending.pop()
             if is_array(part):
                 pending += part
             elif is_object(part):
                 pending += part.values()
-                name = str(part.get("$ref", "")).removeprefix(_REFERENCE)
+                name = str(part.get("$ref", "")).removeprefix(DEFINITIONS)
                 if name in self.definitions and name not in found:
                     found[name] = self.definitions[name]
                     pending.append(found[name])
@@ -199,8 +194,8 @@ def _renamed(schema: Any, path: str, reference: Callable[[str], Schema]) -> Any:
         return schema
     made = {key: _renamed(value, path, reference) for key, value in schema.items() if key != "discriminator"}
     target = schema.get("$ref")
-    if isinstance(target, str) and target.startswith(_REFERENCE):
-        made |= reference(target.removeprefix(_REFERENCE))
+    if isinstance(target, str) and target.startswith(DEFINITIONS):
+        made |= reference(target.removeprefix(DEFINITIONS))
     return made
 
 
@@ -235,7 +230,7 @@ def _with_items(schema: Schema) -> Schema:
 
 def _convert(schema: Schema, path: str, reference: Callable[[str], Schema]) -> Schema:
     if "$ref" in schema:
-        return reference(schema["$ref"].removeprefix(_REFERENCE))
+        return reference(schema["$ref"].removeprefix(DEFINITIONS))
     if "allOf" in schema:
         if len(schema["allOf"]) != 1:
             raise UsageError(f"{path}: the strict subset has no 'allOf'")

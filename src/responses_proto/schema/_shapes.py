@@ -36,39 +36,12 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 import attrs
 
 from ._errors import ShapeError, is_array, is_object, json_type, shape_error, shown, type_error
+from ._strict import DEFINITIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping
 
     from ._metadata import Constraint
-
-__all__ = [
-    "ANYTHING",
-    "LAX_SCALARS",
-    "SCALARS",
-    "Alias",
-    "Array",
-    "Choice",
-    "Constrained",
-    "Definitions",
-    "Dictionary",
-    "Object",
-    "ObjectField",
-    "ReadCache",
-    "Scalar",
-    "Schema",
-    "Shape",
-    "Tuple",
-    "Union",
-    "WithDescription",
-    "accepts_null",
-    "any_of",
-    "enum_schema",
-    "has_value",
-    "root_schema",
-    "unwrap",
-    "with_description",
-]
 
 Schema: TypeAlias = dict[str, Any]
 """A JSON Schema as a JSON object."""
@@ -612,11 +585,10 @@ class Union(Shape):
 
 
 @attrs.frozen(eq=False)
-class WithDescription(Shape):
-    """A shape with a description for the model."""
+class _Wrapper(Shape):
+    """A shape with something added."""
 
     shape: Shape
-    description: str
 
     @property
     def expects(self) -> str:
@@ -624,6 +596,13 @@ class WithDescription(Shape):
 
     def parts(self) -> Iterable[Shape]:
         return (self.shape,)
+
+
+@attrs.frozen(eq=False)
+class WithDescription(_Wrapper):
+    """A shape with a description for the model."""
+
+    description: str
 
     def schema(self, definitions: Definitions) -> Schema:
         return with_description(definitions.schema(self.shape), self.description)
@@ -633,18 +612,10 @@ class WithDescription(Shape):
 
 
 @attrs.frozen(eq=False)
-class Constrained(Shape):
+class Constrained(_Wrapper):
     """A shape with constraints on the value, all of which apply to it."""
 
-    shape: Shape
     constraints: tuple[Constraint, ...]
-
-    @property
-    def expects(self) -> str:
-        return self.shape.expects
-
-    def parts(self) -> Iterable[Shape]:
-        return (self.shape,)
 
     def schema(self, definitions: Definitions) -> Schema:
         schema = dict(definitions.schema(self.shape))
@@ -777,7 +748,7 @@ class Definitions:
             name = self._names[key] = self._unique_name(name)
             self.schemas[name] = {}  # reserves the place, so that the order is that of first use
             self.schemas[name] = make()
-        return {"$ref": f"#/$defs/{self._names[key]}"}
+        return {"$ref": DEFINITIONS + self._names[key]}
 
     def _unique_name(self, name: str) -> str:
         base = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_") or "Type"

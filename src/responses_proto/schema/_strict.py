@@ -15,8 +15,8 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["BOUNDS", "FORMATS", "NO_ANY", "NO_FREE_KEYS", "UNSUPPORTED", "fits_strict", "is_portable_pattern"]
-
+DEFINITIONS: Final = "#/$defs/"
+"""The place of the definitions that a schema refers to."""
 BOUNDS: Final = (
     "multipleOf", "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "minItems", "maxItems",
 )  # fmt: skip
@@ -49,7 +49,6 @@ _KEYWORDS_OF_TYPE: Final[Mapping[str, frozenset[str]]] = {
     "boolean": frozenset(),
     "null": frozenset(),
 }
-_DEFINITION: Final = "#/$defs/"
 # Structured outputs, Limitations on schemas.
 _MAX_DEPTH: Final = 10
 _MAX_PROPERTIES: Final = 5_000
@@ -110,7 +109,7 @@ class _Judge:
 
     def _is_defined(self, reference: str) -> bool:
         return reference == "#" or (
-            reference.startswith(_DEFINITION) and reference.removeprefix(_DEFINITION) in self.definitions
+            reference.startswith(DEFINITIONS) and reference.removeprefix(DEFINITIONS) in self.definitions
         )
 
     def _keywords_fit(self, schema: Mapping[str, Any]) -> bool:

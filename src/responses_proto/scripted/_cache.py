@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from ..models.items import Item
     from ..models.request import CreateResponse
 
-__all__ = ["PromptCache"]
-
 _MAX_PREFIXES: Final = 4096  # the oldest are forgotten
 _NOT_READ: Final = frozenset({"id", "status", "created_by", "annotations", "logprobs"})  # by the model
 

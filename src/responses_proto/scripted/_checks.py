@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from ..models.request import CreateResponse
     from ._request import ScriptedTurn
 
-__all__ = ["check_turn"]
-
 _MAX_METADATA: Final = 16  # pairs
 _MAX_METADATA_KEY: Final = 64  # characters
 _MAX_METADATA_VALUE: Final = 512  # characters

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from ..typing import JSONValue
 
 
-__all__ = ["fill"]
-
 _MAX_OPTIONAL_DEPTH: Final = 24  # levels; below that, optional parts of a recursive schema are left out
 _MAX_SPARSE_DEPTH: Final = (
     3  # levels at which all properties are filled in, if the schema does not say which are required

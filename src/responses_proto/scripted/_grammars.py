@@ -20,9 +20,6 @@ from ._regex import MAX_LENGTH, sample
 if TYPE_CHECKING:
     from ..models.tools import CustomToolGrammarFormat
 
-__all__ = ["sample_grammar"]
-
-
 _COMMON: Final = {
     **dict.fromkeys(("DIGIT", "INT", "NUMBER", "SIGNED_INT", "SIGNED_NUMBER", "HEXDIGIT"), "1"),
     **dict.fromkeys(("DECIMAL", "FLOAT", "SIGNED_FLOAT"), "1.0"),

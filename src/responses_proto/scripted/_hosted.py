@@ -62,8 +62,6 @@ if TYPE_CHECKING:
     from ..protocol.emitter import Ids
     from ._request import ScriptedTurn
 
-__all__ = ["HOSTED", "PAGE", "search_tools"]
-
 PAGE: Final = "https://example.com/"
 """The page that every search finds and every citation refers to."""
 

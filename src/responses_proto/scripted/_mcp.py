@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from ..typing import JSONObject
     from ._request import ScriptedTurn
 
-__all__ = ["answer_approvals", "call_tool", "list_tools", "listed_tools"]
-
 _ECHO: Final = "echo"
 _INPUT: Final[JSONObject] = {"type": "object", "properties": {"query": {"type": "string"}}, "required": ["query"]}
 

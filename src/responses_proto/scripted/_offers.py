@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from ..models.tools import AllowedTool, Tool
     from ._request import ScriptedTurn
 
-__all__ = ["CallableTool", "ChosenCall", "callable_tools", "choose_calls", "matches"]
-
 
 @attrs.frozen(kw_only=True)
 class CallableTool:

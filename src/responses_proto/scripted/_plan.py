@@ -53,8 +53,6 @@ if TYPE_CHECKING:
     from ._request import ScriptedTurn
     from .script import ScriptRules
 
-__all__ = ["plan_answer"]
-
 _UNFINISHED_TEXT: Final = "This is as far as I"
 _SLOW_DELAY: Final = 0.2  # seconds between two words
 _TOO_MANY_REQUESTS: Final = 429

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["exceeded_headers", "rate_limit_headers"]
-
 _LIMITS: Final[Mapping[str, int]] = {"requests": 10_000, "tokens": 2_000_000}  # per minute
 
 

@@ -13,8 +13,6 @@ from typing import Final
 
 import attrs
 
-__all__ = ["MAX_LENGTH", "sample"]
-
 MAX_LENGTH: Final = 4096
 """The greatest length of a made-up text, in characters."""
 _MAX_DEPTH: Final = 50  # nested groups

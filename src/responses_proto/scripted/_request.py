@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from ..models.request import CreateResponse
     from ..models.tools import Tool
 
-__all__ = ["ScriptedTurn", "count_tokens", "output_text", "read_turn"]
-
 _OUTPUTS: Final = frozenset(pair.output for pair in CALL_OUTPUT_PAIRS if pair.output != McpApprovalResponse.type)
 _MEDIA: Final[Mapping[type[Content], str]] = {
     InputImage: "image",

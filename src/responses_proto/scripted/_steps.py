@@ -9,19 +9,6 @@ import attrs
 if TYPE_CHECKING:
     from ..models.items import Item, MessagePhase
 
-__all__ = [
-    "EmitCall",
-    "EmitItem",
-    "EmitMessage",
-    "EmitReasoning",
-    "EndEarly",
-    "Fail",
-    "Refuse",
-    "ScriptedAnswer",
-    "ScriptedStep",
-    "Wait",
-]
-
 
 @attrs.frozen(kw_only=True)
 class EmitReasoning:

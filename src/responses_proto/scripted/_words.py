@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from ._request import ScriptedTurn
 
-__all__ = ["answer_text", "describe_outputs", "repeat_words"]
-
 _TOPIC: Final = re.compile(r"\babout\s+((?:an?\s+|the\s+)?[\w' -]{1,60})", re.IGNORECASE)
 _STORY: Final = re.compile(r"\bstory\b", re.IGNORECASE)
 _QUESTION: Final = re.compile(r"\?|^\s*(?:what|which|who|where|when|how|tell me|repeat|recall|remind)\b", re.IGNORECASE)

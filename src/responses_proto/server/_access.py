@@ -27,8 +27,6 @@ from ..protocol._requests import INVALID
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-__all__ = ["META", "AcceptedKeys", "AccessRecord", "Keys", "RequestMeta", "log_to_stderr"]
-
 _log: Final = logging.getLogger("responses_proto.server.access")
 _FACTS: Final = ("method", "path", "status", "seconds", "request_id", "client")
 _MAX_PATH: Final = 200  # characters
@@ -122,7 +120,6 @@ class AccessRecord:
         self._started = time.monotonic()
 
     def log(self) -> None:
-        """Write the record."""
         if not _log.isEnabledFor(logging.INFO):
             return
         scope = self._scope

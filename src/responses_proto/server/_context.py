@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from ..exceptions import APIError
     from ..typing import JSONObject
 
-__all__ = ["check_outputs", "compact", "count_words", "expand", "normalize_items"]
-
 _M = TypeVar("_M", bound=Model)
 
 # ---- items as they are stored

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from ._http import ASGI
     from .service import Service
 
-__all__ = ["ConversationPaths", "ReadModel"]
-
 _M = TypeVar("_M", bound="Model")
 
 

@@ -20,6 +20,7 @@ from urllib.parse import unquote
 import anyio
 import attrs
 
+from ..client._replies import media_type
 from ..codec import default_converter, dumps, load
 from ..exceptions import APIError
 from ..models.event_parts import ErrorBody
@@ -38,27 +39,6 @@ if TYPE_CHECKING:
     from ..typing import JSONValue
     from ._task import EventSink
     from .stores import WireEvent
-
-__all__ = [
-    "ASGI",
-    "JSON_HEADERS",
-    "ASGIMessage",
-    "ClientDisconnected",
-    "DeferredJSON",
-    "EventStreamResponse",
-    "JSONResponse",
-    "Receive",
-    "Scope",
-    "Send",
-    "catch_errors",
-    "check_content_type",
-    "error_response",
-    "json_response",
-    "no_response",
-    "path_param",
-    "read_bytes",
-    "with_whole_segments",
-]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 ASGIMessage: TypeAlias = MutableMapping[str, Any]
@@ -119,7 +99,7 @@ _FORM_TYPES: Final = frozenset({"text/plain", "application/x-www-form-urlencoded
 
 def check_content_type(headers: Mapping[str, str]) -> None:
     """Raise ``APIError`` (415) if the body is stated to be something that a web page can send anywhere."""
-    content_type = headers.get("content-type", "").partition(";")[0].strip().lower()
+    content_type = media_type(headers)
     if content_type in _FORM_TYPES:
         message = f"The body is stated to be {content_type}: send 'Content-Type: application/json'."
         raise APIError.for_status(415)(message, status=415, type=INVALID, code="unsupported_content_type")
@@ -169,7 +149,6 @@ class JSONResponse:
         return attrs.evolve(self, headers={**headers, **self.headers}) if headers else self
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Send the response."""
         await send(_start(self.status, {**self.headers, "content-length": str(len(self.body))}))
         await send({"type": "http.response.body", "body": self.body})
 
@@ -255,8 +234,6 @@ class DeferredJSON:
     """Further headers, read when the work is done."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Work, then send the response."""
-
         async def respond(send: Send, _tasks: TaskGroup) -> None:
             response = (await catch_errors(self.work())).with_headers(self.headers)
             await response(scope, receive, send)
@@ -307,13 +284,11 @@ class _StreamWriter:
         self._comment_sent: anyio.Event | None = None  # while a comment is being sent
 
     async def sink(self, events: Sequence[WireEvent]) -> None:
-        """Send events."""
         self.has_events = True
         # One message for all events that are due: the message costs more than the events in it.
         await self.write(b"".join([_frame(event) for event in events]))
 
     async def write(self, data: bytes, *, more: bool = True) -> None:
-        """Send a part of the body."""
         if self._comment_sent is not None:
             await self._comment_sent.wait()
         self._is_writing = True

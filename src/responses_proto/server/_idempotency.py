@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from .service import Service
     from .stores import SharedStore
 
-__all__ = ["Claim", "IdempotentRequests", "fingerprint_of"]
-
 _MAX_RESULTS: Final = 1024
 _MAX_BYTES: Final = 32 * 1024 * 1024  # of the results that are not stored
 

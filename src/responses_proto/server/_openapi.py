@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from ..models._base import Model
     from ..typing import JSONObject
 
-__all__ = ["OPERATIONS", "Operation", "openapi_document", "with_servers"]
-
 _COMPONENTS: Final = "#/components/schemas/"
 _STREAM: Final = "One event per frame, as JSON in its `data:` line; its `event:` line repeats the type. The last frame is `data: [DONE]`."
 

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from ._http import Scope
 
-__all__ = ["OriginPolicy"]
-
 _SCHEMES: Final = {"ws": "http", "wss": "https"}
 _PORTS: Final = {"http": 80, "https": 443}
 

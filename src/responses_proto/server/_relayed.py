@@ -47,19 +47,6 @@ if TYPE_CHECKING:
     from ..models.request import CreateResponse
     from ..models.response import Response
 
-__all__ = [
-    "Ending",
-    "RelayedResponse",
-    "copy_of",
-    "id_in",
-    "incomplete",
-    "is_beside",
-    "last_number",
-    "number_in",
-    "position_after",
-    "upstream_input",
-]
-
 Ending: TypeAlias = Literal["cancelled", "incomplete", "failed"]
 """How this server can end a response before the upstream does."""
 

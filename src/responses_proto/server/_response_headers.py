@@ -7,8 +7,6 @@ from typing import Final
 
 from ..exceptions import UsageError
 
-__all__ = ["HEADER_NAME", "HEADER_VALUE", "checked_header_name", "checked_header_value"]
-
 HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.1
 HEADER_VALUE: Final = re.compile(r"[\t\x20-\x7e]*")
 

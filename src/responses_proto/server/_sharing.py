@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from ..models.items import Item
     from .stores import SharedStore, Signal, StoredResponse, WireEvent
 
-__all__ = ["LeaseLostError", "LeasedStore", "Sharing"]
-
 _T = TypeVar("_T")
 
 _LEASED: Final = 0.75  # of `lease_seconds`, as are the next two
@@ -244,7 +242,6 @@ class LeasedStore:
         self._next_number = max([self._next_number, *(event.sequence_number + 1 for event in events)])
 
     async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool:
-        """Append items to a conversation; see :meth:`Store.add_items`."""
         return await self._store.add_items(conversation_id, items)
 
     def let_go(self) -> None:

@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from ._relayed import Ending
     from .stores import Store
 
-__all__ = ["INTERNAL_ERROR_MESSAGE", "EventSink", "Handler", "ResponseTask", "failure_events", "internal_error"]
-
 Handler: TypeAlias = "Callable[[CreateResponse, Reply], Awaitable[None]]"
 """Answers one request; see :mod:`responses_proto.server.reply`. May raise an ``APIError``.
 
@@ -66,17 +64,11 @@ class TaskStore(Protocol):
         *,
         events: Sequence[WireEvent] = (),
         conversation_items: Sequence[Item] = (),
-    ) -> None:
-        """See :meth:`Store.save`."""
-        ...
+    ) -> None: ...
 
-    async def add_events(self, response_id: str, events: Sequence[WireEvent]) -> None:
-        """See :meth:`Store.add_events`."""
-        ...
+    async def add_events(self, response_id: str, events: Sequence[WireEvent]) -> None: ...
 
-    async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool:
-        """See :meth:`Store.add_items`."""
-        ...
+    async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool: ...
 
 
 INTERNAL_ERROR_MESSAGE: Final = "The server met an error while it worked on the request."

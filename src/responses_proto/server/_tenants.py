@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from ..models.response import Response
     from .stores import SharedStore, Signal, Store, WireEvent
 
-__all__ = ["SharedTenantStore", "TenantStore", "id_in_store", "prefix_of", "split_id", "tenant_store"]
-
 _PREFIXED: Final = re.compile(r"(t-[0-9a-f]{40}\.)(.*)", re.DOTALL)
 
 
@@ -65,59 +63,46 @@ class TenantStore:
         events: Sequence[WireEvent] = (),
         conversation_items: Sequence[Item] = (),
     ) -> None:
-        """Save a response; see :meth:`Store.save`."""
         items = self._items(conversation_items, self._add)
         await self._store.save(self._stored(stored, self._add), events=events, conversation_items=items)
 
     async def find(self, response_id: str) -> StoredResponse | None:
-        """Return a response; see :meth:`Store.find`."""
         found = await self._store.find(self._add(response_id))
         return None if found is None else self._stored(found, self._remove)
 
     async def chain(self, response_id: str) -> list[HistoryLink]:
-        """Return a response and those before it; see :meth:`Store.chain`."""
         return [self._link(link) for link in await self._store.chain(self._add(response_id))]
 
     async def delete(self, response_id: str) -> bool:
-        """Delete a response; see :meth:`Store.delete`."""
         return await self._store.delete(self._add(response_id))
 
     async def add_events(self, response_id: str, events: Sequence[WireEvent]) -> None:
-        """Add events to a response; see :meth:`Store.add_events`."""
         await self._store.add_events(self._add(response_id), events)
 
     async def events(self, response_id: str, *, after: int = -1, max_bytes: int | None = None) -> list[WireEvent]:
-        """Return the events of a response; see :meth:`Store.events`."""
         return await self._store.events(self._add(response_id), after=after, max_bytes=max_bytes)
 
     async def find_item(self, item_id: str) -> Item | None:
-        """Return an item of any response of the tenant; see :meth:`Store.find_item`."""
         found = await self._store.find_item(self._add(item_id))
         return None if found is None else self._item(found, self._remove)
 
     async def save_conversation(self, conversation: Conversation) -> None:
-        """Save a conversation; see :meth:`Store.save_conversation`."""
         await self._store.save_conversation(attrs.evolve(conversation, id=self._add(conversation.id)))
 
     async def find_conversation(self, conversation_id: str) -> Conversation | None:
-        """Return a conversation; see :meth:`Store.find_conversation`."""
         found = await self._store.find_conversation(self._add(conversation_id))
         return None if found is None else attrs.evolve(found, id=self._remove(found.id))
 
     async def delete_conversation(self, conversation_id: str) -> bool:
-        """Delete a conversation; see :meth:`Store.delete_conversation`."""
         return await self._store.delete_conversation(self._add(conversation_id))
 
     async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool:
-        """Append items to a conversation; see :meth:`Store.add_items`."""
         return await self._store.add_items(self._add(conversation_id), self._items(items, self._add))
 
     async def items(self, conversation_id: str) -> list[Item]:
-        """Return the items of a conversation; see :meth:`Store.items`."""
         return self._items(await self._store.items(self._add(conversation_id)), self._remove)
 
     async def delete_item(self, conversation_id: str, item_id: str) -> bool:
-        """Delete an item from a conversation; see :meth:`Store.delete_item`."""
         return await self._store.delete_item(self._add(conversation_id), self._add(item_id))
 
     async def aclose(self) -> None:
@@ -126,7 +111,6 @@ class TenantStore:
     # -- ids
 
     def id_in_store(self, response_id: str) -> str:
-        """Return the id of a response in the store behind."""
         return self._add(response_id)
 
     def _add(self, id_: str) -> str:
@@ -184,11 +168,9 @@ class SharedTenantStore(TenantStore):
 
     @property
     def lease_seconds(self) -> float | None:
-        """See :attr:`SharedStore.lease_seconds`."""
         return self._shared.lease_seconds
 
     async def begin(self, stored: StoredResponse, *, owner: str, seconds: float) -> None:
-        """Save a new response, and lease it; see :meth:`SharedStore.begin`."""
         await self._shared.begin(self._stored(stored, self._add), owner=owner, seconds=seconds)
 
     async def save_leased(
@@ -199,13 +181,11 @@ class SharedTenantStore(TenantStore):
         events: Sequence[WireEvent] = (),
         conversation_items: Sequence[Item] = (),
     ) -> bool:
-        """Save a response if ``owner`` holds its lease; see :meth:`SharedStore.save_leased`."""
         items = self._items(conversation_items, self._add)
         stored = self._stored(stored, self._add)
         return await self._shared.save_leased(stored, owner=owner, events=events, conversation_items=items)
 
     async def add_events_leased(self, response_id: str, events: Sequence[WireEvent], *, owner: str) -> bool:
-        """Add events if ``owner`` holds the lease; see :meth:`SharedStore.add_events_leased`."""
         return await self._shared.add_events_leased(self._add(response_id), events, owner=owner)
 
     async def renew(self, owner: str, seconds: float) -> list[str]:
@@ -213,23 +193,18 @@ class SharedTenantStore(TenantStore):
         return self._own(await self._shared.renew(owner, seconds))
 
     async def owner(self, response_id: str) -> str | None:
-        """Return who holds the lease of a response; see :meth:`SharedStore.owner`."""
         return await self._shared.owner(self._add(response_id))
 
     async def take_over(self, response_id: str, *, owner: str, seconds: float) -> bool:
-        """Lease a response that nobody holds; see :meth:`SharedStore.take_over`."""
         return await self._shared.take_over(self._add(response_id), owner=owner, seconds=seconds)
 
     async def orphans(self) -> list[str]:
-        """Return the tenant's responses whose lease has run out; see :meth:`SharedStore.orphans`."""
         return self._own(await self._shared.orphans())
 
     async def watch(self, response_id: str, number: int, seconds: float) -> list[WireEvent]:
-        """Return the events of a response from a number on; see :meth:`SharedStore.watch`."""
         return await self._shared.watch(self._add(response_id), number, seconds)
 
     async def ask(self, response_id: str, what: Signal) -> bool:
-        """Ask the owner of a response for something; see :meth:`SharedStore.ask`."""
         return await self._shared.ask(self._add(response_id), what)
 
     async def asked(self, owner: str, seconds: float) -> list[tuple[str, Signal]]:
@@ -237,7 +212,6 @@ class SharedTenantStore(TenantStore):
         return await self._shared.asked(owner, seconds)
 
     async def remember(self, digest: str, response_id: str, *, instead_of: str | None = None) -> str:
-        """Note which response answers a request; see :meth:`SharedStore.remember`."""
         earlier = None if instead_of is None else self._add(instead_of)
         return self._remove(await self._shared.remember(digest, self._add(response_id), instead_of=earlier))
 

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from .service import ResponseTask, Service
     from .stores import WireEvent
 
-__all__ = ["WebSockets", "deny_websocket"]
-
 _NORMAL, _POLICY_VIOLATION, _TOO_LARGE = 1000, 1008, 1009  # close codes (RFC 6455, section 7.4.1)
 
 _log: Final = logging.getLogger(__name__)

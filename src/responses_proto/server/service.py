@@ -58,7 +58,7 @@ from ..protocol._requests import check_create, id_of, invalid, not_found
 from ..protocol.accumulator import Accumulator, growth_of
 from ..protocol.emitter import emit, random_id
 from ._context import check_outputs, compact, count_words, expand, normalize_items, retype
-from ._relayed import last_number, number_in, position_after
+from ._relayed import incomplete, last_number, number_in, position_after
 from ._sharing import Sharing
 from ._task import EventSink, Handler, ResponseTask, failure_events
 from ._tenants import TenantStore, id_in_store, prefix_of, split_id, tenant_store
@@ -505,7 +505,7 @@ class Service:
             stored.response,
             status="failed",
             error=ResponseError(code="server_error", message=_DIED if self.sharing else _LOST),
-            output=[_incomplete(item) for item in self._accumulated(events).output],
+            output=[incomplete(item) for item in self._accumulated(events).output],
         )
         failed = attrs.evolve(stored, response=response)
         last_events: list[WireEvent] = []
@@ -705,11 +705,3 @@ def _position_after(events: Sequence[WireEvent], after: int | None) -> int:
         message = f"No event with sequence number {after} has been sent: the last one has {last_number(events)}."
         raise invalid(message, "starting_after", "invalid_value")
     return position
-
-
-def _incomplete(item: Item) -> Item:
-    """Return an item in progress as incomplete; others unchanged."""
-    if getattr(item, "status", None) != "in_progress":
-        return item
-    changes: dict[str, Any] = {"status": "incomplete"}
-    return attrs.evolve(item, **changes)

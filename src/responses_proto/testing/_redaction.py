@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 import attrs
 
 from ..client._secrets import MIN_SECRET_LENGTH, redact, secrets_in
+from ..codec._json import compact
 from ..models.content import CONTENT_TYPES
 from ..models.events import EVENT_TYPES
 from ..models.items import ITEM_TYPES
@@ -24,8 +25,6 @@ from ..models.tools import TOOL_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-
-__all__ = ["Redaction", "safe_headers", "safe_query"]
 
 _SAFE_HEADERS: Final = frozenset(
     {"accept", "accept-encoding", "content-type", "date", "idempotency-key", "openai-processing-ms", "openai-version"}
@@ -133,7 +132,7 @@ def _without_credentials(body: bytes) -> bytes:
         masked = _mask(json.loads(body or b"null"), found)
     except ValueError:
         return body
-    return json.dumps(masked, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") if found else body
+    return compact(masked).encode("utf-8", "replace") if found else body
 
 
 def _mask(value: Any, found: set[str], *, field: str = "", inside: bool = False) -> Any:

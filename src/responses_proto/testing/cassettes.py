@@ -43,6 +43,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, cast
 
 import attrs
 
+from ..codec._json import compact
 from ..exceptions import LocalProtocolError, UsageError
 from ._redaction import Redaction, safe_query
 from .fake.answers import Answer
@@ -408,12 +409,12 @@ def _segment(data: bytes, *, always: bool = False) -> str | dict[str, Any]:
     frame = _FRAME.fullmatch(text)
     with contextlib.suppress(ValueError, RecursionError):
         value = json.loads(frame["data"] if frame else text)
-        if frame and _compact(value) == frame["data"]:
+        if frame and compact(value) == frame["data"]:
             if frame["name"] is None:
                 return {"data": value}
             if isinstance(value, dict) and cast("dict[str, Any]", value).get("type") == frame["name"]:
                 return {"event": value}
-        elif frame is None and (always or _compact(value) == text):
+        elif frame is None and (always or compact(value) == text):
             return {"json": value}
     return text
 
@@ -424,13 +425,9 @@ def _bytes(value: str | dict[str, Any]) -> bytes:
     ((kind, content),) = value.items()
     if kind == "base64":
         return base64.b64decode(content, validate=True)
-    text = _compact(content)
+    text = compact(content)
     head = f"event: {content['type']}\n" if kind == "event" else ""
     return (text if kind == "json" else f"{head}data: {text}\n\n").encode("utf-8", "surrogatepass")
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _readable(value: Any, depth: int = 0, name: str = "") -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 from typing import TYPE_CHECKING, Any, Final, Self, cast
@@ -18,10 +17,9 @@ from ..client.transport.base import WireRequest
 from ..client.transport.http import HTTPTransport
 from ..exceptions import DeadlineExceeded, LocalProtocolError, StreamTruncated, TransportError
 from ..protocol.sse import encode_frame
-from ..protocol.state import TERMINAL
 from ._redaction import Redaction, safe_query
 from .cassettes import Cassette, RecordedExchange, endpoint_of
-from .fake.exchange import SWITCHED
+from .fake.exchange import SWITCHED, ends_response, message_method, message_object
 from .fake.server import FakeServer
 
 if TYPE_CHECKING:
@@ -262,38 +260,28 @@ class _RecordedStream:
         return complete
 
     def _record_message(self, message: bytes) -> None:
-        value = _object(message)
-        kind = value.get("type")
-        is_other = isinstance(kind, str) and kind != "response.create"
-        request = attrs.evolve(self._handshake, method=str(kind).upper() if is_other else "POST", body=message)
+        value = message_object(message)
+        request = attrs.evolve(self._handshake, method=message_method(value), body=message)
         open_exchange = self._begin(request)
         self._last = self._lanes[value.get("stream_id")] = open_exchange
         exchange = open_exchange.exchange
         open_exchange.record_head(self._reply)
         exchange.status, exchange.message = 200, True
-        if is_other:
+        if request.method != "POST":
             exchange.end = "finished"  # it needs no answer
 
     def _record_answer(self, message: bytes) -> None:
-        value = _object(message)
+        value = message_object(message)
         open_exchange = self._lanes.get(value.get("stream_id"), self._last)
         if open_exchange is not None:
             open_exchange.record_piece(encode_frame(message))
-            if value.get("type") in TERMINAL or (value.get("type") == "error" and "status" in value):
+            if ends_response(value):
                 open_exchange.exchange.end = "finished"
 
     def _end(self, end: AnswerEnd) -> None:
         for each in self._lanes.values():
             if each.exchange.end == "left":
                 each.exchange.end = end
-
-
-def _object(message: bytes) -> dict[str, Any]:
-    with contextlib.suppress(ValueError, RecursionError):
-        value: Any = json.loads(message)
-        if isinstance(value, dict):
-            return cast("dict[str, Any]", value)
-    return {}
 
 
 # ---- any client

@@ -513,33 +513,18 @@ class _StoreMachine(RuleBasedStateMachine):
         owner, other = uuid.uuid4().hex, uuid.uuid4().hex
         names = [self.leased(owner), self.leased(owner)]
         for number, what in enumerate(signals):
-            self.returns(
-                True,  # noqa: FBT003 - what is expected
-                which + number,
-                "ask",
-                names[number % 2],
-                what,
-            )
+            self.asks(which + number, names[number % 2], what, accepted=True)
         expected = [(names[number % 2], what) for number, what in enumerate(signals)]
         for asked, of in (([], other), (expected, owner), ([], owner)):
             self.returns(asked, which, "asked", of, 0.0)
         self.call(which, "renew", owner, 0.0)
-        self.returns(
-            False,  # noqa: FBT003 - what is expected
-            which,
-            "ask",
-            names[0],
-            "cancel",
-        )
+        self.asks(which, names[0], "cancel", accepted=False)
         for name in names:
             self.call(which, "delete", name)
-            self.returns(
-                False,  # noqa: FBT003 - what is expected
-                which,
-                "ask",
-                name,
-                "cancel",
-            )
+            self.asks(which, name, "cancel", accepted=False)
+
+    def asks(self, which: int, name: str, what: Signal, *, accepted: bool) -> None:
+        self.returns(accepted, which, "ask", name, what)
 
     @precondition(lambda self: self.is_shared)
     @rule(which=_choice, digest=_choice, number=_three, instead_of=st.none() | _three)

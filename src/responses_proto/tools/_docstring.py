@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["read_docstring"]
-
 _PARAMETER_SECTIONS: Final = (
     "args", "arguments", "parameters", "params", "keyword args", "keyword arguments", "other parameters", "attributes",
 )  # fmt: skip

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable
     from contextlib import AbstractAsyncContextManager
 
-__all__ = ["entered_together"]
-
 
 @contextlib.asynccontextmanager
 async def entered_together(resources: Iterable[AbstractAsyncContextManager[object]]) -> AsyncGenerator[None]:

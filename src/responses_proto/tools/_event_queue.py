@@ -16,8 +16,6 @@ import anyio
 
 from ..exceptions import LocalProtocolError
 
-__all__ = ["EventQueue"]
-
 T = TypeVar("T")
 
 
@@ -39,7 +37,6 @@ class EventQueue(Generic[T]):
         return len(self._events)
 
     def put(self, event: T) -> None:
-        """Append an event."""
         self._events.append(event)
         self._readable.set()
 

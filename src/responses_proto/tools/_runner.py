@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from .events import ToolEvent
     from .executors import ProgressReport
 
-__all__ = ["Job", "JobKind", "OnError", "ToolRunner"]
-
 OnError: TypeAlias = Literal["tell_model", "raise"]
 """What happens if a call fails. ``tell_model``: the answer says why. ``raise``: the run also ends with the error."""
 

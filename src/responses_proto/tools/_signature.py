@@ -28,17 +28,6 @@ if TYPE_CHECKING:
 
     from ..typing import JSONObject, JSONValue
 
-__all__ = [
-    "Parameters",
-    "Signature",
-    "description_of",
-    "label_of",
-    "name_of",
-    "object_in",
-    "parameters_of",
-    "signature_of",
-]
-
 _NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _EMPTY: Final = inspect.Parameter.empty
 _VARIADIC: Final = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

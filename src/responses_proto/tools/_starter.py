@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from .executors import ToolContext, ToolExecutor
     from .loop import ToolLoop
 
-__all__ = ["Approve", "CallStarter"]
-
 Approve: TypeAlias = "Callable[[PendingCall], Approval | bool | Awaitable[Approval | bool | None] | None]"
 """Decides whether a call may be executed that needs an approval: a ``McpApprovalRequest`` of a remote MCP server, or a call of
 a tool whose ``needs_approval`` says so. ``None`` leaves the call waiting for the caller."""

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from ..typing import JSONObject
     from .executors import ToolExecutor, Tools
 
-__all__ = ["Toolbox"]
-
 _EXECUTOR_METHODS: Final = ("definitions", "handles", "execute")
 
 

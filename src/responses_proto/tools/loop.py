@@ -35,6 +35,7 @@ The next request refers to what came before it in one of three ways (:data:`Cont
 from __future__ import annotations
 
 import enum
+import functools
 import hashlib
 import itertools
 import json
@@ -80,6 +81,7 @@ __all__ = [
     "LoopState",
     "StopReason",
     "ToolLoop",
+    "add_usage",
     "called_name",
     "check_bounds",
     "is_offered",
@@ -248,11 +250,7 @@ class ToolLoop:
     @property
     def usage(self) -> Usage | None:
         """The tokens of all turns, added up; ``None`` if no response reports any."""
-        total: Usage | None = None
-        for turn in self.turns:
-            if turn.response.usage:
-                total = turn.response.usage if total is None else _sum(total, turn.response.usage)
-        return total
+        return functools.reduce(add_usage, (turn.response.usage or None for turn in self.turns), None)
 
     @property
     def tokens(self) -> int:
@@ -650,6 +648,11 @@ def _as_list(value: str | Sequence[Item | JSONObject] | None) -> list[Item | JSO
     if isinstance(value, str):
         return [Message(role="user", content=value)]
     return [*(value or ())]
+
+
+def add_usage(one: Usage | None, other: Usage | None) -> Usage | None:
+    """Return the tokens of both; those of one if the other is ``None``."""
+    return _sum(one, other) if one is not None and other is not None else one or other
 
 
 def _sum(one: _M, other: _M) -> _M:

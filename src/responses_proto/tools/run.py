@@ -243,6 +243,10 @@ class Run(Generic[T_co]):
         if concurrency < 1:
             raise UsageError(f"concurrency must be at least 1, got {concurrency!r}")
         check_timeout("tool_timeout", tool_timeout)
+        if approve is not None and not callable(approve):
+            raise UsageError(
+                f"approve must be a function that gets a call and returns an Approval, got {approve!r:.60}"
+            )
         self._open_stream = open_stream
         self.loop: ToolLoop = loop
         """The turns so far."""

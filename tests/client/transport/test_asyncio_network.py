@@ -10,13 +10,12 @@ import ssl
 import struct
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpcore
 import pytest
 import trustme
-from tests.support import run
+from tests.support import needs_files, open_files, run
 
 from responses_proto.client.transport._asyncio_network import AsyncioBackend
 
@@ -80,11 +79,6 @@ def reset(writer: asyncio.StreamWriter) -> None:
     """Break the connection below TLS, too."""
     writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
-
-
-def open_files() -> int:
-    """Count the open files of this process, which has both ends of each connection."""
-    return sum(1 for _ in Path("/dev/fd").iterdir())
 
 
 @plain_and_tls
@@ -405,7 +399,7 @@ def test_a_certificate_of_others_is_refused(name: str) -> None:
     run("asyncio", test)
 
 
-@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="open files cannot be counted here")
+@needs_files
 @plain_and_tls
 def test_cancelling_while_connecting_leaves_nothing_open(tls: bool) -> None:
     async def test() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ def test_the_loop_is_known(backend: str) -> None:
 
 @contextmanager
 def _limit(timer: ReadTimer, seconds: float) -> Generator[None]:
-    timer.start(seconds)
+    timer.start(time.monotonic() + seconds)
     try:
         yield
     except asyncio.CancelledError:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
@@ -21,8 +20,6 @@ from responses_proto.testing.conformance.clients import scene_names
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-ClientFunction: TypeAlias = Callable[[str], Awaitable[dict[str, Any]]]
 
 
 async def ours(url: str) -> dict[str, Any]:
@@ -156,12 +153,14 @@ def test_a_command_reports_on_its_standard_output(backend: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("raise SystemExit(3)", "exit status 3, no verdict: nothing on standard error"),
-        ("raise ValueError('odd')", "no verdict: ValueError: odd"),
-        ("print('done')", "exit status 0, no verdict"),
-        ("print('[]')", "exit status 0, no verdict"),
-        ("""print('{"status": "fine"}')""", "exit status 0, no verdict"),
-        ("""print('{"status": "completed", "text": 5}')""", "exit status 0, no verdict"),
+        ("raise SystemExit(3)", "it ended with exit status 3"),
+        ("raise ValueError('odd')", "it ended with exit status 1; ValueError: odd"),
+        ("""print('{"status": "completed"}'); raise SystemExit(3)""", "it ended with exit status 3"),
+        ("", "it printed nothing"),
+        ("print('done')", "it printed 'done', which is not JSON"),
+        ("print('[]')", "something else than a verdict: expected a verdict, which is an object, got list"),
+        ("""print('{"status": "fine"}')""", "something else than a verdict: `status` must be one of completed"),
+        ("""print('{"status": "completed", "text": 5}')""", "something else than a verdict: `text` must be a string"),
     ],
 )
 def test_a_command_without_a_verdict_has_crashed(code: str, said: str) -> None:
@@ -210,6 +209,17 @@ def test_a_client_that_hangs_is_stopped(backend: str) -> None:
         assert report.rules == {"client-hangs"}
 
     run(backend, test)
+
+
+def test_a_client_that_makes_nothing_of_a_clean_answer_plays_no_other_scene() -> None:
+    async def test() -> None:
+        nothing: Any = None
+        report = await check_client(lambda _url: nothing, only=["HTTP 400", "clean", "two calls"])
+        assert [scene.name for scene in report.scenes] == ["clean"]
+        report = await check_client(lambda _url: nothing, only=["HTTP 400", "two calls"])
+        assert [scene.name for scene in report.scenes] == ["two calls", "HTTP 400"]
+
+    run("asyncio", test)
 
 
 def test_a_client_that_asks_twice_is_noticed() -> None:

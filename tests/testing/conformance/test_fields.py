@@ -190,3 +190,10 @@ def test_the_row_of_a_value() -> None:
     assert row_of_event({"type": "error", "message": "No."}, "openai") is None
     assert row_of_event({"type": "error", "status": 400}) == "WebSocketError"
     assert next(field_faults([], "Response")).rule == "wrong-type"
+
+
+@pytest.mark.parametrize("kind", [None, 5, [], {}, "thing"])
+def test_a_value_of_no_known_kind_has_no_row(kind: Any) -> None:
+    assert row_of_body({"object": kind}) is None
+    assert row_of_body(kind) is None
+    assert row_of_event({"type": kind}) is None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from responses_proto.testing import Request, ServerExchange
 
 SERVER_RULES: Final = server_checks()
-BLOCKING: Final = {"unreachable", "unauthorized"}
+BLOCKING: Final = {"unreachable", "unauthorized", "unavailable"}
 
 
 # ---- a server that does one thing wrong
@@ -168,6 +168,26 @@ def said_text(text: str) -> Callable[[Any], Any]:
     return lambda item: {**item, "content": [{**item["content"][0], "text": text}]}
 
 
+def used(given: int, generated: int, *, total: int | None = None, cached: int = 0, reasoned: int = 0) -> Any:
+    """Return a usage."""
+    return {
+        "input_tokens": given,
+        "output_tokens": generated,
+        "total_tokens": given + generated if total is None else total,
+        "input_tokens_details": {"cached_tokens": cached},
+        "output_tokens_details": {"reasoning_tokens": reasoned},
+    }
+
+
+def used_in_a_stream(usage: Any) -> Callable[[Said], None]:
+    """Replace the usage in the terminal event of streams."""
+
+    def change(events: list[Any]) -> list[Any]:
+        return [*events[:-1], {**events[-1], "response": {**events[-1]["response"], "usage": usage}}]
+
+    return streamed(change)
+
+
 CREATE: Final = ("POST", "/responses")
 CALL: Final = {
     "type": "function_call",
@@ -177,10 +197,7 @@ CALL: Final = {
     "arguments": '{"city":"Paris"}',
     "status": "completed",
 }
-USAGE: Final = {
-    "input_tokens": 1, "output_tokens": 2, "total_tokens": 4,
-    "input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0},
-}  # fmt: skip
+REASONING: Final[dict[str, Any]] = {"type": "reasoning", "id": "rs_1", "summary": []}
 DROPPED: Final = instead(200, 400, error={"message": "No.", "type": "x", "param": None, "code": None})
 SPOILS: Final[list[tuple[str, str, Spoil]]] = [
     ("create", "no output", at(*CREATE, fields(output=[]))),
@@ -194,17 +211,32 @@ SPOILS: Final[list[tuple[str, str, Spoil]]] = [
     ("create-fields", "an extension without status", at(*CREATE, items(lambda item: {"type": "acme:thing", "id": item["id"]}))),
     ("create-fields", "a phase that does not exist", at(*CREATE, items(lambda item: {**item, "phase": "thinking"}))),
     ("create-fields", "a stream without a field", at(*CREATE, lambda said: said.streams and [event["response"].pop("completed_at") for event in said.value if "response" in event])),
-    ("usage", "a wrong sum", at(*CREATE, fields(usage=USAGE))),
+    ("usage", "a wrong sum", at(*CREATE, fields(usage=used(1, 2, total=4)))),
+    ("usage", "a wrong sum in a stream", at(*CREATE, used_in_a_stream(used(1, 2, total=4)))),
+    ("usage", "none", at(*CREATE, fields(usage=used(0, 0)))),
+    ("usage", "more cached than given", at(*CREATE, fields(usage=used(1, 2, cached=2)))),
+    ("usage", "more reasoning than generated", at(*CREATE, fields(usage=used(1, 2, reasoned=3)))),
     ("system-prompt", "refused", asked(b'"system"', DROPPED)),
     ("multi-turn", "refused", asked(b'"assistant"', DROPPED)),
     ("phase", "refused", asked(b'"commentary"', DROPPED)),
     ("image-input", "refused", asked(b"input_image", DROPPED)),
+    ("system-prompt", "not answered", asked(b'"system"', fields(output=[]))),
+    ("multi-turn", "not answered", asked(b'"assistant"', fields(output=[]))),
+    ("phase", "not answered", asked(b'"commentary"', fields(output=[REASONING]))),
+    ("image-input", "not answered", asked(b"input_image", items(said_text("")))),
+    ("json-object", "prose", asked(b"json_object", items(said_text("It is a city.")))),
+    ("json-object", "a list", asked(b"json_object", items(said_text('["Paris"]')))),
+    ("effort-none", "an item", asked(b'"effort":"none"', lambda said: said.value["output"].insert(0, REASONING))),
+    ("effort-none", "tokens", asked(b'"effort":"none"', fields(usage=used(1, 2, reasoned=1)))),
     ("structured-output", "prose", asked(b"json_schema", items(said_text("It is a city.")))),
     ("structured-output", "another object", asked(b"json_schema", items(said_text('{"city": "Paris", "inhabitants": "many"}')))),
     ("token-limit", "ignored", asked(b'"max_output_tokens":16', fields(status="completed", incomplete_details=None))),
     ("token-limit", "no reason", asked(b'"max_output_tokens":16', fields(incomplete_details={"reason": "content_filter"}))),
+    ("token-limit", "exceeded", asked(b'"max_output_tokens":16', fields(usage=used(1, 17)))),
     ("tool-choice-none", "called", asked(b'"tool_choice":"none"', fields(output=[CALL]))),
     ("tool-choice-allowed", "called", asked(b"allowed_tools", fields(output=[CALL]))),
+    ("parallel-calls", "the same call", asked(b'"parallel_tool_calls":true', streamed(lambda events: [same_call(event) for event in events]))),
+    ("parallel-calls", "at the same place", asked(b'"parallel_tool_calls":true', streamed(lambda events: [{**event, "output_index": 0} if "output_index" in event else event for event in events]))),
     ("one-call", "two calls", asked(b'"parallel_tool_calls":false', fields(output=[CALL, {**CALL, "id": "fc_2", "call_id": "call_2"}]))),
     ("resume", "from the beginning", at("GET", "/responses/*", lambda said: said.streams and said.value.insert(0, {**said.value[0], "sequence_number": 0}))),
     ("resume", "nothing", at("GET", "/responses/*", lambda said: said.streams and said.value.clear())),
@@ -219,16 +251,19 @@ SPOILS: Final[list[tuple[str, str, Spoil]]] = [
     ("create-fields", "a text for a number", at(*CREATE, fields(created_at="now"))),
     ("create-fields", "an item without role", at(*CREATE, items(lambda item: {"type": item["type"], "id": item["id"]}))),
     ("create-stream", "no stream", at(*CREATE, lambda said: setattr(said, "faults", (Fault.status(200, b"{}"),)))),
-    ("create-stream", "an error", at(*CREATE, lambda said: setattr(said, "faults", (Fault.status(502),)))),
+    ("create-stream", "an error", at(*CREATE, faulty(Fault.status(502)))),
     ("create-stream", "no text", at(*CREATE, streamed(lambda events: [events[0], events[1], ending(events)]))),
     ("create-stream", "failed", at(*CREATE, streamed(lambda events: [*events[:-1], failed(events)]))),
     ("function-call", "no call", at(*CREATE, fields(output=[]))),
     ("function-call", "no JSON", at(*CREATE, items(lambda item: {**item, "arguments": '{"city": '}))),
     ("function-call", "other arguments", at(*CREATE, items(lambda item: {**item, "arguments": '{"town": "Paris"}'}))),
+    ("function-call", "a text for a number", at(*CREATE, items(lambda item: {**item, "arguments": '{"city": "Paris", "days": "3"}'}))),
     ("function-call", "a list", at(*CREATE, items(lambda item: {**item, "arguments": "[]"}))),
     ("function-call", "another function", at(*CREATE, items(lambda item: {**item, "name": "get_time"}))),
     ("function-call-stream", "no item", at(*CREATE, faulty(Fault.dropped("response.output_item.added")))),
+    ("reasoning-stream", "one place for all", asked(b'"effort":"medium"', streamed(lambda events: [{**event, "output_index": 0} if "output_index" in event else event for event in events]))),
     ("function-output", "refused", lambda request, said: DROPPED(said) if b"function_call_output" in request.body else None),
+    ("function-output", "not answered", asked(b"function_call_output", fields(output=[]))),
     ("orphan-refused", "taken", at(*CREATE, instead(400, 200))),
     ("json-refused", "taken for the server's fault", at(*CREATE, instead(400, 500))),
     ("type-refused", "taken", at(*CREATE, instead(400, 200))),
@@ -246,6 +281,7 @@ SPOILS: Final[list[tuple[str, str, Spoil]]] = [
     ("input-items", "never an end", lambda request, said: fields(has_more=True)(said) if "after=" in request.target else None),
     ("input-items", "others", lambda request, said: rename(said) if "input_items" in request.target else None),
     ("previous-response", "not said", at(*CREATE, fields(previous_response_id=None))),
+    ("previous-response", "not used", asked(b"previous_response_id", fields(usage=used(1, 2)))),
     ("previous-response", "refused", lambda request, said: DROPPED(said) if b"previous_response_id" in request.body else None),
     ("previous-unknown", "taken", lambda request, said: instead(400, 200)(said) if b"previous_response_id" in request.body else None),
     ("background", "failed", at("GET", "/responses/*", fields(status="failed"))),
@@ -278,6 +314,14 @@ def failed(events: list[Any]) -> Any:
 def rename(said: Said) -> None:
     for item in said.value["data"]:
         item["content"] = "four"
+
+
+def same_call(event: Any) -> Any:
+    """Return the event with the same ``call_id`` in every call."""
+    items = [event.get("item"), *event.get("response", {}).get("output", ())]
+    for item in filter(None, items):
+        item["call_id"] = "call_1"
+    return event
 
 
 async def checked(server: FakeServer, *rules: str, **options: Any) -> ServerReport:
@@ -475,9 +519,36 @@ def test_a_server_that_goes_away_is_one_finding() -> None:
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_wrong_key_is_one_finding(status: int) -> None:
     async def test() -> None:
-        async with FakeServer(Answer.error(status), listen=False) as server:
+        async with FakeServer(Answer.error(status, "No such key."), listen=False) as server:
             report = await checked(server)
-        assert [finding.rule for finding in report.findings] == ["unauthorized"]
+        (finding,) = report.findings
+        assert (finding.rule, finding.detail) == ("unauthorized", f"HTTP {status}, No such key.")
+
+    run("asyncio", test)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Answer.body(b"<html><title>Welcome!</title><body><h1>Hi</h1></body></html>"), "HTTP 200, Welcome!"),
+        (Answer.body(b"Internal Server Error", 500, content_type="text/plain"), "HTTP 500, Internal Server Error"),
+        (Answer.body(b"data: \xff[\n\ndata: 5\n\n", content_type="text/event-stream"), "HTTP 200, data:"),
+        (Answer.body(b"", content_type=None), "HTTP 200, no body"),
+        (Answer.json({"detail": "Not Found"}, 404), "HTTP 404, Not Found"),
+        (Answer.error(429, "Too fast."), "HTTP 429, Too fast."),
+        (Answer.error(503, "Away."), "HTTP 503, Away."),
+        (Answer.error(400, "No such model.", param="model"), "HTTP 400, No such model."),
+        (Answer.redirect("https://other.invalid/v1"), "HTTP 307, a redirect to https://other.invalid/v1"),
+    ],
+)
+def test_an_address_that_is_no_responses_api_is_one_finding(answer: Answer, told: str) -> None:
+    async def test() -> None:
+        async with FakeServer(answer, check_requests=False) as server:
+            report = await checked(server)
+        (finding,) = report.findings
+        assert finding.rule == "unavailable"
+        assert finding.detail.startswith(told)
+        assert len(server.requests) == 1
 
     run("asyncio", test)
 
@@ -491,6 +562,39 @@ def test_a_key_that_a_server_repeats_is_not_in_the_report() -> None:
         assert not report.ok
         assert key not in str(report)
         assert key not in str(report.findings)
+
+    run("asyncio", test)
+
+
+STRANGE: Final[dict[str, Callable[[list[Any]], list[Any]]]] = {
+    "no numbers": lambda events: [{k: v for k, v in event.items() if k != "sequence_number"} for event in events],
+    "one number": lambda events: [{**event, "sequence_number": 0} for event in events],
+    "odd numbers": lambda events: [{**event, "sequence_number": [1]} for event in events],
+    "no types": lambda events: [{k: v for k, v in event.items() if k != "type"} for event in events],
+    "odd types": lambda events: [{**event, "type": [1]} for event in events],
+    "odd responses": lambda events: [{**event, "response": 5, "item": [], "part": "x"} for event in events],
+    "nothing": lambda events: events[:0],
+}
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_no_stream_breaks_the_checks(name: str) -> None:
+    async def test() -> None:
+        async with Spoilt(lambda _, said: streamed(STRANGE[name])(said)) as server:
+            report = await checked(server)
+        assert "create-stream" in report.rules | {finding.rule for finding in report.findings}, str(report)
+
+    run("asyncio", test)
+
+
+@pytest.mark.parametrize(
+    "value", [5, "x", [], [[]], {}, {"object": []}, {"object": "response", "output": 5, "usage": 5}]
+)
+def test_no_body_breaks_the_checks(value: Any) -> None:
+    async def test() -> None:
+        async with FakeServer(Answer.json(value), check_requests=False) as server:
+            report = await checked(server)
+        assert not report.ok
 
     run("asyncio", test)
 
@@ -524,6 +628,7 @@ def no_usage(_request: Request, said: Said) -> None:
         ("create", at(*CREATE, fields(status="incomplete"))),
         ("create-fields", at(*CREATE, without("status"))),
         ("create-fields", no_usage),
+        ("usage", at(*CREATE, fields(usage=used(0, 0)))),
         ("create-fields", no_status_of_items),
         ("no-done", at(*CREATE, faulty(Fault.no_done()))),
         ("event-line", at(*CREATE, faulty(Fault.no_event_lines()))),
@@ -547,6 +652,20 @@ def test_a_server_may_leave_the_call_to_the_model() -> None:
         async with Spoilt(asked(b'"tool_choice":"required"', DROPPED)) as server:
             report = await checked(server, "function-call", "function-call-stream", "function-output")
         assert {check.status for check in report.checks} == {"passed"}, str(report)
+
+    run("asyncio", test)
+
+
+def test_a_server_that_keeps_no_responses_must_not_take_one_for_granted() -> None:
+    not_kept = at("GET", "/responses/*", instead(200, 404, error={"message": "No."}))
+
+    async def test() -> None:
+        async with Spoilt(not_kept, asked(b"previous_response_id", DROPPED)) as server:
+            refused = await checked(server, "previous-response")
+        async with Spoilt(not_kept, asked(b"previous_response_id", fields(usage=used(1, 2)))) as server:
+            ignored = await checked(server, "previous-response", "previous-unknown")
+        assert [check.status for check in refused.checks] == ["skipped"], str(refused)
+        assert [check.status for check in ignored.checks] == ["failed", "skipped"], str(ignored)
 
     run("asyncio", test)
 
@@ -727,8 +846,8 @@ def test_an_application_is_started_and_shut_down(backend: str) -> None:
                 raise ZeroDivisionError
 
         report = await check_server(app, only=["create", "compact"])
-        assert told == ["lifespan", "startup", "http", "http", "shutdown"]
-        assert report.rules == {"create", "compact"}
+        assert told == ["lifespan", "startup", "http", "shutdown"]
+        assert report.rules == {"unavailable"}
         assert "HTTP 500" in str(report)
 
     run(backend, test)

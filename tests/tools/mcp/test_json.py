@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from responses_proto.exceptions import DecodeError, LimitExceeded
-from responses_proto.tools.mcp._json import Lines, LongLine, dumps, loads, request_id_in, whole_characters
+from responses_proto.tools.mcp._json import Lines, LongLine, loads, request_id_in, whole_characters
 
 
 @pytest.mark.parametrize(
@@ -31,10 +31,9 @@ def test_a_text_is_read_as_it_is(text: bytes, value: Any) -> None:
     assert loads(text) == value
 
 
-def test_nan_is_read_and_written() -> None:
+def test_nan_is_read() -> None:
     value = loads(b'{"a": [NaN, -Infinity]}')
     assert math.isnan(value["a"][0])
-    assert dumps(value) == '{"a":[NaN,-Infinity]}'
 
 
 @pytest.mark.parametrize("text", [b"", b"log line", b"{", b'{"a": 1} 2', b"9" * 5000])

@@ -255,10 +255,6 @@ def names_quiet(call: FunctionCall) -> bool:
     return call.name == "p_quiet"
 
 
-def forgets(_: FunctionCall) -> Any:
-    """Decide nothing."""
-
-
 async def asks(call: FunctionCall) -> bool:
     await anyio.lowlevel.checkpoint()
     return "secret" in call.arguments

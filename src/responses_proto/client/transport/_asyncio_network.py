@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable
 
-__all__ = ["AsyncioBackend", "AsyncioStream"]
-
 for _name in ("concurrent.futures.thread", "encodings.idna"):
     importlib.import_module(_name)  # the loop's name lookup needs them; then not during the first request
 

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from .base import WireReply
 
-__all__ = ["ACCEPTED", "STEP", "DecodedReply", "content_codings"]
-
 ACCEPTED: Final = "gzip, deflate"
 """The value of ``Accept-Encoding`` for a body that may be compressed."""
 STEP: Final = 64 * 1024
@@ -87,7 +85,6 @@ class DecodedReply:
             self._decoded = _through(self._stages, data)
 
     async def aclose(self) -> None:
-        """Close the reply."""
         await self._reply.aclose()
 
 

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from ...exceptions import RetrySafety
     from ..timeouts import Timeouts
 
-__all__ = ["deadline_exceeded", "origin", "public_url", "reading_error", "sending_error", "unsafe"]
-
 _E = TypeVar("_E", bound=ResponsesProtoError)
 
 
@@ -172,6 +170,8 @@ def _reason(error: BaseException) -> str:
             # Event loops put a message of their own beside the error number. The numbers of TLS errors are OpenSSL's.
             is_systems = cause.errno in errno.errorcode and not isinstance(cause, ssl.SSLError)
             reason = os.strerror(cast("int", cause.errno)) if is_systems else cause.strerror
+            if getattr(cause, "reason", "") == "WRONG_VERSION_NUMBER":
+                reason = "the server does not speak TLS there; is its address http:// instead of https://?"
             break  # errors farther away may be what the caller was handling when it made the call
     return " ".join(reason.split())
 

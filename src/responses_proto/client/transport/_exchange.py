@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from ...limits import Limits
     from .base import Transport, WireReply, WireRequest
 
-__all__ = ["CLOSING", "Closable", "Drain", "Exchange", "shut"]
-
 CLOSING: Final = 1.0
 """Seconds that closing a connection may take. Then it is left to the operating system."""
 _ERROR_BODY_TIME: Final = 10.0  # seconds to wait for the body of an error
@@ -147,7 +145,7 @@ class Exchange:
                 with anyio.move_on_after(max(0.0, allowed)):
                     return await reply.receive()
             else:
-                self._timer.start(allowed)
+                self._timer.start(began + allowed)
                 try:
                     return await reply.receive()
                 except asyncio.CancelledError:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import AsyncIterator, Iterable
 
-__all__ = ["ChunkDecoder", "EventConnection", "PoolTransport"]
-
 _STATUS_LINE: Final = b"HTTP/1.1 200 "
 _DIRECT: Final = (
     re.compile(rb"\r\ntransfer-encoding:[ \t]*chunked[ \t]*\r\n", re.IGNORECASE),
@@ -104,7 +102,6 @@ class PoolTransport(httpx.AsyncBaseTransport):
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request, and return the response when its head has arrived."""
         url = request.url
         response: Any = await self._pool.handle_async_request(
             httpcore.Request(
@@ -123,7 +120,6 @@ class PoolTransport(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        """Close all connections."""
         await self._pool.aclose()
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Final
-
-__all__ = ["ReadTimer", "on_asyncio"]
 
 _SLACK: Final = 0.001  # seconds that a wait may take longer, so that rounding does not move the timer
 
@@ -21,7 +20,7 @@ def on_asyncio() -> bool:
 class ReadTimer:
     """Bounds the waits of one task at a time, on asyncio: :meth:`start`, then wait, then :meth:`end`. Call :meth:`stop` after the last.
 
-        timer.start(seconds)
+        timer.start(time.monotonic() + seconds)
         try:
             await something
         except asyncio.CancelledError:
@@ -35,27 +34,26 @@ class ReadTimer:
     it runs out, it is set again for the deadline of that moment, and only if that has passed, the task is cancelled.
     """
 
-    __slots__ = ("_cancelling", "_deadline", "_expired", "_handle", "_loop", "_task", "_time")
+    __slots__ = ("_cancelling", "_deadline", "_due", "_expired", "_handle", "_loop", "_task")
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._time = self._loop.time
         self._handle: asyncio.TimerHandle | None = None
-        self._deadline = 0.0  # by the loop's clock
+        self._due = 0.0  # when the loop's timer runs out; this and the deadline by `time.monotonic()`
+        self._deadline = 0.0
         self._task: asyncio.Task[object] | None = None  # the one that waits
         self._cancelling = 0  # how often others had asked for its cancellation before
         self._expired = False
 
-    def start(self, seconds: float) -> None:
-        """Bound what the current task waits for next."""
-        self._task = task = asyncio.current_task()
+    def start(self, deadline: float) -> None:
+        """Bound what the current task waits for next. ``deadline`` is by ``time.monotonic()``."""
+        self._task = task = asyncio.current_task(self._loop)  # naming the loop saves a system call (Python 3.11)
         if task is not None:
             self._cancelling = task.cancelling()
-        self._deadline = deadline = self._time() + seconds
-        handle = self._handle
-        if handle is None or handle.when() > deadline + _SLACK:
+        self._deadline = deadline
+        if self._handle is None or self._due > deadline + _SLACK:
             self.stop()
-            self._handle = self._loop.call_at(deadline, self._run_out)
+            self._set()
 
     def ran_out(self) -> bool:
         """Return whether the wait was cancelled by this timer, and by nobody else."""
@@ -76,12 +74,16 @@ class ReadTimer:
             self._handle.cancel()
             self._handle = None
 
+    def _set(self) -> None:
+        self._due = self._deadline
+        self._handle = self._loop.call_later(self._deadline - time.monotonic(), self._run_out)
+
     def _run_out(self) -> None:
         self._handle = None
         if self._task is None:
             return
-        if self._deadline > self._time():
-            self._handle = self._loop.call_at(self._deadline, self._run_out)
+        if self._deadline > time.monotonic():
+            self._set()
         else:
             self._expired = True
             self._task.cancel()

@@ -46,8 +46,6 @@ try:
 except ImportError as missing:
     raise ImportError("WebSocket needs httpx-ws: pip install 'responses-proto[ws]'") from missing
 
-__all__ = ["WebSocketConnection", "accept_upgrade", "upgrade"]
-
 _READ: Final = 64 * 1024  # bytes of one read
 _FRAME: Final = 64 * 1024  # bytes of a message in one frame, which `Timeouts.write` bounds
 _MESSAGE_TOO_LARGE: Final = 1009  # a close code (RFC 6455, section 7.4.1)

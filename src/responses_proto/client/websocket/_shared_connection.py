@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from ...limits import Limits
     from ._connection import WebSocketConnection
 
-__all__ = ["SharedConnection", "TurnReply"]
-
 _READ_AHEAD: Final = 1024 * 1024  # bytes of unfetched messages above which the task reads only if somebody waits
 _DOUBT: Final = 1.0  # seconds after which a message that may be the last turn's is taken as the answer to this one
 _HEARTBEAT: Final = 1.0  # seconds between two signs of life that are passed on to readers

@@ -54,8 +54,6 @@ if TYPE_CHECKING:
     from ...codec import Converter
     from ...typing import JSONObject
 
-__all__ = ["ClientSession", "ClientSteer", "ClientTurn", "copy_error"]
-
 _E = TypeVar("_E", bound=ResponsesProtoError)
 
 _MAX_IDLE_LANES: Final = 256  # remembered, for those who follow up on their last response

@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from ...typing import JSONValue
     from .._requests import UnknownParameters
 
-__all__ = ["ServerSession", "ServerTurn"]
-
 _MAX_STEERS: Final = 16  # that wait for the end of one response
 _MAX_WAITING: Final = 64  # turns that wait on one lane
 _MAX_CHAINS: Final = 256  # chains whose history a connection keeps

@@ -24,32 +24,6 @@ from ...models.request import CreateResponse, ResponseCreateMessage, ResponseInj
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = [
-    "CLIENT_MESSAGES",
-    "CLOSE_CODES",
-    "CONNECTION_LIMIT",
-    "HTTP_ONLY_FIELDS",
-    "INJECT_ERRORS",
-    "LEAVING",
-    "MESSAGE_KINDS",
-    "PREVIOUS_NOT_FOUND",
-    "STEER_ERRORS",
-    "STEER_LIFE",
-    "STREAM_ID",
-    "TURN_LIFE",
-    "ClientMessageKind",
-    "MessageKind",
-    "SteerState",
-    "TurnState",
-    "code_of",
-    "common_fields",
-    "kind_of",
-    "parent_of",
-    "response_id_of",
-    "stream_id_of",
-    "text_at",
-]
-
 CONNECTION_LIMIT: Final = "websocket_connection_limit_reached"
 """The error code for a connection that is too old for another turn."""
 PREVIOUS_NOT_FOUND: Final = "previous_response_not_found"

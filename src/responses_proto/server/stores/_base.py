@@ -17,27 +17,10 @@ from ...protocol._requests import id_of, weight_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from anyio.lowlevel import RunVar
+
     from ...models.conversations import Conversation
     from ...models.events import Event
-
-__all__ = [
-    "HistoryLink",
-    "SharedStore",
-    "Signal",
-    "Store",
-    "StoredResponse",
-    "WireEvent",
-    "as_shared",
-    "decode_link",
-    "decode_stored",
-    "encode",
-    "encode_stored",
-    "item_ids",
-    "item_key",
-    "unavailable",
-    "wire_event",
-    "wire_events",
-]
 
 
 class WireEvent(NamedTuple):
@@ -330,7 +313,6 @@ async def encode(value: object) -> bytes:
 
 
 async def encode_stored(stored: StoredResponse) -> bytes:
-    """Encode a stored response."""
     return await encode({"response": stored.response, "input": stored.input, "history": stored.history})
 
 
@@ -364,6 +346,15 @@ def decode_link(record: bytes | str) -> HistoryLink:
         conversation_id=cast("dict[str, Any]", conversation)["id"] if isinstance(conversation, dict) else conversation,
         previous_response_id=response.get("previous_response_id"),
     )
+
+
+def limiter_in(variable: RunVar[anyio.CapacityLimiter], threads: int) -> anyio.CapacityLimiter:
+    """Return the limiter that a variable has in this event loop; a new one on the first call."""
+    limiter = variable.get(None)
+    if limiter is None:
+        limiter = anyio.CapacityLimiter(threads)
+        variable.set(limiter)
+    return limiter
 
 
 def item_ids(items: Iterable[Item]) -> list[str]:

@@ -11,8 +11,6 @@ from anyio.lowlevel import RunVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Changes"]
-
 _LOOK: Final = 0.25  # seconds that a thread looks at a time; when its task is cancelled, it goes on for that long
 
 

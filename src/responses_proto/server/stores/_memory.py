@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from ...models.items import Item
 
-__all__ = ["MemoryStore"]
-
 _R = TypeVar("_R", "_Record", "_ConversationRecord")
 
 _OVERHEAD: Final = 200  # bytes that an item or event takes besides its JSON, about

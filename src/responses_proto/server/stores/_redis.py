@@ -41,6 +41,7 @@ from ._base import (
     encode_stored,
     item_ids,
     item_key,
+    limiter_in,
     unavailable,
 )
 from ._changes import Changes
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from redis.client import PubSub
-
-__all__ = ["RedisStore"]
 
 _T = TypeVar("_T")
 
@@ -252,7 +251,7 @@ _MAX_ORPHANS: Final = 100  # at a time
 _MAX_WATCHED_BYTES: Final = 64 * 1024
 _FIRST_COUNT, _NEXT_COUNT = 16, 512  # events that are read at a time
 _TIMEOUT: Final = 5.0  # seconds for an answer of Redis
-_MAX_THREADS: Final = 32
+_MAX_THREADS: Final = 32  # that wait for Redis; they must not take all threads of the event loop
 _MAX_MARKS: Final = 10_000
 _ANY: Final = ""  # stands for every name
 _STALE: Final = 5.0  # seconds after which a subscription that nobody read is made anew
@@ -543,7 +542,7 @@ class RedisStore:
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         try:
-            return await anyio.to_thread.run_sync(work, limiter=_limiter())
+            return await anyio.to_thread.run_sync(work, limiter=limiter_in(_LIMITER, _MAX_THREADS))
         except self._unavailable as error:
             raise unavailable("The server cannot reach its store at the moment. Try again later.") from error
 
@@ -623,16 +622,6 @@ def _rows(items: Sequence[Item]) -> list[bytes]:
 def _triples(events: Sequence[WireEvent]) -> list[bytes | str]:
     """Return the number in the stream, type and data of each event. A stream has no number 0."""
     return [value for event in events for value in (str(event.sequence_number + 1), event.type, event.data)]
-
-
-def _limiter() -> anyio.CapacityLimiter:
-    """Return the limiter of threads that wait for Redis; they must not take all threads of the event loop."""
-    try:
-        return _LIMITER.get()
-    except LookupError:
-        limiter = anyio.CapacityLimiter(_MAX_THREADS)
-        _LIMITER.set(limiter)
-        return limiter
 
 
 _LIMITER: Final = RunVar[anyio.CapacityLimiter]("responses_proto.server.stores._redis")

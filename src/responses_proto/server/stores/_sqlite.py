@@ -34,13 +34,21 @@ from ...models.conversations import Conversation
 from ...models.items import Item
 from ...models.response import RUNNING_STATUSES
 from ...protocol._requests import id_of
-from ._base import HistoryLink, Signal, StoredResponse, WireEvent, decode_link, decode_stored, encode_stored, item_ids
+from ._base import (
+    HistoryLink,
+    Signal,
+    StoredResponse,
+    WireEvent,
+    decode_link,
+    decode_stored,
+    encode_stored,
+    item_ids,
+    limiter_in,
+)
 from ._changes import Changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
-
-__all__ = ["SQLiteStore"]
 
 _T = TypeVar("_T")
 
@@ -457,7 +465,8 @@ class SQLiteStore:
                 return work(connection)
 
         with self._readable_errors():
-            return await anyio.to_thread.run_sync(self._writer.use, write, limiter=_write_limiter())
+            limiter = limiter_in(_WRITE_LIMITER, _WRITE_THREADS)
+            return await anyio.to_thread.run_sync(self._writer.use, write, limiter=limiter)
 
     @contextlib.contextmanager
     def _readable_errors(self) -> Generator[None]:
@@ -492,16 +501,6 @@ _REFUSALS: Final[Mapping[int, tuple[int, str, str]]] = {
 """SQLite's code of an error -> status, code and message of the error that a client gets."""
 
 
-def _write_limiter() -> anyio.CapacityLimiter:
-    """Return the limiter of threads that write. They wait for each other, and must not take all threads of the event loop."""
-    try:
-        return _WRITE_LIMITER.get()
-    except LookupError:
-        limiter = anyio.CapacityLimiter(_WRITE_THREADS)
-        _WRITE_LIMITER.set(limiter)
-        return limiter
-
-
 _LOOK_INTERVAL: Final = 0.01  # seconds between two looks at the file
 _SIGNAL_INTERVAL: Final = 0.03  # seconds between two looks at the signals
 _MAX_ORPHANS: Final = 100  # at a time
@@ -509,6 +508,7 @@ _MAX_WATCHED_BYTES: Final = 64 * 1024
 _MAX_SIGNAL_AGE: Final = 3600.0  # seconds
 _MAX_REQUEST_AGE: Final = 86_400.0  # seconds
 
+# Threads that write wait for each other, and must not take all threads of the event loop.
 _WRITE_THREADS: Final = 4
 _WRITE_LIMITER: Final = RunVar[anyio.CapacityLimiter]("responses_proto.server.stores._sqlite")
 

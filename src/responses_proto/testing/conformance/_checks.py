@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import anyio
@@ -10,7 +11,7 @@ import attrs
 from ...codec import default_converter
 from ...exceptions import DecodeError
 from ...models.conversations import Conversation, ConversationItemList, DeletedConversation
-from ...models.items import FunctionCallOutput, Message
+from ...models.items import FunctionCallOutput, Message, Reasoning
 from ...models.response import (
     RUNNING_STATUSES,
     CompactedResponse,
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from ...models.items import FunctionCall
     from ._probe import JSONDict, Probe
 
-__all__ = ["CHECKS", "ServerCheck"]
-
 _POLL_INTERVAL: Final = 0.01  # seconds between two polls of a background response; doubles …
 _MAX_POLL_INTERVAL: Final = 1.0  # … up to this
 _WEATHER: Final = FunctionTool(
@@ -41,15 +40,19 @@ _WEATHER: Final = FunctionTool(
     description="Returns the weather of a city.",
     parameters={
         "type": "object",
-        "properties": {"city": {"type": "string"}},
-        "required": ["city"],
+        "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
+        "required": ["city", "days"],
         "additionalProperties": False,
     },
     strict=True,
 )
-_PROMPT: Final = Message(role="user", content="What is the weather in Paris?")
+_PROMPT: Final = Message(role="user", content="What is the weather in Paris for the next 3 days?")
 _TIME: Final = attrs.evolve(_WEATHER, name="get_time", description="Returns the local time of a city.")
 _CALL_FIELDS: Final[JSONDict] = {"input": [_PROMPT], "tools": [_WEATHER]}
+_TWO_CALLS: Final[JSONDict] = {
+    "input": "What is the weather in Paris for the next 3 days, and what is the time in Paris? Use get_weather and get_time.",
+    "tools": [_WEATHER, _TIME],
+}
 _SCHEMA: Final[JSONDict] = {
     "type": "object",
     "properties": {"city": {"type": "string"}, "inhabitants": {"type": "integer"}},
@@ -89,11 +92,24 @@ async def _create_stream(probe: Probe) -> None:
 
 
 async def _usage(probe: Probe) -> None:
-    usage = probe.completed(await probe.basic()).usage
-    if not usage:
+    whole = probe.completed(await probe.basic())
+    streamed = (await probe.create(stream=True)).streamed_response()
+    usages = [response.usage for response in (whole, streamed) if response is not None and response.usage]
+    if not usages:
         raise Skipped("not reported")
-    if usage.total_tokens != usage.input_tokens + usage.output_tokens:
-        raise CheckFailed(f"{usage.input_tokens} and {usage.output_tokens} tokens are not {usage.total_tokens}")
+    for usage in usages:
+        given, generated = usage.input_tokens, usage.output_tokens
+        if usage.total_tokens != given + generated:
+            raise CheckFailed(f"{given} and {generated} tokens are not {usage.total_tokens}")
+        if given < 1 or generated < 1:
+            raise CheckFailed(f"a text needs tokens, got {given} for the input and {generated} for the output")
+        cached, reasoned = usage.input_tokens_details, usage.output_tokens_details
+        for part, tokens, among in (
+            ("cached", cached.cached_tokens if cached else UNSET, given),
+            ("reasoning", reasoned.reasoning_tokens if reasoned else UNSET, generated),
+        ):
+            if tokens is not UNSET and tokens > among:
+                raise CheckFailed(f"{tokens} {part} tokens are not among {among}")
 
 
 async def _system_prompt(probe: Probe) -> None:
@@ -133,6 +149,27 @@ async def _structured_output(probe: Probe) -> None:
         raise CheckFailed(f"the text does not fit the schema: {text[:100]!r}")
 
 
+async def _json_object(probe: Probe) -> None:
+    reply = await probe.create(input="Describe Paris as a JSON object.", text={"format": {"type": "json_object"}})
+    text = probe.completed(reply.skip_unless_offered(400)).output_text
+    try:
+        value = default_converter().json.loads(text)
+    except DecodeError:
+        value = None
+    if not isinstance(value, dict):
+        raise CheckFailed(f"the text is not a JSON object: {text[:100]!r}")
+
+
+async def _effort_none(probe: Probe) -> None:
+    reply = await probe.create(reasoning={"effort": "none"})
+    response = probe.completed(reply.skip_unless_offered(400))
+    if any(isinstance(item, Reasoning) for item in response.output):
+        raise CheckFailed("the response has a reasoning item")
+    details = response.usage.output_tokens_details if response.usage else None
+    if details and details.reasoning_tokens:
+        raise CheckFailed(f"{details.reasoning_tokens} tokens were spent on reasoning")
+
+
 async def _token_limit(probe: Probe) -> None:
     reply = await probe.create(input="Tell me a story of 300 words.", max_output_tokens=_FEW_TOKENS)
     response = reply.skip_unless_offered(400).parse(Response)
@@ -141,6 +178,8 @@ async def _token_limit(probe: Probe) -> None:
         reply.fail(
             f"expected an incomplete response because of max_output_tokens, got {response.status!r} because of {reason!r}"
         )
+    if response.usage and response.usage.output_tokens > _FEW_TOKENS:
+        raise CheckFailed(f"{response.usage.output_tokens} tokens are more than {_FEW_TOKENS}")
 
 
 def _weather_call(response: Response) -> FunctionCall:
@@ -154,7 +193,8 @@ def _weather_call(response: Response) -> FunctionCall:
         arguments = default_converter().json.loads(call.arguments)
     except DecodeError:
         arguments = None
-    if not isinstance(arguments, dict) or not isinstance(cast("JSONDict", arguments).get("city"), str):
+    members = cast("JSONDict", arguments) if isinstance(arguments, dict) else {}
+    if not isinstance(members.get("city"), str) or type(members.get("days")) is not int:
         raise CheckFailed(f"the arguments do not fit the schema of the function: {call.arguments!r}")
     return call
 
@@ -166,6 +206,14 @@ async def _function_call(probe: Probe) -> None:
 async def _function_call_stream(probe: Probe) -> None:
     await probe.call_response(**_CALL_FIELDS)
     _weather_call((await probe.create(**_CALL_FIELDS, **probe.call_choice, stream=True)).assert_stream())
+
+
+async def _reasoning_stream(probe: Probe) -> None:
+    await probe.call_response(**_CALL_FIELDS)
+    reply = await probe.create(**_CALL_FIELDS, **probe.call_choice, reasoning={"effort": "medium"}, stream=True)
+    output = reply.skip_unless_offered(400).assert_stream().output
+    if not any(isinstance(item, Reasoning) for item in output):
+        raise Skipped("not offered: there is no reasoning in the output")
 
 
 async def _function_output(probe: Probe) -> None:
@@ -188,9 +236,17 @@ async def _tool_choice_allowed(probe: Probe) -> None:
         raise CheckFailed(f"{excluded[0]!r} was called, but only {_TIME.name!r} is allowed")
 
 
+async def _parallel_calls(probe: Probe) -> None:
+    reply = await probe.create(**_TWO_CALLS, parallel_tool_calls=True, stream=True)
+    ids = [call.call_id for call in reply.skip_unless_offered(400).assert_stream().function_calls]
+    if len(ids) < 2:  # noqa: PLR2004 - one call cannot be confused with another
+        raise Skipped("not checked: the model does not make two calls at once")
+    if len(set(ids)) < len(ids):
+        raise CheckFailed(f"the `call_id`s of {len(ids)} calls are {ids}")
+
+
 async def _one_call(probe: Probe) -> None:
-    prompt = "What is the weather in Paris, and what is the time in Paris? Use get_weather and get_time."
-    reply = await probe.create(input=prompt, tools=[_WEATHER, _TIME], parallel_tool_calls=False)
+    reply = await probe.create(**_TWO_CALLS, parallel_tool_calls=False)
     calls = reply.skip_unless_offered(400).parse(Response).function_calls
     if len(calls) > 1:
         raise CheckFailed(f"{len(calls)} functions were called in one response")
@@ -271,10 +327,17 @@ async def _input_items(probe: Probe) -> None:
 
 
 async def _previous_response(probe: Probe) -> None:
-    stored = await probe.stored_response()
-    response = await probe.create_completed(previous_response_id=stored.id)
-    if response.previous_response_id != stored.id:
-        raise CheckFailed(f"`previous_response_id`: expected {stored.id!r}, got {response.previous_response_id!r}")
+    first = await probe.create_completed(store=True)
+    reply = await probe.create(previous_response_id=first.id)
+    if reply.status != HTTPStatus.OK:
+        await probe.stored_response()  # skips the check if the server stores none
+    response = probe.completed(reply)
+    if response.previous_response_id != first.id:
+        raise CheckFailed(f"`previous_response_id`: expected {first.id!r}, got {response.previous_response_id!r}")
+    # A server that counts nothing says 0, which the check of the usage reports.
+    if first.usage and response.usage and 0 < first.usage.input_tokens >= response.usage.input_tokens:
+        counts = f"{first.usage.input_tokens} tokens, and {response.usage.input_tokens} with the response before it"
+        raise CheckFailed(f"that response is not part of the input: the same input took {counts}")
 
 
 async def _previous_unknown(probe: Probe) -> None:
@@ -315,6 +378,8 @@ async def _resume(probe: Probe) -> None:
     if not response.background:
         raise Skipped("not offered: the server answers in the foreground")
     whole = _numbered(started.body)
+    if len(whole) < 2:  # noqa: PLR2004 - there must be one to resume after
+        raise Skipped("not checked: the events have no numbers to resume at")
     after = sorted(whole)[len(whole) // 2]
     params: dict[str, str | int] = {"stream": "true", "starting_after": after}
     resumed = await probe.request("GET", "responses", response.id, params=params)
@@ -325,14 +390,18 @@ async def _resume(probe: Probe) -> None:
 
 
 def _numbered(body: bytes) -> dict[int, str]:
-    """Return the types of the events in a stream by their sequence numbers."""
-    frames = [frame.data for frame in SSEDecoder().receive(body) if frame.data != b"[DONE]"]
-    events: list[Any] = [default_converter().json.loads(data) for data in frames]
-    return {
-        event["sequence_number"]: event["type"]
-        for event in events
-        if isinstance(event, dict) and "sequence_number" in event
-    }
+    """Return the types of the events in a stream by their sequence numbers. What has no number is left out."""
+    numbered: dict[int, str] = {}
+    for frame in SSEDecoder().receive(body):
+        try:
+            event: Any = default_converter().json.loads(frame.data)
+        except DecodeError:
+            continue
+        members = cast("JSONDict", event) if isinstance(event, dict) else {}
+        number: Any = members.get("sequence_number")
+        if isinstance(number, int):
+            numbered[number] = str(members.get("type"))
+    return numbered
 
 
 async def _cancel(probe: Probe) -> None:
@@ -445,12 +514,16 @@ CHECKS: Final[Mapping[str, ServerCheck]] = {
     "phase": ServerCheck(_phase, ("create", "multi-turn")),
     "image-input": ServerCheck(_image_input),
     "structured-output": ServerCheck(_structured_output),
+    "json-object": ServerCheck(_json_object),
+    "effort-none": ServerCheck(_effort_none),
     "token-limit": ServerCheck(_token_limit),
     "function-call": ServerCheck(_function_call),
     "function-call-stream": ServerCheck(_function_call_stream, (*_STREAM, "function-call")),
+    "reasoning-stream": ServerCheck(_reasoning_stream, (*_STREAM, "function-call")),
     "function-output": ServerCheck(_function_output, _CALL),
     "tool-choice-none": ServerCheck(_tool_choice_none),
     "tool-choice-allowed": ServerCheck(_tool_choice_allowed),
+    "parallel-calls": ServerCheck(_parallel_calls, _STREAM),
     "one-call": ServerCheck(_one_call),
     "orphan-refused": ServerCheck(_orphan_refused, ()),
     "json-refused": ServerCheck(_json_refused, ()),
@@ -461,7 +534,7 @@ CHECKS: Final[Mapping[str, ServerCheck]] = {
     "delete": ServerCheck(_delete),
     "input-items": ServerCheck(_input_items),
     "previous-response": ServerCheck(_previous_response),
-    "previous-unknown": ServerCheck(_previous_unknown),
+    "previous-unknown": ServerCheck(_previous_unknown, ("create", "previous-response")),
     "background": ServerCheck(_background),
     "cancel": ServerCheck(_cancel, ("create", "background")),
     "resume": ServerCheck(_resume, (*_STREAM, "background")),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NoReturn, TypeAlias, TypeVar, cast
 from urllib.parse import urlencode
 
 import anyio
@@ -22,22 +22,26 @@ from ...client.transport.base import WireRequest
 from ...codec import default_converter, dumps, load, make_converter
 from ...exceptions import APIError, DecodeError, LimitExceeded, NotAnEventStream, UsageError
 from ...models._base import Model
+from ...models.content import Refusal
+from ...models.items import Message, Reasoning
 from ...models.response import Response
+from ...protocol.api_errors import api_error, readable
+from ...protocol.sse import SSEDecoder
+from ...protocol.stream import ResponseStream
 from ._probe_socket import asgi_socket, wire_socket
 from .fields import field_faults, row_of_body
-from .streams import Finding, check_stream
+from .streams import Finding, check_stream, counted
 from .timeline import Recording
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 
     from ...client.transport.base import Transport, WireReply
+    from ...models.items import Item
     from ...typing import JSONObject
     from ._probe_socket import ASGIApp, ProbeSocket
     from .fields import Profile
     from .streams import StreamReport
-
-__all__ = ["NOT_OFFERED", "CheckFailed", "JSONDict", "Probe", "ProbeReply", "Skipped"]
 
 M = TypeVar("M", bound=Model)
 
@@ -49,6 +53,15 @@ NOT_OFFERED: Final = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLO
 _REFUSED: Final = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 )  # 400 is documented; some frameworks answer 422
+_UNAUTHORIZED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_UNAVAILABLE: Final = NOT_OFFERED | {
+    HTTPStatus.TOO_MANY_REQUESTS,
+    HTTPStatus.BAD_GATEWAY,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    HTTPStatus.GATEWAY_TIMEOUT,
+}
+"""The statuses of a wrong address, a full quota, and a gateway whose server is away."""
+_REDIRECTION: Final = 3  # the first digit of such a status
 _MAX_BODY: Final = 64 * 1024 * 1024
 _DRAIN: Final = 0.5  # seconds to wait for data after [DONE]
 _DONE: Final = b"data: [DONE]"
@@ -102,6 +115,13 @@ class ProbeReply:
             self.fail(f"expected the content type text/event-stream, got {self.headers.get('content-type')!r}")
         return self.probe.assert_conforms(self.body)
 
+    def streamed_response(self) -> Response | None:
+        """Return the response in a stream, whether the stream conforms or not; ``None`` if there is none."""
+        stream = ResponseStream()
+        stream.receive_data(self.body)
+        stream.receive_eof()
+        return stream.response
+
     def assert_refused(self, *also: int) -> None:
         """Fail unless the request is refused, with status 400, 422 or one of ``also``."""
         if self.status not in _REFUSED.union(also):
@@ -118,6 +138,27 @@ class ProbeReply:
             raise Skipped(f"not offered (HTTP {self.status})")
         return self
 
+    @property
+    def blocks(self) -> Literal["unauthorized", "unavailable"] | None:
+        """The rule because of which no check makes sense, if this is the reply to the simplest request; ``None`` if they do."""
+        if self.status in _UNAUTHORIZED:
+            return "unauthorized"
+        if self.status in _UNAVAILABLE or self.status // 100 == _REDIRECTION:
+            return "unavailable"
+        if api_error(self.status, self.headers, self.body).param == "model":
+            return "unavailable"
+        frames = SSEDecoder().receive(self.body) if media_type(self.headers) == "text/event-stream" else ()
+        texts = (self.body, *(frame.data for frame in frames))
+        return None if is_json(media_type(self.headers)) or any(map(_is_structured, texts)) else "unavailable"
+
+    def __str__(self) -> str:
+        if self.status >= HTTPStatus.BAD_REQUEST:
+            told = readable(api_error(self.status, self.headers, self.body).message, _EXCERPT)
+        else:
+            told = readable(self.body[: 64 * _EXCERPT].decode("utf-8", "replace"), _EXCERPT)
+        place = self.headers.get("location")
+        return f"HTTP {self.status}, {told or (f'a redirect to {place}' if place else 'no body')}"
+
     def json(self) -> Any:
         """Return the JSON value of the body."""
         if not is_json(media_type(self.headers)):
@@ -129,8 +170,7 @@ class ProbeReply:
 
     def fail(self, detail: str) -> NoReturn:
         """Raise :class:`CheckFailed` with the detail, the status and the beginning of the body."""
-        text = " ".join(self.body[: 4 * _EXCERPT].decode("utf-8", "replace").split())[:_EXCERPT]
-        raise CheckFailed(f"{detail}: HTTP {self.status}, {text or 'no body'}")
+        raise CheckFailed(f"{detail}: {self}")
 
     def json_object(self) -> dict[str, Any]:
         """Return the JSON object of the body. Fails for a status other than 200."""
@@ -260,7 +300,7 @@ class Probe:
                 self._seen.add(cause)
                 new.append(finding)
         if new:
-            raise CheckFailed(f"the stream does not conform: {len(new)} findings", tuple(new))
+            raise CheckFailed(f"the stream does not conform: {counted(len(new), 'finding')}", tuple(new))
         outcome = report.outcome
         if broken and outcome.status != "completed":
             raise Skipped("not checked: the stream has only findings that were reported before")
@@ -275,8 +315,12 @@ class Probe:
         return await self.request("POST", "responses", content=content)
 
     async def create_completed(self, **fields: Any) -> Response:
-        """Create a response and return it. Fails unless its status is ``completed``."""
-        return self.completed(await self.create(**fields))
+        """Create a response and return it. Fails unless its status is ``completed`` and it says or calls something."""
+        reply = await self.create(**fields)
+        response = self.completed(reply)
+        if not any(map(_says_something, response.output)):
+            reply.fail("expected a text or a call in the output")
+        return response
 
     def completed(self, reply: ProbeReply) -> Response:
         """Return the response in a reply. Fails unless its status is ``completed``; a missing status is a finding of the fields."""
@@ -371,6 +415,22 @@ class Probe:
         if events[-1].get("type") == "error":
             raise CheckFailed(f"expected a completed response, got an error: {str(events[-1].get('error'))[:_EXCERPT]}")
         return self.assert_conforms(events)
+
+
+def _says_something(item: Item) -> bool:
+    """Return whether an item of the output is of use to a client: a text, a refusal, or a call of any kind."""
+    if isinstance(item, Message):
+        return bool(item.text) or any(isinstance(part, Refusal) for part in item.parts)
+    return not isinstance(item, Reasoning)
+
+
+def _is_structured(data: bytes) -> bool:
+    """Return whether this is a JSON object or list."""
+    try:
+        value: object = default_converter().json.loads(data)
+    except (DecodeError, LimitExceeded):
+        return False
+    return isinstance(value, (dict, list))
 
 
 _ENDS: Final = frozenset({"response.completed", "response.incomplete", "response.failed", "error"})

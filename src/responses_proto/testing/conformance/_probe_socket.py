@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from ...client.transport.base import Transport, WireRequest
     from ...client.websocket._connection import WebSocketConnection
 
-__all__ = ["ASGIApp", "ProbeSocket", "asgi_socket", "wire_socket"]
-
 _Message: TypeAlias = "MutableMapping[str, Any]"
 ASGIApp: TypeAlias = (
     "Callable[[_Message, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]], Awaitable[None]]"

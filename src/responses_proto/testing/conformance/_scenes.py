@@ -13,9 +13,10 @@ from ..fake.answers import Answer
 from ..fake.dialects import DIALECTS
 from ..fake.faults import Fault
 
-__all__ = ["Scene", "all_scenes"]
-
 _Events: TypeAlias = list[dict[str, Any]]
+
+CLEAN: Final = "clean"
+"""The scene with nothing wrong, which every client must pass."""
 
 COMPLETED: Final = frozenset({"completed"})
 FAILED: Final = frozenset({"failed", "error"})
@@ -156,7 +157,7 @@ def _fault_scenes() -> list[Scene]:
     error = {"type": "server_error", "code": "server_error", "message": "The model broke.", "param": None}
     page = Answer.body(b"<!DOCTYPE html><title>Sign in</title>")
     return [
-        Scene(name="clean", answer=clean, text=_TEXT),
+        Scene(name=CLEAN, answer=clean, text=_TEXT),
         *(Scene(name=name, answer=clean.with_faults(fault), text=_TEXT) for name, fault in harmless.items()),
         Scene(name="unknown events", answer=Answer.events(_inserted(_text(), *strange, at=2)), text=_TEXT),
         Scene(name="unknown item", answer=Answer.events(with_thing), text=_TEXT),

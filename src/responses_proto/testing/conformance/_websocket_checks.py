@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from ._probe import JSONDict, Probe
     from ._probe_socket import ProbeSocket
 
-__all__ = ["WEBSOCKET_CHECKS"]
-
 _BAD_REQUEST: Final = 400
 
 

@@ -22,7 +22,7 @@ object, the *verdict*: a function returns it, and a command prints it as the las
 
 A command finds the base URL in the variables ``RESPONSES_BASE_URL`` and ``OPENAI_BASE_URL``, and ``none`` as the key in ``RESPONSES_API_KEY`` and
 ``OPENAI_API_KEY``; ``{url}`` in its arguments is replaced by the base URL. An exception, an exit status other than 0, or no verdict counts as
-``error``, and as a crash if the scene could be read.
+``error``, and as a crash if the scene could be read. If the client crashes or hangs in the scene ``clean``, the others are not played.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ import attrs
 
 from ...exceptions import UsageError
 from ..fake.server import FakeServer
-from ._scenes import Scene, all_scenes
+from ._scenes import CLEAN, Scene, all_scenes
 from .streams import Finding, Report, grouped
 
 if TYPE_CHECKING:
@@ -144,12 +144,17 @@ async def check_client(
         if on_scene is not None:
             on_scene(result)
 
-    async with anyio.create_task_group() as tasks:
-        for scene in chosen:
-            tasks.start_soon(play, scene)
-    if failures:
-        raise failures[0]
-    ordered = tuple(results[scene.name] for scene in chosen)
+    # A client that makes nothing of a clean answer would say the same of all the others.
+    first = [scene for scene in chosen if scene.name == CLEAN]
+    for together in (first, [scene for scene in chosen if scene not in first]):
+        if any(result.verdict.crashed or result.verdict.hung for result in results.values()):
+            break
+        async with anyio.create_task_group() as tasks:
+            for scene in together:
+                tasks.start_soon(play, scene)
+        if failures:
+            raise failures[0]
+    ordered = tuple(results[scene.name] for scene in chosen if scene.name in results)
     return ClientReport(tuple(finding for result in ordered for finding in result.findings), ordered)
 
 
@@ -183,13 +188,16 @@ async def _run(command: Sequence[str], url: str) -> Verdict:
     }
     arguments = [argument.replace("{url}", url) for argument in command]
     done = await anyio.run_process(arguments, check=False, env={**os.environ, **variables})
-    lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+    lines, told = (out.decode("utf-8", "replace").strip().splitlines() for out in (done.stdout, done.stderr))
     try:
-        return _verdict(json.loads(lines[-1]) if lines else None)
-    except ValueError:
-        told = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        said = f"exit status {done.returncode}, no verdict: {told[-1] if told else 'nothing on standard error'}"
-        return Verdict(status="error", error=said[:_SHOWN], crashed=True)
+        if lines and not done.returncode:
+            return _verdict(json.loads(lines[-1]))
+        said = f"ended with exit status {done.returncode}" if done.returncode else "printed nothing"
+    except json.JSONDecodeError:
+        said = f"printed {lines[-1][:_SHOWN]!r}, which is not JSON"
+    except ValueError as error:
+        said = f"printed something else than a verdict: {error}"
+    return Verdict(status="error", error=f"{said}; {told[-1][:_SHOWN]}" if told else said, crashed=True)
 
 
 def _verdict(value: object) -> Verdict:

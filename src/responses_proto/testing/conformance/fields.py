@@ -288,7 +288,8 @@ class FieldFault:
 
 def row_of_body(value: Any) -> str | None:
     """Return the row of a JSON body by its ``object``; ``None`` if it has none."""
-    return BODY_ROWS.get(value.get("object", "")) if isinstance(value, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType, reportUnknownVariableType] - any JSON
+    kind: Any = cast("dict[str, Any]", value).get("object") if isinstance(value, dict) else None
+    return BODY_ROWS.get(kind) if isinstance(kind, str) else None
 
 
 def row_of_event(value: Mapping[str, Any], profile: Profile = "openresponses") -> str | None:
@@ -298,7 +299,7 @@ def row_of_event(value: Mapping[str, Any], profile: Profile = "openresponses") -
         if profile == "openai" and "error" not in value:
             return None  # OpenAI documents the flat form
         return "WebSocketError" if "status" in value else "Event:error"
-    return f"Event:{kind}" if kind in EVENT_ROWS else None
+    return f"Event:{kind}" if isinstance(kind, str) and kind in EVENT_ROWS else None
 
 
 def field_faults(value: Any, row: str, profile: Profile = "openresponses") -> Iterator[FieldFault]:

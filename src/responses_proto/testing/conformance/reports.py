@@ -14,6 +14,7 @@ import attrs
 
 from ...rules import RULES, Rule
 from .servers import ServerReport
+from .streams import counted
 from .timeline import BINS, Timeline, timeline
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def describe(report: ServerReport | ClientReport) -> str:
     rows = rows_of(report)
     counts = [f"{sum(row.status == status for row in rows)} {status}" for status in ("passed", "failed", "skipped")]
     warnings = len(report.findings) - len(report.errors)
-    return f"{', '.join(counts)}; {len(report.errors)} errors, {warnings} warnings"
+    return f"{', '.join(counts)}; {counted(len(report.errors), 'error')}, {counted(warnings, 'warning')}"
 
 
 def _broken(findings: Sequence[Finding]) -> list[BrokenRule]:
@@ -206,7 +207,7 @@ def as_html(report: ServerReport | ClientReport) -> str:
 
 def timelines_as_html(lines: Sequence[Timeline], title: str, notes: Sequence[str] = ()) -> str:
     """Return a self-contained page with these timelines. Raises ``ImportError`` without jinja2."""
-    summary = "; ".join(notes) or f"{len(lines)} streams"
+    summary = "; ".join(notes) or counted(len(lines), "stream")
     return _page(
         title=title, summary=summary, rows=[], rules=[], lines=lines[:_CHARTS], more=max(0, len(lines) - _CHARTS)
     )
@@ -242,7 +243,7 @@ def _chart(line: Timeline) -> dict[str, Any]:
     bars = [
         {
             "label": item.label,
-            "title": f"{item.label}: {item.deltas} deltas, {item.characters} characters, {moment(line, item.start)} to {moment(line, item.end)}"
+            "title": f"{item.label}: {counted(item.deltas, 'delta')}, {item.characters} characters, {moment(line, item.start)} to {moment(line, item.end)}"
             + ("" if item.done else ", never marked done"),
             "done": item.done,
             "left": left(item.start),
@@ -288,6 +289,6 @@ def headline(line: Timeline) -> str:
     silence = f"; longest silence {max(gap.length for gap in line.gaps):.2f} s" if line.gaps else ""
     found = len(line.findings) + line.more_findings
     return (
-        f"{line.events} events, {line.bytes} bytes; the first at {moment(line, line.first_event)}, first delta {first}, "
-        f"end {moment(line, line.duration)}{silence}; {line.status}; {found or 'no'} findings"
+        f"{counted(line.events, 'event')}, {line.bytes} bytes; the first at {moment(line, line.first_event)}, first delta {first}, "
+        f"end {moment(line, line.duration)}{silence}; {line.status}; {counted(found, 'finding')}"
     )

@@ -10,13 +10,12 @@ Each check makes the requests that it needs, so it can run alone, and has the id
 (:data:`~responses_proto.rules.RULES`). The requests are small but real: a server in front of a model makes the model work.
 
 One cause is one finding: a check that makes use of a broken rule is skipped, a rule that one stream breaks is not found in the next,
-and faults of fields all belong to the check ``create-fields``, once for each field. A server that cannot be reached, or that refuses the
-key, is a single finding.
+and faults of fields all belong to the check ``create-fields``, once for each field. A server that cannot be reached, refuses the key, or
+is no Responses API, is a single finding.
 """
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 import anyio
@@ -28,7 +27,7 @@ from ...client.transport.http import HTTPTransport
 from ...exceptions import ConnectError, ResponsesProtoError, TransportError, UsageError
 from ._checks import CHECKS
 from ._probe import CheckFailed, Probe, Skipped
-from .streams import Finding, Report, check_profile, check_rules, grouped
+from .streams import Finding, Report, check_profile, check_rules, counted, grouped
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, MutableMapping
@@ -47,7 +46,6 @@ CheckStatus: TypeAlias = Literal["passed", "failed", "skipped"]
 _IN_MEMORY: Final = "http://app.invalid/v1"
 _STATUSES: Final[tuple[CheckStatus, ...]] = ("passed", "failed", "skipped")
 _DETAIL: Final = 300  # characters of a detail
-_UNAUTHORIZED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 @attrs.frozen(kw_only=True)
@@ -81,7 +79,7 @@ class ServerReport(Report):
     """The results of all checks of one server."""
 
     checks: tuple[Check, ...]
-    """In the order of the table of rules; only ``unreachable`` or ``unauthorized`` if nothing could be checked."""
+    """In the order of the table of rules; only ``unreachable``, ``unauthorized`` or ``unavailable`` if nothing could be checked."""
     server: str = ""
     """The base URL."""
     profile: Profile = "openresponses"
@@ -128,8 +126,8 @@ async def check_server(
     ``on_check``: called with each result as it is known.
 
     A check of an endpoint that the server does not offer (404, 405, 501) is skipped, which is not a finding. If the server cannot be
-    reached, does not answer, or refuses the key, that is the only finding: ``unreachable`` or ``unauthorized``. WebSockets of a URL need the
-    extra ``ws``. Raises ``UsageError`` for an unknown rule or profile, a rule that does not apply to servers, an invalid base URL, and an
+    reached or does not answer, refuses the key, or answers the simplest request as no Responses API does, that is the only finding:
+    ``unreachable``, ``unauthorized`` or ``unavailable``. WebSockets of a URL need the extra ``ws``. Raises ``UsageError`` for an unknown rule or profile, a rule that does not apply to servers, an invalid base URL, and an
     application that does not start within the deadline.
     """
     ignored = check_rules(ignore)
@@ -183,7 +181,7 @@ async def _run_checks(
             return [check, *(results[rule] for rule in chosen if rule in results)]
         if rule == "create-fields" and probe.field_faults:
             faults = tuple(probe.field_faults.values())
-            detail = f"{len(faults)} fields are not as the specification says"
+            detail = f"{counted(len(faults), 'finding')} in the fields of bodies and events"
             check = Check(rule=rule, status="failed", request=check.request, detail=detail, causes=faults)
         results[rule] = check
         on_check(check)
@@ -201,9 +199,9 @@ async def _blocked(probe: Probe, deadline: float) -> Check | None:
     try:
         with anyio.move_on_after(deadline):
             reply = await probe.basic()
-            if reply.status not in _UNAUTHORIZED:
+            if reply.blocks is None:
                 return None
-            rule, detail = "unauthorized", f"HTTP {reply.status}"
+            rule, detail = reply.blocks, str(reply)
     except TransportError as error:
         if probe.answered:
             return None  # the checks say how it breaks off

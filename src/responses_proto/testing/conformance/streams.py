@@ -53,7 +53,17 @@ if TYPE_CHECKING:
     from ...protocol.stream import Outcome
     from ...typing import JSONObject
 
-__all__ = ["Finding", "Report", "StreamReport", "assert_ok", "check_profile", "check_rules", "check_stream", "grouped"]
+__all__ = [
+    "Finding",
+    "Report",
+    "StreamReport",
+    "assert_ok",
+    "check_profile",
+    "check_rules",
+    "check_stream",
+    "counted",
+    "grouped",
+]
 
 _Place: TypeAlias = tuple[int, str, int]
 """The place of a part: output index, container, index within it. The container is empty for a text that is not in a part."""
@@ -95,6 +105,11 @@ class Finding:
         """Where the violation is and what it is, for people."""
         where = self.path if self.event is None else f"event {self.event}, {self.path}"
         return f"{where}: {self.detail[:_DETAIL]}" if self.detail else where
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things for people: ``no findings``, ``1 finding``, ``2 findings``."""
+    return f"{number or 'no'} {noun}" + ("" if number == 1 else "s")
 
 
 def grouped(findings: Iterable[Finding]) -> list[str]:
@@ -148,7 +163,7 @@ class StreamReport(Report):
     """How the response ended, as a client would report it."""
 
     def __str__(self) -> str:
-        head = f"{self.events} events, {self.outcome.status}, {len(self.findings) or 'no'} findings"
+        head = f"{counted(self.events, 'event')}, {self.outcome.status}, {counted(len(self.findings), 'finding')}"
         return "\n".join([head, *grouped(self.findings)])
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from ...models._base import Model
     from .exchange import Request
 
-__all__ = ["check_request"]
-
 _Body: TypeAlias = "tuple[type[Model], Sequence[str]] | None"
 """The model of a body and the fields that must be in it; ``None`` if the endpoint has no body, or any."""
 

@@ -11,6 +11,7 @@ import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.stapled import StapledObjectStream
 
+from ...client.transport._errors import unsafe
 from ...client.transport.http import origin
 from ...exceptions import LocalProtocolError, StreamTruncated, TransportError, UsageError
 from .exchange import Request, ServerExchange, decompressor
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
     from ...client.transport.base import NetworkStream, WireReply, WireRequest
-
-__all__ = ["MemoryEnd", "MemoryExchange", "MemoryReply", "MemoryTransport", "not_running"]
 
 _MAX_BUFFERED: Final = 8  # pieces of a body that were sent and not received yet; the server then waits
 
@@ -132,18 +131,16 @@ class MemorySocket:
             return await self._received.receive(max_bytes)
         except (anyio.EndOfStream, anyio.ClosedResourceError):
             if self.server.was_reset:
-                raise _unsafe(TransportError("the connection broke: reset by the script")) from None
+                raise unsafe(TransportError("the connection broke: reset by the script")) from None
             return b""
 
     async def write(self, buffer: bytes) -> None:
-        """Send bytes."""
         try:
             await self._to_server.send(buffer)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError):
-            raise _unsafe(TransportError("the connection broke: the server closed it")) from None
+            raise unsafe(TransportError("the connection broke: the server closed it")) from None
 
     async def aclose(self) -> None:
-        """Close the connection."""
         self.close()
 
     def close(self) -> None:
@@ -181,11 +178,10 @@ class MemoryReply:
         if self._closed or self._exchange.body_end is _BodyEnd.FINISHED:
             return b""
         if self._exchange.body_end is _BodyEnd.RESET:
-            raise _unsafe(TransportError("the connection broke: reset by the script"))
-        raise _unsafe(StreamTruncated("the server closed the connection before the end of its answer"))
+            raise unsafe(TransportError("the connection broke: reset by the script"))
+        raise unsafe(StreamTruncated("the server closed the connection before the end of its answer"))
 
     async def aclose(self) -> None:
-        """Close the connection."""
         self._closed = True
         self._exchange.leave()
 
@@ -224,16 +220,11 @@ class MemoryTransport:
             raise
         if not exchange.started:
             exchange.leave()
-            raise _unsafe(TransportError(f"no answer from {origin(request.url)}: the server closed the connection"))
+            raise unsafe(TransportError(f"no answer from {origin(request.url)}: the server closed the connection"))
         return MemoryReply(exchange)
 
     async def aclose(self) -> None:
         """Do nothing: exchanges end with their replies, or with the server."""
-
-
-def _unsafe(error: TransportError) -> TransportError:
-    error.retry_safety = "unsafe"
-    return error
 
 
 def not_running() -> LocalProtocolError:

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
     from anyio.abc import SocketStream
 
-__all__ = ["Connection", "SocketExchange"]
-
 _MAX_HEAD: Final = 256 * 1024  # bytes
 
 

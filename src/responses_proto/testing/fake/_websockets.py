@@ -12,14 +12,13 @@ import contextlib
 import json
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from ...exceptions import RemoteProtocolError
 from ...protocol.sse import SSEDecoder
-from ...protocol.state import TERMINAL
-from .exchange import Request, ServerExchange, decompressor
+from .exchange import Request, ServerExchange, decompressor, ends_response, message_method, message_object
 
 try:
     from wsproto import events
@@ -34,8 +33,6 @@ if TYPE_CHECKING:
 
     from ...typing import JSONObject
     from ._sockets import Connection
-
-__all__ = ["MessageExchange", "WebSocket", "handshake_headers"]
 
 
 def handshake_headers(request: Request) -> dict[str, str]:
@@ -136,10 +133,8 @@ class WebSocket:
                 await self.connection.close()
 
     def _request(self, message: bytes) -> Request:
-        event_type = _parse_object(message).get("type")
-        is_other = isinstance(event_type, str) and event_type != "response.create"
         return Request(
-            method=str(event_type).upper() if is_other else "POST",
+            method=message_method(message_object(message)),
             target=self.handshake.target,
             headers=self.handshake.headers,
             body=message,
@@ -154,7 +149,7 @@ class MessageExchange(ServerExchange):
     def __init__(self, socket: WebSocket, request: Request) -> None:
         super().__init__(request)
         self._socket = socket
-        self._stream_id = _parse_object(request.body).get("stream_id")
+        self._stream_id = message_object(request.body).get("stream_id")
         self._status, self._headers = 200, dict[str, str]()
         self._decoder: SSEDecoder | None = SSEDecoder()
         """Reads the answer if it is an event stream; ``None`` if it is one object, which is sent at its end."""
@@ -217,7 +212,7 @@ class MessageExchange(ServerExchange):
     async def _finish(self) -> None:
         if self._decoder is not None:
             rest = self._decoder.parse(self._decoder.eof())
-            if rest is not None and _parse_object(rest.data):  # the last event may lack its blank line
+            if rest is not None and message_object(rest.data):  # the last event may lack its blank line
                 await self._socket.write(*self._frames(rest.data, 1))
         elif self._status >= HTTPStatus.BAD_REQUEST:
             await self.message(_error_event(self._status, self._headers, self._body))
@@ -243,24 +238,14 @@ class MessageExchange(ServerExchange):
 
     def _note(self, data: bytes) -> dict[str, Any]:
         """Decode an event that is sent, and remember whether it ends the response."""
-        value = _parse_object(data)
-        event_type = value.get("type")
-        self._completed = self._completed or event_type in TERMINAL or (event_type == "error" and "status" in value)
+        value = message_object(data)
+        self._completed = self._completed or ends_response(value)
         return value
-
-
-def _parse_object(data: bytes) -> dict[str, Any]:
-    """Return the JSON object in a message; an empty one if it is not a JSON object."""
-    try:
-        value: object = json.loads(data)
-    except (ValueError, RecursionError):
-        return {}
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _error_event(status: int, headers: dict[str, str], body: bytes) -> JSONObject:
     """Return the ``error`` event that stands for an HTTP error."""
-    error = _parse_object(body).get("error")
+    error = message_object(body).get("error")
     if not isinstance(error, dict):
         error = {"message": body.decode("utf-8", "replace"), "type": "server_error", "param": None, "code": None}
     stated = {name: value for name, value in headers.items() if not name.startswith("content-")}

@@ -16,7 +16,7 @@ import json
 import re
 import zlib
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from urllib.parse import parse_qsl
 
 import anyio
@@ -25,6 +25,7 @@ import attrs
 from ...codec import Converter, default_converter
 from ...exceptions import UsageError
 from ...models.request import CreateResponse, ResponseCreateMessage
+from ...protocol.state import TERMINAL
 from .answers import Answer
 from .steps import Close, Pause, Reset, Stall
 
@@ -36,7 +37,17 @@ if TYPE_CHECKING:
     from .faults import Fault
     from .steps import Step
 
-__all__ = ["NO_BODY", "SWITCHED", "Request", "ServerExchange", "base_length", "decompressor"]
+__all__ = [
+    "NO_BODY",
+    "SWITCHED",
+    "Request",
+    "ServerExchange",
+    "base_length",
+    "decompressor",
+    "ends_response",
+    "message_method",
+    "message_object",
+]
 
 T = TypeVar("T")
 
@@ -297,6 +308,28 @@ class ServerExchange(ABC):
 
 
 _READING_TIME: Final = 0.05  # seconds
+
+
+def message_object(message: bytes) -> dict[str, Any]:
+    """Return the JSON object in a WebSocket message; an empty one if it is not a JSON object."""
+    try:
+        value: object = json.loads(message)
+    except (ValueError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def message_method(value: Mapping[str, Any]) -> str:
+    """Return the :attr:`Request.method` of a client's WebSocket message."""
+    event_type = value.get("type")
+    is_other = isinstance(event_type, str) and event_type != ResponseCreateMessage.type
+    return str(event_type).upper() if is_other else "POST"
+
+
+def ends_response(value: Mapping[str, Any]) -> bool:
+    """Return whether a server's WebSocket message is the end of a response, or of the request."""
+    event_type = value.get("type")
+    return event_type in TERMINAL or (event_type == "error" and "status" in value)
 
 
 def decompressor(headers: Mapping[str, str]) -> Callable[[bytes], bytes]:

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import DrawFn, SearchStrategy
 
-__all__ = ["ChatStream", "chat_streams"]
-
 _NAMES: Final = ("get", "get_weather", "search", "f")  # of functions; one is the beginning of another
 _ERRORS: Final[tuple[dict[str, Any], ...]] = (
     {"error": {"message": "broken", "type": "server_error", "code": 500}},

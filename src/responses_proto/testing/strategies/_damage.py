@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import DrawFn, SearchStrategy
 
-__all__ = ["DAMAGES", "damaged"]
-
 _SPLICES: Final = (
     b"", b"\n", b"\n\n", b"\r", b": ping\n\n", b"data: [DONE]\n\n", b"data: {}\n\n", b"data: null\n\n", b"\xff", b"\x00", b"\xef\xbb\xbf",
     b'"', b"}", b"retry: 1\n", b"id: x\n",

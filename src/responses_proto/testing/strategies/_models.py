@@ -24,21 +24,6 @@ if TYPE_CHECKING:
     from ...models._base import Model
     from ...typing import JSONObject, JSONValue
 
-__all__ = [
-    "contents",
-    "events",
-    "fields",
-    "items",
-    "json_values",
-    "models",
-    "payloads",
-    "requests",
-    "responses",
-    "tools",
-    "unknown_objects",
-    "values",
-]
-
 T = TypeVar("T")
 
 _MAX_DEPTH: Final = 5  # levels; below that, lists of models are empty and other alternatives are preferred to models

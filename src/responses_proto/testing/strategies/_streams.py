@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from ...protocol.state import DeltaField, ItemState, ItemStep, PartState, PartStep, ResponseState
     from ...protocol.stream import OutcomeStatus
 
-__all__ = ["Stream", "streams"]
-
 _T = TypeVar("_T")
 _Wire: TypeAlias = dict[str, Any]
 

@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from ...limits import Limits
     from ._messages import RequestId
 
-__all__ = ["CONNECT_TIMEOUT", "GuardedClient"]
-
 CONNECT_TIMEOUT: Final = 30.0
 """Seconds to connect, and to write."""
 _PIECE: Final = 1024 * 1024

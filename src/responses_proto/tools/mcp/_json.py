@@ -13,8 +13,6 @@ from typing import Any, Final
 from ...codec import default_backend
 from ...exceptions import DecodeError, LimitExceeded
 
-__all__ = ["Lines", "LongLine", "as_list", "dumps", "loads", "request_id_in", "whole_characters"]
-
 _EDGE: Final = 256
 """Bytes of the beginning and of the end of a line that are kept of a line that is too long."""
 _ESCAPE: Final = re.compile(
@@ -51,11 +49,6 @@ def loads(text: bytes) -> Any:
         except (ValueError, RecursionError):
             pass
         raise
-
-
-def dumps(value: Any) -> str:
-    """Return the JSON text of a value that :func:`loads` returned; ``NaN`` and infinities as Python writes them."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def as_list(value: Any) -> list[Any] | None:

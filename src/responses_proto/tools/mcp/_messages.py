@@ -9,9 +9,10 @@ valid, empty result in place of each result of a tool, which carries the real on
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import anyio
+from anyio.abc import ObjectReceiveStream, ObjectSendStream
 from mcp.shared.message import SessionMessage
 from mcp.types import (
     ErrorData,
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from mcp.types import CallToolResult
 
     from ...limits import Limits
-
-__all__ = ["RequestId", "failure_message", "messages_of", "raw_result", "watched"]
 
 RequestId: TypeAlias = int | str
 
@@ -152,28 +151,22 @@ def _stand_in(result: Mapping[str, Any]) -> dict[str, Any]:
     return {"content": [], "isError": True, "resultType": "complete", "_meta": {_CARRIER: carrier}}
 
 
-class _Outgoing:
+class _Outgoing(ObjectSendStream[SessionMessage]):
     """The stream to the transport (the SDK's ``WriteStream``)."""
 
     def __init__(self, stream: Any, watch: _Watch) -> None:
         self._stream = stream
         self._watch = watch
 
-    async def send(self, item: SessionMessage, /) -> None:
+    async def send(self, item: SessionMessage) -> None:
         self._watch.sent(item.message)
         await self._stream.send(item)
 
     async def aclose(self) -> None:
         await self._stream.aclose()
 
-    async def __aenter__(self) -> Self:
-        return self
 
-    async def __aexit__(self, *_exc: object) -> None:
-        await self.aclose()
-
-
-class _Incoming:
+class _Incoming(ObjectReceiveStream[SessionMessage | Exception]):
     """The stream from the transport (the SDK's ``ReadStream``)."""
 
     def __init__(self, stream: Any, watch: _Watch, on_end: Callable[[], None]) -> None:
@@ -193,21 +186,6 @@ class _Incoming:
 
     async def aclose(self) -> None:
         await self._stream.aclose()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> SessionMessage | Exception:
-        try:
-            return await self.receive()
-        except anyio.EndOfStream:
-            raise StopAsyncIteration from None
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_exc: object) -> None:
-        await self.aclose()
 
 
 def watched(

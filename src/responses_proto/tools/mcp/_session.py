@@ -24,6 +24,7 @@ from mcp.types import Implementation, PaginatedRequestParams, ToolListChangedNot
 from ..._version import __version__
 from ...client._secrets import MIN_SECRET_LENGTH
 from ...client._task_holder import TaskHolder
+from ...codec._json import compact
 from ...exceptions import (
     APIError,
     ConnectError,
@@ -34,7 +35,6 @@ from ...exceptions import (
 )
 from ...protocol.api_errors import readable
 from ._http import CONNECT_TIMEOUT, GuardedClient
-from ._json import dumps
 from ._messages import raw_result, watched
 from ._stdio import stdio_streams
 from ._transports import HTTP, ExistingSession, InProcess, Stdio
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
     from ...exceptions import RetrySafety
     from ...limits import Limits
     from ._transports import McpTransport
-
-__all__ = ["McpPeer", "Session"]
 
 McpPeer: TypeAlias = Client | ClientSession
 """What sends the requests. Both classes call tools in the same way."""
@@ -307,7 +305,7 @@ class Session:
             page = await get_page(self.session, PaginatedRequestParams(cursor=cursor))
             added: list[Mapping[str, Any]] = page.model_dump(by_alias=True, mode="json")[field]
             entries += added
-            size += len(dumps(added))
+            size += len(compact(added))
             self._limits.check("max_mcp_tools", len(entries))
             self._limits.check("max_mcp_tools_bytes", size)
             cursor = page.next_cursor

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from ...limits import Limits
     from ._transports import Stdio
 
-__all__ = ["stdio_streams"]
-
 # Seconds; MCP, Lifecycle: Shutdown.
 _FLUSH_TIMEOUT: Final = 0.5
 """For the messages that were accepted to be written."""

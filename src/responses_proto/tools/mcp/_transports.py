@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from ...client.transport.http import HTTPClient
 
-__all__ = ["HTTP", "ExistingSession", "InProcess", "McpProtocol", "McpTransport", "Stdio", "has_descriptor"]
-
 McpProtocol: TypeAlias = Literal["auto", "legacy"]
 """How the version of the protocol is negotiated: ``auto`` asks for MCP 2026-07-28 and falls back to older versions;
 ``legacy`` is for servers of older versions only."""

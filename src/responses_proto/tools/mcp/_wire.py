@@ -14,28 +14,19 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from ...codec._json import compact
 from ...exceptions import ResponsesProtoError
 from ...models.content import InputFile, InputImage, InputText
 from ...models.tools import FunctionTool
 from ...schema._strict import fits_strict
 from ...typing import UNSET
 from ..output import ToolOutput
-from ._json import as_list, dumps, loads
+from ._json import as_list, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from ...models.content import Content
-
-__all__ = [
-    "OfferedTools",
-    "StructuredText",
-    "fits_name",
-    "make_offer",
-    "output_of",
-    "output_of_error",
-    "parts_of",
-]
 
 StructuredText: TypeAlias = Literal["when_blank", "always"]
 """When the model reads the structured content of a result: if there is no other text, or always."""
@@ -136,9 +127,9 @@ def output_of(result: _Wire, *, structured: StructuredText = "when_blank") -> To
         said = [block["text"] for block in blocks if _is_text(block)]
         if not "".join(said).strip():
             parts = [part for part in parts if not isinstance(part, InputText) or part.text.strip()]
-            parts.insert(0, InputText(text=dumps(value)))
+            parts.insert(0, InputText(text=compact(value)))
         elif structured == "always" and not any(_repeats(text, value) for text in said):
-            parts.insert(0, InputText(text=dumps(value)))
+            parts.insert(0, InputText(text=compact(value)))
     return ToolOutput(_text_or_parts(parts), failed=result.get("isError") is True, value=value)
 
 
@@ -178,7 +169,7 @@ def _blocks(content: Any) -> list[_Wire]:
     return [
         cast("_Wire", block)
         if isinstance(block, Mapping)
-        else {"type": "text", "text": block if isinstance(block, str) else dumps(block)}
+        else {"type": "text", "text": block if isinstance(block, str) else compact(block)}
         for block in (content if as_list(content) is not None else [content])
     ]
 
@@ -208,7 +199,7 @@ def _part(block: _Wire) -> Content:
     try:
         return _PARTS[block["type"]](block)
     except (AttributeError, KeyError, TypeError, ValueError):
-        return InputText(text=dumps(block))
+        return InputText(text=compact(block))
 
 
 def _text(block: _Wire) -> Content:
@@ -242,7 +233,7 @@ _LINK_FIELDS: Final = ("uri", "name", "title", "description", "mimeType", "size"
 def _link(block: _Wire) -> Content:
     # Not a `file_url`: the Responses server would fetch any address that a tool names, and could not reach most of
     # them.
-    return InputText(text=dumps({key: block[key] for key in _LINK_FIELDS if block.get(key) is not None}))
+    return InputText(text=compact({key: block[key] for key in _LINK_FIELDS if block.get(key) is not None}))
 
 
 _PARTS: Final[Mapping[object, Callable[[_Wire], Content]]] = {
