@@ -4,19 +4,23 @@
 
 The path of a request says how the events are sent. ``/paced``: one event per packet, as models stream. ``/burst``: each event in an HTTP chunk
 of its own, all at once, as a server does that is ahead of its client. ``/many/N``: paced, but not before N requests are there.
+
+With ``--chat`` it is a provider of Chat Completions, and the model of a request says the same: ``paced/DELTAS``, ``many/N/DELTAS``.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
+import json
 import random
 import subprocess
 import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from benchmarks.streams import frames
+from benchmarks.streams import chat_chunks, frames
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -25,6 +29,8 @@ HEAD: Final = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-e
 END: Final = b"0\r\n\r\n"
 _PACE: Final = 0.0007  # seconds between two events; longer than any client needs for one
 _PACE_OF_MANY: Final = 0.5  # seconds
+_CHAT_PACE: Final = 0.02  # seconds between two tokens
+_CHAT_PACE_OF_MANY: Final = 0.2  # seconds
 _PATIENCE: Final = 60.0  # seconds in which all of many requests must be there
 
 
@@ -33,11 +39,24 @@ def chunk(content: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(content), content)
 
 
-class Server:
-    """Answers requests with a stream of ``deltas`` deltas."""
+@functools.cache
+def chunks_of(deltas: int) -> list[bytes]:
+    """Return the events of a response as HTTP chunks."""
+    return [chunk(b"event: %b\ndata: %b\n\n" % (name.encode(), data)) for name, data in frames(deltas)]
 
-    def __init__(self, deltas: int) -> None:
-        self._chunks = [chunk(b"event: %b\ndata: %b\n\n" % (name.encode(), data)) for name, data in frames(deltas)]
+
+@functools.cache
+def chat_chunks_of(deltas: int) -> list[bytes]:
+    """Return the same as Chat Completions."""
+    return [chunk(b"data: %b\n\n" % data) for data in chat_chunks(deltas)]
+
+
+class Server:
+    """Answers requests with a stream of ``deltas`` deltas. ``chat``: as Chat Completions, and as many as the model says."""
+
+    def __init__(self, deltas: int, *, chat: bool = False) -> None:
+        self._deltas = deltas
+        self._chat = chat
         self._everybody = asyncio.Event()
         self._waiting = 0
 
@@ -47,25 +66,28 @@ class Server:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 _, _, length = head.lower().partition(b"\r\ncontent-length:")
-                await reader.readexactly(int(length.split(b"\r\n", 1)[0]))
+                body = await reader.readexactly(int(length.split(b"\r\n", 1)[0]))
+                how = json.loads(body)["model"] if self._chat else head.split(b" ", 2)[1].decode().removeprefix("/")
                 writer.write(HEAD)
-                await self._stream(head.split(b" ", 2)[1].decode().split("/"), writer)
+                chunks = chat_chunks_of(int(how.rpartition("/")[2])) if self._chat else chunks_of(self._deltas)
+                await self._stream(how.split("/"), chunks, writer)
                 writer.write(END)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):  # the client closed the connection
             writer.close()
 
-    async def _stream(self, path: list[str], writer: asyncio.StreamWriter) -> None:
-        chunks = self._chunks
-        if path[1] == "burst":
+    async def _stream(self, how: list[str], chunks: list[bytes], writer: asyncio.StreamWriter) -> None:
+        if how[0] == "burst":
             writer.write(b"".join(chunks))
             return
-        pace = _PACE
-        if path[1] == "many":
+        pace = _CHAT_PACE if self._chat else _PACE
+        if how[0] == "many":
             writer.write(chunks[0])
-            chunks, pace = chunks[1:], _PACE_OF_MANY
-            await self._gather(int(path[2]))
+            chunks, pace = chunks[1:], _CHAT_PACE_OF_MANY if self._chat else _PACE_OF_MANY
+            await self._gather(int(how[1]))
         for each in chunks:
+            if writer.is_closing():  # the client has left
+                return
             writer.write(each)
             await asyncio.sleep(pace)
 
@@ -81,18 +103,19 @@ class Server:
         await asyncio.sleep(_PACE_OF_MANY * random.random())  # noqa: S311 - so that the events of all streams do not come at once
 
 
-async def serve(deltas: int) -> None:
+async def serve(what: Server) -> None:
     """Print the port, and answer requests until standard input is closed."""
-    server = await asyncio.start_server(Server(deltas).answer, "127.0.0.1", 0, backlog=2048)
+    server = await asyncio.start_server(what.answer, "127.0.0.1", 0, backlog=2048)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
     server.close()
 
 
 @contextmanager
-def served(deltas: int) -> Generator[str]:
+def served(deltas: int = 0, *, chat: bool = False) -> Generator[str]:
     """Run a server in a process of its own, and yield its origin."""
     command = [sys.executable, "-m", "benchmarks.server", "--deltas", str(deltas)]
+    command += ["--chat"] if chat else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as server:  # noqa: S603 - our own code
         if server.stdout is None or server.stdin is None:
             raise RuntimeError("no pipes")
@@ -105,4 +128,6 @@ def served(deltas: int) -> Generator[str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Serve streams.")
     parser.add_argument("--deltas", type=int, required=True)
-    asyncio.run(serve(parser.parse_args().deltas))
+    parser.add_argument("--chat", action="store_true", help="answer as Chat Completions")
+    options = parser.parse_args()
+    asyncio.run(serve(Server(options.deltas, chat=options.chat)))

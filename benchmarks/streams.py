@@ -40,8 +40,7 @@ def event_dicts(deltas: int) -> Iterator[dict[str, Any]]:
     place = {"item_id": ITEM_ID, "output_index": 0, "content_index": 0}
     yield {"type": "response.output_item.added", "output_index": 0, "item": item}
     yield {"type": "response.content_part.added", **place, "part": part}
-    for number in range(deltas):
-        word = _WORDS[number % len(_WORDS)]
+    for word in words(deltas):
         yield {
             "type": "response.output_text.delta",
             **place,
@@ -49,7 +48,7 @@ def event_dicts(deltas: int) -> Iterator[dict[str, Any]]:
             "logprobs": [],
             "obfuscation": "x" * (15 - len(word)),
         }
-    text = "".join(_WORDS[number % len(_WORDS)] for number in range(deltas))
+    text = "".join(words(deltas))
     part = {**part, "text": text}
     item = {**item, "status": "completed", "content": [part]}
     yield {"type": "response.output_text.done", **place, "text": text, "logprobs": []}
@@ -67,6 +66,27 @@ def frames(deltas: int) -> list[tuple[str, bytes]]:
         )
         for number, event in enumerate(event_dicts(deltas))
     ]
+
+
+def chat_chunks(deltas: int) -> list[bytes]:
+    """Return the chunks of a stream of Chat Completions with ``deltas`` deltas, as JSON, and the end marker."""
+    envelope = {"id": "chatcmpl-" + "0123456789abcdef" * 2, "object": "chat.completion.chunk", "created": 1_760_000_000}
+    envelope |= {"model": "bench", "service_tier": "default", "system_fingerprint": "fp_1"}
+
+    def chunk(delta: dict[str, str], finish_reason: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
+        return {**envelope, "choices": [choice], "usage": None}
+
+    usage = {"prompt_tokens": 8, "completion_tokens": deltas, "total_tokens": 8 + deltas}
+    chunks = [chunk({"role": "assistant", "content": ""})]
+    chunks += [chunk({"content": word}) for word in words(deltas)]
+    chunks += [chunk({}, "stop"), {**envelope, "choices": [], "usage": usage}]
+    return [*(json.dumps(each, separators=(",", ":")).encode() for each in chunks), b"[DONE]"]
+
+
+def words(deltas: int) -> list[str]:
+    """Return the texts of the deltas."""
+    return [_WORDS[number % len(_WORDS)] for number in range(deltas)]
 
 
 def sse(deltas: int) -> bytes:

@@ -33,12 +33,17 @@ def python_with(config: pytest.Config, *packages: str) -> str:
     """Return the interpreter of an environment with Python packages. Raises ``NotInstalledError``."""
 
     def install(place: Path) -> None:
-        venv.create(place, clear=True)
-        python = str(place / "bin" / "python")
-        pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
-        _run([*pip, "install", "--quiet", "--no-compile", "--progress-bar", "off", *packages], packages)
+        make_python(place, *packages)
 
     return str(_place(config, "python", packages, install) / "bin" / "python")
+
+
+def make_python(place: Path, *packages: str) -> None:
+    """Make an environment with Python packages in a folder. Raises ``NotInstalledError``."""
+    venv.create(place, clear=True)
+    python = str(place / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check"]
+    _run([*pip, "install", "--quiet", "--no-compile", "--progress-bar", "off", *packages], packages)
 
 
 def node_with(config: pytest.Config, *packages: str) -> Path:

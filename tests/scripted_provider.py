@@ -15,6 +15,7 @@ from responses_proto.codec import load
 from responses_proto.exceptions import APIError
 from responses_proto.models import CreateResponse, CustomToolCall, Item
 from responses_proto.protocol.emitter import random_id, split_words
+from responses_proto.scripted._cache import PromptCache
 from responses_proto.scripted._checks import check_turn
 from responses_proto.scripted._plan import plan_answer
 from responses_proto.scripted._request import count_tokens, read_turn
@@ -43,20 +44,26 @@ _FINISH: Final = {"max_output_tokens": "length", "content_filter": "content_filt
 _PARTS: Final = {"text": "input_text", "image_url": "input_image", "file": "input_file", "input_audio": "input_audio"}
 
 
-def scripted(exchange: ServerExchange) -> ChatTurn | Answer:
-    """Answer a request as the scripted model does."""
-    body: dict[str, Any] = exchange.request.json
-    request, context = _read(body)
-    turn = read_turn(request, context)
-    try:
-        check_turn(turn)
-        answer = plan_answer(turn, random_id)
-    except APIError as error:
-        headers = {} if error.retry_after is None else {"retry-after": f"{error.retry_after:g}"}
-        return Answer.error(
-            error.answer_status, error.message, type=error.type or "error", code=error.code, headers=headers
-        )
-    return _turn(answer, request, input_tokens=count_tokens(context))
+class ScriptedChat:
+    """Answers a request as the scripted model does."""
+
+    def __init__(self) -> None:
+        self._cache = PromptCache()
+
+    def __call__(self, exchange: ServerExchange) -> ChatTurn | Answer:
+        """Return what the model says."""
+        request, context = _read(exchange.request.json)
+        turn = read_turn(request, context)
+        try:
+            check_turn(turn)
+            answer = plan_answer(turn, random_id)
+        except APIError as error:
+            headers = {} if error.retry_after is None else {"retry-after": f"{error.retry_after:g}"}
+            return Answer.error(
+                error.answer_status, error.message, type=error.type or "error", code=error.code, headers=headers
+            )
+        usage = {"input": count_tokens(context), "cached": self._cache.tokens_read(request, context)}
+        return _turn(answer, request, usage)
 
 
 @contextlib.contextmanager
@@ -64,7 +71,7 @@ def scripted_provider(dialect: str | ChatDialect = "openai") -> Generator[str]:
     """Run a provider in a thread during the block. Yield its base URL."""
     with (
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(FakeChat(scripted, dialect=dialect, models=["scripted"])) as provider,
+        portal.wrap_async_context_manager(FakeChat(ScriptedChat(), dialect=dialect, models=["scripted"])) as provider,
     ):
         yield provider.url
 
@@ -154,7 +161,7 @@ def _tool(tool: dict[str, Any]) -> dict[str, Any]:
 
 
 def _turn(  # noqa: C901 - a case for each kind of step
-    answer: ScriptedAnswer, request: CreateResponse, *, input_tokens: int
+    answer: ScriptedAnswer, request: CreateResponse, usage: dict[str, int]
 ) -> ChatTurn:
     text: list[str] = []
     reasoning: list[str] = []
@@ -196,7 +203,7 @@ def _turn(  # noqa: C901 - a case for each kind of step
         calls=tuple(calls),
         logprobs=bool(request.include),
         finish_reason=finish_reason,
-        usage={"input": input_tokens, "output": output, "cached": 0, "reasoning": len(reasoning)},
+        usage={**usage, "output": output, "reasoning": len(reasoning)},
         error=error,
         faults=tuple(faults),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import attrs
 import pytest
@@ -61,7 +61,7 @@ def refused(param: str | None, *items: Any, **fields: Any) -> APIError:
 
 
 def test_every_parameter_has_a_row() -> None:
-    assert set(PARAMETERS) == {field.name for field in attrs.fields(CreateResponse)} - {"extra"}
+    assert set(PARAMETERS) - {"client_metadata"} == {field.name for field in attrs.fields(CreateResponse)} - {"extra"}
 
 
 def test_every_item_content_part_and_tool_has_a_row() -> None:
@@ -180,6 +180,12 @@ def test_unknown_parameters_pass_if_the_caller_says_so() -> None:
     body = to_chat(request, context, unknown_parameters="pass")
     assert body["top_k"] == 5
     assert body["messages"] == [{"role": "user", "content": "Hi"}]
+
+
+@pytest.mark.parametrize("unknown", ["refuse", "pass"])
+def test_what_clients_say_of_themselves_is_not_for_the_provider(unknown: Literal["refuse", "pass"]) -> None:
+    request = load({"model": "m", "input": "x", "client_metadata": {"installation": "1"}}, CreateResponse)
+    assert "client_metadata" not in to_chat(request, [load(USER, Item)], unknown_parameters=unknown)
 
 
 def test_a_request_without_input_is_refused() -> None:

@@ -8,6 +8,7 @@ import math
 import pickle
 import sys
 import time
+import tracemalloc
 from typing import Any, cast
 
 import pytest
@@ -182,6 +183,19 @@ def test_writing(backend: JSONBackend, value: Any, text: str) -> None:
 
 def test_compact_text_has_what_python_reads_and_others_do_not() -> None:
     assert compact({"a": [math.nan, -math.inf, "é\ud800"]}) == '{"a":[NaN,-Infinity,"é\ud800"]}'
+
+
+@each_backend
+def test_what_is_written_takes_no_more_memory_than_its_bytes(backend: JSONBackend) -> None:
+    value = {"type": "response.output_text.delta", "delta": "x" * 200}
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        kept = [backend.dumps(value) for _ in range(100)]
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / len(kept) < 2 * len(kept[0])
 
 
 @each_backend

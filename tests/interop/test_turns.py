@@ -1,4 +1,4 @@
-"""One turn with a tool, streamed, through each client that people use, in its newest version, against the scripted server.
+"""One turn with a tool, streamed, through each client that people use, in its newest version, against the scripted server and the bridge.
 
 Those that the development environment does not have are installed into environments of their own, side by side.
 """
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import pytest
 from tests.environments import NotInstalledError, node_with, python_with
-from tests.interop.scripted_server import CLEAN, served
+from tests.interop.scripted_server import CLEAN, both_servers, bridged
 from tests.support import PATIENCE
 
 if TYPE_CHECKING:
@@ -54,9 +54,9 @@ PEERS: Final[Mapping[str, Peer]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def url() -> Generator[str]:
-    with served() as address:
+@both_servers
+def url(request: pytest.FixtureRequest) -> Generator[str]:
+    with request.param() as address:
         yield address
 
 
@@ -112,10 +112,14 @@ def test_a_client_calls_its_tool_and_streams_the_answer(url: str, command: list[
 
 @pytest.mark.parametrize("peer", ["Codex CLI"])
 @pytest.mark.parametrize("websockets", [False, True])
-def test_codex_runs_a_command(url: str, command: list[str], tmp_path: Path, *, websockets: bool) -> None:
+def test_codex_runs_a_command(
+    url: str, command: list[str], tmp_path: Path, request: pytest.FixtureRequest, *, websockets: bool
+) -> None:
     provider = f'{{name="own", base_url="{url}", wire_api="responses", env_key="ANY_KEY"'
     provider += ", supports_websockets=true}" if websockets else "}"
     options = ["-c", "model_provider=own", "-c", f"model_providers.own={provider}", "-m", "scripted"]
+    if request.node.callspec.params["url"] is bridged:
+        options += ["-c", 'web_search="disabled"']  # the provider cannot search
     how = ["exec", "--json", "--skip-git-repo-check", "--sandbox", "danger-full-access", "-C", str(tmp_path)]
     asked = 'exec_command({"cmd": "echo $((40 + 2)) words"})'
     printed = output_of([*command, *how, *options, asked], CODEX_HOME=str(tmp_path), ANY_KEY="any")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import json
 import socket
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import anyio
@@ -49,6 +53,16 @@ def test_sockets_have_tcp_nodelay() -> None:
         accepted, _ = listener.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_connection_stays_open_for_as_long_as_clients_keep_it() -> None:
+    with serving(ResponsesApp(Scripted())) as url:
+        connection = http.client.HTTPConnection(httpx.URL(url).netloc.decode(), timeout=PATIENCE)
+        with contextlib.closing(connection):
+            for idle in (5.5, 0.0):  # HTTPX, and openai with it, keep one for 5 s
+                connection.request("POST", "/v1/responses", json.dumps(BODY), {"content-type": "application/json"})
+                assert connection.getresponse().read().endswith(b"data: [DONE]\n\n")
+                time.sleep(idle)
 
 
 def test_serving_ends_with_the_block_and_leaves_no_thread() -> None:

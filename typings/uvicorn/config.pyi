@@ -11,6 +11,7 @@ class Config:
         lifespan: Literal["auto", "on", "off"] = "auto",
         log_level: str | int | None = None,
         access_log: bool = True,
+        timeout_keep_alive: int = ...,
         timeout_graceful_shutdown: int | None = None,
         ws_ping_interval: float | None = 20.0,
         ws_max_size: int = 16777216,

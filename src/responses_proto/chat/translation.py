@@ -71,11 +71,12 @@ class _Translation:
         self.result: _Wire = {}
 
     def body(self, *, pass_unknown: bool) -> _Wire:
-        if self.request.extra and not pass_unknown:
-            name = next(iter(self.request.extra))
+        unknown = {name: value for name, value in self.request.extra.items() if name not in PARAMETERS}
+        if unknown and not pass_unknown:
+            name = next(iter(unknown))
             refuse(f"There is no parameter {name!r}.", name, "unknown_parameter")
         for row in PARAMETERS.values():
-            value = getattr(self.request, row.name)
+            value = getattr(self.request, row.name, None)
             if not value and value != 0:
                 continue
             if row.fate == "refused":
@@ -86,7 +87,7 @@ class _Translation:
         self._fit_budget()
         self.result["messages"] = self._messages()
         if pass_unknown:
-            self.result |= {name: value for name, value in self.request.extra.items() if name not in self.result}
+            self.result |= {name: value for name, value in unknown.items() if name not in self.result}
         return self.result
 
     def _messages(self) -> list[_Wire]:
@@ -280,6 +281,8 @@ PARAMETERS: Final[Mapping[str, Row[Any]]] = table(
         dropped("background_options", _SERVER),
         _plain("service_tier"),
         dropped("metadata", "it is for the client, to whom the response repeats it"),
+        # No specification has it, but OpenAI's server takes it, and Codex always sends it.
+        dropped("client_metadata", "it is about the client"),
         refused("prompt", "the provider has no stored prompts"),
         _plain("prompt_cache_key"),
         dropped("prompt_cache_options", "it only affects the price"),

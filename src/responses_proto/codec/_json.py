@@ -102,12 +102,16 @@ def _orjson_loads(text: bytes | bytearray | memoryview | str) -> Any:
         return _stdlib_loads(text)
 
 
+_COPIED: Final = 1 << 20  # bytes; of more than that, the rest of the buffer is a small part
+
+
 def _orjson_dumps(value: Any) -> bytes:
     try:
         written: bytes = _orjson.dumps(value)
     except TypeError:  # integers beyond 64 bits, lone surrogates, more than 254 levels
         return _stdlib_dumps(value)
-    return written
+    # orjson leaves its buffer as it is, with 4 KiB or more for any value: what is kept would take many times its size.
+    return memoryview(written).tobytes() if len(written) < _COPIED else written
 
 
 @attrs.frozen

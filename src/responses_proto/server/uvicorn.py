@@ -21,6 +21,7 @@ __all__ = ["listen", "serve", "serving", "url_of"]
 
 _START_INTERVAL: Final = 0.005  # seconds between two checks whether the server has started
 _SHUTDOWN_TIMEOUT: Final = 1  # seconds that open streams have to end when the block of `serving` is left
+_KEEP_ALIVE: Final = 75  # seconds; longer than clients keep a connection, or they send on one that is being closed
 _PING_INTERVAL: Final = 15.0  # seconds; proxies cut connections that are silent for longer
 _MAX_WEBSOCKET_MESSAGE: Final = (
     65 * 1024 * 1024
@@ -106,6 +107,7 @@ def _server(app: Any, drain: int) -> uvicorn.Server:
             lifespan="on",
             log_level="warning",
             access_log=False,
+            timeout_keep_alive=_KEEP_ALIVE,
             timeout_graceful_shutdown=drain,
             ws_ping_interval=_PING_INTERVAL,
             ws_max_size=_MAX_WEBSOCKET_MESSAGE,
