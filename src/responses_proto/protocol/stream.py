@@ -32,6 +32,7 @@ response object then counts as the whole result, and an error object as the erro
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, cast
 
 import attrs
@@ -97,11 +98,9 @@ _OUTCOME_FOR_STATUS: Final[Mapping[str, OutcomeStatus]] = {
     "cancelled": "cancelled",
 }
 """Status of a response -> that of its outcome. Any other status counts as completed."""
-# An `event:` line (or none) -> the type that it names.
-_EVENT_LINES: Final = {b"": "", **{b"event: " + name.encode(): name for name in EVENT_TYPES}}
-_LF: Final = 10
-_LARGE: Final = 256 * 1024  # bytes: larger blocks are not copied
-_FIRST_LINE: Final = 128  # bytes within which the data of a large block must begin
+_FRAME: Final = re.compile(rb"(?:event: ([^\n]*+)\n)?data: (\{[^\n]*+)\n\n")
+"""A frame as nearly all are, in one step: an ``event:`` line and a ``data:`` line, or the latter alone, and the blank line."""
+_EVENT_NAMES: Final[Mapping[bytes | None, str]] = {None: "", **{name.encode(): name for name in EVENT_TYPES}}
 
 
 @attrs.frozen(kw_only=True)
@@ -357,51 +356,62 @@ class ResponseStream:
 
     def _receive(self, data: bytes) -> None:
         if not self._framed:
-            data = data if self._body is not None else self._without_space(data)
-            if self._body is None and data:
-                # No line of an event stream begins with one of these.
-                self._framed = data[:1] not in (b"{", b"[", b"<")
-            if not self._framed:
-                if data:
-                    self._keep_body(data)
+            data = self._without_body(data)
+            if not data:
                 return
         if self._start is not None:
             self._keep_start(data)
         data = self._sse.complete_blocks(data)
-        position = 0
-        while position < len(data):
+        position, size = 0, len(data)
+        while position < size:
+            frame = _FRAME.match(data, position)
+            if frame is not None:
+                end = frame.end() - 2
+                if self._take(frame[1], frame[2], end - position):
+                    position = end + 2
+                    continue
             end = data.find(b"\n\n", position)
             if end < 0:
                 break  # an odd line end that a blank line left over
             if end > position:  # not one blank line after another
-                self._take(data, position, end)
+                self._take_block(data[position:end])
             position = end + 2
 
-    def _take(self, data: bytes, start: int, end: int) -> None:
-        """Process a block that is an ``event:`` line and a ``data:`` line, or the latter alone; hand over any other."""
-        named, text = _outline(data, start, end)
-        if named is None or not text or self._done or self._resume_after is not None:
-            self._take_block(data[start:end])
-            return
-        if end - start > self._flat:  # a shorter text cannot be nested too deep: n levels are at least 2n characters
-            self._limits.check("max_event_bytes", end - start)
-            check_structure(
-                data, self._limits.max_nesting, end - len(text), end, max_values=self._limits.max_json_values
-            )
+    def _without_body(self, data: bytes) -> bytes:
+        """Return the first bytes of an event stream; empty if there are none yet, or if they belong to another body, which is kept."""
+        if self._body is None:
+            data = self._without_space(data)
+            # No line of an event stream begins with one of these.
+            self._framed = bool(data) and data[:1] not in (b"{", b"[", b"<")
+        if data and not self._framed:
+            self._keep_body(data)
+            return b""
+        return data
+
+    def _take(self, name: bytes | None, text: bytes, size: int) -> bool:
+        """Process a frame of ``size`` bytes from its ``event:`` line, if it has one, and its ``data:`` line.
+
+        Return false, and do nothing, if it has to be read as any other block.
+        """
+        named = _EVENT_NAMES.get(name)
+        if named is None or self._done or self._resume_after is not None:
+            return False
+        if size > self._flat:  # a shorter text cannot be nested too deep: n levels are at least 2n characters
+            self._limits.check("max_event_bytes", size)
+            check_structure(text, self._limits.max_nesting, max_values=self._limits.max_json_values)
         try:
             value = self._parse_fast(text)
         except (ValueError, RecursionError):
-            self._take_block(data[start:end])
-            return
+            return False
         try:
             kind = value["type"]
             load = self._loaders[kind]
         except (LookupError, TypeError):  # no object, no type, or none that has a class
             self._take_value(self._exact(value, text), named, text)
-            return
+            return True
         if named and kind != named:
             self._take_value(self._exact(value, text), named, text)
-            return
+            return True
         found: list[DecodeFinding] = []
         event = load(value, found)
         # A delta has no place for a large integer but in fields that its class does not know, and in nested objects.
@@ -410,13 +420,14 @@ class ResponseStream:
             if (exact := self._exact(value, text)) is not value:
                 found = []
                 event = load(exact, found)
-            self._accumulator.weigh(event, end - start)
+            self._accumulator.weigh(event, size)
         if found:
             self._note(found, event)
         self._accumulator.push(event)
         if self.keep_data:
             _keep_data(event, value, text)
         self._events.append(event)
+        return True
 
     def _exact(self, value: Any, text: bytes | memoryview) -> Any:
         """Return the value of a text with exact integers. Most texts have no large ones: then it is ``value``, as parsed fast."""
@@ -647,24 +658,6 @@ def _keep_data(event: Any, value: Mapping[str, Any], data: bytes | memoryview) -
             repaired[name] = found
     origin = dumps({**value, **repaired}) if repaired else bytes(data)
     event.extra = Extra.with_origin(event.extra, origin)
-
-
-def _outline(data: bytes, start: int, end: int) -> tuple[str | None, bytes | memoryview]:
-    """Return the type that a block's ``event:`` line names (empty without such a line), and its JSON text.
-
-    The type is ``None`` if the block has other lines than these two, or names an unknown type.
-    """
-    if end - start < _LARGE:
-        block = data[start:end]
-        preamble, separator, text = block.partition(b"\ndata: ")
-        if not separator and block.startswith(b"data: {"):
-            preamble, text = b"", block[6:]
-        return (None if b"\n" in text else _EVENT_LINES.get(preamble)), text
-    # Megabytes are read in place: copying them costs more than reading them.
-    at = data.find(b"data: ", start, start + _FIRST_LINE)
-    if at < 0 or (at > start and data[at - 1] != _LF) or data.find(b"\n", at, end) >= 0:
-        return None, b""
-    return _EVENT_LINES.get(data[start : max(at - 1, start)]), memoryview(data)[at + 6 : end]
 
 
 class _Undecodable(str):
