@@ -2,7 +2,7 @@
 
     python -m benchmarks [PART ...] [--rounds 7] [--json FILE] [--plot FILE]
 
-The parts are ``loopback`` and ``engine``; by default, both.
+The parts are ``loopback``, ``engine`` and ``by_event``; by default, all.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks import engine, loopback
+from benchmarks import by_event, engine, loopback
 from benchmarks.measure import Report
 
-_PARTS = {"loopback": loopback.run, "engine": engine.run}
+_PARTS = {"loopback": loopback.run, "engine": engine.run, "by_event": by_event.run}
 _PEERS = ("openai", "httpx", "aiohttp", "orjson", "msgspec")
 
 
@@ -43,7 +43,13 @@ def main() -> int:
             "machine": platform.machine(),
             **{name: version(name) for name in _PEERS},
         }
-        result = {"versions": machine, "rounds": options.rounds, "figures": report.figures, "ratios": report.rows}
+        result = {
+            "versions": machine,
+            "rounds": options.rounds,
+            "figures": report.figures,
+            "ratios": report.rows,
+            "profile": report.profile,
+        }
         options.json.write_text(json.dumps(result, indent=2) + "\n")
     if options.plot is not None:
         from benchmarks.plot import draw  # noqa: PLC0415 - matplotlib is loaded after the measuring

@@ -39,6 +39,8 @@ class Report:
 
     rows: list[dict[str, Any]] = attrs.field(factory=list[dict[str, Any]])
     figures: dict[str, dict[str, float]] = attrs.field(factory=dict[str, dict[str, float]])
+    profile: list[dict[str, Any]] = attrs.field(factory=list[dict[str, Any]])
+    """What the types of events cost, the most expensive first."""
 
     @property
     def missed(self) -> int:

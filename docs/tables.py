@@ -15,6 +15,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import json
 import re
 import sys
 from pathlib import Path
@@ -210,6 +211,27 @@ def _commands() -> Iterator[str]:
             yield ""
 
 
+def _measured() -> dict[str, Any]:
+    """Return what ``make bench`` wrote for the newest release."""
+    return cast("dict[str, Any]", json.loads((Path(__file__).parent / "performance.json").read_text(encoding="utf-8")))
+
+
+def _ratios() -> Iterator[str]:
+    rows = (
+        (row["name"], f"{row['median']:.2f}", "{:.2f} to {:.2f}".format(*row["quartiles"]), row["bar"] or "none", "yes" if row["met"] else "**no**")
+        for row in _measured()["ratios"]
+    )  # fmt: skip
+    return _table("| ratio | median | quartiles | bar | met |", rows)
+
+
+def _profile() -> Iterator[str]:
+    rows = (
+        (f"`{row['event']}`" if "." in row["event"] else row["event"], f"{row['share']:.0%}", str(row["events"]), f"{row['microseconds']:.1f}")
+        for row in _measured()["profile"]
+    )  # fmt: skip
+    return _table("| event | share | events | µs each |", rows)
+
+
 def _argument(parameter: Any) -> str:
     name = str(parameter.name).upper()
     return name if parameter.required else f"[{name}]"
@@ -248,6 +270,8 @@ TABLES: Final[Mapping[str, Callable[[], Iterator[str]]]] = {
         "| rule | found by | what is wrong if it is broken | source |",
         ((f"`{one.id}`", one.found_by, one.broken, one.section) for one in RULES.values()),
     ),
+    "ratios": _ratios,
+    "profile": _profile,
     "anomalies": lambda: _table("| code | meaning |", ((f"`{code}`", text) for code, text in ANOMALY_CODES.items())),
 }
 """Name -> the lines of a table, in Markdown."""
