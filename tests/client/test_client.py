@@ -289,7 +289,10 @@ def test_the_environment_is_read_when_a_client_is_made() -> None:
     env = {name: value for name, value in env.items() if not name.startswith(("RESPONSES_", "OPENAI_"))}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=env)  # noqa: S603 - our own interpreter and code
     assert done.stdout.splitlines() == [
-        "openai needs an API key: pass api_key=..., or set RESPONSES_API_KEY or OPENAI_API_KEY; for another server pass base_url=..., or set RESPONSES_BASE_URL",
+        (
+            "openai needs an API key: pass api_key=..., or set RESPONSES_API_KEY or OPENAI_API_KEY; for another server pass base_url=..., "
+            "or set RESPONSES_BASE_URL (`responses-proto serve` starts one that needs no key)"
+        ),
         "huggingface needs an API key: pass api_key=..., or set HF_TOKEN",
         "https://router.huggingface.co/v1",
         "http://here/v1",
