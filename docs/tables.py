@@ -218,10 +218,10 @@ def _measured() -> dict[str, Any]:
 
 def _ratios() -> Iterator[str]:
     rows = (
-        (row["name"], f"{row['median']:.2f}", "{:.2f} to {:.2f}".format(*row["quartiles"]), row["bar"] or "none", "yes" if row["met"] else "**no**")
+        (row["name"], f"{row['median']:.2f}", "{:.2f} to {:.2f}".format(*row["quartiles"]), row["bar"], ("yes" if row["met"] else "**no**") if row["bar"] else "")
         for row in _measured()["ratios"]
     )  # fmt: skip
-    return _table("| ratio | median | quartiles | bar | met |", rows)
+    return _table("| ratio | median | quartiles | bar | holds |", rows)
 
 
 def _profile() -> Iterator[str]:
