@@ -26,9 +26,7 @@ def mapping(value: object) -> _Wire:
 
 
 def objects(value: object) -> list[_Wire]:
-    """Return the objects of a list of JSON; an object instead of a list is the only one."""
-    if isinstance(value, dict):
-        return [cast("_Wire", value)]
+    """Return the objects of a list of JSON."""
     if not isinstance(value, list):
         return []
     return [cast("_Wire", one) for one in cast("list[object]", value) if isinstance(one, dict)]

@@ -278,7 +278,7 @@ class ChatMessages:
                 details = default_backend().loads(item.encrypted_content.removeprefix(DETAILS_PREFIX))
             except (DecodeError, LimitExceeded):
                 return  # a client has changed it: the provider then goes on without
-            turn.details += [] if isinstance(details, dict) else objects(details)
+            turn.details += objects(details)
 
     # Calls and outputs
 

@@ -20,13 +20,14 @@ from anyio.abc import AsyncResource
 
 from ..client._calls import Attempts, CallOptions
 from ..client._core import make_core
-from ..client._replies import MAX_ERROR_BODY, error_from_reply, is_error, media_type, read_object, unexpected_reply
+from ..client._replies import MAX_ERROR_BODY, error_from_reply, is_error, read_object, unexpected_reply
 from ..client._secrets import HiddenStr, hidden_headers
 from ..client.retry import RetryPolicy
 from ..client.transport._errors import public_url
 from ..client.transport._exchange import Drain, shut
 from ..exceptions import LocalProtocolError, ResponsesProtoError, TransportError, UsageError
 from ..limits import Limits
+from ..protocol.headers import media_type
 from .profiles import ChatProfile, find_profile, profile_for
 
 if TYPE_CHECKING:

@@ -38,6 +38,7 @@ from ._meta import ReplyList, ReplyObject, ResponseMeta, with_meta
 from ._replies import MAX_ERROR_BODY, add_permission, error_from_reply, is_error, read_object, unexpected_reply
 from ._secrets import redact_error, secrets_in
 from ._streamed_reply import read_streamed
+from ._verbs import NAMED_ELSEWHERE
 from .hooks import CallFinished, CallResult, Hooks, RetryNotice, call_hook
 from .retry import RetryAfter, RetryPolicy, is_refusal
 from .timeouts import Timeouts
@@ -501,25 +502,6 @@ class Attempts:
         )
 
 
-_NAMED_ELSEWHERE: Final = {
-    "messages": "pass input=..., a text or a list of items",
-    **dict.fromkeys(("system", "system_prompt"), "pass instructions=..."),
-    **dict.fromkeys(("max_tokens", "max_completion_tokens"), "pass max_output_tokens=..."),
-    **dict.fromkeys(
-        ("response_format", "text_format", "response_model", "output_type", "output"), "call client.parse(T, ...)"
-    ),
-    "functions": "pass tools=[...]",
-    "function_call": "pass tool_choice=...",
-    "reasoning_effort": 'pass reasoning={"effort": ...}',
-    "verbosity": 'pass text={"verbosity": ...}',
-    "timeout": "pass timeouts=Timeouts(...)",
-    "max_retries": "pass retry=RetryPolicy(...)",
-    "extra_headers": "pass headers={...}",
-    "extra_body": "pass extra={...}",
-}
-"""What other APIs and libraries call a field of a request, and what does the same here."""
-
-
 def merge_fields(cls: type[_M], request: _M | JSONObject | None, fields: Mapping[str, Any]) -> _M | dict[str, Any]:
     """Return a request with ``fields`` on top: a model if ``request`` is one or ``None``, a wire object if it is a dict.
 
@@ -531,7 +513,7 @@ def merge_fields(cls: type[_M], request: _M | JSONObject | None, fields: Mapping
         near = difflib.get_close_matches(unknown, names, 1)
         hint = f"did you mean {near[0]!r}?" if near else "pass a provider's own field in extra={...}"
         if issubclass(cls, CreateResponse):
-            hint = _NAMED_ELSEWHERE.get(unknown, hint)
+            hint = NAMED_ELSEWHERE.get(unknown, hint)
         raise TypeError(f"{cls.__name__} has no field {unknown!r}: {hint}")
     if request is None:
         return cls(**fields)

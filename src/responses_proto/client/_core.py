@@ -47,8 +47,7 @@ def make_core(
 ) -> ClientCore:
     """Return the core of a client with these settings, which are those of :class:`~responses_proto.ResponsesClient`.
 
-    Raises ``UsageError`` for a setting that cannot be used, and for a
-    missing key.
+    Raises ``UsageError`` for a setting that cannot be used, and for a missing key.
     """
     # Tracebacks with variables show the parameters of every function that an error passes.
     api_key = HiddenStr(api_key) if isinstance(api_key, str) else api_key
@@ -85,8 +84,8 @@ def make_core(
         all_headers[provider.bill_to_header] = bill_to
     # A transport of the caller's is the caller's to close. HTTPTransport itself knows whether it owns its HTTP client.
     owns_transport = http_client is None or hasattr(http_client, "build_request")
-    is_sync = hasattr(http_client, "build_request") and not hasattr(http_client, "aclose")
-    if http_client is not None and (is_sync or not hasattr(http_client, "send")):
+    # A synchronous client of httpx has `send`, but not `aclose`.
+    if http_client is not None and not (hasattr(http_client, "send") and hasattr(http_client, "aclose")):
         kind = type(http_client).__name__
         raise UsageError(f"http_client must be an httpx.AsyncClient or a Transport, got {kind}")
     return ClientCore(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 from ..codec import default_converter
 from ..exceptions import APIError, DecodeError, PermissionDeniedError
 from ..protocol.api_errors import api_error, readable
-from ..protocol.headers import request_id
+from ..protocol.headers import media_type, request_id
 from ..protocol.sse import without_end_marker
 from ._secrets import redact
 from .transport._errors import public_url
@@ -40,16 +40,6 @@ class ReplyHead(Protocol):
 
 
 # ---- what a reply is
-
-
-def media_type(headers: Mapping[str, str]) -> str:
-    """Return the media type in lower case, without parameters; empty if the headers have none."""
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def is_json(media_type: str) -> bool:
-    """Return whether a media type is JSON (RFC 6839 suffixes included)."""
-    return media_type.endswith(("/json", "+json"))
 
 
 def read_object(body: bytes, limits: Limits) -> dict[str, Any] | None:

@@ -30,7 +30,7 @@ def _is_false(value: object) -> bool:
 
 
 def _has_function(value: object) -> bool:
-    """Whether tools contain one that only a run can execute: a function or an executor."""
+    """Return whether tools contain one that only a run can execute: a function or an executor."""
     return isinstance(value, (list, tuple)) and any(
         not isinstance(tool, Model) and (callable(tool) or hasattr(tool, "execute"))
         for tool in cast("Sequence[object]", value)
@@ -38,8 +38,9 @@ def _has_function(value: object) -> bool:
 
 
 _EXECUTES_NONE: Final = (
-    "executes no tools: call client.run(...), or pass what a function_tool is to the model, *tool.definitions()"
+    "executes no tools: call client.run(...), or pass only the definition, tools=[*tool.definitions()]"
 )
+_WITHOUT_TOOLS: Final[tuple[Verb, ...]] = ("create", "parse", "stream", "map")
 _WHOLE: Final = "returns the complete response"
 _STREAMS: Final = "streams every response"
 _STREAM_OPTIONS: Final = "returns the complete response, and stream_options apply to streams: call client.stream(...)"
@@ -58,12 +59,28 @@ _WRONG: Final[tuple[tuple[Verb, str, Callable[[object], bool], str], ...]] = (
         "needs the final response: call client.create(..., background=True), client.wait(...), and schema.parse_response(...)",
     ),
     ("map", "background", _is_set, "waits for the final response of each request: leave out `background`"),
-    ("create", "tools", _has_function, _EXECUTES_NONE),
-    ("parse", "tools", _has_function, _EXECUTES_NONE),
-    ("stream", "tools", _has_function, _EXECUTES_NONE),
-    ("map", "tools", _has_function, _EXECUTES_NONE),
+    *((verb, "tools", _has_function, _EXECUTES_NONE) for verb in _WITHOUT_TOOLS),
 )
 """Method, field, which values of the field are not for the method, and what is."""
+
+
+NAMED_ELSEWHERE: Final = {
+    "messages": "pass input=..., a text or a list of items",
+    **dict.fromkeys(("system", "system_prompt"), "pass instructions=..."),
+    **dict.fromkeys(("max_tokens", "max_completion_tokens"), "pass max_output_tokens=..."),
+    **dict.fromkeys(
+        ("response_format", "text_format", "response_model", "output_type", "output"), "call client.parse(T, ...)"
+    ),
+    "functions": "pass tools=[...]",
+    "function_call": "pass tool_choice=...",
+    "reasoning_effort": 'pass reasoning={"effort": ...}',
+    "verbosity": 'pass text={"verbosity": ...}',
+    "timeout": "pass timeouts=Timeouts(...)",
+    "max_retries": "pass retry=RetryPolicy(...)",
+    "extra_headers": "pass headers={...}",
+    "extra_body": "pass extra={...}",
+}
+"""What other APIs and libraries call a field of a request, and what does the same here."""
 
 
 def with_stream(content: Content, verb: Verb) -> Content:

@@ -497,7 +497,8 @@ class ResponsesClient(Endpoints):
         - ``on_progress``: called after each request that has ended, with a :class:`BatchProgress`.
         - ``retry``: without it, a request is sent at least ten times, because a gate has one refused now and then.
 
-        Raises ``TypeError`` for an unknown field, and ``UsageError`` for a single request. Iterating raises ``UsageError`` for a file that is no journal or is in use, and ``OSError``.
+        Raises ``TypeError`` for an unknown field, and ``UsageError`` for a single request. Iterating raises ``UsageError`` for a file that
+        is no journal or is in use, and ``OSError``.
         """
         from .batch import Batch  # noqa: PLC0415 - loaded only by callers that send many
 

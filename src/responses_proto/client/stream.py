@@ -72,6 +72,7 @@ from ..models.events import (
 )
 from ..protocol._texts import MessageTexts
 from ..protocol.api_errors import api_error_from
+from ..protocol.headers import media_type
 from ..protocol.sse import SSEDecoder
 from ..protocol.stream import ResponseStream
 from ._calls import Attempts
@@ -82,7 +83,6 @@ from ._replies import (
     error_from_reply,
     is_error,
     is_response,
-    media_type,
     read_object,
 )
 from ._secrets import redact, redact_outcome, secrets_in

@@ -17,7 +17,6 @@ import itertools
 import json
 import math
 import re
-import sys
 from array import array
 from typing import TYPE_CHECKING, Any, Final
 
@@ -174,25 +173,22 @@ _STEPS: Final = bytes(1 if byte in b"[{" else 255 for byte in range(256))
 def check_structure(
     text: bytes | bytearray | memoryview | str,
     max_nesting: int,
-    start: int = 0,
-    end: int = sys.maxsize,
     *,
     max_values: int = DEFAULT_MAX_VALUES,
 ) -> None:
-    """Raise ``LimitExceeded`` if ``text[start:end]`` has more levels of nested arrays and objects, or more values, than allowed."""
+    """Raise ``LimitExceeded`` if a text has more levels of nested arrays and objects, or more values, than allowed."""
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else bytes(text)
-    size = min(end, len(data)) - start
-    brackets = data.count(b"[", start, end) + data.count(b"{", start, end)
+    brackets = data.count(b"[") + data.count(b"{")
     # A text of n values has at least 2n - 1 characters.
-    many = size > 2 * (max_values - 1) and brackets + data.count(b",", start, end) >= max_values
+    many = len(data) > 2 * (max_values - 1) and brackets + data.count(b",") >= max_values
     if brackets <= max_nesting and not many:
         return
     # An empty array or object counts twice here. What has more than this would take much memory below.
     most = 2 * max(max_values, DEFAULT_MAX_VALUES)
-    if many and has_more_values(data[start:end], most):
+    if many and has_more_values(data, most):
         raise LimitExceeded("max_json_values", most, maximum=max_values)
     # Now exactly, without the brackets and commas in strings.
-    structure = _STRINGS.sub(b"0", data[start:end])
+    structure = _STRINGS.sub(b"0", data)
     if many:
         # All values but the first follow a comma, or the bracket of something that is not empty.
         structure = structure.translate(None, b" \t\r\n")

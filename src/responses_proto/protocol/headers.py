@@ -1,4 +1,4 @@
-"""Read the headers of a response: the request id, when to retry, and the rate limits.
+"""Read headers: the media type, and of a response the request id, when to retry, and the rate limits.
 
 No clock is read: dates are compared with the ``Date`` header, or with the caller's ``now``. Header names are in lower case throughout.
 """
@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 
     from ..typing import JSONValue
 
-__all__ = ["REQUEST_ID_HEADERS", "RateLimit", "parse_duration", "rate_limits", "request_id", "retry_after"]
+__all__ = [
+    "REQUEST_ID_HEADERS",
+    "RateLimit",
+    "is_json",
+    "media_type",
+    "parse_duration",
+    "rate_limits",
+    "request_id",
+    "retry_after",
+]
 
 REQUEST_ID_HEADERS: Final = (
     "x-request-id",
@@ -47,6 +56,16 @@ class RateLimit:
     """How many of them are left."""
     reset_after: float | None = None
     """Seconds until all of them are available again."""
+
+
+def media_type(headers: Mapping[str, str]) -> str:
+    """Return the media type in lower case, without parameters; empty if the headers have none."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def is_json(media_type: str) -> bool:
+    """Return whether a media type is JSON (RFC 6839 suffixes included)."""
+    return media_type.endswith(("/json", "+json"))
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:

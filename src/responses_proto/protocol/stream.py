@@ -429,7 +429,7 @@ class ResponseStream:
         self._events.append(event)
         return True
 
-    def _exact(self, value: Any, text: bytes | memoryview) -> Any:
+    def _exact(self, value: Any, text: bytes) -> Any:
         """Return the value of a text with exact integers. Most texts have no large ones: then it is ``value``, as parsed fast."""
         if not may_have_large_integer(text):
             return value
@@ -466,9 +466,7 @@ class ResponseStream:
             value = self._mend(data, name)
         self._take_value(value, name, data)
 
-    def _take_value(
-        self, value: Any, name: str, data: bytes | memoryview | None = None, *, size: int | None = None
-    ) -> None:
+    def _take_value(self, value: Any, name: str, data: bytes | None = None, *, size: int | None = None) -> None:
         """Process one JSON value, which should be one event. It came in ``data``, or was made from ``size`` other bytes."""
         found: list[DecodeFinding] = []
         if isinstance(value, dict):
@@ -646,7 +644,7 @@ def data_of(event: Event) -> bytes | None:
     return origin if isinstance(origin, bytes) else None
 
 
-def _keep_data(event: Any, value: Mapping[str, Any], data: bytes | memoryview) -> None:
+def _keep_data(event: Any, value: Mapping[str, Any], data: bytes) -> None:
     """Note what an event came in. ``value`` is the JSON object in ``data``."""
     repaired: dict[str, Any] = {}
     absent = event.extra.absent if isinstance(event.extra, Extra) else ()
@@ -656,7 +654,7 @@ def _keep_data(event: Any, value: Mapping[str, Any], data: bytes | memoryview) -
             continue
         if name not in value or (name == "sequence_number" and value[name] != found):
             repaired[name] = found
-    origin = dumps({**value, **repaired}) if repaired else bytes(data)
+    origin = dumps({**value, **repaired}) if repaired else data
     event.extra = Extra.with_origin(event.extra, origin)
 
 

@@ -20,13 +20,13 @@ from urllib.parse import unquote
 import anyio
 import attrs
 
-from ..client._replies import media_type
 from ..codec import default_converter, dumps, load
 from ..exceptions import APIError
 from ..models.event_parts import ErrorBody
 from ..models.events import ErrorEvent
 from ..protocol._requests import INVALID
 from ..protocol.emitter import DONE
+from ..protocol.headers import media_type
 from ..protocol.sse import encode_frame
 from ._response_headers import HEADER_NAME, HEADER_VALUE
 from ._task import internal_error

@@ -89,7 +89,8 @@ class ChunkDecoder:
 class PoolTransport(httpx.AsyncBaseTransport):
     """An httpx transport over httpcore's pool and :class:`EventConnection`. HTTP/1.1 only, without proxies.
 
-    ``ssl_context`` checks the certificates of servers. ``keepalive`` is how many idle connections to keep, ``keepalive_expiry`` for how many seconds. Raises httpcore's exceptions, not httpx's.
+    ``ssl_context`` checks the certificates of servers. ``keepalive`` is how many idle connections to keep, ``keepalive_expiry`` for how
+    many seconds. Raises httpcore's exceptions, not httpx's.
     """
 
     def __init__(self, *, ssl_context: ssl.SSLContext, keepalive: int, keepalive_expiry: float) -> None:

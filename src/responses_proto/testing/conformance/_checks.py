@@ -94,7 +94,7 @@ async def _create_stream(probe: Probe) -> None:
 async def _usage(probe: Probe) -> None:
     whole = probe.completed(await probe.basic())
     streamed = (await probe.create(stream=True)).streamed_response()
-    usages = [response.usage for response in (whole, streamed) if response is not None and response.usage]
+    usages = [response.usage for response in (whole, streamed) if response.usage]
     if not usages:
         raise Skipped("not reported")
     for usage in usages:

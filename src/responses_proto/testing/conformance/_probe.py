@@ -15,7 +15,6 @@ import anyio
 import attrs
 
 from ...client._address import endpoint_url
-from ...client._replies import is_json, media_type
 from ...client._secrets import redact
 from ...client.transport._exchange import shut
 from ...client.transport.base import WireRequest
@@ -26,6 +25,7 @@ from ...models.content import Refusal
 from ...models.items import Message, Reasoning
 from ...models.response import Response
 from ...protocol.api_errors import api_error, readable
+from ...protocol.headers import is_json, media_type
 from ...protocol.sse import SSEDecoder
 from ...protocol.stream import ResponseStream
 from ._probe_socket import asgi_socket, wire_socket
@@ -115,8 +115,8 @@ class ProbeReply:
             self.fail(f"expected the content type text/event-stream, got {self.headers.get('content-type')!r}")
         return self.probe.assert_conforms(self.body)
 
-    def streamed_response(self) -> Response | None:
-        """Return the response in a stream, whether the stream conforms or not; ``None`` if there is none."""
+    def streamed_response(self) -> Response:
+        """Return the response in a stream, whether the stream conforms or not; one without content if there is none."""
         stream = ResponseStream()
         stream.receive_data(self.body)
         stream.receive_eof()

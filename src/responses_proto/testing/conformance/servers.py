@@ -127,8 +127,9 @@ async def check_server(
 
     A check of an endpoint that the server does not offer (404, 405, 501) is skipped, which is not a finding. If the server cannot be
     reached or does not answer, refuses the key, or answers the simplest request as no Responses API does, that is the only finding:
-    ``unreachable``, ``unauthorized`` or ``unavailable``. WebSockets of a URL need the extra ``ws``. Raises ``UsageError`` for an unknown rule or profile, a rule that does not apply to servers, an invalid base URL, and an
-    application that does not start within the deadline.
+    ``unreachable``, ``unauthorized`` or ``unavailable``. WebSockets of a URL need the extra ``ws``. Raises ``UsageError`` for an unknown
+    rule or profile, a rule that does not apply to servers, an invalid base URL, and an application that does not start within the
+    deadline.
     """
     ignored = check_rules(ignore)
     check_profile(profile)

@@ -106,7 +106,8 @@ CallStyle: TypeAlias = Literal[
 ]
 """How calls are streamed. In pieces: by ``index``, or by ``id``; ``bare`` has neither. Whole: with an index, all with index ``zero``
 (``zero_bare``: and without ids), or ``unnumbered``. In pieces by index, but with the id and name ``repeated`` in each piece, or with
-another id in each (``rotating``), or with all arguments so far in each (``growing``). With arguments that are ``objects`` instead of text. As the one ``function_call`` of old (``legacy``)."""
+another id in each (``rotating``), or with all arguments so far in each (``growing``). With arguments that are ``objects`` instead of
+text. As the one ``function_call`` of old (``legacy``)."""
 UsageStyle: TypeAlias = Literal["last", "finish", "each", "x_groq", "timings", "choice"]
 """Where the usage is: in a chunk of its own, in that of the ``finish_reason``, in each chunk, or in the fields of some providers."""
 

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any, Final, Self, cast
 import anyio
 import httpx2
 
-from ...client._replies import MAX_ERROR_BODY, is_json, media_type
+from ...client._replies import MAX_ERROR_BODY
 from ...client.timeouts import Timeouts
 from ...client.transport._errors import reading_error, sending_error, unsafe
 from ...codec import default_backend
 from ...exceptions import RemoteProtocolError, ResponsesProtoError
 from ...protocol.api_errors import api_error, readable
+from ...protocol.headers import is_json, media_type
 from ._json import loads, whole_characters
 
 if TYPE_CHECKING:
