@@ -362,8 +362,8 @@ class ChatDecoder:
     def _read_delta(self, delta: Mapping[str, Any], choice: Mapping[str, Any], *, whole: bool) -> None:
         self._read_reasoning(delta)
         found = logprobs(choice)
-        given: Any = delta.get("tool_calls")  # a single call may come without its list
-        calls = [call for call in objects([given] if isinstance(given, dict) else given) if says_something(call)]
+        single = mapping(delta.get("tool_calls"))  # some providers leave out the list around the only call
+        calls = [call for call in ([single] if single else objects(delta.get("tool_calls"))) if says_something(call)]
         legacy = mapping(delta.get("function_call"))
         if not calls and says_something(legacy):
             calls = [{"type": "function", "function": legacy}]
