@@ -1,4 +1,4 @@
-"""Stream a background response, lose the connection on purpose, and resume it from the cursor: no event comes twice.
+"""Stream a background response, lose the connection on purpose, and resume it: no event comes twice or is left out.
 
 It talks to the server in RESPONSES_BASE_URL, or else to a scripted model that needs no key.
 """

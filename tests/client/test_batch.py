@@ -260,7 +260,7 @@ def test_answers_of_the_journal_are_not_asked_for_again(backend: str, tmp_path: 
         assert [result.response.output_text for result in results] == ["b", "c", "a", "b", "b"]
         assert [result.from_journal for result in results] == [True, False, True, True, False]
         entries = [json.loads(line) for line in journal.read_text().splitlines()[1:]]
-        assert [entry["output_text"] for entry in entries[:3]] == ["a", "b", "b"]
+        assert sorted(entry["output_text"] for entry in entries[:3]) == ["a", "b", "b"]  # in the order of their ends
         assert {entry["status"] for entry in entries} == {"completed"}
 
     run(backend, test)

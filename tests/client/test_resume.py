@@ -23,11 +23,13 @@ from responses_proto.exceptions import (
     TransportError,
     UsageError,
 )
-from responses_proto.models.events import ResponseCreated
+from responses_proto.models.events import OutputTextDelta, ResponseCreated
 from responses_proto.testing import Answer, Close, FakeServer, Reset, Script, ServerExchange, Stall
 
 if TYPE_CHECKING:
     from tests.streams import Wire
+
+    from responses_proto.models.events import Event
 
 
 KEY = "key-that-nobody-may-see"
@@ -57,6 +59,10 @@ def background(length: int) -> list[Wire]:
     listed = plain(deltas, background=True)
     assert len(listed) == length
     return listed
+
+
+def number_of(event: Event) -> object:
+    return getattr(event, "sequence_number", None)
 
 
 # ---- resume
@@ -115,6 +121,99 @@ def test_a_stream_is_resumed_from_a_cursor_an_error_or_the_stream(backend: str) 
             async with c.resume(Cursor("resp_1")) as again:
                 assert len([event async for event in again]) == 20
                 assert "starting_after" not in server.requests[-1].target
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize("ended", [False, True])
+@pytest.mark.parametrize("by_cursor", [False, True])
+def test_a_stream_left_in_the_middle_of_a_packet_is_resumed_after_the_last_event_read(
+    backend: str, ended: bool, by_cursor: bool
+) -> None:
+    """One packet brings many events, and the consumer leaves after some of them: it gets each of the others, and once."""
+    listed = background(12)
+    brought = len(listed) if ended else 9  # the connection stays open without the rest
+
+    def script(peer: ServerExchange) -> Answer:
+        if peer.request.method == "POST":
+            return Answer.stream(wire(listed[:brought]), *(() if ended else (Stall(),)))
+        after = int(dict(peer.request.query).get("starting_after", "-1"))
+        return Answer.stream(wire(listed[after + 1 :]))
+
+    async def test() -> None:
+        async with FakeServer(script) as server, client(server) as c:
+            for read in range(1, len(listed) if ended else brought + 1):
+                seen: list[Event] = []
+                stream = c.stream(model="m", input="x", background=True)
+                async with stream:
+                    async for event in stream:
+                        seen.append(event)
+                        if len(seen) == read:
+                            break
+                    assert stream.cursor == Cursor("resp_1", read - 1)
+                assert stream.cursor == Cursor("resp_1", read - 1)
+                first = "".join(event.delta for event in seen if isinstance(event, OutputTextDelta))
+                requests = len(server.requests)
+                assert stream.cursor is not None
+                async with c.resume(stream.cursor if by_cursor else stream) as rest:
+                    seen += [event async for event in rest]
+                    assert (await rest.result()).output_text == "0 1 2 3 "
+                assert [number_of(event) for event in seen] == list(range(len(listed)))
+                if not by_cursor:
+                    assert len(server.requests) - requests == (0 if ended else 1)
+                    again = c.stream(model="m", input="x", background=True)
+                    async with again:
+                        for _ in range(read):
+                            await anext(again)
+                    async with c.resume(again) as rest:
+                        deltas = [text async for text in rest.text_deltas()]
+                    assert first + "".join(deltas) == "0 1 2 3 "
+
+    run(backend, test)
+
+
+@both_loops
+def test_what_was_not_read_outlives_a_failure_to_resume(backend: str) -> None:
+    listed = background(20)
+    replies = Script(Answer.stream(wire(listed[:12]), Stall()), Answer.error(404, "Not here."), HELLO)
+
+    async def test() -> None:
+        async with FakeServer(replies) as server, client(server) as c:
+            stream = c.stream(model="m", input="x", background=True)
+            async with stream:
+                seen = [number_of(await anext(stream)) for _ in range(5)]
+            failing = c.resume(stream)
+            with pytest.raises(NotFoundError):
+                await failing.__aenter__()
+            assert failing.cursor == Cursor("resp_1", 4)
+            rest = c.resume(failing)
+            async with rest:
+                seen += [number_of(await anext(rest)) for _ in range(7)]
+            assert seen == list(range(12))
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_stream_can_be_left_and_resumed_again_and_again(backend: str) -> None:
+    listed = background(12)
+
+    async def test() -> None:
+        async with FakeServer(Answer.stream(wire(listed))) as server, client(server) as c:
+            stream = c.stream(model="m", input="x", background=True)
+            seen: list[object] = []
+            for _ in listed:
+                async with stream:
+                    seen.append(number_of(await anext(stream)))
+                if len(seen) < len(listed):
+                    stream = c.resume(stream)
+            assert seen == list(range(len(listed)))
+            assert stream.cursor == Cursor("resp_1", len(listed) - 1)
+            assert (await stream.result()).output_text == "0 1 2 3 "
+            with pytest.raises(LocalProtocolError, match="the response is completed"):
+                c.resume(stream)
+            assert len(server.requests) == 1
 
     run(backend, test)
 

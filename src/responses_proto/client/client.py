@@ -535,20 +535,23 @@ class ResponsesClient(Endpoints):
 
         Enter it as that of :meth:`stream`. ``interrupted`` is one of:
 
-        - the interrupted :class:`EventStream`, after its block. The new stream continues its snapshot, which at the end is the
-          same as without the interruption. Do not use the old stream any more.
+        - the interrupted :class:`EventStream`, after its block. The new stream begins with the events that it received and nobody
+          read, and continues its snapshot, which at the end is the same as without the interruption. Do not use the old stream any
+          more.
         - a ``Cursor``, or an error whose ``cursor`` is set. The snapshot then holds only what follows, until the terminal event
           brings the whole response. ``Cursor(response_id)`` starts at the first event.
 
         Events that the server repeats are left out. ``on_abandon`` is that of :meth:`stream`.
 
-        Raises ``LocalProtocolError`` if there is no cursor, if the stream is still in use, or if the response has ended, and
-        ``UsageError`` for anything else.
+        Raises ``LocalProtocolError`` if there is no cursor, if the stream is still in use, or if the response has ended and nothing of
+        it is left to read, and ``UsageError`` for anything else.
         """
-        accumulator, output = None, None
+        core = self._open_core()
+        engine, continues, output = None, None, None
         if isinstance(interrupted, EventStream):
-            output = interrupted.output
-            cursor, accumulator = interrupted.detach()
+            continues, output = interrupted.detach(), interrupted.output
+            engine = continues.engine
+            cursor = engine.cursor
         elif isinstance(interrupted, Cursor):
             cursor = interrupted
         elif isinstance(interrupted, ResponsesProtoError):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass an id
@@ -560,7 +563,6 @@ class ResponsesClient(Endpoints):
             )
         if cursor is None:
             raise LocalProtocolError("nothing to resume: no event with a response id was received")
-        core = self._open_core()
         call = core.prepare(
             "responses.resume",
             "GET",
@@ -569,8 +571,14 @@ class ResponsesClient(Endpoints):
             stream=True,
             options=CallOptions(timeouts, retry, headers, extra_query),
         )
-        engine = ResponseStream(limits=core.limits, converter=core.converter, cursor=cursor, accumulator=accumulator)
-        return EventStream(core, call, cancel=self._cancel_if(on_abandon), engine=engine, output=output)
+        if engine is None or engine.accumulator.status is None:
+            accumulator = engine.accumulator if engine is not None else None
+            engine = ResponseStream(
+                limits=core.limits, converter=core.converter, cursor=cursor, accumulator=accumulator
+            )
+        return EventStream(
+            core, call, cancel=self._cancel_if(on_abandon), engine=engine, continues=continues, output=output
+        )
 
     def connect(
         self,

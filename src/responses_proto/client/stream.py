@@ -35,7 +35,8 @@ is raised after the events that arrived before it were consumed, and each time a
 each time again. If another task closes the stream, or its client, the task that reads learns that, and not what the closed connection did.
 
 **Leaving.** ``_close`` releases the connection, cancels the response if the caller asked for that, and reports the end of the call
-to the hooks, once. If the response has ended, leaving the block drains the body first.
+to the hooks, once. If the response has ended, leaving the block drains the body first. Events that were received but not read are kept
+in ``_unread``: a stream that continues this one begins with them.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from __future__ import annotations
 import contextlib
 import enum
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, Generic, Literal, Self, TypeAlias, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, NamedTuple, Self, TypeAlias, cast, overload
 
 import anyio
 
@@ -60,7 +61,9 @@ from ..exceptions import (
     TransportError,
     UsageError,
 )
+from ..models.event_bases import EventBase
 from ..models.events import (
+    EVENT_TYPES,
     ErrorEvent,
     Event,
     Keepalive,
@@ -75,6 +78,7 @@ from ..protocol.api_errors import api_error_from
 from ..protocol.headers import media_type
 from ..protocol.sse import SSEDecoder
 from ..protocol.stream import ResponseStream
+from ..typing import Cursor
 from ._calls import Attempts
 from ._meta import ResponseMeta, with_meta
 from ._replies import (
@@ -101,11 +105,10 @@ if TYPE_CHECKING:
 
     from ..models.items import MessagePhase
     from ..models.response import Response
-    from ..protocol.accumulator import Accumulator
     from ..protocol.sse import Frame
     from ..protocol.stream import Outcome
     from ..schema.structured import ParseResult, PartialElements, PartialOutput, Structured
-    from ..typing import Cursor, JSONValue
+    from ..typing import JSONValue
     from ._calls import ClientCore, PreparedCall
     from .retry import RetryAfter
 
@@ -135,6 +138,16 @@ class _State(enum.Enum):
     NEW = "new"
     OPEN = "open"
     CLOSED = "closed"
+
+
+class Interrupted(NamedTuple):
+    """What a stream that was left hands to the one that continues it."""
+
+    engine: ResponseStream
+    unread: list[Event]
+    delivered: int
+    midway: bool
+    meta: ResponseMeta | None
 
 
 class EventStream(Generic[T_co]):
@@ -184,6 +197,7 @@ class EventStream(Generic[T_co]):
         "_received_some",
         "_sending",
         "_state",
+        "_unread",
         "_withheld",
     )
 
@@ -194,10 +208,12 @@ class EventStream(Generic[T_co]):
         *,
         cancel: Callable[[str], Awaitable[object]] | None = None,
         engine: ResponseStream | None = None,
+        continues: Interrupted | None = None,
         output: Structured[T_co] | None = None,
     ) -> None:
         # `cancel` cancels a response by its id; it is set if abandoning the stream means that. `engine` is set if the stream
-        # continues a response. `output` is the type that the request asks for.
+        # continues a response, and `continues` is what the stream that it continues has left, if there is one. `output` is the type
+        # that the request asks for.
         self._output = output
         self._core = core
         self._call = call
@@ -213,12 +229,11 @@ class EventStream(Generic[T_co]):
         self._reading = False
         self._sending: anyio.CancelScope | None = None
         self._received: Iterator[Event] = iter(())  # events that were not consumed yet
-        self._delivered = 0  # events that were put there; of a resumed response, at least one
+        self._unread: list[
+            Event
+        ] = []  # what was in it when the block was left, here or in the stream that this one continues
+        self._delivered = 0  # events that were put into it, here or by the stream that this one continues
         self._midway = False  # whether the events begin in the middle of the response
-        if engine is not None and engine.accumulator.next_sequence_number is not None:
-            self._delivered = 1
-        elif engine is not None:
-            self._midway = engine.cursor is not None and engine.cursor.sequence_number is not None
         self._received_some = False  # whether the last read brought events
         self._first_event_seen = False
         self._committed = engine is not None  # whether a failure in the stream is final: see "Retrying" above
@@ -228,6 +243,12 @@ class EventStream(Generic[T_co]):
         self._failure: Exception | None = None
         self._end_cause: TransportError | None = None  # why the body ended early, if that is not the failure itself
         self._drain = Drain()
+        if continues is not None:
+            self._unread, self._delivered, self._midway = continues.unread, continues.delivered, continues.midway
+            if self._engine.ended:  # and only the consumer has not seen all of it: there is nothing to ask for
+                self._finished, self._meta = True, continues.meta
+        elif engine is not None:
+            self._midway = engine.cursor is not None and engine.cursor.sequence_number is not None
 
     # State
 
@@ -247,8 +268,18 @@ class EventStream(Generic[T_co]):
 
     @property
     def cursor(self) -> Cursor | None:
-        """The position in the stream, for :meth:`ResponsesClient.resume`; ``None`` until the response has an id."""
-        return self._engine.cursor
+        """The position after the last event that was read here, for :meth:`ResponsesClient.resume`.
+
+        ``None`` until the response has an id. :attr:`response` can be ahead of it by the events that one packet brought.
+        """
+        cursor = self._engine.cursor
+        if cursor is None:
+            return None
+        for event in self._unread or self._waiting():
+            if isinstance(event, EventBase) and event.type in EVENT_TYPES:  # those that the protocol numbers
+                before = event.sequence_number - 1
+                return Cursor(cursor.response_id, before if before >= 0 else None)
+        return cursor
 
     @property
     def output(self) -> Structured[T_co] | None:
@@ -293,19 +324,24 @@ class EventStream(Generic[T_co]):
             raise LocalProtocolError("a stream can be entered only once: call client.stream() for another one")
         self._state = _State.OPEN
         self._core.state.streams.add(self)
-        self._attempts = Attempts(self._core, self._call)
         try:
-            await self._send(self._attempts)
+            if not self._finished:
+                self._attempts = Attempts(self._core, self._call)
+                await self._send(self._attempts)
         except BaseException as error:
             self._failure = error if isinstance(error, Exception) else None
             await self._close(error)
             raise
+        if self._unread:
+            self._received = iter([*self._unread, *self._received])
+            self._unread = []
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
+            self._unread += self._received
             if exc_type is None and self._state is _State.OPEN and not self._reading:
                 while self._engine.ended and not self._finished:
                     await self._read_once()  # drains the body, so that the next request can reuse the connection
@@ -365,10 +401,15 @@ class EventStream(Generic[T_co]):
         self._continue(texts)
         return TextDeltas(self._get_received, self._receive_more, texts)
 
-    def _continue(self, follower: MessageTexts | PartialOutput | PartialElements[Any]) -> None:
-        """Let ``follower`` continue from the snapshot if earlier events were read by others."""
+    def _waiting(self) -> list[Event]:
+        """Return the events that were received and not read yet. They can still be read."""
         waiting = list(self._received)
         self._received = iter(waiting)
+        return waiting
+
+    def _continue(self, follower: MessageTexts | PartialOutput | PartialElements[Any]) -> None:
+        """Let ``follower`` continue from the snapshot if earlier events were read by others."""
+        waiting = self._waiting()
         if self._delivered > len(waiting):
             follower.begin_with(self._engine.response, waiting)
 
@@ -387,7 +428,7 @@ class EventStream(Generic[T_co]):
         self._require_open(also_closed=self._engine.outcome is not None or self._failure is not None)
         while not self._finished and (not self._engine.ended or self._engine.reason_missing):
             await self._read_once()
-        self._received = iter(())
+        self._received, self._unread = iter(()), []
         if self._failure is not None:
             raise self._failure
         outcome = self.outcome
@@ -472,21 +513,21 @@ class EventStream(Generic[T_co]):
 
         return self._output if output is None else structured_for(output)
 
-    def detach(self) -> tuple[Cursor | None, Accumulator]:
-        """Return the cursor and the accumulator of an interrupted stream, so that another stream can continue from them.
+    def detach(self) -> Interrupted:
+        """Return what this stream has left, so that another stream can continue from it.
 
-        :meth:`ResponsesClient.resume` calls this; do not use this stream afterwards. The cursor is ``None`` if the response never
-        had an id. Raises ``LocalProtocolError`` if the stream is in use, or if the response has ended.
+        :meth:`ResponsesClient.resume` calls this; do not use this stream afterwards. Raises ``LocalProtocolError`` if the stream is in
+        use, or if the response has ended and all of its events were read.
         """
         if self._state is not _State.CLOSED and not self._finished:
             raise LocalProtocolError("this stream is still open: leave its block before you resume it")
-        outcome = self._engine.outcome
-        if outcome is not None and outcome.status not in ("truncated", "error"):
-            raise LocalProtocolError(f"nothing to resume: the response is {outcome.status}")
-        self._engine.accumulator.error = None  # the error ended this stream, not the response
-        return self._engine.cursor, self._engine.accumulator
-
-    # Reading
+        unread = self._unread or self._waiting()
+        accumulator = self._engine.accumulator
+        if accumulator.status is None:
+            accumulator.error = None  # the error ended this stream, not the response
+        elif not unread:
+            raise LocalProtocolError(f"nothing to resume: the response is {accumulator.status}")
+        return Interrupted(self._engine, unread, self._delivered, self._midway, self._meta)
 
     def _get_received(self) -> Iterator[Event]:
         return self._received
@@ -789,7 +830,7 @@ class EventStream(Generic[T_co]):
 
     async def _close(self, error: BaseException | None = None) -> None:
         was_open, self._state = self._state is _State.OPEN, _State.CLOSED
-        self._received = iter(())
+        self._unread += self._received
         self._core.state.streams.discard(self)
         if self._sending is not None:
             self._sending.cancel()
@@ -808,7 +849,7 @@ class EventStream(Generic[T_co]):
                     error,
                     how="ended" if outcome is not None and self._failure is None else None,
                     outcome=outcome,
-                    cursor=self._engine.cursor,
+                    cursor=self.cursor,
                 )
 
     async def _cancel_response(self, cancel: Callable[[str], Awaitable[object]]) -> None:
