@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.chat.chunks import TOOLS, body, call, calls_of, chunks, delta, sse
+from tests.chat.chunks import TEXT, TOOLS, body, call, calls_of, chunks, delta, sse
 from tests.chat.said import decode
 
 from responses_proto.chat import PROFILES
@@ -230,6 +230,47 @@ def test_reasoning_as_a_part_of_the_content() -> None:
     parts = [{"type": "reasoning", "text": "a"}, {"type": "reasoning", "reasoning": "b"}, {"type": "text", "text": "c"}]
     response = chunks(delta(content=parts)).response
     assert (response.reasoning_text, response.output_text) == ("ab", "c")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"reasoning": {"content": "why"}},
+        {"reasoning": {"text": "why"}},
+        {"reasoning": [{"type": "text", "text": "w"}, {"type": "text", "text": "hy"}]},
+        {"thinking": {"type": "thinking", "thinking": "why"}},
+        {"thinking_blocks": [{"type": "thinking", "thinking": "why", "signature": "s"}]},
+        {"reasoning_content": "why", "thinking_blocks": [{"type": "thinking", "thinking": "why"}]},
+        {"reasoning_content": "why", "thinking_blocks": [{"type": "redacted_thinking", "data": "x"}]},
+    ],
+)
+def test_reasoning_in_another_form_is_said_once(fields: dict[str, Any]) -> None:
+    for decoded in (
+        chunks(delta(**fields), delta(content="so")),
+        chunks(delta(**fields), delta(content="so"), message(content="so", **fields)),
+        decode(lambda decoder: decoder.receive_completion(message(content="so", **fields)), TEXT),
+    ):
+        assert (decoded.response.reasoning_text, decoded.response.output_text) == ("why", "so")
+
+
+@pytest.mark.parametrize("number", [42, 4.5, 12345678901234567890])
+def test_a_number_that_the_server_decoded_is_text(number: float) -> None:
+    assert chunks(delta(content=number)).response.output_text == str(number)
+
+
+def test_the_end_marker_may_be_quoted() -> None:
+    decoded = body(sse(delta(content="a"), done=False) + b'data: "[DONE]"\n\n')
+    assert (decoded.response.status, decoded.response.output_text) == ("completed", "a")
+
+
+def test_an_error_of_minimax_may_follow_text() -> None:
+    failed = {"base_resp": {"status_code": 1039, "status_msg": "Too many tokens."}}
+    fine = {"base_resp": {"status_code": 0, "status_msg": ""}}
+    assert body(sse(delta(content="a"), {**delta(), **fine})).response.status == "completed"
+    for decoded in (body(sse(delta(content="a"), {**delta(), **failed})), body(sse(delta(content="a"), failed))):
+        assert (decoded.response.status, decoded.response.output_text) == ("failed", "a")
+        assert decoded.decoder.error is not None
+        assert decoded.decoder.error.message == "Too many tokens."
 
 
 def test_the_text_of_a_completion_of_old() -> None:

@@ -63,16 +63,22 @@ def choices_of(chunk: _Wire, index: object = None) -> list[_Wire]:
 
 # ---- content
 
-REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text", "thinking")
+REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text", "thinking", "thinking_blocks")
 
 
 def reasoning_text(delta: _Wire) -> str:
     """Return the reasoning of a delta, by whatever field says it. Some servers say it in several."""
-    return next((text for name in REASONING_FIELDS if (text := string(delta.get(name)))), "")
+    return next((text for name in REASONING_FIELDS if (text := _said_in(delta.get(name)))), "")
+
+
+def _said_in(value: object) -> str:
+    return value if isinstance(value, str) else "".join(text for _, text in parts_of(value))
 
 
 def parts_of(content: object) -> Iterator[tuple[str, str]]:
     """Yield the parts of content as kind and text: ``text``, ``reasoning``, ``refusal`` or ``image`` (its URL)."""
+    if isinstance(content, int | float) and not isinstance(content, bool):  # a JSON answer that a server has decoded
+        content = repr(content)
     values = cast("list[object]", content) if isinstance(content, list) else [content]
     for part in ({"text": one} if isinstance(one, str) else mapping(one) for one in values):
         match part.get("type"):
@@ -85,7 +91,7 @@ def parts_of(content: object) -> Iterator[tuple[str, str]]:
             case "image_url":
                 yield "image", image_url(part)
             case _:
-                said = part.get("text")
+                said = part.get("text") or part.get("content")
                 yield "text", string(said) or string(mapping(said).get("value"))
 
 
@@ -265,6 +271,9 @@ def error_in(chunk: _Wire, choice: _Wire, event: str = "") -> Any:
     """Return the error that a chunk is or has, to be read by ``api_error_from``; ``None`` if there is none."""
     if chunk.get("error"):
         return dict(chunk)
+    state = mapping(chunk.get("base_resp"))  # of MiniMax; 0 is success
+    if state.get("status_code"):
+        return {"error": {"message": state.get("status_msg"), "code": str(state["status_code"])}}
     if choice.get("error"):
         return {"error": choice["error"]}
     if event == "error" or chunk.get("object") == "error" or chunk.get("type") == "error":

@@ -251,7 +251,7 @@ class ChatDecoder:
 
     def _receive_frame(self, frame: Frame) -> None:
         data = frame.data.strip()
-        if data == b"[DONE]":
+        if data in (b"[DONE]", b'"[DONE]"'):
             self._finish(whole=True)
             return
         if not data:
