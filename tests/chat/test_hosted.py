@@ -71,6 +71,17 @@ def test_a_search_stands_for_its_versions() -> None:
     assert stand_ins({"web_search": search}).keys() == {name for name in HOSTED_TYPES if name.startswith("web_search")}
 
 
+def test_a_tool_that_is_left_out_has_no_stand_in() -> None:
+    assert stand_ins({"web_search": None, "web_search_preview": search, "shell": None}) == {
+        **{name: None for name in HOSTED_TYPES if name.startswith("web_search")},
+        "web_search_preview": search.definitions()[0],
+        "shell": None,
+    }
+    for translated in ("function", "custom", "mcp", "tool_search"):
+        with pytest.raises(UsageError, match=f"'{translated}' cannot be left out"):
+            stand_ins({translated: None})
+
+
 def test_what_cannot_stand_for_a_tool_is_refused() -> None:
     with pytest.raises(UsageError, match="'shell' is not a hosted tool"):
         stand_ins({"shell": search})

@@ -512,6 +512,33 @@ def test_an_executor_runs_a_hosted_tool(backend: str, *, stream: bool) -> None:
 
 
 @both_loops
+@pytest.mark.parametrize("type_", ["web_search", "web_search_preview", "shell", "tool_of_tomorrow"])
+def test_a_tool_may_be_left_out(backend: str, type_: str) -> None:
+    """Instead of refused: the model is not told of it, and the response has it as it was asked for."""
+    left_out = "web_search" if type_.startswith("web_search") else type_
+    function: Any = {"type": "function", "name": "look", "parameters": {"type": "object"}}
+
+    async def test() -> None:
+        async with FakeChat("Hello.", listen=False) as provider, bridge_client(provider) as client:
+            with pytest.raises(BadRequestError, match=type_):
+                await client.create(model="m", input="x", tools=[{"type": type_}])
+        async with (
+            FakeChat(*["Hello."] * 3, listen=False) as provider,
+            bridge_client(provider, tools={left_out: None}) as client,
+        ):
+            for tools in ([{"type": type_}], [{"type": type_}, function]):
+                response = await client.create(model="m", input="x", tools=tools)
+                assert response.output_text == "Hello."
+                assert [tool.type for tool in response.tools or ()] == [tool["type"] for tool in tools]
+                sent = [tool["function"]["name"] for tool in provider.requests[-1].json.get("tools", ())]
+                assert sent == (["look"] if len(tools) > 1 else [])
+            with pytest.raises(BadRequestError, match="required"):
+                await client.create(model="m", input="x", tools=[{"type": type_}], tool_choice="required")
+
+    run(backend, test)
+
+
+@both_loops
 def test_an_executor_that_raises_fails_one_call(backend: str) -> None:
     async def test() -> None:
         async with (

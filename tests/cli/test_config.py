@@ -33,6 +33,7 @@ api_key = ["one", "two"]
 allow_host = ["api.example"]
 allow_origin = ["https://app.example"]
 allow_mcp = ["mcp.example", "10.0.0.0/8"]
+drop_tool = ["web_search"]
 log_format = "json"
 drain = 5
 max_turns = 3
@@ -166,6 +167,8 @@ def test_several_upstreams_need_names(given: list[str], words: str) -> None:
     ("arguments", "words"),
     [
         (["--allow-mcp", "x"], "--allow-mcp needs an upstream"),
+        (["--drop-tool", "web_search"], "--drop-tool needs an upstream"),
+        (["--upstream", "http://a/v1", "--drop-tool", "function"], "'function' cannot be left out"),
         (["--forward-key"], "--forward-key needs an upstream"),
         (["--config", "nowhere.toml"], "cannot read nowhere.toml: No such file"),
         (["--upstream", "http://a/v1", "--delay", "1"], "--delay are for the scripted model"),

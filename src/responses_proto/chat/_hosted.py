@@ -11,6 +11,7 @@ from ..exceptions import DecodeError, LimitExceeded, UsageError
 from ..models.actions import LogsOutput, SearchAction
 from ..models.items import CodeInterpreterCall, FileSearchCall, WebSearchCall
 from ..models.tools import FunctionTool
+from ._tools import TOOLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,25 +52,32 @@ HOSTED_TYPES: Final = tuple(_ITEMS)
 """The types of hosted tools that an executor may stand for."""
 
 
-def stand_ins(executors: Mapping[str, ToolExecutor]) -> dict[str, FunctionTool]:
-    """Return the function that stands for each hosted tool, as its executor defines it.
+def stand_ins(executors: Mapping[str, ToolExecutor | None]) -> dict[str, FunctionTool | None]:
+    """Return the function that stands for each hosted tool, as its executor defines it; ``None`` for a tool that is left out.
 
-    An executor of ``web_search`` stands for its other versions, too. Raises ``UsageError`` for a type that cannot be run by an
-    executor, and for an executor that does not define exactly one function.
+    What is said of ``web_search`` holds for its other versions, too, unless they are named. Raises ``UsageError`` for a type that cannot
+    be run by an executor, for one that the bridge translates and so cannot leave out, and for an executor that does not define exactly
+    one function.
     """
-    found: dict[str, FunctionTool] = {}
-    for type_, executor in executors.items():
-        if type_ not in _ITEMS:
-            raise UsageError(
-                f"tools: {type_!r} is not a hosted tool that an executor can run; these are: {', '.join(_ITEMS)}"
-            )
-        defined = executor.definitions()
-        if len(defined) != 1 or not isinstance(defined[0], FunctionTool):
-            raise UsageError(f"tools: the executor of {type_!r} must define exactly one function")
-        for version in _ITEMS if type_ == "web_search" else (type_,):
-            if version.startswith(type_):
-                found.setdefault(version, defined[0])
+    found = {type_: _stand_in(type_, executor) for type_, executor in executors.items()}
+    if "web_search" in found:
+        found = {**{version: found["web_search"] for version in _ITEMS if version.startswith("web_search")}, **found}
     return found
+
+
+def _stand_in(type_: str, executor: ToolExecutor | None) -> FunctionTool | None:
+    if executor is None:
+        if type_ in TOOLS and TOOLS[type_].fate != "refused":
+            raise UsageError(f"tools: {type_!r} cannot be left out, because the bridge translates it")
+        return None
+    if type_ not in _ITEMS:
+        raise UsageError(
+            f"tools: {type_!r} is not a hosted tool that an executor can run; these are: {', '.join(_ITEMS)}"
+        )
+    defined = executor.definitions()
+    if len(defined) != 1 or not isinstance(defined[0], FunctionTool):
+        raise UsageError(f"tools: the executor of {type_!r} must define exactly one function")
+    return defined[0]
 
 
 def executor_of(executors: Mapping[str, ToolExecutor], type_: str) -> ToolExecutor:

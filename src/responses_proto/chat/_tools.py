@@ -191,18 +191,21 @@ TOOLS: Final[Mapping[str, Any]] = table(
 
 
 def offered_tools(
-    request: CreateResponse, context: Sequence[Item], hosted: Mapping[str, FunctionTool] | None = None
+    request: CreateResponse, context: Sequence[Item], hosted: Mapping[str, FunctionTool | None] | None = None
 ) -> dict[str, OfferedTool]:
     """Return the tools that the model may call, by the name that the provider knows.
 
-    ``hosted`` has, for types of hosted tools that the bridge runs itself, the function that stands for each. Raises ``APIError`` (400)
-    for a tool that cannot be offered.
+    ``hosted`` has, for types of hosted tools that the bridge runs itself, the function that stands for each, and ``None`` for types
+    that are left out. Raises ``APIError`` (400) for a tool that cannot be offered.
     """
+    hosted = hosted or {}
     listed = {item.server_label: item for item in context if isinstance(item, McpListTools)}
     offered: dict[str, OfferedTool] = {}
     for param, tool in _all_tools(request, context):
         row = TOOLS.get(tool.type)
-        stand_in = (hosted or {}).get(tool.type)
+        stand_in = hosted.get(tool.type)
+        if stand_in is None and tool.type in hosted:
+            continue
         if stand_in is not None:
             found = [attrs.evolve(one, kind="hosted", name=tool.type, tool=tool) for one in _function(stand_in, {})]
             name = stand_in.name

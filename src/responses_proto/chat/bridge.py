@@ -64,7 +64,7 @@ class ChatBridge(AsyncResource):
     - ``allow_mcp``: the hosts of MCP servers that requests may name: ``"gitmcp.io"``, ``"*.example.com"``, ``"*"`` for every public
       host; an address or a network (``"10.0.0.0/8"``) for hosts that are not public; each perhaps with a port. Default: none.
     - ``tools``: executors for hosted tools, by type: ``{"web_search": search}``. Each defines one function, which the model calls.
-      Hosted tools without one are refused (400).
+      Hosted tools without one are refused (400). ``None`` for a type leaves such tools out: the model is not told of them.
     - ``max_turns``: how often the model is asked for one response at most.
     - ``bounds``: what the tools of one response may take.
     - ``unknown_parameters``: ``"pass"`` sends parameters that the Responses API does not have on to the provider.
@@ -79,7 +79,7 @@ class ChatBridge(AsyncResource):
         *,
         models: Mapping[str, str] | None = None,
         allow_mcp: Iterable[str] = (),
-        tools: Mapping[str, ToolExecutor] | None = None,
+        tools: Mapping[str, ToolExecutor | None] | None = None,
         max_turns: int = 16,
         bounds: ToolBounds | None = None,
         unknown_parameters: Literal["refuse", "pass"] = "refuse",
@@ -101,8 +101,8 @@ class ChatBridge(AsyncResource):
         self._allowed = AllowedHosts(allow_mcp)
         if self._allowed and importlib.util.find_spec("mcp") is None:
             raise ImportError("allow_mcp needs mcp 2.3 or newer: pip install 'responses-proto[mcp]'")
-        self._executors = dict(tools or {})
-        self._hosted = stand_ins(self._executors)
+        self._hosted = stand_ins(tools or {})
+        self._executors = {type_: executor for type_, executor in (tools or {}).items() if executor is not None}
         self._max_turns = max_turns
         self._bounds = bounds or ToolBounds()
         self._unknown_parameters: Literal["refuse", "pass"] = unknown_parameters

@@ -114,7 +114,7 @@ class ChatDecoder:
         context: Sequence[Item] = (),
         profile: ChatProfile = OPENAI,
         *,
-        hosted: Mapping[str, FunctionTool] | None = None,
+        hosted: Mapping[str, FunctionTool | None] | None = None,
         limits: Limits | None = None,
     ) -> None:
         self._emitter = emitter

@@ -36,7 +36,7 @@ def chat_client(
     *,
     profile: ChatProfile | str | None = None,
     allow_mcp: Iterable[str] = (),
-    tools: Mapping[str, ToolExecutor] | None = None,
+    tools: Mapping[str, ToolExecutor | None] | None = None,
     unknown_parameters: Literal["refuse", "pass"] = "refuse",
     store: Store | None = None,
     http_client: HTTPClient | Transport | None = None,

@@ -41,13 +41,13 @@ def to_chat(
     profile: ChatProfile = OPENAI,
     *,
     unknown_parameters: Literal["refuse", "pass"] = "refuse",
-    hosted: Mapping[str, FunctionTool] | None = None,
+    hosted: Mapping[str, FunctionTool | None] | None = None,
 ) -> dict[str, Any]:
     """Return the JSON body of ``POST /chat/completions`` for a request.
 
     ``context`` is all that the model sees, the history and the ``mcp_list_tools`` items included, as ``Reply.context`` has it.
     ``unknown_parameters="pass"`` adds parameters that the Responses API does not know, as they are. ``hosted`` has, for types of hosted
-    tools that the caller runs itself, the function that stands for each.
+    tools that the caller runs itself, the function that stands for each, and ``None`` for types that are left out.
 
     Raises ``APIError`` (400), with the ``param`` at fault, for what the provider cannot do.
     """

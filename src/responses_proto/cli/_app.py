@@ -162,6 +162,14 @@ def serve(  # noqa: PLR0917 - the options of a command
         list[str] | None,
         typer.Option("--allow-mcp", help="Let requests use MCP servers on this host (repeatable). Default: none."),
     ] = None,
+    drop_tool: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--drop-tool",
+            help="Leave tools of this type out of requests to the provider, such as web_search (repeatable). "
+            "Default: a tool that it does not have is an error.",
+        ),
+    ] = None,
     config: Annotated[
         str | None, typer.Option("--config", help="TOML file of settings; options take precedence over it.")
     ] = None,
@@ -217,6 +225,7 @@ def serve(  # noqa: PLR0917 - the options of a command
         script=script,
         delay=delay,
         allow_mcp=allow_mcp or None,
+        drop_tool=drop_tool or None,
     )
     try:
         settings = settings_of(given, config, upstream or (), forward_key=forward_key)

@@ -69,6 +69,7 @@ SETTINGS: Final[Mapping[str, tuple[str, _Check]]] = {
     "script": _TEXT,
     "delay": _NUMBER,
     "allow_mcp": _TEXTS,
+    "drop_tool": _TEXTS,
     "max_turns": _INTEGER,
     "unknown_parameters": _TEXT,
     "models": _TABLE,
@@ -111,6 +112,7 @@ class ServeSettings:
     script: str | None = None
     delay: float | None = None
     allow_mcp: Sequence[str] | None = None
+    drop_tool: Sequence[str] | None = None
     max_turns: int | None = None
     unknown_parameters: str | None = None
     models: Mapping[str, str] | None = None
@@ -171,6 +173,8 @@ def settings_of(
     settings = _with_upstreams(settings, upstreams, forward_key=forward_key)
     if settings.allow_mcp and not settings.upstreams:
         raise UsageError("--allow-mcp needs an upstream: the scripted model simulates MCP servers")
+    if settings.drop_tool and not settings.upstreams:
+        raise UsageError("--drop-tool needs an upstream: the scripted model simulates hosted tools")
     return settings
 
 
@@ -205,6 +209,7 @@ def make_bridge(settings: ServeSettings) -> ChatBridge:
         upstreams.get("", upstreams),
         models=settings.models,
         allow_mcp=settings.allow_mcp or (),
+        tools=dict.fromkeys(settings.drop_tool or ()),
         bounds=ToolBounds(**(settings.tools or {})),
         unknown_parameters="pass" if settings.unknown_parameters == "pass" else "refuse",
         max_turns=16 if settings.max_turns is None else settings.max_turns,
