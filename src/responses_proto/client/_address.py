@@ -6,7 +6,7 @@ import base64
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
 
 from ..exceptions import UsageError
 from ..providers import PROVIDERS, Provider, find_provider
@@ -120,6 +120,23 @@ def _local_netloc(url: str) -> str:
     return "localhost" if port is None else f"localhost:{port}"
 
 
+def _http_parts(url: str) -> SplitResult | None:
+    """Return the parts of an address of HTTP; ``None`` if it is none."""
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if valid and not any(char.isspace() or not char.isprintable() for char in url) else None
+
+
+def check_http_url(name: str, url: object) -> None:
+    """Raise ``UsageError`` if an argument is not an address of HTTP."""
+    if not isinstance(url, str) or _http_parts(url) is None:
+        shown = repr(public_url(url)) if isinstance(url, str) else type(url).__name__
+        raise UsageError(f"{name} must begin with http:// or https:// and name a host, got {shown}")
+
+
 def normalize_base_url(url: str, provider: Provider) -> str:
     """Return the base URL with the path that the provider needs and without a trailing slash.
 
@@ -127,12 +144,8 @@ def normalize_base_url(url: str, provider: Provider) -> str:
     for the URL of an endpoint.
     """
     url = _as_http(url.strip())
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        parts, valid = urlsplit(""), False
-    if not valid or parts.fragment or any(character.isspace() or not character.isprintable() for character in url):
+    parts = _http_parts(url)
+    if parts is None or parts.fragment:
         missing = "" if "://" in url else ": http:// or https:// is missing"
         raise UsageError(f"base_url must look like https://host/v1, got {public_url(url)!r}{missing}")
     path = parts.path.rstrip("/") or provider.base_url_path

@@ -122,14 +122,6 @@ def test_a_url_that_does_not_speak_mcp(backend: str) -> None:
 
 
 @both_loops
-def test_a_text_that_is_not_a_url(backend: str) -> None:
-    async def test() -> None:
-        assert "no MCP session with localhost: " in await refused(McpServer.http("localhost"))
-
-    run(backend, test)
-
-
-@both_loops
 def test_entering_can_be_cancelled(backend: str) -> None:
     async def test() -> None:
         before = children()
@@ -150,6 +142,11 @@ def test_entering_can_be_cancelled(backend: str) -> None:
     [
         (lambda: McpServer.stdio("server --port 1", "--verbose"), "args a list of str"),
         (lambda: McpServer.stdio("server", [1]), "args a list of str"),  # type: ignore[list-item]
+        (lambda: McpServer.stdio("server", 5), "args a list of str"),  # type: ignore[arg-type]
+        (lambda: McpServer.stdio(""), "command must be a str"),
+        (lambda: McpServer.http(None), "url must begin with http:// or https:// and name a host, got NoneType"),  # type: ignore[arg-type]
+        (lambda: McpServer.http("localhost:8000/mcp"), "got 'localhost:8000/mcp'"),
+        (lambda: McpServer.http(f"ftp://user:{NOT_SHOWN}@host/"), "got 'ftp://host/'"),
         (lambda: McpServer.stdio("server", env={"KEY": 1}), r"env\['KEY'\] must be a str, got int"),  # type: ignore[dict-item]
         (
             lambda: McpServer.stdio("server", prefix="git:"),

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import attrs
 
-from ...client._address import check_headers
+from ...client._address import check_headers, check_http_url
 from ...client.transport._errors import public_url
 from ...exceptions import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from os import PathLike
     from typing import TextIO
 
@@ -46,8 +47,9 @@ class Stdio:
 
     def __attrs_post_init__(self) -> None:
         """Check the settings here, because later errors would quote the values."""
-        texts: list[object] = [self.command, *self.args]
-        if isinstance(self.args, str) or not all(isinstance(text, str) for text in texts):
+        args: Any = self.args
+        texts: list[object] = [self.command, *args] if isinstance(args, Sequence) else [None]
+        if isinstance(args, str) or not self.command or not all(isinstance(text, str) for text in texts):
             raise UsageError('command must be a str and args a list of str: "python", ["server.py"]')
         for name, value in dict[str, object](self.env).items():
             if not isinstance(value, str):
@@ -80,6 +82,7 @@ class HTTP:
 
     def __attrs_post_init__(self) -> None:
         """Check what the SDK does not check."""
+        check_http_url("url", self.url)
         check_headers(self.headers)
         if self.auth is not None and not _is_httpx2s(self.auth, "Auth"):
             raise UsageError(f"auth must be an httpx2.Auth, which the MCP SDK uses, got {_kind(self.auth)}")
