@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 import httpx
 import pytest
+from tests.redis_server import RedisServer, needs_redis
 from tests.support import PATIENCE
 
 from responses_proto.codec import loads
@@ -260,6 +261,28 @@ def test_serve_keeps_responses_in_a_file(tmp_path: Path) -> None:
         body = {"model": "scripted", "input": "What is my name?", "previous_response_id": first}
         answer = httpx.post(f"{url}/responses", json=body, timeout=PATIENCE)
     assert loads(answer.content, Response).output_text == "You said: My name is Ada."
+
+
+def test_serve_shares_a_file_if_all_servers_say_so(tmp_path: Path) -> None:
+    store = ("--store", str(tmp_path / "responses.db"))
+    with served(*store, "--shared") as (_, one), served(*store, "--shared") as (_, other):
+        first = httpx.post(f"{one}/responses", json={"model": "scripted", "input": "x"}, timeout=PATIENCE).json()["id"]
+        assert httpx.get(f"{other}/responses/{first}", timeout=PATIENCE).json()["id"] == first
+        assert "shared" in error_line(command("serve", "--port", "0", *store), 2)
+    with served(*store):
+        line = error_line(command("serve", "--port", "0", *store, "--shared"), 2)
+        assert "in use by another server" in line
+        assert "shared=True" not in line
+
+
+@needs_redis
+def test_serve_keeps_responses_in_redis() -> None:
+    with RedisServer() as redis:
+        with served("--store", redis.url) as (_, url):
+            body = {"model": "scripted", "input": "My name is Ada."}
+            first = httpx.post(f"{url}/responses", json=body, timeout=PATIENCE).json()["id"]
+        with served("--store", redis.url) as (_, url):
+            assert httpx.get(f"{url}/responses/{first}", timeout=PATIENCE).json()["id"] == first
 
 
 def test_serve_answers_with_a_script(tmp_path: Path) -> None:

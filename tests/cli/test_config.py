@@ -29,6 +29,7 @@ ALL = """
 host = "0.0.0.0"
 port = 9000
 store = "responses.db"
+shared = true
 api_key = ["one", "two"]
 allow_host = ["api.example"]
 allow_origin = ["https://app.example"]
@@ -169,6 +170,8 @@ def test_several_upstreams_need_names(given: list[str], words: str) -> None:
         (["--allow-mcp", "x"], "--allow-mcp needs an upstream"),
         (["--drop-tool", "web_search"], "--drop-tool needs an upstream"),
         (["--upstream", "http://a/v1", "--drop-tool", "function"], "'function' cannot be left out"),
+        (["--shared"], "--shared needs a store that others can open, too: --store FILE"),
+        (["--store", "redis://127.0.0.1:port"], "not a URL of Redis"),
         (["--forward-key"], "--forward-key needs an upstream"),
         (["--config", "nowhere.toml"], "cannot read nowhere.toml: No such file"),
         (["--upstream", "http://a/v1", "--delay", "1"], "--delay are for the scripted model"),

@@ -146,7 +146,8 @@ def serve(  # noqa: PLR0917 - the options of a command
         typer.Option("--port", help="Port to listen on; 0 chooses a free one. Default: 8000.", min=0, max=65535),
     ] = None,
     store: Annotated[
-        str | None, typer.Option("--store", help="SQLite file to keep responses in. Default: in memory.")
+        str | None,
+        typer.Option("--store", help="SQLite file, or redis:// URL, to keep responses in. Default: in memory."),
     ] = None,
     api_key: Annotated[
         list[str] | None, typer.Option("--api-key", help="Accept only this key (repeatable). Default: any key.")
@@ -199,6 +200,9 @@ def serve(  # noqa: PLR0917 - the options of a command
         typer.Option("--drain", help="Seconds that open requests have to end when the server is stopped.", min=0),
     ] = None,
     *,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Share the SQLite file with other servers on this machine.")
+    ] = False,
     forward_key: Annotated[
         bool,
         typer.Option(
@@ -217,6 +221,7 @@ def serve(  # noqa: PLR0917 - the options of a command
         host=host,
         port=port,
         store=store,
+        shared=shared or None,
         api_key=api_key or None,
         allow_host=allow_host or None,
         allow_origin=allow_origin or None,

@@ -43,6 +43,10 @@ def _is_number(value: object) -> bool:
     return type(value) in (int, float)
 
 
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
 def _are_texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) for one in cast("list[object]", value))
 
@@ -54,6 +58,7 @@ def _is_table(value: object) -> bool:
 _TEXT: Final = ("a string", _is_text)
 _INTEGER: Final = ("an integer", _is_integer)
 _NUMBER: Final = ("a number", _is_number)
+_FLAG: Final = ("true or false", _is_flag)
 _TEXTS: Final = ("a list of strings", _are_texts)
 _TABLE: Final = ("a table", _is_table)
 
@@ -61,6 +66,7 @@ SETTINGS: Final[Mapping[str, tuple[str, _Check]]] = {
     "host": _TEXT,
     "port": _INTEGER,
     "store": _TEXT,
+    "shared": _FLAG,
     "api_key": _TEXTS,
     "allow_host": _TEXTS,
     "allow_origin": _TEXTS,
@@ -104,6 +110,7 @@ class ServeSettings:
     host: str | None = None
     port: int | None = None
     store: str | None = None
+    shared: bool | None = None
     api_key: Sequence[str] | None = attrs.field(default=None, repr=False)
     allow_host: Sequence[str] | None = None
     allow_origin: Sequence[str] | None = None
@@ -171,6 +178,8 @@ def settings_of(
     """
     settings = given if config is None else given.over(read_settings(config))
     settings = _with_upstreams(settings, upstreams, forward_key=forward_key)
+    if settings.shared and not settings.store:
+        raise UsageError("--shared needs a store that others can open, too: --store FILE")
     if settings.allow_mcp and not settings.upstreams:
         raise UsageError("--allow-mcp needs an upstream: the scripted model simulates MCP servers")
     if settings.drop_tool and not settings.upstreams:

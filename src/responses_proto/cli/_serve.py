@@ -13,7 +13,7 @@ from ..scripted.model import MODEL, Scripted
 from ..scripted.script import ScriptRules
 from ..server._access import log_to_stderr
 from ..server.app import ResponsesApp
-from ..server.stores import SQLiteStore
+from ..server.stores import RedisStore, SQLiteStore
 from ..server.uvicorn import listen, url_of
 from ..server.uvicorn import serve as serve_app
 from ._config import make_bridge
@@ -24,9 +24,11 @@ from ._ui import with_page
 if TYPE_CHECKING:
     from types import FrameType
 
+    from ..server.stores import Store
     from ._config import ServeSettings
 
 _DELAY: Final = 0.02  # seconds between two words of the scripted model
+_REDIS: Final = ("redis://", "rediss://", "unix://")
 _LOG_FORMATS: Final = ("text", "json")
 
 
@@ -38,7 +40,7 @@ def serve_with(settings: ServeSettings, *, ui: bool = False) -> None:
     except OSError as error:
         raise CommandError(f"cannot read {settings.script}: {error.strerror or error}", status=WRONG_USAGE) from error
     except UsageError as error:
-        raise CommandError(str(error), status=WRONG_USAGE) from error
+        raise CommandError(str(error).replace("shared=True", "--shared"), status=WRONG_USAGE) from error
     try:
         listener = listen(host, port)
     except OSError as error:
@@ -77,12 +79,20 @@ def _application(settings: ServeSettings) -> ResponsesApp:
         delay = _DELAY if settings.delay is None else settings.delay
         handler = {"handler": Scripted(delay=delay, script=rules), "models": [MODEL]}
     return ResponsesApp(
-        store=SQLiteStore(settings.store) if settings.store else None,
+        store=_store(settings),
         keys=settings.api_key or None,
         allow_hosts=settings.allow_host,
         allow_origins=settings.allow_origin,
         **handler,
     )
+
+
+def _store(settings: ServeSettings) -> Store | None:
+    if not settings.store:
+        return None
+    if settings.store.startswith(_REDIS):
+        return RedisStore(settings.store)
+    return SQLiteStore(settings.store, shared=bool(settings.shared))
 
 
 def _models(settings: ServeSettings) -> str:
