@@ -1,4 +1,4 @@
-"""Speed over a loopback socket: one event per packet, bursts, and a thousand streams at once, beside clients that read the same bytes."""
+"""Speed over a loopback socket: one event per packet, bursts, short streams, and a thousand at once, beside clients that read the same bytes."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ __all__ = ["run"]
 
 _DELTAS: Final = 1_000
 _BURST_DELTAS: Final = 5_000
+_SHORT_AT_ONCE: Final = 100
+_SHORT_EACH: Final = 4
+_SHORT_DELTAS: Final = 10
 _MANY: Final = 1_000
 _MANY_DELTAS: Final = 16
 _REQUEST: Final = {"model": "bench", "input": "", "stream": True}
@@ -132,6 +135,29 @@ async def burst(report: Report, rounds: int) -> None:
     report.ratio("burst: openai / us", taken.ratios("openai", "responses_proto"), at_least=10, goal=20)
 
 
+async def short(report: Report, rounds: int) -> None:
+    """Measure short streams, a hundred at a time: most of the work is to begin and to end them."""
+
+    def all_of(read: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        async def some() -> None:
+            for _ in range(_SHORT_EACH):
+                await read()
+
+        async def every() -> None:
+            await asyncio.gather(*(some() for _ in range(_SHORT_AT_ONCE)))
+
+        return every
+
+    with served(_SHORT_DELTAS) as origin:
+        async with Clients(f"{origin}/paced", _SHORT_DELTAS) as c:
+            works = {name: all_of(work) for name, work in c.works().items()}
+            taken = await alternate_async(works, max(1, rounds // 2))
+    events = _SHORT_AT_ONCE * _SHORT_EACH * len(frames(_SHORT_DELTAS))
+    report.times(f"short streams, {_SHORT_AT_ONCE} at a time", taken, events)
+    report.ratio("short: openai / us", taken.ratios("openai", "responses_proto"), at_least=2.5, goal=5)
+    report.ratio("short: us / httpx alone", taken.ratios("responses_proto", "httpx alone"), goal=0.5)
+
+
 async def many(report: Report, rounds: int) -> None:
     """Measure a thousand streams at once, each with an event every half second, from when all have begun to the end of the last."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -171,4 +197,5 @@ def run(report: Report, rounds: int) -> None:
     """Measure all of this module."""
     asyncio.run(paced(report, rounds))
     asyncio.run(burst(report, rounds))
+    asyncio.run(short(report, rounds))
     asyncio.run(many(report, max(1, rounds // 3)))

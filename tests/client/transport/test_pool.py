@@ -5,25 +5,28 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 import anyio
 import h11
 import httpcore
+import httpx
 import pytest
 import trustme
 from anyio.streams.tls import TLSListener
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.streams import frame, plain, wire
-from tests.support import both_loops, run
+from tests.support import PATIENCE, both_loops, run
 
 from responses_proto import ResponsesClient, RetryPolicy
-from responses_proto.client.transport._pool import ChunkDecoder, EventConnection
+from responses_proto.client.transport._pool import ChunkDecoder, EventConnection, PoolTransport
 from responses_proto.exceptions import ConnectError
 from responses_proto.testing import Answer, FakeServer, Fault, ServerExchange
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from pathlib import Path
 
     from anyio.streams.tls import TLSStream
@@ -268,5 +271,174 @@ def test_a_proxy_named_by_the_environment_is_used(backend: str, monkeypatch: pyt
             with pytest.raises(ConnectError, match="refused"):
                 await client.create(model="m", input="x")
             assert server.requests == []
+
+    run(backend, test)
+
+
+# ---- which connections are kept and used again
+
+
+class Counted:
+    """A server whose connections are numbered: each answers with its number. It can be told to close a connection after an answer."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.opened = 0
+        self.open: set[int] = set()
+        self.changed = anyio.Event()
+        self.waited_for = anyio.Event()
+        """Set when a request came that gets no answer."""
+
+    async def _answer(self, stream: anyio.abc.SocketStream) -> None:
+        number, self.opened = self.opened, self.opened + 1
+        self.open.add(number)
+        try:
+            async with stream:
+                while True:
+                    asked = await stream.receive()
+                    if asked.startswith(b"GET /never"):
+                        self.waited_for.set()
+                        await stream.receive()
+                    await stream.send(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\n%d" % number)
+                    if asked.startswith(b"GET /last"):
+                        break
+        except (anyio.EndOfStream, anyio.BrokenResourceError):
+            pass
+        finally:
+            self.open.discard(number)
+            self.changed.set()
+            self.changed = anyio.Event()
+
+    async def until(self, *numbers: int) -> None:
+        """Wait until exactly these connections are open."""
+        with anyio.fail_after(PATIENCE):
+            while self.open != set(numbers):
+                await self.changed.wait()
+
+    @asynccontextmanager
+    async def serve(self) -> AsyncGenerator[Counted]:
+        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+        self.url = f"http://127.0.0.1:{listener.extra(anyio.abc.SocketAttribute.local_port)}"  # noqa: S610 - anyio's, not Django's
+        async with listener, anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, self._answer)
+            yield self
+            tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def pooled(keepalive: int = 10, expiry: float = 60) -> AsyncGenerator[httpx.AsyncClient]:
+    transport = PoolTransport(ssl_context=ssl.create_default_context(), keepalive=keepalive, keepalive_expiry=expiry)
+    async with httpx.AsyncClient(transport=transport, timeout=PATIENCE) as client:
+        yield client
+
+
+async def answered(client: httpx.AsyncClient, url: str) -> int:
+    """Return the number of the connection that answered."""
+    return int((await client.get(url)).text)
+
+
+@asynccontextmanager
+async def at_once(client: httpx.AsyncClient, url: str, number: int) -> AsyncGenerator[None]:
+    """Have this many connections busy inside the block. Their answers are read when it is left, the first one first."""
+    requests = [client.build_request("GET", url) for _ in range(number)]
+    responses = [await client.send(request, stream=True) for request in requests]
+    yield
+    for response in responses:
+        await response.aread()
+
+
+@both_loops
+def test_the_connection_that_was_used_last_is_used_next(backend: str) -> None:
+    async def test() -> None:
+        async with Counted().serve() as server, pooled() as client:
+            async with at_once(client, server.url, 3):
+                assert server.opened == 3
+            assert [await answered(client, server.url) for _ in range(3)] == [2, 2, 2]
+            async with at_once(client, server.url, 2):
+                assert server.opened == 3
+            assert await answered(client, server.url) == 1
+
+    run(backend, test)
+
+
+@both_loops
+@pytest.mark.parametrize("keepalive", [0, 1, 2])
+def test_more_idle_connections_than_are_kept_are_closed_the_oldest_first(backend: str, keepalive: int) -> None:
+    async def test() -> None:
+        async with Counted().serve() as server, pooled(keepalive) as client:
+            async with at_once(client, server.url, 4):
+                await server.until(0, 1, 2, 3)
+            await server.until(*range(4 - keepalive, 4))
+            assert await answered(client, server.url) == (3 if keepalive else 4)
+
+    run(backend, test)
+
+
+@both_loops
+def test_idle_connections_expire(backend: str) -> None:
+    async def test() -> None:
+        async with Counted().serve() as server, pooled(expiry=0) as client:
+            async with at_once(client, server.url, 3):
+                pass
+            assert await answered(client, server.url) == 3
+            await server.until()
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_connection_that_the_server_closed_is_not_used_again(backend: str) -> None:
+    async def test() -> None:
+        async with Counted().serve() as server, pooled() as client:
+            async with at_once(client, server.url, 2):
+                pass
+            assert await answered(client, f"{server.url}/last") == 1
+            await server.until(0)
+            assert await answered(client, server.url) == 0
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_connection_is_used_for_its_own_server_only(backend: str) -> None:
+    async def test() -> None:
+        async with Counted().serve() as one, Counted().serve() as other, pooled() as client:
+            for _ in range(2):
+                assert await answered(client, one.url) == 0
+                async with at_once(client, other.url, 2):
+                    pass
+            assert (one.opened, other.opened) == (1, 2)
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_request_that_is_cancelled_leaves_no_connection(backend: str) -> None:
+    async def test() -> None:
+        async with Counted().serve() as server, pooled() as client:
+            assert await answered(client, server.url) == 0
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(client.get, f"{server.url}/never")
+                await server.waited_for.wait()
+                tasks.cancel_scope.cancel()
+            await server.until()
+            assert await answered(client, server.url) == 1
+
+    run(backend, test)
+
+
+@both_loops
+def test_closing_ends_idle_and_busy_connections(backend: str) -> None:
+    async def test() -> None:
+        async with Counted().serve() as server:
+            async with pooled() as client:
+                async with at_once(client, server.url, 2):
+                    pass
+                busy = [await client.send(client.build_request("GET", server.url), stream=True) for _ in range(2)]
+                assert await answered(client, server.url) == 2
+            await server.until()
+            for response in busy:
+                await response.aclose()
+            assert server.opened == 3
 
     run(backend, test)
