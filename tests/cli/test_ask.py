@@ -73,6 +73,17 @@ class Terminal:
         shown, _, self._unread = self._unread.partition(text)
         return shown + text
 
+    def interrupt_until(self, text: str) -> None:
+        """Interrupt until the terminal shows this text: readline loses a signal that comes just when the prompt is drawn."""
+        end = time.monotonic() + PATIENCE
+        self.process.send_signal(signal.SIGINT)
+        while text not in self._unread and time.monotonic() < end:
+            if select.select([self._ours], [], [], 1)[0]:
+                self._unread += os.read(self._ours, 65536).decode()
+            else:
+                self.process.send_signal(signal.SIGINT)
+        self.wait_for(text)
+
     def close(self) -> None:
         self.process.kill()
         self.process.wait()
@@ -163,8 +174,7 @@ def test_an_interruption_stops_the_answer_and_not_the_chat(url: str) -> None:
         terminal.process.send_signal(signal.SIGINT)
         assert "ten" not in terminal.wait_for("[stopped]")
         terminal.wait_for("> ")
-        terminal.process.send_signal(signal.SIGINT)  # at the prompt, it discards the line
-        terminal.wait_for("> ")
+        terminal.interrupt_until("> ")  # at the prompt, it discards the line
         terminal.type("What did I say?\n")
         terminal.wait_for("You said: one two")
         terminal.wait_for("> ")

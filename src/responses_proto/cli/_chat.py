@@ -13,6 +13,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any, Final, Self
 
+import anyio
 from anyio.from_thread import start_blocking_portal
 
 from ..exceptions import ResponsesProtoError
@@ -24,6 +25,9 @@ from ._output import Format, StreamPrinter, write
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
     from types import FrameType
+
+    from anyio.abc import TaskStatus
+    from anyio.from_thread import BlockingPortal
 
     from ..client.client import ResponsesClient
     from ..models.items import Item
@@ -71,23 +75,29 @@ class Chat:
                 elif line == "/help":
                     sys.stderr.write(_HELP)
                 elif line:
-                    self._wait(portal.start_task_soon(self._answer, line), interruptions)
+                    self._wait(portal, line, interruptions)
         if interactive:
             write("\n")
 
-    def _wait(self, answer: concurrent.futures.Future[None], interruptions: _Interruptions) -> None:
+    def _wait(self, portal: BlockingPortal, question: str, interruptions: _Interruptions) -> None:
         """Wait for an answer. An interruption cancels it, and what arrived is kept."""
+        answer, scope = portal.start_task(self._answer_in_scope, question)
         while not answer.done():
             if interruptions.noted:
                 interruptions.noted = False
-                answer.cancel()
-                sys.stderr.write("[stopped]\n")
-                return
+                portal.call(scope.cancel)
             concurrent.futures.wait([answer], timeout=_POLL)
         try:
             answer.result()
         except ResponsesProtoError as error:
             print_error(describe(error))
+        if scope.cancelled_caught:
+            sys.stderr.write("[stopped]\n")
+
+    async def _answer_in_scope(self, question: str, *, task_status: TaskStatus[anyio.CancelScope]) -> None:
+        with anyio.CancelScope() as scope:
+            task_status.started(scope)
+            await self._answer(question)
 
     async def _answer(self, question: str) -> None:
         asked: list[Item] = [*self._items, Message(role="user", content=question)]
