@@ -181,6 +181,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
                 await connection.aclose()
 
     async def aclose(self) -> None:
+        self._keepalive = 0  # of a connection that a request opens just now, nothing is kept either
         self._idle.clear()
         while self._connections:
             await self._discard(next(iter(self._connections)))
