@@ -104,9 +104,8 @@ class PoolTransport(httpx.AsyncBaseTransport):
         self._keepalive_expiry = keepalive_expiry
         self._backend = _Backend()
         self._connections: set[httpcore.AsyncHTTPConnection] = set()
-        self._idle: deque[tuple[httpcore.Origin, httpcore.AsyncHTTPConnection]] = (
-            deque()
-        )  # the one used last is the last one
+        # With the origin of each. The one that was used last is the last one.
+        self._idle: deque[tuple[httpcore.Origin, httpcore.AsyncHTTPConnection]] = deque()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
