@@ -9,7 +9,9 @@ import anyio
 import attrs
 import httpx
 import pytest
-from tests.support import both_loops, run
+import trio
+import trio.testing
+from tests.support import PATIENCE, both_loops, run
 from tests.testing.conformance.test_streams import BROKEN
 
 from responses_proto.exceptions import UsageError
@@ -535,7 +537,7 @@ def test_a_wrong_key_is_one_finding(status: int) -> None:
         (Answer.body(b"data: \xff[\n\ndata: 5\n\n", content_type="text/event-stream"), "HTTP 200, data:"),
         (Answer.body(b"", content_type=None), "HTTP 200, no body"),
         (Answer.json({"detail": "Not Found"}, 404), "HTTP 404, Not Found"),
-        (Answer.error(429, "Too fast."), "HTTP 429, Too fast."),
+        (Answer.error(429, "No money.", code="insufficient_quota"), "HTTP 429, No money."),
         (Answer.error(503, "Away."), "HTTP 503, Away."),
         (Answer.error(400, "No such model.", param="model"), "HTTP 400, No such model."),
         (Answer.redirect("https://other.invalid/v1"), "HTTP 307, a redirect to https://other.invalid/v1"),
@@ -551,6 +553,57 @@ def test_an_address_that_is_no_responses_api_is_one_finding(answer: Answer, told
         assert len(server.requests) == 1
 
     run("asyncio", test)
+
+
+class Limited(Spoilt):
+    """A server that refuses some requests, the first one among them, because there are too many."""
+
+    def __init__(self, refused: Callable[[int], bool], **headers: str) -> None:
+        super().__init__()
+        self._refused = refused
+        self._headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self._asked = -1
+
+    async def _answer(self, peer: ServerExchange) -> Answer:
+        self._asked += 1
+        if self._refused(self._asked):
+            return Answer.error(429, "Too fast.", headers=self._headers)
+        return await super()._answer(peer)
+
+
+@both_loops
+def test_a_rate_limit_is_waited_for_and_is_no_finding(backend: str) -> None:
+    async def test() -> None:
+        async with Limited(lambda number: number % 3 != 2, retry_after="0.01") as server:
+            report = await checked(server, *SERVER_RULES, deadline=PATIENCE)
+        assert report.ok, str(report)
+        assert not [check for check in report.checks if "429" in check.detail]
+
+    run(backend, test)
+
+
+def test_a_rate_limit_that_lasts_skips_what_it_hits() -> None:
+    async def test() -> None:
+        async with Limited(lambda number: number > 2, retry_after="3600") as server:
+            report = await checked(server)
+        assert report.ok, str(report)
+        assert {check.status for check in report.checks} == {"passed", "skipped"}
+        skipped = [check.detail for check in report.checks if check.status == "skipped"]
+        assert "not checked: the server takes no more requests for now (HTTP 429, Too fast.)" in skipped
+
+    run("asyncio", test)
+
+
+def test_the_deadline_does_not_count_the_waiting_for_a_rate_limit() -> None:
+    async def test() -> None:
+        async with Limited(lambda number: number < 4, retry_after="20") as server:
+            report = await checked(server, "create", deadline=30)
+        assert report.ok, str(report)
+        assert trio.current_time() - begin >= 4 * 20
+
+    clock = trio.testing.MockClock(autojump_threshold=0.01)
+    begin = clock.current_time()
+    trio.run(test, clock=clock)
 
 
 def test_a_key_that_a_server_repeats_is_not_in_the_report() -> None:

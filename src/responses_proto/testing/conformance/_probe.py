@@ -16,6 +16,7 @@ import attrs
 
 from ...client._address import endpoint_url
 from ...client._secrets import redact
+from ...client.retry import RetryAfter, RetryPolicy
 from ...client.transport._exchange import shut
 from ...client.transport.base import WireRequest
 from ...codec import default_converter, dumps, load, make_converter
@@ -54,8 +55,9 @@ _REFUSED: Final = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY}
 )  # 400 is documented; some frameworks answer 422
 _UNAUTHORIZED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+_TOO_MANY: Final = HTTPStatus.TOO_MANY_REQUESTS
 _UNAVAILABLE: Final = NOT_OFFERED | {
-    HTTPStatus.TOO_MANY_REQUESTS,
+    _TOO_MANY,
     HTTPStatus.BAD_GATEWAY,
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
@@ -64,6 +66,7 @@ _UNAVAILABLE: Final = NOT_OFFERED | {
 _REDIRECTION: Final = 3  # the first digit of such a status
 _MAX_BODY: Final = 64 * 1024 * 1024
 _DRAIN: Final = 0.5  # seconds to wait for data after [DONE]
+_PATIENT: Final = RetryPolicy(attempts=5)  # with a rate limit
 _DONE: Final = b"data: [DONE]"
 _EXCERPT: Final = 120  # characters of the body in a detail
 _MAX_TOKENS: Final = 1024  # of an answer, so that a talkative model ends
@@ -223,6 +226,8 @@ class Probe:
         """Whether the server has answered any request, so that it is there."""
         self.model = model
         """The model that requests name."""
+        self.scope: anyio.CancelScope = anyio.CancelScope()
+        """The scope of the check, with its deadline, which does not count the waiting for a rate limit."""
         self.check: str = ""
         """The rule that is being checked."""
         self.last_request: str = ""
@@ -235,10 +240,28 @@ class Probe:
         content: JSONDict | bytes | None = None,
         params: Mapping[str, str | int] | None = None,
     ) -> ProbeReply:
-        """Send a request and read the whole reply.
+        """Send a request and read the whole reply. If the server has had too many (429), wait as it says, and send it again.
 
-        ``path``: the segments of the path below the base URL. ``content``: an object, or bytes to send unchanged.
+        ``path``: the segments of the path below the base URL. ``content``: an object, or bytes to send unchanged. Skips the check if
+        there still are too many requests, except for the first, whose reply is returned.
         """
+        attempt, paused = 1, 0.0
+        while (reply := await self._request(method, *path, content=content, params=params)).status == _TOO_MANY:
+            error = api_error(reply.status, reply.headers, reply.body)
+            decision = _PATIENT.decide(error, attempt=attempt, method=method, paused=paused)
+            if not isinstance(decision, RetryAfter):
+                if self._basic is not None:
+                    raise Skipped(f"not checked: the server takes no more requests for now ({reply})")
+                break
+            attempt += 1
+            paused += decision.delay
+            self.scope.deadline += decision.delay
+            await anyio.sleep(decision.delay)
+        return reply
+
+    async def _request(
+        self, method: str, *path: str, content: JSONDict | bytes | None, params: Mapping[str, str | int] | None
+    ) -> ProbeReply:
         self.last_request = f"{method} /{'/'.join(path)}"
         streaming = isinstance(content, dict) and content.get("stream") is True
         streaming = streaming or (params or {}).get("stream") == "true"
@@ -260,6 +283,8 @@ class Probe:
         # A piece may have the beginning of the key, and the next one its end.
         body = self._redacted(b"".join(piece for _, piece in pieces))
         whole = ProbeReply(reply.status, reply.headers, body, self)
+        if reply.status == _TOO_MANY:
+            return whole
         if streaming and method == "POST" and len(whole.body) <= _KEPT:
             self.recordings.append(Recording(self.check, tuple(pieces)))
         elif reply.status == HTTPStatus.OK and is_json(media_type(reply.headers)):

@@ -121,7 +121,7 @@ async def check_server(
     ``profile``: the specification that the server is to follow: ``openresponses`` requires 31 fields of a response, ``openai`` 14.
     ``only``: the ids of the rules to check; all by default.
     ``ignore``: ids of rules to leave out, both checks and rules of streams.
-    ``deadline``: seconds after which a check fails.
+    ``deadline``: seconds after which a check fails, without those that it waits because the server had too many requests (429).
     ``http_client``: as for ``ResponsesClient``.
     ``on_check``: called with each result as it is known.
 
@@ -198,7 +198,7 @@ async def _blocked(probe: Probe, deadline: float) -> Check | None:
     """Return the failure because of which nothing can be checked; ``None`` if there is none."""
     rule, detail = "unreachable", f"no answer after {deadline:g} seconds"
     try:
-        with anyio.move_on_after(deadline):
+        with anyio.move_on_after(deadline) as probe.scope:
             reply = await probe.basic()
             if reply.blocks is None:
                 return None
@@ -217,7 +217,7 @@ async def _run_check(probe: Probe, rule: str, deadline: float) -> Check:
     status: CheckStatus = "failed"
     detail = f"not finished after {deadline:g} seconds"
     try:
-        with anyio.move_on_after(deadline):
+        with anyio.move_on_after(deadline) as probe.scope:
             await CHECKS[rule].run(probe)
             return Check(rule=rule, status="passed", request=probe.last_request)
     except Skipped as skipped:
