@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 import pytest
@@ -195,6 +195,19 @@ class _RepeatsSignals(SQLiteStore):
         return asked
 
 
+class _IsWrongOnce(SQLiteStore):
+    """Is right whenever Hypothesis tries the same steps again."""
+
+    was_wrong: ClassVar = False
+
+    async def renew(self, owner: str, seconds: float) -> list[str]:
+        renewed = await super().renew(owner, seconds)
+        if renewed and not self.was_wrong:
+            _IsWrongOnce.was_wrong = True
+            return []
+        return renewed
+
+
 class _AnswersARequestTwice(SQLiteStore):
     async def remember(self, digest: str, response_id: str, *, instead_of: str | None = None) -> str:
         await super().remember(digest, response_id, instead_of=instead_of)
@@ -216,6 +229,7 @@ FAULTS: list[type[SQLiteStore]] = [
     _HasNoFenceForEvents,
     _NeverLetsALeaseEnd,
     _RenewsWhatIsLost,
+    _IsWrongOnce,
     _HasNoOrphans,
     _DoesNotWakeUp,
     _WatchesFromTheStart,

@@ -22,7 +22,7 @@ import attrs
 from anyio.from_thread import start_blocking_portal
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.errors import FlakyFailure
+from hypothesis.errors import Flaky, FlakyFailure
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
@@ -45,7 +45,7 @@ from ..server.stores import HistoryLink, StoredResponse, WireEvent
 from ..server.stores._base import as_shared
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from anyio.from_thread import BlockingPortal
 
@@ -91,10 +91,20 @@ def check_store(
             for machine in (_StoreMachine, _ServiceMachine):
                 # Hypothesis only calls it.
                 run_state_machine_as_test(cast("Any", functools.partial(machine, opened)), settings=chosen)
-        except FlakyFailure as flaky:  # a race: it did not go the same way again
-            raise next((one for one in flaky.exceptions if isinstance(one, AssertionError)), flaky) from flaky
+        except Flaky as flaky:  # a race: it did not go the same way again
+            raise next((one for one in _seen_before(flaky) if isinstance(one, AssertionError)), flaky) from flaky
         finally:
             opened.close()
+
+
+def _seen_before(flaky: Flaky) -> Iterator[BaseException]:
+    """Yield what went wrong before Hypothesis noticed that it does not go wrong again, or not in the same way."""
+    if isinstance(flaky, FlakyFailure):
+        yield from flaky.exceptions
+    error = flaky.__context__
+    while error is not None:
+        yield error
+        error = error.__context__
 
 
 def _default_settings() -> settings:
