@@ -47,6 +47,8 @@ def error_of(status: int | None, body: object, headers: dict[str, str] | None = 
         ({"code": "invalid-argument", "error": "Model not found"}, "Model not found", "invalid-argument", None, None),
         # llama-stack, FastAPI
         ({"detail": "Not Found"}, "Not Found", None, None, None),
+        # MiniMax, with status 200
+        ({"base_resp": {"status_code": 1008, "status_msg": "No credit."}}, "No credit.", None, None, None),
         ({"detail": [{"loc": ["body", "input"], "msg": "Field required", "type": "missing"}]},
          "input: Field required", None, "missing", "input"),
         ({"error": {"detail": {"errors": [{"loc": ["body", "input", 0], "msg": "bad", "type": "t"}]}}},

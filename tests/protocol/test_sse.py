@@ -347,6 +347,7 @@ def test_anything_else_is_no_event_stream(body: bytes) -> None:
         (b'{"a": 1}', b'{"a": 1}'),
         (b'{"a": 1}\n\ndata: [DONE]\n\n', b'{"a": 1}'),
         (b'{"a": 1}data:[DONE]', b'{"a": 1}'),
+        (b'{"a": 1}\ndata: "[DONE]"\n\n', b'{"a": 1}'),
         (b'{"a": 1}\r\nevent: done\r\ndata: [DONE]', b'{"a": 1}'),
         (b"[1]\n: bye\ndata: [DONE]", b"[1]"),
         (b'{"a": "data: [DONE]"}', b'{"a": "data: [DONE]"}'),

@@ -301,7 +301,7 @@ def test_an_unfinished_last_frame_is_read_if_it_can_be() -> None:
     assert codes(stream) == {"dropped-frame": 1, "no-terminal": 1}
 
 
-@pytest.mark.parametrize("rest", [b"data: [DONE]", b"data:[DONE]\n", b"data: [DONE] \r"])
+@pytest.mark.parametrize("rest", [b"data: [DONE]", b"data:[DONE]\n", b"data: [DONE] \r", b'data: "[DONE]"'])
 def test_an_unfinished_done_is_a_done(rest: bytes) -> None:
     _, stream = feed([wire(plain()[:3]) + rest])
     assert codes(stream) == {"no-terminal": 1}
@@ -401,7 +401,7 @@ def test_words_are_a_body_when_they_have_ended(body: bytes) -> None:
         assert feed([begun])[1].body is None
 
 
-@pytest.mark.parametrize("done", [b"", b"data: [DONE]\n\n"])
+@pytest.mark.parametrize("done", [b"", b"data: [DONE]\n\n", b'data: "[DONE]"\n\n'])
 @pytest.mark.parametrize("left_out", [(), ("object",)])
 def test_a_response_as_the_only_frame_is_a_response(left_out: tuple[str, ...], done: bytes) -> None:
     whole = without(saying("Hello"), *left_out)

@@ -180,6 +180,7 @@ def test_a_response_that_an_earlier_process_lost_is_told_when_that_is_found(back
     "wrong",
     [
         lambda: WebhookEndpoint("ftp://x", SECRET),
+        lambda: WebhookEndpoint("https://:443/hooks", SECRET),
         lambda: WebhookEndpoint("https://x", "hunter2"),
         lambda: WebhookEndpoint("https://x", b""),
     ],

@@ -269,11 +269,9 @@ _BARE_ERRORS: Final = ("message", "msg", "detail", "errors", "error_message")
 
 def error_in(chunk: _Wire, choice: _Wire, event: str = "") -> Any:
     """Return the error that a chunk is or has, to be read by ``api_error_from``; ``None`` if there is none."""
-    if chunk.get("error"):
+    # `base_resp` is MiniMax's, in each chunk; its code 0 is success.
+    if chunk.get("error") or mapping(chunk.get("base_resp")).get("status_code"):
         return dict(chunk)
-    state = mapping(chunk.get("base_resp"))  # of MiniMax; 0 is success
-    if state.get("status_code"):
-        return {"error": {"message": state.get("status_msg"), "code": str(state["status_code"])}}
     if choice.get("error"):
         return {"error": choice["error"]}
     if event == "error" or chunk.get("object") == "error" or chunk.get("type") == "error":

@@ -28,7 +28,7 @@ from ..limits import Limits
 from ..models.items import ImageGenerationCall
 from ..protocol._requests import weight_of
 from ..protocol.api_errors import api_error_from, readable
-from ..protocol.sse import SSEDecoder, begins_as_events, without_end_marker
+from ..protocol.sse import SSEDecoder, begins_as_events, is_end_marker, without_end_marker
 from ..typing import UNSET
 from ._calls import CallTable, says_something
 from ._facts import (
@@ -251,7 +251,7 @@ class ChatDecoder:
 
     def _receive_frame(self, frame: Frame) -> None:
         data = frame.data.strip()
-        if data in (b"[DONE]", b'"[DONE]"'):
+        if is_end_marker(data):
             self._finish(whole=True)
             return
         if not data:

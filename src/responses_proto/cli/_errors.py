@@ -53,8 +53,8 @@ _ADVICE: Final[tuple[tuple[type[Exception], str], ...]] = (
     (APIError, "This is the server's answer."),
 )
 
-_PARAMETER: Final = re.compile(r"\b(base_url|api_key)\b(?:=\.\.\.)?")
-"""Parameters of the client that are options of the commands."""
+_PARAMETER: Final = re.compile(r"\b(?:(base_url|api_key)\b(?:=\.\.\.)?|(shared)=True)")
+"""Parameters of the client and of the stores that are options of the commands."""
 
 
 class CommandError(Exception):
@@ -104,11 +104,16 @@ def describe(error: Exception) -> str:
         position = f"after event {cursor.sequence_number}" if cursor else "before any event"
         message = f"the stream ended early, {position}"
     elif isinstance(error, UsageError):
-        message = _PARAMETER.sub(lambda found: f"--{found[1].replace('_', '-')}", " ".join(str(error).split()))
+        message = with_options(" ".join(str(error).split()))
     else:
         message = " ".join(str(error).split())
     advice = next((advice for cls, advice in _ADVICE if isinstance(error, cls)), "")
     return with_advice(message, advice) if advice else message
+
+
+def with_options(message: str) -> str:
+    """Return a message with the names of options instead of those of parameters."""
+    return _PARAMETER.sub(lambda found: f"--{(found[1] or found[2]).replace('_', '-')}", message)
 
 
 def with_advice(message: str, advice: str) -> str:

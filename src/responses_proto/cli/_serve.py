@@ -17,7 +17,7 @@ from ..server.stores import RedisStore, SQLiteStore
 from ..server.uvicorn import listen, url_of
 from ..server.uvicorn import serve as serve_app
 from ._config import make_bridge
-from ._errors import TERMINATED, WRONG_USAGE, CommandError
+from ._errors import TERMINATED, WRONG_USAGE, CommandError, with_options
 from ._output import write
 from ._ui import with_page
 
@@ -40,7 +40,7 @@ def serve_with(settings: ServeSettings, *, ui: bool = False) -> None:
     except OSError as error:
         raise CommandError(f"cannot read {settings.script}: {error.strerror or error}", status=WRONG_USAGE) from error
     except UsageError as error:
-        raise CommandError(str(error).replace("shared=True", "--shared"), status=WRONG_USAGE) from error
+        raise CommandError(with_options(str(error)), status=WRONG_USAGE) from error
     try:
         listener = listen(host, port)
     except OSError as error:

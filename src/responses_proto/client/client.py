@@ -30,7 +30,6 @@ from ..models.request import CreateResponse
 from ..models.response import (
     Response,
 )
-from ..protocol.stream import ResponseStream
 from ..providers import Provider, find_provider
 from ..typing import Cursor
 from ._calls import CallOptions, Query, merge_fields, query_params
@@ -547,11 +546,10 @@ class ResponsesClient(Endpoints):
         it is left to read, and ``UsageError`` for anything else.
         """
         core = self._open_core()
-        engine, continues, output = None, None, None
+        continues, output = None, None
         if isinstance(interrupted, EventStream):
             continues, output = interrupted.detach(), interrupted.output
-            engine = continues.engine
-            cursor = engine.cursor
+            cursor = continues.engine.cursor
         elif isinstance(interrupted, Cursor):
             cursor = interrupted
         elif isinstance(interrupted, ResponsesProtoError):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass an id
@@ -571,13 +569,8 @@ class ResponsesClient(Endpoints):
             stream=True,
             options=CallOptions(timeouts, retry, headers, extra_query),
         )
-        if engine is None or engine.accumulator.status is None:
-            accumulator = engine.accumulator if engine is not None else None
-            engine = ResponseStream(
-                limits=core.limits, converter=core.converter, cursor=cursor, accumulator=accumulator
-            )
         return EventStream(
-            core, call, cancel=self._cancel_if(on_abandon), engine=engine, continues=continues, output=output
+            core, call, cancel=self._cancel_if(on_abandon), cursor=cursor, continues=continues, output=output
         )
 
     def connect(

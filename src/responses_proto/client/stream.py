@@ -145,8 +145,11 @@ class Interrupted(NamedTuple):
 
     engine: ResponseStream
     unread: list[Event]
+    """What it received and nobody read."""
     delivered: int
+    """How many events it received, with those of the streams that it continued."""
     midway: bool
+    """Whether the first of all these was in the middle of the response."""
     meta: ResponseMeta | None
 
 
@@ -207,13 +210,12 @@ class EventStream(Generic[T_co]):
         call: PreparedCall,
         *,
         cancel: Callable[[str], Awaitable[object]] | None = None,
-        engine: ResponseStream | None = None,
+        cursor: Cursor | None = None,
         continues: Interrupted | None = None,
         output: Structured[T_co] | None = None,
     ) -> None:
-        # `cancel` cancels a response by its id; it is set if abandoning the stream means that. `engine` is set if the stream
-        # continues a response, and `continues` is what the stream that it continues has left, if there is one. `output` is the type
-        # that the request asks for.
+        # `cancel` cancels a response by its id; it is set if abandoning the stream means that. `cursor` is set if the stream continues
+        # a response, and `continues` if it continues another stream in this process. `output` is the type that the request asks for.
         self._output = output
         self._core = core
         self._call = call
@@ -224,19 +226,19 @@ class EventStream(Generic[T_co]):
         self._exchange = Exchange(core.transport, call.request)
         self._meta: ResponseMeta | None = None
         self._keep_data = False
-        self._engine = engine if engine is not None else self._new_engine()
+        self._engine = self._new_engine(cursor, continues)
         self._frame_decoder: SSEDecoder | None = None  # only for the hook `on_frame`
         self._reading = False
         self._sending: anyio.CancelScope | None = None
         self._received: Iterator[Event] = iter(())  # events that were not consumed yet
         self._unread: list[
             Event
-        ] = []  # what was in it when the block was left, here or in the stream that this one continues
+        ] = []  # what was in it when a block was left: this one's, or that of the stream that this continues
         self._delivered = 0  # events that were put into it, here or by the stream that this one continues
         self._midway = False  # whether the events begin in the middle of the response
         self._received_some = False  # whether the last read brought events
         self._first_event_seen = False
-        self._committed = engine is not None  # whether a failure in the stream is final: see "Retrying" above
+        self._committed = cursor is not None  # whether a failure in the stream is final: see "Retrying" above
         self._pending_retry: tuple[ResponsesProtoError, RetryAfter] | None = None
         self._withheld: list[Event] = []  # a failure without a reason, and what followed it
         self._finished = False
@@ -247,8 +249,8 @@ class EventStream(Generic[T_co]):
             self._unread, self._delivered, self._midway = continues.unread, continues.delivered, continues.midway
             if self._engine.ended:  # and only the consumer has not seen all of it: there is nothing to ask for
                 self._finished, self._meta = True, continues.meta
-        elif engine is not None:
-            self._midway = engine.cursor is not None and engine.cursor.sequence_number is not None
+        elif cursor is not None:
+            self._midway = cursor.sequence_number is not None
 
     # State
 
@@ -529,6 +531,8 @@ class EventStream(Generic[T_co]):
             raise LocalProtocolError(f"nothing to resume: the response is {accumulator.status}")
         return Interrupted(self._engine, unread, self._delivered, self._midway, self._meta)
 
+    # Reading
+
     def _get_received(self) -> Iterator[Event]:
         return self._received
 
@@ -562,7 +566,7 @@ class EventStream(Generic[T_co]):
             if self._pending_retry is not None:
                 await self._send_again(*self._pending_retry)
             elif self._engine.ended:
-                self._feed_if_open(await self._drain_body())
+                self._feed(await self._drain_body())
             else:
                 # One coroutine less for each piece than if it were received in a function of its own.
                 kind, allowed = self._bound()
@@ -571,7 +575,7 @@ class EventStream(Generic[T_co]):
                 except (TransportError, LimitExceeded) as error:
                     self._broken_off(error)
                     piece = b""
-                self._feed_if_open(piece)
+                self._feed(piece)
         except Exception as error:  # a hook's, or one of the caller's own transport
             if not self._closed_here(error):
                 self._fail(error)
@@ -636,12 +640,6 @@ class EventStream(Generic[T_co]):
         self._drain.count(len(piece))
         return piece
 
-    def _feed_if_open(self, piece: bytes) -> None:
-        if self._state is _State.OPEN:
-            self._feed(piece)
-        else:
-            self._fail_unless_complete(self._closed_meanwhile())
-
     def _show_frames(self, decoder: SSEDecoder, piece: bytes) -> None:
         """Pass the frames that a piece of the body completes to the hook."""
         frames: list[Frame] = []
@@ -654,6 +652,9 @@ class EventStream(Generic[T_co]):
 
     def _feed(self, piece: bytes) -> None:
         """Pass a piece of the body to the engine; an empty one is the end of the body."""
+        if self._state is not _State.OPEN:
+            self._fail_unless_complete(self._closed_meanwhile())
+            return
         engine = self._engine
         if self._frame_decoder is not None and piece:
             self._show_frames(self._frame_decoder, piece)
@@ -782,8 +783,16 @@ class EventStream(Generic[T_co]):
             return None
         return api_error_from(self._core.converter.dump(fault))
 
-    def _new_engine(self) -> ResponseStream:
-        return ResponseStream(limits=self._core.limits, converter=self._core.converter, keep_data=self._keep_data)
+    def _new_engine(self, cursor: Cursor | None = None, continues: Interrupted | None = None) -> ResponseStream:
+        if continues is not None and continues.engine.accumulator.status is not None:
+            return continues.engine  # the response has ended
+        return ResponseStream(
+            limits=self._core.limits,
+            converter=self._core.converter,
+            keep_data=self._keep_data,
+            cursor=cursor,
+            accumulator=continues.engine.accumulator if continues is not None else None,
+        )
 
     async def _send_again(self, error: ResponsesProtoError, retry: RetryAfter) -> None:
         attempts = cast("Attempts", self._attempts)

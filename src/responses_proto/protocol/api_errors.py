@@ -33,8 +33,8 @@ _MAX_DEPTH: Final = 8  # of errors inside errors; chains of proxies stay well be
 _MAX_FINDINGS: Final = 3  # of a validator, that a message lists
 
 # The keys that servers use, the most specific first.
-_NESTED: Final = ("error", "errors", "detail", "details", "response", "message")
-_MESSAGE: Final = ("message", "msg", "error_description", "error_message")
+_NESTED: Final = ("error", "errors", "detail", "details", "base_resp", "response", "message")
+_MESSAGE: Final = ("message", "msg", "error_description", "error_message", "status_msg")
 _FALLBACK_MESSAGE: Final = ("title", "reason")  # used if there is nothing better, not even a `detail`
 _OVERRIDING: Final = ("error", "errors")  # their content has priority over a message beside them
 _CODE: Final = ("code", "error_code")

@@ -29,12 +29,21 @@ from ..limits import Limits
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Frame", "SSEDecoder", "begins_as_events", "encode_comment", "encode_frame", "without_end_marker"]
+__all__ = [
+    "Frame",
+    "SSEDecoder",
+    "begins_as_events",
+    "encode_comment",
+    "encode_frame",
+    "is_end_marker",
+    "without_end_marker",
+]
 
 _BOM: Final = b"\xef\xbb\xbf"
 _SPACE: Final = b" \t\r\n"
 _FIELDS: Final = (b"event:", b"data:", b"id:", b"retry:", b":")
 _MAX_SPACE: Final = 4096
+_END_MARKERS: Final = (b"[DONE]", b'"[DONE]"')
 
 
 class Frame(NamedTuple):
@@ -190,10 +199,15 @@ def begins_as_events(start: bytes) -> bool | None:
     return None if any(field.startswith(line) for field in _FIELDS) else False
 
 
+def is_end_marker(data: bytes) -> bool:
+    """Return whether the data of a frame is ``[DONE]``. Some servers encode it as JSON, in quotes."""
+    return data.strip() in _END_MARKERS
+
+
 def without_end_marker(body: bytes) -> bytes:
     """Return a JSON body without the ``data: [DONE]`` that some servers write behind it, nor the lines of its frame."""
     start, marker, end = body.rpartition(b"data:")
-    if not marker or end.strip() != b"[DONE]":
+    if not marker or not is_end_marker(end):
         return body
     start = start.rstrip()
     before, _, line = start.rpartition(b"\n")

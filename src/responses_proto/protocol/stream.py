@@ -59,7 +59,7 @@ from ..typing import UNSET, Cursor
 from ._items import is_missing
 from .accumulator import Accumulator, growth_of
 from .api_errors import api_error_from
-from .sse import SSEDecoder, begins_as_events, without_end_marker
+from .sse import SSEDecoder, begins_as_events, is_end_marker, without_end_marker
 from .state import DELTA_EVENTS
 
 if TYPE_CHECKING:
@@ -73,7 +73,6 @@ __all__ = ["Outcome", "OutcomeStatus", "ResponseStream", "data_of"]
 OutcomeStatus: TypeAlias = Literal["completed", "incomplete", "failed", "cancelled", "error", "truncated"]
 """How a stream ended. ``error``: with an error event and no terminal event; ``truncated``: with neither."""
 
-_DONE: Final = b"[DONE]"
 _SPACE: Final = b" \t\n\r"
 _BOM: Final = b"\xef\xbb\xbf"
 _BODY_SHOWN: Final = 64 * 1024
@@ -448,7 +447,7 @@ class ResponseStream:
         """Process one frame. It may be empty, or the end marker."""
         if not data:
             return
-        if data.strip() == _DONE:
+        if is_end_marker(data):
             self._done = True
             return
         if self._done:
@@ -596,7 +595,7 @@ class ResponseStream:
         frame = self._sse.parse(rest)
         if frame is None or not frame.data:
             return
-        if frame.data.strip() == _DONE:
+        if is_end_marker(frame.data):
             self._done = True
             return
         try:

@@ -21,8 +21,8 @@ import anyio
 import attrs
 import httpx
 
+from ..client._address import check_http_url
 from ..codec import dumps
-from ..exceptions import UsageError
 from ..models.webhooks import WEBHOOK_TYPES
 from ..protocol.webhooks import sign_webhook
 
@@ -42,8 +42,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 def _check_url(_: object, _attribute: attrs.Attribute[str], url: str) -> None:
-    if not url.startswith(("https://", "http://")):
-        raise UsageError("the URL of a webhook must begin with https:// or http://")
+    check_http_url("the URL of a webhook", url)
 
 
 def _check_secret(_: object, _attribute: attrs.Attribute[str | bytes], secret: str | bytes) -> None:

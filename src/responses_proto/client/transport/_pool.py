@@ -95,7 +95,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
     many seconds. Raises httpcore's exceptions, not httpx's.
 
     The pool is not httpcore's: that one asks each of its connections about its state whenever a request begins or ends, and for each
-    idle connection once more. At a hundred streams at once, this cost four times as much as the streams.
+    idle connection once more. At a hundred short streams at once, that was nine tenths of the client's CPU time.
     """
 
     def __init__(self, *, ssl_context: ssl.SSLContext, keepalive: int, keepalive_expiry: float) -> None:
@@ -104,8 +104,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
         self._keepalive_expiry = keepalive_expiry
         self._backend = _Backend()
         self._connections: set[httpcore.AsyncHTTPConnection] = set()
-        # With the origin of each. The one that was used last is the last one.
-        self._idle: deque[tuple[httpcore.Origin, httpcore.AsyncHTTPConnection]] = deque()
+        self._idle: deque[httpcore.AsyncHTTPConnection] = deque()  # the one that was used last is the last one
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
@@ -116,9 +115,8 @@ class PoolTransport(httpx.AsyncBaseTransport):
             content=request.stream,
             extensions=request.extensions,
         )
-        origin = sent.url.origin
         while True:
-            connection = await self._take(origin)
+            connection = await self._take(sent.url.origin)
             try:
                 response: Any = await connection.handle_async_request(sent)
             except httpcore.ConnectionNotAvailable:
@@ -133,7 +131,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
             try:
                 await response.stream.aclose()
             finally:
-                await self._put_back(origin, connection)
+                await self._put_back(connection)
 
         return httpx.Response(
             response.status,
@@ -145,7 +143,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
     async def _take(self, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
         """Return the connection to a server that was used last, if it is still open, or a new one."""
         while (place := self._last_idle(origin)) is not None:
-            _, connection = self._idle[place]
+            connection = self._idle[place]
             del self._idle[place]
             if connection.is_idle() and not connection.has_expired():
                 return connection
@@ -161,17 +159,18 @@ class PoolTransport(httpx.AsyncBaseTransport):
 
     def _last_idle(self, origin: httpcore.Origin) -> int | None:
         # Nearly always, all of them have one origin, and the last place is found at once.
-        return next((place for place in reversed(range(len(self._idle))) if self._idle[place][0] == origin), None)
+        places = reversed(range(len(self._idle)))
+        return next((place for place in places if self._idle[place].can_handle_request(origin)), None)
 
-    async def _put_back(self, origin: httpcore.Origin, connection: httpcore.AsyncHTTPConnection) -> None:
+    async def _put_back(self, connection: httpcore.AsyncHTTPConnection) -> None:
         if connection not in self._connections:  # the pool was closed meanwhile
             return
         if not connection.is_idle():
             await self._discard(connection)
             return
-        self._idle.append((origin, connection))
-        while self._idle and (len(self._idle) > self._keepalive or self._idle[0][1].has_expired()):
-            await self._discard(self._idle.popleft()[1])
+        self._idle.append(connection)
+        while self._idle and (len(self._idle) > self._keepalive or self._idle[0].has_expired()):
+            await self._discard(self._idle.popleft())
 
     async def _discard(self, connection: httpcore.AsyncHTTPConnection) -> None:
         self._connections.discard(connection)
