@@ -77,7 +77,7 @@ def run(backend: str, test: Callable[[], Awaitable[None]]) -> None:
     """Run a test's coroutine function on an event loop. Raise ``TimeoutError`` if it hangs."""
 
     async def bounded() -> None:
-        with anyio.fail_after(2 * PATIENCE):
+        with anyio.fail_after(5 * PATIENCE):
             await test()
 
     anyio.run(bounded, backend=backend)

@@ -17,14 +17,12 @@ with one required ``str`` field ``id``, one optional ``int | None`` field ``size
         if len(data) == 2:
             v1 = UNSET
         else:
-            get = data.get
-            v1 = get('size', MISSING)
-            if v1 is MISSING:
-                v1 = UNSET
-            elif (type(v1) is int or v1 is None):
+            v1 = UNSET
+            if 'size' in data:
+                v1 = data['size']
                 known += 1
-            else:
-                return load_slowly(data, findings)
+                if not (type(v1) is int or v1 is None):
+                    return load_slowly(data, findings)
         instance = new(cls)                         # no __init__: every slot is set below
         mismatches = None                           # wire name -> raw value of a nested field that does not match
         instance.id = v0
@@ -261,7 +259,7 @@ class LoaderFactory:
 
     def _generate(self, spec: ModelSpec) -> Loader:
         namespace: dict[str, Any] = {
-            "new": object.__new__, "cls": spec.cls, "UNSET": UNSET, "EMPTY": EMPTY, "MISSING": _MISSING, "TYPE_MISMATCH": TYPE_MISMATCH,
+            "new": object.__new__, "cls": spec.cls, "UNSET": UNSET, "EMPTY": EMPTY, "TYPE_MISMATCH": TYPE_MISMATCH,
             "load_slowly": self._slow_loader(spec), "prefix_paths": _prefix_paths, "record_mismatch": _record_mismatch,
             "unknown_fields": _unknown_fields, "wire_names": _wire_names(spec),
         }  # fmt: skip
@@ -383,20 +381,17 @@ def _optional_fields(spec: ModelSpec, local: dict[str, str], type_tests: dict[st
         f"    if len(data) == {len(spec.fields) - len(optional) + len(spec.constants)}:",
         "        " + " = ".join(local[field.name] for field in optional) + " = UNSET",
         "    else:",
-        "        get = data.get",
     ]
     for field in optional:
         v = local[field.name]
         lines += [
-            f"        {v} = get({field.wire!r}, MISSING)",
-            f"        if {v} is MISSING:",
-            f"            {v} = UNSET",
+            f"        {v} = UNSET",
+            f"        if {field.wire!r} in data:",
+            f"            {v} = data[{field.wire!r}]",
+            "            known += 1",
         ]
         if field.name in type_tests:
-            lines += [f"        elif {type_tests[field.name]}:", "            known += 1"]
-            lines += ["        else:", "            return load_slowly(data, findings)"]
-        else:
-            lines += ["        else:", "            known += 1"]
+            lines += [f"            if not {type_tests[field.name]}:", "                return load_slowly(data, findings)"]
     return lines
 
 

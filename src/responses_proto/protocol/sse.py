@@ -77,6 +77,11 @@ class SSEDecoder:
         self.comments: int = 0
         """The number of comment lines."""
 
+    @property
+    def between_blocks(self) -> bool:
+        """Whether all that was received so far, which is not nothing, was complete blocks."""
+        return self._started and not self._rest and not self._after_cr
+
     def receive(self, data: bytes) -> list[Frame]:
         """Receive the next bytes, and return the frames that are now complete.
 

@@ -32,7 +32,6 @@ response object then counts as the whole result, and an error object as the erro
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, cast
 
 import attrs
@@ -97,9 +96,12 @@ _OUTCOME_FOR_STATUS: Final[Mapping[str, OutcomeStatus]] = {
     "cancelled": "cancelled",
 }
 """Status of a response -> that of its outcome. Any other status counts as completed."""
-_FRAME: Final = re.compile(rb"(?:event: ([^\n]*+)\n)?data: (\{[^\n]*+)\n\n")
-"""A frame as nearly all are, in one step: an ``event:`` line and a ``data:`` line, or the latter alone, and the blank line."""
-_EVENT_NAMES: Final[Mapping[bytes | None, str]] = {None: "", **{name.encode(): name for name in EVENT_TYPES}}
+_HEADS: Final[Mapping[bytes, str]] = {
+    b"data: ": "",
+    **{f"event: {name}\ndata: ".encode(): name for name in EVENT_TYPES},
+}
+"""What nearly all frames begin with, up to their JSON object: an ``event:`` line and a ``data:`` line, or the latter alone -> the name."""
+_LONGEST_HEAD: Final = max(map(len, _HEADS)) + 1
 
 
 @attrs.frozen(kw_only=True)
@@ -360,13 +362,15 @@ class ResponseStream:
                 return
         if self._start is not None:
             self._keep_start(data)
-        data = self._sse.complete_blocks(data)
+        if not (self._sse.between_blocks and data.endswith(b"\n\n") and b"\r" not in data):
+            data = self._sse.complete_blocks(data)
         position, size = 0, len(data)
         while position < size:
-            frame = _FRAME.match(data, position)
-            if frame is not None:
-                end = frame.end() - 2
-                if self._take(frame[1], frame[2], end - position):
+            start = data.find(b"{", position, position + _LONGEST_HEAD)
+            name = _HEADS.get(data[position:start]) if start > position else None
+            if name is not None:
+                end = data.find(b"\n", start)
+                if data.startswith(b"\n\n", end) and self._take(name, data[start:end], end - position):
                     position = end + 2
                     continue
             end = data.find(b"\n\n", position)
@@ -387,13 +391,12 @@ class ResponseStream:
             return b""
         return data
 
-    def _take(self, name: bytes | None, text: bytes, size: int) -> bool:
-        """Process a frame of ``size`` bytes from its ``event:`` line, if it has one, and its ``data:`` line.
+    def _take(self, name: str, text: bytes, size: int) -> bool:
+        """Process a frame of ``size`` bytes from the name of its ``event:`` line, empty if it has none, and its data.
 
         Return false, and do nothing, if it has to be read as any other block.
         """
-        named = _EVENT_NAMES.get(name)
-        if named is None or self._done or self._resume_after is not None:
+        if self._done or self._resume_after is not None:
             return False
         if size > self._flat:  # a shorter text cannot be nested too deep: n levels are at least 2n characters
             self._limits.check("max_event_bytes", size)
@@ -406,10 +409,10 @@ class ResponseStream:
             kind = value["type"]
             load = self._loaders[kind]
         except (LookupError, TypeError):  # no object, no type, or none that has a class
-            self._take_value(self._exact(value, text), named, text)
+            self._take_value(self._exact(value, text), name, text)
             return True
-        if named and kind != named:
-            self._take_value(self._exact(value, text), named, text)
+        if name and kind != name:
+            self._take_value(self._exact(value, text), name, text)
             return True
         found: list[DecodeFinding] = []
         event = load(value, found)
