@@ -15,8 +15,10 @@ With a store that several servers share, a fifth: another server has ended the r
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
 
@@ -98,6 +100,16 @@ def failure_events(response: Response, position: int, number: int) -> list[WireE
     ending = ResponseFailed(sequence_number=number + 1, response=response)
     last: list[Event] = [error_event, ending]
     return [WireEvent(position + n, event.type, dumps(event)) for n, event in enumerate(last)]
+
+
+def is_cancelled(raised: BaseException) -> bool:
+    """Return whether an exception cancels the current task. The cancellation of a task that it has waited for is a failure like any other."""
+    if isinstance(raised, Exception):
+        return False
+    if anyio.current_effective_deadline() == -math.inf:
+        return True
+    task = asyncio.current_task()  # trio has no cancellation without a scope
+    return task is not None and task.cancelling() > 0
 
 
 def _taken_over() -> APIError:
@@ -348,7 +360,9 @@ class ResponseTask:
                 await self._handler(self.request, self._reply)
             if not self.ended:
                 await self._reply.complete()
-        except Exception as error:
+        except (Exception, anyio.get_cancelled_exc_class()) as error:
+            if is_cancelled(error):
+                raise
             if self._sink_error is not None:
                 raise self._sink_error from error
             if self.lost:
