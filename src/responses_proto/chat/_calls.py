@@ -206,12 +206,15 @@ class CallTable:
             index = place
         found: _Call | None = None
         if not whole:
-            if index is not None:
-                found = self._by_index.get(index)
-            elif id_ in self._by_id:
+            if id_ in self._by_id and (index is None or not name):
                 return self._by_id[id_]
-            elif self._calls:
-                found = self._calls[-1]
+            last = self._calls[-1] if self._calls else None
+            if index is None:
+                found = last
+            elif index in self._by_index:
+                found = self._by_index[index]
+            elif last is not None and not (name or id_ or last.is_complete()):
+                found = self._by_index[index] = last  # some servers count the pieces, not the calls
         if found is None or self._begins(found, id_, name, text):
             found = _Call(len(self._calls), index)
             self._calls.append(found)

@@ -288,13 +288,12 @@ def _described(tool: OfferedTool) -> str:
 
 def chat_tool_choice(request: CreateResponse, offered: Mapping[str, OfferedTool], profile: ChatProfile) -> _Wire:
     """Return ``tools`` and ``tool_choice`` of a request of Chat Completions, as far as there are any."""
-    choice = request.tool_choice
-    if not offered:
-        if choice == "required":
-            refuse("'tool_choice' is 'required', but no tools are offered.", "tool_choice", "invalid_value")
+    mode, chosen = _chosen(request, offered)
+    if not chosen:
+        if mode == "required":
+            refuse("'tool_choice' demands a call, but no such tool is offered.", "tool_choice", "invalid_value")
         return {}
-    mode, chosen = _chosen(choice, offered)
-    named = _named_choice(choice, mode, chosen, profile)
+    named = _named_choice(request.tool_choice, mode, chosen, profile)
     if named is not None:
         return {"tools": chat_tools(offered, profile), "tool_choice": named}
     if mode == "none" and "none" not in profile.tool_choices:
@@ -306,9 +305,12 @@ def chat_tool_choice(request: CreateResponse, offered: Mapping[str, OfferedTool]
     return {"tools": chat_tools(chosen, profile), **({} if mode == "auto" else {"tool_choice": mode})}
 
 
-def _chosen(choice: object, offered: Mapping[str, OfferedTool]) -> tuple[str, Mapping[str, OfferedTool]]:
-    """Return ``auto``, ``none`` or ``required``, and the tools that it is about."""
-    match choice:
+def _chosen(request: CreateResponse, offered: Mapping[str, OfferedTool]) -> tuple[str, Mapping[str, OfferedTool]]:
+    """Return ``auto``, ``none`` or ``required``, and the tools that it is about.
+
+    A tool of the request may be chosen though it is not offered: one that is left out, or whose MCP server has none now.
+    """
+    match choice := request.tool_choice:
         case "none" | "required":
             return str(choice), offered
         case ToolChoiceAllowed():
@@ -318,7 +320,9 @@ def _chosen(choice: object, offered: Mapping[str, OfferedTool]) -> tuple[str, Ma
         case _:
             return "auto", offered
     for one in wanted:
-        if not any(_means(one, tool) for tool in offered.values()):
+        if not any(_means(one, tool) for tool in offered.values()) and not any(
+            _stands_for(one, tool) for tool in request.tools or ()
+        ):
             name = next(name for key in ("name", "server_label", "type") if (name := getattr(one, key, None)))
             refuse(f"Tool choice {name!r} not found in 'tools'.", "tool_choice", "invalid_value")
     return mode, {name: tool for name, tool in offered.items() if any(_means(one, tool) for one in wanted)}
@@ -353,3 +357,10 @@ def _means(choice: AllowedTool, tool: OfferedTool) -> bool:
             return tool.kind == "mcp" and tool.home == choice.server_label and choice.name in (None, UNSET, tool.name)
         case _:
             return tool.kind == "hosted" and tool.name == choice.type
+
+
+def _stands_for(choice: AllowedTool, tool: Tool) -> bool:
+    """Return whether a choice is that of a tool for which others are offered."""
+    if isinstance(choice, ToolChoiceMcp):
+        return isinstance(tool, McpTool) and tool.server_label == choice.server_label
+    return isinstance(choice, ToolChoiceHosted) and tool.type == choice.type
