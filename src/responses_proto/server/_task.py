@@ -401,6 +401,9 @@ class ResponseTask:
         known = await self._whole_store.find(response_id)
         if known is None:
             return True
+        previous = self.request.previous_response_id
+        if previous and any(link.id == response_id for link in await self._whole_store.chain(previous)):
+            return False  # a response cannot follow itself
         # An upstream may answer a repeated request with the response that it has. The newest counts.
         return known.response.status not in RUNNING_STATUSES and await self._whole_store.delete(response_id)
 

@@ -15,7 +15,7 @@ from ...models.response import Response
 from ...protocol._requests import id_of, weight_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from anyio.lowlevel import RunVar
 
@@ -346,6 +346,16 @@ def decode_link(record: bytes | str) -> HistoryLink:
         conversation_id=cast("dict[str, Any]", conversation)["id"] if isinstance(conversation, dict) else conversation,
         previous_response_id=response.get("previous_response_id"),
     )
+
+
+def chain_of(response_id: str, record_of: Callable[[str], bytes | None]) -> list[HistoryLink]:
+    """Return a response and those before it; see :meth:`Store.chain`. ``record_of`` returns what :func:`encode_stored` made of one."""
+    links: dict[str, HistoryLink] = {}
+    following: str | None = response_id
+    while following and following not in links and (record := record_of(following)):
+        links[following] = link = decode_link(record)
+        following = None if link.ends_chain else link.previous_response_id
+    return [*links.values()]
 
 
 def limiter_in(variable: RunVar[anyio.CapacityLimiter], threads: int) -> anyio.CapacityLimiter:

@@ -181,20 +181,20 @@ class SQLiteStore:
         unless: Callable[[sqlite3.Connection], bool] = lambda _: False,
     ) -> bool:
         """Save a response in one transaction, unless a statement that is executed before says no."""
-        response = stored.response
+        response, key = stored.response, _text(stored.response.id)
         record = (await encode_stored(stored)).decode()
-        item_rows = [(_text(item_id), response.id) for item_id in item_ids(stored.items)]
+        item_rows = [(_text(item_id), key) for item_id in item_ids(stored.items)]
 
         def save(connection: sqlite3.Connection) -> bool:
             if unless(connection):
                 return False
-            connection.execute("INSERT OR REPLACE INTO responses VALUES (?, ?)", (response.id, record))
+            connection.execute("INSERT OR REPLACE INTO responses VALUES (?, ?)", (key, record))
             connection.executemany("INSERT OR IGNORE INTO item_homes (item_id, response_id) VALUES (?, ?)", item_rows)
-            _insert_events(connection, response.id, events)
+            _insert_events(connection, key, events)
             if conversation_items and response.conversation:
-                _insert_items(connection, response.conversation.id, conversation_items)
+                _insert_items(connection, _text(response.conversation.id), conversation_items)
             if response.status not in RUNNING_STATUSES:
-                connection.execute("DELETE FROM leases WHERE response_id = ?", (response.id,))
+                connection.execute("DELETE FROM leases WHERE response_id = ?", (key,))
             return True
 
         return await self._write(save)
@@ -225,7 +225,9 @@ class SQLiteStore:
 
     async def add_events(self, response_id: str, events: Sequence[WireEvent]) -> None:
         """Add events to a response; see :meth:`Store.add_events`."""
-        await self._write(lambda connection: _insert_events(connection, response_id, events), synchronous="NORMAL")
+        await self._write(
+            lambda connection: _insert_events(connection, _text(response_id), events), synchronous="NORMAL"
+        )
 
     async def events(self, response_id: str, *, after: int = -1, max_bytes: int | None = None) -> list[WireEvent]:
         """Return the events of a response; see :meth:`Store.events`."""
@@ -258,7 +260,7 @@ class SQLiteStore:
 
     async def save_conversation(self, conversation: Conversation) -> None:
         """Save a conversation; see :meth:`Store.save_conversation`."""
-        row = conversation.id, dumps(conversation).decode()
+        row = _text(conversation.id), dumps(conversation).decode()
         await self._write(
             lambda connection: connection.execute("INSERT OR REPLACE INTO conversations VALUES (?, ?)", row)
         )
@@ -304,7 +306,7 @@ class SQLiteStore:
         """Save and lease a new response; see :meth:`SharedStore.begin`."""
 
         def lease(connection: sqlite3.Connection) -> bool:
-            row = stored.response.id, owner, time.time() + seconds
+            row = _text(stored.response.id), owner, time.time() + seconds
             connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", row)
             return False
 
@@ -330,7 +332,7 @@ class SQLiteStore:
         def add(connection: sqlite3.Connection) -> bool:
             if not _holds(connection, owner, response_id):
                 return False
-            _insert_events(connection, response_id, events)
+            _insert_events(connection, _text(response_id), events)
             return True
 
         return await self._write(add, synchronous="NORMAL")
@@ -676,7 +678,7 @@ def _transaction(connection: sqlite3.Connection, synchronous: Literal["FULL", "N
 
 
 def _insert_events(connection: sqlite3.Connection, response_id: str, events: Sequence[WireEvent]) -> None:
-    rows = [(response_id, event.sequence_number, event.type, event.data.decode()) for event in events]
+    rows = [(response_id, event.sequence_number, _text(event.type), event.data.decode()) for event in events]
     connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
 
