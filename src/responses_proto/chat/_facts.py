@@ -173,8 +173,9 @@ def _legacy_logprobs(value: _Wire) -> Iterator[LogProb]:
 
 def _number(value: object) -> float:
     """Return a number of JSON; zero if it is anything else, or larger than a float may be."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return value if is_number and abs(value) <= sys.float_info.max else 0.0
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0.0
+    return value if abs(value) <= sys.float_info.max else 0.0
 
 
 def _bytes(value: object) -> Any:

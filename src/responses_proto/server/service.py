@@ -117,6 +117,7 @@ class SupportsModels(Protocol):
         ...
 
 
+_MAX_NUMBER: Final = 2**63 - 2  # of an event; databases cannot look for a larger one
 _MAX_PIECE_BYTES: Final = 64 * 1024  # of stored events that are sent at a time
 _MAX_RUNNING_BYTES: Final = 1024 * 1024  # of stored events that are read for a look at a response that runs elsewhere
 _LOST: Final = "The server stopped while it worked on the response, and has been started again since."
@@ -538,7 +539,7 @@ class Service:
         if task is not None:
             return functools.partial(self.follow, task, _position_after(task.visible_events, after))
         stored = await self.get(response_id)
-        position = -1 if after is None else after
+        position = -1 if after is None else min(after, _MAX_NUMBER)
         first = await self.store.events(response_id, after=max(position, 0) - 1, max_bytes=1)
         if first and (after is None or number_in(first[0]) == after):
             return functools.partial(self._deliver_stored, response_id, position)
