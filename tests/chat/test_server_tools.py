@@ -486,14 +486,16 @@ def interpret(code: str) -> str:
 
 
 @both_loops
-@pytest.mark.parametrize("stream", [False, True])
-def test_an_executor_runs_a_hosted_tool(backend: str, *, stream: bool) -> None:
+@pytest.mark.parametrize(
+    ("stream", "type_"), [(False, "web_search"), (True, "web_search"), (False, "web_search_preview")]
+)
+def test_an_executor_runs_a_hosted_tool(backend: str, type_: str, *, stream: bool) -> None:
     async def test() -> None:
         async with (
             FakeChat(calls(("search", '{"query": "unicorns"}')), "There are some.", listen=False) as provider,
             bridge_client(provider, tools={"web_search": search}) as client,
         ):
-            fields: dict[str, Any] = {"model": "m", "input": "unicorns?", "tools": [{"type": "web_search"}]}
+            fields: dict[str, Any] = {"model": "m", "input": "unicorns?", "tools": [{"type": type_}]}
             if stream:
                 async with client.stream(**fields) as events:
                     seen = [event async for event in events]

@@ -291,7 +291,7 @@ def chat_tool_choice(request: CreateResponse, offered: Mapping[str, OfferedTool]
     mode, chosen = _chosen(request, offered)
     if not chosen:
         if mode == "required":
-            refuse("'tool_choice' demands a call, but no such tool is offered.", "tool_choice", "invalid_value")
+            refuse("A call is required by 'tool_choice', but no such tool is offered.", "tool_choice", "invalid_value")
         return {}
     named = _named_choice(request.tool_choice, mode, chosen, profile)
     if named is not None:

@@ -20,7 +20,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import anyio
 import attrs
@@ -55,22 +55,6 @@ A handler that is an object may also implement :class:`~responses_proto.server.S
 
 EventSink: TypeAlias = Callable[[Sequence[WireEvent]], Awaitable[None]]
 """Sends events to the client. It is called with one or more events, in order, and one call at a time."""
-
-
-class TaskStore(Protocol):
-    """What a task needs of a :class:`Store`."""
-
-    async def save(
-        self,
-        stored: StoredResponse,
-        *,
-        events: Sequence[WireEvent] = (),
-        conversation_items: Sequence[Item] = (),
-    ) -> None: ...
-
-    async def add_events(self, response_id: str, events: Sequence[WireEvent]) -> None: ...
-
-    async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool: ...
 
 
 INTERNAL_ERROR_MESSAGE: Final = "The server met an error while it worked on the request."
@@ -163,7 +147,7 @@ class ResponseTask:
         self._handler = handler
         shared = as_shared(store)
         self._leased = None if sharing is None or shared is None else LeasedStore(sharing, shared, self)
-        self._store: TaskStore = self._leased or store
+        self._store: LeasedStore | Store = self._leased or store
         self._whole_store = store
         self.lost: bool = False
         """Whether another server has ended the response, or deleted it; its events are in the store."""
