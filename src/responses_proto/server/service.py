@@ -256,8 +256,9 @@ class Service:
         """Check a request, find its history, and return a task for it.
 
         Nothing has been stored or delivered yet. Call :meth:`ResponseTask.run` next, or :meth:`start` for a response in the
-        background. ``history_lookup`` is asked for the previous response before the store is. ``meta`` is what the handler is
-        told of the request beside its body, and ``response_headers`` gets the headers that it sets before the response starts. Raises ``APIError`` if the request cannot be answered.
+        background. ``history_lookup`` is asked for the previous response before the store is. ``meta`` is what the handler learns of
+        the request beside its body. ``response_headers`` gets the headers that the handler sets before the response starts. Raises
+        ``APIError`` if the request cannot be answered.
         """
         check_create(request)
         if self._tasks is None and (

@@ -79,9 +79,9 @@ class HistoryLink:
 class Store(Protocol):
     """What a server requires of its store. Implement it to keep responses in a database of your choice.
 
-    **Who calls it.** One server at a time, from any number of tasks at once (several servers: :class:`SharedStore`). A response that the store has as ``queued`` or
-    ``in_progress``, and that the server is not running, counts as lost with an earlier process: the server saves it as
-    ``failed``. A store is created outside of an event loop, and may be used in one event loop after another.
+    **Who calls it.** One server at a time, from any number of tasks at once; for several servers, see :class:`SharedStore`. A response
+    that the store has as ``queued`` or ``in_progress``, and that the server is not running, was lost with an earlier process: the
+    server saves it as ``failed``. A store is created outside of an event loop, and may be used in one event loop after another.
 
     **Atomicity.** Each method is atomic. This matters most for :meth:`save`, which writes a response,
     its events and its conversation items together.
@@ -113,8 +113,8 @@ class Store(Protocol):
 
         ``events`` are added to the events of the response; numbers that are already there keep their event.
         ``conversation_items`` are appended to the conversation in ``stored.response.conversation``; they are dropped if that
-        conversation does not exist, as in :meth:`add_items`. :meth:`find_item` finds the items of the new record from here on, and no longer those
-        that only the old one had.
+        conversation does not exist, as in :meth:`add_items`. From here on, :meth:`find_item` finds the items of the new record. It no
+        longer finds those that only the old record had.
         """
         ...
 
@@ -152,7 +152,8 @@ class Store(Protocol):
     async def find_item(self, item_id: str) -> Item | None:
         """Return the item with this id from the input or output of any stored response; ``None`` if there is none.
 
-        If several responses have it, it is the item of the one that was saved first, so that nobody can give an id another content. The server resolves an ``item_reference`` with it. Items that are only in a conversation need not be found.
+        If several responses have it, it is the item of the one that was saved first, so that nobody can give an id another content.
+        The server resolves an ``item_reference`` with it. Items that are only in a conversation need not be found.
         """
         ...
 

@@ -262,9 +262,9 @@ class RedisStore:
     """A :class:`SharedStore` in Redis 6.2 or newer, for servers on any number of hosts.
 
     ``url`` is what redis-py takes, such as ``redis://:password@host:6379/0`` or ``rediss://…``. ``keep`` is the number of seconds after
-    which a response, or a conversation that nobody has written to, is forgotten; ``None`` keeps them for good. ``lease`` is the number of
-    seconds within which the other servers notice that one of them has died, or was suspended; a server must not block its event loop for half of that.
-    Keys in Redis begin with ``prefix`` in braces.
+    which a response, or a conversation that nobody has written to, is forgotten; ``None`` keeps them for good. ``lease`` is the number
+    of seconds within which the other servers notice that one of them has died, or was suspended; a server must not block its event
+    loop for half of that. Keys in Redis begin with ``prefix`` in braces.
 
     What a method has written survives a crash of Redis if it keeps an append-only file (``appendonly yes``), and a loss of power with
     ``appendfsync always``. While Redis cannot be reached, methods raise an ``APIError`` (503, ``store_unavailable``).

@@ -126,16 +126,18 @@ _CHAIN: Final = """
 class SQLiteStore:
     """A :class:`Store` in a file, which outlives the process. It grows until something is deleted.
 
-    ``path`` is created if it does not exist, readable by its owner only; its folder must exist. When :meth:`save` returns, the response survives even a
-    loss of power. Events from :meth:`add_events` survive a killed process, but the last of them may be lost with the power.
+    ``path`` is created if it does not exist, readable by its owner only; its folder must exist. The file must not be on a network
+    drive. When :meth:`save` returns, the response survives even a loss of power. Events from :meth:`add_events` survive a killed
+    process, but the last of them may be lost with the power.
 
-    One server may use the file at a time; with ``shared=True`` any number of processes of one host may, if all of them say so (see
+    One server may use the file at a time. With ``shared=True``, any number of processes of one host may, if all of them pass it (see
     :class:`SharedStore`). ``lease`` is the number of seconds within which the others notice that one of them has died, or was
-    suspended; a process must not block its event loop for half of that. The file must not be on a network drive. Close the store with :meth:`aclose`; a store that is
-    garbage-collected closes its file too.
+    suspended; a process must not block its event loop for half of that.
 
-    Raises ``UsageError`` if the file is in use, cannot be opened, is not a responses_proto store, or was written by another
-    version. Methods raise ``APIError`` if the disk is full or broken (507), and if another program has locked the file for more than five seconds (503).
+    Close the store with :meth:`aclose`. A store that is garbage-collected closes its file too.
+
+    Raises ``UsageError`` if the file is in use, cannot be opened, is not a responses_proto store, or was written by another version.
+    Methods raise ``APIError``: 507 if the disk is full or broken, 503 if another program has locked the file for more than five seconds.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, shared: bool = False, lease: float = 15.0) -> None:
