@@ -272,40 +272,19 @@ class CallTable:
         name = offered.name if offered is not None else call.name
         home = offered.home if offered is not None else ""
         ids = self._emitter.ids
+        begun: dict[str, Any] = {"name": name, "status": "in_progress", "extra": {**call.extra}}
         match kind:
-            case "mcp":
-                if offered is None or _needs_approval(offered):
-                    return []
-                item: Item = McpCall(
-                    id=ids("mcp"),
-                    server_label=home,
-                    name=name,
-                    arguments="",
-                    status="in_progress",
-                    extra={**call.extra},
-                )
             case "hosted":
                 return []
+            case "mcp":
+                tool, listed = (None, None) if offered is None else (offered.tool, offered.listed)
+                if not isinstance(tool, McpTool) or listed is None or needs_approval(tool, listed):
+                    return []
+                item: Item = McpCall(id=ids("mcp"), server_label=home, arguments="", **begun)
             case "custom":
-                item = CustomToolCall(
-                    id=ids("ctc"),
-                    call_id=call.call_id,
-                    name=name,
-                    namespace=home or UNSET,
-                    input="",
-                    status="in_progress",
-                    extra={**call.extra},
-                )
+                item = CustomToolCall(id=ids("ctc"), call_id=call.call_id, namespace=home or UNSET, input="", **begun)
             case _:
-                item = FunctionCall(
-                    id=ids("fc"),
-                    call_id=call.call_id,
-                    name=name,
-                    namespace=home or UNSET,
-                    arguments="",
-                    status="in_progress",
-                    extra={**call.extra},
-                )
+                item = FunctionCall(id=ids("fc"), call_id=call.call_id, namespace=home or UNSET, arguments="", **begun)
         call.writer = self._emitter.call(item)
         return self._write(call) or self._emitter.events()
 
@@ -348,7 +327,7 @@ class CallTable:
                     name=offered.name,
                     arguments=arguments,
                     tool=offered.tool,
-                    needs_approval=_needs_approval(offered),
+                    needs_approval=writer is None,
                     writer=writer,
                 )
             )
@@ -423,14 +402,6 @@ def _index(value: object) -> int | None:
         return int(value)
     return (
         int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1 else None
-    )
-
-
-def _needs_approval(offered: OfferedTool) -> bool:
-    return (
-        isinstance(offered.tool, McpTool)
-        and offered.listed is not None
-        and needs_approval(offered.tool, offered.listed)
     )
 
 

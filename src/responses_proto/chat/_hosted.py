@@ -89,11 +89,9 @@ def open_call(type_: str, arguments: str, ids: Ids) -> Item:
 
 def close_call(item: Item, output: ToolOutput) -> Item:
     """Return the item of a call that has ended. The output itself is for the model; only that of code is in the item."""
-    status: Any = "failed" if output.failed else "completed"
+    changes: dict[str, Any] = {"status": "failed" if output.failed else "completed"}
     if isinstance(item, CodeInterpreterCall):
-        logs = output.output if isinstance(output.output, str) else ""
-        return attrs.evolve(item, status=status, outputs=[LogsOutput(logs=logs)])
-    changes: dict[str, Any] = {"status": status}
+        changes["outputs"] = [LogsOutput(logs=output.output if isinstance(output.output, str) else "")]
     return attrs.evolve(item, **changes)
 
 

@@ -250,11 +250,6 @@ def _free_name(name: str, home: str, kind: str, taken: Mapping[str, OfferedTool]
 # ---- as Chat Completions has them
 
 
-def chat_tools(offered: Mapping[str, OfferedTool], profile: ChatProfile) -> list[_Wire]:
-    """Return the ``tools`` of a request of Chat Completions."""
-    return [_chat_tool(name, tool, profile) for name, tool in offered.items()]
-
-
 def _chat_tool(name: str, tool: OfferedTool, profile: ChatProfile) -> _Wire:
     definition = tool.tool
     if isinstance(definition, CustomTool) and profile.custom_tools:
@@ -295,14 +290,15 @@ def chat_tool_choice(request: CreateResponse, offered: Mapping[str, OfferedTool]
         return {}
     named = _named_choice(request.tool_choice, mode, chosen, profile)
     if named is not None:
-        return {"tools": chat_tools(offered, profile), "tool_choice": named}
+        return {"tools": [_chat_tool(*one, profile) for one in offered.items()], "tool_choice": named}
     if mode == "none" and "none" not in profile.tool_choices:
         return {}
     if mode == "required" and "required" not in profile.tool_choices:
         if "any" not in profile.tool_choices:
             refuse(f"The provider {profile.name!r} cannot be made to call a tool.", "tool_choice")
         mode = "any"
-    return {"tools": chat_tools(chosen, profile), **({} if mode == "auto" else {"tool_choice": mode})}
+    tools = [_chat_tool(*one, profile) for one in chosen.items()]
+    return {"tools": tools, **({} if mode == "auto" else {"tool_choice": mode})}
 
 
 def _chosen(request: CreateResponse, offered: Mapping[str, OfferedTool]) -> tuple[str, Mapping[str, OfferedTool]]:
