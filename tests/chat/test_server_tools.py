@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -538,6 +539,30 @@ def test_a_tool_may_be_left_out(backend: str, type_: str) -> None:
                 await client.create(model="m", input="x", tools=[{"type": type_}], tool_choice="required")
 
     run(backend, test)
+
+
+@function_tool
+async def cancelled_inside(code: str) -> str:
+    """Run code in a task that somebody else cancels."""
+    task = asyncio.ensure_future(anyio.sleep_forever())
+    task.cancel()
+    await task
+    return code
+
+
+def test_an_executor_whose_own_task_is_cancelled_fails_one_call() -> None:
+    async def test() -> None:
+        async with (
+            FakeChat(calls(("cancelled_inside", '{"code": "1"}')), "A pity.", listen=False) as provider,
+            bridge_client(provider, tools={"code_interpreter": cancelled_inside}) as client,
+        ):
+            tools: list[Any] = [{"type": "code_interpreter", "container": {"type": "auto"}}]
+            response = await client.create(model="m", input="x", tools=tools)
+        call, _ = response.output
+        assert isinstance(call, CodeInterpreterCall)
+        assert (call.status, response.output_text) == ("failed", "A pity.")
+
+    run("asyncio", test)
 
 
 @both_loops

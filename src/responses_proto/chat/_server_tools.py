@@ -45,6 +45,7 @@ from ..models.items import (
 )
 from ..models.tools import McpTool
 from ..protocol._requests import id_of, invalid
+from ..server._task import is_cancelled
 from ..tools.executors import ToolContext
 from ..tools.mcp._transports import HTTP
 from ..tools.mcp.server import McpServer
@@ -364,8 +365,10 @@ class ServerTools:
         except TimeoutError:
             context.cancelled = True
             raise ToolError(f"it took longer than {self._bounds.timeout:g} s", call=call) from None
-        except Exception:  # noqa: BLE001 - a failure of the operator's code is a failure of this call only
-            # Its text may contain anything; only the log gets it.
+        except (Exception, anyio.get_cancelled_exc_class()) as error:
+            if is_cancelled(error):
+                raise
+            # A failure of the operator's code is one of this call only. Its text may contain anything; only the log gets it.
             _log.exception("the executor of %s failed", call.name)
             raise ToolError("an unexpected error", call=call) from None
 
