@@ -136,6 +136,7 @@ def test_content_may_be_a_list_of_parts() -> None:
     parts = [
         {"type": "thinking", "thinking": [{"type": "text", "text": "a"}]},
         {"type": "thinking", "thinking": "b"},
+        {"type": "reasoning", "summary": [{"type": "summary_text", "text": "+"}]},
         {"type": "text", "text": "c"},
         {"type": "refusal", "refusal": "d"},
         {"type": "image_url", "image_url": "https://example.org/e.png"},
@@ -143,7 +144,7 @@ def test_content_may_be_a_list_of_parts() -> None:
         None,
     ]
     response = chunks(delta(content=parts)).response
-    assert (response.reasoning_text, response.output_text, response.refusal) == ("ab", "c", "d")
+    assert (response.reasoning_text, response.output_text, response.refusal) == ("ab+", "c", "d")
     assert [item.extra for item in response.output if isinstance(item, ImageGenerationCall)] == [
         {"image_url": "https://example.org/e.png"}
     ]
@@ -276,6 +277,12 @@ def test_calls_keep_their_order_if_the_name_of_the_first_is_late() -> None:
         [{"index": 0, "id": "a", "name": "get_weather", "arguments": {"x": 1}}],
         [{"index": "0", "id": None, "name": "get_weather", "arguments": '{"x":1}'}],
         [{"index": 0, "id": "a", "name": "get_weather", "arguments": None}, {"index": 0, "arguments": '{"x":1}'}],
+        [
+            {"index": 0, "id": "a", "name": "get_weather"},
+            {"index": 1, "arguments": '{"x"'},
+            {"index": 1, "arguments": ":1}"},
+        ],
+        [{"index": 0, "id": "a", "name": "get_weather"}, {"index": 1, "id": "a", "arguments": '{"x":1}'}],
     ],
 )
 def test_pieces_of_one_call(pieces: list[dict[str, Any]]) -> None:
@@ -294,6 +301,12 @@ def test_pieces_of_one_call(pieces: list[dict[str, Any]]) -> None:
         [{"index": 0, "name": "get", "arguments": "{}"}, {"index": 0, "name": "find", "arguments": "{}"}],
         [{"id": "a", "name": "find", "arguments": "{}"}, {"id": "b", "name": "find", "arguments": "{}"}],
         [{"name": "find"}, {"arguments": "{}"}, {"name": "find"}, {"arguments": "{}"}],
+        [
+            {"index": 0, "id": "a", "name": "find", "arguments": ""},
+            {"index": 0, "id": "b", "name": "find", "arguments": ""},
+            {"index": 0, "id": "a", "arguments": "{}"},
+            {"index": 1, "arguments": "{}"},
+        ],
     ],
 )
 def test_pieces_of_two_calls(pieces: list[dict[str, Any]]) -> None:
@@ -561,6 +574,7 @@ def test_what_comes_after_the_end_is_ignored() -> None:
         ({"type": "error", "error": {"type": "overloaded_error", "message": "No credit."}}, "No credit."),
         ({"detail": "No credit."}, "No credit."),
         ({"choices": [{"index": 0, "delta": {}, "error": {"message": "No credit."}}]}, "No credit."),
+        ({**delta(), "x_groq": {"id": "r", "error": "No credit."}}, "No credit."),
         (delta("error"), "The provider ended its answer with an error, without saying which."),
     ],
 )
@@ -720,6 +734,7 @@ def test_usage_where_only_some_providers_have_it() -> None:
         ({"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 0}, (1, 2, 3, 0, 0)),
         ({"prompt_tokens": -1, "completion_tokens": "x", "total_tokens": True}, (0, 0, 0, 0, 0)),
         ({"prompt_tokens": None, "completion_tokens": 2.0, "prompt_tokens_details": None}, (0, 2, 2, 0, 0)),
+        ({"prompt_tokens": float("inf"), "completion_tokens": 10**400}, (0, 0, 0, 0, 0)),
     ],
 )
 def test_usage(usage: dict[str, Any], expected: tuple[int, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -486,14 +487,16 @@ def interpret(code: str) -> str:
 
 
 @both_loops
-@pytest.mark.parametrize("stream", [False, True])
-def test_an_executor_runs_a_hosted_tool(backend: str, *, stream: bool) -> None:
+@pytest.mark.parametrize(
+    ("stream", "type_"), [(False, "web_search"), (True, "web_search"), (False, "web_search_preview")]
+)
+def test_an_executor_runs_a_hosted_tool(backend: str, type_: str, *, stream: bool) -> None:
     async def test() -> None:
         async with (
             FakeChat(calls(("search", '{"query": "unicorns"}')), "There are some.", listen=False) as provider,
             bridge_client(provider, tools={"web_search": search}) as client,
         ):
-            fields: dict[str, Any] = {"model": "m", "input": "unicorns?", "tools": [{"type": "web_search"}]}
+            fields: dict[str, Any] = {"model": "m", "input": "unicorns?", "tools": [{"type": type_}]}
             if stream:
                 async with client.stream(**fields) as events:
                     seen = [event async for event in events]
@@ -536,6 +539,30 @@ def test_a_tool_may_be_left_out(backend: str, type_: str) -> None:
                 await client.create(model="m", input="x", tools=[{"type": type_}], tool_choice="required")
 
     run(backend, test)
+
+
+@function_tool
+async def cancelled_inside(code: str) -> str:
+    """Run code in a task that somebody else cancels."""
+    task = asyncio.ensure_future(anyio.sleep_forever())
+    task.cancel()
+    await task
+    return code
+
+
+def test_an_executor_whose_own_task_is_cancelled_fails_one_call() -> None:
+    async def test() -> None:
+        async with (
+            FakeChat(calls(("cancelled_inside", '{"code": "1"}')), "A pity.", listen=False) as provider,
+            bridge_client(provider, tools={"code_interpreter": cancelled_inside}) as client,
+        ):
+            tools: list[Any] = [{"type": "code_interpreter", "container": {"type": "auto"}}]
+            response = await client.create(model="m", input="x", tools=tools)
+        call, _ = response.output
+        assert isinstance(call, CodeInterpreterCall)
+        assert (call.status, response.output_text) == ("failed", "A pity.")
+
+    run("asyncio", test)
 
 
 @both_loops

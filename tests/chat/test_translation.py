@@ -35,13 +35,13 @@ WEATHER: Final[Any] = {"type": "function", "name": "get_weather", "parameters": 
 
 
 def translate(
-    *items: Any, profile: ChatProfile = OPENAI, history: tuple[Any, ...] = (), **fields: Any
+    *items: Any, profile: ChatProfile = OPENAI, history: tuple[Any, ...] = (), hosted: Any = None, **fields: Any
 ) -> dict[str, Any]:
     """Translate a request with these input items, all as wire objects. ``history`` comes before them."""
     given = list(items or (USER,))
     request = load({"model": "m", "input": given, **fields}, CreateResponse)
     context = [*(load(item, Item) for item in history), *(load(item, Item) for item in given)]
-    return to_chat(request, context, profile)
+    return to_chat(request, context, profile, hosted=hosted)
 
 
 def messages(*items: Any, **fields: Any) -> list[dict[str, Any]]:
@@ -946,6 +946,8 @@ ALLOWED: Final[Any] = {"type": "allowed_tools", "mode": "required", "tools": [{"
             2,
         ),
         ("openai", {**ALLOWED, "mode": "none"}, "none", 1),
+        ("openai", {**ALLOWED, "mode": "auto", "tools": []}, None, 0),
+        ("vllm", {**ALLOWED, "mode": "auto", "tools": []}, None, 0),
         ("vllm", ALLOWED, "required", 1),
         ("vllm", {"type": "allowed_tools", "tools": ALLOWED["tools"]}, None, 1),
         ("llamacpp", {"type": "function", "name": "f"}, "required", 1),
@@ -990,8 +992,21 @@ def test_a_choice_that_is_not_offered(choice: Any) -> None:
     assert "not found in 'tools'" in refused("tool_choice", tools=TWO, tool_choice=choice).message
 
 
+LEFT_OUT: Final[Any] = [MCP, {"type": "web_search"}]  # the server has no tools, and the operator no search
+
+
+@pytest.mark.parametrize("chosen", [{"type": "mcp", "server_label": "docs"}, {"type": "web_search"}])
+def test_a_choice_of_a_tool_that_is_left_out(chosen: Any) -> None:
+    given: Any = {"tools": [*TWO, *LEFT_OUT], "hosted": {"web_search": None}}
+    allowed = {"type": "allowed_tools", "mode": "auto", "tools": [chosen, *ALLOWED["tools"]]}
+    body = translate(tool_choice=allowed, profile=PROFILES["vllm"], **given)
+    assert [tool["function"]["name"] for tool in body["tools"]] == ["f"]
+    assert "no such tool is offered" in refused("tool_choice", tool_choice=chosen, **given).message
+
+
 def test_a_choice_without_tools_or_that_the_provider_does_not_have() -> None:
     refused("tool_choice", tool_choice="required")
+    refused("tool_choice", tool_choice={"type": "function", "name": "f"})
     assert "tool_choice" not in translate(tool_choice="auto")
     assert (
         "cannot be made to call"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import subprocess
 import sys
@@ -552,6 +553,43 @@ def test_an_unexpected_exception_is_logged_and_not_shown(
     assert b"secret" not in client.content
     assert b"server_error" in client.content
     assert "secret sk-123" in caplog.text
+
+
+async def cancelled_inside(_request: CreateResponse, reply: Reply) -> None:
+    """Wait for a task that somebody else cancels."""
+    async with reply.message() as message:
+        await message.text("half")
+        task = asyncio.ensure_future(anyio.sleep_forever())
+        task.cancel()
+        await task
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"), [({"stream": True}, 200), ({}, 500), ({"background": True, "stream": True}, 200)]
+)
+def test_the_cancellation_of_another_task_is_a_failure_like_any_other(
+    fields: dict[str, Any], status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with ResponsesApp(cancelled_inside) as app:
+            client = await Client(app).request(body(**fields))
+        assert client.status == status
+        if status == 200:
+            failed = parse_stream(client.content).response
+            assert (failed.status, failed.error and failed.error.code) == ("failed", "server_error")
+        else:
+            assert client.error["code"] == "server_error"
+
+    run("asyncio", main)
+    assert "the handler of" in caplog.text
+
+
+def test_a_function_for_keys_that_is_cancelled_is_answered() -> None:
+    async def identity(_key: str) -> str | None:
+        raise asyncio.CancelledError
+
+    app = ResponsesApp(Scripted(), keys=identity)
+    assert send_request("asyncio", app, body(), headers={"authorization": "Bearer k"}).status == 500
 
 
 def test_a_handler_that_leaves_an_item_open_fails(caplog: pytest.LogCaptureFixture) -> None:

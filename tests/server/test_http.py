@@ -63,6 +63,13 @@ def test_a_body_that_is_too_large_is_refused(*, stated: bool) -> None:
     assert send_request("asyncio", app, body(), headers={"content-length": str(len(body()))}).status == 200
 
 
+@pytest.mark.parametrize(("coding", "status"), [("gzip", 415), ("zstd", 415), ("identity", 200), ("", 200)])
+def test_a_body_with_a_content_encoding_is_refused(coding: str, status: int) -> None:
+    client = send_request("asyncio", ResponsesApp(Scripted()), body(), headers={"content-encoding": coding})
+    assert client.status == status
+    assert (status == 200) or client.error["code"] == "unsupported_content_encoding"
+
+
 # ---- headers of a handler
 
 

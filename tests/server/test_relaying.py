@@ -886,6 +886,25 @@ def test_ids_that_are_lies(backend: str, lie: Any) -> None:
 
 
 @both_loops
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_upstream_that_uses_one_id_for_all_makes_no_response_follow_itself(backend: str, *, stream: bool) -> None:
+    async def main() -> None:
+        async with gateway(Answer.events(numbered(plain()))) as (app, server):
+            previous: list[str] = []
+            for n in range(3):
+                fields = {"previous_response_id": previous[-1]} if previous else {}
+                got = await Client(app).request(body(input=f"question {n}", stream=stream, **fields))
+                answer = got.json if not stream else json.loads([*frames(got.content)][-1])["response"]
+                assert answer["status"] == "completed"
+                previous.append(answer["id"])
+            assert len({*previous}) == 3
+            asked = json.dumps(server.requests[-1].json)
+            assert [f"question {n}" in asked for n in range(3)] == [True, True, True]
+
+    run(backend, main)
+
+
+@both_loops
 def test_an_error_inside_a_tap_is_not_for_the_client(backend: str, caplog: pytest.LogCaptureFixture) -> None:
     def tap(event: Event, _reply: Reply) -> None:
         if event.type == OutputTextDelta.type:

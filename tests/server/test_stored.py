@@ -16,10 +16,11 @@ from responses_proto.models.items import FunctionCall, FunctionCallOutput, ItemR
 from responses_proto.models.request import CreateResponse
 from responses_proto.models.response import Response
 from responses_proto.scripted import Scripted
-from responses_proto.server import ResponsesApp
+from responses_proto.server import ResponsesApp, SQLiteStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from responses_proto.models.items import Item
     from responses_proto.server import Reply
@@ -130,6 +131,7 @@ def test_a_response_that_was_not_streamed_can_be_replayed(backend: str) -> None:
     ("query", "param"),
     [
         ("stream=true&starting_after=10000", "starting_after"),
+        (f"stream=true&starting_after={10**30}", "starting_after"),
         ("stream=true&starting_after=-1", "starting_after"),
         ("stream=true&starting_after=x", "starting_after"),
         ("starting_after=1", "starting_after"),
@@ -137,8 +139,8 @@ def test_a_response_that_was_not_streamed_can_be_replayed(backend: str) -> None:
         ("include_obfuscation=maybe", "include_obfuscation"),
     ],
 )
-def test_the_error_of_a_wrong_query_names_the_param(query: str, param: str) -> None:
-    app = ResponsesApp(Scripted())
+def test_the_error_of_a_wrong_query_names_the_param(query: str, param: str, tmp_path: Path) -> None:
+    app = ResponsesApp(Scripted(), store=SQLiteStore(tmp_path / "responses.db"))
     name = loads(send_request("asyncio", app, body()).content, Response).id
     client = send_request("asyncio", app, method="GET", path=f"/v1/responses/{name}?{query}")
     assert (client.status, client.error["param"], client.error["type"]) == (400, param, "invalid_request_error")

@@ -296,6 +296,16 @@ def test_odd_ids_are_as_good_as_others(backend: str, kind: str, odd: str, tmp_pa
         assert await store.add_items("conv_1", [message(odd)])
         assert await store.items("conv_1") == [message(odd)]
         assert await store.find_item(odd or "m") == message(odd or "m")
+        name = odd or "resp_2"
+        await store.save(stored(name), events=[WireEvent(0, "t", b"{}")])
+        await store.add_events(name, [WireEvent(1, odd, b"{}")])
+        assert await store.find(name) == stored(name)
+        assert [event.sequence_number for event in await store.events(name)] == [0, 1]
+        assert [link.id for link in await store.chain(name)] == [name]
+        await store.save_conversation(Conversation(id=odd, created_at=1, metadata={}))
+        assert await store.add_items(odd, [message("m")])
+        assert await store.items(odd) == [message("m")]
+        assert await store.delete_conversation(odd)
 
     used(backend, kind, tmp_path, use)
 

@@ -206,12 +206,15 @@ class CallTable:
             index = place
         found: _Call | None = None
         if not whole:
-            if index is not None:
-                found = self._by_index.get(index)
-            elif id_ in self._by_id:
+            if id_ in self._by_id and (index is None or not name):
                 return self._by_id[id_]
-            elif self._calls:
-                found = self._calls[-1]
+            last = self._calls[-1] if self._calls else None
+            if index is None:
+                found = last
+            elif index in self._by_index:
+                found = self._by_index[index]
+            elif last is not None and not (name or id_ or last.is_complete()):
+                found = self._by_index[index] = last  # some servers count the pieces, not the calls
         if found is None or self._begins(found, id_, name, text):
             found = _Call(len(self._calls), index)
             self._calls.append(found)
@@ -269,40 +272,19 @@ class CallTable:
         name = offered.name if offered is not None else call.name
         home = offered.home if offered is not None else ""
         ids = self._emitter.ids
+        begun: dict[str, Any] = {"name": name, "status": "in_progress", "extra": {**call.extra}}
         match kind:
-            case "mcp":
-                if offered is None or _needs_approval(offered):
-                    return []
-                item: Item = McpCall(
-                    id=ids("mcp"),
-                    server_label=home,
-                    name=name,
-                    arguments="",
-                    status="in_progress",
-                    extra={**call.extra},
-                )
             case "hosted":
                 return []
+            case "mcp":
+                tool, listed = (None, None) if offered is None else (offered.tool, offered.listed)
+                if not isinstance(tool, McpTool) or listed is None or needs_approval(tool, listed):
+                    return []
+                item: Item = McpCall(id=ids("mcp"), server_label=home, arguments="", **begun)
             case "custom":
-                item = CustomToolCall(
-                    id=ids("ctc"),
-                    call_id=call.call_id,
-                    name=name,
-                    namespace=home or UNSET,
-                    input="",
-                    status="in_progress",
-                    extra={**call.extra},
-                )
+                item = CustomToolCall(id=ids("ctc"), call_id=call.call_id, namespace=home or UNSET, input="", **begun)
             case _:
-                item = FunctionCall(
-                    id=ids("fc"),
-                    call_id=call.call_id,
-                    name=name,
-                    namespace=home or UNSET,
-                    arguments="",
-                    status="in_progress",
-                    extra={**call.extra},
-                )
+                item = FunctionCall(id=ids("fc"), call_id=call.call_id, namespace=home or UNSET, arguments="", **begun)
         call.writer = self._emitter.call(item)
         return self._write(call) or self._emitter.events()
 
@@ -345,7 +327,7 @@ class CallTable:
                     name=offered.name,
                     arguments=arguments,
                     tool=offered.tool,
-                    needs_approval=_needs_approval(offered),
+                    needs_approval=writer is None,
                     writer=writer,
                 )
             )
@@ -420,14 +402,6 @@ def _index(value: object) -> int | None:
         return int(value)
     return (
         int(value) if isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1 else None
-    )
-
-
-def _needs_approval(offered: OfferedTool) -> bool:
-    return (
-        isinstance(offered.tool, McpTool)
-        and offered.listed is not None
-        and needs_approval(offered.tool, offered.listed)
     )
 
 

@@ -5,6 +5,7 @@ The functions are total: any JSON value is accepted, and what does not make sens
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from ..models.content import LogProb, TopLogProb, UrlCitation
@@ -41,7 +42,7 @@ def count(value: object) -> int:
     """Return a number of tokens, which may be written as text; zero if it is none."""
     if isinstance(value, str) and value.isdecimal() and len(value) <= _MAX_DIGITS:
         return int(value)
-    return max(0, int(value)) if isinstance(value, int | float) and not isinstance(value, bool) else 0
+    return max(0, int(_number(value)))
 
 
 _MAX_DIGITS: Final = 18  # of a number of tokens
@@ -83,7 +84,7 @@ def parts_of(content: object) -> Iterator[tuple[str, str]]:
     for part in ({"text": one} if isinstance(one, str) else mapping(one) for one in values):
         match part.get("type"):
             case "thinking" | "reasoning":
-                inner = part.get("thinking") or part.get("reasoning") or part.get("text")
+                inner = next((part[key] for key in ("thinking", "reasoning", "text", "summary") if part.get(key)), "")
                 for _, text in [("", inner)] if isinstance(inner, str) else parts_of(inner):
                     yield "reasoning", text
             case "refusal":
@@ -171,7 +172,10 @@ def _legacy_logprobs(value: _Wire) -> Iterator[LogProb]:
 
 
 def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0
+    """Return a number of JSON; zero if it is anything else, or larger than a float may be."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0.0
+    return value if abs(value) <= sys.float_info.max else 0.0
 
 
 def _bytes(value: object) -> Any:
@@ -272,8 +276,9 @@ def error_in(chunk: _Wire, choice: _Wire, event: str = "") -> Any:
     # `base_resp` is MiniMax's, in each chunk; its code 0 is success.
     if chunk.get("error") or mapping(chunk.get("base_resp")).get("status_code"):
         return dict(chunk)
-    if choice.get("error"):
-        return {"error": choice["error"]}
+    said = choice.get("error") or mapping(chunk.get("x_groq")).get("error")
+    if said:
+        return {"error": said}
     if event == "error" or chunk.get("object") == "error" or chunk.get("type") == "error":
         return dict(chunk)
     is_bare = not chunk.get("choices") and any(chunk.get(key) for key in _BARE_ERRORS)

@@ -47,9 +47,7 @@ _ITEMS: Final[Mapping[str, _Open]] = {
     "file_search": _file_search,
     "code_interpreter": _code_interpreter,
 }
-
-HOSTED_TYPES: Final = tuple(_ITEMS)
-"""The types of hosted tools that an executor may stand for."""
+"""Type of a hosted tool that an executor may stand for -> what opens the item of a call."""
 
 
 def stand_ins(executors: Mapping[str, ToolExecutor | None]) -> dict[str, FunctionTool | None]:
@@ -80,11 +78,6 @@ def _stand_in(type_: str, executor: ToolExecutor | None) -> FunctionTool | None:
     return defined[0]
 
 
-def executor_of(executors: Mapping[str, ToolExecutor], type_: str) -> ToolExecutor:
-    """Return the executor that stands for a type of hosted tool."""
-    return executors[type_] if type_ in executors else executors["web_search"]
-
-
 def open_call(type_: str, arguments: str, ids: Ids) -> Item:
     """Return the item of a call that begins. ``arguments`` are those of the function, as the model wrote them."""
     try:
@@ -96,17 +89,10 @@ def open_call(type_: str, arguments: str, ids: Ids) -> Item:
 
 def close_call(item: Item, output: ToolOutput) -> Item:
     """Return the item of a call that has ended. The output itself is for the model; only that of code is in the item."""
-    status: Any = "failed" if output.failed else "completed"
+    changes: dict[str, Any] = {"status": "failed" if output.failed else "completed"}
     if isinstance(item, CodeInterpreterCall):
-        logs = output.output if isinstance(output.output, str) else ""
-        return attrs.evolve(item, status=status, outputs=[LogsOutput(logs=logs)])
-    changes: dict[str, Any] = {"status": status}
+        changes["outputs"] = [LogsOutput(logs=output.output if isinstance(output.output, str) else "")]
     return attrs.evolve(item, **changes)
-
-
-def item_id_of(item: Item) -> str:
-    """Return the id of an item that was opened here."""
-    return str(getattr(item, "id", ""))
 
 
 def _first_text(arguments: Mapping[str, Any]) -> str:

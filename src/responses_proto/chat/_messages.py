@@ -172,7 +172,7 @@ class _Turn:
 
 
 class ChatMessages:
-    """Builds the messages, item by item."""
+    """Builds the messages of a request of Chat Completions, item by item."""
 
     def __init__(
         self,
@@ -435,13 +435,6 @@ class ChatMessages:
             return parts, []
         text = "\n".join(part["text"] for part in texts)
         return text or ("See the next message of the user." if rest else ""), rest
-
-
-def chat_messages(
-    request: CreateResponse, context: Sequence[Item], offered: Mapping[str, OfferedTool], profile: ChatProfile
-) -> list[_Wire]:
-    """Return the messages of a request of Chat Completions. Raises ``APIError`` (400) for what the provider cannot be told."""
-    return ChatMessages(request, context, offered, profile).build()
 
 
 _OUTPUT_KEYS: Final = {

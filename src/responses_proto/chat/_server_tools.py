@@ -44,13 +44,14 @@ from ..models.items import (
     McpListTools,
 )
 from ..models.tools import McpTool
-from ..protocol._requests import invalid
+from ..protocol._requests import id_of, invalid
+from ..server._task import is_cancelled
 from ..tools.executors import ToolContext
 from ..tools.mcp._transports import HTTP
 from ..tools.mcp.server import McpServer
 from ..tools.output import ToolOutput
 from ..typing import UNSET
-from ._hosted import close_call, executor_of, item_id_of, open_call
+from ._hosted import close_call, open_call
 from ._tools import is_allowed
 
 if TYPE_CHECKING:
@@ -346,11 +347,12 @@ class ServerTools:
         call = FunctionCall(call_id=made.call_id, name=made.name, arguments=made.arguments)
         try:
             self._spend()
-            output = await self._execute(executor_of(self._executors, made.tool.type), call)
+            executor = self._executors.get(made.tool.type) or self._executors["web_search"]  # for its other versions
+            output = await self._execute(executor, call)
         except ResponsesProtoError as error:
             output = ToolOutput(f"The tool failed: {error}", failed=True)
         answer = _as_text(output)
-        self._hosted_results[item_id_of(item)] = (call, FunctionCallOutput(call_id=made.call_id, output=answer))
+        self._hosted_results[id_of(item)] = (call, FunctionCallOutput(call_id=made.call_id, output=answer))
         await opened.done_with(close_call(item, output))
 
     async def _execute(self, executor: ToolExecutor, call: FunctionCall) -> ToolOutput:
@@ -363,8 +365,10 @@ class ServerTools:
         except TimeoutError:
             context.cancelled = True
             raise ToolError(f"it took longer than {self._bounds.timeout:g} s", call=call) from None
-        except Exception:  # noqa: BLE001 - a failure of the operator's code is a failure of this call only
-            # Its text may contain anything; only the log gets it.
+        except (Exception, anyio.get_cancelled_exc_class()) as error:
+            if is_cancelled(error):
+                raise
+            # A failure of the operator's code is one of this call only. Its text may contain anything; only the log gets it.
             _log.exception("the executor of %s failed", call.name)
             raise ToolError("an unexpected error", call=call) from None
 

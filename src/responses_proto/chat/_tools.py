@@ -250,11 +250,6 @@ def _free_name(name: str, home: str, kind: str, taken: Mapping[str, OfferedTool]
 # ---- as Chat Completions has them
 
 
-def chat_tools(offered: Mapping[str, OfferedTool], profile: ChatProfile) -> list[_Wire]:
-    """Return the ``tools`` of a request of Chat Completions."""
-    return [_chat_tool(name, tool, profile) for name, tool in offered.items()]
-
-
 def _chat_tool(name: str, tool: OfferedTool, profile: ChatProfile) -> _Wire:
     definition = tool.tool
     if isinstance(definition, CustomTool) and profile.custom_tools:
@@ -288,27 +283,30 @@ def _described(tool: OfferedTool) -> str:
 
 def chat_tool_choice(request: CreateResponse, offered: Mapping[str, OfferedTool], profile: ChatProfile) -> _Wire:
     """Return ``tools`` and ``tool_choice`` of a request of Chat Completions, as far as there are any."""
-    choice = request.tool_choice
-    if not offered:
-        if choice == "required":
-            refuse("'tool_choice' is 'required', but no tools are offered.", "tool_choice", "invalid_value")
+    mode, chosen = _chosen(request, offered)
+    if not chosen:
+        if mode == "required":
+            refuse("A call is required by 'tool_choice', but no such tool is offered.", "tool_choice", "invalid_value")
         return {}
-    mode, chosen = _chosen(choice, offered)
-    named = _named_choice(choice, mode, chosen, profile)
+    named = _named_choice(request.tool_choice, mode, chosen, profile)
     if named is not None:
-        return {"tools": chat_tools(offered, profile), "tool_choice": named}
+        return {"tools": [_chat_tool(*one, profile) for one in offered.items()], "tool_choice": named}
     if mode == "none" and "none" not in profile.tool_choices:
         return {}
     if mode == "required" and "required" not in profile.tool_choices:
         if "any" not in profile.tool_choices:
             refuse(f"The provider {profile.name!r} cannot be made to call a tool.", "tool_choice")
         mode = "any"
-    return {"tools": chat_tools(chosen, profile), **({} if mode == "auto" else {"tool_choice": mode})}
+    tools = [_chat_tool(*one, profile) for one in chosen.items()]
+    return {"tools": tools, **({} if mode == "auto" else {"tool_choice": mode})}
 
 
-def _chosen(choice: object, offered: Mapping[str, OfferedTool]) -> tuple[str, Mapping[str, OfferedTool]]:
-    """Return ``auto``, ``none`` or ``required``, and the tools that it is about."""
-    match choice:
+def _chosen(request: CreateResponse, offered: Mapping[str, OfferedTool]) -> tuple[str, Mapping[str, OfferedTool]]:
+    """Return ``auto``, ``none`` or ``required``, and the tools that it is about.
+
+    A tool of the request may be chosen though it is not offered: one that is left out, or whose MCP server has none now.
+    """
+    match choice := request.tool_choice:
         case "none" | "required":
             return str(choice), offered
         case ToolChoiceAllowed():
@@ -318,7 +316,9 @@ def _chosen(choice: object, offered: Mapping[str, OfferedTool]) -> tuple[str, Ma
         case _:
             return "auto", offered
     for one in wanted:
-        if not any(_means(one, tool) for tool in offered.values()):
+        if not any(_means(one, tool) for tool in offered.values()) and not any(
+            _stands_for(one, tool) for tool in request.tools or ()
+        ):
             name = next(name for key in ("name", "server_label", "type") if (name := getattr(one, key, None)))
             refuse(f"Tool choice {name!r} not found in 'tools'.", "tool_choice", "invalid_value")
     return mode, {name: tool for name, tool in offered.items() if any(_means(one, tool) for one in wanted)}
@@ -353,3 +353,10 @@ def _means(choice: AllowedTool, tool: OfferedTool) -> bool:
             return tool.kind == "mcp" and tool.home == choice.server_label and choice.name in (None, UNSET, tool.name)
         case _:
             return tool.kind == "hosted" and tool.name == choice.type
+
+
+def _stands_for(choice: AllowedTool, tool: Tool) -> bool:
+    """Return whether a choice is that of a tool for which others are offered."""
+    if isinstance(choice, ToolChoiceMcp):
+        return isinstance(tool, McpTool) and tool.server_label == choice.server_label
+    return isinstance(choice, ToolChoiceHosted) and tool.type == choice.type

@@ -103,7 +103,8 @@ class ChatBridge(AsyncResource):
             raise ImportError("allow_mcp needs mcp 2.3 or newer: pip install 'responses-proto[mcp]'")
         self._hosted = stand_ins(tools or {})
         self._executors = {type_: executor for type_, executor in (tools or {}).items() if executor is not None}
-        self._max_turns = max_turns
+        self.max_turns: int = max_turns
+        """How often the model is asked for one response at most."""
         self._bounds = bounds or ToolBounds()
         self._unknown_parameters: Literal["refuse", "pass"] = unknown_parameters
         self._listings = Listings()
@@ -213,11 +214,6 @@ class ChatBridge(AsyncResource):
         return ChatDecoder(
             reply.emitter(), request, context, upstream.profile, hosted=self._hosted, limits=upstream.limits
         )
-
-    @property
-    def max_turns(self) -> int:
-        """How often the model is asked for one response at most."""
-        return self._max_turns
 
 
 class _Answer:

@@ -13,7 +13,7 @@ import attrs
 from ..codec import dumps
 from ..models.config import JsonObjectFormat, JsonSchemaFormat, PlainTextFormat, ReasoningConfig, TextConfig
 from ..models.items import ConfigurationUpdate
-from ._messages import chat_messages
+from ._messages import ChatMessages
 from ._rows import Row, dropped, refuse, refused, table, translated
 from ._tools import chat_tool_choice, offered_tools
 from .profiles import OPENAI
@@ -91,7 +91,7 @@ class _Translation:
         return self.result
 
     def _messages(self) -> list[_Wire]:
-        messages = chat_messages(self.request, self.context, self.offered, self.profile)
+        messages = ChatMessages(self.request, self.context, self.offered, self.profile).build()
         if not messages:
             refuse("There is no input: send 'input' or 'conversation'.", "input", "missing_required_parameter")
         note = self.result.pop(_FORMAT_NOTE, None)

@@ -1,9 +1,10 @@
 """Who calls, and the access log.
 
-:class:`Keys` turns the API key of a request into an identity. What a handler learns of the request beside its body is a :class:`RequestMeta`.
+:class:`Keys` turns the API key of a request into an identity. A :class:`RequestMeta` is what a handler learns of the request beside its
+body.
 
-The log has one record for each request, when it has been answered. The records go to the logger ``responses_proto.server.access``, at level INFO. Their facts are attributes: ``method``, ``path`` (without the
-query), ``status``, ``seconds``, ``request_id`` and ``client``.
+The log has one record for each request, when it has been answered. The records go to the logger ``responses_proto.server.access``, at
+level INFO. Their facts are attributes: ``method``, ``path`` (without the query), ``status``, ``seconds``, ``request_id`` and ``client``.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ from ..protocol.emitter import DONE
 from ..protocol.headers import media_type
 from ..protocol.sse import encode_frame
 from ._response_headers import HEADER_NAME, HEADER_VALUE
-from ._task import internal_error
+from ._task import internal_error, is_cancelled
 from .stores._base import encode
 
 if TYPE_CHECKING:
@@ -98,11 +98,14 @@ _FORM_TYPES: Final = frozenset({"text/plain", "application/x-www-form-urlencoded
 
 
 def check_content_type(headers: Mapping[str, str]) -> None:
-    """Raise ``APIError`` (415) if the body is stated to be something that a web page can send anywhere."""
-    content_type = media_type(headers)
+    """Raise ``APIError`` (415) if the body is stated to be compressed, or something that a web page can send anywhere."""
+    content_type, coding = media_type(headers), headers.get("content-encoding", "identity").strip().lower()
     if content_type in _FORM_TYPES:
         message = f"The body is stated to be {content_type}: send 'Content-Type: application/json'."
         raise APIError.for_status(415)(message, status=415, type=INVALID, code="unsupported_content_type")
+    if coding not in ("", "identity"):
+        message = f"The body is stated to have the content encoding {coding}: send it without one."
+        raise APIError.for_status(415)(message, status=415, type=INVALID, code="unsupported_content_encoding")
 
 
 async def read_bytes(receive: Receive, headers: Mapping[str, str], maximum: int) -> bytes:
@@ -188,7 +191,9 @@ async def catch_errors(work: Awaitable[_T]) -> _T | JSONResponse:
         raise
     except APIError as error:
         return error_response(error)
-    except Exception:  # noqa: BLE001 - the client must get an answer to any error
+    except (Exception, anyio.get_cancelled_exc_class()) as error:
+        if is_cancelled(error):
+            raise
         _log.exception("unexpected error in the server")
         return error_response(internal_error())
 

@@ -105,8 +105,9 @@ def incomplete(item: Item) -> Item:
 class RelayedResponse:
     """The response of an upstream. Pass its events to :meth:`take`; if its stream ends without a terminal event, call :meth:`end`.
 
-    ``own`` is the response as this server would begin it. ``id`` is the response's id here: the upstream's, or that of ``own``. ``model`` is the model to
-    name in place of the upstream's. ``published`` is the number of events that are out already: then it goes on after them.
+    ``own`` is the response as this server would begin it. ``id`` is the response's id here: the upstream's, or that of ``own``. ``model``
+    is the model to name in place of the upstream's. ``published`` is the number of events that are out already; the events that it
+    takes are numbered after them.
     """
 
     def __init__(

@@ -15,10 +15,12 @@ With a store that several servers share, a fifth: another server has ended the r
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 import anyio
 import attrs
@@ -55,22 +57,6 @@ EventSink: TypeAlias = Callable[[Sequence[WireEvent]], Awaitable[None]]
 """Sends events to the client. It is called with one or more events, in order, and one call at a time."""
 
 
-class TaskStore(Protocol):
-    """What a task needs of a :class:`Store`."""
-
-    async def save(
-        self,
-        stored: StoredResponse,
-        *,
-        events: Sequence[WireEvent] = (),
-        conversation_items: Sequence[Item] = (),
-    ) -> None: ...
-
-    async def add_events(self, response_id: str, events: Sequence[WireEvent]) -> None: ...
-
-    async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool: ...
-
-
 INTERNAL_ERROR_MESSAGE: Final = "The server met an error while it worked on the request."
 """All that a client learns about an unexpected exception, whose text may contain secrets."""
 
@@ -98,6 +84,16 @@ def failure_events(response: Response, position: int, number: int) -> list[WireE
     ending = ResponseFailed(sequence_number=number + 1, response=response)
     last: list[Event] = [error_event, ending]
     return [WireEvent(position + n, event.type, dumps(event)) for n, event in enumerate(last)]
+
+
+def is_cancelled(raised: BaseException) -> bool:
+    """Return whether an exception cancels the current task. The cancellation of a task that it has waited for is a failure like any other."""
+    if isinstance(raised, Exception):
+        return False
+    if anyio.current_effective_deadline() == -math.inf:
+        return True
+    task = asyncio.current_task()  # trio has no cancellation without a scope
+    return task is not None and task.cancelling() > 0
 
 
 def _taken_over() -> APIError:
@@ -151,7 +147,7 @@ class ResponseTask:
         self._handler = handler
         shared = as_shared(store)
         self._leased = None if sharing is None or shared is None else LeasedStore(sharing, shared, self)
-        self._store: TaskStore = self._leased or store
+        self._store: LeasedStore | Store = self._leased or store
         self._whole_store = store
         self.lost: bool = False
         """Whether another server has ended the response, or deleted it; its events are in the store."""
@@ -348,7 +344,9 @@ class ResponseTask:
                 await self._handler(self.request, self._reply)
             if not self.ended:
                 await self._reply.complete()
-        except Exception as error:
+        except (Exception, anyio.get_cancelled_exc_class()) as error:
+            if is_cancelled(error):
+                raise
             if self._sink_error is not None:
                 raise self._sink_error from error
             if self.lost:
@@ -387,6 +385,9 @@ class ResponseTask:
         known = await self._whole_store.find(response_id)
         if known is None:
             return True
+        previous = self.request.previous_response_id
+        if previous and any(link.id == response_id for link in await self._whole_store.chain(previous)):
+            return False  # a response cannot follow itself
         # An upstream may answer a repeated request with the response that it has. The newest counts.
         return known.response.status not in RUNNING_STATUSES and await self._whole_store.delete(response_id)
 

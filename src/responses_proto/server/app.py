@@ -31,10 +31,14 @@ The endpoints, each with and without ``/v1``::
     GET    /healthz                        whether the server answers; needs no key
     WebSocket /responses                   many requests on one connection
 
-Errors have the documented shape, ``{"error": {"message", "type", "param", "code"}}``. The status is 400 for a wrong request, 401
-for a wrong key, 403 for a web page that may not use the server, 404 and 405 for wrong paths and unknown ids, 413 for a body that is too large, 415 for one that is stated to be a form or plain text, and 500 for an exception in the
-handler. After the first event of a stream the status cannot change any more: the error becomes the events ``error`` and
-``response.failed``.
+Errors have the documented shape, ``{"error": {"message", "type", "param", "code"}}``. Their statuses:
+
+* 400 for a wrong request, 401 for a wrong key, 403 for a web page that may not use the server,
+* 404 and 405 for wrong paths and unknown ids,
+* 413 for a body that is too large, 415 for one that is compressed, or that is stated to be a form or plain text,
+* 500 for an exception in the handler.
+
+After the first event of a stream the status cannot change any more: the error becomes the events ``error`` and ``response.failed``.
 
 When a client leaves, its handler is cancelled at once, unless the response runs in the background. Responses in the background
 require that the application is open, by the ASGI lifespan (``uvicorn --lifespan on``) or by ``async with``::
@@ -42,8 +46,9 @@ require that the application is open, by the ASGI lifespan (``uvicorn --lifespan
     async with ResponsesApp(handler, store=SQLiteStore("responses.db")) as app:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://local/v1") as http_client: ...
 
-Of requests with the same ``Idempotency-Key``, API key and body, one runs: the others wait for it and get its response, as long as
-that is stored and the process lives, or for a day in a store that several servers share. A request that failed, or whose client left before its end, is not repeated: the next one runs.
+Of requests with the same ``Idempotency-Key``, API key and body, one runs. The others wait for it and get its response, as long as that is
+stored and the process lives, or for a day in a store that several servers share. If the request has failed, or its client has left
+before its end, the next one runs.
 
 Each request is logged to ``responses_proto.server.access`` (level INFO), with its facts as attributes of the record.
 
@@ -136,8 +141,8 @@ class ResponsesApp:
       identity, or a function, plain or async, that returns the identity for a key, and ``None`` for a wrong one. The handler gets the
       identity as ``reply.identity``; for a key of a collection it is made of the key's hash. ``None`` accepts every request, an empty
       collection none. ``/openapi.json`` is not secret, and needs no key.
-    * ``tenants`` keeps the identities of ``keys`` apart: each sees only the responses, conversations and items that are its own, in whatever store;
-      what belongs to others does not exist for it.
+    * ``tenants`` keeps the identities of ``keys`` apart: each sees only its own responses, conversations and items, in whatever store.
+      What belongs to others does not exist for it.
     * ``lifespan`` returns an async context manager for what the handler needs, such as a client. It is entered before the first
       request, and left after the last response in the background has ended.
     * ``webhook`` is where to say that a response in the background has ended; see :mod:`responses_proto.server.webhooks`.

@@ -177,9 +177,9 @@ class Relaying(Protocol):
 class Reply:
     """The response to one request, as its handler writes it. The server creates it and passes it to the handler.
 
-    Open items with :meth:`message`, :meth:`reasoning` and :meth:`function_call`, or write a finished item of any type with
-    :meth:`item`; or hand the response of another server on with :meth:`relay`. Then return, or end the response with :meth:`complete`, :meth:`incomplete` or :meth:`fail`. Several items may be
-    open at once, and several tasks may write.
+    Open items with :meth:`message`, :meth:`reasoning` and :meth:`function_call`, or write a finished item of any type with :meth:`item`;
+    or hand the response of another server on with :meth:`relay`. Then return, or end the response with :meth:`complete`,
+    :meth:`incomplete` or :meth:`fail`. Several items may be open at once, and several tasks may write.
 
     The response starts with the first item, with :meth:`start`, or for a client that waits for events after one second. Until then
     a handler may raise an ``APIError``, which becomes the HTTP response; later it becomes the events ``error`` and

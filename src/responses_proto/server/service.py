@@ -117,6 +117,7 @@ class SupportsModels(Protocol):
         ...
 
 
+_MAX_NUMBER: Final = 2**63 - 2  # of an event; databases cannot look for a larger one
 _MAX_PIECE_BYTES: Final = 64 * 1024  # of stored events that are sent at a time
 _MAX_RUNNING_BYTES: Final = 1024 * 1024  # of stored events that are read for a look at a response that runs elsewhere
 _LOST: Final = "The server stopped while it worked on the response, and has been started again since."
@@ -255,8 +256,9 @@ class Service:
         """Check a request, find its history, and return a task for it.
 
         Nothing has been stored or delivered yet. Call :meth:`ResponseTask.run` next, or :meth:`start` for a response in the
-        background. ``history_lookup`` is asked for the previous response before the store is. ``meta`` is what the handler is
-        told of the request beside its body, and ``response_headers`` gets the headers that it sets before the response starts. Raises ``APIError`` if the request cannot be answered.
+        background. ``history_lookup`` is asked for the previous response before the store is. ``meta`` is what the handler learns of
+        the request beside its body. ``response_headers`` gets the headers that the handler sets before the response starts. Raises
+        ``APIError`` if the request cannot be answered.
         """
         check_create(request)
         if self._tasks is None and (
@@ -538,7 +540,7 @@ class Service:
         if task is not None:
             return functools.partial(self.follow, task, _position_after(task.visible_events, after))
         stored = await self.get(response_id)
-        position = -1 if after is None else after
+        position = -1 if after is None else min(after, _MAX_NUMBER)
         first = await self.store.events(response_id, after=max(position, 0) - 1, max_bytes=1)
         if first and (after is None or number_in(first[0]) == after):
             return functools.partial(self._deliver_stored, response_id, position)

@@ -50,8 +50,8 @@ def url_of(listener: socket.socket) -> str:
 def serve(app: Callable[..., Awaitable[None]], listener: socket.socket, *, drain: int = 10) -> None:
     """Serve an ASGI application on a listening socket until the process is interrupted; then close the socket.
 
-    ``drain`` is the number of seconds that requests under way then have to end; no new ones are accepted meanwhile. The process's soft limit of open files is raised to the hard limit, since each connection needs one. Raises ``ImportError``
-    if uvicorn is not installed.
+    No new requests are accepted then, and those under way have ``drain`` seconds to end. The process's soft limit of open files is
+    raised to the hard limit, since each connection needs one. Raises ``ImportError`` if uvicorn is not installed.
     """
     _raise_file_limit()
     with listener:

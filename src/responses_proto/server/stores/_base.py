@@ -15,7 +15,7 @@ from ...models.response import Response
 from ...protocol._requests import id_of, weight_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from anyio.lowlevel import RunVar
 
@@ -79,9 +79,9 @@ class HistoryLink:
 class Store(Protocol):
     """What a server requires of its store. Implement it to keep responses in a database of your choice.
 
-    **Who calls it.** One server at a time, from any number of tasks at once (several servers: :class:`SharedStore`). A response that the store has as ``queued`` or
-    ``in_progress``, and that the server is not running, counts as lost with an earlier process: the server saves it as
-    ``failed``. A store is created outside of an event loop, and may be used in one event loop after another.
+    **Who calls it.** One server at a time, from any number of tasks at once; for several servers, see :class:`SharedStore`. A response
+    that the store has as ``queued`` or ``in_progress``, and that the server is not running, was lost with an earlier process: the
+    server saves it as ``failed``. A store is created outside of an event loop, and may be used in one event loop after another.
 
     **Atomicity.** Each method is atomic. This matters most for :meth:`save`, which writes a response,
     its events and its conversation items together.
@@ -113,8 +113,8 @@ class Store(Protocol):
 
         ``events`` are added to the events of the response; numbers that are already there keep their event.
         ``conversation_items`` are appended to the conversation in ``stored.response.conversation``; they are dropped if that
-        conversation does not exist, as in :meth:`add_items`. :meth:`find_item` finds the items of the new record from here on, and no longer those
-        that only the old one had.
+        conversation does not exist, as in :meth:`add_items`. From here on, :meth:`find_item` finds the items of the new record. It no
+        longer finds those that only the old record had.
         """
         ...
 
@@ -152,7 +152,8 @@ class Store(Protocol):
     async def find_item(self, item_id: str) -> Item | None:
         """Return the item with this id from the input or output of any stored response; ``None`` if there is none.
 
-        If several responses have it, it is the item of the one that was saved first, so that nobody can give an id another content. The server resolves an ``item_reference`` with it. Items that are only in a conversation need not be found.
+        If several responses have it, it is the item of the one that was saved first, so that nobody can give an id another content.
+        The server resolves an ``item_reference`` with it. Items that are only in a conversation need not be found.
         """
         ...
 
@@ -346,6 +347,16 @@ def decode_link(record: bytes | str) -> HistoryLink:
         conversation_id=cast("dict[str, Any]", conversation)["id"] if isinstance(conversation, dict) else conversation,
         previous_response_id=response.get("previous_response_id"),
     )
+
+
+def chain_of(response_id: str, record_of: Callable[[str], bytes | None]) -> list[HistoryLink]:
+    """Return a response and those before it; see :meth:`Store.chain`. ``record_of`` returns what :func:`encode_stored` made of one."""
+    links: dict[str, HistoryLink] = {}
+    following: str | None = response_id
+    while following and following not in links and (record := record_of(following)):
+        links[following] = link = decode_link(record)
+        following = None if link.ends_chain else link.previous_response_id
+    return [*links.values()]
 
 
 def limiter_in(variable: RunVar[anyio.CapacityLimiter], threads: int) -> anyio.CapacityLimiter:

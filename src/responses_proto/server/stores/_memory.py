@@ -10,7 +10,7 @@ from ...codec import dumps, loads
 from ...exceptions import APIError, UsageError
 from ...models.conversations import Conversation
 from ...protocol._requests import id_of, weight_of
-from ._base import HistoryLink, StoredResponse, WireEvent, decode_link, decode_stored, encode_stored, item_ids, item_key
+from ._base import HistoryLink, StoredResponse, WireEvent, chain_of, decode_stored, encode_stored, item_ids, item_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -145,12 +145,7 @@ class MemoryStore:
 
     async def chain(self, response_id: str) -> list[HistoryLink]:
         """Return a response and those before it; see :meth:`Store.chain`."""
-        links: list[HistoryLink] = []
-        following: str | None = response_id
-        while following and (record := self._responses.get(following)):
-            links.append(link := decode_link(record.data))
-            following = None if link.ends_chain else link.previous_response_id
-        return links
+        return chain_of(response_id, lambda id_: record.data if (record := self._responses.get(id_)) else None)
 
     async def delete(self, response_id: str) -> bool:
         """Delete a response; see :meth:`Store.delete`."""

@@ -36,6 +36,7 @@ from ._base import (
     Signal,
     StoredResponse,
     WireEvent,
+    chain_of,
     decode_link,
     decode_stored,
     encode_stored,
@@ -261,9 +262,9 @@ class RedisStore:
     """A :class:`SharedStore` in Redis 6.2 or newer, for servers on any number of hosts.
 
     ``url`` is what redis-py takes, such as ``redis://:password@host:6379/0`` or ``rediss://…``. ``keep`` is the number of seconds after
-    which a response, or a conversation that nobody has written to, is forgotten; ``None`` keeps them for good. ``lease`` is the number of
-    seconds within which the other servers notice that one of them has died, or was suspended; a server must not block its event loop for half of that.
-    Keys in Redis begin with ``prefix`` in braces.
+    which a response, or a conversation that nobody has written to, is forgotten; ``None`` keeps them for good. ``lease`` is the number
+    of seconds within which the other servers notice that one of them has died, or was suspended; a server must not block its event
+    loop for half of that. Keys in Redis begin with ``prefix`` in braces.
 
     What a method has written survives a crash of Redis if it keeps an append-only file (``appendonly yes``), and a loss of power with
     ``appendfsync always``. While Redis cannot be reached, methods raise an ``APIError`` (503, ``store_unavailable``).
@@ -354,18 +355,7 @@ class RedisStore:
 
     async def chain(self, response_id: str) -> list[HistoryLink]:
         """Return a response and those before it; see :meth:`Store.chain`."""
-
-        def read() -> list[HistoryLink]:
-            links: list[HistoryLink] = []
-            following: str | None = response_id
-            seen: set[str] = set()
-            while following and following not in seen and (record := self._record(_key(following))):
-                seen.add(following)
-                links.append(link := decode_link(record))
-                following = None if link.ends_chain else link.previous_response_id
-            return links
-
-        return await self._in_thread(read)
+        return await self._in_thread(lambda: chain_of(response_id, lambda id_: self._record(_key(id_))))
 
     async def delete(self, response_id: str) -> bool:
         """Delete a response; see :meth:`Store.delete`."""
@@ -387,7 +377,7 @@ class RedisStore:
                 entries = self._redis.xrange(key, min=f"0-{max(last, -1) + 2}", count=count)
                 for entry, fields in entries:
                     last = int(entry.partition(b"-")[2]) - 1
-                    found.append(WireEvent(last, fields[b"t"].decode(), fields[b"d"]))
+                    found.append(WireEvent(last, _name(fields[b"t"]), fields[b"d"]))
                     size += len(fields[b"d"])
                     if max_bytes is not None and size >= max_bytes:
                         return found
@@ -621,7 +611,7 @@ def _rows(items: Sequence[Item]) -> list[bytes]:
 
 def _triples(events: Sequence[WireEvent]) -> list[bytes | str]:
     """Return the number in the stream, type and data of each event. A stream has no number 0."""
-    return [value for event in events for value in (str(event.sequence_number + 1), event.type, event.data)]
+    return [value for event in events for value in (str(event.sequence_number + 1), _key(event.type), event.data)]
 
 
 _LIMITER: Final = RunVar[anyio.CapacityLimiter]("responses_proto.server.stores._redis")

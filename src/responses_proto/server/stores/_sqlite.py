@@ -126,16 +126,18 @@ _CHAIN: Final = """
 class SQLiteStore:
     """A :class:`Store` in a file, which outlives the process. It grows until something is deleted.
 
-    ``path`` is created if it does not exist, readable by its owner only; its folder must exist. When :meth:`save` returns, the response survives even a
-    loss of power. Events from :meth:`add_events` survive a killed process, but the last of them may be lost with the power.
+    ``path`` is created if it does not exist, readable by its owner only; its folder must exist. The file must not be on a network
+    drive. When :meth:`save` returns, the response survives even a loss of power. Events from :meth:`add_events` survive a killed
+    process, but the last of them may be lost with the power.
 
-    One server may use the file at a time; with ``shared=True`` any number of processes of one host may, if all of them say so (see
+    One server may use the file at a time. With ``shared=True``, any number of processes of one host may, if all of them pass it (see
     :class:`SharedStore`). ``lease`` is the number of seconds within which the others notice that one of them has died, or was
-    suspended; a process must not block its event loop for half of that. The file must not be on a network drive. Close the store with :meth:`aclose`; a store that is
-    garbage-collected closes its file too.
+    suspended; a process must not block its event loop for half of that.
 
-    Raises ``UsageError`` if the file is in use, cannot be opened, is not a responses_proto store, or was written by another
-    version. Methods raise ``APIError`` if the disk is full or broken (507), and if another program has locked the file for more than five seconds (503).
+    Close the store with :meth:`aclose`. A store that is garbage-collected closes its file too.
+
+    Raises ``UsageError`` if the file is in use, cannot be opened, is not a responses_proto store, or was written by another version.
+    Methods raise ``APIError``: 507 if the disk is full or broken, 503 if another program has locked the file for more than five seconds.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, shared: bool = False, lease: float = 15.0) -> None:
@@ -181,20 +183,20 @@ class SQLiteStore:
         unless: Callable[[sqlite3.Connection], bool] = lambda _: False,
     ) -> bool:
         """Save a response in one transaction, unless a statement that is executed before says no."""
-        response = stored.response
+        response, key = stored.response, _text(stored.response.id)
         record = (await encode_stored(stored)).decode()
-        item_rows = [(_text(item_id), response.id) for item_id in item_ids(stored.items)]
+        item_rows = [(_text(item_id), key) for item_id in item_ids(stored.items)]
 
         def save(connection: sqlite3.Connection) -> bool:
             if unless(connection):
                 return False
-            connection.execute("INSERT OR REPLACE INTO responses VALUES (?, ?)", (response.id, record))
+            connection.execute("INSERT OR REPLACE INTO responses VALUES (?, ?)", (key, record))
             connection.executemany("INSERT OR IGNORE INTO item_homes (item_id, response_id) VALUES (?, ?)", item_rows)
-            _insert_events(connection, response.id, events)
+            _insert_events(connection, key, events)
             if conversation_items and response.conversation:
-                _insert_items(connection, response.conversation.id, conversation_items)
+                _insert_items(connection, _text(response.conversation.id), conversation_items)
             if response.status not in RUNNING_STATUSES:
-                connection.execute("DELETE FROM leases WHERE response_id = ?", (response.id,))
+                connection.execute("DELETE FROM leases WHERE response_id = ?", (key,))
             return True
 
         return await self._write(save)
@@ -225,7 +227,9 @@ class SQLiteStore:
 
     async def add_events(self, response_id: str, events: Sequence[WireEvent]) -> None:
         """Add events to a response; see :meth:`Store.add_events`."""
-        await self._write(lambda connection: _insert_events(connection, response_id, events), synchronous="NORMAL")
+        await self._write(
+            lambda connection: _insert_events(connection, _text(response_id), events), synchronous="NORMAL"
+        )
 
     async def events(self, response_id: str, *, after: int = -1, max_bytes: int | None = None) -> list[WireEvent]:
         """Return the events of a response; see :meth:`Store.events`."""
@@ -258,7 +262,7 @@ class SQLiteStore:
 
     async def save_conversation(self, conversation: Conversation) -> None:
         """Save a conversation; see :meth:`Store.save_conversation`."""
-        row = conversation.id, dumps(conversation).decode()
+        row = _text(conversation.id), dumps(conversation).decode()
         await self._write(
             lambda connection: connection.execute("INSERT OR REPLACE INTO conversations VALUES (?, ?)", row)
         )
@@ -304,7 +308,7 @@ class SQLiteStore:
         """Save and lease a new response; see :meth:`SharedStore.begin`."""
 
         def lease(connection: sqlite3.Connection) -> bool:
-            row = stored.response.id, owner, time.time() + seconds
+            row = _text(stored.response.id), owner, time.time() + seconds
             connection.execute("INSERT OR REPLACE INTO leases VALUES (?, ?, ?)", row)
             return False
 
@@ -330,7 +334,7 @@ class SQLiteStore:
         def add(connection: sqlite3.Connection) -> bool:
             if not _holds(connection, owner, response_id):
                 return False
-            _insert_events(connection, response_id, events)
+            _insert_events(connection, _text(response_id), events)
             return True
 
         return await self._write(add, synchronous="NORMAL")
@@ -676,7 +680,7 @@ def _transaction(connection: sqlite3.Connection, synchronous: Literal["FULL", "N
 
 
 def _insert_events(connection: sqlite3.Connection, response_id: str, events: Sequence[WireEvent]) -> None:
-    rows = [(response_id, event.sequence_number, event.type, event.data.decode()) for event in events]
+    rows = [(response_id, event.sequence_number, _text(event.type), event.data.decode()) for event in events]
     connection.executemany("INSERT INTO events VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
 
 
