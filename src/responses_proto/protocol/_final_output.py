@@ -80,9 +80,8 @@ def _check_order(event: Any, streamed: OutputItems, matches: dict[int, SnapshotI
 class _Matching:
     """The streamed item of each listed one.
 
-    Items are matched by id, then by call id, then by index and kind, and then in the order of their kind: ids rotate,
-    so an item without a match by id may still be the one at its index, unless the ids say that it is another one. If some
-    items are left out, an equal text tells more than the index.
+    Items are matched by id, then by call id, then by an equal text, then by index and kind, and then in the order of their kind:
+    ids rotate, so an item without a match by id may still be the one at its index, unless the ids say that it is another one.
     """
 
     def __init__(self, streamed: OutputItems, listed: list[Any]) -> None:
@@ -95,8 +94,7 @@ class _Matching:
         self._call_ids = {text_of(item, "call_id") for item in listed} - {""}
         self._by_name("id", streamed.by_id)
         self._by_name("call_id", streamed.by_call_id)
-        if len(listed) < len(streamed):
-            self._by_text()
+        self._by_text()
         self._by_index()
         self._in_order()
 
@@ -121,8 +119,11 @@ class _Matching:
                 self._take(number, matches.pop())
 
     def _by_index(self) -> None:
+        # If all are listed, each is at its place, though the events may have counted otherwise.
+        all_listed = len(self._listed) == len(self._streamed)
+        at = dict(enumerate(self._streamed)) if all_listed else self._streamed.by_index
         for number, item in enumerate(self._listed):
-            match = self._streamed.by_index.get(number)
+            match = at.get(number)
             if match is not None and not self._is_another(match, item):
                 self._take(number, match)
 

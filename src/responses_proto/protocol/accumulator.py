@@ -82,6 +82,7 @@ from .state import (
     DONE_EVENTS,
     OTHER_GROWTH_EVENTS,
     PART_EVENTS,
+    PART_STEPS,
     PARTS,
     PROGRESS,
     RESPONSE_LIFE,
@@ -450,15 +451,16 @@ class Accumulator:
             resolve(event, index_name, place)
 
     def _part(
-        self, event: Any, at: SnapshotItem, container: str, index_name: str, kind: str, *, grows: bool = False
+        self, event: Any, at: SnapshotItem, container: str, index_name: str, kind: str, whole: str = ""
     ) -> SnapshotPart:
-        """Find or open the part that an event belongs to; an open one if there is one and the part is to grow."""
+        """Find or open the part that an event belongs to. ``whole`` is the part's text, if the event states it."""
         parts = at.parts(container)
         index: int = -1 if is_missing(event, index_name) else getattr(event, index_name)
         part = parts.by_index.get(index)
         fits = part is not None and part.kind == kind
-        if part is None or not fits or (grows and part.closed):
-            newest = parts.last_open(kind)
+        step = PART_STEPS.get(event.type)
+        if part is None or not fits or (step == "delta" and part.closed):
+            newest = parts.newest_for(kind, index, step, whole)
             if newest is not None:
                 part = newest
             elif part is None or not fits:
@@ -467,6 +469,7 @@ class Accumulator:
                     self._report("part-implied", event, f".{index_name}", f"{kind or 'a part'} {place} was never added")
                 part = self._open_part(parts, place, kind, None, "")
                 part.partial = at.partial
+        part.said = index
         if part.index != index:
             self._report("part-index", event, f".{index_name}", f"taken as {part.index}")
             resolve(event, index_name, part.index)
@@ -496,7 +499,7 @@ class Accumulator:
             self._place_in(event, at, field.container, field.index)
             return
         if field.index:
-            part = self._part(event, at, field.container, field.index, field.part, grows=True)
+            part = self._part(event, at, field.container, field.index, field.part)
             text = part.text
             if part.closed or text.complete:
                 self._drop(event, f".{field.index}", piece)
@@ -543,7 +546,7 @@ class Accumulator:
             self._place_in(event, at, field.container, field.index)
             return
         if field.index:
-            part = self._part(event, at, field.container, field.index, field.part)
+            part = self._part(event, at, field.container, field.index, field.part, whole)
             text, partial = part.text, part.partial
             if getattr(event, "logprobs", None):
                 check_statement(event.logprobs, self._limits, "logprobs")
@@ -593,6 +596,11 @@ class Accumulator:
             else:
                 parts.add(SnapshotPart(index, kind, model, field_of(model), text))
             return
+        begun = parts.newest(kind) if index < 0 else None
+        if begun is not None and not (begun.text.size or begun.text.complete or text):
+            self._report("part-repeated", event, f".{rule.index}", f"part {begun.index} is there")
+            resolve(event, rule.index, begun.index)
+            return
         if index < 0 or part is not None:
             index = parts.next_index
             self._report("part-index", event, f".{rule.index}", f"taken as {index}")
@@ -601,7 +609,7 @@ class Accumulator:
 
     def _part_done(self, event: Any, at: SnapshotItem, rule: PartEvent, given: Any, kind: str) -> None:
         self._stop_growing()
-        part = self._part(event, at, rule.container, rule.index, kind)
+        part = self._part(event, at, rule.container, rule.index, kind, text_of(given, field_of(given)))
 
         def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
             if what == "kept":
