@@ -63,7 +63,10 @@ class TextBuffer:
     def value(self) -> str:
         """Return the text so far. Asking again costs nothing."""
         if self._text is None:
-            self._text = _joined_surrogates(self._buffer.getvalue()) if self._buffer is not None else ""
+            text = self._buffer.getvalue() if self._buffer is not None else ""
+            self._text = _joined_surrogates(text)
+            if len(self._text) < len(text):
+                self._buffer, self.size = None, len(self._text)
         return self._text
 
 

@@ -536,7 +536,7 @@ class PartialOutput:
             if answer is not None and _comes_before(new.message, answer.message):
                 return False
             self._start, self._reader = "", None
-            text = new.part.text.value()
+            text = new.part.text.value()[: new.part.told]
         self._answer = new
         if self._reader is None:
             self._start = (self._start + text).lstrip()
