@@ -17,6 +17,7 @@ import attr
 import attrs
 import pydantic
 import pytest
+import typing_extensions as te
 from tests.structured_cases import Author, Movie, Pair
 
 from responses_proto.exceptions import DecodeError, UsageError
@@ -24,6 +25,11 @@ from responses_proto.schema import Structured, json_schema, register_type, struc
 
 T = TypeVar("T")
 Q = TypeVar("Q")
+Whole = te.TypeVar("Whole", default=int)
+Nested: Any = te.TypeAliasType("Nested", "T | list[Nested[T]]", type_params=(T,))
+Rows: Any = te.TypeAliasType("Rows", "list[Row]")
+Row: Any = te.TypeAliasType("Row", "int | Rows")
+Lost: Any = te.TypeAliasType("Lost", "list[Nowhere]")  # noqa: F821 - as the test wants it
 
 
 # ---- without strictness
@@ -422,3 +428,54 @@ class Negated(pydantic.BaseModel):
 def test_a_keyword_of_pydantic_that_cannot_be_dropped_is_refused() -> None:
     with pytest.raises(UsageError, match=r"\$\.row: the strict subset has no 'not'"):
         json_schema(Negated)
+
+
+# ---- names and parameters
+
+
+@attrs.frozen
+class Chain(Generic[T]):
+    value: T
+    rest: te.Self | None = None
+
+
+@attrs.frozen
+class Chains(Generic[Q]):
+    chain: Chain[Q]
+    more: list[te.Self]
+
+
+@attrs.frozen
+class Sized(Generic[Whole]):
+    size: Whole
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "read"),
+    [
+        (Nested[int], [1, [2, [3]]], [1, [2, [3]]]),
+        (dict[str, Nested[str]], {"a": ["x", ["y"]]}, {"a": ["x", ["y"]]}),
+        (Rows, [1, [2, []]], [1, [2, []]]),
+        (Chain[int], {"value": 1, "rest": {"value": 2, "rest": None}}, Chain(1, Chain(2))),
+        (Chains[str], {"chain": {"value": "a", "rest": None}, "more": []}, Chains(Chain("a"), [])),
+        (Sized, {"size": 1}, Sized(1)),
+        (Sized[str], {"size": "L"}, Sized("L")),
+    ],
+)
+def test_aliases_written_as_strings_self_and_defaults_of_parameters(kind: Any, value: Any, read: Any) -> None:
+    assert Structured(kind, strict=False).load(value) == read
+    with pytest.raises(DecodeError):
+        Structured(kind, strict=False).load([[[None]]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (Lost, "a name in the type alias Lost is not defined"),
+        (te.Self, "has no argument"),
+        (tuple[int, *tuple[str, int]], "it is not one value"),
+    ],
+)
+def test_what_stands_for_no_type_or_for_several_is_refused(kind: Any, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        Structured(kind)

@@ -57,19 +57,14 @@ OnDifference: TypeAlias = "Callable[[Difference, str, Any, Any], None]"
 
 
 def merge(
-    earlier: Any,
-    later: Any,
-    on_difference: OnDifference,
-    *,
-    path: str = "",
-    parts: Mapping[str, Mapping[int, Any]] | None = None,
+    earlier: Any, later: Any, on_difference: OnDifference, *, parts: Mapping[str, Mapping[int, Any]] | None = None
 ) -> Any:
     """Return what two statements say together. Neither is changed; the result may be ``later`` itself.
 
-    ``path`` is put before the paths of differences. ``parts`` has the elements of lists in :data:`BY_INDEX` that are not at the place that their list gives them: path of the list ->
+    ``parts`` has the elements of lists in :data:`BY_INDEX` that are not at the place that their list gives them: path of the list ->
     index -> element.
     """
-    return _Merge(on_difference, parts or {}).values(earlier, later, path)
+    return _Merge(on_difference, parts or {}).values(earlier, later, "")
 
 
 def says_something(value: object) -> bool:

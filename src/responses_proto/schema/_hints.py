@@ -41,6 +41,21 @@ def parameter_hint(annotation: Any, function: Any, what: str) -> Any:
     )
 
 
+def alias_value(alias: Any, path: str) -> Any:
+    """Return the type that a type alias stands for. Raises ``UsageError`` if a name in it cannot be resolved."""
+    module = sys.modules.get(alias.__module__)
+    names: dict[str, Any] = vars(module) if module is not None else {}
+
+    def resolved(local: dict[str, Any]) -> Any:
+        def holder() -> None: ...
+
+        holder.__annotations__ = {"hint": alias.__value__}
+        known = {**local, alias.__name__: alias}
+        return typing.get_type_hints(holder, globalns=names, localns=known, include_extras=True)["hint"]
+
+    return _resolve(resolved, {}, "", names, f"{path}: a name in the type alias {alias.__name__}")
+
+
 def class_hints(cls: Any, path: str) -> dict[str, Any]:
     """Return the annotations of a class and its bases. Raises ``UsageError`` if one cannot be resolved."""
     own_name = {cls.__name__: cls}  # the name of a class in a function is not one of its module

@@ -22,6 +22,7 @@ from typing import (
     Literal,
     NotRequired,
     Required,
+    Self,
     TypeVar,
     cast,
     get_args,
@@ -31,7 +32,7 @@ from typing import (
 import attrs
 
 from ..exceptions import UsageError
-from ._hints import class_hints, own_annotations
+from ._hints import alias_value, class_hints, own_annotations
 from ._metadata import Metadata, is_field, read_metadata
 from ._pydantic import PydanticShape, is_pydantic_like
 from ._shapes import (
@@ -133,22 +134,19 @@ class _ShapeBuilder:
     def __init__(self, *, strict: bool) -> None:
         self._strict = strict
         self._shapes: dict[Any, Shape] = {}
-        # By name, because before Python 3.12 an alias can refer to itself only by a string.
-        self._aliases: dict[str, Alias] = {}
 
     def build(self, annotation: Any, path: str, type_arguments: abc.Mapping[Any, Any]) -> Shape:
         """Return the shape of an annotation. ``type_arguments`` maps the type parameters in scope to their arguments."""
-        if isinstance(annotation, TypeVar):
-            if annotation not in type_arguments:
+        if isinstance(annotation, TypeVar) or annotation is Self:
+            if annotation in type_arguments:
+                return self.build(type_arguments[annotation], path, {})
+            if not getattr(annotation, "has_default", bool)():
                 raise UsageError(f"{path}: the type parameter {annotation} has no argument")
-            return self.build(type_arguments[annotation], path, {})
+            return self.build(annotation.__default__, path, type_arguments)
         if annotation is None:
             return _NULL
         if isinstance(annotation, type) and (scalar := _KNOWN.get(annotation)) is not None:
             return scalar if scalar.strict else self._lax(scalar, annotation, path)
-        name = _name_in(annotation)
-        if name in self._aliases:
-            return self._aliases[name]
         return self._build_composite(annotation, path, type_arguments)
 
     def _build_composite(self, annotation: Any, path: str, type_arguments: abc.Mapping[Any, Any]) -> Shape:
@@ -164,6 +162,8 @@ class _ShapeBuilder:
             return _choice([(v.value if isinstance(v, enum.Enum) else v, v) for v in arguments], path)
         if hasattr(annotation, "__supertype__"):  # NewType
             return self.build(annotation.__supertype__, path, type_arguments)
+        if getattr(annotation, "__unpacked__", False):  # *tuple[str, ...] in a tuple
+            raise UsageError(f"{path}: {annotation} is not supported: it is not one value")
         if type(origin or annotation).__name__ == "TypeAliasType":
             return self._alias(annotation, path, type_arguments)
         return self._class(annotation, origin or annotation, arguments, path, type_arguments)
@@ -204,7 +204,8 @@ class _ShapeBuilder:
         name = "_".join((cls.__name__, *filter(None, map(type_name, resolved))))
         shape = self._shapes[key] = Object(name=name, build=cls, description=description_of(cls))
         scopes = _scopes(cls, resolved) if hasattr(cls, "__orig_bases__") or resolved else {}
-        shape.fields = tuple(self.field(member, path, scopes.get(member.name, {})) for member in members)
+        itself = {Self: cls[resolved] if resolved else cls}
+        shape.fields = tuple(self.field(member, path, {**scopes.get(member.name, {}), **itself}) for member in members)
         return shape
 
     def field(self, member: _Member, path: str, type_arguments: abc.Mapping[Any, Any]) -> ObjectField:
@@ -273,8 +274,9 @@ class _ShapeBuilder:
         key = (origin, resolved)
         if key in self._shapes:
             return self._shapes[key]
-        alias = self._shapes[key] = self._aliases[origin.__name__] = Alias(origin.__name__)
-        alias.shape = self.build(origin.__value__, path, dict(zip(origin.__type_params__, resolved, strict=False)))
+        alias = self._shapes[key] = Alias(origin.__name__)
+        scope = dict(zip(origin.__type_params__, resolved, strict=False))
+        alias.shape = self.build(alias_value(origin, path), path, scope)
         return alias
 
     def _union(self, arguments: tuple[Any, ...], path: str, type_arguments: abc.Mapping[Any, Any]) -> Shape:

@@ -220,7 +220,6 @@ class Structured(Generic[T]):
 
     def _init(self, shape: Shape, name: str, *, strict: bool, wrapped: bool = False, description: str = "") -> None:
         self._wrapped = wrapped
-        self.strict = strict
         self.description = description
         self._root = shape
         self.name = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:_MAX_NAME_CHARS] or "output"
