@@ -26,10 +26,11 @@ from responses_proto.schema import Structured, json_schema, register_type, struc
 T = TypeVar("T")
 Q = TypeVar("Q")
 Whole = te.TypeVar("Whole", default=int)
-Nested: Any = te.TypeAliasType("Nested", "T | list[Nested[T]]", type_params=(T,))
-Rows: Any = te.TypeAliasType("Rows", "list[Row]")
-Row: Any = te.TypeAliasType("Row", "int | Rows")
-Lost: Any = te.TypeAliasType("Lost", "list[Nowhere]")  # noqa: F821 - as the test wants it
+alias: Any = te.TypeAliasType
+Nested = alias("Nested", "T | list[Nested[T]]", type_params=(T,))
+Rows = alias("Rows", "list[Row]")
+Row = alias("Row", "int | Rows")
+Lost = alias("Lost", "list[Nowhere]")
 
 
 # ---- without strictness
@@ -450,18 +451,18 @@ class Sized(Generic[Whole]):
     size: Whole
 
 
-@pytest.mark.parametrize(
-    ("kind", "value", "read"),
-    [
-        (Nested[int], [1, [2, [3]]], [1, [2, [3]]]),
-        (dict[str, Nested[str]], {"a": ["x", ["y"]]}, {"a": ["x", ["y"]]}),
-        (Rows, [1, [2, []]], [1, [2, []]]),
-        (Chain[int], {"value": 1, "rest": {"value": 2, "rest": None}}, Chain(1, Chain(2))),
-        (Chains[str], {"chain": {"value": "a", "rest": None}, "more": []}, Chains(Chain("a"), [])),
-        (Sized, {"size": 1}, Sized(1)),
-        (Sized[str], {"size": "L"}, Sized("L")),
-    ],
-)
+NAMED: list[tuple[Any, Any, Any]] = [
+    (Nested[int], [1, [2, [3]]], [1, [2, [3]]]),
+    (dict[str, Nested[str]], {"a": ["x", ["y"]]}, {"a": ["x", ["y"]]}),
+    (Rows, [1, [2, []]], [1, [2, []]]),
+    (Chain[int], {"value": 1, "rest": {"value": 2, "rest": None}}, Chain(1, Chain(2))),
+    (Chains[str], {"chain": {"value": "a", "rest": None}, "more": []}, Chains(Chain("a"), [])),
+    (Sized, {"size": 1}, Sized(1)),
+    (Sized[str], {"size": "L"}, Sized("L")),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "read"), NAMED)
 def test_aliases_written_as_strings_self_and_defaults_of_parameters(kind: Any, value: Any, read: Any) -> None:
     assert Structured(kind, strict=False).load(value) == read
     with pytest.raises(DecodeError):

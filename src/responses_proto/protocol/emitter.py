@@ -32,7 +32,7 @@ import attrs
 from ..codec import dumps
 from ..exceptions import LocalProtocolError, UsageError
 from ..models._base import Model
-from ..models._paths import set_path
+from ..models._paths import get_path, set_path
 from ..models.config import ConversationReference, JsonSchemaFormat, PlainTextFormat, ReasoningConfig, TextConfig
 from ..models.content import Annotation, Content, LogProb, OutputText, ReasoningText, Refusal, SummaryText
 from ..models.event_parts import ErrorBody
@@ -41,6 +41,7 @@ from ..models.items import FunctionCall, Item, Message, MessagePhase, Reasoning
 from ..models.response import IncompleteDetails, Response, ResponseError, Usage
 from ..models.tools import FunctionTool, McpTool, Tool
 from ..typing import UNSET
+from ._snapshot import list_at
 from .sse import encode_frame
 from .state import (
     ITEM_DELTA_FIELDS,
@@ -584,16 +585,15 @@ class OpenItemWriter(ItemWriter):
 
     def _write_fields(self, item: Item) -> None:
         for delta_field in ITEM_DELTA_FIELDS[item.type]:
-            text = _look(item, delta_field.field)
+            text = get_path(item, delta_field.field)
             if isinstance(text, str):
                 self._grow(delta_field, 0, text)
                 self._done(delta_field, 0, text)
 
     def _write_parts(self, item: Item, container: str) -> None:
-        parts = _look(item, container)
-        if not isinstance(parts, list):  # absent, or a message whose content is written in the short form
-            return
-        for index, part in enumerate(cast("list[Content | str]", parts)):
+        # Nothing if it is absent, or a message whose content is written in the short form.
+        parts: list[Content | str] = list_at(item, container)
+        for index, part in enumerate(parts):
             kind = "" if isinstance(part, str) else part.type
             delta_field = next(
                 (c for c in ITEM_DELTA_FIELDS[item.type] if (c.container, c.part) == (container, kind)), None
@@ -629,11 +629,12 @@ def without_text(model: _M, *texts: str) -> _M:
 
     ``texts`` are the names of fields to empty, beside those that grow by deltas.
     """
-    for name in (*texts, *(grown.container or grown.field for grown in ITEM_DELTA_FIELDS.get(_type(model), ()))):
-        value = _look(model, name)
+    kind = str(getattr(model, "type", ""))
+    for name in (*texts, *(grown.container or grown.field for grown in ITEM_DELTA_FIELDS.get(kind, ()))):
+        value = get_path(model, name)
         if isinstance(value, (str, list)) and not (name == "content" and isinstance(value, str)):
-            model = _put(model, name, type(cast("str | list[object]", value))())
-    for name, before in _BEFORE_DONE.get(_type(model), {}).items():
+            model = _put(model, name, "" if isinstance(value, str) else [])
+    for name, before in _BEFORE_DONE.get(kind, {}).items():
         if getattr(model, name) is not UNSET:
             model = _put(model, name, copy.copy(before))  # not the list of the table itself
     return _with_status(model, "in_progress")
@@ -642,16 +643,6 @@ def without_text(model: _M, *texts: str) -> _M:
 def _with_status(model: _M, status: str) -> _M:
     """Return an item with this status, if its type has one."""
     return _put(model, "status", status) if isinstance(getattr(model, "status", None), str) else model
-
-
-def _type(value: Model) -> str:
-    return str(getattr(value, "type", ""))
-
-
-def _look(value: object, path: str) -> object:
-    for name in path.split("."):
-        value = getattr(value, name, None)
-    return value
 
 
 def _put(model: _M, path: str, value: object) -> _M:

@@ -138,11 +138,12 @@ class _ShapeBuilder:
     def build(self, annotation: Any, path: str, type_arguments: abc.Mapping[Any, Any]) -> Shape:
         """Return the shape of an annotation. ``type_arguments`` maps the type parameters in scope to their arguments."""
         if isinstance(annotation, TypeVar) or annotation is Self:
-            if annotation in type_arguments:
-                return self.build(type_arguments[annotation], path, {})
-            if not getattr(annotation, "has_default", bool)():
-                raise UsageError(f"{path}: the type parameter {annotation} has no argument")
-            return self.build(annotation.__default__, path, type_arguments)
+            parameter: Any = annotation
+            if parameter in type_arguments:
+                return self.build(type_arguments[parameter], path, {})
+            if not getattr(parameter, "has_default", bool)():
+                raise UsageError(f"{path}: the type parameter {parameter} has no argument")
+            return self.build(parameter.__default__, path, type_arguments)
         if annotation is None:
             return _NULL
         if isinstance(annotation, type) and (scalar := _KNOWN.get(annotation)) is not None:
