@@ -16,8 +16,8 @@ lists in :data:`BY_INDEX` merged element by element; elements that the later lis
 other lists               one value: the later list, unless it is empty
 ========================  ===================================================================================
 
-A value that does not fit its field (kept raw in ``extra`` by the decoder) says nothing either. A ``status`` is the newest one; a stage
-of the work, such as ``in_progress``, is not kept once a later statement has no status.
+A value that does not fit its field (kept raw in ``extra`` by the decoder) says nothing either. The newest ``status`` counts. If the later
+statement has none, a final status stays, and a stage of the work, such as ``in_progress``, does not.
 """
 
 from __future__ import annotations

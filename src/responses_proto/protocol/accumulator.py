@@ -18,7 +18,7 @@ Two questions have to be answered for each event: *where* it belongs, and *what 
 
 An index that the server gives stays, gaps included, unless something contradicts it; the output is in the order of the
 indices. A missing or contradicted index is worked out: it is the next one. The part of an item is found the same
-way. Afterwards the event carries the position that was found: its ``output_index``, ``item_id``, part index and
+way; a part whose text is complete takes no other text. Afterwards the event carries the position that was found: its ``output_index``, ``item_id``, part index and
 ``sequence_number`` are the resolved ones. Every step after the first is an anomaly.
 
 **What counts.** An item is described by ``added``, by the events that grow it, by the ``done`` events of its parts, by

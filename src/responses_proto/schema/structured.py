@@ -12,7 +12,8 @@
 
 Supported types: classes of attrs and dataclasses, ``TypedDict``, ``NamedTuple``, pydantic models and dataclasses, ``Literal``,
 enumerations, unions, lists, tuples and sets, ``str``, ``int``, ``float``, ``bool``, ``None``, ``datetime``, ``date``, ``time``,
-``timedelta`` (ISO 8601, such as ``PT5M``), ``UUID`` and ``Decimal``. They can be generic, nested and recursive.
+``timedelta`` (ISO 8601, such as ``PT5M``), ``UUID`` and ``Decimal``. They can be generic, nested and recursive,
+by their name, by ``Self`` or by a type alias.
 
 The strict subset of JSON Schema cannot express other types. With ``strict=False``, for servers that do not enforce schemas,
 these are supported too: ``dict`` and ``dict[str, X]``, ``Any`` and ``object``, lists and tuples without types of their elements,
