@@ -437,10 +437,6 @@ class Accumulator:
         kind = OTHER_GROWTH_EVENTS[event.type]
         return self._items.find_or_imply(event, ALSO_IN.get(kind, (kind,)), kind)
 
-    def _check_count(self, count: int) -> None:
-        """Raise ``LimitExceeded`` for more parts than an item may have."""
-        self._limits.check("max_content_parts", count)
-
     # Parts and texts
 
     def _place_in(self, event: Any, at: SnapshotItem, container: str, index_name: str) -> None:
@@ -476,7 +472,7 @@ class Accumulator:
         return part
 
     def _open_part(self, parts: PartList, index: int, kind: str, model: Any, text: str) -> SnapshotPart:
-        self._check_count(len(parts.by_index) + 1)
+        self._limits.check("max_content_parts", len(parts.by_index) + 1)
         self._keep(_NODE)
         if model is None and kind:
             known: dict[str, Any] = {"type": kind}
@@ -629,7 +625,7 @@ class Accumulator:
         part = self._part(event, at, "content", "content_index", "output_text")
         if event.annotation:
             part.annotations.append(event.annotation)
-            self._check_count(len(part.annotations))
+            self._limits.check("max_content_parts", len(part.annotations))
 
     # Everything else
 
@@ -660,14 +656,14 @@ class Accumulator:
                 self._report("delta-after-done", event, "", f"item {at.index} was done")
                 return
             stated = dict(enumerate(event.output, index))
-            self._check_count(len(outputs.keys() | stated.keys()))
+            self._limits.check("max_content_parts", len(outputs.keys() | stated.keys()))
             for place, whole in stated.items():
                 outputs[place] = self._command_done(event, outputs.get(place), place - index, whole)
             return
         if at.closed or (index in outputs and outputs[index].complete):
             self._drop(event, ".command_index", f"{event.delta.stdout or ''}{event.delta.stderr or ''}")
             return
-        self._check_count(len(outputs) + (index not in outputs))
+        self._limits.check("max_content_parts", len(outputs) + (index not in outputs))
         output = outputs.setdefault(index, CommandOutput())
         for text, piece in ((output.stdout, event.delta.stdout), (output.stderr, event.delta.stderr)):
             if piece:
@@ -739,9 +735,7 @@ class Accumulator:
         if self._strict:
             number: Any = getattr(event, "sequence_number", None)
             raise RemoteProtocolError(
-                f"{anomaly.code} @ {anomaly.path}: {anomaly.detail}"
-                if anomaly.detail
-                else f"{anomaly.code} @ {anomaly.path}",
+                f"{anomaly.code} @ {anomaly.path}{anomaly.detail and f': {anomaly.detail}'}",
                 sequence_number=number if type(number) is int else None,
                 event_type=event.type if event is not None else None,
                 code=anomaly.code,

@@ -302,12 +302,9 @@ class _Part:
         self.logprobs: list[LogProb] = []
 
     def finished(self) -> Content:
-        fields: dict[str, Any] = {self.delta_field.field: "".join(self.deltas)}
-        if self.annotations:
-            fields["annotations"] = self.annotations
-        if self.logprobs:
-            fields["logprobs"] = self.logprobs
-        return _evolve(self.empty, **fields)
+        lists: dict[str, Any] = {"annotations": self.annotations, "logprobs": self.logprobs}
+        filled = {name: value for name, value in lists.items() if value}
+        return _evolve(self.empty, **{self.delta_field.field: "".join(self.deltas)}, **filled)
 
 
 class ItemWriter:
@@ -443,21 +440,16 @@ class _PartWriter(ItemWriter):
     def _write(self, delta_field: DeltaField, delta: str, logprobs: Sequence[LogProb] = ()) -> list[Event]:
         """Add to a text, after opening its part if necessary."""
         self._check_open()
-        part = self._open_part_for(delta_field)
+        part = self._part
+        if part is None or part.delta_field is not delta_field:
+            self._end_texts()
+            index = len(cast("Sequence[Content]", getattr(self._item, delta_field.container) or ()))
+            part = self._part = _Part(delta_field.container, index, delta_field, _EMPTY_PARTS[delta_field.part]())
+            self._open_part(delta_field.container, index, part.empty)
         part.deltas.append(delta)
         part.logprobs += logprobs
         self._delta(delta_field, part.index, delta, logprobs)
         return self._recorder.take_events()
-
-    def _open_part_for(self, delta_field: DeltaField) -> _Part:
-        part = self._part
-        if part is not None and part.delta_field is delta_field:
-            return part
-        self._end_texts()
-        index = len(cast("Sequence[Content]", getattr(self._item, delta_field.container) or ()))
-        part = self._part = _Part(delta_field.container, index, delta_field, _EMPTY_PARTS[delta_field.part]())
-        self._open_part(delta_field.container, index, part.empty)
-        return part
 
     def _end_texts(self, status: str = "completed") -> None:
         part, self._part = self._part, None

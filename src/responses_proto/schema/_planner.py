@@ -78,7 +78,6 @@ _MAPPINGS: Final = (dict, abc.Mapping, abc.MutableMapping)
 _KNOWN: Final[dict[Any, Scalar]] = {**SCALARS, **LAX_SCALARS, object: ANYTHING, Any: ANYTHING}
 _NULL: Final = SCALARS[type(None)]
 _NO_METADATA: Final = Metadata()
-_NEEDS_ELEMENT_TYPE: Final = "has no type of its elements, such as list[str]: name it, or pass strict=False"
 
 
 def add_type(cls: type[T], schema: JSONObject, load: abc.Callable[[Any], T]) -> None:
@@ -242,15 +241,12 @@ class _ShapeBuilder:
         return scalar
 
     def _array(
-        self,
-        annotation: Any,
-        cls: Any,
-        arguments: tuple[Any, ...],
-        path: str,
-        type_arguments: abc.Mapping[Any, Any],
+        self, annotation: Any, cls: Any, arguments: tuple[Any, ...], path: str, type_arguments: abc.Mapping[Any, Any]
     ) -> Shape:
         if not arguments and self._strict:
-            raise UsageError(f"{path}: {_display_name(annotation)} {_NEEDS_ELEMENT_TYPE}")
+            raise UsageError(
+                f"{path}: {_display_name(annotation)} has no type of its elements, such as list[str]: name it, or pass strict=False"
+            )
         item = self.build(arguments[0], f"{path}[]", type_arguments) if arguments else ANYTHING
         build = _ARRAYS[cls]
         if build is not list and not _is_hashable(item):
