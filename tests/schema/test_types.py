@@ -451,12 +451,13 @@ class Sized(Generic[Whole]):
     size: Whole
 
 
+chain: Any = Chain
 NAMED: list[tuple[Any, Any, Any]] = [
     (Nested[int], [1, [2, [3]]], [1, [2, [3]]]),
-    (dict[str, Nested[str]], {"a": ["x", ["y"]]}, {"a": ["x", ["y"]]}),
+    (Nested[str], ["x", ["y"]], ["x", ["y"]]),
     (Rows, [1, [2, []]], [1, [2, []]]),
-    (Chain[int], {"value": 1, "rest": {"value": 2, "rest": None}}, Chain(1, Chain(2))),
-    (Chains[str], {"chain": {"value": "a", "rest": None}, "more": []}, Chains(Chain("a"), [])),
+    (Chain[int], {"value": 1, "rest": {"value": 2, "rest": None}}, chain(1, chain(2))),
+    (Chains[str], {"chain": {"value": "a", "rest": None}, "more": []}, Chains(chain("a"), [])),
     (Sized, {"size": 1}, Sized(1)),
     (Sized[str], {"size": "L"}, Sized("L")),
 ]
