@@ -23,6 +23,7 @@ from responses_proto.models.items import (
     ITEM_TYPES,
     CustomToolCall,
     FunctionCall,
+    Item,
     McpCall,
     McpListTools,
     Message,
@@ -692,6 +693,40 @@ def test_a_call_ends_as_its_result_says(result: dict[str, Any], ending: list[str
     assert types(events) == ["mcp_call_arguments.done", *ending, "output_item.done"]
 
 
+def test_a_text_that_has_ended_does_not_grow() -> None:
+    call = started().call(MCP_CALL)
+    call.end_text()
+    with pytest.raises(LocalProtocolError, match="it has ended"):
+        call.write("{}")
+    assert types(call.done()) == ["output_item.done"]
+
+
+@pytest.mark.parametrize("kind", ["message", "reasoning", "shell_call", "web_search_call", "function_call_output"])
+def test_an_item_without_a_text_of_its_own_is_no_call_to_write(kind: str) -> None:
+    response = started()
+    with pytest.raises(UsageError, match="use message"):
+        response.call(load({"type": kind, "id": "x"}, Item))
+    assert response.events() == []
+
+
+def test_an_item_that_is_done_with_other_fields_has_its_texts_closed() -> None:
+    response = started()
+    message = response.message()
+    message.text("Hi")
+    whole = Message(
+        id=message.id, role="assistant", content=[OutputText(text="Hi", annotations=[])], status="completed"
+    )
+    assert types(message.done_with(attrs.evolve(whole, phase="final_answer"))) == [
+        "output_text.done",
+        "content_part.done",
+        "output_item.done",
+    ]
+    call = response.function_call("f")
+    call.arguments("{}")
+    said = FunctionCall(id=call.id, call_id=call.call_id, name="f", arguments="{}", status="completed")
+    assert types(call.done_with(said)) == ["function_call_arguments.done", "output_item.done"]
+
+
 def test_a_call_that_the_end_of_the_response_closes_is_incomplete() -> None:
     response = started()
     call = response.call(CustomToolCall(id="c", call_id="a", name="sql", input=""))
@@ -743,6 +778,10 @@ def test_fields_that_the_class_of_an_item_does_not_have() -> None:
     assert response.response.output[0].extra == {"audio": {"id": "audio_1"}}
     with pytest.raises(LocalProtocolError, match="it is closed"):
         message.extend({})
+    opened = response.open(MCP_CALL)
+    opened.extend({"vendor": 1})
+    opened.done()
+    assert response.response.output[1].extra == {"vendor": 1}
 
 
 def test_audio_belongs_to_no_item() -> None:

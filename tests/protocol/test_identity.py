@@ -460,6 +460,67 @@ def test_parts_that_a_server_counts_from_one(made: Callable[[], list[Wire]], ite
     assert codes(stream) == ({"part-index": 1} if item_done else {"part-index": 1, "item-unfinished": 1})
 
 
+def unindexed(event: Wire, shift: int | None) -> Wire:
+    """Return an event with another content index, or (``None``) without one."""
+    if "content_index" not in event:
+        return event
+    return (
+        without(event, "content_index") if shift is None else {**event, "content_index": event["content_index"] + shift}
+    )
+
+
+@pytest.mark.parametrize("shift", [0, 1, None])
+@pytest.mark.parametrize("deltas", [True, False])
+def test_texts_without_part_events_are_parts_of_their_own(*, shift: int | None, deltas: bool) -> None:
+    texts = ("First part.", "Second part.")
+    events = [added(0, message("", status="in_progress"))]
+    for at, text in enumerate(texts):
+        events += [text_delta(piece, part=at) for piece in (text[:5], text[5:]) if deltas]
+        events += [
+            {
+                **without(text_delta("", part=at), "delta"),
+                "type": "response.output_text.done",
+                "text": text,
+                "logprobs": [],
+            }
+        ]
+    stream = read(numbered([*opening(), *(unindexed(event, shift) for event in events), ending([])]))
+    assert [part["text"] for part in output_of(stream)[0]["content"]] == [*texts]
+
+
+@pytest.mark.parametrize("shift", [0, 1, -9, None])
+def test_events_that_are_sent_twice_say_nothing_new(shift: int | None) -> None:
+    events = [unindexed(event, shift) for event in message_events()]
+    twice = [event for one in events for event in ([one] if one["type"].endswith("delta") else [one, one])]
+    for last in ([], [events[-1]["item"]]):
+        stream = read(numbered([*opening(), *twice, ending(last)]))
+        assert output_of(stream) == [without(events[-1]["item"], "id")]
+
+
+def test_an_item_that_is_added_twice_at_a_wrong_index_is_one_item() -> None:
+    events = call_events(1)
+    first = {**events[0], "output_index": 0}  # where the message is
+    stream = read(numbered([*opening(), *message_events(0), first, first, *events[1:], ending([])]))
+    assert [item["type"] for item in output_of(stream)] == ["message", "function_call"]
+    assert codes(stream)["item-repeated"] == 1
+
+
+@pytest.mark.parametrize("texts", [True, False])
+def test_a_final_output_under_other_ids_and_places_is_matched_item_by_item(*, texts: bool) -> None:
+    two = {**message("Two"), "content": [output_text("Two"), output_text("parts.")]}
+    items = [call("{}"), message("One."), two, message("Three.")]
+    streamed = [
+        event
+        for at, item in enumerate(items)
+        for event in (added(at + 1, {**item, "id": f"a_{at}"}), done(at + 1, {**item, "id": f"d_{at}"}))
+    ]
+    listed: list[Wire] = [{**item, "id": f"f_{at}"} for at, item in enumerate(items)]
+    if not texts:
+        listed = [{**item, "content": []} if "content" in item else item for item in listed]
+    stream = read(numbered([*opening(), *streamed, ending(listed)]))
+    assert output_of(stream) == [without(item, "id") for item in items]
+
+
 def test_a_part_that_no_later_statement_repeats_stays() -> None:
     shifted = [{**event, "content_index": 1} if "content_index" in event else event for event in message_events()]
     stream = read(numbered([*opening(), *shifted[:-1], done(0, message("Another text."))]))

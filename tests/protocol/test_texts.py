@@ -30,7 +30,7 @@ def follow(events: Iterable[Wire], texts: MessageTexts | None = None) -> tuple[l
     stream = ResponseStream()
     pieces: list[str] = []
     for event in events:
-        stream.receive_data(wire([event]))
+        stream.receive_data(b"data: " + json.dumps(event).encode() + b"\n\n")
         pieces += [new.text for received in stream.events_received() for new in texts.push(received)]
     stream.receive_eof()
     return pieces, stream
@@ -84,6 +84,12 @@ def test_the_pieces_are_the_text_of_the_response_from_known_servers(change: Call
 def test_the_pieces_are_the_text_of_the_response_if_events_come_in_another_order() -> None:
     pieces, stream = follow(streams.litellm_reordered(streams.clean()))
     assert "".join(pieces) == stream.response.output_text
+
+
+def test_a_character_that_was_cut_in_halves_is_told_whole() -> None:
+    pieces, stream = follow(plain(["a\ud83d", "\ude00", "b\ud83d", "\ude00c"]))
+    assert pieces == ["a", "😀", "b", "😀c"]
+    assert stream.response.output_text == "a😀b😀c"
 
 
 def test_several_messages_and_parts() -> None:

@@ -17,6 +17,7 @@ import attr
 import attrs
 import pydantic
 import pytest
+import typing_extensions as te
 from tests.structured_cases import Author, Movie, Pair
 
 from responses_proto.exceptions import DecodeError, UsageError
@@ -24,6 +25,12 @@ from responses_proto.schema import Structured, json_schema, register_type, struc
 
 T = TypeVar("T")
 Q = TypeVar("Q")
+Whole = te.TypeVar("Whole", default=int)
+alias: Any = te.TypeAliasType
+Nested = alias("Nested", "T | list[Nested[T]]", type_params=(T,))
+Rows = alias("Rows", "list[Row]")
+Row = alias("Row", "int | Rows")
+Lost = alias("Lost", "list[Nowhere]")
 
 
 # ---- without strictness
@@ -422,3 +429,55 @@ class Negated(pydantic.BaseModel):
 def test_a_keyword_of_pydantic_that_cannot_be_dropped_is_refused() -> None:
     with pytest.raises(UsageError, match=r"\$\.row: the strict subset has no 'not'"):
         json_schema(Negated)
+
+
+# ---- names and parameters
+
+
+@attrs.frozen
+class Chain(Generic[T]):
+    value: T
+    rest: te.Self | None = None
+
+
+@attrs.frozen
+class Chains(Generic[Q]):
+    chain: Chain[Q]
+    more: list[te.Self]
+
+
+@attrs.frozen
+class Sized(Generic[Whole]):
+    size: Whole
+
+
+chain: Any = Chain
+NAMED: list[tuple[Any, Any, Any]] = [
+    (Nested[int], [1, [2, [3]]], [1, [2, [3]]]),
+    (Nested[str], ["x", ["y"]], ["x", ["y"]]),
+    (Rows, [1, [2, []]], [1, [2, []]]),
+    (Chain[int], {"value": 1, "rest": {"value": 2, "rest": None}}, chain(1, chain(2))),
+    (Chains[str], {"chain": {"value": "a", "rest": None}, "more": []}, Chains(chain("a"), [])),
+    (Sized, {"size": 1}, Sized(1)),
+    (Sized[str], {"size": "L"}, Sized("L")),
+]
+
+
+@pytest.mark.parametrize(("kind", "value", "read"), NAMED)
+def test_aliases_written_as_strings_self_and_defaults_of_parameters(kind: Any, value: Any, read: Any) -> None:
+    assert Structured(kind, strict=False).load(value) == read
+    with pytest.raises(DecodeError):
+        Structured(kind, strict=False).load([[[None]]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (Lost, "a name in the type alias Lost is not defined"),
+        (te.Self, "has no argument"),
+        (tuple[int, *tuple[str, int]], "it is not one value"),
+    ],
+)
+def test_what_stands_for_no_type_or_for_several_is_refused(kind: Any, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        Structured(kind)

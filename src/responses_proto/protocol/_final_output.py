@@ -53,7 +53,8 @@ def merge_output(event: Any, streamed: OutputItems, stated: list[Any], report: O
         merged.append((place, item))
     _check_order(event, streamed, matches, report)
     last_listed = max((item.index for item in matches.values()), default=-1)
-    for left_out in _left_out(streamed, matches):
+    matched = set(matches.values())
+    for left_out in [item for item in streamed if item not in matched]:
         detail = f"{left_out.kind} {left_out.index} was streamed and is not listed"
         report("output-differs", event, ".response.output", detail)
         if left_out.kind not in _CALLS or left_out.index > last_listed:
@@ -61,11 +62,6 @@ def merge_output(event: Any, streamed: OutputItems, stated: list[Any], report: O
             merged.insert(at, (left_out.index, left_out.build()))
     streamed.check_count(len(merged))
     return [item for _, item in merged]
-
-
-def _left_out(streamed: OutputItems, matches: dict[int, SnapshotItem]) -> list[SnapshotItem]:
-    matched = set(matches.values())
-    return [item for item in streamed if item not in matched]
 
 
 def _check_order(event: Any, streamed: OutputItems, matches: dict[int, SnapshotItem], report: OnAnomaly) -> None:
@@ -80,9 +76,8 @@ def _check_order(event: Any, streamed: OutputItems, matches: dict[int, SnapshotI
 class _Matching:
     """The streamed item of each listed one.
 
-    Items are matched by id, then by call id, then by index and kind, and then in the order of their kind: ids rotate,
-    so an item without a match by id may still be the one at its index, unless the ids say that it is another one. If some
-    items are left out, an equal text tells more than the index.
+    Items are matched by id, then by call id, then by an equal text, then by index and kind, and then in the order of their kind:
+    ids rotate, so an item without a match by id may still be the one at its index, unless the ids say that it is another one.
     """
 
     def __init__(self, streamed: OutputItems, listed: list[Any]) -> None:
@@ -95,8 +90,7 @@ class _Matching:
         self._call_ids = {text_of(item, "call_id") for item in listed} - {""}
         self._by_name("id", streamed.by_id)
         self._by_name("call_id", streamed.by_call_id)
-        if len(listed) < len(streamed):
-            self._by_text()
+        self._by_text()
         self._by_index()
         self._in_order()
 
@@ -113,16 +107,19 @@ class _Matching:
     def _by_text(self) -> None:
         alike: dict[tuple[str, str], list[SnapshotItem]] = {}
         for match in reversed(self._free):
-            alike.setdefault((match.kind, _complete_text(match.build())), []).append(match)
+            alike.setdefault((match.kind, text_of(match.build(), "text")), []).append(match)
         for number, item in enumerate(self._listed):
-            text = _complete_text(item)
+            text = text_of(item, "text")  # of a message or of reasoning
             matches = alike.get((item.type, text)) if text else None
             if matches and number not in self.found:
                 self._take(number, matches.pop())
 
     def _by_index(self) -> None:
+        # If all are listed, each is at its place, though the events may have counted otherwise.
+        all_listed = len(self._listed) == len(self._streamed)
+        at = dict(enumerate(self._streamed)) if all_listed else self._streamed.by_index
         for number, item in enumerate(self._listed):
-            match = self._streamed.by_index.get(number)
+            match = at.get(number)
             if match is not None and not self._is_another(match, item):
                 self._take(number, match)
 
@@ -156,12 +153,6 @@ def _merge_item(event: Any, number: int, streamed: SnapshotItem, stated: Any, re
             report("output-differs", event, where, "differs from what was streamed; the terminal event counts")
 
     return streamed.merged_with(stated, difference)
-
-
-def _complete_text(item: Any) -> str:
-    """Return the text of a message or of reasoning; an empty string for other items."""
-    text = getattr(item, "text", "")
-    return text if isinstance(text, str) else ""
 
 
 def is_nothing(item: Any) -> bool:

@@ -69,8 +69,12 @@ class OutputItems:
     def add(self, event: Any, item: Any) -> SnapshotItem:
         """Return the place of an item that ``output_item.added`` announces: a new one, or the one where it is already."""
         index, item_id, call_id = _wire_index(event), text_of(item, "id"), text_of(item, "call_id")
-        at = self.by_index.get(index) if index is not None else self.by_id.get(item_id) or self.by_call_id.get(call_id)
-        if at is not None and self._is_again(at, item, item_id, call_id):
+        at = self.by_index.get(index) if index is not None else None
+        unplaced = index is None or at is not None
+        ones = (at, self.by_id.get(item_id), self.by_call_id.get(call_id)) if unplaced else ()
+        again = next((one for one in ones if one is not None and self._is_again(one, item, item_id, call_id)), None)
+        if again is not None:
+            at = again
             if at.implied:
                 at.implied = False
                 at.item = merge(item, at.item, _ignore)  # the events that came before it are the stronger statement

@@ -16,8 +16,8 @@ lists in :data:`BY_INDEX` merged element by element; elements that the later lis
 other lists               one value: the later list, unless it is empty
 ========================  ===================================================================================
 
-A value that does not fit its field (kept raw in ``extra`` by the decoder) says nothing either. A ``status`` is the newest one; a stage
-of the work, such as ``in_progress``, is not kept once a later statement has no status.
+A value that does not fit its field (kept raw in ``extra`` by the decoder) says nothing either. The newest ``status`` counts. If the later
+statement has none, a final status stays, and a stage of the work, such as ``in_progress``, does not.
 """
 
 from __future__ import annotations
@@ -57,19 +57,14 @@ OnDifference: TypeAlias = "Callable[[Difference, str, Any, Any], None]"
 
 
 def merge(
-    earlier: Any,
-    later: Any,
-    on_difference: OnDifference,
-    *,
-    path: str = "",
-    parts: Mapping[str, Mapping[int, Any]] | None = None,
+    earlier: Any, later: Any, on_difference: OnDifference, *, parts: Mapping[str, Mapping[int, Any]] | None = None
 ) -> Any:
     """Return what two statements say together. Neither is changed; the result may be ``later`` itself.
 
-    ``path`` is put before the paths of differences. ``parts`` has the elements of lists in :data:`BY_INDEX` that are not at the place that their list gives them: path of the list ->
+    ``parts`` has the elements of lists in :data:`BY_INDEX` that are not at the place that their list gives them: path of the list ->
     index -> element.
     """
-    return _Merge(on_difference, parts or {}).values(earlier, later, path)
+    return _Merge(on_difference, parts or {}).values(earlier, later, "")
 
 
 def says_something(value: object) -> bool:

@@ -202,15 +202,15 @@ def _is_misspelt(name: str, known: str) -> bool:
     if _NOT_LETTERS.sub("", name).lower() == known.replace("_", ""):
         return True
     words, known_words = name.lower().split("_"), known.split("_")
-    return len(name) < _MAX_NAME and len(words) == len(known_words) and all(map(_is_similar, words, known_words))
+    return (
+        len(name) < _MAX_NAME
+        and len(words) == len(known_words)
+        and all(SequenceMatcher(None, *pair).ratio() >= _SIMILAR for pair in zip(words, known_words, strict=True))
+    )
 
 
 _NOT_LETTERS: Final = re.compile("[^A-Za-z]")
 _MAX_NAME: Final = 64  # characters; a longer name is not a misspelt one
-
-
-def _is_similar(word: str, known: str) -> bool:
-    return SequenceMatcher(None, word, known).ratio() >= _SIMILAR
 
 
 def _missing(param: str) -> APIError:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ._merge import OnDifference
+    from .state import PartStep
 
 _MAX_NAMES: Final = 16  # of one item: some servers give it another id with every event
 
@@ -62,7 +63,10 @@ class TextBuffer:
     def value(self) -> str:
         """Return the text so far. Asking again costs nothing."""
         if self._text is None:
-            self._text = _joined_surrogates(self._buffer.getvalue()) if self._buffer is not None else ""
+            text = self._buffer.getvalue() if self._buffer is not None else ""
+            self._text = _joined_surrogates(text)
+            if len(self._text) < len(text):
+                self._buffer, self.size = None, len(self._text)
         return self._text
 
 
@@ -80,7 +84,7 @@ def _joined_surrogates(text: str) -> str:
 class SnapshotPart:
     """A part of an item: a content part, a summary part, or a command."""
 
-    __slots__ = ("annotations", "closed", "field", "index", "kind", "logprobs", "model", "partial", "text")
+    __slots__ = ("annotations", "closed", "field", "index", "kind", "logprobs", "model", "partial", "said", "text")
 
     def __init__(self, index: int, kind: str, model: Content | None, field: str, text: str) -> None:
         self.index = index
@@ -93,6 +97,8 @@ class SnapshotPart:
         self.annotations: list[Any] = [*(getattr(model, "annotations", None) or ())]
         self.logprobs: list[Any] = [*(getattr(model, "logprobs", None) or ())]
         self.closed = False
+        self.said = index
+        """The index that the last event of it gave."""
         self.partial = False
         """Whether its beginning was not seen, because the stream was resumed in the middle of it."""
 
@@ -147,10 +153,26 @@ class PartList:
         part.closed = True
         self._open.get(part.kind, {}).pop(part.index, None)
 
-    def last_open(self, kind: str) -> SnapshotPart | None:
+    def newest(self, kind: str) -> SnapshotPart | None:
         """Return the newest open part of a kind."""
         ones = self._open.get(kind)
         return ones[next(reversed(ones))] if ones else None
+
+    def newest_for(self, kind: str, index: int, step: PartStep | None, whole: str) -> SnapshotPart | None:
+        """Return the part of an event whose index (negative: none) is not that of a part; ``None`` for a new part.
+
+        It is the newest open part of the kind, unless its text is complete and the event is about another text. ``step`` is the
+        event's step in ``PART_STEPS``, ``whole`` the text that it states.
+        """
+        last = self.by_index.get(self.next_index - 1)
+        if last is not None and index < 0 and whole and last.kind == kind and last.text.value() == whole:
+            return last  # the event is repeated
+        part = self.newest(kind)
+        if part is None or not part.text.complete:
+            return part
+        elsewhere = index >= 0 and index != part.said
+        states_another = bool(whole) and (elsewhere or index < 0) and whole != part.text.value()
+        return None if (step == "delta" and elsewhere) or (step == "text_done" and states_another) else part
 
     def build(self) -> dict[int, Any]:
         """Return the parts as of now, in the order of their indices."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _COMMENTARY: Final = "commentary"
 _FINAL: Final = "final_answer"
+_HIGH_SURROGATES: Final = ("\ud800", "\udbff")
 
 
 class FollowedPart:
@@ -292,7 +293,10 @@ class MessageTexts:
         is_delta = part.told + len(delta) == part.text.size
         text = delta if is_delta else part.text.value()[part.told :]
         part.told = part.text.size
-        return (NewText(message, part, text),)
+        if _HIGH_SURROGATES[0] <= text[-1] <= _HIGH_SURROGATES[1]:  # half of a character, whose other half follows
+            text = text[:-1]
+            part.told -= 1
+        return (NewText(message, part, text),) if text else ()
 
     def _is_chosen(self, message: FollowedMessage) -> bool:
         if self._agent is not None and message.agent != self._agent:

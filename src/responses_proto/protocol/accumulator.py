@@ -18,7 +18,7 @@ Two questions have to be answered for each event: *where* it belongs, and *what 
 
 An index that the server gives stays, gaps included, unless something contradicts it; the output is in the order of the
 indices. A missing or contradicted index is worked out: it is the next one. The part of an item is found the same
-way. Afterwards the event carries the position that was found: its ``output_index``, ``item_id``, part index and
+way; a part whose text is complete takes no other text. Afterwards the event carries the position that was found: its ``output_index``, ``item_id``, part index and
 ``sequence_number`` are the resolved ones. Every step after the first is an anomaly.
 
 **What counts.** An item is described by ``added``, by the events that grow it, by the ``done`` events of its parts, by
@@ -82,6 +82,7 @@ from .state import (
     DONE_EVENTS,
     OTHER_GROWTH_EVENTS,
     PART_EVENTS,
+    PART_STEPS,
     PARTS,
     PROGRESS,
     RESPONSE_LIFE,
@@ -436,10 +437,6 @@ class Accumulator:
         kind = OTHER_GROWTH_EVENTS[event.type]
         return self._items.find_or_imply(event, ALSO_IN.get(kind, (kind,)), kind)
 
-    def _check_count(self, count: int) -> None:
-        """Raise ``LimitExceeded`` for more parts than an item may have."""
-        self._limits.check("max_content_parts", count)
-
     # Parts and texts
 
     def _place_in(self, event: Any, at: SnapshotItem, container: str, index_name: str) -> None:
@@ -450,15 +447,16 @@ class Accumulator:
             resolve(event, index_name, place)
 
     def _part(
-        self, event: Any, at: SnapshotItem, container: str, index_name: str, kind: str, *, grows: bool = False
+        self, event: Any, at: SnapshotItem, container: str, index_name: str, kind: str, whole: str = ""
     ) -> SnapshotPart:
-        """Find or open the part that an event belongs to; an open one if there is one and the part is to grow."""
+        """Find or open the part that an event belongs to. ``whole`` is the part's text, if the event states it."""
         parts = at.parts(container)
         index: int = -1 if is_missing(event, index_name) else getattr(event, index_name)
         part = parts.by_index.get(index)
         fits = part is not None and part.kind == kind
-        if part is None or not fits or (grows and part.closed):
-            newest = parts.last_open(kind)
+        step = PART_STEPS.get(event.type)
+        if part is None or not fits or (step == "delta" and part.closed):
+            newest = parts.newest_for(kind, index, step, whole)
             if newest is not None:
                 part = newest
             elif part is None or not fits:
@@ -467,13 +465,14 @@ class Accumulator:
                     self._report("part-implied", event, f".{index_name}", f"{kind or 'a part'} {place} was never added")
                 part = self._open_part(parts, place, kind, None, "")
                 part.partial = at.partial
+        part.said = index
         if part.index != index:
             self._report("part-index", event, f".{index_name}", f"taken as {part.index}")
             resolve(event, index_name, part.index)
         return part
 
     def _open_part(self, parts: PartList, index: int, kind: str, model: Any, text: str) -> SnapshotPart:
-        self._check_count(len(parts.by_index) + 1)
+        self._limits.check("max_content_parts", len(parts.by_index) + 1)
         self._keep(_NODE)
         if model is None and kind:
             known: dict[str, Any] = {"type": kind}
@@ -496,7 +495,7 @@ class Accumulator:
             self._place_in(event, at, field.container, field.index)
             return
         if field.index:
-            part = self._part(event, at, field.container, field.index, field.part, grows=True)
+            part = self._part(event, at, field.container, field.index, field.part)
             text = part.text
             if part.closed or text.complete:
                 self._drop(event, f".{field.index}", piece)
@@ -543,7 +542,7 @@ class Accumulator:
             self._place_in(event, at, field.container, field.index)
             return
         if field.index:
-            part = self._part(event, at, field.container, field.index, field.part)
+            part = self._part(event, at, field.container, field.index, field.part, whole)
             text, partial = part.text, part.partial
             if getattr(event, "logprobs", None):
                 check_statement(event.logprobs, self._limits, "logprobs")
@@ -593,6 +592,11 @@ class Accumulator:
             else:
                 parts.add(SnapshotPart(index, kind, model, field_of(model), text))
             return
+        begun = parts.newest(kind) if index < 0 else None
+        if begun is not None and not (begun.text.size or begun.text.complete or text):
+            self._report("part-repeated", event, f".{rule.index}", f"part {begun.index} is there")
+            resolve(event, rule.index, begun.index)
+            return
         if index < 0 or part is not None:
             index = parts.next_index
             self._report("part-index", event, f".{rule.index}", f"taken as {index}")
@@ -601,7 +605,7 @@ class Accumulator:
 
     def _part_done(self, event: Any, at: SnapshotItem, rule: PartEvent, given: Any, kind: str) -> None:
         self._stop_growing()
-        part = self._part(event, at, rule.container, rule.index, kind)
+        part = self._part(event, at, rule.container, rule.index, kind, text_of(given, field_of(given)))
 
         def difference(what: Difference, path: str, earlier: Any, later: Any) -> None:
             if what == "kept":
@@ -621,7 +625,7 @@ class Accumulator:
         part = self._part(event, at, "content", "content_index", "output_text")
         if event.annotation:
             part.annotations.append(event.annotation)
-            self._check_count(len(part.annotations))
+            self._limits.check("max_content_parts", len(part.annotations))
 
     # Everything else
 
@@ -652,14 +656,14 @@ class Accumulator:
                 self._report("delta-after-done", event, "", f"item {at.index} was done")
                 return
             stated = dict(enumerate(event.output, index))
-            self._check_count(len(outputs.keys() | stated.keys()))
+            self._limits.check("max_content_parts", len(outputs.keys() | stated.keys()))
             for place, whole in stated.items():
                 outputs[place] = self._command_done(event, outputs.get(place), place - index, whole)
             return
         if at.closed or (index in outputs and outputs[index].complete):
             self._drop(event, ".command_index", f"{event.delta.stdout or ''}{event.delta.stderr or ''}")
             return
-        self._check_count(len(outputs) + (index not in outputs))
+        self._limits.check("max_content_parts", len(outputs) + (index not in outputs))
         output = outputs.setdefault(index, CommandOutput())
         for text, piece in ((output.stdout, event.delta.stdout), (output.stderr, event.delta.stderr)):
             if piece:
@@ -731,9 +735,7 @@ class Accumulator:
         if self._strict:
             number: Any = getattr(event, "sequence_number", None)
             raise RemoteProtocolError(
-                f"{anomaly.code} @ {anomaly.path}: {anomaly.detail}"
-                if anomaly.detail
-                else f"{anomaly.code} @ {anomaly.path}",
+                f"{anomaly.code} @ {anomaly.path}{anomaly.detail and f': {anomaly.detail}'}",
                 sequence_number=number if type(number) is int else None,
                 event_type=event.type if event is not None else None,
                 code=anomaly.code,

@@ -32,7 +32,7 @@ import attrs
 from ..codec import dumps
 from ..exceptions import LocalProtocolError, UsageError
 from ..models._base import Model
-from ..models._paths import set_path
+from ..models._paths import get_path, set_path
 from ..models.config import ConversationReference, JsonSchemaFormat, PlainTextFormat, ReasoningConfig, TextConfig
 from ..models.content import Annotation, Content, LogProb, OutputText, ReasoningText, Refusal, SummaryText
 from ..models.event_parts import ErrorBody
@@ -41,6 +41,7 @@ from ..models.items import FunctionCall, Item, Message, MessagePhase, Reasoning
 from ..models.response import IncompleteDetails, Response, ResponseError, Usage
 from ..models.tools import FunctionTool, McpTool, Tool
 from ..typing import UNSET
+from ._snapshot import list_at
 from .sse import encode_frame
 from .state import (
     ITEM_DELTA_FIELDS,
@@ -301,12 +302,9 @@ class _Part:
         self.logprobs: list[LogProb] = []
 
     def finished(self) -> Content:
-        fields: dict[str, Any] = {self.delta_field.field: "".join(self.deltas)}
-        if self.annotations:
-            fields["annotations"] = self.annotations
-        if self.logprobs:
-            fields["logprobs"] = self.logprobs
-        return _evolve(self.empty, **fields)
+        lists: dict[str, Any] = {"annotations": self.annotations, "logprobs": self.logprobs}
+        filled = {name: value for name, value in lists.items() if value}
+        return _evolve(self.empty, **{self.delta_field.field: "".join(self.deltas)}, **filled)
 
 
 class ItemWriter:
@@ -316,8 +314,6 @@ class ItemWriter:
         recorder.check_in_progress()
         self._recorder = recorder
         self._item: Item = item
-        self._part: _Part | None = None
-        self._fields: dict[str, list[str]] = {}
         self.output_index = output_index
         """The index of the item in ``response.output``."""
         self.id: str = getattr(item, "id", None) or ""
@@ -332,24 +328,17 @@ class ItemWriter:
         return self._item
 
     def close(self, status: str = "completed") -> None:
-        """Close the open part and the item. The item gets this status, if its type has one. Do nothing if it is closed."""
-        if self.closed:
-            return
-        self._close_part(status)
-        fields: dict[str, Any] = {}
-        for delta_field in ITEM_DELTA_FIELDS.get(self._item.type, ()):
-            if not delta_field.container:
-                fields[delta_field.field] = text = "".join(self._fields.get(delta_field.field, ()))
-                self._done(delta_field, 0, text)
-        self.finish(_with_status(_evolve(self._item, **fields), status))
+        """Close the open text and the item. The item gets this status, if its type has one. Do nothing if it is closed."""
+        if not self.closed:
+            self._end_texts(status)
+            self._finish(_with_status(self._item, status))
 
     def extend(self, extra: Mapping[str, Any]) -> None:
         """Add wire fields that the item's class does not have. The closed item has them."""
         self._check_open()
         self._item = _evolve(self._item, extra={**self._item.extra, **extra})
 
-    def finish(self, item: Item) -> None:
-        """Close the item with this content, instead of what was written."""
+    def _finish(self, item: Item) -> None:
         self._item = item
         self.closed = True
         self._recorder.record("response.output_item.done", output_index=self.output_index, item=item)
@@ -361,11 +350,15 @@ class ItemWriter:
         return self._recorder.take_events()
 
     def done_with(self, item: Item) -> list[Event]:
-        """Close the item with this content, whose texts must be those that were written. Return the new events."""
+        """Close the open text, then the item with this content, whose texts must be those that were written. Return the new events."""
         self._check_open()
+        self._end_texts()
         self._report(_ending_of(item))
-        self.finish(item)
+        self._finish(item)
         return self._recorder.take_events()
+
+    def _end_texts(self, status: str = "completed") -> None:
+        """Close what is being written, and put it into the item."""
 
     def _report(self, step: str) -> None:
         """Send the events that report that the item has reached a step."""
@@ -384,38 +377,6 @@ class ItemWriter:
         if type_ in _WITH_ITEM_ID:
             fields["item_id"] = self.id
         self._recorder.record(type_, output_index=self.output_index, **fields)
-
-    def _write(self, delta_field: DeltaField, delta: str, logprobs: Sequence[LogProb] = ()) -> list[Event]:
-        """Add to a text, after opening its part if necessary."""
-        self._check_open()
-        if delta_field.container:
-            part = self._open_part_for(delta_field)
-            part.deltas.append(delta)
-            part.logprobs += logprobs
-        else:
-            self._fields.setdefault(delta_field.field, []).append(delta)
-        self._delta(delta_field, self._part.index if self._part else 0, delta, logprobs)
-        return self._recorder.take_events()
-
-    def _open_part_for(self, delta_field: DeltaField) -> _Part:
-        part = self._part
-        if part is not None and part.delta_field is delta_field:
-            return part
-        self._close_part()
-        index = len(cast("Sequence[Content]", getattr(self._item, delta_field.container) or ()))
-        part = self._part = _Part(delta_field.container, index, delta_field, _EMPTY_PARTS[delta_field.part]())
-        self._open_part(delta_field.container, index, part.empty)
-        return part
-
-    def _close_part(self, status: str = "completed") -> None:
-        part, self._part = self._part, None
-        if part is None:
-            return
-        content = part.finished()
-        self._done(part.delta_field, part.index, getattr(content, part.delta_field.field), content)
-        self._end_part(part.container, part.index, content, status)
-        before = cast("Sequence[Content]", getattr(self._item, part.container) or ())
-        self._item = _evolve(self._item, **{part.container: [*before, content]})
 
     # Single events, for the methods above and for finished items below
 
@@ -465,15 +426,40 @@ _TEXT: Final = PARTS["content", "output_text"]
 _REFUSAL: Final = PARTS["content", "refusal"]
 _REASONING: Final = PARTS["content", "reasoning_text"]
 _SUMMARY: Final = PARTS["summary", "summary_text"]
-_ARGUMENTS: Final = ITEM_DELTA_FIELDS["function_call"][0]
 
 
 class _PartWriter(ItemWriter):
+    _part: _Part | None = None
+
     def end_part(self) -> list[Event]:
         """Close the open part, so that the next text begins a new part. Return the new events."""
         self._check_open()
-        self._close_part()
+        self._end_texts()
         return self._recorder.take_events()
+
+    def _write(self, delta_field: DeltaField, delta: str, logprobs: Sequence[LogProb] = ()) -> list[Event]:
+        """Add to a text, after opening its part if necessary."""
+        self._check_open()
+        part = self._part
+        if part is None or part.delta_field is not delta_field:
+            self._end_texts()
+            index = len(cast("Sequence[Content]", getattr(self._item, delta_field.container) or ()))
+            part = self._part = _Part(delta_field.container, index, delta_field, _EMPTY_PARTS[delta_field.part]())
+            self._open_part(delta_field.container, index, part.empty)
+        part.deltas.append(delta)
+        part.logprobs += logprobs
+        self._delta(delta_field, part.index, delta, logprobs)
+        return self._recorder.take_events()
+
+    def _end_texts(self, status: str = "completed") -> None:
+        part, self._part = self._part, None
+        if part is None:
+            return
+        content = part.finished()
+        self._done(part.delta_field, part.index, getattr(content, part.delta_field.field), content)
+        self._end_part(part.container, part.index, content, status)
+        before = cast("Sequence[Content]", getattr(self._item, part.container) or ())
+        self._item = _evolve(self._item, **{part.container: [*before, content]})
 
 
 class MessageWriter(_PartWriter):
@@ -523,7 +509,40 @@ class ReasoningWriter(_PartWriter):
         return super().done()
 
 
-class FunctionCallWriter(ItemWriter):
+class CallWriter(ItemWriter):
+    """Writes a call of any type whose text grows by deltas: arguments, input or code."""
+
+    def __init__(self, recorder: _Recorder, output_index: int, item: Item) -> None:
+        super().__init__(recorder, output_index, without_text(item))
+        self._delta_field: DeltaField = ITEM_DELTA_FIELDS[item.type][0]
+        self._deltas: list[str] = []
+        self._text_done = False
+        self._report("begins")
+
+    def write(self, delta: str) -> list[Event]:
+        """Add to the text. Return the new events. Raises ``LocalProtocolError`` after :meth:`end_text`."""
+        self._check_open()
+        if self._text_done:
+            raise LocalProtocolError(f"nothing can be added to the text of item {self.output_index}: it has ended")
+        self._deltas.append(delta)
+        self._delta(self._delta_field, 0, delta)
+        return self._recorder.take_events()
+
+    def end_text(self) -> list[Event]:
+        """End the text, and leave the item open: the call is being run. Return the new events."""
+        self._check_open()
+        self._end_texts()
+        return self._recorder.take_events()
+
+    def _end_texts(self, status: str = "completed") -> None:  # noqa: ARG002 - the signature of the base
+        if not self._text_done:
+            self._text_done = True
+            text = "".join(self._deltas)
+            self._item = _put(self._item, self._delta_field.field, text)
+            self._done(self._delta_field, 0, text)
+
+
+class FunctionCallWriter(CallWriter):
     """Writes a call of one of the client's functions."""
 
     def __init__(self, recorder: _Recorder, output_index: int, item: FunctionCall) -> None:
@@ -533,46 +552,7 @@ class FunctionCallWriter(ItemWriter):
 
     def arguments(self, delta: str) -> list[Event]:
         """Add to the arguments, which together must be JSON. Return the new events."""
-        return self._write(_ARGUMENTS, delta)
-
-
-class CallWriter(ItemWriter):
-    """Writes a call of any type whose text grows by deltas: arguments, input or code."""
-
-    def __init__(self, recorder: _Recorder, output_index: int, item: Item) -> None:
-        super().__init__(recorder, output_index, without_text(item))
-        self._delta_field: DeltaField = ITEM_DELTA_FIELDS[item.type][0]
-        self._text_done = False
-        self._report("begins")
-
-    def write(self, delta: str) -> list[Event]:
-        """Add to the text. Return the new events."""
-        return self._write(self._delta_field, delta)
-
-    def end_text(self) -> list[Event]:
-        """End the text, and leave the item open: the call is being run. Return the new events."""
-        self._check_open()
-        self._end_text()
-        return self._recorder.take_events()
-
-    def _end_text(self) -> None:
-        if not self._text_done:
-            self._text_done = True
-            text = "".join(self._fields.get(self._delta_field.field, ()))
-            self._item = _put(self._item, self._delta_field.field, text)
-            self._done(self._delta_field, 0, text)
-
-    def close(self, status: str = "completed") -> None:
-        """Close the text and the item with this status. Do nothing if it is closed."""
-        if not self.closed:
-            self._end_text()
-            self.finish(_with_status(self._item, status))
-
-    def done_with(self, item: Item) -> list[Event]:
-        """Close the text, then the item with this content: the same, with what came of the call. Return the new events."""
-        self._check_open()
-        self._end_text()
-        return super().done_with(item)
+        return self.write(delta)
 
 
 class OpenItemWriter(ItemWriter):
@@ -592,23 +572,20 @@ class OpenItemWriter(ItemWriter):
                 self._write_fields(item)
         self._report("works")
 
-    def close(self, status: str = "completed") -> None:
-        """Close the item without its result."""
-        if not self.closed:
-            self.finish(_with_status(self._begun, status))
+    def _end_texts(self, status: str = "completed") -> None:  # noqa: ARG002 - the signature of the base
+        self._item = _evolve(self._begun, extra=self._item.extra)  # its texts were written when it was opened
 
     def _write_fields(self, item: Item) -> None:
         for delta_field in ITEM_DELTA_FIELDS[item.type]:
-            text = _look(item, delta_field.field)
+            text = get_path(item, delta_field.field)
             if isinstance(text, str):
                 self._grow(delta_field, 0, text)
                 self._done(delta_field, 0, text)
 
     def _write_parts(self, item: Item, container: str) -> None:
-        parts = _look(item, container)
-        if not isinstance(parts, list):  # absent, or a message whose content is written in the short form
-            return
-        for index, part in enumerate(cast("list[Content | str]", parts)):
+        # Nothing if it is absent, or a message whose content is written in the short form.
+        parts: list[Content | str] = list_at(item, container)
+        for index, part in enumerate(parts):
             kind = "" if isinstance(part, str) else part.type
             delta_field = next(
                 (c for c in ITEM_DELTA_FIELDS[item.type] if (c.container, c.part) == (container, kind)), None
@@ -644,11 +621,12 @@ def without_text(model: _M, *texts: str) -> _M:
 
     ``texts`` are the names of fields to empty, beside those that grow by deltas.
     """
-    for name in (*texts, *(grown.container or grown.field for grown in ITEM_DELTA_FIELDS.get(_type(model), ()))):
-        value = _look(model, name)
+    kind = str(getattr(model, "type", ""))
+    for name in (*texts, *(grown.container or grown.field for grown in ITEM_DELTA_FIELDS.get(kind, ()))):
+        value = get_path(model, name)
         if isinstance(value, (str, list)) and not (name == "content" and isinstance(value, str)):
-            model = _put(model, name, type(cast("str | list[object]", value))())
-    for name, before in _BEFORE_DONE.get(_type(model), {}).items():
+            model = _put(model, name, "" if isinstance(value, str) else [])
+    for name, before in _BEFORE_DONE.get(kind, {}).items():
         if getattr(model, name) is not UNSET:
             model = _put(model, name, copy.copy(before))  # not the list of the table itself
     return _with_status(model, "in_progress")
@@ -657,16 +635,6 @@ def without_text(model: _M, *texts: str) -> _M:
 def _with_status(model: _M, status: str) -> _M:
     """Return an item with this status, if its type has one."""
     return _put(model, "status", status) if isinstance(getattr(model, "status", None), str) else model
-
-
-def _type(value: Model) -> str:
-    return str(getattr(value, "type", ""))
-
-
-def _look(value: object, path: str) -> object:
-    for name in path.split("."):
-        value = getattr(value, name, None)
-    return value
 
 
 def _put(model: _M, path: str, value: object) -> _M:
@@ -784,7 +752,15 @@ class Emitter:
         return self._add(FunctionCallWriter(self._recorder, len(self._items), item))
 
     def call(self, item: Item) -> CallWriter:
-        """Open a call of any type whose text grows by deltas, such as ``mcp_call``, and return its writer."""
+        """Open a call of any type whose text grows by deltas, such as ``mcp_call``, and return its writer.
+
+        Raises ``UsageError`` for an item of another type.
+        """
+        texts = ITEM_DELTA_FIELDS.get(item.type, ())
+        if not texts or texts[0].container:
+            raise UsageError(
+                f"{item.type} has no text of its own that grows by deltas: use message(), reasoning(), open() or item()"
+            )
         return self._add(CallWriter(self._recorder, len(self._items), item))
 
     def audio(self, data: str = "", transcript: str = "") -> list[Event]:

@@ -1,7 +1,7 @@
 """Use the output of one response as input of the next.
 
 Items have the same classes in both directions, so an item of a response can be sent in the next request. But servers refuse some fields
-and some types of items in input: :func:`as_input` removes those, and nothing else. :func:`check_history` finds what a server would
+and some types of items in input: :func:`as_input` removes those. :func:`check_history` finds what a server would
 refuse in a history before it is sent. :func:`fit` makes a history shorter.
 
 The rules are in tables: :data:`HISTORY_RULES`, ``models.items.CALL_OUTPUT_PAIRS``, and the fields of ``Provider``.
@@ -131,8 +131,8 @@ class HistoryFinding:
 def as_input(items: Sequence[Item], dialect: Provider | str | None = None, *, stored: bool | None = None) -> list[Item]:
     """Return the items of a response, or of a whole history, as input for a request. The given items are not changed.
 
-    For every server, this removes fields that only servers set, nulls in optional fields, empty ids, and calls that were cut off, and adds required
-    fields that are missing. ``dialect`` is a provider or its name: types of items that it does not accept are removed. ``stored`` is
+    For every server, this removes fields that only servers set, nulls in optional fields, empty ids, and calls that were cut off. It adds
+    the lists that input must have: the ``summary`` of reasoning, and the ``annotations`` of texts. ``dialect`` is a provider or its name: types of items that it does not accept are removed. ``stored`` is
     whether the response was stored; the default is what the provider does by default. If it was not stored, reasoning with neither text
     nor encrypted content is removed, because the server cannot look it up. If the provider checks items, reasoning without an item that
     follows from it is removed, and so are the ids of items that were not stored.

@@ -19,7 +19,7 @@ that you have handled.
 from __future__ import annotations
 
 import base64
-import binascii
+import contextlib
 import hashlib
 import hmac
 import time
@@ -140,13 +140,10 @@ def _bytes_of(body: bytes | str) -> bytes:
 
 
 def _key_of(secret: str | bytes) -> bytes:
-    if isinstance(secret, bytes):
-        key = secret
-    else:
-        try:
-            key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True) if secret.startswith(_PREFIX) else b""
-        except (binascii.Error, ValueError):
-            key = b""
+    key = secret if isinstance(secret, bytes) else b""
+    if isinstance(secret, str) and secret.startswith(_PREFIX):
+        with contextlib.suppress(ValueError):
+            key = base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
     if not key:  # the message must not show it
         raise UsageError(
             f"the secret must begin with {_PREFIX!r}, followed by Base64; pass another kind of key as bytes"

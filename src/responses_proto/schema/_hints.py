@@ -27,18 +27,30 @@ def parameter_hint(annotation: Any, function: Any, what: str) -> Any:
     """
     if isinstance(annotation, type):
         return annotation
-
-    def holder() -> None: ...
-
-    holder.__annotations__ = {"hint": annotation}
     names: dict[str, Any] = getattr(function, "__globals__", {})
     return _resolve(
-        lambda local: typing.get_type_hints(holder, globalns=names, localns=local, include_extras=True)["hint"],
+        lambda local: _hint(annotation, names, local),
         _closure(function),
         getattr(function, "__qualname__", ""),
         names,
         what,
     )
+
+
+def alias_value(alias: Any, path: str) -> Any:
+    """Return the type that a type alias stands for. Raises ``UsageError`` if a name in it cannot be resolved."""
+    module = sys.modules.get(alias.__module__)
+    names: dict[str, Any] = vars(module) if module is not None else {}
+    itself = {alias.__name__: alias}  # that of an alias in a function is not one of its module
+    what = f"{path}: a name in the type alias {alias.__name__}"
+    return _resolve(lambda local: _hint(alias.__value__, names, {**local, **itself}), {}, "", names, what)
+
+
+def _hint(annotation: Any, names: dict[str, Any], local: dict[str, Any]) -> Any:
+    def holder() -> None: ...
+
+    holder.__annotations__ = {"hint": annotation}
+    return typing.get_type_hints(holder, globalns=names, localns=local, include_extras=True)["hint"]
 
 
 def class_hints(cls: Any, path: str) -> dict[str, Any]:

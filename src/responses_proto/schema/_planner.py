@@ -22,6 +22,7 @@ from typing import (
     Literal,
     NotRequired,
     Required,
+    Self,
     TypeVar,
     cast,
     get_args,
@@ -31,7 +32,7 @@ from typing import (
 import attrs
 
 from ..exceptions import UsageError
-from ._hints import class_hints, own_annotations
+from ._hints import alias_value, class_hints, own_annotations
 from ._metadata import Metadata, is_field, read_metadata
 from ._pydantic import PydanticShape, is_pydantic_like
 from ._shapes import (
@@ -77,7 +78,6 @@ _MAPPINGS: Final = (dict, abc.Mapping, abc.MutableMapping)
 _KNOWN: Final[dict[Any, Scalar]] = {**SCALARS, **LAX_SCALARS, object: ANYTHING, Any: ANYTHING}
 _NULL: Final = SCALARS[type(None)]
 _NO_METADATA: Final = Metadata()
-_NEEDS_ELEMENT_TYPE: Final = "has no type of its elements, such as list[str]: name it, or pass strict=False"
 
 
 def add_type(cls: type[T], schema: JSONObject, load: abc.Callable[[Any], T]) -> None:
@@ -133,22 +133,20 @@ class _ShapeBuilder:
     def __init__(self, *, strict: bool) -> None:
         self._strict = strict
         self._shapes: dict[Any, Shape] = {}
-        # By name, because before Python 3.12 an alias can refer to itself only by a string.
-        self._aliases: dict[str, Alias] = {}
 
     def build(self, annotation: Any, path: str, type_arguments: abc.Mapping[Any, Any]) -> Shape:
         """Return the shape of an annotation. ``type_arguments`` maps the type parameters in scope to their arguments."""
-        if isinstance(annotation, TypeVar):
-            if annotation not in type_arguments:
-                raise UsageError(f"{path}: the type parameter {annotation} has no argument")
-            return self.build(type_arguments[annotation], path, {})
+        if isinstance(annotation, TypeVar) or annotation is Self:
+            parameter: Any = annotation
+            if parameter in type_arguments:
+                return self.build(type_arguments[parameter], path, {})
+            if not getattr(parameter, "has_default", bool)():
+                raise UsageError(f"{path}: the type parameter {parameter} has no argument")
+            return self.build(parameter.__default__, path, type_arguments)
         if annotation is None:
             return _NULL
         if isinstance(annotation, type) and (scalar := _KNOWN.get(annotation)) is not None:
             return scalar if scalar.strict else self._lax(scalar, annotation, path)
-        name = _name_in(annotation)
-        if name in self._aliases:
-            return self._aliases[name]
         return self._build_composite(annotation, path, type_arguments)
 
     def _build_composite(self, annotation: Any, path: str, type_arguments: abc.Mapping[Any, Any]) -> Shape:
@@ -164,6 +162,8 @@ class _ShapeBuilder:
             return _choice([(v.value if isinstance(v, enum.Enum) else v, v) for v in arguments], path)
         if hasattr(annotation, "__supertype__"):  # NewType
             return self.build(annotation.__supertype__, path, type_arguments)
+        if getattr(annotation, "__unpacked__", False):  # *tuple[str, ...] in a tuple
+            raise UsageError(f"{path}: {annotation} is not supported: it is not one value")
         if type(origin or annotation).__name__ == "TypeAliasType":
             return self._alias(annotation, path, type_arguments)
         return self._class(annotation, origin or annotation, arguments, path, type_arguments)
@@ -204,7 +204,8 @@ class _ShapeBuilder:
         name = "_".join((cls.__name__, *filter(None, map(type_name, resolved))))
         shape = self._shapes[key] = Object(name=name, build=cls, description=description_of(cls))
         scopes = _scopes(cls, resolved) if hasattr(cls, "__orig_bases__") or resolved else {}
-        shape.fields = tuple(self.field(member, path, scopes.get(member.name, {})) for member in members)
+        itself = {Self: cls[resolved] if resolved else cls}
+        shape.fields = tuple(self.field(member, path, {**scopes.get(member.name, {}), **itself}) for member in members)
         return shape
 
     def field(self, member: _Member, path: str, type_arguments: abc.Mapping[Any, Any]) -> ObjectField:
@@ -240,15 +241,12 @@ class _ShapeBuilder:
         return scalar
 
     def _array(
-        self,
-        annotation: Any,
-        cls: Any,
-        arguments: tuple[Any, ...],
-        path: str,
-        type_arguments: abc.Mapping[Any, Any],
+        self, annotation: Any, cls: Any, arguments: tuple[Any, ...], path: str, type_arguments: abc.Mapping[Any, Any]
     ) -> Shape:
         if not arguments and self._strict:
-            raise UsageError(f"{path}: {_display_name(annotation)} {_NEEDS_ELEMENT_TYPE}")
+            raise UsageError(
+                f"{path}: {_display_name(annotation)} has no type of its elements, such as list[str]: name it, or pass strict=False"
+            )
         item = self.build(arguments[0], f"{path}[]", type_arguments) if arguments else ANYTHING
         build = _ARRAYS[cls]
         if build is not list and not _is_hashable(item):
@@ -273,8 +271,9 @@ class _ShapeBuilder:
         key = (origin, resolved)
         if key in self._shapes:
             return self._shapes[key]
-        alias = self._shapes[key] = self._aliases[origin.__name__] = Alias(origin.__name__)
-        alias.shape = self.build(origin.__value__, path, dict(zip(origin.__type_params__, resolved, strict=False)))
+        alias = self._shapes[key] = Alias(origin.__name__)
+        scope = dict(zip(origin.__type_params__, resolved, strict=False))
+        alias.shape = self.build(alias_value(origin, path), path, scope)
         return alias
 
     def _union(self, arguments: tuple[Any, ...], path: str, type_arguments: abc.Mapping[Any, Any]) -> Shape:

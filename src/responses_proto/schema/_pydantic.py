@@ -201,14 +201,8 @@ def _renamed(schema: Any, path: str, reference: Callable[[str], Schema]) -> Any:
 
 def to_strict(schema: Any, path: str, reference: Callable[[str], Schema]) -> Schema:
     """Convert a schema to the strict subset. ``reference`` returns the reference to a definition. Raises ``UsageError``."""
-    if not isinstance(schema, dict) or not schema.keys() - {
-        "title",
-        "description",
-        "default",
-        "$defs",
-        "examples",
-        "deprecated",
-    }:
+    silent = {"title", "description", "default", "$defs", "examples", "deprecated"}
+    if not isinstance(schema, dict) or not schema.keys() - silent:
         raise UsageError(f"{path}: {NO_ANY}")
     original = _with_items(cast("Schema", schema))
     refused = next((word for word in UNSUPPORTED if word in original), None)

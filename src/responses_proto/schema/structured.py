@@ -12,7 +12,8 @@
 
 Supported types: classes of attrs and dataclasses, ``TypedDict``, ``NamedTuple``, pydantic models and dataclasses, ``Literal``,
 enumerations, unions, lists, tuples and sets, ``str``, ``int``, ``float``, ``bool``, ``None``, ``datetime``, ``date``, ``time``,
-``timedelta`` (ISO 8601, such as ``PT5M``), ``UUID`` and ``Decimal``. They can be generic, nested and recursive.
+``timedelta`` (ISO 8601, such as ``PT5M``), ``UUID`` and ``Decimal``. They can be generic, nested and recursive,
+by their name, by ``Self`` or by a type alias.
 
 The strict subset of JSON Schema cannot express other types. With ``strict=False``, for servers that do not enforce schemas,
 these are supported too: ``dict`` and ``dict[str, X]``, ``Any`` and ``object``, lists and tuples without types of their elements,
@@ -220,7 +221,6 @@ class Structured(Generic[T]):
 
     def _init(self, shape: Shape, name: str, *, strict: bool, wrapped: bool = False, description: str = "") -> None:
         self._wrapped = wrapped
-        self.strict = strict
         self.description = description
         self._root = shape
         self.name = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:_MAX_NAME_CHARS] or "output"
@@ -536,7 +536,7 @@ class PartialOutput:
             if answer is not None and _comes_before(new.message, answer.message):
                 return False
             self._start, self._reader = "", None
-            text = new.part.text.value()
+            text = new.part.text.value()[: new.part.told]
         self._answer = new
         if self._reader is None:
             self._start = (self._start + text).lstrip()
