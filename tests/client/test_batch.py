@@ -194,6 +194,8 @@ def test_errors_of_the_caller_are_raised_as_they_are(backend: str) -> None:
                     _ = [result async for result in client.map(requests(), model="m")]
                 with pytest.raises(ZeroDivisionError):
                     _ = [result async for result in client.map(["x"], model="m", on_progress=progress)]
+                with pytest.raises(UsageError, match="must be plain functions"):
+                    _ = [result async for result in client.map(["x"], model="m", on_progress=anyio.sleep)]
 
     run(backend, test)
 

@@ -18,6 +18,7 @@ import attrs
 from ..exceptions import (
     APIError,
     AuthenticationError,
+    DeadlineExceeded,
     DecodeError,
     LimitExceeded,
     LocalProtocolError,
@@ -339,9 +340,9 @@ class Attempts:
         "_exchange",
         "_finished",
         "_first_event",
-        "_first_request",
         "_place",
         "_refused",
+        "_requests",
         "_started",
         "count",
         "response",
@@ -354,7 +355,7 @@ class Attempts:
         self._delayed = 0.0  # seconds
         self._asked_again = False  # whether the API key was asked for again after it was refused
         self._finished = False
-        self._first_request: WireRequest | None = None
+        self._requests: list[WireRequest] = []  # the first, and each that has other headers, such as another key
         self._first_event: float | None = None
         self._place: GatePlace | None = None
         self._refused = False  # whether the server refused the last attempt, and the gate waits
@@ -374,10 +375,21 @@ class Attempts:
 
     async def _enter_gate(self, gate: Gate) -> None:
         self.leave_gate()
-        self._exchange = None
-        self._place = await gate.enter(again=self.count > 0)
+        self._exchange = self._place = None
+        with anyio.move_on_after(self._left() if self.count else None):
+            self._place = await gate.enter(again=self.count > 0)
+        if self._place is None:
+            elapsed = time.monotonic() - self._started
+            error = DeadlineExceeded("total", elapsed, limit=self._call.request.timeouts.total)
+            error.retry_safety = "safe"
+            raise error
         if self.count == 0:
             self._started = time.monotonic()
+
+    def _left(self) -> float | None:
+        """Return the seconds that are left of ``Timeouts.total``; ``None`` without a bound."""
+        total = self._call.request.timeouts.total
+        return None if total is None else total - (time.monotonic() - self._started)
 
     def leave_gate(self, error: BaseException | None = None) -> None:
         """Give the place in the client's gate back, because the request has ended: with ``error``, or well. Idempotent."""
@@ -387,7 +399,8 @@ class Attempts:
     async def begin(self, body: bytes = b"") -> Exchange:
         """Return the exchange of the next attempt; open it next. ``Timeouts.total`` runs from the first attempt.
 
-        If the client has a gate, this waits for a place. Raises what the function that supplies the API key raises.
+        If the client has a gate, this waits for a place. Raises what the function that supplies the API key raises, and
+        ``DeadlineExceeded`` (``total``) if another attempt gets no place in time.
         """
         if self._core.gate is not None:
             await self._enter_gate(self._core.gate)
@@ -395,8 +408,8 @@ class Attempts:
         request = await self._core.key.authorize(self._call.request)
         if body:
             request = attrs.evolve(request, body=body)
-        if self._first_request is None:
-            self._first_request = request
+        if not self._requests or request.headers != self._requests[-1].headers:
+            self._requests.append(request)
         if self._core.hooks.on_request is not None:
             call_hook(self._core.hooks.on_request, request)
         self._exchange = Exchange(self._core.transport, request, started=self._started)
@@ -407,9 +420,9 @@ class Attempts:
         self._first_event = time.monotonic() - self._started
 
     def redact(self, error: BaseException) -> None:
-        """Remove the API key, and what else the request was authorized with, from an error."""
-        request = self._first_request or self._call.request
-        redact_error(error, self._core.secret, *secrets_in(request.headers))
+        """Remove the API keys, and what else the attempts were authorized with, from an error."""
+        requests = self._requests or [self._call.request]
+        redact_error(error, self._core.secret, *{key for request in requests for key in secrets_in(request.headers)})
         if isinstance(error, _MADE_FROM_REPLIES):
             error.__traceback__ = None  # the variables of its frames hold what the server sent
 
@@ -421,13 +434,12 @@ class Attempts:
         self.redact(error)
         self.leave_gate(error)
         self._refused = self._core.gate is not None and is_refusal(error)
-        total = self._call.request.timeouts.total
         decision = self._call.retry.decide(
             error,
             attempt=self.count - self._asked_again,
             method=self._call.request.method,
             paused=self._delayed,
-            left=None if total is None else total - (time.monotonic() - self._started),
+            left=self._left(),
         )
         return decision if isinstance(decision, RetryAfter) else None
 
@@ -494,7 +506,7 @@ class Attempts:
                 response=response,
                 error=error,
                 cursor=cursor,
-                request=self._first_request,
+                request=self._requests[0] if self._requests else None,
                 attempts=self.count,
                 first_event=self._first_event,
                 elapsed=time.monotonic() - self._started,

@@ -20,6 +20,7 @@ from ..models.response import Response
 from ..protocol.stream import Outcome
 from ._journal import Journal
 from ._task_holder import TaskHolder
+from .hooks import call_hook
 
 if TYPE_CHECKING:
     import os
@@ -228,8 +229,8 @@ class Batch:
         except ResponsesProtoError as error:
             self._finish(BatchResult(index=index, request=request, error=error), journal, "")
             return
-        entry = None if journal is None else journal.find(key)
-        if entry is not None and entry.get("status") in _KEPT:
+        entry = (None if journal is None else journal.find(key)) or {}
+        if entry.get("status") in _KEPT and "response" in entry:
             response = self._core.converter.load(entry["response"], Response)
             outcome = Outcome.of_response(response)
             self._publish(BatchResult(index=index, request=request, outcome=outcome, from_journal=True))
@@ -307,7 +308,8 @@ class Batch:
         self._failed += not result.ok
         self._ready.send_nowait(result)
         if self._on_progress is not None:
-            self._on_progress(BatchProgress(done=self._done, failed=self._failed, total=self._total, gate=self._gate))
+            progress = BatchProgress(done=self._done, failed=self._failed, total=self._total, gate=self._gate)
+            call_hook(self._on_progress, progress)
 
 
 async def _each(

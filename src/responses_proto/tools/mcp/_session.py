@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 from contextlib import AsyncExitStack
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import anyio
@@ -267,7 +268,8 @@ class Session:
         """Return the error that the caller gets for an error of the SDK, and its cause."""
         own = _own_error(error)
         if own is not None:
-            if isinstance(own, (ConnectError, NotFoundError)):
+            forgot = isinstance(own, APIError) and own.status == HTTPStatus.BAD_REQUEST and own.retry_safety == "safe"
+            if forgot or isinstance(own, (ConnectError, NotFoundError)):
                 self._lost = True  # the server is gone, or forgot the session
             if isinstance(own, RemoteProtocolError) and self._safe_cause(own) is None:
                 own = RemoteProtocolError(self._redacted(str(own)))
@@ -311,7 +313,7 @@ class Session:
             self._limits.check("max_mcp_tools", len(entries))
             self._limits.check("max_mcp_tools_bytes", size)
             cursor = page.next_cursor
-            if cursor is None:
+            if not cursor:  # some servers send an empty one with the last page
                 return entries
         raise RemoteProtocolError(f"{self._name} lists {field} on more than {_MAX_PAGES} pages")
 
