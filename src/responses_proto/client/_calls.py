@@ -36,7 +36,7 @@ from ..typing import UNSET
 from ._address import check_headers, endpoint_url
 from ._bodies import Body, LargeBody, SmallBody, is_large
 from ._meta import ReplyList, ReplyObject, ResponseMeta, with_meta
-from ._replies import MAX_ERROR_BODY, add_permission, error_from_reply, is_error, read_object, unexpected_reply
+from ._replies import MAX_ERROR_BODY, add_permission, error_from_reply, is_error, read_json, unexpected_reply
 from ._secrets import redact_error, secrets_in
 from ._streamed_reply import read_streamed
 from ._verbs import NAMED_ELSEWHERE
@@ -288,35 +288,27 @@ class ClientCore:
 
     def _decode(self, exchange: Exchange, body: bytes, cls: type[T], if_empty: JSONObject | None) -> T:
         redirected = exchange.status >= HTTPStatus.MULTIPLE_CHOICES
-        if if_empty is not None and not redirected and not body.strip():
-            return self.converter.load(if_empty, cls)
-        if cls is object:
-            return cast("T", self._decode_any(exchange, body))
-        value = read_object(body, self.limits)
+        is_any = cls is object
+        if not redirected and not body.strip():
+            if is_any:
+                return cast("T", None)
+            if if_empty is not None:
+                return self.converter.load(if_empty, cls)
+        value = read_json(body, self.limits)
+        fields = cast("JSONObject", value) if isinstance(value, dict) else None
         # An object with an id is an item: items, too, can have a field `error`.
-        if value is not None and is_error(value) and "id" not in value:
+        if fields is not None and is_error(fields) and "id" not in fields:
             raise error_from_reply(exchange, body, self.secret)
-        if value is None or redirected:
-            raise unexpected_reply(exchange, body, self.secret, expected="a JSON object", retry_safety="unsafe")
-        answer = self.converter.load(value, cls)
+        if redirected or value is UNSET or (fields is None and not is_any):
+            expected = "JSON" if is_any else "a JSON object"
+            raise unexpected_reply(exchange, body, self.secret, expected=expected, retry_safety="unsafe")
+        if is_any and fields is not None:
+            return cast("T", ReplyObject(fields))
+        if is_any:
+            return cast("T", ReplyList(cast("list[JSONValue]", value)) if isinstance(value, list) else value)
+        answer = self.converter.load(fields, cls)
         check_answer(answer, len(body), self.limits)
         return answer
-
-    def _decode_any(self, exchange: Exchange, body: bytes) -> object:
-        redirected = exchange.status >= HTTPStatus.MULTIPLE_CHOICES
-        if not body.strip() and not redirected:
-            return None
-        try:
-            value: object = self.converter.json.loads(body, self.limits.max_nesting, self.limits.max_json_values)
-        except DecodeError:
-            value = UNSET
-        if isinstance(value, dict) and is_error(cast("JSONObject", value)) and "id" not in value:
-            raise error_from_reply(exchange, body, self.secret)
-        if value is UNSET or redirected:
-            raise unexpected_reply(exchange, body, self.secret, expected="JSON", retry_safety="unsafe")
-        if isinstance(value, dict):
-            return ReplyObject(cast("JSONObject", value))
-        return ReplyList(cast("list[JSONValue]", value)) if isinstance(value, list) else value
 
     def _early_failure(self, response: Response) -> APIError | None:
         """Return the error of a response that failed before there was any output, else ``None``."""

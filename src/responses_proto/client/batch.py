@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, Sized
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 import anyio
 import anyio.lowlevel
@@ -35,6 +35,9 @@ if TYPE_CHECKING:
     from .hooks import CallFinished
 
 __all__ = ["Batch", "BatchProgress", "BatchResult"]
+
+_Request: TypeAlias = "CreateResponse | JSONObject | str"
+_Requests: TypeAlias = "Iterable[_Request] | AsyncIterable[_Request]"
 
 _KEPT: Final = frozenset({"completed", "incomplete"})
 """The outcomes that the next start of a journal does not try again."""
@@ -103,7 +106,7 @@ class Batch:
     def __init__(
         self,
         core: ClientCore,
-        requests: Iterable[CreateResponse | JSONObject | str] | AsyncIterable[CreateResponse | JSONObject | str],
+        requests: _Requests,
         prepare: Callable[[CreateResponse | JSONObject], CreateResponse | JSONObject],
         *,
         gate: Gate,
@@ -219,7 +222,7 @@ class Batch:
         start: Callable[..., object],
         journal: Journal | None,
         index: int,
-        request: CreateResponse | JSONObject | str,
+        request: _Request,
     ) -> None:
         """Start the call for one request, unless the journal has its answer, or it is no request."""
         try:
@@ -243,7 +246,7 @@ class Batch:
         journal: Journal | None,
         key: str,
         index: int,
-        request: CreateResponse | JSONObject | str,
+        request: _Request,
         content: CreateResponse | JSONObject,
     ) -> None:
         ended: list[CallFinished] = []
@@ -262,12 +265,7 @@ class Batch:
         outcome, failure = None, None
         try:
             response = await core.call(
-                "responses.create",
-                "POST",
-                ["responses"],
-                Response,
-                content=content,
-                options=options,
+                "responses.create", "POST", ["responses"], Response, content=content, options=options
             )
             outcome = Outcome.of_response(response)
         except ResponsesProtoError as error:
@@ -313,8 +311,8 @@ class Batch:
 
 
 async def _each(
-    requests: Iterable[CreateResponse | JSONObject | str] | AsyncIterable[CreateResponse | JSONObject | str],
-) -> AsyncGenerator[CreateResponse | JSONObject | str]:
+    requests: _Requests,
+) -> AsyncGenerator[_Request]:
     if isinstance(requests, AsyncIterable):
         try:
             async for request in requests:

@@ -40,7 +40,7 @@ class Gate:
     def __init__(self, width: int = 8, *, max_width: int = 64) -> None:
         if not 1 <= width <= max_width:
             raise UsageError(f"a gate needs 1 <= width <= max_width, got width={width!r}, max_width={max_width!r}")
-        self._admission = Admission(width=float(width), min_width=1, max_width=max_width)
+        self._admission = Admission(width=float(width), max_width=max_width)
         self._queue: deque[_Waiter] = deque()  # only the first one looks at the clock
 
     def __repr__(self) -> str:

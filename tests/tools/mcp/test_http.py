@@ -119,7 +119,7 @@ def test_an_error_of_the_server_itself_is_what_the_model_reads(backend: str, sta
         peer = RawHTTP()
 
         # Servers do not always state the id of the request.
-        error = {"jsonrpc": "2.0", "id": None, "error": {"code": -32602, "message": "no such city", "data": [1]}}
+        error: Any = {"jsonrpc": "2.0", "id": None, "error": {"code": -32602, "message": "no such city", "data": [1]}}
         peer.instead = only("tools/call", Answer.json(error, status))
         async with FakeServer(peer, check_requests=False) as fake, McpServer.http(fake.url) as tools:
             output = await call(tools, "t", timeout=PATIENCE)

@@ -151,7 +151,8 @@ def test_one_tool_that_does_not_follow_mcp_does_not_cost_the_listing(backend: st
             "inputSchema": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]},
             "annotations": {"readOnlyHint": True},
         }
-        listing, _ = await ask({"tools": [tool, {"inputSchema": {}}, "no tool", whole]}, what="list")
+        said = await ask({"tools": [tool, {"inputSchema": {}}, "no tool", whole]}, what="list")
+        listing: Any = said[0]
         one, other = listing.model_dump(by_alias=True, exclude_none=True)["tools"]
         assert (one["name"], one["inputSchema"]) == ("t", schema)
         assert other == whole
