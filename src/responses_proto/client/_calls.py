@@ -248,7 +248,8 @@ class ClientCore:
     ) -> T:
         """Send a request, retry it if the policy allows, and return the reply decoded as ``cls``, with its head as meta.
 
-        The parameters are those of :meth:`prepare`. ``object`` as ``cls`` stands for any JSON value. ``if_empty`` is the wire object that a reply without a body stands for.
+        The parameters are those of :meth:`prepare`. ``object`` as ``cls`` stands for any JSON value. ``if_empty`` is the wire object
+        that a reply without a body stands for.
         A response that comes as an event stream, though none was asked for, is read from that.
 
         Raises what :meth:`prepare` raises, ``APIError``, ``DecodeError``, ``LimitExceeded``, errors of the transport, and

@@ -44,8 +44,8 @@ _VERSION: Final = 1
 class Journal:
     """The journal of one batch. Use it in ``with``, which opens the file, makes it if there is none, and reads it.
 
-    Entering raises ``UsageError`` for a file that is no journal or is used by another process, and ``OSError`` for one that cannot be read or
-    written.
+    Entering raises ``UsageError`` for a file that is no journal, is damaged or is used by another process, and ``OSError`` for one that
+    cannot be read or written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -124,7 +124,7 @@ class Journal:
             self._entries[entry["key"]] = entry
 
     def _foreign(self) -> UsageError:
-        return UsageError(f"{self._path} is not a journal of a batch: choose a path where no file is")
+        return UsageError(f"{self._path} is not a journal of a batch: choose another path")
 
 
 def _object(line: bytes) -> dict[str, Any] | None:

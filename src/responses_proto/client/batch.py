@@ -218,11 +218,7 @@ class Batch:
         scope.cancel()
 
     async def _begin(
-        self,
-        start: Callable[..., object],
-        journal: Journal | None,
-        index: int,
-        request: _Request,
+        self, start: Callable[..., object], journal: Journal | None, index: int, request: _Request
     ) -> None:
         """Start the call for one request, unless the journal has its answer, or it is no request."""
         try:
@@ -242,12 +238,7 @@ class Batch:
         start(self._call, journal, key, index, request, content)
 
     async def _call(
-        self,
-        journal: Journal | None,
-        key: str,
-        index: int,
-        request: _Request,
-        content: CreateResponse | JSONObject,
+        self, journal: Journal | None, key: str, index: int, request: _Request, content: CreateResponse | JSONObject
     ) -> None:
         ended: list[CallFinished] = []
         own_hook = self._core.hooks.on_outcome
@@ -310,9 +301,7 @@ class Batch:
             call_hook(self._on_progress, progress)
 
 
-async def _each(
-    requests: _Requests,
-) -> AsyncGenerator[_Request]:
+async def _each(requests: _Requests) -> AsyncGenerator[_Request]:
     if isinstance(requests, AsyncIterable):
         try:
             async for request in requests:

@@ -128,7 +128,7 @@ class GuardedClient:
                 return _error_answer(request, request_id, failure)
             if request.method == "GET":
                 raise  # the SDK tries again
-            return _empty(request)
+            return httpx2.Response(HTTPStatus.NO_CONTENT, request=request)
 
     def _answer_to_other(self, request: Any, response: httpx2.Response) -> httpx2.Response:
         """Return the answer to what is not a request of JSON-RPC: a stream of notifications, or nothing."""
@@ -320,7 +320,3 @@ def _whole(request: Any, response: httpx2.Response, body: bytes) -> httpx2.Respo
 def _error_answer(request: Any, request_id: RequestId, failure: ResponsesProtoError) -> httpx2.Response:
     error = {"code": -32000, "message": str(failure)}
     return httpx2.Response(400, json={"jsonrpc": "2.0", "id": request_id, "error": error}, request=request)
-
-
-def _empty(request: Any) -> httpx2.Response:
-    return httpx2.Response(HTTPStatus.NO_CONTENT, request=request)
