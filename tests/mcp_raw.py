@@ -80,11 +80,20 @@ OPENED: Final[dict[str, Any]] = {
 class RawHTTP:
     """The script of a ``FakeServer`` that is an MCP server with sessions and the tool ``t``.
 
-    ``instead`` returns, for the method of a request, what is answered in place of the usual answer, or ``None``.
+    ``instead`` returns, for the method of a request, what is answered in place of the usual answer, or ``None``. A session
+    that is not known is refused with ``status_without_session``, which ``said`` explains.
     """
 
-    def __init__(self, instead: Callable[[str], Answer | None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        instead: Callable[[str], Answer | None] = lambda _: None,
+        *,
+        status_without_session: int = 404,
+        said: str = "Session not found",
+    ) -> None:
         self.instead = instead
+        self._status_without_session = status_without_session
+        self._said = said
         self.sessions: set[str] = set()
         self.opened = 0
         self.asked: list[str] = []
@@ -112,7 +121,8 @@ class RawHTTP:
             self.sessions.add(session)
             return reply(message, result=OPENED, headers={"mcp-session-id": session})
         if session not in self.sessions:
-            return reply(message, error={"code": -32001, "message": "Session not found"}, status=404)
+            error = {"code": -32001, "message": self._said}
+            return reply(message, error=error, status=self._status_without_session)
         if "id" not in message:
             return Answer.body(b"", 202)
         self.ran += method == "tools/call"

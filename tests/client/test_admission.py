@@ -96,7 +96,7 @@ def play(
     ``refuse`` returns the seconds that a request which arrives now would have to wait; 0 admits it.
     """
     chance = random.Random(seed)
-    admission = Admission(width=8.0, min_width=1, max_width=64, random=chance.random)
+    admission = Admission(width=8.0, max_width=64, random=chance.random)
     numbers = itertools.count()
     now, waiting, answered, sent = 0.0, REQUESTS, 0, 0
     events: list[tuple[float, int, str, float, float | None]] = []
@@ -164,7 +164,7 @@ def test_a_server_that_takes_ten_at_a_time_is_kept_busy(latency: float) -> None:
 
 
 def make(width: float = 8.0) -> Admission:
-    return Admission(width=width, min_width=1, max_width=64, random=lambda: 0.5)
+    return Admission(width=width, max_width=64, random=lambda: 0.5)
 
 
 def test_the_width_doubles_in_a_round_until_the_first_refusal() -> None:

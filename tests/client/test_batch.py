@@ -188,12 +188,16 @@ def test_errors_of_the_caller_are_raised_as_they_are(backend: str) -> None:
         def progress(_: BatchProgress) -> None:
             raise ZeroDivisionError
 
+        async def asynchronous(_: BatchProgress) -> None: ...
+
         with limited(1e6, burst=100) as server:
             async with ResponsesClient(server.url, "key") as client:
                 with pytest.raises(KeyError, match="mine"):
                     _ = [result async for result in client.map(requests(), model="m")]
                 with pytest.raises(ZeroDivisionError):
                     _ = [result async for result in client.map(["x"], model="m", on_progress=progress)]
+                with pytest.raises(UsageError, match="must be plain functions"):
+                    _ = [result async for result in client.map(["x"], model="m", on_progress=asynchronous)]
 
     run(backend, test)
 

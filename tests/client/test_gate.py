@@ -12,9 +12,16 @@ from tests.limited import limited
 from tests.streams import numbered, plain
 from tests.support import both_loops, run
 
-from responses_proto import ResponsesClient, RetryPolicy
+from responses_proto import ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.client import Gate, Hooks, RetryNotice
-from responses_proto.exceptions import APIError, BadRequestError, RateLimitError, TransportError, UsageError
+from responses_proto.exceptions import (
+    APIError,
+    BadRequestError,
+    DeadlineExceeded,
+    RateLimitError,
+    TransportError,
+    UsageError,
+)
 from responses_proto.testing import Answer, FakeServer, Fault, Script
 
 HELLO = Answer.events(plain(["Hello"]))
@@ -226,6 +233,27 @@ def test_the_total_time_begins_when_the_call_passes_the_gate(backend: str) -> No
                 place.leave()
             assert time.monotonic() - started >= 0.3
             assert ends[0] <= time.monotonic() - started - 0.3
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_refused_call_waits_in_the_gate_no_longer_than_its_total_time(backend: str) -> None:
+    async def test() -> None:
+        gate = Gate()
+        other = await gate.enter()
+
+        def refuse(_: object) -> Answer:
+            other.leave(RateLimitError("Not now.", status=429, retry_after=50.0))
+            return Answer.error(429, headers={"retry-after-ms": "1"})
+
+        async with FakeServer(refuse) as server, ResponsesClient(server.url, "key", gate=gate) as client:
+            with pytest.raises(DeadlineExceeded) as caught:
+                await client.create(model="m", input="x", timeouts=Timeouts(total=0.5))
+            assert (caught.value.kind, caught.value.retry_safety) == ("total", "safe")
+            assert caught.value.elapsed < 50
+            assert len(server.requests) == 1
+            assert gate.open == 0
 
     run(backend, test)
 

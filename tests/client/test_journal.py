@@ -72,6 +72,18 @@ def test_a_file_that_is_no_journal_is_left_alone(tmp_path: Path, content: bytes)
     assert path.read_bytes() == content
 
 
+@pytest.mark.parametrize("damaged", [b"", b"[]", b"{}", b"\x00\x00", b'{"key": "k", "status'])
+def test_a_damaged_line_is_named_and_nothing_is_lost(tmp_path: Path, damaged: bytes) -> None:
+    path = tmp_path / "journal"
+    with Journal(path) as journal:
+        journal.write({"key": "k", "status": "completed"})
+    content = path.read_bytes() + damaged + b"\n"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=r"line 3 of the journal .* is damaged"), Journal(path):
+        pass
+    assert path.read_bytes() == content
+
+
 def test_a_journal_of_a_later_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     path.write_text(json.dumps({"journal": "responses_proto", "version": 2, "id": "x"}) + "\n")

@@ -9,8 +9,8 @@ from tests.streams import plain, saying
 from tests.support import both_loops, run
 
 from responses_proto import ResponsesClient, RetryPolicy
-from responses_proto.exceptions import AuthenticationError, UsageError
-from responses_proto.testing import Answer, FakeServer
+from responses_proto.exceptions import AuthenticationError, BadRequestError, UsageError
+from responses_proto.testing import Answer, FakeServer, Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,5 +109,21 @@ def test_a_key_is_passed_without_the_word_before_it(backend: str) -> None:
         async with ResponsesClient("http://127.0.0.1:9", lambda: "bearer a-secret") as client:
             with pytest.raises(UsageError, match="without 'Bearer'"):
                 await client.create(model="m", input="x")
+
+    run(backend, test)
+
+
+@both_loops
+def test_no_key_of_any_attempt_is_in_an_error(backend: str) -> None:
+    async def test() -> None:
+        keys = Keys("first-key-1111", "second-key-2222", "third-key-3333")
+        busy = Answer.error(503, "Busy.", headers={"retry-after-ms": "1"})
+        refused = Answer.error(400, "You sent first-key-1111, second-key-2222 and third-key-3333.")
+        policy = RetryPolicy(initial_delay=0)
+        async with FakeServer(Script(busy, busy, refused)) as server, ResponsesClient(server.url, keys) as client:
+            with pytest.raises(BadRequestError) as caught:
+                await client.create(model="m", retry=policy)
+        assert caught.value.message == "You sent ***, *** and ***."
+        assert "-key-" not in str(caught.value.body)
 
     run(backend, test)

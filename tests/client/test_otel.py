@@ -543,6 +543,24 @@ def test_content_is_recorded_when_it_is_asked_for(backend: str) -> None:
 
 
 @both_loops
+@pytest.mark.parametrize(
+    "given", [5, {"role": "user"}, [5, {"role": "user", "content": 5}, {"type": "reasoning", "summary": {"a": 1}}]]
+)
+@pytest.mark.parametrize(
+    "item", [{"type": "message", "role": "assistant", "content": 5}, {"type": "reasoning", "summary": 5}]
+)
+def test_content_of_an_unknown_form_does_not_fail_the_call(backend: str, given: Any, item: Any) -> None:
+    async def test() -> None:
+        traced = Traced(capture_content=True)
+        answer = Answer.json({"id": "r", "object": "response", "status": "completed", "model": "m", "output": [item]})
+        async with FakeServer(answer, check_requests=False) as server, traced.client(server.url) as client:
+            assert (await client.create({"model": "m", "input": given})).status == "completed"
+        assert json.loads(said(traced.span)["gen_ai.output.messages"])[0]["finish_reason"] == "stop"
+
+    run(backend, test)
+
+
+@both_loops
 def test_the_message_of_an_error_is_content(backend: str) -> None:
     async def test() -> None:
         for capture in (False, True):

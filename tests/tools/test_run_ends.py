@@ -281,9 +281,17 @@ def test_a_tool_that_cancels_itself_does_not_end_the_others() -> None:
         async def give_up() -> str:
             raise asyncio.CancelledError
 
-        async with serving(turn(function_call(1, "{}", "give_up"), function_call(2)), said()) as (_, client):
-            _, result = await finish(client.run(**ASKED, tools=[give_up, work], concurrency=1))
-        assert texts(result.loop) == [CANCELLED, "done 1"]
+        @function_tool
+        async def cancel() -> str:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+            return "cancelled"
+
+        calls = (function_call(1, "{}", "give_up"), function_call(2, "{}", "cancel"), function_call(3))
+        async with serving(turn(*calls), said()) as (_, client):
+            _, result = await finish(client.run(**ASKED, tools=[give_up, cancel, work], concurrency=1))
+        assert texts(result.loop) == [CANCELLED, "cancelled", "done 1"]
         assert result.stopped == "completed"
 
     run("asyncio", test)

@@ -40,7 +40,6 @@ class Admission:
 
     width: float
     """How many requests may be open; grows and shrinks by fractions."""
-    min_width: int
     max_width: int
     random: Callable[[], float] = _random.random
     """Returns a float from 0 to below 1."""
@@ -103,7 +102,7 @@ class Admission:
         self._next = max(self._next, time)
 
     def _slow_down(self, now: float, pause: float) -> None:
-        self.width = max(float(self.min_width), min(self.width, self.open + 1.0) * _SHRINK)
+        self.width = max(1.0, min(self.width, self.open + 1.0) * _SHRINK)
         if self.rate != math.inf:
             if not self._pauses:  # a server that answers nothing says nothing about the rate
                 self.rate = max(_MIN_RATE, self.rate * _SLOWDOWN)

@@ -18,6 +18,7 @@ import attrs
 from ..exceptions import (
     APIError,
     AuthenticationError,
+    DeadlineExceeded,
     DecodeError,
     LimitExceeded,
     LocalProtocolError,
@@ -35,7 +36,7 @@ from ..typing import UNSET
 from ._address import check_headers, endpoint_url
 from ._bodies import Body, LargeBody, SmallBody, is_large
 from ._meta import ReplyList, ReplyObject, ResponseMeta, with_meta
-from ._replies import MAX_ERROR_BODY, add_permission, error_from_reply, is_error, read_object, unexpected_reply
+from ._replies import MAX_ERROR_BODY, add_permission, error_from_reply, is_error, read_json, unexpected_reply
 from ._secrets import redact_error, secrets_in
 from ._streamed_reply import read_streamed
 from ._verbs import NAMED_ELSEWHERE
@@ -247,7 +248,8 @@ class ClientCore:
     ) -> T:
         """Send a request, retry it if the policy allows, and return the reply decoded as ``cls``, with its head as meta.
 
-        The parameters are those of :meth:`prepare`. ``object`` as ``cls`` stands for any JSON value. ``if_empty`` is the wire object that a reply without a body stands for.
+        The parameters are those of :meth:`prepare`. ``object`` as ``cls`` stands for any JSON value. ``if_empty`` is the wire object
+        that a reply without a body stands for.
         A response that comes as an event stream, though none was asked for, is read from that.
 
         Raises what :meth:`prepare` raises, ``APIError``, ``DecodeError``, ``LimitExceeded``, errors of the transport, and
@@ -287,35 +289,27 @@ class ClientCore:
 
     def _decode(self, exchange: Exchange, body: bytes, cls: type[T], if_empty: JSONObject | None) -> T:
         redirected = exchange.status >= HTTPStatus.MULTIPLE_CHOICES
-        if if_empty is not None and not redirected and not body.strip():
-            return self.converter.load(if_empty, cls)
-        if cls is object:
-            return cast("T", self._decode_any(exchange, body))
-        value = read_object(body, self.limits)
+        is_any = cls is object
+        if not redirected and not body.strip():
+            if is_any:
+                return cast("T", None)
+            if if_empty is not None:
+                return self.converter.load(if_empty, cls)
+        value = read_json(body, self.limits)
+        fields = cast("JSONObject", value) if isinstance(value, dict) else None
         # An object with an id is an item: items, too, can have a field `error`.
-        if value is not None and is_error(value) and "id" not in value:
+        if fields is not None and is_error(fields) and "id" not in fields:
             raise error_from_reply(exchange, body, self.secret)
-        if value is None or redirected:
-            raise unexpected_reply(exchange, body, self.secret, expected="a JSON object", retry_safety="unsafe")
-        answer = self.converter.load(value, cls)
+        if redirected or value is UNSET or (fields is None and not is_any):
+            expected = "JSON" if is_any else "a JSON object"
+            raise unexpected_reply(exchange, body, self.secret, expected=expected, retry_safety="unsafe")
+        if is_any and fields is not None:
+            return cast("T", ReplyObject(fields))
+        if is_any:
+            return cast("T", ReplyList(cast("list[JSONValue]", value)) if isinstance(value, list) else value)
+        answer = self.converter.load(fields, cls)
         check_answer(answer, len(body), self.limits)
         return answer
-
-    def _decode_any(self, exchange: Exchange, body: bytes) -> object:
-        redirected = exchange.status >= HTTPStatus.MULTIPLE_CHOICES
-        if not body.strip() and not redirected:
-            return None
-        try:
-            value: object = self.converter.json.loads(body, self.limits.max_nesting, self.limits.max_json_values)
-        except DecodeError:
-            value = UNSET
-        if isinstance(value, dict) and is_error(cast("JSONObject", value)) and "id" not in value:
-            raise error_from_reply(exchange, body, self.secret)
-        if value is UNSET or redirected:
-            raise unexpected_reply(exchange, body, self.secret, expected="JSON", retry_safety="unsafe")
-        if isinstance(value, dict):
-            return ReplyObject(cast("JSONObject", value))
-        return ReplyList(cast("list[JSONValue]", value)) if isinstance(value, list) else value
 
     def _early_failure(self, response: Response) -> APIError | None:
         """Return the error of a response that failed before there was any output, else ``None``."""
@@ -339,9 +333,9 @@ class Attempts:
         "_exchange",
         "_finished",
         "_first_event",
-        "_first_request",
         "_place",
         "_refused",
+        "_requests",
         "_started",
         "count",
         "response",
@@ -354,7 +348,7 @@ class Attempts:
         self._delayed = 0.0  # seconds
         self._asked_again = False  # whether the API key was asked for again after it was refused
         self._finished = False
-        self._first_request: WireRequest | None = None
+        self._requests: list[WireRequest] = []  # the first, and each that has other headers, such as another key
         self._first_event: float | None = None
         self._place: GatePlace | None = None
         self._refused = False  # whether the server refused the last attempt, and the gate waits
@@ -374,10 +368,21 @@ class Attempts:
 
     async def _enter_gate(self, gate: Gate) -> None:
         self.leave_gate()
-        self._exchange = None
-        self._place = await gate.enter(again=self.count > 0)
+        self._exchange = self._place = None
+        with anyio.move_on_after(self._left() if self.count else None):
+            self._place = await gate.enter(again=self.count > 0)
+        if self._place is None:
+            elapsed = time.monotonic() - self._started
+            error = DeadlineExceeded("total", elapsed, limit=self._call.request.timeouts.total)
+            error.retry_safety = "safe"
+            raise error
         if self.count == 0:
             self._started = time.monotonic()
+
+    def _left(self) -> float | None:
+        """Return the seconds that are left of ``Timeouts.total``; ``None`` without a bound."""
+        total = self._call.request.timeouts.total
+        return None if total is None else total - (time.monotonic() - self._started)
 
     def leave_gate(self, error: BaseException | None = None) -> None:
         """Give the place in the client's gate back, because the request has ended: with ``error``, or well. Idempotent."""
@@ -387,7 +392,8 @@ class Attempts:
     async def begin(self, body: bytes = b"") -> Exchange:
         """Return the exchange of the next attempt; open it next. ``Timeouts.total`` runs from the first attempt.
 
-        If the client has a gate, this waits for a place. Raises what the function that supplies the API key raises.
+        If the client has a gate, this waits for a place. Raises what the function that supplies the API key raises, and
+        ``DeadlineExceeded`` (``total``) if another attempt gets no place in time.
         """
         if self._core.gate is not None:
             await self._enter_gate(self._core.gate)
@@ -395,8 +401,8 @@ class Attempts:
         request = await self._core.key.authorize(self._call.request)
         if body:
             request = attrs.evolve(request, body=body)
-        if self._first_request is None:
-            self._first_request = request
+        if not self._requests or request.headers != self._requests[-1].headers:
+            self._requests.append(request)
         if self._core.hooks.on_request is not None:
             call_hook(self._core.hooks.on_request, request)
         self._exchange = Exchange(self._core.transport, request, started=self._started)
@@ -407,9 +413,9 @@ class Attempts:
         self._first_event = time.monotonic() - self._started
 
     def redact(self, error: BaseException) -> None:
-        """Remove the API key, and what else the request was authorized with, from an error."""
-        request = self._first_request or self._call.request
-        redact_error(error, self._core.secret, *secrets_in(request.headers))
+        """Remove the API keys, and what else the attempts were authorized with, from an error."""
+        requests = self._requests or [self._call.request]
+        redact_error(error, self._core.secret, *{key for request in requests for key in secrets_in(request.headers)})
         if isinstance(error, _MADE_FROM_REPLIES):
             error.__traceback__ = None  # the variables of its frames hold what the server sent
 
@@ -421,13 +427,12 @@ class Attempts:
         self.redact(error)
         self.leave_gate(error)
         self._refused = self._core.gate is not None and is_refusal(error)
-        total = self._call.request.timeouts.total
         decision = self._call.retry.decide(
             error,
             attempt=self.count - self._asked_again,
             method=self._call.request.method,
             paused=self._delayed,
-            left=None if total is None else total - (time.monotonic() - self._started),
+            left=self._left(),
         )
         return decision if isinstance(decision, RetryAfter) else None
 
@@ -494,7 +499,7 @@ class Attempts:
                 response=response,
                 error=error,
                 cursor=cursor,
-                request=self._first_request,
+                request=self._requests[0] if self._requests else None,
                 attempts=self.count,
                 first_event=self._first_event,
                 elapsed=time.monotonic() - self._started,

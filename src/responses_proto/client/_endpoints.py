@@ -47,12 +47,7 @@ class Endpoints:
     _closed: bool
 
     async def retrieve(
-        self,
-        response_id: str,
-        /,
-        *,
-        include: Sequence[Include] | None = None,
-        **options: Unpack[CallFields],
+        self, response_id: str, /, *, include: Sequence[Include] | None = None, **options: Unpack[CallFields]
     ) -> Response:
         """Return a stored response in its current state (Responses, Retrieve).
 
@@ -112,22 +107,12 @@ class Endpoints:
                 raise _deadline_exceeded(bounds, started, known) from error
         return known
 
-    async def cancel(
-        self,
-        response_id: str,
-        /,
-        **options: Unpack[CallFields],
-    ) -> Response:
+    async def cancel(self, response_id: str, /, **options: Unpack[CallFields]) -> Response:
         """Cancel a background response and return it (Responses, Cancel). Raises what :meth:`retrieve` raises."""
         path = ["responses", response_id, "cancel"]
         return await self._open_core().call("responses.cancel", "POST", path, Response, options=CallOptions(**options))
 
-    async def delete(
-        self,
-        response_id: str,
-        /,
-        **options: Unpack[CallFields],
-    ) -> DeletedResponse:
+    async def delete(self, response_id: str, /, **options: Unpack[CallFields]) -> DeletedResponse:
         """Delete a stored response (Responses, Delete). Raises what :meth:`retrieve` raises."""
         return await self._open_core().call(
             "responses.delete",
@@ -140,10 +125,7 @@ class Endpoints:
 
     @overload
     async def compact(
-        self,
-        request: CompactRequest | JSONObject,
-        /,
-        **options: Unpack[CallFields],
+        self, request: CompactRequest | JSONObject, /, **options: Unpack[CallFields]
     ) -> CompactedResponse: ...
     @overload
     async def compact(
@@ -233,20 +215,12 @@ class Endpoints:
         async def fetch(after: str | None) -> ResponseItemList:
             params = query_params(after=after, limit=limit, order=order, include=include)
             return await core.call(
-                "responses.input_items",
-                "GET",
-                path,
-                ResponseItemList,
-                params=params,
-                options=CallOptions(**options),
+                "responses.input_items", "GET", path, ResponseItemList, params=params, options=CallOptions(**options)
             )
 
         return ItemPages(fetch, after=after)
 
-    async def models(
-        self,
-        **options: Unpack[CallFields],
-    ) -> list[ModelInfo]:
+    async def models(self, **options: Unpack[CallFields]) -> list[ModelInfo]:
         """Return the models that the server offers (Models, List).
 
         Raises ``DecodeError`` if the reply is not a list of models, and what :meth:`request` raises.
@@ -259,13 +233,7 @@ class Endpoints:
         return with_meta(models, response_meta(reply))
 
     async def request(
-        self,
-        method: str,
-        path: str,
-        /,
-        *,
-        json: object = None,
-        **options: Unpack[CallFields],
+        self, method: str, path: str, /, *, json: object = None, **options: Unpack[CallFields]
     ) -> JSONValue:
         """Send a request to any endpoint of the server, and return the JSON of the reply; ``None`` if it has no body.
 

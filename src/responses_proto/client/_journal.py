@@ -44,8 +44,8 @@ _VERSION: Final = 1
 class Journal:
     """The journal of one batch. Use it in ``with``, which opens the file, makes it if there is none, and reads it.
 
-    Entering raises ``UsageError`` for a file that is no journal or is used by another process, and ``OSError`` for one that cannot be read or
-    written.
+    Entering raises ``UsageError`` for a file that is no journal, is damaged or is used by another process, and ``OSError`` for one that
+    cannot be read or written.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -107,26 +107,29 @@ class Journal:
             self._id = str(uuid.uuid4())
             self.write({"journal": "responses_proto", "version": _VERSION, "id": self._id})
             return
-        head = self._read(lines[0])
-        if head.get("journal") != "responses_proto":
+        head = _object(lines[0])
+        if head is None or head.get("journal") != "responses_proto":
             raise self._foreign()
         if head.get("version") != _VERSION:
             raise UsageError(
                 f"the journal {self._path} has version {head.get('version')!r}; this release reads version {_VERSION}"
             )
         self._id = str(head.get("id"))
-        for line in lines[1:]:
-            entry = self._read(line)
-            self._entries[str(entry.get("key"))] = entry
-
-    def _read(self, line: bytes) -> dict[str, Any]:
-        try:
-            value: object = json.loads(line)
-        except ValueError:
-            value = None
-        if not isinstance(value, dict):
-            raise self._foreign()
-        return cast("dict[str, Any]", value)
+        for number, line in enumerate(lines[1:], 2):
+            entry = _object(line)
+            if entry is None or "key" not in entry:
+                raise UsageError(
+                    f"line {number} of the journal {self._path} is damaged: remove it, and its request is sent again"
+                )
+            self._entries[entry["key"]] = entry
 
     def _foreign(self) -> UsageError:
-        return UsageError(f"{self._path} is not a journal of a batch: choose a path where no file is")
+        return UsageError(f"{self._path} is not a journal of a batch: choose another path")
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    try:
+        value: object = json.loads(line)
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None

@@ -11,6 +11,7 @@ from ..exceptions import APIError, DecodeError, PermissionDeniedError
 from ..protocol.api_errors import api_error, readable
 from ..protocol.headers import media_type, request_id
 from ..protocol.sse import without_end_marker
+from ..typing import UNSET
 from ._secrets import redact
 from .transport._errors import public_url
 
@@ -42,16 +43,21 @@ class ReplyHead(Protocol):
 # ---- what a reply is
 
 
-def read_object(body: bytes, limits: Limits) -> dict[str, Any] | None:
-    """Return the JSON object of a body; ``None`` if the body is anything else. A ``data: [DONE]`` after it does not count.
+def read_json(body: bytes, limits: Limits) -> Any:
+    """Return the JSON value of a body, or ``UNSET`` if it is not JSON. A ``data: [DONE]`` after it does not count.
 
     Raises ``LimitExceeded`` if it is nested too deep, or has too many values.
     """
     text = without_end_marker(body.removeprefix(_BOM))
     try:
-        value: Any = default_converter().json.loads(text, limits.max_nesting, limits.max_json_values)
+        return default_converter().json.loads(text, limits.max_nesting, limits.max_json_values)
     except DecodeError:
-        return None
+        return UNSET
+
+
+def read_object(body: bytes, limits: Limits) -> dict[str, Any] | None:
+    """Return the JSON object of a body, as :func:`read_json` does; ``None`` if the body is anything else."""
+    value = read_json(body, limits)
     return cast("dict[str, Any]", value) if isinstance(value, dict) else None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import AsyncGenerator, AsyncIterable, Sized
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 import anyio
 import anyio.lowlevel
@@ -20,6 +20,7 @@ from ..models.response import Response
 from ..protocol.stream import Outcome
 from ._journal import Journal
 from ._task_holder import TaskHolder
+from .hooks import call_hook
 
 if TYPE_CHECKING:
     import os
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from .hooks import CallFinished
 
 __all__ = ["Batch", "BatchProgress", "BatchResult"]
+
+_Request: TypeAlias = "CreateResponse | JSONObject | str"
+_Requests: TypeAlias = "Iterable[_Request] | AsyncIterable[_Request]"
 
 _KEPT: Final = frozenset({"completed", "incomplete"})
 """The outcomes that the next start of a journal does not try again."""
@@ -102,7 +106,7 @@ class Batch:
     def __init__(
         self,
         core: ClientCore,
-        requests: Iterable[CreateResponse | JSONObject | str] | AsyncIterable[CreateResponse | JSONObject | str],
+        requests: _Requests,
         prepare: Callable[[CreateResponse | JSONObject], CreateResponse | JSONObject],
         *,
         gate: Gate,
@@ -214,11 +218,7 @@ class Batch:
         scope.cancel()
 
     async def _begin(
-        self,
-        start: Callable[..., object],
-        journal: Journal | None,
-        index: int,
-        request: CreateResponse | JSONObject | str,
+        self, start: Callable[..., object], journal: Journal | None, index: int, request: _Request
     ) -> None:
         """Start the call for one request, unless the journal has its answer, or it is no request."""
         try:
@@ -228,8 +228,8 @@ class Batch:
         except ResponsesProtoError as error:
             self._finish(BatchResult(index=index, request=request, error=error), journal, "")
             return
-        entry = None if journal is None else journal.find(key)
-        if entry is not None and entry.get("status") in _KEPT:
+        entry = (None if journal is None else journal.find(key)) or {}
+        if entry.get("status") in _KEPT and "response" in entry:
             response = self._core.converter.load(entry["response"], Response)
             outcome = Outcome.of_response(response)
             self._publish(BatchResult(index=index, request=request, outcome=outcome, from_journal=True))
@@ -238,12 +238,7 @@ class Batch:
         start(self._call, journal, key, index, request, content)
 
     async def _call(
-        self,
-        journal: Journal | None,
-        key: str,
-        index: int,
-        request: CreateResponse | JSONObject | str,
-        content: CreateResponse | JSONObject,
+        self, journal: Journal | None, key: str, index: int, request: _Request, content: CreateResponse | JSONObject
     ) -> None:
         ended: list[CallFinished] = []
         own_hook = self._core.hooks.on_outcome
@@ -261,12 +256,7 @@ class Batch:
         outcome, failure = None, None
         try:
             response = await core.call(
-                "responses.create",
-                "POST",
-                ["responses"],
-                Response,
-                content=content,
-                options=options,
+                "responses.create", "POST", ["responses"], Response, content=content, options=options
             )
             outcome = Outcome.of_response(response)
         except ResponsesProtoError as error:
@@ -307,12 +297,11 @@ class Batch:
         self._failed += not result.ok
         self._ready.send_nowait(result)
         if self._on_progress is not None:
-            self._on_progress(BatchProgress(done=self._done, failed=self._failed, total=self._total, gate=self._gate))
+            progress = BatchProgress(done=self._done, failed=self._failed, total=self._total, gate=self._gate)
+            call_hook(self._on_progress, progress)
 
 
-async def _each(
-    requests: Iterable[CreateResponse | JSONObject | str] | AsyncIterable[CreateResponse | JSONObject | str],
-) -> AsyncGenerator[CreateResponse | JSONObject | str]:
+async def _each(requests: _Requests) -> AsyncGenerator[_Request]:
     if isinstance(requests, AsyncIterable):
         try:
             async for request in requests:

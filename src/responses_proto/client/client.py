@@ -27,9 +27,7 @@ import attrs
 from ..exceptions import LocalProtocolError, ResponsesProtoError, UsageError
 from ..models._base import Elsewhere
 from ..models.request import CreateResponse
-from ..models.response import (
-    Response,
-)
+from ..models.response import Response
 from ..providers import Provider, find_provider
 from ..typing import Cursor
 from ._calls import CallOptions, Query, merge_fields, query_params
@@ -493,11 +491,11 @@ class ResponsesClient(Endpoints):
         - ``journal``: a file in which each answer is kept as a line of JSON. When the batch is started again, after its process was killed for
           example, requests whose response is there, complete or incomplete, are not sent again; their results have ``from_journal`` set. Others
           are, with the same ``Idempotency-Key`` as before.
-        - ``on_progress``: called after each request that has ended, with a :class:`BatchProgress`.
+        - ``on_progress``: called after each request that has ended, with a :class:`BatchProgress`. Not ``async``.
         - ``retry``: without it, a request is sent at least ten times, because a gate has one refused now and then.
 
         Raises ``TypeError`` for an unknown field, and ``UsageError`` for a single request. Iterating raises ``UsageError`` for a file that
-        is no journal or is in use, and ``OSError``.
+        is no journal, is damaged or is in use, and ``OSError``.
         """
         from .batch import Batch  # noqa: PLC0415 - loaded only by callers that send many
 

@@ -65,27 +65,15 @@ class Conversations:
             options=CallOptions(**options),
         )
 
-    async def retrieve(
-        self,
-        conversation_id: str,
-        **options: Unpack[CallFields],
-    ) -> Conversation:
+    async def retrieve(self, conversation_id: str, **options: Unpack[CallFields]) -> Conversation:
         """Return a conversation without its items (Conversations, Retrieve). For those, see :attr:`items`."""
         path = ["conversations", conversation_id]
         return await self._core().call(
-            "conversations.retrieve",
-            "GET",
-            path,
-            Conversation,
-            options=CallOptions(**options),
+            "conversations.retrieve", "GET", path, Conversation, options=CallOptions(**options)
         )
 
     async def update(
-        self,
-        conversation_id: str,
-        *,
-        metadata: Mapping[str, str] | None,
-        **options: Unpack[CallFields],
+        self, conversation_id: str, *, metadata: Mapping[str, str] | None, **options: Unpack[CallFields]
     ) -> Conversation:
         """Replace the metadata of a conversation and return it (Conversations, Update)."""
         return await self._core().call(
@@ -97,11 +85,7 @@ class Conversations:
             options=CallOptions(**options),
         )
 
-    async def delete(
-        self,
-        conversation_id: str,
-        **options: Unpack[CallFields],
-    ) -> DeletedConversation:
+    async def delete(self, conversation_id: str, **options: Unpack[CallFields]) -> DeletedConversation:
         """Delete a conversation. Its items are not deleted (Conversations, Delete)."""
         return await self._core().call(
             "conversations.delete",
@@ -195,18 +179,9 @@ class ConversationItems:
         )
         return item
 
-    async def delete(
-        self,
-        conversation_id: str,
-        item_id: str,
-        **options: Unpack[CallFields],
-    ) -> Conversation:
+    async def delete(self, conversation_id: str, item_id: str, **options: Unpack[CallFields]) -> Conversation:
         """Remove an item and return the conversation (Conversations, Delete an item)."""
         path = ["conversations", conversation_id, "items", item_id]
         return await self._core().call(
-            "conversations.items.delete",
-            "DELETE",
-            path,
-            Conversation,
-            options=CallOptions(**options),
+            "conversations.items.delete", "DELETE", path, Conversation, options=CallOptions(**options)
         )

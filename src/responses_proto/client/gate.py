@@ -28,19 +28,22 @@ class Gate:
 
     Pass one gate to any number of clients (``ResponsesClient(gate=gate)``) or to :meth:`ResponsesClient.map`. Each attempt of a call waits
     for its place. When the server refuses one (429, 503, 529, or an error in a stream that means the same), all of them wait as long as
-    it asks, or for a pause of half a second that doubles; then they go on with half the width, at the rate at which the server answered.
+    it asks, or for a pause of half a second that doubles. Then they go on with three quarters of the width, at the rate at which the server
+    answered.
     A quota that is used up by the headers of an answer also makes all of them wait.
 
     - ``width``: how many requests may be open at first (default 8). It doubles in each round until the first refusal.
     - ``max_width``: how many may ever be open (default 64).
 
-    A stream has its place until its block is left, so a call inside of the block needs another one. A gate belongs to one event loop. Raises ``UsageError`` unless ``1 <= width <= max_width``.
+    A stream has its place until its block is left, so a call inside of the block needs another one. A gate belongs to one event loop.
+
+    Raises ``UsageError`` unless ``1 <= width <= max_width``.
     """
 
     def __init__(self, width: int = 8, *, max_width: int = 64) -> None:
         if not 1 <= width <= max_width:
             raise UsageError(f"a gate needs 1 <= width <= max_width, got width={width!r}, max_width={max_width!r}")
-        self._admission = Admission(width=float(width), min_width=1, max_width=max_width)
+        self._admission = Admission(width=float(width), max_width=max_width)
         self._queue: deque[_Waiter] = deque()  # only the first one looks at the clock
 
     def __repr__(self) -> str:

@@ -204,9 +204,9 @@ def _parameters(body: bytes, *, content: bool) -> _Attributes:
         if isinstance(request.get("instructions"), str):
             attributes["gen_ai.system_instructions"] = compact([_text(request["instructions"])])
         source = request.get("input")
-        items: list[Any] = [{"role": "user", "content": source}] if isinstance(source, str) else source or []
+        items = [{"role": "user", "content": source}] if isinstance(source, str) else _objects(source)
         attributes["gen_ai.input.messages"] = compact(
-            [{"role": role, "parts": parts} for role, parts in map(_message, filter(_is_object, items))]
+            [{"role": role, "parts": parts} for role, parts in map(_message, items)]
         )
     return attributes
 
@@ -287,18 +287,18 @@ def _message(item: _Wire) -> tuple[str, list[_Wire]]:
         content = item.get("content")
         if isinstance(content, str):
             return role, [_text(content)]
-        return role, [_part(part) for part in filter(_is_object, content or [])]
+        return role, [_part(part) for part in _objects(content)]
     if kind == "function_call":
         call = {"id": item.get("call_id"), "name": item.get("name"), "arguments": item.get("arguments")}
         return role, [{"type": "tool_call", **call}]
     if kind == "function_call_output":
         output = item.get("output")
         if isinstance(output, list):
-            output = [_part(part) for part in filter(_is_object, cast("list[object]", output))]
+            output = [_part(part) for part in _objects(item["output"])]
         return "tool", [{"type": "tool_call_response", "id": item.get("call_id"), "response": output}]
     if kind == "reasoning":
-        texts = [*(item.get("summary") or ()), *(item.get("content") or ())]
-        return role, [{"type": "reasoning", "content": part.get("text", "")} for part in filter(_is_object, texts)]
+        texts = [*_objects(item.get("summary")), *_objects(item.get("content"))]
+        return role, [{"type": "reasoning", "content": part.get("text", "")} for part in texts]
     return role, [{"type": kind}]
 
 
@@ -313,3 +313,8 @@ def _text(text: str) -> _Wire:
 
 def _is_object(value: object) -> TypeGuard[_Wire]:
     return isinstance(value, dict)
+
+
+def _objects(value: object) -> list[_Wire]:
+    """Return the objects in a list; none for anything else, which the codec keeps as a server sent it."""
+    return [each for each in cast("list[object]", value) if _is_object(each)] if isinstance(value, list) else []

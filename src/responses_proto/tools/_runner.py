@@ -249,6 +249,9 @@ class ToolRunner:
                 # A question that is cancelled has no answer and can be asked again.
                 result = self._finished(job.call, None, ToolError(_CANCELLED, call=job.call))
             self._end_job(job, result)
+        # A tool may have cancelled its own task without waiting for anything since. A task that ends cancelled would end the others.
+        with contextlib.suppress(anyio.get_cancelled_exc_class()):
+            await anyio.lowlevel.checkpoint()
 
     async def _execute_tool(self, job: Job, context: ToolContext[Any]) -> ToolFinished:
         answer: object = None

@@ -118,17 +118,9 @@ def test_an_error_of_the_server_itself_is_what_the_model_reads(backend: str, sta
     async def test() -> None:
         peer = RawHTTP()
 
-        def refuse(method: str) -> Answer | None:
-            # The ids of the SDK are counted up.
-            error: Any = {
-                "jsonrpc": "2.0",
-                "id": None,
-                "error": {"code": -32602, "message": "no such city", "data": [1]},
-            }
-            error["id"] = len([each for each in peer.asked if not each.startswith("notifications/")])
-            return Answer.json(error, status) if method == "tools/call" else None
-
-        peer.instead = refuse
+        # Servers do not always state the id of the request.
+        error: Any = {"jsonrpc": "2.0", "id": None, "error": {"code": -32602, "message": "no such city", "data": [1]}}
+        peer.instead = only("tools/call", Answer.json(error, status))
         async with FakeServer(peer, check_requests=False) as fake, McpServer.http(fake.url) as tools:
             output = await call(tools, "t", timeout=PATIENCE)
             assert output == ToolOutput("no such city", failed=True)
@@ -142,7 +134,8 @@ NO_ANSWERS: dict[str, tuple[Answer, str]] = {
     "accepted": (Answer.body(b"", 202), "HTTP 202"),
     "no content": (Answer.body(b"", 204), "HTTP 204"),
     "a redirect": (Answer.body(b"", 307, headers={"location": "https://elsewhere.example/"}), "Redirect to https"),
-    "not JSON": (Answer.body(b"{", content_type="application/json"), "Failed to parse"),
+    "not JSON": (Answer.body(b"{", content_type="application/json"), "the answer cannot be read: not JSON"),
+    "other JSON": (Answer.json({"id": 1}), 'neither a result nor an error: {"id": ?1}'),
     "not JSON in an event": (Answer.body(b"data: {\n\n", content_type="text/event-stream"), "Failed to parse"),
     "no event": (Answer.body(b": nothing\n\n", content_type="text/event-stream"), "SSE stream ended"),
     "an unknown encoding": (
@@ -150,6 +143,19 @@ NO_ANSWERS: dict[str, tuple[Answer, str]] = {
         "encoded as 'zstd, gzip'",
     ),
 }
+
+
+@both_loops
+@pytest.mark.parametrize("request_id", [None, "4", "server-error", 4711])
+@pytest.mark.parametrize("batch", [False, True])
+def test_the_body_of_a_reply_is_the_answer_whatever_id_it_states(backend: str, request_id: Any, batch: bool) -> None:
+    async def test() -> None:
+        answer: Any = {"jsonrpc": "2.0", "id": request_id, "result": text("fine")}
+        peer = RawHTTP(only("tools/call", Answer.json([answer] if batch else answer)))
+        async with FakeServer(peer, check_requests=False) as fake, McpServer.http(fake.url) as tools:
+            assert await call(tools, "t", timeout=PATIENCE) == ToolOutput("fine")
+
+    run(backend, test)
 
 
 @quiet_on_trio
@@ -186,6 +192,18 @@ def test_a_session_that_the_server_forgot_is_renewed_and_the_call_repeated(backe
             peer.sessions.clear()
             await tools.refresh()
             assert peer.opened == 5
+
+    run(backend, test)
+
+
+@both_loops
+def test_a_server_that_says_with_400_that_it_forgot_the_session_is_believed(backend: str) -> None:
+    async def test() -> None:
+        peer = RawHTTP(status_without_session=400, said="Bad Request: No valid session ID provided")
+        async with FakeServer(peer, check_requests=False) as fake, McpServer.http(fake.url) as tools:
+            peer.sessions.clear()
+            assert await call(tools, "t") == ToolOutput("fine")
+            assert (peer.opened, peer.ran) == (2, 1)
 
     run(backend, test)
 

@@ -127,3 +127,34 @@ def test_too_many_tools_are_refused_before_they_are_read(backend: str) -> None:
             await ask({"tools": [{"not": "a tool"}] * 3}, limits=Limits(max_mcp_tools=2), what="list")
 
     run(backend, test)
+
+
+LISTED: list[tuple[Any, Any]] = [
+    ({"name": "t"}, {"type": "object"}),
+    ({"name": "t", "inputSchema": {}}, {"type": "object"}),
+    ({"name": "t", "inputSchema": None, "description": 7, "icons": 7, "outputSchema": []}, {"type": "object"}),
+    ({"name": "t", "inputSchema": {"type": ["object", "null"], "properties": []}}, {"type": "object"}),
+    (
+        {"name": "t", "inputSchema": {"properties": {"n": {}}, "required": None, "$defs": {}}, "annotations": "none"},
+        {"type": "object", "properties": {"n": {}}, "$defs": {}},
+    ),
+]
+
+
+@pytest.mark.parametrize(("tool", "schema"), LISTED)
+@both_loops
+def test_one_tool_that_does_not_follow_mcp_does_not_cost_the_listing(backend: str, tool: Any, schema: Any) -> None:
+    async def test() -> None:
+        whole = {
+            "name": "whole",
+            "description": "Do it.",
+            "inputSchema": {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]},
+            "annotations": {"readOnlyHint": True},
+        }
+        said = await ask({"tools": [tool, {"inputSchema": {}}, "no tool", whole]}, what="list")
+        listing: Any = said[0]
+        one, other = listing.model_dump(by_alias=True, exclude_none=True)["tools"]
+        assert (one["name"], one["inputSchema"]) == ("t", schema)
+        assert other == whole
+
+    run(backend, test)

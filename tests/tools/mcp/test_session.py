@@ -239,9 +239,10 @@ def test_headers_that_a_server_quotes_are_redacted(backend: str) -> None:
 
 
 @both_loops
-def test_all_pages_of_tools_are_read(backend: str) -> None:
+@pytest.mark.parametrize("last", [None, ""])
+def test_all_pages_of_tools_are_read(backend: str, last: str | None) -> None:
     async def test() -> None:
-        pages: dict[str | None, tuple[str, str | None]] = {None: ("a", "2"), "2": ("b", "3"), "3": ("c", None)}
+        pages: dict[str | None, tuple[str, str | None]] = {None: ("a", "2"), "2": ("b", "3"), "3": ("c", last)}
         async with McpServer.in_process(tools_on_pages(pages.__getitem__)) as tools:
             assert [tool.name for tool in tools.definitions()] == ["a", "b", "c"]  # type: ignore[union-attr]
             assert (await call(tools, "c")).output == "c"

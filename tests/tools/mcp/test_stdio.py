@@ -74,6 +74,17 @@ def test_results_that_strict_parsers_refuse_are_handed_on(backend: str) -> None:
     run(backend, test)
 
 
+@both_loops
+def test_an_answer_whose_id_is_a_text_is_read_as_any_other(backend: str) -> None:
+    async def test() -> None:
+        strict = {"tool": {"outputSchema": {"type": "object", "required": ["n"]}}}
+        answer = b'{"jsonrpc": "2.0", "id": "<ID>", "result": {"content": [{"type": "text", "text": "fine"}]}}'
+        async with raw_stdio({"t": {"lines": [answer], **strict}}) as tools:
+            assert await call(tools, "t", timeout=PATIENCE) == ToolOutput("fine")
+
+    run(backend, test)
+
+
 UNREADABLE: dict[str, tuple[bytes, str]] = {
     "cut off": (b'{"jsonrpc": "2.0", "id": <ID>, "result": {"content": [', "cannot be read"),
     "cut off, the id last": (b'{"result": {"content": [}, "jsonrpc": "2.0", "id": <ID>}', "cannot be read"),

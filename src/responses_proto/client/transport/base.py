@@ -86,7 +86,8 @@ class WireReply(Protocol):
     async def receive(self) -> bytes:
         """Wait for the next piece of the body and return it: at least one byte, or ``b""`` at the end of the body.
 
-        Pieces may be cut anywhere. Compression is undone, in pieces of a bounded size: the caller counts them before it asks for more. After the end, every further call returns ``b""``.
+        Pieces may be cut anywhere. Compression is undone, in pieces of a bounded size: the caller counts them before it asks for more.
+        After the end, every further call returns ``b""``.
 
         Raises ``StreamTruncated`` if the peer closes the connection before the end of the body, and ``TransportError`` if the
         connection breaks. After an exception, or a call that was cancelled, the caller reads no more and calls :meth:`aclose`.

@@ -10,6 +10,7 @@ kept for the request (:meth:`GuardedClient.failure_of`).
 from __future__ import annotations
 
 import contextlib
+import re
 import zlib
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, Self, cast
@@ -20,11 +21,11 @@ import httpx2
 from ...client._replies import MAX_ERROR_BODY
 from ...client.timeouts import Timeouts
 from ...client.transport._errors import reading_error, sending_error, unsafe
-from ...codec import default_backend
-from ...exceptions import RemoteProtocolError, ResponsesProtoError
+from ...codec import default_backend, dumps
+from ...exceptions import DecodeError, RemoteProtocolError, ResponsesProtoError
 from ...protocol.api_errors import api_error, readable
 from ...protocol.headers import is_json, media_type
-from ._json import loads, whole_characters
+from ._json import as_list, as_object, loads, whole_characters
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -41,6 +42,9 @@ _MAX_REASON_CHARS: Final = 300
 _SESSION_ID: Final = "mcp-session-id"
 _MESSAGE: Final = "responses_proto.message"
 """The extension of a request that is the JSON-RPC message. Redirects keep it."""
+_NO_SESSION: Final = re.compile(
+    rb"(?i)(?:no valid|invalid|unknown|expired) session|session (?:id )?(?:not found|is invalid|expired)"
+)
 _ENCODINGS: Final = ("gzip", "x-gzip", "deflate")
 
 _REFUSED_BY_HTTP: Final = frozenset(
@@ -111,7 +115,7 @@ class GuardedClient:
                 return cast("httpx2.Response", response)  # the SDK decides whether to follow
             if request_id is None:
                 return self._answer_to_other(request, response)
-            return await self._answer(request, response)
+            return await self._answer(request, response, request_id)
         except BaseException as error:
             if response is not None:
                 with anyio.CancelScope(shield=True):
@@ -124,7 +128,7 @@ class GuardedClient:
                 return _error_answer(request, request_id, failure)
             if request.method == "GET":
                 raise  # the SDK tries again
-            return _empty(request)
+            return httpx2.Response(HTTPStatus.NO_CONTENT, request=request)
 
     def _answer_to_other(self, request: Any, response: httpx2.Response) -> httpx2.Response:
         """Return the answer to what is not a request of JSON-RPC: a stream of notifications, or nothing."""
@@ -132,17 +136,17 @@ class GuardedClient:
             response.status_code = HTTPStatus.NO_CONTENT  # a session that the server forgot has ended, too
         return self._streamed(request, response) if request.method == "GET" else response
 
-    async def _answer(self, request: Any, response: httpx2.Response) -> httpx2.Response:
+    async def _answer(self, request: Any, response: httpx2.Response, request_id: RequestId) -> httpx2.Response:
         kind = media_type(response.headers)
         if response.status_code >= HTTPStatus.BAD_REQUEST:
             body = await self._start_of_body(response)
             if self._is_refusal(request, response, kind, body):
-                return _whole(request, response, body)
-            raise self._http_error(response, body)
+                return _whole(request, response, _answer_in(body, request_id))
+            raise self._http_error(request, response, body)
         if response.status_code != HTTPStatus.OK:
             raise RemoteProtocolError(f"expected an answer, but got HTTP {response.status_code}")
         if is_json(kind):
-            return _whole(request, response, await self._body(response))
+            return _whole(request, response, _answer_in(await self._body(response), request_id))
         if kind == "text/event-stream":
             return self._streamed(request, response)
         start = readable((await self._start_of_body(response)).decode("utf-8", "replace"), _MAX_REASON_CHARS)
@@ -153,21 +157,22 @@ class GuardedClient:
         status = response.status_code
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _REFUSED_BY_HTTP or not is_json(kind):
             return False
-        if status == HTTPStatus.NOT_FOUND and _SESSION_ID in request.headers:
-            return False  # the session ended (MCP, Transports: Session management)
+        if _forgot_session(request, status, body):
+            return False
         try:
             value: Any = loads(body)
         except ResponsesProtoError:
             return False
-        return isinstance(value, dict) and {"jsonrpc", "error"}.issubset(cast("dict[str, Any]", value))
+        return {"jsonrpc", "error"}.issubset(as_object(value))
 
-    def _http_error(self, response: httpx2.Response, body: bytes) -> APIError:
+    def _http_error(self, request: Any, response: httpx2.Response, body: bytes) -> APIError:
         headers = {name.lower(): self._redact(value) for name, value in response.headers.items()}
         error = api_error(response.status_code, headers, self._redact(body.decode("utf-8", "replace")))
         challenge = headers.get("www-authenticate")
         if challenge:
             error.args = (f"{error}; WWW-Authenticate: {readable(challenge, _MAX_REASON_CHARS)}",)
-        error.retry_safety = "safe" if response.status_code in _NOT_RUN else "unsafe"
+        not_run = response.status_code in _NOT_RUN or _forgot_session(request, response.status_code, body)
+        error.retry_safety = "safe" if not_run else "unsafe"
         return error
 
     def _failure(self, error: Exception, request: Any, *, reading: bool) -> ResponsesProtoError:
@@ -279,6 +284,30 @@ class _EventBytes(httpx2.AsyncByteStream):
         await self._response.aclose()
 
 
+def _forgot_session(request: Any, status: int, body: bytes) -> bool:
+    """Return whether an error says that the session has ended (MCP, Transports: Session management)."""
+    if _SESSION_ID not in request.headers:
+        return False
+    # Older servers answer 400, and only their message tells this from other errors.
+    return status == HTTPStatus.NOT_FOUND or (status == HTTPStatus.BAD_REQUEST and bool(_NO_SESSION.search(body)))
+
+
+def _answer_in(body: bytes, request_id: RequestId) -> bytes:
+    """Return the answer to a request in a body of JSON, which can be nothing else, whatever id it states.
+
+    Raises ``RemoteProtocolError`` if there is none.
+    """
+    try:
+        value = loads(body)
+    except DecodeError as error:
+        raise RemoteProtocolError(f"the answer cannot be read: {error}") from None
+    found = [each for each in map(as_object, as_list(value) or [value]) if "result" in each or "error" in each]
+    if not found:
+        said = readable(body.decode(), _MAX_REASON_CHARS)
+        raise RemoteProtocolError(f"the answer is neither a result nor an error: {said}")
+    return body if found[0] is value and value.get("id") == request_id else dumps({**found[0], "id": request_id})
+
+
 def _plain_headers(response: httpx2.Response) -> list[tuple[str, str]]:
     dropped = ("content-encoding", "content-length", "transfer-encoding")
     return [(name, value) for name, value in response.headers.multi_items() if name.lower() not in dropped]
@@ -291,7 +320,3 @@ def _whole(request: Any, response: httpx2.Response, body: bytes) -> httpx2.Respo
 def _error_answer(request: Any, request_id: RequestId, failure: ResponsesProtoError) -> httpx2.Response:
     error = {"code": -32000, "message": str(failure)}
     return httpx2.Response(400, json={"jsonrpc": "2.0", "id": request_id, "error": error}, request=request)
-
-
-def _empty(request: Any) -> httpx2.Response:
-    return httpx2.Response(HTTPStatus.NO_CONTENT, request=request)

@@ -56,6 +56,11 @@ def as_list(value: Any) -> list[Any] | None:
     return value if isinstance(value, list) else None  # pyright: ignore[reportUnknownVariableType] - of any values
 
 
+def as_object(value: Any) -> dict[str, Any]:
+    """Return a JSON object; an empty one for any other value."""
+    return value if isinstance(value, dict) else {}  # pyright: ignore[reportUnknownVariableType] - as above
+
+
 def request_id_in(edges: bytes) -> int | str | None:
     """Return the id that a message which cannot be read begins or ends with; ``None`` if there is none."""
     found = _ID_FIRST.match(edges) or _ID_LAST.search(edges)

@@ -1,4 +1,4 @@
-"""What passes between a transport and the SDK's session: results are kept from the SDK's validation.
+"""What passes between a transport and the SDK's session: what the SDK would refuse is kept from its validation.
 
 Importing this module imports the ``mcp`` SDK.
 
@@ -28,7 +28,7 @@ from pydantic import ValidationError
 from ...codec import dumps
 from ...exceptions import LimitExceeded, RemoteProtocolError, ResponsesProtoError
 from ...protocol.api_errors import readable
-from ._json import LongLine, as_list, loads, request_id_in
+from ._json import LongLine, as_list, as_object, loads, request_id_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -115,18 +115,18 @@ class _Watch:
     def __init__(self, limits: Limits, failure_of: Callable[[RequestId], ResponsesProtoError | None]) -> None:
         self._limits = limits
         self._failure_of = failure_of
-        self._methods: dict[RequestId, str] = {}
+        self._methods: dict[str, str] = {}  # by the request's id as text, because some servers answer "1" to 1
 
     def sent(self, message: JSONRPCMessage) -> None:
         if isinstance(message, JSONRPCRequest):
-            self._methods[message.id] = message.method
+            self._methods[str(message.id)] = message.method
         elif isinstance(message, JSONRPCNotification) and message.method == "notifications/cancelled":
-            self._methods.pop((message.params or {}).get("requestId", ""), None)
+            self._methods.pop(str((message.params or {}).get("requestId", "")), None)
 
     def received(self, message: JSONRPCMessage) -> JSONRPCMessage:
         if not isinstance(message, (JSONRPCResponse, JSONRPCError)) or message.id is None:
             return message
-        method = self._methods.pop(message.id, "")
+        method = self._methods.pop(str(message.id), "")
         failure = self._failure_of(message.id)
         if failure is not None:
             return failure_message(message.id, failure).message
@@ -134,14 +134,34 @@ class _Watch:
             return message
         if method == "tools/call" and not _asks_to_repeat(message.result):
             return JSONRPCResponse(jsonrpc="2.0", id=message.id, result=_stand_in(message.result))
-        tools = as_list(message.result.get("tools"))
-        if method == "tools/list" and tools is not None:
-            try:
-                # Before the SDK makes an object of each.
-                self._limits.check("max_mcp_tools", len(tools))
-            except LimitExceeded as error:
-                return failure_message(message.id, error).message
-        return message
+        return self._listing(message) if method == "tools/list" else message
+
+    def _listing(self, message: JSONRPCResponse) -> JSONRPCMessage:
+        tools = as_list(message.result.get("tools")) or []
+        try:
+            # Before the SDK makes an object of each.
+            self._limits.check("max_mcp_tools", len(tools))
+        except LimitExceeded as error:
+            return failure_message(message.id, error).message
+        readable = [each for each in map(_readable_tool, tools) if each is not None]
+        return JSONRPCResponse(jsonrpc="2.0", id=message.id, result={**message.result, "tools": readable})
+
+
+def _readable_tool(tool: Any) -> dict[str, Any] | None:
+    """Return what is used of a tool in a listing, in a form that the SDK accepts; ``None`` if it has no name.
+
+    The SDK would refuse the whole listing because of one tool.
+    """
+    given = as_object(tool)
+    fields = {name: given[name] for name in ("name", "title", "description") if isinstance(given.get(name), str)}
+    if "name" not in fields:
+        return None
+    schema = {**as_object(given.get("inputSchema")), "type": "object"}
+    for name, kind in (("properties", dict), ("required", list), ("$schema", str)):
+        if not isinstance(schema.get(name), kind):
+            schema.pop(name, None)
+    read_only = as_object(given.get("annotations")).get("readOnlyHint") is True
+    return {**fields, "inputSchema": schema, "annotations": {"readOnlyHint": read_only}}
 
 
 def _asks_to_repeat(result: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 from contextlib import AsyncExitStack
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 
 import anyio
@@ -71,11 +72,7 @@ _MAX_PAGES: Final = 100
 """Pages to read of one listing. Some servers never send the last page."""
 
 _CONNECTION_CLOSED: Final = "Connection closed"
-_NO_ANSWER: Final = (
-    (-32000, "SSE stream "),
-    (-32600, "Redirect to "),
-    (-32700, "Failed to parse "),
-)
+_NO_ANSWER: Final = ((-32000, "SSE stream "), (-32600, "Redirect to "), (-32700, "Failed to parse "))
 """The SDK reports some failures of its own as errors of the server: the code, and how the message begins. The answer
 was cut off, is somewhere else, or cannot be read. Servers use the same codes for errors of their own."""
 _CLOSED_CODE: Final = -32000
@@ -115,10 +112,7 @@ class Session:
     """What sends the requests. Set once the session is open."""
 
     def __init__(
-        self,
-        transport: McpTransport,
-        make_offer: Callable[[Sequence[Mapping[str, Any]]], OfferedTools],
-        limits: Limits,
+        self, transport: McpTransport, make_offer: Callable[[Sequence[Mapping[str, Any]]], OfferedTools], limits: Limits
     ) -> None:
         self._transport = transport
         self._name = transport.name
@@ -209,9 +203,7 @@ class Session:
                 await stack.enter_async_context(http)
             client = GuardedClient(http, self._limits, self._redacted)
             transport = streamable_http_client(
-                settings.url,
-                http_client=client,
-                max_sse_event_size=self._limits.max_event_bytes,
+                settings.url, http_client=client, max_sse_event_size=self._limits.max_event_bytes
             )
             streams = await stack.enter_async_context(transport)
             yield watched(streams, self._limits, failure_of=client.failure_of, on_end=self._note_end)
@@ -267,7 +259,8 @@ class Session:
         """Return the error that the caller gets for an error of the SDK, and its cause."""
         own = _own_error(error)
         if own is not None:
-            if isinstance(own, (ConnectError, NotFoundError)):
+            forgot = isinstance(own, APIError) and own.status == HTTPStatus.BAD_REQUEST and own.retry_safety == "safe"
+            if forgot or isinstance(own, (ConnectError, NotFoundError)):
                 self._lost = True  # the server is gone, or forgot the session
             if isinstance(own, RemoteProtocolError) and self._safe_cause(own) is None:
                 own = RemoteProtocolError(self._redacted(str(own)))
@@ -311,7 +304,7 @@ class Session:
             self._limits.check("max_mcp_tools", len(entries))
             self._limits.check("max_mcp_tools_bytes", size)
             cursor = page.next_cursor
-            if cursor is None:
+            if not cursor:  # some servers send an empty one with the last page
                 return entries
         raise RemoteProtocolError(f"{self._name} lists {field} on more than {_MAX_PAGES} pages")
 

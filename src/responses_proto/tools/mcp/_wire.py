@@ -21,7 +21,7 @@ from ...models.tools import FunctionTool
 from ...schema._strict import fits_strict
 from ...typing import UNSET
 from ..output import ToolOutput
-from ._json import as_list, loads
+from ._json import as_list, as_object, loads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -83,7 +83,7 @@ def make_offer(tools: Iterable[_Wire], *, prefix: str = "", allowed: Collection[
         [_function_tool(function_names[name], listed[name]) for name in kept],
         names,
         [*listed],
-        {name for name in kept if _member(listed[name].get("annotations"), "readOnlyHint") is True},
+        {name for name in kept if as_object(listed[name].get("annotations")).get("readOnlyHint") is True},
     )
 
 
@@ -136,7 +136,7 @@ def output_of(result: _Wire, *, structured: StructuredText = "when_blank") -> To
 def _output_of_request(result: _Wire) -> ToolOutput:
     asked = result.get("inputRequests")
     requests: list[Any] = [*cast("_Wire", asked).values()] if isinstance(asked, Mapping) else []
-    lines = [line for request in requests for line in _lines_of(_member(request, "params"))]
+    lines = [line for request in requests for line in _lines_of(as_object(request).get("params"))]
     return ToolOutput(
         "\n".join(["The tool asks for input that this client cannot give.", *lines]), failed=True, value=result
     )
@@ -147,18 +147,18 @@ def output_of_error(error: _Wire) -> ToolOutput:
 
     The model reads the message, and the addresses that the user must visit first (MCP, Elicitation: URL mode).
     """
-    asked: Any = _member(error.get("data"), "elicitations")
+    asked: Any = as_object(error.get("data")).get("elicitations")
     lines = [line for request in as_list(asked) or [] for line in _lines_of(request)]
     return ToolOutput("\n".join([str(error.get("message", "")), *lines]), failed=True, value=error)
 
 
-def _member(value: Any, name: str) -> Any:
-    return cast("_Wire", value).get(name) if isinstance(value, Mapping) else None
-
-
 def _lines_of(request: Any) -> list[str]:
     """Return what an elicitation asks of the user, with its address if it has one; nothing if it is not one."""
-    said = [text for text in (_member(request, "message"), _member(request, "url")) if isinstance(text, str) and text]
+    said = [
+        text
+        for text in (as_object(request).get("message"), as_object(request).get("url"))
+        if isinstance(text, str) and text
+    ]
     return [": ".join(said)] if said else []
 
 

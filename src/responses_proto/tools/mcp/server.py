@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias, TypedDict, TypeVar, Unpack, cast
 
 import anyio
 import anyio.to_thread
@@ -77,6 +77,18 @@ _SESSION_MODULE: Final = f"{__package__}._session"
 _NOT_INSTALLED: Final = "McpServer needs mcp 2.3 or newer: pip install 'responses-proto[mcp]'"
 
 
+class McpOptions(TypedDict, total=False):
+    """The options that every kind of server has, as keyword arguments. :meth:`McpServer.stdio` explains them."""
+
+    allowed: Collection[str] | None
+    approve: McpApproval
+    limits: Limits | None
+    prefix: str
+    start_timeout: float
+    structured: StructuredText
+    timeout: float | None
+
+
 @attrs.frozen(kw_only=True)
 class McpResource:
     """A resource that an MCP server offers (MCP, Server features: Resources)."""
@@ -133,13 +145,13 @@ class McpServer:
         self,
         transport: McpTransport,
         *,
-        allowed: Collection[str] | None,
-        approve: McpApproval,
-        limits: Limits | None,
-        prefix: str,
-        start_timeout: float,
-        structured: StructuredText,
-        timeout: float | None,
+        allowed: Collection[str] | None = None,
+        approve: McpApproval = False,
+        limits: Limits | None = None,
+        prefix: str = "",
+        start_timeout: float = _START_TIMEOUT,
+        structured: StructuredText = "when_blank",
+        timeout: float | None = None,
     ) -> None:
         # Private: the class methods make the transport.
         _check_installed()
@@ -186,13 +198,7 @@ class McpServer:
         cwd: str | PathLike[str] | None = None,
         errlog: TextIO | None = None,
         protocol: McpProtocol = "auto",
-        allowed: Collection[str] | None = None,
-        approve: McpApproval = False,
-        limits: Limits | None = None,
-        prefix: str = "",
-        start_timeout: float = _START_TIMEOUT,
-        structured: StructuredText = "when_blank",
-        timeout: float | None = None,
+        **options: Unpack[McpOptions],
     ) -> Self:
         """Start a program and talk to it over its standard input and output (MCP, Transports: stdio).
 
@@ -217,17 +223,7 @@ class McpServer:
 
         Raises ``UsageError`` for an invalid argument, and ``ImportError`` if the extra ``mcp`` is not installed.
         """
-        transport = Stdio(command, args, env or {}, cwd, errlog, protocol)
-        return cls(
-            transport,
-            allowed=allowed,
-            approve=approve,
-            limits=limits,
-            prefix=prefix,
-            start_timeout=start_timeout,
-            structured=structured,
-            timeout=timeout,
-        )
+        return cls(Stdio(command, args, env or {}, cwd, errlog, protocol), **options)
 
     @classmethod
     def http(
@@ -238,13 +234,7 @@ class McpServer:
         http_client: HTTPClient | None = None,
         auth: object = None,
         protocol: McpProtocol = "auto",
-        allowed: Collection[str] | None = None,
-        approve: McpApproval = False,
-        limits: Limits | None = None,
-        prefix: str = "",
-        start_timeout: float = _START_TIMEOUT,
-        structured: StructuredText = "when_blank",
-        timeout: float | None = None,
+        **options: Unpack[McpOptions],
     ) -> Self:
         """Talk to a server at a URL (MCP, Transports: Streamable HTTP).
 
@@ -255,17 +245,7 @@ class McpServer:
 
         Redirects are followed within the origin.
         """
-        transport = HTTP(url, headers or {}, http_client, auth, protocol)
-        return cls(
-            transport,
-            allowed=allowed,
-            approve=approve,
-            limits=limits,
-            prefix=prefix,
-            start_timeout=start_timeout,
-            structured=structured,
-            timeout=timeout,
-        )
+        return cls(HTTP(url, headers or {}, http_client, auth, protocol), **options)
 
     @classmethod
     def in_process(
@@ -273,39 +253,16 @@ class McpServer:
         server: MCPServer[Any] | Server[Any],
         *,
         protocol: McpProtocol = "auto",
-        allowed: Collection[str] | None = None,
-        approve: McpApproval = False,
-        limits: Limits | None = None,
-        prefix: str = "",
-        start_timeout: float = _START_TIMEOUT,
-        structured: StructuredText = "when_blank",
-        timeout: float | None = None,
+        **options: Unpack[McpOptions],
     ) -> Self:
         """Use a server object in this process, without a connection. Other parameters as for :meth:`stdio`."""
-        transport = InProcess(server, protocol)
-        return cls(
-            transport,
-            allowed=allowed,
-            approve=approve,
-            limits=limits,
-            prefix=prefix,
-            start_timeout=start_timeout,
-            structured=structured,
-            timeout=timeout,
-        )
+        return cls(InProcess(server, protocol), **options)
 
     @classmethod
     def session(
         cls,
         session: Client | ClientSession,
-        *,
-        allowed: Collection[str] | None = None,
-        approve: McpApproval = False,
-        limits: Limits | None = None,
-        prefix: str = "",
-        start_timeout: float = _START_TIMEOUT,
-        structured: StructuredText = "when_blank",
-        timeout: float | None = None,
+        **options: Unpack[McpOptions],
     ) -> Self:
         """Use a session that the caller opened, with any settings. Close it after the block.
 
@@ -313,17 +270,7 @@ class McpServer:
         Changes of the list of tools are noticed if the server supports subscriptions (MCP 2026-07-28); otherwise, call
         :meth:`refresh` from the session's message handler. The other parameters are those of :meth:`stdio`.
         """
-        transport = ExistingSession(session)
-        return cls(
-            transport,
-            allowed=allowed,
-            approve=approve,
-            limits=limits,
-            prefix=prefix,
-            start_timeout=start_timeout,
-            structured=structured,
-            timeout=timeout,
-        )
+        return cls(ExistingSession(session), **options)
 
     # The block
 
