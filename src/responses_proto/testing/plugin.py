@@ -98,11 +98,11 @@ def responses_dialect() -> str | None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Multiply tests by their markers."""
-    for marker in metafunc.definition.iter_markers("responses_faults"):
+    """Multiply tests by their markers. That of a test takes the place of its class's or module's."""
+    if marker := metafunc.definition.get_closest_marker("responses_faults"):
         faults = _faults(*marker.args, **marker.kwargs)
         _multiply(metafunc, "responses_fault", faults, [fault.name for fault in faults])
-    for marker in metafunc.definition.iter_markers("responses_dialects"):
+    if marker := metafunc.definition.get_closest_marker("responses_dialects"):
         from .fake.dialects import DIALECTS, find_dialect  # noqa: PLC0415 - only loaded for tests with the marker
 
         names = list(marker.args or DIALECTS)
