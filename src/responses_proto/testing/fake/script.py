@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .exchange import Request, ServerExchange
 
-__all__ = ["RequestCondition", "Script", "ScriptStep", "Scriptable", "perform"]
+__all__ = ["RequestCondition", "Script", "ScriptStep", "Scriptable", "called", "perform"]
 
 _SHOWN: Final = 500  # characters of a body
 
@@ -216,18 +216,20 @@ def _texts(value: Any) -> list[str]:
     return texts
 
 
+async def called(script: object, exchange: ServerExchange) -> object:
+    """Return what a function, ``async`` or not, returns for an exchange; anything else as it is."""
+    found: object = script(exchange) if callable(script) else script
+    return await found if inspect.isawaitable(found) else found
+
+
 async def perform(script: Scriptable | Script, exchange: ServerExchange) -> None:
     """Answer one request with one of the things that can answer it. Raises ``UsageError`` for anything else."""
     if isinstance(script, Script):
         await script(exchange)
         return
-    answer: object = script
-    if callable(script):
-        answer = script(exchange)
-        if inspect.isawaitable(answer):
-            answer = await answer
-        if answer is None:
-            return
+    answer = await called(script, exchange)
+    if answer is None and callable(script):
+        return
     if isinstance(answer, str):
         answer = Answer.text(answer)
     elif isinstance(answer, Response):
