@@ -214,6 +214,8 @@ def _contradictions(rule: ScriptRule) -> Iterator[str]:
         re.compile(when.matches or "")
     except re.error as error:
         yield f"'matches' must be a regular expression: {error}"
+    if when.turn is not UNSET and when.turn < 1:
+        yield f"'turn' is counted from 1, got {when.turn}"
     stated = [[name for name in _VERBS if getattr(step, name) is not UNSET] for step in rule.then]
     for step, verbs in zip(rule.then, stated, strict=True):
         if len(verbs) != 1:
@@ -221,6 +223,8 @@ def _contradictions(rule: ScriptRule) -> Iterator[str]:
         for field, verb in _VERB_OF_FIELD.items():
             if getattr(step, field) is not UNSET and verb not in verbs:
                 yield f"{field!r} needs {verb!r} in the same step"
+        if step.wait is not UNSET and step.wait < 0:
+            yield f"'wait' must not be negative, got {step.wait}"
         if step.error and step.error.status not in ERROR_STATUSES:
             yield f"the status of an error must be 400 to 599, got {step.error.status}"
         if isinstance(step.item, UnknownItem) and ":" not in step.item.type:
