@@ -181,10 +181,8 @@ def responses_cassette(request: pytest.FixtureRequest) -> Generator[FakeServer]:
 
 def _cassette_of(request: pytest.FixtureRequest) -> tuple[Path, str | None, Any]:
     """Return the path of a test's cassette, the base URL to record from, and what must match."""
-    marker: pytest.Mark | None = request.node.get_closest_marker(_CASSETTE)
-    path, base_url, match = (
-        _marker_arguments(*marker.args, **marker.kwargs) if marker is not None else (None, None, None)
-    )
+    marker: pytest.Mark = request.node.get_closest_marker(_CASSETTE) or pytest.mark.responses_cassette.mark
+    path, base_url, match = _marker_arguments(*marker.args, **marker.kwargs)
     name = re.sub(r"[^\w.-]+", "_", str(request.node.name))
     return request.path.parent / (path or Path("cassettes", request.path.stem, f"{name}.json")), base_url, match
 
