@@ -139,11 +139,20 @@ def test_a_python_function_is_a_tool(url: str, tmp_path: Path) -> None:
     assert done.stderr.startswith('get_weather({"city": "Rome"})\n-> sunny in Rome\n[')
 
 
-@pytest.mark.parametrize("name", ["nothing", "nowhere.py:f", "no_such_module:f", "json:no_such_function"])
+@pytest.mark.parametrize(
+    "name", ["nothing", "nowhere.py:f", "no_such_module:f", "json:no_such_function", ":f", "..relative:f"]
+)
 def test_a_tool_that_is_not_there(url: str, name: str) -> None:
     line = error_line(command("stream", "--base-url", url, "--tool", name, "x"), 2)
     assert line.startswith("error: --tool: ")
     assert name.rpartition(":")[2] in line or name.rpartition(":")[0] in line
+
+
+@pytest.mark.parametrize(("code", "words"), [("def (", "SyntaxError: "), ("raise RuntimeError('boom')", "boom")])
+def test_a_tool_whose_file_breaks(url: str, tmp_path: Path, code: str, words: str) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text(code)
+    assert words in error_line(command("stream", "--base-url", url, "--tool", f"{file}:f", "x"), 2)
 
 
 def test_a_stored_response_is_continued(url: str) -> None:
@@ -209,11 +218,11 @@ def test_an_interrupted_stream_says_so(url: str) -> None:
 
 
 def test_errors_name_options_and_not_parameters() -> None:
-    missing = error_line(command("stream", "hello"))
+    missing = error_line(command("stream", "hello"), 2)
     assert "pass --api-key" in missing
     assert "pass --base-url" in missing
     assert "`responses-proto serve`" in missing
-    assert "--base-url must look like" in error_line(command("stream", "--base-url", "127.0.0.1:8000", "hello"))
+    assert "--base-url must look like" in error_line(command("stream", "--base-url", "127.0.0.1:8000", "hello"), 2)
 
 
 def test_shells_complete_commands_and_options() -> None:

@@ -61,6 +61,7 @@ def test_requests_that_fail_are_named_and_repeated_by_the_same_command(url: str,
         ("", "has no prompts"),
         ("\n \n", "has no prompts"),
         ('"fine"\nnot json\n', "line 2: expected a JSON string or object"),
+        ("[" * 100_000, "line 1: expected a JSON string or object"),
         ('"fine"\n[1]\n', "line 2: expected a JSON string or object"),
     ],
 )

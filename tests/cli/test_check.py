@@ -114,7 +114,9 @@ def test_the_checks_are_listed() -> None:
 
 def test_wrong_usage_is_told() -> None:
     assert "base URL" in error_line(command("check"), 2)
-    assert "'no-rule'" in error_line(command("check", "http://127.0.0.1:1/v1", "--ignore", "no-rule"))
+    assert "'no-rule'" in error_line(command("check", "http://127.0.0.1:1/v1", "--ignore", "no-rule"), 2)
+    assert "the URL must look like" in error_line(command("check", "nonsense"), 2)
+    assert "authorization" in error_line(command("check", "http://127.0.0.1:1/v1", "--api-key", "ü"), 2)
     assert "after --" in error_line(command("check-client"), 2)
     assert "cannot run /no/such/program" in error_line(command("check-client", "--", "/no/such/program"), 2)
     with good() as url:

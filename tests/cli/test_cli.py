@@ -379,19 +379,19 @@ def test_a_response_that_fails(verb: str, prompt: str) -> None:
 
 
 def test_wrong_addresses_providers_and_missing_keys() -> None:
-    assert "https://host/v1" in error_line(command("stream", "--base-url", "nonsense", "hi"))
-    assert "huggingface" in error_line(command("stream", "--provider", "nobody", "hi"))
-    assert "HF_TOKEN" in error_line(command("stream", "--provider", "huggingface", "hi"))
-    assert "OPENAI_API_KEY" in error_line(command("create", "hi"))
+    assert "https://host/v1" in error_line(command("stream", "--base-url", "nonsense", "hi"), 2)
+    assert "huggingface" in error_line(command("stream", "--provider", "nobody", "hi"), 2)
+    assert "HF_TOKEN" in error_line(command("stream", "--provider", "huggingface", "hi"), 2)
+    assert "OPENAI_API_KEY" in error_line(command("create", "hi"), 2)
 
 
 def test_files_that_are_not_recordings(tmp_path: Path) -> None:
-    assert "No such file" in error_line(command("replay", str(tmp_path / "nowhere.sse")))
-    assert "directory" in error_line(command("replay", str(tmp_path)))
+    assert "No such file" in error_line(command("replay", str(tmp_path / "nowhere.sse")), 2)
+    assert "directory" in error_line(command("replay", str(tmp_path)), 2)
     (tmp_path / "empty.sse").touch()
-    assert "has no events" in error_line(command("replay", str(tmp_path / "empty.sse")))
+    assert "has no events" in error_line(command("replay", str(tmp_path / "empty.sse")), 2)
     (tmp_path / "other.json").write_text(json.dumps({"a": 1}))
-    assert "has no events" in error_line(command("replay", str(tmp_path / "other.json")))
+    assert "has no events" in error_line(command("replay", str(tmp_path / "other.json")), 2)
     (tmp_path / "cut.sse").write_bytes(recorded()[:1500])
     assert "ended early" in error_line(command("replay", str(tmp_path / "cut.sse")))
 
@@ -444,7 +444,7 @@ def test_a_full_device_as_output(arguments: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("closed", "arguments", "status"), [(1, "--version", 0), (1, "demo", 0), (2, "replay nowhere.sse", 1)]
+    ("closed", "arguments", "status"), [(1, "--version", 0), (1, "demo", 0), (2, "replay nowhere.sse", 2)]
 )
 def test_closed_outputs(closed: int, arguments: str, status: int) -> None:
     shell = f'"$@" {arguments} {closed}>&-'

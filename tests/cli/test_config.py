@@ -175,7 +175,11 @@ def test_several_upstreams_need_names(given: list[str], words: str) -> None:
         (["--forward-key"], "--forward-key needs an upstream"),
         (["--config", "nowhere.toml"], "cannot read nowhere.toml: No such file"),
         (["--upstream", "http://a/v1", "--delay", "1"], "--delay are for the scripted model"),
-        (["--upstream", "nonsense"], "https://host/v1"),
+        (["--upstream", "nonsense"], "--upstream: the URL must look like https://host/v1"),
+        (
+            ["--upstream", "https://openrouter.ai/api/v1"],
+            "--upstream: openrouter needs an API key: set OPENROUTER_API_KEY",
+        ),
     ],
 )
 def test_wrong_usage_is_one_line(arguments: list[str], words: str) -> None:

@@ -173,6 +173,8 @@ def test_a_rule_on_each_line(tmp_path: Path) -> None:
         ('[{"when": {"contians": "a"}, "then": "x"}]', ["'contians'", "contains"]),
         ('[{"when": {"turn": "1"}, "then": "x"}]', ["rule 1", "$.when.turn"]),
         ('[{"when": {"matches": "("}, "then": "x"}]', ["'matches'", "regular expression"]),
+        ('[{"when": {"turn": 0}, "then": "x"}]', ["'turn' is counted from 1", "0"]),
+        ('[{"then": {"wait": -1}}]', ["'wait' must not be negative", "-1"]),
         ('[{"then": {"error": {"status": 200}}}]', ["400 to 599", "200"]),
         ('[{"then": {"error": {"status": 500, "mesage": "x"}}}]', ["'mesage'"]),
         ('[{"then": {"fail": {"cod": "x"}}}]', ["'cod'"]),

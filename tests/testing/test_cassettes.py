@@ -243,6 +243,26 @@ def test_a_file_that_is_not_a_cassette_is_refused(tmp_path: Path, content: str) 
         replay(path)
 
 
+@pytest.mark.parametrize(
+    ("whole", "damaged"),
+    [
+        ('"end": "left"', '"end": "lost"'),
+        ('"end": "left"', '"end": []'),
+        ('"status": 200', '"status": "x"'),
+        ('"headers": {}', '"headers": ["x"]'),
+        ('"body": ""', '"body": ' + "[" * 100_000),
+    ],
+)
+def test_a_damaged_cassette_is_refused(tmp_path: Path, whole: str, damaged: str) -> None:
+    path = tmp_path / "tape.json"
+    Cassette([RecordedExchange(method="POST", path="/responses", status=200)]).save(path)
+    text = path.read_text()
+    assert whole in text
+    path.write_text(text.replace(whole, damaged))
+    with pytest.raises(UsageError, match="is not a cassette"):
+        replay(path)
+
+
 def test_a_missing_cassette_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         replay(tmp_path / "tape.json")
@@ -357,6 +377,18 @@ DOGS: dict[str, Any] = {"model": "m", "input": "dogs", "metadata": {"run": "1"},
 
 async def ask(client: ResponsesClient, request: dict[str, Any]) -> str:
     return (await client.create(request)).output_text
+
+
+@both_loops
+def test_half_of_a_surrogate_pair_is_recorded_and_replayed(backend: str, tmp_path: Path) -> None:
+    async def test() -> None:
+        path, request = tmp_path / "tape.json", {"model": "m", "input": "cut \ud83d here"}
+        await recorded(path, "Answered.", request)
+        path.read_text(encoding="utf-8")  # the file is UTF-8
+        async with FakeServer(replay(path)) as server, ResponsesClient(server.url) as client:
+            assert await ask(client, request) == "Answered."
+
+    run(backend, test)
 
 
 @both_loops

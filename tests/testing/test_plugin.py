@@ -123,6 +123,12 @@ def test_some(responses_server, responses_fault, responses_dialect):
 
 seen = []
 
+@pytest.mark.responses_faults("joined")
+class TestNearest:
+    @pytest.mark.responses_faults("comments")
+    def test_marker_counts(self, responses_server, responses_fault):
+        assert responses_fault.name == "comments"
+
 @pytest.mark.responses_faults
 def test_each_fault(responses_server, responses_fault):
     seen.append(responses_fault.name)

@@ -25,9 +25,9 @@ from ..scripted.demo import HUGGINGFACE_MODEL
 from ._ask import chat, create, stream
 from ._batch import as_request, batch_progress, print_failures, read_requests
 from ._check import check, check_client
-from ._errors import WRONG_USAGE, CommandError, one_line_errors, print_error
+from ._errors import CommandError, file_errors, one_line_errors, print_error
 from ._inspect import inspect
-from ._options import BaseURL, Key, Model, ProviderName, client_of, model_of
+from ._options import BaseURL, Instructions, Key, Model, ProviderName, client_of, model_of
 from ._output import Format, discard_output, print_stream, write
 from ._playback import playback
 
@@ -104,7 +104,7 @@ def map_prompts(
     base_url: BaseURL = None,
     provider: ProviderName = None,
     api_key: Key = None,
-    instructions: Annotated[str | None, typer.Option("--instructions", help="Instructions for every prompt.")] = None,
+    instructions: Instructions = None,
     width: Annotated[int, typer.Option("--width", help="How many requests may be open at most.", min=1)] = 64,
 ) -> None:
     """Answer many prompts, as fast as the server lets them in. Started again, it sends only those without an answer."""
@@ -125,16 +125,11 @@ def map_prompts(
                 batch = client.map(chosen, gate=gate, journal=output, on_progress=on_progress, **cast("Any", fields))
                 return await print_failures(batch)
 
-    try:
+    with file_errors("write", output):
         failed = anyio.run(main)
-    except UsageError as error:
-        raise CommandError(str(error), status=WRONG_USAGE) from error
-    except OSError as error:
-        raise CommandError(f"cannot write {output}: {error.strerror or error}", status=WRONG_USAGE) from error
     if failed:
-        raise CommandError(
-            f"{failed} of {len(requests)} requests failed; run the same command again to repeat only those"
-        )
+        told = f"{failed} of {len(requests)} requests failed; run the same command again to repeat only those"
+        raise CommandError(told, status=1)
 
 
 @app.command()
@@ -232,12 +227,8 @@ def serve(  # noqa: PLR0917 - the options of a command
         allow_mcp=allow_mcp or None,
         drop_tool=drop_tool or None,
     )
-    try:
+    with file_errors("read", config):
         settings = settings_of(given, config, upstream or (), forward_key=forward_key)
-    except OSError as error:
-        raise CommandError(f"cannot read {config}: {error.strerror or error}", status=WRONG_USAGE) from error
-    except UsageError as error:
-        raise CommandError(str(error), status=WRONG_USAGE) from error
     serve_with(settings, ui=ui)
 
 
@@ -255,14 +246,10 @@ def replay(
     events: _Events = False,
 ) -> None:
     """Play a recorded stream back through a socket and the client."""
-    try:
+    with file_errors("read", file):
         recording = Path(file).read_bytes()
-    except OSError as error:
-        raise CommandError(
-            f"cannot read {file}: {error.strerror}. Pass the path of a recorded event stream."
-        ) from error
     if b"data:" not in recording:
-        raise CommandError(f"{file} has no events. Pass the path of a recorded event stream.")
+        raise UsageError(f"{file} has no events: pass the path of a recorded event stream")
 
     async def main(url: str) -> None:
         async with ResponsesClient(url, "none") as client:

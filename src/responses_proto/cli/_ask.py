@@ -8,6 +8,7 @@ import anyio
 import typer
 
 from ..codec import dumps
+from ..exceptions import UsageError
 from ._chat import Chat
 from ._errors import CommandError, one_line_errors
 from ._options import (
@@ -58,7 +59,7 @@ def stream(
     The text goes to standard output; reasoning, calls of tools and a summary go to standard error.
     """
     if events and jsonl:
-        raise CommandError("--events and --jsonl exclude one another", status=2)
+        raise UsageError("--events and --jsonl exclude one another")
     asked = _question(prompt, instructions, file, image, tool, previous)
     fields, tools = asked.fields(), [find_tool(name) for name in asked.tools]
 
@@ -104,7 +105,7 @@ def create(
         reason = response.error.message if response.error else ""
         if response.incomplete_details:
             reason = response.incomplete_details.reason or ""
-        raise CommandError(f"the response is {response.status}: {reason or 'the server gives no reason'}")
+        raise CommandError(f"the response is {response.status}: {reason or 'the server gives no reason'}", status=1)
 
 
 @one_line_errors

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ._errors import WRONG_USAGE, CommandError, print_error
+from ..exceptions import UsageError
+from ._errors import file_errors, print_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -20,27 +21,24 @@ if TYPE_CHECKING:
 
 
 def read_requests(file: str) -> list[str | dict[str, Any]]:
-    """Return the prompts and requests in a file of JSON lines, ``-`` for standard input. Raises ``CommandError`` with the line number."""
-    try:
+    """Return the prompts and requests in a file of JSON lines, ``-`` for standard input. Raises ``UsageError`` with the line number."""
+    with file_errors("read", file):
         text = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except OSError as error:
-        raise CommandError(f"cannot read {file}: {error.strerror or error}", status=WRONG_USAGE) from error
     requests: list[str | dict[str, Any]] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:
             value: object = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if not isinstance(value, str | dict):
-            raise CommandError(
-                f'{file}, line {number}: expected a JSON string or object, such as "Hello" or {{"input": "Hello"}}',
-                status=WRONG_USAGE,
+            raise UsageError(
+                f'{file}, line {number}: expected a JSON string or object, such as "Hello" or {{"input": "Hello"}}'
             )
         requests.append(cast("str | dict[str, Any]", value))
     if not requests:
-        raise CommandError(f"{file} has no prompts: write one JSON string per line", status=WRONG_USAGE)
+        raise UsageError(f"{file} has no prompts: write one JSON string per line")
     return requests
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -19,14 +20,15 @@ from rich.progress import Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from ._errors import WRONG_USAGE, CommandError, one_line_errors, with_advice
+from ..exceptions import UsageError
+from ._errors import CommandError, file_errors, one_line_errors, with_advice
 from ._output import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from ..testing.conformance.clients import ClientReport, SceneResult
-    from ..testing.conformance.servers import Check, ServerReport
+    from ..testing.conformance.clients import ClientReport
+    from ..testing.conformance.servers import ServerReport
 
 _WARNINGS_ONLY: Final = 3
 _NOT_CHECKED: Final = 4
@@ -81,11 +83,12 @@ def check(
         _list_checks(server_checks())
         return
     if url is None:
-        raise CommandError("pass the base URL of the server, such as http://127.0.0.1:8000/v1", status=WRONG_USAGE)
+        raise UsageError("pass the base URL of the server, such as http://127.0.0.1:8000/v1")
     total = len(only) if only else len(server_checks())
 
-    async def main(on_check: Callable[[Check], object]) -> ServerReport:
-        return await check_server(
+    with _progress(total) as advance:
+        run = functools.partial(
+            check_server,
             url,
             key=api_key,
             model=model,
@@ -93,15 +96,12 @@ def check(
             only=only or None,
             ignore=ignore or (),
             deadline=deadline,
-            on_check=on_check,
+            on_check=lambda one: advance(one.rule, one.status),
         )
-
-    with _progress(total) as advance:
-
-        def told(one: Check) -> None:
-            advance(one.rule, one.status)
-
-        report = anyio.run(main, told)
+        try:
+            report = anyio.run(run)
+        except UsageError as error:
+            raise UsageError(str(error).replace("base_url", "the URL")) from error
     write_report(report, format, output)
     _exit(report, sum(one.status == "failed" for one in report.checks), len(report.checks), "checks")
 
@@ -136,22 +136,18 @@ def check_client(
         write("".join(f"{name}\n" for name in names))
         return
     if not command:
-        raise CommandError("pass the client's command after --: check-client -- python client.py", status=WRONG_USAGE)
+        raise UsageError("pass the client's command after --: check-client -- python client.py")
 
-    async def main(on_scene: Callable[[SceneResult], object]) -> ClientReport:
-        return await clients.check_client(
-            command, only=only or None, deadline=deadline, concurrency=concurrency, on_scene=on_scene
+    with file_errors("run", command[0]), _progress(len(only) if only else len(names)) as advance:
+        run = functools.partial(
+            clients.check_client,
+            command,
+            only=only or None,
+            deadline=deadline,
+            concurrency=concurrency,
+            on_scene=lambda one: advance(one.name, "failed" if one.findings else "passed"),
         )
-
-    try:
-        with _progress(len(only) if only else len(names)) as advance:
-
-            def told(one: SceneResult) -> None:
-                advance(one.name, "failed" if one.findings else "passed")
-
-            report = anyio.run(main, told)
-    except OSError as error:
-        raise CommandError(f"cannot run {command[0]}: {error.strerror or error}", status=WRONG_USAGE) from error
+        report = anyio.run(run)
     write_report(report, format, output)
     _exit(report, sum(bool(one.findings) for one in report.scenes), len(report.scenes), "scenes")
 
@@ -199,7 +195,7 @@ def _progress(total: int) -> Generator[Callable[[str, str], None]]:
 
 
 def write_report(report: ServerReport | ClientReport, format: ReportFormat, output: str | None) -> None:  # noqa: A002 - as above
-    """Write a report to a file or to standard output. Raises ``CommandError`` if the file cannot be written."""
+    """Write a report to a file or to standard output. Raises ``UsageError`` if the file cannot be written."""
     from ..testing.conformance import reports  # noqa: PLC0415 - only a report needs it
 
     writers: dict[ReportFormat, Callable[[Any], str]] = {
@@ -216,10 +212,8 @@ def write_report(report: ServerReport | ClientReport, format: ReportFormat, outp
     if output is None:
         write(text)
         return
-    try:
+    with file_errors("write", output):
         Path(output).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise CommandError(f"cannot write {output}: {error.strerror or error}", status=WRONG_USAGE) from error
 
 
 def _print_table(report: ServerReport | ClientReport, summary: str) -> None:

@@ -233,12 +233,17 @@ def _upstream(name: str, given: Mapping[str, Any]) -> ChatUpstream:
         if not key:
             raise UsageError(f"upstreams.{name}: the environment variable {variable}, which holds its key, is not set")
     width = given.get("max_requests")
-    return ChatUpstream(
-        given.get("url"),
-        key,
-        profile=given.get("profile"),
-        key=given.get("key", "own"),
-        models=given.get("models"),
-        timeouts=Timeouts(**given.get("timeouts", {})),
-        gate=None if width is None else Gate(min(8, width), max_width=width),
-    )
+    try:
+        return ChatUpstream(
+            given.get("url"),
+            key,
+            profile=given.get("profile"),
+            key=given.get("key", "own"),
+            models=given.get("models"),
+            timeouts=Timeouts(**given.get("timeouts", {})),
+            gate=None if width is None else Gate(min(8, width), max_width=width),
+        )
+    except UsageError as error:
+        # The options of these names are for the clients of this server.
+        reason = str(error).replace("pass api_key=..., or set", "set").replace("base_url", "the URL")
+        raise UsageError(f"{f'upstreams.{name}' if name else '--upstream'}: {reason}") from error

@@ -29,7 +29,7 @@ from ..protocol.api_errors import readable
 from ._output import discard_output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator
 
 WRONG_USAGE: Final = 2
 INTERRUPTED: Final = 130  # 128 + SIGINT, as in shells
@@ -58,9 +58,9 @@ _PARAMETER: Final = re.compile(r"\b(?:(base_url|api_key)\b(?:=\.\.\.)?|(shared)=
 
 
 class CommandError(Exception):
-    """An error of a command itself. ``str(error)`` is the line to print; ``status`` is the exit status."""
+    """A failure that a command reports. ``str(error)`` is the line to print; ``status`` is the exit status."""
 
-    def __init__(self, message: str, *, status: int = 1) -> None:
+    def __init__(self, message: str, *, status: int) -> None:
         super().__init__(message)
         self.status = status
 
@@ -88,9 +88,20 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(1) from None
         except (ResponsesProtoError, CommandError, ImportError) as error:
             print_error(describe(error))
-            raise typer.Exit(error.status if isinstance(error, CommandError) else 1) from None
+            if isinstance(error, CommandError):
+                raise typer.Exit(error.status) from None
+            raise typer.Exit(WRONG_USAGE if isinstance(error, UsageError) else 1) from None
 
     return wrapper
+
+
+@contextlib.contextmanager
+def file_errors(action: str, file: str | None) -> Generator[None]:
+    """Raise ``UsageError`` for an ``OSError`` of the block: ``cannot read notes.txt: No such file or directory``."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"cannot {action} {file}: {error.strerror or error}") from error
 
 
 def describe(error: Exception) -> str:
@@ -104,16 +115,12 @@ def describe(error: Exception) -> str:
         position = f"after event {cursor.sequence_number}" if cursor else "before any event"
         message = f"the stream ended early, {position}"
     elif isinstance(error, UsageError):
-        message = with_options(" ".join(str(error).split()))
+        options = _PARAMETER.sub(lambda found: f"--{(found[1] or found[2]).replace('_', '-')}", str(error))
+        message = " ".join(options.split())
     else:
         message = " ".join(str(error).split())
     advice = next((advice for cls, advice in _ADVICE if isinstance(error, cls)), "")
     return with_advice(message, advice) if advice else message
-
-
-def with_options(message: str) -> str:
-    """Return a message with the names of options instead of those of parameters."""
-    return _PARAMETER.sub(lambda found: f"--{(found[1] or found[2]).replace('_', '-')}", message)
 
 
 def with_advice(message: str, advice: str) -> str:

@@ -21,7 +21,7 @@ from ..protocol.api_errors import readable
 from ..protocol.emitter import DONE
 from ..protocol.sse import encode_frame
 from ._check import printable
-from ._errors import WRONG_USAGE, CommandError, one_line_errors
+from ._errors import file_errors, one_line_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,20 +57,16 @@ def inspect(
         from ..testing.conformance.reports import timelines_as_html  # noqa: PLC0415 - needs the extra `report`
 
         page = timelines_as_html(lines, f"Timeline of {file}" if other is None else f"{file} and {other}")
-        try:
+        with file_errors("write", html):
             Path(html).write_text(page, encoding="utf-8")
-        except OSError as error:
-            raise CommandError(f"cannot write {html}: {error.strerror or error}", status=WRONG_USAGE) from error
 
 
 def read_recordings(file: str) -> list[Recording]:
-    """Return the streams in a file: one, or all of a cassette. Raises ``CommandError`` if there is none."""
+    """Return the streams in a file: one, or all of a cassette. Raises ``UsageError`` if there is none."""
     from ..testing.conformance.timeline import Recording  # noqa: PLC0415 - only `inspect` needs it
 
-    try:
+    with file_errors("read", file):
         content = Path(file).read_bytes()
-    except OSError as error:
-        raise CommandError(f"cannot read {file}: {error.strerror or error}", status=WRONG_USAGE) from error
     told = ""
     if content.startswith(b"HTTP/"):
         status, content = content.partition(b"\r\n")[0], _http_body(content)
@@ -82,11 +78,11 @@ def read_recordings(file: str) -> list[Recording]:
 
 
 def _streams(file: str, found: list[Recording], told: str = "") -> list[Recording]:
-    """Return the recordings that are streams. Raises ``CommandError`` if there is none, with what else was told."""
+    """Return the recordings that are streams. Raises ``UsageError`` if there is none; ``told`` is added to its message."""
     streams = [recording for recording in found if b"data:" in recording.body]
     if not streams:
         advice = told or ": pass a recorded stream, a raw HTTP response, the messages of a WebSocket, or a cassette"
-        raise CommandError(printable(f"{file} has no event stream{advice}"), status=WRONG_USAGE)
+        raise UsageError(printable(f"{file} has no event stream{advice}"))
     return streams
 
 
@@ -114,13 +110,9 @@ def _in_cassette(file: str) -> list[Recording]:
     from ..testing.cassettes import Cassette  # noqa: PLC0415 - only cassettes need it
     from ..testing.conformance.timeline import Recording  # noqa: PLC0415 - only `inspect` needs it
 
-    try:
-        cassette = Cassette.load(file)
-    except UsageError as error:
-        raise CommandError(str(error), status=WRONG_USAGE) from error
     return [
         Recording(f"{file}, {number}: {exchange.method} {exchange.path}", tuple(exchange.pieces))
-        for number, exchange in enumerate(cassette.exchanges, 1)
+        for number, exchange in enumerate(Cassette.load(file).exchanges, 1)
     ]
 
 

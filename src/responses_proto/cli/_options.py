@@ -12,12 +12,13 @@ import attrs
 import typer
 
 from ..client.client import ResponsesClient
+from ..exceptions import UsageError
 from ..models.content import InputFile, InputImage, InputText
 from ..models.items import Message
 from ..models.tools import TOOL_TYPES
 from ..providers import PROVIDERS
 from ..scripted.demo import HUGGINGFACE_MODEL
-from ._errors import WRONG_USAGE, CommandError
+from ._errors import file_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,14 +86,14 @@ def model_of(model: str | None, client: ResponsesClient) -> str:
 
 
 def read_prompt(prompt: str | None) -> str:
-    """Return the prompt, from standard input if it was not an argument. Raises ``CommandError`` if there is none."""
+    """Return the prompt, from standard input if it was not an argument. Raises ``UsageError`` if there is none."""
     if prompt is not None and prompt != "-":
         return prompt
     if prompt is None and sys.stdin.isatty():
-        raise CommandError('no prompt: pass it as an argument, "Tell me a story", or by a pipe', status=WRONG_USAGE)
+        raise UsageError('no prompt: pass it as an argument, "Tell me a story", or by a pipe')
     text = sys.stdin.read()
     if not text.strip():
-        raise CommandError("no prompt: standard input is empty", status=WRONG_USAGE)
+        raise UsageError("no prompt: standard input is empty")
     return text
 
 
@@ -108,7 +109,7 @@ class Question:
     previous: str | None = None
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields of the request, but for ``model`` and ``tools``. Raises ``CommandError`` for a file that cannot be used."""
+        """Return the fields of the request, but for ``model`` and ``tools``. Raises ``UsageError`` for a file that cannot be used."""
         content: list[Content] = [InputText(text=self.prompt)]
         for path in self.images:
             if path.startswith(("http://", "https://", "data:")):
@@ -127,28 +128,28 @@ class Question:
 
 
 def _part(option: str, path: str, read: Any) -> Any:
-    try:
-        return read(path)
-    except OSError as error:
-        raise CommandError(f"{option}: cannot read {path}: {error.strerror or error}", status=WRONG_USAGE) from error
-    except ValueError as error:
-        raise CommandError(f"{option}: {path}: {error}", status=WRONG_USAGE) from error
+    with file_errors("read", f"{path} ({option})"):
+        try:
+            return read(path)
+        except ValueError as error:
+            raise UsageError(f"{option}: {path}: {error}") from error
 
 
 def find_tool(name: str) -> Any:
-    """Return the tool that an option names: a definition, or a function. Raises ``CommandError`` if there is none."""
+    """Return the tool that an option names: a definition, or a function. Raises ``UsageError`` if there is none."""
     module, colon, attribute = name.rpartition(":")
     if not colon:
         if name not in TOOL_TYPES:
-            raise CommandError(
-                f"--tool: unknown type {name!r}; for a Python function, pass file.py:{name}", status=WRONG_USAGE
-            )
+            raise UsageError(f"--tool: unknown type {name!r}; for a Python function, pass file.py:{name}")
         return {"type": name}
     try:
         loaded = _load_file(Path(module)) if module.endswith(".py") else importlib.import_module(module)
         return getattr(loaded, attribute)
-    except (AttributeError, ImportError, OSError) as error:
-        raise CommandError(f"--tool: cannot load {name}: {error}", status=WRONG_USAGE) from error
+    except Exception as error:  # the file may raise anything
+        reason = (
+            error if isinstance(error, AttributeError | ImportError | OSError) else f"{type(error).__name__}: {error}"
+        )
+        raise UsageError(f"--tool: cannot load {name}: {reason}") from error
 
 
 def _load_file(path: Path) -> object:

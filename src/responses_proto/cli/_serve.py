@@ -17,7 +17,7 @@ from ..server.stores import RedisStore, SQLiteStore
 from ..server.uvicorn import listen, url_of
 from ..server.uvicorn import serve as serve_app
 from ._config import make_bridge
-from ._errors import TERMINATED, WRONG_USAGE, CommandError, with_options
+from ._errors import TERMINATED, file_errors
 from ._output import write
 from ._ui import with_page
 
@@ -33,14 +33,10 @@ _LOG_FORMATS: Final = ("text", "json")
 
 
 def serve_with(settings: ServeSettings, *, ui: bool = False) -> None:
-    """Serve until the process is interrupted, with ``ui`` also the page at ``/``. Raises ``CommandError`` for settings that cannot be used."""
+    """Serve until the process is interrupted, with ``ui`` also the page at ``/``. Raises ``UsageError`` for settings that cannot be used."""
     host, port = settings.host or "127.0.0.1", 8000 if settings.port is None else settings.port
-    try:
+    with file_errors("read", settings.script):
         application = _application(settings)
-    except OSError as error:
-        raise CommandError(f"cannot read {settings.script}: {error.strerror or error}", status=WRONG_USAGE) from error
-    except UsageError as error:
-        raise CommandError(with_options(str(error)), status=WRONG_USAGE) from error
     try:
         listener = listen(host, port)
     except OSError as error:
@@ -48,7 +44,7 @@ def serve_with(settings: ServeSettings, *, ui: bool = False) -> None:
         number = error.errno or 0
         reason = os.strerror(number) if number > 0 else error.strerror or error
         message = f"cannot listen on {host}, port {port}: {reason}. Choose others with --host and --port."
-        raise CommandError(message, status=WRONG_USAGE) from error
+        raise UsageError(message) from error
     # uvicorn restores this handler when it has shut down, and raises the signal again. The default handler would kill the process.
     signal.signal(signal.SIGTERM, _exit_terminated)
     keys = "only the keys given" if settings.api_key else "any API key"

@@ -214,19 +214,27 @@ def _contradictions(rule: ScriptRule) -> Iterator[str]:
         re.compile(when.matches or "")
     except re.error as error:
         yield f"'matches' must be a regular expression: {error}"
+    if when.turn is not UNSET and when.turn < 1:
+        yield f"'turn' is counted from 1, got {when.turn}"
     stated = [[name for name in _VERBS if getattr(step, name) is not UNSET] for step in rule.then]
     for step, verbs in zip(rule.then, stated, strict=True):
-        if len(verbs) != 1:
-            yield f"a step must have exactly one of {', '.join(_VERBS)}, got {' and '.join(verbs) or 'none'}"
-        for field, verb in _VERB_OF_FIELD.items():
-            if getattr(step, field) is not UNSET and verb not in verbs:
-                yield f"{field!r} needs {verb!r} in the same step"
-        if step.error and step.error.status not in ERROR_STATUSES:
-            yield f"the status of an error must be 400 to 599, got {step.error.status}"
-        if isinstance(step.item, UnknownItem) and ":" not in step.item.type:
-            yield f"unknown type of item {step.item.type!r}; prefix a custom type with a name: 'acme:{step.item.type}'"
+        yield from _contradictions_in(step, verbs)
     if any(_FINAL_VERBS & {*verbs} for verbs in stated[:-1]) or ["error"] in stated[1:]:
         yield "'fail' and 'incomplete' must be the last step, and 'error' the only one"
+
+
+def _contradictions_in(step: RuleStep, verbs: list[str]) -> Iterator[str]:
+    if len(verbs) != 1:
+        yield f"a step must have exactly one of {', '.join(_VERBS)}, got {' and '.join(verbs) or 'none'}"
+    for field, verb in _VERB_OF_FIELD.items():
+        if getattr(step, field) is not UNSET and verb not in verbs:
+            yield f"{field!r} needs {verb!r} in the same step"
+    if step.wait is not UNSET and step.wait < 0:
+        yield f"'wait' must not be negative, got {step.wait}"
+    if step.error and step.error.status not in ERROR_STATUSES:
+        yield f"the status of an error must be 400 to 599, got {step.error.status}"
+    if isinstance(step.item, UnknownItem) and ":" not in step.item.type:
+        yield f"unknown type of item {step.item.type!r}; prefix a custom type with a name: 'acme:{step.item.type}'"
 
 
 # ---- answering

@@ -148,7 +148,7 @@ class Cassette:
             value = json.loads(content)
             file_format = value["format"]
             exchanges = [_from_json(each) for each in value["exchanges"]] if file_format == FORMAT else []
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise UsageError(f"{os.fspath(path)!r} is not a cassette: record one with record(path)") from error
         if file_format != FORMAT:
             raise UsageError(
@@ -162,7 +162,8 @@ class Cassette:
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = target.with_name(f"{target.name}.{os.getpid()}.tmp")
         value = {"format": FORMAT, "exchanges": [_to_json(each) for each in self.exchanges]}
-        with open(scratch, "w", encoding="utf-8", opener=_private) as file:
+        # Half of a surrogate pair, which JSON may have and UTF-8 may not, is written as its escape.
+        with open(scratch, "w", encoding="utf-8", errors="backslashreplace", opener=_private) as file:
             file.write(_readable(value) + "\n")
         scratch.replace(target)
 
@@ -361,6 +362,7 @@ def _to_json(exchange: RecordedExchange) -> dict[str, Any]:
 
 def _from_json(value: Any) -> RecordedExchange:
     request, reply = value["request"], value["reply"]
+    _ENDINGS[reply["end"]]  # raises for another
     parts = [_bytes(part) for part in reply["body"]]
     cuts: list[tuple[float, int]] = [(at, length) for at, length in reply["pieces"]]
     pieces: list[tuple[float, bytes]] = []
@@ -379,10 +381,10 @@ def _from_json(value: Any) -> RecordedExchange:
         path=request["path"],
         query=request["query"],
         message=request.get("message", False),
-        request_headers=request["headers"],
+        request_headers=dict(request["headers"]),
         request_body=_bytes(request["body"]),
-        status=reply["status"],
-        headers=reply["headers"],
+        status=int(reply["status"]),
+        headers=dict(reply["headers"]),
         head_after=reply["head_after"],
         pieces=pieces,
         end=reply["end"],

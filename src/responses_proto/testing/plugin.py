@@ -98,11 +98,11 @@ def responses_dialect() -> str | None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Multiply tests by their markers."""
-    for marker in metafunc.definition.iter_markers("responses_faults"):
+    """Multiply tests by their markers. That of a test takes the place of its class's or module's."""
+    if marker := metafunc.definition.get_closest_marker("responses_faults"):
         faults = _faults(*marker.args, **marker.kwargs)
         _multiply(metafunc, "responses_fault", faults, [fault.name for fault in faults])
-    for marker in metafunc.definition.iter_markers("responses_dialects"):
+    if marker := metafunc.definition.get_closest_marker("responses_dialects"):
         from .fake.dialects import DIALECTS, find_dialect  # noqa: PLC0415 - only loaded for tests with the marker
 
         names = list(marker.args or DIALECTS)
@@ -181,10 +181,8 @@ def responses_cassette(request: pytest.FixtureRequest) -> Generator[FakeServer]:
 
 def _cassette_of(request: pytest.FixtureRequest) -> tuple[Path, str | None, Any]:
     """Return the path of a test's cassette, the base URL to record from, and what must match."""
-    marker: pytest.Mark | None = request.node.get_closest_marker(_CASSETTE)
-    path, base_url, match = (
-        _marker_arguments(*marker.args, **marker.kwargs) if marker is not None else (None, None, None)
-    )
+    marker: pytest.Mark = request.node.get_closest_marker(_CASSETTE) or pytest.mark.responses_cassette.mark
+    path, base_url, match = _marker_arguments(*marker.args, **marker.kwargs)
     name = re.sub(r"[^\w.-]+", "_", str(request.node.name))
     return request.path.parent / (path or Path("cassettes", request.path.stem, f"{name}.json")), base_url, match
 

@@ -65,11 +65,12 @@ class Recorder:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.cassette.exchanges = [each.redacted() for each in self._open]
-        self.cassette.save(self._path)
-        if self._owned:
-            with anyio.CancelScope(shield=True):
-                await self._inner.aclose()
+        try:
+            self.cassette.exchanges = [each.redacted() for each in self._open]
+            self.cassette.save(self._path)
+        finally:
+            if self._owned:
+                await shut(self._inner)
 
     async def send(self, request: WireRequest) -> WireReply:
         """Send a request and record it. Of a WebSocket, its messages are recorded."""

@@ -122,6 +122,20 @@ def test_answers_that_were_not_given_are_named(backend: str) -> None:
     run(backend, test)
 
 
+@both_loops
+def test_a_request_without_an_answer_is_shown_with_what_there_are_answers_for(backend: str) -> None:
+    async def test() -> None:
+        script = Script().when("Rain.", contains="weather", model="m").on("GET", "/responses/resp_1", WHOLE)
+        with pytest.raises(AssertionError) as failed:
+            async with FakeServer(script) as server:
+                await say(server, input="the time")
+        (note,) = [note for note in failed.value.__notes__ if "script failed" in note]
+        for words in ("POST /v1/responses", "the time", "contains='weather'", "'model': 'm'", "GET /responses/resp_1"):
+            assert words in note
+
+    run(backend, test)
+
+
 def an_object(_: object) -> object:
     return object()
 

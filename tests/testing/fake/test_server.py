@@ -235,6 +235,9 @@ def test_an_exception_of_the_block_is_not_wrapped(backend: str) -> None:
         with pytest.raises(NotFoundError):
             async with FakeServer(Answer.error(404)) as server, client(server) as c:
                 await say(c)
+        with pytest.raises(pytest.skip.Exception):
+            async with FakeServer():
+                pytest.skip("which is no Exception")
 
     run(backend, test)
 

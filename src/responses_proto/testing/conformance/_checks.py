@@ -9,7 +9,7 @@ import anyio
 import attrs
 
 from ...codec import default_converter
-from ...exceptions import DecodeError
+from ...exceptions import DecodeError, LimitExceeded
 from ...models.conversations import Conversation, ConversationItemList, DeletedConversation
 from ...models.items import FunctionCallOutput, Message, Reasoning
 from ...models.response import (
@@ -132,15 +132,20 @@ async def _image_input(probe: Probe) -> None:
     await probe.create_completed(input=[{"type": "message", "role": "user", "content": [text, image]}])
 
 
+def _object_in(text: str | bytes) -> JSONDict | None:
+    """Return the JSON object that a text is; ``None`` if it is none."""
+    try:
+        value: Any = default_converter().json.loads(text)
+    except (DecodeError, LimitExceeded):
+        return None
+    return cast("JSONDict", value) if isinstance(value, dict) else None
+
+
 async def _structured_output(probe: Probe) -> None:
     form = {"type": "json_schema", "name": "city", "schema": _SCHEMA, "strict": True}
     reply = await probe.create(input="Describe Paris.", text={"format": form})
     text = probe.completed(reply.skip_unless_offered(400)).output_text
-    try:
-        value = default_converter().json.loads(text)
-    except DecodeError:
-        value = None
-    members = cast("JSONDict", value) if isinstance(value, dict) else {}
+    members = _object_in(text) or {}
     if (
         set(members) != set(_SCHEMA["required"])
         or not isinstance(members["city"], str)
@@ -152,11 +157,7 @@ async def _structured_output(probe: Probe) -> None:
 async def _json_object(probe: Probe) -> None:
     reply = await probe.create(input="Describe Paris as a JSON object.", text={"format": {"type": "json_object"}})
     text = probe.completed(reply.skip_unless_offered(400)).output_text
-    try:
-        value = default_converter().json.loads(text)
-    except DecodeError:
-        value = None
-    if not isinstance(value, dict):
+    if _object_in(text) is None:
         raise CheckFailed(f"the text is not a JSON object: {text[:100]!r}")
 
 
@@ -189,11 +190,7 @@ def _weather_call(response: Response) -> FunctionCall:
         raise CheckFailed("expected a function call, got none")
     if call.name != _WEATHER.name:
         raise CheckFailed(f"expected a call of {_WEATHER.name!r}, got {call.name!r}, which was not offered")
-    try:
-        arguments = default_converter().json.loads(call.arguments)
-    except DecodeError:
-        arguments = None
-    members = cast("JSONDict", arguments) if isinstance(arguments, dict) else {}
+    members = _object_in(call.arguments) or {}
     if not isinstance(members.get("city"), str) or type(members.get("days")) is not int:
         raise CheckFailed(f"the arguments do not fit the schema of the function: {call.arguments!r}")
     return call
@@ -393,11 +390,7 @@ def _numbered(body: bytes) -> dict[int, str]:
     """Return the types of the events in a stream by their sequence numbers. What has no number is left out."""
     numbered: dict[int, str] = {}
     for frame in SSEDecoder().receive(body):
-        try:
-            event: Any = default_converter().json.loads(frame.data)
-        except DecodeError:
-            continue
-        members = cast("JSONDict", event) if isinstance(event, dict) else {}
+        members = _object_in(frame.data) or {}
         number: Any = members.get("sequence_number")
         if isinstance(number, int):
             numbered[number] = str(members.get("type"))

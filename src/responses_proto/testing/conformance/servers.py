@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 import anyio
 import attrs
 
-from ...client._address import normalize_base_url, resolve_endpoint
+from ...client._address import check_headers, normalize_base_url, resolve_endpoint
 from ...client.transport._exchange import shut
 from ...client.transport.http import HTTPTransport
 from ...exceptions import ConnectError, ResponsesProtoError, TransportError, UsageError
@@ -128,7 +128,7 @@ async def check_server(
     A check of an endpoint that the server does not offer (404, 405, 501) is skipped, which is not a finding. If the server cannot be
     reached or does not answer, refuses the key, or answers the simplest request as no Responses API does, that is the only finding:
     ``unreachable``, ``unauthorized`` or ``unavailable``. WebSockets of a URL need the extra ``ws``. Raises ``UsageError`` for an unknown
-    rule or profile, a rule that does not apply to servers, an invalid base URL, and an application that does not start within the
+    rule or profile, a rule that does not apply to servers, an invalid base URL or key, and an application that does not start within the
     deadline.
     """
     ignored = check_rules(ignore)
@@ -137,7 +137,7 @@ async def check_server(
     for rule in sorted(check_rules(only or ()) - CHECKS.keys()):
         raise UsageError(f"{rule!r} is not a rule of servers, expected one of {', '.join(CHECKS)}")
     provider, url, api_key = resolve_endpoint(server if isinstance(server, str) else _IN_MEMORY, key, None, {})
-    headers = {provider.key_header: f"{provider.key_prefix}{api_key}"} if api_key else {}
+    headers = check_headers({provider.key_header: f"{provider.key_prefix}{api_key}"} if api_key else {})
     url = normalize_base_url(url, provider)
 
     async def run_checks(client: HTTPClient | Transport | None) -> ServerReport:

@@ -35,7 +35,7 @@ __all__ = ["Answer"]
 _SSE: Final = "text/event-stream"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, repr=False)
 class Answer:
     """One answer to one request. Create it by the class methods. It is immutable, so it can be sent any number of times.
 
@@ -55,6 +55,11 @@ class Answer:
     """The pieces of a body that is not made of events, and what happens between them."""
     faults: tuple[Fault, ...] = ()
     """What goes wrong with the answer."""
+
+    def __repr__(self) -> str:
+        body = b"".join(step for step in self.steps if isinstance(step, bytes)).decode("utf-8", "replace")
+        told = f"{body!r:.60}" if self.wire_events is None else f"{len(self.wire_events)} events"
+        return f"<Answer {self.status}, {told}>"
 
     @classmethod
     def text(cls, text: str, *, model: str = "fake") -> Self:

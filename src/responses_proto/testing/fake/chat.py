@@ -10,13 +10,13 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ...exceptions import UsageError
 from .answers import Answer
 from .chat_dialects import CHAT_DIALECTS, ChatDialect, ChatTurn, completed, write_chunks, write_completion
 from .faults import Fault
+from .script import called
 from .server import FakeServer
 
 if TYPE_CHECKING:
@@ -70,10 +70,7 @@ class FakeChat(FakeServer):
         if request.method != "POST" or not request.path.endswith("/chat/completions"):
             return Answer.error(404, f"There is no {request.method} {request.path}.", type="invalid_request_error")
         script = self.turns[0] if len(self.turns) == 1 else self.turns.pop(0)
-        found: Any = script
-        if callable(script):
-            returned = script(exchange)
-            found = await returned if inspect.isawaitable(returned) else returned
+        found = await called(script, exchange)
         return found if found is None or isinstance(found, Answer) else self._answer(completed(found), request)
 
     def _answer(self, turn: ChatTurn, request: Request) -> Answer:

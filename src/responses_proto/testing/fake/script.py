@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self, TypeAlias, cast
 
 import attrs
 
@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from .exchange import Request, ServerExchange
 
-__all__ = ["RequestCondition", "Script", "ScriptStep", "Scriptable", "perform"]
+__all__ = ["RequestCondition", "Script", "ScriptStep", "Scriptable", "called", "perform"]
+
+_SHOWN: Final = 500  # characters of a body
 
 Plain: TypeAlias = str | Response | Answer
 Scriptable: TypeAlias = "Plain | Callable[[ServerExchange], Plain | Awaitable[Plain | None] | None]"
@@ -164,15 +166,21 @@ class Script:
             if step is None:
                 raise UsageError(f"the script has no answer to {target}: all {len(self._steps)} were given")
             if not step.condition.fits(request):
-                body = request.body.decode("utf-8", "replace")
-                raise UsageError(f"the next request must be: {step.condition}; got {target} {body:.500}")
+                raise UsageError(f"the next request must be: {step.condition}; got {target} {_shown(request)}")
             return step
         fitting = [step for step in self._steps if step.condition.fits(request)]
         special = [step for step in fitting if step.condition != _Condition()]
         found = [step for step in fitting if step.condition == (special or fitting)[0].condition]
         if not found:
-            raise UsageError(f"the script has no answer to {target}")
+            conditions = dict.fromkeys(f"\n- {step.condition}" for step in self._steps)
+            raise UsageError(
+                f"the script has no answer to {target} {_shown(request)}; it has answers for:{''.join(conditions) or ' nothing'}"
+            )
         return next((step for step in found if not step.used), found[-1])
+
+
+def _shown(request: Request) -> str:
+    return request.body.decode("utf-8", "replace")[:_SHOWN]
 
 
 def _json_of(request: Request) -> Any:
@@ -208,18 +216,20 @@ def _texts(value: Any) -> list[str]:
     return texts
 
 
+async def called(script: object, exchange: ServerExchange) -> object:
+    """Return what a function, ``async`` or not, returns for an exchange; anything else as it is."""
+    found: object = script(exchange) if callable(script) else script
+    return await found if inspect.isawaitable(found) else found
+
+
 async def perform(script: Scriptable | Script, exchange: ServerExchange) -> None:
     """Answer one request with one of the things that can answer it. Raises ``UsageError`` for anything else."""
     if isinstance(script, Script):
         await script(exchange)
         return
-    answer: object = script
-    if callable(script):
-        answer = script(exchange)
-        if inspect.isawaitable(answer):
-            answer = await answer
-        if answer is None:
-            return
+    answer = await called(script, exchange)
+    if answer is None and callable(script):
+        return
     if isinstance(answer, str):
         answer = Answer.text(answer)
     elif isinstance(answer, Response):

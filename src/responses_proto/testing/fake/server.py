@@ -143,8 +143,8 @@ class FakeServer:
             return None
         tasks.cancel_scope.cancel()
         try:
-            if isinstance(exc, Exception):
-                # Not passed to the task group, which would wrap it in an exception group.
+            if exc is not None and not isinstance(exc, anyio.get_cancelled_exc_class()):
+                # Not passed to the task group, which would wrap it in an exception group: also `pytest.skip` and Ctrl-C.
                 await tasks.__aexit__(None, None, None)
                 for error in self.errors:
                     exc.add_note(f"the fake server's script failed: {type(error).__name__}: {error}")

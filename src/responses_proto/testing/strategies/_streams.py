@@ -266,6 +266,8 @@ class _StreamBuilder:
             item["status"] = drawer.one_of([status for status in _FINAL_STATUSES if status in known])
         if kind == "message":
             item["role"] = "assistant"
+        if kind == "image_generation_call" and drawer.often():
+            item["result"] = drawer.text()  # without one, it has no partial images
         for container in _containers(kind):
             item.pop(container, None)  # may have parts of types that do not belong there
             if (kind, container) in _REQUIRED_CONTAINERS or drawer.often():
