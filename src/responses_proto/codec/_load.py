@@ -391,7 +391,10 @@ def _optional_fields(spec: ModelSpec, local: dict[str, str], type_tests: dict[st
             "            known += 1",
         ]
         if field.name in type_tests:
-            lines += [f"            if not {type_tests[field.name]}:", "                return load_slowly(data, findings)"]
+            lines += [
+                f"            if not {type_tests[field.name]}:",
+                "                return load_slowly(data, findings)",
+            ]
     return lines
 
 
