@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import pytest
 
+from responses_proto import Timeouts
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Sequence
 
@@ -20,6 +22,9 @@ _SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 PATIENCE: Final = 60.0
 """Seconds to wait for something that must happen. Only a test that hangs reaches it, however loaded the machine is."""
+
+UNHURRIED: Final = Timeouts(connect=None)
+"""For a client that begins a thousand streams at once: on a busy machine, that takes its event loop longer than a connection may take."""
 
 NO_SHARED = "../shared, with the facts and recordings, does not exist"
 """The reason for which a test is skipped."""

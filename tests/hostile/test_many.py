@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 from tests.hostile.engines import connect, run_on
-from tests.support import PATIENCE, needs_files, open_files, run
+from tests.support import PATIENCE, UNHURRIED, needs_files, open_files, run
 
 from responses_proto import ResponsesClient, RetryPolicy, Timeouts
 from responses_proto.exceptions import DeadlineExceeded
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 STREAMS = 1_000
 TEXT = "One two three four five six seven eight nine ten."
-UNHURRIED = Timeouts(connect=None)
-"""On a busy machine, one turn of an event loop that begins a thousand streams can take longer than a connection may."""
 
 
 @contextlib.contextmanager
