@@ -373,12 +373,12 @@ def _required_fields(spec: ModelSpec, local: dict[str, str], type_tests: dict[st
 
 
 def _optional_fields(spec: ModelSpec, local: dict[str, str], type_tests: dict[str, str]) -> list[str]:
-    """Return the lines that read the fields that may be absent."""
-    optional = [field for field in spec.fields if not field.required]
+    """Return the lines that read the scalar fields that may be absent."""
+    optional = [field for field in spec.fields if not field.required and field.name in type_tests]
     if not optional:
         return []
     lines = [
-        f"    if len(data) == {len(spec.fields) - len(optional) + len(spec.constants)}:",
+        f"    if len(data) == {sum(field.required for field in spec.fields) + len(spec.constants)}:",
         "        " + " = ".join(local[field.name] for field in optional) + " = UNSET",
         "    else:",
     ]
@@ -389,32 +389,30 @@ def _optional_fields(spec: ModelSpec, local: dict[str, str], type_tests: dict[st
             f"        if {field.wire!r} in data:",
             f"            {v} = data[{field.wire!r}]",
             "            known += 1",
+            f"            if not {type_tests[field.name]}:",
+            "                return load_slowly(data, findings)",
         ]
-        if field.name in type_tests:
-            lines += [
-                f"            if not {type_tests[field.name]}:",
-                "                return load_slowly(data, findings)",
-            ]
     return lines
 
 
 def _nested_field(field: FieldSpec, v: str) -> list[str]:
-    """Return the lines that load a field with a loader of its own. ``v`` is the variable with its raw value."""
+    """Return the lines that load a field with a loader of its own. ``v`` is the variable for its raw value."""
     lines: list[str] = []
-    keyword, indent = "if", "    "
+    indent = "    "
     if not field.required:
-        lines += [f"    if {v} is UNSET:", f"        instance.{field.name} = UNSET"]
-        keyword = "elif"
+        lines += [f"    if {field.wire!r} not in data:", f"        instance.{field.name} = UNSET", "    else:"]
+        lines += ["        known += 1", f"        {v} = data[{field.wire!r}]"]
+        indent += "    "
+    simple: dict[str, str] = {}
     if field.shape.null:
-        lines += [f"    {keyword} {v} is None:", f"        instance.{field.name} = None"]
-        keyword = "elif"
+        simple[f"{v} is None"] = "None"
     if field.shape.items is not None:
-        # Most lists in events are empty.
-        lines += [f"    {keyword} type({v}) is list and not {v}:", f"        instance.{field.name} = []"]
-        keyword = "elif"
-    if keyword == "elif":
-        lines += ["    else:"]
-        indent = "        "
+        simple[f"type({v}) is list and not {v}"] = "[]"  # as most lists in events are
+    for number, (test, value) in enumerate(simple.items()):
+        lines += [f"{indent}{'elif' if number else 'if'} {test}:", f"{indent}    instance.{field.name} = {value}"]
+    if simple:
+        lines += [f"{indent}else:"]
+        indent += "    "
     return [
         *lines,
         f"{indent}before = len(findings)",

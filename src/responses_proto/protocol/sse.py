@@ -70,17 +70,13 @@ class SSEDecoder:
         self._rest = bytearray()  # an unfinished block; grows at a constant cost per byte, however small the chunks are
         self._started = False
         self._after_cr = False
+        self._between_blocks = False  # whether the last bytes ended with a block, so that the next ones begin another
         self.last_id: bytes = b""
         """The last ``id:``; empty if there was none."""
         self.retry: int | None = None
         """The last ``retry:``, in milliseconds; ``None`` if there was none."""
         self.comments: int = 0
         """The number of comment lines."""
-
-    @property
-    def between_blocks(self) -> bool:
-        """Whether all that was received so far, which is not nothing, was complete blocks."""
-        return self._started and not self._rest and not self._after_cr
 
     def receive(self, data: bytes) -> list[Frame]:
         """Receive the next bytes, and return the frames that are now complete.
@@ -92,15 +88,17 @@ class SSEDecoder:
     def blocks(self, data: bytes) -> list[bytes]:
         """Receive the next bytes, and return the blocks that are now complete, with LF between lines. Pass them to :meth:`parse`.
 
-        Raises ``LimitExceeded`` if an unfinished block is too long.
-        """
-        return self.complete_blocks(data).split(b"\n\n")[:-1]
-
-    def complete_blocks(self, data: bytes) -> bytes:
-        """Receive the next bytes, and return all blocks that are now complete, joined: LF between lines, LF LF after each block.
-
         Raises ``LimitExceeded`` if an unfinished block is too long. Blocks that are returned are not checked; :meth:`parse` does that.
         """
+        if self._between_blocks and b"\r" not in data:
+            blocks = data.split(b"\n\n")
+            if not blocks.pop():  # the last one is complete, too
+                return blocks
+        return self._complete(data).split(b"\n\n")[:-1]
+
+    def _complete(self, data: bytes) -> bytes:
+        """Receive the next bytes, and return all blocks that are now complete: LF between lines, LF LF after each block."""
+        self._between_blocks = False
         if not self._started:
             data = self._skip_bom(data)
         if not data:
@@ -127,6 +125,7 @@ class SSEDecoder:
         if end < len(data):
             rest += data[end:]  # which is checked later: the complete blocks go first
             return data[:end]
+        self._between_blocks = not self._after_cr
         return data
 
     def parse(self, block: bytes) -> Frame | None:

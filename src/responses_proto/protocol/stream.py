@@ -18,7 +18,7 @@ Input passes through four stages, each of which handles what the one before it g
 
 1. The first bytes decide what the input is. JSON or HTML is kept as a *body*; anything else is read as an event stream.
 2. ``SSEDecoder`` cuts an event stream into blocks of lines. Nearly every block is an ``event:`` line and a ``data:`` line, or the
-   latter alone; ``_take`` reads those without looking at lines one by one. Any other block goes through ``SSEDecoder.parse``.
+   latter alone, and is recognized by its beginning (``_HEADS``). Any other block goes through ``SSEDecoder.parse``.
 3. The data of a block is decoded from JSON, and the JSON into an event class. Whatever does not fit is an anomaly.
 4. ``Accumulator.push`` folds the event into the snapshot and resolves its position.
 
@@ -101,7 +101,6 @@ _HEADS: Final[Mapping[bytes, str]] = {
     **{f"event: {name}\ndata: ".encode(): name for name in EVENT_TYPES},
 }
 """What nearly all frames begin with, up to their JSON object: an ``event:`` line and a ``data:`` line, or the latter alone -> the name."""
-_LONGEST_HEAD: Final = max(map(len, _HEADS)) + 1
 
 
 @attrs.frozen(kw_only=True)
@@ -362,23 +361,15 @@ class ResponseStream:
                 return
         if self._start is not None:
             self._keep_start(data)
-        if not (self._sse.between_blocks and data.endswith(b"\n\n") and b"\r" not in data):
-            data = self._sse.complete_blocks(data)
-        position, size = 0, len(data)
-        while position < size:
-            start = data.find(b"{", position, position + _LONGEST_HEAD)
-            name = _HEADS.get(data[position:start]) if start > position else None
+        for block in self._sse.blocks(data):
+            head = block.partition(b"{")[0]
+            name = _HEADS.get(head)
             if name is not None:
-                end = data.find(b"\n", start)
-                if data.startswith(b"\n\n", end) and self._take(name, data[start:end], end - position):
-                    position = end + 2
+                text = block[len(head) :]
+                if b"\n" not in text and self._take(name, text, len(block)):
                     continue
-            end = data.find(b"\n\n", position)
-            if end < 0:
-                break  # an odd line end that a blank line left over
-            if end > position:  # not one blank line after another
-                self._take_block(data[position:end])
-            position = end + 2
+            if block:  # not one blank line after another
+                self._take_block(block)
 
     def _without_body(self, data: bytes) -> bytes:
         """Return the first bytes of an event stream; empty if there are none yet, or if they belong to another body, which is kept."""
