@@ -190,6 +190,24 @@ def test_a_session_whose_task_is_cancelled_while_streams_run_elsewhere(backend: 
     run(backend, test)
 
 
+@both_loops
+def test_streams_that_are_cancelled_together_are_cancelled_and_have_not_failed(backend: str) -> None:
+    async def test() -> None:
+        async with FakeServer(make_script()) as server, session_with(server) as session:
+            left, other = (session.stream(model="m", input="endless", stream_id=name) for name in "ab")
+            await left.__aenter__()
+            await other.__aenter__()
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await left.aclose()  # which closes the connection of both
+                async for _ in other:
+                    pass
+            assert scope.cancelled_caught
+            await other.aclose()
+
+    run(backend, test)
+
+
 @needs_files
 @both_loops
 def test_a_session_that_is_left_while_a_stream_waits_elsewhere(backend: str) -> None:

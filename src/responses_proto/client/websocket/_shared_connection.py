@@ -13,6 +13,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import anyio.lowlevel
 
 from ...exceptions import ResponsesProtoError, TransportError
 from ...protocol.headers import REQUEST_ID_HEADERS
@@ -181,8 +182,8 @@ class TurnReply:
                 self._connection.protocol.settle(self.turn)
         rejection = self.turn.rejection
         if rejection is None:
-            if self.turn.failure is not None and not self.turn.messages:
-                raise self.turn.failure
+            if not self.turn.messages:
+                await self._check_failure()
             return
         self._rejection = self._connection.protocol.messages_received(self.turn)[0]
         request_ids = {name: value for name, value in self._connection.headers.items() if name in REQUEST_ID_HEADERS}
@@ -199,13 +200,19 @@ class TurnReply:
             if messages:
                 self._connection.read_on()
                 return b"".join(map(encode_frame, messages))
-            if self.turn.failure is not None:
-                raise self.turn.failure
+            await self._check_failure()
             if self.turn.ended:
                 return b""
             if not waited:
                 await self._connection.wait(self.turn)
         return _SIGN_OF_LIFE
+
+    async def _check_failure(self) -> None:
+        """Raise the failure of the turn, if there is one."""
+        if self.turn.failure is not None:
+            # If this task is cancelled together with the one whose leaving closed the connection, it is cancelled, and has not failed.
+            await anyio.lowlevel.checkpoint_if_cancelled()
+            raise self.turn.failure
 
     async def aclose(self) -> None:
         """Leave the turn. If more of it would come, close the connection, because no message stops a turn."""
