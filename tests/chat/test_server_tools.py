@@ -550,33 +550,21 @@ async def cancelled_inside(code: str) -> str:
     return code
 
 
-def test_an_executor_whose_own_task_is_cancelled_fails_one_call() -> None:
+@pytest.mark.parametrize(
+    ("backend", "executor", "code"),
+    [("asyncio", interpret, "1/0"), ("trio", interpret, "1/0"), ("asyncio", cancelled_inside, "1")],
+)
+def test_an_executor_that_fails_fails_one_call(backend: str, executor: Any, code: str) -> None:
     async def test() -> None:
         async with (
-            FakeChat(calls(("cancelled_inside", '{"code": "1"}')), "A pity.", listen=False) as provider,
-            bridge_client(provider, tools={"code_interpreter": cancelled_inside}) as client,
+            FakeChat(calls((executor.name, json.dumps({"code": code}))), "A pity.", listen=False) as provider,
+            bridge_client(provider, tools={"code_interpreter": executor}) as client,
         ):
             tools: list[Any] = [{"type": "code_interpreter", "container": {"type": "auto"}}]
             response = await client.create(model="m", input="x", tools=tools)
         call, _ = response.output
         assert isinstance(call, CodeInterpreterCall)
-        assert (call.status, response.output_text) == ("failed", "A pity.")
-
-    run("asyncio", test)
-
-
-@both_loops
-def test_an_executor_that_raises_fails_one_call(backend: str) -> None:
-    async def test() -> None:
-        async with (
-            FakeChat(calls(("interpret", '{"code": "1/0"}')), "A pity.", listen=False) as provider,
-            bridge_client(provider, tools={"code_interpreter": interpret}) as client,
-        ):
-            tools: list[Any] = [{"type": "code_interpreter", "container": {"type": "auto"}}]
-            response = await client.create(model="m", input="x", tools=tools)
-        call, _ = response.output
-        assert isinstance(call, CodeInterpreterCall)
-        assert (call.status, call.code) == ("failed", "1/0")
+        assert (call.status, call.code, response.output_text) == ("failed", code, "A pity.")
         assert "secret detail" not in json.dumps(dump(response))
         assert "secret detail" not in json.dumps(said(provider))
 

@@ -250,6 +250,11 @@ def test_a_chain_of_responses(backend: str, kind: str, tmp_path: Path) -> None:
         await store.save(attrs.evolve(link("whole", "resp_1"), history=[message("before")]))
         (whole,) = await store.chain("whole")
         assert whole.history == [message("before")]
+        # An upstream can repeat an id. A chain that comes back to itself ends.
+        await store.save(link("resp_1", "resp_3"))
+        assert [one.id for one in await store.chain("resp_3")] == ["resp_3", "resp_2", "resp_1"]
+        await store.save(link("resp_1", "resp_1"))
+        assert [one.id for one in await store.chain("resp_1")] == ["resp_1"]
 
     used(backend, kind, tmp_path, use)
 
@@ -301,7 +306,9 @@ def test_odd_ids_are_as_good_as_others(backend: str, kind: str, odd: str, tmp_pa
         await store.add_events(name, [WireEvent(1, odd, b"{}")])
         assert await store.find(name) == stored(name)
         assert [event.sequence_number for event in await store.events(name)] == [0, 1]
-        assert [link.id for link in await store.chain(name)] == [name]
+        following = attrs.evolve(stored("resp_3").response, previous_response_id=name)
+        await store.save(attrs.evolve(stored("resp_3"), response=following))
+        assert [link.id for link in await store.chain("resp_3")] == ["resp_3", name]
         await store.save_conversation(Conversation(id=odd, created_at=1, metadata={}))
         assert await store.add_items(odd, [message("m")])
         assert await store.items(odd) == [message("m")]

@@ -125,8 +125,8 @@ class Store(Protocol):
     async def chain(self, response_id: str) -> list[HistoryLink]:
         """Return a response and those that it follows, newest first.
 
-        The chain ends with the first whose :attr:`HistoryLink.ends_chain` is true. It is shorter if a response is missing; ``[]`` if
-        the first one is.
+        The chain ends with the first whose :attr:`HistoryLink.ends_chain` is true. It is shorter if a response is missing, or would
+        be in it twice; ``[]`` if the first one is missing.
         """
         ...
 
@@ -349,7 +349,7 @@ def decode_link(record: bytes | str) -> HistoryLink:
     )
 
 
-def chain_of(response_id: str, record_of: Callable[[str], bytes | None]) -> list[HistoryLink]:
+def chain_of(response_id: str, record_of: Callable[[str], bytes | str | None]) -> list[HistoryLink]:
     """Return a response and those before it; see :meth:`Store.chain`. ``record_of`` returns what :func:`encode_stored` made of one."""
     links: dict[str, HistoryLink] = {}
     following: str | None = response_id

@@ -39,6 +39,7 @@ from ._base import (
     Signal,
     StoredResponse,
     WireEvent,
+    chain_of,
     decode_link,
     decode_stored,
     encode_stored,
@@ -102,25 +103,6 @@ _MIGRATIONS: Final = {
     2: _SHARING,
 }
 """Version of a file -> the statements that bring it to the next version."""
-
-# `previous` is null where the chain ends; see `HistoryLink.ends_chain`. The depth is bounded, whatever the file says.
-_CHAIN: Final = """
-    WITH RECURSIVE
-    links (id, record, previous) AS (
-        SELECT id, record, CASE
-            WHEN json_type(record, '$.history') = 'array' THEN NULL
-            WHEN json_extract(record, '$.response.conversation') IS NOT NULL THEN NULL
-            ELSE nullif(json_extract(record, '$.response.previous_response_id'), '')
-        END FROM responses
-    ),
-    chain (record, previous, depth) AS (
-        SELECT record, previous, 0 FROM links WHERE id = ?
-        UNION ALL
-        SELECT links.record, links.previous, depth + 1 FROM chain JOIN links ON links.id = chain.previous
-        WHERE depth < 100000
-    )
-    SELECT record FROM chain ORDER BY depth
-"""
 
 
 class SQLiteStore:
@@ -208,9 +190,19 @@ class SQLiteStore:
 
     async def chain(self, response_id: str) -> list[HistoryLink]:
         """Return a response and those before it; see :meth:`Store.chain`."""
-        return await self._read(
-            lambda connection: [decode_link(record) for (record,) in connection.execute(_CHAIN, (_text(response_id),))]
-        )
+
+        def record_of(connection: sqlite3.Connection, id_: str) -> str | None:
+            row = connection.execute("SELECT record FROM responses WHERE id = ?", (_text(id_),)).fetchone()
+            return row[0] if row else None
+
+        def read(connection: sqlite3.Connection) -> list[HistoryLink]:
+            connection.execute("BEGIN")  # so that all are read from one state of the file
+            try:
+                return chain_of(response_id, lambda id_: record_of(connection, id_))
+            finally:
+                connection.execute("COMMIT")
+
+        return await self._read(read)
 
     async def delete(self, response_id: str) -> bool:
         """Delete a response; see :meth:`Store.delete`."""
