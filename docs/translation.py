@@ -41,7 +41,7 @@ def lines() -> Iterator[str]:
     yield ""
     yield "### Profiles"
     yield ""
-    yield "| profile | developer | system | parts beside text | reasoning goes back as | `tool_choice` beside `auto` | formats | other parameters |"
+    yield "| profile | developer | system | parts besides text | reasoning goes back as | `tool_choice` beside `auto` | formats | other parameters |"
     yield "|---|---|---|---|---|---|---|---|"
     yield from map(profile_row, PROFILES.values())
     yield ""

@@ -181,7 +181,7 @@ _RULES: Final = (
 )
 # fmt: on
 
-# What a careful client copes with by itself, or what only one of the specifications asks for.
+# Violations that a careful client copes with by itself, and rules of only one of the specifications.
 _WARNINGS: Final = frozenset(
     {
         "unfinished-frame",

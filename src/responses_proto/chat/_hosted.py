@@ -53,7 +53,7 @@ _ITEMS: Final[Mapping[str, _Open]] = {
 def stand_ins(executors: Mapping[str, ToolExecutor | None]) -> dict[str, FunctionTool | None]:
     """Return the function that stands for each hosted tool, as its executor defines it; ``None`` for a tool that is left out.
 
-    What is said of ``web_search`` holds for its other versions, too, unless they are named. Raises ``UsageError`` for a type that cannot
+    The entry of ``web_search`` also applies to its other versions, unless they have their own. Raises ``UsageError`` for a type that cannot
     be run by an executor, for one that the bridge translates and so cannot leave out, and for an executor that does not define exactly
     one function.
     """

@@ -1,10 +1,10 @@
 """Which hosts a bridge may reach for a request: the operator's list of names and addresses, as data.
 
-A request names the address of an MCP server, so whoever may send requests could make the bridge call anything that it can
+A request names the address of an MCP server, so anyone who may send requests could make the bridge call anything that it can
 reach. Two checks prevent that, both from one list:
 
 * **The name.** The host of a URL must be on the list. So must that of a redirect, because the check is made for each HTTP request.
-* **The address.** What the name resolves to is checked, and then that very address is connected to, so that a second resolution
+* **The address.** The address to which the name resolves is checked, and then used for the connection, so that a second resolution
   cannot change it. Addresses that are not public (loopback, private, link-local, …, also inside IPv6 forms of IPv4) must be on the
   list themselves, by address or network.
 

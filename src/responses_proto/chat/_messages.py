@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 _Wire: TypeAlias = dict[str, Any]
 
 DETAILS_PREFIX: Final = "chat-reasoning-details:"
-"""What an ``encrypted_content`` begins with that holds a provider's ``reasoning_details``, as JSON."""
+"""The beginning of an ``encrypted_content`` that holds a provider's ``reasoning_details``, as JSON."""
 _MISTRAL_ID: Final = 9  # characters of a call id
 
 
@@ -461,7 +461,7 @@ def _error_text(error: Any) -> str:
 
 
 def _extra_content(item: Item) -> _Wire:
-    # What a provider adds to a call and wants back with it: Gemini's signature of the thoughts that led to it.
+    # A provider's addition to a call, which it wants back: Gemini's signature of the thoughts that led to it.
     extra = getattr(item, "extra", {}).get("extra_content")
     return {"extra_content": extra} if extra else {}
 

@@ -33,7 +33,7 @@ class ThinkSplitter:
         self._after_thinking = False
 
     def feed(self, text: str) -> list[Piece]:
-        """Return what the next delta adds. What may be the beginning of a tag is kept for the next one."""
+        """Return what the next delta adds. A possible beginning of a tag is kept for the next one."""
         if self._decided:
             return [("text", text)] if text else []
         pieces: list[Piece] = []

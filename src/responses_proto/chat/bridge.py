@@ -240,7 +240,7 @@ class _Answer:
     async def write(self, request: CreateResponse) -> None:
         """Write the response, to its end."""
         tools, reply = self._tools, self._reply
-        # What is wrong with the request is found before anything is written: it can become an HTTP error only until then.
+        # Faults of the request are found before anything is written: they can become an HTTP error only until then.
         if tools.has_work():
             self._bridge.body(attrs.evolve(request, tool_choice="auto"), tools.context(), self._upstream)
             await tools.list_tools()

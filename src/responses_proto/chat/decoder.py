@@ -145,7 +145,7 @@ class ChatDecoder:
         self._images: set[str] = set()
         self._last_chunk: Mapping[str, Any] = {}
         self.ended: bool = False
-        """Whether the turn is over, in any way. What the provider sends after that is ignored."""
+        """Whether the turn is over, in any way. Everything after that is ignored."""
         self.finish_reason: str | None = None
         """Why the provider ended its turn, in its own word; ``None`` if it did not say."""
         self.error: APIError | None = None

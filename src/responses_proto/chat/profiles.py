@@ -1,4 +1,4 @@
-"""What each provider of Chat Completions understands, as data.
+"""The capabilities of each provider of Chat Completions, as data.
 
 The wire of Chat Completions is one, and its edges differ: the name of the output limit, how reasoning is asked for and sent back, which
 content parts, tools and settings are accepted. A :class:`ChatProfile` states these. Deviations in a provider's *answers* have no entry
@@ -29,7 +29,7 @@ ReasoningField: TypeAlias = Literal["reasoning_content", "reasoning", "reasoning
 
 @attrs.frozen(kw_only=True)
 class ChatProfile:
-    """What one provider understands. Immutable; ``attrs.evolve`` one of :data:`PROFILES` for a server that differs.
+    """The capabilities of one provider. Immutable; ``attrs.evolve`` one of :data:`PROFILES` for a server that differs.
 
     Raises ``UsageError`` if reasoning is text between tags, but there are no tags.
     """
@@ -38,7 +38,7 @@ class ChatProfile:
     provider: Provider
     """How the provider is called: its base URL and where its API key is found."""
     hosts: tuple[str, ...] = ()
-    """Hosts that belong to the provider, beside that of its base URL, with their subdomains."""
+    """Hosts that belong to the provider, besides that of its base URL, with their subdomains."""
     developer_role: Literal["developer", "system"] = "system"
     """The role in which messages of the role ``developer``, and the instructions, are sent."""
     system_first: bool = False
@@ -47,7 +47,7 @@ class ChatProfile:
     content_lists: bool = True
     """Whether the content of a message may be a list of parts. If not, the parts, which must be texts, are joined."""
     parts: frozenset[str] = frozenset({"input_image"})
-    """The content parts beside text that are accepted, by their types in the Responses API."""
+    """The content parts besides text that are accepted, by their types in the Responses API."""
     file_urls: bool = False
     """Whether a file may be given by its URL."""
     image_detail: bool = True
@@ -69,11 +69,11 @@ class ChatProfile:
     strict_tools: bool = True
     """Whether functions may be ``strict``."""
     tool_choices: frozenset[str] = frozenset({"none", "required", "function"})
-    """The values of ``tool_choice`` that are understood beside ``auto``; ``any`` is another name of ``required``."""
+    """The values of ``tool_choice`` that are understood besides ``auto``; ``any`` is another name of ``required``."""
     allowed_tools: bool = False
     """Whether ``tool_choice`` may be a list of allowed tools. If not, the other tools are left out."""
     formats: frozenset[str] = frozenset({"json_object", "json_schema"})
-    """The types of ``response_format``. What is not in it is described in the prompt."""
+    """The types of ``response_format`` that are understood. Other formats are described in the prompt."""
     parameters: frozenset[str] = frozenset()
     """The optional parameters of Chat Completions that the provider has. Others are not sent."""
     max_tokens: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
@@ -85,7 +85,7 @@ class ChatProfile:
     stream_options: bool = True
     """Whether the usage of a stream is asked for with ``stream_options``."""
     truncation: JSONObject = attrs.field(factory=dict["str", "JSONObject"])
-    """What is added to the request for ``truncation: auto``."""
+    """The parameters that are added to the request for ``truncation: auto``."""
 
     def __attrs_post_init__(self) -> None:
         if not self.think_tags and (self.think_open or self.reasoning == "think"):

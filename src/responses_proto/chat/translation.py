@@ -1,7 +1,7 @@
 """A request of the Responses API as one of Chat Completions.
 
-:func:`to_chat` is pure: the same request, context and profile give the same body. What becomes of each parameter is a row of
-:data:`PARAMETERS`; what becomes of items, content parts and tools is in the tables ``ITEMS``, ``CONTENT`` and ``TOOLS``.
+:func:`to_chat` is pure: the same request, context and profile give the same body. Each parameter has a row in
+:data:`PARAMETERS`; items, content parts and tools have theirs in the tables ``ITEMS``, ``CONTENT`` and ``TOOLS``.
 """
 
 from __future__ import annotations

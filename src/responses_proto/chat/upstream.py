@@ -100,7 +100,7 @@ class ChatUpstream(AsyncResource):
             raise UsageError("a ChatUpstream needs a base_url, such as http://127.0.0.1:8080/v1, or a profile")
         named = find_profile(profile) if isinstance(profile, str) else profile
         self.profile: ChatProfile = named or profile_for(base_url or "")
-        """What the provider understands."""
+        """The capabilities of the provider."""
         self.forwards_key: bool = key == "forward"
         """Whether the provider gets the key of the client."""
         self.model_names: list[str] | None = None if models is None else [*models]
@@ -243,7 +243,7 @@ class ChatAnswer:
         self._attempts.finish(exc, how="ended" if exc is None else None)
 
     def note_progress(self) -> None:
-        """Report that what was read last said something, so that the time for the next event starts anew."""
+        """Report that the last chunk had content, so that the time for the next event starts again."""
         self._said_something = True
         self._opened().waited = 0.0
 

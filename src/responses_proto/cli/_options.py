@@ -109,7 +109,7 @@ class Question:
     previous: str | None = None
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields of the request, but for ``model`` and ``tools``. Raises ``UsageError`` for a file that cannot be used."""
+        """Return the fields of the request, except for ``model`` and ``tools``. Raises ``UsageError`` for a file that cannot be used."""
         content: list[Content] = [InputText(text=self.prompt)]
         for path in self.images:
             if path.startswith(("http://", "https://", "data:")):

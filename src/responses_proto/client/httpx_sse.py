@@ -9,8 +9,8 @@
     events.outcome
 
 The engine is the same as that of :class:`~responses_proto.client.ResponsesClient`, and so are the events, the snapshot and the
-outcome. What httpx-sse does to the bytes cannot be undone: it has no limits of size, makes an empty event of a comment after an
-``id:`` line (ignored here), and drops an unfinished last frame. The connection belongs to the caller. The errors of httpx, and
+outcome. The decoding is that of httpx-sse: it has no limits of size, makes an empty event of a comment after an ``id:`` line
+(ignored here), and drops an unfinished last frame. The connection belongs to the caller. The errors of httpx, and
 ``SSEError`` for a reply that is not an event stream, are raised unchanged.
 
 ``ServerSentEvent``, ``EventSource`` and ``SSEError`` are those of httpx-sse.

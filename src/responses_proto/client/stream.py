@@ -31,8 +31,8 @@ that read are ignored, and an ``error`` event in it that gives the reason of a f
 follow, so the stream waits for it up to one second.
 
 **Failing.** An error of the connection, a timeout or a limit is kept in ``_failure`` with the partial response and the cursor. It
-is raised after the events that arrived before it were consumed, and each time again. What a hook raises is raised at once, and then
-each time again. If another task closes the stream, or its client, the task that reads learns that, and not what the closed connection did.
+is raised after the events that arrived before it were consumed, and each time again. An exception of a hook is raised at once, and
+then each time again. If another task closes the stream, or its client, the task that reads learns that, and not what the closed connection did.
 
 **Leaving.** ``_close`` releases the connection, cancels the response if the caller asked for that, and reports the end of the call
 to the hooks, once. If the response has ended, leaving the block drains the body first. Events that were received but not read are kept
@@ -141,11 +141,11 @@ class _State(enum.Enum):
 
 
 class Interrupted(NamedTuple):
-    """What a stream that was left hands to the one that continues it."""
+    """The state of a stream that was left, for the one that continues it."""
 
     engine: ResponseStream
     unread: list[Event]
-    """What it received and nobody read."""
+    """The events that it received and nobody read."""
     delivered: int
     """How many events it received, with those of the streams that it continued."""
     midway: bool

@@ -183,7 +183,7 @@ def check_structure(
     many = len(data) > 2 * (max_values - 1) and brackets + data.count(b",") >= max_values
     if brackets <= max_nesting and not many:
         return
-    # An empty array or object counts twice here. What has more than this would take much memory below.
+    # An empty array or object counts twice here. A value with more than this would take much memory below.
     most = 2 * max(max_values, DEFAULT_MAX_VALUES)
     if many and has_more_values(data, most):
         raise LimitExceeded("max_json_values", most, maximum=max_values)

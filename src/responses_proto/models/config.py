@@ -194,7 +194,7 @@ class MultiAgentConfig(Model):
 
     enabled: bool
     max_concurrent_subagents: int | None | Unset = UNSET
-    """The limit of agents that run at the same time, beside the first one. The default of OpenAI is 6."""
+    """The limit of agents that run at the same time, besides the first one. The default of OpenAI is 6."""
 
 
 @model

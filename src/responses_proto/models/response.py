@@ -518,7 +518,7 @@ class DeletedResponse(Model):
 
 @model(optional=("object",))
 class ModelInfo(Model):
-    """A model that a server offers (Models, List). What else a server says about it is in `extra`."""
+    """A model that a server offers (Models, List). Other fields of a server are in `extra`."""
 
     object: ClassVar[Literal["model"]] = "model"
     id: str

@@ -1,6 +1,6 @@
 """Which item an event belongs to: the output items of one response, found by index, id, call id or kind.
 
-The rules and their order are in :mod:`.accumulator`. Whatever step after the first is needed is reported as an anomaly.
+The rules and their order are in :mod:`.accumulator`. Every step but the first is reported as an anomaly.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ BY_INDEX: Final = frozenset({"content", "summary", "commands", "output"})
 """Fields that hold the parts of an item: where both statements have a list, their elements are matched by index."""
 
 MAY_DIFFER: Final = frozenset({"status", "encrypted_content", "fingerprint", "logprobs"})
-"""Fields that change by right from statement to statement: the stage of the work, ciphertexts, which are made anew each time, and log
+"""Fields that change by right from statement to statement: the stage of the work, ciphertexts, which are new each time, and log
 probabilities, of which servers tell more or fewer."""
 
 Difference: TypeAlias = Literal["kept", "differs", "moved"]

@@ -304,7 +304,7 @@ class SnapshotItem:
             parts[".output"] = {index: output.build() for index, output in self.outputs.items()}
         known = self.build()
         if (self.implied or self.status) and hasattr(known, "status"):
-            # What progress events say is over by now, and the status of an item that was never added is this library's own.
+            # The progress is over by now, and the status of an item that was never added is this library's own.
             known = copy.copy(known)
             set_path(known, "status", UNSET if self.implied else self.item.status)
         return merge(known, statement, on_difference, parts=parts)

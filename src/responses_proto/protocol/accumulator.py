@@ -1,8 +1,8 @@
 """The accumulator: folds the events of one response into one snapshot, whatever server they come from.
 
 :class:`Accumulator` takes events in the order of their arrival. It is pure (no clock, no I/O) and total: in lenient mode no
-sequence of events makes it raise anything but ``LimitExceeded``. Whatever does not fit is reported as an anomaly and folded
-in as well as possible; strict mode raises ``RemoteProtocolError`` instead.
+sequence of events makes it raise anything but ``LimitExceeded``. An event that does not fit is reported as an anomaly and
+folded in as well as possible; strict mode raises ``RemoteProtocolError`` instead.
 
 How it works
 ------------
@@ -116,7 +116,7 @@ _RESPONSE_FIELDS: Final = tuple(
     for field in Response.__attrs_attrs__
     if field.name not in ("output", "status", "error", "incomplete_details", "extra")
 )
-"""What a later response takes over from an earlier one if it leaves it out. What it became is not among them."""
+"""The fields that a later response takes over from an earlier one if it lacks them; its output and its end are not among them."""
 _KEPT: Final = frozenset(
     {
         *LIFECYCLE_TYPES,

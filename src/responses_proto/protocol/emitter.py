@@ -286,7 +286,7 @@ _BEFORE_DONE: Final[dict[str, dict[str, object]]] = {
     "shell_call_output": {"output": []},
     "output_text": {"annotations": [], "logprobs": []},
 }
-"""Type of an item or part -> its fields that are filled only when it is done, beside its texts, and their values until then."""
+"""Type of an item or part -> its fields that are filled only when it is done, besides its texts, and their values until then."""
 
 
 class _Part:
@@ -619,7 +619,7 @@ def _ending_of(item: Item) -> str:
 def without_text(model: _M, *texts: str) -> _M:
     """Return an item or a content part as it was when it was opened. Fields that it does not have are not added.
 
-    ``texts`` are the names of fields to empty, beside those that grow by deltas.
+    ``texts`` are the names of fields to empty, besides those that grow by deltas.
     """
     kind = str(getattr(model, "type", ""))
     for name in (*texts, *(grown.container or grown.field for grown in ITEM_DELTA_FIELDS.get(kind, ()))):

@@ -19,7 +19,7 @@ Input passes through four stages, each of which handles what the one before it g
 1. The first bytes decide what the input is. JSON or HTML is kept as a *body*; anything else is read as an event stream.
 2. ``SSEDecoder`` cuts an event stream into blocks of lines. Nearly every block is an ``event:`` line and a ``data:`` line, or the
    latter alone, and is recognized by its beginning (``_HEADS``). Any other block goes through ``SSEDecoder.parse``.
-3. The data of a block is decoded from JSON, and the JSON into an event class. Whatever does not fit is an anomaly.
+3. The data of a block is decoded from JSON, and the JSON into an event class. Data that do not fit are an anomaly.
 4. ``Accumulator.push`` folds the event into the snapshot and resolves its position.
 
 A response ends with its terminal event or with ``[DONE]``, whichever comes first. If the input ends before that, the outcome is
@@ -628,7 +628,7 @@ def _wire_number(event: Any) -> int | None:
 
 
 def data_of(event: Event) -> bytes | None:
-    """Return the JSON text that an event came in, byte for byte, but for a position that it lacked; ``None`` if none was kept.
+    """Return the JSON text that an event came in, byte for byte, except for a position that it lacked; ``None`` if none was kept.
 
     A position that was missing is filled in, and a repeated sequence number is replaced, by what was worked out; other
     contradictions stay. See ``ResponseStream(keep_data=True)``.

@@ -69,7 +69,7 @@ class Shape(abc.ABC):
         return ()
 
     def inner_definitions(self) -> Iterable[Hashable]:
-        """Return the keys of the definitions that the schema of this shape refers to, beside those of its parts."""
+        """Return the keys of the definitions that the schema of this shape refers to, besides those of its parts."""
         return ()
 
     def tags(self) -> Mapping[str, list[Any]]:

@@ -21,8 +21,8 @@ these are supported too: ``dict`` and ``dict[str, X]``, ``Any`` and ``object``, 
 
 Descriptions are taken from docstrings, from ``metadata={"description": ...}`` of a field, and from ``Annotated``: a string,
 ``Doc("...")``, or pydantic's ``Field(description=...)``. Constraints in ``Annotated``, of annotated_types (``Ge``, ``MaxLen``, …) or
-``Field`` (``ge=``, ``pattern=``, …), are added to the schema as far as it has a keyword, and checked when a value is read. What cannot
-be checked, such as a predicate, is refused. ``Field`` can also be the default of a field, and have ``default``,
+``Field`` (``ge=``, ``pattern=``, …), are added to the schema as far as it has a keyword, and checked when a value is read. One that
+cannot be checked, such as a predicate, is refused. ``Field`` can also be the default of a field, and have ``default``,
 ``default_factory`` and ``alias``.
 
 The strict subset has no optional properties. A field with a default can therefore be null on the wire, and then has its

@@ -1,6 +1,6 @@
 """Who calls, and the access log.
 
-:class:`Keys` turns the API key of a request into an identity. A :class:`RequestMeta` is what a handler learns of the request beside its
+:class:`Keys` turns the API key of a request into an identity. A :class:`RequestMeta` is what a handler learns of the request besides its
 body.
 
 The log has one record for each request, when it has been answered. The records go to the logger ``responses_proto.server.access``, at
@@ -42,7 +42,7 @@ wrong one."""
 
 @attrs.frozen
 class RequestMeta:
-    """What is known of a request beside its body."""
+    """What is known of a request besides its body."""
 
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)  # they contain the key
     """The headers of the HTTP request, or of the handshake of the WebSocket. Names are in lower case; repeated ones are joined by commas."""

@@ -184,7 +184,7 @@ def expand(items: Sequence[Item]) -> list[Item]:
 def retype(items: list[Item], converter: Converter) -> list[Item]:
     """Load items of unknown types again, in place, with a converter in which their classes may be registered. Return the list.
 
-    A store knows the types of the protocol only. What it does not know, it keeps as it was sent.
+    A store knows the types of the protocol only, and keeps items of other types as they were sent.
     """
     for index, item in enumerate(items):
         if isinstance(item, UnknownItem):

@@ -1,6 +1,6 @@
 """An upstream server's response as this server hands it on: its events as they came, its snapshot, and an end if it has none.
 
-What came is what goes out, byte for byte, but for what this server knows better:
+Everything goes out as it came, byte for byte, with these exceptions:
 
 * a position or sequence number that was missing or contradicted is the one that the client's engine worked out;
 * the fields of the response that the upstream was not told, because this server keeps the history, and a model that was renamed, are
@@ -133,7 +133,7 @@ class RelayedResponse:
         self._final: Response | None = None
         self._is_created = published > 0
         self._error_sent = False
-        # With events of our own before them, the upstream's are numbered anew.
+        # With events of our own before them, the upstream's are numbered again.
         self._continues = published > 0
         self._model = model
         self._stated: dict[str, Any] = {}

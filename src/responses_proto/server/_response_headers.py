@@ -1,4 +1,4 @@
-"""Which headers a response may have, beside those that the server sets itself."""
+"""Which headers a response may have, besides those that the server sets itself."""
 
 from __future__ import annotations
 

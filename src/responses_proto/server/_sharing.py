@@ -128,7 +128,7 @@ class Sharing:
         self._buries_from = anyio.current_time() + self.lease_for
 
     async def _renew(self) -> None:
-        # What begins or ends while the store answers is in neither list.
+        # A response that begins or ends while the store answers is in neither list.
         expected = {name: leased for name, leased in self.leased.items() if leased.holds}
         held = set(await self.store.renew(self.owner, self.lease_for))
         for name, leased in expected.items():

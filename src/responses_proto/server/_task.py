@@ -262,7 +262,7 @@ class ResponseTask:
     async def stop(self, reason: str | None = None) -> None:
         """End the response from another task: as ``incomplete`` if there is a ``reason``, else as ``cancelled``.
 
-        What the handler has written is delivered first, then the end. The handler is cancelled at once. Idempotent.
+        The events that the handler has written are delivered first, then the end. The handler is cancelled at once. Idempotent.
         """
         try:
             if reason is None:
@@ -408,7 +408,7 @@ class ResponseTask:
             if not await self._try_save():
                 encoded = self._replace_end(encoded)
                 if not await self._try_save() and self.background and self._should_store:
-                    # Its events are told again from the store. What is not there must not be told now.
+                    # Its events are sent again from the store, so an event that is not there must not be sent now.
                     self._end_unsaved = True
                     return
         elif self._should_store and (self.background or (self._leased is not None and self._keeps_events)):

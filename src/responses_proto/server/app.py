@@ -8,8 +8,8 @@ A request travels down this list, and its response back up:
 
 1. The ASGI server (see :func:`responses_proto.server.serving`) calls the application.
 2. :class:`ResponsesApp` checks host, origin and API key, adds ``x-request-id`` to the response, and routes to an endpoint.
-3. The endpoint (below, and in ``_conversations``) reads the body and the query strictly. What is not JSON, has the wrong type or
-   is not a parameter is an ``APIError`` (400) whose ``param`` names the place.
+3. The endpoint (below, and in ``_conversations``) reads the body and the query strictly. Invalid JSON, a value of the
+   wrong type and an unknown parameter are an ``APIError`` (400) whose ``param`` names the place.
 4. :class:`~.service.Service` finds the history and creates a :class:`~.service.ResponseTask`. The WebSocket endpoint
    (``_websocket``) does the same for each of its messages.
 5. The task calls the handler, which writes through its :class:`~.reply.Reply`. It encodes the events, saves them in the
@@ -142,19 +142,19 @@ class ResponsesApp:
       identity as ``reply.identity``; for a key of a collection it is made of the key's hash. ``None`` accepts every request, an empty
       collection none. ``/openapi.json`` is not secret, and needs no key.
     * ``tenants`` keeps the identities of ``keys`` apart: each sees only its own responses, conversations and items, in whatever store.
-      What belongs to others does not exist for it.
+      For each, those of others do not exist.
     * ``lifespan`` returns an async context manager for what the handler needs, such as a client. It is entered before the first
       request, and left after the last response in the background has ended.
     * ``webhook`` is where to say that a response in the background has ended; see :mod:`responses_proto.server.webhooks`.
     * ``converter`` decodes requests and what is stored, with the vendors' classes that were registered in it
-      (:meth:`responses_proto.codec.Converter.register`). Whatever its mode, requests are decoded strictly.
+      (:meth:`responses_proto.codec.Converter.register`). Requests are decoded strictly in any mode.
     * ``models`` are the model names that ``/models`` lists. Requests may name others.
     * ``allow_hosts`` and ``allow_origins`` are the names (``api.example``) by which the server may be called, and the origins
       (``https://app.example``) whose web pages may use it; ``"*"`` allows all. Default: a server without keys that is called at a
       loopback address answers to loopback names only, and to no page but its own. Other servers do not check. For pages that are to
       read responses, put a CORS middleware around the application.
     * ``unknown_parameters`` is what happens to parameters of a request that the protocol does not have. By default they are passed on to
-      the handler in ``request.extra``, but for those that are nearly the name of a parameter (``temprature``), which are refused with
+      the handler in ``request.extra``, except for those that are nearly the name of a parameter (``temprature``), which are refused with
       the right name. ``"pass"`` passes those on too; ``"refuse"`` refuses all.
     * ``keepalive`` is the number of seconds of silence after which a comment is sent on an event stream, so that nobody in between
       cuts it; ``None`` sends none.

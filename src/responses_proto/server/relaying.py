@@ -5,7 +5,7 @@
     client = ResponsesClient("https://api.openai.com/v1", api_key)
     app = ResponsesApp(relay(client, models={"fast": "gpt-5-mini"}), keys={"k1": "alice"})
 
-The request goes to the upstream as it came, but for what this server keeps: with ``previous_response_id`` or ``conversation``, the history
+The request goes to the upstream as it came, except for what this server keeps: with ``previous_response_id`` or ``conversation``, the history
 is looked up here and sent as ``input``. The events come back as :meth:`.Reply.relay` describes. So responses, conversations, resuming and
 cancelling work here as for any other handler, and the upstream need not store anything.
 

@@ -277,7 +277,7 @@ class Reply:
         return FunctionCallReply(self._emitter.function_call(name, call_id), self._send)
 
     async def item(self, item: Item) -> None:
-        """Write a finished item of any type. What an output item must have and this one lacks, such as its id, is added."""
+        """Write a finished item of any type. Required fields that it lacks, such as its id, are added."""
         self._begin()
         (item,) = normalize_items([item], self._emitter.ids)
         await self._send(self._emitter.item(item))
@@ -285,7 +285,7 @@ class Reply:
     def open(self, item: Item) -> OpenItemReply:
         """Open an item of any type whose result comes later, such as a call that the server makes itself.
 
-        What an output item must have and this one lacks, such as its id, is added. Close it with :meth:`OpenItemReply.done_with`.
+        Required fields that it lacks, such as its id, are added. Close it with :meth:`OpenItemReply.done_with`.
         """
         self._begin()
         (item,) = normalize_items([item], self._emitter.ids)
@@ -478,14 +478,14 @@ class Reply:
             self._unsent += self._emitter.start()
 
     async def _send(self, events: list[Event]) -> None:
-        # Several tasks may get here. Whoever has the lock delivers everything there is, so the order is that of the numbers.
+        # Several tasks may get here. The one with the lock delivers everything there is, so the order is that of the numbers.
         self._unsent += events or self._emitter.events()
         async with self._lock:
             await self._deliver_unsent()
 
 
 def _upstream_error(error: ResponsesProtoError | None) -> APIError:
-    """Return the error to answer with when an upstream has failed. What went wrong there in detail is not for the client."""
+    """Return the error to answer with when an upstream has failed. Its details are not for the client."""
     status, code, message = 502, "upstream_error", "The upstream server ended the response without a terminal event."
     match error:
         case DeadlineExceeded():

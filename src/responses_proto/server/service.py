@@ -257,7 +257,7 @@ class Service:
 
         Nothing has been stored or delivered yet. Call :meth:`ResponseTask.run` next, or :meth:`start` for a response in the
         background. ``history_lookup`` is asked for the previous response before the store is. ``meta`` is what the handler learns of
-        the request beside its body. ``response_headers`` gets the headers that the handler sets before the response starts. Raises
+        the request besides its body. ``response_headers`` gets the headers that the handler sets before the response starts. Raises
         ``APIError`` if the request cannot be answered.
         """
         check_create(request)

@@ -6,8 +6,8 @@
 
 The messages are those of OpenAI, signed by Standard Webhooks; :func:`responses_proto.protocol.unwrap_webhook` reads them. They contain the
 id of the response: retrieve it. A message that is not answered with 2xx is sent again, after growing delays, so a receiver may get
-it more than once, with the same ``webhook-id``. Nothing waits for it. What has not been delivered when the server stops is tried for
-some seconds more; what a killed process has not delivered is lost.
+it more than once, with the same ``webhook-id``. Nothing waits for it. When the server stops, it goes on
+trying for some seconds; a process that is killed loses its undelivered messages.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ stopped reading. ``unanswered``: there was no answer.
 VOLATILE: Final = frozenset(
     {"client_metadata", "metadata", "prompt_cache_key", "safety_identifier", "stream_id", "user"}
 )
-"""Fields of a request that programs often make anew for each run, and that do not change what is asked."""
+"""Fields of a request that programs often make again for each run, and that do not change what is asked."""
 
 
 @attrs.define(kw_only=True)

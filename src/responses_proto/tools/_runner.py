@@ -131,7 +131,7 @@ class ToolRunner:
         self.finished: dict[str, ToolFinished] = {}
         """The answered calls of the current response, by :func:`~.output.call_key`."""
         self.tool_started = False
-        """Whether any tool was ever started. What it did cannot be undone."""
+        """Whether any tool was ever started. Its effects cannot be undone."""
         self.failure: Exception | None = None
         """The error that the run should end with."""
 

@@ -29,8 +29,8 @@ _EXECUTOR_METHODS: Final = ("definitions", "handles", "execute")
 class Toolbox:
     """The executors and the plain definitions of a run's ``tools``, in their order.
 
-    A name belongs to the executor that offered it first, as long as it offers it. What another one announces later under
-    that name is not offered, and a call goes to the executor that offered its tool in the last request.
+    A name belongs to the executor that offered it first, as long as it offers it. A tool of that name that another one
+    announces later is not offered. A call goes to the executor that offered its tool in the last request.
 
     Raises ``UsageError`` for anything else.
     """
@@ -62,7 +62,7 @@ class Toolbox:
         return merge_fields(CreateResponse, request, {"tools": self.offered} if added else {})
 
     def offer(self, own: Sequence[Tool | JSONObject]) -> int:
-        """Ask the executors for their definitions. Return how many are offered beside ``own``, those of the request.
+        """Ask the executors for their definitions. Return how many are offered besides ``own``, those of the request.
 
         Raises ``UsageError`` if two tools have the same name, unless tools were offered before.
         """

@@ -57,4 +57,4 @@ Perform: TypeAlias = "Callable[[], Awaitable[dict[str, Any]]]"
 that fails is a result."""
 
 OnEffect: TypeAlias = "Callable[[Effect, Perform], Awaitable[JSONObject]]"
-"""Called for each effect of a run. What it raises ends the run."""
+"""Called for each effect of a run. An exception from it ends the run."""

@@ -101,7 +101,7 @@ class ProgressReport:
 
 @attrs.define(eq=False)
 class ToolContext(Generic[DepsT]):
-    """What an executor gets beside the call: where the call belongs, its timeout, ``deps``, and :meth:`progress`.
+    """The context of a call: where it belongs, its timeout, ``deps``, and :meth:`progress`.
 
     A run makes one for each call. To execute a call by hand, ``ToolContext(call)`` is enough. May be used from the
     worker thread of a plain function. ``ToolContext[Database]`` is the annotation of a context whose ``deps`` is a

@@ -321,7 +321,7 @@ class ToolLoop:
         """Add the response to :attr:`request`, or the outcome of its stream. Return the calls that wait for an answer.
 
         :meth:`answer` each of them next; if there are none, look at :attr:`state`. A response that failed, was
-        cancelled or was cut off returns none. ``tools`` are the definitions that were offered beside those in
+        cancelled or was cut off returns none. ``tools`` are the definitions that were offered besides those in
         :attr:`tools`.
 
         Raises ``LocalProtocolError`` if :attr:`state` is not ``ASK`` or the response is still in progress, and
@@ -394,7 +394,7 @@ class ToolLoop:
         """Return the decision about a call: its own, or a remembered one; ``None`` if there is none.
 
         It holds only for the definition of the tool that it was made for. ``tools`` are the definitions that are
-        offered now, beside those in :attr:`tools`; without them, they are those that were offered with the call.
+        offered now, besides those in :attr:`tools`; without them, they are those that were offered with the call.
         """
         turn, key = self.turns[-1] if self.turns else None, call_key(call)
         if turn is not None and key in turn.approvals:

@@ -255,7 +255,7 @@ class AsyncioStream(asyncio.BufferedProtocol, httpcore.AsyncNetworkStream):
         bound = asyncio.timeout(timeout)
         transport: asyncio.Transport | None = None
         try:
-            # What came before the handshake must not pass for something that came inside of TLS.
+            # Bytes from before the handshake must not pass for bytes from inside of TLS.
             if not self._pieces and not self._ended:
                 async with bound:
                     transport = await self._loop.start_tls(

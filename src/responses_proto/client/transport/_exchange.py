@@ -140,7 +140,7 @@ class Exchange:
         try:
             if allowed is None:
                 return await reply.receive()
-            # Whatever the transport does in one call, however many reads: it is bounded.
+            # One bound for the whole call, however many reads the transport makes in it.
             if self._timer is None:
                 with anyio.move_on_after(max(0.0, allowed)):
                     return await reply.receive()

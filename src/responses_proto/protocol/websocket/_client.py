@@ -11,8 +11,8 @@ by an ``error`` that does. The turn is ``UNEXPLAINED`` until that comes or the c
 *Before the beginning* of the next turn on the lane, a server may still send what concerns the last one: errors, rate limits, private
 messages. If the server has announced the last turn with ``response.created``, it will announce this one, too. So until then:
 
-* What stands beside responses, what names the last response, what has a type of the server's own, and errors that continue the
-  last turn's numbering belong to nobody.
+* These belong to nobody: messages that stand beside responses, that name the last response, or that have a type of the server's
+  own, and errors that continue the last turn's numbering.
 * An error with an HTTP status answers the request, unless the last turn ended without the reason for its failure.
 * Anything else is in doubt. If ``response.created`` comes next, it was nobody's. If nothing comes for a while, call
   :meth:`ClientSession.settle`: then it is the answer.

@@ -93,7 +93,7 @@ class ServerSession:
     * ``now``: the time in seconds, by any clock; use the same clock for all calls.
     * ``max_connection_age``: seconds after which the connection accepts no more turns.
     * ``ids``: creates an id from a prefix such as ``"steer"``.
-    * ``converter``: decodes the requests. Whatever its mode, that is done strictly.
+    * ``converter``: decodes the requests, strictly in any mode.
     * ``unknown_parameters``: what to do with parameters that are not known: ``"refuse"``, ``"pass"``, or by default refuse
       those that are nearly the name of another one. The others are in ``request.extra``.
     """

@@ -96,8 +96,8 @@ class Store(Protocol):
     **Nothing there.** A missing response, item or conversation is not an error. Methods that find one return ``None``, methods
     that list return ``[]``, and methods that delete or add return ``False``.
 
-    **Copies.** What is returned belongs to the caller, and what is passed may be changed by the caller afterwards. Neither may
-    change what is stored.
+    **Copies.** The caller may change the values that it got from a method, and those that it passed to one. The stored data must
+    not change with them.
 
     **Errors.** A method may raise any exception. The server logs it. Its client learns only that an error occurred.
     """

@@ -1,7 +1,7 @@
 """A store in Redis, for servers on any number of hosts.
 
-The client is redis-py's, which blocks: every call runs in a worker thread, on asyncio and on trio alike. What reads and writes
-is one Lua script, which Redis runs as a whole. All keys begin with ``{prefix}:``; the braces keep them in one slot of a cluster::
+The client is redis-py's, which blocks: every call runs in a worker thread, on asyncio and on trio alike. A method that reads
+and writes is one Lua script, which Redis runs as a whole. All keys begin with ``{prefix}:``; the braces keep them in one slot of a cluster::
 
     r:ID        hash     a response: record, running (0 or 1), owner of the lease, digest of its request
     e:ID        stream   its events; the event with number N has the id 0-(N+1)
@@ -255,7 +255,7 @@ _TIMEOUT: Final = 5.0  # seconds for an answer of Redis
 _MAX_THREADS: Final = 32  # that wait for Redis; they must not take all threads of the event loop
 _MAX_MARKS: Final = 10_000
 _ANY: Final = ""  # stands for every name
-_STALE: Final = 5.0  # seconds after which a subscription that nobody read is made anew
+_STALE: Final = 5.0  # seconds after which a subscription that nobody read is made again
 
 
 class RedisStore:
@@ -266,8 +266,8 @@ class RedisStore:
     of seconds within which the other servers notice that one of them has died, or was suspended; a server must not block its event
     loop for half of that. Keys in Redis begin with ``prefix`` in braces.
 
-    What a method has written survives a crash of Redis if it keeps an append-only file (``appendonly yes``), and a loss of power with
-    ``appendfsync always``. While Redis cannot be reached, methods raise an ``APIError`` (503, ``store_unavailable``).
+    Data that a method has written survive a crash of Redis if it keeps an append-only file (``appendonly yes``), and a loss of power
+    with ``appendfsync always``. While Redis cannot be reached, methods raise an ``APIError`` (503, ``store_unavailable``).
 
     Raises ``UsageError`` for a wrong parameter, and ``ImportError`` if redis-py is not installed (extra ``redis``).
     """

@@ -573,7 +573,7 @@ class _FileLock:
                     before = self._lock_path.stat().st_ino
                     for statement in self._statements:
                         connection.execute(statement).fetchall()
-                    # Whoever had it before may have removed the file just now.
+                    # The process that had it before may have removed the file just now.
                     if self._lock_path.stat().st_ino == before:
                         self._connection = connection
                 except FileNotFoundError:

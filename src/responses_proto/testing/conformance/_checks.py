@@ -387,7 +387,7 @@ async def _resume(probe: Probe) -> None:
 
 
 def _numbered(body: bytes) -> dict[int, str]:
-    """Return the types of the events in a stream by their sequence numbers. What has no number is left out."""
+    """Return the types of the events in a stream by their sequence numbers. Events without a number are left out."""
     numbered: dict[int, str] = {}
     for frame in SSEDecoder().receive(body):
         members = _object_in(frame.data) or {}

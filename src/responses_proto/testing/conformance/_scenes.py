@@ -34,7 +34,7 @@ class Scene:
     name: str
     answer: Answer
     statuses: frozenset[str] = COMPLETED
-    """What the client may report as the end."""
+    """The ends that the client may report."""
     text: str | None = None
     """The text that it must report; ``None`` if any will do."""
     partial: str | None = None
@@ -65,7 +65,7 @@ def _calls(count: int) -> _Events:
 
 
 def _inserted(events: _Events, *more: dict[str, Any], at: int) -> _Events:
-    """Return the events with others between them, numbered anew."""
+    """Return the events with others between them, renumbered."""
     events = [*events[:at], *more, *events[at:]]
     return [{**event, "sequence_number": number} for number, event in enumerate(events)]
 

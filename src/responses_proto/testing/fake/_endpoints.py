@@ -45,7 +45,7 @@ _HANDSHAKE: Final = "/responses"
 def check_request(request: Request, converter: Converter, *, scripted: bool) -> None:
     """Raise ``APIError`` if a server of the Responses API would refuse the request: 404 and 405 for its path, 400 for its body.
 
-    ``scripted``: whether the script has answers for this method and path, which then needs not be one of the API.
+    ``scripted``: whether the script has answers for this method and path, which then need not be one of the API.
     """
     if request.message:
         _check_message(request, converter)

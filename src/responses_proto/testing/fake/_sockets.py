@@ -1,7 +1,7 @@
 """The fake server's end of a socket: HTTP/1.1 by h11.
 
-h11 reads what clients send and writes what scripts answer. What h11 refuses to write, because the script breaks HTTP on purpose,
-bypasses it: a head with an invalid field, a body that does not fit its ``Content-Length``, and everything sent with
+h11 reads what clients send and writes what scripts answer. If the script breaks HTTP on purpose, and h11 refuses to write it,
+the bytes bypass h11: a head with an invalid field, a body that does not fit its ``Content-Length``, and everything sent with
 :meth:`SocketExchange.raw`. Each request is read by a new h11 connection, because the last one does not know of those bytes.
 """
 

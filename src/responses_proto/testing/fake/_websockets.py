@@ -1,7 +1,7 @@
 """The fake server's end of a WebSocket, by wsproto: each message of the client is a request, which the same script answers.
 
-An answer's server-sent events go out as messages, one event each. What the bytes of an answer say beside the events is kept where
-WebSocket has something like it: a frame that is sent in several pieces becomes a message of as many fragments, frames that are sent
+An answer's server-sent events go out as messages, one event each. Other properties of the bytes are kept where WebSocket has something
+similar: a frame that is sent in several pieces becomes a message of as many fragments, frames that are sent
 in one piece go out together, and a comment becomes a ping. If the body of an answer ends before its response does, the connection is
 closed, because there is no other way to end it.
 """

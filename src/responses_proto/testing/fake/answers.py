@@ -1,6 +1,6 @@
 """What a fake server answers: a status, headers and a body, made of events, JSON or plain bytes.
 
-An :class:`Answer` is a value. What is to go wrong with it on the way is a :class:`~.faults.Fault`, added by
+An :class:`Answer` is a value. A :class:`~.faults.Fault` that is to happen to it on the way is added by
 :meth:`Answer.with_faults`. To be sent, it becomes a :class:`~.steps.WireAnswer`: the faults change that into a list of
 :data:`~.steps.Step`, each a piece of the body or something that happens to the connection.
 """
@@ -46,7 +46,7 @@ class Answer:
     status: int = 200
     """The HTTP status."""
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """Headers beside the content type and those that HTTP itself needs. Names in lower case."""
+    """Headers besides the content type and those that HTTP itself needs. Names in lower case."""
     content_type: str | None = JSON
     """The content type of the body; ``None`` leaves the header out."""
     wire_events: tuple[JSONObject, ...] | None = None
@@ -54,7 +54,7 @@ class Answer:
     steps: tuple[Step, ...] = ()
     """The pieces of a body that is not made of events, and what happens between them."""
     faults: tuple[Fault, ...] = ()
-    """What goes wrong with the answer."""
+    """The faults of the answer."""
 
     def __repr__(self) -> str:
         body = b"".join(step for step in self.steps if isinstance(step, bytes)).decode("utf-8", "replace")

@@ -73,7 +73,7 @@ class ChatTurn:
     error: JSONObject | None = None
     """A chunk that ends the turn with an error."""
     faults: tuple[Fault, ...] = ()
-    """What goes wrong with the answer on the way."""
+    """The faults of the answer."""
 
     @classmethod
     def say(cls, text: str, **fields: Any) -> Self:

@@ -1,7 +1,7 @@
 """How well-known servers deviate from the specification, to be put on a clean answer: ``FakeServer(script, dialect="huggingface")``.
 
 A dialect changes the events of streams, the responses of other requests, and the bodies of errors, as the server does in recorded
-traffic. What a response says stays the same. :data:`DIALECTS` has all of them by name; ``docs/faults.md`` lists them.
+traffic. The content of responses stays the same. :data:`DIALECTS` has all of them by name; ``docs/faults.md`` lists them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Dialect:
 
     @property
     def changes(self) -> tuple[Change, ...]:
-        """What it does to an answer."""
+        """Its changes to an answer."""
         return (Change(self._apply, Stage.DIALECT), Change(self._comment, Stage.FRAMES))
 
     def _apply(self, answer: WireAnswer) -> None:

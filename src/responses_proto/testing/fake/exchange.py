@@ -167,7 +167,7 @@ class ServerExchange(ABC):
         self.dialect: Dialect | None = None
         """The dialect of the server."""
         self.faults: tuple[Fault, ...] = ()
-        """What goes wrong with every streamed answer."""
+        """The faults of every streamed answer."""
 
     async def start(
         self,

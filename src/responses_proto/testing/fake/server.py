@@ -70,7 +70,7 @@ class FakeServer:
 
     If the script raises, the client gets status 500 with the reason, or the end of the connection in the middle of an answer; leaving
     the block raises the exception (the first, if there were several), unless the block raises one of its own. Leaving the block ends
-    everything that is still going on. What clients do wrong does not end the server; see :attr:`client_errors`.
+    everything that is still going on. Mistakes of clients do not end the server; see :attr:`client_errors`.
 
     Raises ``UsageError`` for an unknown dialect.
     """
@@ -102,9 +102,9 @@ class FakeServer:
         self.requests: list[Request] = []
         """The requests, in the order of arrival."""
         self.errors: list[Exception] = []
-        """What the script raised."""
+        """The exceptions that the script raised."""
         self.client_errors: list[RemoteProtocolError] = []
-        """What clients did wrong: requests that were refused, and data that is not HTTP or WebSocket, after which the connection was
+        """The mistakes of clients: requests that were refused, and data that is not HTTP or WebSocket, after which the connection was
         closed, over HTTP after a status such as 400."""
         self.connections: int = 0
         """How many connections there were."""

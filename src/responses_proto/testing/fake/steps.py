@@ -41,7 +41,7 @@ class Reset:
 
 @attrs.frozen
 class Close:
-    """The connection is closed in good order, but before the end of the body."""
+    """The connection is closed properly, but before the end of the body."""
 
     code: int = 1000
     """The close code, over WebSocket."""

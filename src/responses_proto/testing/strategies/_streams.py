@@ -77,7 +77,7 @@ class Stream:
     status: OutcomeStatus
     """The outcome that a client reports."""
     audio: str = ""
-    """The audio that was streamed beside the items, as Base64."""
+    """The audio that was streamed along with the items, as Base64."""
     transcript: str = ""
     """The transcript of the audio."""
 

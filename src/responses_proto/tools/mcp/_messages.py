@@ -3,7 +3,7 @@
 Importing this module imports the ``mcp`` SDK.
 
 The SDK checks each result against its own classes and against the ``outputSchema`` of the tool, and raises if it does
-not fit. By then the tool has run, and what it returned is lost. :func:`watched` therefore gives the SDK's session a
+not fit. By then the tool has run, and its result is lost. :func:`watched` therefore gives the SDK's session a
 valid, empty result in place of each result of a tool, which carries the real one for :func:`raw_result`.
 """
 

@@ -141,7 +141,7 @@ def has_descriptor(stream: object) -> bool:
 
 
 def _is_httpx2s(value: object, name: str) -> bool:
-    # Whoever has such an object has loaded the module.
+    # Such an object exists only if the module was loaded.
     cls = getattr(sys.modules.get("httpx2"), name, None)
     return isinstance(cls, type) and isinstance(value, cls)
 

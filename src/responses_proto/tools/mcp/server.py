@@ -266,7 +266,7 @@ class McpServer:
     ) -> Self:
         """Use a session that the caller opened, with any settings. Close it after the block.
 
-        The SDK checks the results of such a session, and it cannot be opened anew after the server was lost.
+        The SDK checks the results of such a session, and it cannot be reopened after the server was lost.
         Changes of the list of tools are noticed if the server supports subscriptions (MCP 2026-07-28); otherwise, call
         :meth:`refresh` from the session's message handler. The other parameters are those of :meth:`stdio`.
         """
@@ -408,8 +408,8 @@ class McpServer:
         async def send(session: Session) -> Mapping[str, Any]:
             name = session.offer.names.get(function.name)
             if name is None or session.offer.definition(function.name) != offer.definition(function.name):
-                # What was called, and perhaps approved, is another tool.
-                changed = ToolError(f"{function.name} changed while {self._name} was connected anew; it was not called")
+                # The tool that was called, and perhaps approved, is another one.
+                changed = ToolError(f"{function.name} changed while {self._name} was reconnected; it was not called")
                 changed.retry_safety = "safe"
                 raise changed
             return await session.call_tool(name, arguments, report)
@@ -445,7 +445,7 @@ class McpServer:
         with anyio.move_on_at(deadline):
             renewed = await self._connect()
         if renewed is None:
-            failure = TransportError(f"{self._name} could not be connected anew in time")
+            failure = TransportError(f"{self._name} could not be reconnected in time")
             failure.retry_safety = "safe"
             raise failure
         again = renewed
