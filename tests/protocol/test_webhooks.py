@@ -132,6 +132,15 @@ def test_all_headers_are_needed(name: str) -> None:
     assert refused(headers={**HEADERS, name: ""}) == "header_missing"
 
 
+@pytest.mark.parametrize("half", ["\ud83d", "\udcff", "\ud83d\udcff"])
+def test_half_a_character_matches_nothing(half: str) -> None:
+    assert refused(body=BODY + half) == "signature_mismatch"
+    assert refused(headers={**HEADERS, "Webhook-Id": half}) == "signature_mismatch"
+    assert refused(headers={**HEADERS, "Webhook-Signature": f"v1,{half}"}) == "signature_mismatch"
+    with pytest.raises(DecodeError):
+        parse_webhook(BODY + half)
+
+
 @pytest.mark.parametrize(
     "secret", ["", "whsec_", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_MfKQ9r8", "whsec_\xe4\xe4\xe4\xe4", b"", None]
 )

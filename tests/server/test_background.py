@@ -147,6 +147,23 @@ def test_starting_after_an_event_to_come_is_refused(backend: str) -> None:
 
 
 @both_loops
+def test_head_of_a_stream_waits_for_no_event(backend: str) -> None:
+    async def main() -> None:
+        steps = Steps()
+        async with ResponsesApp(steps) as app:
+            queued = await created(app)
+            await steps.waits.wait()
+            with anyio.fail_after(PATIENCE):
+                head = await Client(app).request(method="HEAD", path=f"/responses/{queued.id}?stream=true")
+                missing = await Client(app).request(method="HEAD", path="/responses/resp_none?stream=true")
+            assert (head.status, head.headers["content-type"], head.content) == (200, "text/event-stream; charset=utf-8", b"")
+            assert missing.status == 404
+            assert not steps.cancelled.is_set()
+
+    run(backend, main)
+
+
+@both_loops
 def test_cancelling_stops_the_handler_at_once(backend: str) -> None:
     async def main() -> None:
         steps = Steps()

@@ -261,7 +261,7 @@ class EventStreamResponse:
         """Work, and send the events meanwhile. The work is cancelled if the client leaves."""
 
         async def stream(send: Send, tasks: TaskGroup) -> None:
-            writer = _StreamWriter(send, self.headers)
+            writer = _StreamWriter(send, self.headers, head_only=scope["method"] == "HEAD")
             if self.keepalive is not None:
                 tasks.start_soon(writer.keep_alive, self.keepalive, tasks.cancel_scope)
             error = await catch_errors(self.work(writer.sink))
@@ -279,10 +279,11 @@ class EventStreamResponse:
 class _StreamWriter:
     """Writes the body of an event stream. Its head goes out with the first bytes."""
 
-    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
+    def __init__(self, send: Send, headers: Mapping[str, str], *, head_only: bool) -> None:
         self.started = False
         self.has_events = False
         self._send = send
+        self._head_only = head_only
         self._headers = headers
         self._last_write = anyio.current_time()
         self._is_writing = False
@@ -322,6 +323,9 @@ class _StreamWriter:
         if not self.started:
             self.started = True
             await self._send(_start(200, {**self._headers, **_SSE}))
+        if self._head_only:
+            await self._send({"type": "http.response.body", "body": b""})
+            raise ClientDisconnected  # the client has all it asked for, so nobody follows the events
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
         self._last_write = anyio.current_time()
 
