@@ -1,7 +1,7 @@
-"""Chat Completions and the Responses API, each as the other: the Responses API in front of any provider of Chat Completions.
+"""Translation between the Responses API and Chat Completions: use any provider of Chat Completions through the Responses API.
 
-:func:`to_chat` translates a request, :class:`ChatDecoder` what the provider answers; both are pure. A :class:`ChatProfile` states what a
-provider understands. :class:`ChatBridge` serves, :func:`chat_client` is a client in this process.
+:func:`to_chat` translates a request, :class:`ChatDecoder` the provider's answer; both are free of I/O. A :class:`ChatProfile` describes
+the capabilities of a provider. :class:`ChatBridge` is a server, :func:`chat_client` a client in this process.
 """
 
 from __future__ import annotations

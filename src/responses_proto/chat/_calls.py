@@ -1,8 +1,8 @@
-"""The calls of one turn, in whatever way a provider writes them.
+"""Read the tool calls of one turn, in the various forms that providers use.
 
-OpenAI numbers the calls of a turn and sends each in pieces: the first has its id and name, the others have more of the arguments. Others
-leave out the index, the id, or both, repeat the name or the arguments, send each call whole, or give all calls the same index.
-:class:`CallTable` finds the call that a piece belongs to, and what the piece adds to it.
+OpenAI numbers the calls of a turn and sends each in pieces: the first piece has the id and name, the others continue the arguments. Other
+providers leave out the index, the id, or both, repeat the name or the arguments, send each call whole, or give all calls the same index.
+:class:`CallTable` finds the call that a piece belongs to, and determines what the piece adds to it.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from ..protocol.emitter import CallWriter, Emitter
 
 _MAX_DIGITS: Final = 10  # of an index
-_MAX_NAME: Final = 1000  # characters that a name may have before its last piece; providers allow 64
+_MAX_NAME: Final = 1000  # characters after which a name takes no more pieces; providers allow 64
 
 
 @attrs.frozen(kw_only=True)
 class McpCallMade:
-    """A call of an MCP tool, which the server runs."""
+    """A call of an MCP tool that the server must run."""
 
     call_id: str
     """The provider's id of the call."""
@@ -46,18 +46,18 @@ class McpCallMade:
     tool: McpTool
     """The tool of the request."""
     needs_approval: bool
-    """Whether the caller must approve the call. It has no item then."""
+    """Whether the caller must approve the call. If so, it has no item."""
     writer: CallWriter | None = None
-    """The writer of the open ``mcp_call`` item, to be closed with ``done_with(item)``; ``None`` if there is no item yet."""
+    """The writer of the open ``mcp_call`` item; close it with ``done_with(item)``. ``None`` if there is no item yet."""
 
 
 @attrs.frozen(kw_only=True)
 class HostedCallMade:
-    """A call of a hosted tool, which the server runs. It has no item yet."""
+    """A call of a hosted tool that the server must run. It has no item yet."""
 
     call_id: str
     name: str
-    """The name of the function that stood for the tool."""
+    """The name of the function that represents the tool."""
     arguments: str
     """A JSON object as text, written by the model."""
     tool: Tool
@@ -65,7 +65,7 @@ class HostedCallMade:
 
 
 class _Call:
-    """One call, as far as it is known."""
+    """One call, as received so far."""
 
     def __init__(self, number: int, index: object) -> None:
         self.number = number
@@ -82,8 +82,8 @@ class _Call:
         self.call_id = ""
         self.writer: CallWriter | None = None
         self._size = 0  # characters of the pieces
-        self._grows = False  # whether each piece has all that was said before
-        self._held = ""  # a piece that may have
+        self._grows = False  # whether each piece repeats all earlier ones
+        self._held = ""  # a piece that may repeat them
         self._written = 0  # pieces that are in the item
         self._read = 0
         self._json = PartialJSON()
@@ -93,7 +93,7 @@ class _Call:
         return "".join(self.pieces)
 
     def add(self, text: str) -> None:
-        """Add a piece of the arguments, or what is new in it: some providers say with each piece all that they have said before."""
+        """Add the new text in a piece of the arguments. Some providers repeat all earlier pieces in each piece."""
         held, self._held = self._held, ""
         if held and text.startswith(held):
             self._grows = True
@@ -106,26 +106,26 @@ class _Call:
         elif self._contains_all(text):
             self._grows = self._grows or not _continues(self.text, text)
             if not self._grows:
-                self._held = text  # it is either a value inside of the arguments, or all of them again
+                self._held = text  # either a value inside the arguments, or all of them again
                 return
             text = text[self._size :]
         self._append(text)
 
     def settle(self) -> None:
-        """Decide what the last piece was. Nothing follows."""
+        """Decide how to read a piece that is still held. No pieces follow."""
         held, self._held = self._held, ""
         if held:
             is_whole = _ends(held) and not _ends(self.text + held)
             self._append(held[self._size :] if is_whole else held)
 
     def is_placeholder(self) -> bool:
-        """Return whether the arguments so far are ``{}``, which some providers say before the arguments themselves."""
+        """Return whether the arguments so far are ``{}``, which some providers send before the actual arguments."""
         return len(self.pieces) == 1 and not self.native_custom and self.pieces[0].strip() == "{}"
 
     def _contains_all(self, text: str) -> bool:
-        """Return whether a piece begins with all that was said before."""
+        """Return whether a piece begins with all earlier pieces."""
         if not self.pieces or self.native_custom or len(text) < self._size or text[0] != self.pieces[0][0]:
-            return False  # in most cases, without looking at all that was said
+            return False  # decides most cases without comparing whole texts
         return text.startswith(self.text)
 
     def _append(self, text: str) -> None:
@@ -134,7 +134,7 @@ class _Call:
             self._size += len(text)
 
     def unwritten(self) -> str:
-        """Return the arguments that the item does not have yet. It will have them."""
+        """Return the arguments that the item does not have yet, and mark them as written."""
         start, self._written = self._written, len(self.pieces)
         return "".join(self.pieces[start:])
 
@@ -151,17 +151,17 @@ class _Call:
 
 
 class CallTable:
-    """Reads the pieces of calls, and writes their items."""
+    """Reads pieces of calls, and writes their items."""
 
     def __init__(self, emitter: Emitter, offered: Mapping[str, OfferedTool], context: Sequence[Item]) -> None:
         self._emitter = emitter
         self._offered = offered
         self._settled = {
             name for name in offered if not any(other != name and other.startswith(name) for other in offered)
-        }  # names that do not begin another one: they have no more pieces
+        }  # names that are no prefix of another name, and so are complete
         self._used = {str(getattr(item, "call_id", "") or "") for item in context}
         self._calls: list[_Call] = []
-        self._opened = 0  # how many of them have an item, or will have none
+        self._opened = 0  # the number of calls that have an item, or will never have one
         self._by_index: dict[int, _Call] = {}
         self._by_id: dict[str, _Call] = {}
         self.client_calls: list[FunctionCall | CustomToolCall] = []
@@ -176,7 +176,8 @@ class CallTable:
     def read(self, piece: Mapping[str, Any], *, whole: bool, place: int | None = None) -> list[Event]:
         """Read one piece of a call, for which :func:`says_something` is true. Return the new events.
 
-        ``whole`` says that it is a call by itself. ``place`` is its place among several pieces that came together; ``None`` if it came alone.
+        ``whole`` states that the piece is a complete call. ``place`` is its index among pieces that came in the same chunk; ``None`` if it
+        came alone.
         """
         custom, function = _function_in(piece)
         name = string(function.get("name"))
@@ -214,7 +215,7 @@ class CallTable:
             elif index in self._by_index:
                 found = self._by_index[index]
             elif last is not None and not (name or id_ or last.is_complete()):
-                found = self._by_index[index] = last  # some servers count the pieces, not the calls
+                found = self._by_index[index] = last  # some servers number the pieces, not the calls
         if found is None or self._begins(found, id_, name, text):
             found = _Call(len(self._calls), index)
             self._calls.append(found)
@@ -223,12 +224,12 @@ class CallTable:
         return found
 
     def _begins(self, found: _Call, id_: str, name: str, text: str) -> bool:
-        """Return whether a piece for the place of a call begins another call there."""
+        """Return whether a piece with the index of a call begins another call."""
         is_other = bool(id_ and found.id and id_ != found.id)
-        if not name:  # some servers give each piece another id
+        if not name:  # some servers give each piece a different id
             return is_other and not text and found.index is None
         if not found.name:
-            return False  # it may come after the arguments
+            return False  # the name may come after the arguments
         starts = found.native_custom or not text or text.lstrip().startswith("{")
         if is_other:
             return starts or name != found.name or found.is_complete()
@@ -236,7 +237,7 @@ class CallTable:
             return False  # more of the name, or the name again
         if not found.pieces:  # more of the name, unless both are names of tools
             return name != found.name and name in self._offered and found.name in self._settled
-        # A name that the call does not have (some servers say "null"), the same name again, or another call.
+        # A different name (some servers send "null"), the same name again, or another call.
         return (name != found.name or found.index is None or starts) and found.is_complete()
 
     def _add_name(self, call: _Call, name: str) -> None:
@@ -252,7 +253,7 @@ class CallTable:
     # Items
 
     def _open_ready(self) -> list[Event]:
-        """Open the calls whose names are complete, in the order in which they began."""
+        """Open the items of calls whose names are complete, in the order in which the calls began."""
         events: list[Event] = []
         while self._opened < len(self._calls):
             call = self._calls[self._opened]
@@ -296,11 +297,11 @@ class CallTable:
         return call.writer.write(text) if text else []
 
     def _streams(self, call: _Call) -> bool:
-        """Return whether the pieces are deltas of the item's text; those of a custom tool that became a function are not."""
+        """Return whether the pieces are deltas of the item's text. Those of a custom tool that was translated into a function are not."""
         return call.native_custom or call.offered is None or call.offered.kind != "custom"
 
     def close(self, status: str) -> list[Event]:
-        """Close the calls, at the end of the turn, as ``completed`` or ``incomplete``. Return the new events."""
+        """Close the calls at the end of a turn with the status ``completed`` or ``incomplete``. Return the new events."""
         events: list[Event] = []
         for call in self._calls:
             call.settle()
@@ -340,7 +341,7 @@ class CallTable:
         return events
 
     def _end_text(self, call: _Call, status: str) -> list[Event]:
-        """Write what is missing of the item of a call."""
+        """Write the rest of a call into its item."""
         writer = call.writer
         if writer is None:
             return []
@@ -355,7 +356,7 @@ class CallTable:
 
 
 def _continues(said: str, text: str) -> bool:
-    """Return whether a text can follow what was said, if that is JSON."""
+    """Return whether ``text`` can continue the JSON in ``said``. Also true if ``said`` is not JSON."""
     read = PartialJSON()
     try:
         read.feed(said)
@@ -368,7 +369,7 @@ def _continues(said: str, text: str) -> bool:
 
 
 def _ends(text: str) -> bool:
-    """Return whether a text is a whole JSON value."""
+    """Return whether a text is a complete JSON value."""
     read = PartialJSON()
     try:
         read.feed(text)
@@ -378,7 +379,7 @@ def _ends(text: str) -> bool:
 
 
 def says_something(piece: Mapping[str, Any]) -> bool:
-    """Return whether a piece of a call has anything of it. Some providers fill each delta with a piece that is empty."""
+    """Return whether a piece of a call has any content. Some providers send an empty piece in each delta."""
     _, function = _function_in(piece)
     said = (
         piece.get("id"),
@@ -391,13 +392,13 @@ def says_something(piece: Mapping[str, Any]) -> bool:
 
 
 def _function_in(piece: Mapping[str, Any]) -> tuple[bool, Mapping[str, Any]]:
-    """Return whether a piece is of a custom tool, and the object with its name and arguments: the piece itself, at some providers."""
+    """Return whether a piece belongs to a custom tool, and the object with its name and arguments. Some providers use the piece itself."""
     custom = mapping(piece.get("custom"))
     return bool(custom), custom or mapping(piece.get("function")) or piece
 
 
 def _index(value: object) -> int | None:
-    """Return the index of a call, which some providers write as a text or with a point."""
+    """Return the index of a call, which some providers write as a string or a float; ``None`` if there is none."""
     if isinstance(value, str) and value.isdecimal() and len(value) < _MAX_DIGITS:
         return int(value)
     return (
@@ -406,7 +407,7 @@ def _index(value: object) -> int | None:
 
 
 def _custom_input(arguments: str) -> str:
-    """Return the input of a custom tool from the arguments of the function that stood for it; these themselves if they are not such."""
+    """Return the input of a custom tool from the arguments of its function; the arguments themselves if they have another form."""
     try:
         value: Any = default_backend().loads(arguments)
     except (DecodeError, LimitExceeded):

@@ -1,6 +1,6 @@
-"""Read the parts of a chunk of Chat Completions that providers write in several ways: usage, log probabilities, citations, content, errors.
+"""Read the parts of Chat Completions chunks that differ by provider: usage, log probabilities, citations, content, errors.
 
-The functions are total: any JSON value is accepted, and what does not make sense says nothing.
+The functions accept any JSON value, and ignore invalid data.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ _NOTHING: Final[_Wire] = {}
 
 
 def mapping(value: object) -> _Wire:
-    """Return an object of JSON; an empty one if it is anything else."""
+    """Return ``value`` if it is a JSON object, else an empty object."""
     return cast("_Wire", value) if isinstance(value, dict) else _NOTHING
 
 
 def objects(value: object) -> list[_Wire]:
-    """Return the objects of a list of JSON."""
+    """Return the JSON objects in a list; ``[]`` if ``value`` is not a list."""
     if not isinstance(value, list):
         return []
     return [cast("_Wire", one) for one in cast("list[object]", value) if isinstance(one, dict)]
 
 
 def string(value: object) -> str:
-    """Return a string of JSON; an empty one if it is anything else."""
+    """Return ``value`` if it is a string, else an empty string."""
     return value if isinstance(value, str) else ""
 
 
 def count(value: object) -> int:
-    """Return a number of tokens, which may be written as text; zero if it is none."""
+    """Return a number of tokens, which may be given as a string; zero if it is invalid."""
     if isinstance(value, str) and value.isdecimal() and len(value) <= _MAX_DIGITS:
         return int(value)
     return max(0, int(_number(value)))
@@ -52,7 +52,7 @@ _MAX_DIGITS: Final = 18  # of a number of tokens
 
 
 def choices_of(chunk: _Wire, index: object = None) -> list[_Wire]:
-    """Return the choices with an index; by default the first, because one is asked for. Some servers divide it into several."""
+    """Return the choices with an index; by default that of the first choice. Some servers split one choice into several objects."""
     found = objects(chunk.get("choices"))
     if len(found) == 1 and index is not None:  # as in nearly every chunk
         return found if (found[0].get("index") or 0) == index else []
@@ -68,7 +68,7 @@ REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text", "
 
 
 def reasoning_text(delta: _Wire) -> str:
-    """Return the reasoning of a delta, by whatever field says it. Some servers say it in several."""
+    """Return the reasoning text of a delta, from the first field that has it. Some servers repeat it in several fields."""
     return next((text for name in REASONING_FIELDS if (text := _said_in(delta.get(name)))), "")
 
 
@@ -77,8 +77,8 @@ def _said_in(value: object) -> str:
 
 
 def parts_of(content: object) -> Iterator[tuple[str, str]]:
-    """Yield the parts of content as kind and text: ``text``, ``reasoning``, ``refusal`` or ``image`` (its URL)."""
-    if isinstance(content, int | float) and not isinstance(content, bool):  # a JSON answer that a server has decoded
+    """Yield the parts of content as pairs of kind and text. The kind is ``text``, ``reasoning``, ``refusal`` or ``image`` (a URL)."""
+    if isinstance(content, int | float) and not isinstance(content, bool):  # JSON output that a server has decoded
         content = repr(content)
     values = cast("list[object]", content) if isinstance(content, list) else [content]
     for part in ({"text": one} if isinstance(one, str) else mapping(one) for one in values):
@@ -97,7 +97,7 @@ def parts_of(content: object) -> Iterator[tuple[str, str]]:
 
 
 def image_url(part: _Wire) -> str:
-    """Return the URL of an image part, in either form."""
+    """Return the URL of an image part, which may be a string or an object; empty if it has none."""
     image = part.get("image_url")
     return image if isinstance(image, str) else string(mapping(image).get("url"))
 
@@ -108,7 +108,7 @@ def image_urls(delta: _Wire) -> list[str]:
 
 
 def citations(delta: _Wire) -> list[UrlCitation]:
-    """Return the citations of web pages that a delta, or a chunk beside it, has."""
+    """Return the citations of web pages in a delta or chunk."""
     found = [UrlCitation(url=url, title="", start_index=0, end_index=0) for url in _texts(delta.get("citations"))]
     for annotation in objects(delta.get("annotations")):
         cited = mapping(annotation.get("url_citation")) or annotation
@@ -133,7 +133,7 @@ def _texts(value: object) -> list[str]:
 
 
 def logprobs(choice: _Wire) -> list[LogProb]:
-    """Return the log probabilities of a choice, in the current form or in the one of completions."""
+    """Return the log probabilities of a choice, in the current format or in that of the legacy completions API."""
     value = mapping(choice.get("logprobs"))
     content = value.get("content")
     if isinstance(content, list):
@@ -172,7 +172,7 @@ def _legacy_logprobs(value: _Wire) -> Iterator[LogProb]:
 
 
 def _number(value: object) -> float:
-    """Return a number of JSON; zero if it is anything else, or larger than a float may be."""
+    """Return ``value`` if it is a number; zero if it is anything else, or too large for a float."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return 0.0
     return value if abs(value) <= sys.float_info.max else 0.0
@@ -187,7 +187,7 @@ def _bytes(value: object) -> Any:
 
 
 def usage_of(chunk: _Wire, choice: _Wire) -> _Wire:
-    """Return the usage that a chunk or its choice states, wherever it does; empty if it does not."""
+    """Return the usage in a chunk or its choice, from any of its known places; empty if there is none."""
     found = chunk.get("usage") or choice.get("usage") or mapping(chunk.get("x_groq")).get("usage")
     if found:
         return mapping(found)
@@ -221,7 +221,7 @@ _DETAILS: Final = {
 
 
 def merged_usage(before: _Wire, after: _Wire) -> dict[str, Any]:
-    """Return the usage as stated last, with what only an earlier statement has. Zero says nothing against a number that is there."""
+    """Merge two usages. The later one takes precedence, except where it has no value or zero."""
     merged = _merged(before, after, _COUNTS)
     for name, counts in _DETAILS.items():
         merged[name] = _merged(mapping(before.get(name)), mapping(after.get(name)), counts)
@@ -234,14 +234,14 @@ def _merged(before: _Wire, after: _Wire, counts: Sequence[str]) -> dict[str, Any
 
 
 def as_usage(value: _Wire) -> Usage:
-    """Return a usage in the form of the Responses API."""
+    """Return a usage in the format of the Responses API."""
     given, made = mapping(value.get("prompt_tokens_details")), mapping(value.get("completion_tokens_details"))
     input_tokens = count(value.get("prompt_tokens", value.get("input_tokens")))
     output_tokens = count(value.get("completion_tokens", value.get("output_tokens")))
     reasoning = count(made.get("reasoning_tokens", value.get("reasoning_tokens")))
     total = count(value.get("total_tokens"))
     if total > input_tokens + output_tokens:
-        # Where the reasoning is not part of the completion, it is part of the total.
+        # If the completion tokens do not include the reasoning, the total does.
         reasoning = max(reasoning, total - input_tokens - output_tokens)
         output_tokens = total - input_tokens
     cached = _first(
@@ -261,7 +261,7 @@ def as_usage(value: _Wire) -> Usage:
 
 
 def _first(*numbers: object) -> int:
-    """Return the first number of tokens that is there."""
+    """Return the first number of tokens that is not zero; zero if there is none."""
     return next((number for value in numbers if (number := count(value))), 0)
 
 
@@ -272,8 +272,8 @@ _BARE_ERRORS: Final = ("message", "msg", "detail", "errors", "error_message")
 
 
 def error_in(chunk: _Wire, choice: _Wire, event: str = "") -> Any:
-    """Return the error that a chunk is or has, to be read by ``api_error_from``; ``None`` if there is none."""
-    # `base_resp` is MiniMax's, in each chunk; its code 0 is success.
+    """Return the error in a chunk, for ``api_error_from``; ``None`` if there is none. The whole chunk may be the error."""
+    # MiniMax sends `base_resp` in each chunk; code 0 means success.
     if chunk.get("error") or mapping(chunk.get("base_resp")).get("status_code"):
         return dict(chunk)
     said = choice.get("error") or mapping(chunk.get("x_groq")).get("error")

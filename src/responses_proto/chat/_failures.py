@@ -1,7 +1,7 @@
-"""What the client of a bridge is told if the upstream fails: the fitting error of the Responses API.
+"""Map failures of a bridge's upstream to errors of the Responses API for the client.
 
-The text of an upstream's error is passed on where it is about the request. Where it is about the operator's account, address or network,
-the client gets a message of ours, and the log has the rest.
+If an upstream's error is about the request, its text is passed on. If it is about the operator's account, address or network, the client
+gets a generic message, and the details are logged.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _log: Final = logging.getLogger(__name__)
 
 
 def bad_gateway(message: str, code: str = "upstream_error", *, status: int = HTTPStatus.BAD_GATEWAY) -> APIError:
-    """Create an error that says that the server behind this one is at fault."""
+    """Create an error that blames the server behind this one."""
     return APIError.for_status(status)(message, status=status, type=_SERVER, code=code)
 
 
 def failure_for_client(error: ResponsesProtoError, name: str, *, forwarded: bool) -> APIError:
-    """Return the error for the client. ``name`` is the upstream's, for the log.
+    """Return the error for the client. ``name`` is the name of the upstream, for the log.
 
-    ``forwarded``: whether the upstream got the client's own key, so that errors about the account are the client's.
+    ``forwarded`` states whether the upstream received the client's own key, so that account errors concern the client.
     """
     if isinstance(error, APIError):
         return _from_answer(error, name, forwarded=forwarded)
@@ -57,7 +57,7 @@ def _from_answer(error: APIError, name: str, *, forwarded: bool) -> APIError:
         _log.error("the upstream %s refuses the key of this server: %s", name, error)
         return bad_gateway("The model's server refuses the key of this server.", "upstream_unauthorized")
     is_success = error.status is not None and error.status < HTTPStatus.BAD_REQUEST
-    if is_success and not isinstance(error.body, Mapping):  # an error object with this status says what is wrong
+    if is_success and not isinstance(error.body, Mapping):  # an error object with this status explains the failure
         _log.warning("the upstream %s failed: %s", name, error)
         return bad_gateway("The model's server did not send a chat completion.")
     if status in (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY):

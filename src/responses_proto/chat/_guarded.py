@@ -1,7 +1,7 @@
-"""An HTTP transport that connects to allowed hosts only, for the sessions with MCP servers that a request names.
+"""An HTTP transport that connects only to allowed hosts, for sessions with the MCP servers that a request names.
 
-Importing this module imports ``httpx2``, which the ``mcp`` SDK depends on. The checks are those of :mod:`._hosts`. They are made here,
-below HTTP, because redirects, retries and a name that suddenly has another address all pass here.
+Importing this module imports ``httpx2``, a dependency of the ``mcp`` SDK. The checks are those of :mod:`._hosts`. They are made at this
+level, below HTTP, so that they also cover redirects, retries, and names whose address changes.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 _MAX_CONNECTIONS: Final = 10
 _KEEPALIVE: Final = 5.0  # seconds
 _MAX_ADDRESSES: Final = 4
-"""Addresses of one name that are tried."""
+"""The maximum number of addresses of one name that are tried."""
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
     """An httpx2 transport without proxies that checks each request's host, and each address before it connects to it.
 
-    Raises ``ConnectError`` for what is not allowed, and httpcore2's exceptions.
+    Raises ``ConnectError`` for a host or address that is not allowed, and httpcore2's exceptions.
     """
 
     def __init__(self, allowed: AllowedHosts) -> None:
@@ -79,11 +79,11 @@ class _GuardedBody(httpx2.AsyncByteStream):
 
 
 class _GuardedBackend(httpcore2.AsyncNetworkBackend):
-    """Resolves a name, checks what it resolves to, and connects to that."""
+    """Resolves a name, checks the resulting addresses, and connects to one of them."""
 
     def __init__(self, allowed: AllowedHosts) -> None:
         self._allowed = allowed
-        # httpcore2 exports a stub of this class where anyio is missing, so that its declared type is too vague.
+        # httpcore2 exports a stub of this class if anyio is missing, so its declared type is too vague.
         self._inner = cast("httpcore2.AsyncNetworkBackend", httpcore2.AnyIOBackend())
 
     async def sleep(self, seconds: float) -> None:
@@ -97,7 +97,7 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.AsyncNetworkStream:
-        # Once more, because this is the host that another parser of URLs has found.
+        # Checked again, because this host comes from a different URL parser.
         self._allowed.check_host(host.lower().rstrip("."), port)
         with anyio.move_on_after(timeout):
             addresses = await self._addresses(host, port)

@@ -1,4 +1,4 @@
-"""Hosted tools that an operator's executor runs: which there are, and the items of their calls."""
+"""Hosted tools that an operator's executors can run, and the items of their calls."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ _ITEMS: Final[Mapping[str, _Open]] = {
     "file_search": _file_search,
     "code_interpreter": _code_interpreter,
 }
-"""Type of a hosted tool that an executor may stand for -> what opens the item of a call."""
+"""Type of a hosted tool that an executor can run -> function that creates the item of a call."""
 
 
 def stand_ins(executors: Mapping[str, ToolExecutor | None]) -> dict[str, FunctionTool | None]:
-    """Return the function that stands for each hosted tool, as its executor defines it; ``None`` for a tool that is left out.
+    """Return the function that represents each hosted tool, as its executor defines it; ``None`` for a tool that is left out.
 
-    The entry of ``web_search`` also applies to its other versions, unless they have their own. Raises ``UsageError`` for a type that cannot
-    be run by an executor, for one that the bridge translates and so cannot leave out, and for an executor that does not define exactly
-    one function.
+    The entry for ``web_search`` also applies to its other versions, unless they have their own. Raises ``UsageError`` for a type that an
+    executor cannot run, for ``None`` with a type that the bridge translates, and for an executor that does not define exactly one
+    function.
     """
     found = {type_: _stand_in(type_, executor) for type_, executor in executors.items()}
     if "web_search" in found:
@@ -79,7 +79,7 @@ def _stand_in(type_: str, executor: ToolExecutor | None) -> FunctionTool | None:
 
 
 def open_call(type_: str, arguments: str, ids: Ids) -> Item:
-    """Return the item of a call that begins. ``arguments`` are those of the function, as the model wrote them."""
+    """Return the item of a new call. ``arguments`` are the arguments of the function, as the model wrote them."""
     try:
         value: Any = default_backend().loads(arguments)
     except (DecodeError, LimitExceeded):
@@ -88,7 +88,7 @@ def open_call(type_: str, arguments: str, ids: Ids) -> Item:
 
 
 def close_call(item: Item, output: ToolOutput) -> Item:
-    """Return the item of a call that has ended. The output itself is for the model; only that of code is in the item."""
+    """Return the item of a call that has ended. The output is only for the model, except for code, whose item includes it."""
     changes: dict[str, Any] = {"status": "failed" if output.failed else "completed"}
     if isinstance(item, CodeInterpreterCall):
         changes["outputs"] = [LogsOutput(logs=output.output if isinstance(output.output, str) else "")]

@@ -1,15 +1,15 @@
-"""Which hosts a bridge may reach for a request: the operator's list of names and addresses, as data.
+"""The hosts that a bridge may connect to for a request: the operator's list of names and addresses.
 
-A request names the address of an MCP server, so anyone who may send requests could make the bridge call anything that it can
-reach. Two checks prevent that, both from one list:
+A request contains the URL of an MCP server, so a caller could make the bridge connect to anything that it can reach. Two checks against
+one list prevent that:
 
-* **The name.** The host of a URL must be on the list. So must that of a redirect, because the check is made for each HTTP request.
-* **The address.** The address to which the name resolves is checked, and then used for the connection, so that a second resolution
-  cannot change it. Addresses that are not public (loopback, private, link-local, …, also inside IPv6 forms of IPv4) must be on the
-  list themselves, by address or network.
+* **The name.** The host of a URL must be on the list. The host of a redirect must be on it too: each HTTP request is checked.
+* **The address.** The address that the name resolves to is checked, and then used for the connection, so that a second resolution
+  cannot change it. Addresses that are not public (loopback, private, link-local, …, also as IPv4 embedded in IPv6) must be on the list
+  themselves, as an address or network.
 
-An entry is a name (``mcp.example``), all names below one (``*.example``), any name (``*``), an address (``10.1.2.3``), a network
-(``10.0.0.0/8``), or ``localhost``, which also is the network of loopback. ``host:port`` restricts an entry to a port.
+An entry is a name (``mcp.example``), all subdomains of a name (``*.example``), any name (``*``), an address (``10.1.2.3``), a network
+(``10.0.0.0/8``), or ``localhost``, which includes the loopback networks. ``host:port`` restricts an entry to a port.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class _Entry:
 
 
 class AllowedHosts:
-    """The hosts that a bridge may reach. ``entries`` are described above; without any, nothing is allowed.
+    """The hosts that a bridge may connect to. ``entries`` are described above; without entries, nothing is allowed.
 
     Raises ``UsageError`` for an entry that is not a host name, an address or a network.
     """
@@ -71,19 +71,19 @@ class AllowedHosts:
         return bool(self._entries)
 
     def check_url(self, url: str) -> None:
-        """Raise ``ConnectError``, which says what is wrong, unless the host of a URL is on the list."""
+        """Raise ``ConnectError`` unless a URL is valid and its host is on the list."""
         host, port = _host_of(url)
         self.check_host(host, port)
 
     def check_host(self, host: str, port: int) -> None:
-        """Raise ``ConnectError`` unless a host, by name or address, is on the list."""
+        """Raise ``ConnectError`` unless a host, given by name or address, is on the list."""
         address = _address(host)
         for entry in self._entries:
             if not entry.has_port(port):
                 continue
             if entry.has_name(host) if address is None else entry.has_address(address):
                 return
-            # `*` stands for every public server, also for one without a name.
+            # `*` allows every public server, even without a name.
             if address is not None and entry.name == "*" and _is_public(address):
                 return
         raise ConnectError(f"the host {host[:80]!r} (port {port}) is not one that the operator of this server allows")
@@ -122,7 +122,7 @@ def _entry(text: str) -> _Entry:
 
 
 def _host_of(url: str) -> tuple[str, int]:
-    """Return the host of a URL in lower case, and its port. Raises ``ConnectError`` for a URL that is not a plain one."""
+    """Return the host of a URL in lower case, and its port. Raises ``ConnectError`` if the URL is invalid or has credentials."""
     if any(character.isspace() or not character.isprintable() or character == "\\" for character in url):
         raise ConnectError("the URL has characters that a URL does not have")
     try:
@@ -141,7 +141,7 @@ def _host_of(url: str) -> tuple[str, int]:
 
 
 def _address(host: str) -> _Address | None:
-    """Return the address that a host is, in its plainest form; ``None`` if it is a name."""
+    """Return the address in a host, in its simplest form; ``None`` if the host is a name."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -150,7 +150,7 @@ def _address(host: str) -> _Address | None:
 
 
 def _inner(address: _Address) -> _Address:
-    """Return the IPv4 address that a form of IPv6 stands for; other addresses unchanged."""
+    """Return the IPv4 address that is embedded in an IPv6 address; other addresses unchanged."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address.ipv4_mapped is not None:
@@ -164,10 +164,10 @@ def _inner(address: _Address) -> _Address:
 
 def _is_public(address: _Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address) and (address.teredo is not None or address.is_site_local):
-        return False  # a host behind the relay of a tunnel, or of a private network of old
+        return False  # a host behind a Teredo relay, or on a deprecated site-local network
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
 def _is_number(host: str) -> bool:
-    """Return whether the system's resolver would read a host as an address (``2130706433``, ``0x7f.1``), not as a name."""
+    """Return whether the system's resolver would parse a host as an address (``2130706433``, ``0x7f.1``), not as a name."""
     return re.fullmatch(r"(?:0x[0-9a-f]*|\d+)", host.rpartition(".")[2]) is not None

@@ -1,4 +1,4 @@
-"""A transport of the client to an ASGI application in this process: no socket, and events arrive as they are written."""
+"""A client transport to an ASGI application in this process. It uses no socket, and delivers events as they are written."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from ..client.transport.base import WireReply, WireRequest
 
 _MAX_PIECES: Final = 8
-"""Pieces of a body that were sent and not read yet. Then the application waits, as for a slow client."""
+"""The number of unread body chunks at which the application waits, as for a slow client."""
 
 
 class InProcessTransport:
     """A :class:`~responses_proto.client.transport.Transport` to an ASGI application.
 
-    Each request runs in a task of its own, which is cancelled when its reply is closed. Redirects and upgrades are not supported.
+    Each request runs in its own task, which is cancelled when its reply is closed. Redirects and upgrades are not supported.
     """
 
     upgrades: Final = False
@@ -31,7 +31,7 @@ class InProcessTransport:
         self._app = app
 
     async def send(self, request: WireRequest) -> WireReply:
-        """Send a request, and return the reply when its head is there."""
+        """Send a request, and return the reply when its head has arrived."""
         call = _Call(self._app, request)
         call.holder.start()
         try:
@@ -57,15 +57,15 @@ class _Call:
     def __init__(self, app: Callable[..., Awaitable[None]], request: WireRequest) -> None:
         self._app = app
         self._request = request
-        self._unread = True  # whether the application has not got the body yet
+        self._unread = True  # whether the application has yet to receive the body
         self._closed = anyio.Event()
         self._complete = False
         self._send_piece, self._pieces = anyio.create_memory_object_stream[bytes](_MAX_PIECES)
         self.head = anyio.Event()
-        """Set when the head is there, or when there will be none."""
+        """Set when the head has arrived, or when none will."""
         self.status: int = 0
         self.headers: Mapping[str, str] = {}
-        # It has nothing to close, so it is cancelled at once.
+        # The task has nothing to close, so it is cancelled at once.
         self.holder = TaskHolder(self._run, close_timeout=0.0)
 
     async def _run(self, _holder: TaskHolder) -> None:
@@ -82,7 +82,7 @@ class _Call:
             "root_path": "",
             "headers": [
                 (b"host", parts.netloc.encode()),
-                # Plain strings, as over a wire: those of the client hide secrets from a repr.
+                # Plain strings, as over a wire: the client's strings hide secrets from a repr.
                 *((name.encode(), str(value).encode("latin-1")) for name, value in self._request.headers.items()),
             ],
         }
@@ -112,7 +112,7 @@ class _Call:
                 self._send_piece.close()
 
     async def receive(self) -> bytes:
-        """Wait for the next piece of the body; empty at its end."""
+        """Return the next chunk of the body; wait for it. Empty at the end."""
         try:
             return await self._pieces.receive()
         except (anyio.EndOfStream, anyio.ClosedResourceError):
@@ -123,7 +123,7 @@ class _Call:
             raise error from self.holder.failure
 
     async def aclose(self) -> None:
-        """Tell the application that the client has left, and end its task."""
+        """Disconnect from the application, and end its task."""
         self._closed.set()
         self._pieces.close()
         await self.holder.close(cancel=not self._complete)

@@ -1,7 +1,7 @@
-"""Items of the Responses API as messages of Chat Completions.
+"""Translate items of the Responses API into messages of Chat Completions.
 
-The items of one assistant turn (reasoning, message, calls) become one assistant message, because that is what they were. The outputs of
-its calls follow it at once, in the order of the calls, wherever in the input they stand: providers refuse anything else.
+The items of one assistant turn (reasoning, message, calls) become one assistant message. The outputs of its calls follow directly, in
+the order of the calls, wherever they are in the input: providers refuse any other order.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 _Wire: TypeAlias = dict[str, Any]
 
 DETAILS_PREFIX: Final = "chat-reasoning-details:"
-"""The beginning of an ``encrypted_content`` that holds a provider's ``reasoning_details``, as JSON."""
+"""The prefix of an ``encrypted_content`` that contains a provider's ``reasoning_details`` as JSON."""
 _MISTRAL_ID: Final = 9  # characters of a call id
 
 
@@ -121,7 +121,7 @@ CONTENT: Final[Mapping[str, Row[Any]]] = table(
         refused("encrypted_content", "only the server that encrypted it can read it"),
     ]
 )
-"""Type of content part -> what becomes of it."""
+"""Type of content part -> how it is handled."""
 
 _NEEDS: Final = {"computer_screenshot": "input_image"}
 _TEXTS: Final = (InputText, OutputText, Text, ReasoningText, SummaryText, Refusal)
@@ -141,7 +141,7 @@ def _chat_part(part: Content, profile: ChatProfile, param: str) -> _Wire:
 
 
 def _content(content: str | Sequence[Content], profile: ChatProfile, param: str) -> str | list[_Wire]:
-    """Return the content of a message: a string where that says all of it, because every server reads that."""
+    """Return the content of a message: as a string where possible, because every server accepts that, else as a list of parts."""
     if isinstance(content, str):
         return content
     parts = _chat_parts(content, profile, f"{param}.content")
@@ -156,7 +156,7 @@ def _content(content: str | Sequence[Content], profile: ChatProfile, param: str)
 
 
 class _Turn:
-    """An assistant's message that is being put together, and the outputs of its calls."""
+    """An assistant message under construction, and the outputs of its calls."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
@@ -166,13 +166,13 @@ class _Turn:
         self.audio_id: str = ""
         self.calls: list[_Wire] = []
         self.answers: list[tuple[str, str | Sequence[Content], str]] = []
-        """Id of a call, its output, and the parameter that has it."""
+        """For each call: its id, its output, and the parameter that contains the output."""
         self.answered = False
-        """Whether a call has its output in the same item, so that what follows is another turn."""
+        """Whether a call has its output in the same item, so that a following message or reasoning starts another turn."""
 
 
 class ChatMessages:
-    """Builds the messages of a request of Chat Completions, item by item."""
+    """Builds the messages of a Chat Completions request, item by item."""
 
     def __init__(
         self,
@@ -200,7 +200,7 @@ class ChatMessages:
             self._add_system(profile.developer_role, request.instructions)
 
     def build(self) -> list[_Wire]:
-        """Return the messages. Raises ``APIError`` (400) for an item that the provider cannot be told."""
+        """Return the messages. Raises ``APIError`` (400) for an item that cannot be translated."""
         for index, item in enumerate(self._context):
             key = _output_key(item)
             if key:
@@ -277,7 +277,7 @@ class ChatMessages:
             try:
                 details = default_backend().loads(item.encrypted_content.removeprefix(DETAILS_PREFIX))
             except (DecodeError, LimitExceeded):
-                return  # a client has changed it: the provider then goes on without
+                return  # a client has changed it: the provider continues without it
             turn.details += objects(details)
 
     # Calls and outputs
@@ -299,7 +299,7 @@ class ChatMessages:
         self._call(item, call | _extra_content(item), param)
 
     def other_call(self, item: Item, param: str) -> None:
-        """Add a call of another kind, as that of a function with the fields of the item."""
+        """Add a call of another kind, as a function call with the fields of the item as arguments."""
         fields = cast("_Wire", dump(item))
         arguments = {
             key: value
@@ -314,22 +314,22 @@ class ChatMessages:
         waiting = self._outputs.get(call_id)
         if not waiting:
             if getattr(item, "status", None) == "incomplete":
-                return  # its arguments are cut off, and it was never made
+                return  # its arguments are cut off, so it was never run
             refuse(f"No tool output found for the call {call_id!r}.", param, "invalid_value")
         output, output_param = waiting.popleft()
         self._add_call(call_id, call, _output_of(output), output_param)
 
     def mcp_call(self, item: McpCall, param: str) -> None:
-        """Add a call that the server made, with its output."""
+        """Add a call that the server has run, with its output."""
         output = item.output or ""
         if item.status == "incomplete" and not output and not item.error:
-            return  # it was cut off, and never made
+            return  # it was cut off, and never run
         if item.error:
             output = "\n".join(filter(None, [output, f"Error: {_error_text(item.error)}"]))
         self._mcp(item, output, param)
 
     def approval_request(self, item: McpApprovalRequest, param: str) -> None:
-        """Add a call that was not approved, with that as its output. One that was made is there as an ``mcp_call``."""
+        """Add a call that was denied, with the denial as its output. An approved call is added by its ``mcp_call`` item."""
         if item.id in self._denied and item.id not in self._ran:
             reason = self._denied[item.id]
             output = "The user did not approve this call." + (f" Reason: {reason}" if reason else "")
@@ -351,7 +351,7 @@ class ChatMessages:
         return turn
 
     def output(self, item: Item, param: str) -> None:
-        """End the turn whose outputs begin here. The outputs themselves were added with their calls."""
+        """End the turn. The output itself was added with its call, unless it has no ``call_id``: then add it as a user message."""
         self._end_turn()
         if isinstance(item, FunctionCallOutput) and not item.call_id:
             content = _content(item.output, self._profile, param)
@@ -359,7 +359,7 @@ class ChatMessages:
             self._messages.append({"role": "user", "content": f"Output of {item.name or 'a tool'}: {text}"})
 
     def generated_image(self, item: ImageGenerationCall, _param: str) -> None:
-        """Add an image that was generated, as one that the model is shown."""
+        """Add a generated image, as an image in a user message."""
         url = item.extra.get("image_url")
         if item.result:
             url = item.result if item.result.startswith("data:") else _image_url(item)
@@ -385,7 +385,7 @@ class ChatMessages:
         turn, self._turn = self._turn, None
         text = "".join(turn.texts) if turn is not None else ""
         if turn is None or not (text or turn.refusals or turn.audio_id or turn.calls):
-            return  # reasoning without anything else was cut off
+            return  # a turn with only reasoning was cut off
         message: _Wire = {"role": "assistant", "content": text or None}
         self._add_reasoning(turn, message)
         if turn.refusals:
@@ -461,7 +461,7 @@ def _error_text(error: Any) -> str:
 
 
 def _extra_content(item: Item) -> _Wire:
-    # A provider's addition to a call, which it wants back: Gemini's signature of the thoughts that led to it.
+    # A provider's addition to a call, which must be sent back: Gemini's signature of the thoughts behind the call.
     extra = getattr(item, "extra", {}).get("extra_content")
     return {"extra_content": extra} if extra else {}
 
@@ -541,4 +541,4 @@ ITEMS: Final[Mapping[str, Row[Any]]] = table(
         refused("item_reference", "there is no stored item with this id"),
     ]
 )
-"""Type of item -> what becomes of it."""
+"""Type of item -> how it is handled."""

@@ -1,6 +1,6 @@
-"""The rows of the tables of the translation: what becomes of each parameter, item, content part and tool.
+"""The rows of the translation tables: how each parameter, item, content part and tool is handled.
 
-The code applies the rows, and the documentation lists them, so that they cannot disagree.
+The code applies these rows and the documentation lists them, so the two always agree.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound="Callable[..., Any]")
 
 Fate: TypeAlias = Literal["translated", "dropped", "refused"]
-"""What becomes of something: it is translated, it is left out for a reason, or a request with it is answered with 400."""
+"""How something is handled: it is translated; it is left out, for a reason; or the request is refused with 400."""
 
 
 @attrs.frozen
 class Row(Generic[F]):
-    """What becomes of one parameter, or of one type of item, content part or tool."""
+    """How one parameter, or one type of item, content part or tool, is handled."""
 
     name: str
     fate: Fate
     note: str
-    """What it becomes, or why it is dropped or refused."""
+    """The result of the translation, or why it is dropped or refused."""
     apply: F | None = None
-    """What translates it; ``None`` if nothing does."""
+    """The function that translates it, or ``None``."""
 
 
 def translated(name: str, note: str, apply: F | None = None) -> Row[F]:
-    """Return the row of something that is translated, by ``apply`` or together with others."""
+    """Return the row of something that is translated, by ``apply`` or together with other rows."""
     return Row(name, "translated", note, apply)
 
 
 def dropped(name: str, why: str) -> Row[Any]:
-    """Return the row of something that is left out, and why that changes nothing that the provider could do."""
+    """Return the row of something that is left out. ``why`` explains why this loses nothing that the provider could do."""
     return Row(name, "dropped", why)
 
 
 def refused(name: str, why: str) -> Row[Any]:
-    """Return the row of something that is answered with 400."""
+    """Return the row of something that is refused with 400."""
     return Row(name, "refused", why)
 
 

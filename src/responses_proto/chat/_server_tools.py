@@ -1,10 +1,10 @@
-"""The tools that a bridge runs itself: those of remote MCP servers, and those for which the operator supplies an executor.
+"""The tools that a bridge runs itself: tools of remote MCP servers, and hosted tools with an executor of the operator.
 
-A :class:`ServerTools` belongs to one response. It lists the tools of MCP servers, runs the calls that the model makes and that the
-caller has approved, and writes all of it as items. Failures are items too: the model reads them, and the response goes on.
+A :class:`ServerTools` belongs to one response. It lists the tools of MCP servers, runs the calls that the model makes and those that the
+caller has approved, and writes the results as items. Failures become items too: the model reads them, and the response continues.
 
-Secrets of a request (``authorization`` and ``headers`` of an ``mcp`` tool) are used for its own sessions only. Listings are remembered
-under a digest of server and secrets, so that a caller never gets what another one's credentials opened.
+The secrets of a request (``authorization`` and ``headers`` of an ``mcp`` tool) are used only for its own sessions. Listings are cached
+under a digest of the server and the secrets, so that a caller never gets a listing made with the credentials of another caller.
 """
 
 from __future__ import annotations
@@ -73,53 +73,53 @@ _log: Final = logging.getLogger(__name__)
 
 _KIB: Final = 1024
 _NO_ANSWER: Final = -32000
-"""The code of JSON-RPC for a failure that is not the server's own."""
+"""The JSON-RPC error code for a failure that the server has not reported itself."""
 _LIMITS: Final = Limits(
     max_event_bytes=4 * _KIB * _KIB, max_mcp_tools=1_000, max_mcp_tools_bytes=1 * _KIB * _KIB, max_json_values=100_000
 )
 _MAX_LISTINGS: Final = 1_000
 _LISTING_LIFE: Final = 300.0
-"""Seconds for which the tools of a server are remembered."""
+"""Seconds for which the tools of a server are cached."""
 _CONCURRENT: Final = 8
-"""Calls of one turn that run at a time."""
+"""The maximum number of concurrent calls in one turn."""
 _EXTERNAL_HEADERS: Final = frozenset({"host", "content-length", "transfer-encoding", "connection", "upgrade", "te"})
-"""Headers that a request must not set for a server: they belong to the connection."""
+"""Headers that a request must not set for an MCP server, because they belong to the connection. They are dropped."""
 
 
 @attrs.frozen(kw_only=True)
 class ToolBounds:
-    """What the tools of one response may take."""
+    """Limits on the tool calls of one response."""
 
     max_calls: int = 64
-    """Calls of MCP and hosted tools in one response."""
+    """The maximum number of calls of MCP and hosted tools in one response."""
     timeout: float = 60.0
     """Seconds for one call, and for listing the tools of one server."""
     max_output_bytes: int = 256 * _KIB
-    """Bytes of the output of one call, which the model reads."""
+    """The maximum length of the output of one call, as JSON, in bytes. A call with a longer output fails."""
 
 
 class Listings:
-    """Remembers the tools of MCP servers, for any number of responses. ``clock`` counts seconds."""
+    """A cache of the tools of MCP servers, for any number of responses. ``clock`` returns seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._secret = os.urandom(32)  # so that a digest says nothing about the credentials in it
+        self._secret = os.urandom(32)  # so that a digest reveals nothing about the credentials in it
         self._found: dict[bytes, tuple[float, list[McpListedTool]]] = {}
 
     def key(self, tool: McpTool) -> bytes:
-        """Return the key of a server as a request names it, credentials included."""
+        """Return the cache key of a server: a digest of its URL, authorization and headers."""
         digest = hashlib.blake2b(key=self._secret)
         for part in (tool.server_url, tool.authorization, *sorted((tool.headers or {}).items())):
             digest.update(dumps(None if part is UNSET else part) + b"\n")
         return digest.digest()
 
     def find(self, key: bytes) -> list[McpListedTool] | None:
-        """Return the tools of a server; ``None`` if they are not known, or too old."""
+        """Return the tools of a server; ``None`` if they are not cached, or have expired."""
         found = self._found.get(key)
         return None if found is None or found[0] < self._clock() else found[1]
 
     def remember(self, key: bytes, tools: list[McpListedTool]) -> None:
-        """Remember the tools of a server for five minutes."""
+        """Cache the tools of a server for five minutes."""
         if len(self._found) >= _MAX_LISTINGS:
             self._found.pop(next(iter(self._found)))
         self._found.pop(key, None)
@@ -127,9 +127,9 @@ class Listings:
 
 
 class ServerTools:
-    """Runs the tools of one response. Use it in ``async with``: leaving the block closes the sessions with MCP servers.
+    """Runs the tools of one response. Use it in ``async with``: exiting the block closes the sessions with MCP servers.
 
-    Raises ``APIError`` (400) if the request names an MCP server that it may not use.
+    Raises ``APIError`` (400) if the request names an MCP server that is invalid or not allowed.
     """
 
     def __init__(
@@ -149,11 +149,11 @@ class ServerTools:
         self._bounds = bounds
         self._sessions = AsyncExitStack()
         self._servers: dict[str, McpServer] = {}
-        self._opening: dict[str, anyio.Lock] = {}  # by label, so that servers are opened side by side
+        self._opening: dict[str, anyio.Lock] = {}  # by label, so that servers are opened concurrently
         self._hosted_results: dict[str, tuple[Item, Item]] = {}  # id of an output item -> call and output for the model
         self._mcp: dict[str, McpTool] = {}
         self.calls_left: int = min(bounds.max_calls, request.max_tool_calls or bounds.max_calls)
-        """How many more calls may be made."""
+        """The number of calls that may still be made."""
         for index, tool in enumerate(request.tools or ()):
             if isinstance(tool, McpTool):
                 self._check(tool, f"tools[{index}]")
@@ -189,14 +189,14 @@ class ServerTools:
     # The context
 
     def context(self) -> list[Item]:
-        """Return all that the model sees now: the history, the input, and what this response has added."""
+        """Return everything that the model sees now: the history, the input, and the output of this response so far."""
         items: list[Item] = [*self._reply.context]
         for item in self._reply.response.output:
             items += self._hosted_results.get(getattr(item, "id", None) or "", (item,))
         return items
 
     def has_work(self) -> bool:
-        """Return whether there are servers to list, or approved calls to run, before the model is asked."""
+        """Return whether there are servers to list or approved calls to run before the model is called."""
         return bool(self._unlisted()) or any(isinstance(item, McpApprovalResponse) for item in self._reply.context)
 
     # Listing
@@ -206,7 +206,7 @@ class ServerTools:
         return [tool for label, tool in self._mcp.items() if label not in listed]
 
     async def list_tools(self) -> None:
-        """Write a list of tools for each server that has none in the context yet."""
+        """Write an ``mcp_list_tools`` item for each server that has none in the context yet."""
         async with anyio.create_task_group() as tasks:
             for tool in self._unlisted():
                 item = McpListTools(id=self._new_id("mcpl"), server_label=tool.server_label, tools=[])
@@ -228,7 +228,7 @@ class ServerTools:
             await opened.done_with(attrs.evolve(item, tools=allowed, error=error or UNSET))
 
     async def _server(self, tool: McpTool) -> McpServer:
-        """Return the session with a server, after opening it if there is none."""
+        """Return the session with a server. Open it if there is none."""
         async with self._opening.setdefault(tool.server_label, anyio.Lock()):
             server = self._servers.get(tool.server_label)
             if server is None:
@@ -259,7 +259,7 @@ class ServerTools:
     # Calls
 
     async def run_approved(self) -> None:
-        """Run the calls that the caller has approved, and that were not run before."""
+        """Run the calls that the caller has approved and that have not been run yet."""
         requests = {item.id: item for item in self._reply.context if isinstance(item, McpApprovalRequest)}
         done = {item.approval_request_id for item in self._reply.context if isinstance(item, McpCall)}
         approved = dict.fromkeys(
@@ -284,7 +284,7 @@ class ServerTools:
         await self._run_all(work)
 
     async def answer(self, mcp_calls: Sequence[McpCallMade], hosted_calls: Sequence[HostedCallMade]) -> bool:
-        """Run the calls that the model made, or ask for approval. Return whether an approval must be waited for."""
+        """Run the calls of the model, or request approval for them. Return whether any call needs approval."""
         waits = False
         work: list[_Work] = []
         for made in mcp_calls:
@@ -368,7 +368,7 @@ class ServerTools:
         except (Exception, anyio.get_cancelled_exc_class()) as error:
             if is_cancelled(error):
                 raise
-            # A failure of the operator's code is one of this call only. Its text may contain anything; only the log gets it.
+            # A failure of the operator's code only fails this call. Its text may contain anything, so it is only logged.
             _log.exception("the executor of %s failed", call.name)
             raise ToolError("an unexpected error", call=call) from None
 
@@ -391,7 +391,7 @@ class ServerTools:
 
 
 def _mcp_error(error: ResponsesProtoError) -> McpError:
-    """Return what is wrong with a server, or with a call of it, as an item says it."""
+    """Return the failure of a server or of a call, in the form that items have."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, APIError):
         cause = cause.__cause__
@@ -410,7 +410,7 @@ def _execution_error(output: ToolOutput, text: str) -> McpError:
 
 
 def _as_text(output: ToolOutput) -> str:
-    """Return an output as the text that an ``mcp_call`` holds; parts that are not text as their JSON."""
+    """Return an output as text, for an ``mcp_call``. Parts that are not text are given as JSON."""
     if isinstance(output.output, str):
         return output.output
     parts = output.output if isinstance(output.output, list) else [output.output]

@@ -1,8 +1,8 @@
-"""Separate reasoning between tags from the text of an answer, however the text is cut.
+"""Separate reasoning between tags from the text of an answer, wherever the deltas are cut.
 
 Servers that do not separate the reasoning of open models send it as text: ``<think>Let me see.</think>The answer is 2.`` Only tags at
-the start of an answer count, because an answer about tags has them too. White space after either tag is dropped; models write it to set
-the answer off.
+the start of an answer count, because an answer may also mention such tags. Whitespace after either tag is dropped; models use it only for
+layout.
 """
 
 from __future__ import annotations
@@ -13,27 +13,27 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Piece: TypeAlias = tuple[Literal["reasoning", "text"], str]
-"""What a piece of text is, and the text."""
+"""The kind of a piece of text, and the text."""
 
 _MAX_SPACE: Final = 64  # characters before a tag
 
 
 class ThinkSplitter:
-    """Cuts the text of one answer into reasoning and text. Call :meth:`feed` with each delta, then :meth:`end`.
+    """Splits the text of one answer into reasoning and text. Call :meth:`feed` with each delta, then :meth:`end`.
 
-    ``tags`` are pairs of an opening and a closing tag. If the answer is ``open``, it begins inside of the first pair.
+    ``tags`` are pairs of an opening and a closing tag. With ``is_open``, the answer begins inside the first pair.
     """
 
     def __init__(self, tags: Sequence[tuple[str, str]], *, is_open: bool = False) -> None:
         self._tags = tags
         self._closing = tags[0][1] if tags and is_open else ""
-        self._held = ""  # what may be the beginning of a tag, with the white space before it
+        self._held = ""  # a possible beginning of a tag, with the whitespace before it
         self._skip_space = bool(self._closing)
-        self._decided = not tags  # everything from here on is text
+        self._decided = not tags  # the rest is text
         self._after_thinking = False
 
     def feed(self, text: str) -> list[Piece]:
-        """Return what the next delta adds. A possible beginning of a tag is kept for the next one."""
+        """Return the pieces that a delta adds. A possible beginning of a tag is held until the next delta."""
         if self._decided:
             return [("text", text)] if text else []
         pieces: list[Piece] = []
@@ -43,7 +43,7 @@ class ThinkSplitter:
         return pieces
 
     def end(self) -> list[Piece]:
-        """Return what was kept. Nothing follows."""
+        """Return the pieces that were held. No deltas follow."""
         held, self._held = self._held, ""
         if self._closing:
             return [("reasoning", held)] if held else []
@@ -52,7 +52,7 @@ class ThinkSplitter:
         return [("text", held)] if held else []
 
     def _step(self, pieces: list[Piece]) -> bool:
-        """Read what was held, up to the next tag. Return whether there may be more to read in it."""
+        """Read the held text up to the next tag. Return whether there may be more to read in it."""
         return self._read_thinking(pieces) if self._closing else self._read_start(pieces)
 
     def _read_thinking(self, pieces: list[Piece]) -> bool:
@@ -85,5 +85,5 @@ class ThinkSplitter:
 
 
 def _overlap(text: str, tag: str) -> int:
-    """Return how many characters at the end of a text may be the beginning of a tag."""
+    """Return the number of characters at the end of a text that may be the beginning of a tag."""
     return next((size for size in range(min(len(text), len(tag) - 1), 0, -1) if text.endswith(tag[:size])), 0)

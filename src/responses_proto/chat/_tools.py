@@ -1,8 +1,8 @@
-"""Tools of a request as functions of Chat Completions, and their names in both directions.
+"""Translate the tools of a request into functions of Chat Completions, and map their names in both directions.
 
-A provider of Chat Completions knows functions only, each by one name. Here the functions of namespaces, the tools of MCP servers and
-custom tools become functions too. :func:`offered_tools` chooses their names, always the same for the same request and context, so that
-the decoder finds the tool that a call means.
+A provider of Chat Completions only knows functions, each by one name. The functions of namespaces, the tools of MCP servers and custom
+tools become functions too. :func:`offered_tools` chooses their names. They are always the same for the same request and context, so that
+the decoder can find the tool for a call.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _Wire: TypeAlias = dict[str, Any]
 _MAX_NAME: Final = 64
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_-]")
 CUSTOM_INPUT: Final = "input"
-"""The one parameter of a custom tool that became a function."""
+"""The name of the only parameter of a custom tool that is translated into a function."""
 _CUSTOM_PARAMETERS: Final[JSONObject] = {
     "type": "object",
     "properties": {CUSTOM_INPUT: {"type": "string"}},
@@ -56,20 +56,20 @@ _CUSTOM_PARAMETERS: Final[JSONObject] = {
 
 @attrs.frozen(kw_only=True)
 class OfferedTool:
-    """A tool that the model may call, as the Responses API names it."""
+    """A tool that the model may call, in terms of the Responses API."""
 
     kind: Literal["function", "custom", "mcp", "hosted"]
     name: str
-    """Its name in the Responses API; of a hosted tool, its type."""
+    """Its name in the Responses API; for a hosted tool, its type."""
     home: str = ""
-    """The namespace that has it, or the label of its MCP server; empty if it has none."""
+    """Its namespace, or the label of its MCP server; empty if it has neither."""
     description: str = ""
     parameters: JSONObject = attrs.field(factory=dict["str", "Any"])
     strict: bool | None = None
     tool: Tool
-    """The tool of the request that it comes from."""
+    """The tool of the request that defines it."""
     listed: McpListedTool | None = None
-    """The tool as its MCP server lists it."""
+    """The entry in the listing of its MCP server; ``None`` for other tools."""
 
 
 # ---- what is offered
@@ -124,7 +124,7 @@ def _mcp(tool: McpTool, listed: Mapping[str, McpListTools]) -> Iterator[OfferedT
 
 
 def is_allowed(tool: McpTool, listed: McpListedTool) -> bool:
-    """Return whether an MCP tool is one of ``allowed_tools`` (Tools, MCP). All are by default."""
+    """Return whether ``allowed_tools`` includes a tool of an MCP server (Tools, MCP). By default, all tools are allowed."""
     allowed = tool.allowed_tools
     if isinstance(allowed, McpToolFilter):
         return _fits(allowed, listed)
@@ -142,7 +142,7 @@ def _is_read_only(listed: McpListedTool) -> bool:
 
 
 def needs_approval(tool: McpTool, listed: McpListedTool) -> bool:
-    """Return whether a call of an MCP tool needs the caller's approval (Tools, MCP). It does by default."""
+    """Return whether calls of an MCP tool need the caller's approval (Tools, MCP). By default, they do."""
     match tool.require_approval:
         case "never":
             return False
@@ -187,16 +187,16 @@ TOOLS: Final[Mapping[str, Any]] = table(
         refused("programmatic_tool_calling", "the provider runs no programs"),
     ]
 )
-"""Type of tool -> what becomes of it."""
+"""Type of tool -> how it is handled."""
 
 
 def offered_tools(
     request: CreateResponse, context: Sequence[Item], hosted: Mapping[str, FunctionTool | None] | None = None
 ) -> dict[str, OfferedTool]:
-    """Return the tools that the model may call, by the name that the provider knows.
+    """Return the tools that the model may call, by their names at the provider.
 
-    ``hosted`` has, for types of hosted tools that the bridge runs itself, the function that stands for each, and ``None`` for types
-    that are left out. Raises ``APIError`` (400) for a tool that cannot be offered.
+    ``hosted`` maps each type of hosted tool that the bridge runs itself to the function that represents it, and types to leave out to
+    ``None``. Raises ``APIError`` (400) for a tool that cannot be offered.
     """
     hosted = hosted or {}
     listed = {item.server_label: item for item in context if isinstance(item, McpListTools)}
@@ -231,7 +231,7 @@ def _all_tools(request: CreateResponse, context: Sequence[Item]) -> Iterator[tup
 
 
 def safe_name(name: str, home: str = "") -> str:
-    """Return a name of a function as providers accept it: letters, digits, ``_`` and ``-``, at most 64."""
+    """Return a function name that providers accept: at most 64 letters, digits, ``_`` and ``-``."""
     return _UNSAFE.sub("_", f"{home}__{name}" if home else name)[:_MAX_NAME] or "_"
 
 
@@ -282,7 +282,7 @@ def _described(tool: OfferedTool) -> str:
 
 
 def chat_tool_choice(request: CreateResponse, offered: Mapping[str, OfferedTool], profile: ChatProfile) -> _Wire:
-    """Return ``tools`` and ``tool_choice`` of a request of Chat Completions, as far as there are any."""
+    """Return the fields ``tools`` and ``tool_choice`` of a Chat Completions request. Fields that are not needed are left out."""
     mode, chosen = _chosen(request, offered)
     if not chosen:
         if mode == "required":
@@ -302,9 +302,9 @@ def chat_tool_choice(request: CreateResponse, offered: Mapping[str, OfferedTool]
 
 
 def _chosen(request: CreateResponse, offered: Mapping[str, OfferedTool]) -> tuple[str, Mapping[str, OfferedTool]]:
-    """Return ``auto``, ``none`` or ``required``, and the tools that it is about.
+    """Return the mode (``auto``, ``none`` or ``required``) and the tools that it applies to.
 
-    A tool of the request may be chosen though it is not offered: one that is left out, or whose MCP server has none now.
+    The choice may name a tool of the request that is not offered: one that is left out, or an MCP server that lists no tools now.
     """
     match choice := request.tool_choice:
         case "none" | "required":
@@ -325,7 +325,7 @@ def _chosen(request: CreateResponse, offered: Mapping[str, OfferedTool]) -> tupl
 
 
 def _named_choice(choice: object, mode: str, chosen: Mapping[str, OfferedTool], profile: ChatProfile) -> _Wire | None:
-    """Return the choice as an object with names; ``None`` if a mode says it, or the provider has no such choice."""
+    """Return the choice as an object with names; ``None`` if a mode is enough, or if the provider does not support it."""
     if isinstance(choice, ToolChoiceAllowed):
         if not profile.allowed_tools or mode == "none":
             return None
@@ -356,7 +356,7 @@ def _means(choice: AllowedTool, tool: OfferedTool) -> bool:
 
 
 def _stands_for(choice: AllowedTool, tool: Tool) -> bool:
-    """Return whether a choice is that of a tool for which others are offered."""
+    """Return whether a choice names an MCP server or hosted tool of the request, even if nothing is offered for it."""
     if isinstance(choice, ToolChoiceMcp):
         return isinstance(tool, McpTool) and tool.server_label == choice.server_label
     return isinstance(choice, ToolChoiceHosted) and tool.type == choice.type

@@ -5,14 +5,15 @@
     bridge = ChatBridge(ChatUpstream("https://router.huggingface.co/v1"), allow_mcp=["gitmcp.io"])
     app = ResponsesApp(bridge, lifespan=lambda: bridge)
 
-Storing, ``previous_response_id``, conversations, background, resuming, WebSocket and idempotency are the application's. The bridge answers
-one request:
+The application provides storage, ``previous_response_id``, conversations, background, resuming, WebSocket and idempotency. The bridge
+answers one request:
 
-1. The request's ``model`` chooses the upstream.
-2. MCP servers of the request that are not listed in the context yet are listed, and approved calls are run.
-3. ``to_chat`` makes the body, the upstream is asked, and ``ChatDecoder`` writes what it says into the response, as it arrives.
-4. If the model called MCP or hosted tools, they are run, and 3. is repeated with the results. The response ends when the model makes no
-   such call, when it called a function of the client, when a call needs an approval, or at a bound.
+1. It chooses the upstream by the request's ``model``.
+2. It lists the tools of MCP servers that have no listing in the context yet, and runs approved calls.
+3. It creates the body with ``to_chat``, sends it to the upstream, and writes the answer into the response with ``ChatDecoder``, as it
+   arrives.
+4. If the model called MCP or hosted tools, it runs them, and repeats step 3 with the results. The response ends when the model makes no
+   such call, when it calls a function of the client, when a call needs approval, or at a limit.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = ["ChatBridge"]
 
 _MODELS_LIFE: Final = 60.0
-"""Seconds for which the names of an upstream's models are remembered."""
+"""Seconds for which the model names of an upstream are cached."""
 _MODELS_TIMEOUT: Final = 10.0
 
 _log: Final = logging.getLogger(__name__)
@@ -59,18 +60,18 @@ _log: Final = logging.getLogger(__name__)
 class ChatBridge(AsyncResource):
     """Answers requests with providers of Chat Completions. Pass it to :class:`~responses_proto.server.ResponsesApp`.
 
-    - ``upstreams``: one upstream for all models; or several by name, which are chosen by the model ``name/model``.
-    - ``models``: further names of models, each with the model that it stands for (``{"small": "local/qwen3"}``).
+    - ``upstreams``: one upstream for all models; or several by name, selected by a model of the form ``name/model``.
+    - ``models``: aliases of models, each with its target (``{"small": "local/qwen3"}``).
     - ``allow_mcp``: the hosts of MCP servers that requests may name: ``"gitmcp.io"``, ``"*.example.com"``, ``"*"`` for every public
-      host; an address or a network (``"10.0.0.0/8"``) for hosts that are not public; each perhaps with a port. Default: none.
+      host; an address or a network (``"10.0.0.0/8"``) for hosts that are not public; each with an optional port. Default: none.
     - ``tools``: executors for hosted tools, by type: ``{"web_search": search}``. Each defines one function, which the model calls.
-      Hosted tools without one are refused (400). ``None`` for a type leaves such tools out: the model is not told of them.
-    - ``max_turns``: how often the model is asked for one response at most.
-    - ``bounds``: what the tools of one response may take.
-    - ``unknown_parameters``: ``"pass"`` sends parameters that the Responses API does not have on to the provider.
+      Hosted tools without an executor are refused (400). ``None`` for a type leaves such tools out, so that the model does not see them.
+    - ``max_turns``: the maximum number of requests to the model for one response.
+    - ``bounds``: limits on the tool calls of one response.
+    - ``unknown_parameters``: ``"pass"`` passes parameters that the Responses API does not define on to the provider.
 
-    Entering it does nothing; leaving it closes the upstreams. Raises ``UsageError`` for a wrong argument, and ``ImportError`` if
-    ``allow_mcp`` is given and the extra ``mcp`` is not installed.
+    ``async with`` closes the upstreams at its end. Raises ``UsageError`` for an invalid argument, and ``ImportError`` if ``allow_mcp`` is
+    given and the extra ``mcp`` is not installed.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class ChatBridge(AsyncResource):
         self._hosted = stand_ins(tools or {})
         self._executors = {type_: executor for type_, executor in (tools or {}).items() if executor is not None}
         self.max_turns: int = max_turns
-        """How often the model is asked for one response at most."""
+        """The maximum number of requests to the model for one response."""
         self._bounds = bounds or ToolBounds()
         self._unknown_parameters: Literal["refuse", "pass"] = unknown_parameters
         self._listings = Listings()
@@ -118,7 +119,7 @@ class ChatBridge(AsyncResource):
     # Models
 
     def _find(self, model: str) -> tuple[str, ChatUpstream, str] | None:
-        """Return the upstream of a model with its name, and the model's name there; ``None`` if there is none."""
+        """Return the name of the upstream of a model, the upstream, and the model's name there; ``None`` if there is none."""
         name, slash, rest = model.partition("/")
         if slash and rest and name in self._upstreams:
             return name, self._upstreams[name], rest
@@ -136,9 +137,9 @@ class ChatBridge(AsyncResource):
         return found
 
     async def models(self, headers: Mapping[str, str]) -> list[str]:
-        """Return the names of the models of all upstreams. ``headers`` are those of the request, for keys that are passed on.
+        """Return the names of the models of all upstreams. ``headers`` are those of the request, for keys that are forwarded.
 
-        An upstream that does not answer is left out. Raises ``APIError`` if none does.
+        An upstream that fails is left out. Raises ``APIError`` if all upstreams fail.
         """
         found: dict[str, list[str] | ResponsesProtoError] = {}
 
@@ -168,7 +169,7 @@ class ChatBridge(AsyncResource):
         return [*dict.fromkeys(names)]
 
     async def _models_of(self, name: str, upstream: ChatUpstream, headers: Mapping[str, str]) -> list[str]:
-        if upstream.forwards_key:  # each key may have other models
+        if upstream.forwards_key:  # models may differ by key
             return await upstream.models(api_key=_key_in(headers))
         until, names = self._known_models.get(name, (0.0, []))
         if until < time.monotonic():
@@ -179,10 +180,10 @@ class ChatBridge(AsyncResource):
     # Responses
 
     async def __call__(self, request: CreateResponse, reply: Reply) -> None:
-        """Answer one request. Raises the ``APIError`` for the client if the request is wrong or the upstream fails."""
+        """Answer one request. Raises the ``APIError`` for the client if the request is invalid or the upstream fails."""
         name, upstream, model = self._route(request.model or "")
         api_key = _key_in(reply.headers) if upstream.forwards_key else None
-        # A response in the background may be followed by its events, whether it was asked to stream or not.
+        # Clients may follow the events of a response in the background even if `stream` was not set.
         asked = attrs.evolve(request, model=model, stream=bool(request.stream or request.background))
         tools = ServerTools(
             asked,
@@ -198,7 +199,7 @@ class ChatBridge(AsyncResource):
             await _Answer(self, name, upstream, api_key, tools, reply).write(asked)
 
     def body(self, request: CreateResponse, context: Sequence[Item], upstream: ChatUpstream) -> dict[str, Any]:
-        """Return the body that an upstream gets for a request. Raises ``APIError`` (400) for what it cannot do."""
+        """Return the body to send to an upstream for a request. Raises ``APIError`` (400) if the upstream does not support it."""
         return to_chat(
             request,
             context,
@@ -210,7 +211,7 @@ class ChatBridge(AsyncResource):
     def decoder(
         self, request: CreateResponse, context: Sequence[Item], upstream: ChatUpstream, reply: Reply
     ) -> ChatDecoder:
-        """Return a decoder that writes one turn of an upstream into a response, which it starts."""
+        """Start the response, and return a decoder that writes one turn of an upstream into it."""
         return ChatDecoder(
             reply.emitter(), request, context, upstream.profile, hosted=self._hosted, limits=upstream.limits
         )
@@ -240,7 +241,7 @@ class _Answer:
     async def write(self, request: CreateResponse) -> None:
         """Write the response, to its end."""
         tools, reply = self._tools, self._reply
-        # Faults of the request are found before anything is written: they can become an HTTP error only until then.
+        # Check the request before anything is written: only until then can an error become an HTTP error.
         if tools.has_work():
             self._bridge.body(attrs.evolve(request, tool_choice="auto"), tools.context(), self._upstream)
             await tools.list_tools()
@@ -265,23 +266,23 @@ class _Answer:
         await reply.incomplete("max_tool_calls", self._usage)
 
     def _following(self, request: CreateResponse, *, is_last: bool) -> CreateResponse:
-        """Return the request for the turn after one that called tools of the server."""
+        """Return the request for the turn that follows calls of server tools."""
         choice = request.tool_choice
         if is_last:
             choice = "none"
         elif isinstance(choice, ToolChoiceAllowed):
             choice = attrs.evolve(choice, mode="auto")
         elif choice != "none":
-            choice = "auto"  # a call that was demanded has been made
+            choice = "auto"  # the required call has been made
         left = request.max_output_tokens
         if left and self._last_usage is not None:
             left = max(0, left - self._last_usage.output_tokens)
         return attrs.evolve(request, tool_choice=choice, max_output_tokens=left)
 
     async def _ask(self, request: CreateResponse, body: dict[str, Any]) -> ChatDecoder | None:
-        """Ask the upstream once, and write what it says. Return ``None`` if that failed in the middle: the response has failed.
+        """Send one request to the upstream, and write its answer. Return ``None`` if this failed midway and the response has failed.
 
-        Raises ``APIError`` if it failed before it said anything, so that the error can become that of HTTP.
+        Raises ``APIError`` if the upstream failed before any output, so that the error can become an HTTP error.
         """
         reply = self._reply
         try:

@@ -1,4 +1,4 @@
-"""What a provider of Chat Completions answers, as the items of a response.
+"""Translate the answers of a provider of Chat Completions into the items of a response.
 
 A :class:`ChatDecoder` reads the bytes of a stream, its chunks, or a whole completion, and writes the items into an
 :class:`~responses_proto.protocol.Emitter`::
@@ -11,11 +11,11 @@ A :class:`ChatDecoder` reads the bytes of a stream, its chunks, or a whole compl
     events += decoder.receive_eof()
     events += emitter.complete(decoder.usage)          # or incomplete(decoder.incomplete_reason), or fail(...) for decoder.error
 
-It closes the items at the end of the provider's turn and leaves the response open, because another turn may follow: the caller may run
-some of the calls itself, and ask the provider again.
+It closes the items at the end of the provider's turn, and leaves the response open, because another turn may follow: the caller may run
+some of the calls itself, and call the provider again.
 
-Providers differ in how they write a turn, and the decoder recognizes what they write by its content, not by the provider. It never raises
-for what a provider sends: what is wrong with it is in :attr:`ChatDecoder.error`.
+Providers differ in how they write a turn. The decoder recognizes the variants by their content, not by the provider. It never raises
+because of invalid input from a provider: errors are reported in :attr:`ChatDecoder.error`.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ ENDINGS: Final[Mapping[str, Literal["max_output_tokens", "content_filter", "erro
     "malformed_function_call": "error",
     "function_call_filter": "error",
 }
-"""``finish_reason`` of a turn that ended early -> why the response is incomplete, or ``error`` if it has failed. Any other reason
-completes it. Capital letters, and what follows a colon, do not matter."""
+"""``finish_reason`` of a turn that ended early -> reason of the incomplete response, or ``error`` if it has failed. With any other
+``finish_reason``, the turn is complete. Case, and text after a colon, are ignored."""
 
 _BAD_GATEWAY: Final = 502
 _NO_DETAIL: Final[dict[str, Any]] = {}
@@ -100,11 +100,11 @@ P = ParamSpec("P")
 
 
 class ChatDecoder:
-    """Reads one turn of a provider. Call :meth:`receive_data`, :meth:`receive_chunk` or :meth:`receive_completion`, then :meth:`receive_eof`.
+    """Reads one turn of a provider.
 
-    ``emitter`` must have been started. ``request``, ``context``, ``profile`` and ``hosted`` are those that
-    :func:`~responses_proto.chat.to_chat` was called with: they tell the tools that the calls mean. ``limits`` bound what the provider
-    sends; exceeding one is an :attr:`error`.
+    Call :meth:`receive_data`, :meth:`receive_chunk` or :meth:`receive_completion`, then :meth:`receive_eof`. ``emitter`` must have been
+    started. ``request``, ``context``, ``profile`` and ``hosted`` must be the arguments of :func:`~responses_proto.chat.to_chat`: they
+    determine the tools that the calls refer to. ``limits`` bound the provider's input; exceeding a limit sets :attr:`error`.
     """
 
     def __init__(
@@ -120,10 +120,10 @@ class ChatDecoder:
         self._emitter = emitter
         self._limits = limits or Limits()
         self._sse = SSEDecoder(self._limits)
-        self._start = b""  # of the body, until it is clear whether that is an event stream
-        self._body: bytearray | None = None  # of a body that is none
+        self._start = b""  # of the body, until it is clear whether the body is an event stream
+        self._body: bytearray | None = None  # of a body that is not an event stream
         self._is_stream = False
-        self._kept = 0  # bytes of what the provider said, about
+        self._kept = 0  # approximate bytes of the provider's output
         self._items = 0  # messages, reasoning and images that were opened
         self._parts = 0  # content parts of the message, and its citations
         self._splitter = ThinkSplitter(profile.think_tags, is_open=profile.think_open)
@@ -135,38 +135,38 @@ class ChatDecoder:
         self._audio: dict[str, Any] = {}
         self._audio_pieces: dict[str, list[str]] = {"data": [], "transcript": []}
         self._logprobs: list[LogProb] = []
-        self._citations: list[UrlCitation] = []  # that wait for a text
+        self._citations: list[UrlCitation] = []  # that wait for text
         self._cited: set[tuple[str, str, int, int]] = set()
         self._calls = CallTable(emitter, offered_tools(request, context, hosted), context)
         self._usage: Mapping[str, Any] = {}
-        self._choice: object = None  # the index of the choice that is read, once there was one
-        self._deltas: set[str] = set()  # the fields that deltas have said
-        self._content: list[str] = []  # what they have said as content, reasoning between tags included
+        self._choice: object = None  # the index of the choice to read, once known
+        self._deltas: set[str] = set()  # the fields that deltas have contained
+        self._content: list[str] = []  # the content of all deltas, including reasoning between tags
         self._images: set[str] = set()
         self._last_chunk: Mapping[str, Any] = {}
         self.ended: bool = False
-        """Whether the turn is over, in any way. Everything after that is ignored."""
+        """Whether the turn is over, for any reason. Later input is ignored."""
         self.finish_reason: str | None = None
-        """Why the provider ended its turn, in its own word; ``None`` if it did not say."""
+        """The provider's ``finish_reason`` for the turn; ``None`` if it sent none."""
         self.error: APIError | None = None
-        """What went wrong: the provider's error, or what is wrong with its answer."""
+        """The error sent by the provider or found in its answer; ``None`` if there is none."""
         self.id: str = ""
-        """The provider's id of its answer; empty if it gave none."""
+        """The provider's id of the answer; empty if it sent none."""
         self.model: str = ""
-        """The model that answered, as the provider names it; empty if it does not."""
+        """The provider's name of the model that answered; empty if it sent none."""
         self.service_tier: str = ""
-        """The class of processing that was used; empty if the provider does not say."""
+        """The processing tier that was used; empty if the provider sent none."""
 
-    # What came of it
+    # Results
 
     @property
     def usage(self) -> Usage | None:
-        """The tokens of this turn; ``None`` if the provider did not say."""
+        """The token usage of this turn; ``None`` if the provider sent none."""
         return as_usage(self._usage) if self._usage else None
 
     @property
     def incomplete_reason(self) -> str | None:
-        """Why the turn ended early: ``max_output_tokens`` or ``content_filter``; ``None`` if it did not."""
+        """Why the turn is incomplete: ``max_output_tokens`` or ``content_filter``; ``None`` if it is not."""
         reason = _ending(self.finish_reason)
         return None if reason == "error" else reason
 
@@ -177,18 +177,18 @@ class ChatDecoder:
 
     @property
     def mcp_calls(self) -> list[McpCallMade]:
-        """The calls of MCP tools, which the server runs."""
+        """The calls of MCP tools, which the server must run."""
         return self._calls.mcp_calls
 
     @property
     def hosted_calls(self) -> list[HostedCallMade]:
-        """The calls of tools of ``hosted``, which the server runs. They have no item yet."""
+        """The calls of ``hosted`` tools, which the server must run. They have no item yet."""
         return self._calls.hosted_calls
 
     # Input
 
     def receive_data(self, data: bytes) -> list[Event]:
-        """Receive the next bytes of the body. Return the new events. Call :meth:`receive_eof` after the last ones.
+        """Receive the next bytes of the body. Return the new events. Call :meth:`receive_eof` after the last bytes.
 
         The body is an event stream, or JSON if the provider does not stream.
         """
@@ -199,23 +199,23 @@ class ChatDecoder:
         return self._read_within_limits(self._read, chunk)
 
     def receive_completion(self, completion: Mapping[str, Any]) -> list[Event]:
-        """Receive a whole completion, decoded. Return its events. The turn is over."""
+        """Receive a whole completion, decoded. Return its events. This ends the turn."""
         return self._read_within_limits(self._read_completion, completion)
 
     def receive_eof(self) -> list[Event]:
         """End the input, and the turn. Return the last events.
 
-        A turn that ended without a ``finish_reason`` and without ``[DONE]`` is an :attr:`error`.
+        A turn that ends without a ``finish_reason`` or ``[DONE]`` sets :attr:`error`.
         """
         return self._read_within_limits(self._receive_rest)
 
     def _read_within_limits(self, read: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> list[Event]:
-        """Read something, unless the turn is over. Return the new events, also if a limit was exceeded."""
+        """Call ``read``, unless the turn is over. Return the new events, even if a limit was exceeded."""
         if not self.ended:
             try:
                 read(*args, **kwargs)
             except LimitExceeded as error:
-                self._splitter = ThinkSplitter(())  # what waits is not written any more
+                self._splitter = ThinkSplitter(())  # pending text is dropped
                 self._citations.clear()
                 self._logprobs.clear()
                 self._fail(_bad_answer(f"The provider's answer is too large: {error}", cause=error))
@@ -283,7 +283,7 @@ class ChatDecoder:
         elif "choices" in chunk or error_in(chunk, {}) is not None:
             self._read_completion(chunk)
         elif body.startswith(b"[") and value is not UNSET:
-            self._fail(api_error_from(value))  # Gemini writes an error so
+            self._fail(api_error_from(value))  # Gemini sends errors in this form
         else:
             text = body.decode("utf-8", "replace")
             self._fail(
@@ -337,10 +337,10 @@ class ChatDecoder:
         elif choice.get("logprobs"):
             self._keep_logprobs(logprobs(choice))
         else:
-            self._add("text", string(choice.get("text")))  # as in a completion of old
+            self._add("text", string(choice.get("text")))  # as in the legacy completions API
 
     def _unsaid(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what a message says beyond the deltas before it. Some providers repeat them as a message at the end."""
+        """Return the parts of a message that no delta has contained. Some providers repeat all deltas as a message at the end."""
         said = self._deltas
         if not said:
             return message
@@ -362,7 +362,7 @@ class ChatDecoder:
     def _read_delta(self, delta: Mapping[str, Any], choice: Mapping[str, Any], *, whole: bool) -> None:
         self._read_reasoning(delta)
         found = logprobs(choice)
-        single = mapping(delta.get("tool_calls"))  # some providers leave out the list around the only call
+        single = mapping(delta.get("tool_calls"))  # some providers send a single call without a list
         calls = [call for call in ([single] if single else objects(delta.get("tool_calls"))) if says_something(call)]
         legacy = mapping(delta.get("function_call"))
         if not calls and says_something(legacy):
@@ -384,7 +384,7 @@ class ChatDecoder:
             self._events += self._calls.read(call, whole=whole, place=place if len(calls) > 1 else None)
 
     def _read_citations(self, source: Mapping[str, Any]) -> None:
-        # Some providers repeat with each chunk all that the answer cites.
+        # Some providers repeat all citations in each chunk.
         cited: list[UrlCitation] = []
         for one in citations(source):
             key = (one.url, one.title, one.start_index, one.end_index)
@@ -417,7 +417,7 @@ class ChatDecoder:
             self._add_detail(dict(detail), said=bool(text))
 
     def _add_detail(self, detail: dict[str, Any], *, said: bool) -> None:
-        """Read one of the ``reasoning_details``, whose text may have been ``said`` already."""
+        """Read one entry of ``reasoning_details``. ``said`` states whether its text has been read from another field."""
         if not said:
             self._summarize(string(detail.get("summary")))
             self._reason(string(detail.get("text")))
@@ -487,7 +487,7 @@ class ChatDecoder:
         self._limits.check("max_content_parts", self._parts)
 
     def _cite(self) -> None:
-        """Add the waiting citations to the text, if one is open."""
+        """Add the pending citations to the open text part, if there is one."""
         if self._message is not None and self._in_text:
             waiting, self._citations = self._citations, []
             for citation in waiting:
@@ -575,7 +575,7 @@ class ChatDecoder:
     # The end
 
     def _finish(self, *, whole: bool) -> None:
-        """End the turn. ``whole`` says whether the provider has said that it has ended."""
+        """End the turn. ``whole`` states whether the provider has marked its end."""
         if _ending(self.finish_reason) == "error":
             said = "" if self.finish_reason == "error" else f": {readable(self.finish_reason or '', 200)}"
             self._fail(_bad_answer(f"The provider ended its answer with an error, without saying which{said}."))
@@ -590,7 +590,7 @@ class ChatDecoder:
         self._flush_text()
         silent = not self._items and not self._calls.size and self.incomplete_reason is None
         if silent or self._citations:
-            self._add_text("")  # the provider has answered, with nothing
+            self._add_text("")  # an empty answer becomes an empty text
         self._close_all("completed" if self.incomplete_reason is None else "incomplete")
 
     def _fail(self, error: APIError) -> None:
@@ -609,7 +609,7 @@ def _ending(reason: str | None) -> Literal["max_output_tokens", "content_filter"
 
 
 def _is_sealed(detail: Mapping[str, Any]) -> bool:
-    """Return whether a provider must get back a part of its reasoning as it is, because more than the text is in it."""
+    """Return whether a reasoning detail contains more than text, so that it must be sent back to the provider unchanged."""
     return bool(detail.get("signature") or detail.get("data"))
 
 

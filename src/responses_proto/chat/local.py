@@ -1,4 +1,4 @@
-"""A client of the Responses API for a provider that has Chat Completions only, in this process and without a socket."""
+"""A client of the Responses API for a provider that only has Chat Completions, in this process and without a socket."""
 
 from __future__ import annotations
 
@@ -46,13 +46,14 @@ def chat_client(
 ) -> ResponsesClient:
     """Return a client of the Responses API for a provider of Chat Completions.
 
-    Requests are translated in this process, by a :class:`ChatBridge` in a ``ResponsesApp`` of its own. So everything of the Responses API
-    works: stored responses, conversations, responses in the background, remote MCP. ``store`` keeps responses; by default they are
-    kept in memory, as long as the client is open. The other parameters are those of :class:`ChatUpstream` and :class:`ChatBridge`.
+    Requests are translated in this process, by a :class:`ChatBridge` in its own ``ResponsesApp``. So the whole Responses API works:
+    stored responses, conversations, responses in the background, remote MCP. ``store`` keeps responses; by default they are kept in
+    memory while the client is open. The other parameters are those of :class:`ChatUpstream` and :class:`ChatBridge`.
 
-    Use the client in ``async with``. Needs the extra ``server``. Raises ``UsageError`` as these classes do, and ``ImportError``.
+    Use the client in ``async with``. Requires the extra ``server``. Raises ``UsageError`` as these classes do, and ``ImportError`` if an
+    extra is missing.
     """
-    from ..server.app import ResponsesApp  # noqa: PLC0415 - needs the extra `server`, which the rest of the folder does not
+    from ..server.app import ResponsesApp  # noqa: PLC0415 - needs the extra `server`, unlike the rest of the package
 
     upstream = ChatUpstream(
         base_url,
@@ -70,15 +71,15 @@ def chat_client(
 
 
 class _InProcessClient(ResponsesClient):
-    """A client that owns the application that it talks to."""
+    """A client that owns its server application."""
 
     def __init__(self, app: ResponsesApp, timeouts: Timeouts | None) -> None:
-        # The upstream has retried already.
+        # No retries here: the upstream retries.
         super().__init__(
             _URL, "none", http_client=InProcessTransport(app), timeouts=timeouts, retry=RetryPolicy(attempts=1)
         )
         self._app = app
-        # The application has a task group, which must be entered and left by one task: not by those of the caller.
+        # The application has a task group, which one task must enter and exit. The caller may use different tasks.
         self._holder = TaskHolder(self._hold)
         self._entered = False
 

@@ -1,9 +1,9 @@
 """The capabilities of each provider of Chat Completions, as data.
 
-The wire of Chat Completions is one, and its edges differ: the name of the output limit, how reasoning is asked for and sent back, which
-content parts, tools and settings are accepted. A :class:`ChatProfile` states these. Deviations in a provider's *answers* have no entry
-here, because :class:`~responses_proto.chat.ChatDecoder` detects them in the stream; the exception is text in which reasoning is marked
-by tags, which no decoder can know from the text alone.
+All providers share the format of Chat Completions, but differ in details: the name of the output limit, how reasoning is requested and
+sent back, which content parts, tools and settings are accepted. A :class:`ChatProfile` describes these. Differences in a provider's
+*answers* have no entry here, because :class:`~responses_proto.chat.ChatDecoder` detects them in the stream. The exception is reasoning
+marked by tags in the text, which a decoder cannot recognize from the text alone.
 """
 
 from __future__ import annotations
@@ -24,66 +24,66 @@ if TYPE_CHECKING:
 __all__ = ["COMPATIBLE", "OPENAI", "PROFILES", "ChatProfile", "ReasoningField", "find_profile", "profile_for"]
 
 ReasoningField: TypeAlias = Literal["reasoning_content", "reasoning", "reasoning_details", "thinking", "think", "none"]
-"""The form in which earlier reasoning is sent back: a field of the assistant's message, a content part, text between tags, or not at all."""
+"""How earlier reasoning is sent back: in a field of the assistant message, as a content part, as text between tags, or not at all."""
 
 
 @attrs.frozen(kw_only=True)
 class ChatProfile:
-    """The capabilities of one provider. Immutable; ``attrs.evolve`` one of :data:`PROFILES` for a server that differs.
+    """The capabilities of one provider. Immutable; for another server, use ``attrs.evolve`` on one of :data:`PROFILES`.
 
-    Raises ``UsageError`` if reasoning is text between tags, but there are no tags.
+    Raises ``UsageError`` if reasoning is text between tags, but ``think_tags`` is empty.
     """
 
     name: str
     provider: Provider
-    """How the provider is called: its base URL and where its API key is found."""
+    """The base URL of the provider and the source of its API key."""
     hosts: tuple[str, ...] = ()
-    """Hosts that belong to the provider, besides that of its base URL, with their subdomains."""
+    """Further hosts of the provider, besides that of its base URL. Their subdomains are included."""
     developer_role: Literal["developer", "system"] = "system"
-    """The role in which messages of the role ``developer``, and the instructions, are sent."""
+    """The role for instructions and messages with the role ``developer``."""
     system_first: bool = False
-    """Whether only one system message is accepted, as the first message: templates of open models require that. Those at the start
-    are joined, later ones are sent as messages of the user."""
+    """Whether only one system message is accepted, as the first message, which templates of open models require. System messages at the
+    start are joined; later ones are sent as user messages."""
     content_lists: bool = True
-    """Whether the content of a message may be a list of parts. If not, the parts, which must be texts, are joined."""
+    """Whether the content of a message may be a list of parts. If not, text parts are joined."""
     parts: frozenset[str] = frozenset({"input_image"})
-    """The content parts besides text that are accepted, by their types in the Responses API."""
+    """The accepted types of content parts besides text, by their names in the Responses API."""
     file_urls: bool = False
     """Whether a file may be given by its URL."""
     image_detail: bool = True
     """Whether an image may have a ``detail``."""
     tool_output_lists: bool = False
-    """Whether the output of a tool may have images. If not, they follow in a message of the user."""
+    """Whether the output of a tool may have images. If not, they follow in a user message."""
     refusals: bool = False
-    """Whether an assistant's message may have a ``refusal``. If not, it is sent as text."""
+    """Whether an assistant message may have a ``refusal``. If not, refusals are sent as text."""
     reasoning: ReasoningField = "none"
     """How earlier reasoning is sent back."""
     think_tags: tuple[tuple[str, str], ...] = (("<think>", "</think>"),)
-    """Pairs of tags between which the text at the start of an answer is reasoning; empty if the provider never sends such text."""
+    """Pairs of tags that enclose reasoning at the start of an answer; empty if the provider never sends reasoning as text."""
     think_open: bool = False
-    """Whether an answer begins inside of the first pair of tags, because the prompt of the model ends with the opening one."""
+    """Whether answers begin inside the first pair of tags, because the prompt of the model ends with the opening tag."""
     efforts: Mapping[str, JSONObject] = attrs.field(factory=dict["str", "JSONObject"])
-    """Effort of reasoning -> what is added to the request for it. Other efforts are refused; all are, if it is empty."""
+    """Reasoning effort -> fields that are added to the request for it. Other efforts are refused."""
     custom_tools: bool = False
-    """Whether tools of type ``custom`` are understood. If not, each is a function with one string."""
+    """Whether tools of type ``custom`` are supported. If not, each becomes a function with one string parameter."""
     strict_tools: bool = True
     """Whether functions may be ``strict``."""
     tool_choices: frozenset[str] = frozenset({"none", "required", "function"})
-    """The values of ``tool_choice`` that are understood besides ``auto``; ``any`` is another name of ``required``."""
+    """The supported values of ``tool_choice`` besides ``auto``. ``any`` is another name for ``required``."""
     allowed_tools: bool = False
     """Whether ``tool_choice`` may be a list of allowed tools. If not, the other tools are left out."""
     formats: frozenset[str] = frozenset({"json_object", "json_schema"})
-    """The types of ``response_format`` that are understood. Other formats are described in the prompt."""
+    """The supported types of ``response_format``. Other formats are described in the prompt."""
     parameters: frozenset[str] = frozenset()
-    """The optional parameters of Chat Completions that the provider has. Others are not sent."""
+    """The optional parameters of Chat Completions that the provider supports. Others are not sent."""
     max_tokens: Literal["max_completion_tokens", "max_tokens"] = "max_tokens"
-    """The name of the limit of output tokens."""
+    """The name of the parameter that limits output tokens."""
     short_call_ids: bool = False
-    """Whether the id of a call must have nine letters and digits."""
+    """Whether the id of a call must consist of nine letters and digits."""
     user: Literal["safety_identifier", "user", ""] = "user"
     """The parameter for the id of the end user; empty if there is none."""
     stream_options: bool = True
-    """Whether the usage of a stream is asked for with ``stream_options``."""
+    """Whether the usage of a stream is requested with ``stream_options``."""
     truncation: JSONObject = attrs.field(factory=dict["str", "JSONObject"])
     """The parameters that are added to the request for ``truncation: auto``."""
 
@@ -100,16 +100,16 @@ _ALL_EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max
 
 
 _THREE: Final = {"minimal": "low", "low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}
-"""Effort -> the nearest one of those that all have."""
+"""Effort -> the nearest of the three common efforts."""
 
 
 def _efforts(**names: str) -> Mapping[str, JSONObject]:
-    """Return every effort as ``reasoning_effort``. ``names`` has the provider's word for those that it calls otherwise."""
+    """Return every effort as ``reasoning_effort``. ``names`` maps efforts to the provider's names, where they differ."""
     return {effort: {"reasoning_effort": names.get(effort, effort)} for effort in _ALL_EFFORTS}
 
 
 def _thinking(*, enabled: bool) -> JSONObject:
-    # Templates read the one or the other, and ignore what they do not know.
+    # Templates read one or the other, and ignore unknown arguments.
     return {"enable_thinking": enabled, "thinking": enabled}
 
 
@@ -121,7 +121,7 @@ _TEMPLATE_EFFORTS: Final[Mapping[str, JSONObject]] = {
         for effort, own in _THREE.items()
     },
 }
-"""Open models have their own switches, which are arguments of their prompt's template."""
+"""Open models are configured by arguments of their chat templates."""
 
 _BUDGETS: Final = {
     "minimal": 1024,
@@ -160,9 +160,9 @@ COMPATIBLE: Final = ChatProfile(
     system_first=True,
     efforts=_efforts(),
     parameters=_COMMON,
-    # A server that nobody knows is likely to run open models, like the next ones.
+    # An unknown server is likely to run open models, like those that follow.
 )
-"""The profile of a server that is not known: what all have, without what only OpenAI has."""
+"""The profile of an unknown server: the common features, without those that only OpenAI has."""
 
 PROFILES: Final[Mapping[str, ChatProfile]] = {
     profile.name: profile
@@ -231,7 +231,7 @@ PROFILES: Final[Mapping[str, ChatProfile]] = {
             system_first=True,
             parts=frozenset({"input_image", "input_audio", "input_video"}),
             reasoning="reasoning_content",
-            think_tags=(("<think>", "</think>"), ("\u25c1think\u25b7", "\u25c1/think\u25b7")),  # the latter of Kimi
+            think_tags=(("<think>", "</think>"), ("\u25c1think\u25b7", "\u25c1/think\u25b7")),  # the latter are Kimi's
             efforts=_TEMPLATE_EFFORTS,
             parameters=_COMMON,
         ),
@@ -312,7 +312,7 @@ PROFILES: Final[Mapping[str, ChatProfile]] = {
             parameters=_SAMPLING | _PENALTIES | {"parallel_tool_calls"},
             short_call_ids=True,
             user="",
-            stream_options=False,  # the last chunk has the usage; a parameter that is not known is refused
+            stream_options=False,  # the last chunk has the usage; unknown parameters are refused
         ),
         ChatProfile(
             name="gemini",
@@ -327,7 +327,7 @@ PROFILES: Final[Mapping[str, ChatProfile]] = {
             think_tags=(("<thought>", "</thought>"),),
             efforts=_efforts(xhigh="high", max="high"),
             strict_tools=False,
-            parameters=_SAMPLING,  # a parameter that is not known is refused
+            parameters=_SAMPLING,  # unknown parameters are refused
             user="",
         ),
         ChatProfile(
@@ -344,7 +344,7 @@ PROFILES: Final[Mapping[str, ChatProfile]] = {
                 },
             },
             strict_tools=False,
-            formats=frozenset(),  # ignored, like much else that is left out here
+            formats=frozenset(),  # ignored, like many other features that are left out here
             parameters=_SAMPLING | {"parallel_tool_calls"},
             user="",
         ),
@@ -366,7 +366,7 @@ def find_profile(name: str) -> ChatProfile:
 def profile_for(base_url: str) -> ChatProfile:
     """Return the profile of the provider at a base URL, by its host; for a server on this machine, by its port.
 
-    It is :data:`COMPATIBLE` if neither is known.
+    Returns :data:`COMPATIBLE` if the host or port is unknown. Raises ``UsageError`` if the URL is invalid.
     """
     try:
         parts = urlsplit(base_url)

@@ -1,7 +1,7 @@
-"""A request of the Responses API as one of Chat Completions.
+"""Translate a request of the Responses API into one of Chat Completions.
 
 :func:`to_chat` is pure: the same request, context and profile give the same body. Each parameter has a row in
-:data:`PARAMETERS`; items, content parts and tools have theirs in the tables ``ITEMS``, ``CONTENT`` and ``TOOLS``.
+:data:`PARAMETERS`; items, content parts and tools have rows in the tables ``ITEMS``, ``CONTENT`` and ``TOOLS``.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ def to_chat(
 ) -> dict[str, Any]:
     """Return the JSON body of ``POST /chat/completions`` for a request.
 
-    ``context`` is all that the model sees, the history and the ``mcp_list_tools`` items included, as ``Reply.context`` has it.
-    ``unknown_parameters="pass"`` adds parameters that the Responses API does not know, as they are. ``hosted`` has, for types of hosted
-    tools that the caller runs itself, the function that stands for each, and ``None`` for types that are left out.
+    ``context`` is everything that the model sees, including the history and the ``mcp_list_tools`` items, as in ``Reply.context``.
+    ``unknown_parameters="pass"`` adds parameters that the Responses API does not define, unchanged. ``hosted`` maps each type of hosted
+    tool that the caller runs itself to the function that represents it, and types to leave out to ``None``.
 
-    Raises ``APIError`` (400), with the ``param`` at fault, for what the provider cannot do.
+    Raises ``APIError`` (400), with the ``param`` at fault, if the request needs something that the provider does not support.
     """
     return _Translation(request, context, profile, offered_tools(request, context, hosted)).body(
         pass_unknown=unknown_parameters == "pass"
@@ -105,7 +105,7 @@ class _Translation:
     # Parameters
 
     def plain(self, name: str, value: object) -> None:
-        """Send a parameter as it is, if the provider has it."""
+        """Pass on a parameter unchanged, if the provider supports it."""
         if name in self.profile.parameters:
             self.result[name] = value
 
@@ -200,7 +200,7 @@ class _Translation:
             self.result["stream_options"] = {"include_usage": True}
 
 
-_FORMAT_NOTE: Final = "\0format"  # no parameter
+_FORMAT_NOTE: Final = "\0format"  # not a real parameter
 _MIN_BUDGET: Final = 1024  # tokens, at Anthropic
 
 
@@ -214,7 +214,7 @@ def _json_schema(shape: JsonSchemaFormat) -> _Wire:
 
 
 def _with_updates(request: CreateResponse, context: Sequence[Item]) -> CreateResponse:
-    """Return the request with the settings that items of the context have changed."""
+    """Return the request with the settings of the ``configuration_update`` items in the context."""
     for item in context:
         if isinstance(item, ConfigurationUpdate):
             if item.reasoning:
@@ -281,7 +281,7 @@ PARAMETERS: Final[Mapping[str, Row[Any]]] = table(
         dropped("background_options", _SERVER),
         _plain("service_tier"),
         dropped("metadata", "it is for the client, to whom the response repeats it"),
-        # No specification has it, but OpenAI's server takes it, and Codex always sends it.
+        # Not in any specification, but OpenAI's server accepts it, and Codex always sends it.
         dropped("client_metadata", "it is about the client"),
         refused("prompt", "the provider has no stored prompts"),
         _plain("prompt_cache_key"),
@@ -297,4 +297,4 @@ PARAMETERS: Final[Mapping[str, Row[Any]]] = table(
         dropped("stream_options", "they are about the stream to the client"),
     ]
 )
-"""Parameter of a request -> what becomes of it."""
+"""Request parameter -> how it is handled."""

@@ -1,9 +1,9 @@
-"""Send requests to a provider of Chat Completions: with the deadlines, retries, gate and transport of the library's client.
+"""Send requests to a provider of Chat Completions, with the deadlines, retries, gate and transport of the library's client.
 
 ::
 
     upstream = ChatUpstream("https://router.huggingface.co/v1", api_key)
-    async with upstream.open(body) as answer:           # body: what to_chat() returns
+    async with upstream.open(body) as answer:           # body: the result of to_chat()
         if answer.is_stream:
             async for piece in answer: ...              # bytes for ChatDecoder.receive_data
         else:
@@ -52,25 +52,26 @@ _MIB: Final = 1024 * 1024
 _LIMITS: Final = Limits(
     max_event_bytes=16 * _MIB, max_buffered_bytes=64 * _MIB, max_response_bytes=64 * _MIB, max_json_values=200_000
 )
-"""Bounds on what an upstream sends, unless the operator has others: a server has many requests at once."""
+"""Default limits on an upstream's answers, because a server handles many requests at once."""
 
 _RETRY: Final = RetryPolicy(attempts=2, max_retry_after=0.5)
-"""A client waits meanwhile, and can repeat its request itself: only what is over in a moment is waited for here."""
+"""Waits are short, because the client waits meanwhile, and can retry itself."""
 
 
 class ChatUpstream(AsyncResource):
     """A provider of Chat Completions. Any number of tasks can use it at the same time.
 
     - ``base_url``: the part of the URL before ``/chat/completions``. Default: that of ``profile``.
-    - ``api_key``: the operator's key, or a function that returns it. Default: the provider's own environment variable.
-    - ``profile``: what the provider understands, by its name in :data:`~responses_proto.chat.PROFILES` or as a ``ChatProfile``.
-      Default: that of the address.
-    - ``key``: whose key the provider gets: the operator's (``"own"``), or that which the client has sent (``"forward"``).
+    - ``api_key``: the operator's key, or a function that returns it. Default: the provider's environment variable.
+    - ``profile``: the provider's capabilities, as a name in :data:`~responses_proto.chat.PROFILES` or a ``ChatProfile``. Default: the
+      profile for ``base_url``.
+    - ``key``: the key that is sent to the provider: the operator's (``"own"``) or the client's (``"forward"``).
     - ``models``: the names of models to list, for a provider that does not list its own.
     - ``http_client``, ``timeouts``, ``retry``, ``limits``, ``gate``, ``headers``, ``hooks``: as for
-      :class:`~responses_proto.ResponsesClient`. By default, a refused request is repeated once, and only if it need not wait.
+      :class:`~responses_proto.ResponsesClient`. By default, a request that is safe to repeat is retried once, unless the provider
+      asks for a wait of more than 0.5 seconds.
 
-    Call :meth:`aclose` at the end, or use it in ``async with``. Raises ``UsageError`` for an address, key or setting that is invalid.
+    Call :meth:`aclose` at the end, or use it in ``async with``. Raises ``UsageError`` if the URL, the key or a setting is invalid.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class ChatUpstream(AsyncResource):
         headers: Mapping[str, str] | None = None,
         hooks: Hooks | None = None,
     ) -> None:
-        # Tracebacks with variables show the parameters of every function that an error passes.
+        # Tracebacks with variables show the parameters of every function on the stack.
         api_key = HiddenStr(api_key) if isinstance(api_key, str) else api_key
         headers = hidden_headers(headers)
         if key not in ("own", "forward"):
@@ -102,9 +103,9 @@ class ChatUpstream(AsyncResource):
         self.profile: ChatProfile = named or profile_for(base_url or "")
         """The capabilities of the provider."""
         self.forwards_key: bool = key == "forward"
-        """Whether the provider gets the key of the client."""
+        """Whether the client's key is sent to the provider."""
         self.model_names: list[str] | None = None if models is None else [*models]
-        """The names of models to list; ``None`` asks the provider."""
+        """The names of models to list; ``None`` to ask the provider."""
         self._core = make_core(
             base_url,
             api_key,
@@ -128,7 +129,7 @@ class ChatUpstream(AsyncResource):
 
     @property
     def limits(self) -> Limits:
-        """The bounds on what the provider sends."""
+        """The limits on the provider's answers."""
         return self._core.limits
 
     async def aclose(self) -> None:
@@ -140,7 +141,7 @@ class ChatUpstream(AsyncResource):
     def open(self, body: JSONObject, *, api_key: str | None = None) -> ChatAnswer:
         """Return the answer to ``body``, the JSON of a request. Use it in ``async with``, which sends the request.
 
-        ``api_key`` takes the place of the upstream's own key. Entering raises ``APIError`` if the provider answers with an error,
+        ``api_key`` replaces the upstream's own key. Entering raises ``APIError`` if the provider answers with an error,
         ``ConnectError``, ``DeadlineExceeded`` and other ``TransportError``.
         """
         stream = body.get("stream") is True
@@ -157,7 +158,7 @@ class ChatUpstream(AsyncResource):
         listing: Any = await self._open_core().call(
             "models", "GET", ("models",), object, options=self._options(api_key)
         )
-        # Together answers with the list itself.
+        # Together sends a bare list.
         entries: object = cast("dict[str, Any]", listing).get("data") if isinstance(listing, dict) else listing
         objects = cast("list[object]", entries) if isinstance(entries, list) else []
         names = [cast("dict[str, Any]", entry).get("id") for entry in objects if isinstance(entry, dict)]
@@ -176,8 +177,8 @@ class ChatUpstream(AsyncResource):
 
 
 def _provider_at(base_url: str | None, profile: ChatProfile, *, needs_key: bool) -> Provider:
-    """Return how a provider is called. The key in its own variable is for its own address only, and not if clients send theirs."""
-    provider = attrs.evolve(profile.provider, base_url_env=())  # the environment is not asked for the address
+    """Return the provider settings for a base URL. A key from the environment is used only at the provider's own URL, and if needed."""
+    provider = attrs.evolve(profile.provider, base_url_env=())  # the base URL is not read from the environment
     if needs_key and (base_url is None or profile_for(base_url).provider == profile.provider):
         return provider
     return attrs.evolve(provider, key_env=(), key_file=(), key_needed=False)
@@ -186,7 +187,7 @@ def _provider_at(base_url: str | None, profile: ChatProfile, *, needs_key: bool)
 class ChatAnswer:
     """The answer to one request. :meth:`ChatUpstream.open` creates it; iterate over it, or call :meth:`read`, once.
 
-    Leaving the block closes the connection at once, unless the answer was read to its end.
+    Exiting the block closes the connection at once, unless the answer was read to the end.
     """
 
     def __init__(self, core: ClientCore, attempts: Attempts, get_body: Any) -> None:
@@ -198,7 +199,7 @@ class ChatAnswer:
         self._received = 0
         self._said_something = False
         self.is_stream: bool = False
-        """Whether the answer is an event stream. It may be one though none was asked for, and the other way round."""
+        """Whether the answer is an event stream, whatever the request asked for."""
 
     async def __aenter__(self) -> Self:
         while True:
@@ -229,7 +230,7 @@ class ChatAnswer:
         if exchange.status >= HTTPStatus.MULTIPLE_CHOICES or not (self.is_stream or starts_object):
             start = await exchange.read_start(MAX_ERROR_BODY, self._first)
             if not start and media_type(exchange.headers) == "text/event-stream":
-                self.is_stream = True  # a stream without an event: its end is the decoder's to judge
+                self.is_stream = True  # a stream without events: the decoder reports the error
                 return
             raise unexpected_reply(exchange, start, secret, expected="a chat completion", retry_safety="unsafe")
 
@@ -243,7 +244,7 @@ class ChatAnswer:
         self._attempts.finish(exc, how="ended" if exc is None else None)
 
     def note_progress(self) -> None:
-        """Report that the last chunk had content, so that the time for the next event starts again."""
+        """Report that the last chunk had content. This restarts the time limit for the next event."""
         self._said_something = True
         self._opened().waited = 0.0
 
@@ -251,9 +252,9 @@ class ChatAnswer:
         return self
 
     async def __anext__(self) -> bytes:
-        """Wait for the next piece of an event stream, cut anywhere.
+        """Return the next bytes of an event stream, cut at any point; wait for them.
 
-        Raises ``DeadlineExceeded`` and other ``TransportError``, and ``LimitExceeded`` for ``max_response_bytes``.
+        Raises ``DeadlineExceeded`` and other ``TransportError``, and ``LimitExceeded`` above ``max_response_bytes``.
         """
         piece, self._first = self._first, b""
         if not piece:
@@ -268,7 +269,7 @@ class ChatAnswer:
         return piece
 
     async def drain(self) -> None:
-        """Read the rest of a stream that has ended, within 0.1 s and 64 KiB, so that its connection can be reused."""
+        """Read the rest of a stream that has ended, for at most 0.1 s and 64 KiB, so that its connection can be reused."""
         drain = Drain()
         while (left := drain.left()) > 0:
             try:
@@ -279,9 +280,9 @@ class ChatAnswer:
                 return
 
     async def read(self) -> dict[str, Any]:
-        """Return the completion, which is a JSON object.
+        """Return the completion, a JSON object.
 
-        Raises ``APIError`` if the object is an error or the body is not one, ``LimitExceeded``, and ``TransportError``.
+        Raises ``APIError`` if the body is an error or not a completion, ``LimitExceeded``, and ``TransportError``.
         """
         exchange = self._opened()
         body = await exchange.read(self._core.limits, self._first)

@@ -1,7 +1,7 @@
 """The server: an ASGI application with every endpoint of the Responses API, and stores for its responses.
 
-Pass a handler to :class:`ResponsesApp`; the handler writes the response through a :class:`Reply`. :func:`serving` runs an app
-on a port for the length of a block.
+Pass a handler to :class:`ResponsesApp`; the handler writes the response through a :class:`Reply`. :func:`serving` serves an
+app on a port while a block runs.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Who calls, and the access log.
+"""API keys, request metadata and the access log.
 
-:class:`Keys` turns the API key of a request into an identity. A :class:`RequestMeta` is what a handler learns of the request besides its
-body.
+:class:`Keys` maps the API key of a request to an identity. A :class:`RequestMeta` holds what a handler learns about the request besides
+its body.
 
-The log has one record for each request, when it has been answered. The records go to the logger ``responses_proto.server.access``, at
-level INFO. Their facts are attributes: ``method``, ``path`` (without the query), ``status``, ``seconds``, ``request_id`` and ``client``.
+The access log has one record per request, written once the request has been answered. Records go to the logger
+``responses_proto.server.access`` at level INFO, with these attributes: ``method``, ``path`` (without the query), ``status``, ``seconds``,
+``request_id`` and ``client``.
 """
 
 from __future__ import annotations
@@ -36,24 +37,24 @@ _MAX_PATH: Final = 200  # characters
 Identified: TypeAlias = "str | Awaitable[str | None] | None"
 
 AcceptedKeys: TypeAlias = "Iterable[str] | Mapping[str, str] | Callable[[str], Identified]"
-"""API keys; a mapping of API keys to the identity of their owner; or a function that returns the identity for a key, ``None`` for a
-wrong one."""
+"""API keys; a mapping from API keys to the identities of their owners; or a function that returns the identity for a key, or ``None``
+if the key is wrong."""
 
 
 @attrs.frozen
 class RequestMeta:
-    """What is known of a request besides its body."""
+    """Metadata of a request: everything but its body."""
 
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)  # they contain the key
-    """The headers of the HTTP request, or of the handshake of the WebSocket. Names are in lower case; repeated ones are joined by commas."""
+    """The headers of the HTTP request or WebSocket handshake. Names are in lower case; values of a repeated header are joined by commas."""
     query: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
-    """The parameters of the URL's query; of a repeated one, the last value."""
+    """The query parameters of the URL. If a parameter is repeated, its last value counts."""
     identity: str | None = None
-    """Who calls, as ``keys`` of the application says; ``None`` if it accepts every request."""
+    """The identity of the caller, from the application's ``keys``; ``None`` if the application accepts every request."""
 
     @classmethod
     def of(cls, scope: Mapping[str, Any], identity: str | None) -> Self:
-        """Return what an ASGI scope says of a request."""
+        """Return the metadata of the request that an ASGI scope describes."""
         headers: dict[str, str] = {}
         for raw_name, raw_value in scope["headers"]:
             name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -63,11 +64,11 @@ class RequestMeta:
 
 
 META: Final = "responses_proto.meta"
-"""Where the ASGI scope has the :class:`RequestMeta` of a request that was admitted."""
+"""The key under which the ASGI scope of an admitted request holds its :class:`RequestMeta`."""
 
 
 class Keys:
-    """The API keys that a server accepts, and whose they are. Raises ``UsageError`` if ``keys`` is of another shape."""
+    """The API keys that a server accepts, and the identities of their owners. Raises ``UsageError`` if ``keys`` is malformed."""
 
     def __init__(self, keys: AcceptedKeys) -> None:
         self._identify: Callable[[str], Identified] | None = None
@@ -86,7 +87,7 @@ class Keys:
             self._identities.append((key.strip().encode(), identity))
 
     async def identify(self, scope: Mapping[str, Any]) -> str:
-        """Return whose key a request has. Raises ``APIError`` (401) if it has none that is accepted."""
+        """Return the identity that the API key of a request belongs to. Raises ``APIError`` (401) if the key is missing or wrong."""
         scheme, _, credentials = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
         given = credentials.strip() if scheme.lower() == b"bearer" else b""
         found: str | None = None
@@ -106,7 +107,7 @@ class Keys:
 
 
 def _fingerprint(key: str) -> str:
-    """Return an identity for a key that has none: it differs from that of other keys, and does not reveal the key."""
+    """Derive an identity from a key. It is unique to the key, and does not reveal it."""
     return f"key_{hashlib.sha256(key.encode()).hexdigest()[:24]}"
 
 
@@ -115,7 +116,7 @@ class AccessRecord:
 
     def __init__(self, scope: Mapping[str, Any], request_id: str) -> None:
         self.status: int | None = None
-        """The status of the response; ``None`` if there was none, because the client had left."""
+        """The status of the response; ``None`` if no response was sent, because the client had disconnected."""
         self._scope = scope
         self._request_id = request_id
         self._started = time.monotonic()
@@ -134,7 +135,7 @@ class AccessRecord:
             "request_id": self._request_id,
             "client": client[0],
         }
-        # As repr, since a path may contain line ends.
+        # Logged as repr, since a path may contain line breaks.
         _log.info(
             "%s %r %s %.4f s %s",
             method,
@@ -161,7 +162,7 @@ class _JSONFormatter(logging.Formatter):
 
 
 def log_to_stderr(log_format: Literal["text", "json"]) -> None:
-    """Write the log of the package to standard error, a line for each record: as text, or as a JSON object."""
+    """Write the log of the package to standard error, one record per line, as text or JSON."""
     handler = logging.StreamHandler(sys.stderr)
     text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     handler.setFormatter(_JSONFormatter() if log_format == "json" else text)

@@ -1,8 +1,8 @@
-"""What a model sees: the items of a request and its history, in the form in which they are stored.
+"""The context of a request: its input items and their history, in the form in which they are stored.
 
 A client may abbreviate its input (a string; a message without an id), may send compacted items, and may send outputs of calls
-that were never made. :func:`normalize_items` adds what a stored item must have, :func:`compact` folds a history up and
-:func:`expand` unfolds it, and :func:`check_outputs` rejects outputs without a call.
+that were never made. :func:`normalize_items` adds required fields, :func:`compact` compacts a history, :func:`expand` restores it,
+and :func:`check_outputs` rejects outputs without a call.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _PREFIXES: Final[Mapping[str, str]] = {
     "compaction": "cmp",
     "mcp_approval_response": "mcpr",
 }
-"""Type of an item -> prefix of its id; ``item`` for the others."""
+"""Type of an item -> prefix of its id. The prefix of other types is ``item``."""
 
 _DEFAULTS: Final[Mapping[str, Mapping[str, object]]] = {
     "message": {"status": "completed"},
@@ -59,7 +59,7 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, object]]] = {
 }
 """Type of an item or content part -> fields that are required when it is stored, but optional in input (Open Responses, Items).
 
-Other optional fields of these types must not be null. Types that are not here stay unchanged.
+Other optional fields of these types must not be null. Items of other types are not changed.
 """
 
 _PARTS: Final = ("content", "output", "summary")
@@ -69,8 +69,8 @@ _PARTS: Final = ("content", "output", "summary")
 def normalize_items(items: str | Iterable[Item], ids: Callable[[str], str], *, taken: Iterable[str] = ()) -> list[Item]:
     """Return items as they are stored: with ids, a status, and content in parts.
 
-    ``items`` is the input of a request. ``ids`` returns a new id with the given prefix. ``taken`` are ids of other items: an item
-    whose id is taken gets a new one, and so does the later one of two items with the same id.
+    ``items`` is the input of a request. ``ids`` returns a new id with the given prefix. ``taken`` are the ids of other items. An item
+    whose id is taken gets a new one. If two items have the same id, the later item gets a new one.
     """
     if isinstance(items, str):
         items = [Message(role="user", content=items)]
@@ -112,7 +112,7 @@ def _with_id(item: Item, ids: Callable[[str], str], seen: set[str]) -> Item:
 
 
 def _complete(model: _M) -> _M:
-    """Return an item or part with its required fields, its type included, and without nulls in optional ones."""
+    """Return an item or part with all required fields, including its type, and without nulls in optional fields."""
     changes: dict[str, Any] = {}
     defaults = _DEFAULTS.get(str(getattr(model, "type", "")))
     if defaults is not None:
@@ -134,12 +134,12 @@ def _complete(model: _M) -> _M:
 _COMPACTION_PREFIX: Final = (
     "rp1."  # of the encrypted content of this server's compactions; the digit is the format's version
 )
-# A client may send anything as a compaction, and a few kilobytes can unfold to gigabytes.
-_MAX_COMPACTION_BYTES: Final = 32 * 1024 * 1024  # of all compactions of a request, unfolded
+# A client may send anything as a compaction, and a few kilobytes can decompress to gigabytes.
+_MAX_COMPACTION_BYTES: Final = 32 * 1024 * 1024  # of all compactions of a request, decompressed
 
 
 def compact(items: Sequence[Item], ids: Callable[[str], str]) -> list[Item]:
-    """Shorten a history without a model: keep the user's messages, fold everything else into one ``compaction`` item.
+    """Shorten a history without a model: keep the user's messages, and pack everything else into one ``compaction`` item.
 
     Nothing is lost: :func:`expand` returns the same items in the same order. Raises ``APIError`` if the history is longer than
     :func:`expand` accepts.
@@ -155,10 +155,10 @@ def compact(items: Sequence[Item], ids: Callable[[str], str]) -> list[Item]:
 
 
 def expand(items: Sequence[Item]) -> list[Item]:
-    """Replace each item of :func:`compact` by the items that it stands for. Compactions of other servers stay unchanged.
+    """Replace each compaction made by :func:`compact` with the items it contains. Compactions of other servers stay unchanged.
 
-    Messages that were kept move back to their position. Raises ``APIError`` if a compaction is damaged, or unfolds to more than
-    a request may have.
+    Kept messages return to their original positions. Raises ``APIError`` if a compaction is damaged, or contains more than a
+    request may have.
     """
     reader = _CompactionReader()
     expanded: list[Item | None] = []  # `None` where a message has moved away
@@ -171,7 +171,7 @@ def expand(items: Sequence[Item]) -> list[Item]:
             if isinstance(entry, str):  # the id of a kept message whose position is here
                 position = positions.get(entry)
                 if position is None:
-                    continue  # the client has left the message out, which it may
+                    continue  # the client may leave the message out
                 moved, expanded[position] = expanded[position], None
             else:
                 moved = entry
@@ -182,9 +182,9 @@ def expand(items: Sequence[Item]) -> list[Item]:
 
 
 def retype(items: list[Item], converter: Converter) -> list[Item]:
-    """Load items of unknown types again, in place, with a converter in which their classes may be registered. Return the list.
+    """Reload items of unknown types, in place, with a converter that may have classes for them. Return the list.
 
-    A store knows the types of the protocol only, and keeps items of other types as they were sent.
+    A store only knows the types of the protocol, and keeps items of other types as they were sent.
     """
     for index, item in enumerate(items):
         if isinstance(item, UnknownItem):
@@ -193,7 +193,7 @@ def retype(items: list[Item], converter: Converter) -> list[Item]:
 
 
 class _CompactionReader:
-    """Decodes the compactions of one request, within the limits for all of them together."""
+    """Decodes the compactions of one request. The limits apply to all of them together."""
 
     def __init__(self) -> None:
         self._bytes_left = _MAX_COMPACTION_BYTES
@@ -201,7 +201,7 @@ class _CompactionReader:
         self._count = 0
 
     def entries(self, content: str) -> list[str | Item]:
-        """Return what a compaction stands for: items, and ids of messages that were kept."""
+        """Return the contents of a compaction: items, and the ids of kept messages."""
         entries: list[str | Item] = []
         for entry in self._decode(content):
             self._count += 1

@@ -30,17 +30,17 @@ _M = TypeVar("_M", bound="Model")
 
 
 class ReadModel(Protocol):
-    """Reads the body of a request as a model. ``default`` is taken for an empty body."""
+    """Reads the body of a request as a model. ``default`` replaces an empty body."""
 
     async def __call__(
         self, request: Request, cls: type[_M], *, required: Sequence[str] = (), default: bytes = b""
     ) -> _M:
-        """Return the body. Raises ``APIError``."""
+        """Return the body. Raises ``APIError`` if it is invalid."""
         ...
 
 
 class ConversationPaths:
-    """The endpoints under ``/conversations``. ``service`` returns the service for a request, and ``read`` its body as a model."""
+    """The endpoints under ``/conversations``. ``service`` returns the service for a request; ``read`` reads its body as a model."""
 
     def __init__(self, service: Callable[[Request], Service], read: ReadModel) -> None:
         self._service = service

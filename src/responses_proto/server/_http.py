@@ -1,11 +1,11 @@
-"""HTTP over ASGI: request bodies are read, JSON and event streams are sent for as long as the client is connected.
+"""HTTP over ASGI: read request bodies, and send JSON and event streams while the client is connected.
 
-An endpoint returns an ASGI application, one of three:
+An endpoint returns one of three ASGI applications:
 
 * :class:`JSONResponse`, if the body is known;
-* :class:`DeferredJSON`, if the body takes work that must stop when the client leaves;
-* :class:`EventStreamResponse`, for server-sent events. Its headers go out with the first event, so an error before that
-  can still be a JSON response with a status of its own. It is never silent for long.
+* :class:`DeferredJSON`, if the body takes work that must stop when the client disconnects;
+* :class:`EventStreamResponse`, for server-sent events. Its headers are sent with the first event or keep-alive comment. An error
+  before that can still be a JSON response with its own status.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ Send: TypeAlias = Callable[[ASGIMessage], Awaitable[None]]
 ASGI: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 JSON_HEADERS: Final = {"content-type": "application/json"}
-"""The headers of a JSON body."""
+"""The headers of a response with a JSON body."""
 _SSE: Final = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-cache",
@@ -57,14 +57,14 @@ _SSE: Final = {
 _MAX_STATUS: Final = 599
 _MAX_RETRY_AFTER: Final = 1e9  # seconds; a larger number, such as infinity, is not a delay
 _FORWARDED_HEADERS: Final = ("allow", "retry-after", "www-authenticate", "x-ratelimit-", "x-should-retry")
-"""Prefixes of the headers of an error that the client gets. Other headers may describe the body of an upstream server."""
+"""Prefixes of the error headers that are passed on to the client. Other headers may describe the body of an upstream response."""
 
 _T = TypeVar("_T")
 
 _log: Final = logging.getLogger(__name__)
 
 
-class ClientDisconnected(Exception):  # noqa: N818 - not an error: a client may leave at any time
+class ClientDisconnected(Exception):  # noqa: N818 - not an error: a client may disconnect at any time
     """The client has closed the connection."""
 
 
@@ -72,9 +72,9 @@ class ClientDisconnected(Exception):  # noqa: N818 - not an error: a client may 
 
 
 def with_whole_segments(scope: Scope) -> Scope:
-    """Return a request whose quoted slashes are still quoted in ``path``, so that they do not divide segments.
+    """Return the scope of a request with percent-encoded slashes left encoded in ``path``, so that they do not split segments.
 
-    The client quotes an id as one segment. Read the segments with :func:`path_param`.
+    The client encodes an id as one segment. Read the segments with :func:`path_param`.
     """
     raw: bytes = (scope.get("raw_path") or b"").partition(b"?")[0]
     if b"%2f" not in raw.lower() or unquote(raw.decode("latin-1")) != scope["path"]:
@@ -86,7 +86,7 @@ _SLASH: Final = re.compile("%2f", re.IGNORECASE)
 
 
 def path_param(request: Request, name: str) -> str:
-    """Return a parameter of the path of a request."""
+    """Return a path parameter of a request."""
     return str(request.path_params[name]).replace("%2F", "/")
 
 
@@ -94,11 +94,11 @@ def path_param(request: Request, name: str) -> str:
 
 
 _FORM_TYPES: Final = frozenset({"text/plain", "application/x-www-form-urlencoded", "multipart/form-data"})
-"""What a web page may send to any server without being asked whether it may."""
+"""The content types that a web page may send to any server without a CORS preflight."""
 
 
 def check_content_type(headers: Mapping[str, str]) -> None:
-    """Raise ``APIError`` (415) if the body is stated to be compressed, or something that a web page can send anywhere."""
+    """Raise ``APIError`` (415) if the headers declare the body as compressed, or as a type that any web page can send."""
     content_type, coding = media_type(headers), headers.get("content-encoding", "identity").strip().lower()
     if content_type in _FORM_TYPES:
         message = f"The body is stated to be {content_type}: send 'Content-Type: application/json'."
@@ -111,7 +111,7 @@ def check_content_type(headers: Mapping[str, str]) -> None:
 async def read_bytes(receive: Receive, headers: Mapping[str, str], maximum: int) -> bytes:
     """Return the body of a request.
 
-    Raises ``ClientDisconnected``, and ``APIError`` (413) if the body is longer than ``maximum`` bytes.
+    Raises ``ClientDisconnected`` if the client disconnects, and ``APIError`` (413) if the body is longer than ``maximum`` bytes.
     """
     length = headers.get("content-length", "")
     if length.isdigit() and int(length[:18]) > maximum:
@@ -148,7 +148,7 @@ class JSONResponse:
     body: bytes
 
     def with_headers(self, headers: Mapping[str, str]) -> JSONResponse:
-        """Return the same response with further headers. Its own stand."""
+        """Return the response with additional headers. Its own headers take precedence."""
         return attrs.evolve(self, headers={**headers, **self.headers}) if headers else self
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
@@ -166,7 +166,7 @@ def error_response(error: APIError) -> JSONResponse:
     status = error.answer_status if error.answer_status <= _MAX_STATUS else 500
     type_ = error.type or (INVALID if status < HTTPStatus.INTERNAL_SERVER_ERROR else "server_error")
     body: JSONValue = {"error": {"message": error.message, "type": type_, "param": error.param, "code": error.code}}
-    # They may come from another server, which states what it likes.
+    # They may come from another server, and contain anything.
     forwarded = {
         name: value.strip()
         for name, value in error.headers.items()
@@ -184,7 +184,7 @@ def _start(status: int, headers: Mapping[str, str]) -> ASGIMessage:
 
 
 async def catch_errors(work: Awaitable[_T]) -> _T | JSONResponse:
-    """Await ``work``. Return its result, or the response for the error that it raises. Raises only ``ClientDisconnected``."""
+    """Await ``work``. Return its result, or an error response if it raises. Raises only ``ClientDisconnected`` and cancellation."""
     try:
         return await work
     except ClientDisconnected:
@@ -199,14 +199,14 @@ async def catch_errors(work: Awaitable[_T]) -> _T | JSONResponse:
 
 
 async def no_response(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    """Send nothing, because the client has left."""
+    """Send nothing: the client has disconnected."""
 
 
 _ConnectedWork: TypeAlias = "Callable[[Send, TaskGroup], Awaitable[None]]"
 
 
 async def _while_connected(receive: Receive, send: Send, work: _ConnectedWork) -> None:
-    """Run ``work`` with a send function and a task group, and cancel both at once when the client leaves."""
+    """Call ``work`` with a send function and a task group. Cancel both at once when the client disconnects."""
 
     async def watch(scope: anyio.CancelScope) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -231,12 +231,12 @@ async def _while_connected(receive: Receive, send: Send, work: _ConnectedWork) -
 
 @attrs.frozen
 class DeferredJSON:
-    """An ASGI application that works first, and then sends one response. The work is cancelled if the client leaves."""
+    """An ASGI application that does some work, and then sends one response. The work is cancelled if the client disconnects."""
 
     work: Callable[[], Awaitable[JSONResponse]]
     """Returns the response. May raise an ``APIError``, which becomes the response."""
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """Further headers, read when the work is done."""
+    """Additional headers, read when the work is done."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def respond(send: Send, _tasks: TaskGroup) -> None:
@@ -251,14 +251,18 @@ class EventStreamResponse:
     """An ASGI application that sends events as they are delivered, and ``[DONE]`` at the end."""
 
     work: Callable[[EventSink], Awaitable[None]]
-    """Delivers the events to a sink. May raise an ``APIError``: before anything was sent, it becomes the response; later, an event."""
+    """Delivers the events to a sink. May raise an ``APIError``.
+
+    If nothing has been sent, the error becomes the response. If only comments have been sent, it becomes an ``error`` event. After the
+    first event, the stream ends without ``[DONE]``.
+    """
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """Further headers, read when the first events are delivered."""
+    """Additional headers, read when the stream starts."""
     keepalive: float | None = None
-    """Seconds of silence after which a comment is sent; ``None`` sends none."""
+    """Seconds of silence after which a comment is sent; ``None`` for no comments."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Work, and send the events meanwhile. The work is cancelled if the client leaves."""
+        """Run the work and send its events. The work is cancelled if the client disconnects."""
 
         async def stream(send: Send, tasks: TaskGroup) -> None:
             writer = _StreamWriter(send, self.headers, head_only=scope["method"] == "HEAD")
@@ -277,7 +281,7 @@ class EventStreamResponse:
 
 
 class _StreamWriter:
-    """Writes the body of an event stream. Its head goes out with the first bytes."""
+    """Writes the body of an event stream. The status and headers are sent with the first bytes."""
 
     def __init__(self, send: Send, headers: Mapping[str, str], *, head_only: bool) -> None:
         self.started = False
@@ -291,7 +295,7 @@ class _StreamWriter:
 
     async def sink(self, events: Sequence[WireEvent]) -> None:
         self.has_events = True
-        # One message for all events that are due: the message costs more than the events in it.
+        # One ASGI message for all pending events: the message costs more than the events in it.
         await self.write(b"".join([_frame(event) for event in events]))
 
     async def write(self, data: bytes, *, more: bool = True) -> None:
@@ -304,7 +308,7 @@ class _StreamWriter:
             self._is_writing = False
 
     async def keep_alive(self, interval: float, scope: anyio.CancelScope) -> None:
-        """Send a comment whenever nothing was sent for some seconds. Cancel the scope when the client has left."""
+        """Send a comment whenever nothing was sent for ``interval`` seconds. Cancel ``scope`` when the client has disconnected."""
         while True:
             silence = anyio.current_time() - self._last_write
             if silence < interval or self._is_writing:
@@ -331,7 +335,7 @@ class _StreamWriter:
 
 
 def _frame(event: WireEvent) -> bytes:
-    # An upstream whose response is relayed may name events as it likes.
+    # The upstream of a relayed response may use any event name.
     return encode_frame(event.data, event.type if event.type.isprintable() and event.type else None)
 
 
@@ -339,7 +343,7 @@ _COMMENT: Final = b": keep-alive\n\n"
 
 
 def _error_frame(response: JSONResponse) -> bytes:
-    """Return the event for an error that comes too late to be a response of its own."""
+    """Return the ``error`` event for an error that is too late for an error response."""
     error = load(default_converter().json.loads(response.body)["error"], ErrorBody)
     event = ErrorEvent(sequence_number=0, code=error.code, message=error.message, param=error.param, error=error)
     return encode_frame(dumps(event), event.type)

@@ -1,8 +1,8 @@
-"""Requests with an ``Idempotency-Key``: equal ones run one at a time, and once one has a result, the others get that.
+"""Requests with an ``Idempotency-Key``: equal requests run one at a time, and once one of them has a result, the others get it.
 
-Within a process the requests wait for each other. With a store that several servers share, the store notes which response
-answers a request. The one that is noted is stored before its handler runs, and its lease tells the other servers that it is
-being worked on. Responses that are not to be stored are known to their own server only.
+Within a process, equal requests wait for each other. A store that several servers share records which response answers a
+request. That response is stored before its handler runs, and its lease shows the other servers that it is in progress.
+Responses that are not to be stored are known only to their own server.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 _MAX_RESULTS: Final = 1024
 _MAX_BYTES: Final = 32 * 1024 * 1024  # of the results that are not stored
 
-_REPEATABLE: Final = frozenset({"failed", "cancelled"})  # a repetition of such a request is a new attempt
+_REPEATABLE: Final = frozenset({"failed", "cancelled"})  # a repeated request is a new attempt after these
 
 
 def fingerprint_of(headers: Mapping[str, str], body: bytes) -> bytes:
-    """Return what makes a request a repetition of another: its idempotency key, API key and body. Empty without the first."""
+    """Return a hash of the idempotency key, API key and body of a request; empty if it has no idempotency key."""
     idempotency_key = headers.get("idempotency-key", "")
     authorization = headers.get("authorization", "")
     return hashlib.sha256(f"{idempotency_key}\n{authorization}\n".encode() + body).digest() if idempotency_key else b""
@@ -42,24 +42,24 @@ def fingerprint_of(headers: Mapping[str, str], body: bytes) -> bytes:
 class _Result:
     response_id: str
     response: Response | None
-    """The response if it is not in the store."""
+    """The response, if it is not in the store."""
     weight: int
 
 
 @attrs.define(eq=False)
 class Claim:
-    """The right to answer a request, while no equal one is being answered in this process."""
+    """The right to answer a request. No equal request is answered in this process meanwhile."""
 
     service: Service
     fingerprint: bytes = b""
     earlier: _Result | None = None
-    """The result of an earlier request, to be repeated if it still exists."""
+    """The result of an earlier equal request, returned again if it still exists."""
     result: ResponseTask | None = None
     """The task that answers the request."""
     _announced: ResponseTask | None = None
 
     async def response_or_task(self, prepare: Callable[[], Awaitable[ResponseTask]]) -> Response | ResponseTask:
-        """Return the response to an earlier request like this one, or else the task that ``prepare`` returns, to be run or started."""
+        """Return the response to an earlier equal request, or else the task that ``prepare`` returns. The caller must run or start it."""
         if (response := await self._response_of_earlier()) is not None:
             return response
         if self.service.shared is None or not self.fingerprint:
@@ -89,21 +89,24 @@ class Claim:
                     await task.announce()
             if self._announced is not None:
                 winner = await store.remember(digest, task.id, instead_of=noted)
-                if winner != task.id:  # an equal request was faster in another server
+                if winner != task.id:  # another server was first with an equal request
                     noted = winner
                     continue
             self.result = task
             return task
 
     async def _ended(self, response_id: str) -> Response | None:
-        """Return the response to an equal request when it has ended, or at once if it runs in the background; ``None`` to try again."""
+        """Return the response to an equal request, once it has ended or at once if it runs in the background; ``None`` if there is none.
+
+        A failed or cancelled response does not count: the request may run again.
+        """
         found = await self.service.find(response_id)
         if found is not None and not found.response.background:
             found = await self.service.wait_for_end(response_id)
         return None if found is None or found.response.status in _REPEATABLE else found.response
 
     async def withdraw(self) -> None:
-        """Delete what was stored for a task that has not come to anything."""
+        """Delete the announced response of a task that was not run."""
         task = self._announced
         if task is not None and not task.ended and task.id not in self.service.running:
             task.discard()
@@ -112,7 +115,7 @@ class Claim:
 
 
 class IdempotentRequests:
-    """What is known of the requests with an idempotency key, while the process lives. The oldest results are forgotten."""
+    """The results of requests with an idempotency key, for the life of the process. Above a limit, the oldest are dropped."""
 
     def __init__(self) -> None:
         self._under_way: dict[bytes, anyio.Event] = {}
@@ -121,7 +124,7 @@ class IdempotentRequests:
 
     @contextlib.asynccontextmanager
     async def claim(self, service: Service, fingerprint: bytes) -> AsyncGenerator[Claim]:
-        """Wait until no equal request is being answered, and claim this one for the length of the block."""
+        """Wait until no equal request is being answered, and claim this one while the block runs."""
         if not fingerprint:
             yield Claim(service)
             return

@@ -1,10 +1,10 @@
-"""Describe the endpoints of the application as an OpenAPI document (OpenAPI 3.1).
+"""The description of the application's endpoints as an OpenAPI 3.1 document.
 
-The document is made from the routes of the application, the table :data:`OPERATIONS`, and the schemas of the models.
+The document is built from the routes of the application, the table :data:`OPERATIONS`, and the schemas of the models.
 
-An event stream has the media type ``text/event-stream``. Its ``schema`` is that of one event, the JSON in each ``data:`` line, as
-in the document of Open Responses. ``x-itemSchema`` repeats it for tools that know the ``itemSchema`` of OpenAPI 3.2, which would
-make a document of version 3.1 invalid. OpenAPI cannot describe a WebSocket: ``x-websocket`` names the messages.
+An event stream has the media type ``text/event-stream``. Its ``schema`` describes one event, the JSON in each ``data:`` line, as in
+the Open Responses document. ``x-itemSchema`` repeats that schema for tools that support ``itemSchema``, which OpenAPI 3.2 adds and
+3.1 does not allow. OpenAPI cannot describe a WebSocket: ``x-websocket`` lists its messages.
 """
 
 from __future__ import annotations
@@ -43,22 +43,22 @@ _STREAM: Final = "One event per frame, as JSON in its `data:` line; its `event:`
 
 @attrs.frozen
 class Operation:
-    """A method of a path: what it takes, and what it returns."""
+    """An HTTP method of a path: its request and its response."""
 
     id: str
     summary: str
     answer: Any
-    """The type of the body of the response, or the name of a component that is not a model."""
+    """The type of the response body, or the name of a component that is not a model."""
     body: type[Model] | None = None
-    """The type of the body of the request."""
+    """The type of the request body."""
     may_be_empty: bool = False
-    """Whether the body of the request may be left out."""
+    """Whether the request body may be left out."""
     query: type[Model] | None = None
-    """The parameters of the query."""
+    """The type of the query parameters."""
     streams: bool = False
     """Whether the response can be a stream of events."""
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    """The headers that the request may have, and what they do."""
+    """Optional request header -> its description."""
 
 
 OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
@@ -120,13 +120,13 @@ OPERATIONS: Final[Mapping[tuple[str, str], Operation]] = {
     ("GET", "/models"): Operation("listModels", "List the models.", "ModelList"),
     ("GET", "/models/{model}"): Operation("getModel", "Return a model.", "Model"),
 }
-"""Method and path -> what the document says of them. It has exactly the routes of the application."""
+"""Method and path -> their description. The keys are exactly the routes of the application."""
 
 _STRICTER: Final[Mapping[str, JSONObject]] = {
     "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
     "order": {"enum": ["asc", "desc"], "default": "desc"},
 }
-"""Parameter of a query -> its schema, where this server accepts less than the protocol."""
+"""Query parameter -> its schema, where this server accepts less than the protocol allows."""
 
 _NULLABLE_STRING: Final = {"type": ["string", "null"]}
 _OWN_SCHEMAS: Final[Mapping[str, JSONObject]] = {
@@ -175,13 +175,13 @@ _ERRORS: Final = {
     "413": "The body is too large.",
     "default": "Any other error, such as one of the model.",
 }
-"""Status -> what the error means."""
+"""Status -> description of the error."""
 
 
 def openapi_document(routes: Mapping[str, Collection[str]], *, has_keys: bool) -> bytes:
     """Return the document as JSON, without ``servers`` (see :func:`with_servers`).
 
-    ``routes`` maps paths in Starlette's syntax to methods. ``has_keys`` is whether requests need an API key.
+    ``routes`` maps paths in Starlette's syntax to methods. ``has_keys`` states whether requests need an API key.
     """
     schemas = ModelSchemas(_COMPONENTS)
     paths: dict[str, dict[str, Any]] = {}
@@ -225,7 +225,7 @@ def openapi_document(routes: Mapping[str, Collection[str]], *, has_keys: bool) -
 
 
 def with_servers(document: bytes, root: str) -> bytes:
-    """Return the document with the addresses of the API. ``root`` is the path at which the application is mounted."""
+    """Return the document with the URLs of the API. ``root`` is the path at which the application is mounted."""
     servers = [{"url": f"{root}/v1"}, {"url": root or "/"}]
     return b'{"servers":' + dumps(servers) + b"," + document.removeprefix(b"{")
 

@@ -1,8 +1,8 @@
-"""Which web pages may use a server: the checks of ``Host`` and ``Origin``.
+"""Checks of the ``Host`` and ``Origin`` headers: which web pages may use a server.
 
-A browser lets any web page send requests to a server on the same machine, and open WebSockets to it. The page of another origin is
-told apart by the ``Origin`` header, and a page whose name was made to point at this machine (DNS rebinding) by the ``Host``
-header. Programs send no ``Origin``, and the name that they were given as ``Host``.
+A browser lets any web page send requests to a server on the same machine, and open WebSockets to it. The ``Origin`` header exposes
+pages of other origins. The ``Host`` header exposes pages whose domain name was made to resolve to this machine (DNS rebinding).
+Programs send no ``Origin``, and send the host name that they were configured with as ``Host``.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 class OriginPolicy:
-    """Decides which requests are answered, by their ``Host`` and ``Origin`` headers.
+    """Decides from the ``Host`` and ``Origin`` headers which requests are answered.
 
-    ``allow_hosts`` are names in ``Host``, with or without a port, and ``allow_origins`` are origins such as ``https://app.example``;
-    ``"*"`` allows all. By default, a request that arrives at a loopback address must name a loopback address as its host, and come
-    from no other origin than the server's own; other requests are not checked. ``trusts_callers`` turns the default off, for
+    ``allow_hosts`` are host names, with or without a port, and ``allow_origins`` are origins such as ``https://app.example``;
+    ``"*"`` allows all. By default, a request that arrives at a loopback address must have a loopback host in ``Host``, and must not
+    come from another origin than the server's own. Other requests are not checked. ``trusts_callers`` turns this default off, for
     servers with API keys, which web pages do not have.
 
-    Raises ``UsageError`` if one of the two is a string or an origin is not one.
+    Raises ``UsageError`` if ``allow_hosts`` or ``allow_origins`` is a string, or if an origin is malformed.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class OriginPolicy:
         self._trusts_callers = trusts_callers
 
     def objection(self, scope: Scope) -> APIError | None:
-        """Return the error (403) for a request that may not be answered; ``None`` if it may."""
+        """Return the error (403) for a request that is not allowed; ``None`` if it is allowed."""
         local = not self._trusts_callers and _is_loopback(str((scope.get("server") or ("",))[0]))
         hosts, origins = _headers(scope, b"host"), _headers(scope, b"origin")
         if not all(self._is_allowed_host(host, local=local) for host in hosts):
@@ -65,7 +65,7 @@ class OriginPolicy:
             return True
         if (self._origins or frozenset()) & {"*", origin.lower()}:
             return True
-        # The server's own origin. On loopback, all of its names are the same server.
+        # The server's own origin. On loopback, all loopback names are the same server.
         scheme = str(scope.get("scheme") or "http")
         scheme = _SCHEMES.get(scheme, scheme)
         theirs = _origin_of(origin)
@@ -86,7 +86,7 @@ def _headers(scope: Scope, name: bytes) -> list[str]:
 
 
 def _name_of(host: str) -> str:
-    """Return the name in a ``Host`` header, without the port."""
+    """Return the host name in a ``Host`` header, without the port."""
     try:
         return (urlsplit(f"//{host}").hostname or "").rstrip(".")
     except ValueError:
@@ -94,7 +94,7 @@ def _name_of(host: str) -> str:
 
 
 def _origin_of(text: str) -> tuple[str, str, int | None] | None:
-    """Return scheme, name and port of an origin; ``None`` if it is not one."""
+    """Return the scheme, host name and port of an origin; ``None`` if the text is not an origin."""
     try:
         url = urlsplit(text)
         port = url.port or _PORTS.get(url.scheme)
@@ -106,7 +106,7 @@ def _origin_of(text: str) -> tuple[str, str, int | None] | None:
 
 
 def _is_loopback(name: str) -> bool:
-    """Return whether a host name or address is one of this machine only."""
+    """Return whether a host name or address is a loopback one."""
     name = name.lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True

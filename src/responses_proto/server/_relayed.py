@@ -1,12 +1,11 @@
-"""An upstream server's response as this server hands it on: its events as they came, its snapshot, and an end if it has none.
+"""Relay the response of an upstream server: its events, a snapshot of the response, and an ending if the upstream sends none.
 
-Everything goes out as it came, byte for byte, with these exceptions:
+Events are passed on byte for byte, with these exceptions:
 
-* a position or sequence number that was missing or contradicted is the one that the client's engine worked out;
-* the fields of the response that the upstream was not told, because this server keeps the history, and a model that was renamed, are
-  those of the request;
-* a response whose id cannot be adopted has this server's: because events with that id are out already, or because the upstream's
-  belongs to another response here.
+* A missing or contradictory position or sequence number is replaced by the one that the client's engine has inferred.
+* ``previous_response_id`` and ``conversation``, which the upstream does not get, and a renamed model are those of the request.
+* A response that cannot adopt the upstream's id has an id of this server. That happens if events with this server's id have been sent
+  already, or if the upstream's id belongs to another response here.
 """
 
 from __future__ import annotations
@@ -52,13 +51,13 @@ Ending: TypeAlias = Literal["cancelled", "incomplete", "failed"]
 
 _STARTS: Final = LIFECYCLE_TYPES - TERMINAL_TYPES
 _ENDED: Final = frozenset({*TERMINAL.values(), "cancelled"})
-_MAX_BYTES: Final = 256 * 1024 * 1024  # of the events of a response: they are kept for those who resume
+_MAX_BYTES: Final = 256 * 1024 * 1024  # of the events of a response, which are kept so that clients can resume
 _MAX_ID: Final = 1024  # characters
 _MAX_BESIDE: Final = 16  # events
 
 
 def upstream_input(request: CreateResponse, context: Sequence[Item]) -> CreateResponse:
-    """Return a request with its whole context as input, unless the input says it all by itself."""
+    """Return a request with its whole context as input, unless its own input is the whole context."""
     given = request.input
     is_alone = not request.previous_response_id and not request.conversation
     if is_alone and (isinstance(given, str) or not any(_refers(item) for item in given or ())):
@@ -67,25 +66,25 @@ def upstream_input(request: CreateResponse, context: Sequence[Item]) -> CreateRe
 
 
 def _refers(item: Item) -> bool:
-    """Return whether an item stands for something that this server has to look up, or to unfold."""
+    """Return whether an item refers to something that this server must look up or expand."""
     is_abbreviated = isinstance(item.extra, Extra) and bool(item.extra.absent - {"type"})
     return is_abbreviated or isinstance(item, ItemReference | Compaction)
 
 
 def copy_of(event: Event) -> Event:
-    """Return an event that may be changed without changing what it came from."""
+    """Return a copy of an event that can be changed safely. Delta events are returned as they are."""
     return event if event.type in DELTA_EVENTS else copy.deepcopy(event)
 
 
 def is_beside(events: Sequence[Event]) -> bool:
-    """Return whether events may precede the beginning of a response: the response's id is still to come."""
+    """Return whether all events may precede the start of a response, so that its id is not known yet."""
     return len(events) < _MAX_BESIDE and all(
         isinstance(event, Keepalive | RateLimitsUpdated | UnknownEvent) for event in events
     )
 
 
 def id_in(events: Iterable[Event]) -> str | None:
-    """Return the response's id that the first of these events with one has."""
+    """Return the response id in the first event that has one; ``None`` if there is none, or if it is too long."""
     for event in events:
         response: object = getattr(event, "response", None)
         found = getattr(response, "id", None)
@@ -105,9 +104,9 @@ def incomplete(item: Item) -> Item:
 class RelayedResponse:
     """The response of an upstream. Pass its events to :meth:`take`; if its stream ends without a terminal event, call :meth:`end`.
 
-    ``own`` is the response as this server would begin it. ``id`` is the response's id here: the upstream's, or that of ``own``. ``model``
-    is the model to name in place of the upstream's. ``published`` is the number of events that are out already; the events that it
-    takes are numbered after them.
+    ``own`` is the response as this server would begin it. ``id`` is the id of the response here: the upstream's, or that of ``own``.
+    ``model`` replaces the upstream's model name. ``published`` is the number of events that have been sent already; the relayed
+    events are numbered after them.
     """
 
     def __init__(
@@ -120,11 +119,11 @@ class RelayedResponse:
         published: int,
     ) -> None:
         self.id: str = id
-        """The id under which the response is known here."""
+        """The id of the response on this server."""
         self.ended: bool = False
-        """Whether the terminal event was taken or made."""
+        """Whether the terminal event was received or created."""
         self.alias: str = ""
-        """The id of the terminal event, if the upstream has changed it on the way."""
+        """The response id in the terminal event, if the upstream has changed it in the stream; else empty."""
         self._stream = stream
         self._own = own
         self._position = published  # of the next event in the log
@@ -133,7 +132,7 @@ class RelayedResponse:
         self._final: Response | None = None
         self._is_created = published > 0
         self._error_sent = False
-        # With events of our own before them, the upstream's are numbered again.
+        # After events of this server, the upstream's are renumbered.
         self._continues = published > 0
         self._model = model
         self._stated: dict[str, Any] = {}
@@ -145,11 +144,11 @@ class RelayedResponse:
 
     @property
     def response(self) -> Response:
-        """The response so far, with what this server states."""
+        """The response so far, with the fields that this server sets."""
         if self._final is not None:
             return self._final
         response = self._stream.response
-        if not response.id and not response.created_at:  # nothing was said of it
+        if not response.id and not response.created_at:  # the upstream has not sent the response yet
             return attrs.evolve(self._own, id=self.id, output=response.output)
         return self._restated(response)
 
@@ -162,10 +161,10 @@ class RelayedResponse:
         return attrs.evolve(response, **changes) if changes else response
 
     def take(self, events: Sequence[Event]) -> list[WireEvent]:
-        """Return what to send for the upstream's next events. Raises ``APIError`` for more than a response may have."""
+        """Return the events to send for the upstream's next events. Raises ``APIError`` (502) if they exceed the limit for a response."""
         taken: list[WireEvent] = []
         if len(events) > 1 and isinstance(events[-1], ErrorEvent) and events[-2].type in TERMINAL_TYPES:
-            # Azure says why after the end. Nothing can follow the end, so the reason goes out before it.
+            # Azure sends the error after the terminal event. Nothing may follow that, so the error is sent first.
             events = [*events[:-2], events[-1], events[-2]]
             self._continues = True
         for event in events:
@@ -177,7 +176,7 @@ class RelayedResponse:
         return taken
 
     def _sent_whole(self, event: Event) -> Response | None:
-        """Return the response if the upstream has sent it as JSON, although a stream was asked for."""
+        """Return the response if the upstream sent it as JSON although a stream was requested; else ``None``."""
         if event.type not in TERMINAL_TYPES or all(found.code != "json-body" for found in self._stream.anomalies):
             return None
         response: Response = cast("Any", event).response
@@ -187,7 +186,7 @@ class RelayedResponse:
         if isinstance(event, UnknownEvent) and not (isinstance(event.raw, dict) and event.raw):
             return  # not an event: text, or JSON that is no object
         if event.type == ResponseCreated.type and self._is_created:
-            # The request was repeated. The first beginning counts.
+            # The client has retried the request. The first `response.created` counts.
             self._continues = self._keeps_id = True
         self._is_created = self._is_created or event.type == ResponseCreated.type
         self._error_sent = self._error_sent or event.type == ErrorEvent.type
@@ -235,7 +234,7 @@ class RelayedResponse:
         self.ended = True
 
     def end(self, how: Ending, *, error: APIError | None = None, reason: str = "") -> list[WireEvent]:
-        """Return the events that end the response now. ``error`` is why it failed, and ``reason`` why it is incomplete."""
+        """Return the events that end the response now. ``error`` is the cause of a failure, ``reason`` that of an incomplete response."""
         response = self.response
         self.ended = True
         ended: list[WireEvent] = []
@@ -271,9 +270,9 @@ class RelayedResponse:
 
 
 def position_after(events: Sequence[WireEvent], number: int) -> int | None:
-    """Return where to go on after the event with a sequence number; ``None`` if none can have been sent with it.
+    """Return the position that follows the event with a sequence number; ``None`` if no such event can have been sent.
 
-    The position of an event in the log is normally its number. An upstream may leave numbers out, and events without one.
+    The position of an event in the log is normally its sequence number. An upstream may skip numbers, and send events without a number.
     """
     if number < 0:
         return None
@@ -295,7 +294,7 @@ def last_number(events: Sequence[WireEvent]) -> int:
 
 
 def number_in(event: WireEvent) -> int | None:
-    """Return the sequence number that the JSON of an event has; ``None`` without one."""
+    """Return the sequence number in the JSON of an event; ``None`` if it has none."""
     value: object = default_converter().json.loads(event.data)
     number = cast("dict[str, object]", value).get("sequence_number") if isinstance(value, dict) else None
     return number if type(number) is int else None
@@ -311,6 +310,6 @@ def _number_of(event: Event) -> int | None:
 
 
 def _clean(data: bytes) -> bytes:
-    """Return the JSON text of an event as it can be sent and stored: UTF-8, without space around it."""
+    """Return the JSON of an event in the form to send and store: valid UTF-8, without surrounding whitespace."""
     data = data.strip()
     return data if data.isascii() else data.decode("utf-8", "replace").encode()

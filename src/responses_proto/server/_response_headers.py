@@ -1,4 +1,4 @@
-"""Which headers a response may have, besides those that the server sets itself."""
+"""Validation of the response headers that a handler sets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _OF_THE_SERVER: Final = frozenset(
 
 
 def checked_header_name(name: str) -> str:
-    """Return the name of a header in lower case. Raises ``UsageError`` if it is not valid, or the server sets the header."""
+    """Return a header name in lower case. Raises ``UsageError`` if it is invalid, or if the server sets the header itself."""
     if not HEADER_NAME.fullmatch(name):
         raise UsageError(f"{name!r} is not the name of a header: expected letters, digits and hyphens")
     if name.lower() in _OF_THE_SERVER:
@@ -36,7 +36,7 @@ def checked_header_name(name: str) -> str:
 
 
 def checked_header_value(name: str, value: str) -> str:
-    """Return the value of the header ``name`` without space around it. Raises ``UsageError`` if it is not valid."""
+    """Return the value of the header ``name`` without surrounding whitespace. Raises ``UsageError`` if it is invalid."""
     if not HEADER_VALUE.fullmatch(value):
         raise UsageError(f"the value of the header {name!r} must be printable ASCII, got {value!r}")
     return value.strip()

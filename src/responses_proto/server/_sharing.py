@@ -1,14 +1,14 @@
-"""What a server does so that others can use its store at the same time (:class:`~.stores.SharedStore`).
+"""Share a store with other servers (:class:`~.stores.SharedStore`).
 
-* The response of a running task is leased to this server. :class:`LeasedStore` stands between the task and the store: it takes the
-  lease with the first save, and writes only as long as the lease holds. If it was lost, the task stops without a word: what the
-  other server has stored is the response.
-* :meth:`Sharing.run` renews the leases, buries responses of servers that have died, and does what other servers ask for.
-* A store that cannot be reached for a while holds tasks and followers up, for the length of a lease. Afterwards nobody is buried for
-  that long, so that those who live can renew their leases first.
+* The response of a running task is leased to this server. :class:`LeasedStore` sits between the task and the store: it takes the
+  lease with the first save, and writes only while it holds the lease. If the lease is lost, the task stops and sends nothing more:
+  the response is now what the other server has stored.
+* :meth:`Sharing.run` renews the leases, buries responses of dead servers (saves them as failed), and answers requests of other servers.
+* If the store cannot be reached, tasks and followers wait for up to ``lease_seconds``. After such an outage nothing is buried for the
+  length of a lease, so that live servers can renew their leases first.
 
-The times follow from ``lease_seconds``, so that a death is noticed within that: a lease runs for three quarters of it, is
-renewed every quarter, and those who wait for events look every tenth whether the owner still lives.
+All intervals derive from ``lease_seconds``, the time within which a death is noticed: a lease lasts three quarters of it and is
+renewed every quarter, and followers check every tenth whether the owner is alive.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ _LEASED: Final = 0.75  # of `lease_seconds`, as are the next two
 _RENEWED: Final = 0.25
 _CHECKED: Final = 0.1
 _RETRY_INTERVAL: Final = 0.2  # seconds
-_DELETE_INTERVAL: Final = 0.02  # seconds between two looks whether a response is gone
-_SIGNAL_SECONDS: Final = 5.0  # that are waited for signals at a time
+_DELETE_INTERVAL: Final = 0.02  # seconds between two checks whether a response is gone
+_SIGNAL_SECONDS: Final = 5.0  # to wait for signals at a time
 
 _log: Final = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class LeaseLostError(Exception):
 
 
 class _Task(Protocol):
-    """What other servers can do to a running task."""
+    """The operations on a running task that other servers can trigger."""
 
     id: str
 
@@ -62,7 +62,7 @@ class _Task(Protocol):
 
 
 class Sharing:
-    """The part of one server in sharing a store. ``owner`` is the server's name. ``bury`` ends a response whose server has died."""
+    """One server that shares a store. ``owner`` is the name of the server. ``bury`` ends a response whose server has died."""
 
     def __init__(
         self,
@@ -74,23 +74,23 @@ class Sharing:
         self.owner: str = owner
         seconds = store.lease_seconds or 0.0
         self.patience: float = seconds
-        """Seconds for which a store that cannot be reached is tried again."""
+        """Seconds for which calls are retried while the store cannot be reached."""
         self.lease_for: float = _LEASED * seconds
         self.check_every: float = _CHECKED * seconds
         self.leased: dict[str, LeasedStore] = {}
-        """What this server works on, by the id of the response in the store."""
+        """The responses that this server works on, by their ids in the store."""
         self._renew_every = _RENEWED * seconds
         self._bury = bury
-        self._buries_from = 0.0  # when it may, on the clock of the event loop
+        self._buries_from = 0.0  # the earliest time to bury, on the clock of the event loop
         self._has_leases = anyio.Event()
 
     @property
     def may_bury(self) -> bool:
-        """Whether a lease that has run out means that its owner has died."""
+        """Whether an expired lease means that its owner has died. It does not shortly after an outage of the store."""
         return anyio.current_time() >= self._buries_from
 
     async def run(self) -> None:
-        """Renew, bury and answer until cancelled."""
+        """Renew leases, bury responses and answer signals until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._answer_signals)
             while True:
@@ -104,7 +104,7 @@ class Sharing:
                 await anyio.sleep(self._renew_every)
 
     async def patiently(self, call: Callable[[], Awaitable[_T]]) -> _T:
-        """Return what ``call`` returns. Repeat it while the store cannot be reached, for some time."""
+        """Return the result of ``call``. Retry for :attr:`patience` seconds while the store cannot be reached; then raise its error."""
         give_up = anyio.current_time() + self.patience
         while True:
             try:
@@ -116,7 +116,7 @@ class Sharing:
             await anyio.sleep(min(_RETRY_INTERVAL, self.check_every))
 
     def lease(self, leased: LeasedStore) -> None:
-        """Note that this server works on a response. Call this before the lease is taken."""
+        """Record that this server works on a response. Call this before the lease is taken."""
         self.leased[leased.key] = leased
         self._has_leases.set()
 
@@ -128,13 +128,13 @@ class Sharing:
         self._buries_from = anyio.current_time() + self.lease_for
 
     async def _renew(self) -> None:
-        # A response that begins or ends while the store answers is in neither list.
+        # Compare only leases that are held before and after: responses begin and end while the store answers.
         expected = {name: leased for name, leased in self.leased.items() if leased.holds}
         held = set(await self.store.renew(self.owner, self.lease_for))
         for name, leased in expected.items():
             if name not in held and leased.holds and self.leased.get(name) is leased:
                 leased.lose()
-        for name in held - self.leased.keys():  # a task has ended, but could not store that
+        for name in held - self.leased.keys():  # the task has ended, but its end could not be stored
             await self._bury(name)
 
     async def _answer_signals(self) -> None:
@@ -151,7 +151,7 @@ class Sharing:
                     await anyio.sleep(_RETRY_INTERVAL)
 
     async def _obey(self, response_id: str, what: Signal) -> None:
-        """Do what another server asks for."""
+        """Carry out a signal of another server."""
         leased = self.leased.get(response_id)
         try:
             if leased is not None and leased.task.visible_events:
@@ -162,11 +162,11 @@ class Sharing:
                 await self.store.delete(response_id)
                 if (leased := self.leased.get(response_id)) is not None:  # it was announced, and has written nothing
                     leased.lose()
-        except Exception:  # noqa: BLE001 - it must not end the others
+        except Exception:  # noqa: BLE001 - it must not stop the other signals
             _log.exception("%s could not be stopped", response_id)
 
     async def delete_elsewhere(self, response_id: str) -> bool:
-        """Let the server that works on a response delete it. Return whether it did, before its lease ran out."""
+        """Ask the server that works on a response to delete it. Return whether it gave up the response in time."""
         if not await self.store.ask(response_id, "delete"):
             return False
         give_up = anyio.current_time() + self.patience
@@ -178,7 +178,7 @@ class Sharing:
 
 
 class LeasedStore:
-    """The store as the task of one response sees it. Only the owner of the response's lease writes."""
+    """The store as the task of one response sees it. Writes only while this server holds the lease of the response."""
 
     def __init__(self, sharing: Sharing, store: SharedStore, task: _Task) -> None:
         self._sharing = sharing
@@ -188,16 +188,16 @@ class LeasedStore:
         self._ends = False
         self._next_number = 0  # of the events that are not stored yet
         self.response_id: str = task.id
-        """The id of the response. It may be set until the lease is taken."""
+        """The id of the response. It may be changed until the lease is taken."""
 
     @property
     def key(self) -> str:
-        """The id of the response in the store of the whole server."""
+        """The id of the response in the server's store, with the prefix of its tenant if it has one."""
         return id_in_store(self._store, self.response_id)
 
     @property
     def holds(self) -> bool:
-        """Whether the lease must be there: it has been taken, and the end of the response has not been saved."""
+        """Whether the lease should exist: it has been taken, and the response has not ended."""
         return self._begun and not self._ends
 
     async def save(
@@ -207,10 +207,10 @@ class LeasedStore:
         events: Sequence[WireEvent] = (),
         conversation_items: Sequence[Item] = (),
     ) -> None:
-        """Save the response. Raises :class:`LeaseLostError`."""
+        """Save the response. Raises :class:`LeaseLostError` if the lease was lost."""
         ends = stored.response.status not in RUNNING_STATUSES
         if not self._begun:
-            if ends:  # nobody knew of it
+            if ends:  # no other server knew of it
                 await self._store.save(stored, events=events, conversation_items=conversation_items)
                 return
             self._sharing.lease(self)
@@ -236,7 +236,7 @@ class LeasedStore:
                 self.let_go()
 
     async def add_events(self, response_id: str, events: Sequence[WireEvent]) -> None:
-        """Add events to the response. Raises :class:`LeaseLostError`."""
+        """Add events to the response. Raises :class:`LeaseLostError` if the lease was lost."""
         owner = self._sharing.owner
         await self._write(functools.partial(self._store.add_events_leased, response_id, events, owner=owner))
         self._next_number = max([self._next_number, *(event.sequence_number + 1 for event in events)])
@@ -245,12 +245,12 @@ class LeasedStore:
         return await self._store.add_items(conversation_id, items)
 
     def let_go(self) -> None:
-        """Renew the lease no longer. If the response has not ended, it will be buried. Idempotent."""
+        """Stop renewing the lease. If the response has not ended, it will be buried. Idempotent."""
         self._ends = True
         self._sharing.leased.pop(self.key, None)
 
     def lose(self) -> None:
-        """Stop the task: the response belongs to another server now, or is gone."""
+        """Stop the task: the response now belongs to another server, or was deleted."""
         _log.warning("%s was ended or deleted by another server", self.response_id)
         self.let_go()
         self.task.lose()

@@ -1,16 +1,16 @@
-"""One request and its response, from the first event to the last. :mod:`.service` describes the whole way of a request.
+"""One request and its response, from the first event to the last. :mod:`.service` describes the whole path of a request.
 
-A :class:`ResponseTask` stands between the handler and the readers of the events. The handler writes through a ``Reply``, whose
-events all arrive at ``_publish``. There they are encoded, stored if they must be, shown to followers (``wait_for_events``) and
-passed to the sink, in that order. A response can end in four ways:
+A :class:`ResponseTask` sits between the handler and the readers of the events. The handler writes through a ``Reply``, whose events
+all go through ``_publish``. It encodes them, stores them if necessary, makes them visible to followers (``wait_for_events``), and
+passes them to the sink, in that order. A response can end in four ways:
 
 * The handler returns or ends it: ``_publish`` saves the final response, then delivers the terminal event.
 * The handler raises: an ``APIError`` from ``run`` if no event was published yet, otherwise ``error`` and ``response.failed``.
-* Another task calls ``stop``: what was written so far is delivered, then the end, and the handler is cancelled.
-* The task in ``run`` is cancelled, or the sink raises: the client has left, so the response is only saved, as far as it
-  got.
+* Another task calls ``stop``: the handler is cancelled, the events written so far are delivered, and then the end.
+* The task in ``run`` is cancelled, or the sink raises: the client has disconnected, so the response so far is saved, but not
+  delivered.
 
-With a store that several servers share, a fifth: another server has ended the response (``lose``), and this one stops.
+With a store that several servers share, there is a fifth way: another server has ended the response (``lose``), and this one stops.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ A handler that is an object may also implement :class:`~responses_proto.server.S
 """
 
 EventSink: TypeAlias = Callable[[Sequence[WireEvent]], Awaitable[None]]
-"""Sends events to the client. It is called with one or more events, in order, and one call at a time."""
+"""Sends events to the client. It is called with one or more events, in order, and never concurrently."""
 
 
 INTERNAL_ERROR_MESSAGE: Final = "The server met an error while it worked on the request."
@@ -69,14 +69,14 @@ _log: Final = logging.getLogger(__name__)
 
 
 def internal_error() -> APIError:
-    """Create the error (500) that stands for an unexpected exception."""
+    """Create the error (500) that the client gets for an unexpected exception."""
     return APIError.for_status(500)(INTERNAL_ERROR_MESSAGE, status=500, type="server_error", code="server_error")
 
 
 def failure_events(response: Response, position: int, number: int) -> list[WireEvent]:
-    """Return the last two events of a response that failed, ``error`` and ``response.failed``.
+    """Return the last two events of a failed response, ``error`` and ``response.failed``.
 
-    They are numbered from ``number``, and stand in the log from ``position`` on.
+    Their sequence numbers start at ``number``, and their positions in the log at ``position``.
     """
     error = response.error or ResponseError(code="server_error", message=INTERNAL_ERROR_MESSAGE)
     body = ErrorBody(type="server_error", code=error.code, message=error.message, param=None)
@@ -87,7 +87,7 @@ def failure_events(response: Response, position: int, number: int) -> list[WireE
 
 
 def is_cancelled(raised: BaseException) -> bool:
-    """Return whether an exception cancels the current task. The cancellation of a task that it has waited for is a failure like any other."""
+    """Return whether an exception is the cancellation of the current task, and not that of a task that it has awaited."""
     if isinstance(raised, Exception):
         return False
     if anyio.current_effective_deadline() == -math.inf:
@@ -112,11 +112,11 @@ def _api_error_in(raised: Any) -> APIError | None:
 class ResponseTask:
     """One request that passed its checks, and its response. :meth:`Service.prepare` creates it; then call :meth:`run`, once.
 
-    ``input`` are the items of the request, and ``context`` the history followed by the input. ``history`` is the history if the
-    store cannot look it up; it is stored with the response. ``running`` is the table that the task adds itself to while a client
-    may know its id. With ``sharing``, other servers follow the response too, and the task writes with a lease. ``service`` is what
-    must not be collected meanwhile. ``meta`` is what else is known of the request, and ``response_headers`` gets the headers that the
-    handler sets. The other parameters are those of :class:`Service`.
+    ``input`` are the items of the request, and ``context`` is the history followed by the input. ``history`` is given if the store
+    cannot look the history up; it is stored with the response. The task adds itself to ``running`` while a client may know its id.
+    With ``sharing``, other servers can follow the response, and the task writes with a lease. ``service`` is only kept from being
+    garbage-collected. ``meta`` is the metadata of the request. ``response_headers`` receives the headers that the handler sets. The
+    other parameters are those of :class:`Service`.
     """
 
     def __init__(
@@ -150,9 +150,9 @@ class ResponseTask:
         self._store: LeasedStore | Store = self._leased or store
         self._whole_store = store
         self.lost: bool = False
-        """Whether another server has ended the response, or deleted it; its events are in the store."""
+        """Whether another server has ended or deleted the response. Its events, if any, are in the store."""
         self._running = running
-        self._service = service  # a tenant's lives as long as a task of it
+        self._service = service  # keeps a tenant's service alive while one of its tasks runs
         self._history = None if history is None else [*history]
         self._reply = Reply(
             self._emitter,
@@ -170,17 +170,17 @@ class ResponseTask:
         self._saved = False  # whether the final response is in the store
         self._published = False  # whether a client may know of the response
         self.begun: anyio.Event = anyio.Event()
-        """Set when the first event was published, or the task has ended without."""
+        """Set when the first event was published, or when the task has ended without any."""
         self.error: APIError | None = None
-        """Why the task has ended without an event."""
+        """The error that ended the task before any event; else ``None``."""
         self._replaced: Response | None = None  # the final response, if it is not the emitter's
-        # The events so far, if they are stored. Followers see the first `_visible` of them: the others are being stored.
+        # The events so far, if they are stored. Followers see the first `_visible` events; the rest are being stored.
         self._keeps_events = self._should_store and bool(request.stream or request.background)
         self._events: list[WireEvent] = []
         self._visible = 0
         self._finished = False
         self._end_unsaved = False
-        self._new_events: anyio.Event | None = None  # set when there are more; exists only while a follower waits
+        self._new_events: anyio.Event | None = None  # set when events are added; exists only while a follower waits
 
     @property
     def response(self) -> Response:
@@ -189,12 +189,12 @@ class ResponseTask:
 
     @property
     def history(self) -> list[Item]:
-        """What a request that follows this one sees before its own input."""
+        """The history of a request that follows this one."""
         return [*self.context, *self.response.output]
 
     @property
     def stored(self) -> StoredResponse:
-        """The response so far, as a store keeps it."""
+        """The response so far, in the form that a store keeps."""
         return StoredResponse(response=self.response, input=self.input, history=self._history)
 
     @property
@@ -204,22 +204,22 @@ class ResponseTask:
 
     @property
     def adopts(self) -> bool:
-        """Whether the response will have the id of an upstream's: then it begins when that does."""
+        """Whether the response adopts the id of an upstream's response, and so begins when that begins."""
         return bool(getattr(self._handler, "adopts", False))
 
     @property
     def saved(self) -> bool:
-        """Whether the response has ended, and is stored as it ended."""
+        """Whether the final response is stored."""
         return self._saved and self._should_store
 
     @property
     def visible_events(self) -> Sequence[WireEvent]:
-        """The events so far that followers can see."""
+        """The events that followers can see."""
         return self._events[: self._visible]
 
     @property
     def background(self) -> bool:
-        """Whether the response goes on when its client leaves."""
+        """Whether the response continues when its client disconnects."""
         return bool(self.request.background)
 
     # -- verbs
@@ -227,9 +227,9 @@ class ResponseTask:
     async def run(self, sink: EventSink | None = None, *, generate: bool = True) -> None:
         """Call the handler, and return when the response has ended. The result is in :attr:`response`.
 
-        ``sink`` gets the events; without one, nothing is delivered. ``generate=False`` completes the response without the
-        handler, for a WebSocket client that only warms up its connection. Raises ``APIError`` if the handler failed
-        before any event was published, and what ``sink`` raises.
+        ``sink`` receives the events; without a sink, nothing is delivered. ``generate=False`` completes the response without the
+        handler, for a WebSocket client that only warms up its connection. Raises ``APIError`` if the handler failed before any event
+        was published, or if another server has ended the response. Also raises what ``sink`` raises.
         """
         self._sink = sink
         error: APIError | None = None
@@ -240,7 +240,7 @@ class ResponseTask:
             if error is not None and not self.ended:
                 self.error = error
                 await self._fail(error)
-        except BaseException:  # the client has left, or the server is shutting down
+        except BaseException:  # the client has disconnected, or the server is shutting down
             await self._save_unfinished()
             raise
         finally:
@@ -256,7 +256,7 @@ class ResponseTask:
         await self._publish(self._emitter.queue())
 
     async def announce(self) -> None:
-        """Store the response before it runs, so that other servers know that this one works on it. Call :meth:`run` next."""
+        """Store the response before it runs, so that other servers can see that this one works on it. Call :meth:`run` next."""
         await self._store.save(self.stored)
 
     async def stop(self, reason: str | None = None) -> None:
@@ -270,11 +270,11 @@ class ResponseTask:
             else:
                 await self._reply.cut("incomplete", self._scope.cancel, reason=reason)
         except Exception as error:
-            if error is not self._sink_error and not isinstance(error, LeaseLostError):  # `run` raises that one
+            if error is not self._sink_error and not isinstance(error, LeaseLostError):  # `run` raises these
                 raise
 
     def abandon(self) -> None:
-        """Cancel the handler, because the client has left before it knew of the response."""
+        """Cancel the handler: the client has disconnected before it knew of the response."""
         self._scope.cancel()
 
     def discard(self) -> None:
@@ -285,16 +285,16 @@ class ResponseTask:
             self._leased.let_go()
 
     def lose(self) -> None:
-        """Stop, and store nothing any more: another server has ended the response, or deleted it."""
+        """Cancel the handler and stop storing: another server has ended or deleted the response."""
         self.lost = True
         self.discard()
         self._scope.cancel()
 
     async def wait_for_events(self, number: int) -> Sequence[WireEvent]:
-        """Return the events from a position on; wait if there are none yet. Empty at the end of the response.
+        """Return the events from position ``number`` on; wait if there are none yet. Empty at the end of the response.
 
-        Only for a response that is stored, and either streamed or in the background. Raises ``APIError`` instead of returning the end of
-        a response in the background that could not be stored.
+        Only for a response that is stored, and either streamed or in the background. If the end of a response in the background could
+        not be stored, raises ``APIError`` (500) in place of its last events.
         """
         while number >= self._visible and not self._finished:
             self._new_events = self._new_events or anyio.Event()
@@ -306,10 +306,10 @@ class ResponseTask:
     # -- inside
 
     async def _call_handler_in_time(self, *, generate: bool) -> APIError | None:
-        """Call the handler. If it is slow to start the response, start it: a client that waits for events gets some."""
+        """Call the handler. If it is slow to start the response, start it, so that a waiting client gets events."""
         if self._sink is None or self._published:
             return await self._call_handler(generate=generate)
-        # Raised below, outside of the task group, which would wrap it.
+        # Raised below, outside the task group, which would wrap it.
         raised: Exception | None = None
         error: APIError | None = None
 
@@ -371,7 +371,7 @@ class ResponseTask:
         await self.publish(await wire_events(events) if self._sink is not None or self._keeps_events else [])
 
     async def adopt(self, upstream_id: str | None) -> str:
-        """Give the response the id of an upstream's, unless that belongs to another one here. Return its id."""
+        """Adopt the id of an upstream's response, unless another response here has it. Return the resulting id."""
         announced = self._leased is not None and self._leased.holds
         if upstream_id and not announced and upstream_id not in self._running and await self._is_free(upstream_id):
             self.id = upstream_id
@@ -388,18 +388,18 @@ class ResponseTask:
         previous = self.request.previous_response_id
         if previous and any(link.id == response_id for link in await self._whole_store.chain(previous)):
             return False  # a response cannot follow itself
-        # An upstream may answer a repeated request with the response that it has. The newest counts.
+        # An upstream may answer a repeated request with its earlier response. The newest counts.
         return known.response.status not in RUNNING_STATUSES and await self._whole_store.delete(response_id)
 
     async def publish(self, events: Sequence[WireEvent]) -> None:
-        """Store events that are encoded if they must be, show them to followers, and deliver them to the sink."""
+        """Store encoded events if necessary, make them visible to followers, and deliver them to the sink."""
         if self.lost:
             raise LeaseLostError(self.id)
         encoded = [*events]
         has_sink = self._sink is not None
         if self._keeps_events:
             if not self._published:
-                # The client is about to learn the id, so the response must be found from here on.
+                # The client is about to learn the id, so the response must be findable from here on.
                 self._running[self.id] = self
                 await self._store.save(self.stored)
             self._events += encoded
@@ -408,7 +408,7 @@ class ResponseTask:
             if not await self._try_save():
                 encoded = self._replace_end(encoded)
                 if not await self._try_save() and self.background and self._should_store:
-                    # Its events are sent again from the store, so an event that is not there must not be sent now.
+                    # Clients resume from the store, so an event that is not stored must not be sent.
                     self._end_unsaved = True
                     return
         elif self._should_store and (self.background or (self._leased is not None and self._keeps_events)):
@@ -429,7 +429,7 @@ class ResponseTask:
             await self._save()
         except LeaseLostError:
             raise
-        except Exception:  # noqa: BLE001 - the client must get an answer to any error of the store
+        except Exception:  # noqa: BLE001 - the client must get an answer whatever the store raises
             _log.exception("%s could not be stored", self.id)
             return False
         return True
@@ -460,7 +460,7 @@ class ResponseTask:
         return [*events[:-1], *last_events]
 
     async def _save_unfinished(self) -> None:
-        """Save the response as far as it got, because its task is being cancelled or its client has left."""
+        """Save the response so far, because its task is being cancelled or its client has disconnected."""
         if not self._published or not self._should_store or self._saved:
             return
         self._sink = None
@@ -470,7 +470,7 @@ class ResponseTask:
                 if not self._saved:
                     await self._try_save()
             else:
-                # Only a shutdown cancels a task in the background; the others end with their client.
+                # Only a shutdown cancels a background task; other tasks end with their client.
                 how: Ending = "failed" if self.background else "cancelled"
                 error = APIError(_SHUT_DOWN) if self.background else None
                 await self._reply.cut(how, self._scope.cancel, error=error)

@@ -1,8 +1,8 @@
-"""One store for many tenants, each of which sees only what is its own.
+"""One store for many tenants, each of which sees only its own data.
 
-The isolation is in the ids: :class:`TenantStore` adds a prefix, made of the tenant's identity, to every id that it passes to the store
-behind it, and removes it from what comes back. No id that a client can send names anything of another tenant, whatever the store does
-with ids; and two tenants can have responses, conversations and items with the same id.
+Ids provide the isolation: :class:`TenantStore` adds a prefix, derived from the tenant's identity, to every id that it passes to the
+underlying store, and removes the prefix from results. A client can never send an id that names data of another tenant, whatever the
+store does with ids. Two tenants can have responses, conversations and items with the same id.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ _PREFIXED: Final = re.compile(r"(t-[0-9a-f]{40}\.)(.*)", re.DOTALL)
 
 
 def prefix_of(identity: str) -> str:
-    """Return what the ids of a tenant begin with in the store behind."""
+    """Return the prefix of a tenant's ids in the underlying store."""
     return f"t-{hashlib.sha256(identity.encode('utf-8', 'surrogatepass')).hexdigest()[:40]}."
 
 
 def split_id(id_: str) -> tuple[str, str]:
-    """Return the prefix of an id in the store behind, and the id that the tenant knows. No prefix: an id of no tenant."""
+    """Split an id of the underlying store into the tenant's prefix and the tenant's id. The prefix is empty without a tenant."""
     found = _PREFIXED.fullmatch(id_)
     return (found[1], found[2]) if found else ("", id_)
 
 
 def id_in_store(store: Store, response_id: str) -> str:
-    """Return the id of a response in the store behind the tenants', if there is one."""
+    """Return the id of a response in the underlying store; the same id if ``store`` is not a tenant's."""
     return store.id_in_store(response_id) if isinstance(store, TenantStore) else response_id
 
 
 def tenant_store(store: Store, prefix: str) -> TenantStore:
-    """Return the part of a store that belongs to one tenant: itself shared, if the store is."""
+    """Return the part of a store that belongs to one tenant. It is shared if the store is."""
     shared = as_shared(store)
     return TenantStore(store, prefix) if shared is None else SharedTenantStore(shared, prefix)
 
 
 class TenantStore:
-    """The part of a :class:`~.stores.Store` that belongs to one tenant. Itself a store; closing it does nothing."""
+    """The part of a :class:`~.stores.Store` that belongs to one tenant, as a store. Closing it does nothing."""
 
     def __init__(self, store: Store, prefix: str) -> None:
         self._store = store
@@ -189,7 +189,7 @@ class SharedTenantStore(TenantStore):
         return await self._shared.add_events_leased(self._add(response_id), events, owner=owner)
 
     async def renew(self, owner: str, seconds: float) -> list[str]:
-        """Renew the leases of an owner; see :meth:`SharedStore.renew`. Return those of the tenant's responses."""
+        """Renew all leases of an owner; see :meth:`SharedStore.renew`. Return the ids of the tenant's responses only."""
         return self._own(await self._shared.renew(owner, seconds))
 
     async def owner(self, response_id: str) -> str | None:
@@ -208,7 +208,7 @@ class SharedTenantStore(TenantStore):
         return await self._shared.ask(self._add(response_id), what)
 
     async def asked(self, owner: str, seconds: float) -> list[tuple[str, Signal]]:
-        """Return what an owner was asked for, of all tenants' responses by their ids in the store behind."""
+        """Return the signals to an owner, for the responses of all tenants. Ids are those in the underlying store."""
         return await self._shared.asked(owner, seconds)
 
     async def remember(self, digest: str, response_id: str, *, instead_of: str | None = None) -> str:
@@ -216,7 +216,7 @@ class SharedTenantStore(TenantStore):
         return self._remove(await self._shared.remember(digest, self._add(response_id), instead_of=earlier))
 
     async def recall(self, digest: str) -> str | None:
-        """Return what :meth:`remember` has noted; ``None`` if nothing, or nothing of the tenant's."""
+        """Return the id recorded by :meth:`remember`; ``None`` if there is none, or it belongs to another tenant."""
         noted = await self._shared.recall(digest)
         return self._remove(noted) if noted is not None and noted.startswith(self._prefix) else None
 

@@ -1,8 +1,8 @@
-"""The WebSocket endpoint: one connection, and any number of requests on it.
+"""The WebSocket endpoint: any number of requests on one connection.
 
-:class:`~responses_proto.protocol.websocket.ServerSession` is the protocol of a connection: which messages are allowed, which
-requests may start, what to send. This module does the I/O around it. Each request is prepared and run in a task of its own, and
-after each step ``_flush`` starts the requests that are due and sends the messages that are waiting.
+:class:`~responses_proto.protocol.websocket.ServerSession` implements the protocol of a connection: which messages are
+allowed, which requests may start, and what to send. This module does the I/O. Each request is prepared and run in its own task. After
+each step, ``_flush`` starts the requests that are due and sends the pending messages.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 def deny_websocket(response: ASGI) -> ASGI:
-    """Create an ASGI application that answers a handshake with an HTTP response, if the ASGI server supports that."""
+    """Create an ASGI application that rejects a handshake: with an HTTP response if the ASGI server supports that, else with 403."""
 
     async def deny(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_renamed(message: ASGIMessage) -> None:
@@ -64,9 +64,9 @@ class WebSockets:
     max_connection_age: float
     """Seconds during which a connection may start new requests."""
     max_message_bytes: int
-    """Bytes of the longest message that is accepted; a longer one closes the connection."""
+    """The length limit of messages, in bytes. A longer message closes the connection."""
     unknown_parameters: UnknownParameters = None
-    """What to do with parameters of requests that are not known."""
+    """What to do with unknown parameters of requests; see :class:`.ResponsesApp`."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, until it is closed."""
@@ -96,7 +96,7 @@ class _Connection:
         self._unsent: deque[bytes] = deque()
 
     async def serve(self) -> None:
-        """Receive messages until the client leaves, or the connection has reached its maximum age."""
+        """Receive messages until the client disconnects, or the connection has reached its maximum age."""
         self._tasks.start_soon(self._expire)
         try:
             while not self._session.closing:
@@ -114,7 +114,7 @@ class _Connection:
             pass
 
     async def _flush(self) -> None:
-        """Start the requests that are due, and send the messages that are waiting."""
+        """Start the requests that are due, and send the pending messages."""
         self._session.tick(self._service.clock())
         for turn in self._session.turns_to_begin():
             self._tasks.start_soon(self._answer, turn)
@@ -142,11 +142,11 @@ class _Connection:
             await self._flush()
 
     async def _deliver(self, turn: ServerTurn, task: ResponseTask, events: Sequence[WireEvent]) -> None:
-        turn.response_id = task.id  # known only now, if it is that of an upstream's response
+        turn.response_id = task.id  # a relayed response has its final id only now
         for event in events:
             history = task.history if event.type in TERMINAL_TYPES else ()
             self._session.send_event(turn, event.sequence_number, event.type, event.data, history)
-        # A steered response stops between two items, unless that would leave a call without its output.
+        # A steered response stops between items, unless that would leave a call without its output.
         between_items = any(event.type == OutputItemDone.type for event in events)
         if between_items and turn.steered and not task.response.pending_calls:
             self._tasks.start_soon(self._stop_steered, task)

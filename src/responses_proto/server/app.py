@@ -9,12 +9,12 @@ A request travels down this list, and its response back up:
 1. The ASGI server (see :func:`responses_proto.server.serving`) calls the application.
 2. :class:`ResponsesApp` checks host, origin and API key, adds ``x-request-id`` to the response, and routes to an endpoint.
 3. The endpoint (below, and in ``_conversations``) reads the body and the query strictly. Invalid JSON, a value of the
-   wrong type and an unknown parameter are an ``APIError`` (400) whose ``param`` names the place.
+   wrong type and an unknown parameter raise an ``APIError`` (400) whose ``param`` names the field.
 4. :class:`~.service.Service` finds the history and creates a :class:`~.service.ResponseTask`. The WebSocket endpoint
    (``_websocket``) does the same for each of its messages.
-5. The task calls the handler, which writes through its :class:`~.reply.Reply`. It encodes the events, saves them in the
+5. The task calls the handler, which writes through its :class:`~.reply.Reply`. The task encodes the events, saves them in the
    :class:`~.stores.Store`, and passes them up.
-6. ``_http`` sends them: each event as soon as it is there, or the finished response as JSON.
+6. ``_http`` sends them: each event as soon as it arrives, or the finished response as JSON.
 
 The endpoints, each with and without ``/v1``::
 
@@ -35,24 +35,24 @@ Errors have the documented shape, ``{"error": {"message", "type", "param", "code
 
 * 400 for a wrong request, 401 for a wrong key, 403 for a web page that may not use the server,
 * 404 and 405 for wrong paths and unknown ids,
-* 413 for a body that is too large, 415 for one that is compressed, or that is stated to be a form or plain text,
+* 413 for a body that is too large, 415 for a body that is declared as compressed, as a form or as plain text,
 * 500 for an exception in the handler.
 
-After the first event of a stream the status cannot change any more: the error becomes the events ``error`` and ``response.failed``.
+After the first event of a stream, the status is fixed: an error becomes the events ``error`` and ``response.failed``.
 
-When a client leaves, its handler is cancelled at once, unless the response runs in the background. Responses in the background
-require that the application is open, by the ASGI lifespan (``uvicorn --lifespan on``) or by ``async with``::
+When a client disconnects, its handler is cancelled at once, unless the response runs in the background. Responses in the background
+require that the application is open, through the ASGI lifespan (``uvicorn --lifespan on``) or ``async with``::
 
     async with ResponsesApp(handler, store=SQLiteStore("responses.db")) as app:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://local/v1") as http_client: ...
 
-Of requests with the same ``Idempotency-Key``, API key and body, one runs. The others wait for it and get its response, as long as that is
-stored and the process lives, or for a day in a store that several servers share. If the request has failed, or its client has left
-before its end, the next one runs.
+Of requests with the same ``Idempotency-Key``, API key and body, only one runs. The others wait for it and get its response. It is
+remembered while the process lives and the response exists, or for a day in a store that several servers share. If the request has
+failed, or its client has disconnected before the end, the next request runs.
 
-Each request is logged to ``responses_proto.server.access`` (level INFO), with its facts as attributes of the record.
+Each request is logged to ``responses_proto.server.access`` at level INFO, with its details as attributes of the record.
 
-Every key gives access to everything that is stored, unless ``tenants`` keeps the identities apart.
+Every key gives access to all stored data, unless ``tenants`` separates the identities.
 
 Requires the extra ``server``, which installs starlette.
 """
@@ -123,7 +123,7 @@ _Endpoint: TypeAlias = "Callable[[Request], Awaitable[ASGI]]"
 _SWITCHING_PROTOCOLS: Final = 101
 _START_MESSAGES: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 _PREFIXES: Final = ("/v1", "")
-"""What the paths of the endpoints may begin with."""
+"""The prefixes of the endpoints' paths."""
 _DOCUMENT: Final = "/openapi.json"
 _HEALTH: Final = "/healthz"
 _PUBLIC: Final = frozenset(prefix + path for prefix in _PREFIXES for path in (_DOCUMENT, _HEALTH))
@@ -137,36 +137,36 @@ class ResponsesApp:
     * ``handler`` answers the requests. It is called once per request, as ``await handler(request, reply)``, from any number of
       tasks at once. See :mod:`responses_proto.server.reply`.
     * ``store`` keeps responses and conversations, and is closed with the application. Default: a :class:`~.stores.MemoryStore`.
-    * ``keys`` are the API keys that are accepted in ``Authorization: Bearer``: a collection, a mapping of each key to its owner's
-      identity, or a function, plain or async, that returns the identity for a key, and ``None`` for a wrong one. The handler gets the
-      identity as ``reply.identity``; for a key of a collection it is made of the key's hash. ``None`` accepts every request, an empty
-      collection none. ``/openapi.json`` is not secret, and needs no key.
-    * ``tenants`` keeps the identities of ``keys`` apart: each sees only its own responses, conversations and items, in whatever store.
-      For each, those of others do not exist.
-    * ``lifespan`` returns an async context manager for what the handler needs, such as a client. It is entered before the first
-      request, and left after the last response in the background has ended.
-    * ``webhook`` is where to say that a response in the background has ended; see :mod:`responses_proto.server.webhooks`.
-    * ``converter`` decodes requests and what is stored, with the vendors' classes that were registered in it
-      (:meth:`responses_proto.codec.Converter.register`). Requests are decoded strictly in any mode.
+    * ``keys`` are the API keys that are accepted in ``Authorization: Bearer``: a collection, a mapping from each key to the identity
+      of its owner, or a function, plain or async, that returns the identity for a key, or ``None`` for a wrong key. The handler gets
+      the identity as ``reply.identity``; with a collection, it is a hash of the key. ``None`` accepts every request, an empty
+      collection accepts none. ``/openapi.json`` and ``/healthz`` need no key.
+    * ``tenants`` separates the identities of ``keys``: each has access only to its own responses, conversations and items, in any store.
+    * ``lifespan`` returns an async context manager for resources of the handler, such as a client. It is entered before the first
+      request, and exited after the last response in the background has ended.
+    * ``webhook`` is the endpoint that is notified when a response in the background has ended; see
+      :mod:`responses_proto.server.webhooks`.
+    * ``converter`` decodes requests and stored data, with the vendor classes that are registered in it
+      (:meth:`responses_proto.codec.Converter.register`). Requests are always decoded strictly.
     * ``models`` are the model names that ``/models`` lists. Requests may name others.
     * ``allow_hosts`` and ``allow_origins`` are the names (``api.example``) by which the server may be called, and the origins
-      (``https://app.example``) whose web pages may use it; ``"*"`` allows all. Default: a server without keys that is called at a
-      loopback address answers to loopback names only, and to no page but its own. Other servers do not check. For pages that are to
-      read responses, put a CORS middleware around the application.
-    * ``unknown_parameters`` is what happens to parameters of a request that the protocol does not have. By default they are passed on to
-      the handler in ``request.extra``, except for those that are nearly the name of a parameter (``temprature``), which are refused with
-      the right name. ``"pass"`` passes those on too; ``"refuse"`` refuses all.
-    * ``keepalive`` is the number of seconds of silence after which a comment is sent on an event stream, so that nobody in between
-      cuts it; ``None`` sends none.
-    * ``max_background`` is the number of responses that run in the background at a time; further ones are refused (429).
-    * ``max_body_bytes`` is the length of the longest request body or WebSocket message that is accepted.
+      (``https://app.example``) whose web pages may use it; ``"*"`` allows all. By default, a server without keys that is called at a
+      loopback address accepts only loopback names, and only pages of its own origin. Other servers do not check. If web pages need to
+      read responses, wrap the application in a CORS middleware.
+    * ``unknown_parameters`` controls how parameters that the protocol does not define are handled. By default they are passed to the
+      handler in ``request.extra``, except for likely misspellings (``temprature``), which are refused with a suggestion. ``"pass"``
+      passes these too; ``"refuse"`` refuses all unknown parameters.
+    * ``keepalive`` is the number of seconds of silence after which a comment is sent on an event stream, so that proxies do not cut
+      the connection; ``None`` sends no comments.
+    * ``max_background`` is the maximum number of concurrent responses in the background; further ones are refused (429).
+    * ``max_body_bytes`` is the maximum length of a request body or WebSocket message.
     * ``max_connection_age`` is the number of seconds after which a WebSocket connection accepts no further requests.
     * ``clock`` returns the time in seconds since 1970.
     * ``ids`` returns a new id with the given prefix, such as ``resp``.
 
-    Raises ``UsageError`` if ``keys`` has other keys or identities than non-empty strings, and ``ImportError`` if starlette is not installed.
+    Raises ``UsageError`` if an argument is invalid, and ``ImportError`` if starlette is not installed.
 
-    Enter the application with ``async with``, or let the ASGI server do so by its lifespan, to allow responses in the
+    Enter the application with ``async with``, or let the ASGI server do so through the lifespan, to allow responses in the
     background. Entering it twice raises ``LocalProtocolError``.
     """
 
@@ -194,7 +194,7 @@ class ResponsesApp:
         self.service: Service = Service(
             handler, store=store, clock=clock, ids=ids, converter=converter, max_background=max_background
         )
-        """The server behind the transport; use it to serve other transports than HTTP."""
+        """The server without its transport. Use it to serve transports other than HTTP."""
         self._keys = None if keys is None else Keys(keys)
         if tenants and keys is None:
             raise UsageError("tenants=True needs keys, which say who calls")
@@ -219,7 +219,7 @@ class ResponsesApp:
         )
         self._idempotent = IdempotentRequests()
         self._keepalive = keepalive
-        self._document = b""  # of OpenAPI, once it was asked for
+        self._document = b""  # of OpenAPI; created on the first request for it
         self._converter = (converter or default_converter()).in_mode(strict=True)
         self._app = self._route()
 
@@ -256,7 +256,7 @@ class ResponsesApp:
             exception_handlers={HTTPException: self._routing_error},
             lifespan=lambda _: _Lifespan(self),
         )
-        # The redirect from `/responses/` would go to whatever the `Host` header says.
+        # The redirect from `/responses/` would go to any host that the `Host` header names.
         app.router.redirect_slashes = False
         return app
 
@@ -303,7 +303,7 @@ class ResponsesApp:
             await deny(scope, receive, send)
 
     async def _admit(self, scope: Scope) -> RequestMeta:
-        """Return what is known of a request. Raises ``APIError`` if it is not allowed here."""
+        """Return the metadata of a request. Raises ``APIError`` if the request is not allowed."""
         error = self._origin_policy.objection(scope)
         if error is not None:
             raise error
@@ -353,7 +353,7 @@ class ResponsesApp:
         create = self._parse(body, CreateResponse)
         fingerprint = fingerprint_of(request.headers, body)
         service = self._service_for(request)
-        headers: dict[str, str] = {}  # that the handler sets; one in the background is too late for that
+        headers: dict[str, str] = {}  # that the handler sets; in the background it would set them too late
         prepare = functools.partial(
             service.prepare,
             create,
@@ -454,7 +454,7 @@ class ResponsesApp:
         return await json_response({"status": "ok"})
 
     async def _describe(self, request: Request) -> ASGI:
-        if not self._document:  # made on the first request: it takes some tenths of a second
+        if not self._document:  # created on the first request, because it takes some tenths of a second
             self._document = openapi_document(self._routes, has_keys=self._keys is not None)
         return JSONResponse(200, JSON_HEADERS, with_servers(self._document, str(request.scope.get("root_path", ""))))
 
@@ -468,7 +468,7 @@ def _is_public(scope: Scope) -> bool:
 
 @attrs.frozen
 class _Lifespan:
-    """What Starlette enters at startup. It must return ``None``: Starlette takes any other value for the application's state."""
+    """Entered by Starlette at startup. ``__aenter__`` must return ``None``: Starlette takes any other value as application state."""
 
     app: ResponsesApp
 

@@ -1,16 +1,15 @@
-"""What a handler writes its response with: the protocol's :class:`~responses_proto.protocol.Emitter`, awaited.
+"""The interface that a handler writes its response with: an async :class:`~responses_proto.protocol.Emitter`.
 
-A handler is the model's side of a server. It is called with a request and a :class:`Reply`, and writes the output item by
-item::
+A handler connects a server to its model. It is called with a request and a :class:`Reply`, and writes the output item by item::
 
     async def handler(request: CreateResponse, reply: Reply) -> None:
         async with reply.message() as message:
             async for token in my_model(request):
                 await message.text(token)
 
-Each method returns when its events have been handed to the transport, so a slow client slows the handler down instead of
-filling memory. A handler that returns has completed its response. It may also end the response itself: with ``complete``, which
-takes the usage, with ``incomplete`` or with ``fail``.
+Each method returns when its events have been passed to the transport, so a slow client slows the handler down instead of filling
+memory. When the handler returns, the response is completed. The handler may also end the response itself: with ``complete``, which
+takes the usage, ``incomplete`` or ``fail``.
 """
 
 from __future__ import annotations
@@ -57,12 +56,12 @@ __all__ = ["EventTap", "FunctionCallReply", "ItemReply", "MessageReply", "OpenIt
 W = TypeVar("W", bound=ItemWriter)
 
 EventTap: TypeAlias = "Callable[[Event, Reply], Awaitable[None] | None]"
-"""Sees each event of an upstream before it is handed on, and the reply that hands it on. Plain or async. It gets a copy: what it changes
-is not sent."""
+"""Called with each event of an upstream before it is passed on, and with the reply. Plain or async. The event is a copy: changes to it
+are not sent."""
 
 
 class ItemReply(Generic[W]):
-    """An open output item. Use it in ``async with``, which closes it, or call :meth:`done`.
+    """An open output item. Use it in ``async with``, which closes the item, or call :meth:`done`.
 
     If the block raises, the item stays open, and the end of the response marks it ``incomplete``. Methods raise
     ``LocalProtocolError`` once the item is closed or the response has ended.
@@ -88,7 +87,7 @@ class ItemReply(Generic[W]):
             await self.done()
 
     async def done(self) -> None:
-        """Close the item, and the content part that is open."""
+        """Close the item and its open content part."""
         await self._send(self._writer.done())
 
 
@@ -103,7 +102,7 @@ class MessageReply(ItemReply[MessageWriter]):
         await self._send(self._writer.text(delta, logprobs=logprobs))
 
     async def refusal(self, delta: str) -> None:
-        """Append to the refusal, which says in words why the model declines. Opens a refusal part if none is open."""
+        """Append to the refusal, the text that explains why the model declines. Opens a refusal part if none is open."""
         await self._send(self._writer.refusal(delta))
 
     async def annotation(self, annotation: Annotation) -> None:
@@ -119,7 +118,7 @@ class ReasoningReply(ItemReply[ReasoningWriter]):
     """An open reasoning item. :meth:`Reply.reasoning` opens one."""
 
     async def text(self, delta: str) -> None:
-        """Append to the reasoning that the client may read."""
+        """Append to the reasoning text, which the client can read."""
         await self._send(self._writer.text(delta))
 
     async def summary(self, delta: str) -> None:
@@ -140,33 +139,33 @@ class ReasoningReply(ItemReply[ReasoningWriter]):
 
 
 class FunctionCallReply(ItemReply[FunctionCallWriter]):
-    """An open call of one of the client's functions. :meth:`Reply.function_call` opens one."""
+    """An open call of a function of the client. :meth:`Reply.function_call` opens one."""
 
     @property
     def call_id(self) -> str:
-        """The id that the client repeats in the output of the call."""
+        """The id of the call, which the client repeats in its output."""
         return self._writer.call_id
 
     async def arguments(self, delta: str) -> None:
-        """Append to the arguments. Together the deltas must be a JSON object."""
+        """Append to the arguments. Together, the deltas must form a JSON object."""
         await self._send(self._writer.arguments(delta))
 
 
 class OpenItemReply(ItemReply[OpenItemWriter]):
-    """An item that is open until its result is there. :meth:`Reply.open` opens one."""
+    """An item that is open until its result is available. :meth:`Reply.open` opens one."""
 
     async def done_with(self, item: Item) -> None:
-        """Close the item with its content. The texts that it was opened with must be the same."""
+        """Close the item with its final content. The texts that it was opened with must not have changed."""
         await self._send(self._writer.done_with(item))
 
 
 class Relaying(Protocol):
-    """What a reply needs of the server in order to relay."""
+    """The interface of the server that a reply needs for relaying."""
 
     request: CreateResponse
 
     async def adopt(self, upstream_id: str | None) -> str:
-        """Give the response the id of an upstream's, if that is free. Return its id."""
+        """Adopt the id of an upstream's response, if it is not taken. Return the resulting id."""
         ...
 
     async def publish(self, events: Sequence[WireEvent]) -> None:
@@ -177,13 +176,13 @@ class Relaying(Protocol):
 class Reply:
     """The response to one request, as its handler writes it. The server creates it and passes it to the handler.
 
-    Open items with :meth:`message`, :meth:`reasoning` and :meth:`function_call`, or write a finished item of any type with :meth:`item`;
-    or hand the response of another server on with :meth:`relay`. Then return, or end the response with :meth:`complete`,
+    Open items with :meth:`message`, :meth:`reasoning` and :meth:`function_call`, write a finished item of any type with :meth:`item`, or
+    pass on the response of another server with :meth:`relay`. Then return, or end the response with :meth:`complete`,
     :meth:`incomplete` or :meth:`fail`. Several items may be open at once, and several tasks may write.
 
-    The response starts with the first item, with :meth:`start`, or for a client that waits for events after one second. Until then
-    a handler may raise an ``APIError``, which becomes the HTTP response; later it becomes the events ``error`` and
-    ``response.failed``.
+    The response starts with the first item or :meth:`start`; if a client waits for events, it starts after one second at the latest.
+    Before that, a handler may raise an ``APIError``, which becomes the HTTP response. Afterwards, an error becomes the events ``error``
+    and ``response.failed``.
 
     After the end of the response, methods that write raise ``LocalProtocolError``.
     """
@@ -200,19 +199,19 @@ class Reply:
         response_headers: dict[str, str] | None = None,
     ) -> None:
         self.context: Sequence[Item] = context
-        """What the model sees, in order: the history, wherever it was stored, then the input of this request.
+        """The items that the model sees, in order: the history, wherever it was stored, then the input of this request.
 
-        An input that is a string is a user message here. Every item that can have an id has one.
+        A string input is converted to a user message. Every item that can have an id has one.
         """
         self.headers: Mapping[str, str] = meta.headers if meta else {}
-        """The headers of the HTTP request, or of the handshake of the WebSocket: name in lower case -> value.
+        """The headers of the HTTP request or WebSocket handshake: name in lower case -> value.
 
         They include the caller's API key. Values of a repeated header are joined by commas.
         """
         self.query: Mapping[str, str] = meta.query if meta else {}
-        """The parameters of the URL's query; of a repeated one, the last value."""
+        """The query parameters of the URL. If a parameter is repeated, its last value counts."""
         self.identity: str | None = meta.identity if meta else None
-        """Who calls, as ``keys`` of the application says; ``None`` if it accepts every request."""
+        """The identity of the caller, from the application's ``keys``; ``None`` if the application accepts every request."""
         self._response_headers: dict[str, str] = {} if response_headers is None else response_headers
         self._emitter = emitter
         self._clock = clock
@@ -220,7 +219,7 @@ class Reply:
         self._relaying = relaying
         self._relayed: RelayedResponse | None = None  # from its first event on
         self.relays: bool = False
-        """Whether it is relaying now: the upstream starts the response. For the server only."""
+        """Whether :meth:`relay` is running, so that the upstream starts the response. For the server only."""
         self._unsent: list[Event] = []
         self._lock = anyio.Lock()
 
@@ -236,15 +235,15 @@ class Reply:
 
     @property
     def alias(self) -> str:
-        """The other id of a response whose upstream has changed it; empty for all others. For the server only."""
+        """The second id of a response, if its upstream has changed the id in the stream; else empty. For the server only."""
         return self._relayed.alias if self._relayed is not None else ""
 
     def set_header(self, name: str, value: str) -> None:
-        """Set a header of the HTTP response, such as ``x-ratelimit-remaining-requests``; an earlier value is replaced.
+        """Set a header of the HTTP response, such as ``x-ratelimit-remaining-requests``. Replaces an earlier value.
 
-        It is also sent with the error that the handler raises. It is not sent for a response over a WebSocket or in the background,
-        whose head went out before. Raises ``LocalProtocolError`` if the response has started, and ``UsageError`` if the name or the value
-        is not valid or the header is set by the server itself (``content-type``, ``connection``, …).
+        The header is also sent with an error that the handler raises. It is not sent for a response over a WebSocket or in the
+        background, whose headers are sent earlier. Raises ``LocalProtocolError`` if the response has started, and ``UsageError`` if the
+        name or value is invalid, or if the server sets the header itself (``content-type``, ``connection``, …).
         """
         if self._emitter.state not in ("awaited", "queued"):
             raise LocalProtocolError(f"set the header {name!r} before the response starts: its head may have been sent")
@@ -277,39 +276,39 @@ class Reply:
         return FunctionCallReply(self._emitter.function_call(name, call_id), self._send)
 
     async def item(self, item: Item) -> None:
-        """Write a finished item of any type. Required fields that it lacks, such as its id, are added."""
+        """Write a finished item of any type. Missing required fields, such as the id, are added."""
         self._begin()
         (item,) = normalize_items([item], self._emitter.ids)
         await self._send(self._emitter.item(item))
 
     def open(self, item: Item) -> OpenItemReply:
-        """Open an item of any type whose result comes later, such as a call that the server makes itself.
+        """Open an item of any type whose result comes later, such as a call that the server runs itself.
 
-        Required fields that it lacks, such as its id, are added. Close it with :meth:`OpenItemReply.done_with`.
+        Missing required fields, such as the id, are added. Close it with :meth:`OpenItemReply.done_with`.
         """
         self._begin()
         (item,) = normalize_items([item], self._emitter.ids)
         return OpenItemReply(self._emitter.open(item), self._send)
 
     def emitter(self) -> Emitter:
-        """Start the response, and return what makes its events, for code that writes with the engine itself.
+        """Start the response, and return the emitter that creates its events, for code that uses the engine directly.
 
-        Pass what its methods return to :meth:`send`.
+        Pass the events that its methods return to :meth:`send`.
         """
         self._begin()
         return self._emitter
 
     async def send(self, events: Sequence[Event]) -> None:
-        """Deliver events that the :meth:`emitter` has made."""
+        """Deliver events that the :meth:`emitter` has created."""
         await self._send([*events])
 
     async def complete(self, usage: Usage | None = None) -> None:
-        """End the response as ``completed``. Raises ``LocalProtocolError`` while an item is open: it may not be finished."""
+        """End the response as ``completed``. Raises ``LocalProtocolError`` if an item is still open."""
         self._begin()
         await self._send(self._emitter.complete(usage, now=self._clock()))
 
     async def incomplete(self, reason: str = "max_output_tokens", usage: Usage | None = None) -> None:
-        """End the response as ``incomplete`` for a reason. Open items become ``incomplete`` too."""
+        """End the response as ``incomplete``, with a reason. Open items become ``incomplete`` too."""
         self._begin()
         await self._send(self._emitter.incomplete(reason, usage))
 
@@ -324,8 +323,8 @@ class Reply:
     ) -> None:
         """End the response as ``failed`` with an error. Open items become ``incomplete``.
 
-        ``code`` (such as ``rate_limit_exceeded``), ``message``, ``type`` and ``param`` (the request's field at fault) are what the
-        client sees.
+        The client gets ``code`` (such as ``rate_limit_exceeded``), ``message``, ``type`` and ``param``, the field of the request that
+        is at fault.
         """
         if self._relayed is not None:
             await self.cut("failed", error=APIError(message, code=code, type=type, param=param))
@@ -336,9 +335,9 @@ class Reply:
     # -- relaying
 
     def upstream_request(self) -> CreateResponse:
-        """Return the request as ``client.stream`` of another server takes it.
+        """Return the request to send to another server with ``client.stream``.
 
-        The history is in its ``input``, and it refers to nothing that is stored here.
+        Its ``input`` includes the history, and it refers to nothing that is stored on this server.
         """
         return upstream_input(self._relay().request, self.context)
 
@@ -347,16 +346,16 @@ class Reply:
     ) -> Outcome:
         """Answer with the response of another server, event by event, and return how it ended.
 
-        ``stream`` is the stream of the upstream's response, in its block or not yet entered; then it is entered and left
-        here. Its events are handed on as they came, unknown ones included, and the response here gets its id and ends as it ends. A
-        stream that is cut short ends as ``failed``, with the reason. Leaving the stream, because the client has left or has cancelled
-        the response, leaves the upstream, too.
+        ``stream`` is the stream of the upstream's response. If it has not been entered, it is entered and exited here. Its events,
+        including unknown ones, are passed on unchanged. The response takes over the upstream's id and ends in the same way. If the
+        stream is cut short, the response ends as ``failed``, with the cause. When the client disconnects or cancels the response, the
+        stream of the upstream is closed too.
 
-        ``model`` is the name of the model to show in place of the upstream's. ``tap`` is called with each event, as the upstream
-        sent it, before that is handed on.
+        ``model`` replaces the name of the upstream's model. ``tap`` is called with each event, as the upstream sent it, before the event
+        is passed on.
 
-        Raises ``APIError`` if the upstream answers with an error, cannot be reached, or sends no event stream; raised from the handler
-        that is the answer to the client. Raises ``LocalProtocolError`` if the response has output already.
+        Raises ``APIError`` if the upstream answers with an error, cannot be reached, or sends no event stream; if the handler lets it
+        propagate, the client gets that error. Raises ``LocalProtocolError`` if the response has output already.
         """
         self._relay()
         if self._relayed is not None or self.ended or self._emitter.response.output:
@@ -386,7 +385,7 @@ class Reply:
                 if inspect.isawaitable(seen):
                     await seen
             held += batch
-            # The response needs an id, and a failure its reason; both come soon, if they come.
+            # The response needs an id, and a failure needs its cause; if they come at all, they come soon.
             is_unexplained = isinstance(last := held[-1], ResponseFailed) and not last.response.error
             if (self._relayed is None and is_beside(held)) or (is_unexplained and not stream.error_seen):
                 continue
@@ -420,7 +419,7 @@ class Reply:
         if self._emitter.state == "awaited":
             adopted = await self._relay().adopt(id_in(events))
             return RelayedResponse(stream, own, id=adopted, model=model, published=0)
-        # The client has seen events with an id of this server.
+        # The client may have seen events with an id of this server.
         if self._emitter.state == "queued":
             self._unsent += self._emitter.start()
         await self._deliver_unsent()
@@ -436,10 +435,10 @@ class Reply:
         error: APIError | None = None,
         reason: str = "",
     ) -> None:
-        """End the response from outside of the handler: ``failed`` with an error, ``incomplete`` for a reason, or ``cancelled``.
+        """End the response from outside the handler: ``failed`` with an error, ``incomplete`` for a reason, or ``cancelled``.
 
-        Events that are being delivered arrive first. Then ``stop`` is called, which cancels the handler, and the last events
-        are delivered. Does nothing if the response has ended. For the server only.
+        First waits until pending events are delivered. Then calls ``stop``, which cancels the handler, and delivers the last
+        events. Does nothing if the response has ended. For the server only.
         """
         async with self._lock:
             if self.ended:
@@ -462,7 +461,7 @@ class Reply:
             await self._deliver_unsent()
 
     async def flush(self) -> None:
-        """Deliver the events that a cancelled handler has left behind. For the server only."""
+        """Deliver the pending events of a cancelled handler. For the server only."""
         async with self._lock:
             await self._deliver_unsent()
 
@@ -478,14 +477,14 @@ class Reply:
             self._unsent += self._emitter.start()
 
     async def _send(self, events: list[Event]) -> None:
-        # Several tasks may get here. The one with the lock delivers everything there is, so the order is that of the numbers.
+        # Several tasks may get here. The one with the lock delivers all pending events, so they go out in the order of their numbers.
         self._unsent += events or self._emitter.events()
         async with self._lock:
             await self._deliver_unsent()
 
 
 def _upstream_error(error: ResponsesProtoError | None) -> APIError:
-    """Return the error to answer with when an upstream has failed. Its details are not for the client."""
+    """Return the error for the client when an upstream has failed. It hides the details."""
     status, code, message = 502, "upstream_error", "The upstream server ended the response without a terminal event."
     match error:
         case DeadlineExceeded():

@@ -1,30 +1,30 @@
 """The server without its transport: requests go in, events come out, responses are stored.
 
-HTTP and WebSocket are two ways to talk to one :class:`Service`. A request travels through it like this::
+HTTP and WebSocket are two interfaces to one :class:`Service`. It handles a request as follows::
 
     task = await service.prepare(request)       # 1. check the request, find its history
     await task.run(sink)                        # 2. run the handler, deliver and store its events
-    task.response, task.history                 # 3. the result, and what a following request would see
+    task.response, task.history                 # 3. the result, and the history for a following request
 
 1. :meth:`Service.prepare` checks what the types do not express, and collects the history: the items of the conversation, or of
    the chain of previous responses. A WebSocket connection remembers responses that were not stored; it passes a
-   :data:`HistoryLookup`, which is asked before the store. References to items are replaced by the items, compactions are
-   unfolded, and every item gets an id. Nothing is stored or delivered yet. A request that cannot be answered raises an
-   ``APIError``, which still can become a plain HTTP response.
+   :data:`HistoryLookup`, which is called before the store. References to items are replaced by the items, compactions are
+   expanded, and every item gets an id. Nothing is stored or delivered yet. A request that cannot be answered raises an
+   ``APIError``, which can still become a plain HTTP response.
 2. :meth:`ResponseTask.run` calls the handler. Each event that the handler's ``Reply`` emits is encoded once, and delivered to the
    sink in order. If a streamed response is to be stored, it is saved twice: before its first event is delivered, so that a client
-   which knows the id can find it, and before its terminal event is delivered, so that no client hears of a result that
-   could still be lost. A sink that raises ends the response; ``run`` raises the same exception. Cancelling the task that
-   is in ``run`` cancels the handler at once. :meth:`ResponseTask.stop` ends the response from another task.
+   that knows the id can find it, and before its terminal event is delivered, so that no client learns of a result that
+   could still be lost. If the sink raises, the response ends, and ``run`` raises the same exception. Cancelling the task that
+   runs ``run`` cancels the handler at once. :meth:`ResponseTask.stop` ends the response from another task.
 3. For a response in the background, :meth:`Service.start` takes the place of ``run``; it requires ``async with service``.
-   While it runs, its events are stored as they come, and :meth:`Service.follow` delivers them to any number of clients.
+   While it runs, its events are stored as they arrive, and :meth:`Service.follow` delivers them to any number of clients.
 
-A response that is cut short after the client has heard of it is stored as ``cancelled``. If it ran in the background and the
+A response that is cut short after the client has learned of it is stored as ``cancelled``. If it ran in the background and the
 server shut down, it is stored as ``failed``. If the process was killed, it is still ``in_progress`` in the store; the next server
-saves it as ``failed`` when somebody asks for it.
+saves it as ``failed`` when a client requests it.
 
-Several servers can use one :class:`~.stores.SharedStore`. A response then runs in the server that got the request, its
-owner; the others see it through the store: they wait there for its events, and ask the owner to cancel it (``_sharing``).
+Several servers can use one :class:`~.stores.SharedStore`. A response then runs in the server that received the request, its owner. The
+others access it through the store: they wait there for its events, and ask the owner to cancel it (``_sharing``).
 """
 
 from __future__ import annotations
@@ -87,12 +87,12 @@ __all__ = [
 ]
 
 HistoryLookup: TypeAlias = Callable[[str], Sequence[Item] | None]
-"""Returns the history up to and including the response with an id; ``None`` if it does not know that response."""
+"""Returns the history up to and including the response with an id; ``None`` if the response is unknown."""
 
 
 @runtime_checkable
 class SupportsCompact(Protocol):
-    """A handler that shortens histories itself. For other handlers the server folds the items up, and unfolds them later."""
+    """A handler that compacts histories itself. For other handlers, the server packs the items, and expands them later."""
 
     async def compact(self, request: CompactRequest, context: Sequence[Item]) -> Sequence[Item]:
         """Return the items that replace those of ``context``. May raise an ``APIError``."""
@@ -101,10 +101,10 @@ class SupportsCompact(Protocol):
 
 @runtime_checkable
 class SupportsCount(Protocol):
-    """A handler that counts tokens itself. For other handlers the server counts words."""
+    """A handler that counts tokens itself. For other handlers, the server counts words."""
 
     async def count(self, request: InputTokensRequest, context: Sequence[Item]) -> int:
-        """Return how many tokens the model would read. May raise an ``APIError``."""
+        """Return the number of tokens that the model would read. May raise an ``APIError``."""
         ...
 
 
@@ -117,16 +117,16 @@ class SupportsModels(Protocol):
         ...
 
 
-_MAX_NUMBER: Final = 2**63 - 2  # of an event; databases cannot look for a larger one
+_MAX_NUMBER: Final = 2**63 - 2  # of an event; databases cannot query larger numbers
 _MAX_PIECE_BYTES: Final = 64 * 1024  # of stored events that are sent at a time
-_MAX_RUNNING_BYTES: Final = 1024 * 1024  # of stored events that are read for a look at a response that runs elsewhere
+_MAX_RUNNING_BYTES: Final = 1024 * 1024  # of stored events that are read for a response that runs elsewhere
 _LOST: Final = "The server stopped while it worked on the response, and has been started again since."
 _DIED: Final = "The server that worked on the response stopped, or was out of touch for too long."
 
 _log: Final = logging.getLogger(__name__)
 
 
-# The stores that have a server which does not share them.
+# The stores in exclusive use: id of a store -> its server.
 _EXCLUSIVE: Final = WeakValueDictionary[int, "Service"]()
 
 
@@ -135,11 +135,11 @@ class Service:
 
     ``handler`` answers the requests; it is called from any number of tasks at once. ``store`` keeps responses and
     conversations; the default is a :class:`~.stores.MemoryStore`. ``clock`` returns seconds since 1970. ``ids`` returns a new id
-    with the given prefix. ``converter`` decodes what is stored. ``max_background`` is the number of responses that run in the
-    background at a time.
+    with the given prefix. ``converter`` decodes stored data. ``max_background`` is the maximum number of concurrent responses in
+    the background.
 
-    Enter it with ``async with`` to allow responses in the background. Leaving the block cancels them and closes the store.
-    Entering raises ``UsageError`` if another service uses the store, unless that is a :class:`~.stores.SharedStore`.
+    Enter it with ``async with`` to allow responses in the background. Exiting the block cancels them and closes the store.
+    Entering raises ``UsageError`` if another service uses the store, unless it is a :class:`~.stores.SharedStore`.
     """
 
     def __init__(
@@ -159,13 +159,13 @@ class Service:
         self.clock: Callable[[], float] = clock
         self.ids: Callable[[str], str] = ids
         self.on_background_end: Callable[[Response], None] | None = None
-        """Called when a response in the background has ended and is stored. It must not wait."""
+        """Called when a response in the background has ended and is stored. It must not block."""
         self.running: dict[str, ResponseTask] = {}
-        """The running responses that a client may ask for, by id. Each task adds and removes itself."""
+        """The running responses that clients may request, by id. Each task adds and removes itself."""
         self.shared: SharedStore | None = as_shared(self.store)
-        """The store, if it is shared."""
+        """The store if it is shared, else ``None``."""
         self.sharing: Sharing | None = None
-        """What it does for other servers; ``None`` unless the store is shared."""
+        """The coordination with other servers; ``None`` unless the store is shared."""
         if self.shared is not None and not isinstance(self.store, TenantStore):
             self.sharing = Sharing(self.shared, ids("server"), self._bury)
         self._task_group: TaskGroup | None = None
@@ -175,9 +175,9 @@ class Service:
         self._locks: WeakValueDictionary[str, anyio.Lock] = WeakValueDictionary()
 
     def for_tenant(self, identity: str) -> Service:
-        """Return the part of the server that belongs to one identity: what others have stored does not exist in it.
+        """Return the part of the server that belongs to one identity. It has no access to data of other identities.
 
-        It is open as long as this service is; do not enter it.
+        It is open while this service is open; do not enter it.
         """
         return self._tenant(prefix_of(identity))
 
@@ -203,13 +203,13 @@ class Service:
 
     @property
     def _in_background(self) -> int:
-        """How many responses run in the background, those of all tenants included."""
+        """The number of responses in the background, including those of all tenants."""
         own = sum(running.background for running in self.running.values()) + self._waiting
         return own + sum(tenant._in_background for tenant in self._tenants.values())  # noqa: SLF001 - of this class
 
     @property
     def open(self) -> bool:
-        """Whether it was entered, and not left."""
+        """Whether the service is inside ``async with``."""
         return self._tasks is not None
 
     async def __aenter__(self) -> Self:
@@ -256,8 +256,8 @@ class Service:
         """Check a request, find its history, and return a task for it.
 
         Nothing has been stored or delivered yet. Call :meth:`ResponseTask.run` next, or :meth:`start` for a response in the
-        background. ``history_lookup`` is asked for the previous response before the store is. ``meta`` is what the handler learns of
-        the request besides its body. ``response_headers`` gets the headers that the handler sets before the response starts. Raises
+        background. ``history_lookup`` is called for the previous response before the store is read. ``meta`` is the metadata of the
+        request for the handler. ``response_headers`` receives the headers that the handler sets before the response starts. Raises
         ``APIError`` if the request cannot be answered.
         """
         check_create(request)
@@ -278,7 +278,7 @@ class Service:
         items = await self.normalize(request.input or (), history)
         context = retype(expand([*history, *items]), self.converter)
         check_outputs(context)
-        # The history is stored with the response if the store does not have it otherwise.
+        # The history is stored with the response if it is not in the store already.
         only_remembered = (
             remembered is not None and request.store is not False and await self.store.find(previous or "") is None
         )
@@ -301,7 +301,8 @@ class Service:
     async def start(self, task: ResponseTask) -> None:
         """Run a task in the background. Return once its response is queued and stored; call :meth:`follow` next.
 
-        Raises ``LocalProtocolError`` outside of ``async with``, and ``APIError`` if too many are running.
+        A response that adopts an upstream's id is not queued: this returns once the upstream has begun it. Raises ``LocalProtocolError``
+        outside ``async with``, and ``APIError`` if too many are running or the upstream fails.
         """
         tasks = self._tasks
         if tasks is None:
@@ -325,7 +326,7 @@ class Service:
         tasks.start_soon(self._run_in_background, task)
 
     async def _start_with_upstream(self, task: ResponseTask, tasks: TaskGroup) -> None:
-        """Run a task in the background. Return once its upstream has begun the response. Raises ``APIError`` if it refuses."""
+        """Run a task in the background. Return once its upstream has begun the response. Raises ``APIError`` if that fails."""
         self._waiting += 1
         tasks.start_soon(self._run_in_background, task)
         try:
@@ -342,7 +343,7 @@ class Service:
         try:
             await task.run()
         except APIError:
-            pass  # the request was refused, and that was the answer
+            pass  # the client has got this error already
         except Exception:  # noqa: BLE001 - an error of the store must not cancel the other responses
             _log.exception("%s failed in the background", task.id)
         finally:
@@ -352,7 +353,7 @@ class Service:
     # -- history
 
     async def _history(self, previous: str | None, conversation: str | ConversationReference | None) -> list[Item]:
-        """Return the items of the conversation, or else of the previous response and those before it."""
+        """Return the items of the conversation, or else of the chain of previous responses."""
         if conversation:
             conversation_id = conversation if isinstance(conversation, str) else conversation.id
             if await self.store.find_conversation(conversation_id) is None:
@@ -366,7 +367,7 @@ class Service:
                 if stored.response.status in RUNNING_STATUSES:
                     message = f"Previous response with id {link.id!r} has not ended yet: wait for its end."
                     raise invalid(message, "previous_response_id", "previous_response_not_completed")
-                link = attrs.evolve(link, items=stored.items)  # noqa: PLW2901 - the same response, at its end
+                link = attrs.evolve(link, items=stored.items)  # noqa: PLW2901 - the same response, now ended
             sections.append(link.items)
         last = links[-1] if links else None
         if previous and (last is None or not last.ends_chain):
@@ -381,17 +382,17 @@ class Service:
         return [item for section in reversed(sections) for item in section]
 
     async def _history_before(self, items: Sequence[Item], conversation_id: str) -> list[Item]:
-        """Return the items of a conversation that precede those of a response in it."""
+        """Return the items of a conversation before ``items``, those of a response in it."""
         all_items = await self.store.items(conversation_id)
         own_ids = {id_of(item) for item in items}
         end = next((index for index, item in enumerate(all_items) if id_of(item) in own_ids), len(all_items))
         return all_items[:end]
 
     async def normalize(self, items: str | Sequence[Item], history: Sequence[Item], param: str = "input") -> list[Item]:
-        """Return items as they are stored: with ids, and with references replaced by what they refer to.
+        """Return items as they are stored: with ids, and with references replaced by the items that they refer to.
 
-        Items that ``history`` already has are left out. ``param`` is the request's field, for errors. Raises ``APIError`` for a
-        reference to an unknown item, and for two items of one type with the same id.
+        Items that are already in ``history`` are left out. ``param`` is the name of the request field, for errors. Raises ``APIError``
+        for a reference to an unknown item, and for two items of one type with the same id.
         """
         taken = {id_of(item) for item in history}
         if isinstance(items, str):
@@ -431,7 +432,7 @@ class Service:
     async def find(self, response_id: str) -> StoredResponse | None:
         """Return a response that is running or stored; ``None`` if there is none.
 
-        A response that a server was running when it died is returned as ``failed``.
+        If the server that ran the response has died, the response is saved and returned as ``failed``.
         """
         task = self.running.get(response_id)
         if task is not None:
@@ -442,7 +443,7 @@ class Service:
         if await self._runs_elsewhere(response_id):
             return await self._so_far(stored)
         async with self.locked(response_id):
-            # It may have been deleted or marked meanwhile.
+            # It may have been deleted or marked as failed meanwhile.
             stored = await self._find_stored(response_id)
             if stored is None or stored.response.status not in RUNNING_STATUSES:
                 return stored
@@ -453,10 +454,10 @@ class Service:
                 or await shared.take_over(response_id, owner=sharing.owner, seconds=sharing.lease_for)
             ):
                 await self._mark_lost(stored)
-            return await self._find_stored(response_id)  # perhaps another server was faster
+            return await self._find_stored(response_id)  # another server may have been faster
 
     async def _runs_elsewhere(self, response_id: str) -> bool:
-        """Return whether a server that lives works on a response that this one is not running."""
+        """Return whether a live server may hold the lease of a response that is not in :attr:`running`."""
         sharing, shared = self.sharing, self.shared
         if sharing is None or shared is None:
             return False
@@ -466,12 +467,12 @@ class Service:
         return owner is not None and (owner != sharing.owner or id_in_store(self.store, response_id) in sharing.leased)
 
     async def _bury(self, id_: str) -> None:
-        """End a response whose server has died, by its id in the store. Does nothing if another server has done so."""
+        """End a response whose server has died. ``id_`` is its id in the store. Does nothing if another server has done so."""
         prefix, response_id = split_id(id_)
         await (self._tenant(prefix) if prefix else self).find(response_id)
 
     async def _so_far(self, stored: StoredResponse) -> StoredResponse:
-        """Return a response that runs elsewhere as far as its events, or the first of very many, go."""
+        """Return a response that runs elsewhere, with the status and output from its events. Only a limited number of bytes is read."""
         events = await self.store.events(stored.response.id, max_bytes=_MAX_RUNNING_BYTES)
         if not events:
             return stored
@@ -494,7 +495,7 @@ class Service:
         return stored
 
     def locked(self, id: str) -> anyio.Lock:  # noqa: A002 - of a response or a conversation
-        """Return the lock of a response or conversation. Hold it during what must not happen twice, or at the same time."""
+        """Return the lock of a response or conversation. Hold it during operations that must not happen twice or concurrently."""
         lock = self._locks.get(id)
         if lock is None:
             lock = self._locks[id] = anyio.Lock()
@@ -530,7 +531,7 @@ class Service:
     async def replay(
         self, response_id: str, after: int | None = None
     ) -> Callable[[EventSink], Coroutine[Any, Any, None]]:
-        """Return a function that delivers the events of a response to a sink, including those to come if it is running.
+        """Return a function that delivers the events of a response to a sink, including future ones if it is running.
 
         ``after`` is the sequence number of the last event that the client has; ``None`` starts at the first. The events of a
         response that was not streamed are derived from the response. Raises ``APIError`` if there is no such response, or
@@ -544,7 +545,7 @@ class Service:
         first = await self.store.events(response_id, after=max(position, 0) - 1, max_bytes=1)
         if first and (after is None or number_in(first[0]) == after):
             return functools.partial(self._deliver_stored, response_id, position)
-        # The response has no events, or this one is not at the place of its number.
+        # The response has no events, or the event's position differs from its number.
         events = await self.store.events(response_id)
         if self.sharing is not None and stored.response.status in RUNNING_STATUSES:
             return functools.partial(self._deliver_stored, response_id, _position_after(events, after) - 1)
@@ -570,7 +571,7 @@ class Service:
             raise not_found("response", response_id, "response_id")  # deleted meanwhile
 
     async def _next_stored(self, response_id: str, after: int, *, wait: bool) -> Sequence[WireEvent]:
-        """Return stored events after a number. If a server works on the response, wait for some; empty at the end of the response."""
+        """Return stored events after a position; wait if a server works on the response. Empty at the end of the response."""
         sharing, shared = self.sharing, self.shared
         if sharing is None or shared is None or not wait:
             return await self.store.events(response_id, after=after, max_bytes=_MAX_PIECE_BYTES)
@@ -580,13 +581,13 @@ class Service:
                 return events
             stored = await sharing.patiently(functools.partial(self.find, response_id))
             if stored is None or stored.response.status not in RUNNING_STATUSES:
-                # It ended between the two looks, or it was buried.
+                # It has ended between the two calls, or it was buried.
                 last = await self.store.events(response_id, after=after, max_bytes=_MAX_PIECE_BYTES)
                 derives = stored is not None and after < 0 and not last  # it was announced, but not streamed
                 return [wire_event(event) for event in emit(stored.response)] if stored and derives else last
 
     async def follow(self, task: ResponseTask, number: int, sink: EventSink) -> None:
-        """Deliver the events of a task from a sequence number on, until the response has ended."""
+        """Deliver the events of a task from position ``number`` on, until the response has ended."""
         while events := await task.wait_for_events(number):
             number += len(events)
             await _deliver(events, sink)
@@ -594,13 +595,13 @@ class Service:
             await self._deliver_stored(task.id, number - 1, sink)
 
     async def cancel(self, response_id: str) -> Response:
-        """Cancel a response in the background and return it. One that has ended is returned unchanged.
+        """Cancel a response in the background and return it. If it has ended, return it unchanged.
 
         Raises ``APIError`` if there is no such response, or if it does not run in the background.
         """
         task = self.running.get(response_id)
         response = task.response if task is not None else (await self.get(response_id)).response
-        # The upstream of a relayed response need not know that it runs in the background here.
+        # The upstream of a relayed response need not report that it runs in the background here.
         in_background = task.background if task is not None else response.background or response.status == "cancelled"
         if not in_background:
             message = "Only a response in the background can be cancelled; others end when their connection is closed."
@@ -618,7 +619,7 @@ class Service:
     async def wait_for_end(self, response_id: str, *, ask: Signal | None = None) -> StoredResponse | None:
         """Wait until a response that runs in another server has ended, and return it; ``None`` if it was deleted.
 
-        ``ask`` is what its server is asked to do. Only with a shared store.
+        ``ask`` is the signal to send to that server. Only with a shared store.
         """
         sharing, shared, after = self.sharing, self.shared, -1
         while True:
@@ -634,7 +635,7 @@ class Service:
                 after, last = events[-1].sequence_number, events[-1].type
 
     async def delete(self, response_id: str) -> None:
-        """Delete a response; cancel it if it is running. Raises ``APIError`` (404) if there is none."""
+        """Delete a response, and cancel it if it is running. Raises ``APIError`` (404) if there is none."""
         async with self.locked(response_id):
             task = self.running.get(response_id)
             is_gone = False
@@ -649,7 +650,7 @@ class Service:
     # -- compaction and token counts
 
     async def compact(self, request: CompactRequest) -> CompactedResponse:
-        """Shorten a history: by the handler if it is a :class:`SupportsCompact`, else by folding it up. Raises ``APIError``."""
+        """Shorten a history: through the handler if it is a :class:`SupportsCompact`, else by packing it. Raises ``APIError``."""
         context = await self._context(request)
         if not context:
             raise invalid("There is nothing to compact: the input is empty.", "input", "missing_required_parameter")
@@ -669,7 +670,7 @@ class Service:
         return CompactedResponse(id=self.ids("resp"), created_at=int(self.clock()), output=output, usage=usage)
 
     async def count(self, request: InputTokensRequest) -> InputTokenCount:
-        """Count the tokens of an input: by the handler if it is a :class:`SupportsCount`, else its words. Raises ``APIError``."""
+        """Count the tokens of an input: through the handler if it is a :class:`SupportsCount`, else by words. Raises ``APIError``."""
         context = await self._context(request)
         handler = cast("object", self.handler)
         if isinstance(handler, SupportsCount):
@@ -697,7 +698,7 @@ async def _deliver(events: Sequence[WireEvent], sink: EventSink) -> None:
 
 
 def _is_named_by_id(item: Item) -> bool:
-    """Return whether a client has left out fields of an item, because the server has them."""
+    """Return whether an item has an id but lacks required fields, so that the stored item replaces it."""
     return isinstance(item.extra, Extra) and bool(item.extra.absent - {"type"}) and bool(id_of(item))
 
 

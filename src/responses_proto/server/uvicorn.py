@@ -20,12 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["listen", "serve", "serving", "url_of"]
 
 _START_INTERVAL: Final = 0.005  # seconds between two checks whether the server has started
-_SHUTDOWN_TIMEOUT: Final = 1  # seconds that open streams have to end when the block of `serving` is left
-_KEEP_ALIVE: Final = 75  # seconds; longer than clients keep a connection, or they send on one that is being closed
+_SHUTDOWN_TIMEOUT: Final = 1  # seconds that open streams have to end when the `serving` block exits
+_KEEP_ALIVE: Final = 75  # seconds; longer than clients keep connections, or they would send on one that is being closed
 _PING_INTERVAL: Final = 15.0  # seconds; proxies cut connections that are silent for longer
-_MAX_WEBSOCKET_MESSAGE: Final = (
-    65 * 1024 * 1024
-)  # bytes; above `ResponsesApp.max_body_bytes`, which explains itself better
+_MAX_WEBSOCKET_MESSAGE: Final = 65 * 1024 * 1024  # bytes; above `ResponsesApp.max_body_bytes`, whose error is clearer
 
 
 def listen(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
@@ -50,8 +48,9 @@ def url_of(listener: socket.socket) -> str:
 def serve(app: Callable[..., Awaitable[None]], listener: socket.socket, *, drain: int = 10) -> None:
     """Serve an ASGI application on a listening socket until the process is interrupted; then close the socket.
 
-    No new requests are accepted then, and those under way have ``drain`` seconds to end. The process's soft limit of open files is
-    raised to the hard limit, since each connection needs one. Raises ``ImportError`` if uvicorn is not installed.
+    After the interrupt, no new requests are accepted, and running ones have ``drain`` seconds to end. The process's soft limit of
+    open files is raised to the hard limit, since each connection needs a file descriptor. Raises ``ImportError`` if uvicorn is not
+    installed.
     """
     _raise_file_limit()
     with listener:
@@ -60,9 +59,9 @@ def serve(app: Callable[..., Awaitable[None]], listener: socket.socket, *, drain
 
 @contextlib.contextmanager
 def serving(app: Callable[..., Awaitable[None]], *, host: str = "127.0.0.1", port: int = 0) -> Generator[str]:
-    """Serve an ASGI application in a thread while the block runs. The block gets the base URL.
+    """Serve an ASGI application in a thread while the block runs. Yields the base URL.
 
-    Port 0 chooses a free port. Leaving the block ends open streams and takes up to about one second. Raises ``UsageError`` if
+    Port 0 chooses a free port. Exiting the block ends open streams, and takes up to about one second. Raises ``UsageError`` if
     the application does not start (the log contains its error), ``OSError`` if the address is not available, and
     ``ImportError`` if uvicorn is not installed.
     """
@@ -92,7 +91,7 @@ def _raise_file_limit() -> None:
     except ImportError:
         return
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):  # some systems refuse it; then the limit stays as it is
+    with contextlib.suppress(OSError, ValueError):  # if the system refuses, the limit stays as it is
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 

@@ -1,13 +1,13 @@
-"""Send webhooks: tell another server that a response in the background has ended.
+"""Send webhooks: notify another server that a response in the background has ended.
 
 ::
 
     app = ResponsesApp(handler, webhook=WebhookEndpoint("https://app.example/hooks", "whsec_..."))
 
-The messages are those of OpenAI, signed by Standard Webhooks; :func:`responses_proto.protocol.unwrap_webhook` reads them. They contain the
-id of the response: retrieve it. A message that is not answered with 2xx is sent again, after growing delays, so a receiver may get
-it more than once, with the same ``webhook-id``. Nothing waits for it. When the server stops, it goes on
-trying for some seconds; a process that is killed loses its undelivered messages.
+The messages have OpenAI's format and are signed according to Standard Webhooks; :func:`responses_proto.protocol.unwrap_webhook` reads
+them. They contain only the id of the response: retrieve it with that. A message that is not answered with 2xx is retried with
+increasing delays, so a receiver may get it more than once, with the same ``webhook-id``. Messages are sent in the background. When the
+server stops, it keeps trying for a few seconds; a process that is killed loses its undelivered messages.
 """
 
 from __future__ import annotations
@@ -51,23 +51,23 @@ def _check_secret(_: object, _attribute: attrs.Attribute[str | bytes], secret: s
 
 @attrs.frozen
 class WebhookEndpoint:
-    """Where webhooks are sent. Raises ``UsageError`` for a URL or a secret that is not one."""
+    """Where webhooks are sent. Raises ``UsageError`` if the URL or the secret is invalid."""
 
     url: str = attrs.field(validator=_check_url, repr=False)  # it may contain a password
     secret: str | bytes = attrs.field(validator=_check_secret, repr=False)
-    """What the receiver verifies them with: ``whsec_`` and Base64, or the key itself as bytes."""
+    """The signing secret, shared with the receiver: ``whsec_`` and Base64, or the key itself as bytes."""
     attempts: int = attrs.field(default=8, kw_only=True)
-    """How often a message is sent at most."""
+    """The maximum number of attempts to send a message."""
     initial_delay: float = attrs.field(default=1.0, kw_only=True)
     """Seconds before the second attempt. Each further delay is twice as long, up to ``max_delay``."""
     max_delay: float = attrs.field(default=300.0, kw_only=True)
-    """Seconds."""
+    """The longest delay between two attempts, in seconds."""
     timeout: float = attrs.field(default=10.0, kw_only=True)
-    """Seconds that the receiver has to answer."""
+    """Seconds to wait for the receiver's answer."""
     drain: float = attrs.field(default=5.0, kw_only=True)
-    """Seconds for which undelivered messages are tried when the server stops."""
+    """Seconds for which undelivered messages are retried when the server stops."""
     max_pending: int = attrs.field(default=10_000, kw_only=True)
-    """Messages that wait to be delivered. Further ones are dropped, and the log says so."""
+    """The maximum number of undelivered messages. Further messages are dropped and logged."""
 
 
 class WebhookSender:
@@ -81,7 +81,7 @@ class WebhookSender:
         self._client: httpx.AsyncClient | None = None
         self._sending: anyio.Semaphore | None = None
         self._pending = 0
-        self._delivered: anyio.Event | None = None  # while somebody waits
+        self._delivered: anyio.Event | None = None  # exists only while `__aexit__` waits
 
     async def __aenter__(self) -> Self:
         self._client = httpx.AsyncClient(timeout=self._endpoint.timeout, trust_env=False)
@@ -110,7 +110,7 @@ class WebhookSender:
                 await client.aclose()
 
     def notify(self, response: Response) -> None:
-        """Send the message that a response has ended. Returns at once."""
+        """Send the webhook for a response that has ended, in the background. Returns at once."""
         webhook = WEBHOOK_TYPES.get(f"response.{response.status}")
         if webhook is None or self._tasks is None:
             return
@@ -154,7 +154,7 @@ class WebhookSender:
                 self._delivered.set()
 
     async def _send(self, event_id: str, body: bytes) -> str:
-        """Send a message once. Return what was wrong; empty if it was accepted."""
+        """Try once to send a message. Return what went wrong; empty if the message was accepted."""
         headers = sign_webhook(body, self._endpoint.secret, id=event_id, now=self._clock())
         headers["content-type"] = "application/json"
         client, sending = self._client, self._sending
@@ -164,7 +164,7 @@ class WebhookSender:
             try:
                 with anyio.fail_after(self._endpoint.timeout):
                     async with client.stream("POST", self._endpoint.url, content=body, headers=headers) as answer:
-                        status = answer.status_code  # the body may be endless, and says nothing
+                        status = answer.status_code  # the body may be endless, and does not matter
             except (httpx.HTTPError, TimeoutError, OSError) as error:
                 return type(error).__name__  # its text may contain the URL
         return "" if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES else f"HTTP {status}"

@@ -1,7 +1,7 @@
-"""Where a server keeps responses, their events and conversations: the :class:`Store` contract, and stores that implement it.
+"""Stores for responses, their events and conversations: the :class:`Store` contract, and its implementations.
 
-:class:`MemoryStore` is bounded and ends with the process; :class:`SQLiteStore` keeps everything in a file, which several
-processes may share; :class:`RedisStore` is for any number of hosts.
+:class:`MemoryStore` is bounded, and its contents are lost when the process ends; :class:`SQLiteStore` keeps everything in a file,
+which several processes may share; :class:`RedisStore` is for any number of hosts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Waiting for something that another process does: one thread looks, and any number of tasks wait."""
+"""Wait for changes made by other processes: one thread polls, and any number of tasks wait."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from anyio.lowlevel import RunVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LOOK: Final = 0.25  # seconds that a thread looks at a time; when its task is cancelled, it goes on for that long
+_LOOK: Final = 0.25  # seconds per call of `look`; after its task is cancelled, the thread may run on for that long
 
 
 class Changes:
-    """Counts the changes of a store, as far as anybody waits for them.
+    """Counts the changes of a store while any task waits for them.
 
-    ``look(count, seconds)`` is called in a worker thread, by one task of each event loop: it blocks until :attr:`count`
-    is no longer ``count``, or the time is up, and increments it when it sees a change. It must not raise.
+    One task of each event loop calls ``look(count, seconds)`` in a worker thread. It must block until :attr:`count` is no longer
+    ``count`` or the time is up, and increment :attr:`count` when it sees a change. It must not raise.
     """
 
     def __init__(self, look: Callable[[int, float], None]) -> None:
@@ -39,7 +39,7 @@ class Changes:
                         self._look, count, min(_LOOK, seconds), abandon_on_cancel=True, limiter=room.limiter
                     )
                 finally:
-                    # Also when this task leaves: one of those who wait takes its place.
+                    # Also on cancellation: one of the waiting tasks takes over.
                     room.has_looker = False
                     room.changed.set()
                     room.changed = anyio.Event()
@@ -56,12 +56,12 @@ class Changes:
 
 
 class _Room:
-    """Those who wait in one event loop."""
+    """The waiting tasks of one event loop."""
 
     def __init__(self) -> None:
         self.has_looker = False
         self.changed = anyio.Event()
-        # Not the limiter of all threads: one that looks must not take the place of one that works.
+        # Not the default limiter: polling threads must not take the places of working ones.
         self.limiter = anyio.CapacityLimiter(_MAX_LOOKERS)
 
 

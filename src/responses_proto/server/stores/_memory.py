@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 _R = TypeVar("_R", "_Record", "_ConversationRecord")
 
-_OVERHEAD: Final = 200  # bytes that an item or event takes besides its JSON, about
+_OVERHEAD: Final = 200  # approximate bytes that an item or event takes besides its JSON
 
 
 class _Record:
-    """One response. It is kept as bytes, so that its size is known and it cannot be changed."""
+    """One response, kept as bytes so that its size is known and it cannot change."""
 
     def __init__(self) -> None:
         self.data = b""
@@ -47,7 +47,7 @@ class _Record:
 
 
 _Entries: TypeAlias = "dict[tuple[str, str] | int, tuple[Item, int]]"
-"""Items with their sizes, by `item_key`, or by a number if they have no id."""
+"""`item_key`, or a number for an item without an id -> item and its size in bytes."""
 
 
 class _ConversationRecord:
@@ -66,7 +66,7 @@ class _ConversationRecord:
         self.size += len(self.data)
 
     def missing(self, items: Sequence[Item]) -> _Entries:
-        """Return those of the items that are not in the conversation."""
+        """Return the items that are not in the conversation yet."""
         found: _Entries = {}
         for item in items:
             self._number += 1
@@ -92,13 +92,13 @@ def _size_of(entries: _Entries) -> int:
 
 
 class MemoryStore:
-    """A :class:`Store` in memory, for one process. When it is full, it drops the oldest first.
+    """A :class:`Store` in memory, for one process. When it is full, it drops the oldest data first.
 
-    The oldest is the response that was created first, or the conversation that was not written to for the longest time.
+    The age of a response counts from its creation, that of a conversation from the last write to it.
 
-    ``max_responses`` is the number of responses to keep, and also the number of conversations. ``max_bytes`` limits the total
-    size of both: their JSON, with input, items and events. The newest response is kept even if it is larger than that. A
-    conversation that would get larger than that takes no more items: adding them raises ``APIError`` (507).
+    ``max_responses`` is the maximum number of responses, and also of conversations. ``max_bytes`` limits the total size of both: their
+    JSON, with input, items and events. The newest response is kept even if it is larger than that. A conversation cannot grow beyond
+    ``max_bytes``: adding more items raises ``APIError`` (507).
 
     Raises ``UsageError`` if a limit is below 1.
     """
@@ -114,7 +114,7 @@ class MemoryStore:
         # In the order of their ages: responses since they were created, conversations since their last write.
         self._responses: OrderedDict[str, _Record] = OrderedDict()
         self._conversations: OrderedDict[str, _ConversationRecord] = OrderedDict()
-        self._homes_of_item: dict[str, dict[str, None]] = {}  # item -> the responses that have it, oldest first
+        self._homes_of_item: dict[str, dict[str, None]] = {}  # item id -> responses that have it, oldest first
 
     async def save(
         self,
@@ -126,7 +126,7 @@ class MemoryStore:
         """Save a response; see :meth:`Store.save`."""
         response_id = stored.response.id
         conversation = stored.response.conversation
-        data = await encode_stored(stored)  # all that follows is one step: nothing waits
+        data = await encode_stored(stored)  # the rest runs without awaiting, so it is atomic
         if conversation_items and conversation:
             self._add_items(conversation.id, conversation_items)
         record = self._responses.setdefault(response_id, _Record())
@@ -196,7 +196,7 @@ class MemoryStore:
         return self._drop_conversation(conversation_id)
 
     async def add_items(self, conversation_id: str, items: Sequence[Item]) -> bool:
-        """Append items to a conversation; see :meth:`Store.add_items`. Raises ``APIError`` (507) if it gets too large."""
+        """Append items to a conversation; see :meth:`Store.add_items`. Raises ``APIError`` (507) if it would become too large."""
         return self._add_items(conversation_id, items)
 
     def _add_items(self, conversation_id: str, items: Sequence[Item]) -> bool:
@@ -231,7 +231,7 @@ class MemoryStore:
         """Do nothing: there are no files or connections to close."""
 
     def _touch(self, records: OrderedDict[str, _R], key: str, record: _R, size_before: int) -> None:
-        """Note that a record was written to, and drop the oldest others if there is too much."""
+        """Update the age and size of a record after a write, and drop the oldest records if a limit is exceeded."""
         if not record.age or isinstance(record, _ConversationRecord):
             self._age += 1
             record.age = self._age

@@ -1,7 +1,7 @@
 """A store in Redis, for servers on any number of hosts.
 
-The client is redis-py's, which blocks: every call runs in a worker thread, on asyncio and on trio alike. A method that reads
-and writes is one Lua script, which Redis runs as a whole. All keys begin with ``{prefix}:``; the braces keep them in one slot of a cluster::
+The client is redis-py, which blocks: every call runs in a worker thread, on asyncio and trio alike. A method that reads and writes is
+one Lua script, which Redis runs atomically. All keys begin with ``{prefix}:``; the braces keep them in one slot of a cluster::
 
     r:ID        hash     a response: record, running (0 or 1), owner of the lease, digest of its request
     e:ID        stream   its events; the event with number N has the id 0-(N+1)
@@ -10,10 +10,10 @@ and writes is one Lua script, which Redis runs as a whole. All keys begin with `
     c:ID        string   a conversation
     ci:ID co:ID hash, list   its items, and the order of their keys: type and id, or a number
     leases      zset     leased responses, by the end of the lease in milliseconds since 1970, on the clock of Redis
-    owned:OWNER set      what an owner has leased
-    s:OWNER     list     what an owner is asked for
+    owned:OWNER set      the responses that an owner has leased
+    s:OWNER     list     the signals to an owner
     k:DIGEST    string   the response to a request with an idempotency key
-    news        channel  the ids of responses that have changed, and of owners that are asked
+    news        channel  the ids of responses that have changed, and of owners that have signals
 """
 
 from __future__ import annotations
@@ -251,25 +251,25 @@ _DAY: Final = 86_400
 _MAX_ORPHANS: Final = 100  # at a time
 _MAX_WATCHED_BYTES: Final = 64 * 1024
 _FIRST_COUNT, _NEXT_COUNT = 16, 512  # events that are read at a time
-_TIMEOUT: Final = 5.0  # seconds for an answer of Redis
+_TIMEOUT: Final = 5.0  # seconds to wait for an answer of Redis
 _MAX_THREADS: Final = 32  # that wait for Redis; they must not take all threads of the event loop
 _MAX_MARKS: Final = 10_000
-_ANY: Final = ""  # stands for every name
-_STALE: Final = 5.0  # seconds after which a subscription that nobody read is made again
+_ANY: Final = ""  # matches every name
+_STALE: Final = 5.0  # seconds after which a subscription that nobody has read is renewed
 
 
 class RedisStore:
     """A :class:`SharedStore` in Redis 6.2 or newer, for servers on any number of hosts.
 
-    ``url`` is what redis-py takes, such as ``redis://:password@host:6379/0`` or ``rediss://…``. ``keep`` is the number of seconds after
-    which a response, or a conversation that nobody has written to, is forgotten; ``None`` keeps them for good. ``lease`` is the number
-    of seconds within which the other servers notice that one of them has died, or was suspended; a server must not block its event
-    loop for half of that. Keys in Redis begin with ``prefix`` in braces.
+    ``url`` is a URL for redis-py, such as ``redis://:password@host:6379/0`` or ``rediss://…``. ``keep`` is the number of seconds after the
+    last write at which a response or conversation expires; ``None`` keeps them forever. ``lease`` is the number of seconds within which
+    the other servers notice that a server has died or was suspended; a server must not block its event loop for half of that. Keys in
+    Redis begin with ``prefix`` in braces.
 
-    Data that a method has written survive a crash of Redis if it keeps an append-only file (``appendonly yes``), and a loss of power
-    with ``appendfsync always``. While Redis cannot be reached, methods raise an ``APIError`` (503, ``store_unavailable``).
+    Written data survives a crash of Redis if Redis keeps an append-only file (``appendonly yes``), and a power failure with
+    ``appendfsync always``. While Redis cannot be reached, methods raise ``APIError`` (503, ``store_unavailable``).
 
-    Raises ``UsageError`` for a wrong parameter, and ``ImportError`` if redis-py is not installed (extra ``redis``).
+    Raises ``UsageError`` for an invalid argument, and ``ImportError`` if redis-py is not installed (extra ``redis``).
     """
 
     def __init__(
@@ -285,7 +285,7 @@ class RedisStore:
             if value is not None and not value > 0:
                 raise UsageError(f"{name} must be a positive number of seconds, got {value}")
         self.lease_seconds: float | None = lease
-        """``lease``."""
+        """Seconds within which the other servers notice that a server has died: ``lease``."""
         self._keep = "0" if keep is None else str(max(1, round(keep)))
         self._prefix = f"{{{prefix}}}:"
         self._unavailable = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.ReadOnlyError)
@@ -294,7 +294,7 @@ class RedisStore:
                 url,
                 socket_timeout=_TIMEOUT,
                 socket_connect_timeout=_TIMEOUT,
-                # All that is sent may be sent twice. Pooled connections break when Redis is restarted.
+                # All commands may be sent twice. Pooled connections break when Redis is restarted.
                 retry=Retry(ExponentialBackoff(cap=0.1, base=0.01), 3),
                 retry_on_error=[redis.ConnectionError, redis.TimeoutError],
             )
@@ -394,7 +394,7 @@ class RedisStore:
             for response_id in self._redis.zrange(self._key("i:", item_id), 0, -1):
                 record = self._record(response_id)
                 items = decode_link(record).items if record else ()
-                # The entry of an item that the response no longer has is still there.
+                # The entry of an item stays when the response no longer has the item.
                 if found := next((item for item in items if id_of(item) == item_id), None):
                     return found
             return None
@@ -459,11 +459,11 @@ class RedisStore:
         events: Sequence[WireEvent] = (),
         conversation_items: Sequence[Item] = (),
     ) -> bool:
-        """Save a response that one has leased; see :meth:`SharedStore.save_leased`."""
+        """Save a leased response; see :meth:`SharedStore.save_leased`."""
         return await self._save(stored, events, conversation_items, fence=True, owner=owner)
 
     async def add_events_leased(self, response_id: str, events: Sequence[WireEvent], *, owner: str) -> bool:
-        """Add events to a response that one has leased; see :meth:`SharedStore.add_events_leased`."""
+        """Add events to a leased response; see :meth:`SharedStore.add_events_leased`."""
         return bool(await self._run("add_events", "1", _key(response_id), owner, self._keep, rest=_triples(events)))
 
     async def renew(self, owner: str, seconds: float) -> list[str]:
@@ -471,7 +471,7 @@ class RedisStore:
         return [_name(key) for key in await self._run("renew", owner, _milliseconds(seconds))]
 
     async def owner(self, response_id: str) -> str | None:
-        """Return who has leased a response; see :meth:`SharedStore.owner`."""
+        """Return the owner of a response; see :meth:`SharedStore.owner`."""
         found = await self._run("owner", _key(response_id))
         return _name(found) if found else None
 
@@ -480,7 +480,7 @@ class RedisStore:
         return bool(await self._run("take_over", _key(response_id), owner, _milliseconds(seconds)))
 
     async def orphans(self) -> list[str]:
-        """Return the responses whose lease has run out; see :meth:`SharedStore.orphans`."""
+        """Return the responses whose lease has expired; see :meth:`SharedStore.orphans`."""
         return [_name(key) for key in await self._run("orphans", _MAX_ORPHANS)]
 
     async def watch(self, response_id: str, number: int, seconds: float) -> list[WireEvent]:
@@ -493,11 +493,11 @@ class RedisStore:
                 return events
 
     async def ask(self, response_id: str, what: Signal) -> bool:
-        """Ask the owner of a response for something; see :meth:`SharedStore.ask`."""
+        """Send a signal to the owner of a response; see :meth:`SharedStore.ask`."""
         return bool(await self._run("ask", _key(response_id), what, _DAY))
 
     async def asked(self, owner: str, seconds: float) -> list[tuple[str, Signal]]:
-        """Wait for what an owner is asked for; see :meth:`SharedStore.asked`."""
+        """Wait for signals to an owner; see :meth:`SharedStore.asked`."""
         deadline = anyio.current_time() + seconds
         while True:
             count = self._changes.count
@@ -509,7 +509,7 @@ class RedisStore:
                 ]
 
     async def remember(self, digest: str, response_id: str, *, instead_of: str | None = None) -> str:
-        """Note which response answers a request; see :meth:`SharedStore.remember`."""
+        """Record which response answers a request; see :meth:`SharedStore.remember`."""
         return _name(await self._run("remember", digest, _key(response_id), _key(instead_of or ""), _DAY))
 
     async def recall(self, digest: str) -> str | None:
@@ -537,7 +537,7 @@ class RedisStore:
             raise unavailable("The server cannot reach its store at the moment. Try again later.") from error
 
     async def _changed(self, name: str, count: int, deadline: float) -> bool:
-        """Wait until a response or owner has changed since a count of changes. Return ``False`` when the time is up."""
+        """Wait until a response or owner has changed since ``count``. Return ``False`` at the deadline."""
         seen = count
         while max(self._marks.get(name, -1), self._marks.get(_ANY, -1)) <= count:
             remaining = deadline - anyio.current_time()
@@ -560,12 +560,12 @@ class RedisStore:
                             self._note(_name(message["data"]))
                         message = pubsub.get_message()
                     self._last_look = time.monotonic()
-                except (*self._unavailable, OSError, ValueError):  # whoever waits will read, and raise
+                except (*self._unavailable, OSError, ValueError):  # the waiting tasks will read, and raise
                     self._unsubscribe()
                     time.sleep(min(remaining, 0.1))
 
     def _subscribed(self) -> PubSub:
-        """Return the subscription, a new one if there is none or nobody has read it for long."""
+        """Return the subscription. Create it if there is none, or if the last read was too long ago."""
         if self._pubsub is not None and time.monotonic() - self._last_look < _STALE:
             return self._pubsub
         self._unsubscribe()
@@ -575,7 +575,7 @@ class RedisStore:
         while (message := pubsub.get_message(timeout=_TIMEOUT)) is None or message["type"] != "subscribe":
             if time.monotonic() > end:
                 raise OSError("Redis does not confirm a subscription")
-        self._note(_ANY)  # what happened until now was not heard
+        self._note(_ANY)  # earlier messages were missed
         return pubsub
 
     def _unsubscribe(self) -> None:
@@ -592,7 +592,7 @@ class RedisStore:
 
 
 def _key(name: str) -> bytes:
-    """Return a name as Redis gets it. Half a character, which JSON can have in an id, stays what it is."""
+    """Encode a name for Redis. A lone surrogate, which an id in JSON can contain, is preserved."""
     return name.encode(errors="surrogatepass")
 
 
@@ -610,7 +610,7 @@ def _rows(items: Sequence[Item]) -> list[bytes]:
 
 
 def _triples(events: Sequence[WireEvent]) -> list[bytes | str]:
-    """Return the number in the stream, type and data of each event. A stream has no number 0."""
+    """Return the stream number, type and data of each event. Stream numbers start at 1."""
     return [value for event in events for value in (str(event.sequence_number + 1), _key(event.type), event.data)]
 
 

@@ -1,16 +1,16 @@
 """A store in a SQLite file.
 
-There are two connections, one that writes and one that reads. SQLite blocks, so every operation runs in a worker thread, and a
-lock lets one thread at a time use a connection. Each writing operation is one transaction. The file is in WAL mode: reading
-never waits for a writer, in this process or another, and a reader such as a backup does not block the server.
+There are three connections: one writes, one reads, and one watches for changes. SQLite blocks, so every operation runs in a worker
+thread, and each connection has a lock, so that only one thread at a time uses it. Each writing operation is one transaction. The file
+is in WAL mode: readers never wait for writers, in this process or another, and a reader such as a backup does not block the server.
 
-How long a write waits for the disk is chosen per transaction. ``synchronous = FULL`` means that the data survives a loss of
-power; it is used for everything that a client relies on. ``NORMAL`` survives a killed process only; it is used
-for the events of a response that is still running, which are many and small, and for leases.
+The durability of a write is chosen per transaction. With ``synchronous = FULL``, the data survives a power failure; this is used for
+everything that a client relies on. With ``NORMAL``, it survives only a killed process; this is used for the events of a running
+response, which are many and small, and for leases.
 
-Who may use the file is settled by a second file beside it, an empty database in which every store holds a lock for as long as
-it is open: an exclusive one, or with ``shared=True`` one that others may hold too. The system drops the locks of a process that dies.
-A shared store learns of the writes of other processes by ``PRAGMA data_version``, which costs some microseconds to read.
+A second file beside the store controls who may use it: an empty database in which every open store holds a lock, an exclusive lock or,
+with ``shared=True``, a shared lock. The operating system releases the locks of a process that dies. A shared store detects writes of
+other processes through ``PRAGMA data_version``, which takes a few microseconds to read.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _log: Final = logging.getLogger(__name__)
 _APPLICATION_ID: Final = 0x52505354  # "RPST", stored in the file's header by PRAGMA application_id
 _SCHEMA_VERSION: Final = 3  # stored by PRAGMA user_version
 _HOMES: Final = (
-    # One row for each response that has the item. `place` tells which was first.
+    # One row for each response that has the item. `place` orders them by age.
     """CREATE TABLE item_homes (
         place INTEGER PRIMARY KEY AUTOINCREMENT, item_id TEXT NOT NULL, response_id TEXT NOT NULL,
         UNIQUE (item_id, response_id)
@@ -67,7 +67,7 @@ _HOMES: Final = (
     "CREATE INDEX ids_of_conversation ON conversation_items (conversation_id, item_id)",
 )
 _SHARING: Final = (
-    # Of the responses that servers work on. `until` is in seconds since 1970: all of them read the clock of this host.
+    # The responses that servers work on. `until` is in seconds since 1970; all servers use the clock of this host.
     "CREATE TABLE leases (response_id TEXT PRIMARY KEY, owner TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID",
     "CREATE INDEX leases_of_owner ON leases (owner)",
     """CREATE TABLE signals (
@@ -108,18 +108,19 @@ _MIGRATIONS: Final = {
 class SQLiteStore:
     """A :class:`Store` in a file, which outlives the process. It grows until something is deleted.
 
-    ``path`` is created if it does not exist, readable by its owner only; its folder must exist. The file must not be on a network
-    drive. When :meth:`save` returns, the response survives even a loss of power. Events from :meth:`add_events` survive a killed
-    process, but the last of them may be lost with the power.
+    ``path`` is created if it does not exist, readable by its owner only; its directory must exist. The file must not be on a network
+    drive. When :meth:`save` returns, the response survives even a power failure. Events from :meth:`add_events` survive a killed
+    process, but the last events may be lost in a power failure.
 
-    One server may use the file at a time. With ``shared=True``, any number of processes of one host may, if all of them pass it (see
-    :class:`SharedStore`). ``lease`` is the number of seconds within which the others notice that one of them has died, or was
-    suspended; a process must not block its event loop for half of that.
+    Only one server may use the file at a time. With ``shared=True``, any number of processes on one host may use it, if all of them
+    pass ``shared=True`` (see :class:`SharedStore`). ``lease`` is the number of seconds within which the others notice that a process has
+    died or was suspended; a process must not block its event loop for half of that.
 
     Close the store with :meth:`aclose`. A store that is garbage-collected closes its file too.
 
-    Raises ``UsageError`` if the file is in use, cannot be opened, is not a responses_proto store, or was written by another version.
-    Methods raise ``APIError``: 507 if the disk is full or broken, 503 if another program has locked the file for more than five seconds.
+    Raises ``UsageError`` if the file is in use, cannot be opened, is not a responses_proto store, or has a format that this version does
+    not support. Methods raise ``APIError``: 507 if the disk is full, broken or read-only, and 503 if another program has locked the file
+    for more than five seconds.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, shared: bool = False, lease: float = 15.0) -> None:
@@ -127,18 +128,18 @@ class SQLiteStore:
             raise UsageError(f"lease must be a positive number of seconds, got {lease}")
         self._path = os.fspath(path)
         self.lease_seconds: float | None = lease if shared else None
-        """``lease`` of a shared store, else ``None``."""
+        """``lease`` if the store is shared, else ``None``."""
         lock = _FileLock(self._path, shared=shared)
         self._lock = lock
         self._writer = _Connection(self._path, lock)
         self._reader = _Connection(self._path, lock)
         self._watcher = _Connection(self._path, lock)
-        self._data_version: int | None = None  # as the watcher has seen it last
+        self._data_version: int | None = None  # as last seen by the watcher
         self._changes = Changes(self._look)
         weakref.finalize(self, lock.release)
         for connection in (self._writer, self._reader, self._watcher):
-            # The finalizer closes a store that nobody closes, when it is collected or the interpreter exits: a connection
-            # that is garbage-collected while it is open warns (Python 3.13).
+            # Closes the connection when the store is collected or the interpreter exits, if `aclose` was not called: an open
+            # connection that is garbage-collected emits a warning (Python 3.13).
             weakref.finalize(self, connection.close)
         try:
             self._writer.use(lambda _: None)
@@ -164,7 +165,7 @@ class SQLiteStore:
         *,
         unless: Callable[[sqlite3.Connection], bool] = lambda _: False,
     ) -> bool:
-        """Save a response in one transaction, unless a statement that is executed before says no."""
+        """Save a response in one transaction. Do nothing and return ``False`` if ``unless``, called first, returns true."""
         response, key = stored.response, _text(stored.response.id)
         record = (await encode_stored(stored)).decode()
         item_rows = [(_text(item_id), key) for item_id in item_ids(stored.items)]
@@ -196,7 +197,7 @@ class SQLiteStore:
             return row[0] if row else None
 
         def read(connection: sqlite3.Connection) -> list[HistoryLink]:
-            connection.execute("BEGIN")  # so that all are read from one state of the file
+            connection.execute("BEGIN")  # so that all are read from one snapshot of the file
             try:
                 return chain_of(response_id, lambda id_: record_of(connection, id_))
             finally:
@@ -245,7 +246,7 @@ class SQLiteStore:
 
         def read(connection: sqlite3.Connection) -> Item | None:
             for (record,) in connection.execute(query, (_text(item_id),)):
-                # The row of an item that the response no longer has is still there.
+                # The row of an item stays when the response no longer has the item.
                 if found := next((item for item in decode_link(record).items if id_of(item) == item_id), None):
                     return found
             return None
@@ -290,7 +291,7 @@ class SQLiteStore:
         return await self._write(lambda connection: connection.execute(statement, values).rowcount > 0)
 
     async def aclose(self) -> None:
-        """Close the file. Idempotent; the next call of another method opens it again."""
+        """Close the file. Idempotent; calling another method afterwards reopens it."""
         for close in (self._watcher.close, self._reader.close, self._writer.close, self._lock.release):
             await anyio.to_thread.run_sync(close)
 
@@ -314,14 +315,14 @@ class SQLiteStore:
         events: Sequence[WireEvent] = (),
         conversation_items: Sequence[Item] = (),
     ) -> bool:
-        """Save a response that one has leased; see :meth:`SharedStore.save_leased`."""
+        """Save a leased response; see :meth:`SharedStore.save_leased`."""
         response_id = stored.response.id
         return await self._save(
             stored, events, conversation_items, unless=lambda connection: not _holds(connection, owner, response_id)
         )
 
     async def add_events_leased(self, response_id: str, events: Sequence[WireEvent], *, owner: str) -> bool:
-        """Add events to a response that one has leased; see :meth:`SharedStore.add_events_leased`."""
+        """Add events to a leased response; see :meth:`SharedStore.add_events_leased`."""
 
         def add(connection: sqlite3.Connection) -> bool:
             if not _holds(connection, owner, response_id):
@@ -341,14 +342,14 @@ class SQLiteStore:
         return await self._write(renew, synchronous="NORMAL")
 
     async def owner(self, response_id: str) -> str | None:
-        """Return who has leased a response; see :meth:`SharedStore.owner`."""
+        """Return the owner of a response; see :meth:`SharedStore.owner`."""
         rows = await self._rows("SELECT owner, until FROM leases WHERE response_id = ?", response_id)
         return rows[0][0] if rows and rows[0][1] > time.time() else None
 
     async def take_over(self, response_id: str, *, owner: str, seconds: float) -> bool:
         """Lease a response that nobody holds; see :meth:`SharedStore.take_over`."""
         values = {"id": _text(response_id), "owner": owner, "now": time.time(), "until": time.time() + seconds}
-        # A response has no lease if a server worked on it that did not share the file.
+        # A response has no lease if its server did not share the file.
         statement = """INSERT INTO leases SELECT id, :owner, :until FROM responses WHERE id = :id
             AND json_extract(record, '$.response.status') IN ('queued', 'in_progress')
             ON CONFLICT (response_id) DO UPDATE SET owner = :owner, until = :until
@@ -356,7 +357,7 @@ class SQLiteStore:
         return await self._write(lambda connection: connection.execute(statement, values).rowcount > 0)
 
     async def orphans(self) -> list[str]:
-        """Return the responses whose lease has run out; see :meth:`SharedStore.orphans`."""
+        """Return the responses whose lease has expired; see :meth:`SharedStore.orphans`."""
         query = f"SELECT response_id FROM leases WHERE until <= ? LIMIT {_MAX_ORPHANS}"  # noqa: S608 - a number of ours
         now = time.time()
         return await self._read(lambda connection: [name for (name,) in connection.execute(query, (now,))])
@@ -373,7 +374,7 @@ class SQLiteStore:
             await self._changes.wait(count, remaining)
 
     async def ask(self, response_id: str, what: Signal) -> bool:
-        """Ask the owner of a response for something; see :meth:`SharedStore.ask`."""
+        """Send a signal to the owner of a response; see :meth:`SharedStore.ask`."""
         values = {"id": _text(response_id), "what": what, "now": time.time(), "old": time.time() - _MAX_SIGNAL_AGE}
         statement = """INSERT INTO signals (owner, response_id, what, asked)
             SELECT owner, response_id, :what, :now FROM leases WHERE response_id = :id AND until > :now"""
@@ -381,13 +382,13 @@ class SQLiteStore:
         def ask(connection: sqlite3.Connection) -> bool:
             connection.execute(
                 "DELETE FROM signals WHERE asked < :old", values
-            )  # of owners that died before they looked
+            )  # of owners that died before they read them
             return connection.execute(statement, values).rowcount > 0
 
         return await self._write(ask, synchronous="NORMAL")
 
     async def asked(self, owner: str, seconds: float) -> list[tuple[str, Signal]]:
-        """Wait for what an owner is asked for; see :meth:`SharedStore.asked`."""
+        """Wait for signals to an owner; see :meth:`SharedStore.asked`."""
         deadline = anyio.current_time() + seconds
         query = "SELECT place, response_id, what FROM signals WHERE owner = ? ORDER BY place"
         while True:
@@ -406,10 +407,10 @@ class SQLiteStore:
             if remaining <= 0:
                 return []
             await self._changes.wait(count, remaining)
-            await anyio.sleep(_SIGNAL_INTERVAL)  # most changes are no signals
+            await anyio.sleep(_SIGNAL_INTERVAL)  # most changes are not signals
 
     async def remember(self, digest: str, response_id: str, *, instead_of: str | None = None) -> str:
-        """Note which response answers a request; see :meth:`SharedStore.remember`."""
+        """Record which response answers a request; see :meth:`SharedStore.remember`."""
         now = time.time()
 
         def remember(connection: sqlite3.Connection) -> str:
@@ -436,7 +437,7 @@ class SQLiteStore:
             try:
                 version = self._watcher.use(lambda connection: connection.execute("PRAGMA data_version").fetchone()[0])
             except (sqlite3.Error, UsageError):
-                version = None  # whoever waits will read the file, and raise
+                version = None  # the waiting tasks will read the file, and raise
             if version is None or version != self._data_version:
                 self._data_version = version
                 self._changes.count += 1
@@ -466,11 +467,11 @@ class SQLiteStore:
 
     @contextlib.contextmanager
     def _readable_errors(self) -> Generator[None]:
-        """Log an error of the file, which names the path, and raise what a client may see of it."""
+        """Log an SQLite error with the path of the file, and raise an error that a client may see in its place."""
         try:
             yield
         except sqlite3.OperationalError as error:
-            code = error.sqlite_errorcode & 0xFF  # without what the extended codes add
+            code = error.sqlite_errorcode & 0xFF  # the primary part of an extended code
             if code not in _REFUSALS:
                 raise
             status, name, message = _REFUSALS[code]
@@ -494,11 +495,11 @@ _REFUSALS: Final[Mapping[int, tuple[int, str, str]]] = {
     sqlite3.SQLITE_BUSY: _LOCKED,
     sqlite3.SQLITE_LOCKED: _LOCKED,
 }
-"""SQLite's code of an error -> status, code and message of the error that a client gets."""
+"""SQLite error code -> status, code and message of the error that the client gets."""
 
 
-_LOOK_INTERVAL: Final = 0.01  # seconds between two looks at the file
-_SIGNAL_INTERVAL: Final = 0.03  # seconds between two looks at the signals
+_LOOK_INTERVAL: Final = 0.01  # seconds between two checks of the file
+_SIGNAL_INTERVAL: Final = 0.03  # seconds between two checks for signals
 _MAX_ORPHANS: Final = 100  # at a time
 _MAX_WATCHED_BYTES: Final = 64 * 1024
 _MAX_SIGNAL_AGE: Final = 3600.0  # seconds
@@ -510,12 +511,12 @@ _WRITE_LIMITER: Final = RunVar[anyio.CapacityLimiter]("responses_proto.server.st
 
 
 def _text(value: str) -> str:
-    """Return a text that SQLite can hold. Half a character, which JSON can have in an id, is written as an escape."""
+    """Return a text that SQLite can store. A lone surrogate, which an id in JSON can contain, is escaped."""
     return value if value.isascii() else value.encode(errors="backslashreplace").decode()
 
 
 class _Connection:
-    """A connection that is opened when it is used, by one thread at a time."""
+    """A connection that is opened on first use. One thread at a time uses it."""
 
     def __init__(self, path: str, file_lock: _FileLock) -> None:
         self._path = path
@@ -524,7 +525,7 @@ class _Connection:
         self._connection: sqlite3.Connection | None = None
 
     def use(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Return what ``work`` returns. Raises ``UsageError`` if the file cannot be opened, or is in use."""
+        """Return the result of ``work``. Raises ``UsageError`` if the file cannot be opened, or is in use."""
         with self._lock:
             if self._connection is None:
                 self._connection = self._open()
@@ -553,7 +554,7 @@ class _Connection:
 
 
 class _FileLock:
-    """The right to use a store's file: alone, or beside others that share it."""
+    """The lock on a store's file: exclusive, or shared with other processes."""
 
     def __init__(self, path: str, *, shared: bool) -> None:
         self._path = path
@@ -564,7 +565,7 @@ class _FileLock:
         self._connection: sqlite3.Connection | None = None
 
     def acquire(self) -> None:
-        """Get the right, if this store does not have it. Raises ``UsageError``."""
+        """Acquire the lock, if this store does not hold it. Raises ``UsageError`` if another server holds it."""
         with self._lock:
             while self._connection is None:
                 connection = _connect(str(self._lock_path), timeout=0)
@@ -573,7 +574,7 @@ class _FileLock:
                     before = self._lock_path.stat().st_ino
                     for statement in self._statements:
                         connection.execute(statement).fetchall()
-                    # The process that had it before may have removed the file just now.
+                    # The previous holder may have removed the lock file just now.
                     if self._lock_path.stat().st_ino == before:
                         self._connection = connection
                 except FileNotFoundError:
@@ -587,12 +588,12 @@ class _FileLock:
                         connection.close()
 
     def release(self) -> None:
-        """Give the right up, and remove the lock's file if nobody else has it open. Idempotent."""
+        """Release the lock, and remove the lock file if no other process holds it. Idempotent."""
         with self._lock:
             connection, self._connection = self._connection, None
             if connection is None:
                 return
-            with contextlib.suppress(sqlite3.OperationalError, OSError):  # others have it
+            with contextlib.suppress(sqlite3.OperationalError, OSError):  # others hold it
                 connection.execute("COMMIT")
                 connection.execute("BEGIN EXCLUSIVE")
                 self._lock_path.unlink()
@@ -600,13 +601,13 @@ class _FileLock:
 
 
 def _connect(path: str, *, timeout: float) -> sqlite3.Connection:
-    with contextlib.suppress(OSError):  # SQLite says better what is wrong with the path
-        # Only a new file is opened here: closing an existing one would drop the locks that SQLite has on it in this process.
+    with contextlib.suppress(OSError):  # SQLite has better messages for a bad path
+        # Only a new file is opened here: closing an existing one would drop the locks that SQLite holds on it in this process.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _FILE_MODE))
     return sqlite3.connect(path, timeout=timeout, check_same_thread=False, isolation_level=None)
 
 
-_FILE_MODE: Final = 0o600  # of new files; SQLite gives the files beside it the same mode
+_FILE_MODE: Final = 0o600  # of new files; SQLite uses the same mode for its auxiliary files
 _BUSY_TIMEOUT: Final = 5.0  # seconds to wait for another connection that writes
 
 
@@ -639,7 +640,7 @@ def _version_of(connection: sqlite3.Connection) -> int:
 
 
 def _set_wal(connection: sqlite3.Connection) -> None:
-    """Put the file in WAL mode. SQLite does not wait itself if another process does the same at the moment."""
+    """Put the file in WAL mode. Retry if another process does the same: SQLite does not wait in this case."""
     end = time.monotonic() + _BUSY_TIMEOUT
     while True:
         try:
@@ -679,7 +680,7 @@ def _insert_events(connection: sqlite3.Connection, response_id: str, events: Seq
 def _insert_items(connection: sqlite3.Connection, conversation_id: str, items: Sequence[Item]) -> bool:
     if not connection.execute("SELECT 1 FROM conversations WHERE id = ?", (conversation_id,)).fetchone():
         return False
-    # Items that are there already are left out. Of most ids there is none, and the index tells at once.
+    # Items that already exist are left out. Most ids are new, which the index shows at once.
     statement = """INSERT INTO conversation_items (conversation_id, item_id, item)
         SELECT :conversation_id, :item_id, :item WHERE :item_id = '' OR NOT EXISTS (
             SELECT 1 FROM conversation_items WHERE conversation_id = :conversation_id AND item_id = :item_id
