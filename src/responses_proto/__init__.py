@@ -1,4 +1,4 @@
-"""The Responses API protocol: typed models, a sans-IO engine, an anyio client, and the other end of the wire.
+"""The Responses API protocol: typed models, a sans-IO engine, an anyio client, and a server.
 
 This module exports the names used most; each folder exports its own. Every name is imported on first use, so importing
 this package imports neither httpx nor anyio.

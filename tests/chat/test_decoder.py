@@ -575,7 +575,7 @@ def test_what_comes_after_the_end_is_ignored() -> None:
         ({"detail": "No credit."}, "No credit."),
         ({"choices": [{"index": 0, "delta": {}, "error": {"message": "No credit."}}]}, "No credit."),
         ({**delta(), "x_groq": {"id": "r", "error": "No credit."}}, "No credit."),
-        (delta("error"), "The provider ended its answer with an error, without saying which."),
+        (delta("error"), "The provider ended its answer with an unspecified error."),
     ],
 )
 def test_errors_in_a_stream(given: dict[str, Any], message: str) -> None:
@@ -626,7 +626,7 @@ def test_frames_that_say_nothing(frame: bytes) -> None:
 def test_a_body_that_is_no_completion_is_an_error(whole: bytes) -> None:
     decoded = body(whole)
     assert decoded.decoder.error is not None
-    assert "something else than a completion" in decoded.decoder.error.message
+    assert "something other than a completion" in decoded.decoder.error.message
 
 
 def test_an_error_as_a_list() -> None:

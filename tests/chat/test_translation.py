@@ -1009,7 +1009,7 @@ def test_a_choice_without_tools_or_that_the_provider_does_not_have() -> None:
     refused("tool_choice", tool_choice={"type": "function", "name": "f"})
     assert "tool_choice" not in translate(tool_choice="auto")
     assert (
-        "cannot be made to call"
+        "does not support required tool calls"
         in refused("tool_choice", tools=TWO, tool_choice="required", profile=PROFILES["ollama"]).message
     )
 

@@ -92,7 +92,7 @@ def http_requests(draw: st.DrawFn) -> tuple[str, str, bytes, dict[str, str]]:
 
 
 def assert_no_failure(content: bytes) -> None:
-    assert b"The server met an error" not in content
+    assert b"The server had an internal error" not in content
     assert b"could not be stored" not in content
 
 

@@ -132,8 +132,9 @@ def test_all_headers_are_needed(name: str) -> None:
     assert refused(headers={**HEADERS, name: ""}) == "header_missing"
 
 
-@pytest.mark.parametrize("half", ["\ud83d", "\udcff", "\ud83d\udcff"])
-def test_half_a_character_matches_nothing(half: str) -> None:
+@pytest.mark.parametrize("code_point", [0xD83D, 0xDCFF], ids=hex)
+def test_half_a_character_matches_nothing(code_point: int) -> None:
+    half = chr(code_point)
     assert refused(body=BODY + half) == "signature_mismatch"
     assert refused(headers={**HEADERS, "Webhook-Id": half}) == "signature_mismatch"
     assert refused(headers={**HEADERS, "Webhook-Signature": f"v1,{half}"}) == "signature_mismatch"

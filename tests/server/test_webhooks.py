@@ -137,7 +137,7 @@ def test_a_receiver_that_never_answers_is_in_nobodys_way(backend: str, caplog: p
             tasks.cancel_scope.cancel()
 
     run(backend, main)
-    assert caplog.text.count("too many webhooks wait") == 2
+    assert caplog.text.count("too many pending webhooks") == 2
     assert "2 webhooks were not delivered" in caplog.text
 
 

@@ -86,7 +86,7 @@ class AllowedHosts:
             # `*` allows every public server, even without a name.
             if address is not None and entry.name == "*" and _is_public(address):
                 return
-        raise ConnectError(f"the host {host[:80]!r} (port {port}) is not one that the operator of this server allows")
+        raise ConnectError(f"the operator of this server does not allow the host {host[:80]!r} (port {port})")
 
     def check_address(self, host: str, address: str, port: int) -> None:
         """Raise ``ConnectError`` unless the address that ``host`` was resolved to may be connected to."""
@@ -107,7 +107,7 @@ def _entry(text: str) -> _Entry:
         number = literal[2] or literal[4]
         port = int(number) if number else None
     if port is not None and not 0 < port <= _MAX_PORT:
-        raise UsageError(f"allow_mcp: {text!r} has a port that does not exist")
+        raise UsageError(f"allow_mcp: {text!r} has an invalid port")
     host = host.rstrip(".")
     if host == "localhost":
         return _Entry(port, name=host, networks=_LOOPBACK)
@@ -115,7 +115,7 @@ def _entry(text: str) -> _Entry:
         network = ipaddress.ip_network(_address(host) or host)
     except ValueError:
         if not _NAME.fullmatch(host) or _is_number(host):
-            message = "is not a host: expected a name, *.name, *, an address or a network, perhaps with a port"
+            message = "is not a host: expected a name, *.name, *, an address or a network, optionally with a port"
             raise UsageError(f"allow_mcp: {text!r} {message}") from None
         return _Entry(port, name=host)
     return _Entry(port, networks=(network,))
@@ -124,7 +124,7 @@ def _entry(text: str) -> _Entry:
 def _host_of(url: str) -> tuple[str, int]:
     """Return the host of a URL in lower case, and its port. Raises ``ConnectError`` if the URL is invalid or has credentials."""
     if any(character.isspace() or not character.isprintable() or character == "\\" for character in url):
-        raise ConnectError("the URL has characters that a URL does not have")
+        raise ConnectError("the URL contains invalid characters")
     try:
         parts = urlsplit(url)
         port = parts.port

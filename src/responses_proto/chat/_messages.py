@@ -484,7 +484,7 @@ def _image_url(item: ImageGenerationCall) -> str:
     return f"data:image/{kind};base64,{item.result}"
 
 
-_SHOWN: Final = "the answer that follows says what was found"
+_SHOWN: Final = "the answer that follows contains the results"
 _OTHER_SERVER: Final = "only the server that made it can read it"
 
 ITEMS: Final[Mapping[str, Row[Any]]] = table(
@@ -508,7 +508,7 @@ ITEMS: Final[Mapping[str, Row[Any]]] = table(
             "mcp_approval_request", "if it was denied: a call whose output says so", ChatMessages.approval_request
         ),
         dropped("mcp_approval_response", "the call, or its denial, has the answer"),
-        translated("mcp_list_tools", "functions: its tools, as far as they are allowed"),
+        translated("mcp_list_tools", "functions: its allowed tools"),
         translated("additional_tools", "its tools are offered with the others"),
         dropped("tool_search_call", "the tools are offered from the start"),
         translated("tool_search_output", "its tools are offered with the others"),

@@ -374,13 +374,13 @@ class ServerTools:
 
     def _spend(self) -> None:
         if self.calls_left <= 0:
-            raise ToolError("the calls of this response are used up")
+            raise ToolError("the limit of tool calls for this response is reached")
         self.calls_left -= 1
 
     def _bounded(self, output: ToolOutput) -> ToolOutput:
         size = len(dumps(output.output))
         if size > self._bounds.max_output_bytes:
-            raise ToolError(f"the output has {size} bytes, and may have {self._bounds.max_output_bytes}")
+            raise ToolError(f"the output has {size} bytes; the limit is {self._bounds.max_output_bytes}")
         return output
 
     def _new_id(self, prefix: str) -> str:

@@ -295,7 +295,7 @@ def chat_tool_choice(request: CreateResponse, offered: Mapping[str, OfferedTool]
         return {}
     if mode == "required" and "required" not in profile.tool_choices:
         if "any" not in profile.tool_choices:
-            refuse(f"The provider {profile.name!r} cannot be made to call a tool.", "tool_choice")
+            refuse(f"The provider {profile.name!r} does not support required tool calls.", "tool_choice")
         mode = "any"
     tools = [_chat_tool(*one, profile) for one in chosen.items()]
     return {"tools": tools, **({} if mode == "auto" else {"tool_choice": mode})}

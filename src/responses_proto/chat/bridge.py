@@ -98,7 +98,7 @@ class ChatBridge(AsyncResource):
         self._table = dict(models or {})
         for name, target in self._table.items():
             if self._find(target) is None:
-                raise UsageError(f"models: {name!r} stands for {target!r}, which names no upstream")
+                raise UsageError(f"models: the target {target!r} of {name!r} names no upstream")
         self._allowed = AllowedHosts(allow_mcp)
         if self._allowed and importlib.util.find_spec("mcp") is None:
             raise ImportError("allow_mcp needs mcp 2.3 or newer: pip install 'responses-proto[mcp]'")

@@ -287,7 +287,7 @@ class ChatDecoder:
         else:
             text = body.decode("utf-8", "replace")
             self._fail(
-                _bad_answer(f"The provider answered with something else than a completion: {readable(text, 200)}")
+                _bad_answer(f"The provider answered with something other than a completion: {readable(text, 200)}")
             )
 
     def _json(self, data: bytes) -> Any:
@@ -578,14 +578,14 @@ class ChatDecoder:
         """End the turn. ``whole`` states whether the provider has marked its end."""
         if _ending(self.finish_reason) == "error":
             said = "" if self.finish_reason == "error" else f": {readable(self.finish_reason or '', 200)}"
-            self._fail(_bad_answer(f"The provider ended its answer with an error, without saying which{said}."))
+            self._fail(_bad_answer(f"The provider ended its answer with an unspecified error{said}."))
             return
         if not whole and self.finish_reason is None:
             self._fail(_bad_answer("The provider's answer ended in the middle."))
             return
         if self._choice is None:
             said = f": {readable(dumps(self._last_chunk).decode(), 200)}" if self._last_chunk else "."
-            self._fail(_bad_answer(f"The provider ended its answer without a choice{said}"))
+            self._fail(_bad_answer(f"The answer of the provider has no choices{said}"))
             return
         self._flush_text()
         silent = not self._items and not self._calls.size and self.incomplete_reason is None

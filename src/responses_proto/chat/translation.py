@@ -231,7 +231,7 @@ def _plain(name: str, note: str = "the same, if the provider has it") -> Row[Any
     return translated(name, note, apply)
 
 
-_SERVER: Final = "the server in front of the provider does it"
+_SERVER: Final = "the server in front of the provider handles it"
 
 PARAMETERS: Final[Mapping[str, Row[Any]]] = table(
     [
@@ -256,7 +256,7 @@ PARAMETERS: Final[Mapping[str, Row[Any]]] = table(
         ),
         translated(
             "reasoning",
-            "`effort`, as the provider asks for it; the reasoning itself is returned instead of a `summary`",
+            "`effort`, in the provider's format; the reasoning itself is returned instead of a `summary`",
             _Translation.reasoning,
         ),
         translated("max_output_tokens", "`max_completion_tokens` or `max_tokens`", _Translation.max_output_tokens),
@@ -270,7 +270,7 @@ PARAMETERS: Final[Mapping[str, Row[Any]]] = table(
         translated("truncation", "the provider's own parameter for `auto`, if it has one", _Translation.truncation),
         translated(
             "include",
-            "log probabilities: `logprobs`; the rest is there anyway, or belongs to tools that are refused",
+            "log probabilities: `logprobs`; other values are always included, or belong to tools that are refused",
             _Translation.include,
         ),
         dropped("previous_response_id", "the server has put the history into the context"),
@@ -280,9 +280,9 @@ PARAMETERS: Final[Mapping[str, Row[Any]]] = table(
         dropped("background", _SERVER),
         dropped("background_options", _SERVER),
         _plain("service_tier"),
-        dropped("metadata", "it is for the client, to whom the response repeats it"),
+        dropped("metadata", "it is for the client, and repeated in the response"),
         # Not in any specification, but OpenAI's server accepts it, and Codex always sends it.
-        dropped("client_metadata", "it is about the client"),
+        dropped("client_metadata", "it describes the client"),
         refused("prompt", "the provider has no stored prompts"),
         _plain("prompt_cache_key"),
         dropped("prompt_cache_options", "it only affects the price"),
@@ -291,10 +291,10 @@ PARAMETERS: Final[Mapping[str, Row[Any]]] = table(
         translated("multi_agent", "nothing if it is off, 400 if it is on", _Translation.multi_agent),
         dropped("image", "it only affects the number of tokens"),
         refused("access_programs", "the provider has none"),
-        translated("user", "`user`, or the provider's name of it", _Translation.end_user),
+        translated("user", "`user`, or the provider's equivalent", _Translation.end_user),
         translated("safety_identifier", "`safety_identifier` or `user`", _Translation.end_user),
         translated("stream", "`stream`, with `stream_options` for the usage", _Translation.stream),
-        dropped("stream_options", "they are about the stream to the client"),
+        dropped("stream_options", "they concern the stream to the client"),
     ]
 )
 """Request parameter -> how it is handled."""

@@ -55,7 +55,7 @@ Key = Annotated[
     typer.Option("--api-key", help="API key. Default, and safer: RESPONSES_API_KEY, or the variable of the provider."),
 ]
 Instructions = Annotated[
-    str | None, typer.Option("--instructions", "-i", help="What the model is told before the conversation.")
+    str | None, typer.Option("--instructions", "-i", help="Instructions for the model.")
 ]
 Files = Annotated[list[str] | None, typer.Option("--file", "-f", help="Add this file to the prompt (repeatable).")]
 Images = Annotated[list[str] | None, typer.Option("--image", help="Add this image, a path or URL (repeatable).")]

@@ -231,7 +231,7 @@ class _CompactionReader:
 
 
 def _damaged() -> APIError:
-    message = "The encrypted content of a compaction is not what this server wrote: send it back unchanged, and once."
+    message = "The encrypted content of a compaction was not written by this server, or was changed: send it back unchanged, and only once."
     return invalid(message, "input", "invalid_encrypted_content")
 
 

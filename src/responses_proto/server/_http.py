@@ -101,10 +101,10 @@ def check_content_type(headers: Mapping[str, str]) -> None:
     """Raise ``APIError`` (415) if the headers declare the body as compressed, or as a type that any web page can send."""
     content_type, coding = media_type(headers), headers.get("content-encoding", "identity").strip().lower()
     if content_type in _FORM_TYPES:
-        message = f"The body is stated to be {content_type}: send 'Content-Type: application/json'."
+        message = f"The content type {content_type} is not supported: send 'Content-Type: application/json'."
         raise APIError.for_status(415)(message, status=415, type=INVALID, code="unsupported_content_type")
     if coding not in ("", "identity"):
-        message = f"The body is stated to have the content encoding {coding}: send it without one."
+        message = f"The content encoding {coding} is not supported: send the body uncompressed."
         raise APIError.for_status(415)(message, status=415, type=INVALID, code="unsupported_content_encoding")
 
 
@@ -132,7 +132,7 @@ async def read_bytes(receive: Receive, headers: Mapping[str, str], maximum: int)
 
 
 def _too_large(maximum: int) -> APIError:
-    message = f"The body is longer than {maximum} bytes, the maximum of this server."
+    message = f"The body exceeds the limit of this server, {maximum} bytes."
     return APIError.for_status(413)(message, status=413, type=INVALID, code="request_too_large")
 
 

@@ -171,9 +171,9 @@ _OWN_SCHEMAS: Final[Mapping[str, JSONObject]] = {
 _ERRORS: Final = {
     "400": "The request is wrong.",
     "401": "The API key is missing or wrong.",
-    "404": "There is nothing with an id of the request.",
+    "404": "An id in the request does not exist.",
     "413": "The body is too large.",
-    "default": "Any other error, such as one of the model.",
+    "default": "Any other error, such as a failure of the model.",
 }
 """Status -> description of the error."""
 

@@ -49,9 +49,9 @@ class OriginPolicy:
         local = not self._trusts_callers and _is_loopback(str((scope.get("server") or ("",))[0]))
         hosts, origins = _headers(scope, b"host"), _headers(scope, b"origin")
         if not all(self._is_allowed_host(host, local=local) for host in hosts):
-            return _forbidden(f"This server is not to be called by the name {hosts[0][:80]!r}.", "host_not_allowed")
+            return _forbidden(f"The host name {hosts[0][:80]!r} is not allowed.", "host_not_allowed")
         if not all(self._is_allowed_origin(origin, hosts, scope, local=local) for origin in origins):
-            return _forbidden(f"This server is not to be used by pages of {origins[0][:80]!r}.", "origin_not_allowed")
+            return _forbidden(f"Web pages of {origins[0][:80]!r} may not use this server.", "origin_not_allowed")
         return None
 
     def _is_allowed_host(self, host: str, *, local: bool) -> bool:
@@ -119,5 +119,5 @@ def _is_loopback(name: str) -> bool:
 
 
 def _forbidden(message: str, code: str) -> APIError:
-    message += " Its operator can allow it by 'allow_hosts' and 'allow_origins'."
+    message += " The operator can allow it with 'allow_hosts' or 'allow_origins'."
     return APIError.for_status(403)(message, status=403, type=INVALID, code=code)

@@ -57,10 +57,10 @@ EventSink: TypeAlias = Callable[[Sequence[WireEvent]], Awaitable[None]]
 """Sends events to the client. It is called with one or more events, in order, and never concurrently."""
 
 
-INTERNAL_ERROR_MESSAGE: Final = "The server met an error while it worked on the request."
+INTERNAL_ERROR_MESSAGE: Final = "The server had an internal error while it processed the request."
 """All that a client learns about an unexpected exception, whose text may contain secrets."""
 
-_SHUT_DOWN: Final = "The server was shut down while it worked on the response."
+_SHUT_DOWN: Final = "The server was shut down while it generated the response."
 _NOT_STORED: Final = "The response could not be stored."
 _START_AFTER: Final = 1.0  # seconds that a handler has for raising an error that becomes an HTTP response
 _SAVE_TIMEOUT: Final = 5.0  # seconds for saving a response whose task is being cancelled
@@ -97,7 +97,7 @@ def is_cancelled(raised: BaseException) -> bool:
 
 
 def _taken_over() -> APIError:
-    message = "The server was out of touch for too long; another one has ended the response."
+    message = "The server lost contact with its store for too long; another server has ended the response."
     return APIError.for_status(500)(message, status=500, type="server_error", code="server_error")
 
 

@@ -324,7 +324,7 @@ class ResponsesApp:
         status = getattr(error, "status_code", 500)
         target = f"{request.method} {request.url.path}"
         message, code = {
-            404: (f"There is nothing at {target}.", "unknown_url"),
+            404: (f"There is no endpoint {target}.", "unknown_url"),
             405: (f"{target} is not allowed: the path supports other methods.", "method_not_allowed"),
         }.get(status, (INTERNAL_ERROR_MESSAGE, "server_error"))
         headers: Mapping[str, str] = getattr(error, "headers", None) or {}

@@ -490,7 +490,7 @@ def _upstream_error(error: ResponsesProtoError | None) -> APIError:
         case DeadlineExceeded():
             status, code, message = 504, "upstream_timeout", "The upstream server did not answer in time."
         case LimitExceeded():
-            message = f"The upstream server sent more than is allowed ({error.limit})."
+            message = f"The answer of the upstream server exceeds a limit ({error.limit})."
         case NotAnEventStream():
             message = "The upstream server answered with something that is not an event stream."
         case TransportError() | RemoteProtocolError():

@@ -120,8 +120,8 @@ class SupportsModels(Protocol):
 _MAX_NUMBER: Final = 2**63 - 2  # of an event; databases cannot query larger numbers
 _MAX_PIECE_BYTES: Final = 64 * 1024  # of stored events that are sent at a time
 _MAX_RUNNING_BYTES: Final = 1024 * 1024  # of stored events that are read for a response that runs elsewhere
-_LOST: Final = "The server stopped while it worked on the response, and has been started again since."
-_DIED: Final = "The server that worked on the response stopped, or was out of touch for too long."
+_LOST: Final = "The server was restarted while it generated the response."
+_DIED: Final = "The server that generated the response stopped, or lost contact with the store."
 
 _log: Final = logging.getLogger(__name__)
 

@@ -115,7 +115,7 @@ class WebhookSender:
         if webhook is None or self._tasks is None:
             return
         if self._pending >= self._endpoint.max_pending:
-            _log.error("too many webhooks wait: the one of %s is dropped", response.id)
+            _log.error("too many pending webhooks: dropped the one for %s", response.id)
             return
         self._pending += 1
         event_id, created_at = self._ids("evt"), int(self._clock())

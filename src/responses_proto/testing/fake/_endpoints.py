@@ -56,7 +56,7 @@ def check_request(request: Request, converter: Converter, *, scripted: bool) -> 
     if scripted or (request.wants_websocket and path == _HANDSHAKE):
         pass
     elif methods is None:
-        raise APIError.for_status(404)(f"There is nothing at {target}.", status=404, type=INVALID, code="unknown_url")
+        raise APIError.for_status(404)(f"There is no endpoint {target}.", status=404, type=INVALID, code="unknown_url")
     elif request.method not in methods:
         message = f"{target} is not allowed: the path supports {' and '.join(methods)}."
         raise APIError.for_status(405)(message, status=405, type=INVALID, code="method_not_allowed")

@@ -372,7 +372,7 @@ DIALECTS: Final[Mapping[str, Dialect]] = {
         ),
         Dialect(
             "vllm",
-            "vLLM: messages and reasoning are done without having been added; `content_index` -1, or one more with each delta; an empty "
+            "vLLM: messages and reasoning have `done` events without `added` events; `content_index` -1, or one more with each delta; an empty "
             "`item_id`; `reasoning_part.*`; an empty `output` at the end",
             _vllm,
         ),
