@@ -1,8 +1,8 @@
-"""Measure speed and memory beside the peers: ``make bench``. The exit status is 0 if all bars hold.
+"""Compare speed and memory with other libraries: ``make bench``. The exit status is 0 if all bars are met.
 
     python -m benchmarks [PART ...] [--rounds 7] [--json FILE] [--plot FILE]
 
-The parts are ``loopback``, ``engine`` and ``by_event``; by default, all.
+The parts are ``loopback``, ``engine`` and ``by_event``; the default is all of them.
 """
 
 from __future__ import annotations

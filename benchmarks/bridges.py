@@ -1,12 +1,12 @@
-"""Measure the chat bridge beside other proxies, in front of the same provider: CPU time, time to the first text, 200 streams at once.
+"""Compare the chat bridge with other proxies in front of the same provider: CPU time, time to the first text, 200 streams at once.
 
     python -m benchmarks.bridges [--rounds 5] [--litellm COMMAND] [--responses-js COMMAND] [--json FILE]
 
-LiteLLM is installed into an environment of its own, unless ``COMMAND`` is its program. responses.js is no package: ``COMMAND`` is
-what starts it, such as ``node dist/index.js``. What cannot be had is skipped. Each proxy is one process with its default settings.
+LiteLLM is installed into a separate environment, unless its ``COMMAND`` is given. responses.js is not published as a package, so
+``COMMAND`` starts it: ``node dist/index.js``. A proxy that is not available is skipped. Each proxy is one process with default settings.
 
-All figures are what a proxy adds: the CPU time of its process, and the time that the same request takes longer through it. They are read
-from ``/proc``, so this needs Linux.
+All figures are the cost that a proxy adds: the CPU time of its process, and the extra time that a request takes through it. CPU time and
+memory are read from ``/proc``, so this needs Linux.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Endpoint:
 
     @property
     def path(self) -> str:
-        """Where requests are sent."""
+        """Return the path that requests are sent to."""
         return "/chat/completions" if self.pid is None else "/responses"
 
     def body(self, model: str) -> dict[str, Any]:
@@ -73,12 +73,12 @@ class Endpoint:
         return {"model": model, "input": "Tell me a story.", "stream": True}
 
     def cpu(self) -> float:
-        """Return the CPU seconds that the proxy has taken so far."""
+        """Return the CPU seconds that the proxy has used so far."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
         return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")  # utime and stime of proc(5)
 
     def memory(self) -> float:
-        """Return the MiB that the proxy takes now."""
+        """Return the memory that the proxy uses now, in MiB."""
         _, _, rest = Path(f"/proc/{self.pid}/status").read_text().partition("VmRSS:")
         return int(rest.split()[0]) / 1024
 
@@ -112,7 +112,7 @@ def wait_for(port: int, process: subprocess.Popen[bytes], command: list[str], lo
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
@@ -120,7 +120,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def ours(upstream: str) -> Generator[Endpoint]:
-    """Run the bridge."""
+    """Run this library's bridge."""
     port = free_port()
     command = [sys.executable, "-m", "responses_proto", "serve", "--port", str(port), "--upstream", upstream]
     with proxy(_US, command, port, {}) as endpoint:
@@ -199,7 +199,7 @@ async def median_first_text(client: httpx.AsyncClient, endpoint: Endpoint) -> fl
 
 @attrs.define
 class Measures:
-    """What was measured of each proxy, round after round."""
+    """The measurements of each proxy, round by round."""
 
     cpu: Rounds = attrs.field(factory=Rounds)
     added: dict[str, list[float]] = attrs.field(factory=dict[str, list[float]])
@@ -216,7 +216,7 @@ class Measures:
         self.cpu.taken.setdefault(endpoint.name, []).append(endpoint.cpu() - before)
 
     async def streams_at_once(self, client: httpx.AsyncClient, endpoint: Endpoint) -> None:
-        """Measure many streams at once, of which none begins before all were asked for."""
+        """Measure many streams at once. None begins before all have been requested."""
         before, peak = endpoint.cpu(), endpoint.memory()
         reading = [asyncio.create_task(read(client, endpoint, _MANY_MODEL)) for _ in range(_MANY)]
         while (await asyncio.wait(reading, timeout=0.2))[1]:
@@ -230,7 +230,7 @@ class Measures:
 
 
 async def measure(direct: Endpoint, proxies: list[Endpoint], rounds: int) -> Measures:
-    """Measure all proxies in turn, once without counting it and then ``rounds`` times."""
+    """Measure all proxies in turn, once as a warm-up and then ``rounds`` times."""
     result = Measures()
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(timeout=_PATIENCE, limits=limits, trust_env=False) as client:
@@ -248,7 +248,7 @@ async def measure(direct: Endpoint, proxies: list[Endpoint], rounds: int) -> Mea
 
 
 def tell(report: Report, measured: Measures) -> None:
-    """Add what was measured to the report."""
+    """Add the measurements to the report."""
     names = list(measured.cpu.taken)
     parts = (
         (f"added to each of {_STREAMS} streams of {_DELTAS} tokens", measured.cpu, _STREAMS * _DELTAS),

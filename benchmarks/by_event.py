@@ -1,4 +1,4 @@
-"""Show where the engine's time goes: what each type of event costs in the recorded streams, and how much that is of the whole."""
+"""Show where the engine's time goes: the cost of each type of event in the recorded streams, and its share of the total."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Speed of the engine and of the client above it, without a network: one event per chunk, and recorded streams. Growth, memory, import."""
+"""Measure the engine, and the client above it, without a network: one event per chunk, recorded streams, growth, memory and import time."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ async def in_memory(report: Report, rounds: int) -> None:
 
 
 def expect(seen: int, expected: int) -> None:
-    """Raise if not all of the work was done."""
+    """Raise ``RuntimeError`` if the number of events is not the expected one."""
     if seen != expected:
         raise RuntimeError(f"expected {expected}, got {seen}")
 
@@ -120,7 +120,7 @@ def by_openai(client: openai.OpenAI, streams: list[list[bytes]]) -> None:
 
 
 def by_loads(loads: Callable[[bytes], object], streams: list[list[bytes]]) -> None:
-    """Decode the JSON of each event, and nothing more."""
+    """Only decode the JSON of each event."""
     for data in streams:
         for each in data:
             loads(each)
@@ -133,7 +133,7 @@ def recordings(client: openai.OpenAI) -> list[list[bytes]]:
         try:
             by_openai(client, [reads])
             by_engine([reads])
-        except Exception:  # noqa: BLE001, S112 - made for another client, or an error
+        except Exception:  # noqa: BLE001, S112 - recorded with another client, or an error
             continue
         usable.append(reads)
     return usable
@@ -161,7 +161,7 @@ def recorded_streams(report: Report, rounds: int) -> None:
 
 
 def stream_of(deltas: int) -> Callable[[], None]:
-    """Return a function that reads a stream of so many deltas."""
+    """Return a function that reads a stream of this many deltas."""
     chunks = chunked(sse(deltas), 65_536)
 
     def work() -> None:
@@ -174,7 +174,7 @@ def stream_of(deltas: int) -> Callable[[], None]:
 
 
 def event_of(size: int) -> Callable[[], None]:
-    """Return a function that reads one event of so many bytes, in chunks of 1 KiB."""
+    """Return a function that reads one event of this many bytes, in chunks of 1 KiB."""
     place = {"sequence_number": 0, "item_id": "m", "output_index": 0, "content_index": 0}
     data = json.dumps({"type": "response.output_text.done", **place, "text": "x" * size})
     chunks = chunked(f"event: response.output_text.done\ndata: {data}\n\n".encode(), 1024)
@@ -192,7 +192,7 @@ def growth(report: Report, rounds: int) -> None:
     short, long, small, large = stream_of(10_000), stream_of(1_000_000), event_of(2**20), event_of(8 * 2**20)
 
     def ratios(longer: Callable[[], None], shorter: Callable[[], None], times: int, number: int) -> list[float]:
-        """Compare a long work with as many short ones as it is longer, so that noise weighs the same on both sides."""
+        """Compare a long work with a short one that is repeated ``times`` times, so that noise affects both equally."""
 
         def shorts() -> None:
             for _ in range(times):
@@ -228,7 +228,7 @@ def kept_by_openai(client: openai.OpenAI, chunks: list[bytes]) -> Iterator[objec
 
 
 def bytes_each(events: Iterator[object]) -> float:
-    """Return the bytes of memory that each of these takes, if all are kept."""
+    """Return the bytes of memory per object if all are kept."""
     tracemalloc.start()
     kept = list(events)
     size, _ = tracemalloc.get_traced_memory()
@@ -237,7 +237,7 @@ def bytes_each(events: Iterator[object]) -> float:
 
 
 def memory(report: Report) -> None:
-    """Measure that what is kept takes little, and what nobody keeps takes nothing."""
+    """Measure that kept events take little memory, and that events which are not kept take none."""
     chunks = chunked(sse(_DELTAS), 4096)
     with openai.OpenAI(base_url=_URL, api_key="none") as client:
         ratio = bytes_each(kept_by_openai(client, chunks)) / bytes_each(kept_by_us(chunks))
@@ -253,7 +253,7 @@ def memory(report: Report) -> None:
 
 
 def read_thousands(thousands: int, rotating: bool) -> None:  # noqa: FBT001 - called by the line of code above
-    """Read ``thousands`` times a thousand deltas without text, made while reading. ``rotating``: each has another item id."""
+    """Read ``thousands`` times a thousand empty deltas, generated while reading. If ``rotating``, each has another item id."""
     stream = ResponseStream()
     there = frames(1)
     stream.receive_data(b"".join(b"data: %b\n\n" % data for _, data in there[:4]))
@@ -270,7 +270,7 @@ def read_thousands(thousands: int, rotating: bool) -> None:  # noqa: FBT001 - ca
 
 
 def imports(report: Report, rounds: int) -> None:
-    """Measure importing the package and the modules that a program of it uses, beside `import openai`, each in new processes."""
+    """Measure the import of the package and of the modules that a typical program uses, and `import openai`, each in new processes."""
     # With bytecode, as installed. The first run writes it.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 

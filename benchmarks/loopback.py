@@ -1,4 +1,4 @@
-"""Speed over a loopback socket: one event per packet, bursts, short streams, and a thousand at once, beside clients that read the same bytes."""
+"""Compare clients over a loopback socket: one event per packet, bursts, short streams, and a thousand streams at once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _REQUEST: Final = {"model": "bench", "input": "", "stream": True}
 
 
 class Clients:
-    """All clients, opened once, so that opening them is not measured. Each method reads one stream to its end and checks that nothing is missing.
+    """All clients, opened once, so that opening them is not measured. Each method reads one stream and checks that nothing is missing.
 
     ``begun`` is called when the first event has arrived.
     """
@@ -64,7 +64,7 @@ class Clients:
         await self._aiohttp.close()
 
     def works(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """Return all of them by their names in the report."""
+        """Return the methods by their names in the report."""
         return {
             "responses_proto": self.ours,
             "openai": self.openai,
@@ -110,13 +110,13 @@ class Clients:
 
 
 def expect(seen: int, expected: int) -> None:
-    """Raise if not all of the work was done."""
+    """Raise ``RuntimeError`` if the number of events is not the expected one."""
     if seen != expected:
         raise RuntimeError(f"expected {expected}, got {seen}")
 
 
 async def paced(report: Report, rounds: int) -> None:
-    """Measure one event per packet, which is how models stream."""
+    """Measure one event per packet, as models stream."""
     with served(_DELTAS) as origin:
         async with Clients(f"{origin}/paced", _DELTAS) as c:
             taken = await alternate_async(c.works(), rounds)
@@ -136,7 +136,7 @@ async def burst(report: Report, rounds: int) -> None:
 
 
 async def short(report: Report, rounds: int) -> None:
-    """Measure short streams, a hundred at a time: most of the work is to begin and to end them."""
+    """Measure short streams, a hundred at a time: most of the work is starting and ending them."""
 
     def all_of(read: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
         async def some() -> None:
@@ -159,7 +159,7 @@ async def short(report: Report, rounds: int) -> None:
 
 
 async def many(report: Report, rounds: int) -> None:
-    """Measure a thousand streams at once, each with an event every half second, from when all have begun to the end of the last."""
+    """Measure a thousand streams at once, each with an event every half second, from the start of the last to the end of all."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     lost = {"responses_proto": 0, "openai": 0}

@@ -1,4 +1,4 @@
-"""Compare the CPU time of several functions within one run, so that the ratios do not depend on the machine or on what else it does."""
+"""Compare the CPU time of several functions within one run, so that the ratios do not depend on the machine or its load."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Seconds: TypeAlias = float
 
 @attrs.define
 class Rounds:
-    """The CPU times of several works, which ran in turn, round after round."""
+    """The CPU times of several works that ran in turn, round by round."""
 
     taken: dict[str, list[Seconds]] = attrs.field(factory=dict[str, list[float]])
     """The seconds of each round, by the name of the work."""
@@ -35,16 +35,16 @@ class Rounds:
 
 @attrs.define
 class Report:
-    """All that was measured: figures, and ratios with their bars. Prints each row when it is added."""
+    """All measurements: figures, and ratios with their bars. Prints each row when it is added."""
 
     rows: list[dict[str, Any]] = attrs.field(factory=list[dict[str, Any]])
     figures: dict[str, dict[str, float]] = attrs.field(factory=dict[str, dict[str, float]])
     profile: list[dict[str, Any]] = attrs.field(factory=list[dict[str, Any]])
-    """What the types of events cost, the most expensive first."""
+    """The cost of each type of event, the most expensive first."""
 
     @property
     def missed(self) -> int:
-        """How many bars were missed."""
+        """The number of bars that were missed."""
         return sum(not row["met"] for row in self.rows)
 
     def times(self, part: str, rounds: Rounds, events: int) -> None:
@@ -63,7 +63,7 @@ class Report:
         at_most: float | None = None,
         goal: float,
     ) -> None:
-        """Add a ratio with its goal, and with its bar if it has one. The median counts; the quartiles are printed beside it."""
+        """Add a ratio with its goal, and with its bar if it has one. The median counts; the quartiles are also printed."""
         low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else (ratios[0],) * 3
         met = (at_least is None or middle >= at_least) and (at_most is None or middle <= at_most)
         bar = f">= {at_least:g}" if at_least is not None else f"<= {at_most:g}" if at_most is not None else ""
@@ -75,7 +75,7 @@ class Report:
 
 
 def cpu_time(work: Callable[[], object]) -> Seconds:
-    """Run a function, and return the CPU time that this process spent. Garbage is collected before."""
+    """Run a function, and return the CPU time that this process spent, in seconds. Garbage is collected first."""
     gc.collect()
     begin = time.process_time()
     work()
@@ -83,7 +83,7 @@ def cpu_time(work: Callable[[], object]) -> Seconds:
 
 
 def alternate(works: Mapping[str, Callable[[], object]], rounds: int) -> Rounds:
-    """Run all functions in turn, once unmeasured and then ``rounds`` times."""
+    """Run all functions in turn, once as a warm-up and then ``rounds`` times."""
     for work in works.values():
         work()
     result = Rounds({name: [] for name in works})

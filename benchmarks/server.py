@@ -1,11 +1,11 @@
-"""A minimal HTTP server in a process of its own, so that a benchmark measures only the client.
+"""A minimal HTTP server in a separate process, so that a benchmark measures only the client.
 
     python -m benchmarks.server --deltas 1000
 
-The path of a request says how the events are sent. ``/paced``: one event per packet, as models stream. ``/burst``: each event in an HTTP chunk
-of its own, all at once, as a server does that is ahead of its client. ``/many/N``: paced, but not before N requests are there.
+The path of a request selects how the events are sent. ``/paced``: one event per packet, as models stream. ``/burst``: each event in its
+own HTTP chunk, all at once, like a server that is ahead of its client. ``/many/N``: paced, but not before N requests have arrived.
 
-With ``--chat`` it is a provider of Chat Completions, and the model of a request says the same: ``paced/DELTAS``, ``many/N/DELTAS``.
+With ``--chat``, it is a provider of Chat Completions, and the model of a request selects the same: ``paced/DELTAS``, ``many/N/DELTAS``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PACE: Final = 0.0007  # seconds between two events; longer than any client need
 _PACE_OF_MANY: Final = 0.5  # seconds
 _CHAT_PACE: Final = 0.02  # seconds between two tokens
 _CHAT_PACE_OF_MANY: Final = 0.2  # seconds
-_PATIENCE: Final = 60.0  # seconds in which all of many requests must be there
+_PATIENCE: Final = 60.0  # seconds in which all of many requests must arrive
 
 
 def chunk(content: bytes) -> bytes:
@@ -47,12 +47,12 @@ def chunks_of(deltas: int) -> list[bytes]:
 
 @functools.cache
 def chat_chunks_of(deltas: int) -> list[bytes]:
-    """Return the same as Chat Completions."""
+    """Return a stream of Chat Completions as HTTP chunks."""
     return [chunk(b"data: %b\n\n" % data) for data in chat_chunks(deltas)]
 
 
 class Server:
-    """Answers requests with a stream of ``deltas`` deltas. ``chat``: as Chat Completions, and as many as the model says."""
+    """Answers requests with a stream of ``deltas`` deltas. With ``chat``, as Chat Completions, and the model sets the number of deltas."""
 
     def __init__(self, deltas: int, *, chat: bool = False) -> None:
         self._deltas = deltas
@@ -96,11 +96,11 @@ class Server:
         self._waiting += 1
         if self._waiting == number:
             self._waiting, self._everybody = 0, asyncio.Event()
-            asyncio.get_running_loop().call_later(1, everybody.set)  # until the clients are quiet
-        with suppress(TimeoutError):  # the client counts the streams that are missing
+            asyncio.get_running_loop().call_later(1, everybody.set)  # when the clients have finished sending
+        with suppress(TimeoutError):  # the client counts the missing streams
             async with asyncio.timeout(_PATIENCE):
                 await everybody.wait()
-        await asyncio.sleep(_PACE_OF_MANY * random.random())  # noqa: S311 - so that the events of all streams do not come at once
+        await asyncio.sleep(_PACE_OF_MANY * random.random())  # noqa: S311 - so that the events of all streams do not arrive at once
 
 
 async def serve(what: Server) -> None:
@@ -113,7 +113,7 @@ async def serve(what: Server) -> None:
 
 @contextmanager
 def served(deltas: int = 0, *, chat: bool = False) -> Generator[str]:
-    """Run a server in a process of its own, and yield its origin."""
+    """Run a server in a separate process, and yield its origin."""
     command = [sys.executable, "-m", "benchmarks.server", "--deltas", str(deltas)]
     command += ["--chat"] if chat else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as server:  # noqa: S603 - our own code

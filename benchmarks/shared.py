@@ -1,7 +1,7 @@
 """Measure servers that share a store: ``python -m benchmarks.shared [sqlite] [redis] [REDIS_URL]``.
 
-For 1, 2 and 3 workers: responses per second, with a client that goes round them. For two: how long it takes until the one
-sees an event that the other has written.
+For 1, 2 and 3 workers: responses per second, with a client that uses them in turn. For two workers: the delay until one of them sees an
+event that the other has written.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ async def throughput(workers: Workers, fields: dict[str, Any]) -> float:
 
 
 async def delays(workers: Workers) -> list[float]:
-    """Return the seconds between an event in the stream of its own worker, and the same in that of another one."""
+    """Return the seconds between an event in the stream of its own worker and the same event in the stream of another worker."""
     times: list[dict[int, float]] = [{}, {}]
 
     async def follow(which: int, name: str) -> None:

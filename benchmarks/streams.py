@@ -1,4 +1,4 @@
-"""Streams to measure with: made up, of realistic shape and any length, and recorded ones."""
+"""Streams for the benchmarks: generated streams of realistic shape and any length, and recorded streams."""
 
 from __future__ import annotations
 
@@ -100,12 +100,12 @@ def chunked(data: bytes, size: int) -> list[bytes]:
 
 
 def events_of(stream: bytes) -> list[bytes]:
-    """Split a stream into one read per event."""
+    """Split a stream into one piece per event."""
     return [event + b"\n\n" for event in stream.replace(b"\r\n", b"\n").split(b"\n\n") if event.strip()]
 
 
 def recorded() -> list[bytes]:
-    """Return recorded streams of completed responses; where there are none, made-up ones of usual lengths."""
+    """Return recorded streams of completed responses; if there are none, generated streams of typical lengths."""
     files = sorted(_RECORDED.glob("*.sse"))
     streams = [stream for file in files if b'"response.completed"' in (stream := file.read_bytes())]
     return streams or [sse(deltas) for deltas in (10, 50, 200)]

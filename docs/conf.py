@@ -13,7 +13,7 @@ from responses_proto import __version__
 DOCS: Final = Path(__file__).parent
 sys.path.insert(0, str(DOCS))
 
-# Sphinx and its parts are only in the environment of the site, so that type checkers must not follow these.
+# Sphinx is installed only in the environment of the site, so type checkers must not follow these imports.
 addnodes: Any = importlib.import_module("sphinx.addnodes")
 nodes: Any = importlib.import_module("docutils.nodes")
 sphinx_nodes: Any = importlib.import_module("sphinx.util.nodes")
@@ -26,7 +26,7 @@ version = release = __version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx_copybutton", "myst_parser"]
 default_role = "code"
-nitpicky = False  # annotations name types of other packages, which are not linked
+nitpicky = False  # annotations name types of other packages, which have no link targets
 suppress_warnings = [
     "ref.python",  # an annotation such as `bytes` is also the name of a field
 ]
@@ -56,7 +56,7 @@ copybutton_prompt_is_regexp = True
 def setup(app: Any) -> None:
     """Put the tables in place before a page is parsed, and write ``llms.txt`` at the end."""
     lexers: Any = importlib.import_module("pygments.lexers.special")
-    app.add_lexer("mermaid", lexers.TextLexer)  # diagrams are shown as text: drawing them needs a script from elsewhere
+    app.add_lexer("mermaid", lexers.TextLexer)  # diagrams are shown as text: drawing them needs an external script
     app.connect("env-get-outdated", _with_tables)
     app.connect("source-read", _expand)
     app.connect("doctree-resolved", _link_classes)
@@ -64,7 +64,7 @@ def setup(app: Any) -> None:
 
 
 def _with_tables(app: Any, env: Any, *_changes: object) -> list[str]:
-    """Return the pages that are made anew although their files are the same: the code that their tables come from may have changed."""
+    """Return the pages with tables, to build them again: the code behind the tables may have changed even if the pages did not."""
     return [page for page in env.found_docs if "<!-- table: " in (app.srcdir / f"{page}.md").read_text("utf-8")]
 
 

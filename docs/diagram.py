@@ -1,4 +1,4 @@
-"""Draw the state machines from their tables: ``python docs/diagram.py > docs/life.md``."""
+"""Generate the page of the state machines from their tables: ``python docs/diagram.py > docs/life.md``."""
 
 from __future__ import annotations
 

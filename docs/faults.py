@@ -14,19 +14,19 @@ Written by `python docs/faults.py`, from `responses_proto.testing.FAULTS` and `D
 
 ## Faults
 
-Faults are created by the methods of `Fault`, added to an answer (`Answer.with_faults`) or to all streamed answers of a server
-(`FakeServer(faults=[...])`), and combined with `+`. `Fault.random(seed)` combines some of them, always the same ones for a seed. They
-are applied by what they change: the events, the frames and the connection, the bytes, the time, the head. After a fatal one the client
-cannot know the whole response, so it must not report success.
+Create faults with the methods of `Fault`, add them to one answer (`Answer.with_faults`) or to all streamed answers of a server
+(`FakeServer(faults=[...])`), and combine them with `+`. `Fault.random(seed)` combines some of them, always the same for the same seed.
+They are applied in this order: faults in the events, in the frames and the connection, in the bytes, in the time, and in the head. After a
+fatal fault, the client cannot know the complete response, so it must not report success.
 
 | fault | what goes wrong | fatal |
 |---|---|---|"""
 DIALECTS_HEAD = """
-In the table `FAULTS`, by name, to go through all of them: {names}.
+The table `FAULTS` contains one fault of each kind, by name: {names}.
 
 ## Dialects
 
-`FakeServer(script, dialect="huggingface")` deviates from the specification as that server does. What a response says stays the same.
+`FakeServer(script, dialect="huggingface")` deviates from the specification as that server does. The content of the response stays the same.
 
 | dialect | deviates by |
 |---|---|"""
@@ -41,7 +41,7 @@ def summary(text: str | None) -> str:
 def main() -> None:
     """Print the page."""
     print(HEAD)
-    # The methods in the order of the class; those that are in the table are kinds of faults.
+    # The class methods, in the order of the class. The faults in the table show whether a method makes fatal ones.
     for name, method in vars(Fault).items():
         if not isinstance(method, classmethod) or name.startswith("_") or name == "random":
             continue

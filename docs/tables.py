@@ -1,6 +1,6 @@
-"""Make the parts of the documentation that are tables and listings of the code.
+"""Generate the tables of the documentation, and the listings of public names, from the code.
 
-A page names such a part in a comment, and :func:`expand` puts the part in its place::
+A page names a table or a listing in a comment, and :func:`expand` replaces the comment::
 
     <!-- table: limits -->
     <!-- api: responses_proto.client -->
@@ -62,11 +62,11 @@ FOLDERS: Final = (
     "responses_proto.providers",
     "responses_proto",
 )
-"""Everything that users import from. A name that several of them export is described under the first."""
+"""All modules that users import from. A name that several of them export is described under the first."""
 
 _COMMENT: Final = re.compile(r"^<!-- (table|api): (.+?) -->$", re.MULTILINE)
 _ROLE: Final = re.compile(r":[a-z:]+:`~?\.*([^`<]+?)`")
-_SHORT: Final = 300  # characters of source that a listing shows of a constant
+_SHORT: Final = 300  # the longest value of a constant, in characters of source, that a listing shows
 
 
 def expand(text: str) -> str:
@@ -159,8 +159,8 @@ def _exceptions() -> Iterator[str]:
 
 def _environment() -> Iterator[str]:
     rows = [
-        ("`RESPONSES_BASE_URL`", "any", "The base URL of a client that is given none."),
-        ("`RESPONSES_API_KEY`", "any", "The API key of a client that is given none."),
+        ("`RESPONSES_BASE_URL`", "any", "The base URL, if none is passed to the client."),
+        ("`RESPONSES_API_KEY`", "any", "The API key, if none is passed to the client."),
         ("`MODEL`", "any", "The model of the command line and of the examples."),
     ]
     for provider in PROVIDERS.values():
@@ -290,7 +290,7 @@ def public_names(module: str) -> list[str]:
 def api(module: str, part: str = "") -> Iterator[str]:
     """Yield the description of every public name of a module, in reStructuredText.
 
-    ``part`` is a file of the folder: then only its names.
+    If ``part`` names a file of the folder, only the names of that file are described.
     """
     names = public_names(f"{module}.{part}" if part else module)
     earlier = {name: one for one in reversed(FOLDERS[: FOLDERS.index(module)]) for name in public_names(one)}
@@ -326,10 +326,10 @@ def api(module: str, part: str = "") -> Iterator[str]:
 
 
 def _constant(module: str, name: str) -> Iterator[str]:
-    """Yield the description of a constant or an alias, which autodoc cannot follow to where it is assigned."""
+    """Yield the description of a constant or an alias, because autodoc does not find its assignment."""
     source, tree = _source(_home(module, name))
     value, note = "", ""
-    # The last assignment counts: one for type checkers may come before it.
+    # The first value and the first note that are not empty are used.
     for assignment, after in _pairs(tree):
         targets = assignment.targets if isinstance(assignment, ast.Assign) else [assignment.target]
         if any(isinstance(target, ast.Name) and target.id == name for target in targets) and assignment.value:

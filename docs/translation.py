@@ -1,4 +1,4 @@
-"""Draw the tables of the chat bridge from the code: ``python docs/translation.py docs/chat-bridge.md`` puts them into the page."""
+"""Generate the tables of the chat bridge from the code: ``python docs/translation.py docs/chat-bridge.md`` puts them into the page."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def lines() -> Iterator[str]:
     yield ""
     yield "### Profiles"
     yield ""
-    yield "| profile | developer | system | parts besides text | reasoning goes back as | `tool_choice` beside `auto` | formats | other parameters |"
+    yield "| profile | developer | system | parts besides text | reasoning goes back as | `tool_choice` besides `auto` | formats | other parameters |"
     yield "|---|---|---|---|---|---|---|---|"
     yield from map(profile_row, PROFILES.values())
     yield ""
 
 
 def table(title: str, kind: str, rows: Mapping[str, Any]) -> Iterator[str]:
-    """Yield one table of what becomes of things."""
+    """Yield one table: each name, and its translation."""
     yield f"### {title}"
     yield ""
     yield f"| {kind} | becomes |"
@@ -74,7 +74,7 @@ def profile_row(profile: ChatProfile) -> str:
 
 
 def names(found: Iterator[str] | list[str]) -> str:
-    """Return names as a list, or a dash if there are none."""
+    """Return the names as code, separated by commas; a dash if there are none."""
     return ", ".join(f"`{name}`" for name in found) or "—"
 
 

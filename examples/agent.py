@@ -1,6 +1,6 @@
-"""A complete small agent that answers a question about the files in a folder.
+"""A small but complete agent that answers a question about the files in a folder.
 
-Its arguments are the question and the folder: ``python examples/agent.py "What is in here?" docs``
+The arguments are the question and the folder: ``python examples/agent.py "What is in here?" docs``
 """
 
 from __future__ import annotations

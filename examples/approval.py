@@ -1,4 +1,4 @@
-"""Ask on the terminal before a function is called that cannot be undone. Answer y, n, or a (always)."""
+"""Ask on the terminal before calling a function that cannot be undone. Answer y, n, or a (always)."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def delete_file(name: str) -> str:
 
 
 def approve(call: PendingCall) -> Approval:
-    """Ask the user. It runs in a thread, because it waits for the keyboard."""
+    """Ask the user. Runs in a thread, because it waits for the keyboard."""
     what = f"{call.name}({call.arguments})" if isinstance(call, FunctionCall) else call.type
     answer = input(f"call {what}? [y/n/a] ").strip().lower()
     return Approval(answer in ("y", "a"), reason="not wanted", remember=answer == "a")
 
 
 async def main(client: ResponsesClient, model: str) -> None:
-    """Ask for something that needs the function."""
+    """Send a request that needs the function."""
     async with client.run(model=model, input=REQUEST, tools=[delete_file], approve=approve) as run:
         result = await run.result()
     print(result.output_text)

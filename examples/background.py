@@ -1,6 +1,6 @@
-"""Stream a background response, lose the connection on purpose, and resume it: no event comes twice or is left out.
+"""Stream a background response, close the connection on purpose, and resume the response: no event is repeated or lost.
 
-It talks to the server in RESPONSES_BASE_URL, or else to a scripted model that needs no key.
+The program talks to the server in RESPONSES_BASE_URL, or else to a scripted model that needs no key.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ async def main(base_url: str | None) -> None:
             async for event in stream.events(OutputTextDelta):
                 print(event.delta, end="", flush=True)
                 if event.sequence_number > 10:
-                    break  # leaves the block, which closes the connection; the response goes on at the server
+                    break  # leaving the block closes the connection; the response continues on the server
         print("\n[resumed]")
         async with client.resume(stream) as rest:
             async for text in rest.text_deltas():

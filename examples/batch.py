@@ -1,6 +1,6 @@
-"""Answer many prompts, with a journal: kill the program, start it again, and only what is missing is asked.
+"""Answer many prompts with a journal. If you kill the program and start it again, it sends only the requests without an answer.
 
-``python examples/batch.py answers.jsonl`` asks the server in RESPONSES_BASE_URL, or else a scripted model that needs no key.
+``python examples/batch.py answers.jsonl`` sends them to the server in RESPONSES_BASE_URL, or else to a scripted model that needs no key.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PROMPTS = [f"Say {number}." for number in range(10)]
 
 
 async def main(base_url: str | None, journal: str) -> None:
-    """Ask all prompts, and print the answers in their order."""
+    """Send all prompts, and print the answers in the order of the prompts."""
     asked = 0
     async with ResponsesClient(base_url, "any" if base_url else None) as client:
         async for result in client.map(PROMPTS, model=MODEL, journal=journal, ordered=True):

@@ -1,4 +1,4 @@
-"""Use a provider that has Chat Completions only as if it had the Responses API: in this process, without a server.
+"""Use a provider that has only Chat Completions as if it had the Responses API, in this process and without a server.
 
 ``CHAT_BASE_URL`` is the provider's address, such as that of vLLM, llama.cpp or Ollama, and ``MODEL`` the name of a model. Without them, a
 fake provider answers.
@@ -40,7 +40,7 @@ async def provider() -> AsyncGenerator[str]:
 
 
 async def main() -> None:
-    """Stream a story, and go on with it."""
+    """Stream a story, and continue it."""
     model = os.environ.get("MODEL", "fake")
     async with provider() as address, chat_client(address, tools={"web_search": search}) as client:
         async with client.stream(model=model, input="Tell me a story.", tools=[{"type": "web_search"}]) as stream:

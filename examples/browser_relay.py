@@ -1,6 +1,6 @@
 """Relay a stream to a browser: a Starlette application with one page in plain JavaScript. The key stays at this server.
 
-``python examples/browser_relay.py`` prints an address to open. It asks the server in RESPONSES_BASE_URL, or else a scripted model.
+``python examples/browser_relay.py`` prints an address to open. It uses the server in RESPONSES_BASE_URL, or else a scripted model.
 Needs starlette and uvicorn (``pip install 'responses-proto[server]'``).
 """
 
@@ -70,7 +70,7 @@ async def page(_request: Request) -> Response:
 
 
 async def answer(request: Request) -> Response:
-    """Ask the model, and hand its events on. If the browser goes away, the connection to the model is closed, too."""
+    """Send the prompt to the model, and relay the events. If the browser disconnects, the connection to the model is closed too."""
     client: ResponsesClient = request.state.client
     stack = contextlib.AsyncExitStack()
     stream = client.stream(model=MODEL, input=str((await request.json())["prompt"]))

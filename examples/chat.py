@@ -1,6 +1,6 @@
 """A chat in the terminal: it streams, calls a tool, and keeps the conversation. Ctrl-C stops an answer, Ctrl-D ends the program.
 
-It talks to the server in RESPONSES_BASE_URL, or else to a scripted model that needs no key.
+The program talks to the server in RESPONSES_BASE_URL, or else to a scripted model that needs no key.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def get_time() -> str:
 
 
 async def answer(client: ResponsesClient, history: list[Item]) -> list[Item]:
-    """Print the answer to the last message as it arrives. Return the history with it."""
+    """Print the answer to the last message as it arrives, and return the history including it."""
     async with client.run(model=MODEL, input=history, tools=[get_time], store=False) as run:
         async for event in run:
             match event:
@@ -44,7 +44,7 @@ async def answer(client: ResponsesClient, history: list[Item]) -> list[Item]:
 
 
 async def cancel_on_interrupt(scope: anyio.CancelScope) -> None:
-    """Cancel an answer at the first Ctrl-C."""
+    """Cancel the answer when Ctrl-C is pressed."""
     with anyio.open_signal_receiver(signal.SIGINT) as signals:
         async for _ in signals:
             scope.cancel()

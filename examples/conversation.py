@@ -1,4 +1,4 @@
-"""A conversation of two turns, kept by the client. This works with every server, also with those that store nothing."""
+"""A conversation of two turns, kept by the client. This works with every server, even with those that store nothing."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Answer many prompts with two worker processes: here on this machine, with ``Client("tcp://scheduler:8786")`` on any number.
+"""Answer many prompts with two worker processes on this machine; with ``Client("tcp://scheduler:8786")``, on any number of machines.
 
 ``pip install distributed``. Requests and responses travel between the processes by pickle. Each worker has its own client and its own
-gate; the gates find the common limit, because the server refuses what is too much.
+gate. The gates find the common limit, because the server refuses requests beyond it.
 
-With Ray, the same is::
+The same with Ray::
 
     ray.init()
     parts = ray.get([ray.remote(answer).remote(part) for part in parts])

@@ -1,4 +1,4 @@
-"""Let the model call a function: the model chooses the arguments, this program calls the function and sends back the result."""
+"""Let the model call a function. The model chooses the arguments; this program calls the function and sends back the result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gateway: it knows who calls, shows a model under another name, and counts the tokens of each caller."""
+"""A gateway that identifies callers, offers a model under another name, and counts the tokens of each caller."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ tokens: Counter[str] = Counter()
 
 
 def count(event: Event, reply: Reply) -> None:
-    """See each event that passes."""
+    """Count the tokens of a completed response. Called with each event that is relayed."""
     if isinstance(event, ResponseCompleted) and event.response.usage:
         tokens[reply.identity or ""] += event.response.usage.total_tokens
 
@@ -28,7 +28,7 @@ async def call(url: str) -> None:
             print(f"{response.model}: {response.output_text}")
 
 
-with serving(ResponsesApp(Scripted())) as upstream_url:  # in reality: the URL of a provider, and your key for it
+with serving(ResponsesApp(Scripted())) as upstream_url:  # in production: the URL of a provider, and your key for it
     upstream = ResponsesClient(upstream_url)
     gateway = relay(upstream, models={"fast": "scripted"}, tap=count)
     with serving(ResponsesApp(gateway, keys=KEYS, tenants=True, lifespan=lambda: upstream)) as gateway_url:

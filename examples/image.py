@@ -1,4 +1,4 @@
-"""Ask about an image: a file given by its path, or else an image on the web."""
+"""Ask about an image: a file, if its path is given, or else an image on the web."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Let the model call tools first, and then answer with a value of a type. The tools share a database, passed as ``deps``."""
+"""Let the model call tools, and then answer with a value of a given type. The tools share a database, passed as ``deps``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Structured output while it streams: first the object as it fills, then the elements of a list, each when it is complete.
+"""Read structured output while it streams: first an object as it grows, then the elements of a list, each when it is complete.
 
-It talks to the server in RESPONSES_BASE_URL, or else to a scripted model that needs no key.
+The program talks to the server in RESPONSES_BASE_URL, or else to a scripted model that needs no key.
 """
 
 from __future__ import annotations

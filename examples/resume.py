@@ -1,6 +1,6 @@
 """Store a run that waits for an approval as JSON, and continue it in another process.
 
-Run it twice: ``python examples/resume.py run.json`` stores the run, and with ``yes`` or ``no`` after the file, continues it.
+Call it twice: ``python examples/resume.py run.json`` stores the run; with ``yes`` or ``no`` after the file, it continues the run.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def stored() -> ToolLoop:
 
 
 def leave_it(_: PendingCall) -> None:
-    """Decide nothing now: the run ends, and the call waits."""
+    """Decide nothing now: the run ends, and the call is pending."""
 
 
 async def main(client: ResponsesClient, model: str) -> None:
     """Start a run and store it, or continue the stored one."""
     if not DECISION:
-        # Without a store, the file has everything; the server keeps nothing.
+        # With `store=False`, the file contains everything, and the server keeps nothing.
         async with client.run(model=model, input=REQUEST, tools=[send_money], approve=leave_it, store=False) as run:
             result = await run.result()
         store(result.loop)

@@ -1,4 +1,4 @@
-"""Print a story while it is streamed, and the other events of the stream."""
+"""Print a story while it streams, and some of the other events."""
 
 from __future__ import annotations
 

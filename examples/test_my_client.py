@@ -1,6 +1,6 @@
-"""Tests of a client of your own, to be run by pytest: ``pytest examples/test_my_client.py``.
+"""Test your own client with pytest: ``pytest examples/test_my_client.py``.
 
-The fixture ``responses_server`` comes with the package. It answers what the test says, over a real socket.
+The fixture ``responses_server`` comes with the package. It gives the answers that the test sets, over a real socket.
 """
 
 from __future__ import annotations
