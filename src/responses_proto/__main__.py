@@ -13,7 +13,7 @@ def main() -> int:
     try:
         return _run()
     except KeyboardInterrupt:
-        return 130  # while modules were loaded; the commands themselves handle it
+        return 130  # interrupted while modules were loaded; the commands handle interruptions themselves
 
 
 def _run() -> int:

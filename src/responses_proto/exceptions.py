@@ -1,4 +1,4 @@
-"""The errors of this package: one tree. The type says what went wrong; the facts are attributes.
+"""The errors of this package: one tree. The type identifies the kind of failure; the details are attributes.
 
 ::
 
@@ -29,7 +29,7 @@
     │   ├── UnprocessableEntityError  422
     │   ├── RateLimitError            429
     │   └── ServerError               5xx
-    ├── ResponseNotCompleted          the response ended with another status than `completed`
+    ├── ResponseNotCompleted          the response ended with a status other than `completed`
     │   ├── ResponseFailedError
     │   ├── ResponseIncompleteError
     │   └── ResponseCancelledError
@@ -94,12 +94,12 @@ __all__ = [
 ]
 
 RetrySafety: TypeAlias = Literal["safe", "unsafe", "resumable"]
-"""What happens if the request is sent again. ``safe``: nothing is done twice. ``unsafe``: work may be done twice.
-``resumable``: nothing is done twice if the stream is resumed from the cursor."""
+"""Whether the request can be sent again. ``safe``: no work is done twice. ``unsafe``: work may be done twice.
+``resumable``: no work is done twice if the stream is resumed from the cursor."""
 
 
 class ResponsesProtoError(Exception):
-    """The base of every error of this package. ``str(error)`` is one readable line; the facts are attributes."""
+    """The base of every error of this package. ``str(error)`` is one readable line; the details are attributes."""
 
     response: Response | None = None
     """The partial or final snapshot of the response that this error ended; ``None`` if there is none."""
@@ -132,7 +132,7 @@ class UsageError(ResponsesProtoError, ValueError):
 class DecodeError(ResponsesProtoError):
     """A value does not match its type, or a text is not JSON.
 
-    Lenient decoding raises it only for JSON of the wrong kind and for text that is not JSON; strict decoding for every mismatch.
+    Lenient decoding raises it only for JSON of the wrong kind and for text that is not JSON; strict decoding raises it for every mismatch.
     """
 
     def __init__(self, message: str, *, path: str = "$", type_name: str = "", excerpt: str = "") -> None:
@@ -181,7 +181,7 @@ class RemoteProtocolError(ProtocolError):
 WebhookFault: TypeAlias = Literal[
     "header_missing", "timestamp_invalid", "timestamp_too_old", "timestamp_too_new", "signature_mismatch"
 ]
-"""Why a webhook was not accepted."""
+"""Why a webhook was rejected."""
 
 
 class WebhookVerificationError(ProtocolError):
@@ -189,12 +189,12 @@ class WebhookVerificationError(ProtocolError):
 
     def __init__(self, message: str, *, reason: WebhookFault) -> None:
         self.reason: WebhookFault = reason
-        """What is wrong with it."""
+        """Why the webhook was rejected."""
         super().__init__(message)
 
 
 class LimitExceeded(ResponsesProtoError):
-    """A bound of ``Limits`` was exceeded. ``response`` holds what was read until then."""
+    """A bound of ``Limits`` was exceeded. ``response`` holds the part that was read before."""
 
     def __init__(self, limit: str, value: int, *, maximum: int | None = None) -> None:
         self.limit = limit
@@ -296,7 +296,7 @@ class APIError(ResponsesProtoError):
 
     @property
     def answer_status(self) -> int:
-        """The HTTP status for answering with this error: its own if that is 400 or more, else that of its class, else 500."""
+        """The HTTP status to answer with: that of the error if it is 400 or more, else that of its class, else 500."""
         if self.status is not None and self.status >= HTTPStatus.BAD_REQUEST:
             return self.status
         return next((status for status, cls in _BY_STATUS.items() if isinstance(self, cls)), 500)
@@ -322,7 +322,7 @@ class AuthenticationError(APIError):
 
 
 class PaymentRequiredError(APIError):
-    """402: the credits are used up, or the account has no means of payment."""
+    """402: the credits are used up, or the account has no payment method."""
 
 
 class PermissionDeniedError(APIError):
@@ -372,7 +372,7 @@ _BY_STATUS: Final[dict[int, type[APIError]]] = {
 
 
 class ResponseNotCompleted(ResponsesProtoError):
-    """The response ended with another status than ``completed``. It is in ``response``."""
+    """The response, in ``response``, ended with a status other than ``completed``."""
 
     def __init__(self, message: str, *, response: Response | None = None) -> None:
         super().__init__(message)
@@ -414,4 +414,4 @@ class ToolArgumentsInvalid(ToolError):
 
 
 class ApprovalRequired(ToolError):
-    """The call needs an approval and has none."""
+    """The call needs approval and was not approved."""

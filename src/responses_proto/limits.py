@@ -14,9 +14,9 @@ from .exceptions import LimitExceeded, UsageError
 __all__ = ["DEFAULT_MAX_NESTING", "DEFAULT_MAX_VALUES", "Limits"]
 
 DEFAULT_MAX_NESTING: Final = 256
-"""Levels of nested arrays and objects in a JSON text, if no ``Limits`` say otherwise."""
+"""The default bound on the levels of nested arrays and objects in a JSON text."""
 DEFAULT_MAX_VALUES: Final = 1_000_000
-"""Values in a JSON text, if no ``Limits`` say otherwise."""
+"""The default bound on the values in a JSON text."""
 
 
 def _positive(_limits: Limits, attribute: attrs.Attribute[int], value: int) -> None:
@@ -39,16 +39,16 @@ class Limits:
     max_nesting: int = attrs.field(default=DEFAULT_MAX_NESTING, validator=_positive)
     """Levels of nested arrays and objects in one JSON text."""
     max_json_values: int = attrs.field(default=DEFAULT_MAX_VALUES, validator=_positive)
-    """Values in one JSON text. An empty object has two bytes on the wire, and fifty times as many in memory."""
+    """Values in one JSON text. An empty object takes two bytes on the wire, and fifty times as many in memory."""
     max_response_bytes: int = attrs.field(default=512 * 1024 * 1024, validator=_positive)
-    """Bytes of one response as a whole: of its JSON, or, in a stream, of all events from which its snapshot is made. Of a delta,
+    """Bytes of one response as a whole: of its JSON, or of all events of a stream that its snapshot is built from. For a delta, only
     the text counts."""
     max_output_items: int = attrs.field(default=10_000, validator=_positive)
     """Output items of one response, or items of one list."""
     max_content_parts: int = attrs.field(default=10_000, validator=_positive)
     """Content parts, summary parts, annotations, commands or logs of one output item."""
     max_text_chars: int = attrs.field(default=256 * 1024 * 1024, validator=_positive)
-    """Characters of one text: of a content part, of arguments, of code, of audio. It has at most as many log probabilities."""
+    """Characters of one text: a content part, arguments, code or audio. Also bounds the number of log probabilities of the text."""
     max_tool_output_bytes: int = attrs.field(default=10 * 1024 * 1024, validator=_positive)
     """Bytes of the output item of a tool call, as JSON. OpenAI has the same limit."""
     max_mcp_tools: int = attrs.field(default=10_000, validator=_positive)

@@ -1,4 +1,4 @@
-"""The providers of the Responses API, and how each of them is called, as data.
+"""The providers of the Responses API, and how to call each of them, as data.
 
 A provider has a base URL, environment variables for the URL and the API key, a header for the key, and a set of input items
 that it accepts. Deviations in a provider's responses have no entry here: the engine detects them in the stream.
@@ -28,13 +28,14 @@ class Provider:
     base_url_env: tuple[str, ...] = ()
     """Environment variables for the base URL; the first one that is set is used, and overrides ``base_url``."""
     base_url_path: str = ""
-    """The path to add if such a variable, or the caller's ``base_url``, names only the host: ``/openai/v1``."""
+    """The path to append to a base URL, from a variable or from the caller, that has only a host: ``/openai/v1``."""
     key_env: tuple[str, ...] = ()
     """Environment variables for the API key; the first one that is set is used."""
     key_file: tuple[str, ...] = ()
-    """Paths of a file with the API key, for if no variable has it: ``$HF_HOME/token``. The first path whose variables are all set counts."""
+    """Paths of a file that holds the API key, read if no variable does: ``$HF_HOME/token``. The first path whose variables are all set
+    is used."""
     key_off_env: str = ""
-    """A variable that, if it is true, switches off keys that are not passed."""
+    """An environment variable that, if true, disables ``key_env`` and ``key_file``: the key must then be passed."""
     key_needed: bool = True
     """Whether the provider requires an API key. Local servers do not."""
     key_header: str = "authorization"
@@ -44,9 +45,9 @@ class Provider:
     bill_to_header: str = ""
     """The header that names the organization to bill, in lower case; empty if there is none."""
     permission: str = ""
-    """The permission that an API key needs, if keys have permissions, as the provider's settings name it."""
+    """The permission that an API key needs, as named in the provider's settings; empty if keys have no permissions."""
     developer_role: str = "developer"
-    """The role in which messages of the role ``developer`` are sent."""
+    """The role that replaces ``developer`` in messages to this provider."""
     stores: bool = True
     """Whether the provider stores responses by default, so that an item can be referred to by its id."""
     checks_items: bool = False
@@ -158,7 +159,7 @@ PROVIDERS: Final[Mapping[str, Provider]] = {
 
 
 def find_provider(name: str) -> Provider:
-    """Return the provider with this name. Raises ``UsageError``, which lists the known names, if there is none."""
+    """Return the provider with this name. Raises ``UsageError``, which lists the known names, for an unknown name."""
     try:
         return PROVIDERS[name]
     except KeyError:

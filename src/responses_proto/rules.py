@@ -6,7 +6,7 @@ A rule is checked by one of five parts of the library (:data:`Finder`):
 - the *engine*: what a client must know to read a stream,
 - the checks of a *stream*: all other requirements on a stream,
 - the checks of a *server*: its answers to certain requests,
-- the checks of a *client*: what it makes of certain answers.
+- the checks of a *client*: how it handles certain answers.
 
 The findings of the first two are the anomalies of :mod:`responses_proto.anomalies`. The others come from :mod:`responses_proto.testing`.
 """
@@ -123,7 +123,7 @@ _RULES: Final = (
     Rule("unreachable", "server", "The server cannot be reached, so nothing was checked.", "HTTP, Connections"),
     Rule("unauthorized", "server", "The server refuses the API key, so nothing was checked.", "HTTP, Authentication"),
     Rule("unavailable", "server", "The address has no Responses API, or not for this model or now, so nothing was checked.", "Responses, Create"),
-    # What a server answers to which request.
+    # A server's answers to certain requests.
     Rule("create", "server", "A request does not get a completed response with text, as JSON.", "Responses, Create"),
     Rule("create-fields", "server", "A body or an event lacks a field that the specification requires, or the field has another type or value.", "Open Responses, Schema"),
     Rule("create-stream", "server", "A request with `stream` does not get a conforming stream that completes.", "Open Responses, Streaming"),
@@ -170,7 +170,7 @@ _RULES: Final = (
     Rule("websocket-unknown", "server", "To continue a response that does not exist is not answered by `previous_response_not_found`.", "Open Responses, WebSocket"),
     Rule("websocket-evicted", "server", "After a failed continuation the response before it can still be continued.", "Open Responses, WebSocket"),
     Rule("websocket-compacted", "server", "A compacted history cannot begin a new chain over a WebSocket.", "Open Responses, WebSocket"),
-    # What a client makes of an answer.
+    # How a client handles an answer.
     Rule("client-text", "client", "The client reports another text than the server sent.", "Open Responses, Streaming"),
     Rule("client-calls", "client", "The client reports other function calls than the server made.", "Responses, Function calling"),
     Rule("client-status", "client", "The client reports an end that is not how the response ended, such as success for a stream that broke off.", "Open Responses, State machines"),
@@ -181,7 +181,7 @@ _RULES: Final = (
 )
 # fmt: on
 
-# Violations that a careful client copes with by itself, and rules of only one of the specifications.
+# Violations that a careful client can handle, and rules of only one of the specifications.
 _WARNINGS: Final = frozenset(
     {
         "unfinished-frame",

@@ -19,7 +19,7 @@ __all__ = ["UNSET", "Cursor", "JSONObject", "JSONValue", "Unset"]
 
 if TYPE_CHECKING:
     JSONValue: TypeAlias = "bool | int | float | str | Sequence[JSONValue] | Mapping[str, JSONValue] | None"
-    """Any JSON value. Its containers are read-only types, so that a ``list[str]`` is one too."""
+    """Any JSON value. The containers are read-only types, so that a ``list[str]`` is accepted too."""
     JSONObject: TypeAlias = Mapping[str, JSONValue]
     """A JSON object. This package returns a plain ``dict``."""
 else:
@@ -42,7 +42,7 @@ class Unset(enum.Enum):
 
 
 UNSET: Final = Unset.UNSET
-"""The field is absent: the wire did not have it, or it is not to be sent. ``None`` is JSON's ``null`` instead."""
+"""The value of an absent field: it was not received, or is not sent. ``None`` means JSON ``null`` instead."""
 
 
 @attrs.frozen

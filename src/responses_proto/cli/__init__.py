@@ -1,4 +1,4 @@
-"""The command ``responses-proto``: stream or create a response, serve the scripted model, check a server or a client, look at recordings.
+"""The command ``responses-proto``: stream or create a response, serve the scripted model, check a server or a client, inspect recordings.
 
 Requires the extra ``cli``, which installs typer and rich; ``serve`` and ``demo`` also require ``server``.
 """

@@ -1,4 +1,4 @@
-"""The command ``map``: read the prompts, show how far the batch is, and tell what failed."""
+"""The command ``map``: read the prompts, show the progress of the batch, and report the failures."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def as_request(prompt: str | dict[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def batch_progress(total: int) -> Generator[Callable[[BatchProgress], None]]:
-    """Show a bar on standard error while the block runs, if that is a terminal. The block gets the function to call after each request."""
+    """Show a progress bar while the block runs, if standard error is a terminal. Yields the function to call after each request."""
     bar = Progress(
         BarColumn(),
         MofNCompleteColumn(),
@@ -71,7 +71,7 @@ def batch_progress(total: int) -> Generator[Callable[[BatchProgress], None]]:
 
 
 async def print_failures(batch: Batch) -> int:
-    """Run a batch and print each request that failed as an error line. Return how many those are."""
+    """Run a batch, print an error line for each failed request, and return how many failed."""
     failed = 0
     async for result in batch:
         if (error := result.exception()) is not None:

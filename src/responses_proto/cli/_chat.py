@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from ..models.items import Item
 
 _PROMPT: Final = "> "
-_POLL: Final = 0.1  # seconds: an interruption does not end the waiting for an answer by itself
+_POLL: Final = 0.1  # seconds between checks for an interruption, which does not by itself end the wait for an answer
 _HELP: Final = "/new begins another conversation, /quit or Ctrl-D ends the program, Ctrl-C stops an answer.\n"
 
 
@@ -50,7 +50,7 @@ class Chat:
     def run(self) -> None:
         """Read questions and print answers until the input ends."""
         with contextlib.suppress(ImportError):
-            importlib.import_module("readline")  # gives `input` a history and editing keys, where the system has it
+            importlib.import_module("readline")  # gives `input` a history and editing keys, where available
         interactive = sys.stdin.isatty()
         if interactive:
             sys.stderr.write(f"{self._model} at {self._client.base_url}\n{_HELP}")
@@ -110,7 +110,7 @@ class Chat:
                 result = await run.result()
             self._items = result.history
         except BaseException:
-            # A conversation goes on with what was read: the model may be asked about it.
+            # Keep the text that arrived: the next question may refer to it.
             text = run.response.output_text if run.response is not None else ""
             if text:
                 self._items = as_input(
@@ -122,11 +122,11 @@ class Chat:
 
 
 class _Interruptions:
-    """Notes interruptions (Ctrl-C) for the length of a block, instead of raising them anywhere in it."""
+    """Records interruptions (Ctrl-C) during a block, instead of raising them anywhere in it."""
 
     def __init__(self) -> None:
         self.noted = False
-        """Whether there was one. Set it back to ``False``."""
+        """Whether an interruption occurred. The caller resets it to ``False``."""
         self._before: Any = None
 
     def __enter__(self) -> Self:
@@ -141,7 +141,7 @@ class _Interruptions:
 
     @contextlib.contextmanager
     def raised(self) -> Generator[None]:
-        """Raise interruptions as ``KeyboardInterrupt`` in a block, as usual."""
+        """Raise interruptions as ``KeyboardInterrupt`` within the block, as usual."""
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             yield

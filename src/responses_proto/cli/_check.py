@@ -1,7 +1,7 @@
 """The commands ``check`` and ``check-client``: conformance of a server or of a client, as a table or for other programs.
 
 The exit status is 0 without findings, 1 if a finding is an error, 3 if all are warnings, and 4 if a server cannot be checked at all: it
-cannot be reached, refuses the key, or is no Responses API. Wrong usage is 2, as everywhere.
+cannot be reached, refuses the key, or does not serve the Responses API. Wrong usage is 2, as for every command.
 """
 
 from __future__ import annotations
@@ -236,5 +236,5 @@ def _print_table(report: ServerReport | ClientReport, summary: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Return a text that a terminal shows as it is: what a server sent must not move the cursor."""
+    """Return a text with its control characters replaced, so that text from a server cannot move the cursor."""
     return "".join(character if character.isprintable() or character == "\n" else "\ufffd" for character in text)

@@ -1,7 +1,7 @@
 """The settings of ``responses-proto serve``: from a TOML file, and from the command line, which takes precedence.
 
 The file has the options of the command by their long names, with ``_`` for ``-``, and tables for what has no option; ``docs/chat-bridge.md``
-documents each key. A key that does not exist is refused with the nearest one that does.
+documents each key. An unknown key is refused, and the error names the nearest known one.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ _TIMEOUT_SETTINGS: Final = {attribute.name: _NUMBER for attribute in attrs.field
 
 @attrs.frozen(kw_only=True)
 class ServeSettings:
-    """What a file and the command line say. ``None`` stands for the default."""
+    """The settings from a file and from the command line. ``None`` means the default."""
 
     host: str | None = None
     port: int | None = None
@@ -127,7 +127,7 @@ class ServeSettings:
     upstreams: Mapping[str, Mapping[str, Any]] | None = None
 
     def over(self, other: ServeSettings) -> ServeSettings:
-        """Return these settings, completed by others."""
+        """Return these settings, with the values of ``other`` where these are ``None``."""
         changes = {
             attribute.name: getattr(other, attribute.name)
             for attribute in attrs.fields(ServeSettings)
@@ -137,7 +137,7 @@ class ServeSettings:
 
 
 def read_settings(path: str) -> ServeSettings:
-    """Read a file. Raises ``UsageError``, which names file and key, for what is wrong with it, and ``OSError``."""
+    """Read a file. Raises ``UsageError``, which names file and key, for an invalid file, and ``OSError``."""
     try:
         found = tomllib.loads(Path(path).read_bytes().decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -190,7 +190,7 @@ def settings_of(
 def _with_upstreams(settings: ServeSettings, given: Iterable[str], *, forward_key: bool) -> ServeSettings:
     """Return settings with the upstreams of the command line, ``URL`` or ``NAME=URL``, instead of those of a file.
 
-    Raises ``UsageError`` for several of which one has no name.
+    Raises ``UsageError`` if there are several upstreams and one has no name.
     """
     upstreams: dict[str, Mapping[str, Any]] = {}
     for text in given:
@@ -210,7 +210,7 @@ def _with_upstreams(settings: ServeSettings, given: Iterable[str], *, forward_ke
 
 
 def make_bridge(settings: ServeSettings) -> ChatBridge:
-    """Return the bridge to the upstreams of some settings. Raises ``UsageError``."""
+    """Return the bridge to the configured upstreams. Raises ``UsageError`` for invalid settings."""
     upstreams = {name: _upstream(name, given) for name, given in (settings.upstreams or {}).items()}
     if settings.unknown_parameters not in (None, "refuse", "pass"):
         raise UsageError(f"unknown_parameters must be 'refuse' or 'pass', got {settings.unknown_parameters!r}")

@@ -36,7 +36,7 @@ INTERRUPTED: Final = 130  # 128 + SIGINT, as in shells
 TERMINATED: Final = 143  # 128 + SIGTERM
 
 _ADVICE: Final[tuple[tuple[type[Exception], str], ...]] = (
-    # The first class that matches counts. Errors of other classes need no advice.
+    # The first class that matches is used. Errors of other classes need no advice.
     (
         ConnectError,
         "Is the server running, and is --base-url right? `responses-proto serve` starts one on this machine.",
@@ -83,7 +83,7 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
-            # The reader has left, as in `responses-proto stream … | head -1`.
+            # The reader has closed the pipe, as in `responses-proto stream … | head -1`.
             discard_output()
             raise typer.Exit(1) from None
         except (ResponsesProtoError, CommandError, ImportError) as error:

@@ -102,7 +102,7 @@ def _http_body(content: bytes) -> bytes:
         body = cut.partial
     except (http.client.HTTPException, ValueError):
         pass
-    # Many recorders join the chunks and keep the head as it was.
+    # Many recorders join the chunks and leave the head unchanged.
     return body or re.split(rb"\r?\n\r?\n", content, maxsplit=1)[-1]
 
 
@@ -117,14 +117,14 @@ def _in_cassette(file: str) -> list[Recording]:
 
 
 def _in_lines(file: str, content: bytes) -> list[Recording]:
-    """Return the events in a file of JSON lines, as WebSocket sessions are kept."""
+    """Return the events in a file of JSON lines, the format in which WebSocket sessions are recorded."""
     from ..testing.conformance.timeline import Recording  # noqa: PLC0415 - only `inspect` needs it
 
     frames: list[bytes] = []
     for line in content.splitlines():
         with contextlib.suppress(ValueError, TypeError, KeyError):  # not an event
             frames.append(encode_frame(line, str(json.loads(line)["type"])))
-    frames += [DONE] if frames else []  # a message has no `event:` line, and no `[DONE]` follows: neither is missing
+    frames += [DONE] if frames else []  # WebSocket messages lack `event:` and `[DONE]`: no fault to report
     return [Recording(file, tuple((None, frame) for frame in frames))]
 
 
@@ -151,7 +151,7 @@ def timeline_as_text(line: Timeline) -> Iterator[Text]:
 
 
 def _bar(line: Timeline, item: ItemBar) -> str:
-    """Return the columns of an item: its density of deltas, on a line from its beginning to its end."""
+    """Return the bar of an item: from its start to its end, with the density of its deltas."""
     highest = max((max(one.density) for one in line.items), default=0) or 1
     bins = len(item.density)
     first, last = (int(min(bins - 1, at / (line.duration or 1.0) * bins)) for at in (item.start, item.end))
@@ -174,7 +174,7 @@ def _differences(first: Recording, second: Recording) -> Iterator[Text]:
 
 
 def _shortened(lines: list[str]) -> Iterator[str]:
-    """Yield the lines of a diff, cut to the part in which a removed and an added one differ."""
+    """Yield the lines of a diff, with removed and added lines cut to the part in which they differ."""
     for _, group in itertools.groupby(lines, lambda line: line[0] in "+-"):
         block = list(group)
         removed, added = ([line for line in block if line[0] == sign] for sign in "-+")
@@ -187,7 +187,7 @@ def _shortened(lines: list[str]) -> Iterator[str]:
 
 
 def _told(recording: Recording) -> Iterator[str]:
-    """Yield a line for each event: its type and its fields, without the number and what differs in every recording."""
+    """Yield a line for each event: its type and fields, without ``sequence_number`` and ``obfuscation``."""
     from ..testing.conformance.timeline import events_of  # noqa: PLC0415 - only `inspect` needs it
 
     for _, event in events_of(recording):

@@ -1,4 +1,4 @@
-"""The options that several commands share, and what is made of them: a client, and the fields of a request."""
+"""The options that several commands share, and the client and the request fields made from them."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def read_prompt(prompt: str | None) -> str:
 
 @attrs.frozen(kw_only=True)
 class Question:
-    """What the options ask: a prompt with its attachments, and settings of the request."""
+    """The question in the options: a prompt with its attachments, and settings of the request."""
 
     prompt: str
     instructions: str | None = None

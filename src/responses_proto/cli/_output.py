@@ -1,4 +1,4 @@
-"""What the commands print: responses as text, streams while they arrive, and a summary line."""
+"""The output of the commands: responses as text, streams while they arrive, and a summary line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from ..models.response import Response
 
-_SIMILAR: Final = 0.9  # of 1: how similar the name of an unknown event is to a known one if it is a misspelling
+_SIMILAR: Final = 0.9  # of 1: similarity to a known event name above which an unknown one counts as misspelled
 
 
 def write(text: str) -> None:
@@ -42,12 +42,12 @@ def write(text: str) -> None:
 
 
 def discard_output() -> None:
-    """Redirect standard output to nowhere, so that the interpreter's flush at exit does not fail."""
+    """Redirect standard output to the null device, so that the interpreter's flush at exit does not fail."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def as_text(response: Response) -> str:
-    """Return what a response contains for people: its text or refusal, and its function calls, one per line."""
+    """Return a response as readable text: its text or refusal, and its function calls, one per line."""
     text = response.output_text or response.refusal
     lines = [text] if text else []
     lines += [_call(call) for call in response.function_calls]
@@ -55,7 +55,7 @@ def as_text(response: Response) -> str:
 
 
 def _call(call: Any) -> str:
-    """Return a call of any tool as a line: with name and arguments if it has them, else as what it is."""
+    """Return a call of any tool as one line: its name and arguments, or its type if it has no name."""
     arguments = getattr(call, "arguments", None) or getattr(call, "input", None) or ""
     return f"{call.name}({arguments})" if getattr(call, "name", None) else call.type
 
@@ -74,8 +74,8 @@ class Format(enum.Enum):
 async def print_stream(source: Any, form: Format = Format.TEXT, *, summary: TextIO | None = None) -> None:
     """Print a stream or a run as it arrives, then a summary line. Raises what its ``result()`` raises.
 
-    Standard output gets the text or the events. Reasoning, calls and the summary go to standard error; ``summary`` is another place for
-    the last.
+    Standard output gets the text or the events. Reasoning, calls and the summary go to standard error; if ``summary`` is given,
+    the summary goes there instead.
     """
     printer = StreamPrinter(form)
     try:

@@ -52,7 +52,7 @@ def serve_with(settings: ServeSettings, *, ui: bool = False) -> None:
     write(f"in another terminal, for clients: export RESPONSES_BASE_URL={url_of(listener)}\n")
     log_to_stderr("json" if settings.log_format == "json" else "text")
     drain = 10 if settings.drain is None else settings.drain
-    gc.freeze()  # a full collection stops all streams, and most of its time would go to what was imported
+    gc.freeze()  # a full collection stops all streams, and would spend most of its time on imported modules
     if ui:
         write(f"to look at streams, open {url_of(listener).removesuffix('v1')}\n")
         serve_app(with_page(application), listener, drain=drain)

@@ -20,7 +20,7 @@ _CUSTOM: Final = Provider(name="server", key_needed=False)
 _BASE_URL: Final = "RESPONSES_BASE_URL"
 _API_KEY: Final = "RESPONSES_API_KEY"
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-_ENDPOINTS: Final = ("/responses", "/chat/completions", "/completions")  # which do not belong to a base URL
+_ENDPOINTS: Final = ("/responses", "/chat/completions", "/completions")  # not part of a base URL
 _TRUE: Final = frozenset({"1", "on", "yes", "true"})
 _VARIABLE: Final = re.compile(r"\$([A-Z_]+)")
 _HTTP_SCHEMES: Final = {"ws": "http", "wss": "https"}
@@ -86,21 +86,21 @@ def _key_in_file(paths: tuple[str, ...], variable: Callable[[str], str]) -> Hidd
             break
         except OSError as error:
             raise UsageError(f"the API key cannot be read: {error}") from error
-        except ValueError:  # it quotes what it read
+        except ValueError:  # not chained: it quotes the content
             raise UsageError(f"the API key cannot be read: {found!r} is not a text file") from None
     return HiddenStr()
 
 
 def _as_http(url: str) -> str:
-    """Return a WebSocket URL with the scheme of HTTP, which the same server speaks; other URLs unchanged."""
+    """Return a WebSocket URL with the scheme of HTTP, for the same server; other URLs unchanged."""
     scheme, mark, rest = url.partition("://")
     return f"{_HTTP_SCHEMES.get(scheme.lower(), scheme)}{mark}{rest}"
 
 
 def _provider_at(url: str) -> Provider | None:
-    """Return the provider at this origin, whose key may be sent there; ``None`` if no known one is.
+    """Return the provider at this origin, whose key may be sent there; ``None`` if it is not that of a known provider.
 
-    A local server is known by its port.
+    A local server is recognized by its port.
     """
     try:
         where = _origin_of(_as_http(url.strip()))
@@ -121,7 +121,7 @@ def _local_netloc(url: str) -> str:
 
 
 def _http_parts(url: str) -> SplitResult | None:
-    """Return the parts of an address of HTTP; ``None`` if it is none."""
+    """Return the parts of an HTTP URL; ``None`` for anything else."""
     try:
         parts = urlsplit(url)
         valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -131,7 +131,7 @@ def _http_parts(url: str) -> SplitResult | None:
 
 
 def check_http_url(name: str, url: object) -> None:
-    """Raise ``UsageError`` if an argument is not an address of HTTP."""
+    """Raise ``UsageError`` if the argument ``name`` is not an HTTP URL."""
     if not isinstance(url, str) or _http_parts(url) is None:
         shown = repr(public_url(url)) if isinstance(url, str) else type(url).__name__
         raise UsageError(f"{name} must begin with http:// or https:// and name a host, got {shown}")
@@ -170,11 +170,11 @@ def split_userinfo(url: str) -> tuple[str, str]:
 def endpoint_url(base_url: str, *segments: str) -> str:
     """Return the URL of an endpoint: ``segments``, each quoted as one segment, appended to the path of ``base_url``.
 
-    Raises ``UsageError`` for a segment that is not a string of characters, and for one that is empty, ``.`` or ``..``: quoting does
-    not protect those.
+    Raises ``UsageError`` for a segment that is not a ``str``, has a lone surrogate, or is empty, ``.`` or ``..``, which quoting does
+    not change.
     """
     for segment in segments:
-        if not isinstance(segment, str):  # pyright: ignore[reportUnnecessaryIsInstance] - the id of a variable that was never set
+        if not isinstance(segment, str):  # pyright: ignore[reportUnnecessaryIsInstance] - users pass an id that was never set
             raise UsageError(f"an id must be a str, got {segment!r:.60}")
         if segment.strip() in ("", ".", ".."):
             raise UsageError(f"{segment!r} cannot be an id: it would address another endpoint")
@@ -187,7 +187,7 @@ def endpoint_url(base_url: str, *segments: str) -> str:
 
 
 def check_headers(headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Return headers with names in lower case, and with secret values that no repr shows.
+    """Return headers with names in lower case, and with secret values hidden from every repr.
 
     Raises ``UsageError`` for a header that cannot be sent. The HTTP library's own error would quote its value.
     """

@@ -2,11 +2,11 @@
 
 Two bounds adapt to how the server answers, as the congestion window of TCP does:
 
-- ``width``, how many requests may be open. It doubles in each round of answers until the first refusal, which takes it down to three quarters
-  of what is open. From then on it grows by one in a round.
-- ``rate``, how many requests may be sent in a second. There is none until the first refusal. Then it is a guess: the requests that the server
-  took, by the time that they took and the pause that follows. The rate doubles in a second until it is refused. Each refusal of a rate
-  takes a fifth off, and it grows by 2 % in a second.
+- ``width``, how many requests may be open. It doubles in each round of answers until the first refusal, which reduces it to three quarters
+  of the open requests. From then on it grows by one in each round.
+- ``rate``, how many requests may be sent per second. It is unbounded until the first refusal. Then it is a guess: the requests that the
+  server accepted, divided by the time since the first one, including the pause that follows. A guessed rate doubles in a second until it is
+  refused. Each refusal lowers the rate by a fifth; after the first of these, it grows by 2 % per second.
 
 A refusal also sets ``not_before``, before which nothing is sent: the server's ``Retry-After``, or a pause that doubles while nothing is
 answered. Requests that were sent before a refusal are refused for the same reason, so they change neither bound again.
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 _SHRINK: Final = 0.75  # factor of the width after a refusal
 _SLOWDOWN: Final = 0.8  # factor of the rate after a refusal
 _SEARCH: Final = 1.0  # requests per second that an answer adds to a rate that is a guess: it doubles in a second
-_GROWTH: Final = 0.02  # the same for a rate that was too high once: it grows by 2 % in a second
+_GROWTH: Final = 0.02  # the same for a rate that was too high once: it grows by 2 % per second
 _MIN_RATE: Final = 0.1  # requests per second
-_CREDIT: Final = 0.05  # seconds of the rate that may be made up for after a time with nothing to send
+_CREDIT: Final = 0.05  # seconds of unused rate that may be used later, after a time with nothing to send
 _FIRST_PAUSE: Final = 0.5  # seconds; doubles with each refusal that no answer preceded
 _MAX_PAUSE: Final = 30.0  # seconds
-_JITTER: Final = 0.1  # share of a pause that is added at random, so that processes do not come back together
+_JITTER: Final = 0.1  # largest share of a pause that is added at random, so that processes do not retry together
 
 
 @attrs.define(kw_only=True)
 class Admission:
-    """The state of one gate. Times are seconds of one clock that does not go back."""
+    """The state of one gate. Times are seconds of one monotonic clock."""
 
     width: float
     """How many requests may be open; grows and shrinks by fractions."""
@@ -53,7 +53,7 @@ class Admission:
     _refused_at: float = -math.inf  # requests that were sent earlier belong to the last refusal
     _since: float | None = None  # when the first request was sent
     _answered: int = 0  # answers since `_since`
-    _guessed: bool = True  # whether the rate was not too high yet
+    _guessed: bool = True  # whether the rate has never been too high
     _pauses: int = 0  # refusals since the last answer
 
     def delay(self, now: float) -> float:
@@ -71,7 +71,7 @@ class Admission:
             self._next = max(self._next, now - _CREDIT) + 1 / self.rate
 
     def end(self) -> None:
-        """Count a request that has ended, however it did."""
+        """Count a request that has ended, with any result."""
         self.open -= 1
 
     def answer(self) -> None:
@@ -104,7 +104,7 @@ class Admission:
     def _slow_down(self, now: float, pause: float) -> None:
         self.width = max(1.0, min(self.width, self.open + 1.0) * _SHRINK)
         if self.rate != math.inf:
-            if not self._pauses:  # a server that answers nothing says nothing about the rate
+            if not self._pauses:  # without an answer in between, the refusal says nothing about the rate
                 self.rate = max(_MIN_RATE, self.rate * _SLOWDOWN)
                 self._guessed = False
         elif self._since is not None:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from ..codec import Converter
 
 _SLICE: Final = 128 * 1024  # characters, roughly, that are serialized at a time; a larger body is a `LargeBody`
-# What each value counts for in addition to its text, in characters: an estimate of the work, not of the size.
+# The cost of each value in addition to its text, in characters: an estimate of the work, not of the size.
 _NODE: Final = 256
 _MAX_BUSY: Final = 0.001  # seconds of work after which other tasks may run
-_MAX_DEPTH: Final = 200  # levels; anything deeper goes to the codec in one piece, which raises the fitting error
+_MAX_DEPTH: Final = 200  # levels; anything deeper goes to the codec in one piece, which raises the right error
 
 
 class SmallBody:
@@ -78,7 +78,7 @@ class LargeBody:
 
 
 def is_large(value: object) -> bool:
-    """Return whether serializing the value may take long. Visits no more of it than the answer needs."""
+    """Return whether serializing the value may take long. Visits only as much of it as necessary."""
     return _budget_after(value, _SLICE, 0) <= 0
 
 
@@ -109,7 +109,7 @@ def _elements(value: object) -> Iterator[object]:
 
 
 def _pieces(value: Any, converter: Converter, depth: int) -> Iterator[bytes]:
-    """Yield the JSON of a value in pieces; joined, they are what the codec writes."""
+    """Yield the JSON of a value in pieces; joined, they equal the output of the codec."""
     if isinstance(value, str):
         yield from _text(value, converter)
     elif depth > _MAX_DEPTH or _budget_after(value, _SLICE, depth) > 0:
@@ -156,8 +156,8 @@ def _text(text: str, converter: Converter) -> Iterator[bytes]:
 def _dump_shallow(value: Model, converter: Converter) -> dict[str, Any]:
     """Return the wire object of a model, in which the large fields are not dumped.
 
-    Only the codec knows the wire names, the constants and how ``extra`` is merged. It dumps a copy of the model in which small
-    placeholders stand for the large fields; here they are replaced by the real values.
+    Only the codec knows the wire names, the constants and how ``extra`` is merged. It dumps a copy of the model with small
+    placeholders for the large fields; they are then replaced by the real values.
     """
     thin = copy.copy(value)
     large: dict[int, tuple[str, Any]] = {}

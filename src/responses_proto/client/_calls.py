@@ -70,7 +70,7 @@ Query: TypeAlias = "Mapping[str, str | float | bool | Sequence[str] | None]"
 
 @attrs.frozen
 class CallOptions:
-    """What differs in one call from the settings of the client."""
+    """The settings of one call that differ from those of the client."""
 
     timeouts: Timeouts | None = None
     """Replaces the bounds that it names."""
@@ -96,12 +96,12 @@ class AwaitedStream(Closable, Protocol):
 
     @property
     def awaited(self) -> bool:
-        """Whether a task waits for it."""
+        """Whether a task is waiting for the stream."""
         ...
 
 
 class ClientState:
-    """What changes while a client is used."""
+    """The mutable state of a client."""
 
     __slots__ = ("closed", "streams")
 
@@ -117,7 +117,7 @@ _DEFAULTS: Final = CallOptions()
 
 @attrs.frozen(kw_only=True)
 class PreparedCall:
-    """A call that was checked and not sent yet."""
+    """A call that was checked but not sent yet."""
 
     operation: str
     """The kind of call, such as ``responses.create``; hooks receive it."""
@@ -133,7 +133,7 @@ class PreparedCall:
 class ClientCore:
     """The settings and the transport that all calls of a client share.
 
-    :meth:`call` does a whole call. A stream takes the steps apart: :meth:`prepare`, then ``EventStream(core, call)``.
+    :meth:`call` does a whole call. A stream takes the steps separately: :meth:`prepare`, then ``EventStream(core, call)``.
     """
 
     transport: Transport
@@ -151,11 +151,11 @@ class ClientCore:
     converter: Converter
     """Encodes requests and decodes everything that the server sends."""
     gate: Gate | None
-    """Where each attempt waits for its place."""
+    """The gate at which each attempt waits for a place."""
     provider: Provider
-    """What the server belongs to."""
+    """The provider that the server belongs to."""
     state: ClientState = attrs.field(factory=ClientState, repr=False)
-    """What changes while the client is used."""
+    """The mutable state of the client."""
 
     @property
     def secret(self) -> bytes:
@@ -248,9 +248,9 @@ class ClientCore:
     ) -> T:
         """Send a request, retry it if the policy allows, and return the reply decoded as ``cls``, with its head as meta.
 
-        The parameters are those of :meth:`prepare`. ``object`` as ``cls`` stands for any JSON value. ``if_empty`` is the wire object
-        that a reply without a body stands for.
-        A response that comes as an event stream, though none was asked for, is read from that.
+        The parameters are those of :meth:`prepare`. With ``object`` as ``cls``, any JSON value is accepted. ``if_empty`` is the wire
+        object to decode for a reply without a body. A response that arrives as an event stream, although none was requested, is read
+        from that.
 
         Raises what :meth:`prepare` raises, ``APIError``, ``DecodeError``, ``LimitExceeded``, errors of the transport, and
         ``StreamTruncated`` for an event stream without an end.
@@ -271,7 +271,7 @@ class ClientCore:
                 if isinstance(result, Response):
                     attempts.response = result
                     failure = self._early_failure(result) if method == "POST" else None
-                    # When no attempt is left, a failed response is returned and not raised: it is what was asked for.
+                    # When no attempt is left, return a failed response: the caller asked for the response, whatever its status.
                     if failure is not None and await attempts.retry(failure):
                         continue
                 return with_meta(result, meta)
@@ -297,7 +297,7 @@ class ClientCore:
                 return self.converter.load(if_empty, cls)
         value = read_json(body, self.limits)
         fields = cast("JSONObject", value) if isinstance(value, dict) else None
-        # An object with an id is an item: items, too, can have a field `error`.
+        # An object with an id is an item, which can have a field `error` too.
         if fields is not None and is_error(fields) and "id" not in fields:
             raise error_from_reply(exchange, body, self.secret)
         if redirected or value is UNSET or (fields is None and not is_any):
@@ -346,7 +346,7 @@ class Attempts:
         self._call = call
         self._started = time.monotonic()
         self._delayed = 0.0  # seconds
-        self._asked_again = False  # whether the API key was asked for again after it was refused
+        self._asked_again = False  # whether a new API key was requested after a refusal
         self._finished = False
         self._requests: list[WireRequest] = []  # the first, and each that has other headers, such as another key
         self._first_event: float | None = None
@@ -385,7 +385,7 @@ class Attempts:
         return None if total is None else total - (time.monotonic() - self._started)
 
     def leave_gate(self, error: BaseException | None = None) -> None:
-        """Give the place in the client's gate back, because the request has ended: with ``error``, or well. Idempotent."""
+        """Give back the place in the client's gate after the request has ended, with ``error`` if it failed. Idempotent."""
         if self._place is not None:
             self._place.leave(error, headers=self._exchange.headers if self._exchange is not None else {})
 
@@ -413,7 +413,7 @@ class Attempts:
         self._first_event = time.monotonic() - self._started
 
     def redact(self, error: BaseException) -> None:
-        """Remove the API keys, and what else the attempts were authorized with, from an error."""
+        """Remove the API keys and the other credentials of the attempts from an error."""
         requests = self._requests or [self._call.request]
         redact_error(error, self._core.secret, *{key for request in requests for key in secrets_in(request.headers)})
         if isinstance(error, _MADE_FROM_REPLIES):
@@ -422,7 +422,7 @@ class Attempts:
     def decide(self, error: ResponsesProtoError) -> RetryAfter | None:
         """Return the retry that the policy allows after an error; ``None`` if it allows none. Does not wait.
 
-        Every error of a call passes here before anybody sees it: secrets are removed from it.
+        Also removes secrets from the error: every error of a call passes through here before the caller sees it.
         """
         self.redact(error)
         self.leave_gate(error)
@@ -440,7 +440,7 @@ class Attempts:
         """Call ``on_retry`` and wait for the delay of a retry; begin the next attempt then."""
         delay = retry.delay
         if self._refused and self._core.gate is not None:
-            delay = self._core.gate.closed_for  # which knows more than one call does
+            delay = self._core.gate.closed_for  # the gate knows more than a single call
         if self._core.hooks.on_retry is not None:
             notice = RetryNotice(operation=self._call.operation, attempt=self.count, error=error, delay=delay)
             call_hook(self._core.hooks.on_retry, notice)
@@ -451,7 +451,7 @@ class Attempts:
     async def retry(self, error: ResponsesProtoError) -> bool:
         """Wait for the next attempt if there may be one, and return whether there may.
 
-        Raises ``LocalProtocolError`` if the client was closed: then the error is only the consequence.
+        Raises ``LocalProtocolError`` if the client was closed: the error is then only a consequence of that.
         """
         if self._core.state.closed and isinstance(error, TransportError):
             raise LocalProtocolError("the client was closed while it waited for this reply") from error
@@ -484,7 +484,7 @@ class Attempts:
             return
         self._finished = True
         if how is None and error is not None:
-            # A call that is being cancelled may meet an error first, of what was cancelled before it.
+            # A call that is being cancelled may first get an error from something that was cancelled before it.
             is_cancelled = not isinstance(error, Exception) or anyio.current_effective_deadline() == -math.inf
             how = "cancelled" if is_cancelled else "failed"
         response = outcome.response if outcome is not None else self.response

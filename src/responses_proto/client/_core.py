@@ -82,7 +82,7 @@ def make_core(
         if not provider.bill_to_header:
             raise UsageError(f"bill_to is an option of Hugging Face, which {provider.name} does not have")
         all_headers[provider.bill_to_header] = bill_to
-    # A transport of the caller's is the caller's to close. HTTPTransport itself knows whether it owns its HTTP client.
+    # A transport that was passed is closed by the caller. HTTPTransport itself knows whether it owns its HTTP client.
     owns_transport = http_client is None or hasattr(http_client, "build_request")
     # A synchronous client of httpx has `send`, but not `aclose`.
     if http_client is not None and not (hasattr(http_client, "send") and hasattr(http_client, "aclose")):

@@ -78,7 +78,7 @@ class Endpoints:
         """Poll a background response until it is no longer ``queued`` or ``in_progress``, and return it.
 
         ``response`` is the response or its id. ``interval`` is the first pause between two requests, in seconds; it grows by half
-        each time, up to ``max_interval``. Look at ``response.status`` next: any final status is returned.
+        each time, up to ``max_interval``. Check ``response.status``: any final status is returned.
 
         ``Timeouts.total`` bounds the whole wait. The ``DeadlineExceeded`` then has the last known response. Raises ``UsageError``
         for an interval that is not a number above 0, and what :meth:`retrieve` raises.
@@ -259,7 +259,7 @@ class Endpoints:
     def _content(
         self, cls: type[_M], request: _M | JSONObject | None, fields: Mapping[str, Any], verb: Verb | None = None
     ) -> _M | dict[str, Any]:
-        """Return the content of a request, as this provider takes it. Raises ``UsageError`` for what needs another verb."""
+        """Return the content of a request in the form for this provider. Raises ``UsageError`` for a field that needs another method."""
         content = merge_fields(cls, request, fields)
         if verb is not None:
             content = with_stream(content, verb)

@@ -1,6 +1,6 @@
 """Keep the answers of a batch in a file, so that the batch can continue after its process was killed.
 
-The file is JSON lines. The first line says what it is, and names the batch::
+The file is JSON lines. The first line identifies the format and the batch::
 
     {"journal": "responses_proto", "version": 1, "id": "5b0c..."}
 
@@ -8,7 +8,7 @@ Each other line is one request that has ended: its ``key``, ``index``, ``status`
 ``seconds``. The key is the SHA-256 hash of the request and the number of equal requests before it, so that the order of the requests may change
 between two starts.
 
-A line is written at once and as a whole. If the process is killed while it writes, the last line has no end; the next start drops it.
+A line is written at once and as a whole. If the process is killed during a write, the last line is incomplete; the next start drops it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from ..typing import JSONObject
 
-if sys.platform == "win32":  # where one process at a time is the caller's care
+if sys.platform == "win32":  # the caller ensures that one process at a time uses the file
     _lock = None
 else:
     from fcntl import LOCK_EX, LOCK_NB, flock
@@ -42,9 +42,9 @@ _VERSION: Final = 1
 
 
 class Journal:
-    """The journal of one batch. Use it in ``with``, which opens the file, makes it if there is none, and reads it.
+    """The journal of one batch. Use it in ``with``, which opens the file, creates it if necessary, and reads it.
 
-    Entering raises ``UsageError`` for a file that is no journal, is damaged or is used by another process, and ``OSError`` for one that
+    Entering raises ``UsageError`` for a file that is not a journal, is damaged or is used by another process, and ``OSError`` for one that
     cannot be read or written.
     """
 
@@ -77,7 +77,7 @@ class Journal:
         return f"{digest}-{self._seen[digest]}"
 
     def idempotency_key(self, key: str) -> str:
-        """Return the ``Idempotency-Key`` of a request: the same after each start, and another one in every other journal."""
+        """Return the ``Idempotency-Key`` of a request: the same after each start, but different in every other journal."""
         return str(uuid.uuid5(uuid.UUID(self._id), key))
 
     def find(self, key: str) -> JSONObject | None:

@@ -1,4 +1,4 @@
-"""Get the API key of a client from a string, or from a function that is asked for it."""
+"""Get the API key of a client from a string, or from a function that supplies it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ApiKey: TypeAlias = str | Callable[[], str | Awaitable[str]]
 
 
 class KeySource:
-    """The API key of a client. ``provider`` states the header that it is sent in."""
+    """The API key of a client. ``provider`` defines the header that it is sent in."""
 
     __slots__ = ("_get", "_provider", "secret")
 
@@ -37,7 +37,7 @@ class KeySource:
         return self._get is not None
 
     def headers(self, key: str) -> dict[str, str]:
-        """Return the header that carries a key; none for an empty key. Raises ``UsageError`` for a key that is already a header."""
+        """Return the header that carries a key; none for an empty key. Raises ``UsageError`` for a key that has the prefix already."""
         if self._provider.key_prefix and key.lower().startswith(self._provider.key_prefix.lower()):
             raise UsageError(
                 f"an API key is passed without {self._provider.key_prefix.strip()!r}, which is added to it"
@@ -45,7 +45,7 @@ class KeySource:
         return {self._provider.key_header: HiddenStr(f"{self._provider.key_prefix}{key}")} if key else {}
 
     async def authorize(self, request: WireRequest) -> WireRequest:
-        """Return the request with the current key, if a function supplies it and the request has no key header of its own.
+        """Return the request with the current key, if a function supplies it and the request does not have a key header already.
 
         Raises what the function raises, and ``UsageError`` if it does not return a string that a header can hold.
         """

@@ -27,7 +27,7 @@ class ResponseMeta:
     headers: Mapping[str, str] = attrs.field(repr=False)
     """Names in lower case."""
     request_id: str | None = None
-    """The server's id of this exchange, which its support asks for."""
+    """The server's id of this exchange, to quote to its support."""
     rate_limits: Mapping[str, RateLimit] = attrs.field(factory=dict[str, RateLimit])
     """The state of the quotas, by name: ``requests``, ``tokens``, …"""
 
@@ -44,24 +44,24 @@ class ResponseMeta:
 
 
 class ReplyObject(dict[str, Any]):
-    """A JSON object that a server sent: a ``dict``, of which :func:`response_meta` knows the reply."""
+    """A JSON object that a server sent: a ``dict`` whose reply :func:`response_meta` knows."""
 
     __slots__ = ("meta",)
     meta: ResponseMeta
 
 
 class ReplyList(list[T]):
-    """A JSON array that a server sent: a ``list``, of which :func:`response_meta` knows the reply."""
+    """A JSON array that a server sent: a ``list`` whose reply :func:`response_meta` knows."""
 
     __slots__ = ("meta",)
     meta: ResponseMeta
 
 
 def with_meta(value: T, meta: ResponseMeta) -> T:
-    """Note the reply that a value came in, for :func:`response_meta`, and return the value."""
+    """Record the reply that a value came in, for :func:`response_meta`, and return the value."""
     noted: Any = value
     if isinstance(value, Model):
-        # The models are lists of the wire's fields; what is not on the wire goes beside their unknown fields.
+        # Models have only the fields of the wire format; other data is kept with their unknown fields.
         noted.extra = Extra.with_origin(noted.extra, meta)
     elif isinstance(value, (ReplyObject, ReplyList)):
         noted.meta = meta

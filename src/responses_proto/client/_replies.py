@@ -1,4 +1,4 @@
-"""Classify the server's replies, and make the errors of those that are not what was asked for."""
+"""Classify the server's replies, and create the errors for unexpected ones."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class ReplyHead(Protocol):
         ...
 
 
-# ---- what a reply is
+# ---- kinds of replies
 
 
 def read_json(body: bytes, limits: Limits) -> Any:
-    """Return the JSON value of a body, or ``UNSET`` if it is not JSON. A ``data: [DONE]`` after it does not count.
+    """Return the JSON value of a body, or ``UNSET`` if it is not JSON. A ``data: [DONE]`` after it is ignored.
 
     Raises ``LimitExceeded`` if it is nested too deep, or has too many values.
     """
@@ -82,7 +82,7 @@ def error_from_reply(reply: ReplyHead, body: bytes, secret: bytes) -> APIError:
 
 
 def add_permission(error: ResponsesProtoError, permission: str) -> None:
-    """Name the missing permission in an error that only says that the key has not enough of them. Idempotent."""
+    """Add the name of the missing permission to an error that reports insufficient permissions without it. Idempotent."""
     lacking = isinstance(error, PermissionDeniedError) and "permission" in error.message.lower()
     if lacking and permission and permission not in str(error):
         error.args = (f"{error}; the token needs the permission {permission}", *error.args[1:])
@@ -91,7 +91,7 @@ def add_permission(error: ResponsesProtoError, permission: str) -> None:
 def unexpected_reply(
     reply: ReplyHead, body: bytes, secret: bytes, *, expected: str, retry_safety: RetrySafety
 ) -> APIError:
-    """Return the error of a reply that is neither what was ``expected`` nor an error in itself.
+    """Return the error for a reply that is neither what was ``expected`` nor an error itself.
 
     ``expected`` completes the message "expected ..., but ...": ``"a response"``, ``"a WebSocket"``.
     """
@@ -108,7 +108,7 @@ def unexpected_reply(
 
 
 def describe_reply(reply: ReplyHead, body: bytes) -> str:
-    """Return a clause that says what the server sent, for an error message; ``body`` is redacted already."""
+    """Return a clause that describes the reply, for an error message; ``body`` is redacted already."""
     target = reply.headers.get("location")
     if target and reply.status >= HTTPStatus.MULTIPLE_CHOICES:
         return f"the server redirects to {public_url(target)!r}, which is not followed; is base_url right?"

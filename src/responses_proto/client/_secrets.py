@@ -1,7 +1,7 @@
-"""Keep secrets out of what people read: hide them in a repr, and remove them from errors and recordings, however they are written.
+"""Keep secrets out of what people read: hide them in a repr, and remove them from errors and recordings, in any encoding.
 
-A server that refuses a key likes to quote it, and its JSON, HTML or URL library escapes some of the characters, or all of them. So a
-secret is searched for character by character, each in any of its writings (see :func:`_writing`).
+A server that refuses a key often quotes it, and its JSON, HTML or URL library escapes some of the characters, or all of them. So a
+secret is searched for character by character, each in any encoding (see :func:`_writing`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..protocol.stream import Outcome
 
 MIN_SECRET_LENGTH: Final = 6
-"""Length from which a key is redacted. Servers that accept any key are given "x" or "none": not secrets, and common in text."""
+"""Length from which a key is redacted. For servers that accept any key, people pass "x" or "none", which are common in text."""
 SECRET_NAME: Final = re.compile(r"(?i)auth|cookie|key|token|secret|password|credential|signature")
 """Matches the names of headers that hold secrets."""
 _HARMLESS: Final = frozenset({"idempotency-key", "sec-websocket-key"})
@@ -89,9 +89,9 @@ def is_secret(name: str) -> bool:
 
 
 def find(data: bytes, secret: bytes) -> Iterator[tuple[int, int]]:
-    """Yield where a secret begins and ends in a text, in any writing; nothing for a secret that is too short to be one.
+    """Yield where a secret begins and ends in a text, in any encoding; nothing for a value that is too short to be a secret.
 
-    A beginning of the secret counts at the end of the text and before an ellipsis: there, the text was cut.
+    At the end of the text and before an ellipsis, where the text was cut, the beginning of the secret matches too.
     """
     text = secret.decode("utf-8", "surrogateescape")
     if len(text) < MIN_SECRET_LENGTH:
@@ -120,14 +120,14 @@ def _end_of(patterns: Iterable[re.Pattern[bytes]], data: bytes, at: int) -> int:
 
 @functools.lru_cache(maxsize=64)
 def _patterns(secret: str) -> tuple[re.Pattern[bytes], list[re.Pattern[bytes]]]:
-    """Return a pattern for the first characters of a secret, and one for each of the others: of all, one would be huge."""
+    """Return a pattern for the first characters of a secret, and one for each other character: one for all would be huge."""
     start = b"".join(map(_writing, secret[:MIN_SECRET_LENGTH]))
     return re.compile(start), [re.compile(_writing(character)) for character in secret[MIN_SECRET_LENGTH:]]
 
 
 @functools.cache
 def _writing(character: str) -> bytes:
-    r"""Return a pattern for a character in any writing: JSON, HTML, URL, Python, and each of them inside another.
+    r"""Return a pattern for a character in any encoding: JSON, HTML, URL, Python, and each of them inside another.
 
     ``+`` is ``+``, ``\+``, ``\u002B``, ``\\u002B``, ``\x2b``, ``\u{2b}``, ``%2B``, ``%252B``, ``&#43;``, ``&#x2B;``, ``&plus;``,
     ``&amp;plus;``.
@@ -156,7 +156,7 @@ def _writing(character: str) -> bytes:
 
 
 def redact(data: bytes, *secrets: bytes, mask: Callable[[int], bytes] = lambda _length: _SHOWN.encode()) -> bytes:
-    """Return a text without the secrets. ``mask`` returns what replaces one, from its length as written."""
+    """Return a text without the secrets. ``mask`` returns the replacement for a secret from its length in the text."""
     for secret in sorted(secrets, key=len, reverse=True):  # one may be the beginning of another
         pieces: list[bytes] = []
         at = 0
@@ -171,7 +171,7 @@ def redact(data: bytes, *secrets: bytes, mask: Callable[[int], bytes] = lambda _
 def redact_error(error: BaseException, *secrets: bytes) -> None:
     """Remove secrets from every string of an error and of the errors behind it. Idempotent.
 
-    Where one is found, the traceback goes, too: the variables of its frames hold what the server sent.
+    If an error contains one, its traceback is removed too: the variables of its frames hold what the server sent.
     """
     stack, seen = [error], set[int]()
     while stack and len(seen) < _MAX_CHAIN:
@@ -192,7 +192,7 @@ def _redact_one(error: BaseException, secrets: tuple[bytes, ...]) -> None:
     for name, (value, new) in changed.items():
         facts[name] = new
         if isinstance(value, str) and isinstance(new, str):
-            # A message quotes attributes, of which one may end in the middle of the secret.
+            # A message quotes attributes, and one of these may end in the middle of the secret.
             args = tuple(argument.replace(value, new) if isinstance(argument, str) else argument for argument in args)
     args = tuple(_redacted(argument, secrets) for argument in args)
     if changed or args != error.args:
@@ -223,7 +223,7 @@ def _redacted(value: Any, secrets: tuple[bytes, ...]) -> Any:
 
 
 def redact_outcome(outcome: Outcome, *secrets: bytes) -> Outcome:
-    """Return an outcome that says why a response failed or is incomplete without the secrets."""
+    """Return an outcome with the secrets removed from the reason why a response failed or is incomplete."""
     if outcome.error is not None:
         redact_error(outcome.error, *secrets)
     changed: dict[str, Any] = {}

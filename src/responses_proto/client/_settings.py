@@ -1,4 +1,4 @@
-"""Let the settings of one call state only what differs from those of the client."""
+"""Let the settings of one call name only the fields that differ from those of the client."""
 
 from __future__ import annotations
 

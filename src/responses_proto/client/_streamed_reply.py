@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .transport._exchange import Exchange
 
 AFTER_ERROR: Final = 1.0
-"""Seconds in which ``response.failed`` may follow an ``error`` event."""
+"""Seconds within which ``response.failed`` may follow an ``error`` event."""
 
 
 async def read_streamed(
@@ -62,7 +62,7 @@ async def _next_piece(exchange: Exchange, engine: ResponseStream) -> bytes:
 
 
 async def _read_reason(exchange: Exchange, engine: ResponseStream) -> None:
-    """Read on within the bounds of the drain while the reason of a failure may follow."""
+    """Continue to read, within the bounds of the drain, while the reason of a failure may still arrive."""
     drain = Drain()
     while engine.reason_missing and (left := drain.left()) > 0:
         try:
@@ -92,7 +92,7 @@ def _response_of(engine: ResponseStream, secret: bytes) -> Response:
 
 
 def _with_reason(outcome: Outcome) -> Response:
-    """Return the response, with the error that an ``error`` event gave as its reason if it states none itself."""
+    """Return the response; if it has no error, with that of an ``error`` event."""
     response, error = outcome.response, outcome.error
     if response.error or error is None:
         return response

@@ -25,7 +25,7 @@ class TaskHolder:
 
     ``work`` opens the resource, awaits :meth:`wait_until_closed` and closes the resource. If ``work`` raises, at any
     time, :attr:`failure` is that error; if it is an exception group, its first error. ``close_timeout`` is the number of
-    seconds after which :meth:`close` cancels ``work``, and ``cancel_timeout`` how many more it waits then.
+    seconds after which :meth:`close` cancels ``work``, and ``cancel_timeout`` the number of seconds that it then waits.
 
     The order of the calls is :meth:`start`, :meth:`wait_opened`, :meth:`close`.
     """
@@ -101,7 +101,7 @@ class TaskHolder:
         The wait is shielded from cancellation.
         """
         self.request_close()
-        # If it is still opening, no caller waits for it any more.
+        # If the resource is still being opened, no caller waits for it any more.
         if cancel or (not self._opened.is_set() and not self._no_cancel):
             self._scope.cancel()
         with anyio.CancelScope(shield=True):
@@ -120,7 +120,7 @@ class TaskHolder:
     def no_cancel(self) -> Generator[None]:
         """Delay a cancellation by :meth:`close` to the end of the block. For a short step that must not be interrupted.
 
-        A shielded cancel scope does not serve: scopes entered in the block may stay open after it.
+        A shielded cancel scope would not work: scopes entered in the block may stay open after it.
         """
         self._no_cancel = True
         try:

@@ -1,4 +1,4 @@
-"""Check that a request is made by the method that it needs, and write what the provider needs written differently."""
+"""Check that a request is made with the method that it needs, and adapt its content to the provider."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _is_false(value: object) -> bool:
 
 
 def _has_function(value: object) -> bool:
-    """Return whether tools contain one that only a run can execute: a function or an executor."""
+    """Return whether the tools include one that only a run can execute: a function or an executor."""
     return isinstance(value, (list, tuple)) and any(
         not isinstance(tool, Model) and (callable(tool) or hasattr(tool, "execute"))
         for tool in cast("Sequence[object]", value)
@@ -61,7 +61,7 @@ _WRONG: Final[tuple[tuple[Verb, str, Callable[[object], bool], str], ...]] = (
     ("map", "background", _is_set, "waits for the final response of each request: leave out `background`"),
     *((verb, "tools", _has_function, _EXECUTES_NONE) for verb in _WITHOUT_TOOLS),
 )
-"""Method, field, which values of the field are not for the method, and what is."""
+"""Method, field, a predicate for the values of the field that the method refuses, and the rest of the error message."""
 
 
 NAMED_ELSEWHERE: Final = {
@@ -80,7 +80,7 @@ NAMED_ELSEWHERE: Final = {
     "extra_headers": "pass headers={...}",
     "extra_body": "pass extra={...}",
 }
-"""What other APIs and libraries call a field of a request, and what does the same here."""
+"""Name of a request field in other APIs and libraries -> the equivalent here."""
 
 
 def with_stream(content: Content, verb: Verb) -> Content:
@@ -101,7 +101,7 @@ def with_stream(content: Content, verb: Verb) -> Content:
 
 
 def with_developer_role(content: Content, role: str) -> Content:
-    """Return the content of a request in which messages of the role ``developer`` have another one."""
+    """Return the content of a request in which messages of the role ``developer`` have the role ``role``."""
     items = _field(content, "input")
     if role == "developer" or not isinstance(items, Sequence) or isinstance(items, str):
         return content

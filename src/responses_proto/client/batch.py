@@ -1,4 +1,4 @@
-"""Send many requests, and yield how each of them ended.
+"""Send many requests, and yield the result of each.
 
 :meth:`ResponsesClient.map` returns a :class:`Batch`. A background task takes the requests one after the other, as the :class:`Gate` has room
 for them, and starts a call for each. It belongs to no task group of the caller, so the batch can be iterated and left anywhere.
@@ -40,7 +40,7 @@ _Request: TypeAlias = "CreateResponse | JSONObject | str"
 _Requests: TypeAlias = "Iterable[_Request] | AsyncIterable[_Request]"
 
 _KEPT: Final = frozenset({"completed", "incomplete"})
-"""The outcomes that the next start of a journal does not try again."""
+"""The outcomes that are not retried when a journal is continued."""
 _AHEAD: Final = 2
 """How many requests may be open or unread, as a multiple of the gate's ``max_width``."""
 
@@ -50,19 +50,19 @@ class BatchResult:
     """How one request of a batch ended."""
 
     index: int
-    """Its place among the requests, from 0."""
+    """The position of the request, from 0."""
     request: CreateResponse | JSONObject | str
     """The request as it was passed."""
     outcome: Outcome | None = None
     """How the response ended; ``None`` if there was no response."""
     error: ResponsesProtoError | None = None
-    """What was raised; ``None`` if there was a response, however it ended."""
+    """The error that was raised; ``None`` if there was a response, whatever its status."""
     attempts: int = 0
     """How often the request was sent."""
     seconds: float = 0.0
     """The time from the first attempt to the end. The wait before the first attempt does not count."""
     from_journal: bool = False
-    """Whether an earlier start of the same journal has done the work."""
+    """Whether the result was read from the journal, where an earlier start recorded it."""
 
     @property
     def ok(self) -> bool:
@@ -83,7 +83,7 @@ class BatchResult:
 
 @attrs.frozen(kw_only=True)
 class BatchProgress:
-    """How far a batch is. Passed to ``on_progress`` after each request that has ended."""
+    """The progress of a batch. Passed to ``on_progress`` after each request that has ended."""
 
     done: int
     """The requests that have ended, those of the journal included."""
@@ -99,8 +99,9 @@ class Batch:
     """The results of :meth:`ResponsesClient.map`, as they end: ``async for result in batch``.
 
     Iterating starts the work, and its end closes the batch. To be able to leave earlier, use it in ``async with``: leaving the block cancels
-    the open requests. One request that fails is a result and ends nothing. Iterating raises what the iterable of requests or ``on_progress``
-    raises, ``UsageError`` for a file that is no journal, and ``OSError`` if the journal cannot be written. Only one task may iterate.
+    the open requests. A request that fails is a result and does not end the batch. Iterating raises what the iterable of requests or
+    ``on_progress`` raises, ``UsageError`` for a file that is not a journal, and ``OSError`` if the journal cannot be written. Only one
+    task may iterate.
     """
 
     def __init__(
@@ -164,7 +165,7 @@ class Batch:
             return await self._receive()
         except BaseException:
             if not self._entered:
-                await self.aclose()  # nobody else does
+                await self.aclose()  # no other code does
             raise
         finally:
             self._reading = False
@@ -220,7 +221,7 @@ class Batch:
     async def _begin(
         self, start: Callable[..., object], journal: Journal | None, index: int, request: _Request
     ) -> None:
-        """Start the call for one request, unless the journal has its answer, or it is no request."""
+        """Start the call for one request, unless the journal has its answer or the request is invalid."""
         try:
             whole = {"input": request} if isinstance(request, str) else request
             content = self._prepare(whole)

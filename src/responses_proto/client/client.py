@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from os import PathLike
     from types import TracebackType
 
-    from typing_extensions import TypeForm  # for the type checker, which brings it
+    from typing_extensions import TypeForm  # for the type checker, which bundles it
 
     from ..codec import Converter
     from ..limits import Limits
@@ -92,7 +92,7 @@ class ResponsesClient(Endpoints):
     - ``base_url``: the part of the URL before ``/responses``, such as ``https://api.openai.com/v1``.
     - ``api_key``: sent with every request. An empty string sends none. A function, sync or async, is asked for the key before each
       request, and once more if the server refuses the key (401).
-    - ``bill_to``: the organization to bill, for providers that know it (Hugging Face).
+    - ``bill_to``: the organization to bill, for providers that support it (Hugging Face).
     - ``dialect``: a provider, by its name in :data:`responses_proto.providers.PROVIDERS` or as a ``Provider``. It supplies the
       address, the environment variables and the header of the key.
     - ``http_client``: an ``httpx.AsyncClient``, an object with the same interface, or a
@@ -100,11 +100,11 @@ class ResponsesClient(Endpoints):
     - ``converter``: encodes requests and decodes everything that the server sends, with the vendors' classes that were registered
       in it (:meth:`responses_proto.codec.Converter.register`).
     - ``timeouts``, ``retry``, ``limits``, ``hooks``: the settings of every call.
-    - ``gate``: where every request waits for its place; share one between clients of the same server. By default none waits.
+    - ``gate``: limits how many requests are open at a time; share one between clients of the same server. By default there is no limit.
     - ``headers``: sent with every request; they override the headers of this library.
 
-    Each method takes options for one call. ``timeouts`` and ``retry`` replace the fields that they name, and leave the others as the client
-    has them. ``headers``, such as an ``Idempotency-Key``, and ``extra_query``, parameters of the URL, are added. Fields of the body that
+    Each method takes options for one call. ``timeouts`` and ``retry`` replace the fields that they name; the others are those of
+    the client. ``headers``, such as an ``Idempotency-Key``, and ``extra_query``, parameters of the URL, are added. Fields of the body that
     a class does not have go into ``extra={...}``.
 
     Arguments take precedence over the environment, which is read when the client is created. Without ``dialect``, the variables
@@ -199,17 +199,17 @@ class ResponsesClient(Endpoints):
 
     @property
     def dialect(self) -> Provider:
-        """The provider that the server belongs to; its ``name`` is ``server`` for one that is not known."""
+        """The provider that the server belongs to; its ``name`` is ``server`` if the provider is not known."""
         return self._core.provider
 
     @property
     def timeouts(self) -> Timeouts:
-        """The bounds of every call, unless the call has others."""
+        """The bounds of every call, unless the call overrides them."""
         return self._core.timeouts
 
     @property
     def retry(self) -> RetryPolicy:
-        """The retry policy of every call, unless the call has another one."""
+        """The retry policy of every call, unless the call overrides it."""
         return self._core.retry
 
     async def __aenter__(self) -> Self:
@@ -251,13 +251,13 @@ class ResponsesClient(Endpoints):
         of ``CreateResponse``; they override those of ``request``. ``timeouts``, ``retry``, ``headers`` and ``extra_query`` are options of
         this call; see :class:`ResponsesClient`. :func:`~responses_proto.client.response_meta` returns the headers of the reply.
 
-        Look at ``response.status`` next: a response that is ``failed`` or ``incomplete`` is returned, not raised. With
+        Check ``response.status``: a response that is ``failed`` or ``incomplete`` is returned, not raised. With
         ``background=True`` the server returns at once; pass the response to :meth:`wait`, or its id to :meth:`retrieve`.
 
         Raises ``APIError`` if the server answers with an error, ``ConnectError``, ``DeadlineExceeded`` and other
         ``TransportError`` if the connection fails, ``DecodeError`` and ``LimitExceeded`` for a reply that cannot be read,
-        ``EncodeError`` for fields that are not JSON, ``UsageError`` for invalid arguments and for ``stream=True``, which is
-        :meth:`stream`, and ``TypeError`` for an unknown field.
+        ``EncodeError`` for fields that are not JSON, ``UsageError`` for invalid arguments and for ``stream=True`` (use
+        :meth:`stream`), and ``TypeError`` for an unknown field.
         """
         content = self._content(CreateResponse, request, fields, "create")
         return await self._open_core().call(
@@ -323,10 +323,10 @@ class ResponsesClient(Endpoints):
         serialized only then, in slices that leave the event loop free.
 
         ``output`` is the type of the value that the text contains, as for :meth:`parse`, and ``strict`` is that of :meth:`parse`.
-        Then :meth:`EventStream.parse` returns the value, :meth:`EventStream.partial` yields what is known of it, and
+        Then :meth:`EventStream.parse` returns the value, :meth:`EventStream.partial` yields the known part of it, and
         :meth:`EventStream.elements` the elements of a list as they are complete.
 
-        ``on_abandon`` is what happens if the block is left before the response ends. ``"close"`` closes the connection; a
+        ``on_abandon`` decides what happens if the block is left before the response ends. ``"close"`` closes the connection; a
         response with ``background=True`` then continues on the server. ``"cancel_response"`` also cancels such a response,
         unless the block is left because the connection broke.
 
@@ -388,14 +388,14 @@ class ResponsesClient(Endpoints):
         - ``tools``: functions, executors (:class:`~responses_proto.tools.ToolExecutor`), and definitions of tools that are not
           executed here. If the model calls a function that was not offered, it is told that there is no such tool. If it calls
           a tool that was offered but is not executed here, the run stops, and the call is pending in its result.
-        - ``approve``: decides about the calls that need an approval: of remote MCP servers, and of tools with
+        - ``approve``: decides about the calls that need approval: those of remote MCP servers, and those of tools with
           ``needs_approval``. Without it, none is approved.
         - ``deps``: passed to the tools, as ``ToolContext.deps``.
         - ``output``: the type of the answer, as in :meth:`parse`; the value is in ``RunResult.parsed``. If the answer does not
           match it, the model is told why and asked again, ``repairs`` times at most (default 1).
-        - ``max_turns``: the number of responses, at least 1; ``None`` for no bound (default 32).
-        - ``max_tokens``: the number of tokens of all responses from which on no request follows.
-        - ``max_tool_calls``: the number of calls that are executed. A response that exceeds it ends the run, and its calls are
+        - ``max_turns``: the largest number of responses, at least 1; ``None`` for no bound (default 32).
+        - ``max_tokens``: a bound on the tokens of all responses together. Once it is reached, no further request is sent.
+        - ``max_tool_calls``: the largest number of calls that are executed. A response that exceeds it ends the run, and its calls are
           pending. The field of this name in a request bounds the tools of the server: set it in ``request``.
         - ``start``: when a call is executed: ``"response_done"``, ``"item_done"`` or ``"manual"``.
         - ``concurrency``: how many calls are executed at the same time (default 16).
@@ -481,21 +481,22 @@ class ResponsesClient(Endpoints):
         extra_query: Query | None = None,
         **fields: Unpack[CreateResponseFields],
     ) -> Batch:
-        """Create a response for each request, many at a time, and yield how each ended: ``async for result in client.map(...)``.
+        """Create a response for each request, many at a time, and yield the result of each: ``async for result in client.map(...)``.
 
         A request is what :meth:`create` takes, or a string, which is its input. ``fields`` are set in every request. The requests are
         taken from the iterable as there is room for them, so it may be endless. The results are :class:`BatchResult`: in the order in which
-        they end, or with ``ordered`` in that of the requests. One that fails raises nothing.
+        they end, or with ``ordered`` in that of the requests. A request that fails raises nothing.
 
-        - ``gate``: bounds how many requests are open, and adapts to the server. By default that of the client, else a new one.
-        - ``journal``: a file in which each answer is kept as a line of JSON. When the batch is started again, after its process was killed for
-          example, requests whose response is there, complete or incomplete, are not sent again; their results have ``from_journal`` set. Others
-          are, with the same ``Idempotency-Key`` as before.
+        - ``gate``: limits how many requests are open, and adapts to the server. By default that of the client, else a new one.
+        - ``journal``: a file in which each answer is kept as a line of JSON. When the batch is started again, for example after its
+          process was killed, requests that have a complete or incomplete response in the file are not sent again; their results have
+          ``from_journal`` set. The others are sent with the same ``Idempotency-Key`` as before.
         - ``on_progress``: called after each request that has ended, with a :class:`BatchProgress`. Not ``async``.
-        - ``retry``: without it, a request is sent at least ten times, because a gate has one refused now and then.
+        - ``retry``: by default that of the client, with at least ten ``attempts`` and a ``max_total_delay`` of an hour, because a gate
+          provokes a refusal now and then.
 
         Raises ``TypeError`` for an unknown field, and ``UsageError`` for a single request. Iterating raises ``UsageError`` for a file that
-        is no journal, is damaged or is in use, and ``OSError``.
+        is not a journal, is damaged or is in use, and ``OSError``.
         """
         from .batch import Batch  # noqa: PLC0415 - loaded only by callers that send many
 
@@ -532,11 +533,11 @@ class ResponsesClient(Endpoints):
 
         Enter it as that of :meth:`stream`. ``interrupted`` is one of:
 
-        - the interrupted :class:`EventStream`, after its block. The new stream begins with the events that it received and nobody
-          read, and continues its snapshot, which at the end is the same as without the interruption. Do not use the old stream any
-          more.
+        - the interrupted :class:`EventStream`, after its block. The new stream begins with the events that the old one received but that
+          were not read, and continues its snapshot, which at the end is the same as without the interruption. Do not use the old stream
+          any more.
         - a ``Cursor``, or an error whose ``cursor`` is set. The snapshot then holds only what follows, until the terminal event
-          brings the whole response. ``Cursor(response_id)`` starts at the first event.
+          contains the whole response. ``Cursor(response_id)`` starts at the first event.
 
         Events that the server repeats are left out. ``on_abandon`` is that of :meth:`stream`.
 
@@ -587,7 +588,7 @@ class ResponsesClient(Endpoints):
         ``keepalive`` is the number of seconds of silence after which the server is pinged; ``None`` never pings.
 
         Raises ``ImportError`` if the extra ``ws`` is not installed, and ``UsageError``, here or when the session is entered, if the
-        client's transport cannot open a WebSocket. A transport of your own can if it hands on an
+        client's transport cannot open a WebSocket. A custom transport can if it returns an
         :class:`~responses_proto.client.transport.UpgradedReply`.
         """
         from .websocket.session import WebSocketSession  # noqa: PLC0415 - loaded only by callers that connect

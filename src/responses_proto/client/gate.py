@@ -1,4 +1,4 @@
-"""Share the capacity of a server between many calls: how many requests are open, how fast they are sent, and when none is."""
+"""Share the capacity of a server between many calls: limit how many requests are open and how fast they are sent, and pause all of them."""
 
 from __future__ import annotations
 
@@ -20,22 +20,21 @@ if TYPE_CHECKING:
 __all__ = ["Gate", "GatePlace"]
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
-_MAX_WAIT: Final = 60.0  # seconds that one reply may hold back all requests
+_MAX_WAIT: Final = 60.0  # seconds for which one reply may delay all requests
 
 
 class Gate:
-    """Adapts to a server how many requests are open at a time, and how fast they are sent.
+    """Limits how many requests are open at a time and how fast they are sent, and adapts these limits to the server.
 
     Pass one gate to any number of clients (``ResponsesClient(gate=gate)``) or to :meth:`ResponsesClient.map`. Each attempt of a call waits
-    for its place. When the server refuses one (429, 503, 529, or an error in a stream that means the same), all of them wait as long as
-    it asks, or for a pause of half a second that doubles. Then they go on with three quarters of the width, at the rate at which the server
-    answered.
-    A quota that is used up by the headers of an answer also makes all of them wait.
+    for a place. When the server refuses a request (429, 503, 529, or an equivalent error in a stream), all requests wait as long as the
+    server asks, or for half a second, doubled with each refusal in a row. Then they continue with three quarters of the width, at
+    the rate at which the server answered. All requests also wait when the headers of a reply report that a quota is used up.
 
     - ``width``: how many requests may be open at first (default 8). It doubles in each round until the first refusal.
-    - ``max_width``: how many may ever be open (default 64).
+    - ``max_width``: the upper bound of ``width`` (default 64).
 
-    A stream has its place until its block is left, so a call inside of the block needs another one. A gate belongs to one event loop.
+    A stream keeps its place until its block is left, so a call inside the block needs a second place. A gate belongs to one event loop.
 
     Raises ``UsageError`` unless ``1 <= width <= max_width``.
     """
@@ -57,7 +56,7 @@ class Gate:
 
     @property
     def max_width(self) -> int:
-        """How many requests may ever be open."""
+        """The upper bound of :attr:`width`."""
         return self._admission.max_width
 
     @property
@@ -67,7 +66,7 @@ class Gate:
 
     @property
     def rate(self) -> float | None:
-        """How many requests may be sent in a second; ``None``, which is no bound, until the first refusal."""
+        """How many requests may be sent per second; ``None``, for no bound, until the first refusal."""
         return None if self._admission.rate == math.inf else self._admission.rate
 
     @property
@@ -78,7 +77,7 @@ class Gate:
     async def enter(self, *, again: bool = False) -> GatePlace:
         """Wait until a request may be sent, and return its place.
 
-        ``again``: the request was refused before. It goes ahead of those that were not sent yet.
+        ``again``: whether the request was refused before. It then goes ahead of those that were not sent yet.
         """
         waiter = _Waiter()
         if again:
@@ -126,9 +125,9 @@ class GatePlace:
         admission.send(self._sent)
 
     def leave(self, error: BaseException | None = None, *, headers: Mapping[str, str] = _NO_HEADERS) -> None:
-        """Give the place to another request, and tell the gate how this one ended. Idempotent.
+        """Give the place to another request, and adapt the gate to the result of this one. Idempotent.
 
-        ``error`` is what was raised, ``headers`` are those of the reply, with names in lower case.
+        ``error`` is the exception that was raised, if any; ``headers`` are those of the reply, with names in lower case.
         """
         if self._left:
             return

@@ -1,6 +1,6 @@
 """Observe what a client does while it works: for logs, metrics and traces.
 
-Hooks are plain functions. They are called in the task that does the work, and the call raises what a hook raises: as it is, and
+Hooks are plain functions. They are called in the task that does the work. The call raises what a hook raises, unchanged and
 without a retry. A hook that is not set costs nothing.
 """
 
@@ -63,7 +63,7 @@ class CallFinished:
     outcome: Outcome | None = None
     """How the response ended; ``None`` if the call is not a stream, or the stream did not end."""
     response: Response | None = None
-    """The response, final or partial; ``None`` if the call is about something else, or nothing was received."""
+    """The response, final or partial; ``None`` if the call does not return one, or nothing was received."""
     error: BaseException | None = None
     """The exception that was raised, if any."""
     cursor: Cursor | None = None
@@ -115,7 +115,7 @@ class Hooks:
     on_request: Callable[[WireRequest], object] | None = attrs.field(default=None, validator=_check_hook)
     """Called before each attempt to send. The request's ``headers`` contain the API key: do not log them."""
     on_frame: Callable[[Frame], object] | None = attrs.field(default=None, validator=_check_hook)
-    """Called for each server-sent event as it is on the wire, before it is decoded. Splits each stream into frames twice."""
+    """Called for each server-sent event before it is decoded. Setting it costs time: each stream is then split into frames twice."""
     on_event: Callable[[Event], object] | None = attrs.field(default=None, validator=_check_hook)
     """Called for each event when it is received, which may be before the consumer asks for it."""
     on_retry: Callable[[RetryNotice], object] | None = attrs.field(default=None, validator=_check_hook)

@@ -102,7 +102,7 @@ class SourceEvents(AsyncResource):
                 else:
                     self._engine.receive_event(frame.data, frame.event)
             except BaseException:
-                # The source or the engine failed, or the read was cancelled: the response ends here, with an outcome.
+                # The source or the engine failed, or the read was cancelled: end the response here, so that it has an outcome.
                 with suppress(ResponsesProtoError):
                     self._engine.receive_eof()
                 await self.aclose()
@@ -112,7 +112,7 @@ class SourceEvents(AsyncResource):
         raise StopAsyncIteration
 
     async def _drain_source(self) -> ServerSentEvent | None:
-        """Read on for a moment, so that the source can end by itself and its connection can be reused."""
+        """Continue to read briefly, so that the source can end by itself and its connection can be reused."""
         frame = None
         with anyio.move_on_after(self._drain.left()), suppress(Exception):
             frame = await anext(self._source, None)  # the response is complete: errors do not matter any more

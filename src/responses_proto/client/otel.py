@@ -4,8 +4,8 @@
 
     client = ResponsesClient(base_url=..., hooks=otel_hooks())
 
-The span of a call is created when the call has ended, with the times that it had. So no span can be left open or ended twice,
-however the call ends. Attributes that need the request are also computed then. The span's parent is the span that was current
+The span of a call is created after the call has ended, with the start and end times of the call. So no span can be left open or
+ended twice, however the call ends. Attributes that need the request are also computed then. The span's parent is the span that was current
 when the request was sent.
 """
 
@@ -64,12 +64,12 @@ _FINISH_REASONS: Final = {"max_output_tokens": "length", "content_filter": "cont
 """Reason of an incomplete response -> finish reason."""
 
 _MAX_PARSED: Final = 64 * 1024
-"""Bytes up to which a request is parsed for its parameters, because parsing megabytes would hold up the event loop. From a longer
-one, only the model is read, and only if it is the first field, which is where ``CreateResponse`` writes it."""
+"""Bytes up to which a request is parsed for its parameters, because parsing megabytes would block the event loop. From a longer
+request, only the model is read, and only if it is the first field, which is where ``CreateResponse`` writes it."""
 _MODEL_FIRST: Final = re.compile(rb'\s*\{\s*"model"\s*:\s*("(?:[^"\\]|\\.){0,1000}+")')
 
 _MAX_REMEMBERED: Final = 10_000
-"""Requests that are kept. Those of streams that are never closed would otherwise be kept for ever."""
+"""The largest number of requests that are kept. Those of streams that are never closed would otherwise be kept for ever."""
 
 
 def otel_hooks(tracer_provider: TracerProvider | None = None, *, capture_content: bool = False) -> Hooks:
@@ -80,7 +80,7 @@ def otel_hooks(tracer_provider: TracerProvider | None = None, *, capture_content
     by their code or type.
 
     - ``tracer_provider``: receives the spans; by default the global one.
-    - ``capture_content``: also record what was asked and answered, and the messages of errors. The content is JSON in
+    - ``capture_content``: also record inputs, outputs and error messages. The content is JSON in
       ``gen_ai.input.messages``, ``gen_ai.system_instructions`` and ``gen_ai.output.messages``, without binary data. Every request
       is then parsed, however large it is.
 
@@ -263,7 +263,7 @@ def _error_type(end: CallFinished) -> str | None:
             return "cancelled"  # not the exception's name, because asyncio and trio use different ones
         case "failed":
             return _name_of(end.error) if end.error is not None else "_OTHER"
-        case _:  # "ended": an error that the caller's block raised after the response is not the call's
+        case _:  # "ended": an error that the caller's block raised after the response does not count
             if end.outcome is not None and end.outcome.status in ("error", "truncated"):
                 return _name_of(cast("BaseException", end.outcome.exception()))
             if end.response is None or end.response.status not in ("failed", "cancelled"):
@@ -316,5 +316,5 @@ def _is_object(value: object) -> TypeGuard[_Wire]:
 
 
 def _objects(value: object) -> list[_Wire]:
-    """Return the objects in a list; none for anything else, which the codec keeps as a server sent it."""
+    """Return the objects in a list; none for anything else, because the codec keeps any JSON value that a server sent."""
     return [each for each in cast("list[object]", value) if _is_object(each)] if isinstance(value, list) else []

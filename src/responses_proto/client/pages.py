@@ -37,7 +37,7 @@ class ItemPages:
     """The input items of a response, or the items of a conversation: ``async for item in client.input_items(id)``.
 
     Pages are fetched when they are needed, so each step may raise what a request raises. A step that raised can be repeated.
-    To continue later, pass :attr:`after` to the method that made this. Only one task may iterate at a time.
+    To continue later, pass :attr:`after` to the method that returned this object. Only one task may iterate at a time.
     """
 
     __slots__ = ("_fetch", "_has_more", "_items", "_last_item_id", "_page_after")
@@ -52,7 +52,7 @@ class ItemPages:
 
     @property
     def after(self) -> str | None:
-        """The id of the last item that was yielded; before the first one, the ``after`` that this began with."""
+        """The id of the last item that was yielded; before the first one, the ``after`` that was passed."""
         return self._last_item_id
 
     @property
@@ -74,10 +74,10 @@ class ItemPages:
             self._items = iter(page.data)
 
     async def next_page(self) -> Page | None:
-        """Fetch the next page as a whole; return ``None`` after the last one.
+        """Fetch and return the next page; return ``None`` after the last one.
 
-        Raises what a request raises, and ``RemoteProtocolError`` if the server announces more items but does not say after
-        which id, or repeats the previous one: following it would never end.
+        Raises what a request raises, and ``RemoteProtocolError`` if the server announces more items but gives no id to continue
+        after, or repeats the previous id, which would never end.
         """
         if not self._has_more:
             return None

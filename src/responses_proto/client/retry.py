@@ -1,11 +1,11 @@
 """Decide whether a failed request is sent again, and after how long. Pure policy: no clock, no socket.
 
-A POST is repeated only if it did nothing: the connection was never established, or the server answered "not now", with a
+A POST is repeated only if it had no effect: the connection was never established, or the server answered "not now", with a
 status or inside a stream before any output. After output, nothing is repeated automatically. A GET changes nothing, so it
 is also repeated when the connection broke and it is unknown what the server did.
 
-The delay is what the server asks for, plus a random part whose bound doubles with each attempt ("full jitter"). Clients that
-were turned away together therefore do not come back together.
+The delay is the one that the server asks for, plus a random part whose bound doubles with each attempt ("full jitter"). Clients that
+were refused together therefore do not retry together.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ GiveUpReason: TypeAlias = Literal[
 - ``deadline``: ``Timeouts.total`` would run out during the delay."""
 
 _RETRYABLE: Final = frozenset({408, 409, 425, 429})
-_PERMANENT: Final = frozenset({501, 505})  # the 5xx that waiting does not cure
+_PERMANENT: Final = frozenset({501, 505})  # the 5xx that persist
 _PERMANENT_CODES: Final = frozenset(
     {
-        # Codes of a 429 or 5xx that waiting for seconds does not cure.
+        # Codes of a 429 or 5xx that persists for longer than seconds.
         "insufficient_quota",
         "usage_limit_reached",
         "usage_not_included",
@@ -94,14 +94,14 @@ class RetryPolicy(Settings):
     """How often a request is sent, and how long the client waits in between. Immutable.
 
     Pass it to ``ResponsesClient(retry=...)`` or to a single call, where it replaces only the fields that it names.
-    ``RetryPolicy(attempts=1)`` never sends anything twice. The defaults outlast a restart of the server or a burst over the quota,
-    and give up while a user may still be waiting.
+    ``RetryPolicy(attempts=1)`` never sends anything twice. The defaults last long enough for a restart of the server or a short excess
+    over the quota, and give up while a user may still be waiting.
 
     - ``attempts``: how often a request is sent, including the first time (default 3).
     - ``initial_delay``: bound of the first random delay, in seconds; doubles with each attempt (default 0.5).
     - ``max_delay``: bound of every later random delay, in seconds (default 8).
     - ``max_retry_after``: longest delay that a server may ask for, in seconds (default 60). If it asks for more, its error is
-      raised, because coming back earlier would be useless.
+      raised, because an earlier attempt would be useless.
     - ``max_total_delay``: sum of all delays of one call, in seconds (default 120).
 
     Raises ``UsageError`` for a value that is out of range.
@@ -185,7 +185,7 @@ def _is_temporary(error: APIError) -> bool:
 
 
 def is_refusal(error: BaseException | None) -> TypeGuard[APIError]:
-    """Return whether a server refused a request only because it has too many at the moment."""
+    """Return whether a server refused a request only because it has too many requests at the moment."""
     if not isinstance(error, APIError) or not _is_temporary(error):
         return False
     return error.status in _REFUSALS or error.code in _REFUSAL_CODES or error.type in _REFUSAL_CODES

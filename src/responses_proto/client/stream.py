@@ -8,31 +8,32 @@ The protocol engine (:class:`~responses_proto.protocol.ResponseStream`) turns by
 when to read, whether to send the request again, and what to raise.
 
 **States.** ``NEW`` until the block is entered, ``OPEN`` inside it, ``CLOSED`` after it, after ``aclose()``, and if entering failed.
-A stream is never opened twice. Within ``OPEN``, ``_finished`` says that nothing more is read.
+A stream is never opened twice. Within ``OPEN``, ``_finished`` means that nothing more is read.
 
 **Reading.** There is no background task. Iterating reads: ``_read_once`` takes one piece from the connection and feeds it
 to the engine, and the events of that piece wait in ``_received`` until they are consumed. A consumer that does not iterate
 therefore slows the server down. All ways to iterate (``events``, ``text_deltas``, ``batches``, ``partial``, ``result``) share
-``_received`` and can be mixed. Only one task may read at a time. A read that is cancelled has lost data, so it fails the stream.
+``_received`` and can be mixed. Only one task may read at a time. A cancelled read loses data, so the stream then fails.
 
-**What the body is.** The content type is a hint; the first bytes decide. Under any type but ``text/event-stream``, entering the block waits
-for them. An event stream is then read all the same, with the anomaly ``content-type``; a response as JSON is the whole result.
+**Kind of body.** The content type is a hint; the first bytes decide. With any type but ``text/event-stream``, entering the block waits
+for them. An event stream is then read nevertheless, with the anomaly ``content-type``; a response as JSON is the whole result.
 
 **Retrying.** Until the first event that is output, a failure may be hidden: an error status, a connection that was not
 established, and an ``error`` or ``response.failed`` event. ``_withhold_failure`` drops such an event if the ``RetryPolicy`` allows
-another attempt, and notes it in ``_pending_retry`` (a ``response.failed`` that does not say why waits in ``_withheld`` until the reason
-has come, or could have); the next read waits for the delay, sends the request again and continues
-with a new engine. Events that preceded the failure were delivered already, so the consumer sees another ``response.created``.
+another attempt, and notes it in ``_pending_retry``. A ``response.failed`` without a reason waits in ``_withheld`` until the reason has
+arrived or is overdue. The next read waits for the delay, sends the request again and continues with a new engine. Events that preceded
+the failure were delivered already, so the consumer sees another ``response.created``.
 From the first output on (``_committed``), nothing is retried, nor is anything in a stream that resumes a response.
 
 **Ending.** The response ends with a terminal event, which sets the engine's outcome; the body ends later. In between,
-``_drain_body`` reads on for 0.1 s or 64 KiB, because only a connection whose body was read to its end can be reused; errors of
-that read are ignored, and an ``error`` event in it that gives the reason of a failure counts. If the body ends first, the outcome is ``truncated``. After an ``error`` event, ``response.failed`` may still
-follow, so the stream waits for it up to one second.
+``_drain_body`` reads on for 0.1 s or 64 KiB, because only a connection whose body was read to its end can be reused. Errors of
+that read are ignored; an ``error`` event in it that gives the reason of a failure is used. If the body ends before the response, the
+outcome is ``truncated``. After an ``error`` event, ``response.failed`` may still follow, so the stream waits for it up to one second.
 
 **Failing.** An error of the connection, a timeout or a limit is kept in ``_failure`` with the partial response and the cursor. It
-is raised after the events that arrived before it were consumed, and each time again. An exception of a hook is raised at once, and
-then each time again. If another task closes the stream, or its client, the task that reads learns that, and not what the closed connection did.
+is raised after the events that arrived before it were consumed, and again by every later read. An exception of a hook is raised at
+once, and again by every later read. If another task closes the stream or its client, the reading task gets an error that says so, not
+the error of the closed connection.
 
 **Leaving.** ``_close`` releases the connection, cancels the response if the caller asked for that, and reports the end of the call
 to the hooks, once. If the response has ended, leaving the block drains the body first. Events that were received but not read are kept
@@ -101,7 +102,7 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
     from types import TracebackType
 
-    from typing_extensions import TypeForm, TypeVar  # for the type checker, which brings it
+    from typing_extensions import TypeForm, TypeVar  # for the type checker, which bundles it
 
     from ..models.items import MessagePhase
     from ..models.response import Response
@@ -121,7 +122,7 @@ else:
 __all__ = ["EventStream", "OnAbandon"]
 
 OnAbandon: TypeAlias = Literal["close", "cancel_response"]
-"""What happens if a stream is left before its end: the connection is closed, or the response is cancelled on the server too."""
+"""What to do if a stream is left before its end: close the connection, or also cancel the response on the server."""
 
 _E = TypeVar("_E", bound=Event)
 _F = TypeVar("_F", bound=Event)
@@ -141,15 +142,15 @@ class _State(enum.Enum):
 
 
 class Interrupted(NamedTuple):
-    """The state of a stream that was left, for the one that continues it."""
+    """The state of a stream whose block was left, for the stream that continues it."""
 
     engine: ResponseStream
     unread: list[Event]
-    """The events that it received and nobody read."""
+    """The events that were received but not read."""
     delivered: int
-    """How many events it received, with those of the streams that it continued."""
+    """How many events it received, including those of the streams that it continued."""
     midway: bool
-    """Whether the first of all these was in the middle of the response."""
+    """Whether the first of these events was in the middle of the response."""
     meta: ResponseMeta | None
 
 
@@ -214,8 +215,8 @@ class EventStream(Generic[T_co]):
         continues: Interrupted | None = None,
         output: Structured[T_co] | None = None,
     ) -> None:
-        # `cancel` cancels a response by its id; it is set if abandoning the stream means that. `cursor` is set if the stream continues
-        # a response, and `continues` if it continues another stream in this process. `output` is the type that the request asks for.
+        # `cancel` cancels a response by its id; it is set if abandoning the stream cancels the response. `cursor` is set if the stream
+        # continues a response, and `continues` if it continues another stream in this process. `output` is the type of the value.
         self._output = output
         self._core = core
         self._call = call
@@ -230,24 +231,24 @@ class EventStream(Generic[T_co]):
         self._frame_decoder: SSEDecoder | None = None  # only for the hook `on_frame`
         self._reading = False
         self._sending: anyio.CancelScope | None = None
-        self._received: Iterator[Event] = iter(())  # events that were not consumed yet
+        self._received: Iterator[Event] = iter(())  # events that were not read yet
         self._unread: list[
             Event
-        ] = []  # what was in it when a block was left: this one's, or that of the stream that this continues
-        self._delivered = 0  # events that were put into it, here or by the stream that this one continues
+        ] = []  # left in `_received` when the block was left, of this stream or of the one that it continues
+        self._delivered = 0  # events put into `_received`, by this stream or by the one that it continues
         self._midway = False  # whether the events begin in the middle of the response
-        self._received_some = False  # whether the last read brought events
+        self._received_some = False  # whether the last read yielded events
         self._first_event_seen = False
         self._committed = cursor is not None  # whether a failure in the stream is final: see "Retrying" above
         self._pending_retry: tuple[ResponsesProtoError, RetryAfter] | None = None
-        self._withheld: list[Event] = []  # a failure without a reason, and what followed it
+        self._withheld: list[Event] = []  # a failure without a reason, and the events that followed it
         self._finished = False
         self._failure: Exception | None = None
         self._end_cause: TransportError | None = None  # why the body ended early, if that is not the failure itself
         self._drain = Drain()
         if continues is not None:
             self._unread, self._delivered, self._midway = continues.unread, continues.delivered, continues.midway
-            if self._engine.ended:  # and only the consumer has not seen all of it: there is nothing to ask for
+            if self._engine.ended:  # only unread events are left: nothing to request
                 self._finished, self._meta = True, continues.meta
         elif cursor is not None:
             self._midway = cursor.sequence_number is not None
@@ -261,7 +262,7 @@ class EventStream(Generic[T_co]):
 
     @property
     def outcome(self) -> Outcome | None:
-        """How the response ended; ``None`` until it does, and if the block was left before."""
+        """How the response ended; ``None`` until it does, and if the block was left earlier."""
         outcome = self._engine.outcome
         if outcome is None or outcome.status == "completed":
             return outcome
@@ -272,7 +273,7 @@ class EventStream(Generic[T_co]):
     def cursor(self) -> Cursor | None:
         """The position after the last event that was read here, for :meth:`ResponsesClient.resume`.
 
-        ``None`` until the response has an id. :attr:`response` can be ahead of it by the events that one packet brought.
+        ``None`` until the response has an id. :attr:`response` can be ahead of it by the events of one packet.
         """
         cursor = self._engine.cursor
         if cursor is None:
@@ -306,7 +307,7 @@ class EventStream(Generic[T_co]):
         return self._meta
 
     def keep_data(self) -> None:
-        """Let the events from here on keep the text that they came in, for :func:`responses_proto.protocol.data_of`."""
+        """Let all further events keep their JSON text, for :func:`responses_proto.protocol.data_of`."""
         self._keep_data = self._engine.keep_data = True
 
     @property
@@ -393,8 +394,8 @@ class EventStream(Generic[T_co]):
     def text_deltas(self, *, phase: MessagePhase | None = None, agent: str | None = None) -> TextDeltas:
         """Iterate over the text as it arrives, as strings that are not empty: each character once.
 
-        Mostly, that is the ``delta`` of each ``response.output_text.delta``. If a server states a text in another event, such as
-        ``response.output_text.done``, what is new in it is yielded then. Joined, the strings are the text of the response.
+        Usually, these are the ``delta`` of each ``response.output_text.delta``. If a server sends text in another event, such as
+        ``response.output_text.done``, the new part of it is yielded then. Joined, the strings are the text of the response.
 
         ``phase`` chooses the messages: ``"commentary"``, or ``"final_answer"``, which is every message that is not marked as
         commentary; by default all. ``agent`` chooses the messages of one agent, by its name.
@@ -410,7 +411,7 @@ class EventStream(Generic[T_co]):
         return waiting
 
     def _continue(self, follower: MessageTexts | PartialOutput | PartialElements[Any]) -> None:
-        """Let ``follower`` continue from the snapshot if earlier events were read by others."""
+        """Let ``follower`` continue from the snapshot if it has missed events that were read before."""
         waiting = self._waiting()
         if self._delivered > len(waiting):
             follower.begin_with(self._engine.response, waiting)
@@ -452,12 +453,12 @@ class EventStream(Generic[T_co]):
     async def parse(self, output: Any = None, /) -> ParseResult[Any]:
         """Read to the end and return the value that the text contains (Responses, Structured outputs).
 
-        It is of the type in ``client.stream(..., output=T)``. For a request whose text format was made by
+        The type is that of ``client.stream(..., output=T)``. For a request whose text format was made by
         :func:`responses_proto.schema.text_format`, pass the type here.
 
-        The result is ``Parsed``, ``Refused``, ``Incomplete`` or ``Invalid``: however the response ended, that is a result and not an error,
-        and only the text of a completed response is parsed. After the block, this works as :meth:`result` does. Raises what
-        iterating raises, and ``UsageError`` if there is no type.
+        The result is ``Parsed``, ``Refused``, ``Incomplete`` or ``Invalid``. Only the text of a completed response is parsed; any other
+        outcome is also a result and raises nothing. After the block, this works as :meth:`result` does. Raises what
+        iterating raises, and ``UsageError`` if no type was given.
         """
         structured = self._structured(output)
         if structured is None:
@@ -478,9 +479,9 @@ class EventStream(Generic[T_co]):
     def partial(self, output: Any = None, /) -> PartialValues[Any]:
         """Iterate over the JSON value of the text so far: a plain value, each time that more of it is known.
 
-        A string grows, an object or a list gains members; a number or a date is there once it is complete. ``output`` is needed if the
-        type was not passed to ``client.stream(..., output=T)`` and its values are not JSON objects: those are wrapped in an object on
-        the wire and unwrapped here. This reads the stream itself; call :meth:`parse` next for the typed value.
+        A string grows, an object or a list gains members; a number or a date appears once it is complete. ``output`` is needed if the
+        type was not passed to ``client.stream(..., output=T)`` and its values are not JSON objects: such values are wrapped in an object
+        on the wire and unwrapped here. This reads the stream itself; call :meth:`parse` next for the typed value.
         """
         from ..schema.structured import PartialOutput  # noqa: PLC0415 - loaded only by callers that parse
 
@@ -502,7 +503,7 @@ class EventStream(Generic[T_co]):
         iteration ends with the stream; call :meth:`parse` or :meth:`result` next to know whether the list is complete.
 
         Raises ``UsageError`` if there is no list, or several. Iterating raises ``DecodeError``, with the path, for an element that does
-        not match its type, and then goes on with the next one; and what iterating over the stream raises.
+        not match its type, and can then be continued with the next element; it also raises what iterating over the stream raises.
         """
         from ..schema.structured import PartialElements  # noqa: PLC0415 - loaded only by callers that parse
 
@@ -516,7 +517,7 @@ class EventStream(Generic[T_co]):
         return self._output if output is None else structured_for(output)
 
     def detach(self) -> Interrupted:
-        """Return what this stream has left, so that another stream can continue from it.
+        """Return the state of this stream, so that another stream can continue it.
 
         :meth:`ResponsesClient.resume` calls this; do not use this stream afterwards. Raises ``LocalProtocolError`` if the stream is in
         use, or if the response has ended and all of its events were read.
@@ -568,7 +569,7 @@ class EventStream(Generic[T_co]):
             elif self._engine.ended:
                 self._feed(await self._drain_body())
             else:
-                # One coroutine less for each piece than if it were received in a function of its own.
+                # Inlined, which saves one coroutine for each piece.
                 kind, allowed = self._bound()
                 try:
                     piece = await self._exchange.receive(kind, allowed)
@@ -576,7 +577,7 @@ class EventStream(Generic[T_co]):
                     self._broken_off(error)
                     piece = b""
                 self._feed(piece)
-        except Exception as error:  # a hook's, or one of the caller's own transport
+        except Exception as error:  # from a hook, or from a custom transport
             if not self._closed_here(error):
                 self._fail(error)
                 raise
@@ -605,7 +606,7 @@ class EventStream(Generic[T_co]):
         return error
 
     def _bound(self) -> tuple[str, float | None]:
-        """Return the name of the bound for the next piece of the body, and the seconds that are left of it."""
+        """Return the name of the bound on the next piece of the body, and the seconds that are left of it."""
         timeouts = self._call.request.timeouts
         allowed: float | None
         if self._engine.error_seen:
@@ -617,19 +618,19 @@ class EventStream(Generic[T_co]):
         return kind, None if allowed is None else allowed - self._exchange.waited
 
     def _broken_off(self, error: TransportError | LimitExceeded) -> None:
-        """Note why no more of the body comes. Raises ``error`` if the connection was closed here."""
+        """Note why the body ended early. Raises ``error`` if the connection was closed here."""
         if isinstance(error, LimitExceeded):  # raised by a transport that reads ahead
             self._fail(error)
         elif self._closed_here(error):
             raise error
-        # A truncated body is an end, which the engine reports; after an `error` event the server owes nothing.
+        # A truncated body is an end, which the engine reports; after an `error` event nothing more is expected.
         elif isinstance(error, StreamTruncated) or self._engine.error_seen:
             self._end_cause = error
         else:
             self._fail(self._as_interruption(error))
 
     async def _drain_body(self) -> bytes:
-        """Return the next piece of what follows the response; empty once the bounds of the drain are reached."""
+        """Return the next piece of the body after the response; empty once the bounds of the drain are reached."""
         left = self._drain.left()
         if left <= 0:
             return b""
@@ -673,7 +674,7 @@ class EventStream(Generic[T_co]):
             self._first_event_seen = True
             cast("Attempts", self._attempts).event_received()
         if self._withheld and self._finished:
-            self._committed = True  # the reason did not come
+            self._committed = True  # the reason did not arrive
         if events or (self._withheld and self._committed):
             self._deliver(events)
 
@@ -722,7 +723,7 @@ class EventStream(Generic[T_co]):
             self._feed(piece)
 
     async def _check_head(self) -> tuple[bytes, ...]:
-        """Check what the reply is. Return what was read of its body for that, to be fed next."""
+        """Check the kind of the reply. Return the part of the body that was read for this, to be fed next."""
         exchange = self._exchange
         status, headers = exchange.status, exchange.headers
         self._meta = ResponseMeta.of(status, headers, self._core.secret)
@@ -806,7 +807,7 @@ class EventStream(Generic[T_co]):
     # Failing
 
     def _fail_unless_complete(self, failure: Exception) -> None:
-        """Stop reading. That is a failure unless the response has ended, and only the rest of the body is missing."""
+        """Stop reading. This fails the stream, unless the response has ended and only the rest of the body is missing."""
         outcome = self._engine.outcome
         if outcome is not None and outcome.status not in ("truncated", "error"):
             self._finished = True
@@ -878,7 +879,7 @@ class EventStream(Generic[T_co]):
         cursor = self._engine.cursor
         if cursor is None or self._engine.outcome is not None or isinstance(self._failure, (TransportError, APIError)):
             return
-        # The block is being left: an error of this request has nowhere to go.
+        # The block is being left, so an error of this request cannot be reported.
         with anyio.move_on_after(_CANCEL_TIMEOUT, shield=True), contextlib.suppress(ResponsesProtoError):
             await cancel(cursor.response_id)
 

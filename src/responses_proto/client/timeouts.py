@@ -1,4 +1,4 @@
-"""Set how long the client waits, separately for each thing that it waits for."""
+"""Set how long the client waits, with a separate bound for each kind of wait."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def _seconds(_timeouts: object, attribute: attrs.Attribute[Any], value: object) 
 class Timeouts(Settings):
     """Bounds for everything that can take too long, in seconds; ``None`` waits for ever. Immutable.
 
-    Pass it to ``ResponsesClient(timeouts=...)`` or to a single call. The bounds of a call replace those of the client that they
-    name: with ``timeouts=Timeouts(total=60)``, all others are the client's. A bound that runs out raises
+    Pass it to ``ResponsesClient(timeouts=...)`` or to a single call. A call replaces only the bounds
+    that it names: with ``timeouts=Timeouts(total=60)``, all others are the client's. A bound that runs out raises
     :class:`~responses_proto.exceptions.DeadlineExceeded` with the name of the field as ``kind``, the seconds that passed as
     ``elapsed``, and the partial response. Only time spent waiting for the server counts: a consumer that is slow between two
-    events runs into no bound except ``total``.
+    events exceeds no bound except ``total``.
 
-    The defaults suit a gateway in front of models that think for long. A server that is alive has ten minutes to begin. Where
-    the server keeps the connection warm with comments, a lost one is noticed after five minutes of silence.
+    The defaults suit a gateway in front of models that think for a long time. A server has ten minutes to begin. If it sends comments to
+    keep the connection alive, a lost connection is detected after five minutes of silence.
 
     Raises ``UsageError`` for a field that is neither ``None`` nor a positive, finite number.
     """
@@ -48,6 +48,6 @@ class Timeouts(Settings):
     between_bytes: float | None = attrs.field(default=300.0, validator=_seconds)
     """Between two reads of the body. Everything counts, including the comments that servers send to keep a connection alive."""
     between_events: float | None = attrs.field(default=600.0, validator=_seconds)
-    """Between two events of a stream. Comments do not count: a server that sends nothing else makes no progress."""
+    """Between two events of a stream. Comments do not count: a server that sends only comments makes no progress."""
     total: float | None = attrs.field(default=None, validator=_seconds)
     """For the whole call, from sending the request to the end of the stream. No bound by default: progress is what matters."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Batches", "Elements", "Events", "PartialValues", "TextDeltas"]
 
 _E = TypeVar("_E")
-_MISSPELT: Final = 0.95  # similarity from which an unknown event name is taken for a known one with a typo
+_MISSPELT: Final = 0.95  # similarity from which an unknown event name counts as a misspelt known one
 
 
 class _View:
@@ -66,7 +66,7 @@ class Events(_View, Generic[_E]):
 
 
 def _check_spelling(name: str) -> str:
-    """Return the event name. An unknown one may be a provider's own, so only a near miss of a known one is refused."""
+    """Return the event name. An unknown name may be specific to a provider, so only a misspelt known name is refused."""
     near = () if name in EVENT_TYPES else difflib.get_close_matches(name, EVENT_TYPES, 1, _MISSPELT)
     if near:
         raise UsageError(f"unknown event type {name!r}: did you mean {near[0]!r}?")

@@ -1,6 +1,6 @@
 """Tools that the model can call: Python functions, MCP servers and other executors, and the loop that runs them.
 
-:func:`function_tool` makes a tool of a function; :class:`ToolExecutor` is the interface for anything else.
+:func:`function_tool` makes a tool from a function; :class:`ToolExecutor` is the interface for anything else.
 :class:`ToolLoop` is the agent loop without I/O; ``client.run`` drives it and returns a :class:`Run`. MCP servers are in
 ``tools.mcp``.
 """

@@ -1,7 +1,7 @@
 """Reads docstrings: the descriptions of parameters in Google and NumPy sections and Sphinx fields, and the rest.
 
-All the rest is for the model: the summary, paragraphs wherever they stand, and the other sections, such as returns, raises,
-notes and examples. Only the types that a Sphinx docstring states again (``:type x: int``) are left out.
+Everything else is for the model: the summary, paragraphs in any position, and the other sections, such as returns, raises,
+notes and examples. Only the types in a Sphinx docstring (``:type x: int``) are left out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _GOOGLE: Final = re.compile(r"\*{0,2}(\w+)\s*(?:\([^)]*\))?\s*:\s*(.*)")
 _NUMPY: Final = re.compile(r"\*{0,2}(\w+)\s*(?::.*)?()")
 
 
-@functools.lru_cache(maxsize=64)  # a tool reads it for its description and for its parameters
+@functools.lru_cache(maxsize=64)  # a tool reads its docstring twice: for the description and for the parameters
 def read_docstring(text: str) -> tuple[str, dict[str, str]]:
     """Return the text without the descriptions of parameters, and the description of each parameter on one line."""
     lines = inspect.cleandoc(text).splitlines()
@@ -54,12 +54,12 @@ def read_docstring(text: str) -> tuple[str, dict[str, str]]:
             at += 1
             continue
         if at < len(lines) and rest and rest[-1].strip() and lines[at].strip():
-            rest.append("")  # what stood around the parameters stays apart
+            rest.append("")  # keeps the text before and after the parameters apart
     return re.sub(r"\n{3,}", "\n\n", "\n".join(rest)).strip(), described
 
 
 def _until(lines: list[str], at: int, ends: Callable[[list[str], int], bool]) -> int:
-    """Return the index where the section at ``at`` ends: by ``ends``, or because another one begins."""
+    """Return the index where the section at ``at`` ends: by ``ends``, or because another section begins."""
     while at < len(lines) and not ends(lines, at) and not _begins(lines, at):
         at += 1
     return at

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 async def entered_together(resources: Iterable[AbstractAsyncContextManager[object]]) -> AsyncGenerator[None]:
     """Enter async context managers at the same time, and leave them at the same time at the end of the block.
 
-    Each is entered and left in a task of its own. If one cannot be entered, those that are being entered are cancelled,
-    the others are left, and its error is raised. An error of one that is left is raised at the end.
+    Each is entered and left in a separate task. If entering one fails, those that are being entered are cancelled, those
+    that were entered are left, and the error is raised. An error while leaving is raised at the end.
     """
     close = anyio.Event()
     opening: set[anyio.CancelScope] = set()

@@ -2,9 +2,8 @@
 
 Why not ``anyio.create_memory_object_stream``: with a buffer of 0, ``send()`` also waits for the reader, but a run must
 publish from places that cannot wait (``Run.answer``, ``context.progress``, the ``finally`` of a cancelled tool), and
-``send_nowait()`` needs a buffer. With an unbounded buffer nothing can be awaited that says that the reader has read
-everything and waits for more. A wait for exactly that, :meth:`EventQueue.wait_until_drained`, is what the pace of a run
-depends on.
+``send_nowait()`` needs a buffer. With an unbounded buffer, a writer cannot wait until the reader has read
+everything and waits for more. The pace of a run depends on exactly this wait, :meth:`EventQueue.wait_until_drained`.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ class EventQueue(Generic[T]):
     async def get(self) -> T | None:
         """Wait for the next event and return it; return ``None`` at the end. A cancelled call loses no event.
 
-        Raises ``LocalProtocolError`` if another task waits already.
+        Raises ``LocalProtocolError`` if another task is already waiting.
         """
         if self._reader_waits:
             raise LocalProtocolError("another task reads these events: only one may read at a time")
@@ -69,7 +68,7 @@ class EventQueue(Generic[T]):
         return self._events.popleft()
 
     async def wait_until_drained(self) -> None:
-        """Wait until the reader has read every event and waits for another one."""
+        """Wait until the reader has read every event and waits for more."""
         while self._events or not self._reader_waits:
             self._drained = anyio.Event()
             await self._drained.wait()

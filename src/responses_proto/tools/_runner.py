@@ -1,8 +1,8 @@
 """Executes calls concurrently, each once and within its timeout, and records exactly one answer for each.
 
-:class:`ToolRunner` starts a task per call, up to a number of tasks at a time; later calls wait in order. The call
-gets one answer, also if the task ends with an exception, a timeout or cancellation. The only exception is a question to
-the caller that was not decided: the call stays unanswered, and can be asked about again.
+:class:`ToolRunner` starts a task per call, up to a maximum number at a time; later calls wait in order. Each call
+gets one answer, even if the task ends with an exception, a timeout or cancellation. The only exception is a call whose
+approval was not decided: it stays unanswered, and the caller can be asked about it again.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from .executors import ProgressReport
 
 OnError: TypeAlias = Literal["tell_model", "raise"]
-"""What happens if a call fails. ``tell_model``: the answer says why. ``raise``: the run also ends with the error."""
+"""What to do if a call fails. ``tell_model``: send the error as the answer. ``raise``: also end the run with the error."""
 
 _NO_OUTPUT: Final = "The tool gave no output: an executor must return a ToolOutput."
 _CANCELLED: Final = "The call was cancelled. It may have done a part of its work."
@@ -49,14 +49,14 @@ _MAX_ERROR_CHARS: Final = 4096  # of an exception's text in an answer
 
 
 class JobKind(enum.Enum):
-    """What is done for a call."""
+    """The kind of work for a call."""
 
     TOOL = "tool"
     """Execute it. That may have effects, so the call is answered even if it is cancelled."""
     APPROVAL = "approval"
     """Ask the caller about it, about one call at a time."""
     CHECK = "check"
-    """Find out whether the caller must be asked."""
+    """Find out whether the call needs approval."""
 
 
 @attrs.frozen(kw_only=True)
@@ -66,7 +66,7 @@ class Job:
     call: PendingCall
     work: Callable[[ToolContext[Any]], Awaitable[ToolOutput | Approval | ToolError | Job | None]]
     """Returns the answer, or the next job for the call. ``None`` leaves the call without an answer; from a tool it is an
-    error. An exception of a tool is its answer; any other ends the run."""
+    error. An exception of a tool becomes the answer; any other exception ends the run."""
     response_id: str
     turn: int
     """The number of the turn, from 1."""
@@ -92,7 +92,7 @@ class ToolRunner:
 
     :meth:`start` each call, or record its answer; then :meth:`wait`. The answers are in :attr:`finished`.
 
-    ``tasks``: where the calls are executed. ``publish``: called with each event. ``concurrency``: the number of tools
+    ``tasks``: the task group for the calls. ``publish``: called with each event. ``concurrency``: the number of tools
     that may run at a time. ``on_failure``: called when :attr:`failure` is set. ``deps``: for ``ToolContext.deps``.
     ``on_effect``: called for each tool, instead of executing it.
     """
@@ -131,7 +131,7 @@ class ToolRunner:
         self.finished: dict[str, ToolFinished] = {}
         """The answered calls of the current response, by :func:`~.output.call_key`."""
         self.tool_started = False
-        """Whether any tool was ever started. Its effects cannot be undone."""
+        """Whether any tool was ever started, so that the run may have had effects."""
         self.failure: Exception | None = None
         """The error that the run should end with."""
 
@@ -249,7 +249,7 @@ class ToolRunner:
                 # A question that is cancelled has no answer and can be asked again.
                 result = self._finished(job.call, None, ToolError(_CANCELLED, call=job.call))
             self._end_job(job, result)
-        # A tool may have cancelled its own task without waiting for anything since. A task that ends cancelled would end the others.
+        # A tool may have cancelled its own task, with the cancellation still pending. Absorb it, or it would also end the other tasks.
         with contextlib.suppress(anyio.get_cancelled_exc_class()):
             await anyio.lowlevel.checkpoint()
 
@@ -331,7 +331,7 @@ class ToolRunner:
         *,
         elapsed: float = 0.0,
     ) -> ToolFinished:
-        """Return the event with the item for an answer; if there is an error or the answer has no item, for a failure."""
+        """Return the event with the item for an answer, or, if there is an error or no valid answer, for a failure."""
         item = None
         if error is None and answer is not None:
             try:
@@ -398,7 +398,7 @@ def _members(error: BaseException) -> Iterator[BaseException]:
 
 
 def _error_text(error: Exception) -> str:
-    """Return the text that tells the model why a call failed."""
+    """Return the reason why a call failed, as text for the model."""
     text = "\n".join(dict.fromkeys(map(_member_text, _members(error))))
     return text[:_MAX_ERROR_CHARS].encode("utf-8", "replace").decode()  # an exception may quote lone surrogates
 

@@ -1,6 +1,6 @@
-"""Reads the signatures of functions: a JSON Schema for the model, and from a model's JSON the arguments of a call.
+"""Reads the signatures of functions: makes a JSON Schema for the model, and the arguments of a call from a model's JSON.
 
-Schemas and values are the work of :mod:`responses_proto.schema`; this module adds parameters, defaults and docstrings.
+:mod:`responses_proto.schema` handles schemas and values; this module adds parameters, defaults and docstrings.
 """
 
 from __future__ import annotations
@@ -88,9 +88,10 @@ def object_in(arguments: str) -> dict[str, JSONValue]:
 def signature_of(
     function: Callable[..., Any], parameters: tuple[PyParameter, ...], *, strict: bool = True
 ) -> Signature:
-    """Return the signature of a function, of which the model sees ``parameters``, as :func:`parameters_of` returned them.
+    """Return the signature of a function. ``parameters`` are those that the model sees, from :func:`parameters_of`.
 
-    Raises ``UsageError`` for a parameter without a type, and for a type that has no schema, or none that is ``strict``.
+    Raises ``UsageError`` for a parameter without a type, for a type without a schema, and with ``strict`` for a type without a
+    strict schema.
     """
     described = read_docstring(_doc_of(function))[1]
     try:
@@ -126,7 +127,7 @@ class Parameters:
     """The parameters of a function, sorted by their source."""
 
     arguments: tuple[PyParameter, ...]
-    """Those that the caller, or the model, passes."""
+    """The parameters that the caller or the model passes."""
     takes_context: bool
     """Whether the first parameter is the context."""
     bound: bool
@@ -162,7 +163,7 @@ def parameters_of(function: Callable[..., Any], context: type) -> Parameters:
 
 
 def _late_annotations() -> dict[str, Any]:
-    """Return the arguments of ``inspect.signature`` with which it raises no error for a name that is not defined."""
+    """Return the arguments with which ``inspect.signature`` accepts names that are not defined."""
     if sys.version_info >= (3, 14):
         import annotationlib  # noqa: PLC0415 - new in Python 3.14
 
@@ -189,7 +190,7 @@ def _check_kind(function: Callable[..., Any]) -> None:
 
 @attrs.frozen
 class _Unresolved:
-    """In the place of an annotation that cannot be resolved. It is an error only if the annotation is needed."""
+    """Replaces an annotation that cannot be resolved, which is an error only if the annotation is needed."""
 
     error: UsageError
 
@@ -235,7 +236,7 @@ def description_of(function: Callable[..., Any]) -> str:
 
 
 def _doc_of(function: Callable[..., Any]) -> str:
-    """Return the docstring that the author of a function wrote. That of a callable object can be the one of its class."""
+    """Return the docstring that the author of a function wrote; for a callable object, possibly that of its class."""
     inner = _unwrapped(function)
     owner = _innermost(function)
     if inspect.isroutine(owner):

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from .loop import ToolLoop
 
 Approve: TypeAlias = "Callable[[PendingCall], Approval | bool | Awaitable[Approval | bool | None] | None]"
-"""Decides whether a call may be executed that needs an approval: a ``McpApprovalRequest`` of a remote MCP server, or a call of
-a tool whose ``needs_approval`` says so. ``None`` leaves the call waiting for the caller."""
+"""Decides whether a call that needs approval may be executed: a ``McpApprovalRequest`` of a remote MCP server, or a call of a
+tool whose ``needs_approval`` requires it. ``None`` leaves the call pending for the caller."""
 
 
 class CallStarter:
     """Starts the calls of one run.
 
-    ``in_response``: whether the response that contains the call is not complete. ``where``: the id of the response that
-    contains the call, and the number of its turn.
+    ``in_response``: returns whether the response that contains the call is still incomplete. ``where``: returns the id of that
+    response and the number of its turn.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class CallStarter:
         self._where = where
 
     def start(self, call: PendingCall) -> bool:
-        """Start to answer a call. Return whether the run can answer it."""
+        """Begin to answer a call. Return whether the run can answer it."""
         if isinstance(call, McpApprovalRequest):
             self._start_approval(call, None)
             return True
@@ -117,7 +117,7 @@ class CallStarter:
             self._runner.record_failure(call, next_step)
 
     def _decided(self, call: PendingCall, executor: ToolExecutor | None) -> Approval | Job | None:
-        """Return what follows from a decision that was made before; ``None`` if there is none."""
+        """Return the answer or job that follows from an earlier decision; ``None`` if there is none."""
         approval = self._loop.approval_of(call, tools=self._toolbox.offered)
         return None if approval is None else self._follow(approval, call, executor)
 
@@ -132,7 +132,7 @@ class CallStarter:
     async def _ask(
         self, call: PendingCall, executor: ToolExecutor | None, _context: ToolContext
     ) -> Approval | Job | None:
-        # Questions are asked one after the other: an earlier answer may hold for this one too.
+        # Questions are asked one at a time, so an earlier answer may apply to this call too.
         decided = self._decided(call, executor)
         if decided is not None:
             return decided

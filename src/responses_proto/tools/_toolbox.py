@@ -29,10 +29,10 @@ _EXECUTOR_METHODS: Final = ("definitions", "handles", "execute")
 class Toolbox:
     """The executors and the plain definitions of a run's ``tools``, in their order.
 
-    A name belongs to the executor that offered it first, as long as it offers it. A tool of that name that another one
-    announces later is not offered. A call goes to the executor that offered its tool in the last request.
+    A name belongs to the executor that offered it first, as long as that executor offers it. A tool of the same name that
+    another executor announces later is not offered. A call goes to the executor that offered its tool in the last request.
 
-    Raises ``UsageError`` for anything else.
+    Raises ``UsageError`` for a tool of any other kind.
     """
 
     def __init__(self, tools: Tools) -> None:

@@ -1,4 +1,4 @@
-"""The effects of a run, for engines that make programs durable: they keep each result and replay it after a crash.
+"""The effects of a run, for engines of durable execution, which store each result and replay it after a crash.
 
 ::
 
@@ -10,8 +10,8 @@
     async with client.run(model=..., input=..., tools=[...], on_effect=on_effect) as run: ...
 
 A run calls ``on_effect`` once for each effect, instead of performing it. The function calls ``perform`` and returns its
-result, or returns a result that was kept. A run that is started again with the same request, and gets the same results,
-does the same. With an engine such as Temporal, DBOS or Prefect, ``perform`` is the body of a step whose name is the key.
+result, or returns a stored result. A run that is started again with the same request and gets the same results makes
+the same calls. With an engine such as Temporal, DBOS or Prefect, ``perform`` is the body of a step whose name is the key.
 
 =============  =============================  ========================================================
 ``kind``       ``input``                      result
@@ -22,8 +22,8 @@ does the same. With an engine such as Temporal, DBOS or Prefect, ``perform`` is 
                                               call
 =============  =============================  ========================================================
 
-All of these are objects of the wire. A step that runs elsewhere can therefore do the work from the ``input`` alone, without
-``perform``. Events of the wire are published only if ``perform`` is called.
+All of these are wire objects. A step that runs elsewhere can therefore do the work with the ``input`` alone, without
+``perform``. The events of a response are published only if ``perform`` is called.
 """
 
 from __future__ import annotations

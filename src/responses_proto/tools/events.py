@@ -58,7 +58,7 @@ class TurnStarted(LocalEvent):
 
 @attrs.frozen
 class ToolStarted(LocalEvent):
-    """An executor started to execute a call."""
+    """An executor began to execute a call."""
 
     type: ClassVar[str] = "run.tool_started"
     call: PendingCall
@@ -89,7 +89,7 @@ class ToolFinished(LocalEvent):
     """Whether the tool raised, timed out, was cancelled, does not exist, was not approved, or reported a failure
     itself."""
     error: Exception | None = attrs.field(default=None, eq=False)
-    """What the tool raised, or an error of this library: ``DeadlineExceeded``, ``ToolNotFound``, ``LimitExceeded``, …
+    """The exception of the tool, or an error of this library: ``DeadlineExceeded``, ``ToolNotFound``, ``LimitExceeded``, …
     """
     value: object = attrs.field(default=None, eq=False, repr=False)
     """:attr:`ToolOutput.value <responses_proto.tools.ToolOutput.value>`: the tool's result for the caller. Never sent.
@@ -119,4 +119,4 @@ ToolEvent: TypeAlias = ToolStarted | ToolProgress | ToolFinished
 """An event about the execution of a call."""
 
 RunEvent: TypeAlias = "Event | TurnStarted | ToolEvent | ApprovalRequested | TurnFinished"
-"""Any event that iterating over a run returns."""
+"""Any event that iterating over a run yields."""

@@ -9,8 +9,8 @@
 
     async with client.run(model=..., input=..., tools=[get_weather]) as run: ...
 
-:func:`function_tool` makes an executor of a function with typed parameters, :func:`custom_tool` of a function of one
-text, and :func:`handler` of a function that receives the call itself, for calls that name no tool: shell commands,
+:func:`function_tool` makes an executor from a function with typed parameters, :func:`custom_tool` from a function that
+takes one text, and :func:`handler` from a function that receives the call itself, for calls that name no tool: shell commands,
 patches, computer actions, tool searches. A call runs only code that the caller passed in; this library runs no shell
 and no command itself.
 """
@@ -90,7 +90,7 @@ _D = TypeVar("_D", bound=FunctionTool | CustomTool)
 
 @attrs.frozen
 class ProgressReport:
-    """How far a call has progressed, in the tool's own unit."""
+    """The progress of a call, in the tool's own unit."""
 
     message: str = ""
     done: float | None = None
@@ -101,7 +101,7 @@ class ProgressReport:
 
 @attrs.define(eq=False)
 class ToolContext(Generic[DepsT]):
-    """The context of a call: where it belongs, its timeout, ``deps``, and :meth:`progress`.
+    """The context of a call: its response and turn, its timeout, ``deps``, and :meth:`progress`.
 
     A run makes one for each call. To execute a call by hand, ``ToolContext(call)`` is enough. May be used from the
     worker thread of a plain function. ``ToolContext[Database]`` is the annotation of a context whose ``deps`` is a
@@ -122,7 +122,7 @@ class ToolContext(Generic[DepsT]):
     on_progress: Callable[[ProgressReport], object] | None = attrs.field(default=None, kw_only=True, repr=False)
     """Called by :meth:`progress`, also from a worker thread."""
     deps: DepsT = attrs.field(default=cast("Any", None), kw_only=True, repr=False)
-    """What the caller passed to the run: ``client.run(..., deps=...)``."""
+    """The value that was passed to the run: ``client.run(..., deps=...)``."""
     _started: float = attrs.field(factory=time.monotonic, init=False, repr=False)
 
     @property
@@ -183,7 +183,7 @@ class ToolExecutor(Protocol):
         ...
 
     async def execute(self, call: PendingCall, context: ToolContext[Any]) -> ToolOutput:
-        """Execute a call and return what the model reads.
+        """Execute a call and return the output for the model.
 
         ``call`` is a complete call for which :meth:`handles` returned true. Its arguments are the model's text and are
         not checked: a function call's ``arguments`` may not be valid JSON. ``context`` has the timeout and reports
@@ -193,9 +193,9 @@ class ToolExecutor(Protocol):
         custom calls; for other types, see :func:`~responses_proto.tools.output_item`. To report a failure in your own
         words, return ``ToolOutput(text, failed=True)``, which fits every type.
 
-        Any ``Exception`` means that the call failed. The model reads its type and message; of a ``ToolError``, the
-        message alone, and ``ToolArgumentsInvalid`` is the one for wrong arguments. With ``on_error="raise"``, the run
-        also ends with a ``ToolError``.
+        Any ``Exception`` means that the call failed. The model reads its type and message; for a ``ToolError``, only the
+        message. Raise ``ToolArgumentsInvalid`` for wrong arguments. With ``on_error="raise"``, the run also ends with a
+        ``ToolError``.
 
         The call is cancelled when its timeout expires and when the run is left: clean up, and do not suppress the
         cancellation. Several calls may be executed concurrently.
@@ -204,7 +204,7 @@ class ToolExecutor(Protocol):
 
 
 NeedsApproval: TypeAlias = "bool | Callable[[_C], bool | Awaitable[bool]]"
-"""Whether calls need an approval: all or none, or as a function of the call says."""
+"""Whether calls need approval: all, none, or those for which a function of the call returns true."""
 
 Tools: TypeAlias = "Sequence[ToolExecutor | Callable[..., Any] | Tool | JSONObject]"
 """What a run's ``tools`` may contain: executors; functions, which become :func:`function_tool`; and definitions of
@@ -214,7 +214,7 @@ tools that the server executes or that the caller answers, as models or raw obje
 # ---- functions
 
 
-# The parameters of a tool can have any name, so those of the functions here that pass them on are positional.
+# The parameters of a tool can have any name, so the functions that pass them on have positional-only parameters themselves.
 async def call_function(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """Call a function of the caller: a coroutine function in this task, a plain one in a worker thread."""
     if _is_async(function):
@@ -271,9 +271,9 @@ class _Target:
 
 
 class Function(Generic[_P, _R, _D]):
-    """An executor made of a function by :func:`function_tool` or :func:`custom_tool`.
+    """An executor made from a function by :func:`function_tool` or :func:`custom_tool`.
 
-    It can still be called as the function.
+    It can still be called like the function.
     """
 
     def __init__(
@@ -329,7 +329,7 @@ class Function(Generic[_P, _R, _D]):
         return isinstance(item, kind) and item.name == self.name and not item.namespace
 
     def needs_approval(self, call: PendingCall) -> bool | Awaitable[bool]:
-        """Return whether a call needs an approval. One whose arguments do not fit does not, as it cannot be executed."""
+        """Return whether a call needs approval. A call with invalid arguments does not, because it cannot be executed."""
         if not callable(self._needs_approval):
             return self._needs_approval
         try:
@@ -341,8 +341,8 @@ class Function(Generic[_P, _R, _D]):
     async def execute(self, call: PendingCall, context: ToolContext[Any]) -> ToolOutput:
         """Check the arguments, call the function, and return its result as an output.
 
-        Raises ``ToolArgumentsInvalid``, before the function is called, if the arguments do not fit; else what the
-        function raises.
+        Raises ``ToolArgumentsInvalid``, before the function is called, if the arguments are invalid, and what the function
+        raises.
         """
         try:
             args, kwargs = self._read_arguments(call)
@@ -399,7 +399,7 @@ class ItemHandler:
         return (item.namespace or "", item.name) in self._names
 
     def needs_approval(self, call: PendingCall) -> bool | Awaitable[bool]:
-        """Return whether a call needs an approval."""
+        """Return whether a call needs approval."""
         return self._needs_approval(call) if callable(self._needs_approval) else self._needs_approval
 
     async def execute(self, call: PendingCall, context: ToolContext[Any]) -> ToolOutput:
@@ -485,9 +485,9 @@ def function_tool(
     allowed_callers: Sequence[AllowedCaller] | None = None,
     defer_loading: bool | None = None,
 ) -> Any:
-    """Make a tool of a function or a method: ``@function_tool``, or ``function_tool(f, name=...)``.
+    """Make a tool from a function or a method: ``@function_tool``, or ``function_tool(f, name=...)``.
 
-    The definition that the model sees is made of the signature: the types of the parameters become a JSON Schema, as in
+    The definition that the model sees is made from the signature: the types of the parameters become a JSON Schema, as in
     structured output, with the descriptions in the docstring (Google, NumPy or Sphinx style) or in ``Annotated``, and
     the constraints in ``Annotated``. The arguments of a call are checked before the function is called, and converted
     to the annotated types. A first parameter annotated :class:`ToolContext` receives the context and is not part of the
@@ -500,8 +500,8 @@ def function_tool(
       means the default. Without it, more types are supported, such as ``dict[str, X]``; see
       :class:`~responses_proto.schema.Structured`.
     - ``timeout``: seconds that a call may take; ``None`` leaves it to the run.
-    - ``needs_approval``: whether the run's ``approve`` is asked before a call is executed, or a function of the call that
-      returns it. If it is a function, the arguments are checked first.
+    - ``needs_approval``: whether the run's ``approve`` is asked before a call is executed, or a function that decides this for
+      a call. The arguments are checked before such a function is called.
     - ``allowed_callers``, ``defer_loading``: fields of the definition (Tools, Function calling).
 
     A plain function is called in a worker thread. If the call is cancelled or times out, the thread is abandoned: it
@@ -570,7 +570,7 @@ def custom_tool(
     allowed_callers: Sequence[AllowedCaller] | None = None,
     defer_loading: bool | None = None,
 ) -> Any:
-    """Make a tool of a function of one text (Tools, Custom tools): ``@custom_tool``, or ``custom_tool(f, name=...)``.
+    """Make a tool from a function that takes one text (Tools, Custom tools): ``@custom_tool``, or ``custom_tool(f, name=...)``.
 
     - ``format``: a grammar that the text must follow. Default: any text.
     - The other parameters, threads and results are as in :func:`function_tool`.
@@ -625,7 +625,7 @@ def handler(
     timeout: float | None = None,
     needs_approval: NeedsApproval[Any] = False,
 ) -> ItemHandler:
-    """Make an executor of a function that receives all calls of one type.
+    """Make an executor from a function that receives all calls of one type.
 
     ::
 
@@ -635,7 +635,7 @@ def handler(
       ``computer_call``, ``tool_search_call``, ``function_call`` or ``custom_tool_call``. Of the last two, the handler
       gets the calls of the tools in ``definition``, or calls of any name if none are defined.
     - ``function``: a coroutine function or a plain one, as in :func:`function_tool`. It receives the call, after the
-      context if its first parameter is annotated :class:`ToolContext`. It returns what answers the type of call: text,
+      context if its first parameter is annotated :class:`ToolContext`. It returns the output for the type of call: text,
       a list of ``ShellOutput``, an image of the screen, a list of found tools, or the item itself. Running commands
       safely is the responsibility of the function.
     - ``definition``: one or several tools to add to the request. Omit it if the request has them already.

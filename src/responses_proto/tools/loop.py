@@ -9,21 +9,21 @@
             loop.answer(call, my_tools(call))             # text, content parts, a ToolOutput, a ready item; an Approval
     loop.stopped                                          # completed | max_turns | incomplete | failed | ...
 
-:attr:`ToolLoop.state` says which call comes next:
+:attr:`ToolLoop.state` determines the next step:
 
 =================  =================================================================================
 ``ASK``            send :attr:`~ToolLoop.request`, then pass the response to :meth:`~ToolLoop.receive`
 ``ANSWER``         :meth:`~ToolLoop.answer` each call in :attr:`~ToolLoop.pending`, in any order
-``OVER``           nothing; :attr:`~ToolLoop.stopped` says why
+``OVER``           nothing; :attr:`~ToolLoop.stopped` is the reason
 =================  =================================================================================
 
 A loop is a plain value. It can be copied and pickled at any point, and :meth:`ToolLoop.dump` returns it as JSON, with
 which another process can continue it.
 
-A call that needs an approval before it is executed is answered with an :class:`~responses_proto.tools.Approval` first.
-If it is approved, it stays pending until it is answered with its output; else the denial is its answer.
+A call that needs approval before it is executed is answered with an :class:`~responses_proto.tools.Approval` first.
+If it is approved, it stays pending until it is answered with its output; otherwise the denial is its answer.
 
-The next request refers to what came before it in one of three ways (:data:`Continuation`):
+The next request refers to the previous turns in one of three ways (:data:`Continuation`):
 
 =================  =================================================================================
 ``response``       ``previous_response_id`` of the last response; the input is the answers
@@ -91,7 +91,7 @@ __all__ = [
 ]
 
 Continuation: TypeAlias = Literal["response", "history", "conversation"]
-"""How the next request refers to what came before it."""
+"""How the next request refers to the previous turns."""
 
 
 class LoopState(enum.StrEnum):
@@ -122,21 +122,22 @@ _M = TypeVar("_M", bound=Model)
 
 
 class ToolLoop:
-    """Turns responses and answers into the next request, until no call waits.
+    """Turns responses and answers into the next request, until no call is pending.
 
     Repeat while :attr:`state` is not ``OVER``: send :attr:`request`, pass the response to :meth:`receive`, and
     :meth:`answer` each call that it returns.
 
-    - ``request``: the first request, a model or a raw wire object. Later ones differ in ``input`` and in what they
-      continue.
-    - ``continuation``: how they continue. The default is ``conversation`` if the request names one; ``response`` if the
-      last response says that it was stored (``store`` is true) and the request does not say ``store=False``; else
-      ``history``.
+    - ``request``: the first request, a model or a raw wire object. Later ones differ in ``input`` and in the fields that
+      refer to the previous turns.
+    - ``continuation``: how they refer to the previous turns. The default is ``conversation`` if the request names one;
+      ``response`` if the last response reports that it was stored (``store`` is true) and the request does not set
+      ``store=False``; otherwise ``history``.
     - ``dialect``: the provider or its name. It decides what :attr:`history` leaves out.
-    - ``max_turns``: the number of responses after which no request follows. The calls of the last one stay pending.
-    - ``max_tokens``: the number of tokens, in :attr:`usage`, from which on the same holds.
-    - ``max_tool_calls``: the number of calls that may be answered. A response that exceeds it is the last one, and its
-      calls stay pending.
+    - ``max_turns``: the largest number of responses. The calls of the last one stay pending.
+    - ``max_tokens``: a bound on the tokens in :attr:`usage`. The response that reaches it is the last one, and its calls
+      stay pending.
+    - ``max_tool_calls``: the largest number of calls that may be answered. A response that exceeds it is the last one, and
+      its calls stay pending.
 
     Raises ``UsageError`` for an unknown provider, for ``continuation="conversation"`` if the request names none, and
     for a bound that is too small.
@@ -172,7 +173,7 @@ class ToolLoop:
         self.turns: list[LoopTurn] = []
         """The turns so far, in order."""
         self.partial: Response | None = None
-        """A response to :attr:`request` that was left before its end, as far as it arrived. It is part of
+        """The part that arrived of a response to :attr:`request` that was left before its end. It is included in
         :attr:`history`, and is dropped when the next response is received."""
 
     # State
@@ -213,7 +214,7 @@ class ToolLoop:
         return None
 
     def allows_calls(self, count: int) -> bool:
-        """Return whether the bounds allow to execute ``count`` calls of the next response, before it is complete."""
+        """Return whether the bounds allow executing ``count`` calls of the next response before it is complete."""
         if self.max_turns is not None and len(self.turns) + 1 >= self.max_turns:
             return False
         return self.max_tool_calls is None or self.tool_calls + count <= self.max_tool_calls
@@ -240,9 +241,9 @@ class ToolLoop:
     def history(self) -> list[Item]:
         """All items as the input of a new request: prepared for the server, with an answer to every call.
 
-        A call without an answer is answered with a text that says that it was not run. Of a response that was cut off,
-        the texts are kept as far as they arrived, and the calls that were answered. Items of an earlier response or of
-        a conversation that the first request continues are not included.
+        A call without an answer gets a text answer stating that it was not run. Of a response that was cut off, the text
+        that arrived and the answered calls are kept. Items of an earlier response or of a conversation that the first
+        request continues are not included.
         """
         items = [*self._input_items(), *self._turn_items()]
         return items if self.partial is None else [*items, *self._prepared(self.partial, (), {})]
@@ -259,12 +260,12 @@ class ToolLoop:
 
     @property
     def tool_calls(self) -> int:
-        """The number of calls of all turns, without requests for approval."""
+        """The number of calls of all turns, not counting requests for approval."""
         return sum(not isinstance(call, McpApprovalRequest) for turn in self.turns for call in turn.calls)
 
     @property
     def answered_calls(self) -> int:
-        """The number of them that are not pending."""
+        """The number of :attr:`tool_calls` that are not pending."""
         return self.tool_calls - sum(not isinstance(call, McpApprovalRequest) for call in self.pending)
 
     @property
@@ -281,7 +282,7 @@ class ToolLoop:
 
     @property
     def continuation(self) -> Continuation:
-        """How the next request refers to what came before it."""
+        """How the next request refers to the previous turns."""
         if self._continuation is None:
             if _field(self.first_request, "conversation"):
                 return "conversation"
@@ -320,7 +321,7 @@ class ToolLoop:
     def receive(self, response: Response | Outcome, *, tools: Sequence[Tool | JSONObject] = ()) -> list[PendingCall]:
         """Add the response to :attr:`request`, or the outcome of its stream. Return the calls that wait for an answer.
 
-        :meth:`answer` each of them next; if there are none, look at :attr:`state`. A response that failed, was
+        :meth:`answer` each of them next; if there are none, check :attr:`state`. A response that failed, was
         cancelled or was cut off returns none. ``tools`` are the definitions that were offered besides those in
         :attr:`tools`.
 
@@ -352,8 +353,8 @@ class ToolLoop:
         """Answer a pending call; the order does not matter. Return the item that goes into the next request.
 
         Once none is pending, :attr:`request` is next. An :class:`~responses_proto.tools.Approval` of a call that is not
-        a request for approval allows to execute it: the call stays pending, and ``None`` is returned. With
-        ``remember``, an approval is remembered. ``limits`` bounds the size of the item.
+        a request for approval allows it to be executed: the call stays pending, and ``None`` is returned. With
+        ``remember``, the approval also applies to later calls of the tool. ``limits`` bounds the size of the item.
 
         Raises ``LocalProtocolError`` if the call is not pending, and what :func:`~responses_proto.tools.output_item`
         raises; the call then stays pending.
@@ -379,7 +380,7 @@ class ToolLoop:
     def add_input(self, *items: Item) -> None:
         """Add items to the next request, after the answers, such as another message of the user.
 
-        A loop that is over because the last response calls nothing continues then.
+        A loop that is over because the last response calls nothing then continues.
 
         Raises ``LocalProtocolError`` before the first response, and if the last one failed or was cut off.
         """
@@ -467,7 +468,7 @@ class ToolLoop:
 
     @classmethod
     def load(cls, value: JSONObject, converter: Converter | None = None) -> Self:
-        """Return the loop that :meth:`dump` returned as JSON. Check where it comes from: its approvals are trusted.
+        """Return a loop from the JSON object that :meth:`dump` returned. Load only trusted data: its approvals are used.
 
         ``converter`` loads the models, with the vendors' classes that were registered in it.
 
@@ -552,7 +553,7 @@ class ToolLoop:
         return as_input([*output, *outputs], self._provider, stored=is_whole and self._is_stored(response))
 
     def _is_stored(self, response: Response) -> bool:
-        # A server that does not say that it stored the response may not have, and would not find it.
+        # If the response does not report that it was stored, the server may not have stored it, and would not find it.
         return response.store is True and bool(response.id) and _field(self.first_request, "store") is not False
 
     def __repr__(self) -> str:
@@ -612,7 +613,7 @@ def outcome_of(response: Response) -> Outcome:
 
 
 def _cut_off(item: Item) -> Item | None:
-    """Return an item of a response that was cut off as it can be sent; ``None`` if it has nothing to keep."""
+    """Return the part of an item that can be sent after its response was cut off; ``None`` if there is none."""
     status = getattr(item, "status", None)
     if not isinstance(item, Message):
         return None if status in RUNNING_STATUSES else item

@@ -73,7 +73,7 @@ if TYPE_CHECKING:
 __all__ = ["TOOL_CLASSES", "Approval", "ToolOutput", "ToolResult", "call_key", "output_item", "tool_output"]
 
 ToolResult: TypeAlias = "str | Content | Sequence[Content] | Sequence[ShellOutput] | Sequence[Tool] | Item"
-"""What the model reads: text; content parts, such as images and files; the output of shell commands; the tools that a
+"""The output for the model: text; content parts, such as images and files; the output of shell commands; the tools that a
 search found; or the item itself that answers the call, such as a ``ComputerCallOutput``."""
 
 _CONTENT: Final[tuple[type, ...]] = get_args(Content)
@@ -90,23 +90,23 @@ class ToolOutput:
     """The result of a call. Immutable."""
 
     output: ToolResult
-    """What the model reads. An item must be of the type that answers the call, and have its id."""
+    """The output for the model. An item must be of the type that answers the call, and have the call's id."""
     failed: bool = False
-    """Whether the tool failed. The model reads :attr:`output` all the same."""
+    """Whether the tool failed. The model reads :attr:`output` in either case."""
     value: object = attrs.field(default=None, kw_only=True, eq=False)
     """A result for the caller, such as the structured value behind the text. Never sent."""
 
 
 @attrs.frozen
 class Approval:
-    """The decision about a call that needs an approval: of a remote MCP server (Items, MCP), or executed here."""
+    """The decision about a call that needs approval: one of a remote MCP server (Items, MCP), or one that is executed here."""
 
     approve: bool
     reason: str = ""
-    """Why; the model reads it."""
+    """The reason for the decision, which the model reads."""
     remember: bool = attrs.field(default=False, kw_only=True)
-    """Whether it also holds for later calls of this tool in the same run or loop, as long as the tool's definition does
-    not change."""
+    """Whether the decision also applies to later calls of this tool in the same run or loop, as long as the tool's
+    definition does not change."""
 
 
 def call_key(call: PendingCall) -> str:
@@ -252,7 +252,7 @@ def _text_or_parts(call: PendingCall, output: ToolOutput) -> str | list[Content]
 
 
 def _as_input(parts: Sequence[Content]) -> list[Content]:
-    """Return parts as an output may have them: text of any kind, such as that of a model's message, as ``InputText``."""
+    """Return parts in the form for an output: text of any kind, such as that of a model's message, becomes ``InputText``."""
     return [
         InputImage(image_url=part.image_url, file_id=part.file_id, detail=part.detail)
         if isinstance(part, ComputerScreenshot)
@@ -325,7 +325,7 @@ def _computer(call: ComputerCall, output: ToolOutput) -> Item:
 
 
 def _tool_search(call: ToolSearchCall, output: ToolOutput) -> Item:
-    # `tool_output` turns an empty list into the JSON text "[]", since it cannot know of what the list is.
+    # `tool_output` turns an empty list into the JSON text "[]", since it cannot know the type of the elements.
     found: list[Any] | None = [] if output.failed or output.value == [] else _as_list(output.output, TOOL_CLASSES)
     if found is None:
         raise _unsuitable(call, "a list of tools", output.output)
@@ -352,4 +352,4 @@ _MAKERS: Final[Mapping[type, Callable[[Any, ToolOutput], Item]]] = {
     ToolSearchCall: _tool_search,
     McpApprovalRequest: _approval,
 }
-"""The type of a call -> the function that makes the item that answers it. All of them take the text of a failure."""
+"""The type of a call -> the function that makes the item that answers it. All of them accept the text of a failure."""

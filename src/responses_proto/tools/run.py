@@ -1,4 +1,4 @@
-"""Runs an agent: requests responses and executes the tools that they call, until no call waits.
+"""Runs an agent: requests responses and executes the tools that they call, until no call is pending.
 
 ::
 
@@ -9,39 +9,39 @@
                 case ToolFinished(call, output): ...
         result = await run.result()
 
-A :class:`Run` joins three parts that can also be used alone. A :class:`~responses_proto.tools.ToolLoop` decides what is
-requested and which calls wait; an ``EventStream`` brings each response; executors (:mod:`.executors`) answer the calls.
+A :class:`Run` combines three parts that can also be used alone. A :class:`~responses_proto.tools.ToolLoop` makes the
+requests and knows the pending calls; an ``EventStream`` reads each response; executors (:mod:`.executors`) answer the calls.
 The run adds the tasks and the order of events:
 
 **Driver.** One task, started by entering the block, repeats a turn: send ``loop.request``, read the stream to its end,
-execute the calls in it, put the answers into the loop. It is not a child of the caller's task: leaving the block from
-another task, as a generator that is dropped does, is safe. It publishes every event to a queue (:mod:`._event_queue`),
-which iterating over the run reads. :class:`~._runner.ToolRunner` executes the calls, each in a task of its own and at
+execute the calls in it, put the answers into the loop. It is not a child of the caller's task, so the block can safely be left
+from another task, as happens with a dropped generator. It publishes every event to a queue (:mod:`._event_queue`),
+which iterating over the run reads. :class:`~._runner.ToolRunner` executes the calls, each in a separate task and at
 most ``concurrency`` at a time. No error reaches the caller as an exception group: an error of a tool becomes the answer
 to its call, or, with ``on_error="raise"``, the error of the run.
 
 **Pace.** The driver sends no request and starts no tool of a complete response before the reader has read every earlier
-event and waits for another. A reader that stops therefore stops the run, and can pause it or answer calls at any event.
+event and waits for the next. A reader that stops therefore stops the run, and can pause it or answer calls at any event.
 Tools that are already running continue.
 
 **When tools start** (``start``). ``response_done``: when the response is complete. ``item_done``: as soon as the call
-is complete, while the response continues; a later failure of the response does not undo what the tool did. ``manual``:
+is complete, while the response continues; a later failure of the response does not undo the tool's effects. ``manual``:
 when :meth:`Run.start` is called. A call to a tool that was never offered is answered with an error text. A call to an
 offered tool that no executor handles waits for the caller. The calls of the last turn that ``max_turns`` allows are not
 executed.
 
-**Approvals.** A request for approval of a remote MCP server, and a call of a tool whose ``needs_approval`` says so, goes
-to the ``approve`` callback (:mod:`._starter`), one at a time, because an answer with ``remember`` also holds for later
-calls. Without a callback it is denied. If the callback returns ``None``, it waits for the caller. An error of the
-callback ends the run; nothing of it is sent.
+**Approvals.** Approval requests of remote MCP servers, and calls of tools whose ``needs_approval`` requires it, go
+to the ``approve`` callback (:mod:`._starter`), one at a time, because an answer with ``remember`` also applies to later
+calls. Without a callback they are denied. If the callback returns ``None``, the call stays pending for the caller. An error of
+the callback ends the run and is not sent to the model.
 
 **End.** A run ends when the loop is over, when calls wait for the caller or :meth:`Run.pause` was called
 (``stopped="waiting_for_caller"``), or with an error. Leaving the block, for any reason, closes the stream, cancels the
 tools and waits for them; only worker threads are not waited for.
 
-**What is kept.** Every call that an executor started gets exactly one answer in :attr:`Run.loop`; if it was cancelled,
-the answer says so. If the response was cut off, its answered calls are kept with the items that led to them; if it has
-none, :attr:`ToolLoop.partial` is the response, and the loop can ask again. ``loop.history`` has its texts in either case
+**State.** Every call that an executor started gets exactly one answer in :attr:`Run.loop`, even if it was cancelled.
+If the response was cut off, its answered calls are kept with the items that led to them; if it has none,
+:attr:`ToolLoop.partial` is the response, and the loop can request it again. ``loop.history`` has its texts in either case
 and is always a valid input.
 """
 
@@ -117,13 +117,13 @@ StartPolicy: TypeAlias = Literal["response_done", "item_done", "manual"]
 """When a call is executed: when its response is complete; as soon as the call itself is complete; or when
 :meth:`Run.start` is called.
 
-With ``item_done``, what a tool did is not undone if the response fails later."""
+With ``item_done``, the effects of a tool are not undone if the response fails later."""
 
 RunStopReason: TypeAlias = "StopReason | Literal['waiting_for_caller']"
 """Why a run ended. ``waiting_for_caller``: calls wait for the caller, or the run was paused."""
 
 EditInput: TypeAlias = "Callable[[list[Item]], Sequence[Item] | Awaitable[Sequence[Item]]]"
-"""Returns the input to send, made from the input of the next request."""
+"""Receives the input of the next request, and returns the input to send instead."""
 
 OpenStream: TypeAlias = "Callable[[CreateResponse | JSONObject], EventStream]"
 
@@ -131,8 +131,8 @@ _E = TypeVar("_E", bound="Exception | None")
 
 _REPAIR: Final = "Your last answer does not match the requested format: {message} (at {path}). Answer again, with JSON in that format."
 _MAX_UNREAD: Final = 1024
-"""Unread events from which on progress reports are dropped. Tools may report any number of them without waiting for the
-reader."""
+"""The number of unread events at which progress reports are dropped, because tools may report progress any number of
+times without waiting for the reader."""
 
 
 class _State(enum.Enum):
@@ -148,7 +148,8 @@ class RunResult(Generic[T_co]):
     stopped: RunStopReason
     """Why the run ended."""
     loop: ToolLoop
-    """The state of the run as a value. To continue, answer what is :attr:`pending` and pass it to ``client.run``."""
+    """The state of the run as a value. To continue, answer the calls in :attr:`pending` and pass the loop to
+    ``client.run``."""
     error: ResponsesProtoError | None = None
     """``ResponseIncompleteError`` if the last response is incomplete, else ``None``."""
     _parsed: ParseResult[T_co] | None = attrs.field(default=None, alias="parsed", repr=False)
@@ -206,14 +207,14 @@ class RunResult(Generic[T_co]):
 class Run(Generic[T_co]):
     """An agent's run, made by ``client.run``. Use it in ``async with``, iterate over it, then await :meth:`result`.
 
-    Iterating returns the events of every response and those of the run (:mod:`.events`). As with an ``EventStream``, it
+    Iterating yields the events of every response and those of the run (:mod:`.events`). As with an ``EventStream``, it
     does not raise if a response fails or is incomplete. It raises if a connection breaks, if a request is refused, and,
     with ``on_error="raise"``, if a tool fails. After a tool was started, every error has ``retry_safety="unsafe"``.
 
     :attr:`loop` has the state of the run at any time, also after the block was left early. Every call that was started
     has an answer there, and ``loop.history`` is a valid input.
 
-    One task may read at a time; another one gets ``LocalProtocolError``. The top of this module explains how a run
+    One task may read at a time; any other gets ``LocalProtocolError``. The top of this module explains how a run
     works.
 
     ``open_stream``: returns a stream for a request, as ``client.stream`` does. ``loop``: the loop to run; the run
@@ -274,7 +275,7 @@ class Run(Generic[T_co]):
 
     @property
     def response(self) -> Response | None:
-        """The response that is being streamed, or was when the block was left, as far as it arrived; else the last one.
+        """The part that arrived of the response that is being streamed, or was when the block was left; else the last one.
 
         ``None`` before the first.
         """
@@ -362,7 +363,7 @@ class Run(Generic[T_co]):
         )
 
     def _where(self) -> tuple[str, int]:
-        """Return the id of the response whose calls are answered, and the number of its turn."""
+        """Return the id of the response whose calls are being answered, and the number of its turn."""
         response = self.response
         return response.id if response is not None else "", len(self.loop.turns) + (self._stream is not None)
 
@@ -386,7 +387,7 @@ class Run(Generic[T_co]):
         waits for the caller. After the block, it is still available if the run ended inside.
 
         Raises ``ResponseFailedError``, ``ResponseCancelledError``, ``APIError`` (after an ``error`` event) or
-        ``StreamTruncated`` if the last turn ended so, any error that iterating raises, and ``LocalProtocolError`` if
+        ``StreamTruncated`` if the last turn ended that way, any error that iterating raises, and ``LocalProtocolError`` if
         the block was left before the run ended.
         """
         self._require_entered()
@@ -417,8 +418,8 @@ class Run(Generic[T_co]):
     def start(self, call: PendingCall) -> None:
         """Execute a :attr:`pending` call now, with the executor that handles it.
 
-        If it needs an approval, ``approve`` is asked first; in a response that is not complete, it then stays pending. The
-        answer is a later ``ToolFinished``.
+        If the call needs approval, ``approve`` is asked first; if its response is not complete yet, the call stays pending
+        instead. A later ``ToolFinished`` has the answer.
 
         Raises ``LocalProtocolError`` if the call is not pending or the run is over, and ``UsageError`` if no tool of
         the run handles it.
@@ -448,7 +449,7 @@ class Run(Generic[T_co]):
         """End the run early, without losing anything. Keep reading until the end, then await :meth:`result`.
 
         The current response is read to its end and running tools finish; no other tool starts and no request is sent.
-        To continue later, answer what is :attr:`pending` and call ``client.run(run.loop, ...)``.
+        To continue later, answer the calls in :attr:`pending` and call ``client.run(run.loop, ...)``.
         """
         self._pausing = True
 
@@ -480,7 +481,7 @@ class Run(Generic[T_co]):
 
     async def _run_turns(self) -> None:
         self._stopped = self.loop.stopped or "waiting_for_caller"
-        # A loop that was passed in with pending calls is meant to have them executed, even if it stopped at its last turn.
+        # If a loop is passed in with pending calls, they are executed, even if it stopped at its last turn.
         resumed = self.loop.state == LoopState.ANSWER
         while self.loop.state != LoopState.OVER:
             if self.loop.state == LoopState.ASK:
@@ -619,7 +620,7 @@ class Run(Generic[T_co]):
                     self._starter.start(call)
         await self._runner.wait()
         while start and self._runner.failure is None and (self.pending or not self._runner.idle):
-            # The reader may start or answer other calls when it reads that one is finished.
+            # The reader may start or answer other calls when it reads a `ToolFinished`.
             before = len(self.pending)
             await self._events.wait_until_drained()
             if self._runner.idle and len(self.pending) == before:
@@ -630,7 +631,7 @@ class Run(Generic[T_co]):
             raise self._runner.failure
 
     def _store_answers(self) -> None:
-        """Put the answers into the loop; first, if a response is being read, put it there as far as it arrived."""
+        """Put the answers into the loop, after the part that arrived of a response that is being read."""
         stream, self._stream = self._stream, None
         if stream is not None:
             response = self._with_started_calls_completed(stream.response)
@@ -671,7 +672,7 @@ class Run(Generic[T_co]):
         unsuccessful = stream.outcome is not None and stream.outcome.status != "completed"
         if self._pausing or unsuccessful or not self.loop.allows_calls(len(self._done_calls)):
             return
-        # Some servers leave out the arguments in the event; the snapshot has what was streamed.
+        # Some servers leave out the arguments in the event; the snapshot has the streamed ones.
         known = (call for call in self.pending if call.type == item.type and call_key(call) == call_key(item))
         call = next(known, None)
         if call is not None and call_key(call):

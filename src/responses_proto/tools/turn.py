@@ -24,7 +24,7 @@ __all__ = ["LoopTurn", "dump_turn", "load_turn"]
 
 @attrs.frozen(kw_only=True)
 class LoopTurn:
-    """A response and the answers to its calls. Immutable: an answer makes a new one."""
+    """A response and the answers to its calls. Immutable: adding an answer creates a new turn."""
 
     number: int
     """The number of the turn, from 1."""
@@ -35,7 +35,7 @@ class LoopTurn:
     answers: Mapping[str, Item] = attrs.field(factory=dict[str, Item])
     """The answers by :func:`~responses_proto.tools.call_key`."""
     approvals: Mapping[str, Approval] = attrs.field(factory=dict[str, Approval])
-    """The approvals of calls that are executed here, by the same key. Such a call stays pending until it was executed.
+    """The approvals of calls that are executed here, by the same key. Such a call stays pending until it has been executed.
     """
     definitions: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)
     """The digests of the definitions of the called tools, by the same key. Approvals are bound to them."""
@@ -78,7 +78,7 @@ def dump_turn(turn: LoopTurn) -> dict[str, Any]:
 
 
 def load_turn(value: Any, number: int, converter: Converter) -> LoopTurn:
-    """Return the turn of a JSON form. Raises any exception for a value that is not one."""
+    """Return the turn from its JSON form. May raise any exception for an invalid value."""
     response = converter.load(value["response"], Response)
     error, cursor = value["error"], value["cursor"]
     calls = {call_key(call): call for call in response.pending_calls}

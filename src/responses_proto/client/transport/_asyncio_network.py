@@ -1,11 +1,11 @@
-"""Connections on asyncio for httpcore's pool, made for streams of many small events.
+"""Connections on asyncio for httpcore's pool, designed for streams of many small events.
 
 httpcore's own backend goes through anyio, which opens a cancel scope for each read, and twice as many layers for TLS. Here, the event loop
-hands data to a protocol, and a read returns what has arrived: one callback and one future per read. TLS is the loop's. The protocol is a
+hands data to a protocol, and a read returns what has arrived: one callback and one future per read. The loop does TLS. The protocol is a
 buffered one, because for any other the loop allocates 256 KiB for each read.
 
 Both directions have back-pressure. The socket is not read while more than :data:`_READ_AHEAD` bytes wait for a reader, and a write
-returns when the operating system has taken everything; over TLS, when it has taken everything before.
+returns when the operating system has accepted everything; over TLS, when it has accepted all earlier data.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 for _name in ("concurrent.futures.thread", "encodings.idna"):
-    importlib.import_module(_name)  # the loop's name lookup needs them; then not during the first request
+    importlib.import_module(_name)  # needed by the loop's name lookup; not to be loaded during the first request
 
 _READ_AHEAD: Final = 64 * 1024  # bytes
 _NEXT_ADDRESS: Final = 0.25  # seconds until the next address is tried as well; RFC 8305, section 5
@@ -35,7 +35,7 @@ _EXTRA: Final = {"client_addr": "sockname", "server_addr": "peername"}  # httpco
 
 
 class _Thread(threading.local):
-    """The buffer of all connections of one thread: what a loop reads into it is copied before it reads again."""
+    """The buffer of all connections of one thread. A loop copies the data out of it before it reads again."""
 
     def __init__(self) -> None:
         self.buffer = memoryview(bytearray(_READ_AHEAD))  # a view, because the loop writes into slices of it
@@ -75,7 +75,7 @@ class AsyncioBackend(httpcore.AsyncNetworkBackend):
 async def _connect(host: str, port: int, local_address: str | None) -> socket.socket:
     """Return a socket that is connected to the first address that answers (Happy Eyeballs, RFC 8305).
 
-    The loop's own way to do that leaves tasks and sockets behind if it is cancelled. Raises ``OSError``, and an ``ExceptionGroup`` if
+    The loop's own implementation leaves tasks and sockets behind if it is cancelled. Raises ``OSError``, and an ``ExceptionGroup`` if
     several addresses failed.
     """
     errors: list[OSError] = []
@@ -140,13 +140,13 @@ class AsyncioStream(asyncio.BufferedProtocol, httpcore.AsyncNetworkStream):
         self._ended = False  # nothing more will arrive
         self._lost = False  # nothing more can be sent
         self._closed = False  # by this side
-        self._error: Exception | None = None  # why the connection was lost; `None` if it was closed in order
+        self._error: Exception | None = None  # why the connection was lost; `None` if it was closed cleanly
 
     # What the loop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        # Any byte that waits for the operating system pauses writing. The limits of a TLS transport mean "as much", not "more".
+        # Any byte that waits for the operating system pauses writing. A TLS transport pauses at its limit, others above it.
         self._transport.set_write_buffer_limits(high=1 if self._secured else 0, low=0)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the signature of the base class
@@ -165,7 +165,7 @@ class AsyncioStream(asyncio.BufferedProtocol, httpcore.AsyncNetworkStream):
     def eof_received(self) -> bool:
         self._ended = True
         self._wake_reader()
-        return not self._secured  # the peer may still read; within TLS, the loop has no such state
+        return not self._secured  # the peer may still read; with TLS, the loop has no half-closed state
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._ended = self._lost = True
@@ -240,7 +240,7 @@ class AsyncioStream(asyncio.BufferedProtocol, httpcore.AsyncNetworkStream):
             raise httpcore.WriteError(str(cause)) from cause
 
     async def aclose(self) -> None:
-        """Close the connection at once, without waiting for what was not sent, nor for the peer's end of TLS."""
+        """Close the connection at once, without waiting for unsent data or for the peer to end TLS."""
         self._closed = True
         self._transport.abort()
         await asyncio.sleep(0)  # meanwhile, the loop closes the socket
@@ -251,11 +251,11 @@ class AsyncioStream(asyncio.BufferedProtocol, httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - as above
     ) -> httpcore.AsyncNetworkStream:
-        """Go on inside TLS. Raises ``httpcore.ConnectTimeout`` and ``httpcore.ConnectError``."""
+        """Start TLS on this connection, and return it. Raises ``httpcore.ConnectTimeout`` and ``httpcore.ConnectError``."""
         bound = asyncio.timeout(timeout)
         transport: asyncio.Transport | None = None
         try:
-            # Bytes from before the handshake must not pass for bytes from inside of TLS.
+            # Bytes from before the handshake must not be taken for data inside TLS.
             if not self._pieces and not self._ended:
                 async with bound:
                     transport = await self._loop.start_tls(
@@ -277,7 +277,7 @@ class AsyncioStream(asyncio.BufferedProtocol, httpcore.AsyncNetworkStream):
         return self
 
     def get_extra_info(self, info: str) -> Any:
-        """Return an object or a fact by httpcore's name for it; ``None`` if there is none."""
+        """Return information about the connection, by httpcore's name for it; ``None`` if there is none."""
         if info == "is_readable":
             return self._ended or bool(self._pieces) or _is_readable(self.get_extra_info("socket"))
         return self._transport.get_extra_info(_EXTRA.get(info, info))

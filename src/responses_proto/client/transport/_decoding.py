@@ -1,8 +1,8 @@
-"""Undo the compression of a body in steps that are bounded, whatever the server sends.
+"""Decompress a body in steps of bounded size, whatever the server sends.
 
 A few hundred bytes that were compressed twice become hundreds of megabytes. HTTP libraries decode a whole read at once, so that a limit
-on the size of a body is looked at too late. Here, each step returns at most :data:`STEP` bytes, and the caller counts them before it asks
-for more. gzip and deflate can be decoded like that; other codings are refused, and never asked for.
+on the size of a body is checked too late. Here, each step returns at most :data:`STEP` bytes, and the caller counts them before it asks
+for more. gzip and deflate can be decoded like this; other codings are refused and never requested.
 """
 
 from __future__ import annotations
@@ -23,13 +23,11 @@ if TYPE_CHECKING:
 ACCEPTED: Final = "gzip, deflate"
 """The value of ``Accept-Encoding`` for a body that may be compressed."""
 STEP: Final = 64 * 1024
-"""Bytes that a step returns at most."""
-_FEED: Final = (
-    16 * 1024
-)  # bytes of input that are decoded at a time, because what is left of them is copied with each step
-_MAX_CODINGS: Final = 3  # proxies compress what is compressed already, but not again and again
-_MAX_RATIO: Final = 1100  # bytes for each one on the wire: a little more than one coding can reach
-_UNCHECKED: Final = 16 * 1024 * 1024  # bytes of output before the ratio counts
+"""The largest number of bytes that a step returns."""
+_FEED: Final = 16 * 1024  # bytes of input that are decoded at a time, because the rest of them is copied in each step
+_MAX_CODINGS: Final = 3  # proxies may compress a compressed body again, but not often
+_MAX_RATIO: Final = 1100  # bytes of output for each byte on the wire: a little more than one coding can reach
+_UNCHECKED: Final = 16 * 1024 * 1024  # bytes of output before the ratio is checked
 _GZIP: Final = 16 + zlib.MAX_WBITS
 _GZIP_MAGIC: Final = b"\x1f\x8b"
 _UNSUPPORTED: Final = ("br", "zstd", "compress", "x-compress", "dcb", "dcz")
@@ -38,8 +36,8 @@ _UNSUPPORTED: Final = ("br", "zstd", "compress", "x-compress", "dcb", "dcz")
 def content_codings(headers: Mapping[str, str]) -> list[str]:
     """Return the codings of a body in the order in which they were applied; ``headers`` have names in lower case.
 
-    Names that no coding has are left out, because servers put other things there, such as ``utf-8``. Raises ``TransportError`` for
-    codings that cannot be undone within bounds, and for too many of them.
+    Unknown names are left out, because servers put other values there, such as ``utf-8``. Raises ``TransportError`` for
+    codings that cannot be decoded within bounds, and for too many of them.
     """
     names = [name.strip().lower() for name in headers.get("content-encoding", "").split(",")]
     for name in names:
@@ -60,14 +58,14 @@ class DecodedReply:
         self._reply = reply
         self._stages = [_Stage(coding) for coding in reversed(codings)]
         self._decoded: Iterator[bytes] = iter(())
-        self._size = self._output = 0  # bytes on the wire, and what they became
+        self._size = self._output = 0  # bytes on the wire, and bytes of output
         self.status = reply.status
         self.headers = reply.headers
 
     async def receive(self) -> bytes:
         """Return the next piece of the body, at most :data:`STEP` bytes; empty at the end of the body.
 
-        Raises ``TransportError`` if the body is not what its codings say, or grows out of all proportion.
+        Raises ``TransportError`` if the body does not have the coding that its header names, or is compressed beyond any real ratio.
         """
         while True:
             for piece in self._decoded:
@@ -89,7 +87,7 @@ class DecodedReply:
 
 
 def _through(stages: list[_Stage], data: bytes) -> Iterator[bytes]:
-    """Yield what data become in the first of these stages, and then in the others."""
+    """Yield the output of data that pass through all of these stages in order."""
     if not stages:
         yield data
         return
@@ -98,17 +96,17 @@ def _through(stages: list[_Stage], data: bytes) -> Iterator[bytes]:
 
 
 class _Stage:
-    """One coding to undo."""
+    """The decoder of one coding."""
 
     def __init__(self, coding: str) -> None:
         self._coding = coding
         self._decoder: Any = None  # of a class that zlib does not export
         self._members = 0
-        self._held = b""  # too little to tell how it is to be decoded
+        self._held = b""  # too short to decide how to decode it
         self._ended = False
 
     def decode(self, data: bytes) -> Iterator[bytes]:
-        """Yield what the next bytes of input become, in steps."""
+        """Yield the output for the next bytes of input, in steps."""
         for at in range(0, len(data), _FEED):
             rest = self._held + data[at : at + _FEED]
             self._held = b""
@@ -118,7 +116,7 @@ class _Stage:
                 rest = yield from self._decompress(rest)
 
     def _begin(self, start: bytes) -> bool:
-        """Choose how to decode what begins like this. Return whether that is possible, and to be done, already."""
+        """Choose how to decode data that begin with ``start``. Return false if it is too short, or the data are to be ignored."""
         if len(start) < len(_GZIP_MAGIC):
             self._held = start
             return False
@@ -126,7 +124,7 @@ class _Stage:
             self._ended = self._members > 0 and not start.startswith(_GZIP_MAGIC)  # padding, or anything
             wbits = _GZIP
         else:
-            # Some servers take deflate for a raw stream without zlib's header, which has a check sum (RFC 1950).
+            # Some servers send deflate as a raw stream, without zlib's header, which is recognized by its checksum (RFC 1950).
             header = int.from_bytes(start[:2], "big")
             has_header = header >> 8 & 0xF == zlib.DEFLATED and header % 31 == 0
             wbits = zlib.MAX_WBITS if has_header else -zlib.MAX_WBITS
@@ -135,7 +133,7 @@ class _Stage:
         return not self._ended
 
     def _decompress(self, data: bytes) -> Generator[bytes, None, bytes]:
-        """Yield what these bytes become. Return what is behind the end of a gzip file: another one may follow."""
+        """Yield the output for these bytes. Return the bytes after the end of the compressed data: another gzip member may follow."""
         decoder = self._decoder
         rest, full = data, False
         while (rest or full) and not decoder.eof:

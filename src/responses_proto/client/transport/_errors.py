@@ -1,6 +1,6 @@
 """Map exceptions of HTTP libraries to exceptions of this package.
 
-This is the only place that knows the exceptions of httpx, httpx2, httpcore and aiohttp. They are recognised by class. Nothing is
+This is the only place that knows the exceptions of httpx, httpx2, httpcore and aiohttp. They are recognized by class. Nothing is
 imported for that: a library whose module is not loaded cannot have raised anything.
 """
 
@@ -46,7 +46,7 @@ class _Kind(enum.Enum):
     UNSENDABLE = enum.auto()
     """The request is not valid HTTP."""
     CUT_OFF = enum.auto()
-    """The peer closed the connection in order, but too early."""
+    """The peer closed the connection cleanly, but too early."""
     BROKEN = enum.auto()
     """The connection failed after it was established. Also everything unknown."""
 
@@ -67,11 +67,11 @@ _KINDS: Final[tuple[tuple[tuple[str, ...], tuple[str, ...], _Kind], ...]] = (
     (_AIOHTTP, ("ClientConnectorError", "ServerFingerprintMismatch"), _Kind.CONNECT),
     (_AIOHTTP, ("InvalidURL", "NonHttpUrlClientError"), _Kind.UNSENDABLE),
 )
-"""Libraries, names of exceptions in them, and what these mean. The first row that fits counts."""
+"""Libraries, names of exceptions in them, and their meaning. The first row that matches is used."""
 
 
 def sending_error(error: Exception, url: str, timeouts: Timeouts) -> ResponsesProtoError:
-    """Return the exception for one that was raised before the head of the response arrived.
+    """Return the exception of this package for one that was raised before the head of the response arrived.
 
     ``url`` and ``timeouts`` are those of the request. An exception of this package is returned as it is.
     """
@@ -98,7 +98,7 @@ def sending_error(error: Exception, url: str, timeouts: Timeouts) -> ResponsesPr
 
 
 def reading_error(error: Exception) -> ResponsesProtoError:
-    """Return the exception for one that was raised after the head of the response arrived.
+    """Return the exception of this package for one that was raised after the head of the response arrived.
 
     An exception of this package is returned as it is.
     """
@@ -140,9 +140,9 @@ def public_url(url: str) -> str:
 def _kind(error: Exception) -> _Kind:
     cause = error.__cause__
     if isinstance(cause, _loaded(_AIOHTTP, ("ClientError",))):
-        # httpx-aiohttp raises ConnectTimeout for most errors of aiohttp, also after the request was sent. The cause is exact.
+        # httpx-aiohttp raises ConnectTimeout for most errors of aiohttp, even after the request was sent. The cause is precise.
         if isinstance(cause, _loaded(_AIOHTTP, ("ClientPayloadError",))):
-            # One class for an early end and for a broken connection. Its message quotes the second: "ConnectionResetError(…)".
+            # The class covers an early end and a broken connection. Its message quotes the latter: "ConnectionResetError(…)".
             return _Kind.BROKEN if "Error(" in str(cause) else _Kind.CUT_OFF
         error = cast("Exception", cause)
     return next(
@@ -151,7 +151,7 @@ def _kind(error: Exception) -> _Kind:
 
 
 def _loaded(libraries: tuple[str, ...], names: tuple[str, ...]) -> tuple[type, ...]:
-    """Return the classes of these names in those of the libraries that are loaded and have them."""
+    """Return the classes with these names from the libraries that are loaded."""
     found = (getattr(sys.modules.get(library), name, None) for library in libraries for name in names)
     return tuple(cls for cls in found if isinstance(cls, type))
 
@@ -163,16 +163,16 @@ def unsafe(error: _E) -> _E:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the most telling message: the operating system's if there is one, because the libraries bury it."""
+    """Return the most informative message: that of the operating system if there is one, because the libraries hide it."""
     reason = str(error) or type(error).__name__
     for cause in _chain(error):
         if isinstance(cause, OSError) and cause.strerror:
-            # Event loops put a message of their own beside the error number. The numbers of TLS errors are OpenSSL's.
+            # Event loops replace the message but keep the error number. The numbers of TLS errors are those of OpenSSL.
             is_systems = cause.errno in errno.errorcode and not isinstance(cause, ssl.SSLError)
             reason = os.strerror(cast("int", cause.errno)) if is_systems else cause.strerror
             if getattr(cause, "reason", "") == "WRONG_VERSION_NUMBER":
                 reason = "the server does not speak TLS there; is its address http:// instead of https://?"
-            break  # errors farther away may be what the caller was handling when it made the call
+            break  # errors further up the chain may be those that the caller was handling when it made the call
     return " ".join(reason.split())
 
 

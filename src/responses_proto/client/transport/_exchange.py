@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .base import Transport, WireReply, WireRequest
 
 CLOSING: Final = 1.0
-"""Seconds that closing a connection may take. Then it is left to the operating system."""
+"""Seconds that closing a connection may take. After that, it is left to the operating system."""
 _ERROR_BODY_TIME: Final = 10.0  # seconds to wait for the body of an error
 _DRAIN_TIME: Final = 0.1  # seconds
 _DRAIN_SIZE: Final = 64 * 1024  # bytes
@@ -37,7 +37,7 @@ class Closable(Protocol):
 
 async def shut(closable: Closable) -> None:
     """Close in any case: shielded from cancellation, and within :data:`CLOSING` seconds."""
-    # An error while closing does not concern the caller: the connection was broken before, and nothing is lost with it.
+    # An error while closing does not concern the caller: the connection was already broken, and no data is lost.
     with anyio.move_on_after(CLOSING, shield=True), contextlib.suppress(ResponsesProtoError):
         await closable.aclose()
 
@@ -81,7 +81,7 @@ class Exchange:
         self._timer: ReadTimer | None = None
         self._started = time.monotonic() if started is None else started
         self.waited = 0.0
-        """Seconds spent waiting for the peer since the user of this object last set this to 0. Only these count against the peer."""
+        """Seconds spent waiting for the peer since the user of this object last reset this to 0. Only these count as its delay."""
 
     @property
     def status(self) -> int:
@@ -122,8 +122,8 @@ class Exchange:
     async def receive(self, kind: str = "", allowed: float | None = None) -> bytes:
         """Wait for the next piece of the body and return it; empty at the end.
 
-        ``kind`` and ``allowed`` add a bound: its name, and the seconds that are left of it. Raises ``DeadlineExceeded`` for the tightest bound, and
-        what :meth:`WireReply.receive` raises.
+        ``kind`` and ``allowed`` add a bound: its name, and the seconds that are left of it. Raises ``DeadlineExceeded`` for the tightest
+        bound, and what :meth:`WireReply.receive` raises.
         """
         reply = self._reply
         if reply is None:
@@ -160,7 +160,7 @@ class Exchange:
         raise self._deadline_exceeded(kind, elapsed)
 
     async def read_first(self, kind: str = "", allowed: float | None = None) -> tuple[bytes, bool]:
-        """Read until the first bytes tell what the body is. Return them, and whether it is plainly an event stream.
+        """Read until the first bytes show the kind of the body. Return them, and whether it is clearly an event stream.
 
         ``kind`` and ``allowed`` are those of :meth:`receive`, for all pieces together. Raises what :meth:`receive` raises.
         """
@@ -185,13 +185,13 @@ class Exchange:
         return bytes(body)
 
     async def read_start(self, size: int, first: bytes = b"") -> bytes:
-        """Return at most ``size`` bytes of an error's body: fewer if it ends, breaks off, or takes longer than 10 s.
+        """Return at most ``size`` bytes of the body of an error: fewer if it ends, breaks off, or takes longer than 10 s.
 
         ``first`` is what was read of it already.
         """
         start = bytearray(first)
         until = time.monotonic() + _ERROR_BODY_TIME
-        # The error that this body describes says more than a failure to read it.
+        # The error in this body is more useful than a failure to read it.
         with contextlib.suppress(ResponsesProtoError):
             while len(start) < size and (piece := await self.receive("", until - time.monotonic())):
                 start += piece

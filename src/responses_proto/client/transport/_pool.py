@@ -1,10 +1,10 @@
 """The default engine: an httpx transport with a pool of httpcore's connections, whose event streams can be read past h11.
 
-Servers write each event as an HTTP chunk of its own. h11 and the layers of httpcore above it work for each chunk, and that costs several
-times as much as reading the socket. So a connection hands h11 the head of a response, and keeps back what follows. If the body is an event stream in
-chunks, :meth:`EventConnection.receive` reads it from there: the content of all chunks that one read of the socket brought, in one piece.
-The last chunk goes to h11 again, and so does everything that is not a valid chunk. So h11 judges each connection at its end, httpcore
-reuses or closes it, and errors are reported as without this module.
+Servers write each event as a separate HTTP chunk. h11 and the layers of httpcore above it process each chunk, which costs several times
+as much as reading the socket. So a connection passes only the head of a response to h11 and keeps the rest. If the body is an event
+stream in chunks, :meth:`EventConnection.receive` reads it from there: the content of all chunks from one read of the socket, in one piece.
+The last chunk goes to h11 again, and so does everything that is not a valid chunk. So h11 sees the end of each body, httpcore
+reuses or closes the connection, and errors are reported as without this module.
 
 Any other response passes through unchanged.
 """
@@ -39,7 +39,7 @@ _MAX_SIZE_LINE: Final = 256  # bytes
 
 
 class ChunkDecoder:
-    """Takes the content out of HTTP chunks. Pass everything that is read to :meth:`decode`, until :attr:`ended`.
+    """Extracts the content of HTTP chunks. Pass all data that is read to :meth:`decode`, until :attr:`ended`.
 
     Content is returned as soon as it arrives: nothing waits for the rest of a chunk.
     """
@@ -50,9 +50,9 @@ class ChunkDecoder:
         self._left = 0  # bytes of the current chunk
         self._line_end_due = False  # whether the line end after a chunk comes next
         self.ended: bool = False
-        """Whether the chunks are over: by the last one, or by something that is none."""
+        """Whether the chunks have ended: at the last one, or at invalid data."""
         self.rest: bytes = b""
-        """What was not decoded: the start of a line; after the end, all that h11 must read where it expects a chunk."""
+        """The bytes that were not decoded: the start of a line; after the end, everything that h11 must read."""
 
     def decode(self, data: bytes) -> bytes:
         """Return the content of the next bytes; empty if they are only framing."""
@@ -94,8 +94,8 @@ class PoolTransport(httpx.AsyncBaseTransport):
     ``ssl_context`` checks the certificates of servers. ``keepalive`` is how many idle connections to keep, ``keepalive_expiry`` for how
     many seconds. Raises httpcore's exceptions, not httpx's.
 
-    The pool is not httpcore's: that one asks each of its connections about its state whenever a request begins or ends, and for each
-    idle connection once more. At a hundred short streams at once, that was nine tenths of the client's CPU time.
+    The pool is not that of httpcore, which checks the state of each of its connections whenever a request begins or ends, and once more
+    for each idle connection. With a hundred concurrent short streams, that took nine tenths of the client's CPU time.
     """
 
     def __init__(self, *, ssl_context: ssl.SSLContext, keepalive: int, keepalive_expiry: float) -> None:
@@ -104,7 +104,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
         self._keepalive_expiry = keepalive_expiry
         self._backend = _Backend()
         self._connections: set[httpcore.AsyncHTTPConnection] = set()
-        self._idle: deque[httpcore.AsyncHTTPConnection] = deque()  # the one that was used last is the last one
+        self._idle: deque[httpcore.AsyncHTTPConnection] = deque()  # the most recently used one is last
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
@@ -120,7 +120,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
             try:
                 response: Any = await connection.handle_async_request(sent)
             except httpcore.ConnectionNotAvailable:
-                await self._discard(connection)  # it was closed just now: before anything was sent
+                await self._discard(connection)  # it was closed just now, before anything was sent
             except BaseException:
                 await self._discard(connection)
                 raise
@@ -158,7 +158,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
         return connection
 
     def _last_idle(self, origin: httpcore.Origin) -> int | None:
-        # Nearly always, all of them have one origin, and the last place is found at once.
+        # Usually, all connections have the same origin, so the last one matches at once.
         places = reversed(range(len(self._idle)))
         return next((place for place in places if self._idle[place].can_handle_request(origin)), None)
 
@@ -179,7 +179,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
                 await connection.aclose()
 
     async def aclose(self) -> None:
-        self._keepalive = 0  # of a connection that a request opens just now, nothing is kept either
+        self._keepalive = 0  # so that a connection that is being opened is not kept either
         self._idle.clear()
         while self._connections:
             await self._discard(next(iter(self._connections)))
@@ -201,12 +201,12 @@ class _Body(httpx.AsyncByteStream):
 
 
 class _Backend(httpcore.AsyncNetworkBackend):
-    """Connects by our own backend on asyncio, and by httpcore's on trio."""
+    """Connects with our own backend on asyncio, and with that of httpcore on trio."""
 
     def _inner(self) -> httpcore.AsyncNetworkBackend:
         if on_asyncio():
             return AsyncioBackend()
-        # httpcore exports a stub of this class where anyio is missing, so that its declared type is too vague.
+        # httpcore exports a stub of this class where anyio is missing, so its declared type is too general.
         return cast("httpcore.AsyncNetworkBackend", httpcore.AnyIOBackend())
 
     async def connect_tcp(
@@ -224,15 +224,15 @@ class _Backend(httpcore.AsyncNetworkBackend):
 
 
 class EventConnection(httpcore.AsyncNetworkStream):
-    """A connection that hands h11 no more than the head of a response whose body is an event stream.
+    """A connection that passes h11 only the head of a response whose body is an event stream.
 
-    After such a head, :attr:`direct` is true, and :meth:`receive` may be called until it returns nothing; h11 reads what is left.
+    After such a head, :attr:`direct` is true, and :meth:`receive` may be called until it returns nothing; h11 reads the rest.
     """
 
     def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
         self._inner = inner
-        self._head: bytes | None = None  # what has arrived of it; `None` if nothing more is to be found out
-        self._held = b""  # what is kept back from h11
+        self._head: bytes | None = None  # the part that has arrived; `None` once the kind of the body is known
+        self._held = b""  # not passed to h11
         self._decoder: ChunkDecoder | None = None
 
     @property
@@ -241,7 +241,7 @@ class EventConnection(httpcore.AsyncNetworkStream):
         return self._decoder is not None
 
     async def receive(self) -> bytes:
-        """Wait for the next bytes of the body and return them; empty when h11 has to read on: at the end, or after an error.
+        """Wait for the next bytes of the body and return them; empty when h11 must continue: at the end, or after an error.
 
         Raises what the connection raises.
         """

@@ -1,4 +1,4 @@
-"""Bound many short waits by deadlines, at the cost of one timer."""
+"""Apply deadlines to many short waits with only one timer."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class ReadTimer:
         finally:
             timer.end()
 
-    A wait that takes too long is cancelled, whatever it waits for, as by ``anyio.move_on_after``. But that one sets and cancels a timer of
-    the loop for each wait, which costs more than a read from a socket. Here, a deadline is a number. The loop's timer is set once; when
-    it runs out, it is set again for the deadline of that moment, and only if that has passed, the task is cancelled.
+    A wait that takes too long is cancelled, as with ``anyio.move_on_after``. But ``move_on_after`` sets and cancels a timer of the loop for
+    each wait, which costs more than a read from a socket. Here, a deadline is a number. The loop's timer is set once. When it runs out, it
+    cancels the task if the current deadline has passed; otherwise it is set again for that deadline.
     """
 
     __slots__ = ("_cancelling", "_deadline", "_due", "_expired", "_handle", "_loop", "_task")
@@ -42,11 +42,11 @@ class ReadTimer:
         self._due = 0.0  # when the loop's timer runs out; this and the deadline by `time.monotonic()`
         self._deadline = 0.0
         self._task: asyncio.Task[object] | None = None  # the one that waits
-        self._cancelling = 0  # how often others had asked for its cancellation before
+        self._cancelling = 0  # how often others had requested its cancellation before
         self._expired = False
 
     def start(self, deadline: float) -> None:
-        """Bound what the current task waits for next. ``deadline`` is by ``time.monotonic()``."""
+        """Bound the next wait of the current task. ``deadline`` is a time of ``time.monotonic()``."""
         self._task = task = asyncio.current_task(self._loop)  # naming the loop saves a system call (Python 3.11)
         if task is not None:
             self._cancelling = task.cancelling()
@@ -56,10 +56,10 @@ class ReadTimer:
             self._set()
 
     def ran_out(self) -> bool:
-        """Return whether the wait was cancelled by this timer, and by nobody else."""
+        """Return whether the wait was cancelled by this timer only."""
         task, expired = self._task, self._expired
         self._expired = False
-        # As asyncio.timeout does: if others have asked for the cancellation as well, it is theirs.
+        # As asyncio.timeout does: if others have requested the cancellation too, it is theirs.
         return expired and task is not None and task.uncancel() <= self._cancelling
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""Define what the client needs of a connection: send one request, read one response in pieces.
+"""Define the interface to a connection: send one request, read one response in pieces.
 
 Implement :class:`Transport` and :class:`WireReply` to send requests some other way: through another HTTP library, signed, recorded or
 from memory. Both are protocols: nothing needs to be inherited. Pass an instance as ``ResponsesClient(http_client=...)``.
@@ -7,11 +7,11 @@ A transport knows HTTP, and nothing about responses, events or retries. The cont
 
 * **Errors.** Raise exceptions of :mod:`responses_proto.exceptions` only, with the original as ``__cause__``: ``ConnectError`` if nothing was
   sent, ``DeadlineExceeded`` for a timeout, ``StreamTruncated`` if the body ends too early, ``TransportError`` for everything else. Other
-  exceptions reach the user as they are, and are not retried. An HTTP status of 400 or more is not an error at this level. The client
-  repeats a GET after any ``TransportError``, and a POST only if the error's ``retry_safety`` is ``"safe"``. ``ConnectError`` has that; set it
-  elsewhere only if the server cannot have acted on the request.
-* **Deadlines.** Keep ``connect`` and ``write`` of :attr:`WireRequest.timeouts`. The caller keeps all the others, by cancelling the call.
-* **Cancellation.** Any call may be cancelled by anyio. Let the cancellation through, and leave nothing open.
+  exceptions reach the user unchanged and are not retried. An HTTP status of 400 or more is not an error at this level. The client
+  repeats a GET after any ``TransportError``, and a POST only if the error's ``retry_safety`` is ``"safe"``. ``ConnectError`` has this
+  value; set it on others only if the server cannot have acted on the request.
+* **Deadlines.** Enforce ``connect`` and ``write`` of :attr:`WireRequest.timeouts`. The caller enforces the others, by cancelling the call.
+* **Cancellation.** Any call may be cancelled by anyio. Do not suppress the cancellation, and leave nothing open.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class WireRequest:
     """One HTTP request, ready to send."""
 
     method: str
-    """In upper case. ``SEND`` stands for a message over a WebSocket, with ``body`` as its text."""
+    """In upper case. ``SEND`` means a message over a WebSocket, with ``body`` as its text."""
     url: str = attrs.field(repr=public_url)
     """Absolute and percent-encoded."""
     headers: Mapping[str, str] = attrs.field(repr=False)  # contains the API key
@@ -42,9 +42,9 @@ class WireRequest:
     body: bytes = attrs.field(default=b"", repr=False)
     """The complete body; empty if the request has none."""
     stream: bool = False
-    """Whether the response must be handed out as it arrives. Do not hold back pieces of it, and do not ask for compression."""
+    """Whether the response must be passed on as it arrives. Do not buffer it, and do not request compression."""
     timeouts: Timeouts = attrs.field(factory=Timeouts)
-    """The transport keeps ``connect`` and ``write``, in seconds."""
+    """The transport enforces ``connect`` and ``write``, in seconds."""
 
 
 class NetworkStream(Protocol):
@@ -86,7 +86,7 @@ class WireReply(Protocol):
     async def receive(self) -> bytes:
         """Wait for the next piece of the body and return it: at least one byte, or ``b""`` at the end of the body.
 
-        Pieces may be cut anywhere. Compression is undone, in pieces of a bounded size: the caller counts them before it asks for more.
+        Pieces may be cut anywhere. The body is decompressed, in pieces of bounded size, so that the caller can limit the total.
         After the end, every further call returns ``b""``.
 
         Raises ``StreamTruncated`` if the peer closes the connection before the end of the body, and ``TransportError`` if the
@@ -97,7 +97,7 @@ class WireReply(Protocol):
     async def aclose(self) -> None:
         """Release the connection. Idempotent, and called for every reply.
 
-        If the body was read to its end, the connection may be reused. If not, close it at once: for the server this is the sign to stop.
+        If the body was read to its end, the connection may be reused. If not, close it at once, which tells the server to stop.
         Do not read the rest. The caller shields this call from cancellation and allows it one second.
         """
         ...
@@ -106,8 +106,8 @@ class WireReply(Protocol):
 class UpgradedReply(WireReply, Protocol):
     """A reply with the status 101, after which the connection itself is used: ``ResponsesClient.connect()`` needs it for a WebSocket.
 
-    The replies of :class:`HTTPTransport` are of this kind, also when another transport hands them on. A transport that never has such
-    replies can say so by an attribute ``upgrades = False``; then ``connect()`` fails at once.
+    The replies of :class:`HTTPTransport` are of this kind, also when another transport returns them. A transport that never has such
+    replies can declare this with an attribute ``upgrades = False``; then ``connect()`` fails at once.
     """
 
     @property

@@ -1,20 +1,20 @@
-"""Send HTTP requests with httpx, or with any client of the same shape: httpx2, or httpx over aiohttp.
+"""Send HTTP requests with httpx, or with any client that has the same interface: httpx2, or httpx over aiohttp.
 
 **Engines.** :class:`HTTPTransport` drives an object with the methods ``build_request`` and ``send`` of ``httpx.AsyncClient``. If the
-caller brings none, it creates one: an httpx client over httpcore's pool, with connections of our own (see ``_pool``). If the environment
+caller passes none, it creates one: an httpx client over a pool of httpcore's connections (see ``_pool``). If the environment
 names a proxy, httpx's own transport is used instead, because only that one supports proxies.
 
-**Deadlines.** Three parties keep them, each the ones that it can keep:
+**Deadlines.** Three parties enforce them:
 
-* The engine keeps ``connect``, also for a place in its pool.
-* This module keeps ``write``: it hands out the request body in pieces of 64 KiB, in a cancel scope whose deadline moves with each piece.
-  Some engines have no timer for writing.
-* :class:`~responses_proto.client.transport._exchange.Exchange` keeps all the others, by cancelling the call. The engine's timeout for reads
-  is switched off: it would start again with each byte that arrives.
+* The engine enforces ``connect``, also for a place in its pool.
+* This module enforces ``write``: it passes on the request body in pieces of 64 KiB, in a cancel scope whose deadline moves with each
+  piece. Some engines have no timer for writing.
+* :class:`~responses_proto.client.transport._exchange.Exchange` enforces all the others, by cancelling the call. The engine's timeout for
+  reads is disabled: it would start again with each byte that arrives.
 
 **Reading.** An event stream is read from the connection itself if that is one of ours. Any other streamed body is read from the response's
 raw stream, without httpx's layers for decoding and counting, which do not bound what a few bytes may decode to. If the server compressed the
-body, ``_decoding`` undoes that.
+body, ``_decoding`` decompresses it.
 
 **Errors.** Every exception of an engine passes through ``_errors``, where one table of classes maps it to an exception of this package.
 
@@ -61,7 +61,7 @@ _MAX_IDLE: Final = 100  # connections kept for reuse
 
 
 class HTTPResponse(Protocol):
-    """The part of a client's response that is used. ``httpx.Response`` fits."""
+    """The part of a client's response that is used. ``httpx.Response`` implements it."""
 
     @property
     def status_code(self) -> int: ...  # noqa: D102 - documented by httpx
@@ -73,7 +73,7 @@ class HTTPResponse(Protocol):
 
 
 class HTTPClient(Protocol):
-    """The part of a client that is used. ``httpx.AsyncClient`` and ``httpx2.AsyncClient`` fit."""
+    """The part of a client that is used. ``httpx.AsyncClient`` and ``httpx2.AsyncClient`` implement it."""
 
     @property
     def build_request(self) -> Any:
@@ -91,7 +91,7 @@ class HTTPClient(Protocol):
 
 
 class HTTPTransport:
-    """A :class:`~responses_proto.client.transport.Transport` over an httpx-shaped client.
+    """A :class:`~responses_proto.client.transport.Transport` over a client with the interface of httpx.
 
     ``client`` is used as it is configured (proxies, certificates, headers, pool), except for timeouts and redirects, and never closed.
     Without one, the transport creates an ``httpx.AsyncClient``, and :meth:`aclose` closes it.
@@ -135,7 +135,7 @@ class HTTPTransport:
     async def _send(self, client: HTTPClient, request: WireRequest, url: str) -> HTTPResponse:
         timeouts = request.timeouts
         headers = dict(request.headers)
-        # A compressor holds bytes back until it has enough of them.
+        # A compressor buffers bytes until it has enough of them.
         headers.setdefault("accept-encoding", "identity" if request.stream else ACCEPTED)
         body = _TimedBody(request.body, timeouts.write)
         large = len(request.body) > _PIECE
@@ -173,9 +173,9 @@ class HTTPTransport:
 
 
 class HTTPReply:
-    """The response of an httpx-shaped client, as a :class:`~responses_proto.client.transport.WireReply`.
+    """The response of a client with the interface of httpx, as a :class:`~responses_proto.client.transport.WireReply`.
 
-    The body is read as it is on the wire, unless the client has read it already: :attr:`decoded` states which. ``raw``: whether that is
+    The body is read as it is on the wire. If the client has read and decoded it already, :attr:`decoded` is true; with ``raw``, that is
     an error.
     """
 
@@ -184,7 +184,7 @@ class HTTPReply:
     def __init__(self, response: HTTPResponse, *, raw: bool) -> None:
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
-        # If a hook of the caller's client has read the body, the client has decoded it, too.
+        # If a hook of the caller's client has read the body, the client has also decoded it.
         self.decoded: bool = not raw and getattr(response, "is_stream_consumed", False)
         self._response = response
         self._connection = None if self.decoded else _event_connection(response)
@@ -199,7 +199,7 @@ class HTTPReply:
         return stream if self.status == HTTPStatus.SWITCHING_PROTOCOLS else None
 
     async def receive(self) -> bytes:
-        """Wait for the next piece of the body and return it; empty at the end of the body, and from then on.
+        """Wait for the next piece of the body and return it; empty at and after the end of the body.
 
         Raises ``StreamTruncated`` and ``TransportError``.
         """
@@ -208,7 +208,7 @@ class HTTPReply:
                 piece = await self._connection.receive()
                 if piece:
                     return piece
-                self._connection = None  # what is left is for the engine
+                self._connection = None  # the engine reads the rest
             if self._next is None:
                 self._next = self._begin().__anext__
             piece = await self._next()
@@ -238,7 +238,7 @@ class HTTPReply:
 
     async def _finish_generators(self) -> None:
         # The body comes through a chain of async generators, each suspended inside the next. `aclose()` of the outermost would end
-        # that one only. On a closed connection, reading on makes each of them raise or return: at once, or after what it had buffered.
+        # that one only. On a closed connection, further reads make each of them raise or return, after its buffered data if any.
         if self._next is None:
             return
         try:
@@ -274,9 +274,9 @@ def _raw_body(response: HTTPResponse) -> AsyncIterator[bytes]:
 
 
 def _redirect_target(response: HTTPResponse, url: str) -> str | None:
-    """Return the URL at which to repeat a request to ``url``; ``None`` if the caller is to see the response.
+    """Return the URL at which to repeat a request to ``url``; ``None`` if the response is to be returned to the caller.
 
-    Key and request are not for another origin, nor for an address that is none.
+    The key and the request are not sent to another origin or to an invalid address.
     """
     target = response.headers.get("location")
     if response.status_code not in _REPEATING_REDIRECTS or not target:
@@ -292,7 +292,7 @@ def _redirect_target(response: HTTPResponse, url: str) -> str | None:
 
 
 class _TimedBody:
-    """A request body, handed out in pieces. :attr:`scope` is cancelled if writing one of them takes longer than ``write`` seconds.
+    """A request body in pieces. :attr:`scope` is cancelled if writing one of them takes longer than ``write`` seconds.
 
     Can be iterated more than once, for clients that send a body again (authentication).
     """
@@ -324,7 +324,7 @@ class _TimedBodyIterator:
 
     async def __anext__(self) -> bytes:
         if self._offset:
-            await anyio.lowlevel.checkpoint()  # a fast peer takes megabytes without ever making the writer wait
+            await anyio.lowlevel.checkpoint()  # a fast peer accepts megabytes without making the writer wait
         piece = self._body.piece_at(self._offset)
         if not piece:
             raise StopAsyncIteration
@@ -333,9 +333,9 @@ class _TimedBodyIterator:
 
 
 def _replace_stream(sent: Any, body: _TimedBody) -> None:
-    """Make a request of an httpx-shaped client iterate over the body directly.
+    """Make a request of the client iterate over the body directly.
 
-    By itself it would iterate in an async generator, which is left to the garbage collector if writing fails or is cancelled.
+    By default it would use an async generator, which is left to the garbage collector if writing fails or is cancelled.
     """
     base = next((cls for cls in type(sent.stream).__mro__ if cls.__name__ == "AsyncByteStream"), None)
     if base is not None:
@@ -344,7 +344,7 @@ def _replace_stream(sent: Any, body: _TimedBody) -> None:
 
 @functools.cache
 def _stream_class(base: type) -> Callable[[_TimedBody], object]:
-    """Create a stream class for a library, which insists on its own ``AsyncByteStream`` as base class."""
+    """Create a stream class for a library, which requires its own ``AsyncByteStream`` as base class."""
     return type("TimedBodyStream", (_TimedBodyStream, base), {})
 
 
@@ -356,7 +356,7 @@ class _TimedBodyStream:
         return aiter(self._body)
 
     async def aclose(self) -> None:
-        """Do nothing: nothing is open."""
+        """Do nothing, because nothing is open."""
 
 
 # ---- the default engine

@@ -1,4 +1,4 @@
-"""Send and receive WebSocket messages on the connection that is left after an HTTP upgrade.
+"""Send and receive WebSocket messages on the connection of an HTTP upgrade.
 
 httpx-ws does the framing (with wsproto) and the writing. It would also start tasks for reading and for pings, which are not used:
 they assemble messages of any size, fail on an unexpected pong, and must end in the task that opened the connection, whereas
@@ -74,7 +74,7 @@ async def accept_upgrade(exchange: Exchange, key: str, secret: bytes) -> Upgrade
     """Check the response to an upgrade request, and return the reply if it opens a WebSocket.
 
     ``key`` is the ``sec-websocket-key`` of the request; ``secret`` is the API key, which is removed from errors. Raises ``APIError`` if the server
-    refuses, ``RemoteProtocolError`` if it accepts another key, and ``UsageError`` if the HTTP client does not support upgrades.
+    refuses, ``RemoteProtocolError`` if it confirms another key, and ``UsageError`` if the HTTP client does not support upgrades.
     """
     if exchange.status >= HTTPStatus.BAD_REQUEST:
         raise error_from_reply(exchange, await exchange.read_start(MAX_ERROR_BODY), secret)
@@ -97,8 +97,8 @@ async def accept_upgrade(exchange: Exchange, key: str, secret: bytes) -> Upgrade
 class WebSocketConnection:
     """One WebSocket. One task calls :meth:`receive` until it raises; any task may call :meth:`send`. Call :meth:`aclose` at the end.
 
-    ``reply`` comes from :func:`accept_upgrade`. After ``keepalive`` seconds of silence a ping is sent; after as many more, the connection counts
-    as broken. ``None`` never pings.
+    ``reply`` comes from :func:`accept_upgrade`. After ``keepalive`` seconds of silence a ping is sent; after as many more, the connection
+    counts as broken. ``None`` never pings.
     """
 
     def __init__(self, reply: UpgradedReply, *, limits: Limits, keepalive: float | None = None) -> None:
@@ -108,7 +108,7 @@ class WebSocketConnection:
         self._session = AsyncWebSocketSession(self._stream, keepalive_ping_interval_seconds=None)
         self._limits = limits
         self.emulated: bool = self._stream.get_extra_info("socket") is None
-        """Whether the connection is emulated in memory, without a network. Then nothing is lost, and a close frame is not answered."""
+        """Whether the connection is emulated in memory. Then no data is lost, and a close frame is not answered."""
         self._keepalive = None if self.emulated else keepalive
         self._pinged = False  # since the last sign of life
         self._partial = bytearray()  # the message that is being received
@@ -116,7 +116,7 @@ class WebSocketConnection:
         self._closed = False
         self._sending = anyio.Lock()
         self.intact: bool = True
-        """Whether every message was written completely. If not, the connection cannot be used any more."""
+        """Whether every message was written completely. If not, the connection is unusable."""
 
     @property
     def open(self) -> bool:
@@ -124,7 +124,7 @@ class WebSocketConnection:
         return not self._closed and self._end is None and self._session.connection.state is ConnectionState.OPEN
 
     async def receive(self) -> list[bytes]:
-        """Wait for data, and return the messages that it completes: none if it was only a ping, a pong or a part.
+        """Wait for data and return the messages that it completes: none for a ping, a pong or a part of a message.
 
         Raises ``StreamTruncated`` when the server closes the connection, ``TransportError`` if it breaks, and ``LimitExceeded``
         if a message is larger than ``max_event_bytes``. After an exception, call :meth:`aclose`.
@@ -230,7 +230,7 @@ class WebSocketConnection:
 
     async def _answer_close(self, event: CloseConnection) -> ResponsesProtoError:
         """Answer a close frame and return the error for it."""
-        # wsproto reports data that it cannot parse as a close frame of its own.
+        # wsproto reports data that it cannot parse as if it were a close frame.
         invalid = self._session.connection.state is ConnectionState.OPEN
         await self.send_close(event.code if invalid else 1000)
         reason = f": {event.reason}" if event.reason else ""

@@ -1,7 +1,7 @@
-"""Share one WebSocket between the streams of a session, by a task that reads it.
+"""Share one WebSocket between the streams of a session, with a task that reads it.
 
 The task reads while a turn waits, and also while fewer than 1 MiB of messages wait to be fetched. So pings are answered
-while the caller does not read, and a slow stream does not delay another one. If no stream is read at all, the server is slowed down,
+while the caller does not read, and a slow stream does not delay the others. If no stream is read at all, the server is slowed down,
 as over HTTP.
 """
 
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from ...limits import Limits
     from ._connection import WebSocketConnection
 
-_READ_AHEAD: Final = 1024 * 1024  # bytes of unfetched messages above which the task reads only if somebody waits
-_DOUBT: Final = 1.0  # seconds after which a message that may be the last turn's is taken as the answer to this one
+_READ_AHEAD: Final = 1024 * 1024  # bytes of unfetched messages above which the task reads only if a turn waits
+_DOUBT: Final = 1.0  # seconds after which a message that may belong to the previous turn counts as this one's
 _HEARTBEAT: Final = 1.0  # seconds between two signs of life that are passed on to readers
 _SIGN_OF_LIFE: Final = encode_comment()
 
 
 class SharedConnection:
-    """One connection for many turns. Run :meth:`read` in a task of its own; :meth:`aclose` or the server ends it.
+    """One connection for many turns. Run :meth:`read` in a separate task; :meth:`aclose` or the server ends it.
 
-    ``headers`` are those of the response to the handshake. ``converter`` decodes what concerns the session itself, such as steers.
+    ``headers`` are those of the response to the handshake. ``converter`` decodes messages for the session itself, such as those on steers.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class SharedConnection:
         return self.protocol.lost is None and not self.protocol.expired and self._connection.open
 
     async def read(self) -> None:
-        """Receive messages until the connection ends or is closed. Does not raise: the turns do."""
+        """Receive messages until the connection ends or is closed. Does not raise; the turns raise instead."""
         try:
             with self._scope:
                 while True:
@@ -78,7 +78,7 @@ class SharedConnection:
             self._lose(error)
         finally:
             try:
-                # First, so that turns which are cancelled together with this task end by that and not by the lost connection.
+                # First, so that turns which are cancelled together with this task end by cancellation, not by the lost connection.
                 await shut(self._connection)
             finally:
                 self._lose(TransportError("the connection was closed"))
@@ -97,7 +97,7 @@ class SharedConnection:
             raise
 
     async def wait(self, turn: ClientTurn) -> None:
-        """Wait until a turn may have changed, or the server has given a sign of life."""
+        """Wait until a turn may have changed, or the server has shown a sign of life."""
         await self._wait(self._turn_changed.setdefault(turn, anyio.Event()))
 
     async def wait_for_steers(self) -> None:
@@ -117,7 +117,7 @@ class SharedConnection:
         await self.aclose("the session was left")
 
     async def aclose(self, reason: str) -> None:
-        """Close the connection at once. Everyone who uses it gets a ``TransportError`` with the reason. Idempotent."""
+        """Close the connection at once. All its users get a ``TransportError`` with the reason. Idempotent."""
         self._lose(TransportError(f"the connection was closed: {reason}"))
         self._scope.cancel()
         await shut(self._connection)
@@ -191,7 +191,7 @@ class TurnReply:
         self.headers = {**request_ids, "content-type": "application/json"}
 
     async def receive(self) -> bytes:
-        """Wait for the next messages of the turn and return them as SSE; empty at its end. A comment stands for a sign of life."""
+        """Wait for the next messages of the turn and return them as SSE; empty at its end. A sign of life becomes a comment."""
         if self._rejection:
             body, self._rejection = self._rejection, b""
             return body
@@ -210,12 +210,12 @@ class TurnReply:
     async def _check_failure(self) -> None:
         """Raise the failure of the turn, if there is one."""
         if self.turn.failure is not None:
-            # If this task is cancelled together with the one whose leaving closed the connection, it is cancelled, and has not failed.
+            # If this task was cancelled together with the one that closed the connection, report the cancellation, not a failure.
             await anyio.lowlevel.checkpoint_if_cancelled()
             raise self.turn.failure
 
     async def aclose(self) -> None:
-        """Leave the turn. If more of it would come, close the connection, because no message stops a turn."""
+        """Leave the turn. If it has not ended, close the connection, because no message stops a turn."""
         protocol = self._connection.protocol
         if protocol.leave(self.turn):
             lane = f" on the lane {self.turn.stream_id!r}" if self.turn.stream_id is not None else ""

@@ -10,25 +10,25 @@
         async with session.stream(model="...", input="...", previous_response_id=response.id, store=False) as stream:
             ...
 
-A stream is the same :class:`~responses_proto.client.EventStream` as over HTTP, with the same events, snapshot, outcome, errors, deadlines, hooks
-and retries. Only its transport differs: the small classes at the end of this module put a request on the session's connection.
+A stream is the same :class:`~responses_proto.client.EventStream` as over HTTP, with the same events, snapshot, outcome, errors, deadlines,
+hooks and retries. Only its transport differs: the small classes at the end of this module send a request over the session's connection.
 
-What differs from HTTP:
+Differences from HTTP:
 
 * **Lanes.** Streams that are open at the same time need different values of ``stream_id``. Entering a stream on a busy lane raises
-  ``LocalProtocolError``. A stream that is not read does not hold up others: its messages are buffered up to
+  ``LocalProtocolError``. A stream that is not read does not block others: its messages are buffered up to
   ``Limits.max_buffered_bytes``, and beyond that this stream alone raises ``LimitExceeded``. While no stream is being read, little is
   read ahead, so that slow consumers slow the server down, as over HTTP.
 * **Leaving** a stream before its end closes the connection, because no message stops a response. Streams on other lanes then raise
-  ``StreamInterrupted``, or ``TransportError`` if they had no output yet. Use a session of its own for a stream that may be left early
+  ``StreamInterrupted``, or ``TransportError`` if they had no output yet. Use a separate session for a stream that may be left early
   or cancelled.
-* **Reconnecting.** After the connection has ended for any reason, the next stream opens another one. State that the server kept with the
-  old one (a response with ``store=False``) is lost: following it fails with ``previous_response_not_found``.
+* **Reconnecting.** After the connection has ended for any reason, the next stream opens a new one. State that the server kept with the
+  old one (a response with ``store=False``) is lost: continuing it fails with ``previous_response_not_found``.
 * **Silence.** Pings, pongs and messages on other lanes are signs of life, as comments are over HTTP: they count for
   ``Timeouts.between_bytes``, not for ``between_events``. After ``keepalive`` seconds without any, the client sends a ping.
-* **Warming up.** ``stream(..., generate=False)`` creates a response without output, whose id the next one can follow.
+* **Warming up.** ``stream(..., generate=False)`` creates a response without output, which the next one can continue by its id.
 * **Steering.** :meth:`WebSocketSession.steer` sends more input to a response that is running. :meth:`WebSocketSession.successor` is the stream
-  of the response that then follows it by itself.
+  of the response that the server then creates.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ class WebSocketSession:
     Use it in ``async with``, in one task. Entering connects: it raises ``APIError`` if the server refuses, and ``TransportError`` if the
     connection fails. Then call :meth:`stream`, from any task. The end of the block closes the connection and all open streams.
 
-    ``handshake`` is a plain GET request. ``run`` is the method of the client. ``keepalive`` is the number of seconds of silence after which the client sends a ping.
+    ``handshake`` is a plain GET request. ``run`` is the method of the client. ``keepalive`` is the number of seconds of silence after
+    which the client sends a ping.
     """
 
     def __init__(
@@ -221,7 +222,7 @@ class WebSocketSession:
         Accepts the arguments of :meth:`ResponsesClient.stream`, except for the fields ``stream``, ``stream_options`` and ``background``.
         ``stream_id`` names the lane, and ``generate=False`` only warms up. Nothing is sent until the stream is entered.
 
-        Raises ``UsageError`` for a wrong field, and ``LocalProtocolError`` outside the session's block. Entering the stream raises
+        Raises ``UsageError`` for an invalid field, and ``LocalProtocolError`` outside the session's block. Entering the stream raises
         ``LocalProtocolError`` if the lane is busy, and ``APIError`` if the server refuses.
         """
         self._require_open()
@@ -249,11 +250,12 @@ class WebSocketSession:
         return self._run(request, over=self, **options)
 
     def successor(self, response: Response | str, /, *, timeouts: Timeouts | None = None) -> EventStream:
-        """Stream the events of the response that follows a steered one by itself (WebSocket, Steering).
+        """Stream the events of the response that the server creates after a steered one (WebSocket, Steering).
 
-        ``response`` is the steered response or its id. Entering the stream waits for the successor to begin; until then its lane is reserved.
+        ``response`` is the steered response or its id. Entering the stream waits for the successor to begin; until then, the lane is
+        reserved.
 
-        Entering raises ``LocalProtocolError`` if no response will follow by itself: nothing was steered, or the response waits for outputs
+        Entering raises ``LocalProtocolError`` if the server will not create one: nothing was steered, or the response waits for outputs
         (see :attr:`pending`). It raises ``APIError`` if the server could not create one; ``.body["steer"]["input"]`` is the lost input.
         """
         self._require_open()
@@ -273,8 +275,8 @@ class WebSocketSession:
     ) -> SteerAccepted:
         """Send more user input to a response that is running (WebSocket, Steering).
 
-        ``response`` is the running response or its id. Returns when the server has accepted the input, which it then owns. The server ends
-        the response at a good place, often as ``incomplete`` with the reason ``steered``. Call :meth:`successor` for the response that follows.
+        ``response`` is the running response or its id. Returns when the server has accepted the input. The server ends the response at a
+        suitable point, often as ``incomplete`` with the reason ``steered``. Call :meth:`successor` for the response that follows.
 
         Raises ``APIError`` if the server does not accept the input (``code`` is the reason, ``.body["steer"]["input"]`` is the input). Raises
         ``DeadlineExceeded`` after ``Timeouts.first_byte`` without an answer, and ``TransportError`` if the connection ends: whether
@@ -339,7 +341,7 @@ class WebSocketSession:
             return connection
 
     def _connection_of(self, response_id: str) -> SharedConnection:
-        """Return the connection of a response; the current one if none knows it."""
+        """Return the connection of a response; the current one if the response is unknown."""
         known = (connection for connection in self._open_connections if connection.protocol.knows(response_id))
         return next(known, self._open_connections[-1])
 
@@ -383,7 +385,7 @@ class WebSocketSession:
 
 
 class _TurnTransport:
-    """Sends one ``response.create`` and waits for the first message, which stands for the head of an HTTP response."""
+    """Sends one ``response.create`` and waits for the first message, which corresponds to the head of an HTTP response."""
 
     def __init__(
         self,
@@ -410,7 +412,7 @@ class _TurnTransport:
     @overload
     async def _attempt(self, request: WireRequest, *, last: Literal[True]) -> TurnReply: ...
     async def _attempt(self, request: WireRequest, *, last: bool = False) -> TurnReply | None:
-        """Send the request once. Return ``None`` if the connection has expired and another one should be tried."""
+        """Send the request once. Return ``None`` if the connection has expired and a new one should be tried."""
         connection = await self._connect(request.timeouts)
         reply = TurnReply(connection, connection.protocol.begin(self._stream_id, self._previous))
         try:

@@ -69,13 +69,13 @@ _NOT_RUN: Final = frozenset(
         HTTPStatus.TOO_MANY_REQUESTS,
     }
 )
-"""Statuses that say that the request was not executed."""
+"""Statuses that mean that the request was not executed."""
 
 
 class GuardedClient:
     """An ``httpx2.AsyncClient`` as the SDK's transport uses it: with ``build_request`` and ``send``.
 
-    ``redact`` removes secrets from what a server quotes.
+    ``redact`` removes secrets from texts of the server.
     """
 
     def __init__(self, client: Any, limits: Limits, redact: Callable[[str], str]) -> None:
@@ -89,7 +89,7 @@ class GuardedClient:
         return getattr(self._client, name)
 
     def failure_of(self, request_id: RequestId) -> ResponsesProtoError | None:
-        """Return, and forget, why a request has no valid answer; ``None`` if it has one."""
+        """Return the failure of a request, once; ``None`` if it has a valid answer."""
         return self._failures.pop(request_id, None)
 
     def build_request(
@@ -105,7 +105,7 @@ class GuardedClient:
         return request
 
     async def send(self, request: Any, **options: Any) -> httpx2.Response:
-        """Send a request and return the answer, or the one that the SDK gets in its place."""
+        """Send a request and return the answer, or, after a failure, a replacement for the SDK."""
         message: dict[str, Any] = request.extensions.get(_MESSAGE, {})
         request_id = message.get("id") if "method" in message else None
         response: Any = None
@@ -131,9 +131,9 @@ class GuardedClient:
             return httpx2.Response(HTTPStatus.NO_CONTENT, request=request)
 
     def _answer_to_other(self, request: Any, response: httpx2.Response) -> httpx2.Response:
-        """Return the answer to what is not a request of JSON-RPC: a stream of notifications, or nothing."""
+        """Return the answer to anything but a JSON-RPC request: a stream of notifications, or nothing."""
         if request.method == "DELETE":
-            response.status_code = HTTPStatus.NO_CONTENT  # a session that the server forgot has ended, too
+            response.status_code = HTTPStatus.NO_CONTENT  # also if the server forgot the session, which has then ended
         return self._streamed(request, response) if request.method == "GET" else response
 
     async def _answer(self, request: Any, response: httpx2.Response, request_id: RequestId) -> httpx2.Response:
@@ -153,7 +153,7 @@ class GuardedClient:
         raise RemoteProtocolError(f"expected JSON or an event stream, but got {kind or 'no media type'}: {start}")
 
     def _is_refusal(self, request: Any, response: httpx2.Response, kind: str, body: bytes) -> bool:
-        """Return whether it is the MCP server, not HTTP, that refuses: the body is an error of JSON-RPC."""
+        """Return whether the MCP server refuses, and not HTTP: the body is then a JSON-RPC error."""
         status = response.status_code
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _REFUSED_BY_HTTP or not is_json(kind):
             return False
@@ -207,7 +207,7 @@ class GuardedClient:
         return start
 
     async def _decoded(self, response: httpx2.Response) -> AsyncGenerator[bytes]:
-        """Yield the body in pieces of at most 1 MiB, however well it was compressed."""
+        """Yield the body in pieces of at most 1 MiB after decompression."""
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("", "identity", *_ENCODINGS):
             raise unsafe(RemoteProtocolError(f"the body is encoded as {encoding!r}, which was not asked for"))
@@ -237,9 +237,9 @@ class GuardedClient:
 
 
 class _EventBytes(httpx2.AsyncByteStream):
-    """The bytes of an event stream, line by line, so that halves of characters can be found in them.
+    """The bytes of an event stream, line by line, so that incomplete characters can be found in them.
 
-    Not an async generator: the SDK leaves the iterator of a body suspended, and trio warns of generators.
+    Not an async generator: the SDK leaves the iterator of a body suspended, and trio warns about suspended generators.
     """
 
     def __init__(
@@ -285,17 +285,17 @@ class _EventBytes(httpx2.AsyncByteStream):
 
 
 def _forgot_session(request: Any, status: int, body: bytes) -> bool:
-    """Return whether an error says that the session has ended (MCP, Transports: Session management)."""
+    """Return whether an error means that the session has ended (MCP, Transports: Session management)."""
     if _SESSION_ID not in request.headers:
         return False
-    # Older servers answer 400, and only their message tells this from other errors.
+    # Older servers answer 400, and only their message distinguishes this from other errors.
     return status == HTTPStatus.NOT_FOUND or (status == HTTPStatus.BAD_REQUEST and bool(_NO_SESSION.search(body)))
 
 
 def _answer_in(body: bytes, request_id: RequestId) -> bytes:
-    """Return the answer to a request in a body of JSON, which can be nothing else, whatever id it states.
+    """Return the answer in a JSON body, with the id of the request, which it must belong to.
 
-    Raises ``RemoteProtocolError`` if there is none.
+    Raises ``RemoteProtocolError`` if the body contains no answer.
     """
     try:
         value = loads(body)

@@ -1,4 +1,4 @@
-r"""Reads the JSON of an MCP server as it is: bounded, and without losing a result because of one character or number.
+r"""Reads the JSON of real MCP servers: within bounds, and without losing a result because of one character or number.
 
 Real servers send bytes that are not UTF-8, halves of characters (a text that was cut at ``\\ud83d``), ``NaN``, and logs
 between the messages. Strict parsers refuse the whole message for that, and the caller waits for its timeout.
@@ -14,20 +14,20 @@ from ...codec import default_backend
 from ...exceptions import DecodeError, LimitExceeded
 
 _EDGE: Final = 256
-"""Bytes of the beginning and of the end of a line that are kept of a line that is too long."""
+"""Bytes that are kept of the beginning and of the end of a line that is too long."""
 _ESCAPE: Final = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|u[dD][89a-fA-F][0-9a-fA-F]{2}|.)", re.DOTALL
 )
-"""A pair of surrogates, a surrogate that is alone, or any other escape."""
+"""A pair of surrogates, a lone surrogate, or any other escape."""
 _HALF: Final = 6
-"""The length of the escape of a surrogate that is alone. A pair has twice the length, other matches have 2 bytes."""
+"""The length of the escape of a lone surrogate. A pair has twice the length, other matches have 2 bytes."""
 _ID: Final = rb'"id"\s*:\s*(-?\d{1,18}|"[^"\\]{1,200}")'
 _ID_FIRST: Final = re.compile(rb'\s*\{\s*(?:"jsonrpc"\s*:\s*"2\.0"\s*,\s*)?' + _ID)
 _ID_LAST: Final = re.compile(_ID + rb'\s*(?:,\s*"jsonrpc"\s*:\s*"2\.0"\s*)?\}\s*\Z')
 
 
 def whole_characters(text: bytes) -> bytes:
-    """Return a JSON text as UTF-8, with the replacement character for what is only a part of a character."""
+    """Return a JSON text as UTF-8, with the replacement character for incomplete characters."""
     if not text.isascii():
         text = text.decode("utf-8", "replace").encode()
     if b"\\ud" not in text and b"\\uD" not in text:
@@ -36,7 +36,7 @@ def whole_characters(text: bytes) -> bytes:
 
 
 def loads(text: bytes) -> Any:
-    """Return the value of a JSON text. Halves of characters are replaced; ``NaN`` and infinities become floats.
+    """Return the value of a JSON text. Incomplete characters are replaced; ``NaN`` and infinities become floats.
 
     Raises ``DecodeError`` if it is not JSON, and ``LimitExceeded`` if it is nested too deeply.
     """
@@ -62,7 +62,7 @@ def as_object(value: Any) -> dict[str, Any]:
 
 
 def request_id_in(edges: bytes) -> int | str | None:
-    """Return the id that a message which cannot be read begins or ends with; ``None`` if there is none."""
+    """Return the id at the beginning or the end of an unreadable message; ``None`` if there is none."""
     found = _ID_FIRST.match(edges) or _ID_LAST.search(edges)
     return json.loads(found[1]) if found is not None else None
 

@@ -1,4 +1,4 @@
-"""What passes between a transport and the SDK's session: what the SDK would refuse is kept from its validation.
+"""Wraps the streams between a transport and the SDK's session, so that the SDK does not refuse results of tools.
 
 Importing this module imports the ``mcp`` SDK.
 
@@ -42,11 +42,11 @@ RequestId: TypeAlias = int | str
 _CARRIER: Final = "responses_proto/result"
 _MAX_QUOTED: Final = 200  # characters of an answer
 _FAILED: Final = -32000
-"""The code of a failure of ours. Its ``data`` is the exception, which JSON cannot be."""
+"""The code of an error created here. Its ``data`` is the exception object, which cannot come from JSON."""
 
 
 class _Carrier(str):
-    """A text, so that the SDK's validation accepts it, which holds the result of a tool."""
+    """Holds the result of a tool. It is a text, so that the SDK's validation accepts it."""
 
     __slots__ = ("result",)
     result: Mapping[str, Any]
@@ -62,7 +62,7 @@ def raw_result(result: CallToolResult) -> Mapping[str, Any]:
 
 
 def failure_message(request_id: RequestId, failure: ResponsesProtoError) -> SessionMessage:
-    """Return the answer to a request that has none because of ``failure``, which becomes ``MCPError.error.data``."""
+    """Return an error as the answer to a request that failed. ``failure`` becomes ``MCPError.error.data``."""
     error = ErrorData(code=_FAILED, message=str(failure), data=failure)
     return SessionMessage(JSONRPCError(jsonrpc="2.0", id=request_id, error=error))
 
@@ -110,7 +110,7 @@ def _message(value: Any) -> list[SessionMessage]:
 
 
 class _Watch:
-    """The requests in flight, and what becomes of their answers."""
+    """Tracks the requests in flight, and converts their answers for the SDK."""
 
     def __init__(self, limits: Limits, failure_of: Callable[[RequestId], ResponsesProtoError | None]) -> None:
         self._limits = limits
@@ -139,7 +139,7 @@ class _Watch:
     def _listing(self, message: JSONRPCResponse) -> JSONRPCMessage:
         tools = as_list(message.result.get("tools")) or []
         try:
-            # Before the SDK makes an object of each.
+            # Checked before the SDK creates an object for each tool.
             self._limits.check("max_mcp_tools", len(tools))
         except LimitExceeded as error:
             return failure_message(message.id, error).message
@@ -148,7 +148,7 @@ class _Watch:
 
 
 def _readable_tool(tool: Any) -> dict[str, Any] | None:
-    """Return what is used of a tool in a listing, in a form that the SDK accepts; ``None`` if it has no name.
+    """Return the fields of a listed tool that are used, in a form that the SDK accepts; ``None`` if it has no name.
 
     The SDK would refuse the whole listing because of one tool.
     """
@@ -172,7 +172,7 @@ def _asks_to_repeat(result: Mapping[str, Any]) -> bool:
 def _stand_in(result: Mapping[str, Any]) -> dict[str, Any]:
     carrier = _Carrier()
     carrier.result = result
-    # Of a result that is an error, the SDK does not check the structured content.
+    # The SDK does not check the structured content of an error.
     return {"content": [], "isError": True, "resultType": "complete", "_meta": {_CARRIER: carrier}}
 
 
@@ -222,8 +222,8 @@ def watched(
 ) -> tuple[Any, Any]:
     """Return the streams of a transport for the SDK's session.
 
-    ``failure_of`` returns, once, why a request has no valid answer. ``on_end`` is called when the transport stops
-    reading, which means that the server is gone.
+    ``failure_of`` returns, once, the failure of a request without a valid answer. ``on_end`` is called when the transport
+    stops reading, which means that the server is gone.
     """
     watch = _Watch(limits, failure_of)
     read, write = streams

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from ._transports import McpTransport
 
 McpPeer: TypeAlias = Client | ClientSession
-"""What sends the requests. Both classes call tools in the same way."""
+"""The object that sends the requests. Both classes call tools in the same way."""
 
 T = TypeVar("T")
 
@@ -73,10 +73,10 @@ _MAX_PAGES: Final = 100
 
 _CONNECTION_CLOSED: Final = "Connection closed"
 _NO_ANSWER: Final = ((-32000, "SSE stream "), (-32600, "Redirect to "), (-32700, "Failed to parse "))
-"""The SDK reports some failures of its own as errors of the server: the code, and how the message begins. The answer
-was cut off, is somewhere else, or cannot be read. Servers use the same codes for errors of their own."""
+"""Failures that the SDK reports as errors of the server: the code, and the beginning of the message. The answer was cut
+off, is at another URL, or cannot be read. Servers use the same codes for their own errors."""
 _CLOSED_CODE: Final = -32000
-"""The code of ``Connection closed``, of the same kind."""
+"""The code of ``Connection closed``, which the SDK also reports as an error of the server."""
 
 _MAX_REASON_CHARS: Final = 300
 
@@ -109,7 +109,7 @@ class Session:
     )
 
     peer: McpPeer
-    """What sends the requests. Set once the session is open."""
+    """The object that sends the requests. Set once the session is open."""
 
     def __init__(
         self, transport: McpTransport, make_offer: Callable[[Sequence[Mapping[str, Any]]], OfferedTools], limits: Limits
@@ -211,10 +211,10 @@ class Session:
     def _note_end(self) -> None:
         """Note that the transport stopped reading."""
         self._lost = True
-        self.holder.request_close()  # nothing of it is needed any more
+        self.holder.request_close()  # the session is of no further use
 
     def retire(self) -> None:
-        """Close the session, without waiting for it, when its requests in flight have their answers."""
+        """Close the session as soon as its requests in flight are answered, without waiting for this."""
         self._retired = self._lost = True
         if not self._in_flight:
             self.holder.request_close()
@@ -222,14 +222,14 @@ class Session:
     # Requests
 
     async def call_tool(self, name: str, arguments: dict[str, Any], on_progress: ProgressFnT) -> Mapping[str, Any]:
-        """Call a tool by the server's name, and return its result as the server sent it. For :meth:`request`."""
+        """Call a tool by the server's name, and return its result as the server sent it. To be passed to :meth:`request`."""
         return raw_result(await self.peer.call_tool(name, arguments, progress_callback=on_progress))
 
     async def request(self, send: Callable[[], Awaitable[T]], seconds: float | None) -> T:
         """Send a request and return its result, within ``seconds``; ``None`` for no bound.
 
         Raises ``APIError`` if the server answers with an error, ``TransportError`` if there is no answer, and
-        ``RemoteProtocolError`` if the answer is invalid. Their ``retry_safety`` says whether the server may have
+        ``RemoteProtocolError`` if the answer is invalid. Their ``retry_safety`` states whether the server may have
         executed the request.
         """
         if self.lost:
@@ -351,13 +351,13 @@ class Session:
         while True:
             await self._changed.wait()
             self._changed = anyio.Event()
-            with contextlib.suppress(ResponsesProtoError):  # the old list stays; the next call reports what is wrong
+            with contextlib.suppress(ResponsesProtoError):  # the old list stays; the next call reports the problem
                 await self.request(self.list_tools, _RELIST_TIMEOUT)
             if not self._changed.is_set():
                 self._up_to_date.set()
 
     async def _subscribe(self) -> None:
-        # Since MCP 2026-07-28, servers notify subscribers only. Older servers notify everybody and refuse the
+        # Since MCP 2026-07-28, servers notify subscribers only. Older servers notify all clients and refuse the
         # subscription.
         delay = _MIN_RETRY_DELAY
         while True:
@@ -378,6 +378,6 @@ class Session:
 
 
 def _own_error(error: Exception) -> ResponsesProtoError | None:
-    """Return the failure of ours that the SDK handed on as an error of the server (:mod:`._messages`)."""
+    """Return the failure from this package that the SDK passed on as an error of the server (:mod:`._messages`)."""
     data: object = error.error.data if isinstance(error, MCPError) else None
     return data if isinstance(data, ResponsesProtoError) else None

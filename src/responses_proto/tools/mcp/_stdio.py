@@ -1,7 +1,7 @@
 """Starts a program that speaks MCP, and exchanges messages with it over its standard input and output.
 
 Importing this module imports the ``mcp`` SDK. Its own transport ends at the first byte that is not UTF-8, does not
-bound a line, reads a long one in quadratic time, and answers nothing if a message cannot be read.
+bound a line, reads a long one in quadratic time, and leaves a request unanswered if the answer cannot be read.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # Seconds; MCP, Lifecycle: Shutdown.
 _FLUSH_TIMEOUT: Final = 0.5
-"""For the messages that were accepted to be written."""
+"""For writing the messages that were accepted."""
 _EXIT_TIMEOUT: Final = 2.0
 """For the program to end after its input was closed, and after it was killed."""
 _TERMINATE_TIMEOUT: Final = 2.0

@@ -1,4 +1,4 @@
-"""The ways to reach an MCP server, as data that is checked when it is made. Importing this does not import the SDK."""
+"""The ways to reach an MCP server, as data that is checked when it is created. Importing this does not import the SDK."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class OfferedTools:
     listed: Sequence[str] = ()
     """The server's names of all its tools, including those that are not offered."""
     read_only: Collection[str] = ()
-    """The server's names of the tools that, as it says, change nothing (``annotations.readOnlyHint``)."""
+    """The server's names of the tools that it declares to be read-only (``annotations.readOnlyHint``)."""
 
     def definition(self, name: str) -> FunctionTool | None:
         """Return the tool with a function name; ``None`` if there is none."""
@@ -58,14 +58,14 @@ class OfferedTools:
 
 
 def fits_name(text: str) -> bool:
-    """Return whether a function name may begin with a text."""
+    """Return whether a function name may begin with ``text``."""
     return len(text) <= _MAX_NAME_CHARS and not _NOT_IN_NAME.search(text)
 
 
 def make_offer(tools: Iterable[_Wire], *, prefix: str = "", allowed: Collection[str] | None = None) -> OfferedTools:
     """Return function tools for the tools of an MCP server, in its order.
 
-    ``tools``: the entries of ``tools/list``. ``prefix``: what each function name begins with. ``allowed``: the server's
+    ``tools``: the entries of ``tools/list``. ``prefix``: the beginning of each function name. ``allowed``: the server's
     names of the tools to offer; ``None`` for all. Characters that a function name cannot have become ``_``. A name that
     is then too long or already taken ends in 8 digits of a hash of the server's name, so it is the same in each
     listing.
@@ -115,8 +115,8 @@ def output_of(result: _Wire, *, structured: StructuredText = "when_blank") -> To
     If all content is text, the output is one string, which every server accepts. Structured content becomes the
     output's ``value``. With ``structured="when_blank"``, it is added to the text, as JSON, only if there is no other
     text: usually a text block repeats it (MCP, Tools: Structured content). With ``"always"``, it is left out only if a
-    text block is the same JSON. A result that asks for input (MCP 2026-07-28), which nobody can give here, is a failure
-    that says what was asked for.
+    text block is the same JSON. A result that asks for input (MCP 2026-07-28), which cannot be given here, becomes a
+    failure that describes the input.
     """
     if result.get("resultType") == "input_required":
         return _output_of_request(result)
@@ -153,7 +153,7 @@ def output_of_error(error: _Wire) -> ToolOutput:
 
 
 def _lines_of(request: Any) -> list[str]:
-    """Return what an elicitation asks of the user, with its address if it has one; nothing if it is not one."""
+    """Return the message of an elicitation, with its address if it has one; an empty list for anything else."""
     said = [
         text
         for text in (as_object(request).get("message"), as_object(request).get("url"))
@@ -163,7 +163,7 @@ def _lines_of(request: Any) -> list[str]:
 
 
 def _blocks(content: Any) -> list[_Wire]:
-    """Return the content blocks of a result. Servers that do not follow MCP send text, or one block, or nothing."""
+    """Return the content blocks of a result. Servers that do not follow MCP send a text, a single block, or nothing."""
     if content is None:
         return []
     return [

@@ -6,7 +6,7 @@
         async with client.run(request, tools=[git]) as run:
             async for event in run: ...
 
-This process talks to the server: it starts a program, sends requests to a URL, or uses a server object of its own. For
+This process talks to the server: it starts a program, sends requests to a URL, or uses a server object in this process. For
 a server that the Responses server talks to, put an ``McpTool`` in the request instead.
 """
 
@@ -65,7 +65,7 @@ __all__ = ["McpApproval", "McpResource", "McpServer"]
 McpApproval: TypeAlias = (
     "bool | Literal['unless_read_only'] | Collection[str] | Callable[[FunctionCall], bool | Awaitable[bool]]"
 )
-"""Which calls need an approval: all or none; those of tools that the server does not annotate as read-only; those of
+"""Which calls need approval: all or none; those of tools that the server does not annotate as read-only; those of
 tools with these names; or those for which a function, which may be async, returns true."""
 
 T = TypeVar("T")
@@ -111,14 +111,14 @@ class McpServer:
     lacks a tool in ``allowed``.
 
     The block may be entered several times, also from different tasks: all of them share one session, which is closed
-    when the last one is left. That is how runs, which enter it themselves, can share it. When the last block is left,
+    when the last one is left. So several runs, each of which enters the block, can share it. When the last block is left,
     for any reason, the connection is closed and a started program ends within seconds.
 
     If the server was lost (it ended, it restarted, or it forgot the session), the next call or block opens a new
-    session. A call that the server provably did not execute is then sent once more; any other one raises ``ToolError``.
+    session. A call that the server provably did not execute is then sent again, once; any other call raises ``ToolError``.
 
     The tools are listed on entering, and again whenever the server reports that they changed. If a tool fails or the
-    server refuses a call, the model reads why, and the error of JSON-RPC, with its data, is the ``value`` of the output.
+    server refuses a call, the model reads the reason, and the JSON-RPC error, with its data, is the ``value`` of the output.
     If there is no answer, or HTTP refuses (401, 403, 429, 5xx), ``ToolError`` is raised; its ``__cause__`` is an
     ``APIError`` with the status and the headers. Results are not checked against the tool's ``outputSchema``.
     Cancelling a call cancels it at the server, and the session continues. Requests of the server to the client
@@ -153,7 +153,7 @@ class McpServer:
         structured: StructuredText = "when_blank",
         timeout: float | None = None,
     ) -> None:
-        # Private: the class methods make the transport.
+        # Private: the class methods create the transport.
         _check_installed()
         if isinstance(allowed, str):
             raise UsageError(f"allowed must be a list of names: [{allowed!r}]")
@@ -177,7 +177,7 @@ class McpServer:
         self._start_timeout = start_timeout
         self._structured: StructuredText = structured
         self._session: Session | None = None  # the last one that was open
-        self._opening: Session | None = None  # the one that takes its place
+        self._opening: Session | None = None  # the one that will replace it
         self._retired: list[Session] = []  # those that may have requests in flight
         self._entered = 0  # how many blocks are open
         self.timeout: float | None = timeout
@@ -207,19 +207,19 @@ class McpServer:
           needs (``PATH``, ``HOME``, …).
         - ``cwd``: its working directory. Default: that of this process.
         - ``errlog``: a file with a descriptor, for its standard error. Default: that of this process.
-        - ``protocol``: ``"legacy"`` for a server of MCP 2025-11-25 or older. ``"auto"`` first asks it for the newer one,
-          about which some old servers write long complaints to their standard error.
+        - ``protocol``: ``"legacy"`` for a server of MCP 2025-11-25 or older. ``"auto"`` first asks for the newer version,
+          about which some old servers write long messages to their standard error.
         - ``allowed``: the tools to offer, by the server's names; each must exist. Default: all.
-        - ``approve``: which calls need an approval: ``True`` for all; the server's names of tools, each of which must
-          exist; ``"unless_read_only"`` for all tools but those that the server annotates as read-only, which is its own
-          claim; or a function, which may be async, that gets the ``FunctionCall`` and returns a ``bool``.
+        - ``approve``: which calls need approval: ``True`` for all; the server's names of tools, each of which must
+          exist; ``"unless_read_only"`` for all tools except those that the server annotates as read-only, which is only
+          its own claim; or a function, which may be async, that gets the ``FunctionCall`` and returns a ``bool``.
         - ``limits``: the bounds on what the server sends: ``max_event_bytes`` for a message, ``max_mcp_tools`` and
           ``max_mcp_tools_bytes`` for its tools.
-        - ``prefix``: what the names that the model sees begin with, so that the tools of several servers do not clash.
+        - ``prefix``: the beginning of the names that the model sees, so that the tools of several servers do not clash.
         - ``start_timeout``: seconds until the tools are listed. Starting a program may include a download.
         - ``structured``: when the model reads the structured content of a result: ``"when_blank"`` if the result has no
-          other text, or ``"always"``. It always is the ``value`` of the output.
-        - ``timeout``: seconds that a call may take. ``None`` leaves it to the run; if that sets none either, it is 300.
+          other text, or ``"always"``. In both cases, it is the ``value`` of the output.
+        - ``timeout``: seconds that a call may take. ``None`` leaves it to the run; if the run sets no timeout either, it is 300.
 
         Raises ``UsageError`` for an invalid argument, and ``ImportError`` if the extra ``mcp`` is not installed.
         """
@@ -241,7 +241,7 @@ class McpServer:
         - ``headers``: sent with every request, such as ``{"Authorization": "Bearer ..."}``.
         - ``auth``: an ``httpx2.Auth``, such as the SDK's ``OAuthClientProvider``.
         - ``http_client``: an ``httpx2.AsyncClient`` to use instead. It keeps its own settings and is not closed.
-        - The other parameters, and what is raised, are as for :meth:`stdio`.
+        - The other parameters and the exceptions are as for :meth:`stdio`.
 
         Redirects are followed within the origin.
         """
@@ -267,7 +267,7 @@ class McpServer:
         """Use a session that the caller opened, with any settings. Close it after the block.
 
         The SDK checks the results of such a session, and it cannot be reopened after the server was lost.
-        Changes of the list of tools are noticed if the server supports subscriptions (MCP 2026-07-28); otherwise, call
+        Changes to the list of tools are noticed if the server supports subscriptions (MCP 2026-07-28); otherwise, call
         :meth:`refresh` from the session's message handler. The other parameters are those of :meth:`stdio`.
         """
         return cls(ExistingSession(session), **options)
@@ -341,7 +341,7 @@ class McpServer:
         return self._session
 
     def listed(self) -> dict[str, McpListedTool]:
-        """Return the offered tools by the server's names, as an item ``mcp_list_tools`` has them: function name -> tool.
+        """Return the offered tools by function name, each with the server's name, as in an ``mcp_list_tools`` item.
 
         Raises ``LocalProtocolError`` outside the block.
         """
@@ -370,7 +370,7 @@ class McpServer:
         return self._server_name(item) is not None
 
     def needs_approval(self, call: PendingCall) -> bool | Awaitable[bool]:
-        """Return whether a call needs an approval, as ``approve`` says."""
+        """Return whether a call needs approval, according to ``approve``."""
         if isinstance(self._approve, bool):
             return self._approve
         if callable(self._approve):
@@ -389,7 +389,7 @@ class McpServer:
 
         Raises ``ToolArgumentsInvalid`` if the arguments are not a JSON object, ``ToolNotFound`` if the tool is not
         offered, and ``ToolError`` if there was no valid answer: if its ``retry_safety`` is ``unsafe``, the tool may have
-        run all the same.
+        run anyway.
         """
         offer = self._open_session().offer
         if self._server_name(call) is None:
@@ -408,7 +408,7 @@ class McpServer:
         async def send(session: Session) -> Mapping[str, Any]:
             name = session.offer.names.get(function.name)
             if name is None or session.offer.definition(function.name) != offer.definition(function.name):
-                # The tool that was called, and perhaps approved, is another one.
+                # The tool is no longer the one that was called, and perhaps approved.
                 changed = ToolError(f"{function.name} changed while {self._name} was reconnected; it was not called")
                 changed.retry_safety = "safe"
                 raise changed
@@ -505,13 +505,13 @@ class McpServer:
 
 
 def _check_installed() -> None:
-    # Looked for, not imported: that takes about a second.
+    # Only searched for, because importing it takes about a second.
     if sys.modules.get("mcp") is None and importlib.util.find_spec("mcp") is None:
         raise ImportError(_NOT_INSTALLED)
 
 
 async def _load_sdk() -> type[Session]:
-    """Return the class of sessions. Its first import imports the SDK, in a thread, so that the event loop goes on."""
+    """Return the class of sessions. Its first import imports the SDK, in a thread, so as not to block the event loop."""
     if (module := sys.modules.get(_SESSION_MODULE)) is None or not hasattr(module, "Session"):
         await anyio.to_thread.run_sync(_import_session, abandon_on_cancel=True)
     return _import_session()
