@@ -102,7 +102,7 @@ def test_events_as_json_lines(url: str) -> None:
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     assert {event["type"] for event in events} <= set(EVENT_TYPES)
-    assert "exclude one another" in error_line(command("stream", "--jsonl", "--events", "hello"), 2)
+    assert "cannot be combined" in error_line(command("stream", "--jsonl", "--events", "hello"), 2)
 
 
 def test_what_is_not_text_goes_to_standard_error(url: str) -> None:

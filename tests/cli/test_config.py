@@ -155,7 +155,7 @@ def test_the_command_line_takes_precedence(written: Callable[[str], str]) -> Non
     ("given", "words"),
     [
         (["http://a/v1", "http://b/v1"], "different names"),
-        (["http://a/v1", "b=http://b/v1"], "a name each"),
+        (["http://a/v1", "b=http://b/v1"], "needs a name"),
         (["b=http://a/v1", "b=http://b/v1"], "different names"),
     ],
 )

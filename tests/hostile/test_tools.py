@@ -65,7 +65,7 @@ class Fate:
             case "times-out" | "cancelled":
                 await anyio.sleep_forever()
             case "bad-arguments":
-                raise ToolArgumentsInvalid("the arguments do not fit")
+                raise ToolArgumentsInvalid("the arguments are invalid")
             case "output-too-large":
                 return "x" * (LIMIT + 1)
             case _:

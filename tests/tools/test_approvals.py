@@ -99,7 +99,7 @@ def test_without_a_callback_a_call_is_denied(backend: str) -> None:
             }
         ]
         assert server.requests[1].json["input"] == [
-            wire(approve=False, reason="Nobody is available to approve the call.")
+            wire(approve=False, reason="The call was not approved: no one is available to approve it.")
         ]
         assert result.stopped == "completed"
 
@@ -390,7 +390,7 @@ KINDS = ("function", "custom", "handler", "executor")
         (Approval(approve=True), "executed"),
         (False, "The call was not approved."),
         (Approval(approve=False, reason="too risky"), "The call was not approved: too risky"),
-        ("nobody", "Nobody is available to approve the call."),
+        ("nobody", "The call was not approved: no one is available to approve it."),
         (None, None),
     ],
 )
@@ -441,10 +441,10 @@ def test_only_the_calls_that_the_predicate_names_need_an_approval(backend: str, 
         tool, _ = local_tool(kind, needed=needed)
         async with serving(turn(*calls), said()) as (_, client):
             _, result = await finish(client.run(**ASKED, tools=[tool]))
-        denied = "Nobody is available to approve the call."
+        denied = "The call was not approved: no one is available to approve it."
         if kind == "function":  # the arguments are checked first
             assert texts(result.loop)[:2] == ["executed", denied]
-            assert texts(result.loop)[2].startswith("the arguments do not fit")
+            assert texts(result.loop)[2].startswith("the arguments are invalid")
             assert seen == ['{"n": 1}', '{"n": 9}']
         else:
             assert texts(result.loop) == ["executed", denied, denied]
@@ -551,7 +551,7 @@ def test_an_approval_holds_only_for_the_definition_that_it_was_given_for(
                 loop.answer(second, Approval(approve=True))
             _, result = await finish(client.run(loop, tools=[again]))
         assert asked == (["call_1"] if remembered else ["call_2"])
-        denied = "Nobody is available to approve the call."
+        denied = "The call was not approved: no one is available to approve it."
         assert texts(result.loop)[-1] == ("executed" if field == "nothing" else denied)
 
     run(backend, test)

@@ -250,7 +250,7 @@ def test_cancelling_a_run_in_its_hook_answers_what_was_executed(backend: str) ->
                 await started.wait()
                 await anyio.wait_all_tasks_blocked()
                 tasks.cancel_scope.cancel()
-        assert texts(agent.loop) == ["done 1", "The call was cancelled. It may have done a part of its work."]
+        assert texts(agent.loop) == ["done 1", "The call was cancelled. It may have done part of its work."]
         assert ToolLoop.load(json.loads(json.dumps(agent.loop.dump()))) == agent.loop
 
     run(backend, test)

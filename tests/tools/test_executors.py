@@ -200,7 +200,7 @@ def test_every_kind_of_callable_can_be_a_tool(backend: str) -> None:
     [
         (lambda: function_tool(lambda: None), "has no name that a tool can have"),
         (lambda: function_tool(double, name=""), "has no name that a tool can have"),
-        (lambda: function_tool(int), "a tool must be made of a function or a method, got <class 'int'>"),
+        (lambda: function_tool(int), "a tool must be made from a function or a method, got <class 'int'>"),
         (lambda: function_tool(wait, timeout=0), "timeout must be a finite number of seconds above 0, got 0"),
         (lambda: function_tool(wait, timeout=float("inf")), "timeout must be a finite number"),
         (lambda: custom_tool(lambda: "", name="x"), "must take one positional argument, the text"),

@@ -253,7 +253,7 @@ def test_a_response_in_progress_is_refused(status: str) -> None:
 )
 def test_calls_without_unique_ids_are_refused(calls: tuple[FunctionCall, ...]) -> None:
     loop = ToolLoop(REQUEST)
-    with pytest.raises(RemoteProtocolError, match="must have ids that differ") as caught:
+    with pytest.raises(RemoteProtocolError, match="must have different ids") as caught:
         loop.receive(turn(*calls))
     assert caught.value.response == turn(*calls)
     assert loop.state == "ask"

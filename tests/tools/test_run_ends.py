@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from responses_proto.models.items import FunctionCall
     from responses_proto.tools import Run
 
-CANCELLED = "The call was cancelled. It may have done a part of its work."
+CANCELLED = "The call was cancelled. It may have done part of its work."
 
 
 async def read_until(agent: Run, kind: type[object]) -> None:
@@ -449,7 +449,7 @@ def test_calls_without_unique_ids_end_the_run(backend: str) -> None:
     async def test() -> None:
         same = attrs.evolve(function_call(2), call_id="call_1")
         async with serving(turn(function_call(1), same)) as (_, client):
-            with pytest.raises(RemoteProtocolError, match="must have ids that differ"):
+            with pytest.raises(RemoteProtocolError, match="must have different ids"):
                 await finish(client.run(**ASKED, tools=[work]))
 
     run(backend, test)

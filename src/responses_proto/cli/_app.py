@@ -98,16 +98,16 @@ def map_prompts(
         str, typer.Argument(help="Prompts as JSON lines, each a string or a request; - for standard input.")
     ],
     output: Annotated[
-        str, typer.Option("--output", "-o", help="Journal of the answers, as JSON lines. Continued if it is there.")
+        str, typer.Option("--output", "-o", help="Journal of the answers, as JSON lines. Continued if it exists.")
     ],
     model: Model = None,
     base_url: BaseURL = None,
     provider: ProviderName = None,
     api_key: Key = None,
     instructions: Instructions = None,
-    width: Annotated[int, typer.Option("--width", help="How many requests may be open at most.", min=1)] = 64,
+    width: Annotated[int, typer.Option("--width", help="Maximum number of open requests.", min=1)] = 64,
 ) -> None:
-    """Answer many prompts, as fast as the server lets them in. Started again, it sends only those without an answer."""
+    """Answer many prompts, as fast as the server accepts them. When run again, send only those without an answer."""
     requests = read_requests(file)
 
     async def main() -> int:
@@ -163,7 +163,7 @@ def serve(  # noqa: PLR0917 - the options of a command
         typer.Option(
             "--drop-tool",
             help="Leave tools of this type out of requests to the provider, such as web_search (repeatable). "
-            "Default: a tool that it does not have is an error.",
+            "Default: an unsupported tool is an error.",
         ),
     ] = None,
     config: Annotated[
@@ -262,7 +262,10 @@ def replay(
 @app.command()
 @one_line_errors
 def demo() -> None:
-    """Tell a bedtime story, with the scripted model or, if HF_TOKEN is set, with MODEL on Hugging Face, in both ways."""
+    """Stream a bedtime story from the scripted model or, if HF_TOKEN is set, from MODEL on Hugging Face.
+
+    Hugging Face is called twice: by its Responses API, and by Chat Completions through the bridge.
+    """
 
     async def main(client: ResponsesClient, model: str) -> None:
         async with client:

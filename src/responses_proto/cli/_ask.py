@@ -51,7 +51,7 @@ def stream(
         bool, typer.Option("--events", help="Print one typed event per line instead of the text.")
     ] = False,
     jsonl: Annotated[
-        bool, typer.Option("--jsonl", help="Print one event per line as JSON, as it was on the wire.")
+        bool, typer.Option("--jsonl", help="Print the JSON of each event, one per line, as received.")
     ] = False,
 ) -> None:
     """Stream a response and print it as it arrives.
@@ -59,7 +59,7 @@ def stream(
     The text goes to standard output; reasoning, calls of tools and a summary go to standard error.
     """
     if events and jsonl:
-        raise UsageError("--events and --jsonl exclude one another")
+        raise UsageError("--events and --jsonl cannot be combined")
     asked = _question(prompt, instructions, file, image, tool, previous)
     fields, tools = asked.fields(), [find_tool(name) for name in asked.tools]
 

@@ -123,7 +123,7 @@ def check_client(
     *,
     list_: Annotated[bool, typer.Option("--list", help="List the scenes and exit.")] = False,
 ) -> None:
-    """Check what a client makes of faults and dialects. It is run once for each, and must print what it made of it as JSON.
+    """Check how a client handles faults and dialects. The client is run once for each, and must print its result as JSON.
 
     The client finds the base URL in RESPONSES_BASE_URL, sends one streaming request, and prints as its last line an object such as
     {"status": "completed", "text": "Hello.", "calls": [{"name": "f", "arguments": "{}"}]}. The status is completed, incomplete, failed,

@@ -146,7 +146,7 @@ def read_settings(path: str) -> ServeSettings:
     _check(found.get("tools", {}), _TOOL_SETTINGS, path, "tools.")
     for name, model in found.get("models", {}).items():
         if not isinstance(model, str):
-            raise UsageError(f"{path}: models.{name} must be a string: the model that it stands for")
+            raise UsageError(f"{path}: models.{name} must be a string: the name of the model to use")
     for name, upstream in found.get("upstreams", {}).items():
         if not isinstance(upstream, dict):
             raise UsageError(f"{path}: upstreams.{name} must be a table: [upstreams.{name}]")
@@ -200,7 +200,7 @@ def _with_upstreams(settings: ServeSettings, given: Iterable[str], *, forward_ke
             raise UsageError("several upstreams need different names: --upstream NAME=URL")
         upstreams[name] = {"url": url}
     if "" in upstreams and len(upstreams) > 1:
-        raise UsageError("several upstreams need a name each: --upstream NAME=URL")
+        raise UsageError("each of several upstreams needs a name: --upstream NAME=URL")
     found = upstreams or settings.upstreams
     if forward_key:
         if not found:

@@ -50,7 +50,7 @@ _ADVICE: Final[tuple[tuple[type[Exception], str], ...]] = (
     (StreamInterrupted, "The connection broke. Try again."),
     (DeadlineExceeded, "The server is slow or unreachable. Try again."),
     (LimitExceeded, "The server sent more than this library accepts by default."),
-    (APIError, "This is the server's answer."),
+    (APIError, "The server reported this error."),
 )
 
 _PARAMETER: Final = re.compile(r"\b(?:(base_url|api_key)\b(?:=\.\.\.)?|(shared)=True)")

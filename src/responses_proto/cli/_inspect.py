@@ -38,10 +38,10 @@ _LINE: Final = 160  # characters
 @one_line_errors
 def inspect(
     file: Annotated[str, typer.Argument(help="A recorded event stream, a raw HTTP response, or a cassette.")],
-    other: Annotated[str | None, typer.Argument(help="Another one, to be compared with the first.")] = None,
+    other: Annotated[str | None, typer.Argument(help="A second recording, to compare with the first.")] = None,
     html: Annotated[str | None, typer.Option("--html", help="Write the timelines to this file, as a page.")] = None,
 ) -> None:
-    """Show the timeline of a recorded stream: items, deltas, silences, and what is wrong. With two files, also how they differ."""
+    """Show the timeline of a recorded stream: items, deltas, silences and faults. With two files, also show how they differ."""
     from ..testing.conformance.timeline import timeline  # noqa: PLC0415 - only `inspect` needs it
 
     groups = [read_recordings(name) for name in (file, other) if name is not None]

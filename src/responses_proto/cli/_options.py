@@ -54,9 +54,7 @@ Key = Annotated[
     str | None,
     typer.Option("--api-key", help="API key. Default, and safer: RESPONSES_API_KEY, or the variable of the provider."),
 ]
-Instructions = Annotated[
-    str | None, typer.Option("--instructions", "-i", help="Instructions for the model.")
-]
+Instructions = Annotated[str | None, typer.Option("--instructions", "-i", help="Instructions for the model.")]
 Files = Annotated[list[str] | None, typer.Option("--file", "-f", help="Add this file to the prompt (repeatable).")]
 Images = Annotated[list[str] | None, typer.Option("--image", help="Add this image, a path or URL (repeatable).")]
 ToolNames = Annotated[

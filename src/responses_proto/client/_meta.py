@@ -82,5 +82,7 @@ def response_meta(value: object) -> ResponseMeta:
         meta = getattr(value, "meta", None) or getattr(getattr(value, "response", None), "extra", None)
         meta = getattr(meta, "origin", meta)
     if not isinstance(meta, ResponseMeta):
-        raise UsageError(f"this {type(value).__name__} did not come in a reply to a client: pass what a call returned")
+        raise UsageError(
+            f"this {type(value).__name__} is not from a reply to a client: pass the value that a call returned"
+        )
     return meta

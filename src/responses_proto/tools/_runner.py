@@ -44,7 +44,7 @@ OnError: TypeAlias = Literal["tell_model", "raise"]
 """What to do if a call fails. ``tell_model``: send the error as the answer. ``raise``: also end the run with the error."""
 
 _NO_OUTPUT: Final = "The tool gave no output: an executor must return a ToolOutput."
-_CANCELLED: Final = "The call was cancelled. It may have done a part of its work."
+_CANCELLED: Final = "The call was cancelled. It may have done part of its work."
 _MAX_ERROR_CHARS: Final = 4096  # of an exception's text in an answer
 
 

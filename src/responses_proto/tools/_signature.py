@@ -58,12 +58,12 @@ class Signature:
         for unknown in value.keys() - names:
             known = ", ".join(names) or "none"
             raise ToolArgumentsInvalid(
-                f"the arguments do not fit: there is no parameter {unknown!r}, only: {known}", path=path_of([unknown])
+                f"the arguments are invalid: there is no parameter {unknown!r}, only: {known}", path=path_of([unknown])
             )
         try:
             values = self.structured.load(value, closed=True)
         except DecodeError as error:
-            raise ToolArgumentsInvalid(f"the arguments do not fit: {error}", path=error.path) from error
+            raise ToolArgumentsInvalid(f"the arguments are invalid: {error}", path=error.path) from error
         positional: list[Any] = []
         keyword: dict[str, Any] = {}
         for parameter in self.parameters:
@@ -79,9 +79,9 @@ def object_in(arguments: str) -> dict[str, JSONValue]:
     try:
         value: Any = default_backend().loads(arguments) if arguments.strip() else {}
     except (DecodeError, LimitExceeded) as error:
-        raise ToolArgumentsInvalid(f"the arguments do not fit: {error}") from error
+        raise ToolArgumentsInvalid(f"the arguments are invalid: {error}") from error
     if not isinstance(value, dict):
-        raise ToolArgumentsInvalid("the arguments do not fit: expected a JSON object")
+        raise ToolArgumentsInvalid("the arguments are invalid: expected a JSON object")
     return cast("dict[str, JSONValue]", value)
 
 

@@ -126,7 +126,7 @@ class CallStarter:
 
     def _question(self, call: PendingCall, executor: ToolExecutor | None) -> Job | ApprovalRequired:
         if self._approve is None:
-            return ApprovalRequired("Nobody is available to approve the call.", call=call)
+            return ApprovalRequired("The call was not approved: no one is available to approve it.", call=call)
         return self._job(call, functools.partial(self._ask, call, executor), JobKind.APPROVAL)
 
     async def _ask(

@@ -236,7 +236,7 @@ class _Target:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         if not callable(function) or inspect.isclass(function):
-            raise UsageError(f"a tool must be made of a function or a method, got {function!r}")
+            raise UsageError(f"a tool must be made from a function or a method, got {function!r}")
         parameters = parameters_of(function, ToolContext)
         self.function = function
         self.parameters: tuple[inspect.Parameter, ...] = parameters.arguments

@@ -336,7 +336,7 @@ class ToolLoop:
             calls = [call for call in calls if getattr(call, "status", UNSET) == "completed"]
         keys = [call_key(call) for call in calls]
         if len(set(keys)) < len(keys):
-            error = RemoteProtocolError(f"the calls of {outcome.response.id} must have ids that differ, got {keys}")
+            error = RemoteProtocolError(f"the calls of {outcome.response.id} must have different ids, got {keys}")
             error.response = outcome.response
             raise error
         turn = LoopTurn(number=len(self.turns) + 1, outcome=outcome, calls=tuple(calls))

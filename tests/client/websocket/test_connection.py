@@ -398,7 +398,7 @@ def test_a_handshake_for_another_key_is_refused(backend: str) -> None:
     async def test() -> None:
         wrong = Answer.upgrade(headers={"sec-websocket-accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="})
         async with FakeServer(Script("One.").on("GET", "/responses", wrong)) as server:
-            with pytest.raises(RemoteProtocolError, match="accepted another handshake"):
+            with pytest.raises(RemoteProtocolError, match="confirmed a different handshake"):
                 async with session_with(server):
                     pass
 

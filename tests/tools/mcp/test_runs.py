@@ -104,7 +104,7 @@ MATRIX: dict[str, tuple[list[list[tuple[str, Any]]], list[str]]] = {
     "sequential": ([[ADD], [("add", {"a": 3, "b": 4})]], ["3", "7"]),
     "raises": ([[("fail", {}), ADD]], ["no such city", "3"]),
     "refused": ([[("refuse", {}), ADD]], ["not for you", "3"]),
-    "bad arguments": ([[("add", "{"), ADD]], ["the arguments do not fit", "3"]),
+    "bad arguments": ([[("add", "{"), ADD]], ["the arguments are invalid", "3"]),
     "unknown tool": ([[("subtract", {}), ADD]], ["no tool 'subtract'", "3"]),
     "too large": ([[("large", {"size": 300_000}), ADD]], ["too large", "3"]),
     "times out": ([[SLOW, ADD]], ["took too long", "3"]),

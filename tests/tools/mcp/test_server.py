@@ -114,7 +114,7 @@ async def is_cancelled(tools: McpServer) -> None:
 
 async def has_bad_arguments(tools: McpServer) -> None:
     for arguments in ("[1]", "{"):
-        with pytest.raises(ToolArgumentsInvalid, match="the arguments do not fit") as caught:
+        with pytest.raises(ToolArgumentsInvalid, match="the arguments are invalid") as caught:
             await call(tools, "add", arguments)
         assert caught.value.call == function_call("add", arguments)
     for object_, complaint in (

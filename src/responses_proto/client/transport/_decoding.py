@@ -42,7 +42,7 @@ def content_codings(headers: Mapping[str, str]) -> list[str]:
     names = [name.strip().lower() for name in headers.get("content-encoding", "").split(",")]
     for name in names:
         if name in _UNSUPPORTED:
-            raise _broken(f"the server compressed its answer with {name}, which was not asked for")
+            raise _broken(f"the server compressed its answer with {name}, which was not requested")
     codings = [name.removeprefix("x-") for name in names if name in ("gzip", "x-gzip", "deflate")]
     if len(codings) > _MAX_CODINGS:
         raise _broken(f"the server compressed its answer {len(codings)} times (at most {_MAX_CODINGS})")

@@ -87,7 +87,7 @@ async def accept_upgrade(exchange: Exchange, key: str, secret: bytes) -> Upgrade
             "this transport does not support upgrades to WebSocket: use httpx.AsyncClient, or return replies with a network_stream"
         )
     if exchange.headers.get("sec-websocket-accept", "") != generate_accept_token(key.encode()).decode():
-        raise RemoteProtocolError("the server accepted another handshake than this one: is there a cache in between?")
+        raise RemoteProtocolError("the server confirmed a different handshake: is there a cache in between?")
     return reply
 
 

@@ -352,7 +352,7 @@ class WebSocketSession:
         error = error_from_reply(reply, await reply.receive(), self._core.secret)
         error.add_note(
             f"The session has connected {self.connections} times. If {previous} was created with store=False on an earlier "
-            "connection, it was lost with that: send the complete input again, without previous_response_id."
+            "connection, it was lost with it: send the complete input again, without previous_response_id."
         )
         raise error
 

@@ -210,7 +210,7 @@ class GuardedClient:
         """Yield the body in pieces of at most 1 MiB after decompression."""
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in ("", "identity", *_ENCODINGS):
-            raise unsafe(RemoteProtocolError(f"the body is encoded as {encoding!r}, which was not asked for"))
+            raise unsafe(RemoteProtocolError(f"the body is encoded as {encoding!r}, which was not requested"))
         decoder = zlib.decompressobj(zlib.MAX_WBITS | 32) if encoding in _ENCODINGS else None
         async with contextlib.aclosing(response.aiter_raw()) as raw:
             async for data in raw:
